@@ -1,0 +1,18 @@
+"""hubbub: one daemon for every real-time client. These are the names that plugins use; they are provisional."""
+
+from hubbub.dialect import Dialect, Setting, Text
+from hubbub.errors import BadFilter, BadTopic, ConfigError, HubbubError, Refusal
+from hubbub.events import (
+    Answer, Close, Confirm, Event, Fault, Open, Ping, Publish, Request, Subscribe, Unsubscribe,
+)  # fmt: skip
+from hubbub.handler import Handler, Incoming, on
+from hubbub.message import Message, Sender
+from hubbub.option import choice, duration, flag, many, option, rate, size
+from hubbub.template import Template
+
+__all__ = [
+    "Answer", "BadFilter", "BadTopic", "Close", "ConfigError", "Confirm", "Dialect", "Event", "Fault", "Handler",
+    "HubbubError", "Incoming", "Message", "Open", "Ping", "Publish", "Refusal", "Request", "Sender", "Setting",
+    "Subscribe", "Template", "Text", "Unsubscribe", "choice", "duration", "flag", "many", "on", "option", "rate",
+    "size",
+]  # fmt: skip

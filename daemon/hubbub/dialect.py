@@ -1,0 +1,135 @@
+"""What a wire protocol is made of: bytes in, events out; messages in, bytes out.
+
+A dialect is pure: no I/O, no clock, no reactor. Everything that it reads has a maximum. One instance serves one link
+(over UDP one peer); what it encodes is shared by all subscribers who want the same form, and so is static.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.events import Event, Subscribe
+from hubbub.message import Message, Sender
+from hubbub.template import Template
+
+TRANSPORTS = ("tcp", "udp", "websocket")
+
+
+class Text(bytes):
+    """A unit that a WebSocket sends as text, from a dialect whose `text` is False."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a dialect may know of the place where it works.
+
+    transport    one of TRANSPORTS: on "tcp" bytes are a stream and the dialect marks where a unit ends; on the others
+                 `receive` is given whole units, and what is encoded is one unit
+    max_message  bytes of the longest payload that comes in
+    topic        the listener's `topic=`, for dialects whose clients name none
+    """
+
+    transport: str = "tcp"
+    max_message: int = limits.MESSAGE_BYTES
+    topic: Template | None = None
+
+    @property
+    def stream(self) -> bool:
+        """Whether bytes come and go as a stream rather than as units."""
+        return self.transport == "tcp"
+
+
+class Dialect:
+    """The base of all dialects; what it does is right for one that only receives.
+
+    name          how options, logs and `--list-plugins` call it; by default the class name in lower case
+    transports    which transports can carry it
+    subprotocols  the WebSocket subprotocols that mean it
+    text          whether its units are text on a WebSocket
+    full          the policy for a full outbox, where the listener names none
+    priority      who is asked first when `auto` tells dialects apart: the higher
+    fields        the fields that it fills in templates beside the common ones
+    stays         whether a subscribed stream stays open for writing after the client's end of input
+    """
+
+    name: ClassVar[str] = ""
+    transports: ClassVar[Sequence[str]] = TRANSPORTS
+    subprotocols: ClassVar[Sequence[str]] = ()
+    text: ClassVar[bool] = False
+    full: ClassVar[str] = "drop-oldest"
+    priority: ClassVar[int] = 0
+    fields: ClassVar[Sequence[str]] = ()
+    stays: ClassVar[bool] = False
+
+    deadline: float | None = None
+    """When `timeout` wants to be called, in the seconds of `now`, or None."""
+
+    def __init__(self, setting: Setting, peer: Sender) -> None:
+        self.setting = setting
+        self.peer = peer
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if "name" not in cls.__dict__ and not cls.name:
+            cls.name = cls.__name__.lower()
+
+    @classmethod
+    def max_unit(cls, setting: Setting) -> int:
+        """Tell how many bytes one encoded command may have, so that a payload of the setting's maximum fits."""
+        return setting.max_message + limits.LINE_SLACK
+
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        """Turn bytes into events. Never raises for a peer's fault: that is a Fault, or ends with Close.
+
+        `text` tells a WebSocket's text messages (True) from its binary ones (False); elsewhere it is None.
+        """
+        raise NotImplementedError
+
+    def eof(self, now: float) -> list[Event | Message]:
+        """The client has said its last; what is left in a reader may be a unit."""
+        return []
+
+    def timeout(self, now: float) -> list[Event | Message]:
+        """The deadline has passed."""
+        return []
+
+    def outcome(self, event: Event | Message, result: Any) -> bytes:
+        """Word the answer to an event; `result` is as the event's docstring says, or a Refusal. Empty: none."""
+        return b""
+
+    def form(self, subscription: Subscribe) -> Hashable:
+        """Tell how this link wants messages of that subscription encoded; equal forms share what is encoded."""
+        return None
+
+    @classmethod
+    def encode(cls, message: Message, form: Hashable) -> bytes | None:
+        """Write a message as one unit. None: it can't be carried, which is counted and told as a gap."""
+        return None
+
+    def deliver(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
+        """Make a shared unit this link's own (a packet identifier, an alias). Override only where links differ."""
+        return frame
+
+    def gap(self, n: int) -> bytes:
+        """Tell the client that `n` messages were dropped for it. Empty: it can't be told."""
+        return b""
+
+    def closing(self, reason: str) -> bytes:
+        """The last words of a hub that closes the link for its own reasons."""
+        return b""
+
+    def confirm(self, event: Event | Message, token: str) -> bytes:
+        """Ask a UDP client to repeat `event` with `token`. Empty: it can't, and so it can't subscribe over UDP."""
+        return b""
+
+    @classmethod
+    def claims(cls, head: bytes) -> bool | None:
+        """Tell whether a link that begins with `head` speaks this dialect; None: more bytes are needed."""
+        return False
+
+
+Result = Refusal | Message | int | str | None

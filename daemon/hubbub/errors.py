@@ -1,0 +1,49 @@
+"""What can go wrong, as one tree.
+
+    HubbubError
+    ├── ConfigError          an operator's mistake: one line on stderr, exit status 1
+    └── Refusal              a client's mistake or a limit: an answer to that client, with a code
+        ├── BadTopic
+        └── BadFilter
+"""
+
+from __future__ import annotations
+
+CODES = frozenset(
+    "bad-command bad-topic bad-filter bad-payload bad-utf8 too-long not-authorized rate-limited quota "
+    "timeout nobody unavailable internal".split()
+)
+
+
+class HubbubError(Exception):
+    """The root of everything that hubbub raises on purpose."""
+
+
+class ConfigError(HubbubError):
+    """An option, a file or a plugin that can't be used; its text is one line for the operator."""
+
+
+class Refusal(HubbubError):
+    """A no to a client: `code` is one of CODES, `reason` a sentence for a person.
+
+    It is raised inside the hub and given to `Dialect.outcome`, which says it in the client's own words.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class BadTopic(Refusal):
+    """A topic name that breaks MQTT 5.0 section 4.7."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("bad-topic", reason)
+
+
+class BadFilter(Refusal):
+    """A topic filter that breaks MQTT 5.0 section 4.7.1."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("bad-filter", reason)

@@ -1,0 +1,86 @@
+"""What travels: one payload on one topic."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Sender(Protocol):
+    """Who sent a message, as a handler may know it."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def user(self) -> str | None: ...
+    @property
+    def client(self) -> str: ...
+    @property
+    def transport(self) -> str: ...
+    @property
+    def listener(self) -> str: ...
+
+
+class Message:
+    """One payload on one topic. Whoever receives one leaves it as it is: all receivers share it.
+
+    topic         str, well formed (`topics.check_topic`)
+    payload       bytes
+    retain        bool: published to be kept as the last value of its topic
+    retained      bool: comes from the store, not from a publisher just now
+    content_type  str or None, a MIME type
+    reply_to      str or None: the topic where an answer is expected
+    properties    mapping of str to str, or None: what a dialect's headers say
+    time          float, Unix seconds of its arrival at the hub
+    sender        Sender or None: None for the hub itself and for retained messages
+    hops          int: how many publishes of handlers led to this one
+    """
+
+    __slots__ = (
+        "topic", "payload", "retain", "content_type", "reply_to", "properties",
+        "retained", "time", "sender", "hops",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        topic: str,
+        payload: bytes,
+        retain: bool = False,
+        content_type: str | None = None,
+        reply_to: str | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        self.topic = topic
+        self.payload = payload
+        self.retain = retain
+        self.content_type = content_type
+        self.reply_to = reply_to
+        self.properties = properties
+        self.retained = False
+        self.time = 0.0
+        self.sender: Any = None
+        self.hops = 0
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.topic} {self.payload[:40]!r}{'…' * (len(self.payload) > 40)}>"
+
+    @property
+    def text(self) -> str | None:
+        """The payload as text, or None where it isn't UTF-8."""
+        try:
+            return self.payload.decode()
+        except UnicodeDecodeError:
+            return None
+
+    def json(self) -> Any:
+        """The payload as a JSON value. Raises ValueError where it isn't one."""
+        return json.loads(self.payload)
+
+    def on(self, topic: str) -> Message:
+        """The same message under another topic: how a mount point shows it."""
+        copy = Message(topic, self.payload, self.retain, self.content_type, self.reply_to, self.properties)
+        copy.retained, copy.time, copy.sender, copy.hops = self.retained, self.time, self.sender, self.hops
+        return copy
