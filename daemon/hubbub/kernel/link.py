@@ -1,0 +1,474 @@
+"""One connected client: its transport's end, its dialect, its session, its outbox.
+
+    bytes -> Link.receive -> dialect.receive -> events, acted on in order -> hub
+    hub -> Outbox -> Wire.write
+
+An event whose result is pending holds back those after it and pauses reading. So does a link that doesn't take the
+answers to its own commands.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from hubbub import limits
+from hubbub.dialect import Dialect
+from hubbub.errors import Refusal
+from hubbub.events import (
+    Answer, Become, Close, Confirm, Fault, Open, Ping, Publish, Request, Subscribe, Unsubscribe,
+)  # fmt: skip
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.outbox import DatagramOutbox, Outbox
+from hubbub.kernel.session import Batch, Session
+from hubbub.kernel.wire import Place, Wire
+from hubbub.message import Message
+from hubbub.topics import check_filter, check_topic
+
+
+class Link:
+    """One client. Transports call `receive`, `ended`, `lost`, `pause`, `resume`; everything else follows from those."""
+
+    __slots__ = (
+        "hub", "place", "wire", "session", "dialect", "outbox", "open", "heard", "alarm_at",
+        "_allowed", "_stamps", "_mount", "_held", "_busy", "_requests", "_finishing", "_ended", "_proven",
+        "_progress", "_progress_at", "_close_at", "_close", "_asked", "_wrap", "lease",
+    )  # fmt: skip
+
+    def __init__(self, hub: Hub, place: Place, wire: Wire, dialect: type[Dialect], host: str, port: int) -> None:
+        self.hub = hub
+        self.place = place
+        self.wire = wire
+        self.session = Session(host, port, place.setting.transport, place.name, place.user)
+        self.session.send = self.send
+        self.dialect = dialect(place.setting, self.session)
+        self._wrap = wire.wrapper(dialect)
+        box = DatagramOutbox if place.setting.transport == "udp" else Outbox
+        self.outbox = box(hub, self, wire.write, place.full or dialect.full, place.queue)
+        self.open = True
+        self.heard = hub.now()
+        self.alarm_at: float | None = None
+        self.lease: float | None = None  # over UDP, when the subscriptions end
+        self._allowed = place.anonymous or place.user is not None
+        self._mount = place.prefix.fill(self.session.fields()) + "/" if place.prefix is not None else ""
+        self._stamps = bool(self._mount or place.retain or place.content_type or not self._allowed)
+        self._held: deque[Any] | None = None
+        self._busy = False
+        self._requests = 0
+        self._finishing = False
+        self._ended = False
+        self._proven = wire.proof is None
+        self._progress = 0
+        self._progress_at: float | None = None
+        self._close_at: float | None = None
+        self._close: tuple[str, Refusal | None] = ("", None)
+        self._asked = False
+        hub.counters.links += 1
+
+    def start(self) -> None:
+        """Join the hub, with the subscription that the listener names."""
+        self.place.links.add(self)
+        self.hub.join(self.session)
+        self.set_alarm()
+        if self.place.subscribe is not None and self._allowed and self._proven:
+            self._subscribe(Subscribe(check_filter(self.place.subscribe.fill(self.session.fields()))))
+
+    # What the transport tells
+
+    def receive(self, data: bytes, text: bool | None = None) -> None:
+        """Take what the client sent: a piece of a stream, or one whole unit."""
+        if not self.open or self._finishing:
+            return
+        self.heard = now = self.hub.now()
+        events = self.dialect.receive(data, now, text)
+        place = self.place
+        place.received += len(events)
+        place.received_bytes += len(data)
+        if self._held is None:
+            self._act(iter(events))
+        else:
+            self._held.extend(events)
+        if self.dialect.deadline is not None:
+            self.hub.alarms.at(self, self.dialect.deadline)
+
+    def ended(self) -> None:
+        """The client has said its last, and may still listen."""
+        if not self.open or self._ended:
+            return
+        self._ended = True
+        dialect = self.dialect
+        self._do(dialect.eof(self.heard))
+        if self.dialect is not dialect:  # the end of input has told which dialect it is
+            self._do(self.dialect.eof(self.heard))
+        self._finish_if_done()
+        self.set_alarm()
+
+    def lost(self) -> None:
+        """The transport has gone."""
+        if self.open:
+            self.open = False
+            self.place.links.discard(self)
+            self.hub.leave(self.session)
+            self.session.send = None
+            self.hub.alarms.cancel(self)
+            self.outbox.clear()
+            self._held = None
+
+    def pause(self, held: int) -> None:
+        """The transport takes no more for now; `held` bytes wait in it."""
+        self.outbox.pause(held)
+        self._progress, self._progress_at = self.wire.unsent(), self.hub.now()
+        self.set_alarm()
+
+    def resume(self) -> None:
+        """The transport takes more."""
+        self._progress_at = None
+        if self.open:
+            self.outbox.resume()
+
+    def sign_of_life(self) -> None:
+        """The client has answered a ping of the transport."""
+        self.heard = self.hub.now()
+
+    @property
+    def stays(self) -> bool:
+        """Whether the link stays open for writing after the client's end of input."""
+        return self.dialect.stays and bool(self.session.subscriptions)
+
+    @property
+    def holding(self) -> bool:
+        """Whether events are held back, and with them reading."""
+        return self._held is not None
+
+    # What the client wants
+
+    def _do(self, events: Iterable[Any]) -> None:
+        if self._held is None:
+            self._act(iter(events))
+        else:
+            self._held.extend(events)
+
+    def _act(self, events: Iterator[Any]) -> None:
+        publish, session = self.hub.publish, self.session
+        for event in events:
+            if type(event) is Publish:
+                event.sender = session
+                try:
+                    if self._stamps:
+                        event = self._stamp(event)
+                    receivers = publish(event)
+                except Refusal as no:
+                    self._answer(event, no)
+                else:
+                    if event.tag is not None:
+                        self._answer(event, receivers)
+            else:
+                self._ACTIONS[type(event)](self, event)
+            if self._busy or self.outbox.answers > limits.ANSWER_BYTES:
+                self._hold(events)
+                return
+
+    def _hold(self, events: Iterable[Any]) -> None:
+        """Keep `events` until what stands before them is done."""
+        if not self.open or self._finishing:
+            return
+        if self._held is None:
+            self._held = deque()
+            self.wire.reading(False)
+        self._held.extend(events)
+        if not self._busy:
+            self.outbox.drained = self._go_on
+
+    def _go_on(self) -> None:
+        """Act on what was held back, and read on."""
+        if not self._finishing:
+            self.outbox.drained = None
+        held, self._held = self._held, None
+        if held is not None and self.open:
+            self._act(iter(held))
+            if self._held is None and not self._finishing:
+                self.wire.reading(True)
+        self._finish_if_done()
+
+    def _stamp(self, event: Publish) -> Publish:
+        """Apply what the listener says of all that comes in. Raises Refusal."""
+        self._authorize()
+        if self._mount:
+            event.topic = check_topic(self._mount + event.topic)
+        event.retain = event.retain or self.place.retain
+        event.content_type = self.place.content_type or event.content_type
+        return event
+
+    def _authorize(self) -> None:
+        if not self._allowed:
+            raise Refusal("not-authorized", "this listener wants a login")
+
+    def _answer(self, event: Any, result: Any) -> None:
+        """Let the dialect word the outcome of an event, and send that."""
+        if isinstance(result, Refusal):
+            self.hub.counters.refused += 1
+        if self.open:
+            data = self.dialect.outcome(event, result)
+            if data:
+                self._write(data)
+
+    def _write(self, unit: bytes) -> None:
+        self.outbox.answer(unit if self._wrap is None else self._wrap(unit))
+
+    def _on_subscribe(self, event: Subscribe) -> None:
+        if self._unproven(event):
+            return
+        try:
+            self._authorize()
+            retained = self._subscribe(event)
+        except Refusal as no:
+            self._answer(event, no)
+            return
+        self._answer(event, None)
+        self.outbox.retained(retained)
+
+    def _subscribe(self, event: Subscribe) -> Iterator[Batch]:
+        """Subscribe, and return the retained messages encoded."""
+        wish = Subscribe(check_filter(self._mount + event.filter), event.echo, event.full, event.options)
+        dialect, hub = self.dialect, self.hub
+        encoding = hub.encoding(
+            dialect.encode, dialect.form(event), self._wrap, self._mount, self.outbox.stream, event.full
+        )
+        own = type(dialect).deliver is not Dialect.deliver
+        box = _OwnUnits(self, event) if own else self.outbox
+        retained = hub.subscribe(self.session, wish, encoding, box)
+        return (
+            Batch(*encoding.frames((message,)), stream=encoding.stream, full=encoding.full) for message in retained
+        )
+
+    def _on_unsubscribe(self, event: Unsubscribe) -> None:
+        if self._unproven(event):
+            return
+        try:
+            self._authorize()
+            self.hub.unsubscribe(self.session, check_filter(self._mount + event.filter))
+        except Refusal as no:
+            self._answer(event, no)
+        else:
+            self._answer(event, None)
+
+    def _on_request(self, event: Request) -> None:
+        if self._unproven(event):
+            return
+        event.sender = self.session
+
+        def done(result: Message | Refusal) -> None:
+            self._requests -= 1
+            self._answer(event, result)
+            if event.alone:
+                self._busy = False
+                self._go_on()
+            else:
+                self._finish_if_done()
+
+        try:
+            self._authorize()
+            if self._requests >= limits.REQUESTS_PER_LINK:
+                raise Refusal("quota", f"{limits.REQUESTS_PER_LINK} requests of this link wait for a reply already")
+            self.hub.request(self._stamp(event), done)  # type: ignore[arg-type]
+        except Refusal as no:
+            self._answer(event, no)
+        else:
+            self._requests += 1
+            self._busy = event.alone
+
+    def _on_open(self, event: Open) -> None:
+        self._answer(event, Refusal("not-authorized", "this hub knows no users"))
+
+    def _on_ping(self, event: Ping) -> None:
+        subscriptions = len(self.session.subscriptions or ())
+        if subscriptions and self._unproven(event):
+            return
+        self._answer(event, subscriptions)
+
+    def _on_answer(self, event: Answer) -> None:
+        self._write(event.data)
+
+    def _on_fault(self, event: Fault) -> None:
+        self._answer(event, event.refusal)
+
+    def _on_confirm(self, event: Confirm) -> None:
+        if self.wire.proof is not None:
+            self._proven = self.wire.proof.check(event.token)
+
+    def _unproven(self, event: Any) -> bool:
+        """Ask for a proof where one is needed and not given."""
+        if self._proven:
+            return False
+        assert self.wire.proof is not None
+        data = self.dialect.confirm(event, self.wire.proof.token())
+        if data:
+            self._write(data)
+        return True
+
+    def _on_become(self, event: Become) -> None:
+        self.dialect = event.dialect(self.place.setting, self.session)
+        self._wrap = self.wire.wrapper(event.dialect)
+        self.outbox.full = self.place.full or event.dialect.full
+        self._act(iter(self.dialect.receive(event.head, self.heard) if event.head else ()))
+
+    def _on_close(self, event: Close) -> None:
+        if event.refusal is not None:
+            self.hub.counters.refused += 1
+        if event.data:
+            self._write(event.data)
+        self._finish(event.reason, event.refusal)
+
+    _ACTIONS: dict[type, Callable[[Link, Any], None]] = {
+        Subscribe: _on_subscribe,
+        Unsubscribe: _on_unsubscribe,
+        Request: _on_request,
+        Open: _on_open,
+        Ping: _on_ping,
+        Answer: _on_answer,
+        Fault: _on_fault,
+        Confirm: _on_confirm,
+        Become: _on_become,
+        Close: _on_close,
+    }
+
+    # What goes out besides subscriptions
+
+    def send(self, message: Message) -> bool:
+        """Deliver one message to this client alone, as if it were subscribed to that topic."""
+        if not self.open or not message.topic.startswith(self._mount):
+            return False
+        wish = Subscribe(message.topic)
+        encoding = self.hub.encoding(
+            self.dialect.encode, self.dialect.form(wish), self._wrap, self._mount, self.outbox.stream
+        )
+        carried, frames = encoding.frames((message,))
+        if not frames:
+            return False
+        batch = Batch(carried, frames, encoding.stream)
+        self.hub.commit()
+        self.outbox.put(batch)
+        self.hub.rouse()
+        return True
+
+    def gap(self, n: int) -> bytes:
+        """Word the notice that `n` messages were dropped."""
+        notice = self.dialect.gap(n)
+        return self._wrap(notice) if notice and self._wrap is not None else notice
+
+    # The end
+
+    def close(self, reason: str, refusal: Refusal | None = None) -> None:
+        """Close the link for the hub's own reasons, after its dialect's last words."""
+        if self.open and not self._finishing:
+            last = self.dialect.closing(reason)
+            if last:
+                self._write(last)
+            self._finish(reason, refusal)
+
+    def burst(self) -> None:
+        """The outbox is full, and the policy is to disconnect."""
+        self.abort()
+
+    def abort(self) -> None:
+        """Cut the link."""
+        self.wire.abort()
+        self.lost()
+
+    def _finish_if_done(self) -> None:
+        if self._ended and not self.stays and self._held is None and not self._busy and not self._requests:
+            self._finish("end of input", None)
+
+    def _finish(self, reason: str, refusal: Refusal | None) -> None:
+        """Flush what waits, then close."""
+        if self._finishing or not self.open:
+            return
+        self._finishing = True
+        self._held = None
+        self._close = (reason, refusal)
+        self._close_at = self.hub.now() + limits.CLOSE_SECONDS
+        self.outbox.drained = self._shut
+        self.outbox.mark()
+        self.set_alarm()
+
+    def _shut(self) -> None:
+        if self.hub.inboxes:  # handlers still work on what it may have caused
+            self.outbox.mark()
+            return
+        self.outbox.drained = None
+        self.outbox.paused = True  # nothing follows the last word
+        self.hub.leave(self.session)
+        self.wire.close(*self._close)
+
+    # Deadlines
+
+    def set_alarm(self) -> None:
+        """Have `alarm` called at the earliest of this link's deadlines."""
+        times = [self.dialect.deadline, self._close_at, self.lease]
+        if self._ended:
+            times.append(self.hub.now() + limits.HALF_CLOSED_SECONDS)
+        if self._progress_at is not None:
+            times.append(self._progress_at + self.place.stall)
+        if self.place.setting.transport == "websocket":
+            times.append(self.heard + self.place.idle * (1.0 if self._asked else 0.5))
+        due = [time for time in times if time is not None]
+        if due:
+            self.hub.alarms.at(self, min(due))
+
+    def alarm(self, now: float) -> None:
+        """A deadline may have passed."""
+        if not self.open:
+            return
+        if self._close_at is not None and now >= self._close_at:
+            self.abort()
+            return
+        if self._progress_at is not None and now >= self._progress_at + self.place.stall and self._stalled(now):
+            self.abort()
+            return
+        if self.lease is not None and now >= self.lease or self._ended and not self.wire.there():
+            self.abort()
+            return
+        if self.dialect.deadline is not None and now >= self.dialect.deadline and not self._finishing:
+            self._do(self.dialect.timeout(now))
+        if self.open and not self._alive(now):
+            self.abort()
+        if self.open:
+            self.set_alarm()
+
+    def _stalled(self, now: float) -> bool:
+        """Whether the client took nothing at all since the last look."""
+        unsent = self.wire.unsent()
+        if unsent == self._progress:
+            return True
+        self._progress, self._progress_at = unsent, now
+        return False
+
+    def _alive(self, now: float) -> bool:
+        """Ask a silent WebSocket client for a sign of life, and tell whether it may stay."""
+        if self.place.setting.transport != "websocket":
+            return True
+        silent = now - self.heard
+        if silent < self.place.idle / 2:
+            self._asked = False
+        elif not self._asked:
+            self._asked = self.wire.ping()
+        return silent < self.place.idle
+
+
+class _OwnUnits:
+    """The box of a subscription whose dialect makes each unit its own."""
+
+    __slots__ = ("_link", "_wish")
+
+    def __init__(self, link: Link, wish: Subscribe) -> None:
+        self._link = link
+        self._wish = wish
+
+    def put(self, batch: Batch) -> None:
+        deliver, wish = self._link.dialect.deliver, self._wish
+        frames = [deliver(frame, message, wish) for frame, message in zip(batch.frames, batch.messages, strict=True)]
+        self._link.outbox.put(Batch(batch.messages, frames, self._link.outbox.stream, batch.full))
+
+    def miss(self, count: int) -> None:
+        self._link.outbox.miss(count)

@@ -1,0 +1,337 @@
+"""The encoded units that wait to be written to one link, bounded; and what happens when the bound is reached.
+
+A unit is a Batch. One without messages is an answer, a gap notice or a closing word: it keeps its place and is never
+dropped. Nothing leaves while the transport is paused; each flush hands over at most limits.FLUSH_BYTES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from hubbub import limits
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.session import Batch
+
+POLICIES = ("drop-oldest", "drop-newest", "latest", "disconnect")
+
+
+class Owner(Protocol):
+    """Whose outbox it is: a link."""
+
+    def gap(self, n: int) -> bytes:
+        """Word the notice that n messages were dropped; empty where that can't be said."""
+
+    def burst(self) -> None:
+        """The outbox is full, and the policy is to disconnect."""
+
+
+class _Source:
+    """A unit that is made as room appears: what is left of many retained messages."""
+
+    __slots__ = ("batches",)
+    count = size = 0
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self.batches = batches
+
+
+class Outbox:
+    """What waits for one stream link.
+
+    write    takes bytes for the transport, and may call `pause` before it returns
+    full     one of POLICIES; limit: bytes
+    drained  where set, is called whenever everything has been handed over
+    """
+
+    __slots__ = (
+        "_hub", "_owner", "_write", "_units", "_dirty", "_care", "_held", "_newest", "_dead",
+        "full", "limit", "drained", "size", "count", "answers", "lost", "missed", "paused", "sent", "dropped",
+    )  # fmt: skip
+
+    stream = True
+
+    def __init__(self, hub: Hub, owner: Owner, write: Callable[[bytes], Any], full: str, limit: int) -> None:
+        self._hub = hub
+        self._owner = owner
+        self._write = write
+        self._units: list[Any] = []
+        self._dirty = False
+        self._care = False  # something waits that a plain flush doesn't know how to handle
+        self._held = 0  # bytes handed over that the transport hasn't sent yet
+        self._newest: dict[str, Batch] | None = None  # while full with `latest`: the unit of each topic
+        self._dead = 0  # units whose message was superseded
+        self.full = full
+        self.limit = limit
+        self.drained: Callable[[], None] | None = None
+        self.size = 0  # bytes, what the transport holds included
+        self.count = 0  # messages
+        self.answers = 0  # bytes of units without messages
+        self.lost = 0  # messages dropped before the first that waits
+        self.missed = 0  # messages dropped after the last that waits
+        self.paused = False
+        self.sent = 0  # messages handed over
+        self.dropped = 0  # messages lost
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits here; the transport may still hold something."""
+        return not self._units and not self.missed
+
+    def put(self, batch: Batch) -> None:
+        """Take messages, or let the policy decide."""
+        size = self.size + batch.size
+        count = self.count + batch.count
+        if size > self.limit or count > limits.QUEUE_MESSAGES or self._care:
+            self._squeeze(batch)
+            return
+        self.size = size
+        self.count = count
+        self._units.append(batch)
+        if not self._dirty:
+            self._dirty = True
+            self._hub.outboxes.append(self)
+
+    def miss(self, count: int) -> None:
+        """Note that `count` messages could not be carried here, at this place among the others."""
+        self.missed += count
+        self._care = True
+        self.mark()
+
+    def answer(self, data: bytes) -> None:
+        """Take an answer to the client's own command; it is never dropped."""
+        self._hub.commit()
+        self._tell_missed()
+        self._append(Batch((), (data,), self.stream))
+        self.mark()
+
+    def retained(self, batches: Iterator[Batch]) -> None:
+        """Take retained messages: some now, the rest as the client reads."""
+        budget = limits.RETAINED_AT_ONCE
+        for batch in batches:
+            self.put(batch)
+            budget -= 1
+            if budget <= 0 or self.size > self.limit // 2 or self.count > limits.QUEUE_MESSAGES // 2:
+                self._units.append(_Source(batches))
+                self._care = True
+                break
+        self.mark()
+
+    def mark(self) -> None:
+        """Ask for a flush at the end of this turn."""
+        if not self._dirty:
+            self._dirty = True
+            self._hub.outboxes.append(self)
+        self._hub.rouse()
+
+    def _append(self, batch: Batch) -> None:
+        self._units.append(batch)
+        self.size += batch.size
+        self.count += batch.count
+        if not batch.count:
+            self.answers += batch.size
+
+    # When it is full
+
+    def _squeeze(self, batch: Batch) -> None:
+        """Take of `batch` what the policy allows, message by message."""
+        full = batch.full or self.full
+        for one in batch.singles(self.stream):
+            if full == "latest" and self._newest is not None:
+                self._supersede(one)
+            if not self._fits(one) and not self._make_room(one, full):
+                if full == "disconnect":
+                    self._owner.burst()
+                    return
+                self._drop()
+                self.missed += 1
+                continue
+            self._tell_missed()
+            self._append(one)
+            if self._newest is not None:
+                self._newest[one.messages[0].topic] = one
+        self.mark()
+
+    def _fits(self, one: Batch) -> bool:
+        """Whether there is room; an empty outbox always takes one message."""
+        if self.count == 0:
+            return True
+        return self.size + one.size <= self.limit and self.count < limits.QUEUE_MESSAGES
+
+    def _make_room(self, one: Batch, full: str) -> bool:
+        """Drop messages that wait until `one` fits, where the policy says so."""
+        self._care = True
+        if full == "latest" and self._newest is None:
+            self._conflate()
+            self._supersede(one)
+        if full in ("drop-newest", "disconnect"):
+            return False
+        at = 0
+        while not self._fits(one):
+            unit = self._units[at]
+            if unit.count == 0:
+                at += 1
+                continue
+            if unit.count > 1:
+                self._units[at : at + 1] = unit.singles(self.stream)
+                unit = self._units[at]
+            del self._units[at]
+            self._lose(unit)
+        return True
+
+    def _conflate(self) -> None:
+        """Keep of all that waits the newest message of each topic."""
+        units, self._units, self._newest = self._units, [], {}
+        for unit in units:
+            for one in unit.singles(self.stream) if unit.count else (unit,):
+                self._units.append(one)
+                if one.count:
+                    self._supersede(one)
+                    self._newest[one.messages[0].topic] = one
+
+    def _supersede(self, one: Batch) -> None:
+        """Let the message that waits on the topic of `one` go. Its unit was made here, so it is ours to empty."""
+        assert self._newest is not None
+        old = self._newest.get(one.messages[0].topic)
+        if old is None:
+            return
+        self._lose(old)
+        old.messages, old.frames, old.data, old.size, old.count = (), (), b"", 0, 0
+        self._dead += 1
+        if self._dead > 64 and self._dead > len(self._units) // 4:
+            self._units = [unit for unit in self._units if unit.count or type(unit) is _Source or unit.size]
+            self._dead = 0
+
+    def _lose(self, unit: Batch) -> None:
+        self.size -= unit.size
+        self.count -= 1
+        self.lost += 1
+        self._drop()
+        if self._newest is not None and self._newest.get(unit.messages[0].topic) is unit:
+            del self._newest[unit.messages[0].topic]
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        self._care = True
+        self._hub.counters.dropped += 1
+
+    def _tell_missed(self) -> None:
+        if self.missed:
+            notice, self.missed = self._owner.gap(self.missed), 0
+            if notice:
+                self._append(Batch((), (notice,), self.stream))
+
+    # Handing over
+
+    def flush(self) -> None:
+        """Hand over what waits, in one write, as far as the transport takes it."""
+        self._dirty = False
+        if self.paused:
+            return
+        units = self._units
+        if self._care or self.size > limits.FLUSH_BYTES:
+            self._flush_with_care()
+        elif units:
+            data = units[0].data if len(units) == 1 else b"".join([unit.data for unit in units])
+            units.clear()
+            self.sent += self.count
+            self.size = self.count = self.answers = 0
+            self._write(data)
+        if self.drained is not None and not self._units and not self.paused:
+            self.drained()
+
+    def _flush_with_care(self) -> None:
+        frames: list[bytes] = []
+        self._take(frames, limits.FLUSH_BYTES)
+        if not self._units:
+            self._newest = None
+            self._dead = 0
+            self._care = False
+            self._tell(frames, self.missed)
+            self.missed = 0
+        if frames:
+            self._hand_over(frames)
+        if self._units and not self.paused:
+            self.mark()
+
+    def _hand_over(self, frames: list[bytes]) -> None:
+        self._write(b"".join(frames))
+
+    def _tell(self, frames: list[bytes], n: int) -> None:
+        notice = self._owner.gap(n) if n else b""
+        if notice:
+            frames.append(notice)
+
+    def _take(self, frames: list[bytes], budget: int) -> None:
+        """Move units into `frames` until `budget` bytes are reached."""
+        taken, units = 0, self._units
+        while taken < len(units) and budget > 0:
+            unit = units[taken]
+            if type(unit) is _Source:
+                batch = next(unit.batches, None)
+                if batch is None:
+                    taken += 1
+                    continue
+                self.sent += 1
+                frames += batch.frames
+                budget -= batch.size
+                continue
+            if unit.count:
+                self._tell(frames, self.lost)
+                self.lost = 0
+            if unit.count > 1 and unit.size > budget:
+                units[taken : taken + 1] = unit.singles(self.stream)
+                unit = units[taken]
+            if not unit.count:
+                self.answers -= unit.size
+            elif self._newest is not None and self._newest.get(unit.messages[0].topic) is unit:
+                del self._newest[unit.messages[0].topic]
+            self.sent += unit.count
+            self.count -= unit.count
+            self.size -= unit.size
+            frames += unit.frames
+            budget -= unit.size
+            taken += 1
+        del units[:taken]
+
+    def pause(self, held: int) -> None:
+        """The transport takes no more for now; `held` bytes of the last write still wait in it."""
+        self.paused = True
+        self.size += held - self._held
+        self._held = held
+
+    def resume(self) -> None:
+        """The transport takes more."""
+        self.paused = False
+        self.size -= self._held
+        self._held = 0
+        self.mark()
+
+    def clear(self) -> None:
+        """Forget everything: the link has gone."""
+        self._units.clear()
+        self._newest = None
+        self.size = self.count = self.answers = self.lost = self.missed = self._held = 0
+
+
+class DatagramOutbox(Outbox):
+    """What waits for one UDP peer: each unit leaves as a datagram of its own, and one that can't be sent is missed.
+
+    write  takes one datagram and tells whether it was sent
+    """
+
+    __slots__ = ()
+    stream = False
+
+    def flush(self) -> None:
+        """Send what waits, as many bytes as a flush may have; the rest in the next turn."""
+        self._care = True
+        super().flush()
+
+    def _hand_over(self, frames: list[bytes]) -> None:
+        unsent = sum(not self._write(frame) for frame in frames)
+        if unsent:
+            self.dropped += unsent
+            self._hub.counters.dropped += unsent
+            self.missed += unsent
+            self._care = True

@@ -1,0 +1,138 @@
+"""What the hub knows of one client: who it is and what it subscribed to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Protocol
+
+from hubbub.events import Subscribe
+from hubbub.message import Message
+
+
+class Encoding:
+    """How one group of subscribers gets its messages; they share what it makes.
+
+    encode  message, form -> unit or None; form: what the dialect's `form` said
+    wrap    what the transport puts around a unit, or None
+    mount   the prefix that is taken off a topic on its way out, or ""
+    stream  whether units may be joined into one write
+    full    the policy that the subscription asked for, or None
+    """
+
+    __slots__ = ("encode", "form", "wrap", "mount", "stream", "full", "__weakref__")
+
+    def __init__(
+        self,
+        encode: Callable[[Message, Any], bytes | None],
+        form: Hashable,
+        wrap: Callable[[bytes], bytes] | None,
+        mount: str,
+        stream: bool,
+        full: str | None,
+    ) -> None:
+        self.encode = encode
+        self.form = form
+        self.wrap = wrap
+        self.mount = mount
+        self.stream = stream
+        self.full = full
+
+    def frames(self, messages: Sequence[Message]) -> tuple[Sequence[Message], list[bytes]]:
+        """Encode each message once. Returns those that could be carried, and their frames."""
+        encode, form, wrap = self.encode, self.form, self.wrap
+        if self.mount:
+            cut = len(self.mount)
+            found = [encode(message.on(message.topic[cut:]), form) for message in messages]
+        else:
+            found = [encode(message, form) for message in messages]
+        if None in found:
+            messages = [message for message, frame in zip(messages, found, strict=True) if frame is not None]
+        frames = [frame for frame in found if frame is not None] if None in found else found
+        if wrap is not None:
+            frames = [wrap(frame) for frame in frames]  # type: ignore[arg-type]
+        return messages, frames  # type: ignore[return-value]
+
+
+class Batch:
+    """Messages that go the same way one after the other, encoded, shared by all outboxes that they wait in.
+
+    data  their frames joined, for streams; size: bytes
+    """
+
+    __slots__ = ("messages", "frames", "data", "size", "count", "full")
+
+    def __init__(
+        self, messages: Sequence[Message], frames: Sequence[bytes], stream: bool = True, full: str | None = None
+    ) -> None:
+        self.messages = messages
+        self.frames = frames
+        self.count = len(messages)
+        self.full = full
+        if stream:
+            self.data = frames[0] if len(frames) == 1 else b"".join(frames)
+            self.size = len(self.data)
+        else:
+            self.data = b""
+            self.size = sum(map(len, frames))
+
+    def singles(self, stream: bool) -> list[Batch]:
+        """The same, one message each."""
+        return [
+            Batch((message,), (frame,), stream, self.full)
+            for message, frame in zip(self.messages, self.frames, strict=True)
+        ]
+
+
+class Box(Protocol):
+    """Where the hub puts what is for one session: a link's outbox, a handler's inbox, a waiting request."""
+
+    def put(self, batch: Batch) -> None:
+        """Take `batch`, or drop of it or before it what the policy says. Never raises."""
+
+    def miss(self, count: int) -> None:
+        """Note that `count` messages can't be carried to this session."""
+
+
+class Subscription:
+    """One session's interest in one filter, and the way of its messages."""
+
+    __slots__ = ("session", "wish", "encoding", "box")
+
+    def __init__(self, session: Session, wish: Subscribe, encoding: Encoding, box: Box) -> None:
+        self.session = session
+        self.wish = wish
+        self.encoding = encoding
+        self.box = box
+
+
+class Session:
+    """One client. What handlers may know of it is in `message.Sender`.
+
+    send  delivers one message to this client alone, and tells whether it could be taken; None once it has gone
+    """
+
+    __slots__ = ("host", "port", "transport", "listener", "client", "user", "subscriptions", "send")
+
+    def __init__(self, host: str, port: int, transport: str, listener: str, user: str | None = None) -> None:
+        self.host = host
+        self.port = port
+        self.transport = transport
+        self.listener = listener
+        self.client = ""
+        self.user = user
+        self.subscriptions: dict[str, Subscription] | None = None
+        self.send: Callable[[Message], bool] | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.host}:{self.port}" if self.port else self.host
+        return f"{self.listener} {where}" + (f" ({self.user})" if self.user else "")
+
+    def fields(self) -> dict[str, str]:
+        """What templates may say of this client."""
+        return {
+            "id": self.listener,
+            "host": self.host,
+            "port": str(self.port),
+            "user": self.user or "",
+            "client": self.client,
+        }

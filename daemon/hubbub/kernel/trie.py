@@ -1,0 +1,137 @@
+"""Filters as a tree of levels, and which of them match a topic (MQTT 5.0 section 4.7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hubbub import topics
+
+
+class Entry:
+    """One filter that somebody subscribed to.
+
+    subscribers  session -> subscription
+    version      int, raised by every change, so that whoever remembers the subscribers knows to look again
+    """
+
+    __slots__ = ("filter", "subscribers", "version")
+
+    def __init__(self, filter: str) -> None:
+        self.filter = filter
+        self.subscribers: dict[Any, Any] = {}
+        self.version = 0
+
+
+class _Node:
+    __slots__ = ("children", "here", "rest")
+
+    def __init__(self) -> None:
+        self.children: dict[str, _Node] = {}
+        self.here: Entry | None = None  # a filter that ends at this level
+        self.rest: Entry | None = None  # a filter whose # stands below this level
+
+    def empty(self) -> bool:
+        return not self.children and self.here is None and self.rest is None
+
+
+class Trie:
+    """All filters. Those without a wildcard are looked up whole; the others are walked level by level."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, Entry] = {}
+        self._root = _Node()
+
+    def get(self, filter: str) -> Entry | None:
+        """Return the entry of exactly this filter."""
+        if not topics.is_wildcard(filter):
+            return self._exact.get(filter)
+        path = self._path(filter)
+        if path is None:
+            return None
+        return path[-1].rest if filter.endswith("#") else path[-1].here
+
+    def add(self, filter: str) -> Entry:
+        """Make the entry of a filter that has none."""
+        entry = Entry(filter)
+        if not topics.is_wildcard(filter):
+            self._exact[filter] = entry
+            return entry
+        node = self._root
+        for level in _levels(filter):
+            node = node.children.setdefault(level, _Node())
+        if filter.endswith("#"):
+            node.rest = entry
+        else:
+            node.here = entry
+        return entry
+
+    def remove(self, filter: str) -> None:
+        """Forget the entry of a filter, and the nodes that only it needed."""
+        if not topics.is_wildcard(filter):
+            del self._exact[filter]
+            return
+        path = self._path(filter)
+        assert path is not None
+        if filter.endswith("#"):
+            path[-1].rest = None
+        else:
+            path[-1].here = None
+        for level in reversed(_levels(filter)):
+            if not path.pop().empty():
+                break
+            del path[-1].children[level]
+
+    def match(self, topic: str) -> tuple[Entry, ...]:
+        """Return the entries whose filters match `topic`, the exact one first.
+
+        Visits at most the nodes that exist, however the wildcards are nested.
+        """
+        found: list[Entry] = []
+        exact = self._exact.get(topic)
+        if exact is not None:
+            found.append(exact)
+        nodes = [self._root]
+        if topic[0] == "$":  # MQTT-4.7.2-1: a leading wildcard doesn't match
+            first, _, rest = topic.partition("/")
+            below = self._root.children.get(first)
+            nodes = [below] if below is not None else []
+            levels = rest.split("/") if rest or "/" in topic else []
+        else:
+            levels = topic.split("/")
+        for level in levels:
+            if not nodes:
+                return tuple(found)
+            following = []
+            for node in nodes:
+                if node.rest is not None:
+                    found.append(node.rest)
+                if node.children:
+                    child = node.children.get(level)
+                    if child is not None:
+                        following.append(child)
+                    child = node.children.get("+")
+                    if child is not None:
+                        following.append(child)
+            nodes = following
+        for node in nodes:
+            if node.here is not None:
+                found.append(node.here)
+            if node.rest is not None:  # a/# matches a as well (section 4.7.1.2)
+                found.append(node.rest)
+        return tuple(found)
+
+    def _path(self, filter: str) -> list[_Node] | None:
+        path = [self._root]
+        for level in _levels(filter):
+            node = path[-1].children.get(level)
+            if node is None:
+                return None
+            path.append(node)
+        return path
+
+
+def _levels(filter: str) -> list[str]:
+    levels = filter.split("/")
+    if levels[-1] == "#":
+        levels.pop()
+    return levels

@@ -1,0 +1,79 @@
+"""What a link is given: the wire that it writes to, and the place that it lives in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from hubbub import limits
+from hubbub.dialect import Dialect, Setting
+from hubbub.errors import Refusal
+from hubbub.template import Template
+
+
+class Proof(Protocol):
+    """How a UDP client shows that it is where it says (RFC 9000 section 8.1 has the same problem)."""
+
+    def token(self) -> str: ...
+    def check(self, token: str) -> bool: ...
+
+
+class Wire(Protocol):
+    """A link's end of its transport.
+
+    proof  None where the transport itself is the proof that the client is there
+    """
+
+    proof: Proof | None
+
+    def wrapper(self, dialect: type[Dialect]) -> Callable[[bytes], bytes] | None:
+        """Return what puts the transport's own frame around a unit of `dialect`; the same function each time."""
+
+    def write(self, data: bytes) -> object:
+        """Send bytes; over UDP one datagram, and the result tells whether it went."""
+
+    def reading(self, on: bool) -> None:
+        """Go on or stop reading."""
+
+    def unsent(self) -> int:
+        """How many bytes wait on this machine: any change is progress."""
+
+    def there(self) -> bool:
+        """Tell whether a client that has ended its input can still hear."""
+
+    def ping(self) -> bool:
+        """Ask the client for a sign of life; False where the transport can't."""
+
+    def close(self, reason: str, refusal: Refusal | None) -> None:
+        """Close once everything is sent."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a link lives: what its listener says about it. One for all links of a listener.
+
+    user       who every client here is, or None
+    anonymous  whether a client without a user may do anything
+    full       the policy of the listener, or None for the dialect's
+    links      the open links, to be counted and closed
+    """
+
+    name: str
+    setting: Setting
+    prefix: Template | None = None
+    subscribe: Template | None = None
+    retain: bool = False
+    content_type: str | None = None
+    queue: int = limits.QUEUE_BYTES
+    full: str | None = None
+    stall: float = limits.STALL_SECONDS
+    idle: float = limits.IDLE_SECONDS
+    anonymous: bool = True
+    user: str | None = None
+    links: set[Any] = field(default_factory=set)
+    received: int = 0  # events
+    received_bytes: int = 0
