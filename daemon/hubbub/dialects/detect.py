@@ -1,0 +1,69 @@
+"""auto: tells from its first bytes which dialect a link speaks.
+
+The dialects are asked in the order of their priority, then name. One that claims the bytes gets the link; while the
+best of them needs more bytes, they are kept, up to limits.DETECT_BYTES and limits.HANDSHAKE_SECONDS. With no claim it
+is the last of the candidates: lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from hubbub import limits
+from hubbub.dialect import Dialect, Setting
+from hubbub.events import Become, Event
+from hubbub.message import Message, Sender
+
+
+class Auto(Dialect):
+    """Whatever the first bytes say."""
+
+    candidates: ClassVar[Sequence[type[Dialect]]] = ()
+    fallback: ClassVar[type[Dialect]]
+
+    def __init__(self, setting: Setting, peer: Sender) -> None:
+        super().__init__(setting, peer)
+        self._head = b""
+
+    @classmethod
+    def among(cls, candidates: Sequence[type[Dialect]], fallback: type[Dialect]) -> type[Auto]:
+        """Make the Auto that chooses among `candidates`, and else takes `fallback`."""
+        ordered = sorted(candidates, key=lambda one: (-one.priority, one.name))
+        made = type("Auto", (cls,), {"candidates": tuple(ordered), "fallback": fallback, "full": fallback.full})
+        made.__doc__ = cls.__doc__
+        return made
+
+    @classmethod
+    def max_unit(cls, setting: Setting) -> int:
+        return max(one.max_unit(setting) for one in (*cls.candidates, cls.fallback))
+
+    @classmethod
+    def choose(cls, head: bytes, whole: bool = True) -> type[Dialect] | None:
+        """Tell which dialect begins with `head`. None: more bytes are needed, unless `head` is `whole`."""
+        for candidate in cls.candidates:
+            claim = candidate.claims(head)
+            if claim:
+                return candidate
+            if claim is None and not whole:
+                return None
+        return cls.fallback
+
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        self._head += data
+        whole = not self.setting.stream or len(self._head) >= limits.DETECT_BYTES
+        dialect = self.choose(self._head, whole)
+        if dialect is None:
+            self.deadline = self.deadline or now + limits.HANDSHAKE_SECONDS
+            return []
+        return self._become(dialect)
+
+    def timeout(self, now: float) -> list[Event | Message]:
+        return self._become(self.fallback)
+
+    def eof(self, now: float) -> list[Event | Message]:
+        return self._become(self.choose(self._head) or self.fallback)
+
+    def _become(self, dialect: type[Dialect]) -> list[Event | Message]:
+        self.deadline = None
+        return [Become(dialect, self._head)]

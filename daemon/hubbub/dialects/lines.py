@@ -1,0 +1,273 @@
+"""lines: for people and scripts. UTF-8, one command a line, split at LF, one CR before it stripped.
+
+    SUB <filter>             OK SUB <filter>      then, for each message:  MSG <topic> <payload>
+    UNSUB <filter>           OK UNSUB <filter>
+    PUB <topic> <payload>    no answer unless it fails; PUB! keeps it as the topic's retained message
+    PUBB <topic> <base64>    PUBB! likewise; a payload that isn't a line of text arrives as MSGB <topic> <base64>
+    REQ <topic> <payload>    REP <payload> | REPB <base64> | ERR timeout ... | ERR nobody ...
+    PING                     PONG; over UDP PONG <subscriptions>
+    AUTH <user> <password>   OK AUTH <user>; also AUTH TOKEN <token>
+    HELP                     lines that begin with #
+    QUIT                     BYE
+    CONFIRM <token>          over UDP, before a command: the hub asked for it with CONFIRM <token>
+    ERR <code> <sentence>    what was wrong;  GAP <n>: n messages were dropped for you
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from binascii import Error as BadBase64
+from binascii import a2b_base64
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from hubbub import limits
+from hubbub.dialect import Dialect, Setting
+from hubbub.errors import BadFilter, Refusal
+from hubbub.events import (
+    Answer, Close, Confirm, Event, Fault, Open, Ping, Publish, Request, Subscribe, Unsubscribe,
+)  # fmt: skip
+from hubbub.framing import HTTP_400, EndReader, TooLong, http_request
+from hubbub.message import Message, Sender
+from hubbub.topics import TopicTable, check_filter, quote, read_name
+
+_NOT_IN_A_LINE = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])  # TAB is fine
+_HELP = tuple(line.strip() for line in (__doc__ or "").splitlines()[2:] if line.strip())
+
+
+class Lines(Dialect):
+    """Commands a person can type into nc: SUB, PUB, REQ, HELP."""
+
+    subprotocols = ("hubbub.lines",)
+    text = True
+    stays = True
+
+    def __init__(self, setting: Setting, peer: Sender) -> None:
+        super().__init__(setting, peer)
+        self._reader = EndReader(b"\n", self.max_unit(setting)) if setting.stream else None
+        self._first = setting.stream
+        self._max = setting.max_message
+        self._end = b"\n" if setting.stream else b""
+        self._topics = TopicTable()
+
+    @classmethod
+    def max_unit(cls, setting: Setting) -> int:
+        """Base64 makes 4 bytes of 3 (RFC 4648 section 4)."""
+        return setting.max_message * 4 // 3 + limits.LINE_SLACK
+
+    # What comes in
+
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        if self._reader is None:
+            return self._unit(data)
+        try:
+            lines = self._reader.feed(data)
+        except TooLong as long:
+            return [*self._commands(long.frames), self._too_long("a line")]
+        if self._first and lines:
+            self._first = False
+            if http_request(lines[0]):
+                return [Close("an HTTP request", HTTP_400, Refusal("bad-command", "an HTTP request"))]
+        return self._commands(lines)
+
+    def _unit(self, data: bytes) -> list[Event | Message]:
+        if len(data) > self.max_unit(self.setting):
+            return [self._too_long("a line")]
+        lines = data.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        return self._commands(lines)
+
+    def eof(self, now: float) -> list[Event | Message]:
+        rest = self._reader.rest() if self._reader is not None else b""
+        return self._commands([rest]) if rest else []
+
+    def _commands(self, lines: list[bytes]) -> list[Event | Message]:
+        events: list[Event | Message] = []
+        topics, longest = self._topics, self._max
+        for line in lines:
+            if line[-1:] == b"\r":
+                line = line[:-1]
+            words = line.split(b" ", 2)
+            try:
+                if words[0] == b"PUB" and len(words) == 3:
+                    payload = words[2]
+                    if len(payload) > longest:
+                        return [*events, self._too_long("the payload")]
+                    if not payload.isascii():
+                        payload.decode()
+                    events.append(Publish(topics[words[1]], payload))
+                else:
+                    self._command(line, words, events)
+            except Refusal as no:
+                events.append(Fault(no))
+            except UnicodeDecodeError:
+                events.append(Fault(Refusal("bad-utf8", "a line is UTF-8; send other bytes with PUBB and base64")))
+            if events and type(events[-1]) is Close:
+                break
+        return events
+
+    def _command(self, line: bytes, words: list[bytes], events: list[Event | Message]) -> None:
+        """Act on any command but the plainest PUB. Raises Refusal or UnicodeDecodeError."""
+        command = self._COMMANDS.get(words[0].upper())
+        if command is None:
+            line.decode()
+            raise Refusal("bad-command", "no such command; HELP lists them")
+        command(self, words, events)
+
+    def _publish(self, words: list[bytes], events: list[Event | Message]) -> None:
+        word = words[0].upper()
+        topic = self._topics[_argument(words, "a topic")]
+        payload = words[2] if len(words) > 2 else b""
+        if word.startswith(b"PUBB"):
+            payload = _from_base64(payload)
+        else:
+            payload.decode()
+        if len(payload) > self._max:
+            events.append(self._too_long("the payload"))
+        else:
+            events.append(Publish(topic, payload, retain=word.endswith(b"!")))
+
+    def _request(self, words: list[bytes], events: list[Event | Message]) -> None:
+        topic = self._topics[_argument(words, "a topic")]
+        payload = words[2] if len(words) > 2 else b""
+        payload.decode()
+        if len(payload) > self._max:
+            events.append(self._too_long("the payload"))
+        else:
+            events.append(Request(topic, payload))
+
+    def _subscribe(self, words: list[bytes], events: list[Event | Message]) -> None:
+        events.append(Subscribe(_filter(words)))
+
+    def _unsubscribe(self, words: list[bytes], events: list[Event | Message]) -> None:
+        events.append(Unsubscribe(_filter(words)))
+
+    def _auth(self, words: list[bytes], events: list[Event | Message]) -> None:
+        user = _argument(words, "a user and a password").decode()
+        if len(words) < 3:
+            raise Refusal("bad-command", "AUTH <user> <password>, or AUTH TOKEN <token>")
+        if user == "TOKEN":
+            events.append(Open(token=words[2].decode()))
+        else:
+            events.append(Open(user=user, password=words[2].decode()))
+
+    def _confirm(self, words: list[bytes], events: list[Event | Message]) -> None:
+        events.append(Confirm(_argument(words, "a token").decode()))
+
+    def _ping(self, words: list[bytes], events: list[Event | Message]) -> None:
+        events.append(Ping())
+
+    def _help(self, words: list[bytes], events: list[Event | Message]) -> None:
+        events += [Answer(f"# {line}".encode() + self._end) for line in _HELP]
+
+    def _quit(self, words: list[bytes], events: list[Event | Message]) -> None:
+        events.append(Close("the client said QUIT", b"BYE" + self._end))
+
+    _COMMANDS: dict[bytes, Callable[[Lines, list[bytes], list[Event | Message]], None]] = {
+        b"PUB": _publish,
+        b"PUB!": _publish,
+        b"PUBB": _publish,
+        b"PUBB!": _publish,
+        b"REQ": _request,
+        b"SUB": _subscribe,
+        b"UNSUB": _unsubscribe,
+        b"PING": _ping,
+        b"HELP": _help,
+        b"QUIT": _quit,
+        b"AUTH": _auth,
+        b"CONFIRM": _confirm,
+    }
+
+    # What goes out
+
+    def outcome(self, event: Event | Message, result: Any) -> bytes:
+        if isinstance(result, Refusal):
+            return self._error(result)
+        if isinstance(event, Subscribe | Unsubscribe):
+            word = b"SUB" if isinstance(event, Subscribe) else b"UNSUB"
+            return b"OK %b %b%b" % (word, quote(event.filter).encode(), self._end)
+        if isinstance(event, Request):
+            if _is_text(result.payload):
+                return b"REP %b%b" % (result.payload, self._end)
+            return b"REPB %b%b" % (b64encode(result.payload), self._end)
+        if isinstance(event, Ping):
+            count = b" %d" % result if self.setting.transport == "udp" else b""
+            return b"PONG%b%b" % (count, self._end)
+        if isinstance(event, Open):
+            return b"OK AUTH %b%b" % (quote(result).encode(), self._end)
+        return b""
+
+    def form(self, subscription: Subscribe) -> Hashable:
+        return self._end
+
+    @classmethod
+    def encode(cls, message: Message, form: Any) -> bytes:
+        payload = message.payload
+        if _is_text(payload):
+            return b"".join((_HEADS[message.topic], payload, form))
+        return b"MSGB %b %b%b" % (quote(message.topic).encode(), b64encode(payload), form)
+
+    def gap(self, n: int) -> bytes:
+        return b"GAP %d%b" % (n, self._end)
+
+    def closing(self, reason: str) -> bytes:
+        return b"BYE" + self._end
+
+    def confirm(self, event: Event | Message, token: str) -> bytes:
+        return b"CONFIRM %b%b" % (token.encode(), self._end)
+
+    def _error(self, refusal: Refusal) -> bytes:
+        return f"ERR {refusal.code} {refusal.reason}".encode() + self._end
+
+    def _too_long(self, what: str) -> Close:
+        refusal = Refusal("too-long", f"{what} is longer than this listener takes ({self._max} bytes of payload)")
+        return Close(refusal.reason, self._error(refusal), refusal)
+
+
+class _Heads(dict[str, bytes]):
+    """What stands before the payload of a message, for each topic. Bounded."""
+
+    def __missing__(self, topic: str) -> bytes:
+        head = b"MSG %b " % quote(topic).encode()
+        if len(topic) <= limits.MATCH_CACHE_TOPIC:
+            if len(self) >= limits.MATCH_CACHE:
+                self.clear()
+            self[topic] = head
+        return head
+
+
+_HEADS = _Heads()
+
+
+def _is_text(payload: bytes) -> bool:
+    """Whether a payload can stand in a line as it is."""
+    if len(payload.translate(None, _NOT_IN_A_LINE)) != len(payload):
+        return False
+    if payload.isascii():
+        return True
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _argument(words: list[bytes], what: str) -> bytes:
+    if len(words) < 2:
+        raise Refusal("bad-command", f"{words[0].upper().decode()} wants {what}; HELP shows how")
+    return words[1]
+
+
+def _filter(words: list[bytes]) -> str:
+    name = _argument(words, "a filter")
+    if len(words) > 2:
+        raise BadFilter("a filter has no spaces; write them as %20")
+    return check_filter(read_name(name, BadFilter))
+
+
+def _from_base64(payload: bytes) -> bytes:
+    try:
+        return a2b_base64(payload, strict_mode=True)
+    except BadBase64:
+        raise Refusal("bad-payload", "PUBB wants base64 (RFC 4648 section 4), padded, without spaces") from None
