@@ -1,0 +1,183 @@
+"""What TCP and WebSocket links share: a byte stream with a valve.
+
+The transport is told that it has a push producer; while it holds bytes that the socket doesn't take, the link's outbox
+keeps the rest. Where nothing waits before it, a write goes straight to the socket.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import select
+import socket
+import struct
+import termios
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet import tcp, unix
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from hubbub.errors import Refusal
+
+# A transport of exactly these types, not switched to TLS, has nothing between `write` and its socket. On any other
+# `transport.socket` may be the raw socket under TLS, and what is sent there goes out as plaintext.
+_PLAIN = (tcp.Server, tcp.Client, unix.Server, unix.Client)
+
+_KEEPALIVE = (60, 10, 3)  # seconds before the first probe, between probes; probes without an answer
+_KEEPALIVE_HALF_CLOSED = (2, 2, 2)
+
+
+class StreamLink(Protocol):
+    """What a stream needs of its link, a kernel.link.Link."""
+
+    @property
+    def stays(self) -> bool: ...
+    def start(self) -> None: ...
+    def receive(self, data: bytes, text: bool | None = None) -> None: ...
+    def ended(self) -> None: ...
+    def lost(self) -> None: ...
+    def pause(self, held: int) -> None: ...
+    def resume(self) -> None: ...
+    def sign_of_life(self) -> None: ...
+
+
+MakeLink = Callable[[Any, str, int], StreamLink]
+"""wire, host, port -> the link that the wire serves."""
+
+
+@implementer(IPushProducer)
+class Stream:
+    """The wire of a link (see kernel.link.Wire) over a stream transport; a mixin of the protocol classes."""
+
+    proof = None
+    transport: Any
+    link: StreamLink | None = None
+    _send: Callable[[bytes], int] | None = None
+    _handed = 0
+    _paused = False
+    _eof = False
+    _closing = False
+
+    def open_stream(self, make_link: MakeLink) -> None:
+        """Take over the transport and make the link."""
+        transport = self.transport
+        if type(transport) in _PLAIN and not transport.TLS:
+            self._send = transport.socket.send
+        _set_keepalive(transport, _KEEPALIVE)
+        peer = transport.getPeer()
+        host = str(getattr(peer, "host", "") or "unix").removeprefix("::ffff:")
+        self.link = make_link(self, host, getattr(peer, "port", 0))
+        transport.registerProducer(self, True)
+
+    # The wire
+
+    def write(self, data: bytes) -> None:
+        """Send `data`, straight to the socket if nothing waits before it."""
+        transport = self.transport
+        if self._send is not None and not transport.dataBuffer and not transport._tempDataBuffer:
+            try:
+                sent = self._send(data)
+            except OSError:  # full, or lost: the reactor will find out which
+                sent = 0
+            if sent == len(data):
+                return
+            data = data[sent:]
+            self._handed = len(data)
+            transport.write(data)
+            if not self._paused:
+                # Below its own threshold the transport doesn't pause, and so wouldn't tell when it is empty.
+                transport.producerPaused = True
+                self.pauseProducing()
+            return
+        self._handed = len(data)
+        transport.write(data)
+
+    def reading(self, on: bool) -> None:
+        """Go on or stop reading."""
+        if self._eof:
+            return
+        if on:
+            self.transport.resumeProducing()
+        else:
+            self.transport.pauseProducing()
+
+    def unsent(self) -> int:
+        """How many bytes wait in the transport and in the kernel."""
+        raw = getattr(self.transport, "transport", None) or self.transport  # below TLS
+        waiting = len(raw.dataBuffer) - raw.offset + raw._tempDataLen if isinstance(raw, tcp.Connection) else 0
+        try:
+            return waiting + _queued(raw.getHandle())
+        except (OSError, AttributeError):
+            return waiting
+
+    def ping(self) -> bool:
+        """A stream can't ask; TCP keepalive does, below."""
+        return False
+
+    def there(self) -> bool:
+        """Tell whether a peer that has closed its side can still hear: the reactor no longer watches that."""
+        try:
+            watch = select.poll()
+            watch.register(self.transport.getHandle(), 0)
+            return not watch.poll(0)
+        except (OSError, ValueError, AttributeError):
+            return False
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self.transport is not None:
+            self._closing = True
+            self.transport.abortConnection()
+
+    # IPushProducer, called by the transport
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+        if self.link is not None:
+            self.link.pause(self._handed)
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        if self.link is not None:
+            self.link.resume()
+
+    def stopProducing(self) -> None:
+        """The transport has gone; connectionLost follows."""
+
+    def stream_lost(self) -> None:
+        """Let go of everything."""
+        self._send = None
+        link, self.link = self.link, None
+        if link is not None:
+            link.lost()
+
+
+def close_code(refusal: Refusal | None, reason: str) -> int:
+    """The WebSocket close code for the end of a link (RFC 6455 section 7.4.1)."""
+    if refusal is None:
+        return 1001 if reason == "shutdown" else 1000
+    return 1009 if refusal.code == "too-long" else 1008
+
+
+def half_closed(transport: Any) -> None:
+    """Look sooner whether a peer that only listens is still there."""
+    _set_keepalive(transport, _KEEPALIVE_HALF_CLOSED)
+
+
+def _set_keepalive(transport: Any, times: tuple[int, int, int]) -> None:
+    try:
+        handle = transport.getHandle()
+        if handle.family in (socket.AF_INET, socket.AF_INET6):
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            for name, value in zip(names, times, strict=True):
+                handle.setsockopt(socket.IPPROTO_TCP, name, value)
+    except (OSError, AttributeError):
+        pass  # a transport without a socket of its own, or one that has gone already
+
+
+def _queued(handle: socket.socket) -> int:
+    """How many bytes the kernel hasn't got rid of (tcp(7), SIOCOUTQ)."""
+    return int(struct.unpack("i", fcntl.ioctl(handle, termios.TIOCOUTQ, b"\0\0\0\0"))[0])
