@@ -1,0 +1,160 @@
+"""The options of `twistd hubbub`: what the command line and the configuration file say, as one Settings."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NoReturn
+
+from twisted.python import usage
+
+from hubbub.errors import ConfigError
+from hubbub.option import shown
+from hubbub.service import toml
+from hubbub.service.config import Settings, parse_handler, parse_listener
+
+DEFAULTS = {"tcp": "tcp:6999", "udp": "udp:6999", "websocket": "tcp:8999"}
+"""The listeners that are opened where nobody names one."""
+
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}")
+
+EXAMPLES = """
+Opens TCP, UDP and WebSocket over one topic space. Without options: TCP 6999,
+UDP 6999 and WebSocket 8999, on 127.0.0.1.
+
+Examples:
+  twistd -n hubbub
+      the defaults; try  nc 127.0.0.1 6999  and type HELP
+  twistd -n hubbub --tcp tcp:6999:interface=0.0.0.0:anonymous=yes
+      TCP alone, for everybody on the network
+  twistd -n hubbub --tcp tcp:7000:dialect=raw:end=crlf:topic=plant/7 \\
+                   --websocket tcp:8999
+      lines from a PLC, each a message on plant/7, and browsers that watch
+  twistd -n hubbub --handler upper --plugin-dir ./my-plugins
+  twistd -n hubbub --config /etc/hubbub/hubbub.toml
+
+A SPEC is a Twisted endpoint and keys of hubbub, with colons between; a colon
+inside a value is written \\: as in interface=\\:\\:1. Endpoints:
+  tcp:PORT  tcp6:PORT  ssl:PORT:privateKey=FILE  tls:FOLDER:PORT
+  unix:FILE:mode=660  systemd:domain=INET:name=NAME  haproxy:ENDPOINT
+  and for UDP  udp:PORT  udp6:PORT  systemd:domain=INET:name=NAME
+Keys:
+  interface=ADDRESS                          where; else 127.0.0.1 or ::1
+  anonymous=yes  as=USER                     who may come in, if not only you
+  id=NAME  dialect=NAME  auto=NAME,...       which dialect, which to tell apart
+  topic=  prefix=  subscribe=                where messages go and come from
+  retain=yes  content-type=                  stamped on what comes in
+  end=crlf  size=N  length=u16be  gap=20ms   how dialect=raw cuts a stream
+  max-message=  queue=  full=  stall=  idle= bounds
+  rcvbuf=  reuse=  peers=CIDR,...  group=    UDP alone
+
+"""
+
+
+class Options(usage.Options):
+    """The tap options. `settings()` is what they and the configuration file come to."""
+
+    longdesc = ""  # usage.Options would wrap the examples; getUsage puts them first
+    optFlags = (("list-plugins", None, "Show the plugins that are there, and stop."),)
+    compData = usage.Completions(
+        multiUse=["tcp", "udp", "websocket", "handler", "plugin-dir", "origin"],
+        optActions={"config": usage.CompleteFiles("*.toml"), "plugin-dir": usage.CompleteDirs()},
+    )
+
+    def opt_tcp(self, spec: str) -> None:
+        """Listen on TCP, TLS or a Unix socket: a SPEC such as tcp:6999. Repeats."""
+        self._add("tcp", spec)
+
+    def opt_udp(self, spec: str) -> None:
+        """Listen on UDP: a SPEC such as udp:6999. Repeats."""
+        self._add("udp", spec)
+
+    def opt_websocket(self, spec: str) -> None:
+        """Listen for WebSocket: a SPEC such as tcp:8999. Repeats."""
+        self._add("websocket", spec)
+
+    def opt_handler(self, spec: str) -> None:
+        """Run a handler: its name and its keys, such as upper or alarm:above=30. Repeats."""
+        self._add("handler", spec)
+
+    def opt_plugin_dir(self, folder: str) -> None:
+        """Look for plugins in this folder too. Repeats."""
+        self._add("plugin-dir", folder)
+
+    def opt_origin(self, host: str) -> None:
+        """Let web pages from this host in, such as hub.example.org. Repeats."""
+        self._add("origin", host)
+
+    def opt_config(self, file: str) -> None:
+        """Read this TOML file and conf.d/*.toml beside it. Its lists give way to options of their name."""
+        if "config" in self:
+            raise usage.UsageError("--config is given twice; more files go into conf.d beside the first")
+        self["config"] = file
+
+    def opt_version(self) -> NoReturn:
+        """Show the version, and stop."""
+        try:
+            number = version("hubbub")
+        except PackageNotFoundError:
+            number = "(not installed)"
+        sys.stdout.write(f"hubbub {number}\n")
+        sys.exit(0)
+
+    def parseArgs(self, *words: str) -> None:
+        """There are no arguments beyond options."""
+        if words:
+            raise usage.UsageError(f"{shown(words[0])} is no option; try --help")
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Parse and check all that needs no plugin. A mistake is one line on stderr and exit status 1."""
+        try:
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
+            self._settings = self._merge()
+        except (usage.UsageError, ConfigError) as error:
+            raise SystemExit(f"hubbub: {' '.join(str(error).split())}") from None
+
+    def settings(self) -> Settings:
+        """Return what was asked for, once the options are parsed."""
+        return self._settings
+
+    def getUsage(self, width: int | None = None) -> str:
+        """Put the examples before the options."""
+        return EXAMPLES + super().getUsage(width)
+
+    def _add(self, name: str, value: str) -> None:
+        self.setdefault(name, []).append((f"--{name}", value))
+
+    def _merge(self) -> Settings:
+        found: dict[str, list[tuple[str, object]]] = {name: [] for name in toml.ARRAYS}
+        if "config" in self:
+            for name, entries in toml.read(self["config"]).items():
+                found[name] = [(f"{path} {name}", _beside(path, name, value)) for path, value in entries]
+        found |= {name: self[name] for name in toml.ARRAYS if self.get(name)}
+        if not any(found[name] for name in DEFAULTS):
+            found |= {name: [(f"--{name}", spec)] for name, spec in DEFAULTS.items()}
+        return Settings(
+            listeners=tuple(parse_listener(name, raw, at) for name in DEFAULTS for at, raw in found[name]),
+            handlers=tuple(parse_handler(raw, at) for at, raw in found["handler"]),
+            plugin_dirs=tuple(_folder(raw, at) for at, raw in found["plugin-dir"]),
+            origins=tuple(_origin(raw, at) for at, raw in found["origin"]),
+        )
+
+
+def _beside(path: Path, name: str, value: object) -> object:
+    """A folder in a file is meant from where the file is; the daemon's own may be /."""
+    return str(path.parent / value) if name == "plugin-dir" and isinstance(value, str) and value else value
+
+
+def _folder(raw: object, source: str) -> Path:
+    if isinstance(raw, str) and raw:
+        return Path(raw).absolute()  # before twistd goes to --rundir
+    raise ConfigError(f"{source} {shown(raw)}: expected a folder")
+
+
+def _origin(raw: object, source: str) -> str:
+    if isinstance(raw, str) and _HOST.fullmatch(raw):
+        return raw.lower()
+    raise ConfigError(f"{source} {shown(raw)}: expected a host name alone, such as hub.example.org")

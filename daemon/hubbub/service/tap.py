@@ -1,0 +1,28 @@
+"""What twistd looks for: Options and makeService."""
+
+from __future__ import annotations
+
+import sys
+
+from twisted.application.service import IService
+
+from hubbub.errors import ConfigError
+from hubbub.service.daemon import HubbubService
+from hubbub.service.options import Options
+from hubbub.service.plugins import Plugins
+
+__all__ = ["Options", "makeService"]
+
+
+def makeService(options: Options) -> IService:
+    """Make the service. A mistake in what was asked for is one line on stderr and exit status 1."""
+    settings = options.settings()
+    try:
+        if options["list-plugins"]:
+            sys.stdout.write(Plugins(settings.plugin_dirs).listing())
+            raise SystemExit(0)
+        from twisted.internet import reactor
+
+        return HubbubService(reactor, settings)
+    except ConfigError as error:
+        raise SystemExit(f"hubbub: {error}") from None

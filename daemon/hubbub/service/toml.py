@@ -1,0 +1,92 @@
+"""Reads `--config FILE` and the `conf.d/*.toml` beside it: arrays by name, each entry with its file."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from pathlib import Path
+
+from hubbub import limits
+from hubbub.errors import ConfigError
+from hubbub.option import shown
+
+ARRAYS = ("tcp", "udp", "websocket", "handler", "plugin-dir", "origin")
+"""The names that a file may have, each an array; those of several files add up."""
+
+Entry = tuple[Path, object]
+_CREDENTIALS = "${CREDENTIALS_DIRECTORY}"
+_POSITION = re.compile(r" \(at line ([0-9]+), column ([0-9]+)\)$")
+
+
+def read(file: str) -> dict[str, list[Entry]]:
+    """Read `file`, then `conf.d/*.toml` beside it by name. Raises ConfigError naming file, line, column."""
+    found: dict[str, list[Entry]] = {name: [] for name in ARRAYS}
+    for path in (Path(file), *_fragments(Path(file).parent / "conf.d")):
+        for name, value in _parse(path).items():
+            if name not in ARRAYS:
+                raise ConfigError(f"{path}: unknown key {shown(name)}{_hint(name)}")
+            if not isinstance(value, list):
+                raise ConfigError(f"{path}: {name} is an array, as in {name} = [...] or [[{name}]]")
+            found[name] += [(path, _expand(entry, path)) for entry in value]
+    return found
+
+
+def _fragments(folder: Path) -> list[Path]:
+    try:
+        paths = sorted(folder.iterdir()) if folder.exists() else []
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.strerror}") from None
+    paths = [path for path in paths if path.suffix == ".toml" and not path.name.startswith(".")]
+    if len(paths) > limits.CONFIG_FILES:
+        raise ConfigError(f"{folder} has more than {limits.CONFIG_FILES} files")
+    return paths
+
+
+def _parse(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(limits.CONFIG_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    if len(data) > limits.CONFIG_BYTES:
+        raise ConfigError(f"{path} is longer than {limits.CONFIG_BYTES} bytes")
+    text = ""
+    try:
+        text = data.decode()
+        return tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line, column = _place(data[: error.start].decode())
+        raise ConfigError(f"{path}:{line}:{column}: it isn't UTF-8") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply") from None
+    except ValueError as error:
+        at = _POSITION.search(str(error))
+        line, column = (int(at[1]), int(at[2])) if at else _place(text)
+        raise ConfigError(f"{path}:{line}:{column}: {_POSITION.sub('', str(error))}") from None
+
+
+def _place(before: str) -> tuple[int, int]:
+    """Return the line and column, from 1, that follow the text `before`."""
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def _hint(name: str) -> str:
+    near = difflib.get_close_matches(name.replace("_", "-"), ARRAYS, 1)
+    return f", did you mean {near[0]}?" if near else f"; there are {' '.join(ARRAYS)}"
+
+
+def _expand(value: object, path: Path) -> object:
+    """Put systemd's folder of credentials in the place of its name, in all text of an entry."""
+    if isinstance(value, dict):
+        return {key: _expand(one, path) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_expand(one, path) for one in value]
+    if not isinstance(value, str) or _CREDENTIALS not in value:
+        return value
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        reason = "isn't set; systemd sets it for LoadCredential="
+        raise ConfigError(f"{path}: {shown(value)}: CREDENTIALS_DIRECTORY {reason}")
+    return value.replace(_CREDENTIALS, folder)

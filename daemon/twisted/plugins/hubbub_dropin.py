@@ -1,0 +1,10 @@
+"""Tell twistd of hubbub. Everybody's `twistd --help` imports this, so it names modules and imports none."""
+
+from twisted.application.service import ServiceMaker
+
+hubbub = ServiceMaker(
+    "hubbub",
+    "hubbub.service.tap",
+    "One daemon for every real-time client: TCP, UDP and WebSocket in one topic space.",
+    "hubbub",
+)
