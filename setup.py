@@ -1,0 +1,53 @@
+"""How hubbub is built and installed; tools are configured in pyproject.toml."""
+
+from setuptools import find_packages, setup
+
+RUNS_WITH = [
+    "twisted[tls]",  # reactor, twistd, endpoints, web site; [tls] is what `tls:` and `ssl:` endpoints need
+    "autobahn>=26.10.2",  # WebSocket; before 26.10.2 a small compressed frame could unpack without a bound
+    "msgspec",  # the json dialect: far faster than the standard library, and Raw keeps a number's digits
+]
+TESTED_WITH = [
+    "pytest",  # the test runner
+    "pytest-twisted",  # runs each test inside the reactor
+    "pytest-xdist",  # two workers, so that `make test` stays quick
+    "pytest-timeout",  # the last net under a test that hangs
+    "hypothesis",  # properties of topics, grammars and framings
+    "playwright",  # drives Debian's chromium; its own browsers aren't used
+    "websockets",  # a WebSocket client that shares no code with Autobahn
+    "build",  # the packaging test builds an sdist and a wheel
+    "setuptools>=77",  # the same test builds without isolation, so the build backend has to be there
+]
+CHECKED_WITH = [
+    "ruff",  # lint and format
+    "mypy",  # types
+    "mypy-zope",  # teaches mypy zope.interface, which Twisted's interfaces are made of
+    "towncrier",  # turns newsfragments/ into NEWS.md
+]
+
+setup(
+    name="hubbub",
+    version="0.1.0",  # the one place; `hubbub --version` and towncrier read it from the installed metadata
+    description="One daemon for every real-time client: TCP, UDP and WebSocket in one topic space.",
+    license="MIT",
+    license_files=["LICENSE"],
+    classifiers=["Framework :: Twisted", "Operating System :: POSIX :: Linux", "Typing :: Typed"],
+    python_requires=">=3.11",
+    # daemon/hubbub_plugins is a symlink to ../plugins: one root holds all packages, and an editable install
+    # is a plain path entry, the only kind in which Twisted finds daemon/twisted/plugins.
+    package_dir={"": "daemon"},
+    packages=[
+        *find_packages("daemon", include=["hubbub", "hubbub.*", "hubbub_plugins", "hubbub_plugins.*"]),
+        "twisted.plugins",
+    ],
+    package_data={"hubbub": ["py.typed", "transports/*.html"]},
+    install_requires=RUNS_WITH,
+    extras_require={"test": TESTED_WITH, "check": CHECKED_WITH},
+    entry_points={
+        "console_scripts": ["hubbub = hubbub.service.cli:main"],
+        "hubbub.plugins": [
+            "upper = hubbub_plugins.upper:Upper",
+            "clock = hubbub_plugins.clock:Clock",
+        ],
+    },
+)

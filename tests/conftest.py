@@ -1,0 +1,84 @@
+"""What every test may rely on: programs that are there, no silent skips, and an end to what hangs."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import shutil
+from collections.abc import Callable, Generator
+from typing import Any
+
+import hypothesis
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+SECONDS = 30  # until a coroutine is cancelled; pytest-timeout, at 60 s, stops the reactor for later tests too
+PACKAGES = {"nc": "netcat-openbsd", "socat": "socat", "chromium": "chromium"}
+
+# Shared machines stall: the time of one example tells nothing.
+hypothesis.settings.register_profile("hubbub", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("hubbub")
+
+
+def on_ci() -> bool:
+    return os.environ.get("CI") == "true"
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[[str], str]:
+    """`need("socat")` returns its path; without it the test is skipped, which under CI=true is a failure."""
+
+    def find(program: str) -> str:
+        path = shutil.which(program)
+        if path is None:
+            pytest.skip(f"{program} isn't installed: apt install {PACKAGES.get(program, program)}")
+        return path
+
+    return find
+
+
+def not_skipped(report: Any) -> None:
+    """Under CI=true make a skip a failure, without exceptions. An expected failure isn't a skip."""
+    if on_ci() and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid}: skipped, and CI=true allows no skips. {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    report = yield
+    not_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    report = yield
+    not_skipped(report)
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: Any) -> None:
+    """Give each coroutine its time limit; pytest-twisted, which is asked next, runs it."""
+    if inspect.iscoroutinefunction(pyfuncitem.obj):
+        pyfuncitem.obj = limited(pyfuncitem.obj)
+
+
+def limited(test: Callable[..., Any]) -> Callable[..., Deferred[Any]]:
+    @functools.wraps(test)
+    def run(**fixtures: Any) -> Deferred[Any]:
+        from twisted.internet import reactor
+
+        return Deferred.fromCoroutine(test(**fixtures)).addTimeout(SECONDS, reactor, too_long)
+
+    return run
+
+
+def too_long(result: Any, seconds: float) -> Any:
+    """Fail with the place where the coroutine waited."""
+    cause = result.value if isinstance(result, Failure) else None
+    raise TimeoutError(f"the test took longer than {seconds:g} s") from cause

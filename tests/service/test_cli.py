@@ -1,0 +1,40 @@
+"""The command `hubbub` itself; what `hubbub run` then does is tested with the tap."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from hubbub.service.cli import main
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"], []])
+def test_help_tells_the_commands(arguments, capsys):
+    assert main(arguments) == 0
+    output = capsys.readouterr().out
+    assert "hubbub run [OPTIONS]" in output
+    assert all(len(line) <= 80 for line in output.splitlines())
+
+
+@pytest.mark.parametrize("command", ["start", "--verbose", "Run", ""])
+def test_an_unknown_command_is_one_line_and_status_1(command, capsys):
+    assert main([command, "--tcp", "tcp:0"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"hubbub: no command '{command}'; `hubbub --help` tells which there are\n"
+
+
+def test_run_is_twistd_in_this_process():
+    """In a process of its own, as twistd reads sys.argv and may install a reactor."""
+    program = (
+        "import sys, twisted.scripts.twistd as t\n"
+        "t.run = lambda: print(sys.argv)\n"
+        "from hubbub.service.cli import main\n"
+        "sys.exit(main(['run', '--tcp', 'tcp:0']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout == "['twistd', '--nodaemon', '--pidfile=', 'hubbub', '--tcp', 'tcp:0']\n"

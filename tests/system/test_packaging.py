@@ -1,0 +1,117 @@
+"""hubbub works installed in each way: `pip install .`, `pip install -e .`, and from the built wheel.
+
+The three venvs are fresh, and pip installs hubbub into each from a copy of the checkout. Its dependencies
+aren't fetched three times again: a .pth file shows each venv a folder of links to those that the tests run
+with. hubbub is left out of that folder, so that nothing of it can be found but what was just installed. That
+the dependencies can be fetched is proven by `make test`; here `pip check` proves that all are declared.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SITE = Path(sysconfig.get_path("purelib"))
+LEFT_OUT = shutil.ignore_patterns(
+    ".*", "build", "dist", "*.egg-info", "__pycache__", "dropin.cache", "tests", "docs", "bench"
+)
+
+
+def run(*command: object, cwd: Path) -> str:
+    """Return what `command` prints; its environment has nothing that could show it the checkout."""
+    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Path:
+    """A copy of the checkout: a build leaves files behind, and may not find an older build's."""
+    return shutil.copytree(
+        ROOT, tmp_path_factory.mktemp("checkout") / "hubbub", symlinks=True, ignore=LEFT_OUT
+    )
+
+
+@pytest.fixture(scope="module")
+def dependencies(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("dependencies")
+    for path in SITE.iterdir():
+        if "hubbub" not in path.name and path.suffix != ".pth":
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(checkout, tmp_path_factory) -> Path:
+    """Built from the sdist, as `python -m build` does, so that the sdist is known to be complete."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, checkout, cwd=folder)
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+@pytest.fixture
+def venv(dependencies, tmp_path) -> Path:
+    folder = tmp_path / "venv"
+    run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=tmp_path)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "dependencies.pth").write_text(f"{dependencies}\n")
+    return folder
+
+
+def pip(venv: Path, *arguments: object) -> str:
+    return run(venv / "bin/python", "-m", "pip", *arguments, cwd=venv)
+
+
+def works(venv: Path) -> None:
+    python, elsewhere = venv / "bin/python", venv.parent
+    twistd = run(python, "-c", "from twisted.scripts.twistd import run; run()", "--help", cwd=elsewhere)
+    assert "    hubbub " in twistd, twistd
+    assert "one topic space" in " ".join(twistd.split())
+    assert run(venv / "bin/hubbub", "--version", cwd=elsewhere) == run(
+        python, "-m", "hubbub", "--version", cwd=elsewhere
+    )
+    assert "--tcp" in run(venv / "bin/hubbub", "run", "--help", cwd=elsewhere)
+    assert {"upper", "clock"} <= set(run(venv / "bin/hubbub", "run", "--list-plugins", cwd=elsewhere).split())
+    pip(venv, "check")
+
+
+def test_pip_install(checkout, venv):
+    pip(venv, "install", "--no-deps", "--no-build-isolation", checkout)
+    works(venv)
+
+
+def test_pip_install_editable(checkout, venv):
+    pip(venv, "install", "--no-deps", "--no-build-isolation", "--editable", checkout)
+    works(venv)
+
+
+def test_wheel(wheel, venv):
+    pip(venv, "install", "--no-deps", wheel)
+    works(venv)
+
+
+def test_the_wheel_holds_what_the_daemon_reads(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    pages = {f"hubbub/transports/{page.name}" for page in (ROOT / "daemon/hubbub/transports").glob("*.html")}
+    assert pages
+    assert names >= {"hubbub/py.typed", "twisted/plugins/hubbub_dropin.py", "hubbub_plugins/upper.py"} | pages
+    assert not [name for name in names if name.startswith(("plugins/", "tests/", "twisted/plugins/__init__"))]
