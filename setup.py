@@ -5,7 +5,7 @@ from setuptools import find_packages, setup
 RUNS_WITH = [
     "twisted[tls]",  # reactor, twistd, endpoints, web site; [tls] is what `tls:` and `ssl:` endpoints need
     "autobahn>=26.10.2",  # WebSocket; before 26.10.2 a small compressed frame could unpack without a bound
-    "msgspec",  # the json dialect: far faster than the standard library, and Raw keeps a number's digits
+    "msgspec>=0.22",  # the json dialect: far faster than the standard library, and Raw keeps a number's digits
 ]
 TESTED_WITH = [
     "pytest",  # the test runner

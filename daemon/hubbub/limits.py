@@ -11,6 +11,7 @@ TOPIC_LEVELS = 128  # levels: real trees are under 20 deep; a match visits each 
 MESSAGE_BYTES = 1 * MiB  # bytes of payload, `max-message=`: a large picture, and 1,000 of them still fit in memory
 HOPS = 8  # publishes that one publish may cause in a row through handlers: more is a loop
 JSON_DEPTH = 64  # levels of nesting in JSON: people write under 10, and parsers recurse
+NAME_CHARACTERS = 256  # characters of an `id` or a content type, kept while a message or a request waits
 PROPERTIES = 64  # user properties of one message, and the most that a dialect takes over
 
 # Reading
@@ -27,11 +28,14 @@ REQUEST_SECONDS_MAX = 60.0  # seconds: the longest that a client may ask for
 
 # The hub
 MATCH_CACHE = 65_536  # topics whose receivers are remembered: with the row below at most about 26 MiB
+MATCH_CACHE_RECEIVERS = 1_000_000  # receivers of all topics that are remembered: 8 MiB
 MATCH_CACHE_TOPIC = 256  # characters of a topic that is worth remembering
 BATCH_MESSAGES = 1_000  # messages encoded and handed over as one: past this joining saves nothing more
-BATCH_BYTES = 256 * KiB  # bytes of payload in one batch: what one flush hands over
+BATCH_BYTES = 128 * KiB  # bytes of payload in one batch: encoded, still less than one flush hands over
 SUBSCRIPTIONS = 10_000  # subscriptions of one session
 SUBSCRIPTIONS_ALL = 1_000_000  # subscriptions of all sessions: about 500 MiB
+SUBSCRIPTION_LEVELS = 100_000  # levels of one session's filters with wildcards: a match visits each, in 50 ms
+SUBSCRIPTION_LEVELS_ALL = 2_000_000  # levels of all filters with wildcards, shared ones once: about 500 MiB
 RETAINED_MESSAGES = 100_000  # retained messages
 RETAINED_BYTES = 64 * MiB  # bytes of retained topics, payloads and what goes with them
 RETAINED_LEVELS = 500_000  # levels of retained topics, shared ones once: about 120 MiB
@@ -54,6 +58,7 @@ DRAIN_SECONDS = 5.0  # seconds that a stopping daemon gives its links
 # UDP
 DATAGRAM_BYTES = 65_507  # bytes: the largest payload of a datagram over IPv4 (RFC 768, RFC 791)
 DATAGRAMS_PER_TURN = 512  # datagrams read for one wake-up, empty ones too, so that streams are not starved
+DATAGRAM_BYTES_PER_TURN = 1 * MiB  # bytes of them, for the same reason
 DATAGRAM_BUFFER = 4 * MiB  # bytes of kernel buffer, `rcvbuf=`: 20 ms of a fast sender
 UDP_PEERS = 10_000  # addresses with a subscription or a request, a listener
 UDP_STRANGERS = 1_024  # vouched addresses without one that are remembered, a listener
@@ -61,7 +66,12 @@ LEASE_SECONDS = 60.0  # seconds that a UDP subscription lives without a renewal
 TOKEN_SECONDS = 60.0  # seconds of a token's epoch; the one before is good too
 TOKEN_FAILURES = 10  # wrong tokens that one address may show in one epoch
 TOKEN_FAILURE_TABLE = 4_096  # rows of the table that counts them
+COMPLAINTS = 10  # bad datagrams that are answered for one unproven host in one epoch: two hubs could answer for ever
+COMPLAINTS_VOUCHED = 1_000  # the same for one vouched address
 AMPLIFICATION = 3  # answer bytes for each byte of an unproven address (RFC 9000 section 8.1)
+
+# The process
+GARBAGE = (20_000, 50, 100)  # objects, then generations, between looks for garbage (gc.set_threshold)
 
 # Files of the operator
 CONFIG_BYTES = 1 * MiB  # bytes of one configuration file

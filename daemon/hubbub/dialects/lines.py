@@ -44,7 +44,8 @@ class Lines(Dialect):
 
     def __init__(self, setting: Setting, peer: Sender) -> None:
         super().__init__(setting, peer)
-        self._reader = EndReader(b"\n", self.max_unit(setting)) if setting.stream else None
+        self._max_unit = self.max_unit(setting)
+        self._reader = EndReader(b"\n", self._max_unit) if setting.stream else None
         self._first = setting.stream
         self._max = setting.max_message
         self._end = b"\n" if setting.stream else b""
@@ -71,9 +72,9 @@ class Lines(Dialect):
         return self._commands(lines)
 
     def _unit(self, data: bytes) -> list[Event | Message]:
-        if len(data) > self.max_unit(self.setting):
+        if len(data) > self._max_unit:
             return [self._too_long("a line")]
-        lines = data.split(b"\n")
+        lines = data.split(b"\n") if b"\n" in data else [data]
         if not lines[-1]:
             lines.pop()
         return self._commands(lines)
@@ -92,18 +93,17 @@ class Lines(Dialect):
             try:
                 if words[0] == b"PUB" and len(words) == 3:
                     payload = words[2]
-                    if len(payload) > longest:
-                        return [*events, self._too_long("the payload")]
                     if not payload.isascii():
                         payload.decode()
-                    events.append(Publish(topics[words[1]], payload))
-                else:
-                    self._command(line, words, events)
+                    if len(payload) <= longest:
+                        events.append(Publish(topics[words[1]], payload))
+                        continue
+                self._command(line, words, events)
             except Refusal as no:
                 events.append(Fault(no))
             except UnicodeDecodeError:
                 events.append(Fault(Refusal("bad-utf8", "a line is UTF-8; send other bytes with PUBB and base64")))
-            if events and type(events[-1]) is Close:
+            if type(events[-1]) is Close:
                 break
         return events
 

@@ -1,0 +1,261 @@
+"""json: for browsers and programs. One JSON object a line, a WebSocket message, a line of a datagram.
+
+    {"op":"subscribe","topic":"a/#","id":1}             {"op":"subscribed","topic":"a/#","id":1}
+       also "echo":false "meta":true "parse":true "full":"latest"
+    {"op":"unsubscribe","topic":"a/#"}                  {"op":"unsubscribed","topic":"a/#"}
+    {"op":"publish","topic":"a/b","data":<any JSON>}    with "id": {"op":"published","id":..,"receivers":n}
+       or "base64":".."; also "retain":true "content_type" "reply_to" "properties":{..}
+    {"op":"message","topic":"a/b","data":<any JSON>}    or "base64" where the payload isn't UTF-8
+       with meta: "time" (Unix seconds) "retained" "content_type" "properties" "reply_to"
+    {"op":"request","topic":..,"data":..,"timeout":2,"id":7}   {"op":"reply","id":7,"data":..}
+    {"op":"auth","user":..,"password":..}, or "token"   {"op":"authenticated","user":..}
+    {"op":"ping"}                                       {"op":"pong"}; over UDP with "subscriptions":n
+    {"op":"bye"}                                        {"op":"bye"}, which the hub says too when it closes
+    "confirm":<token>        over UDP, in a command: the hub asked for it with {"op":"confirm","token":..}
+    {"op":"error","code":"bad-topic","reason":"..","id":..}   {"op":"gap","count":n}: n messages were lost
+
+`id` is a string or an integer, and comes back with the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from hubbub import limits
+from hubbub.dialect import Dialect, Setting
+from hubbub.dialects.json_commands import UNREADABLE, Id, explain, parse
+from hubbub.dialects.json_text import claims_json, compact
+from hubbub.errors import Refusal
+from hubbub.events import Close, Confirm, Event, Fault, Open, Ping, Publish, Request, Subscribe, Unsubscribe
+from hubbub.framing import HTTP_400, EndReader, TooLong, http_request
+from hubbub.message import Message, Sender
+
+_write = msgspec.json.Encoder().encode
+
+
+# What the hub says. What is None is left out; `data` is a str, or Raw where it is JSON that `compact` has made.
+
+
+class _Answer(Struct, tag_field="op", omit_defaults=True, gc=False):
+    pass
+
+
+class _Message(_Answer, tag="message"):
+    topic: str
+    data: str | Raw | None = None
+    base64: bytes | None = None
+    time: float | None = None
+    retained: bool | None = None
+    content_type: str | None = None
+    properties: dict[str, str] | None = None
+    reply_to: str | None = None
+
+
+class _Reply(_Answer, tag="reply"):
+    id: Id | None = None
+    data: str | Raw | None = None
+    base64: bytes | None = None
+
+
+class _Subscribed(_Answer, tag="subscribed"):
+    topic: str
+    id: Id | None = None
+
+
+class _Unsubscribed(_Answer, tag="unsubscribed"):
+    topic: str
+    id: Id | None = None
+
+
+class _Published(_Answer, tag="published"):
+    id: Id
+    receivers: int
+
+
+class _Authenticated(_Answer, tag="authenticated"):
+    user: str
+    id: Id | None = None
+
+
+class _Pong(_Answer, tag="pong"):
+    subscriptions: int | None = None
+    id: Id | None = None
+
+
+class _Error(_Answer, tag="error"):
+    code: str
+    reason: str
+    id: Id | None = None
+
+
+class _Gap(_Answer, tag="gap"):
+    count: int
+
+
+class _Bye(_Answer, tag="bye"):
+    pass
+
+
+class _Confirm(_Answer, tag="confirm"):
+    token: str
+    id: Id | None = None
+
+
+class Json(Dialect):
+    """JSON objects, for browsers and programs: publish, subscribe, request."""
+
+    subprotocols: ClassVar[Sequence[str]] = ("hubbub.json",)
+    text = True
+    priority = 10
+    stays = True
+
+    def __init__(self, setting: Setting, peer: Sender) -> None:
+        super().__init__(setting, peer)
+        self._reader = EndReader(b"\n", self.max_unit(setting)) if setting.stream else None
+        self._first = setting.stream
+        self._closed = False
+
+    @classmethod
+    def max_unit(cls, setting: Setting) -> int:
+        """JSON may take 6 bytes for one: a control character as in `\\u0000` (RFC 8259 section 7)."""
+        return setting.max_message * 6 + limits.LINE_SLACK
+
+    # What comes in
+
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        if self._closed:
+            return []
+        try:
+            lines = self._lines(data)
+        except TooLong as error:
+            found = self._commands(error.frames)
+            if not self._closed:
+                found.append(self._too_long(f"a command is {error}"))
+            return found
+        return self._commands(lines)
+
+    def _lines(self, data: bytes) -> Sequence[bytes]:
+        """Cut what came into commands. Raises TooLong."""
+        if self._reader is not None:
+            return self._reader.feed(data)
+        longest = self.max_unit(self.setting)
+        if len(data) > longest:
+            raise TooLong([], longest)
+        return data.split(b"\n") if self.setting.transport == "udp" else (data,)
+
+    def eof(self, now: float) -> list[Event | Message]:
+        if self._reader is None or self._closed:
+            return []
+        return self._commands((self._reader.rest(),))
+
+    def _commands(self, lines: Sequence[bytes]) -> list[Event | Message]:
+        """Turn commands into events, up to one that ends the link."""
+        if self._first and lines:
+            self._first = False
+            if http_request(lines[0]):
+                self._closed = True
+                return [Close("an HTTP request", HTTP_400, Refusal("bad-command", "an HTTP request"))]
+        found: list[Event | Message] = []
+        max_message = self.setting.max_message
+        for line in lines:
+            if not line:
+                continue
+            try:
+                command = parse(line)
+                if command.confirm is not None:
+                    found.append(Confirm(command.confirm))
+                found.append(command.event(max_message))
+            except Refusal as no:
+                found.append(self._refused(no, command.id))
+            except UNREADABLE as error:
+                if line.strip():
+                    found.append(explain(error, line))
+            if found and type(found[-1]) is Close:
+                self._closed = True
+                found[-1].data = found[-1].data or self.closing("")
+                break
+        return found
+
+    def _refused(self, no: Refusal, tag: Any) -> Event:
+        return self._too_long(no.reason, tag) if no.code == "too-long" else Fault(no, tag)
+
+    def _too_long(self, reason: str, tag: Any = None) -> Close:
+        self._closed = True
+        return Close(reason, self._unit(_Error("too-long", reason, tag)), Refusal("too-long", reason))
+
+    # What goes out
+
+    def outcome(self, event: Any, result: Any) -> bytes:
+        tag = event.tag
+        if isinstance(result, Refusal):
+            return self._unit(_Error(result.code, result.reason, tag))
+        if isinstance(event, Request):
+            return self._unit(_Reply(tag, *_carry(result, parse=False)))
+        if isinstance(event, Publish):
+            return self._unit(_Published(tag, result))
+        if isinstance(event, Subscribe):
+            return self._unit(_Subscribed(event.filter, tag))
+        if isinstance(event, Unsubscribe):
+            return self._unit(_Unsubscribed(event.filter, tag))
+        if isinstance(event, Ping):
+            return self._unit(_Pong(result if self.setting.transport == "udp" else None, tag))
+        if isinstance(event, Open):
+            return self._unit(_Authenticated(result, tag))
+        return b""
+
+    def form(self, subscription: Subscribe) -> tuple[bool, bool, bool]:
+        """Tell whether a unit ends with LF, tells more than topic and data, and has text that is JSON as its value."""
+        options: Any = subscription.options or (False, False)
+        return (self.setting.stream, *options)
+
+    @classmethod
+    def encode(cls, message: Message, form: Any) -> bytes | None:
+        stream, meta, parse = form
+        answer = _Message(message.topic, *_carry(message, parse))
+        if meta:
+            answer.time = message.time
+            answer.retained = message.retained
+            answer.content_type = message.content_type
+            answer.properties = dict(message.properties) if message.properties else None
+            answer.reply_to = message.reply_to
+        try:
+            unit = _write(answer)
+        except UnicodeEncodeError:  # a lone surrogate that came with a property
+            return None
+        return unit + b"\n" if stream else unit
+
+    def gap(self, n: int) -> bytes:
+        return self._unit(_Gap(n))
+
+    def closing(self, reason: str) -> bytes:
+        return self._unit(_Bye())
+
+    def confirm(self, event: Any, token: str) -> bytes:
+        return self._unit(_Confirm(token, event.tag))
+
+    @classmethod
+    def claims(cls, head: bytes) -> bool | None:
+        head = head.lstrip()
+        return head.startswith(b"{") if head else None
+
+    def _unit(self, answer: _Answer) -> bytes:
+        unit = _write(answer)
+        return unit + b"\n" if self.setting.stream else unit
+
+
+def _carry(message: Message, parse: bool) -> tuple[str | Raw | None, bytes | None]:
+    """Return what `data` and `base64` are for that payload; one of them is None."""
+    payload = message.payload
+    if parse or (message.content_type is not None and claims_json(message.content_type)):
+        try:
+            return Raw(compact(payload)), None
+        except Refusal:
+            pass  # it isn't what it claims: bytes like any others
+    try:
+        return payload.decode(), None
+    except UnicodeDecodeError:
+        return None, payload

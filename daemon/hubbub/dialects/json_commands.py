@@ -1,0 +1,232 @@
+"""What a client says in the `json` dialect: each command a typed struct that msgspec fills in one go.
+
+    parse(b'{"op":"ping","id":1}').event(max_message)    ->  Ping(tag=1)
+
+msgspec checks names, presence and types; `event` checks the rest. `explain` words what either finds wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from hubbub import events, limits
+from hubbub.dialects.json_text import APPLICATION_JSON, compact, not_json, too_deep
+from hubbub.errors import BadTopic, Refusal
+from hubbub.topics import check_filter, check_topic
+
+Policy = Literal["drop-oldest", "drop-newest", "latest", "disconnect"]
+Name = Annotated[str, Meta(max_length=limits.NAME_CHARACTERS)]
+Id = Name | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+_ABSENT: Any = None  # an id that is absent; in its place null is an error
+
+_text = msgspec.json.Decoder(str).decode
+
+
+class _Command(Struct, tag_field="op", kw_only=True, gc=False):
+    """What every command may say.
+
+    id       comes back with the answer
+    confirm  over UDP the token that shows that the client is where it says
+    """
+
+    id: Id = _ABSENT
+    confirm: str | None = None
+
+
+class _Carrier(_Command, kw_only=True, gc=False):
+    """A command with a payload."""
+
+    topic: str
+    data: Raw = Raw()
+    base64: bytes | None = None
+    content_type: Name | None = None
+    properties: Annotated[dict[str, str], Meta(max_length=limits.PROPERTIES)] | None = None
+
+    def read(self, max_message: int) -> tuple[bytes, str | None]:
+        """Return payload and content type. Raises Refusal, or UnicodeDecodeError."""
+        data, payload = bytes(self.data), self.base64
+        if (not data) is (payload is None):
+            raise Refusal("bad-payload", 'a payload is "data" or "base64", one of them')
+        if payload is None:
+            if data[:1] != b'"':
+                return compact(data, max_message), self.content_type or APPLICATION_JSON
+            payload = _text(data).encode()
+        if len(payload) > max_message:
+            raise Refusal("too-long", f"the payload is longer than {max_message} bytes")
+        return payload, self.content_type
+
+    def checked_properties(self) -> dict[str, str] | None:
+        found = self.properties
+        if found and sum(map(len, found)) + sum(map(len, found.values())) > limits.LINE_SLACK:
+            raise Refusal("bad-command", f'"properties": more than {limits.LINE_SLACK} characters')
+        return found or None
+
+
+class Publish(_Carrier, tag="publish", kw_only=True, gc=False):
+    """Send a message."""
+
+    retain: bool = False
+    reply_to: str | None = None
+
+    def event(self, max_message: int) -> events.Publish:
+        """Return the event. Raises Refusal, or UnicodeDecodeError."""
+        topic = check_topic(self.topic)
+        payload, content_type = self.read(max_message)
+        reply_to = None if self.reply_to is None else _check_reply_to(self.reply_to)
+        properties = None if self.properties is None else self.checked_properties()
+        return events.Publish(topic, payload, self.retain, content_type, reply_to, properties, self.id)
+
+
+class Request(_Carrier, tag="request", kw_only=True, gc=False):
+    """Send a message that wants a reply within `timeout` seconds."""
+
+    timeout: float = limits.REQUEST_SECONDS
+
+    def event(self, max_message: int) -> events.Request:
+        """Return the event. Raises Refusal, or UnicodeDecodeError."""
+        if not 0 < self.timeout <= limits.REQUEST_SECONDS_MAX:
+            raise Refusal("bad-command", f'"timeout": above 0 and at most {limits.REQUEST_SECONDS_MAX:g} seconds')
+        topic = check_topic(self.topic)
+        payload, content_type = self.read(max_message)
+        more = {"content_type": content_type, "properties": self.checked_properties(), "tag": self.id}
+        return events.Request(topic, payload, self.timeout, alone=False, **more)
+
+
+class Subscribe(_Command, tag="subscribe", kw_only=True, gc=False):
+    """Let what matches come. `topic` is a filter."""
+
+    topic: str
+    echo: bool = True
+    meta: bool = False
+    parse: bool = False
+    full: Policy | None = None
+
+    def event(self, max_message: int) -> events.Subscribe:
+        """Return the event. Raises BadFilter."""
+        return events.Subscribe(check_filter(self.topic), self.echo, self.full, (self.meta, self.parse), self.id)
+
+
+class Unsubscribe(_Command, tag="unsubscribe", kw_only=True, gc=False):
+    """End a subscription."""
+
+    topic: str
+
+    def event(self, max_message: int) -> events.Unsubscribe:
+        """Return the event. Raises BadFilter."""
+        return events.Unsubscribe(check_filter(self.topic), self.id)
+
+
+class Auth(_Command, tag="auth", kw_only=True, gc=False):
+    """Say who one is."""
+
+    user: str | None = None
+    password: str | None = None
+    token: str | None = None
+
+    def event(self, max_message: int) -> events.Open:
+        """Return the event. Raises Refusal."""
+        given = (self.user is not None, self.password is not None, self.token is not None)
+        if given not in ((True, True, False), (False, False, True)):
+            raise Refusal("bad-command", 'auth takes "user" and "password", or "token"')
+        return events.Open(user=self.user, password=self.password, token=self.token, tag=self.id)
+
+
+class Ping(_Command, tag="ping", kw_only=True, gc=False):
+    """Ask for a sign of life."""
+
+    def event(self, max_message: int) -> events.Ping:
+        """Return the event."""
+        return events.Ping(self.id)
+
+
+class Bye(_Command, tag="bye", kw_only=True, gc=False):
+    """Leave."""
+
+    def event(self, max_message: int) -> events.Close:
+        """Return the event."""
+        return events.Close("the client said bye")
+
+
+Command = Publish | Request | Subscribe | Unsubscribe | Auth | Ping | Bye
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+parse = msgspec.json.Decoder[Command](Command).decode  # raises UNREADABLE
+
+
+def _check_reply_to(topic: str) -> str:
+    try:
+        return check_topic(topic)
+    except BadTopic as no:
+        raise BadTopic(f'"reply_to": {no.reason}') from None
+
+
+# What is wrong, in words
+
+
+class _Tag(Struct, gc=False):
+    id: Id = _ABSENT
+
+
+_tag = msgspec.json.Decoder(_Tag).decode
+_SAID = 200  # characters of the end of what msgspec says: the rest may repeat what the client said, at any length
+_NOT_UTF8 = Refusal("bad-utf8", "a command is UTF-8")
+_NO_OBJECT = Refusal("bad-command", "a command is a JSON object")
+_OPS = "publish, subscribe, unsubscribe, request, auth, ping, bye"
+_KINDS = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "an array",
+}
+_KIND = re.compile("`([a-z| ]+)`")
+_MISSING = "Object missing required field "
+
+
+def explain(error: Exception, line: bytes) -> events.Fault:
+    """Say why `line` is no command, where reading it raised one of UNREADABLE, with its `id` if it can be read."""
+    if isinstance(error, RecursionError):
+        return events.Fault(too_deep())
+    if line.lstrip()[:1] != b"{":
+        return events.Fault(_NO_OBJECT)
+    if isinstance(error, UnicodeDecodeError):
+        return events.Fault(_NOT_UTF8, _find_tag(line))
+    refusal = _refusal(str(error)[-_SAID:])
+    return events.Fault(refusal, _find_tag(line) if isinstance(error, msgspec.ValidationError) else None)
+
+
+def _find_tag(line: bytes) -> Any:
+    try:
+        return _tag(line).id
+    except UNREADABLE:
+        return None
+
+
+@lru_cache(maxsize=64)  # who says nonsense says it again
+def _refusal(text: str) -> Refusal:
+    """Say in plain words what msgspec says."""
+    what, _, where = text.rpartition(" - at `$.")
+    if where.startswith(_MISSING):
+        return Refusal("bad-command", where.removeprefix(_MISSING).replace("`", '"') + " is missing")
+    if not what:
+        return Refusal("bad-command", not_json(text))
+    field = re.split(r"\W", where)[0]
+    if field == "op":
+        return Refusal("bad-command", f"no such op; there are {_OPS}")
+    if field == "base64":
+        return Refusal("bad-payload", '"base64": padded base64 without spaces (RFC 4648 section 4)')
+    if field == "full":
+        what = f"one of {', '.join(get_args(Policy))}"
+    return Refusal("bad-command", f'"{field}": {_plain(what)}')
+
+
+def _plain(what: str) -> str:
+    """Say in plain words what msgspec says of types."""
+    what = _KIND.sub(lambda found: " or ".join(_KINDS.get(kind, kind) for kind in found[1].split(" | ")), what)
+    return what[0].lower() + what[1:]
