@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +16,15 @@ from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.handler import Handler
 from hubbub.kernel.hub import Hub
-from hubbub.option import configure
 from hubbub.service import signals
-from hubbub.service.config import Settings
+from hubbub.service.config import HandlerConfig, Settings
 from hubbub.service.handlers import HandlerRunner
 from hubbub.service.listeners import Listener
 from hubbub.service.plugins import Plugins
+
+
+class CannotServe(SystemExit, Exception):
+    """Ends the process with status 1; an Exception too, so that twistd removes its pid file and tells its parent."""
 
 
 class HubbubService(Service):
@@ -32,14 +37,15 @@ class HubbubService(Service):
         self.hub = Hub(self._wake, time.time, time.monotonic, self._arm)
         plugins = Plugins(settings.plugin_dirs)
         self.listeners = [Listener(config, settings, plugins) for config in settings.listeners]
-        self.handlers: list[HandlerRunner] = []
-        for config in settings.handlers:
-            try:
-                handler: Handler = configure(plugins.find("handler", config.name), config.options)()
-            except ConfigError as error:
-                raise ConfigError(f"{config.spec}: {error}") from None
-            self.handlers.append(HandlerRunner(self.hub, handler, config.id, reactor))
+        self.handlers = [self._make_runner(config, plugins) for config in settings.handlers]
         self._timer: Any = None
+
+    def _make_runner(self, config: HandlerConfig, plugins: Plugins) -> HandlerRunner:
+        try:
+            handler: Handler = plugins.make("handler", config.name, config.options)
+        except ConfigError as error:
+            raise ConfigError(f"{config.spec}: {error}") from None
+        return HandlerRunner(self.hub, handler, config.id, self.reactor)
 
     def _wake(self) -> None:
         self.reactor.callLater(0, self.hub.flush)
@@ -59,7 +65,9 @@ class HubbubService(Service):
                 listener.listen(self.reactor, self.hub)
         except ConfigError as error:
             self._stop_listening()
-            raise SystemExit(f"hubbub: {error}") from None
+            if sys.__stderr__ is not None:
+                sys.__stderr__.write(f"hubbub: {error}\n")  # sys.stderr goes to the log by now
+            raise CannotServe(f"hubbub: {error}") from None
 
     def startService(self) -> None:
         """Start the handlers, then say that the daemon is ready."""
@@ -70,6 +78,10 @@ class HubbubService(Service):
 
     def _ready(self) -> None:
         signals.install(self.reactor, self.log)
+        # What is here now stays, and messages die without cycles: looking through all links for garbage after every
+        # 700 messages cost 15% of a fan-in.
+        gc.freeze()
+        gc.set_threshold(*limits.GARBAGE)
         self.log.info("ready: {listeners}", listeners=", ".join(map(str, self.listeners)))
 
     def stopService(self) -> Deferred[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,13 +16,15 @@ from hubbub.dialect import Dialect, Setting
 from hubbub.dialects.detect import Auto
 from hubbub.dialects.lines import Lines
 from hubbub.errors import ConfigError
+from hubbub.kernel.datagram import DatagramLink
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.link import Link, Place
 from hubbub.option import configure
 from hubbub.service.config import ListenerConfig, Settings
 from hubbub.service.plugins import Plugins
 from hubbub.transports.tcp import TCPFactory
-from hubbub.transports.udp import UDPProtocol, listen_datagram
+from hubbub.transports.udp import UDPProtocol
+from hubbub.transports.udp_socket import listen_datagram
 from hubbub.transports.websocket import WebSocketFactory, make_site
 
 
@@ -33,9 +36,14 @@ class Listener:
         self.port: IListeningPort | None = None
         self._origins = settings.origins
         setting = Setting(config.transport, config.max_message, config.topic)
-        self._dialects = _candidates(config, plugins)
-        self.dialect = self._dialects[0] if config.dialect != "auto" else Auto.among(self._dialects, Lines)
-        self._check_templates()
+        try:
+            self._dialects = _candidates(config, plugins)
+            self.dialect = self._dialects[0] if config.dialect != "auto" else Auto.among(self._dialects, Lines)
+            for template in (config.topic, config.prefix, config.subscribe):
+                if template is not None:
+                    template.expect(self.dialect.fields)
+        except ConfigError as error:
+            raise ConfigError(f"{config.spec}: {error}") from None
         self.place = Place(
             name=config.id,
             setting=setting,
@@ -50,14 +58,6 @@ class Listener:
             user=config.user,
         )
 
-    def _check_templates(self) -> None:
-        try:
-            for template in (self.config.topic, self.config.prefix, self.config.subscribe):
-                if template is not None:
-                    template.expect(self.dialect.fields)
-        except ConfigError as error:
-            raise ConfigError(f"{self.config.spec}: {error}") from None
-
     def listen(self, reactor: Any, hub: Hub) -> None:
         """Bind. Raises ConfigError naming what failed; connections are served once the reactor runs."""
         try:
@@ -71,6 +71,9 @@ class Listener:
     def _bind(self, reactor: Any, hub: Hub) -> IListeningPort:
         if self.config.transport == "udp":
             return listen_datagram(reactor, self.config, self._datagrams(hub, reactor))
+        folder = self.config.address.values.get("path")
+        if folder is not None and not any(b"BEGIN CERT" in one.read_bytes() for one in Path(folder).rglob("*.pem")):
+            raise ConfigError(f"can't listen: there is no certificate (*.pem) in {folder}")
         factory = TCPFactory(lambda wire, host, port: Link(hub, self.place, wire, self.dialect, host, port))
         if self.config.transport == "websocket":
             factory = make_site(self._web_factory(hub), self._origins, reactor)
@@ -81,7 +84,7 @@ class Listener:
         if issubclass(self.dialect, Auto):
             choose = self.dialect.choose
         return UDPProtocol(
-            new_link=lambda wire, dialect, host, port: Link(hub, self.place, wire, dialect, host, port),
+            new_link=lambda wire, dialect, host, port: DatagramLink(hub, self.place, wire, dialect, host, port),
             choose=choose,
             now=hub.now,
             peers=self.config.peers,
@@ -121,14 +124,11 @@ def _candidates(config: ListenerConfig, plugins: Plugins) -> Sequence[type[Diale
         found = plugins.find("dialect", config.dialect)
         if config.transport not in found.transports:
             known = ", ".join(found.transports)
-            raise ConfigError(f"{config.spec}: dialect {config.dialect} is for {known}, not for {config.transport}")
-        try:
-            return [configure(found, config.dialect_options)]
-        except ConfigError as error:
-            raise ConfigError(f"{config.spec}: {error}") from None
+            raise ConfigError(f"dialect {config.dialect} is for {known}, not for {config.transport}")
+        return [configure(found, config.dialect_options)]
     if config.dialect_options:
         key = next(iter(config.dialect_options))
-        raise ConfigError(f"{config.spec}: unknown key {key}=; a key of a dialect needs dialect=NAME beside it")
+        raise ConfigError(f"unknown key {key}=; a key of a dialect needs dialect=NAME beside it")
     named = [plugins.find("dialect", name) for name in config.auto]
     own = [one for one in plugins.shipped_dialects() if one is Lines or _claims(one)]
     every = dict.fromkeys([*named, *own])
@@ -153,4 +153,6 @@ def _now(listening: Deferred[IListeningPort]) -> IListeningPort:
 
 def _sentence(error: Exception) -> str:
     cause = getattr(error, "socketError", None) or error
-    return " ".join(str(getattr(cause, "strerror", None) or cause).split()) or type(error).__name__
+    says = str(getattr(cause, "strerror", None) or cause) or type(error).__name__
+    file = getattr(cause, "filename", None)
+    return " ".join(f"{file}: {says}".split() if file else says.split())

@@ -19,7 +19,7 @@ from hubbub.service.config import Settings, parse_handler, parse_listener
 DEFAULTS = {"tcp": "tcp:6999", "udp": "udp:6999", "websocket": "tcp:8999"}
 """The listeners that are opened where nobody names one."""
 
-_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}")
+_ORIGIN = re.compile(r"(https?://)?[A-Za-z0-9][A-Za-z0-9_.-]{0,252}(?(1)(:[0-9]{1,5})?)")
 
 EXAMPLES = """
 Opens TCP, UDP and WebSocket over one topic space. Without options: TCP 6999,
@@ -85,7 +85,7 @@ class Options(usage.Options):
         self._add("plugin-dir", folder)
 
     def opt_origin(self, host: str) -> None:
-        """Let web pages from this host in, such as hub.example.org. Repeats."""
+        """A name of this hub that web pages use, hub.example.org, or a whole origin to let in. Repeats."""
         self._add("origin", host)
 
     def opt_config(self, file: str) -> None:
@@ -155,6 +155,7 @@ def _folder(raw: object, source: str) -> Path:
 
 
 def _origin(raw: object, source: str) -> str:
-    if isinstance(raw, str) and _HOST.fullmatch(raw):
+    if isinstance(raw, str) and _ORIGIN.fullmatch(raw):
         return raw.lower()
-    raise ConfigError(f"{source} {shown(raw)}: expected a host name alone, such as hub.example.org")
+    reason = "expected a host name, or an origin such as https://app.example.org"
+    raise ConfigError(f"{source} {shown(raw)}: {reason}")

@@ -6,17 +6,19 @@ Discovery is not activation: a plugin is imported when it is named, when `auto` 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
 from hubbub.dialect import Dialect
-from hubbub.errors import ConfigError
+from hubbub.errors import ConfigError, Refusal
 from hubbub.handler import Handler
+from hubbub.option import configure
 
 GROUP = "hubbub.plugins"
 _BUILT_IN = {
@@ -26,6 +28,7 @@ _BUILT_IN = {
     "raw": "hubbub.dialects.raw:Raw",
 }
 _KINDS: dict[str, type] = {"dialect": Dialect, "handler": Handler}
+_BROKEN = (Exception, SystemExit)  # what a plugin may raise that hubbub outlives
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,27 @@ class Plugins:
             try:
                 if plugin.kind == kind:
                     return plugin.load()
-            except Exception as error:
-                raise ConfigError(f"{kind} {name} can't be loaded: {_reason(error, plugin)}") from error
+            except _BROKEN as error:
+                raise ConfigError(f"{kind} {name} can't be loaded: {reason(error, plugin.source)}") from error
         known = ", ".join(sorted(plugin.name for plugin in self if _is_kind(plugin, kind)))
-        raise ConfigError(f"unknown {kind} '{name}'; there are {known}")
+        raise ConfigError("; ".join([f"unknown {kind} '{name}'", f"there are {known}", *self._broken()]))
+
+    def make(self, kind: str, name: str, options: Mapping[str, object]) -> Any:
+        """Return an object of that plugin with these options. Raises ConfigError."""
+        configured = configure(self.find(kind, name), options)
+        try:
+            return configured()
+        except _BROKEN as error:
+            source = next(plugin.source for plugin in self._found[name] if _is_kind(plugin, kind))
+            raise ConfigError(f"{kind} {name} can't be made: {reason(error, source)}") from error
+
+    def _broken(self) -> Iterator[str]:
+        """Tell of each plugin that can't be loaded; what an operator looks for may be in its file."""
+        for plugin in self:
+            try:
+                plugin.load()
+            except _BROKEN as error:
+                yield f"{plugin.name} can't be loaded: {reason(error, plugin.source)}"
 
     def shipped_dialects(self) -> list[type[Dialect]]:
         """Return hubbub's own dialects that load; one that doesn't is listed with its reason."""
@@ -81,8 +101,8 @@ class Plugins:
         for plugin in self:
             try:
                 kind, says = plugin.kind, (plugin.load().__doc__ or "").strip().partition("\n")[0]
-            except Exception as error:  # noqa: BLE001  whatever a plugin's import raises is its reason
-                kind, says = "broken", _reason(error, plugin)
+            except _BROKEN as error:
+                kind, says = "broken", reason(error, plugin.source)
             rows.append((kind, plugin.name, plugin.source, says))
         widths = [max(len(row[at]) for row in rows) for at in range(3)]
         return "".join(
@@ -94,7 +114,7 @@ class Plugins:
 def _is_kind(plugin: Plugin, kind: str) -> bool:
     try:
         return plugin.kind == kind
-    except Exception:  # noqa: BLE001  it is listed as broken
+    except _BROKEN:  # it is listed so
         return False
 
 
@@ -122,9 +142,9 @@ def _in_folders(folders: Iterable[Path]) -> Iterator[Plugin]:
 def _in_file(path: Path) -> Iterator[Plugin]:
     try:
         module = load_file(path)
-    except Exception as error:  # noqa: BLE001  whatever it raises is the reason that it can't be used
+    except _BROKEN as error:
 
-        def broken(error: Exception = error) -> type:
+        def broken(error: BaseException = error) -> type:
             raise error
 
         yield Plugin(path.stem, str(path), False, broken)
@@ -143,15 +163,16 @@ def load_file(path: Path) -> ModuleType:
     return module
 
 
-def _reason(error: Exception, plugin: Plugin) -> str:
-    """Say in one line where a plugin failed and why."""
-    if isinstance(error, SyntaxError):
-        where = f"{error.filename}, line {error.lineno}"
-        return f"{where}: {type(error).__name__}: {error.msg}"
-    trace, where = error.__traceback__, plugin.source
-    while trace is not None:
-        name = trace.tb_frame.f_code.co_filename
-        if not name.startswith("<") and "importlib" not in name and name != __file__:
-            where = f"{name}, line {trace.tb_lineno}"
-        trace = trace.tb_next
-    return f"{where}: {type(error).__name__}: {' '.join(str(error).split())}"
+def reason(error: BaseException, source: str) -> str:
+    """Say in one line where a plugin failed and why; `source` is its file, if it has one.
+
+    The line is the last one in that file, which may have called something that knows better what is wrong.
+    """
+    if isinstance(error, SyntaxError) and error.lineno is not None:
+        return f"{error.filename}, line {error.lineno}: {type(error).__name__}: {error.msg}"
+    lines = [(frame.filename, frame.lineno) for frame in extract_tb(error.__traceback__)]
+    elsewhere = [line for line in lines if not line[0].startswith("<") and "importlib" not in line[0]]
+    file, line = next((line for line in reversed(lines) if line[0] == source), elsewhere[-1] if elsewhere else ("", 0))
+    where = source if file in ("", __file__) else f"{file}, line {line}"
+    says = error.reason if isinstance(error, Refusal) else str(error)
+    return f"{where}: {type(error).__name__}: {' '.join(says.split())}"

@@ -1,0 +1,153 @@
+"""The tap options: what they mean beside a file, and how a mistake ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from hubbub.service.options import Options
+
+
+def parsed(*words):
+    options = Options()
+    options.parseOptions(list(words))
+    return options
+
+
+def endpoints(*words):
+    return [(one.transport, one.endpoint) for one in parsed(*words).settings().listeners]
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "hubbub.toml").write_text(
+        'tcp = ["tcp:1", "tcp:2"]\nudp = ["udp:3"]\n'
+        'handler = ["upper"]\nplugin-dir = ["mine", "/abs"]\norigin = ["A.example"]\n'
+    )
+    return str(tmp_path / "hubbub.toml")
+
+
+def test_without_options_three_listeners_on_loopback():
+    assert endpoints() == [
+        ("tcp", "tcp:6999:interface=127.0.0.1"),
+        ("udp", "udp:6999:interface=127.0.0.1"),
+        ("websocket", "tcp:8999:interface=127.0.0.1"),
+    ]
+
+
+def test_naming_one_listener_opens_that_alone():
+    assert endpoints("--udp", "udp:1") == [("udp", "udp:1:interface=127.0.0.1")]
+
+
+def test_other_options_leave_the_defaults():
+    settings = parsed(
+        "--handler", "upper", "--handler=alarm:above=3", "--origin", "h", "--plugin-dir", "/p"
+    ).settings()
+    assert len(settings.listeners) == 3
+    assert [handler.id for handler in settings.handlers] == ["upper", "alarm"]
+    assert settings.origins == ("h",)
+    assert [str(folder) for folder in settings.plugin_dirs] == ["/p"]
+
+
+def test_options_repeat_in_order():
+    assert [one.id for one in parsed("--tcp", "tcp:2", "--tcp", "tcp:1").settings().listeners] == [
+        "tcp-2",
+        "tcp-1",
+    ]
+
+
+def test_the_file_is_read(file):
+    settings = parsed("--config", file).settings()
+    assert [one.id for one in settings.listeners] == ["tcp-1", "tcp-2", "udp-3"]
+    assert [handler.name for handler in settings.handlers] == ["upper"]
+    assert settings.origins == ("a.example",)
+
+
+def test_a_folder_in_a_file_is_meant_from_there(file, tmp_path):
+    assert [str(one) for one in parsed("--config", file).settings().plugin_dirs] == [
+        str(tmp_path / "mine"),
+        "/abs",
+    ]
+
+
+def test_a_folder_on_the_command_line_is_meant_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = parsed("--plugin-dir", "mine")
+    monkeypatch.chdir("/")
+    assert [str(one) for one in options.settings().plugin_dirs] == [str(tmp_path / "mine")]
+
+
+def test_an_option_replaces_the_list_of_its_name(file):
+    settings = parsed("--config", file, "--tcp", "tcp:9").settings()
+    assert [one.id for one in settings.listeners] == ["tcp-9", "udp-3"]
+
+
+def test_a_file_without_listeners_leaves_the_defaults(tmp_path):
+    (tmp_path / "hubbub.toml").write_text('handler = ["upper"]')
+    assert len(endpoints("--config", str(tmp_path / "hubbub.toml"))) == 3
+
+
+def test_list_plugins_is_a_flag():
+    assert parsed("--list-plugins")["list-plugins"]
+    assert not parsed()["list-plugins"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--tpc", "x"], "hubbub: option --tpc not recognized"),
+        (["--tcp"], "hubbub: option --tcp requires argument"),
+        (["upper"], "hubbub: upper is no option; try --help"),
+        (["--tcp", "tcp:x"], "hubbub: --tcp tcp:x: port=x: expected a port from 0 to 65535"),
+        (
+            ["--tcp", "tcp:1", "--tcp", "tcp:1"],
+            "hubbub: --tcp tcp:1: the id tcp-1 is taken by --tcp tcp:1; add id=NAME",
+        ),
+        (["--handler", "upper", "--handler", "upper"], "hubbub: --handler upper: the id upper is taken"),
+        (["--origin", "ftp://x"], "hubbub: --origin ftp://x: expected a host name"),
+        (["--plugin-dir", ""], "hubbub: --plugin-dir : expected a folder"),
+        (["--config", "/nowhere.toml"], "hubbub: /nowhere.toml: No such file or directory"),
+        (["--config", "a", "--config", "b"], "hubbub: --config is given twice"),
+    ],
+)
+def test_a_mistake_is_one_line(words, message):
+    with pytest.raises(SystemExit) as end:
+        parsed(*words)
+    assert str(end.value).startswith(message)
+    assert "\n" not in str(end.value)
+
+
+def test_a_mistake_in_a_file_names_it(tmp_path):
+    path = tmp_path / "hubbub.toml"
+    path.write_text('[[tcp]]\nendpoint = "tcp:7000"\nretain = 1\n')
+    with pytest.raises(SystemExit) as end:
+        parsed("--config", str(path))
+    assert str(end.value) == f"hubbub: {path} tcp tcp:7000: retain=1: expected yes or no"
+
+
+def test_help_begins_with_examples_and_fits(capsys):
+    with pytest.raises(SystemExit) as end:
+        parsed("--help")
+    assert not end.value.code
+    text = capsys.readouterr().out
+    assert text.index("twistd -n hubbub") < text.index("Options:")
+    assert max(map(len, text.splitlines())) <= 80
+    for name in ("tcp", "udp", "websocket", "handler", "plugin-dir", "origin", "config", "list-plugins"):
+        assert f"--{name}" in text
+
+
+def test_version_is_ours(capsys):
+    with pytest.raises(SystemExit):
+        parsed("--version")
+    assert capsys.readouterr().out.startswith("hubbub ")
+
+
+def test_a_mistake_ends_with_status_1_on_stderr():
+    code = "from hubbub.service.options import Options; Options().parseOptions(['--tcp', 'x'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("hubbub: --tcp x: ")
