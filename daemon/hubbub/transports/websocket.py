@@ -19,38 +19,27 @@ from zope.interface import implementer
 from hubbub import limits
 from hubbub.dialect import Dialect, Text
 from hubbub.errors import Refusal
+from hubbub.transports.frames import BINARY, TEXT, FrameReader, frame, text_frame
 from hubbub.transports.stream import MakeLink, Stream, close_code
 
-_TEXT, _BINARY = 0x81, 0x82  # FIN and opcode (RFC 6455 section 5.2)
 _REASON_BYTES = 123  # what fits into a close frame beside the code (section 5.5)
 
 MakeLinkFor = Callable[[Any, type[Dialect], str, int], Any]
 
 
-def frame(data: bytes, first: int) -> bytes:
-    """Put a server's frame around one message: whole, unmasked (RFC 6455 section 5.2)."""
-    size = len(data)
-    if size < 126:
-        return bytes((first, size)) + data
-    if size < 65536:
-        return bytes((first, 126)) + size.to_bytes(2, "big") + data
-    return bytes((first, 127)) + size.to_bytes(8, "big") + data
-
-
-def text_frame(data: bytes) -> bytes:
-    """A text message."""
-    return frame(data, _TEXT)
-
-
 def kind_frame(data: bytes) -> bytes:
     """A text message where the dialect says so, else a binary one."""
-    return frame(data, _TEXT if isinstance(data, Text) else _BINARY)
+    return frame(data, TEXT if isinstance(data, Text) else BINARY)
 
 
 class WebSocketProtocol(Stream, WebSocketServerProtocol):
     """One WebSocket connection."""
 
     factory: WebSocketFactory
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frames = FrameReader()
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
         """Choose the first subprotocol that somebody here speaks; with none, the first message tells the dialect."""
@@ -60,13 +49,27 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):
 
     def onOpen(self) -> None:
         make_link, dialect = self.factory.make_link, self._dialect
+        self.transport.unregisterProducer()  # the HTTP channel, which took the request
         self.open_stream(lambda wire, host, port: make_link(wire, dialect, host, port))
         assert self.link is not None
         self.link.start()
 
+    def dataReceived(self, data: bytes) -> None:
+        """Read plain frames here, which costs an eighth; Autobahn gets the rest, and goes on with what it has begun."""
+        if self.state != self.STATE_OPEN or self.data or self.current_frame is not None or self.inside_message:
+            super().dataReceived(data)
+            return
+        for frame, text in (read := self._frames.read(data)).found:
+            if text is None:
+                super().dataReceived(frame)
+            elif self.state == self.STATE_OPEN:
+                self.onMessage(frame, not text)
+        if read.other:
+            super().dataReceived(read.other)
+
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if len(payload) > self.factory.longest:  # Autobahn's own limit is one above, see WebSocketFactory
-            self.sendClose(1009, f"a message is longer than {self.factory.longest} bytes")
+            self._say_close(1009, f"a message is longer than {self.factory.longest} bytes")
         elif self.link is not None:
             self.link.receive(payload, not isBinary)
 
@@ -113,11 +116,12 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):
         """Say why, then let Autobahn finish the closing handshake."""
         if not self._closing and self.state == self.STATE_OPEN:
             self._closing = True
-            self.sendClose(close_code(refusal, reason), _shortened(reason))
+            self._say_close(close_code(refusal, reason), reason)
 
-
-def _shortened(reason: str) -> str:
-    return reason.encode()[:_REASON_BYTES].decode(errors="ignore")
+    def _say_close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake. Autobahn's sendClose is for applications, and refuses the protocol's codes."""
+        shortened = reason.encode()[:_REASON_BYTES].decode(errors="ignore")
+        self.sendCloseFrame(code, shortened.encode(), isReply=False)
 
 
 class WebSocketFactory(WebSocketServerFactory):
@@ -198,7 +202,7 @@ def origin_refusal(origin: str | None, host: str, allowed: frozenset[str]) -> st
     No Origin isn't a browser. A page may connect to where it came from, if that is an address or a name that the
     operator knows: a name alone proves nothing, since whoever owns one can point it here (DNS rebinding).
     """
-    if origin is None or origin in allowed:
+    if origin is None or origin.lower() in allowed:
         return None
     try:
         page, here = urlsplit(origin), urlsplit("//" + host)
@@ -208,10 +212,10 @@ def origin_refusal(origin: str | None, host: str, allowed: frozenset[str]) -> st
         return "The Origin or the Host header is malformed."
     if page.hostname is None:
         return "A page without an origin may not connect."
-    names = allowed | {urlsplit(one).hostname for one in allowed}
-    if same and (page.hostname == "localhost" or page.hostname in names or _is_address(page.hostname)):
+    if same and (page.hostname == "localhost" or page.hostname in allowed or _is_address(page.hostname)):
         return None
-    return f"Pages of {origin} may not connect here; start hubbub with --origin {origin} to let them."
+    fix = page.hostname if same else origin
+    return f"Pages of {origin} may not connect here; start hubbub with --origin {fix} to let them."
 
 
 def _is_address(host: str) -> bool:

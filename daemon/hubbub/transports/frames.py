@@ -1,0 +1,99 @@
+"""Frames of WebSocket (RFC 6455 section 5), as far as hubbub makes and reads them itself.
+
+Going out, all: hubbub's messages are whole, uncompressed and unmasked. Coming in, those that nearly every client sends:
+whole, masked, of a moderate size. Whatever else comes is Autobahn's.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+TEXT, BINARY = 0x81, 0x82  # FIN and opcode
+_MASKED = 0x80
+_CLOSE, _LAST_CONTROL = 0x88, 0x8F
+
+
+def frame(data: bytes, first: int) -> bytes:
+    """Put a server's frame around one message (section 5.2); `first` is FIN and opcode."""
+    size = len(data)
+    if size < 126:
+        return bytes((first, size)) + data
+    if size < 65536:
+        return bytes((first, 126)) + size.to_bytes(2, "big") + data
+    return bytes((first, 127)) + size.to_bytes(8, "big") + data
+
+
+def text_frame(data: bytes) -> bytes:
+    """Put a server's frame around a text message."""
+    return frame(data, TEXT)
+
+
+class Read(NamedTuple):
+    """What a FrameReader found.
+
+    found  in order, messages as (payload, whether it is text), and whole control frames as (bytes, None)
+    other  from the first frame on that this reader leaves to Autobahn; empty: nothing
+    """
+
+    found: list[tuple[bytes, bool | None]]
+    other: bytes
+
+
+class FrameReader:
+    """Takes whole masked frames of up to 65,535 bytes from a stream."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def read(self, data: bytes) -> Read:
+        """Read what `data` completes; an incomplete frame waits, at most 65,549 bytes."""
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        found: list[tuple[bytes, bool | None]] = []
+        at, end = 0, len(data)
+        while end - at >= 6:
+            first, size = data[at], data[at + 1] - _MASKED
+            start = at + 6
+            if first != TEXT and first != BINARY:
+                if not (_CLOSE <= first <= _LAST_CONTROL and 0 <= size < 126):
+                    return Read(found, data[at:])
+                if start + size > end:
+                    break
+                found.append((data[at : start + size], None))
+                at = start + size
+                continue
+            if size > 125:
+                if size == 127:
+                    return Read(found, data[at:])
+                size = data[at + 2] << 8 | data[at + 3]
+                start = at + 8
+                if size < 126:  # the minimal number of bytes must be used
+                    return Read(found, data[at:])
+            elif size < 0:
+                return Read(found, data[at:])
+            if start + size > end:
+                break
+            payload = unmask(data[start : start + size], data[start - 4 : start])
+            if first == TEXT and not payload.isascii() and not _is_utf8(payload):
+                return Read(found, data[at:])
+            found.append((payload, first == TEXT))
+            at = start + size
+        self._rest = data[at:]
+        return Read(found, b"")
+
+
+def unmask(data: bytes, key: bytes) -> bytes:
+    """Take the mask of 4 bytes off `data` (section 5.3); the same puts it on."""
+    size = len(data)
+    mask = (key * (size // 4 + 1))[:size]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(mask, "little")).to_bytes(size, "little")
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
