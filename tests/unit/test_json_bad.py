@@ -12,11 +12,11 @@ import pytest
 
 from hubbub import limits
 from hubbub.dialects.json import Json
-from hubbub.dialects.json_commands import NAME_CHARACTERS
 from hubbub.dialects.json_text import claims_json, compact
 from hubbub.errors import Refusal
 from hubbub.events import Close, Fault, Ping
 from hubbub.framing import HTTP_400
+from hubbub.limits import NAME_CHARACTERS
 from unit.json_help import JSON, brief, feeds, link, read, refused
 
 
