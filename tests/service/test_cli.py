@@ -37,4 +37,4 @@ def test_run_is_twistd_in_this_process():
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
     )
-    assert done.stdout == "['twistd', '--nodaemon', '--pidfile=', 'hubbub', '--tcp', 'tcp:0']\n"
+    assert done.stdout == "['twistd', '--nodaemon', '--pidfile=', '--reactor=hubbub', 'hubbub', '--tcp', 'tcp:0']\n"

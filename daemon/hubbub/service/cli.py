@@ -10,7 +10,8 @@ USAGE = """\
 hubbub: one daemon for every real-time client
 
   hubbub run [OPTIONS]  open the listeners and serve until SIGINT or SIGTERM;
-                        same as twistd --nodaemon --pidfile= hubbub [OPTIONS]
+                        same as twistd --nodaemon --pidfile= --reactor=hubbub
+                        hubbub [OPTIONS]
   hubbub run --help     the options
   hubbub --version      the version
   hubbub --help         this text
@@ -30,11 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: Sequence[str]) -> int:
-    """Become `twistd --nodaemon --pidfile= hubbub OPTIONS`, in this process."""
+    """Become `twistd --nodaemon --pidfile= --reactor=hubbub hubbub OPTIONS`, in this process."""
     # Imported late: it takes a quarter of a second, and the other commands don't need it.
     from twisted.scripts.twistd import run as twistd
 
-    sys.argv[:] = ["twistd", "--nodaemon", "--pidfile=", "hubbub", *options]
+    sys.argv[:] = ["twistd", "--nodaemon", "--pidfile=", "--reactor=hubbub", "hubbub", *options]
     twistd()
     return 0
 

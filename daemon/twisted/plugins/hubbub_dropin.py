@@ -1,5 +1,6 @@
 """Tell twistd of hubbub. Everybody's `twistd --help` imports this, so it names modules and imports none."""
 
+from twisted.application.reactors import Reactor
 from twisted.application.service import ServiceMaker
 
 hubbub = ServiceMaker(
@@ -8,3 +9,4 @@ hubbub = ServiceMaker(
     "One daemon for every real-time client: TCP, UDP and WebSocket in one topic space.",
     "hubbub",
 )
+hubbub_reactor = Reactor("hubbub", "hubbub.service.reactor", "epoll, with a shorter way to plain connections.")

@@ -1,0 +1,113 @@
+"""service/reactor.py: what it reads itself behaves as under Twisted's own reactor."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+from hubbub.service.reactor import HubbubReactor
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
+
+
+class Echo(Protocol):
+    """Echoes, fails on b"fail", and remembers why it ended."""
+
+    ended: Failure | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        if data == b"fail":
+            raise ValueError("on purpose")
+        self.transport.write(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.ended = reason
+
+
+class Server:
+    """One HubbubReactor, turned by hand, with an echo port."""
+
+    def __init__(self) -> None:
+        self.reactor = HubbubReactor()
+        self.made: list[Echo] = []
+        factory = Factory.forProtocol(Echo)
+        factory.noisy = False
+        build = factory.buildProtocol
+
+        def remember(address: object) -> Echo:
+            self.made.append(build(address))
+            return self.made[-1]
+
+        factory.buildProtocol = remember  # type: ignore[method-assign]
+        self.port = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
+
+    def connect(self) -> socket.socket:
+        client = socket.create_connection(("127.0.0.1", self.port.getHost().port), timeout=10)
+        count = len(self.made)
+        self.turn(lambda: len(self.made) > count)
+        return client
+
+    def turn(self, until: Callable[[], object]) -> None:
+        for _ in range(1000):
+            if until():
+                return
+            self.reactor.iterate(0.01)
+        raise AssertionError("nothing happened")
+
+    def echo(self, client: socket.socket, data: bytes) -> bytes:
+        client.sendall(data)
+        client.setblocking(False)
+        got = b""
+
+        def arrived() -> bool:
+            nonlocal got
+            try:
+                got += client.recv(65536)
+            except BlockingIOError:
+                return False
+            return len(got) >= len(data)
+
+        self.turn(arrived)
+        return got
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    for protocol in server.made:
+        protocol.transport.abortConnection()
+    server.port.stopListening()
+    server.reactor.iterate(0)
+    server.reactor.disconnectAll()
+
+
+def test_it_reads(server: Server) -> None:
+    client = server.connect()
+    assert server.echo(client, b"hello") == b"hello"
+    assert server.echo(client, b"x" * 300_000) == b"x" * 300_000
+    client.close()
+    server.turn(lambda: server.made[0].ended)
+
+
+def test_a_failing_protocol_ends_alone(server: Server) -> None:
+    seen: list[object] = []
+    globalLogPublisher.addObserver(seen.append)
+    good, bad = server.connect(), server.connect()
+    bad.sendall(b"fail")
+    server.turn(lambda: server.made[1].ended)
+    globalLogPublisher.removeObserver(seen.append)
+    assert isinstance(server.made[1].ended.value, ValueError)  # type: ignore[union-attr]
+    assert server.echo(good, b"still here") == b"still here"
+    assert seen, "what failed is in the log"
+    good.close()
+    bad.close()
+
+
+def test_a_reset_is_found(server: Server) -> None:
+    client = server.connect()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+    server.turn(lambda: server.made[0].ended)
