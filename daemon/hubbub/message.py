@@ -23,6 +23,9 @@ class Sender(Protocol):
     @property
     def listener(self) -> str: ...
 
+    def fields(self) -> dict[str, str]:
+        """What templates may say of it."""
+
 
 class Message:
     """One payload on one topic. Whoever receives one leaves it as it is: all receivers share it.

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.python.failure import Failure
 
 from hubbub.dialect import Dialect, Setting
@@ -18,7 +18,8 @@ from hubbub.dialects.lines import Lines
 from hubbub.errors import ConfigError
 from hubbub.kernel.datagram import DatagramLink
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.link import Link, Place
+from hubbub.kernel.link import Link
+from hubbub.kernel.wire import Place
 from hubbub.option import configure
 from hubbub.service.config import ListenerConfig, Settings
 from hubbub.service.plugins import Plugins
@@ -74,7 +75,7 @@ class Listener:
         folder = self.config.address.values.get("path")
         if folder is not None and not any(b"BEGIN CERT" in one.read_bytes() for one in Path(folder).rglob("*.pem")):
             raise ConfigError(f"can't listen: there is no certificate (*.pem) in {folder}")
-        factory = TCPFactory(lambda wire, host, port: Link(hub, self.place, wire, self.dialect, host, port))
+        factory: IProtocolFactory = TCPFactory(lambda wire, host, port: Link(hub, self.place, wire, self.dialect, host, port))
         if self.config.transport == "websocket":
             factory = make_site(self._web_factory(hub), self._origins, reactor)
         return _now(serverFromString(reactor, self.config.endpoint).listen(factory))
@@ -109,7 +110,7 @@ class Listener:
 
     def __str__(self) -> str:
         assert self.port is not None
-        address = self.port.getHost()
+        address: Any = self.port.getHost()
         if self.host is None:
             name = getattr(address, "name", b"")
             where = name.decode(errors="replace") if isinstance(name, bytes) else str(name)

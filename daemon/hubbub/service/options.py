@@ -111,7 +111,7 @@ class Options(usage.Options):
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Parse and check all that needs no plugin. A mistake is one line on stderr and exit status 1."""
         try:
-            super().parseOptions(options)  # type: ignore[no-untyped-call]
+            super().parseOptions(options)
             self._settings = self._merge()
         except (usage.UsageError, ConfigError) as error:
             raise SystemExit(f"hubbub: {' '.join(str(error).split())}") from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -121,7 +122,12 @@ def _is_kind(plugin: Plugin, kind: str) -> bool:
 def _built_in() -> Iterator[Plugin]:
     for name, path in _BUILT_IN.items():
         module, _, attribute = path.partition(":")
-        yield Plugin(name, "built in", True, lambda m=module, a=attribute: getattr(import_module(m), a))
+        yield Plugin(name, "built in", True, partial(_load, module, attribute))
+
+
+def _load(module: str, attribute: str) -> type:
+    found: type = getattr(import_module(module), attribute)
+    return found
 
 
 def _installed() -> Iterator[Plugin]:
@@ -151,7 +157,11 @@ def _in_file(path: Path) -> Iterator[Plugin]:
         return
     for found in vars(module).values():
         if isinstance(found, type) and issubclass(found, Dialect | Handler) and found.__module__ == module.__name__:
-            yield Plugin(found.name, str(path), False, lambda found=found: found)
+            yield Plugin(found.name, str(path), False, partial(_as_it_is, found))
+
+
+def _as_it_is(found: type) -> type:
+    return found
 
 
 def load_file(path: Path) -> ModuleType:

@@ -53,7 +53,7 @@ class Stream:
     proof = None
     transport: Any
     link: StreamLink | None = None
-    _send: Callable[[bytes], int] | None = None
+    _send_now: Callable[[bytes], int] | None = None
     _handed = 0
     _paused = False
     _eof = False
@@ -63,7 +63,7 @@ class Stream:
         """Take over the transport and make the link."""
         transport = self.transport
         if type(transport) in _PLAIN and not transport.TLS:
-            self._send = transport.socket.send
+            self._send_now = transport.socket.send
         _set_keepalive(transport, _KEEPALIVE)
         peer = transport.getPeer()
         host = str(getattr(peer, "host", "") or "unix").removeprefix("::ffff:")
@@ -75,9 +75,9 @@ class Stream:
     def write(self, data: bytes) -> None:
         """Send `data`, straight to the socket if nothing waits before it."""
         transport = self.transport
-        if self._send is not None and not transport.dataBuffer and not transport._tempDataBuffer:
+        if self._send_now is not None and not transport.dataBuffer and not transport._tempDataBuffer:
             try:
-                sent = self._send(data)
+                sent = self._send_now(data)
             except OSError:  # full, or lost: the reactor will find out which
                 sent = 0
             if sent == len(data):
@@ -147,7 +147,7 @@ class Stream:
 
     def stream_lost(self) -> None:
         """Let go of everything."""
-        self._send = None
+        self._send_now = None
         link, self.link = self.link, None
         if link is not None:
             link.lost()

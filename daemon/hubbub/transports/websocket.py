@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
-from autobahn.websocket.protocol import ConnectionRequest
+from autobahn.websocket.types import ConnectionRequest
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
@@ -32,7 +32,7 @@ def kind_frame(data: bytes) -> bytes:
     return frame(data, TEXT if isinstance(data, Text) else BINARY)
 
 
-class WebSocketProtocol(Stream, WebSocketServerProtocol):
+class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn's bases disagree
     """One WebSocket connection."""
 
     factory: WebSocketFactory
@@ -56,13 +56,14 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Read plain frames here, which costs an eighth; Autobahn gets the rest, and goes on with what it has begun."""
-        if self.state != self.STATE_OPEN or self.data or self.current_frame is not None or self.inside_message:
+        autobahn: Any = self  # its hints know less than it does
+        if autobahn.state != self.STATE_OPEN or self.data or autobahn.current_frame is not None or self.inside_message:
             super().dataReceived(data)
             return
         for frame, text in (read := self._frames.read(data)).found:
             if text is None:
                 super().dataReceived(frame)
-            elif self.state == self.STATE_OPEN:
+            elif autobahn.state == self.STATE_OPEN:
                 self.onMessage(frame, not text)
         if read.other:
             super().dataReceived(read.other)
@@ -132,7 +133,7 @@ class WebSocketFactory(WebSocketServerFactory):
     longest    bytes of the longest message that the listener can speak
     """
 
-    protocol = WebSocketProtocol
+    protocol = WebSocketProtocol  # type: ignore[assignment]
     noisy = False
 
     def __init__(
@@ -235,10 +236,10 @@ class _Channel(HTTPChannel):
 
 class _Site(Site):
     noisy = False
-    protocol = _Channel
+    protocol = _Channel  # type: ignore[assignment]  # Twisted wraps its own to speak HTTP/2, which can't upgrade
     displayTracebacks = False
 
-    def log(self, request: Request) -> None:
+    def log(self, request: object) -> None:
         """Write no line for each request: whoever can connect could fill the disk."""
 
 
