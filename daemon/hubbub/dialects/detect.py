@@ -29,7 +29,7 @@ class Auto(Dialect):
     @classmethod
     def among(cls, candidates: Sequence[type[Dialect]], fallback: type[Dialect]) -> type[Auto]:
         """Make the Auto that chooses among `candidates`, and else takes `fallback`."""
-        ordered = sorted(candidates, key=lambda one: (-one.priority, one.name))
+        ordered = sorted(set(candidates) - {fallback}, key=lambda one: (-one.priority, one.name))
         made = type("Auto", (cls,), {"candidates": tuple(ordered), "fallback": fallback, "full": fallback.full})
         made.__doc__ = cls.__doc__
         return made

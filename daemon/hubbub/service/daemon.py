@@ -87,12 +87,12 @@ class HubbubService(Service):
     def stopService(self) -> Deferred[Any]:
         """Accept nobody any more, say goodbye to everybody, and wait a little until that is heard."""
         super().stopService()
-        closed = self._stop_listening()
         for listener in self.listeners:
             for link in list(listener.place.links):
                 link.close("shutdown")
         stopped = [runner.stop() for runner in self.handlers]
         self.hub.flush()
+        closed = self._stop_listening()
         gone: Deferred[None] = Deferred()
         self._await_links(gone, self.reactor.seconds() + limits.DRAIN_SECONDS)
         return DeferredList([*closed, *stopped, gone], consumeErrors=True)

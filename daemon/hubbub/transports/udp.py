@@ -1,0 +1,301 @@
+"""UDP: datagrams from anybody, and the few addresses that something is held for.
+
+There is no connection, so nobody's address is trusted. A stranger's datagram gets a link of its own, which is forgotten
+with it; it may be answered with limits.AMPLIFICATION times its bytes. A client that proves to be at its address, or is
+vouched for by the operator, may subscribe and request: its link is kept for limits.LEASE_SECONDS, and each proof, or
+each datagram of a vouched one, renews that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any, Protocol
+
+from twisted.internet.error import MessageLengthError
+from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
+
+from hubbub import limits
+from hubbub.dialect import Dialect
+from hubbub.errors import Refusal
+from hubbub.transports.proof import Tally, Tokens, epoch
+
+_HEADERS = 28  # bytes around a datagram's payload: IPv4 (RFC 791) and UDP (RFC 768)
+
+Address = tuple[Any, ...]
+"""As the socket knows it: host and port, and for IPv6 flow and scope."""
+
+
+class DatagramLink(Protocol):
+    """What UDP needs of a link, a kernel.datagram.DatagramLink."""
+
+    lease: float | None
+    heard: float
+
+    def start(self) -> None: ...
+    def begin_datagram(self) -> bool: ...
+    def receive(self, data: bytes) -> None: ...
+    def set_alarm(self) -> None: ...
+    def lost(self) -> None: ...
+
+
+class Peer:
+    """The wire of one link (see kernel.datagram.Peer): one address that speaks one dialect.
+
+    proof    itself, or None for a vouched address
+    checked  whether the link has to be asked before it receives a datagram
+    """
+
+    __slots__ = ("proof", "checked", "link", "key", "host", "port", "started", "since", "_protocol", "_free", "_left")
+
+    link: DatagramLink
+
+    def __init__(self, protocol: UDPProtocol, dialect: type[Dialect], address: Address, vouched: bool) -> None:
+        self.key = (dialect, address)
+        self.host = plain(address[0])
+        self.port = address[1]
+        self.proof = None if vouched else self
+        self.checked = not vouched
+        self.started = False
+        self.since = 0.0  # when its turn to be forgotten was put off, see UDPProtocol._remember
+        self._protocol = protocol
+        self._free = vouched and protocol.answers
+        self._left = (0, 0)  # what an unproven address may still be sent: payload, and the same with headers
+
+    def allow(self, size: int) -> None:
+        """Bound what a datagram of `size` bytes from an unproven address is answered with."""
+        if not self._free and self._protocol.answers:
+            self._left = (limits.AMPLIFICATION * size, limits.AMPLIFICATION * (size + _HEADERS))
+
+    # The wire
+
+    def wrapper(self, dialect: type[Dialect]) -> None:
+        """A datagram is a unit as it is."""
+        return
+
+    def write(self, data: bytes) -> bool:
+        """Send one datagram. False: it couldn't be sent. What may not be sent is dropped and counted."""
+        protocol = self._protocol
+        if not self._free:
+            payload, whole = self._left
+            payload, whole = payload - len(data), whole - len(data) - _HEADERS
+            if payload < 0 or whole < 0:
+                protocol.withheld += 1
+                return True
+            self._left = (payload, whole)
+        return protocol.send(data, self.key[1])
+
+    def reading(self, on: bool) -> None:
+        """Datagrams come as they come; `begin_datagram` bounds what waits."""
+        self.checked = self.proof is not None or not on
+
+    def unsent(self) -> int:
+        """Nothing waits: a datagram is sent at once, or not."""
+        return 0
+
+    def there(self) -> bool:
+        """Nobody ever says that it has ended its input."""
+        return True
+
+    def ping(self) -> bool:
+        """Whoever wants to stay says so."""
+        return False
+
+    def close(self, reason: str, refusal: Refusal | None) -> None:
+        """Forget the link."""
+        self._protocol.forget(self)
+
+    def abort(self) -> None:
+        """Forget the link."""
+        self._protocol.forget(self)
+
+    # What its link asks
+
+    def token(self) -> str:
+        """Return what shows that the client gets what is sent to its address."""
+        return self._protocol.tokens.token(self.host, self.port, self._protocol.now())
+
+    def check(self, token: str) -> bool:
+        """Tell whether the client has shown that; a proof renews the lease, too many wrong ones make the hub silent."""
+        good = self._protocol.tokens.check(self.host, self.port, token, self._protocol.now())
+        if good and self._protocol.answers:
+            self._free = True
+            self.renew()
+        elif good is None and not self._free:
+            self._left = (0, 0)
+        return bool(good)
+
+    def renew(self) -> None:
+        """Let the subscriptions live on."""
+        if self.link.lease is not None:
+            self.link.lease = self._protocol.now() + limits.LEASE_SECONDS
+
+    def hold(self) -> None:
+        """Keep the link. Raises Refusal (unavailable)."""
+        if self.link.lease is None:
+            self._protocol.hold(self)
+
+    def complains(self) -> bool:
+        """Whether a bad datagram may be answered."""
+        return self._protocol.complains(self)
+
+
+class UDPProtocol(DatagramProtocol):
+    """One UDP port.
+
+    new_link  wire, dialect, host, port -> the link that the wire serves
+    choose    datagram -> the dialect that it speaks, or None
+    now       tells the monotonic time in seconds
+    peers     whose datagrams are vouched for, besides those from loopback
+    answers   whether anything is ever sent: not to those who speak to a multicast group
+
+    dropped (too much waits before it), withheld (not sent to an unproven address), unsent (the kernel
+    wouldn't) are counted in datagrams; failed in exceptions.
+    """
+
+    noisy = False
+    log = Logger(namespace="hubbub.udp")
+
+    def __init__(
+        self,
+        new_link: Callable[[Any, type[Dialect], str, int], DatagramLink],
+        choose: Callable[[bytes], type[Dialect] | None],
+        now: Callable[[], float],
+        peers: Iterable[IPv4Network | IPv6Network],
+        secret: bytes,
+        answers: bool = True,
+    ) -> None:
+        self.now = now
+        self.tokens = Tokens(secret)
+        self.answers = answers
+        self.dropped = self.withheld = self.unsent = self.failed = 0
+        self._new_link = new_link
+        self._choose = choose
+        self._networks = tuple(peers)
+        self._complaints = Tally(secret, b"complaints", limits.TOKEN_FAILURE_TABLE)
+        self._known: dict[tuple[Any, Address], Peer] = {}
+        self._strangers: dict[Peer, None] = {}  # of these the vouched ones without a lease, oldest first
+        self._held = 0  # the others
+
+    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
+        try:
+            dialect = self._choose(datagram)
+            peer = self._known.get((dialect, addr))
+            if peer is None:
+                if dialect is None:
+                    return
+                peer = self._newcomer(dialect, addr, len(datagram))
+            elif peer.checked and not self._ready(peer, len(datagram)):
+                return
+            link = peer.link
+            link.receive(datagram)
+            if link.lease is not None and peer.proof is None:
+                link.lease = link.heard + limits.LEASE_SECONDS
+        except Exception:  # noqa: BLE001  whatever goes wrong with one datagram, the next one is heard
+            self._failed(addr)
+
+    def _newcomer(self, dialect: type[Dialect], address: Address, size: int) -> Peer:
+        peer = Peer(self, dialect, address, self._vouched(plain(address[0])))
+        peer.allow(size)
+        peer.link = self._new_link(peer, dialect, peer.host, peer.port)
+        if peer.proof is None:
+            self._remember(peer)
+        return peer
+
+    def _ready(self, peer: Peer, size: int) -> bool:
+        """Tell whether the link of a known peer takes the next datagram."""
+        peer.allow(size)
+        if peer.link.begin_datagram():
+            return True
+        self.dropped += 1
+        return False
+
+    def _vouched(self, host: str) -> bool:
+        address = ip_address(host)
+        return address.is_loopback or any(address in network for network in self._networks)
+
+    # Who is known
+
+    def _remember(self, peer: Peer) -> None:
+        """Keep a vouched stranger, so that its next datagram finds its link; the longest silent gives way."""
+        strangers = self._strangers
+        while len(strangers) >= limits.UDP_STRANGERS:
+            oldest = next(iter(strangers))
+            if oldest.link.heard > oldest.since:
+                oldest.since = oldest.link.heard
+                strangers[oldest] = strangers.pop(oldest)
+            else:
+                self.forget(oldest)
+        peer.since = peer.link.heard
+        self._known[peer.key] = peer
+        strangers[peer] = None
+        self._start(peer)
+
+    def _start(self, peer: Peer) -> None:
+        if not peer.started:
+            peer.started = True
+            try:
+                peer.link.start()
+            except Refusal as no:  # there is no room for what `subscribe=` says
+                self.log.debug("{host} {port}: {reason}", host=peer.host, port=peer.port, reason=no.reason)
+
+    def hold(self, peer: Peer) -> None:
+        """Keep the link of `peer` for the time of a lease. Raises Refusal (unavailable)."""
+        if not self.answers:
+            raise Refusal("unavailable", "nobody is answered here: this port listens to a multicast group")
+        if self._held >= limits.UDP_PEERS:
+            raise Refusal("unavailable", f"{limits.UDP_PEERS} UDP clients are subscribed here already")
+        if self._known.setdefault(peer.key, peer) is not peer:
+            raise Refusal("unavailable", "an earlier datagram of yours is still being worked on")
+        self._strangers.pop(peer, None)
+        self._held += 1
+        peer.link.lease = self.now() + limits.LEASE_SECONDS
+        peer.link.set_alarm()
+        self._start(peer)
+
+    def forget(self, peer: Peer) -> None:
+        """Let a link go, and all that it subscribed to."""
+        if self._known.get(peer.key) is peer:
+            del self._known[peer.key]
+            if peer not in self._strangers:
+                self._held -= 1
+            self._strangers.pop(peer, None)
+        peer.link.lost()
+
+    def stopProtocol(self) -> None:
+        for peer in list(self._known.values()):
+            self.forget(peer)
+
+    # What goes out
+
+    def send(self, data: bytes, address: Address) -> bool:
+        """Send one datagram, and tell whether the kernel took it."""
+        if self.transport is None:
+            return False
+        try:
+            self.transport.write(data, address)
+        except (OSError, MessageLengthError):
+            self.unsent += 1
+            return False
+        return True
+
+    def complains(self, peer: Peer) -> bool:
+        """Tell whether one more bad datagram of `peer` may be answered."""
+        now = epoch(self.now())
+        if peer.proof is None:
+            return self._complaints.add(f"{peer.host} {peer.port}", now) <= limits.COMPLAINTS_VOUCHED
+        return self._complaints.add(peer.host, now) <= limits.COMPLAINTS
+
+    def _failed(self, address: Address) -> None:
+        """Log an exception: the first with its traceback, then one line each time that their number has doubled."""
+        self.failed += 1
+        if self.failed == 1:
+            self.log.failure("a datagram from {host} {port} failed", host=address[0], port=address[1])
+        elif self.failed & (self.failed - 1) == 0:
+            self.log.error("{failed} datagrams have failed", failed=self.failed)
+
+
+def plain(host: str) -> str:
+    """Write an IPv4 address that came through an IPv6 socket as IPv4 (RFC 4291 section 2.5.5.2)."""
+    return host.removeprefix("::ffff:") if "." in host else host
