@@ -143,7 +143,7 @@ class Answer(Event):
 
 
 class Fault(Event):
-    """A command that can't be acted on. The result is its Refusal, so that all refusals are counted and worded alike."""
+    """A command that can't be acted on. The result is its Refusal, so that all are counted and worded alike."""
 
     __slots__ = ("refusal",)
 

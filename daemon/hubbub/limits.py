@@ -51,7 +51,7 @@ FLUSH_BYTES = 256 * KiB  # bytes handed to a transport at once: about a socket's
 ANSWER_BYTES = 64 * KiB  # bytes of answers that wait before the link's reading is paused
 STALL_SECONDS = 30.0  # seconds that a link may take nothing at all, `stall=`
 IDLE_SECONDS = 300.0  # seconds without a sign of life where the hub can ask for one, `idle=`
-HALF_CLOSED_SECONDS = 5.0  # seconds between looks whether a client that only listens is still there
+HALF_CLOSED_SECONDS = 2.0  # seconds between looks whether a client that only listens is there: with TCP keepalive 8 in all
 CLOSE_SECONDS = 5.0  # seconds that a closing link has to take its last bytes
 DRAIN_SECONDS = 5.0  # seconds that a stopping daemon gives its links
 
@@ -77,3 +77,7 @@ GARBAGE = (20_000, 50, 100)  # objects, then generations, between looks for garb
 CONFIG_BYTES = 1 * MiB  # bytes of one configuration file
 CONFIG_FILES = 256  # files in one conf.d
 SHOWN_CHARACTERS = 80  # characters of an operator's value that an error repeats: a message stays one line
+
+# Commands
+CAPTURE_BYTES = 16 * MiB  # bytes that `hubbub try` reads, at once: a day of a device at one message a second
+CAPTURE_SHOWN = 400  # characters of one value that it prints, so that an event stays a line that people read

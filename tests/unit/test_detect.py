@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from hubbub import limits
 from hubbub.dialect import Dialect, Setting
 from hubbub.dialects.detect import Auto
@@ -23,7 +24,13 @@ class Binary(Dialect):
 
 
 AUTO = Auto.among([Lines, Binary, Json], Lines)
-HEADS = [(b"\x7fB rest", Binary), (b'{"op":"ping"}\n', Json), (b'  {"op":"ping"}\n', Json), (b"PUB a b\n", Lines), (b"\x7fX", Lines)]
+HEADS = [
+    (b"\x7fB rest", Binary),
+    (b'{"op":"ping"}\n', Json),
+    (b'  {"op":"ping"}\n', Json),
+    (b"PUB a b\n", Lines),
+    (b"\x7fX", Lines),
+]
 
 
 def feed(*pieces: bytes, transport: str = "tcp") -> list[Become]:

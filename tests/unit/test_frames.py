@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
+
 from hubbub.transports.frames import BINARY, TEXT, FrameReader, frame, unmask
 
 KEY = b"\x01\xfe\x80\x7f"
@@ -36,18 +39,36 @@ def test_sizes() -> None:
 
 @given(st.lists(st.tuples(st.binary(max_size=300), st.booleans())), st.lists(st.integers(0, 2000)))
 def test_any_cut(messages: list[tuple[bytes, bool]], cuts: list[int]) -> None:
+    """What it finds and what it leaves are the stream, in order, however that is cut."""
     wanted = [(p.hex().encode() if text else p, text) for p, text in messages]
-    stream = b"".join(masked(p, TEXT if text else BINARY) for p, text in wanted)
+    frames = [masked(p, TEXT if text else BINARY) for p, text in wanted]
+    stream = b"".join(frames)
     places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    pieces = [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
-    assert read(*pieces) == (wanted, b"")
+    found, other = read(*(stream[a:b] for a, b in pairwise(places)))
+    assert found == wanted[: len(found)]
+    assert other == b"" if len(found) == len(wanted) else other == b"".join(frames[len(found) :])
 
 
-def test_byte_by_byte() -> None:
-    stream = masked(b"one", TEXT) + masked(b"", 0x89) + masked(b"x" * 130)
+def test_a_frame_may_come_in_two_pieces_each() -> None:
+    one, two = masked(b"one", TEXT), masked(b"x" * 130)
+    for at in range(len(one)):
+        assert read(one[:at], one[at:] + two) == ([(b"one", True), (b"x" * 130, False)], b"")
+    for at in range(1, len(two)):
+        assert read(one + two[:at], two[at:] + masked(b"", 0x89)) == (
+            [(b"one", True), (b"x" * 130, False), (masked(b"", 0x89), None)],
+            b"",
+        )
+
+
+def test_what_comes_in_more_pieces_is_autobahns() -> None:
+    stream = masked(b"one", TEXT) + masked(b"two")
     found, other = read(*(stream[at : at + 1] for at in range(len(stream))))
-    assert found == [(b"one", True), (masked(b"", 0x89), None), (b"x" * 130, False)]
-    assert other == b""
+    assert (found, other) == ([], stream)
+
+
+def test_what_is_wrong_needs_no_more_bytes() -> None:
+    for head in (b"\x89\x00", b"\x81\x05", b"\xc1\x85", b"\x82\xff"):
+        assert read(head) == ([], head)
 
 
 def test_left_to_autobahn() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hubbub.dialect import Setting, Text
 from hubbub.dialects.raw import Raw
 from hubbub.errors import ConfigError
@@ -13,8 +16,6 @@ from hubbub.kernel.session import Session
 from hubbub.message import Message
 from hubbub.option import configure
 from hubbub.template import Template
-from hypothesis import given
-from hypothesis import strategies as st
 
 PEER = Session("10.0.0.7", 1, "tcp", "plc7")
 

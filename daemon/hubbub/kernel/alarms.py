@@ -22,7 +22,7 @@ class Alarms:
     arm  called with the next deadline, in seconds of the monotonic clock, whenever it becomes an earlier one
     """
 
-    def __init__(self, arm: Callable[[float], None]) -> None:
+    def __init__(self, arm: Callable[[float], object]) -> None:
         self._arm = arm
         self._heap: list[tuple[float, int, Sleeper]] = []
         self._serial = 0
@@ -39,7 +39,7 @@ class Alarms:
             self._arm(when)
 
     def cancel(self, sleeper: Sleeper) -> None:
-        """Forget the alarm of `sleeper`; its row leaves the heap when its time comes, or as soon as half of the heap is such."""
+        """Forget the alarm of `sleeper`; its row leaves the heap in its time, or once half of the heap is such."""
         if sleeper.alarm_at is None:
             return
         sleeper.alarm_at = None

@@ -17,12 +17,13 @@ from hubbub.errors import Refusal
 from hubbub.events import Request, Subscribe
 from hubbub.kernel.alarms import Alarms
 from hubbub.kernel.retained import Retained
-from hubbub.kernel.session import Batch, Box, Encoding, Session, Subscription
+from hubbub.kernel.session import REPLIES, Batch, Box, Encoding, Session, Subscription
 from hubbub.kernel.trie import Entry, Trie
+from hubbub.limits import BATCH_BYTES, BATCH_MESSAGES
 from hubbub.message import Message
+from hubbub.topics import is_wildcard
 
-REPLIES = "$reply/"  # each request has its own topic below, which can't be guessed
-RESERVED = ("$SYS/", "$hubbub/")  # what only the hub itself says
+RESERVED = ("$SYS", "$hubbub")  # what only the hub itself says
 
 
 class Flushed(Protocol):
@@ -91,7 +92,7 @@ class _Route:
             chosen = self.entries[0].subscribers
         else:  # a session gets one copy, by the filter that it subscribed to with the fewest wildcards
             chosen = {}
-            for entry in reversed(self.entries):
+            for entry in sorted(self.entries, key=_wildness, reverse=True):
                 chosen.update(entry.subscribers)
         groups: dict[tuple[Encoding, bool], _Group] = {}
         for session, subscription in chosen.items():
@@ -108,6 +109,14 @@ class _Route:
         self.receivers = len(chosen)
         self.quiet = any(group.quiet is not None for group in self.groups)
 
+    def reaches(self, sender: Session | None) -> int:
+        """How many sessions a message of `sender` goes to."""
+        return self.receivers - any(group.quiet is not None and sender in group.quiet for group in self.groups)
+
+
+def _wildness(entry: Entry) -> tuple[int, bool]:
+    return entry.filter.count("+") + entry.filter.endswith("#"), entry.filter.endswith("#")
+
 
 _NOWHERE = _Route(())
 
@@ -118,6 +127,7 @@ class Hub:
     wake  is called once a turn, when something waits for its end: it must have `flush` called then
     wall  tells the Unix time in seconds; now: the monotonic time in seconds
     arm   must have `alarms.ring` called at that monotonic time
+    failed  attribute: is told of an exception that a dialect's `encode` raised, to log it
     """
 
     def __init__(
@@ -136,6 +146,7 @@ class Hub:
         self.watchers: list[Watcher] = []
         self.inboxes: list[Flushed] = []
         self.outboxes: list[Flushed] = []
+        self.failed: Callable[[Exception], object] = _in_silence
         self._wake = wake
         self._wall = wall
         self._awake = False
@@ -145,6 +156,7 @@ class Hub:
         self._subscriptions = 0
         self._topics: dict[str, _Route] = {}
         self._routes: dict[tuple[Entry, ...], _Route] = {}
+        self._receivers = 0  # of all remembered routes, and of some that are gone
         self._encodings: WeakValueDictionary[tuple[Any, ...], Encoding] = WeakValueDictionary()
         self._requests = 0
         self._open = _NOWHERE
@@ -185,7 +197,13 @@ class Hub:
                 raise Refusal("quota", f"one client may have {limits.SUBSCRIPTIONS} subscriptions")
             if self._subscriptions >= limits.SUBSCRIPTIONS_ALL:
                 raise Refusal("quota", f"all clients together may have {limits.SUBSCRIPTIONS_ALL} subscriptions")
+            levels = self._trie.cost(wish.filter)
+            if session.levels + levels > limits.SUBSCRIPTION_LEVELS:
+                raise Refusal("quota", f"one client's wildcards may stand among {limits.SUBSCRIPTION_LEVELS} levels")
+            if self._trie.levels + levels > limits.SUBSCRIPTION_LEVELS_ALL:
+                raise Refusal("quota", "all clients together have as deep filters with wildcards as they may")
             self._subscriptions += 1
+            session.levels += levels
         entry = self._trie.get(wish.filter)
         if entry is None:
             entry = self._trie.add(wish.filter)
@@ -205,6 +223,7 @@ class Hub:
         assert session.subscriptions is not None
         del session.subscriptions[filter]
         self._subscriptions -= 1
+        session.levels -= self._trie.cost(filter)
         self._version += 1
         entry = self._trie.get(filter)
         assert entry is not None
@@ -216,10 +235,17 @@ class Hub:
 
     def _forget(self, filter: str) -> None:
         """A filter has come or gone: topics that it matches go another way from now on."""
-        if filter in self._topics:
-            del self._topics[filter]
-        elif "+" in filter or filter.endswith("#"):
-            self._topics.clear()
+        if is_wildcard(filter):
+            self._forget_all()
+        elif filter in self._topics:
+            entries = self._topics.pop(filter).entries
+            if entries and entries[0].filter == filter:
+                self._routes.pop(entries, None)
+
+    def _forget_all(self) -> None:
+        self._topics.clear()
+        self._routes.clear()
+        self._receivers = 0
 
     def encoding(
         self,
@@ -251,7 +277,7 @@ class Hub:
         route = self._topics.get(topic)
         if route is None or route.checked != self._version:
             route = self._route(topic, route)
-        if message.retain:
+        if message.retain and not topic.startswith(REPLIES):
             self.retained.keep(message)
         if route is not self._open or (route.quiet and message.sender is not self._sender):
             self.commit()
@@ -259,26 +285,27 @@ class Hub:
             self._sender = message.sender
         self._waiting.append(message)
         self._waiting_size += len(message.payload)
-        if self._waiting_size > limits.BATCH_BYTES or len(self._waiting) >= limits.BATCH_MESSAGES:
+        if self._waiting_size > BATCH_BYTES or len(self._waiting) >= BATCH_MESSAGES:
             self.commit()
-        return route.receivers
+        return route.reaches(message.sender) if route.quiet else route.receivers
 
     def _route(self, topic: str, route: _Route | None) -> _Route:
         if route is None:
-            if topic.startswith(RESERVED):
+            if topic.partition("/")[0] in RESERVED:
                 raise Refusal("not-authorized", f"{topic.partition('/')[0]} is for the hub itself")
-            if len(self._topics) >= limits.MATCH_CACHE or len(self._routes) >= limits.MATCH_CACHE:
-                self._topics.clear()
-                self._routes.clear()
+            if len(self._topics) >= limits.MATCH_CACHE:
+                self._forget_all()
             entries = self._trie.match(topic)
-            route = self._routes.get(entries)
-            if route is None:
-                route = self._routes[entries] = _Route(entries)
+            route = self._routes.get(entries) or _Route(entries)
             if len(topic) <= limits.MATCH_CACHE_TOPIC and not topic.startswith(REPLIES):
-                self._topics[topic] = route
+                self._topics[topic] = self._routes[entries] = route
         if route.checked != self._version:
             self.commit()  # what waits goes to those who were there when it came
+            self._receivers -= route.receivers
             route.refresh(self._version)
+            self._receivers += route.receivers
+            if self._receivers > limits.MATCH_CACHE_RECEIVERS:
+                self._forget_all()
         return route
 
     def commit(self) -> None:
@@ -292,7 +319,10 @@ class Hub:
         counters = self.counters
         counters.published += len(messages)
         for group in route.groups:
-            carried, frames = group.encoding.frames(messages)
+            try:
+                carried, frames = group.encoding.frames(messages)
+            except Exception:  # noqa: BLE001  a plugin's dialect
+                carried, frames = self._encode_each(group.encoding, messages)
             boxes = group.boxes
             if group.quiet is not None and self._sender in group.quiet:
                 own = group.quiet[self._sender]
@@ -308,6 +338,21 @@ class Hub:
                 for box in boxes:
                     box.miss(missed)
 
+    def _encode_each(self, encoding: Encoding, messages: list[Message]) -> tuple[list[Message], list[bytes]]:
+        """Encode what can be; a message that the dialect fails on is one that it can't carry."""
+        carried: list[Message] = []
+        frames: list[bytes] = []
+        for message in messages:
+            try:
+                one, frame = encoding.frames((message,))
+            except Exception as error:  # noqa: BLE001  a plugin's dialect
+                self.counters.failed += 1
+                self.failed(error)
+            else:
+                carried += one
+                frames += frame
+        return carried, frames
+
     def rouse(self) -> None:
         """See to it that this turn has an end."""
         if not self._awake:
@@ -316,22 +361,36 @@ class Hub:
             self._wake()
 
     def flush(self) -> None:
-        """End the turn: drain the handlers, then give each link its one write."""
-        self.commit()
+        """End the turn: drain the handlers, then give each link its one write.
+
+        What raises is a plugin: it loses its turn, and whoever stands behind it gets theirs in the next.
+        """
+        try:
+            self.commit()
+            self._drain()
+        finally:
+            # From here on a new turn begins: what a flush causes is flushed at the end of that one.
+            self._awake = False
+            rest, self.outboxes = iter(self.outboxes), []
+            try:
+                for outbox in rest:
+                    outbox.flush()
+            finally:
+                self.outboxes += rest
+                if self.inboxes or self.outboxes or self._waiting:
+                    self.rouse()
+
+    def _drain(self) -> None:
         for _ in range(limits.HOPS + 1):
             if not self.inboxes:
                 break
-            inboxes, self.inboxes = self.inboxes, []
-            for inbox in inboxes:
-                inbox.flush()
+            rest, self.inboxes = iter(self.inboxes), []
+            try:
+                for inbox in rest:
+                    inbox.flush()
+            finally:
+                self.inboxes += rest
             self.commit()
-        # From here on a new turn begins: what a flush causes is flushed at the end of that one.
-        self._awake = False
-        outboxes, self.outboxes = self.outboxes, []
-        for outbox in outboxes:
-            outbox.flush()
-        if self.inboxes or self.outboxes:
-            self.rouse()
 
     # Requests
 
@@ -365,8 +424,8 @@ class _Waiter:
         self._result: Message | None = None
         self._session = Session("", 0, "hub", "request")
         self._session.subscriptions = {}
-        hub.waiting_requests(+1)
         hub.subscribe(self._session, Subscribe(self.topic), hub.encoding(as_it_is, None), self)
+        hub.waiting_requests(+1)
 
     def put(self, batch: Batch) -> None:
         if self._result is None:
@@ -389,11 +448,16 @@ class _Waiter:
             done(Refusal("timeout", "nobody replied in time"))
 
     def end(self) -> None:
-        self._done = None
+        self._done = self._result = None
         self._hub.alarms.cancel(self)
         self._hub.unsubscribe(self._session, self.topic)
         self._hub.waiting_requests(-1)
 
 
+def _in_silence(error: Exception) -> None:
+    pass
+
+
 def as_it_is(message: Message, form: None) -> bytes:
+    """Encode for those who take messages themselves: handlers, requests."""
     return message.payload

@@ -17,11 +17,21 @@ from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.events import (
-    Answer, Become, Close, Confirm, Fault, Open, Ping, Publish, Request, Subscribe, Unsubscribe,
+    Answer,
+    Become,
+    Close,
+    Confirm,
+    Fault,
+    Open,
+    Ping,
+    Publish,
+    Request,
+    Subscribe,
+    Unsubscribe,
 )  # fmt: skip
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.outbox import DatagramOutbox, Outbox
-from hubbub.kernel.session import Batch, Session
+from hubbub.kernel.outbox import DatagramOutbox, Outbox, OwnUnits
+from hubbub.kernel.session import REPLIES, Batch, Box, Session
 from hubbub.kernel.wire import Place, Wire
 from hubbub.message import Message
 from hubbub.topics import check_filter, check_topic
@@ -33,7 +43,7 @@ class Link:
     __slots__ = (
         "hub", "place", "wire", "session", "dialect", "outbox", "open", "heard", "alarm_at",
         "_allowed", "_stamps", "_mount", "_held", "_busy", "_requests", "_finishing", "_ended", "_proven",
-        "_progress", "_progress_at", "_close_at", "_close", "_asked", "_wrap", "lease",
+        "_progress", "_progress_at", "_close_at", "_close", "_last", "_asked", "_wrap", "lease",
     )  # fmt: skip
 
     def __init__(self, hub: Hub, place: Place, wire: Wire, dialect: type[Dialect], host: str, port: int) -> None:
@@ -63,6 +73,7 @@ class Link:
         self._progress_at: float | None = None
         self._close_at: float | None = None
         self._close: tuple[str, Refusal | None] = ("", None)
+        self._last = b""
         self._asked = False
         hub.counters.links += 1
 
@@ -71,8 +82,19 @@ class Link:
         self.place.links.add(self)
         self.hub.join(self.session)
         self.set_alarm()
-        if self.place.subscribe is not None and self._allowed and self._proven:
-            self._subscribe(Subscribe(check_filter(self.place.subscribe.fill(self.session.fields()))))
+        if self.dialect.name != "auto":  # which is still to become one that can write messages
+            self._subscribe_as_told()
+
+    def _subscribe_as_told(self) -> None:
+        """Subscribe to what the listener names."""
+        if self.place.subscribe is None or not self._allowed or not self._proven:
+            return
+        try:
+            filter = check_filter(self.place.subscribe.fill(self.session.fields()))
+            self.outbox.retained(self._subscribe(Subscribe(filter, echo=False)))
+        except Refusal as no:
+            self.hub.counters.refused += 1
+            self.close(no.reason, no)
 
     # What the transport tells
 
@@ -94,7 +116,7 @@ class Link:
 
     def ended(self) -> None:
         """The client has said its last, and may still listen."""
-        if not self.open or self._ended:
+        if not self.open or self._ended or self._finishing:
             return
         self._ended = True
         dialect = self.dialect
@@ -130,6 +152,11 @@ class Link:
     def sign_of_life(self) -> None:
         """The client has answered a ping of the transport."""
         self.heard = self.hub.now()
+        self._asked = False
+
+    def settle(self) -> None:
+        """Send at once what this turn has brought so far."""
+        self.hub.flush()
 
     @property
     def stays(self) -> bool:
@@ -155,17 +182,15 @@ class Link:
             if type(event) is Publish:
                 event.sender = session
                 try:
-                    if self._stamps:
-                        event = self._stamp(event)
-                    receivers = publish(event)
+                    receivers = publish(self._stamp(event) if self._stamps else event)
+                    if event.tag is None:
+                        continue
+                    self._answer(event, receivers)
                 except Refusal as no:
                     self._answer(event, no)
-                else:
-                    if event.tag is not None:
-                        self._answer(event, receivers)
-            else:
+            elif self.open:
                 self._ACTIONS[type(event)](self, event)
-            if self._busy or self.outbox.answers > limits.ANSWER_BYTES:
+            if self._busy or self._finishing or self.outbox.answers > limits.ANSWER_BYTES:
                 self._hold(events)
                 return
 
@@ -195,7 +220,10 @@ class Link:
         """Apply what the listener says of all that comes in. Raises Refusal."""
         self._authorize()
         if self._mount:
-            event.topic = check_topic(self._mount + event.topic)
+            if not event.topic.startswith(REPLIES):
+                event.topic = check_topic(self._mount + event.topic)
+            if event.reply_to and not event.reply_to.startswith(REPLIES):
+                event.reply_to = check_topic(self._mount + event.reply_to)
         event.retain = event.retain or self.place.retain
         event.content_type = self.place.content_type or event.content_type
         return event
@@ -231,16 +259,22 @@ class Link:
     def _subscribe(self, event: Subscribe) -> Iterator[Batch]:
         """Subscribe, and return the retained messages encoded."""
         wish = Subscribe(check_filter(self._mount + event.filter), event.echo, event.full, event.options)
+        if wish.filter.startswith(REPLIES):
+            raise Refusal("not-authorized", "a reply is for who has asked")
         dialect, hub = self.dialect, self.hub
         encoding = hub.encoding(
             dialect.encode, dialect.form(event), self._wrap, self._mount, self.outbox.stream, event.full
         )
-        own = type(dialect).deliver is not Dialect.deliver
-        box = _OwnUnits(self, event) if own else self.outbox
+        box = self._box(event)
         retained = hub.subscribe(self.session, wish, encoding, box)
-        return (
+        batches = (
             Batch(*encoding.frames((message,)), stream=encoding.stream, full=encoding.full) for message in retained
         )
+        return map(box.own, batches) if isinstance(box, OwnUnits) else batches
+
+    def _box(self, event: Subscribe) -> Box:
+        deliver = self.dialect.deliver
+        return self.outbox if type(self.dialect).deliver is Dialect.deliver else OwnUnits(self.outbox, deliver, event)
 
     def _on_unsubscribe(self, event: Unsubscribe) -> None:
         if self._unproven(event):
@@ -311,14 +345,13 @@ class Link:
         self.dialect = event.dialect(self.place.setting, self.session)
         self._wrap = self.wire.wrapper(event.dialect)
         self.outbox.full = self.place.full or event.dialect.full
+        self._subscribe_as_told()
         self._act(iter(self.dialect.receive(event.head, self.heard) if event.head else ()))
 
     def _on_close(self, event: Close) -> None:
         if event.refusal is not None:
             self.hub.counters.refused += 1
-        if event.data:
-            self._write(event.data)
-        self._finish(event.reason, event.refusal)
+        self._finish(event.reason, event.refusal, event.data)
 
     _ACTIONS: dict[type, Callable[[Link, Any], None]] = {
         Subscribe: _on_subscribe,
@@ -348,7 +381,7 @@ class Link:
             return False
         batch = Batch(carried, frames, encoding.stream)
         self.hub.commit()
-        self.outbox.put(batch)
+        self._box(wish).put(batch)
         self.hub.rouse()
         return True
 
@@ -362,10 +395,7 @@ class Link:
     def close(self, reason: str, refusal: Refusal | None = None) -> None:
         """Close the link for the hub's own reasons, after its dialect's last words."""
         if self.open and not self._finishing:
-            last = self.dialect.closing(reason)
-            if last:
-                self._write(last)
-            self._finish(reason, refusal)
+            self._finish(reason, refusal, self.dialect.closing(reason))
 
     def burst(self) -> None:
         """The outbox is full, and the policy is to disconnect."""
@@ -380,32 +410,36 @@ class Link:
         if self._ended and not self.stays and self._held is None and not self._busy and not self._requests:
             self._finish("end of input", None)
 
-    def _finish(self, reason: str, refusal: Refusal | None) -> None:
-        """Flush what waits, then close."""
+    def _finish(self, reason: str, refusal: Refusal | None, last: bytes = b"") -> None:
+        """Flush what waits, say the last word, then close."""
         if self._finishing or not self.open:
             return
         self._finishing = True
         self._held = None
-        self._close = (reason, refusal)
+        self._close, self._last = (reason, refusal), last
         self._close_at = self.hub.now() + limits.CLOSE_SECONDS
         self.outbox.drained = self._shut
         self.outbox.mark()
         self.set_alarm()
 
     def _shut(self) -> None:
-        if self.hub.inboxes:  # handlers still work on what it may have caused
+        if self.hub.inboxes or not self.outbox.empty:  # handlers still work on what it may have caused
             self.outbox.mark()
             return
+        self.hub.leave(self.session)  # nothing follows the last word
+        last, self._last = self._last, b""
+        if last:
+            self._write(last)
+            return
         self.outbox.drained = None
-        self.outbox.paused = True  # nothing follows the last word
-        self.hub.leave(self.session)
+        self.outbox.paused = True
         self.wire.close(*self._close)
 
     # Deadlines
 
     def set_alarm(self) -> None:
         """Have `alarm` called at the earliest of this link's deadlines."""
-        times = [self.dialect.deadline, self._close_at, self.lease]
+        times = [None if self._finishing else self.dialect.deadline, self._close_at, self.lease]
         if self._ended:
             times.append(self.hub.now() + limits.HALF_CLOSED_SECONDS)
         if self._progress_at is not None:
@@ -426,10 +460,11 @@ class Link:
         if self._progress_at is not None and now >= self._progress_at + self.place.stall and self._stalled(now):
             self.abort()
             return
-        if self.lease is not None and now >= self.lease or self._ended and not self.wire.there():
+        if (self.lease is not None and now >= self.lease) or (self._ended and not self.wire.there()):
             self.abort()
             return
         if self.dialect.deadline is not None and now >= self.dialect.deadline and not self._finishing:
+            self.dialect.deadline = None
             self._do(self.dialect.timeout(now))
         if self.open and not self._alive(now):
             self.abort()
@@ -453,22 +488,6 @@ class Link:
             self._asked = False
         elif not self._asked:
             self._asked = self.wire.ping()
+            if not self._asked:  # who can't be asked isn't silent
+                self.heard, silent = now, 0.0
         return silent < self.place.idle
-
-
-class _OwnUnits:
-    """The box of a subscription whose dialect makes each unit its own."""
-
-    __slots__ = ("_link", "_wish")
-
-    def __init__(self, link: Link, wish: Subscribe) -> None:
-        self._link = link
-        self._wish = wish
-
-    def put(self, batch: Batch) -> None:
-        deliver, wish = self._link.dialect.deliver, self._wish
-        frames = [deliver(frame, message, wish) for frame, message in zip(batch.frames, batch.messages, strict=True)]
-        self._link.outbox.put(Batch(batch.messages, frames, self._link.outbox.stream, batch.full))
-
-    def miss(self, count: int) -> None:
-        self._link.outbox.miss(count)

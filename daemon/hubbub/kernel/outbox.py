@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from hubbub import limits
+from hubbub.events import Subscribe
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.session import Batch
+from hubbub.message import Message
 
 POLICIES = ("drop-oldest", "drop-newest", "latest", "disconnect")
 
@@ -41,7 +43,7 @@ class Outbox:
 
     write    takes bytes for the transport, and may call `pause` before it returns
     full     one of POLICIES; limit: bytes
-    drained  where set, is called whenever everything has been handed over
+    drained  where set, is called at the end of each flush that leaves no answer waiting
     """
 
     __slots__ = (
@@ -109,9 +111,14 @@ class Outbox:
         """Take retained messages: some now, the rest as the client reads."""
         budget = limits.RETAINED_AT_ONCE
         for batch in batches:
-            self.put(batch)
+            if batch.count:
+                self.put(batch)
+            else:
+                self._hub.counters.uncarried += 1
+                self.miss(1)
             budget -= 1
             if budget <= 0 or self.size > self.limit // 2 or self.count > limits.QUEUE_MESSAGES // 2:
+                self._tell_missed()
                 self._units.append(_Source(batches))
                 self._care = True
                 break
@@ -148,7 +155,7 @@ class Outbox:
                 continue
             self._tell_missed()
             self._append(one)
-            if self._newest is not None:
+            if full == "latest" and self._newest is not None:
                 self._newest[one.messages[0].topic] = one
         self.mark()
 
@@ -180,14 +187,16 @@ class Outbox:
         return True
 
     def _conflate(self) -> None:
-        """Keep of all that waits the newest message of each topic."""
+        """Keep the newest message of each topic, of those that wait under `latest`."""
         units, self._units, self._newest = self._units, [], {}
         for unit in units:
-            for one in unit.singles(self.stream) if unit.count else (unit,):
+            if not unit.count or (unit.full or self.full) != "latest":
+                self._units.append(unit)
+                continue
+            for one in unit.singles(self.stream):
                 self._units.append(one)
-                if one.count:
-                    self._supersede(one)
-                    self._newest[one.messages[0].topic] = one
+                self._supersede(one)
+                self._newest[one.messages[0].topic] = one
 
     def _supersede(self, one: Batch) -> None:
         """Let the message that waits on the topic of `one` go. Its unit was made here, so it is ours to empty."""
@@ -207,6 +216,9 @@ class Outbox:
         self.count -= 1
         self.lost += 1
         self._drop()
+        self._not_newest(unit)
+
+    def _not_newest(self, unit: Batch) -> None:
         if self._newest is not None and self._newest.get(unit.messages[0].topic) is unit:
             del self._newest[unit.messages[0].topic]
 
@@ -237,7 +249,7 @@ class Outbox:
             self.sent += self.count
             self.size = self.count = self.answers = 0
             self._write(data)
-        if self.drained is not None and not self._units and not self.paused:
+        if self.drained is not None and not self.answers:
             self.drained()
 
     def _flush_with_care(self) -> None:
@@ -247,18 +259,20 @@ class Outbox:
             self._newest = None
             self._dead = 0
             self._care = False
-            self._tell(frames, self.missed)
-            self.missed = 0
+            self.lost, self.missed = self.lost + self.missed, 0
+            self._tell_lost(frames)
         if frames:
-            self._hand_over(frames)
+            self._write(b"".join(frames))
         if self._units and not self.paused:
             self.mark()
 
-    def _hand_over(self, frames: list[bytes]) -> None:
-        self._write(b"".join(frames))
+    def _hand_over(self, frames: list[bytes], unit: Batch) -> None:
+        frames += (unit.data,)
+        self.sent += unit.count
 
-    def _tell(self, frames: list[bytes], n: int) -> None:
-        notice = self._owner.gap(n) if n else b""
+    def _tell_lost(self, frames: list[bytes]) -> None:
+        notice = self._owner.gap(self.lost) if self.lost else b""
+        self.lost = 0
         if notice:
             frames.append(notice)
 
@@ -272,24 +286,27 @@ class Outbox:
                 if batch is None:
                     taken += 1
                     continue
-                self.sent += 1
-                frames += batch.frames
+                if batch.count:
+                    self._tell_lost(frames)
+                    self._hand_over(frames, batch)
+                else:
+                    self._hub.counters.uncarried += 1
+                    self.lost += 1
                 budget -= batch.size
                 continue
-            if unit.count:
-                self._tell(frames, self.lost)
-                self.lost = 0
             if unit.count > 1 and unit.size > budget:
+                if unit.size <= limits.FLUSH_BYTES:
+                    break  # it goes whole with the next flush
                 units[taken : taken + 1] = unit.singles(self.stream)
                 unit = units[taken]
-            if not unit.count:
+            if unit.count:
+                self._tell_lost(frames)
+                self._not_newest(unit)
+            else:
                 self.answers -= unit.size
-            elif self._newest is not None and self._newest.get(unit.messages[0].topic) is unit:
-                del self._newest[unit.messages[0].topic]
-            self.sent += unit.count
             self.count -= unit.count
             self.size -= unit.size
-            frames += unit.frames
+            self._hand_over(frames, unit)
             budget -= unit.size
             taken += 1
         del units[:taken]
@@ -308,9 +325,10 @@ class Outbox:
         self.mark()
 
     def clear(self) -> None:
-        """Forget everything: the link has gone."""
+        """Forget everything: the link has gone, and takes nothing any more."""
         self._units.clear()
-        self._newest = None
+        self._newest = self.drained = None
+        self.paused = True
         self.size = self.count = self.answers = self.lost = self.missed = self._held = 0
 
 
@@ -328,10 +346,48 @@ class DatagramOutbox(Outbox):
         self._care = True
         super().flush()
 
-    def _hand_over(self, frames: list[bytes]) -> None:
-        unsent = sum(not self._write(frame) for frame in frames)
-        if unsent:
-            self.dropped += unsent
-            self._hub.counters.dropped += unsent
-            self.missed += unsent
-            self._care = True
+    def _hand_over(self, frames: list[bytes], unit: Batch) -> None:
+        for frame in unit.frames:
+            if not unit.count:
+                self._write(frame)
+                continue
+            self._tell_lost(frames)
+            if self._write(frame):
+                self.sent += 1
+            else:
+                self.lost += 1
+                self._drop()
+
+    def _tell_lost(self, frames: list[bytes]) -> None:
+        notice = self._owner.gap(self.lost) if self.lost else b""
+        if not notice or self._write(notice):
+            self.lost = 0
+        else:
+            self._care = True  # told before the next message that can be sent
+
+
+class OwnUnits:
+    """The box of a subscription whose dialect makes each unit its link's own, see `Dialect.deliver`."""
+
+    __slots__ = ("_deliver", "_outbox", "_wish")
+
+    def __init__(
+        self, outbox: Outbox, deliver: Callable[[bytes, Message, Subscribe], bytes], wish: Subscribe
+    ) -> None:
+        self._outbox = outbox
+        self._deliver = deliver
+        self._wish = wish
+
+    def own(self, batch: Batch) -> Batch:
+        """The same messages in units of this link's own."""
+        deliver, wish = self._deliver, self._wish
+        frames = [deliver(frame, message, wish) for frame, message in zip(batch.frames, batch.messages, strict=True)]
+        return Batch(batch.messages, frames, self._outbox.stream, batch.full)
+
+    def put(self, batch: Batch) -> None:
+        """Take messages (kernel.session.Box)."""
+        self._outbox.put(self.own(batch))
+
+    def miss(self, count: int) -> None:
+        """Note that `count` messages could not be carried."""
+        self._outbox.miss(count)

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from hubbub.events import Subscribe
 from hubbub.message import Message
 
+REPLIES = "$reply/"  # each request has its own topic below, which can't be guessed
+
 
 class Encoding:
     """How one group of subscribers gets its messages; they share what it makes.
@@ -41,8 +43,8 @@ class Encoding:
         """Encode each message once. Returns those that could be carried, and their frames."""
         encode, form, wrap = self.encode, self.form, self.wrap
         if self.mount:
-            cut = len(self.mount)
-            found = [encode(message.on(message.topic[cut:]), form) for message in messages]
+            below = map(self._below_mount, messages)
+            found = [None if shown is None else encode(shown, form) for shown in below]
         else:
             found = [encode(message, form) for message in messages]
         if None in found:
@@ -51,6 +53,16 @@ class Encoding:
         if wrap is not None:
             frames = [wrap(frame) for frame in frames]  # type: ignore[arg-type]
         return messages, frames  # type: ignore[return-value]
+
+    def _below_mount(self, message: Message) -> Message | None:
+        """Show a message as seen from the mount point; what `a/#` matches as `a` itself can't be seen from `a/`."""
+        mount, reply_to = self.mount, message.reply_to
+        if not message.topic.startswith(mount):
+            return None
+        shown = message.on(message.topic[len(mount) :])
+        if reply_to and not reply_to.startswith(REPLIES):
+            shown.reply_to = reply_to[len(mount) :] if reply_to.startswith(mount) else None
+        return shown
 
 
 class Batch:
@@ -108,10 +120,11 @@ class Subscription:
 class Session:
     """One client. What handlers may know of it is in `message.Sender`.
 
-    send  delivers one message to this client alone, and tells whether it could be taken; None once it has gone
+    send    delivers one message to this client alone, and tells whether it could be taken; None once it has gone
+    levels  of its filters with wildcards, all together
     """
 
-    __slots__ = ("host", "port", "transport", "listener", "client", "user", "subscriptions", "send")
+    __slots__ = ("host", "port", "transport", "listener", "client", "user", "subscriptions", "levels", "send")
 
     def __init__(self, host: str, port: int, transport: str, listener: str, user: str | None = None) -> None:
         self.host = host
@@ -121,6 +134,7 @@ class Session:
         self.client = ""
         self.user = user
         self.subscriptions: dict[str, Subscription] | None = None
+        self.levels = 0
         self.send: Callable[[Message], bool] | None = None
 
     def __str__(self) -> str:

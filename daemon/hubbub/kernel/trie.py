@@ -38,8 +38,13 @@ class Trie:
     """All filters. Those without a wildcard are looked up whole; the others are walked level by level."""
 
     def __init__(self) -> None:
+        self.levels = 0  # nodes
         self._exact: dict[str, Entry] = {}
         self._root = _Node()
+
+    def cost(self, filter: str) -> int:
+        """How many levels `filter` may add to the tree, each with memory and a visit."""
+        return len(_levels(filter)) if topics.is_wildcard(filter) else 0
 
     def get(self, filter: str) -> Entry | None:
         """Return the entry of exactly this filter."""
@@ -58,7 +63,11 @@ class Trie:
             return entry
         node = self._root
         for level in _levels(filter):
-            node = node.children.setdefault(level, _Node())
+            below = node.children.get(level)
+            if below is None:
+                below = node.children[level] = _Node()
+                self.levels += 1
+            node = below
         if filter.endswith("#"):
             node.rest = entry
         else:
@@ -80,6 +89,7 @@ class Trie:
             if not path.pop().empty():
                 break
             del path[-1].children[level]
+            self.levels -= 1
 
     def match(self, topic: str) -> tuple[Entry, ...]:
         """Return the entries whose filters match `topic`, the exact one first.

@@ -1,0 +1,428 @@
+"""The hub gives each message once to whom a plain look at all subscriptions names, in order."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.events import Publish, Subscribe
+from hubbub.kernel import hub
+from hubbub.kernel.session import Session
+from hubbub.topics import matches
+from unit.kernel_help import FILTERS, TOPICS, Box, Inbox, World, payload_of
+
+SESSIONS = st.integers(0, 3)
+OPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("subscribe"), SESSIONS, FILTERS),
+        st.tuples(st.just("publish"), SESSIONS, TOPICS),
+        st.tuples(st.just("publish"), SESSIONS, TOPICS),
+        st.tuples(st.just("unsubscribe"), SESSIONS, FILTERS),
+        st.tuples(st.just("again"), SESSIONS, st.none()),
+        st.tuples(st.just("none"), SESSIONS, TOPICS),
+        st.tuples(st.just("turn"), st.just(0), st.none()),
+        st.tuples(st.just("leave"), SESSIONS, st.none()),
+    ),
+    max_size=50,
+)
+
+
+class Client:
+    """A session and what it should have got: sessions 0 and 1 share an encoding, 1 and 3 want no echo."""
+
+    def __init__(self, world, number):
+        self.world = world
+        self.number = number
+        self.session = world.session()
+        self.echo = number in (0, 2)
+        self.box = Box()
+        self.filters = {}
+        self.expected = []
+        self.missed = 0
+
+    def wants(self, topic, sender):
+        if sender is self and not self.echo:
+            return False
+        return any(matches(filter, topic) for filter in self.filters)
+
+
+@settings(max_examples=300)
+@given(OPS, st.sampled_from([1, 3, 1_000]), st.sampled_from([2, 65_536]))
+def test_it_delivers_like_a_look_at_every_subscription(ops, batch, cache):
+    world = World()
+    clients = [Client(world, number) for number in range(4)]
+    serial, last = 0, "a"
+    with patch.object(hub, "BATCH_MESSAGES", batch), patch.object(limits, "MATCH_CACHE", cache):
+        for op, who, what in ops:
+            one = clients[who]
+            if op == "subscribe":
+                world.subscribe(one.session, what, one.box, one.echo, form=who // 2)
+                one.filters[what] = True
+            elif op == "unsubscribe":
+                world.hub.unsubscribe(one.session, what)
+                one.filters.pop(what, None)
+            elif op == "leave":
+                world.hub.leave(one.session)
+                world.hub.join(one.session)
+                one.filters.clear()
+            elif op == "turn":
+                world.turn()
+            else:
+                topic = last = what or last
+                serial += 1
+                payload = b"none" if op == "none" else b"%d" % serial
+                receivers = world.publish(topic, payload, one.session)
+                wanting = [client for client in clients if client.wants(topic, one)]
+                assert receivers == len(wanting)
+                for client in wanting:
+                    if op == "none":
+                        client.missed += 1
+                    else:
+                        client.expected.append((topic, payload))
+        world.turn()
+    for client in clients:
+        got = [(message.topic, message.payload) for made in client.box.batches for message in made.messages]
+        assert got == client.expected
+        assert client.box.missed == client.missed
+        for made in client.box.batches:
+            assert made.data == b"".join(message.payload for message in made.messages)
+            assert made.count <= batch
+        world.hub.leave(client.session)
+    counters = world.hub.counters
+    assert counters.published == serial
+    assert counters.delivered == sum(len(client.expected) for client in clients)
+    assert counters.uncarried == sum(client.missed for client in clients)
+    assert world.hub._trie.match("a/b") == ()
+    assert not world.hub._trie._exact
+    assert world.hub._trie._root.empty()
+    assert world.hub._subscriptions == 0
+
+
+def test_messages_on_one_way_are_encoded_once_and_together():
+    world, boxes, encoded = World(), [Box(), Box()], []
+
+    def encode(message, form):
+        encoded.append(message.payload)
+        return message.payload
+
+    encoding = world.hub.encoding(encode, None)
+    for box in boxes:
+        world.hub.subscribe(world.session(), Subscribe("t"), encoding, box)
+    for number in range(5):
+        world.publish("t", b"%d" % number)
+    world.turn()
+    assert encoded == [b"0", b"1", b"2", b"3", b"4"]
+    assert [len(box.batches) for box in boxes] == [1, 1]
+    assert boxes[0].batches[0] is boxes[1].batches[0]
+
+
+def test_order_is_kept_between_topics_of_one_publisher():
+    world, box = World(), Box()
+    session = world.session()
+    world.subscribe(session, "#", box)
+    world.subscribe(session, "b", box)
+    for number in range(20):
+        world.publish("ab"[number % 2], b"%d" % number)
+    world.turn()
+    assert box.payloads == [b"%d" % number for number in range(20)]
+
+
+@pytest.mark.parametrize("filters", [["#", "a/b"], ["a/b", "#"], ["a/+", "#"], ["#", "a/+"], ["+/+", "a/#"]])
+def test_of_several_filters_the_one_with_the_fewest_wildcards_decides(filters):
+    """Of two with as many, the one without #."""
+    world, box = World(), Box()
+    session = world.session()
+    precise = min(filters, key=lambda one: (one.count("+") + one.count("#"), "#" in one))
+    for filter in filters:
+        world.subscribe(session, filter, box, echo=filter == precise)
+    assert world.publish("a/b", sender=session) == 1
+    world.turn()
+    assert box.payloads == [b"x"]
+
+
+def test_a_second_subscription_to_a_filter_replaces_the_first():
+    world, first, second = World(), Box(), Box()
+    session = world.session()
+    world.subscribe(session, "a", first)
+    world.publish("a", b"1")
+    world.subscribe(session, "a", second)
+    world.publish("a", b"2")
+    world.turn()
+    assert (first.payloads, second.payloads) == ([b"1"], [b"2"])
+    world.hub.unsubscribe(session, "a")
+    assert world.publish("a") == 0
+
+
+def test_what_was_published_before_the_end_of_a_subscription_arrives():
+    world, box = World(), Box()
+    session = world.session()
+    world.subscribe(session, "a", box)
+    world.publish("a", b"1")
+    world.hub.unsubscribe(session, "a")
+    world.publish("a", b"2")
+    world.turn()
+    assert box.payloads == [b"1"]
+
+
+def test_what_was_published_before_a_subscription_doesnt_arrive():
+    world, box = World(), Box()
+    world.publish("a", b"1")
+    world.subscribe(world.session(), "a", box)
+    world.publish("a", b"2")
+    world.turn()
+    assert box.payloads == [b"2"]
+
+
+def test_retained_messages_come_from_a_subscribe():
+    world, box = World(), Box()
+    world.publish("a/b", b"1", retain=True)
+    world.publish("a/c", b"2", retain=True)
+    world.publish("a/c", b"", retain=True)
+    found = world.subscribe(world.session(), "a/#", box)
+    assert [(message.payload, message.retained) for message in found] == [(b"1", True)]
+
+
+@pytest.mark.parametrize("topic", ["$SYS/x", "$hubbub/x", "$SYS", "$hubbub", "$hubbub/"])
+def test_some_topics_are_for_the_hub_itself(topic):
+    world = World()
+    for _ in range(2):
+        with pytest.raises(Refusal) as found:
+            world.publish(topic, retain=True)
+        assert found.value.code == "not-authorized"
+    assert world.hub.retained.count == 0
+
+
+def test_other_topics_with_a_dollar_are_free():
+    world, box = World(), Box()
+    world.subscribe(world.session(), "$SYSTEM/#", box)
+    world.subscribe(world.session(), "#", box)
+    assert world.publish("$SYSTEM/x") == 1
+    assert world.publish("$SYS2") == 0
+
+
+def test_sessions_are_told_of():
+    world, told = World(), []
+
+    class Watcher:
+        def joined(self, session):
+            told.append(("joined", session))
+
+        def left(self, session):
+            told.append(("left", session))
+
+    world.hub.watchers.append(Watcher())
+    session = world.session()
+    world.hub.leave(session)
+    world.hub.leave(session)
+    assert told == [("joined", session), ("left", session)]
+
+
+@pytest.mark.parametrize("filter", ["a/+", "a/b"])
+def test_subscriptions_are_bounded(filter):
+    world, box = World(), Box()
+    session = world.session()
+    with patch.multiple(limits, SUBSCRIPTIONS=2, SUBSCRIPTIONS_ALL=3):
+        world.subscribe(session, "1", box)
+        world.subscribe(session, "2", box)
+        world.subscribe(session, "2", box)
+        with pytest.raises(Refusal) as found:
+            world.subscribe(session, filter, box)
+        assert found.value.code == "quota"
+        other = world.session()
+        world.subscribe(other, "1", box)
+        with pytest.raises(Refusal):
+            world.subscribe(other, filter, box)
+        world.hub.leave(session)
+        world.subscribe(other, filter, box)
+    assert world.hub._subscriptions == 2
+
+
+def test_deep_wildcards_are_bounded():
+    """Each level of a filter with wildcards costs 250 bytes and a visit."""
+    world, box = World(), Box()
+    session, other = world.session(), world.session()
+    with patch.multiple(limits, SUBSCRIPTION_LEVELS=300, SUBSCRIPTION_LEVELS_ALL=400):
+        world.subscribe(session, "1" + "/+" * 127, box)
+        world.subscribe(session, "2" + "/+" * 127, box)
+        world.subscribe(session, "2" + "/+" * 127, box)
+        with pytest.raises(Refusal) as found:
+            world.subscribe(session, "3" + "/+" * 127, box)
+        assert found.value.code == "quota"
+        world.subscribe(session, "3" + "/x" * 127, box)
+        world.subscribe(other, "4" + "/+" * 127, box)
+        with pytest.raises(Refusal):
+            world.subscribe(other, "5" + "/+" * 127, box)
+        world.hub.unsubscribe(session, "1" + "/+" * 127)
+        world.subscribe(other, "5" + "/+" * 127, box)
+        world.hub.leave(session)
+        world.hub.leave(other)
+    assert (world.hub._trie.levels, session.levels, other.levels) == (0, 0, 0)
+
+
+# Caches
+
+
+def test_who_has_gone_is_forgotten():
+    """No cache keeps the box of a session that has left, once others publish on."""
+    world = World()
+    stays, box = world.session(), Box()
+    world.subscribe(stays, "a/#", box)
+    boxes = []
+    for number in range(50):
+        session, gone = world.session(), Box()
+        boxes.append(weakref.ref(gone))
+        for filter in (f"a/{number}", "a/#", f"a/{number}/+", "#"):
+            world.subscribe(session, filter, gone)
+        for topic in (f"a/{number}", f"a/{number}/x", "a/b"):
+            world.publish(topic)
+        world.turn()
+        world.hub.leave(session)
+        del session, gone
+    world.publish("a/b")
+    world.turn()
+    gc.collect()
+    assert sum(ref() is not None for ref in boxes) <= 1
+    assert len(world.hub._routes) < 20
+
+
+def test_the_routes_hold_a_bounded_number_of_receivers():
+    world, box = World(), Box()
+    for _ in range(50):
+        world.subscribe(world.session(), "#", box)
+    one = world.session()
+    with patch.object(limits, "MATCH_CACHE_RECEIVERS", 500):
+        for number in range(100):
+            world.subscribe(one, f"t/{number}", box)
+        for number in range(100):
+            assert world.publish(f"t/{number}") == 51
+            assert sum(route.receivers for route in world.hub._routes.values()) <= 551
+    world.turn()
+
+
+def test_a_flood_of_topics_fills_no_memory():
+    world, box = World(), Box()
+    world.subscribe(world.session(), "#", box)
+    with patch.object(limits, "MATCH_CACHE", 10):
+        for number in range(100):
+            world.publish(f"t/{number}")
+            assert len(world.hub._topics) <= 10
+    world.publish("x" * 300)
+    assert "x" * 300 not in world.hub._topics
+    world.turn()
+    assert len(box.payloads) == 101
+
+
+# Turns
+
+
+def test_what_handlers_publish_goes_out_in_the_same_turn():
+    world, box = World(), Box()
+    echo = Inbox(world, lambda inbox, message: world.publish("out", message.payload.upper(), inbox.session))
+    world.subscribe(echo.session, "in", echo)
+    world.subscribe(world.session(), "#", box)
+    world.publish("in", b"a")
+    world.publish("in", b"b")
+    world.hub.flush()
+    assert box.payloads == [b"a", b"b", b"A", b"B"]
+
+
+def test_a_loop_of_handlers_lets_the_turn_end():
+    world = World()
+    ping = Inbox(world, lambda inbox, message: world.publish("pong", b"x", inbox.session))
+    pong = Inbox(world, lambda inbox, message: world.publish("ping", b"x", inbox.session))
+    world.subscribe(ping.session, "ping", ping)
+    world.subscribe(pong.session, "pong", pong)
+    world.publish("ping")
+    world.wakes = 0
+    world.hub.flush()
+    assert world.wakes == 1
+    assert world.hub.counters.published == limits.HOPS + 2
+
+
+class Broken:
+    def __init__(self, error=None):
+        self.error = error
+        self.flushed = 0
+
+    def flush(self):
+        self.flushed += 1
+        if self.error:
+            raise self.error
+
+
+@pytest.mark.parametrize("where", ["inboxes", "outboxes"])
+def test_one_that_fails_costs_nobody_else_the_turn(where):
+    """A plugin's fault: it is raised, so that it is logged, and everybody else gets the next turn."""
+    world = World()
+    bad, good = Broken(RuntimeError("a plugin's fault")), Broken()
+    getattr(world.hub, where).extend([bad, good])
+    world.hub.rouse()
+    world.wakes = 0
+    with pytest.raises(RuntimeError):
+        world.hub.flush()
+    assert world.wakes == 1
+    world.turn()
+    assert (bad.flushed, good.flushed) == (1, 1)
+    world.publish("a")
+    assert world.wakes == 1
+
+
+def test_an_encoder_that_fails_loses_its_messages_and_no_others():
+    world, good, bad, errors = World(), Box(), Box(), []
+    world.hub.failed = errors.append
+
+    def encode(message, form):
+        if message.payload == b"bad":
+            raise RuntimeError("a plugin's fault")
+        return message.payload
+
+    world.hub.subscribe(world.session(), Subscribe("#"), world.hub.encoding(encode, None), bad)
+    world.subscribe(world.session(), "#", good)
+    for payload in (b"1", b"bad", b"2"):
+        world.publish("a", payload)
+    world.turn()
+    assert good.payloads == [b"1", b"bad", b"2"]
+    assert bad.payloads == [b"1", b"2"]
+    assert bad.missed == 1
+    assert world.hub.counters.failed == 1
+    assert [str(error) for error in errors] == ["a plugin's fault"]
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_a_publish_says_when_it_arrived(world):
+    box = Box()
+    world.subscribe(world.session(), "a", box)
+    event = Publish("a", b"1")
+    world.hub.publish(event)
+    world.turn()
+    assert event.time == 1.7e9 + world.clock
+    world.clock += 5
+    world.publish("a", b"2")
+    world.turn()
+    assert box.batches[1].messages[0].time == 1.7e9 + world.clock
+
+
+def test_an_encoding_is_shared_and_forgotten(world):
+    one = world.hub.encoding(payload_of, ("form", 1))
+    assert world.hub.encoding(payload_of, ("form", 1)) is one
+    assert world.hub.encoding(payload_of, ("form", 2)) is not one
+    del one
+    gc.collect()
+    assert len(world.hub._encodings) == 0
+
+
+def test_a_session_says_who_it_is():
+    assert str(Session("192.0.2.1", 7, "tcp", "tcp-7000", "ann")) == "tcp-7000 192.0.2.1:7 (ann)"
+    assert str(Session("unix", 0, "tcp", "hub")) == "hub unix"
+    assert Session("h", 7, "tcp", "l").fields() == {"id": "l", "host": "h", "port": "7", "user": "", "client": ""}

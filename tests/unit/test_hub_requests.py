@@ -1,0 +1,140 @@
+"""A request gets one reply, or is told why not, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from unittest.mock import patch
+
+import pytest
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.events import Request
+from hubbub.kernel.hub import REPLIES
+from unit.kernel_help import Box, Inbox, World
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def ask(world, topic="ask", timeout=2.0, payload=b"?"):
+    results = []
+    world.hub.request(Request(topic, payload, timeout), results.append)
+    return results
+
+
+def answering(world, payload=b"!", topic="ask"):
+    inbox = Inbox(world, lambda inbox, message: world.publish(message.reply_to, payload, inbox.session))
+    world.subscribe(inbox.session, topic, inbox)
+    return inbox
+
+
+def clean(world):
+    return (
+        world.hub._requests == 0
+        and not any(name.startswith(REPLIES) for name in [*world.hub._trie._exact, *world.hub._topics])
+        and not world.hub.retained.count
+    )
+
+
+def test_a_request_gets_one_reply(world):
+    answering(world, b"one")
+    answering(world, b"two")
+    results = ask(world)
+    assert results == []
+    world.turn()
+    assert [result.payload for result in results] == [b"one"]
+    assert clean(world)
+    world.sleep(10)
+    assert len(results) == 1
+
+
+def test_a_request_to_nobody_is_refused(world):
+    with pytest.raises(Refusal) as found:
+        ask(world)
+    assert found.value.code == "nobody"
+    assert clean(world)
+
+
+def test_a_request_that_only_its_sender_could_answer_is_refused(world):
+    session = world.session()
+    world.subscribe(session, "ask", Box(), echo=False)
+    request = Request("ask", b"?")
+    request.sender = session
+    with pytest.raises(Refusal) as found:
+        world.hub.request(request, lambda result: None)
+    assert found.value.code == "nobody"
+
+
+def test_a_request_without_a_reply_ends(world):
+    box = Box()
+    world.subscribe(world.session(), "ask", box)
+    results = ask(world, timeout=2)
+    world.turn()
+    world.sleep(1.9)
+    assert results == []
+    world.sleep(0.2)
+    assert [result.code for result in results] == ["timeout"]
+    assert clean(world)
+    world.publish(box.batches[0].messages[0].reply_to, b"late")
+    world.turn()
+    assert len(results) == 1
+
+
+def test_nobody_waits_longer_than_the_limit(world):
+    world.subscribe(world.session(), "ask", Box())
+    results = ask(world, timeout=1e9)
+    world.sleep(limits.REQUEST_SECONDS_MAX)
+    assert [result.code for result in results] == ["timeout"]
+
+
+def test_requests_are_bounded(world):
+    world.subscribe(world.session(), "ask", Box())
+    with patch.object(limits, "REQUESTS", 2):
+        ask(world)
+        ask(world)
+        with pytest.raises(Refusal) as found:
+            ask(world)
+        assert found.value.code == "unavailable"
+        world.sleep(3)
+        ask(world)
+
+
+def test_a_request_that_finds_no_room_leaves_nothing(world):
+    world.subscribe(world.session(), "ask", Box())
+    with patch.object(limits, "SUBSCRIPTIONS_ALL", 1), pytest.raises(Refusal):
+        ask(world)
+    assert clean(world)
+    with pytest.raises(Refusal):
+        ask(world, "$SYS/x")
+    assert clean(world)
+
+
+def test_a_reply_is_not_kept_anywhere(world):
+    """Not as a retained message, and not in a cache: payloads are large."""
+
+    class Properties(dict):
+        """Can be weakly referenced, which a Message can't."""
+
+    def reply(inbox, message):
+        world.publish(message.reply_to, b"!", retain=True, properties=Properties())
+
+    inbox = Inbox(world, reply)
+    world.subscribe(inbox.session, "ask", inbox)
+    found = []
+
+    def done(reply):
+        found.append(weakref.ref(reply.properties))
+
+    for _ in range(20):
+        world.hub.request(Request("ask", b"?"), done)
+        world.turn()
+    world.publish("other")
+    world.turn()
+    gc.collect()
+    assert len(found) == 20
+    assert [ref() for ref in found if ref() is not None] == []
+    assert clean(world)

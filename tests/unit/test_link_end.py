@@ -1,0 +1,292 @@
+"""A link ends with its last word, or at a deadline, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub import limits
+from unit.kernel_help import Tiny, World
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_quit_says_bye_and_closes(world):
+    link = world.link()
+    assert world.say(link, b"sub a\nquit\npub a 1\nping\n") == b"ok a\nbye\n"
+    assert link.wire.closed == ("quit", None)
+    assert world.say(link, b"ping\n") == b""
+
+
+def test_nothing_follows_the_last_word(world):
+    link, other = world.link(), world.link()
+    world.say(link, b"sub a\n")
+    link.receive(b"pub a 1\nquit\n")
+    other.receive(b"pub a 2\n")
+    world.turn()
+    other.receive(b"pub a 3\n")
+    world.turn()
+    assert link.wire.heard() in (b"a=1\nbye\n", b"a=1\na=2\nbye\n")
+    assert not world.hub.sessions & {link.session}
+
+
+def test_the_hub_closes_with_the_dialects_words(world):
+    link = world.link()
+    world.say(link, b"sub a\n")
+    link.close("shutdown")
+    link.close("again")
+    world.turn()
+    assert link.wire.heard() == b"closing shutdown\n"
+    assert link.wire.closed == ("shutdown", None)
+
+
+def test_a_last_command_without_its_mark_counts(world):
+    link, other = world.link(), world.link()
+    world.say(other, b"sub a\n")
+    link.receive(b"pub a 1")
+    link.ended()
+    world.turn()
+    assert other.wire.heard() == b"a=1\n"
+    assert link.wire.closed == ("end of input", None)
+
+
+def test_the_end_of_input_waits_for_what_was_asked(world):
+    link, other = world.link(), world.link()
+    world.say(other, b"sub ask\n")
+    for command in (b"req", b"side"):
+        link = world.link()
+        link.receive(command + b" ask 1\nping")
+        link.ended()
+        world.turn()
+        assert link.wire.closed is None
+        topic = other.wire.heard().split(b"<")[1].split(b">")[0]
+        world.say(other, b"rep " + topic + b" 3\n")
+        assert sorted(link.wire.heard().splitlines()) == [b"pong 0", b"reply 3"]
+        assert link.wire.closed is not None
+
+
+def test_the_end_of_input_is_answered_in_full(world):
+    link = world.link()
+    link.receive(b"say x 100000\nsay y 100000\nping\n")
+    link.ended()
+    world.turn()
+    assert link.wire.heard().endswith(b"y\npong 0\n")
+    assert link.wire.closed == ("end of input", None)
+
+
+def test_a_subscribed_link_stays_open_after_its_end_of_input(world):
+    link = world.link()
+    link.receive(b"sub a\n")
+    link.ended()
+    world.turn()
+    assert link.wire.closed is None
+    world.say(world.link(), b"pub a 1\n")
+    assert link.wire.heard() == b"ok a\na=1\n"
+    world.sleep(3)
+    assert not link.wire.aborted
+    link.wire.is_there = False
+    world.sleep(3)
+    assert link.wire.aborted
+
+
+class Gone(Tiny):
+    stays = False
+
+
+def test_in_other_dialects_the_end_of_input_is_the_end(world):
+    link = world.link(Gone)
+    link.receive(b"sub a\npub a 1\n")
+    link.ended()
+    world.turn()
+    assert link.wire.heard() == b"ok a\na=1\n"
+    assert link.wire.closed == ("end of input", None)
+
+
+def test_after_quit_a_last_command_doesnt_count(world):
+    link, other = world.link(), world.link()
+    world.say(other, b"sub a\n")
+    link.receive(b"quit\npub a 1")
+    link.ended()
+    world.turn()
+    assert other.wire.heard() == b""
+
+
+def test_a_closing_link_hands_over_all_that_waits(world):
+    link = world.link(queue=10_000_000)
+    world.say(link, b"sub a\n")
+    link.receive(b"".join(b"pub a %b\n" % (b"x" * 90_000) for _ in range(20)) + b"quit\n")
+    link.wire.full = True
+    world.turn()
+    assert link.wire.closed is None
+    link.wire.room()
+    world.turn()
+    assert link.wire.heard().endswith(b"x\nbye\n")
+    assert link.wire.closed == ("quit", None)
+
+
+def test_who_has_gone_leaves_nothing(world):
+    link = world.link()
+    assert world.say(link, b"sub a\nsub b/#\n") == b"ok a\nok b/#\n"
+    world.hub.alarms.at(link, world.clock + 5)
+    link.lost()
+    link.lost()
+    assert not link.place.links
+    assert not world.hub.sessions
+    assert link.session.subscriptions == {}
+    assert world.hub._trie.match("a") == world.hub._trie.match("b/c") == ()
+    link.receive(b"sub a\n")
+    link.ended()
+    link.pause(1)
+    link.resume()
+    world.sleep(10)
+    assert link.wire.heard() == b""
+    assert not link.wire.aborted
+
+
+def test_a_link_that_burst_does_nothing_more(world):
+    """Its own messages filled its outbox, in the middle of what it said."""
+    link = world.link(full="disconnect", queue=1_000)
+    link.wire.full = True
+    world.say(link, b"sub a\n")
+    link.wire.heard()
+    link.receive(b"pub a " + b"x" * 900 + b"\npub b 1\npub a " + b"y" * 900 + b"\npub b 2\nsub c\n")
+    world.turn()
+    assert link.wire.aborted
+    assert world.hub._trie.match("c") == ()
+    assert link.wire.heard() == b""
+
+
+def test_a_closed_link_isnt_closed_again_when_it_is_lost(world):
+    link = world.link()
+    link.receive(b"quit\n")
+    link.lost()
+    world.turn()
+    assert link.wire.closed is None
+    assert link.wire.heard() == b""
+
+
+# Deadlines
+
+
+def test_who_takes_nothing_is_cut(world):
+    link = world.link(stall=30.0)
+    link.wire.full = True
+    world.say(link, b"ping\n")
+    world.sleep(29)
+    assert not link.wire.aborted
+    world.sleep(2)
+    assert link.wire.aborted
+    assert not link.open
+
+
+def test_who_takes_little_is_not_cut(world):
+    link = world.link(stall=30.0)
+    link.wire.full = True
+    world.say(link, b"ping\n")
+    for _ in range(10):
+        link.wire.held -= 0.1
+        world.sleep(29)
+    assert not link.wire.aborted
+    world.sleep(31)
+    world.sleep(31)
+    assert link.wire.aborted
+
+
+def test_who_takes_all_in_time_is_not_cut(world):
+    link = world.link(stall=30.0)
+    for _ in range(5):
+        link.wire.full = True
+        world.say(link, b"ping\n")
+        world.sleep(20)
+        link.wire.room()
+        world.turn()
+    world.sleep(100)
+    assert not link.wire.aborted
+
+
+def test_a_closing_link_has_so_long(world):
+    link = world.link()
+    link.wire.full = True
+    world.say(link, b"ping\nsub a\n")
+    world.say(link, b"quit\n")
+    assert link.wire.closed is None
+    world.sleep(limits.CLOSE_SECONDS + 0.1)
+    assert link.wire.aborted
+
+
+def test_a_silent_websocket_client_is_asked_then_cut(world):
+    link = world.link(transport="websocket", idle=100.0)
+    world.sleep(49)
+    assert link.wire.pings == 0
+    world.sleep(2)
+    assert link.wire.pings == 1
+    link.sign_of_life()
+    world.sleep(49)
+    world.sleep(2)
+    assert link.wire.pings == 2
+    world.sleep(20)
+    assert link.wire.pings == 2
+    world.sleep(50)
+    assert link.wire.aborted
+
+
+def test_who_speaks_isnt_asked(world):
+    link = world.link(transport="websocket", idle=100.0)
+    for _ in range(10):
+        world.sleep(40)
+        world.say(link, b"ping\n")
+    assert link.wire.pings == 0
+
+
+def test_who_cant_be_asked_isnt_cut(world):
+    link = world.link(transport="websocket", idle=100.0)
+    link.wire.can_ping = False
+    for _ in range(20):
+        world.sleep(20)
+    assert not link.wire.aborted
+    assert link.wire.pings < 20
+    assert min(world.armed[-3:]) > world.clock
+
+
+def test_tcp_clients_may_be_silent(world):
+    link = world.link(idle=100.0)
+    world.sleep(1e6)
+    assert not link.wire.aborted
+
+
+class Hasty(Tiny):
+    """Wants something within 10 s, and forgets to look at the clock again."""
+
+    def receive(self, data, now, text=None):
+        self.deadline = now + 10
+        return super().receive(data, now, text)
+
+    def timeout(self, now):
+        return [self.event(["say", "late", "1"]), self.event(["quit"])]
+
+
+def test_a_dialect_is_told_of_its_deadline_once(world):
+    link = world.link(Hasty)
+    link.receive(b"ping\n")
+    world.turn()
+    world.sleep(9)
+    assert link.wire.heard() == b"pong 0\n"
+    link.wire.full = True
+    world.sleep(2)
+    assert link.wire.heard() == b"late\n"
+    assert min(world.armed[-2:]) > world.clock - 2
+    before = len(world.armed)
+    world.sleep(1)
+    assert len(world.armed) - before < 3
+
+
+def test_a_lease_ends(world):
+    link = world.link()
+    link.lease = world.clock + 60
+    link.set_alarm()
+    world.sleep(59)
+    assert link.open
+    world.sleep(2)
+    assert not link.open

@@ -1,0 +1,414 @@
+"""Whatever happens, an outbox keeps its order, its books and its bound."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubbub import limits
+from hubbub.kernel.outbox import POLICIES, DatagramOutbox, Outbox
+from hubbub.kernel.session import Batch
+from hubbub.message import Message
+from unit.kernel_help import World
+
+LIMIT = 300
+LONGEST = 400  # of one message: more than the whole limit
+KEEPERS = [policy for policy in POLICIES if policy != "disconnect"]
+
+
+def frame(kind, number, topic, size=0):
+    return b"%b %d %b %b\n" % (kind, number, topic.encode(), b"x" * size)
+
+
+class Pipe:
+    """An outbox, its owner and its transport. Everything put gets the next number, and its unit shows it."""
+
+    def __init__(self, full, limit=LIMIT, can_say_gap=True):
+        self.world = World()
+        self.box = Outbox(self.world.hub, self, self.write, full, limit)
+        self.can_say_gap = can_say_gap
+        self.numbers = 0
+        self.topics = {}  # number -> topic, of all messages put
+        self.answers = []
+        self.missed = 0
+        self.blocked = False
+        self.writes = []
+        self.bursts = 0
+
+    # The owner
+
+    def gap(self, n):
+        return b"gap %d\n" % n if self.can_say_gap else b""
+
+    def burst(self):
+        self.bursts += 1
+        self.box.clear()
+
+    # The transport
+
+    def write(self, data):
+        assert not self.box.paused
+        assert data
+        self.writes.append(data)
+        if self.blocked:
+            self.box.pause(len(data))
+
+    # What a test does
+
+    def message(self, topic, size):
+        self.numbers += 1
+        self.topics[self.numbers] = topic
+        return Message(topic, b"x" * size), frame(b"msg", self.numbers, topic, size)
+
+    def batch(self, units, full=None):
+        return Batch(*zip(*[self.message(*unit) for unit in units], strict=True), full=full)
+
+    def put(self, *units, full=None):
+        self.box.put(self.batch(units, full))
+        self.world.hub.rouse()
+
+    def answer(self, size=0):
+        self.numbers += 1
+        self.answers.append(self.numbers)
+        self.box.answer(frame(b"ans", self.numbers, "", size))
+
+    def miss(self, count):
+        self.missed += count
+        self.box.miss(count)
+
+    def retained(self, count):
+        self.box.retained(iter([self.batch([("r", 10)]) for _ in range(count)]))
+
+    def resume(self):
+        self.blocked = False
+        if self.box.paused:
+            self.box.resume()
+
+    def drain(self):
+        self.resume()
+        self.world.turn()
+
+    def out(self):
+        """What came out: (kind, number)."""
+        lines = b"".join(self.writes).splitlines()
+        return [(line.split()[0].decode(), int(line.split()[1])) for line in lines]
+
+    def check_bound(self):
+        # One message over the limit may wait, and one more be with the transport, with the notice before it.
+        assert self.box.size <= self.box.limit + 2 * (LONGEST + 20) + self.box.answers
+        assert self.box.count <= limits.QUEUE_MESSAGES
+
+    def check_order(self):
+        told, seen, newest = 0, 0, {}
+        for kind, number in self.out():
+            if kind == "gap":
+                told += number
+                continue
+            assert number > seen
+            seen = number
+            if kind == "msg":
+                newest[self.topics[number]] = number
+        assert [number for kind, number in self.out() if kind == "ans"] == self.answers
+        return told, newest
+
+    def check_gaps(self):
+        """Before each message the client has been told of all that are missing before it."""
+        sent = {number for kind, number in self.out() if kind == "msg"}
+        told = 0
+        for kind, number in self.out():
+            if kind == "gap":
+                told += number
+            elif kind == "msg":
+                assert told >= sum(other < number and other not in sent for other in self.topics)
+
+
+UNITS = st.tuples(st.sampled_from(["a", "b", "c"]), st.integers(0, 80) | st.integers(0, LONGEST - 20))
+OPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.lists(UNITS, min_size=1, max_size=6)),
+        st.tuples(st.just("answer"), st.integers(0, 30)),
+        st.tuples(st.just("miss"), st.integers(1, 3)),
+        st.tuples(st.just("retained"), st.integers(0, 8)),
+        st.tuples(st.just("block"), st.none()),
+        st.tuples(st.just("resume"), st.none()),
+        st.tuples(st.just("turn"), st.none()),
+    ),
+    max_size=40,
+)
+
+
+def play(pipe, ops):
+    for op, value in ops:
+        if op == "put":
+            pipe.put(*value)
+        elif op in ("answer", "miss", "retained"):
+            getattr(pipe, op)(value)
+        elif op == "block":
+            pipe.blocked = True
+        elif op == "resume":
+            pipe.resume()
+        else:
+            pipe.world.turn(1)
+        pipe.check_bound()
+
+
+@settings(max_examples=400)
+@given(st.sampled_from(KEEPERS), OPS, st.sampled_from([60, 200, 10_000]), st.sampled_from([2, 5, 1_000]))
+def test_whatever_happens_the_books_are_right(full, ops, at_once, retained_at_once):
+    pipe = Pipe(full)
+    with patch.multiple(limits, FLUSH_BYTES=at_once, RETAINED_AT_ONCE=retained_at_once):
+        play(pipe, ops)
+        pipe.drain()
+    box = pipe.box
+    told, _ = pipe.check_order()
+    pipe.check_gaps()
+    sent = sum(kind == "msg" for kind, _ in pipe.out())
+    assert sent + box.dropped == len(pipe.topics)
+    assert box.sent == sent
+    assert pipe.world.hub.counters.dropped == box.dropped
+    assert told == box.dropped + pipe.missed
+    assert (box.size, box.count, box.answers, box.lost, box.missed) == (0, 0, 0, 0, 0)
+    assert box.empty
+    before = len(pipe.writes)
+    pipe.put(("a", 1))
+    pipe.world.turn()
+    assert len(pipe.writes) == before + 1
+
+
+@settings(max_examples=200)
+@given(OPS)
+def test_latest_keeps_the_newest_of_each_topic(ops):
+    pipe = Pipe("latest", limit=100_000)
+    pipe.blocked = True
+    with patch.multiple(limits, QUEUE_MESSAGES=6, FLUSH_BYTES=1):
+        play(pipe, [op for op in ops if op[0] in ("put", "answer", "turn")])
+        pipe.drain()
+    _, newest = pipe.check_order()
+    assert newest == {topic: number for number, topic in sorted(pipe.topics.items())}
+
+
+@given(st.sampled_from(POLICIES), UNITS)
+def test_an_empty_outbox_takes_one_message_of_any_size(full, unit):
+    pipe = Pipe(full, limit=1)
+    pipe.put(unit)
+    pipe.drain()
+    assert pipe.out() == [("msg", 1)]
+    assert (pipe.box.dropped, pipe.bursts) == (0, 0)
+
+
+def filled(full, **more):
+    """An outbox with messages 1 to 3 of one topic each, all that fit, on a transport that holds nothing."""
+    pipe = Pipe(full, limit=3 * len(frame(b"msg", 1, "a", 10)), **more)
+    pipe.put(("a", 10), ("b", 10))
+    pipe.put(("c", 10))
+    assert pipe.box.dropped == 0
+    return pipe
+
+
+def test_drop_oldest():
+    pipe = filled("drop-oldest")
+    pipe.put(("d", 10))
+    pipe.drain()
+    assert pipe.out() == [("gap", 1), ("msg", 2), ("msg", 3), ("msg", 4)]
+
+
+def test_drop_newest():
+    pipe = filled("drop-newest")
+    pipe.put(("d", 10))
+    pipe.put(("e", 10))
+    pipe.drain()
+    assert pipe.out() == [("msg", 1), ("msg", 2), ("msg", 3), ("gap", 2)]
+    pipe.put(("f", 10))
+    pipe.drain()
+    assert pipe.out()[-1] == ("msg", 6)
+
+
+def test_latest():
+    pipe = filled("latest")
+    pipe.put(("b", 10))
+    pipe.drain()
+    assert pipe.out() == [("gap", 1), ("msg", 1), ("msg", 3), ("msg", 4)]
+
+
+def test_disconnect():
+    pipe = filled("disconnect")
+    pipe.put(("d", 10), ("e", 10))
+    assert pipe.bursts == 1
+    pipe.world.turn()
+    assert pipe.writes == []
+
+
+def test_answers_stay_where_they_are():
+    pipe = filled("drop-oldest")
+    pipe.answer()
+    pipe.put(("d", 10))
+    pipe.answer()
+    pipe.drain()
+    assert pipe.out() == [("gap", 2), ("msg", 3), ("ans", 4), ("msg", 5), ("ans", 6)]
+
+
+def test_one_subscription_with_latest_leaves_the_messages_of_another_alone():
+    pipe = Pipe("drop-oldest", limit=6 * len(frame(b"msg", 1, "a", 10)))
+    pipe.put(("a", 10), ("a", 10), ("a", 10))
+    for _ in range(20):
+        pipe.put(("b", 10), full="latest")
+    pipe.drain()
+    sent = [pipe.topics[number] for kind, number in pipe.out() if kind == "msg"]
+    assert sent == ["a", "a", "a", "b"]
+
+
+def test_what_it_cannot_say_it_does_not_write():
+    pipe = filled("drop-newest", can_say_gap=False)
+    pipe.put(("d", 10))
+    pipe.drain()
+    pipe.miss(1)
+    pipe.drain()
+    assert pipe.out() == [("msg", 1), ("msg", 2), ("msg", 3)]
+
+
+def test_what_the_transport_holds_counts():
+    pipe = Pipe("drop-newest", limit=100)
+    pipe.blocked = True
+    pipe.put(("a", 70))
+    pipe.world.turn()
+    assert pipe.box.size == len(frame(b"msg", 1, "a", 70))
+    pipe.put(("b", 10))  # an empty outbox takes one
+    pipe.put(("c", 10))
+    assert pipe.box.dropped == 1
+    pipe.drain()
+    assert pipe.out() == [("msg", 1), ("msg", 2), ("gap", 1)]
+    assert pipe.box.size == 0
+
+
+def test_nothing_leaves_while_paused_and_a_flush_hands_over_so_much():
+    pipe = Pipe("drop-oldest", limit=100_000_000)
+    pipe.put(*[("a", 1_000)] * 2_000)
+    pipe.box.pause(0)
+    pipe.world.turn()
+    assert pipe.writes == []
+    pipe.drain()
+    assert len(pipe.out()) == 2_000
+    assert max(map(len, pipe.writes)) <= limits.FLUSH_BYTES + 1_020
+
+
+def test_drained_is_called_when_the_answers_are_handed_over():
+    pipe = Pipe("drop-oldest")
+    calls = []
+    pipe.box.drained = lambda: calls.append(len(pipe.writes))
+    pipe.answer()
+    assert calls == []
+    pipe.world.turn()
+    assert calls == [1]
+    pipe.blocked = True
+    pipe.answer()
+    pipe.world.turn()
+    assert calls == [1, 2]
+    pipe.answer()
+    pipe.world.turn()
+    assert calls == [1, 2]
+    pipe.drain()
+    assert calls == [1, 2, 3]
+
+
+def test_who_has_gone_is_told_nothing():
+    pipe = Pipe("drop-oldest")
+    pipe.box.drained = lambda: pytest.fail("called after the end")
+    pipe.put(("a", 1))
+    pipe.miss(1)
+    pipe.box.clear()
+    pipe.put(("a", 1))
+    pipe.world.turn()
+    assert pipe.writes == []
+
+
+def test_retained_messages_come_as_room_appears():
+    pipe = Pipe("drop-oldest", limit=100_000)
+    with patch.multiple(limits, RETAINED_AT_ONCE=10, FLUSH_BYTES=300):
+        pipe.answer()
+        pipe.retained(100)
+        assert pipe.box.count == 10
+        pipe.put(("live", 1))
+        pipe.blocked = True
+        pipe.world.turn()
+        assert len(pipe.out()) < 20
+        pipe.drain()
+    assert pipe.out() == [("ans", 1)] + [("msg", number) for number in range(2, 103)]
+    assert pipe.box.sent == 101
+
+
+def test_a_retained_message_that_cannot_be_carried_is_told():
+    pipe = Pipe("drop-oldest")
+    batches = [pipe.batch([("r", 1)]), Batch((), ()), pipe.batch([("r", 1)]), Batch((), ()), pipe.batch([("r", 1)])]
+    with patch.object(limits, "RETAINED_AT_ONCE", 3):
+        pipe.box.retained(iter(batches))
+        pipe.drain()
+    assert [kind for kind, _ in pipe.out()] == ["msg", "gap", "msg", "gap", "msg"]
+    assert pipe.box.sent == 3
+    assert pipe.world.hub.counters.uncarried == 2
+
+
+class Datagrams:
+    def __init__(self):
+        self.world = World()
+        self.sent = []
+        self.longest = 100
+        self.box = DatagramOutbox(self.world.hub, self, self.write, "drop-oldest", 10_000)
+
+    def gap(self, n):
+        return b"gap %d" % n
+
+    def burst(self):
+        raise AssertionError
+
+    def write(self, data):
+        if len(data) > self.longest:
+            return False
+        self.sent.append(data)
+        return True
+
+    def put(self, *payloads):
+        self.box.put(Batch([Message("t", one) for one in payloads], payloads, stream=False))
+        self.world.hub.rouse()
+
+
+def test_each_unit_is_a_datagram():
+    peer = Datagrams()
+    peer.put(b"1", b"2")
+    peer.box.answer(b"ok")
+    peer.put(b"3")
+    peer.world.turn()
+    assert peer.sent == [b"1", b"2", b"ok", b"3"]
+
+
+def test_a_datagram_that_is_too_long_counts_in_the_gap():
+    peer = Datagrams()
+    peer.put(b"1", b"x" * 200, b"2", b"y" * 200)
+    peer.world.turn()
+    assert peer.sent == [b"1", b"gap 1", b"2", b"gap 1"]
+    assert (peer.box.sent, peer.box.dropped) == (2, 2)
+    peer.put(b"3")
+    peer.world.turn()
+    assert peer.sent[4:] == [b"3"]
+
+
+def test_an_answer_that_is_too_long_is_no_lost_message():
+    peer = Datagrams()
+    peer.box.answer(b"x" * 200)
+    peer.world.turn()
+    assert (peer.sent, peer.box.dropped) == ([], 0)
+
+
+def test_a_notice_that_cannot_be_sent_is_told_later():
+    peer = Datagrams()
+    peer.longest = 0
+    peer.put(b"1")
+    peer.world.turn()
+    peer.put(b"1")
+    peer.world.turn()
+    peer.longest = 100
+    peer.put(b"2")
+    peer.world.turn()
+    assert peer.sent == [b"gap 2", b"2"]
