@@ -25,7 +25,17 @@ from hubbub import limits
 from hubbub.dialect import Dialect, Setting
 from hubbub.errors import BadFilter, Refusal
 from hubbub.events import (
-    Answer, Close, Confirm, Event, Fault, Open, Ping, Publish, Request, Subscribe, Unsubscribe,
+    Answer,
+    Close,
+    Confirm,
+    Event,
+    Fault,
+    Open,
+    Ping,
+    Publish,
+    Request,
+    Subscribe,
+    Unsubscribe,
 )  # fmt: skip
 from hubbub.framing import HTTP_400, EndReader, TooLong, http_request
 from hubbub.message import Message, Sender

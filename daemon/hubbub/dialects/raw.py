@@ -13,7 +13,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from hubbub.dialect import Dialect, Setting, Text
-from hubbub.errors import ConfigError, Refusal
+from hubbub.errors import Refusal
 from hubbub.events import Close, Event, Fault, Publish, Subscribe
 from hubbub.framing import LENGTHS, EndReader, LengthReader, SizeReader, TooLong, prefixed
 from hubbub.message import Message, Sender
@@ -154,4 +154,4 @@ class Raw(Dialect):
 
 def _is_text(message: Message) -> bool:
     kind = message.content_type or ""
-    return (kind.startswith("text/") or kind.startswith("application/json")) and message.text is not None
+    return kind.startswith(("text/", "application/json")) and message.text is not None

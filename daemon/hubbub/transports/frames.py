@@ -40,7 +40,7 @@ class Read(NamedTuple):
 
 
 class FrameReader:
-    """Takes whole masked frames of up to 65,535 bytes from a stream."""
+    """Takes whole masked frames of up to 65,535 bytes; one that two reads don't complete is Autobahn's."""
 
     __slots__ = ("_rest",)
 
@@ -48,38 +48,38 @@ class FrameReader:
         self._rest = b""
 
     def read(self, data: bytes) -> Read:
-        """Read what `data` completes; an incomplete frame waits, at most 65,549 bytes."""
-        if self._rest:
+        """Read what `data` completes; the beginning of one frame may wait for the next call."""
+        waited = bool(self._rest)
+        if waited:
             data, self._rest = self._rest + data, b""
         found: list[tuple[bytes, bool | None]] = []
         at, end = 0, len(data)
-        while end - at >= 6:
+        while end - at >= 2:
             first, size = data[at], data[at + 1] - _MASKED
             start = at + 6
-            if first != TEXT and first != BINARY:
-                if not (_CLOSE <= first <= _LAST_CONTROL and 0 <= size < 126):
-                    return Read(found, data[at:])
-                if start + size > end:
-                    break
-                found.append((data[at : start + size], None))
-                at = start + size
-                continue
+            if size < 0 or (first != TEXT and first != BINARY and not _is_control(first, size)):
+                return Read(found, data[at:])
             if size > 125:
                 if size == 127:
                     return Read(found, data[at:])
-                size = data[at + 2] << 8 | data[at + 3]
                 start = at + 8
+                size = int.from_bytes(data[at + 2 : at + 4], "big")
+                if end - at < 4:
+                    break
                 if size < 126:  # the minimal number of bytes must be used
                     return Read(found, data[at:])
-            elif size < 0:
-                return Read(found, data[at:])
             if start + size > end:
                 break
-            payload = unmask(data[start : start + size], data[start - 4 : start])
-            if first == TEXT and not payload.isascii() and not _is_utf8(payload):
-                return Read(found, data[at:])
-            found.append((payload, first == TEXT))
+            if first > BINARY:
+                found.append((data[at : start + size], None))
+            else:
+                payload = unmask(data[start : start + size], data[start - 4 : start])
+                if first == TEXT and not payload.isascii() and not _is_utf8(payload):
+                    return Read(found, data[at:])
+                found.append((payload, first == TEXT))
             at = start + size
+        if at == 0 and waited:
+            return Read(found, data)
         self._rest = data[at:]
         return Read(found, b"")
 
@@ -89,6 +89,10 @@ def unmask(data: bytes, key: bytes) -> bytes:
     size = len(data)
     mask = (key * (size // 4 + 1))[:size]
     return (int.from_bytes(data, "little") ^ int.from_bytes(mask, "little")).to_bytes(size, "little")
+
+
+def _is_control(first: int, size: int) -> bool:
+    return _CLOSE <= first <= _LAST_CONTROL and size < 126
 
 
 def _is_utf8(payload: bytes) -> bool:

@@ -40,6 +40,7 @@ class StreamLink(Protocol):
     def pause(self, held: int) -> None: ...
     def resume(self) -> None: ...
     def sign_of_life(self) -> None: ...
+    def settle(self) -> None: ...
 
 
 MakeLink = Callable[[Any, str, int], StreamLink]
@@ -121,8 +122,10 @@ class Stream:
             watch = select.poll()
             watch.register(self.transport.getHandle(), 0)
             return not watch.poll(0)
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError):
             return False
+        except AttributeError:  # no socket to ask
+            return True
 
     def abort(self) -> None:
         """Cut the connection."""

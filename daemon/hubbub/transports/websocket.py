@@ -20,7 +20,7 @@ from hubbub import limits
 from hubbub.dialect import Dialect, Text
 from hubbub.errors import Refusal
 from hubbub.transports.frames import BINARY, TEXT, FrameReader, frame, text_frame
-from hubbub.transports.stream import MakeLink, Stream, close_code
+from hubbub.transports.stream import Stream, close_code
 
 _REASON_BYTES = 123  # what fits into a close frame beside the code (section 5.5)
 
@@ -60,12 +60,14 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc] 
         if autobahn.state != self.STATE_OPEN or self.data or autobahn.current_frame is not None or self.inside_message:
             super().dataReceived(data)
             return
-        for frame, text in (read := self._frames.read(data)).found:
+        for unit, text in (read := self._frames.read(data)).found:
             if text is None:
-                super().dataReceived(frame)
+                super().dataReceived(unit)
             elif autobahn.state == self.STATE_OPEN:
-                self.onMessage(frame, not text)
+                self.onMessage(unit, not text)
         if read.other:
+            if self.link is not None:
+                self.link.settle()  # Autobahn may close at once; what was said before that is answered first
             super().dataReceived(read.other)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -90,12 +92,6 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc] 
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         self.stream_lost()
-
-    def dropConnection(self, abort: bool = False) -> None:
-        """Autobahn closes the transport, which waits for its producer to go first."""
-        if self.link is not None:
-            self.transport.unregisterProducer()
-        super().dropConnection(abort)
 
     # The wire
 
@@ -176,9 +172,11 @@ class Door(Resource):
     def render(self, request: Request) -> bytes | int:
         if (request.getHeader("upgrade") or "").lower() == "websocket":
             refusal = origin_refusal(request.getHeader("origin"), request.getHeader("host") or "", self._origins)
-            if refusal is None:
-                return self._upgrade.render(request)  # type: ignore[no-any-return]
-            return _plain(request, 403, refusal)
+            if refusal is not None:
+                return _plain(request, 403, refusal)
+            if request.channel.clearLineBuffer():  # it would be lost
+                return _plain(request, 400, "A client waits for the answer before it sends more (RFC 6455 section 4.1).")
+            return self._upgrade.render(request)  # type: ignore[no-any-return]
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader("allow", "GET, HEAD")
             return _plain(request, 405, "This port speaks WebSocket.")
@@ -193,7 +191,6 @@ class Door(Resource):
 def _plain(request: Request, code: int, text: str) -> bytes:
     request.setResponseCode(code)
     request.setHeader("content-type", "text/plain; charset=utf-8")
-    request.setHeader("connection", "close")
     return text.encode() + b"\n"
 
 
@@ -228,9 +225,22 @@ def _is_address(host: str) -> bool:
 
 
 class _Channel(HTTPChannel):
-    """An HTTP connection whose deadline for a request doesn't move with every byte (slowloris)."""
+    """An HTTP connection of one request, whose deadline doesn't move with every byte (slowloris)."""
 
     def resetTimeout(self) -> None:
+        pass
+
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        return False
+
+
+class _Request(Request):
+    """A request whose body is dropped: nothing here takes one, and twisted.web would keep it all in a file."""
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(0)
+
+    def handleContentChunk(self, data: bytes) -> None:
         pass
 
 
@@ -245,4 +255,4 @@ class _Site(Site):
 
 def make_site(factory: WebSocketFactory, origins: Iterable[str], reactor: Any) -> Site:
     """Make the site of one listener."""
-    return _Site(Door(factory, origins), timeout=limits.HANDSHAKE_SECONDS, reactor=reactor)
+    return _Site(Door(factory, origins), requestFactory=_Request, timeout=limits.HANDSHAKE_SECONDS, reactor=reactor)

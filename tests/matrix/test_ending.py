@@ -1,0 +1,139 @@
+"""How links end: by word, by end of input, by a loss; and what is flushed before."""
+
+from __future__ import annotations
+
+import pytest
+
+from matrix.speakers import COMMANDING, EVERY, STREAMS, seat
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_link_that_has_gone_leaves_nothing_behind(world, name):
+    ear = seat(world, name, hears="a/#", talks="ear")
+    ear.client.vanish()
+    world.advance(120)  # over UDP the lease has to run out
+    mouth = seat(world, "tcp-json")
+    mouth.publish("a/b", b"1", id=1)
+    assert mouth.told()[0]["receivers"] == 0
+    assert ear.door.place.links == set()
+
+
+@pytest.mark.parametrize("name", COMMANDING)
+def test_ping(world, name):
+    one = seat(world, name)
+    one.ping()
+    assert one.heard() == [("pong",)]
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_leaving(world, name):
+    one = seat(world, name, hears="#")
+    one.publish("a", b"1")
+    one.leave()
+    one.publish("a", b"never")
+    assert one.heard() == [("message", "a", b"1"), ("bye",)]
+    assert one.client.closed
+    assert world.hub.sessions == set()
+    if name.startswith("websocket"):
+        assert one.client.close_code == 1000
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDING if name not in STREAMS])
+def test_leaving_over_udp_ends_the_subscriptions(world, name):
+    one = seat(world, name, hears="#")
+    one.leave()
+    assert one.heard() == [("bye",)]
+    one.publish("a", b"1")
+    assert one.heard() == []
+    assert world.hub.counters.delivered == 0
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_the_hub_says_goodbye(world, name):
+    one = seat(world, name, hears="#")
+    (link,) = one.door.place.links
+    one.publish("a", b"1")
+    one.client.move()
+    link.close("shutdown")
+    assert one.heard() == [("message", "a", b"1"), ("bye",)]
+    assert one.client.closed
+    if name.startswith("websocket"):
+        assert one.client.close_code == 1001
+
+
+@pytest.mark.parametrize("name", ["tcp-lines", "tcp-json"])
+def test_after_its_end_of_input_a_subscribed_link_stays_for_writing(world, name):
+    one = seat(world, name)
+    one.subscribe("a/#")
+    one.client.finish()
+    assert one.heard() == [("subscribed", "a/#")]
+    seat(world, "udp-lines").publish("a/b", b"1")
+    assert one.heard() == [("message", "a/b", b"1")]
+    assert not one.client.closed
+
+
+@pytest.mark.parametrize("name", ["tcp-lines", "tcp-json"])
+def test_without_a_subscription_end_of_input_ends_the_link_once_answers_are_flushed(world, name):
+    ear = seat(world, "udp-lines", hears="a")
+    one = seat(world, name)
+    one.subscribe("b")
+    one.unsubscribe("b")
+    one.ping()
+    one.publish("a", b"1")
+    one.client.finish()
+    assert one.heard() == [("subscribed", "b"), ("unsubscribed", "b"), ("pong",)]
+    assert ear.heard() == [("message", "a", b"1")]
+    assert one.client.closed
+
+
+@pytest.mark.parametrize("name", ["tcp-lines", "tcp-json"])
+def test_a_last_line_without_its_end_is_a_command_too(world, name):
+    one = seat(world, name)
+    one.client.send(b"PING" if name == "tcp-lines" else b'{"op":"ping"}')
+    assert one.heard() == []
+    one.client.finish()
+    assert one.heard() == [("pong",)]
+    assert one.client.closed
+
+
+@pytest.mark.parametrize("name", ["tcp-lines", "tcp-json"])
+def test_a_request_is_waited_for_after_end_of_input(world, name):
+    seat(world, "udp-json", hears="ask")
+    one = seat(world, name)
+    one.request("ask", b"1")
+    one.client.finish()
+    assert one.heard() == []
+    assert not one.client.closed
+    world.advance(2.1)
+    assert one.heard() == [("error", "timeout")]
+    assert one.client.closed
+
+
+def test_raw_ends_with_its_input_once_what_it_caused_is_flushed(world):
+    from hubbub_plugins.upper import Upper
+
+    world.run(Upper)
+    one = seat(world, "tcp-raw", talks="echo", hears="a")
+    one.publish("echo", b"last")
+    one.client.finish()
+    assert one.heard() == [("message", None, b"LAST")]
+    assert one.client.closed
+
+
+@pytest.mark.parametrize("name", ["websocket-lines", "websocket-json", "websocket-raw"])
+def test_a_websocket_client_closes(world, name):
+    one = seat(world, name, hears="a", talks="b")
+    one.client.leave()
+    world.turn()
+    assert (one.client.close_code, one.client.closed) == (1000, True)
+    assert world.hub.sessions == set()
+
+
+@pytest.mark.parametrize("name", ["websocket-lines", "websocket-json", "websocket-raw"])
+def test_a_silent_websocket_client_is_asked_and_may_stay(world, name):
+    one = seat(world, name, hears="a", talks="b")
+    world.advance(3_600)
+    assert not one.client.closed
+    one.client.taking = False  # and so it doesn't answer
+    world.advance(600)
+    assert one.client.closed
