@@ -7,11 +7,14 @@ RUNS_WITH = [
     "autobahn>=26.10.2",  # WebSocket; before 26.10.2 a small compressed frame could unpack without a bound
     "msgspec>=0.22",  # the json dialect: far faster than the standard library, and Raw keeps a number's digits
 ]
+NMEA = ["pynmea2>=1.19"]  # the dialect nmea: knows what the fields of 60 kinds of sentences are called
 TESTED_WITH = [
+    *NMEA,
     "pytest",  # the test runner
     "pytest-twisted",  # runs each test inside the reactor
     "pytest-xdist",  # two workers, so that `make test` stays quick
     "pytest-timeout",  # the last net under a test that hangs
+    "cryptography",  # certificates for the tests of TLS
     "hypothesis",  # properties of topics, grammars and framings
     "playwright",  # drives Debian's chromium; its own browsers aren't used
     "websockets",  # a WebSocket client that shares no code with Autobahn
@@ -42,12 +45,17 @@ setup(
     ],
     package_data={"hubbub": ["py.typed", "transports/*.html"]},
     install_requires=RUNS_WITH,
-    extras_require={"test": TESTED_WITH, "check": CHECKED_WITH},
+    extras_require={"nmea": NMEA, "test": TESTED_WITH, "check": CHECKED_WITH},
     entry_points={
         "console_scripts": ["hubbub = hubbub.service.cli:main"],
         "hubbub.plugins": [
             "upper = hubbub_plugins.upper:Upper",
             "clock = hubbub_plugins.clock:Clock",
+            "chat = hubbub_plugins.chat:Chat",
+            "route = hubbub_plugins.route:Route",
+            "syslog = hubbub_plugins.syslog:Syslog",
+            "nmea = hubbub_plugins.nmea:Nmea",
+            "statsd = hubbub_plugins.statsd:Statsd",
         ],
     },
 )

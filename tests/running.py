@@ -2,47 +2,63 @@
 
 from __future__ import annotations
 
-import os
 import re
-import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
+_READY = re.compile(r"\bready: ")
 _ADDRESS = re.compile(r"(tcp|udp|websocket) (?:\[([^\]]+)\]|([^:,\s]+)):(\d+)")
+
+Address = tuple[str, int]
+RUN = (sys.executable, "-m", "hubbub", "run")
+TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "-n", "hubbub")
 
 
 class Daemon:
-    """`twistd -n hubbub OPTIONS`, ready once the `with` block is entered; port 0 in a spec means any free one.
+    """`hubbub run OPTIONS`, ready once the `with` block is entered; port 0 in a spec means any free one.
 
-    tcp, udp, websocket   lists of (host, port) in the order of the options
+    tcp, udp, websocket   lists of (host, port) in the order of the options; Unix sockets aren't in them
+    lines                 what it has logged, kept up to date by a thread: a full pipe would stop the daemon
+    command               what stands before the options
     """
 
-    def __init__(self, *options: str, folder: Path | None = None) -> None:
+    def __init__(self, *options: str, folder: Path | None = None, command: tuple[str, ...] = RUN) -> None:
         self.options = options
+        self.command = command
         self.folder = folder
         self.lines: list[str] = []
-        self.tcp: list[tuple[str, int]] = []
-        self.udp: list[tuple[str, int]] = []
-        self.websocket: list[tuple[str, int]] = []
+        self.tcp: list[Address] = []
+        self.udp: list[Address] = []
+        self.websocket: list[Address] = []
+        self._news = threading.Condition()
+        self._ended = False
 
-    def __enter__(self) -> Daemon:
+    def __enter__(self) -> Self:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hubbub", "run", *self.options],
+            [*self.command, *self.options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.folder,
         )  # fmt: skip
-        assert self.process.stdout is not None
-        os.set_blocking(self.process.stdout.fileno(), False)
-        ready = self.wait_for(_READY)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            ready = self.wait_for(_READY)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         for transport, six, four, port in _ADDRESS.findall(ready):
             getattr(self, transport).append((six or four, int(port)))
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -52,34 +68,43 @@ class Daemon:
             self.process.wait()
             raise
         finally:
-            self.read()
-            if self.process.stdout is not None:
-                self.process.stdout.close()
+            self._reader.join()
 
-    def read(self) -> None:
-        """Take what the daemon has logged."""
+    def _read(self) -> None:
         assert self.process.stdout is not None
-        data = self.process.stdout.read()
-        if data:
-            self.lines += data.decode(errors="replace").splitlines()
+        with self.process.stdout as log:
+            for line in log:
+                with self._news:
+                    self.lines.append(line.decode(errors="replace").rstrip("\n"))
+                    self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
 
     def wait_for(self, pattern: str | re.Pattern[str], seconds: float = 20) -> str:
         """Return the first line of the log that matches; fails when the daemon ends or the time is over."""
-        until = time.monotonic() + seconds
-        while True:
-            self.read()
-            for line in self.lines:
-                if re.search(pattern, line):
-                    return line
-            assert self.process.poll() is None, "the daemon has ended:\n" + "\n".join(self.lines)
-            assert time.monotonic() < until, f"no {pattern!r} in:\n" + "\n".join(self.lines)
-            select.select([self.process.stdout], [], [], 0.1)
+        until, seen = time.monotonic() + seconds, 0
+        with self._news:
+            while True:
+                for line in self.lines[seen:]:
+                    if re.search(pattern, line):
+                        return line
+                seen = len(self.lines)
+                assert not self._ended, "the daemon has ended:\n" + "\n".join(self.lines)
+                left = until - time.monotonic()
+                assert left > 0, f"no {pattern!r} in:\n" + "\n".join(self.lines)
+                self._news.wait(left)
 
     @property
     def log(self) -> str:
         """Everything logged so far."""
-        self.read()
-        return "\n".join(self.lines)
+        with self._news:
+            return "\n".join(self.lines)
+
+    def url(self, at: int = 0, scheme: str = "ws") -> str:
+        """The address of a WebSocket listener."""
+        host, port = self.websocket[at]
+        return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
 
     def memory(self) -> int:
         """Bytes of resident memory."""
@@ -94,10 +119,17 @@ class Daemon:
 
 
 class LineClient:
-    """A plain TCP client of the lines dialect."""
+    """A plain client of the lines dialect: over TCP, over a Unix socket (its path), or over a socket that is open."""
 
-    def __init__(self, address: tuple[str, int], seconds: float = 10) -> None:
-        self.socket = socket.create_connection(address, timeout=seconds)
+    def __init__(self, to: Address | str | socket.socket, seconds: float = 10) -> None:
+        if isinstance(to, socket.socket):
+            self.socket = to
+        elif isinstance(to, str):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.connect(to)
+        else:
+            self.socket = socket.create_connection(to)
+        self.socket.settimeout(seconds)
         self.reader = self.socket.makefile("rb")
 
     def send(self, *lines: str) -> None:
@@ -113,11 +145,15 @@ class LineClient:
         self.send(command)
         return self.line()
 
+    def ended(self) -> bool:
+        """Wait for the next byte, and tell whether the daemon has closed its side instead."""
+        return self.reader.read(1) == b""
+
     def close(self) -> None:
         self.reader.close()
         self.socket.close()
 
-    def __enter__(self) -> LineClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

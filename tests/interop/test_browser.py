@@ -1,0 +1,234 @@
+"""A page in headless Chromium beside a TCP and a UDP client: the daemon's own page, page scripts, a foreign page."""
+
+from __future__ import annotations
+
+import json
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from interop.clients import Tcp, Udp
+from running import Daemon
+
+MILLISECONDS = 10_000
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+
+# hub.open(...) resolves to how the socket opened or failed; hub.next() to the next message, or to how it closed.
+HUB = """
+window.hub = {
+  heard: [], waiting: [],
+  tell(what) { this.waiting.length ? this.waiting.shift()(what) : this.heard.push(what); },
+  open(url, protocols) {
+    this.socket = new WebSocket(url, protocols);
+    this.socket.onmessage = event => this.tell(event.data);
+    return new Promise(done => {
+      this.socket.onopen = () => done("open " + this.socket.protocol);
+      this.socket.onclose = event => { done("closed " + event.code); this.tell("closed " + event.code); };
+    });
+  },
+  next() { return new Promise(done => this.heard.length ? done(this.heard.shift()) : this.waiting.push(done)); },
+};
+"""
+
+
+@pytest.fixture(scope="module")
+def daemon():
+    with Daemon(
+        "--tcp", "tcp:0", "--udp", "udp:0", "--websocket", "tcp:0",
+        "--tcp", "tcp:0:id=plc7:dialect=raw:end=crlf:topic=plant/7:retain=yes",
+    ) as running:  # fmt: skip
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(need):
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=need("chromium"), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page of a fresh profile that fails the test when one of its scripts throws."""
+    context = browser.new_context()
+    context.set_default_timeout(MILLISECONDS)
+    context.add_init_script(HUB)
+    made, errors = context.new_page(), []
+    made.on("pageerror", lambda error: errors.append(str(error)))
+    yield made
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def tcp(daemon):
+    with Tcp(daemon.tcp[0]) as client:
+        yield client
+
+
+@pytest.fixture
+def udp(daemon):
+    with Udp(daemon.udp[0]) as client:
+        yield client
+
+
+@pytest.fixture
+def script(daemon, page):
+    """script(subprotocol) -> (say, hear) of a WebSocket that a script of the daemon's own page has opened."""
+    page.goto(daemon.url(scheme="http"))
+
+    def open_socket(*protocols):
+        opened = page.evaluate("([url, names]) => hub.open(url, names)", [daemon.url(), list(protocols)])
+        assert opened == " ".join(["open", *protocols]).ljust(5)
+        return lambda text: page.evaluate("text => hub.socket.send(text)", text), lambda: page.evaluate("hub.next()")
+
+    return open_socket
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """The port of another web server on this machine."""
+    (tmp_path / "index.html").write_text("<!doctype html><title>elsewhere</title>")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path)) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+        yield server.server_port
+        server.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Logs nothing."""
+
+    def log_message(self, *_):
+        pass
+
+
+def shown(page, text):
+    """Wait until the page's log has a line of exactly that text."""
+    page.locator("#log > div").get_by_text(text, exact=True).wait_for()
+
+
+def publish(page, topic, data):
+    page.get_by_label("topic").fill(topic)
+    page.get_by_label("message").fill(data)
+    page.get_by_role("button", name="Publish").click()
+
+
+def test_the_daemons_own_page(daemon, page, tcp, udp):
+    page.goto(daemon.url(scheme="http"))
+    page.get_by_text("connected", exact=True).wait_for()
+    page.get_by_label("filter").fill("a/#")
+    page.get_by_role("button", name="Subscribe").click()
+    shown(page, "subscribed a/#")
+    for client in (tcp, udp):
+        client.send("SUB a/page")
+        client.expect("OK SUB a/page")
+    publish(page, "a/page", "欢迎访问! <b>é</b>")
+    for client in (tcp, udp):
+        client.expect("MSG a/page 欢迎访问! <b>é</b>")
+    shown(page, "a/page  欢迎访问! <b>é</b>")  # its own, and as text: a payload is no HTML
+    tcp.send("PUB a/tcp مرحبا")
+    shown(page, "a/tcp  مرحبا")
+    udp.send("PUB a/udp 👩‍🚀")
+    shown(page, "a/udp  👩‍🚀")
+    tcp.send("PUBB a/tcp AAH/")
+    shown(page, "a/tcp  base64 AAH/")
+    publish(page, "a/#", "no topic")
+    page.locator("#log > .error").get_by_text("bad-topic").wait_for()
+
+
+def test_the_page_tells_when_the_daemon_stops(page):
+    with Daemon("--websocket", "tcp:0") as stopping:
+        page.goto(stopping.url(scheme="http"))
+        page.get_by_text("connected", exact=True).wait_for()
+    page.get_by_text("closed shutdown", exact=True).wait_for()
+
+
+def test_json_from_a_page_script(script, tcp, udp):
+    say, hear = script("hubbub.json")
+    say('{"op":"subscribe","topic":"j/#","echo":false,"id":1}')
+    assert json.loads(hear()) == {"op": "subscribed", "topic": "j/#", "id": 1}
+    for client in (tcp, udp):
+        client.send("SUB j/page")
+        client.expect("OK SUB j/page")
+    say('{"op":"publish","topic":"j/page","data":{"T":21.50,"ok":true},"id":"two"}')
+    assert json.loads(hear()) == {"op": "published", "id": "two", "receivers": 2}  # its own echo is off
+    say('{"op":"publish","topic":"j/page","base64":"AAH/"}')
+    say('{"op":"publish","topic":"j/page","data":""}')
+    for client in (tcp, udp):
+        client.expect('MSG j/page {"T":21.50,"ok":true}')
+        client.expect("MSGB j/page AAH/")
+        client.expect("MSG j/page ")
+    tcp.send("PUB j/tcp 欢迎")
+    assert json.loads(hear()) == {"op": "message", "topic": "j/tcp", "data": "欢迎"}
+    udp.send("PUBB j/udp AAH/")
+    assert json.loads(hear()) == {"op": "message", "topic": "j/udp", "base64": "AAH/"}
+    tcp.send("PUB j/tcp " + "é" * 524_287)
+    assert json.loads(hear()) == {"op": "message", "topic": "j/tcp", "data": "é" * 524_287}
+
+
+def test_lines_from_a_page_script(script, tcp, udp):
+    say, hear = script("hubbub.lines")
+    say("SUB l/#\nPING\n")
+    assert hear() == "OK SUB l/#"
+    assert hear() == "PONG"
+    tcp.send("PUB l/tcp 欢迎")
+    assert hear() == "MSG l/tcp 欢迎"
+    udp.send("PUBB l/udp AAH/")
+    assert hear() == "MSGB l/udp AAH/"
+    say("PUB l/page é\nQUIT")
+    assert hear() == "MSG l/page é"
+    assert hear() == "BYE"
+    assert hear() == "closed 1000"
+
+
+@pytest.mark.parametrize(("first", "answer"), [("PING", "PONG"), ('{"op":"ping"}', '{"op":"pong"}')])
+def test_without_a_subprotocol_the_first_message_tells(script, first, answer):
+    say, hear = script()
+    say(first)
+    assert hear() == answer
+
+
+def test_a_page_that_joins_later_gets_the_last_value(daemon, script, tcp):
+    assert tcp.ask("SUB plant/7") == "OK SUB plant/7"
+    with Tcp(daemon.tcp[1]) as plc:
+        plc.socket.sendall(b"T=21.5\r\nP=1.02\r\n")
+        tcp.expect("MSG plant/7 T=21.5")
+        tcp.expect("MSG plant/7 P=1.02")
+    say, hear = script("hubbub.json")
+    say('{"op":"subscribe","topic":"plant/#","meta":true}')
+    assert json.loads(hear()) == {"op": "subscribed", "topic": "plant/#"}
+    message = json.loads(hear())
+    assert (message["topic"], message["data"], message["retained"]) == ("plant/7", "P=1.02", True)
+
+
+def test_a_page_of_another_origin_is_refused(daemon, page, elsewhere, tcp):
+    for host in ("127.0.0.1", "localhost"):
+        page.goto(f"http://{host}:{elsewhere}/")
+        for protocols in ([], ["hubbub.json"]):
+            assert page.evaluate("([url, names]) => hub.open(url, names)", [daemon.url(), protocols]) == "closed 1006"
+    page.goto("data:text/html,<title>of no origin</title>")
+    assert page.evaluate("url => hub.open(url, ['hubbub.json'])", daemon.url()) == "closed 1006"
+    assert tcp.ask("PING") == "PONG"
+
+
+def test_a_page_of_another_origin_is_let_in_where_the_operator_says_so(page, elsewhere):
+    with Daemon("--websocket", "tcp:0", "--origin", f"http://localhost:{elsewhere}") as daemon:
+        for host, outcome in (("127.0.0.1", "closed 1006"), ("localhost", "open hubbub.json")):
+            page.goto(f"http://{host}:{elsewhere}/")
+            assert page.evaluate("url => hub.open(url, ['hubbub.json'])", daemon.url()) == outcome
+
+
+def test_a_page_can_not_make_the_browser_publish_over_http(daemon, page, elsewhere, tcp):
+    """What a page can send to the TCP port begins as an HTTP request: refused, its body unread."""
+    assert tcp.ask("SUB http/#") == "OK SUB http/#"
+    page.goto(f"http://127.0.0.1:{elsewhere}/")
+    host, port = daemon.tcp[0]
+    send = "([url, method, body]) => fetch(url, {mode: 'no-cors', method, body}).then(got => got.type)"
+    for path in ("/", "/PUB"):
+        for body in ("PUB http/x published\n" * 1000, "\nPUB http/x published\n"):
+            assert page.evaluate(send, [f"http://{host}:{port}{path}", "POST", body]) == "opaque"
+    assert tcp.ask("PING") == "PONG"  # and no message before it
