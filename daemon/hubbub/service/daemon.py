@@ -65,6 +65,7 @@ class HubbubService(Service):
                 listener.listen(self.reactor, self.hub)
         except ConfigError as error:
             self._stop_listening()
+            self.reactor.iterate(0)  # a Unix socket's file goes in the next turn, which wouldn't come
             if sys.__stderr__ is not None:
                 sys.__stderr__.write(f"hubbub: {error}\n")  # sys.stderr goes to the log by now
             raise CannotServe(f"hubbub: {error}") from None

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -16,7 +17,7 @@ from twisted.python.failure import Failure
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Request, Subscribe
-from hubbub.handler import Handler, Incoming
+from hubbub.handler import Handler, Incoming, filters_of
 from hubbub.kernel.hub import Hub, as_it_is
 from hubbub.kernel.session import Batch, Session
 from hubbub.message import Message
@@ -27,7 +28,7 @@ _hops: ContextVar[int] = ContextVar("hubbub_hops", default=0)
 
 
 class HandlerRunner:
-    """One running handler."""
+    """One running handler. Making it raises ConfigError where an option in a filter of its makes no filter."""
 
     log = Logger(namespace="hubbub.handler")
 
@@ -43,14 +44,17 @@ class HandlerRunner:
         self._size = 0
         self._queued = False
         self._loops: list[LoopingCall] = []
+        self._timers: set[IDelayedCall] = set()
         self._running: set[Deferred[Any]] = set()
+        self._told: set[str] = set()
+        self._stopping = False
         self._methods = _methods(handler)
         handler.runner = self
 
     def start(self) -> Deferred[Any]:
         """Call the handler's `start`, then let messages come."""
         started = self._call(self.handler.start)
-        for filter in dict.fromkeys(filter for filter, _ in self._methods):
+        for filter in dict.fromkeys(filter for _, filters in self._methods for filter in filters):
             encoding = self._hub.encoding(as_it_is, None, stream=False)
             for message in self._hub.subscribe(self._session, Subscribe(filter, echo=False), encoding, self):
                 self._enqueue(message, len(message.payload))
@@ -60,14 +64,20 @@ class HandlerRunner:
         return started
 
     def stop(self) -> Deferred[Any]:
-        """Call the handler's `stop`, and cancel what it left running."""
+        """Let nothing more come, work off what has, call the handler's `stop`, and cancel what it left running."""
+        self._stopping = True
+        for filter in list(self._session.subscriptions or ()):
+            self._hub.unsubscribe(self._session, filter)
+        if self in self._hub.watchers:
+            self._hub.watchers.remove(self)
+        self.flush()
+        self._inbox.clear()
         for loop in self._loops:
             if loop.running:
                 loop.stop()
+        while self._timers:
+            self._timers.pop().cancel()
         stopped = self._call(self.handler.stop)
-        self._hub.leave(self._session)
-        if self in self._hub.watchers:
-            self._hub.watchers.remove(self)
         others = [running for running in self._running if running is not stopped]
         for running in others:
             running.cancel()
@@ -82,18 +92,22 @@ class HandlerRunner:
     def miss(self, count: int) -> None:
         """A handler takes any message."""
 
+    # Who comes and goes is never dropped, or a handler would take the gone for present; links bound how many these are.
+
     def joined(self, session: Session) -> None:
-        self._enqueue((self.handler.peer_joined, session), 0)
+        self._inbox.append((self.handler.peer_joined, session))
+        self._ask()
 
     def left(self, session: Session) -> None:
-        self._enqueue((self.handler.peer_left, session), 0)
+        self._inbox.append((self.handler.peer_left, session))
+        self._ask()
 
-    def _enqueue(self, item: Any, size: int) -> None:
+    def _enqueue(self, message: Message, size: int) -> None:
         if len(self._inbox) >= limits.INBOX_MESSAGES or self._size + size > limits.INBOX_BYTES:
             self.dropped += 1
             self._hub.counters.dropped += 1
             return
-        self._inbox.append(item)
+        self._inbox.append(message)
         self._size += size
         self._ask()
 
@@ -113,9 +127,9 @@ class HandlerRunner:
                 continue
             self._size -= len(item.payload)
             message = Incoming(item, self)
-            for filter, method in self._methods:
-                if matches(filter, item.topic):
-                    self._call(method, message)
+            for method, filters in self._methods:
+                if any(matches(filter, item.topic) for filter in filters):
+                    self._call(method, message, hops=item.hops + 1)
         if self._inbox:
             self._ask()
 
@@ -133,7 +147,12 @@ class HandlerRunner:
     def reply(self, message: Incoming, reply: Message) -> None:
         """Send a reply where the message wants it."""
         if message.reply_to is not None:
-            self.publish(reply)
+            try:
+                self.publish(reply)
+            except Refusal:
+                if _hops.get() > limits.HOPS:
+                    raise
+                self._hub.counters.unanswered += 1  # it is the sender who named that topic
             return
         send = message.sender.send if message.sender is not None else None
         if send is None or not send(reply):
@@ -165,12 +184,33 @@ class HandlerRunner:
         self._loops.append(loop)
         loop.start(seconds, now=False)
 
+    def later(self, seconds: float, call: Callable[[], Any]) -> Callable[[], None]:
+        """Call once; what it publishes counts as caused by what runs now, so that a loop is found here too."""
+        hops = _hops.get()
+
+        def due() -> None:
+            self._timers.discard(timer)
+            self._call(call, hops=hops)
+
+        def cancel() -> None:
+            if timer in self._timers:
+                self._timers.discard(timer)
+                timer.cancel()
+
+        timer: IDelayedCall = self._clock.callLater(seconds, due)
+        self._timers.add(timer)
+        return cancel
+
+    def now(self) -> float:
+        """Tell the hub's monotonic time in seconds."""
+        return self._hub.now()
+
     # Calls into the handler
 
-    def _call(self, method: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+    def _call(self, method: Callable[..., Any], *arguments: Any, hops: int = 0) -> Deferred[Any]:
         """Call code of the handler; what it raises, now or later, is logged and counted, and breaks nobody else."""
         context = copy_context()
-        context.run(_hops.set, arguments[0].hops + 1 if arguments and isinstance(arguments[0], Message) else 0)
+        context.run(_hops.set, hops)
         running: Deferred[Any] = context.run(maybeDeferred, method, *arguments)
         if not running.called:
             self._running.add(running)
@@ -183,13 +223,17 @@ class HandlerRunner:
         return result
 
     def _failure(self, failure: Failure) -> None:
+        if self._stopping and failure.check(CancelledError):
+            return
         self.failed += 1
         self._hub.counters.failed += 1
-        if self.failed == 1:
-            self.log.failure("handler {id} failed; later failures are only counted", failure, id=self.id)
+        kind = "refusals" if failure.check(Refusal) else "failures"  # a client may cause the first and hide the other
+        if kind not in self._told:
+            self._told.add(kind)
+            self.log.failure("handler {id} failed; later {kind} are only counted", failure, id=self.id, kind=kind)
 
 
-def _methods(handler: Handler) -> list[tuple[str, Callable[[Incoming], Any]]]:
-    """Find the methods that `on` has marked, with their filters."""
+def _methods(handler: Handler) -> list[tuple[Callable[[Incoming], Any], list[str]]]:
+    """Find the methods that `on` has marked, with their filters. Raises ConfigError."""
     found = inspect.getmembers(handler, lambda member: hasattr(member, "hubbub_filters"))
-    return [(filter, method) for _, method in found for filter in method.hubbub_filters]
+    return [(method, filters_of(handler, method)) for _, method in found]

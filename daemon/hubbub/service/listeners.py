@@ -65,7 +65,7 @@ class Listener:
             self.port = self._bind(reactor, hub)
         except ConfigError as error:
             raise ConfigError(f"{self.config.spec}: {error}") from None
-        except Exception as error:  # noqa: BLE001  endpoints raise whatever their parsers and libraries raise
+        except Exception as error:
             raise ConfigError(f"{self.config.spec}: can't listen: {_sentence(error)}") from error
         self.place.anonymous = self.config.admits_anonymous(self.host)
 
@@ -75,7 +75,9 @@ class Listener:
         folder = self.config.address.values.get("path")
         if folder is not None and not any(b"BEGIN CERT" in one.read_bytes() for one in Path(folder).rglob("*.pem")):
             raise ConfigError(f"can't listen: there is no certificate (*.pem) in {folder}")
-        factory: IProtocolFactory = TCPFactory(lambda wire, host, port: Link(hub, self.place, wire, self.dialect, host, port))
+        factory: IProtocolFactory = TCPFactory(
+            lambda wire, host, port: Link(hub, self.place, wire, self.dialect, host, port)
+        )
         if self.config.transport == "websocket":
             factory = make_site(self._web_factory(hub), self._origins, reactor)
         return _now(serverFromString(reactor, self.config.endpoint).listen(factory))
