@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from autobahn.websocket.xormasker import create_xor_masker
+
 TEXT, BINARY = 0x81, 0x82  # FIN and opcode
 _MASKED = 0x80
 _CLOSE, _LAST_CONTROL = 0x88, 0x8F
+_SHORT = 1024  # bytes up to which one number is faster than a call into C
+_REPEAT = [int.from_bytes(b"\1\0\0\0" * words, "little") for words in range(_SHORT // 4 + 1)]  # times a key: its mask
 
 
 def frame(data: bytes, first: int) -> bytes:
@@ -87,8 +91,12 @@ class FrameReader:
 def unmask(data: bytes, key: bytes) -> bytes:
     """Take the mask of 4 bytes off `data` (section 5.3); the same puts it on."""
     size = len(data)
-    mask = (key * (size // 4 + 1))[:size]
-    return (int.from_bytes(data, "little") ^ int.from_bytes(mask, "little")).to_bytes(size, "little")
+    if size > _SHORT:
+        masked: bytes = create_xor_masker(key, size).process(data)
+        return masked
+    words = (size + 3) // 4
+    mask = int.from_bytes(key, "little") * _REPEAT[words]
+    return (int.from_bytes(data, "little") ^ mask).to_bytes(4 * words, "little")[:size]
 
 
 def _is_control(first: int, size: int) -> bool:
