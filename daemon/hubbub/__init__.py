@@ -3,7 +3,17 @@
 from hubbub.dialect import Dialect, Setting, Text
 from hubbub.errors import BadFilter, BadTopic, ConfigError, HubbubError, Refusal
 from hubbub.events import (
-    Answer, Close, Confirm, Event, Fault, Open, Ping, Publish, Request, Subscribe, Unsubscribe,
+    Answer,
+    Close,
+    Confirm,
+    Event,
+    Fault,
+    Open,
+    Ping,
+    Publish,
+    Request,
+    Subscribe,
+    Unsubscribe,
 )  # fmt: skip
 from hubbub.handler import Handler, Incoming, on
 from hubbub.message import Message, Sender

@@ -9,32 +9,55 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import product
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from hubbub import limits
+from hubbub.errors import BadFilter, ConfigError
 from hubbub.message import Message, Sender
+from hubbub.option import options_of, shown
 from hubbub.topics import check_filter
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
+_OPTION = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 
 def on(*filters: str) -> Callable[[F], F]:
-    """Have a method called with each message that matches one of `filters`. Raises BadFilter.
+    """Have a method called with each message that matches one of `filters`, once. Raises BadFilter.
 
+    `{name}` in a filter stands for the handler's option of that name, as in `@on("{topic}")` or `@on("{floor}/+")`;
+    one with `many` values makes that many filters.
     The method takes an `Incoming` message; it may be plain, return a Deferred, or be `async def`.
     """
     for filter in filters:
-        check_filter(filter)
+        check_filter(_OPTION.sub("-", filter))
 
     def mark(method: F) -> F:
         method.__dict__["hubbub_filters"] = filters
         return method
 
     return mark
+
+
+def filters_of(handler: Handler, method: Callable[..., Any]) -> list[str]:
+    """Return the filters that `on` was given for `method`, with the handler's options filled in. Raises ConfigError."""
+    found = []
+    for pattern in getattr(method, "hubbub_filters", ()):
+        values = {name: getattr(handler, name) for name in _OPTION.findall(pattern)}
+        several = [value if isinstance(value, tuple) else (value,) for value in values.values()]
+        for chosen in product(*several):
+            filled = dict(zip(values, map(str, chosen), strict=True))
+            filter = _OPTION.sub(lambda name, filled=filled: filled[name[1]], pattern)  # type: ignore[misc]
+            try:
+                found.append(check_filter(filter))
+            except BadFilter as no:
+                raise ConfigError(f"{handler.name}: '{shown(filter)}' is no filter: {no.reason}") from None
+    return found
 
 
 class Runner(Protocol):
@@ -44,6 +67,8 @@ class Runner(Protocol):
     def reply(self, message: Incoming, reply: Message) -> None: ...
     def request(self, message: Message, timeout: float) -> Awaitable[Incoming]: ...
     def every(self, seconds: float, call: Callable[[], Any]) -> None: ...
+    def later(self, seconds: float, call: Callable[[], Any]) -> Callable[[], None]: ...
+    def now(self) -> float: ...
 
 
 class Incoming(Message):
@@ -86,6 +111,11 @@ class Handler:
         super().__init_subclass__(**more)
         if "name" not in cls.__dict__:
             cls.name = cls.__name__.lower()
+        options = options_of(cls)
+        for attribute, method in vars(cls).items():
+            for filter in getattr(method, "hubbub_filters", ()):
+                if unknown := [name for name in _OPTION.findall(filter) if name not in options]:
+                    raise TypeError(f"{attribute}: @on({filter!r}) names no option of {cls.__name__}: {unknown[0]}")
 
     def start(self) -> Any:
         """Called once, before the first message; may return a Deferred or be `async def`."""
@@ -123,6 +153,14 @@ class Handler:
     def every(self, seconds: float, call: Callable[[], Any]) -> None:
         """Call `call` every so many seconds until the daemon stops."""
         self.runner.every(seconds, call)
+
+    def later(self, seconds: float, call: Callable[[], Any]) -> Callable[[], None]:
+        """Call `call` once, in so many seconds, unless the daemon stops before. Returns what calls that off."""
+        return self.runner.later(seconds, call)
+
+    def now(self) -> float:
+        """Tell the monotonic time in seconds; in a test it is the test's."""
+        return self.runner.now()
 
 
 def as_payload(value: Any) -> tuple[bytes, str | None]:

@@ -38,7 +38,7 @@ def check_filter(text: str) -> str:
     return text
 
 
-def _check_name(text: str, error: type[BadTopic] | type[BadFilter]) -> None:
+def _check_name(text: str, error: type[BadTopic | BadFilter]) -> None:
     if not text:
         raise error("it is empty")
     if "\0" in text:
@@ -114,7 +114,7 @@ class TopicTable(dict[bytes, str]):
         return topic
 
 
-def read_name(raw: bytes, error: type[BadTopic] | type[BadFilter]) -> str:
+def read_name(raw: bytes, error: type[BadTopic | BadFilter]) -> str:
     """Read a topic or filter that `quote` wrote. Raises `error`, or Refusal (bad-utf8)."""
     try:
         text = unquote(raw)

@@ -57,7 +57,8 @@ class HandlerRunner:
         for filter in dict.fromkeys(filter for _, filters in self._methods for filter in filters):
             encoding = self._hub.encoding(as_it_is, None, stream=False)
             for message in self._hub.subscribe(self._session, Subscribe(filter, echo=False), encoding, self):
-                self._enqueue(message, len(message.payload))
+                if message is not None:
+                    self._enqueue(message, len(message.payload))
         kind = type(self.handler)
         if kind.peer_joined is not Handler.peer_joined or kind.peer_left is not Handler.peer_left:
             self._hub.watchers.append(self)

@@ -1,0 +1,345 @@
+"""What a handler may rely on: filters from options, time, and that what goes wrong in it stays its own affair."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+
+from hubbub import BadFilter, ConfigError, Handler, limits, many, on, option
+from hubbub.kernel.hub import Hub
+from hubbub.option import configure
+from hubbub.service.handlers import HandlerRunner
+from hubbub.testing import World
+from matrix.speakers import seat
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+class Watch(Handler):
+    """Collect what comes."""
+
+    topic = option("temp/#")
+    floors = option(("1", "2"), many(str))
+    number = option(7, int)
+
+    def __init__(self):
+        self.seen = []
+
+    @on("{topic}")
+    def by_topic(self, message):
+        self.seen.append(("topic", message.topic))
+
+    @on("{floors}/+/x{number}")
+    def by_floor(self, message):
+        self.seen.append(("floor", message.topic))
+
+
+def publish(world, *topics):
+    speaker = seat(world, "tcp-lines")
+    for topic in topics:
+        speaker.publish(topic, b"1")
+    world.turn()
+
+
+# Filters from options
+
+
+def test_a_filter_is_filled_from_an_option(world):
+    watch = world.run(Watch, topic="a/+")
+    publish(world, "a/1", "temp/1", "a/1/2")
+    assert watch.seen == [("topic", "a/1")]
+
+
+def test_without_a_value_it_is_the_default(world):
+    watch = world.run(Watch)
+    publish(world, "a/1", "temp/1", "temp")
+    assert watch.seen == [("topic", "temp/1"), ("topic", "temp")]
+
+
+def test_many_values_are_many_filters_and_several_options_may_stand_in_one(world):
+    watch = world.run(Watch, floors="3,4", number="8")
+    publish(world, "3/a/x8", "4/b/x8", "1/a/x8", "3/a/x7")
+    assert watch.seen == [("floor", "3/a/x8"), ("floor", "4/b/x8")]
+
+
+def test_a_message_that_matches_several_filters_of_a_method_comes_once(world):
+    class Double(Handler):
+        topics = option(("a/#", "a/+"), many(str))
+        count = 0
+
+        @on("{topics}", "a/b")
+        def hear(self, message):
+            self.count += 1
+
+    double = world.run(Double)
+    publish(world, "a/b")
+    assert double.count == 1
+
+
+@pytest.mark.parametrize("value", ["a/#/b", "", "a+", "x" * 65_536, "a\0"])
+def test_an_option_that_makes_no_filter_is_an_operators_mistake(value):
+    handler = configure(Watch, {"topic": value})()
+    with pytest.raises(ConfigError, match=r"^watch: '.*' is no filter: [^\n]+$") as error:
+        HandlerRunner(World().hub, handler, "watch", Clock())
+    assert len(str(error.value)) < 250
+
+
+def test_a_name_that_is_no_option_is_the_authors_mistake():
+    with pytest.raises(TypeError, match=r"hear: @on\('\{topik\}/a'\) names no option of Typo: topik"):
+
+        class Typo(Handler):
+            topic = option("a")
+
+            @on("{topik}/a")
+            def hear(self, message):
+                pass
+
+
+@pytest.mark.parametrize("filter", ["{topic}+", "a/#/{topic}", "", "a/{topic}#"])
+def test_what_stands_around_an_option_is_checked_at_once(filter):
+    with pytest.raises(BadFilter):
+        on(filter)
+
+
+def test_options_of_a_base_and_of_a_subclass_are_known(world):
+    class Base(Watch):
+        pass
+
+    class Other(Base):
+        topic = option("other")
+
+    other = world.run(Other)
+    publish(world, "other", "temp/1")
+    assert other.seen == [("topic", "other")]
+
+
+# Time
+
+
+class Later(Handler):
+    """Do things later."""
+
+    def __init__(self):
+        self.done = []
+
+    def start(self):
+        self.later(2, self.note)
+        self.call_off = self.later(1, self.note)
+
+    def note(self):
+        self.done.append(self.now())
+
+
+def test_later_happens_once_at_its_time(world):
+    began = world.clock.seconds()
+    later = world.run(Later)
+    world.advance(10)
+    assert later.done == [began + 1, began + 2]
+    later.call_off()
+
+
+def test_what_is_called_off_does_not_happen(world):
+    began = world.clock.seconds()
+    later = world.run(Later)
+    later.call_off()
+    later.call_off()
+    world.advance(10)
+    assert later.done == [began + 2]
+
+
+def test_nothing_happens_after_stop(world):
+    later = world.run(Later)
+    later.runner.stop()
+    world.advance(10)
+    assert later.done == []
+
+
+def test_a_loop_of_handlers_is_found_across_time(world):
+    def make(heard, said):
+        class Slow(Handler):
+            count = 0
+
+            @on(heard)
+            def hear(self, message):
+                self.count += 1
+                self.later(1, lambda: self.publish(said, message.payload))
+
+        return world.run(Slow)
+
+    one, other = make("ping", "pong"), make("pong", "ping")
+    publish(world, "ping")
+    world.advance(60)
+    assert one.count + other.count == limits.HOPS + 1
+    assert one.runner.failed + other.runner.failed == 1
+
+
+# What goes wrong
+
+
+class Careless(Handler):
+    """Publish what can't be, in every kind of callback."""
+
+    def start(self):
+        self.every(1, self.refused)
+        self.later(1, self.refused)
+
+    def refused(self):
+        self.publish("$SYS/mine", "x")
+
+    def peer_joined(self, peer):
+        self.publish("a/+", "x")
+
+    @on("plain")
+    def plain(self, message):
+        self.refused()
+
+    @on("later")
+    async def awaited(self, message):
+        await self.request("$SYS/mine", "x")
+
+    @on("raise")
+    def broken(self, message):
+        raise RuntimeError("broken on purpose")
+
+
+def failures(logs):
+    return [event for event in logs if "log_failure" in event]
+
+
+def test_refused_publishes_are_logged_once_and_counted(world):
+    with capturedLogs() as logs:
+        careless = world.run(Careless)
+        publish(world, "plain", "later", "plain")
+        world.advance(3)
+    assert careless.runner.failed == 8
+    assert world.hub.counters.failed == 8
+    assert [event["log_failure"].value.code for event in failures(logs)] == ["bad-topic"]
+
+
+def test_refusals_do_not_hide_a_bug(world):
+    """A client may cause the first, with a topic that it chose."""
+    with capturedLogs() as logs:
+        careless = world.run(Careless)
+        publish(world, "plain", "raise", "raise", "plain")
+    assert careless.runner.failed == 5
+    assert [event["log_failure"].type.__name__ for event in failures(logs)] == ["BadTopic", "RuntimeError"]
+
+
+def test_a_reply_topic_that_the_sender_may_not_use_is_no_failure_of_the_handler(world):
+    class Echo(Handler):
+        @on("echo")
+        def echo(self, message):
+            message.reply("x")
+
+    echo = world.run(Echo)
+    page = seat(world, "websocket-json")
+    page.op("publish", topic="echo", data="x", reply_to="$SYS/x")
+    assert page.heard() == []
+    assert (echo.runner.failed, world.hub.counters.unanswered) == (0, 1)
+
+
+def test_a_loop_of_replies_is_told(world):
+    class Echo(Handler):
+        @on("echo")
+        def echo(self, message):
+            message.reply("x")
+
+    class Again(Handler):
+        @on("again")
+        def again(self, message):
+            self.publish("echo", "x", reply_to="again")
+
+    with capturedLogs() as logs:
+        echo, again = world.run(Echo), world.run(Again)
+        seat(world, "websocket-json").op("publish", topic="echo", data="x", reply_to="again")
+        world.turn()
+    assert (echo.runner.failed, again.runner.failed) == (1, 0)
+    assert "loop" in failures(logs)[0]["log_failure"].getErrorMessage()
+
+
+# Who comes and goes, and the end
+
+
+class Doors(Handler):
+    """Count who is here."""
+
+    def __init__(self):
+        self.here = set()
+        self.heard = 0
+        self.stopped = False
+
+    def stop(self):
+        self.stopped = True
+
+    def peer_joined(self, peer):
+        self.here.add(peer)
+
+    def peer_left(self, peer):
+        self.here.remove(peer)
+
+    @on("#")
+    def hear(self, message):
+        assert not self.stopped
+        self.heard += 1
+
+
+def test_who_leaves_is_told_even_when_the_inbox_is_full(world, monkeypatch):
+    monkeypatch.setattr(limits, "INBOX_MESSAGES", 3)
+    doors = world.run(Doors)
+    one, two = seat(world, "tcp-lines"), seat(world, "tcp-lines")
+    assert len(doors.here) == 2
+    for _ in range(10):
+        one.publish("a", b"1")
+    one.client.move()
+    two.client.vanish()
+    world.turn()
+    assert (doors.heard, doors.runner.dropped) == (3, 7)
+    assert len(doors.here) == 1
+
+
+def test_after_stop_nothing_comes(world, monkeypatch):
+    monkeypatch.setattr(limits, "INBOX_TURN", 2)
+    doors = world.run(Doors)
+    one = seat(world, "tcp-lines")
+    for _ in range(5):
+        one.publish("a", b"1")
+    one.client.move()
+    doors.runner.stop()
+    assert (doors.heard, doors.stopped) == (2, True)
+    one.publish("a", b"1")
+    seat(world, "tcp-lines")
+    world.turn()
+    assert (doors.heard, len(doors.here), doors.runner.failed) == (2, 1, 0)
+
+
+def test_what_is_cancelled_at_stop_is_no_failure(world):
+    class Waits(Handler):
+        cleaned = False
+
+        @on("a")
+        async def wait(self, message):
+            try:
+                await Deferred()
+            finally:
+                self.cleaned = True
+
+    with capturedLogs() as logs:
+        waits = world.run(Waits)
+        publish(world, "a")
+        waits.runner.stop()
+    assert (waits.cleaned, waits.runner.failed, failures(logs)) == (True, 0, [])
+
+
+def test_a_runner_needs_a_hub_and_a_clock_only():
+    clock, wakes = Clock(), []
+    hub = Hub(lambda: wakes.append(1), clock.seconds, clock.seconds, lambda when: None)
+    watch = configure(Watch, {"topic": "a"})()
+    runner = HandlerRunner(hub, watch, "watch", clock)
+    runner.start()
+    clock.advance(5)
+    assert watch.now() == 5
