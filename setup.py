@@ -43,7 +43,7 @@ setup(
         *find_packages("daemon", include=["hubbub", "hubbub.*", "hubbub_plugins", "hubbub_plugins.*"]),
         "twisted.plugins",
     ],
-    package_data={"hubbub": ["py.typed", "transports/*.html"]},
+    package_data={"hubbub": ["py.typed", "transports/*.html", "service/templates/*.txt"]},
     install_requires=RUNS_WITH,
     extras_require={"nmea": NMEA, "test": TESTED_WITH, "check": CHECKED_WITH},
     entry_points={

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 SECONDS = 30  # until a coroutine is cancelled; pytest-timeout, at 60 s, stops the reactor for later tests too
-PACKAGES = {"nc": "netcat-openbsd", "socat": "socat", "chromium": "chromium"}
+PACKAGES = {"nc": "netcat-openbsd", "socat": "socat", "chromium": "chromium", "logger": "bsdutils"}
 
 # Shared machines stall: the time of one example tells nothing.
 hypothesis.settings.register_profile("hubbub", deadline=None, print_blob=True)
