@@ -1,0 +1,215 @@
+"""Shows what a dialect makes of captured bytes, with no daemon: it is called as a link would call it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from hubbub import limits
+from hubbub.dialect import Dialect, Setting
+from hubbub.dialects.detect import Auto
+from hubbub.dialects.lines import Lines
+from hubbub.errors import ConfigError, Refusal
+from hubbub.events import Answer, Become, Close, Event, Fault, Subscribe, Unsubscribe
+from hubbub.kernel.session import Session
+from hubbub.message import Message
+from hubbub.option import configure, parse, shown, size
+from hubbub.service.plugins import Plugins, reason
+from hubbub.template import Template
+from hubbub.topics import quote
+
+_NOW = 1_000.0  # seconds: one moment for the whole capture, so that each trial of it is the same
+_NOT_HEX = re.compile(r"[^0-9A-Fa-f\s]")
+_OF_THE_HUB = frozenset({"sender", "time", "hops", "retained"})  # what only the hub says of a message
+_TOLD = frozenset({"topic", "payload", "filter", "data", "reason", "refusal", "dialect", "head"})  # without a name
+_MOSTLY_TRUE = frozenset({"echo", "alone"})
+_SECRET = frozenset({"password", "token"})
+
+
+def read_capture(file: str, as_hex: bool = False) -> bytes:
+    """Return the bytes in `file`, `-` for stdin; with `as_hex` it is text of hexadecimal digits. Raises ConfigError."""
+    name = "stdin" if file == "-" else shown(file)
+    try:
+        if file == "-":
+            data = sys.stdin.buffer.read(limits.CAPTURE_BYTES + 1)
+        else:
+            with Path(file).open("rb") as stream:
+                data = stream.read(limits.CAPTURE_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise ConfigError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+    if len(data) > limits.CAPTURE_BYTES:
+        raise ConfigError(f"{name} is longer than {limits.CAPTURE_BYTES} bytes")
+    return _from_hex(data.decode(errors="replace"), name) if as_hex else data
+
+
+def _from_hex(text: str, name: str) -> bytes:
+    if bad := _NOT_HEX.search(text):
+        line = text.count("\n", 0, bad.start()) + 1
+        raise ConfigError(f"{name}, line {line}: '{shown(bad[0])}' is no hexadecimal digit")
+    digits = "".join(text.split())
+    if len(digits) % 2:
+        raise ConfigError(f"{name}: {len(digits)} hexadecimal digits, but a byte has two")
+    return bytes.fromhex(digits)
+
+
+def read_keys(words: Iterable[str]) -> dict[str, str]:
+    """Read KEY=VALUE words. Raises ConfigError."""
+    keys: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        key = key.replace("_", "-")
+        if not key or not equals:
+            raise ConfigError(f"'{shown(word)}' is no KEY=VALUE")
+        if key in keys:
+            raise ConfigError(f"{shown(key)}= is given twice")
+        keys[key] = value
+    return keys
+
+
+class Trial:
+    """One dialect at work on one capture.
+
+    transport  one of dialect.TRANSPORTS; None: the first that the dialect names
+    keys       `topic` and `max-message` are a listener's; all others are options of the dialect
+
+    Raises ConfigError for what a listener would refuse, and where the dialect raises.
+    """
+
+    def __init__(self, plugins: Plugins, name: str, transport: str | None, keys: Mapping[str, str]) -> None:
+        options = {key: value for key, value in keys.items() if key not in ("topic", "max-message")}
+        found = configure(_find(plugins, name), options)
+        transport = transport or found.transports[0]
+        if transport not in found.transports:
+            raise ConfigError(f"dialect {name} is for {', '.join(found.transports)}, not for {transport}")
+        longest = parse("max-message", size, keys.get("max-message", limits.MESSAGE_BYTES))
+        topic = Template(keys["topic"]) if "topic" in keys else None
+        if topic is not None:
+            topic.expect(found.fields)
+        self._setting = Setting(transport, longest, topic)
+        self._peer = Session("127.0.0.1", 0, transport, "try")
+        self._closed = False
+        self._become(found)
+
+    def run(self, data: bytes, split: int | None = None) -> Iterator[Event | Message]:
+        """Yield the events for `data`, up to a Close.
+
+        split  bytes that are handed over at a time: pieces of a stream, or else units; None: all at once
+        """
+        step = split or max(1, len(data))
+        end = len(data) if self._setting.stream else max(1, len(data))  # an empty unit is a unit
+        for at in range(0, end, step):
+            yield from self._receive(data[at : at + step])
+            if self._closed:
+                return
+        yield from self._end()
+
+    def _receive(self, piece: bytes) -> Iterator[Event | Message]:
+        text = self.dialect.text and _as_text(piece) is not None if self._setting.transport == "websocket" else None
+        return self._act(lambda: self.dialect.receive(piece, _NOW, text))
+
+    def _end(self) -> Iterator[Event | Message]:
+        """End the capture: a stream has its end of input, units are followed by silence."""
+        dialect = self.dialect
+        if self._setting.stream:
+            yield from self._act(lambda: self.dialect.eof(_NOW))
+            if self.dialect is not dialect and not self._closed:  # the end has told which dialect it is
+                yield from self._act(lambda: self.dialect.eof(_NOW))
+        elif (deadline := dialect.deadline) is not None:
+            yield from self._act(lambda: dialect.timeout(deadline))
+
+    def _act(self, call: Callable[[], Iterable[Event | Message]]) -> Iterator[Event | Message]:
+        with self._guard():
+            events = list(call())
+        for event in events:
+            yield event
+            if isinstance(event, Become):
+                self._become(event.dialect)
+                yield from self._receive(event.head)
+            self._closed = self._closed or isinstance(event, Close)
+            if self._closed:
+                return
+
+    def _become(self, dialect: type[Dialect]) -> None:
+        self._kind = dialect
+        with self._guard():
+            self.dialect = dialect(self._setting, self._peer)
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        """Say where a dialect raises; in a daemon that would cost the link."""
+        try:
+            yield
+        except ConfigError:
+            raise
+        except Exception as error:
+            file = getattr(sys.modules.get(self._kind.__module__), "__file__", None) or ""
+            raise ConfigError(f"dialect {self._kind.name} raises: {reason(error, file)}") from error
+
+
+def _find(plugins: Plugins, name: str) -> type[Dialect]:
+    found: type[Dialect] = plugins.find("dialect", name)
+    if found is not Auto:
+        return found
+    return Auto.among([one for one in plugins.shipped_dialects() if "claims" in vars(one) and one is not Auto], Lines)
+
+
+def describe(event: Event | Message) -> str:
+    """Write an event in one line: what it is, what it is about, and by name what else it says.
+
+    Quotes are as in Python: '...' is text, b'...' is bytes that aren't UTF-8.
+    """
+    words = [type(event).__name__]
+    match event:
+        case Message():
+            words += [quote(event.topic), _value(event.payload)]
+        case Subscribe() | Unsubscribe():
+            words.append(quote(event.filter))
+        case Fault():
+            words.append(_refusal(event.refusal))
+        case Close():
+            words.append(_refusal(event.refusal) if event.refusal is not None else _line(event.reason))
+            words += [f"data={_value(event.data)}"] * bool(event.data)
+        case Answer():
+            words.append(_value(event.data))
+        case Become():
+            words.append(event.dialect.name)
+    return " ".join([*words, *_more(event)])
+
+
+def _more(event: Event | Message) -> Iterator[str]:
+    """Name what differs from what it mostly is."""
+    slots = [name for kind in reversed(type(event).__mro__) for name in vars(kind).get("__slots__", ())]
+    for name in sorted(slots, key="tag".__eq__):  # last
+        value = getattr(event, name, None)
+        usual = value is None or value is (name in _MOSTLY_TRUE)
+        if not usual and name not in _TOLD | _OF_THE_HUB:
+            yield f"{name}={'...' if name in _SECRET else _value(value)}"
+
+
+def _refusal(refusal: Refusal) -> str:
+    return f"{refusal.code}: {_line(refusal.reason)}"
+
+
+def _line(text: str) -> str:
+    return repr(text)[1:-1]
+
+
+def _value(value: object) -> str:
+    """Write any value, cut where it is long."""
+    most = limits.CAPTURE_SHOWN
+    if isinstance(value, bytes):
+        text = _as_text(value)
+        whole = value if text is None else text
+        return repr(whole[:most]) + (f"... ({len(value)} bytes)" if len(whole) > most else "")
+    written = repr(value)
+    return written if len(written) <= most else written[:most] + "..."
+
+
+def _as_text(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
