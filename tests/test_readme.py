@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
-from running import Daemon, LineClient
 from websockets.sync.client import connect
+
+from running import Daemon, LineClient
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

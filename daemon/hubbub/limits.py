@@ -17,6 +17,8 @@ PROPERTIES = 64  # user properties of one message, and the most that a dialect t
 # Reading
 LINE_SLACK = 64 * KiB  # bytes that a command may be longer than its encoded payload: a topic, options
 DETECT_BYTES = 64  # bytes after which the dialect is told from what is there
+BACKLOG = 1_024  # connections that wait to be accepted: beyond them a client asks again after 1 s
+BACKLOG = 1_024  # connections that wait to be accepted: at Twisted's 50 a storm meets SYN retries of a second
 HANDSHAKE_SECONDS = 10.0  # seconds until a client must have shown what it speaks
 TOPIC_TABLE = 256  # topics whose parsed form a link remembers: clients publish on few
 TOPIC_TABLE_BYTES = 256  # bytes of a topic that is worth remembering: with the row above 64 KiB a link
@@ -39,6 +41,7 @@ SUBSCRIPTION_LEVELS_ALL = 2_000_000  # levels of all filters with wildcards, sha
 RETAINED_MESSAGES = 100_000  # retained messages
 RETAINED_BYTES = 64 * MiB  # bytes of retained topics, payloads and what goes with them
 RETAINED_LEVELS = 500_000  # levels of retained topics, shared ones once: about 120 MiB
+RETAINED_VISITS = 64  # nodes looked at for one step of a search; a step counts as a message, so that searches are paced
 RETAINED_AT_ONCE = 1_000  # retained messages put into an outbox at once; the rest follows as it drains
 INBOX_MESSAGES = 10_000  # messages that wait for one handler
 INBOX_BYTES = 32 * MiB  # bytes of payload that wait for one handler

@@ -6,10 +6,11 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
-from hubbub.service.reactor import HubbubReactor
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
+
+from hubbub.service.reactor import HubbubReactor
 
 
 class Echo(Protocol):

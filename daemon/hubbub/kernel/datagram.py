@@ -48,7 +48,7 @@ class DatagramLink(Link):
             self._held.append(Confirm(""))
         return True
 
-    def _subscribe(self, event: Subscribe) -> Iterator[Batch]:
+    def _subscribe(self, event: Subscribe) -> Iterator[Batch | None]:
         self.wire.hold()
         return super()._subscribe(event)
 

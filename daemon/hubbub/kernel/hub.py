@@ -183,7 +183,7 @@ class Hub:
         for watcher in self.watchers:
             watcher.left(session)
 
-    def subscribe(self, session: Session, wish: Subscribe, encoding: Encoding, box: Box) -> Iterator[Message]:
+    def subscribe(self, session: Session, wish: Subscribe, encoding: Encoding, box: Box) -> Iterator[Message | None]:
         """Let what matches `wish.filter` come to `box`; a second time replaces the first.
 
         Returns the retained messages that match, to be delivered after the answer. Raises Refusal (quota).
@@ -367,7 +367,8 @@ class Hub:
         """
         try:
             self.commit()
-            self._drain()
+            if self.inboxes:
+                self._drain()
         finally:
             # From here on a new turn begins: what a flush causes is flushed at the end of that one.
             self._awake = False

@@ -31,7 +31,7 @@ from hubbub.events import (
 )  # fmt: skip
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.outbox import DatagramOutbox, Outbox, OwnUnits
-from hubbub.kernel.session import REPLIES, Batch, Box, Session
+from hubbub.kernel.session import REPLIES, Batch, Box, Encoding, Session
 from hubbub.kernel.wire import Place, Wire
 from hubbub.message import Message
 from hubbub.topics import check_filter, check_topic
@@ -256,8 +256,8 @@ class Link:
         self._answer(event, None)
         self.outbox.retained(retained)
 
-    def _subscribe(self, event: Subscribe) -> Iterator[Batch]:
-        """Subscribe, and return the retained messages encoded."""
+    def _subscribe(self, event: Subscribe) -> Iterator[Batch | None]:
+        """Subscribe, and return the retained messages encoded, with None where the search takes a breath."""
         wish = Subscribe(check_filter(self._mount + event.filter), event.echo, event.full, event.options)
         if wish.filter.startswith(REPLIES):
             raise Refusal("not-authorized", "a reply is for who has asked")
@@ -267,10 +267,14 @@ class Link:
         )
         box = self._box(event)
         retained = hub.subscribe(self.session, wish, encoding, box)
-        batches = (
-            Batch(*encoding.frames((message,)), stream=encoding.stream, full=encoding.full) for message in retained
-        )
-        return map(box.own, batches) if isinstance(box, OwnUnits) else batches
+        return (self._alone(message, encoding, box) for message in retained)
+
+    @staticmethod
+    def _alone(message: Message | None, encoding: Encoding, box: Box) -> Batch | None:
+        if message is None:
+            return None
+        batch = Batch(*encoding.frames((message,)), stream=encoding.stream, full=encoding.full)
+        return box.own(batch) if isinstance(box, OwnUnits) else batch
 
     def _box(self, event: Subscribe) -> Box:
         deliver = self.dialect.deliver

@@ -28,13 +28,16 @@ class Owner(Protocol):
         """The outbox is full, and the policy is to disconnect."""
 
 
+_END = Batch((), (b"",))  # of a _Source
+
+
 class _Source:
     """A unit that is made as room appears: what is left of many retained messages."""
 
     __slots__ = ("batches",)
     count = size = 0
 
-    def __init__(self, batches: Iterator[Batch]) -> None:
+    def __init__(self, batches: Iterator[Batch | None]) -> None:
         self.batches = batches
 
 
@@ -107,11 +110,13 @@ class Outbox:
         self._append(Batch((), (data,), self.stream))
         self.mark()
 
-    def retained(self, batches: Iterator[Batch]) -> None:
-        """Take retained messages: some now, the rest as the client reads."""
+    def retained(self, batches: Iterator[Batch | None]) -> None:
+        """Take retained messages: some now, the rest as the client reads. None is a step without one."""
         budget = limits.RETAINED_AT_ONCE
         for batch in batches:
-            if batch.count:
+            if batch is None:
+                pass
+            elif batch.count:
                 self.put(batch)
             else:
                 self._hub.counters.uncarried += 1
@@ -282,9 +287,12 @@ class Outbox:
         while taken < len(units) and budget > 0:
             unit = units[taken]
             if type(unit) is _Source:
-                batch = next(unit.batches, None)
-                if batch is None:
+                batch = next(unit.batches, _END)
+                if batch is _END:
                     taken += 1
+                    continue
+                budget -= limits.FLUSH_BYTES // limits.RETAINED_AT_ONCE
+                if batch is None:
                     continue
                 if batch.count:
                     self._tell_lost(frames)

@@ -67,26 +67,36 @@ class Retained:
             node = below
         return node.message
 
-    def match(self, filter: str) -> Iterator[Message]:
-        """Go through the retained messages that a well formed filter matches, as they are when it is their turn."""
+    def match(self, filter: str) -> Iterator[Message | None]:
+        """Go through the retained messages that a well formed filter matches, as they are when it is their turn.
+
+        Yields None after each limits.RETAINED_VISITS nodes without a match, so that a long search can be put off.
+        """
         if not topics.is_wildcard(filter):
             message = self.get(filter)
             return iter(() if message is None else (message,))
         return self._walk(filter.split("/"))
 
-    def _walk(self, wanted: list[str]) -> Iterator[Message]:
+    def _walk(self, wanted: list[str]) -> Iterator[Message | None]:
         last = len(wanted)
         stack = [(self._root, 0)]
+        visited = 0
         while stack:
             node, at = stack.pop()
+            visited += 1
+            if visited > limits.RETAINED_VISITS:
+                visited = 0
+                yield None
             if at == last:
                 if node.message is not None:
+                    visited = 0
                     yield node.message
                 continue
             level = wanted[at]
             if level == "#":
                 # MQTT-4.7.1-2: the parent level too; below it everything, so stay at this level of the filter.
                 if node.message is not None:
+                    visited = 0
                     yield node.message
                 stack += [(child, at) for child in self._below(node)]
             elif level == "+":

@@ -47,12 +47,13 @@ class Encoding:
             found = [None if shown is None else encode(shown, form) for shown in below]
         else:
             found = [encode(message, form) for message in messages]
+        frames: list[Any] = found
         if None in found:
             messages = [message for message, frame in zip(messages, found, strict=True) if frame is not None]
-        frames = [frame for frame in found if frame is not None] if None in found else found
+            frames = [frame for frame in found if frame is not None]
         if wrap is not None:
-            frames = [wrap(frame) for frame in frames]  # type: ignore[arg-type]
-        return messages, frames  # type: ignore[return-value]
+            frames = [wrap(frame) for frame in frames]
+        return messages, frames
 
     def _below_mount(self, message: Message) -> Message | None:
         """Show a message as seen from the mount point; what `a/#` matches as `a` itself can't be seen from `a/`."""

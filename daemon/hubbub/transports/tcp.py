@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IHandshakeListener, ISSLTransport
 from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.policies import TimeoutMixin
 from zope.interface import implementer
 
+from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.transports.stream import _PLAIN, MakeLink, Stream, half_closed
 
 
-@implementer(IHalfCloseableProtocol)
-class TCPProtocol(Stream, Protocol):
+@implementer(IHalfCloseableProtocol, IHandshakeListener)
+class TCPProtocol(Stream, TimeoutMixin, Protocol):
     """One TCP connection."""
 
     def __init__(self, make_link: MakeLink) -> None:
         self._make_link = make_link
 
     def connectionMade(self) -> None:
+        if ISSLTransport.providedBy(self.transport):
+            self.setTimeout(limits.HANDSHAKE_SECONDS)
         self.open_stream(self._make_link)
         assert self.link is not None
         self.link.start()
@@ -29,7 +33,15 @@ class TCPProtocol(Stream, Protocol):
         if self.link is not None:
             self.link.receive(data)
 
+    def handshakeCompleted(self) -> None:
+        """TLS is set up; plain TCP has nothing to set up, and no deadline."""
+        self.setTimeout(None)
+
+    def timeoutConnection(self) -> None:
+        self.abort()
+
     def connectionLost(self, reason: object = None) -> None:
+        self.setTimeout(None)
         self.stream_lost()
 
     def readConnectionLost(self) -> None:

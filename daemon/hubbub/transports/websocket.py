@@ -230,6 +230,9 @@ class _Channel(HTTPChannel):
     def resetTimeout(self) -> None:
         pass
 
+    def timeoutConnection(self) -> None:
+        self.forceAbortClient()  # at once: whoever hasn't ended a TLS handshake can't be told
+
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         return False
 
