@@ -54,7 +54,7 @@ FLUSH_BYTES = 256 * KiB  # bytes handed to a transport at once: about a socket's
 ANSWER_BYTES = 64 * KiB  # bytes of answers that wait before the link's reading is paused
 STALL_SECONDS = 30.0  # seconds that a link may take nothing at all, `stall=`
 IDLE_SECONDS = 300.0  # seconds without a sign of life where the hub can ask for one, `idle=`
-HALF_CLOSED_SECONDS = 2.0  # seconds between looks whether a client that only listens is there: with TCP keepalive 8 in all
+HALF_CLOSED_SECONDS = 2.0  # seconds between looks whether a half-closed client is there; with TCP keepalive 8 in all
 CLOSE_SECONDS = 5.0  # seconds that a closing link has to take its last bytes
 DRAIN_SECONDS = 5.0  # seconds that a stopping daemon gives its links
 

@@ -20,7 +20,7 @@ def masked(payload: bytes, first: int = BINARY, key: bytes = KEY) -> bytes:
 
 
 def read(*pieces: bytes) -> tuple[list[tuple[bytes, bool | None]], bytes]:
-    reader, found, other = FrameReader(), [], b""
+    reader, found, other = FrameReader(70_000), [], b""
     for piece in pieces:
         if other:
             other += piece
@@ -84,6 +84,17 @@ def test_left_to_autobahn() -> None:
     ]
     for one in strange:
         assert read(good + one + good) == ([(b"good", False)], one + good)
+
+
+def test_it_says_where_control_frames_stand_between() -> None:
+    reader = FrameReader(70_000)
+    assert reader.read(masked(b"a") + masked(b"b")).plain
+    assert not reader.read(masked(b"a") + masked(b"", 0x89) + masked(b"b")).plain
+
+
+def test_too_long_a_message_is_autobahns() -> None:
+    reader, short, long = FrameReader(200), masked(b"x" * 200), masked(b"x" * 201)
+    assert reader.read(short + long) == ([(b"x" * 200, False)], long, True)
 
 
 @given(st.binary(), st.binary(min_size=4, max_size=4))

@@ -18,7 +18,7 @@ from __future__ import annotations
 from base64 import b64encode
 from binascii import Error as BadBase64
 from binascii import a2b_base64
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from hubbub import limits
@@ -70,7 +70,7 @@ class Lines(Dialect):
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
         if self._reader is None:
-            return self._unit(data)
+            return self.receive_units(((data, text),), now)
         try:
             lines = self._reader.feed(data)
         except TooLong as long:
@@ -81,12 +81,17 @@ class Lines(Dialect):
                 return [Close("an HTTP request", HTTP_400, Refusal("bad-command", "an HTTP request"))]
         return self._commands(lines)
 
-    def _unit(self, data: bytes) -> list[Event | Message]:
-        if len(data) > self._max_unit:
-            return [self._too_long("a line")]
-        lines = data.split(b"\n") if b"\n" in data else [data]
-        if not lines[-1]:
-            lines.pop()
+    def receive_units(self, units: Sequence[tuple[bytes, bool | None]], now: float) -> list[Event | Message]:
+        lines: list[bytes] = []
+        for data, _ in units:
+            if len(data) > self._max_unit:
+                return [*self._commands(lines), self._too_long("a line")]
+            if b"\n" in data:
+                lines += data.split(b"\n")
+                if not lines[-1]:
+                    lines.pop()
+            elif data:
+                lines.append(data)
         return self._commands(lines)
 
     def eof(self, now: float) -> list[Event | Message]:

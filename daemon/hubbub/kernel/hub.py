@@ -8,7 +8,7 @@ and every outbox that got something is flushed once.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -127,7 +127,7 @@ class Hub:
     wake  is called once a turn, when something waits for its end: it must have `flush` called then
     wall  tells the Unix time in seconds; now: the monotonic time in seconds
     arm   must have `alarms.ring` called at that monotonic time
-    failed  attribute: is told of an exception that a dialect's `encode` raised, to log it
+    failed  attribute: is told of an exception that a dialect raised, to log it
     """
 
     def __init__(
@@ -319,16 +319,18 @@ class Hub:
         counters = self.counters
         counters.published += len(messages)
         for group in route.groups:
+            encoding = group.encoding
             try:
-                carried, frames = group.encoding.frames(messages)
+                carried, frames = encoding.frames(messages)
+                batch = Batch(carried, frames, encoding.stream, encoding.full)
             except Exception:  # noqa: BLE001  a plugin's dialect
-                carried, frames = self._encode_each(group.encoding, messages)
+                carried, frames = self.encode_each(encoding, messages)
+                batch = Batch(carried, frames, encoding.stream, encoding.full)
             boxes = group.boxes
             if group.quiet is not None and self._sender in group.quiet:
                 own = group.quiet[self._sender]
                 boxes = [box for box in boxes if box is not own]
             if frames:
-                batch = Batch(carried, frames, group.encoding.stream, group.encoding.full)
                 counters.delivered += len(frames) * len(boxes)
                 for box in boxes:
                     box.put(batch)
@@ -338,20 +340,25 @@ class Hub:
                 for box in boxes:
                     box.miss(missed)
 
-    def _encode_each(self, encoding: Encoding, messages: list[Message]) -> tuple[list[Message], list[bytes]]:
+    def encode_each(self, encoding: Encoding, messages: Iterable[Message]) -> tuple[list[Message], list[bytes]]:
         """Encode what can be; a message that the dialect fails on is one that it can't carry."""
         carried: list[Message] = []
         frames: list[bytes] = []
         for message in messages:
             try:
                 one, frame = encoding.frames((message,))
+                b"".join(frame)  # or it fails together with those of others
             except Exception as error:  # noqa: BLE001  a plugin's dialect
-                self.counters.failed += 1
-                self.failed(error)
+                self.fail(error)
             else:
                 carried += one
                 frames += frame
         return carried, frames
+
+    def fail(self, error: Exception) -> None:
+        """Count and tell what a plugin's dialect has raised."""
+        self.counters.failed += 1
+        self.failed(error)
 
     def rouse(self) -> None:
         """See to it that this turn has an end."""

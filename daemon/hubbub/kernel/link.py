@@ -10,7 +10,7 @@ answers to its own commands.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from hubbub import limits
@@ -28,7 +28,8 @@ from hubbub.events import (
     Request,
     Subscribe,
     Unsubscribe,
-)  # fmt: skip
+)
+from hubbub.kernel.deadlines import Deadlines
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.outbox import DatagramOutbox, Outbox, OwnUnits
 from hubbub.kernel.session import REPLIES, Batch, Box, Encoding, Session
@@ -37,16 +38,16 @@ from hubbub.message import Message
 from hubbub.topics import check_filter, check_topic
 
 
-class Link:
+class Link(Deadlines):
     """One client. Transports call `receive`, `ended`, `lost`, `pause`, `resume`; everything else follows from those."""
 
     __slots__ = (
-        "hub", "place", "wire", "session", "dialect", "outbox", "open", "heard", "alarm_at",
-        "_allowed", "_stamps", "_mount", "_held", "_busy", "_requests", "_finishing", "_ended", "_proven",
-        "_progress", "_progress_at", "_close_at", "_close", "_last", "_asked", "_wrap", "lease",
+        "hub", "place", "wire", "session", "dialect", "outbox", "open",
+        "_allowed", "_stamps", "_mount", "_held", "_busy", "_requests", "_proven", "_close", "_last", "_wrap",
     )  # fmt: skip
 
     def __init__(self, hub: Hub, place: Place, wire: Wire, dialect: type[Dialect], host: str, port: int) -> None:
+        super().__init__(hub.now())
         self.hub = hub
         self.place = place
         self.wire = wire
@@ -57,24 +58,15 @@ class Link:
         box = DatagramOutbox if place.setting.transport == "udp" else Outbox
         self.outbox = box(hub, self, wire.write, place.full or dialect.full, place.queue)
         self.open = True
-        self.heard = hub.now()
-        self.alarm_at: float | None = None
-        self.lease: float | None = None  # over UDP, when the subscriptions end
         self._allowed = place.anonymous or place.user is not None
         self._mount = place.prefix.fill(self.session.fields()) + "/" if place.prefix is not None else ""
         self._stamps = bool(self._mount or place.retain or place.content_type or not self._allowed)
         self._held: deque[Any] | None = None
         self._busy = False
         self._requests = 0
-        self._finishing = False
-        self._ended = False
         self._proven = wire.proof is None
-        self._progress = 0
-        self._progress_at: float | None = None
-        self._close_at: float | None = None
         self._close: tuple[str, Refusal | None] = ("", None)
         self._last = b""
-        self._asked = False
         hub.counters.links += 1
 
     def start(self) -> None:
@@ -103,10 +95,21 @@ class Link:
         if not self.open or self._finishing:
             return
         self.heard = now = self.hub.now()
-        events = self.dialect.receive(data, now, text)
+        self._received(self.dialect.receive(data, now, text), len(data))
+
+    def receive_units(self, units: Sequence[tuple[bytes, bool | None]]) -> None:
+        """Take whole units that came at once, as (data, text)."""
+        if len(units) == 1 or self.dialect.name == "auto":  # the first unit tells who takes the others
+            self.receive(*units[0])
+            units = units[1:]
+        if units and self.open and not self._finishing:
+            self.heard = now = self.hub.now()
+            self._received(self.dialect.receive_units(units, now), sum([len(data) for data, _ in units]))
+
+    def _received(self, events: list[Any], size: int) -> None:
         place = self.place
         place.received += len(events)
-        place.received_bytes += len(data)
+        place.received_bytes += size
         if self._held is None:
             self._act(iter(events))
         else:
@@ -120,9 +123,9 @@ class Link:
             return
         self._ended = True
         dialect = self.dialect
-        self._do(dialect.eof(self.heard))
+        self.act(dialect.eof(self.heard))
         if self.dialect is not dialect:  # the end of input has told which dialect it is
-            self._do(self.dialect.eof(self.heard))
+            self.act(self.dialect.eof(self.heard))
         self._finish_if_done()
         self.set_alarm()
 
@@ -170,7 +173,8 @@ class Link:
 
     # What the client wants
 
-    def _do(self, events: Iterable[Any]) -> None:
+    def act(self, events: Iterable[Any]) -> None:
+        """Act on events, or keep them until what stands before them is done."""
         if self._held is None:
             self._act(iter(events))
         else:
@@ -438,60 +442,3 @@ class Link:
         self.outbox.drained = None
         self.outbox.paused = True
         self.wire.close(*self._close)
-
-    # Deadlines
-
-    def set_alarm(self) -> None:
-        """Have `alarm` called at the earliest of this link's deadlines."""
-        times = [None if self._finishing else self.dialect.deadline, self._close_at, self.lease]
-        if self._ended:
-            times.append(self.hub.now() + limits.HALF_CLOSED_SECONDS)
-        if self._progress_at is not None:
-            times.append(self._progress_at + self.place.stall)
-        if self.place.setting.transport == "websocket":
-            times.append(self.heard + self.place.idle * (1.0 if self._asked else 0.5))
-        due = [time for time in times if time is not None]
-        if due:
-            self.hub.alarms.at(self, min(due))
-
-    def alarm(self, now: float) -> None:
-        """A deadline may have passed."""
-        if not self.open:
-            return
-        if self._close_at is not None and now >= self._close_at:
-            self.abort()
-            return
-        if self._progress_at is not None and now >= self._progress_at + self.place.stall and self._stalled(now):
-            self.abort()
-            return
-        if (self.lease is not None and now >= self.lease) or (self._ended and not self.wire.there()):
-            self.abort()
-            return
-        if self.dialect.deadline is not None and now >= self.dialect.deadline and not self._finishing:
-            self.dialect.deadline = None
-            self._do(self.dialect.timeout(now))
-        if self.open and not self._alive(now):
-            self.abort()
-        if self.open:
-            self.set_alarm()
-
-    def _stalled(self, now: float) -> bool:
-        """Whether the client took nothing at all since the last look."""
-        unsent = self.wire.unsent()
-        if unsent == self._progress:
-            return True
-        self._progress, self._progress_at = unsent, now
-        return False
-
-    def _alive(self, now: float) -> bool:
-        """Ask a silent WebSocket client for a sign of life, and tell whether it may stay."""
-        if self.place.setting.transport != "websocket":
-            return True
-        silent = now - self.heard
-        if silent < self.place.idle / 2:
-            self._asked = False
-        elif not self._asked:
-            self._asked = self.wire.ping()
-            if not self._asked:  # who can't be asked isn't silent
-                self.heard, silent = now, 0.0
-        return silent < self.place.idle

@@ -27,6 +27,9 @@ class Owner(Protocol):
     def burst(self) -> None:
         """The outbox is full, and the policy is to disconnect."""
 
+    def fail(self, error: Exception) -> None:
+        """The dialect has raised: close."""
+
 
 _END = Batch((), (b"",))  # of a _Source
 
@@ -128,6 +131,10 @@ class Outbox:
                 self._care = True
                 break
         self.mark()
+
+    def fail(self, error: Exception) -> None:
+        """What was to be put here made its dialect raise."""
+        self._owner.fail(error)
 
     def mark(self) -> None:
         """Ask for a flush at the end of this turn."""
@@ -234,9 +241,17 @@ class Outbox:
 
     def _tell_missed(self) -> None:
         if self.missed:
-            notice, self.missed = self._owner.gap(self.missed), 0
+            count, self.missed = self.missed, 0
+            notice = self._notice(count)
             if notice:
                 self._append(Batch((), (notice,), self.stream))
+
+    def _notice(self, count: int) -> bytes:
+        try:
+            return self._owner.gap(count)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect, amid what others wait for
+            self._owner.fail(error)
+            return b""
 
     # Handing over
 
@@ -246,16 +261,19 @@ class Outbox:
         if self.paused:
             return
         units = self._units
-        if self._care or self.size > limits.FLUSH_BYTES:
-            self._flush_with_care()
-        elif units:
-            data = units[0].data if len(units) == 1 else b"".join([unit.data for unit in units])
-            units.clear()
-            self.sent += self.count
-            self.size = self.count = self.answers = 0
-            self._write(data)
-        if self.drained is not None and not self.answers:
-            self.drained()
+        try:
+            if self._care or self.size > limits.FLUSH_BYTES:
+                self._flush_with_care()
+            elif units:
+                data = units[0].data if len(units) == 1 else b"".join([unit.data for unit in units])
+                units.clear()
+                self.sent += self.count
+                self.size = self.count = self.answers = 0
+                self._write(data)
+            if self.drained is not None and not self.answers:
+                self.drained()
+        except Exception as error:  # noqa: BLE001  a plugin's dialect: its fault costs its own link
+            self._owner.fail(error)
 
     def _flush_with_care(self) -> None:
         frames: list[bytes] = []
@@ -276,7 +294,7 @@ class Outbox:
         self.sent += unit.count
 
     def _tell_lost(self, frames: list[bytes]) -> None:
-        notice = self._owner.gap(self.lost) if self.lost else b""
+        notice = self._notice(self.lost) if self.lost else b""
         self.lost = 0
         if notice:
             frames.append(notice)
@@ -367,7 +385,7 @@ class DatagramOutbox(Outbox):
                 self._drop()
 
     def _tell_lost(self, frames: list[bytes]) -> None:
-        notice = self._owner.gap(self.lost) if self.lost else b""
+        notice = self._notice(self.lost) if self.lost else b""
         if not notice or self._write(notice):
             self.lost = 0
         else:
@@ -394,7 +412,12 @@ class OwnUnits:
 
     def put(self, batch: Batch) -> None:
         """Take messages (kernel.session.Box)."""
-        self._outbox.put(self.own(batch))
+        try:
+            own = self.own(batch)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect, amid what others wait for
+            self._outbox.fail(error)
+        else:
+            self._outbox.put(own)
 
     def miss(self, count: int) -> None:
         """Note that `count` messages could not be carried."""

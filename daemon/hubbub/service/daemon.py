@@ -43,9 +43,9 @@ class HubbubService(Service):
     def _make_runner(self, config: HandlerConfig, plugins: Plugins) -> HandlerRunner:
         try:
             handler: Handler = plugins.make("handler", config.name, config.options)
+            return HandlerRunner(self.hub, handler, config.id, self.reactor)
         except ConfigError as error:
             raise ConfigError(f"{config.spec}: {error}") from None
-        return HandlerRunner(self.hub, handler, config.id, self.reactor)
 
     def _wake(self) -> None:
         self.reactor.callLater(0, self.hub.flush)

@@ -12,6 +12,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.python.failure import Failure
 
+from hubbub import limits
 from hubbub.dialect import Dialect, Setting
 from hubbub.dialects.detect import Auto
 from hubbub.dialects.lines import Lines
@@ -80,7 +81,8 @@ class Listener:
         )
         if self.config.transport == "websocket":
             factory = make_site(self._web_factory(hub), self._origins, reactor)
-        return _now(serverFromString(reactor, self.config.endpoint).listen(factory))
+        backlog = "" if {"backlog", "domain"} & self.config.address.values.keys() else f":backlog={limits.BACKLOG}"
+        return _now(serverFromString(reactor, self.config.endpoint + backlog).listen(factory))
 
     def _datagrams(self, hub: Hub, reactor: Any) -> UDPProtocol:
         choose: Callable[[bytes], type[Dialect] | None] = lambda data: self.dialect  # noqa: E731

@@ -77,6 +77,8 @@ class Plugins:
         configured = configure(self.find(kind, name), options)
         try:
             return configured()
+        except ConfigError:
+            raise
         except _BROKEN as error:
             source = next(plugin.source for plugin in self._found[name] if _is_kind(plugin, kind))
             raise ConfigError(f"{kind} {name} can't be made: {reason(error, source)}") from error

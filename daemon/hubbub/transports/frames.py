@@ -36,19 +36,22 @@ class Read(NamedTuple):
     """What a FrameReader found.
 
     found  in order, messages as (payload, whether it is text), and whole control frames as (bytes, None)
+    plain  whether there are no control frames among them
     other  from the first frame on that this reader leaves to Autobahn; empty: nothing
     """
 
     found: list[tuple[bytes, bool | None]]
     other: bytes
+    plain: bool
 
 
 class FrameReader:
-    """Takes whole masked frames of up to 65,535 bytes; one that two reads don't complete is Autobahn's."""
+    """Takes whole masked frames of up to `longest` or 65,535 bytes; what two reads don't complete is Autobahn's."""
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_longest", "_rest")
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
         self._rest = b""
 
     def read(self, data: bytes) -> Read:
@@ -57,35 +60,36 @@ class FrameReader:
         if waited:
             data, self._rest = self._rest + data, b""
         found: list[tuple[bytes, bool | None]] = []
-        at, end = 0, len(data)
+        at, end, plain = 0, len(data), True
         while end - at >= 2:
             first, size = data[at], data[at + 1] - _MASKED
             start = at + 6
             if size < 0 or (first != TEXT and first != BINARY and not _is_control(first, size)):
-                return Read(found, data[at:])
+                return Read(found, data[at:], plain)
             if size > 125:
                 if size == 127:
-                    return Read(found, data[at:])
+                    return Read(found, data[at:], plain)
                 start = at + 8
                 size = int.from_bytes(data[at + 2 : at + 4], "big")
                 if end - at < 4:
                     break
-                if size < 126:  # the minimal number of bytes must be used
-                    return Read(found, data[at:])
+                if size < 126 or size > self._longest:  # the minimal number of bytes must be used
+                    return Read(found, data[at:], plain)
             if start + size > end:
                 break
             if first > BINARY:
                 found.append((data[at : start + size], None))
+                plain = False
             else:
                 payload = unmask(data[start : start + size], data[start - 4 : start])
                 if first == TEXT and not payload.isascii() and not _is_utf8(payload):
-                    return Read(found, data[at:])
+                    return Read(found, data[at:], plain)
                 found.append((payload, first == TEXT))
             at = start + size
         if at == 0 and waited:
-            return Read(found, data)
+            return Read(found, data, plain)
         self._rest = data[at:]
-        return Read(found, b"")
+        return Read(found, b"", plain)
 
 
 def unmask(data: bytes, key: bytes) -> bytes:

@@ -37,9 +37,7 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc] 
 
     factory: WebSocketFactory
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._frames = FrameReader()
+    _frames: FrameReader
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
         """Choose the first subprotocol that somebody here speaks; with none, the first message tells the dialect."""
@@ -50,6 +48,7 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc] 
     def onOpen(self) -> None:
         make_link, dialect = self.factory.make_link, self._dialect
         self.transport.unregisterProducer()  # the HTTP channel, which took the request
+        self._frames = FrameReader(self.factory.longest)
         self.open_stream(lambda wire, host, port: make_link(wire, dialect, host, port))
         assert self.link is not None
         self.link.start()
@@ -60,15 +59,20 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc] 
         if autobahn.state != self.STATE_OPEN or self.data or autobahn.current_frame is not None or self.inside_message:
             super().dataReceived(data)
             return
-        for unit, text in (read := self._frames.read(data)).found:
-            if text is None:
-                super().dataReceived(unit)
-            elif autobahn.state == self.STATE_OPEN:
-                self.onMessage(unit, not text)
-        if read.other:
+        found, other, plain = self._frames.read(data)
+        if plain:
+            if found and self.link is not None:
+                self.link.receive_units(found)
+        else:
+            for unit, text in found:
+                if text is None:
+                    super().dataReceived(unit)
+                elif self.link is not None and autobahn.state == self.STATE_OPEN:
+                    self.link.receive(unit, text)
+        if other:
             if self.link is not None:
                 self.link.settle()  # Autobahn may close at once; what was said before that is answered first
-            super().dataReceived(read.other)
+            super().dataReceived(other)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if len(payload) > self.factory.longest:  # Autobahn's own limit is one above, see WebSocketFactory
@@ -175,7 +179,7 @@ class Door(Resource):
             if refusal is not None:
                 return _plain(request, 403, refusal)
             if request.channel.clearLineBuffer():  # it would be lost
-                return _plain(request, 400, "A client waits for the answer before it sends more (RFC 6455 section 4.1).")
+                return _plain(request, 400, "A client sends nothing before our answer (RFC 6455 section 4.1).")
             return self._upgrade.render(request)  # type: ignore[no-any-return]
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader("allow", "GET, HEAD")

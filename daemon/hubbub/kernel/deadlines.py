@@ -1,0 +1,109 @@
+"""When a link's patience ends: with a stalled outbox, a silent client, a slow end, a lease, a dialect's deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hubbub import limits
+from hubbub.dialect import Dialect
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.wire import Place, Wire
+
+
+class Deadlines:
+    """The deadlines of one link, of which one alarm serves the earliest. Base of Link.
+
+    heard  when something came from the client; lease: over UDP, when its subscriptions end; both monotonic seconds
+    """
+
+    __slots__ = (
+        "alarm_at", "heard", "lease", "_asked", "_close_at", "_ended", "_finishing", "_progress", "_progress_at",
+    )  # fmt: skip
+
+    hub: Hub
+    place: Place
+    wire: Wire
+    dialect: Dialect
+    open: bool
+
+    def __init__(self, now: float) -> None:
+        self.heard = now
+        self.alarm_at: float | None = None
+        self.lease: float | None = None
+        self._asked = False  # for a sign of life, since the client was heard
+        self._close_at: float | None = None
+        self._ended = False  # the client has ended its input
+        self._finishing = False  # it is closed as soon as what waits is sent
+        self._progress = 0  # what was unsent at the last look
+        self._progress_at: float | None = None  # when something of it was last sent; None: the transport takes more
+
+    def abort(self) -> None:
+        """Cut the link."""
+        raise NotImplementedError
+
+    def act(self, events: Iterable[Any]) -> None:
+        """Act on what a passed deadline brings."""
+        raise NotImplementedError
+
+    def fail(self, error: Exception) -> None:
+        """Cut the link, whose dialect has raised."""
+        raise NotImplementedError
+
+    def set_alarm(self) -> None:
+        """Have `alarm` called at the earliest of this link's deadlines."""
+        times = [None if self._finishing else self.dialect.deadline, self._close_at, self.lease]
+        if self._ended:
+            times.append(self.hub.now() + limits.HALF_CLOSED_SECONDS)
+        if self._progress_at is not None:
+            times.append(self._progress_at + self.place.stall)
+        if self.place.setting.transport == "websocket":
+            times.append(self.heard + self.place.idle * (1.0 if self._asked else 0.5))
+        due = [time for time in times if time is not None]
+        if due:
+            self.hub.alarms.at(self, min(due))
+
+    def alarm(self, now: float) -> None:
+        """A deadline may have passed."""
+        if not self.open:
+            return
+        if self._close_at is not None and now >= self._close_at:
+            self.abort()
+            return
+        if self._progress_at is not None and now >= self._progress_at + self.place.stall and self._stalled(now):
+            self.abort()
+            return
+        if (self.lease is not None and now >= self.lease) or (self._ended and not self.wire.there()):
+            self.abort()
+            return
+        if self.dialect.deadline is not None and now >= self.dialect.deadline and not self._finishing:
+            self.dialect.deadline = None
+            try:
+                self.act(self.dialect.timeout(now))
+            except Exception as error:  # noqa: BLE001  a plugin's
+                self.fail(error)
+        if self.open and not self._alive(now):
+            self.abort()
+        if self.open:
+            self.set_alarm()
+
+    def _stalled(self, now: float) -> bool:
+        """Whether the client took nothing at all since the last look."""
+        unsent = self.wire.unsent()
+        if unsent == self._progress:
+            return True
+        self._progress, self._progress_at = unsent, now
+        return False
+
+    def _alive(self, now: float) -> bool:
+        """Ask a silent WebSocket client for a sign of life, and tell whether it may stay."""
+        if self.place.setting.transport != "websocket":
+            return True
+        silent = now - self.heard
+        if silent < self.place.idle / 2:
+            self._asked = False
+        elif not self._asked:
+            self._asked = self.wire.ping()
+            if not self._asked:  # who can't be asked isn't silent
+                self.heard, silent = now, 0.0
+        return silent < self.place.idle
