@@ -8,14 +8,17 @@ RUNS_WITH = [
     "msgspec>=0.22",  # the json dialect: far faster than the standard library, and Raw keeps a number's digits
 ]
 NMEA = ["pynmea2>=1.19"]  # the dialect nmea: knows what the fields of 60 kinds of sentences are called
-TESTED_WITH = [
-    *NMEA,
+TESTING = [  # what hubbub.testing needs, for who writes plugins; the daemon never imports it
     "pytest",  # the test runner
     "pytest-twisted",  # runs each test inside the reactor
+    "hypothesis",  # properties: of topics, grammars and framings, and of every dialect
+]
+TESTED_WITH = [
+    *NMEA,
+    *TESTING,
     "pytest-xdist",  # two workers, so that `make test` stays quick
     "pytest-timeout",  # the last net under a test that hangs
     "cryptography",  # certificates for the tests of TLS
-    "hypothesis",  # properties of topics, grammars and framings
     "playwright",  # drives Debian's chromium; its own browsers aren't used
     "websockets",  # a WebSocket client that shares no code with Autobahn
     "build",  # the packaging test builds an sdist and a wheel
@@ -45,7 +48,7 @@ setup(
     ],
     package_data={"hubbub": ["py.typed", "transports/*.html", "service/templates/*.txt"]},
     install_requires=RUNS_WITH,
-    extras_require={"nmea": NMEA, "test": TESTED_WITH, "check": CHECKED_WITH},
+    extras_require={"nmea": NMEA, "testing": TESTING, "test": TESTED_WITH, "check": CHECKED_WITH},
     entry_points={
         "console_scripts": ["hubbub = hubbub.service.cli:main"],
         "hubbub.plugins": [

@@ -121,10 +121,10 @@ class Handler:
         """Called once, before the first message; may return a Deferred or be `async def`."""
 
     def stop(self) -> Any:
-        """Called once, when the daemon stops; may return a Deferred or be `async def`."""
+        """Called once, when the daemon stops or its file has changed; may return a Deferred or be `async def`."""
 
     def peer_joined(self, peer: Sender) -> Any:
-        """A client has connected."""
+        """A client has connected, or is here already when the handler starts."""
 
     def peer_left(self, peer: Sender) -> Any:
         """A client has gone."""
@@ -151,11 +151,11 @@ class Handler:
         return self.runner.request(Message(topic, data, content_type=kind), timeout)
 
     def every(self, seconds: float, call: Callable[[], Any]) -> None:
-        """Call `call` every so many seconds until the daemon stops."""
+        """Call `call` every so many seconds until it stops."""
         self.runner.every(seconds, call)
 
     def later(self, seconds: float, call: Callable[[], Any]) -> Callable[[], None]:
-        """Call `call` once, in so many seconds, unless the daemon stops before. Returns what calls that off."""
+        """Call `call` once, in so many seconds, unless it stops before. Returns what calls that off."""
         return self.runner.later(seconds, call)
 
     def now(self) -> float:

@@ -16,6 +16,7 @@ PROPERTIES = 64  # user properties of one message, and the most that a dialect t
 
 # Reading
 LINE_SLACK = 64 * KiB  # bytes that a command may be longer than its encoded payload: a topic, options
+FRAGMENTS = 65_536  # frames of one WebSocket message: an empty one costs memory too
 DETECT_BYTES = 64  # bytes after which the dialect is told from what is there
 BACKLOG = 1_024  # connections that wait to be accepted: beyond them a client asks again after 1 s
 BACKLOG = 1_024  # connections that wait to be accepted: at Twisted's 50 a storm meets SYN retries of a second
@@ -54,7 +55,7 @@ FLUSH_BYTES = 256 * KiB  # bytes handed to a transport at once: about a socket's
 ANSWER_BYTES = 64 * KiB  # bytes of answers that wait before the link's reading is paused
 STALL_SECONDS = 30.0  # seconds that a link may take nothing at all, `stall=`
 IDLE_SECONDS = 300.0  # seconds without a sign of life where the hub can ask for one, `idle=`
-HALF_CLOSED_SECONDS = 2.0  # seconds between looks whether a half-closed client is there; with TCP keepalive 8 in all
+HALF_CLOSED_SECONDS = 2.0  # seconds between looks whether a client that only listens is still there
 CLOSE_SECONDS = 5.0  # seconds that a closing link has to take its last bytes
 DRAIN_SECONDS = 5.0  # seconds that a stopping daemon gives its links
 
@@ -75,6 +76,7 @@ AMPLIFICATION = 3  # answer bytes for each byte of an unproven address (RFC 9000
 
 # The process
 GARBAGE = (20_000, 50, 100)  # objects, then generations, between looks for garbage (gc.set_threshold)
+FAILURES_TOLD = 100  # failures of dialects that are logged with a traceback, between two reloads: a log is for reading
 
 # Files of the operator
 CONFIG_BYTES = 1 * MiB  # bytes of one configuration file

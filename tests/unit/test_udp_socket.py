@@ -55,6 +55,10 @@ class Counter(DatagramProtocol):
 
     noisy = False
 
+    def datagrams_received(self, datagrams: list[bytes], addr: Any) -> None:
+        for datagram in datagrams:
+            self.datagramReceived(datagram, addr)
+
     def __init__(self, wanted: int = 1) -> None:
         self.got: list[bytes] = []
         self.wanted = wanted

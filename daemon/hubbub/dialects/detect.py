@@ -7,7 +7,7 @@ is the last of the candidates: lines.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from hubbub import limits
@@ -21,16 +21,26 @@ class Auto(Dialect):
 
     candidates: ClassVar[Sequence[type[Dialect]]] = ()
     fallback: ClassVar[type[Dialect]]
+    failed: ClassVar[Callable[[Exception], object]]
 
     def __init__(self, setting: Setting, peer: Sender) -> None:
         super().__init__(setting, peer)
         self._head = b""
 
     @classmethod
-    def among(cls, candidates: Sequence[type[Dialect]], fallback: type[Dialect]) -> type[Auto]:
-        """Make the Auto that chooses among `candidates`, and else takes `fallback`."""
+    def among(
+        cls,
+        candidates: Sequence[type[Dialect]],
+        fallback: type[Dialect],
+        failed: Callable[[Exception], object] = lambda error: None,
+    ) -> type[Auto]:
+        """Make the Auto that chooses among `candidates`, and else takes `fallback`.
+
+        failed  is told of what `claims` raises, which counts as no
+        """
         ordered = sorted(set(candidates) - {fallback}, key=lambda one: (-one.priority, one.name))
-        made = type("Auto", (cls,), {"candidates": tuple(ordered), "fallback": fallback, "full": fallback.full})
+        said = {"candidates": tuple(ordered), "fallback": fallback, "failed": staticmethod(failed)}
+        made = type("Auto", (cls,), {**said, "full": fallback.full})
         made.__doc__ = cls.__doc__
         return made
 
@@ -42,7 +52,11 @@ class Auto(Dialect):
     def choose(cls, head: bytes, whole: bool = True) -> type[Dialect] | None:
         """Tell which dialect begins with `head`. None: more bytes are needed, unless `head` is `whole`."""
         for candidate in cls.candidates:
-            claim = candidate.claims(head)
+            try:
+                claim = candidate.claims(head)
+            except Exception as error:  # noqa: BLE001  a plugin's: it loses its claim, the others are asked
+                cls.failed(error)
+                continue
             if claim:
                 return candidate
             if claim is None and not whole:

@@ -73,9 +73,12 @@ class Link(Deadlines):
         """Join the hub, with the subscription that the listener names."""
         self.place.links.add(self)
         self.hub.join(self.session)
-        self.set_alarm()
-        if self.dialect.name != "auto":  # which is still to become one that can write messages
-            self._subscribe_as_told()
+        try:
+            self.set_alarm()
+            if self.dialect.name != "auto":  # which is still to become one that can write messages
+                self._subscribe_as_told()
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self.fail(error)
 
     def _subscribe_as_told(self) -> None:
         """Subscribe to what the listener names."""
@@ -95,7 +98,10 @@ class Link(Deadlines):
         if not self.open or self._finishing:
             return
         self.heard = now = self.hub.now()
-        self._received(self.dialect.receive(data, now, text), len(data))
+        try:
+            self._received(self.dialect.receive(data, now, text), len(data))
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self.fail(error)
 
     def receive_units(self, units: Sequence[tuple[bytes, bool | None]]) -> None:
         """Take whole units that came at once, as (data, text)."""
@@ -104,7 +110,10 @@ class Link(Deadlines):
             units = units[1:]
         if units and self.open and not self._finishing:
             self.heard = now = self.hub.now()
-            self._received(self.dialect.receive_units(units, now), sum([len(data) for data, _ in units]))
+            try:
+                self._received(self.dialect.receive_units(units, now), sum([len(data) for data, _ in units]))
+            except Exception as error:  # noqa: BLE001  a plugin's dialect
+                self.fail(error)
 
     def _received(self, events: list[Any], size: int) -> None:
         place = self.place
@@ -123,11 +132,15 @@ class Link(Deadlines):
             return
         self._ended = True
         dialect = self.dialect
-        self.act(dialect.eof(self.heard))
-        if self.dialect is not dialect:  # the end of input has told which dialect it is
-            self.act(self.dialect.eof(self.heard))
-        self._finish_if_done()
-        self.set_alarm()
+        try:
+            self.act(dialect.eof(self.heard))
+            if self.dialect is not dialect:  # the end of input has told which dialect it is
+                self.act(self.dialect.eof(self.heard))
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self.fail(error)
+        else:
+            self._finish_if_done()
+            self.set_alarm()
 
     def lost(self) -> None:
         """The transport has gone."""
@@ -273,11 +286,10 @@ class Link(Deadlines):
         retained = hub.subscribe(self.session, wish, encoding, box)
         return (self._alone(message, encoding, box) for message in retained)
 
-    @staticmethod
-    def _alone(message: Message | None, encoding: Encoding, box: Box) -> Batch | None:
+    def _alone(self, message: Message | None, encoding: Encoding, box: Box) -> Batch | None:
         if message is None:
             return None
-        batch = Batch(*encoding.frames((message,)), stream=encoding.stream, full=encoding.full)
+        batch = Batch(*self.hub.encode_each(encoding, (message,)), stream=encoding.stream, full=encoding.full)
         return box.own(batch) if isinstance(box, OwnUnits) else batch
 
     def _box(self, event: Subscribe) -> Box:
@@ -302,12 +314,15 @@ class Link(Deadlines):
 
         def done(result: Message | Refusal) -> None:
             self._requests -= 1
-            self._answer(event, result)
-            if event.alone:
-                self._busy = False
-                self._go_on()
-            else:
-                self._finish_if_done()
+            try:
+                self._answer(event, result)
+                if event.alone:
+                    self._busy = False
+                    self._go_on()
+                else:
+                    self._finish_if_done()
+            except Exception as error:  # noqa: BLE001  a plugin's dialect
+                self.fail(error)
 
         try:
             self._authorize()
@@ -380,11 +395,15 @@ class Link(Deadlines):
         """Deliver one message to this client alone, as if it were subscribed to that topic."""
         if not self.open or not message.topic.startswith(self._mount):
             return False
-        wish = Subscribe(message.topic)
-        encoding = self.hub.encoding(
-            self.dialect.encode, self.dialect.form(wish), self._wrap, self._mount, self.outbox.stream
-        )
-        carried, frames = encoding.frames((message,))
+        wish, dialect = Subscribe(message.topic), self.dialect
+        try:
+            encoding = self.hub.encoding(
+                dialect.encode, dialect.form(wish), self._wrap, self._mount, self.outbox.stream
+            )
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self.fail(error)
+            return False
+        carried, frames = self.hub.encode_each(encoding, (message,))
         if not frames:
             return False
         batch = Batch(carried, frames, encoding.stream)
@@ -403,10 +422,20 @@ class Link(Deadlines):
     def close(self, reason: str, refusal: Refusal | None = None) -> None:
         """Close the link for the hub's own reasons, after its dialect's last words."""
         if self.open and not self._finishing:
-            self._finish(reason, refusal, self.dialect.closing(reason))
+            try:
+                last = self.dialect.closing(reason)
+            except Exception as error:  # noqa: BLE001  a plugin's dialect
+                self.fail(error)
+            else:
+                self._finish(reason, refusal, last)
 
     def burst(self) -> None:
         """The outbox is full, and the policy is to disconnect."""
+        self.abort()
+
+    def fail(self, error: Exception) -> None:
+        """Its dialect has raised: that costs this link, and nobody else."""
+        self.hub.fail(error)
         self.abort()
 
     def abort(self) -> None:

@@ -18,9 +18,11 @@ from hubbub.handler import Handler
 from hubbub.kernel.hub import Hub
 from hubbub.service import signals
 from hubbub.service.config import HandlerConfig, Settings
+from hubbub.service.failures import Failures
 from hubbub.service.handlers import HandlerRunner
 from hubbub.service.listeners import Listener
-from hubbub.service.plugins import Plugins
+from hubbub.service.plugins import Plugins, reason
+from hubbub.service.reload import reload
 
 
 class CannotServe(SystemExit, Exception):
@@ -35,17 +37,27 @@ class HubbubService(Service):
     def __init__(self, reactor: Any, settings: Settings) -> None:
         self.reactor = reactor
         self.hub = Hub(self._wake, time.time, time.monotonic, self._arm)
-        plugins = Plugins(settings.plugin_dirs)
-        self.listeners = [Listener(config, settings, plugins) for config in settings.listeners]
-        self.handlers = [self._make_runner(config, plugins) for config in settings.handlers]
+        self.hub.failed = self._failures = Failures()
+        self.plugins = Plugins(settings.plugin_dirs)
+        self.listeners = [Listener(config, settings, self.plugins, self.hub) for config in settings.listeners]
+        self.handlers = {config.id: self._make_runner(config) for config in settings.handlers}
+        self._settings = settings
         self._timer: Any = None
 
-    def _make_runner(self, config: HandlerConfig, plugins: Plugins) -> HandlerRunner:
+    def _make_runner(self, config: HandlerConfig) -> HandlerRunner:
         try:
-            handler: Handler = plugins.make("handler", config.name, config.options)
+            handler: Handler = self.plugins.make("handler", config.name, config.options)
             return HandlerRunner(self.hub, handler, config.id, self.reactor)
         except ConfigError as error:
             raise ConfigError(f"{config.spec}: {error}") from None
+        except Exception as error:
+            raise ConfigError(f"{config.spec}: it can't be run: {reason(error, '')}") from error
+
+    def reload(self) -> None:
+        """Take up what has changed in the plugin folders."""
+        if self.running:
+            self._failures.forget()
+            reload(self.plugins, self.listeners, self._settings.handlers, self.handlers, self._make_runner)
 
     def _wake(self) -> None:
         self.reactor.callLater(0, self.hub.flush)
@@ -62,7 +74,7 @@ class HubbubService(Service):
         """Bind all listeners, as the user who may. One that fails closes the others and ends the process."""
         try:
             for listener in self.listeners:
-                listener.listen(self.reactor, self.hub)
+                listener.listen(self.reactor)
         except ConfigError as error:
             self._stop_listening()
             self.reactor.iterate(0)  # a Unix socket's file goes in the next turn, which wouldn't come
@@ -73,12 +85,12 @@ class HubbubService(Service):
     def startService(self) -> None:
         """Start the handlers, then say that the daemon is ready."""
         super().startService()
-        for runner in self.handlers:
+        for runner in self.handlers.values():
             runner.start()
         self.reactor.callWhenRunning(self._ready)
 
     def _ready(self) -> None:
-        signals.install(self.reactor, self.log)
+        signals.install(self.reactor, self.log, self.reload)
         # What is here now stays, and messages die without cycles: looking through all links for garbage after every
         # 700 messages cost 15% of a fan-in.
         gc.freeze()
@@ -91,7 +103,7 @@ class HubbubService(Service):
         for listener in self.listeners:
             for link in list(listener.place.links):
                 link.close("shutdown")
-        stopped = [runner.stop() for runner in self.handlers]
+        stopped = [runner.stop() for runner in self.handlers.values()]
         self.hub.flush()
         closed = self._stop_listening()
         gone: Deferred[None] = Deferred()

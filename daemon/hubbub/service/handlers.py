@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar, copy_context
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -41,44 +41,86 @@ class HandlerRunner:
         self._clock = clock
         self._session = Session("", 0, "handler", id)
         self._inbox: deque[Any] = deque()
-        self._size = 0
+        self._count = 0  # messages in it
+        self._size = 0  # bytes of their payloads
         self._queued = False
         self._loops: list[LoopingCall] = []
         self._timers: set[IDelayedCall] = set()
         self._running: set[Deferred[Any]] = set()
         self._told: set[str] = set()
+        self._begun = False
         self._stopping = False
         self._methods = _methods(handler)
         handler.runner = self
 
     def start(self) -> Deferred[Any]:
-        """Call the handler's `start`, then let messages come."""
-        started = self._call(self.handler.start)
-        for filter in dict.fromkeys(filter for _, filters in self._methods for filter in filters):
-            encoding = self._hub.encoding(as_it_is, None, stream=False)
-            for message in self._hub.subscribe(self._session, Subscribe(filter, echo=False), encoding, self):
-                if message is not None:
-                    self._enqueue(message, len(message.payload))
+        """Call the handler's `start`, then let messages come, and first who is here already."""
+        self._listen(())
+        return self._begin()
+
+    def replace(self, old: HandlerRunner) -> Deferred[Any]:
+        """Stop `old` and start in its place; what it hasn't worked off comes here, so that nothing is lost or doubled.
+
+        Messages come to this one from now on. It works on them once `old` has stopped, which may be at once.
+        """
+        old._retire()
+        waiting = [item for item in old._inbox if not isinstance(item, tuple)]
+        old._inbox.clear()
+        stopped = old._end()
+        self._listen(waiting)
+        return stopped.addCallback(lambda _: self._begin())
+
+    def _listen(self, waiting: Iterable[Message]) -> None:
+        """Take the messages that wait already, and subscribe."""
         kind = type(self.handler)
         if kind.peer_joined is not Handler.peer_joined or kind.peer_left is not Handler.peer_left:
             self._hub.watchers.append(self)
-        return started
+            for session in self._hub.sessions:
+                self.joined(session)
+        for message in waiting:
+            self._enqueue(message, len(message.payload))
+        encoding = self._hub.encoding(as_it_is, None, stream=False)
+        for filter in dict.fromkeys(filter for _, filters in self._methods for filter in filters):
+            try:
+                retained = self._hub.subscribe(self._session, Subscribe(filter, echo=False), encoding, self)
+            except Refusal:
+                self._failure(Failure())
+                continue
+            for found in retained:
+                if found is not None:
+                    self._enqueue(found, len(found.payload))
+
+    def _begin(self) -> Deferred[Any]:
+        if self._stopping:  # before it began
+            return succeed(None)
+        self._begun = True
+        if self._inbox:
+            self._ask()
+        return self._call(self.handler.start)
 
     def stop(self) -> Deferred[Any]:
         """Let nothing more come, work off what has, call the handler's `stop`, and cancel what it left running."""
+        self._retire()
+        self.flush()
+        self._inbox.clear()
+        return self._end()
+
+    def _retire(self) -> None:
+        """Let nothing more come."""
         self._stopping = True
         for filter in list(self._session.subscriptions or ()):
             self._hub.unsubscribe(self._session, filter)
         if self in self._hub.watchers:
             self._hub.watchers.remove(self)
-        self.flush()
-        self._inbox.clear()
+
+    def _end(self) -> Deferred[Any]:
+        """Call the handler's `stop`, and cancel what it left running. Fires once `stop` has ended, and never fails."""
         for loop in self._loops:
             if loop.running:
                 loop.stop()
         while self._timers:
             self._timers.pop().cancel()
-        stopped = self._call(self.handler.stop)
+        stopped = self._call(self.handler.stop) if self._begun else succeed(None)
         others = [running for running in self._running if running is not stopped]
         for running in others:
             running.cancel()
@@ -104,11 +146,12 @@ class HandlerRunner:
         self._ask()
 
     def _enqueue(self, message: Message, size: int) -> None:
-        if len(self._inbox) >= limits.INBOX_MESSAGES or self._size + size > limits.INBOX_BYTES:
+        if self._count >= limits.INBOX_MESSAGES or self._size + size > limits.INBOX_BYTES:
             self.dropped += 1
             self._hub.counters.dropped += 1
             return
         self._inbox.append(message)
+        self._count += 1
         self._size += size
         self._ask()
 
@@ -121,11 +164,14 @@ class HandlerRunner:
     def flush(self) -> None:
         """Work off what has come, up to limits.INBOX_TURN at once."""
         self._queued = False
+        if not self._begun:
+            return
         for _ in range(min(len(self._inbox), limits.INBOX_TURN)):
             item = self._inbox.popleft()
             if isinstance(item, tuple):
                 self._call(*item)
                 continue
+            self._count -= 1
             self._size -= len(item.payload)
             message = Incoming(item, self)
             for method, filters in self._methods:
@@ -180,6 +226,8 @@ class HandlerRunner:
 
     def every(self, seconds: float, call: Callable[[], Any]) -> None:
         """Call again and again; one call that fails doesn't end it."""
+        if self._stopping:
+            return
         loop = LoopingCall(self._call, call)
         loop.clock = self._clock
         self._loops.append(loop)
@@ -187,6 +235,8 @@ class HandlerRunner:
 
     def later(self, seconds: float, call: Callable[[], Any]) -> Callable[[], None]:
         """Call once; what it publishes counts as caused by what runs now, so that a loop is found here too."""
+        if self._stopping:
+            return lambda: None
         hops = _hops.get()
 
         def due() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +11,35 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.python.failure import Failure
+from twisted.web.server import Site
 
 from hubbub import limits
 from hubbub.dialect import Dialect, Setting
-from hubbub.dialects.detect import Auto
-from hubbub.dialects.lines import Lines
 from hubbub.errors import ConfigError
 from hubbub.kernel.datagram import DatagramLink
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.link import Link
-from hubbub.kernel.wire import Place
-from hubbub.option import configure
+from hubbub.kernel.wire import Place, Wire
 from hubbub.service.config import ListenerConfig, Settings
 from hubbub.service.plugins import Plugins
+from hubbub.service.spoken import plan
 from hubbub.transports.tcp import TCPFactory
 from hubbub.transports.udp import UDPProtocol
 from hubbub.transports.udp_socket import listen_datagram
-from hubbub.transports.websocket import WebSocketFactory, make_site
+from hubbub.transports.websocket import Door, WebSocketFactory, make_site
 
 
 class Listener:
-    """One listener: planned when it is made, bound by `listen`."""
+    """One listener: planned when it is made, which raises ConfigError; bound by `listen`."""
 
-    def __init__(self, config: ListenerConfig, settings: Settings, plugins: Plugins) -> None:
+    def __init__(self, config: ListenerConfig, settings: Settings, plugins: Plugins, hub: Hub) -> None:
         self.config = config
+        self.hub = hub
         self.port: IListeningPort | None = None
         self._origins = settings.origins
+        self._renew: Callable[[], object] = lambda: None
         setting = Setting(config.transport, config.max_message, config.topic)
-        try:
-            self._dialects = _candidates(config, plugins)
-            self.dialect = self._dialects[0] if config.dialect != "auto" else Auto.among(self._dialects, Lines)
-            for template in (config.topic, config.prefix, config.subscribe):
-                if template is not None:
-                    template.expect(self.dialect.fields)
-        except ConfigError as error:
-            raise ConfigError(f"{config.spec}: {error}") from None
+        self.spoken = plan(config, setting, plugins, hub.fail)
         self.place = Place(
             name=config.id,
             setting=setting,
@@ -60,51 +54,73 @@ class Listener:
             user=config.user,
         )
 
-    def listen(self, reactor: Any, hub: Hub) -> None:
+    def reload(self, plugins: Plugins) -> bool:
+        """Let new links speak what `plugins` has now; live ones keep what they have. Tells whether it is something new.
+
+        Raises ConfigError, and leaves all as it was.
+        """
+        spoken = plan(self.config, self.place.setting, plugins, self.hub.fail)
+        if spoken.dialects == self.spoken.dialects:
+            return False
+        self.spoken = spoken
+        self._renew()
+        return True
+
+    def listen(self, reactor: Any) -> None:
         """Bind. Raises ConfigError naming what failed; connections are served once the reactor runs."""
         try:
-            self.port = self._bind(reactor, hub)
+            self.port = self._bind(reactor)
         except ConfigError as error:
             raise ConfigError(f"{self.config.spec}: {error}") from None
         except Exception as error:
             raise ConfigError(f"{self.config.spec}: can't listen: {_sentence(error)}") from error
         self.place.anonymous = self.config.admits_anonymous(self.host)
 
-    def _bind(self, reactor: Any, hub: Hub) -> IListeningPort:
+    def _bind(self, reactor: Any) -> IListeningPort:
         if self.config.transport == "udp":
-            return listen_datagram(reactor, self.config, self._datagrams(hub, reactor))
+            return listen_datagram(reactor, self.config, self._datagrams())
         folder = self.config.address.values.get("path")
         if folder is not None and not any(b"BEGIN CERT" in one.read_bytes() for one in Path(folder).rglob("*.pem")):
             raise ConfigError(f"can't listen: there is no certificate (*.pem) in {folder}")
-        factory: IProtocolFactory = TCPFactory(
-            lambda wire, host, port: Link(hub, self.place, wire, self.dialect, host, port)
-        )
+        factory: IProtocolFactory = TCPFactory(lambda wire, host, port: self._link(wire, self.spoken.first, host, port))
         if self.config.transport == "websocket":
-            factory = make_site(self._web_factory(hub), self._origins, reactor)
+            factory = self._site(reactor)
         backlog = "" if {"backlog", "domain"} & self.config.address.values.keys() else f":backlog={limits.BACKLOG}"
         return _now(serverFromString(reactor, self.config.endpoint + backlog).listen(factory))
 
-    def _datagrams(self, hub: Hub, reactor: Any) -> UDPProtocol:
-        choose: Callable[[bytes], type[Dialect] | None] = lambda data: self.dialect  # noqa: E731
-        if issubclass(self.dialect, Auto):
-            choose = self.dialect.choose
-        return UDPProtocol(
-            new_link=lambda wire, dialect, host, port: DatagramLink(hub, self.place, wire, dialect, host, port),
-            choose=choose,
-            now=hub.now,
+    def _datagrams(self) -> UDPProtocol:
+        protocol = UDPProtocol(
+            new_link=lambda wire, dialect, host, port: DatagramLink(self.hub, self.place, wire, dialect, host, port),
+            choose=lambda data: self.spoken.choose(data),
+            now=self.hub.now,
             peers=self.config.peers,
             secret=secrets.token_bytes(32),
             answers=self.config.group is None,
         )
+        self._renew = lambda: protocol.forget_strangers(self.spoken.dialects)
+        return protocol
 
-    def _web_factory(self, hub: Hub) -> WebSocketFactory:
-        by_name = {name: dialect for dialect in self._dialects for name in dialect.subprotocols}
-        return WebSocketFactory(
-            lambda wire, dialect, host, port: Link(hub, self.place, wire, dialect, host, port),
-            by_name,
-            self.dialect,
-            max(dialect.max_unit(self.place.setting) for dialect in (*self._dialects, self.dialect)),
-        )
+    def _site(self, reactor: Any) -> Site:
+        site = make_site(self._web_factory(), self._origins, reactor)
+
+        def renew() -> None:  # a link keeps the factory that made it, and with it its limits
+            site.resource = Door(self._web_factory(), self._origins)
+
+        self._renew = renew
+        return site
+
+    def _web_factory(self) -> WebSocketFactory:
+        spoken = self.spoken
+        return WebSocketFactory(self._link, spoken.subprotocols, spoken.first, spoken.longest)
+
+    def _link(self, wire: Wire, dialect: type[Dialect], host: str, port: int) -> Link | None:
+        """Make a link; None where its dialect can't be made, and the wire is cut."""
+        try:
+            return Link(self.hub, self.place, wire, dialect, host, port)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self.hub.fail(error)
+            wire.abort()
+            return None
 
     @property
     def host(self) -> str | None:
@@ -121,27 +137,6 @@ class Listener:
         else:
             where = f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
         return f"{self.config.transport} {where}"
-
-
-def _candidates(config: ListenerConfig, plugins: Plugins) -> Sequence[type[Dialect]]:
-    """Return the dialects that may be spoken there: one that is named, or those that `auto` chooses among."""
-    if config.dialect != "auto":
-        found = plugins.find("dialect", config.dialect)
-        if config.transport not in found.transports:
-            known = ", ".join(found.transports)
-            raise ConfigError(f"dialect {config.dialect} is for {known}, not for {config.transport}")
-        return [configure(found, config.dialect_options)]
-    if config.dialect_options:
-        key = next(iter(config.dialect_options))
-        raise ConfigError(f"unknown key {key}=; a key of a dialect needs dialect=NAME beside it")
-    named = [plugins.find("dialect", name) for name in config.auto]
-    own = [one for one in plugins.shipped_dialects() if one is Lines or _claims(one)]
-    every = dict.fromkeys([*named, *own])
-    return [configure(one, {}) for one in every if config.transport in one.transports]
-
-
-def _claims(dialect: type[Dialect]) -> bool:
-    return "claims" in vars(dialect) and dialect is not Auto
 
 
 def _now(listening: Deferred[IListeningPort]) -> IListeningPort:

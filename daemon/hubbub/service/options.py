@@ -58,7 +58,7 @@ class Options(usage.Options):
     """The tap options. `settings()` is what they and the configuration file come to."""
 
     longdesc = ""  # usage.Options would wrap the examples; getUsage puts them first
-    optFlags = (("list-plugins", None, "Show the plugins that are there, and stop."),)
+    optFlags = (("list-plugins", None, "Show the plugins that are there or why they aren't, and stop."),)
     compData = usage.Completions(
         multiUse=["tcp", "udp", "websocket", "handler", "plugin-dir", "origin"],
         optActions={"config": usage.CompleteFiles("*.toml"), "plugin-dir": usage.CompleteDirs()},
@@ -81,7 +81,7 @@ class Options(usage.Options):
         self._add("handler", spec)
 
     def opt_plugin_dir(self, folder: str) -> None:
-        """Look for plugins in this folder too. Repeats."""
+        """Look for plugins in this folder too; SIGHUP has it read again, live links keep their dialect. Repeats."""
         self._add("plugin-dir", folder)
 
     def opt_origin(self, host: str) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -29,6 +30,10 @@ _BUILT_IN = {
     "raw": "hubbub.dialects.raw:Raw",
 }
 _KINDS: dict[str, type] = {"dialect": Dialect, "handler": Handler}
+_RELOAD = """
+SIGHUP has a running hubbub look at its --plugin-dir folders again. Handlers whose file has changed start anew; new
+links get the changed dialect, live links keep the one they have.
+"""
 _BROKEN = (Exception, SystemExit)  # what a plugin may raise that hubbub outlives
 
 
@@ -53,13 +58,51 @@ class Plugin:
         return next((kind for kind, base in _KINDS.items() if issubclass(found, base)), "unknown")
 
 
+@dataclass
+class Changes:
+    """What a look at the folders has found: which files are new, changed or gone, and why some can't be run."""
+
+    files: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+
 class Plugins:
-    """All plugins that can be found; of two with one name the first counts: folders, then installed ones."""
+    """All plugins that can be found; of two with one name the first counts: folders, then installed ones.
+
+    Raises ConfigError where a folder can't be read.
+    """
 
     def __init__(self, folders: Iterable[Path] = ()) -> None:
+        self._folders = tuple(folders)
+        self._files: dict[Path, _File] = {}
+        self._others = (*_installed(), *_built_in())
         self._found: dict[str, list[Plugin]] = {}
-        for plugin in (*_in_folders(folders), *_installed(), *_built_in()):
+        self.look()
+
+    def look(self) -> Changes:
+        """Look at the folders, and run the files that are new or not what was run last.
+
+        A file that can't be run keeps the plugins that it had, and is tried again the next time.
+        Raises ConfigError, and leaves all as it was, where a folder can't be read.
+        """
+        paths = list(_paths(self._folders))
+        changes = Changes([f"{path.name} gone" for path in self._files if path not in paths])
+        known, self._files = self._files, {}
+        for path in paths:
+            file = self._files[path] = known.get(path) or _File(path)
+            try:
+                if file.run():
+                    changes.files.append(f"{path.name} {'changed' if path in known else 'new'}")
+            except _BROKEN as error:
+                changes.broken.append(file.keep(error))
+        self._found = {}
+        for plugin in (*(plugin for file in self._files.values() for plugin in file.plugins), *self._others):
             self._found.setdefault(plugin.name, []).append(plugin)
+        return changes
+
+    def has(self, kind: str, name: str) -> bool:
+        """Tell whether there is a plugin of that kind and name."""
+        return any(_is_kind(plugin, kind) for plugin in self._found.get(name, ()))
 
     def find(self, kind: str, name: str) -> type[Any]:
         """Return the class of that kind and name. Raises ConfigError: unknown, or it can't be loaded."""
@@ -72,11 +115,23 @@ class Plugins:
         known = ", ".join(sorted(plugin.name for plugin in self if _is_kind(plugin, kind)))
         raise ConfigError("; ".join([f"unknown {kind} '{name}'", f"there are {known}", *self._broken()]))
 
+    def configured(self, kind: str, name: str, options: Mapping[str, object]) -> type[Any]:
+        """Return the class of that kind and name with these options, each time the same one. Raises ConfigError."""
+        found = self.find(kind, name)
+        with self._telling(kind, name):
+            return configure(found, options)
+
     def make(self, kind: str, name: str, options: Mapping[str, object]) -> Any:
         """Return an object of that plugin with these options. Raises ConfigError."""
-        configured = configure(self.find(kind, name), options)
-        try:
+        configured = self.configured(kind, name, options)
+        with self._telling(kind, name):
             return configured()
+
+    @contextmanager
+    def _telling(self, kind: str, name: str) -> Iterator[None]:
+        """Turn what a plugin raises into a ConfigError that says where."""
+        try:
+            yield
         except ConfigError:
             raise
         except _BROKEN as error:
@@ -111,7 +166,7 @@ class Plugins:
         return "".join(
             "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) + "\n"
             for row in sorted(rows)
-        )
+        ) + (_RELOAD if self._folders else "")
 
 
 def _is_kind(plugin: Plugin, kind: str) -> bool:
@@ -138,40 +193,72 @@ def _installed() -> Iterator[Plugin]:
         yield Plugin(entry.name, f"package {owner}", owner == "hubbub", entry.load)
 
 
-def _in_folders(folders: Iterable[Path]) -> Iterator[Plugin]:
+def _paths(folders: Iterable[Path]) -> Iterator[Path]:
+    """Yield the plugin files of `folders`. Raises ConfigError."""
     for folder in folders:
-        if not folder.is_dir():
-            raise ConfigError(f"--plugin-dir {folder}: there is no such folder")
-        for path in sorted(folder.glob("*.py")):
-            if not path.name.startswith("_"):
-                yield from _in_file(path)
+        try:
+            names = sorted(path.name for path in folder.iterdir())
+        except FileNotFoundError:
+            raise ConfigError(f"--plugin-dir {folder}: there is no such folder") from None
+        except OSError as error:
+            raise ConfigError(f"--plugin-dir {folder}: {error.strerror}") from None
+        yield from (folder / name for name in names if name.endswith(".py") and name[0] not in "_.")
 
 
-def _in_file(path: Path) -> Iterator[Plugin]:
-    try:
-        module = load_file(path)
-    except _BROKEN as error:
+class _File:
+    """One file of a folder, with the plugins that it brought when it could last be run."""
 
-        def broken(error: BaseException = error) -> type:
-            raise error
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.plugins: list[Plugin] = []
+        self._source: bytes | None = None  # what was last run to its end
 
-        yield Plugin(path.stem, str(path), False, broken)
-        return
-    for found in vars(module).values():
-        if isinstance(found, type) and issubclass(found, Dialect | Handler) and found.__module__ == module.__name__:
-            yield Plugin(found.name, str(path), False, partial(_as_it_is, found))
+    def run(self) -> bool:
+        """Run it unless it is what was run last, and tell whether that was needed. Raises what it raises."""
+        source = self.path.read_bytes()
+        if source == self._source:
+            return False
+        module = load_file(self.path, source)
+        self.plugins = [
+            Plugin(found.name, str(self.path), False, partial(_as_it_is, found))
+            for found in vars(module).values()
+            if isinstance(found, type) and issubclass(found, Dialect | Handler) and found.__module__ == module.__name__
+        ]
+        self._source = source
+        return True
+
+    def keep(self, error: BaseException) -> str:
+        """Say why it can't be run, and whether the plugins that it had stay; without any it is listed as broken."""
+        why = reason(error, str(self.path))
+        if self._source is not None:
+            return f"{why}; what it was before stays"
+
+        trace = error.__traceback__
+
+        def broken() -> type:
+            raise error.with_traceback(trace)  # which would grow each time
+
+        self.plugins = [Plugin(self.path.stem, str(self.path), False, broken)]
+        return why
 
 
 def _as_it_is(found: type) -> type:
     return found
 
 
-def load_file(path: Path) -> ModuleType:
-    """Run one plugin file, compiled from its source each time: a cached `.pyc` could be older than the file."""
+def load_file(path: Path, source: bytes) -> ModuleType:
+    """Run `source`, which `path` holds. It is compiled each time: a cached `.pyc` could be older than the file."""
     module = ModuleType(f"hubbub_plugin_{path.stem}")
     module.__file__ = str(path)
+    before = sys.modules.get(module.__name__)
     sys.modules[module.__name__] = module
-    exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102  that is what a plugin is for
+    try:
+        exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102  that is what a plugin is for
+    except BaseException:
+        del sys.modules[module.__name__]
+        if before is not None:  # whose classes look up names here
+            sys.modules[module.__name__] = before
+        raise
     return module
 
 

@@ -1,15 +1,25 @@
-"""Signals of a daemon: SIGTERM and SIGINT end it politely with status 0, a second one at once; SIGHUP is harmless."""
+"""Signals of a daemon: SIGTERM and SIGINT end it politely with status 0, a second one at once; SIGHUP reloads."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from twisted.logger import Logger
 
 
-def install(reactor: Any, log: Logger) -> None:
-    """Take the signals over from twistd, which would end with the signal's own status (143 for SIGTERM)."""
+def ignore_hang_up() -> None:
+    """Outlive a SIGHUP that comes before `install`: what it asks for is read at the start anyway."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def install(reactor: Any, log: Logger, reload: Callable[[], object]) -> None:
+    """Take the signals over from twistd, which would end with the signal's own status (143 for SIGTERM).
+
+    reload  is called in the reactor after SIGHUP; for those that come before it is, once
+    """
+    asked = False
 
     def stop(number: int, frame: object) -> None:
         for one in (signal.SIGTERM, signal.SIGINT):
@@ -17,7 +27,16 @@ def install(reactor: Any, log: Logger) -> None:
         reactor.callFromThread(_stop, reactor, log, number)
 
     def hang_up(number: int, frame: object) -> None:
-        reactor.callFromThread(log.info, "SIGHUP: there is nothing to reload yet")
+        nonlocal asked
+        if not asked:
+            asked = True
+            reactor.callFromThread(look)
+
+    def look() -> None:
+        nonlocal asked
+        asked = False
+        log.info("SIGHUP: looking at the plugin folders")
+        reload()
 
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, stop)

@@ -7,6 +7,7 @@ import sys
 from twisted.application.service import IService
 
 from hubbub.errors import ConfigError
+from hubbub.service import signals
 from hubbub.service.daemon import HubbubService
 from hubbub.service.options import Options
 from hubbub.service.plugins import Plugins
@@ -23,6 +24,7 @@ def makeService(options: Options) -> IService:
             raise SystemExit(0)
         from twisted.internet import reactor
 
+        signals.ignore_hang_up()
         return HubbubService(reactor, settings)
     except ConfigError as error:
         raise SystemExit(f"hubbub: {error}") from None

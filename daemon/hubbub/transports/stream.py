@@ -44,8 +44,8 @@ class StreamLink(Protocol):
     def settle(self) -> None: ...
 
 
-MakeLink = Callable[[Any, str, int], StreamLink]
-"""wire, host, port -> the link that the wire serves."""
+MakeLink = Callable[[Any, str, int], StreamLink | None]
+"""wire, host, port -> the link that the wire serves; None: it can't be made, and the wire is cut."""
 
 
 @implementer(IPushProducer)
@@ -62,15 +62,17 @@ class Stream:
     _closing = False
 
     def open_stream(self, make_link: MakeLink) -> None:
-        """Take over the transport and make the link."""
+        """Take over the transport, make the link and start it."""
         transport = self.transport
         if type(transport) in _PLAIN and not transport.TLS:
             self._send_now = transport.socket.send
         _set_keepalive(transport, _KEEPALIVE)
         peer = transport.getPeer()
         host = str(getattr(peer, "host", "") or "unix").removeprefix("::ffff:")
-        self.link = make_link(self, host, getattr(peer, "port", 0))
-        transport.registerProducer(self, True)
+        self.link = link = make_link(self, host, getattr(peer, "port", 0))
+        if link is not None:
+            transport.registerProducer(self, True)
+            link.start()
 
     # The wire
 

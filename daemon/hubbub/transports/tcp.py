@@ -26,8 +26,6 @@ class TCPProtocol(Stream, TimeoutMixin, Protocol):
         if ISSLTransport.providedBy(self.transport):
             self.setTimeout(limits.HANDSHAKE_SECONDS)
         self.open_stream(self._make_link)
-        assert self.link is not None
-        self.link.start()
 
     def dataReceived(self, data: bytes) -> None:
         if self.link is not None:

@@ -50,17 +50,25 @@ class DatagramPort(udp.Port):
     """A UDP port that reads a bounded number of datagrams, empty ones too, before others have their turn."""
 
     def doRead(self) -> None:
-        receive, received = self.socket.recvfrom, self.protocol.datagramReceived
+        receive, received = self.socket.recvfrom, self.protocol.datagrams_received
         left = limits.DATAGRAM_BYTES_PER_TURN
+        datagrams: list[bytes] = []  # in a row from one sender
+        sender: Any = None
         for _ in range(limits.DATAGRAMS_PER_TURN):
             try:
                 datagram, address = receive(_RECEIVE_BYTES)
             except OSError:  # nothing is there; or an ICMP error that tells of something sent earlier
-                return
-            received(datagram, address)
+                break
+            if address != sender:
+                if datagrams:
+                    received(datagrams, sender)
+                datagrams, sender = [], address
+            datagrams.append(datagram)
             left -= len(datagram)
             if left < 0:
-                return
+                break
+        if datagrams:
+            received(datagrams, sender)
 
     def write(self, datagram: bytes, addr: tuple[Any, ...] | None = None) -> None:
         """Send to an address that a datagram came from, as the kernel wrote it. Raises OSError."""

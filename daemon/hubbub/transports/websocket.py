@@ -50,8 +50,6 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc] 
         self.transport.unregisterProducer()  # the HTTP channel, which took the request
         self._frames = FrameReader(self.factory.longest)
         self.open_stream(lambda wire, host, port: make_link(wire, dialect, host, port))
-        assert self.link is not None
-        self.link.start()
 
     def dataReceived(self, data: bytes) -> None:
         """Read plain frames here, which costs an eighth; Autobahn gets the rest, and goes on with what it has begun."""
@@ -73,6 +71,11 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc] 
             if self.link is not None:
                 self.link.settle()  # Autobahn may close at once; what was said before that is answered first
             super().dataReceived(other)
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        super().onMessageFrameBegin(length)
+        if len(self.message_data) > limits.FRAGMENTS:
+            self._say_close(1009, f"a message has more than {limits.FRAGMENTS} frames")
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if len(payload) > self.factory.longest:  # Autobahn's own limit is one above, see WebSocketFactory

@@ -1,0 +1,40 @@
+"""Tells what dialects raise: once with its traceback, after that it is only counted."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hubbub import limits
+
+
+class Failures:
+    """The log of what dialects raised (kernel.hub.Hub.failed, which counts)."""
+
+    log = Logger(namespace="hubbub.dialect")
+
+    def __init__(self) -> None:
+        self._told: set[tuple[str, int, type]] = set()
+
+    def __call__(self, error: Exception) -> None:
+        """Log `error`, unless one of its type was raised at its place before."""
+        place = (*_raised_at(error.__traceback__), type(error))
+        if place in self._told or len(self._told) >= limits.FAILURES_TOLD:
+            return
+        self._told.add(place)
+        self.log.failure(
+            "a dialect has failed in {file}, line {line}; later failures there are only counted",
+            Failure(error), file=place[0], line=place[1],
+        )  # fmt: skip
+
+    def forget(self) -> None:
+        """Tell everything again: the files have changed."""
+        self._told.clear()
+
+
+def _raised_at(trace: TracebackType | None) -> tuple[str, int]:
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return ("", 0) if trace is None else (trace.tb_frame.f_code.co_filename, trace.tb_lineno)

@@ -1,0 +1,72 @@
+"""Plans what the links of a listener speak: the dialect that is named, or those that `auto` tells apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hubbub.dialect import Dialect, Setting
+from hubbub.dialects.detect import Auto
+from hubbub.dialects.lines import Lines
+from hubbub.errors import ConfigError
+from hubbub.option import configure
+from hubbub.service.config import ListenerConfig
+from hubbub.service.plugins import Plugins, reason
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What new links of a listener speak.
+
+    dialects      all that may be spoken
+    first         what a link begins with: the only one, or an Auto
+    subprotocols  which of them a WebSocket subprotocol means
+    longest       bytes of the longest unit of any
+    choose        tells which of them a datagram speaks
+    """
+
+    dialects: Sequence[type[Dialect]]
+    first: type[Dialect]
+    subprotocols: Mapping[str, type[Dialect]]
+    longest: int
+    choose: Callable[[bytes], type[Dialect] | None]
+
+
+def plan(config: ListenerConfig, setting: Setting, plugins: Plugins, failed: Callable[[Exception], object]) -> Spoken:
+    """Choose the dialects of a listener; `failed` is told of what their `claims` raise. Raises ConfigError."""
+    try:
+        dialects = _candidates(config, plugins)
+        first = dialects[0]
+        choose: Callable[[bytes], type[Dialect] | None] = lambda datagram: dialects[0]  # noqa: E731
+        if config.dialect == "auto":
+            first = auto = Auto.among(dialects, configure(Lines, {}), failed)
+            choose = auto.choose
+        for template in (config.topic, config.prefix, config.subscribe):
+            if template is not None:
+                template.expect(first.fields)
+        subprotocols = {name: dialect for dialect in dialects for name in dialect.subprotocols}
+        longest = max(dialect.max_unit(setting) for dialect in (*dialects, first))
+    except ConfigError as error:
+        raise ConfigError(f"{config.spec}: {error}") from None
+    except Exception as error:
+        raise ConfigError(f"{config.spec}: a dialect can't be used: {reason(error, '')}") from error
+    return Spoken(dialects, first, subprotocols, longest, choose)
+
+
+def _candidates(config: ListenerConfig, plugins: Plugins) -> Sequence[type[Dialect]]:
+    if config.dialect != "auto":
+        found = plugins.configured("dialect", config.dialect, config.dialect_options)
+        if config.transport not in found.transports:
+            known = ", ".join(found.transports)
+            raise ConfigError(f"dialect {config.dialect} is for {known}, not for {config.transport}")
+        return [found]
+    if config.dialect_options:
+        key = next(iter(config.dialect_options))
+        raise ConfigError(f"unknown key {key}=; a key of a dialect needs dialect=NAME beside it")
+    own = [one for one in plugins.shipped_dialects() if one is Lines or _claims(one)]
+    every = [plugins.configured("dialect", name, {}) for name in config.auto] + [configure(one, {}) for one in own]
+    return [one for one in dict.fromkeys(every) if config.transport in one.transports]
+
+
+def _claims(dialect: type[Dialect]) -> bool:
+    return "claims" in vars(dialect) and dialect is not Auto
