@@ -122,9 +122,7 @@ def faults(path: PurePosixPath, source: str) -> Iterator[str]:
     elif path.parts[:2] == ("daemon", "hubbub"):
         if path.name != "__main__.py":
             yield from foreign(path, found, daemon_may_import)
-        yield from (
-            f"{path}:{line}: names a plugin, {name}" for line, name, _ in found if names_a_plugin(name)
-        )
+        yield from (f"{path}:{line}: names a plugin, {name}" for line, name, _ in found if names_a_plugin(name))
         if "hubbub_plugins" in source:
             yield f"{path}: names hubbub_plugins"
 

@@ -5,6 +5,8 @@
     └── Refusal              a client's mistake or a limit: an answer to that client, with a code
         ├── BadTopic
         └── BadFilter
+
+Whoever raises one says what was wrong, where, and what to do.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@
     reader.feed(b"T=21.5\\r\\nP=1.")    ->  [b"T=21.5"]
     reader.feed(b"02\\r\\n")            ->  [b"P=1.02"]
     reader.rest()                     ->  b""      what is left at the end of input
+
+A reader that has raised TooLong is done with: its link closes.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@
         @on("echo/#")
         def upper(self, message):
             message.reply(message.text.upper())
+
+docs/handlers.md is the guide.
 """
 
 from __future__ import annotations

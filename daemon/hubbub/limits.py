@@ -19,7 +19,6 @@ LINE_SLACK = 64 * KiB  # bytes that a command may be longer than its encoded pay
 FRAGMENTS = 65_536  # frames of one WebSocket message: an empty one costs memory too
 DETECT_BYTES = 64  # bytes after which the dialect is told from what is there
 BACKLOG = 1_024  # connections that wait to be accepted: beyond them a client asks again after 1 s
-BACKLOG = 1_024  # connections that wait to be accepted: at Twisted's 50 a storm meets SYN retries of a second
 HANDSHAKE_SECONDS = 10.0  # seconds until a client must have shown what it speaks
 TOPIC_TABLE = 256  # topics whose parsed form a link remembers: clients publish on few
 TOPIC_TABLE_BYTES = 256  # bytes of a topic that is worth remembering: with the row above 64 KiB a link

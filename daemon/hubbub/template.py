@@ -46,9 +46,7 @@ class Template:
         """Return the text with each field's value, percent-encoded into one level; `-` for none."""
         if self._fixed is not None:
             return self._fixed
-        return "".join(
-            literal + (quote_value(mapping.get(name, "")) if name else "") for literal, name in self._parts
-        )
+        return "".join(literal + (quote_value(mapping.get(name, "")) if name else "") for literal, name in self._parts)
 
     def expect(self, known: Collection[str]) -> None:
         """Raise ConfigError where a field is neither COMMON nor in `known`, what the dialect fills."""

@@ -34,7 +34,5 @@ def test_run_is_twistd_in_this_process():
         "from hubbub.service.cli import main\n"
         "sys.exit(main(['run', '--tcp', 'tcp:0']))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout == "['twistd', '--nodaemon', '--pidfile=', '--reactor=hubbub', 'hubbub', '--tcp', 'tcp:0']\n"

@@ -43,10 +43,7 @@ def test_what_is_commented_out_can_be_used(settings, paragraph):
 
 
 def test_what_is_commented_out_is_the_default(settings):
-    lines = [
-        line if "# example" in line else re.sub(r"^# (?=[a-z-]+ = )", "", line)
-        for line in EXAMPLE.split("\n")
-    ]
+    lines = [line if "# example" in line else re.sub(r"^# (?=[a-z-]+ = )", "", line) for line in EXAMPLE.split("\n")]
     live = [text for text in "\n".join(lines).split("\n\n") if "# [[" not in text]
     assert dataclasses.asdict(settings("\n\n".join(live))) == dataclasses.asdict(settings(EXAMPLE))
 
@@ -54,9 +51,7 @@ def test_what_is_commented_out_is_the_default(settings):
 def test_the_socket_unit_and_its_comment_agree(settings):
     unit = (ETC / "systemd/system/hubbub.socket").read_text(encoding="utf-8")
     kinds = re.findall(r"^Listen(\w+)=", unit, re.MULTILINE)
-    config = re.sub(
-        r"^#   ", "", "\n".join(line for line in unit.split("\n") if line.startswith("#   ")), flags=re.M
-    )
+    config = re.sub(r"^#   ", "", "\n".join(line for line in unit.split("\n") if line.startswith("#   ")), flags=re.M)
     for one in settings(config).listeners:
         kind = kinds[int(one.address.values["index"])]
         assert kind == ("Datagram" if one.transport == "udp" else "Stream")

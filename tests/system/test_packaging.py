@@ -45,9 +45,7 @@ def run(*command: object, cwd: Path) -> str:
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory) -> Path:
     """A copy of the checkout: a build leaves files behind, and may not find an older build's."""
-    return shutil.copytree(
-        ROOT, tmp_path_factory.mktemp("checkout") / "hubbub", symlinks=True, ignore=LEFT_OUT
-    )
+    return shutil.copytree(ROOT, tmp_path_factory.mktemp("checkout") / "hubbub", symlinks=True, ignore=LEFT_OUT)
 
 
 @pytest.fixture(scope="module")

@@ -193,9 +193,7 @@ def test_a_listener_that_is_neither_text_nor_table(raw):
         listen(raw)
 
 
-@pytest.mark.parametrize(
-    "raw", [{"endpoint": "unix:/x", "mode": 0o660}, {"endpoint": "tcp:1", "backlog": True}]
-)
+@pytest.mark.parametrize("raw", [{"endpoint": "unix:/x", "mode": 0o660}, {"endpoint": "tcp:1", "backlog": True}])
 def test_a_table_may_not_say_what_a_string_cannot(raw):
     with pytest.raises(ConfigError, match="expected"):
         listen(raw)
@@ -231,9 +229,7 @@ def test_who_needs_no_login(keys, host, admits):
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "::ffff:10.0.0.1", "fe80::1%eth0"])
 @pytest.mark.parametrize("keys", ["", ":anonymous=no"])
 def test_a_listener_off_loopback_says_who_may_come_in(host, keys):
-    with pytest.raises(
-        ConfigError, match=r"^--tcp tcp:1\S* is open to the network .*: add anonymous=yes or as=USER$"
-    ):
+    with pytest.raises(ConfigError, match=r"^--tcp tcp:1\S* is open to the network .*: add anonymous=yes or as=USER$"):
         listen("tcp:1" + keys).admits_anonymous(host)
 
 
@@ -266,9 +262,7 @@ def test_a_bad_handler(raw, message):
 
 
 def test_two_of_one_id_are_refused():
-    with pytest.raises(
-        ConfigError, match=r"--tcp tcp:1:x=1: the id tcp-1 is taken by --tcp tcp:1; add id=NAME"
-    ):
+    with pytest.raises(ConfigError, match=r"--tcp tcp:1:x=1: the id tcp-1 is taken by --tcp tcp:1; add id=NAME"):
         Settings(listeners=(listen("tcp:1"), listen("tcp:1:x=1")))
     with pytest.raises(ConfigError, match="the id upper is taken"):
         Settings(handlers=(parse_handler("upper", "a"), parse_handler("upper", "b")))

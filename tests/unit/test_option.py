@@ -155,9 +155,7 @@ def test_options_of_names_them_in_order():
 
 
 def test_an_unknown_key_names_the_plugin_and_its_keys():
-    with pytest.raises(
-        ConfigError, match=r"^alarm: unknown key abve=, it takes above= loud= max-age= topic=$"
-    ):
+    with pytest.raises(ConfigError, match=r"^alarm: unknown key abve=, it takes above= loud= max-age= topic=$"):
         configure(Alarm, {"abve": 1})
 
 

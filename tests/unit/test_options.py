@@ -42,9 +42,7 @@ def test_naming_one_listener_opens_that_alone():
 
 
 def test_other_options_leave_the_defaults():
-    settings = parsed(
-        "--handler", "upper", "--handler=alarm:above=3", "--origin", "h", "--plugin-dir", "/p"
-    ).settings()
+    settings = parsed("--handler", "upper", "--handler=alarm:above=3", "--origin", "h", "--plugin-dir", "/p").settings()
     assert len(settings.listeners) == 3
     assert [handler.id for handler in settings.handlers] == ["upper", "alarm"]
     assert settings.origins == ("h",)
@@ -146,8 +144,6 @@ def test_version_is_ours(capsys):
 
 def test_a_mistake_ends_with_status_1_on_stderr():
     code = "from hubbub.service.options import Options; Options().parseOptions(['--tcp', 'x'])"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("hubbub: --tcp x: ")

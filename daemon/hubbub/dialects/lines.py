@@ -11,6 +11,8 @@
     QUIT                     BYE
     CONFIRM <token>          over UDP, before a command: the hub asked for it with CONFIRM <token>
     ERR <code> <sentence>    what was wrong;  GAP <n>: n messages were dropped for you
+
+Commands may be in any case; exactly one space separates; in a topic, space, % and controls are written as %XX.
 """
 
 from __future__ import annotations

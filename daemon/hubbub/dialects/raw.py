@@ -5,6 +5,8 @@
     dialect=raw:size=8:topic=meter          eight bytes a message
     dialect=raw:gap=20ms:topic=rtu          a pause of 20 ms ends a message
     dialect=raw:topic=echo                  each chunk that arrives; over UDP each datagram, on WebSocket each message
+
+What goes out is framed the same way.
 """
 
 from __future__ import annotations

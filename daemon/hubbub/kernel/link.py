@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial, wraps
 from typing import Any
 
 from hubbub import limits
@@ -36,6 +37,19 @@ from hubbub.kernel.session import REPLIES, Batch, Box, Encoding, Session
 from hubbub.kernel.wire import Place, Wire
 from hubbub.message import Message
 from hubbub.topics import check_filter, check_topic
+
+
+def own_fault(method: Callable[..., None]) -> Callable[..., None]:
+    """Let what a plugin's dialect raises in `method` cost its own link, and nobody else."""
+
+    @wraps(method)
+    def guarded(link: Link, *arguments: Any) -> None:
+        try:
+            method(link, *arguments)
+        except Exception as error:  # noqa: BLE001  whatever a plugin raises
+            link.fail(error)
+
+    return guarded
 
 
 class Link(Deadlines):
@@ -69,16 +83,14 @@ class Link(Deadlines):
         self._last = b""
         hub.counters.links += 1
 
+    @own_fault
     def start(self) -> None:
         """Join the hub, with the subscription that the listener names."""
         self.place.links.add(self)
         self.hub.join(self.session)
-        try:
-            self.set_alarm()
-            if self.dialect.name != "auto":  # which is still to become one that can write messages
-                self._subscribe_as_told()
-        except Exception as error:  # noqa: BLE001  a plugin's dialect
-            self.fail(error)
+        self.set_alarm()
+        if self.dialect.name != "auto":  # which is still to become one that can write messages
+            self._subscribe_as_told()
 
     def _subscribe_as_told(self) -> None:
         """Subscribe to what the listener names."""
@@ -93,16 +105,14 @@ class Link(Deadlines):
 
     # What the transport tells
 
+    @own_fault
     def receive(self, data: bytes, text: bool | None = None) -> None:
         """Take what the client sent: a piece of a stream, or one whole unit."""
-        if not self.open or self._finishing:
-            return
-        self.heard = now = self.hub.now()
-        try:
+        if self.open and not self._finishing:
+            self.heard = now = self.hub.now()
             self._received(self.dialect.receive(data, now, text), len(data))
-        except Exception as error:  # noqa: BLE001  a plugin's dialect
-            self.fail(error)
 
+    @own_fault
     def receive_units(self, units: Sequence[tuple[bytes, bool | None]]) -> None:
         """Take whole units that came at once, as (data, text)."""
         if len(units) == 1 or self.dialect.name == "auto":  # the first unit tells who takes the others
@@ -110,10 +120,7 @@ class Link(Deadlines):
             units = units[1:]
         if units and self.open and not self._finishing:
             self.heard = now = self.hub.now()
-            try:
-                self._received(self.dialect.receive_units(units, now), sum([len(data) for data, _ in units]))
-            except Exception as error:  # noqa: BLE001  a plugin's dialect
-                self.fail(error)
+            self._received(self.dialect.receive_units(units, now), sum([len(data) for data, _ in units]))
 
     def _received(self, events: list[Any], size: int) -> None:
         place = self.place
@@ -126,21 +133,18 @@ class Link(Deadlines):
         if self.dialect.deadline is not None:
             self.hub.alarms.at(self, self.dialect.deadline)
 
+    @own_fault
     def ended(self) -> None:
         """The client has said its last, and may still listen."""
         if not self.open or self._ended or self._finishing:
             return
         self._ended = True
         dialect = self.dialect
-        try:
-            self.act(dialect.eof(self.heard))
-            if self.dialect is not dialect:  # the end of input has told which dialect it is
-                self.act(self.dialect.eof(self.heard))
-        except Exception as error:  # noqa: BLE001  a plugin's dialect
-            self.fail(error)
-        else:
-            self._finish_if_done()
-            self.set_alarm()
+        self.act(dialect.eof(self.heard))
+        if self.dialect is not dialect:  # the end of input has told which dialect it is
+            self.act(self.dialect.eof(self.heard))
+        self._finish_if_done()
+        self.set_alarm()
 
     def lost(self) -> None:
         """The transport has gone."""
@@ -311,29 +315,26 @@ class Link(Deadlines):
         if self._unproven(event):
             return
         event.sender = self.session
-
-        def done(result: Message | Refusal) -> None:
-            self._requests -= 1
-            try:
-                self._answer(event, result)
-                if event.alone:
-                    self._busy = False
-                    self._go_on()
-                else:
-                    self._finish_if_done()
-            except Exception as error:  # noqa: BLE001  a plugin's dialect
-                self.fail(error)
-
         try:
             self._authorize()
             if self._requests >= limits.REQUESTS_PER_LINK:
                 raise Refusal("quota", f"{limits.REQUESTS_PER_LINK} requests of this link wait for a reply already")
-            self.hub.request(self._stamp(event), done)  # type: ignore[arg-type]
+            self.hub.request(self._stamp(event), partial(self._replied, event))  # type: ignore[arg-type]
         except Refusal as no:
             self._answer(event, no)
         else:
             self._requests += 1
             self._busy = event.alone
+
+    @own_fault
+    def _replied(self, event: Request, result: Message | Refusal) -> None:
+        self._requests -= 1
+        self._answer(event, result)
+        if event.alone:
+            self._busy = False
+            self._go_on()
+        else:
+            self._finish_if_done()
 
     def _on_open(self, event: Open) -> None:
         self._answer(event, Refusal("not-authorized", "this hub knows no users"))
@@ -419,15 +420,11 @@ class Link(Deadlines):
 
     # The end
 
+    @own_fault
     def close(self, reason: str, refusal: Refusal | None = None) -> None:
         """Close the link for the hub's own reasons, after its dialect's last words."""
         if self.open and not self._finishing:
-            try:
-                last = self.dialect.closing(reason)
-            except Exception as error:  # noqa: BLE001  a plugin's dialect
-                self.fail(error)
-            else:
-                self._finish(reason, refusal, last)
+            self._finish(reason, refusal, self.dialect.closing(reason))
 
     def burst(self) -> None:
         """The outbox is full, and the policy is to disconnect."""

@@ -397,9 +397,7 @@ class OwnUnits:
 
     __slots__ = ("_deliver", "_outbox", "_wish")
 
-    def __init__(
-        self, outbox: Outbox, deliver: Callable[[bytes, Message, Subscribe], bytes], wish: Subscribe
-    ) -> None:
+    def __init__(self, outbox: Outbox, deliver: Callable[[bytes, Message, Subscribe], bytes], wish: Subscribe) -> None:
         self._outbox = outbox
         self._deliver = deliver
         self._wish = wish

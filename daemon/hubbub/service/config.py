@@ -130,9 +130,7 @@ def parse_handler(raw: object, source: str) -> HandlerConfig:
         if parts[0][0] is not None or not name:
             raise ConfigError("it begins with the handler's name, as in upper or alarm:above=30")
         if len(options) < len(parts) - 1:
-            raise ConfigError(
-                "after the name each part is key=value, and a colon inside a value is written \\:"
-            )
+            raise ConfigError("after the name each part is key=value, and a colon inside a value is written \\:")
         own = parse("id", _identifier, options.pop("id", name))
     except ConfigError as error:
         raise ConfigError(f"{spec}: {error}") from None

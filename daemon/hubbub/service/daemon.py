@@ -120,6 +120,4 @@ class HubbubService(Service):
             self.reactor.callLater(0.05, self._await_links, gone, until)
 
     def _stop_listening(self) -> Sequence[Deferred[Any]]:
-        return [
-            maybeDeferred(listener.port.stopListening) for listener in self.listeners if listener.port is not None
-        ]
+        return [maybeDeferred(listener.port.stopListening) for listener in self.listeners if listener.port is not None]

@@ -109,9 +109,7 @@ def split(text: str) -> list[Part]:
 
 def join(parts: Iterable[Part]) -> str:
     """Write parts so that `split`, and Twisted, reads them."""
-    return ":".join(
-        _quote(value) if key is None else f"{_quote(key)}={_quote(value)}" for key, value in parts
-    )
+    return ":".join(_quote(value) if key is None else f"{_quote(key)}={_quote(value)}" for key, value in parts)
 
 
 def _quote(value: object) -> str:
@@ -157,9 +155,7 @@ def _complete(kind: str, values: dict[str, str]) -> dict[str, str]:
         values.setdefault("port", "443")
     for name in _KEYS[kind][0]:
         if name not in values:
-            raise ConfigError(
-                f"{kind}: needs its {name}, as in {kind}:{'/path' if name != 'port' else '7000'}"
-            )
+            raise ConfigError(f"{kind}: needs its {name}, as in {kind}:{'/path' if name != 'port' else '7000'}")
     if kind in _LOOPBACK:
         values.setdefault("interface", _LOOPBACK[kind])
     return values
