@@ -8,13 +8,26 @@
     world.turn()
     page.received()                               ->  ['{"op":"message","topic":"a","data":"21.5"}']
 
+`DialectContract` and `HandlerContract` are suites of tests to subclass: they hold a plugin to the rules.
+
 Nothing here opens a socket or sleeps: `world.advance(seconds)` lets time pass. The names are provisional.
 """
 
+try:
+    import hypothesis  # noqa: F401
+    import pytest  # noqa: F401
+except ImportError as error:
+    raise ImportError(f"{error}; hubbub.testing needs it: pip install 'hubbub[testing]'") from None
+
+from hubbub.testing.contracts import DialectContract
 from hubbub.testing.cutting import CUTTINGS, Cutting
 from hubbub.testing.datagrams import UDPClient
+from hubbub.testing.handler_contract import HandlerContract
 from hubbub.testing.streams import TCPClient
 from hubbub.testing.websocket import WebSocketClient
 from hubbub.testing.world import Door, World
 
-__all__ = ["CUTTINGS", "Cutting", "Door", "TCPClient", "UDPClient", "WebSocketClient", "World"]
+__all__ = [
+    "CUTTINGS", "Cutting", "DialectContract", "Door", "HandlerContract", "TCPClient", "UDPClient", "WebSocketClient",
+    "World",
+]  # fmt: skip

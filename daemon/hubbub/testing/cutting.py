@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from hypothesis import strategies as st
+
 Cutting = Callable[[Sequence[bytes]], list[bytes]]
 """Units as a client sends them -> the pieces in which they arrive."""
 
@@ -29,6 +31,15 @@ def with_a_tail(units: Sequence[bytes]) -> list[bytes]:
     pieces = [halves[0]] if halves else []
     pieces += [halves[at] + halves[at + 1] for at in range(1, len(halves) - 1, 2)]
     return [piece for piece in [*pieces, *halves[-1:]] if piece]
+
+
+def damaged(data: bytes) -> st.SearchStrategy[bytes]:
+    """Return a strategy for `data` that ends early, or with a byte missing or changed."""
+    places = st.integers(0, max(0, len(data) - 1))
+    cut = places.map(lambda at: data[:at])
+    lost = places.map(lambda at: data[:at] + data[at + 1 :])
+    changed = st.tuples(places, st.binary(min_size=1, max_size=2))
+    return st.one_of(cut, lost, changed.map(lambda one: data[: one[0]] + one[1] + data[one[0] + 1 :]))
 
 
 CUTTINGS: Mapping[str, Cutting] = {

@@ -1,0 +1,136 @@
+"""Checks what a dialect writes: answers to events, and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubbub.errors import CODES, Refusal
+from hubbub.events import Fault, Open, Ping, Publish, Request, Subscribe, Unsubscribe
+from hubbub.message import Message
+from hubbub.testing.trial import EXAMPLES, Trial, attempt, broken, shown
+from hubbub.testing.watching import impure, watching
+from hubbub.testing.wellformed import plain
+
+_TOKEN = "abcdefg"  # noqa: S105  as long as the ones over UDP are
+_BYTES = "Return bytes; b'' where there is nothing to say"
+
+_SHARED = "What it writes is shared by links: it depends on message and form only; deliver() makes it a link's own"
+
+_MESSAGES = (
+    Message("a/b", b"21.5"),
+    Message("a/b", b""),
+    Message("a", b"\xff\x00\r\n", content_type="application/octet-stream"),
+    Message("a b/é/%/=/;", b"two\nlines", retain=True),
+    Message("a/\n\x01\x7f", "text: ü".encode(), content_type="text/plain; charset=utf-8"),
+    Message("a", b'{"t": 21.5}', content_type="application/json", properties={"unit": "°C", "": "\n"}),
+    Message("a", b"no json", content_type="application/json", reply_to="$reply/x"),
+    Message("/".join("x" * 100), b"x" * 100_000),
+)  # what no dialect has chosen: it comes from others
+
+
+def check_answers(trial: Trial) -> None:
+    """Fail the test where an answer isn't bytes."""
+    dialect = trial.dialect
+    for event in [*trial.events, Fault(Refusal("bad-command", "a sentence"))]:
+        kind = type(event).__name__
+        for result in _results(event):
+            _bytes(trial, f"outcome({kind}, {shown(result)})", dialect.outcome, event, result)
+        if isinstance(event, Subscribe | Unsubscribe | Request | Ping):
+            _bytes(trial, f"confirm({kind}, token)", dialect.confirm, event, _TOKEN)
+    for n in (1, 10**9):
+        _bytes(trial, f"gap({n})", dialect.gap, n)
+    for reason in ("shutdown", "a reason, für alle"):
+        _bytes(trial, f"closing({reason!r})", dialect.closing, reason)
+
+
+def _results(event: Any) -> Iterator[Any]:
+    """Yield what may come of an event, as its docstring says."""
+    if isinstance(event, Fault):
+        yield event.refusal
+        return
+    if isinstance(event, Request):
+        yield from (Message("$reply/x", b"21.5"), Message("$reply/x", b"\xff\n"))
+    elif isinstance(event, Publish):
+        yield from (0, 3) if event.tag is not None else ()
+    elif isinstance(event, Ping):
+        yield 0
+    elif isinstance(event, Open):
+        yield "ada"
+    elif isinstance(event, Subscribe | Unsubscribe):
+        yield None
+    else:
+        return
+    yield from (Refusal(code, "a reason, für alle") for code in sorted(CODES))
+
+
+def _bytes(trial: Trial, what: str, call: Callable[..., Any], *arguments: Any) -> None:
+    answer = attempt(trial.who, what, _BYTES, call, *arguments)
+    if not isinstance(answer, bytes):
+        broken(trial.who, f"{what} is {shown(answer)}", _BYTES)
+
+
+def check_encoding(trial: Trial, wishes: Sequence[Subscribe]) -> None:
+    """Fail the test where units couldn't be shared. `wishes` are subscriptions as clients make them."""
+    for wish in (Subscribe("a/b"), *wishes):
+        form = trial.form(wish)
+        for message in _MESSAGES:
+            for retained in (False, True):
+                message.retained = retained
+                _check_encode(trial, message, form)
+
+
+def _check_encode(trial: Trial, message: Message, form: Any) -> None:
+    before, what = plain(message), f"encode({message!r}, {form!r})"
+    trial.encode(message, form)  # what is imported late, or remembered, is there from now on
+    with watching(impure) as found:
+        unit, again = trial.encode(message, form), trial.encode(message, form)
+    if found:
+        broken(trial.who, f"encode calls {found[0]}", _SHARED)
+    if not (unit is None or isinstance(unit, bytes)):
+        broken(trial.who, f"{what} is {shown(unit)}", "Return bytes, or None: it can't be carried")
+    if unit != again:
+        broken(trial.who, f"{what} is {shown(unit)}, and then {shown(again)}", _SHARED)
+    if plain(message) != before:
+        broken(trial.who, f"encode changes the message {message!r}", "All receivers share a message: leave it as it is")
+
+
+def check_round_trip(new: Callable[[], Trial], messages: Sequence[Message], longest: int) -> None:
+    """Fail the test where a message doesn't come back from what was written of it."""
+    for message in messages:
+        if _come_back(new, message) is None:
+            mend = "Return its unit, or take it out of `round_trip` if it can't be carried"
+            broken(new().who, f"encode({message!r}) is None", mend)
+        _come_back(new, Message(message.topic, b"x" * longest))
+    if messages:
+        topics = [message.topic for message in messages]
+
+        @settings(max_examples=EXAMPLES, deadline=None, database=None, report_multiple_bugs=False)
+        @given(st.sampled_from(topics), st.one_of(st.binary(max_size=60), st.text(max_size=20).map(_utf8)))
+        def try_them(topic: str, payload: bytes) -> None:
+            _come_back(new, Message(topic, payload))
+
+        try_them()
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def _come_back(new: Callable[[], Trial], message: Message) -> bytes | None:
+    """Write a message and read it again; returns its unit, None where it can't be carried."""
+    trial = new()
+    unit = trial.encode(message, trial.form(Subscribe(message.topic)))
+    if unit is None:
+        return None
+    events = trial.feed(bytes(unit))
+    found = [(event.topic, event.payload) for event in events if isinstance(event, Publish)]
+    if len(events) != 1 or found != [(message.topic, message.payload)]:
+        rule = f"{message!r} is written as {shown(unit)}, and that is read as {shown(events)}"
+        broken(
+            trial.who, rule, "A payload that would be read as something else can't be carried: let encode return None"
+        )
+    return unit

@@ -1,0 +1,193 @@
+"""What the events of a dialect must look like, so that a link can act on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from inspect import getattr_static
+from typing import Any
+
+from hubbub import limits
+from hubbub.errors import CODES, Refusal
+from hubbub.events import (
+    Answer,
+    Become,
+    Close,
+    Confirm,
+    Event,
+    Fault,
+    Open,
+    Ping,
+    Publish,
+    Request,
+    Subscribe,
+    Unsubscribe,
+)  # fmt: skip
+from hubbub.kernel.outbox import POLICIES
+from hubbub.message import Message
+from hubbub.topics import check_topic
+
+_NO_PART = ("sender", "time", "hops", "retained")  # what the hub fills in
+
+
+def faults(events: object, longest: int) -> Iterator[str]:
+    """Yield a sentence for each thing that is wrong with what `receive`, `eof` or `timeout` returned.
+
+    longest  bytes of payload that the listener takes, `max-message=`
+    """
+    if not isinstance(events, list):
+        yield f"it returns {type(events).__name__}; return a list of events, [] for none"
+        return
+    for at, event in enumerate(events):
+        check = _CHECKS.get(type(event))
+        if check is None:
+            known = ", ".join(sorted(kind.__name__ for kind in _CHECKS if kind is not Become))
+            yield f"{type(event).__name__} is no event; a link acts on exactly these, no subclasses: {known}"
+            continue
+        yield from check(event, longest)
+        if type(event) is Close and at + 1 < len(events):
+            yield "there are events behind a Close, and nothing is acted on after it; end the list there"
+
+
+def plain(value: Any) -> Any:
+    """Turn an event, or anything in one, into what can be compared with ==."""
+    if isinstance(value, BaseException):
+        return type(value).__name__, plain(value.args)
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, Event | Message) or vars(object)["__eq__"] is getattr_static(value, "__eq__", None):
+        names = [name for kind in type(value).__mro__ for name in vars(kind).get("__slots__", ())]
+        names += list(getattr(value, "__dict__", ()))
+        if names:
+            fields = {name: plain(getattr(value, name, None)) for name in names if name not in _NO_PART}
+            return type(value).__name__, fields
+    return value
+
+
+def _wrong(event: Any, name: str, fine: bool, expected: str) -> Iterator[str]:
+    if not fine:
+        written = repr(getattr(event, name))
+        shown = written if len(written) <= limits.SHOWN_CHARACTERS else written[: limits.SHOWN_CHARACTERS] + "..."
+        yield f"{type(event).__name__}.{name} is {shown}; it must be {expected}"
+
+
+def _topic(event: Any, name: str) -> Iterator[str]:
+    topic = getattr(event, name)
+    if not isinstance(topic, str):
+        yield from _wrong(event, name, False, "a str")
+        return
+    try:
+        check_topic(topic)
+    except Refusal as no:
+        yield from _wrong(
+            event, name, False, f"a valid topic ({no.reason}); check_topic of hubbub.topics and Template help"
+        )
+
+
+def _publish(event: Publish, longest: int) -> Iterator[str]:
+    yield from _topic(event, "topic")
+    if event.reply_to is not None:
+        yield from _topic(event, "reply_to")
+    yield from _wrong(event, "payload", isinstance(event.payload, bytes), "bytes")
+    if isinstance(event.payload, bytes) and len(event.payload) > longest:
+        yield (
+            f"{type(event).__name__}.payload has {len(event.payload)} bytes where the listener takes {longest}; "
+            "compare with setting.max_message, and return a Fault or Close(too-long)"
+        )
+    yield from _wrong(event, "retain", isinstance(event.retain, bool), "a bool")
+    kind = event.content_type
+    fine = kind is None or (isinstance(kind, str) and len(kind) <= limits.NAME_CHARACTERS)
+    yield from _wrong(event, "content_type", fine, f"None or a str of at most {limits.NAME_CHARACTERS} characters")
+    yield from _wrong(
+        event, "properties", _are_properties(event.properties), f"None or at most {limits.PROPERTIES} str by str"
+    )
+
+
+def _are_properties(properties: Any) -> bool:
+    if properties is None:
+        return True
+    if not isinstance(properties, Mapping) or len(properties) > limits.PROPERTIES:
+        return False
+    return all(isinstance(one, str) for pair in properties.items() for one in pair)
+
+
+def _request(event: Request, longest: int) -> Iterator[str]:
+    yield from _publish(event, longest)
+    fine = isinstance(event.timeout, int | float) and 0 <= event.timeout <= limits.REQUEST_SECONDS_MAX
+    yield from _wrong(event, "timeout", fine, f"seconds, at most {limits.REQUEST_SECONDS_MAX:g}")
+    yield from _wrong(event, "alone", isinstance(event.alone, bool), "a bool")
+
+
+def _subscribe(event: Subscribe, longest: int) -> Iterator[str]:
+    yield from _wrong(event, "filter", isinstance(event.filter, str), "a str")
+    yield from _wrong(event, "echo", isinstance(event.echo, bool), "a bool")
+    yield from _wrong(event, "full", event.full in (None, *POLICIES), f"None or one of {', '.join(POLICIES)}")
+    try:
+        hash(event.options)
+    except TypeError:
+        yield from _wrong(event, "options", False, "hashable, as a tuple is: subscriptions are grouped by it")
+
+
+def _unsubscribe(event: Unsubscribe, longest: int) -> Iterator[str]:
+    yield from _wrong(event, "filter", isinstance(event.filter, str), "a str")
+
+
+def _open(event: Open, longest: int) -> Iterator[str]:
+    for name in ("client", "user", "password", "token"):
+        value = getattr(event, name)
+        if value is not None and not isinstance(value, str):
+            yield f"Open.{name} is {type(value).__name__}; it must be a str or None"
+
+
+def _refusal(event: Any, name: str = "refusal") -> Iterator[str]:
+    refusal = event.refusal
+    if not isinstance(refusal, Refusal):
+        yield from _wrong(event, name, False, "a Refusal(code, reason)")
+        return
+    if refusal.code not in CODES:
+        yield f"a Refusal has the code {refusal.code!r}; it must be one of {' '.join(sorted(CODES))}"
+    yield from _sentence("a Refusal's reason", refusal.reason)
+
+
+def _sentence(what: str, text: object) -> Iterator[str]:
+    if not isinstance(text, str) or not text or not text.isprintable():
+        yield f"{what} is {text!r:.80}; it must be one line of text for a person"
+
+
+def _fault(event: Fault, longest: int) -> Iterator[str]:
+    yield from _refusal(event)
+
+
+def _close(event: Close, longest: int) -> Iterator[str]:
+    yield from _sentence("Close.reason", event.reason)
+    yield from _wrong(event, "data", isinstance(event.data, bytes), "bytes, b'' for none")
+    if event.refusal is not None:
+        yield from _refusal(event)
+
+
+def _answer(event: Answer, longest: int) -> Iterator[str]:
+    yield from _wrong(event, "data", isinstance(event.data, bytes), "bytes")
+
+
+def _confirm(event: Confirm, longest: int) -> Iterator[str]:
+    yield from _wrong(event, "token", isinstance(event.token, str), "a str")
+
+
+def _nothing(event: Any, longest: int) -> Iterator[str]:
+    return iter(())
+
+
+_CHECKS: dict[type, Callable[[Any, int], Iterator[str]]] = {
+    Publish: _publish,
+    Request: _request,
+    Subscribe: _subscribe,
+    Unsubscribe: _unsubscribe,
+    Open: _open,
+    Ping: _nothing,
+    Answer: _answer,
+    Fault: _fault,
+    Confirm: _confirm,
+    Become: _nothing,
+    Close: _close,
+}

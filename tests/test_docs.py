@@ -1,0 +1,159 @@
+"""The tutorials: every block of code is written, run or started as it stands there, in order; only ports differ."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from running import Daemon
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("dialects.md", "handlers.md")
+BLOCK = re.compile(r"(.*?)^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DEFAULT = ("--tcp", "tcp:6999")  # what a page means where it names no listener
+
+
+def read(page: str) -> str:
+    return (ROOT / "docs" / page).read_text()
+
+
+def blocks(page: str) -> Iterator[tuple[str, str, str]]:
+    """Yield (language, code, the Python file that the text before it names last)."""
+    for before, language, code in BLOCK.findall(read(page)):
+        yield language, code, ["", *re.findall(r"`([\w./-]+\.py)`", before)][-1]
+
+
+def commands(code: str) -> list[tuple[str, list[str]]]:
+    """Return each command of a console block with the lines that it prints."""
+    found: list[tuple[str, list[str]]] = []
+    for line in code.splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], []))
+        else:
+            found[-1][1].append(line)
+    return found
+
+
+def looks_like(output: str, expected: list[str]) -> bool:
+    """Compare; `...` stands for anything in a line, and alone for any lines."""
+    parts = [
+        r"(?:.*\n)*?" if line == "..." else ".*".join(map(re.escape, line.split("..."))) + r"\n" for line in expected
+    ]
+    return re.fullmatch("".join(parts), output) is not None
+
+
+class Listener:
+    """A command that goes on, and prints a line for each command after it that concerns it."""
+
+    def __init__(self, command: str, expected: list[str], folder: Path) -> None:
+        self.expected = expected
+        self.process = subprocess.Popen(
+            ["sh", "-c", command],
+            cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def hear(self) -> None:
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline().rstrip() == self.expected.pop(0)
+
+    def end(self) -> None:
+        os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.communicate(timeout=10)
+
+
+class Terminals:
+    """Those in which a reader would type: one for the daemon, one for each listener, one for the rest."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.daemon: Daemon | None = None
+        self.listeners: list[Listener] = []
+        self.ports: dict[str, str] = {}
+
+    def type(self, command: str, expected: list[str]) -> None:
+        if command.startswith("hubbub run "):
+            self.close()
+            self.start(shlex.split(command)[2:])
+            return
+        command = re.sub(r"\b(6999|7001)\b", lambda port: self.ports.get(port[0], port[0]), command)
+        waiting = next((one for one in self.listeners if one.expected), None)
+        if "cat)" in command or ("SUB " in command and "QUIT" not in command):
+            listener = Listener(command, expected, self.folder)
+            self.listeners.append(listener)
+            if expected[0].startswith("OK SUB"):
+                listener.hear()
+        else:
+            output = self.run(command)
+            assert looks_like(output, expected), output
+        if waiting is not None:
+            waiting.hear()
+
+    def run(self, command: str) -> str:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            ["sh", "-c", command],
+            cwd=self.folder, env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, text=True, timeout=50,
+            check=False,
+        )  # fmt: skip
+        return done.stdout
+
+    def start(self, options: list[str]) -> None:
+        if "--tcp" not in options and "--config" not in options:
+            options = [*options, *DEFAULT]
+        named = [found[1] for option in options if (found := re.match(r"tcp:(\d+)", option))]
+        options = [re.sub(r"^tcp:\d+", "tcp:0", option) for option in options]
+        self.daemon = Daemon(*options, folder=self.folder).__enter__()
+        self.ports = {port: str(address[1]) for port, address in zip(named, self.daemon.tcp, strict=True)}
+
+    def close(self) -> None:
+        assert not any(one.expected for one in self.listeners)
+        while self.listeners:
+            self.listeners.pop().end()
+        if self.daemon is not None:
+            daemon, self.daemon = self.daemon, None
+            daemon.__exit__(None, None, None)
+            assert "Traceback" not in daemon.log
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block(page: str, tmp_path: Path, need: Callable[[str], str]) -> None:
+    need("nc")
+    terminals = Terminals(tmp_path)
+    try:
+        for language, code, file in blocks(page):
+            if language == "python":
+                (tmp_path / file).parent.mkdir(exist_ok=True)
+                (tmp_path / file).write_text(code)
+            elif language == "toml":
+                (tmp_path / "hubbub.toml").write_text(re.sub(r"tcp:\d+", "tcp:0", code))
+                listener = () if "[[tcp]]" in code else ("--tcp", "tcp:0")
+                with Daemon("--config", "hubbub.toml", *listener, folder=tmp_path) as daemon:
+                    assert "Traceback" not in daemon.log
+            else:
+                assert language == "console", language
+                for command, expected in commands(code):
+                    terminals.type(command, expected)
+        terminals.close()
+    finally:
+        for listener in terminals.listeners:
+            listener.end()
+        if terminals.daemon is not None:
+            terminals.daemon.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_named_is_there(page: str) -> None:
+    text = read(page)
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / "docs" / link).exists(), link
+    for file in re.findall(r"`((?:daemon|plugins)/[\w/.]+)`", text):
+        assert (ROOT / file).exists(), file
+    assert max(map(len, text.splitlines())) <= 125
