@@ -77,6 +77,10 @@ class Dialect:
         if "name" not in cls.__dict__ and not cls.name:
             cls.name = cls.__name__.lower()
 
+    def opened(self, now: float) -> list[Event | Message]:
+        """The link is there, and the client has said nothing yet: the time for a greeting, or for a first deadline."""
+        return []
+
     @classmethod
     def max_unit(cls, setting: Setting) -> int:
         """Tell how many bytes one encoded command may have, so that a payload of the setting's maximum fits."""

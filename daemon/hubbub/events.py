@@ -77,7 +77,7 @@ class Request(Publish):
 
 
 class Open(Event):
-    """Who the client says it is. The result is the name of the user it is now, a str, or a Refusal."""
+    """Who the client says it is. The result is the name of the user it is now, a str, "" for nobody, or a Refusal."""
 
     __slots__ = ("client", "user", "password", "token")
 
@@ -163,13 +163,14 @@ class Confirm(Event):
 
 
 class Become(Event):
-    """From here on the link speaks `dialect` (a Dialect class), beginning with the bytes `head`."""
+    """From here on the link speaks `dialect`, a Dialect class, beginning with `head`; `text` as for `Dialect.receive`."""
 
-    __slots__ = ("dialect", "head")
+    __slots__ = ("dialect", "head", "text")
 
-    def __init__(self, dialect: Any, head: bytes) -> None:
+    def __init__(self, dialect: Any, head: bytes, text: bool | None = None) -> None:
         self.dialect = dialect
         self.head = head
+        self.text = text
         self.tag = None
 
 

@@ -70,7 +70,7 @@ class Auto(Dialect):
         if dialect is None:
             self.deadline = self.deadline or now + limits.HANDSHAKE_SECONDS
             return []
-        return self._become(dialect)
+        return self._become(dialect, text)
 
     def timeout(self, now: float) -> list[Event | Message]:
         return self._become(self.fallback)
@@ -78,6 +78,6 @@ class Auto(Dialect):
     def eof(self, now: float) -> list[Event | Message]:
         return self._become(self.choose(self._head) or self.fallback)
 
-    def _become(self, dialect: type[Dialect]) -> list[Event | Message]:
+    def _become(self, dialect: type[Dialect], text: bool | None = None) -> list[Event | Message]:
         self.deadline = None
-        return [Become(dialect, self._head)]
+        return [Become(dialect, self._head, text)]

@@ -18,7 +18,8 @@ class Deadlines:
     """
 
     __slots__ = (
-        "alarm_at", "heard", "lease", "_asked", "_close_at", "_ended", "_finishing", "_progress", "_progress_at",
+        "alarm_at", "heard", "lease",
+        "_asked", "_close_at", "_ended", "_finishing", "_held_at", "_progress", "_progress_at",
     )  # fmt: skip
 
     hub: Hub
@@ -34,6 +35,7 @@ class Deadlines:
         self._asked = False  # for a sign of life, since the client was heard
         self._close_at: float | None = None
         self._ended = False  # the client has ended its input
+        self._held_at: float | None = None  # since when events are held back, and nothing is read
         self._finishing = False  # it is closed as soon as what waits is sent
         self._progress = 0  # what was unsent at the last look
         self._progress_at: float | None = None  # when something of it was last sent; None: the transport takes more
@@ -52,7 +54,8 @@ class Deadlines:
 
     def set_alarm(self) -> None:
         """Have `alarm` called at the earliest of this link's deadlines."""
-        times = [None if self._finishing else self.dialect.deadline, self._close_at, self.lease]
+        silent = self._finishing or self._held_at is not None
+        times = [None if silent else self.dialect.deadline, self._close_at, self.lease]
         if self._ended:
             times.append(self.hub.now() + limits.HALF_CLOSED_SECONDS)
         if self._progress_at is not None:
@@ -76,7 +79,8 @@ class Deadlines:
         if (self.lease is not None and now >= self.lease) or (self._ended and not self.wire.there()):
             self.abort()
             return
-        if self.dialect.deadline is not None and now >= self.dialect.deadline and not self._finishing:
+        deadline = None if self._finishing or self._held_at is not None else self.dialect.deadline
+        if deadline is not None and now >= deadline:
             self.dialect.deadline = None
             try:
                 self.act(self.dialect.timeout(now))
@@ -85,6 +89,13 @@ class Deadlines:
         if self.open and not self._alive(now):
             self.abort()
         if self.open:
+            self.set_alarm()
+
+    def _let_go(self) -> None:
+        """Events are no longer held back: the time in which nothing was read doesn't count for the dialect."""
+        held_at, self._held_at = self._held_at, None
+        if held_at is not None and self.dialect.deadline is not None:
+            self.dialect.deadline += self.hub.now() - held_at
             self.set_alarm()
 
     def _stalled(self, now: float) -> bool:

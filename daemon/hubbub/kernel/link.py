@@ -88,6 +88,7 @@ class Link(Deadlines):
         """Join the hub, with the subscription that the listener names."""
         self.place.links.add(self)
         self.hub.join(self.session)
+        self.act(self.dialect.opened(self.heard))
         self.set_alarm()
         if self.dialect.name != "auto":  # which is still to become one that can write messages
             self._subscribe_as_told()
@@ -221,6 +222,7 @@ class Link(Deadlines):
             return
         if self._held is None:
             self._held = deque()
+            self._held_at = self.hub.now()
             self.wire.reading(False)
         self._held.extend(events)
         if not self._busy:
@@ -234,6 +236,7 @@ class Link(Deadlines):
         if held is not None and self.open:
             self._act(iter(held))
             if self._held is None and not self._finishing:
+                self._let_go()
                 self.wire.reading(True)
         self._finish_if_done()
 
@@ -282,12 +285,8 @@ class Link(Deadlines):
         wish = Subscribe(check_filter(self._mount + event.filter), event.echo, event.full, event.options)
         if wish.filter.startswith(REPLIES):
             raise Refusal("not-authorized", "a reply is for who has asked")
-        dialect, hub = self.dialect, self.hub
-        encoding = hub.encoding(
-            dialect.encode, dialect.form(event), self._wrap, self._mount, self.outbox.stream, event.full
-        )
-        box = self._box(event)
-        retained = hub.subscribe(self.session, wish, encoding, box)
+        encoding, box = self._way(event)
+        retained = self.hub.subscribe(self.session, wish, encoding, box)
         return (self._alone(message, encoding, box) for message in retained)
 
     def _alone(self, message: Message | None, encoding: Encoding, box: Box) -> Batch | None:
@@ -296,9 +295,14 @@ class Link(Deadlines):
         batch = Batch(*self.hub.encode_each(encoding, (message,)), stream=encoding.stream, full=encoding.full)
         return box.own(batch) if isinstance(box, OwnUnits) else batch
 
-    def _box(self, event: Subscribe) -> Box:
-        deliver = self.dialect.deliver
-        return self.outbox if type(self.dialect).deliver is Dialect.deliver else OwnUnits(self.outbox, deliver, event)
+    def _way(self, event: Subscribe) -> tuple[Encoding, Box]:
+        """How messages of a subscription are encoded, and where they are put."""
+        dialect, box, wrap = self.dialect, self.outbox, self._wrap
+        form = dialect.form(event)
+        if type(dialect).deliver is Dialect.deliver:
+            return self.hub.encoding(dialect.encode, form, wrap, self._mount, box.stream, event.full), box
+        own = OwnUnits(box, dialect.deliver, wrap, event)
+        return self.hub.encoding(dialect.encode, form, None, self._mount, box.stream, event.full), own
 
     def _on_unsubscribe(self, event: Unsubscribe) -> None:
         if self._unproven(event):
@@ -337,7 +341,16 @@ class Link(Deadlines):
             self._finish_if_done()
 
     def _on_open(self, event: Open) -> None:
-        self._answer(event, Refusal("not-authorized", "this hub knows no users"))
+        if event.user is not None or event.token is not None:
+            self._answer(event, Refusal("not-authorized", "this hub knows no users"))
+            return
+        try:
+            self._authorize()
+        except Refusal as no:
+            self._answer(event, no)
+        else:
+            self.session.client = event.client or ""
+            self._answer(event, self.session.user or "")
 
     def _on_ping(self, event: Ping) -> None:
         subscriptions = len(self.session.subscriptions or ())
@@ -370,7 +383,8 @@ class Link(Deadlines):
         self._wrap = self.wire.wrapper(event.dialect)
         self.outbox.full = self.place.full or event.dialect.full
         self._subscribe_as_told()
-        self._act(iter(self.dialect.receive(event.head, self.heard) if event.head else ()))
+        self._act(iter(self.dialect.opened(self.heard)))
+        self._act(iter(self.dialect.receive(event.head, self.heard, event.text) if event.head else ()))
 
     def _on_close(self, event: Close) -> None:
         if event.refusal is not None:
@@ -396,11 +410,8 @@ class Link(Deadlines):
         """Deliver one message to this client alone, as if it were subscribed to that topic."""
         if not self.open or not message.topic.startswith(self._mount):
             return False
-        wish, dialect = Subscribe(message.topic), self.dialect
         try:
-            encoding = self.hub.encoding(
-                dialect.encode, dialect.form(wish), self._wrap, self._mount, self.outbox.stream
-            )
+            encoding, box = self._way(Subscribe(message.topic))
         except Exception as error:  # noqa: BLE001  a plugin's dialect
             self.fail(error)
             return False
@@ -409,7 +420,7 @@ class Link(Deadlines):
             return False
         batch = Batch(carried, frames, encoding.stream)
         self.hub.commit()
-        self._box(wish).put(batch)
+        box.put(batch)
         self.hub.rouse()
         return True
 

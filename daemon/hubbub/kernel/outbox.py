@@ -395,17 +395,26 @@ class DatagramOutbox(Outbox):
 class OwnUnits:
     """The box of a subscription whose dialect makes each unit its link's own, see `Dialect.deliver`."""
 
-    __slots__ = ("_deliver", "_outbox", "_wish")
+    __slots__ = ("_deliver", "_outbox", "_wish", "_wrap")
 
-    def __init__(self, outbox: Outbox, deliver: Callable[[bytes, Message, Subscribe], bytes], wish: Subscribe) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        deliver: Callable[[bytes, Message, Subscribe], bytes],
+        wrap: Callable[[bytes], bytes] | None,
+        wish: Subscribe,
+    ) -> None:
         self._outbox = outbox
         self._deliver = deliver
+        self._wrap = wrap
         self._wish = wish
 
     def own(self, batch: Batch) -> Batch:
         """The same messages in units of this link's own."""
         deliver, wish = self._deliver, self._wish
         frames = [deliver(frame, message, wish) for frame, message in zip(batch.frames, batch.messages, strict=True)]
+        if self._wrap is not None:
+            frames = [self._wrap(frame) for frame in frames]
         return Batch(batch.messages, frames, self._outbox.stream, batch.full)
 
     def put(self, batch: Batch) -> None:
