@@ -163,7 +163,7 @@ class Confirm(Event):
 
 
 class Become(Event):
-    """From here on the link speaks `dialect`, a Dialect class, beginning with `head`; `text` as for `Dialect.receive`."""
+    """From here on the link speaks `dialect`, a Dialect class, from the bytes `head` on; `text` as in `receive`."""
 
     __slots__ = ("dialect", "head", "text")
 
