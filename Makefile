@@ -17,7 +17,7 @@ run:
 	@exec $(BIN)/hubbub run $(ARGS)
 
 test:
-	@tools/system-packages
+	@tools/system-packages chromium=chromium netcat-openbsd=nc socat=socat bsdutils=logger
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
@@ -35,6 +35,7 @@ format:
 	$(BIN)/ruff format
 
 bench:
+	@tools/system-packages gcc=cc libc6-dev=cc mosquitto=mosquitto redis-server=redis-server
 	@tools/venv $(VENV)
 	$(BIN)/pip install --quiet --requirement bench/requirements.txt
 	$(BIN)/python -m bench $(ARGS)

