@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubbub import limits
+from hubbub.kernel import outbox
 from hubbub.kernel.outbox import POLICIES, DatagramOutbox, Outbox
 from hubbub.kernel.session import Batch
 from hubbub.message import Message
@@ -159,7 +160,7 @@ def play(pipe, ops):
 @given(st.sampled_from(KEEPERS), OPS, st.sampled_from([60, 200, 10_000]), st.sampled_from([2, 5, 1_000]))
 def test_whatever_happens_the_books_are_right(full, ops, at_once, retained_at_once):
     pipe = Pipe(full)
-    with patch.multiple(limits, FLUSH_BYTES=at_once, RETAINED_AT_ONCE=retained_at_once):
+    with patch.multiple(outbox, FLUSH_BYTES=at_once), patch.multiple(limits, RETAINED_AT_ONCE=retained_at_once):
         play(pipe, ops)
         pipe.drain()
     box = pipe.box
@@ -183,7 +184,7 @@ def test_whatever_happens_the_books_are_right(full, ops, at_once, retained_at_on
 def test_latest_keeps_the_newest_of_each_topic(ops):
     pipe = Pipe("latest", limit=100_000)
     pipe.blocked = True
-    with patch.multiple(limits, QUEUE_MESSAGES=6, FLUSH_BYTES=1):
+    with patch.multiple(outbox, QUEUE_MESSAGES=6, FLUSH_BYTES=1):
         play(pipe, [op for op in ops if op[0] in ("put", "answer", "turn")])
         pipe.drain()
     _, newest = pipe.check_order()
@@ -326,7 +327,7 @@ def test_who_has_gone_is_told_nothing():
 
 def test_retained_messages_come_as_room_appears():
     pipe = Pipe("drop-oldest", limit=100_000)
-    with patch.multiple(limits, RETAINED_AT_ONCE=10, FLUSH_BYTES=300):
+    with patch.multiple(limits, RETAINED_AT_ONCE=10), patch.multiple(outbox, FLUSH_BYTES=300):
         pipe.answer()
         pipe.retained(100)
         assert pipe.box.count == 10

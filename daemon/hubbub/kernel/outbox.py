@@ -13,6 +13,7 @@ from hubbub import limits
 from hubbub.events import Subscribe
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.session import Batch
+from hubbub.limits import FLUSH_BYTES, QUEUE_MESSAGES
 from hubbub.message import Message
 
 POLICIES = ("drop-oldest", "drop-newest", "latest", "disconnect")
@@ -90,7 +91,7 @@ class Outbox:
         """Take messages, or let the policy decide."""
         size = self.size + batch.size
         count = self.count + batch.count
-        if size > self.limit or count > limits.QUEUE_MESSAGES or self._care:
+        if size > self.limit or count > QUEUE_MESSAGES or self._care:
             self._squeeze(batch)
             return
         self.size = size
@@ -125,7 +126,7 @@ class Outbox:
                 self._hub.counters.uncarried += 1
                 self.miss(1)
             budget -= 1
-            if budget <= 0 or self.size > self.limit // 2 or self.count > limits.QUEUE_MESSAGES // 2:
+            if budget <= 0 or self.size > self.limit // 2 or self.count > QUEUE_MESSAGES // 2:
                 self._tell_missed()
                 self._units.append(_Source(batches))
                 self._care = True
@@ -175,7 +176,7 @@ class Outbox:
         """Whether there is room; an empty outbox always takes one message."""
         if self.count == 0:
             return True
-        return self.size + one.size <= self.limit and self.count < limits.QUEUE_MESSAGES
+        return self.size + one.size <= self.limit and self.count < QUEUE_MESSAGES
 
     def _make_room(self, one: Batch, full: str) -> bool:
         """Drop messages that wait until `one` fits, where the policy says so."""
@@ -262,7 +263,7 @@ class Outbox:
             return
         units = self._units
         try:
-            if self._care or self.size > limits.FLUSH_BYTES:
+            if self._care or self.size > FLUSH_BYTES:
                 self._flush_with_care()
             elif units:
                 data = units[0].data if len(units) == 1 else b"".join([unit.data for unit in units])
@@ -277,7 +278,7 @@ class Outbox:
 
     def _flush_with_care(self) -> None:
         frames: list[bytes] = []
-        self._take(frames, limits.FLUSH_BYTES)
+        self._take(frames, FLUSH_BYTES)
         if not self._units:
             self._newest = None
             self._dead = 0
@@ -309,7 +310,7 @@ class Outbox:
                 if batch is _END:
                     taken += 1
                     continue
-                budget -= limits.FLUSH_BYTES // limits.RETAINED_AT_ONCE
+                budget -= FLUSH_BYTES // limits.RETAINED_AT_ONCE
                 if batch is None:
                     continue
                 if batch.count:
@@ -321,7 +322,7 @@ class Outbox:
                 budget -= batch.size
                 continue
             if unit.count > 1 and unit.size > budget:
-                if unit.size <= limits.FLUSH_BYTES:
+                if unit.size <= FLUSH_BYTES:
                     break  # it goes whole with the next flush
                 units[taken : taken + 1] = unit.singles(self.stream)
                 unit = units[taken]
