@@ -13,7 +13,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 .PHONY: run test check format bench clean
 
 run:
-	@tools/venv $(VENV)
+	@tools/venv $(VENV) nmea
 	@exec $(BIN)/hubbub run $(ARGS)
 
 test:

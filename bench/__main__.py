@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import resource
+import signal
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -85,7 +86,7 @@ def in_turn(works: list[Work], rounds: int, peers: list[str] | None) -> list[Tur
 
 
 def run(turns: list[Turn], absent: dict[str, str], seconds: float, console: Console) -> Runs:
-    """Take every turn but those of absent peers. ^C ends it early, and what there is is reported."""
+    """Take every turn but those of absent peers. ^C or SIGTERM ends it early, and what there is is reported."""
     runs: Runs = []
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress, suppress(KeyboardInterrupt):
@@ -107,6 +108,7 @@ def main() -> None:
     if given.list:
         report.print_aims(console)
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # servers are stopped either way
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     Hubbub.twistd = given.twistd

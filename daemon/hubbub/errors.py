@@ -36,6 +36,9 @@ class Refusal(HubbubError):
         self.code = code
         self.reason = reason
 
+    def __str__(self) -> str:
+        return f"{self.code}: {self.reason}"
+
 
 class BadTopic(Refusal):
     """A topic name that breaks MQTT 5.0 section 4.7."""

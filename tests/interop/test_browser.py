@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -39,6 +40,7 @@ def daemon():
     with Daemon(
         "--tcp", "tcp:0", "--udp", "udp:0", "--websocket", "tcp:0",
         "--tcp", "tcp:0:id=plc7:dialect=raw:end=crlf:topic=plant/7:retain=yes",
+        "--tcp", "tcp:0:id=logs:dialect=syslog", "--udp", "udp:0:id=log:dialect=syslog",
     ) as running:  # fmt: skip
         yield running
 
@@ -115,6 +117,26 @@ def publish(page, topic, data):
     page.get_by_label("topic").fill(topic)
     page.get_by_label("message").fill(data)
     page.get_by_role("button", name="Publish").click()
+
+
+@pytest.mark.parametrize("flag", ["-d", "-T"])
+def test_a_log_line_appears_in_the_browser_and_in_nc(daemon, page, tcp, need, flag):
+    """What a Unix machine logs, over UDP and over TCP, side by side on a screen and in a terminal."""
+    page.goto(daemon.url(scheme="http"))
+    page.get_by_label("filter").fill("syslog/#")
+    page.get_by_role("button", name="Subscribe").click()
+    shown(page, "subscribed syslog/#")
+    tcp.send("SUB syslog/#")
+    tcp.expect("OK SUB syslog/#")
+    host, port = daemon.udp[1] if flag == "-d" else daemon.tcp[2]
+    said = f"door {flag} opened"
+    subprocess.run(
+        [need("logger"), flag, "-n", host, "-P", str(port), "-t", "till", "-p", "local3.crit", "--", said], check=True
+    )
+    line = tcp.line()
+    assert line.startswith("MSG syslog/")
+    assert line.endswith(f"/till/crit {said}")
+    shown(page, line.removeprefix("MSG ").replace(" ", "  ", 1))
 
 
 def test_the_daemons_own_page(daemon, page, tcp, udp):

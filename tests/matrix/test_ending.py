@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hubbub.dialects.lines import Lines
+from hubbub.testing.websocket import masked
 from matrix.speakers import COMMANDING, EVERY, STREAMS, seat
 
 
@@ -127,6 +129,15 @@ def test_a_websocket_client_closes(world, name):
     world.turn()
     assert (one.client.close_code, one.client.closed) == (1000, True)
     assert world.hub.sessions == set()
+
+
+def test_answers_go_out_before_the_closing_handshake(world):
+    """Commands and the close frame in one read: what was said is answered, as over TCP."""
+    client = world.listen("websocket", Lines).connect()
+    client.send_bytes(client.encode("SUB a") + client.encode("PING") + masked(b"\x03\xe8", 0x8))
+    world.turn()
+    assert client.received() == ["OK SUB a", "PONG"]
+    assert client.close_code == 1000
 
 
 @pytest.mark.parametrize("name", ["websocket-lines", "websocket-json", "websocket-raw"])

@@ -141,6 +141,8 @@ class Plugins:
     def _broken(self) -> Iterator[str]:
         """Tell of each plugin that can't be loaded; what an operator looks for may be in its file."""
         for plugin in self:
+            if plugin.shipped:
+                continue
             try:
                 plugin.load()
             except _BROKEN as error:

@@ -64,9 +64,12 @@ def _candidates(config: ListenerConfig, plugins: Plugins) -> Sequence[type[Diale
         key = next(iter(config.dialect_options))
         raise ConfigError(f"unknown key {key}=; a key of a dialect needs dialect=NAME beside it")
     own = [one for one in plugins.shipped_dialects() if one is Lines or _claims(one)]
+    for name in config.auto:
+        if not _claims(plugins.find("dialect", name)):
+            raise ConfigError(f"auto={name}: {name} can't be told by its first bytes; it needs dialect={name}")
     every = [plugins.configured("dialect", name, {}) for name in config.auto] + [configure(one, {}) for one in own]
     return [one for one in dict.fromkeys(every) if config.transport in one.transports]
 
 
 def _claims(dialect: type[Dialect]) -> bool:
-    return "claims" in vars(dialect) and dialect is not Auto
+    return dialect.claims.__func__ is not Dialect.claims.__func__ and dialect is not Auto  # type: ignore[attr-defined]

@@ -24,19 +24,20 @@ class Tokens:
         """Return the token of that address in the epoch of `now`, in seconds."""
         return self._token(host, port, epoch(now)).decode()
 
-    def check(self, host: str, port: int, token: str, now: float) -> bool | None:
+    def check(self, host: str, port: int, token: str, now: float, known: bool = False) -> bool | None:
         """Tell whether `token` is that address's, of this epoch or the one before.
 
-        None: that host has shown too many wrong ones, and isn't heard in this epoch.
+        None: that address has shown too many wrong ones, and isn't heard in this epoch. One that is `known`, because it
+        has proved itself before, is always heard: others can forge its address, and would silence it.
         """
-        current = epoch(now)
-        if self._failures.count(host, current) >= limits.TOKEN_FAILURES:
+        current, who = epoch(now), f"{host} {port}"
+        if not known and self._failures.count(who, current) >= limits.TOKEN_FAILURES:
             return None
         given = token.encode(errors="replace")
         for one in (current, current - 1):
             if hmac.compare_digest(given, self._token(host, port, one)):
                 return True
-        self._failures.add(host, current)
+        self._failures.add(who, current)
         return False
 
     def _token(self, host: str, port: int, epoch: int) -> bytes:

@@ -124,7 +124,8 @@ class Peer:
 
     def check(self, token: str) -> bool:
         """Tell whether the client has shown that; a proof renews the lease, too many wrong ones make the hub silent."""
-        good = self._protocol.tokens.check(self.host, self.port, token, self._protocol.now())
+        known = self.link.lease is not None
+        good = self._protocol.tokens.check(self.host, self.port, token, self._protocol.now(), known)
         if good and self._protocol.answers:
             self._free = True
             self.renew()

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from hubbub import limits
 from hubbub.dialect import Dialect, Text
 from hubbub.errors import Refusal
-from hubbub.transports.frames import BINARY, TEXT, FrameReader, frame, text_frame
+from hubbub.transports.frames import BINARY, CLOSE, TEXT, FrameReader, frame, text_frame
 from hubbub.transports.stream import Stream, close_code
 
 _REASON_BYTES = 123  # what fits into a close frame beside the code (section 5.5)
@@ -64,6 +64,8 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc] 
         else:
             for unit, text in found:
                 if text is None:
+                    if unit[0] == CLOSE and self.link is not None:
+                        self.link.settle()  # answers go before the closing handshake
                     super().dataReceived(unit)
                 elif self.link is not None and autobahn.state == self.STATE_OPEN:
                     self.link.receive(unit, text)
