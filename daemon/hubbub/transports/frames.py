@@ -12,7 +12,7 @@ from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-
 
 TEXT, BINARY = 0x81, 0x82  # FIN and opcode
 _MASKED = 0x80
-CLOSE, _LAST_CONTROL = 0x88, 0x8F
+_CLOSE, _LAST_CONTROL = 0x88, 0x8F
 _SHORT = 1024  # bytes up to which one number is faster than a call into C
 _REPEAT = [int.from_bytes(b"\1\0\0\0" * words, "little") for words in range(_SHORT // 4 + 1)]  # times a key: its mask
 
@@ -104,7 +104,7 @@ def unmask(data: bytes, key: bytes) -> bytes:
 
 
 def _is_control(first: int, size: int) -> bool:
-    return CLOSE <= first <= _LAST_CONTROL and size < 126
+    return _CLOSE <= first <= _LAST_CONTROL and size < 126
 
 
 def _is_utf8(payload: bytes) -> bool:

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from hubbub import limits
 from hubbub.dialect import Dialect, Text
 from hubbub.errors import Refusal
-from hubbub.transports.frames import BINARY, CLOSE, TEXT, FrameReader, frame, text_frame
+from hubbub.transports.frames import BINARY, TEXT, FrameReader, frame, text_frame
 from hubbub.transports.stream import Stream, close_code
 
 _REASON_BYTES = 123  # what fits into a close frame beside the code (section 5.5)
@@ -64,14 +64,11 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc] 
         else:
             for unit, text in found:
                 if text is None:
-                    if unit[0] == CLOSE and self.link is not None:
-                        self.link.settle()  # answers go before the closing handshake
                     super().dataReceived(unit)
                 elif self.link is not None and autobahn.state == self.STATE_OPEN:
                     self.link.receive(unit, text)
         if other:
-            if self.link is not None:
-                self.link.settle()  # Autobahn may close at once; what was said before that is answered first
+            self._settle()  # Autobahn answers at once, and in its turn
             super().dataReceived(other)
 
     def onMessageFrameBegin(self, length: int) -> None:
@@ -84,6 +81,20 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc] 
             self._say_close(1009, f"a message is longer than {self.factory.longest} bytes")
         elif self.link is not None:
             self.link.receive(payload, not isBinary)
+
+    def onCloseFrame(self, code: int, reasonRaw: bytes) -> bool | None:
+        """What the client said before it closed is answered before Autobahn closes too."""
+        self._settle()
+        return super().onCloseFrame(code, reasonRaw)
+
+    def _fail_connection(self, *arguments: Any) -> None:
+        """What the client said before its fault is answered before Autobahn tells it so."""
+        self._settle()
+        super()._fail_connection(*arguments)
+
+    def _settle(self) -> None:
+        if self.link is not None:
+            self.link.settle()
 
     def onPing(self, payload: bytes) -> None:
         if self._paused:  # a client that pings and doesn't read would fill our memory with pongs
