@@ -53,6 +53,7 @@ class Dialect:
     full          the policy for a full outbox, where the listener names none
     priority      who is asked first when `auto` tells dialects apart: the higher
     fields        the fields that it fills in templates beside the common ones
+    decided       whether it is what the link speaks; False for one that is still to Become another
     stays         whether a subscribed stream stays open for writing after the client's end of input
     """
 
@@ -63,6 +64,7 @@ class Dialect:
     full: ClassVar[str] = "drop-oldest"
     priority: ClassVar[int] = 0
     fields: ClassVar[Sequence[str]] = ()
+    decided: ClassVar[bool] = True
     stays: ClassVar[bool] = False
 
     deadline: float | None = None

@@ -19,6 +19,7 @@ from hubbub.message import Message, Sender
 class Auto(Dialect):
     """Whatever the first bytes say."""
 
+    decided = False
     candidates: ClassVar[Sequence[type[Dialect]]] = ()
     fallback: ClassVar[type[Dialect]]
     failed: ClassVar[Callable[[Exception], object]]

@@ -90,7 +90,7 @@ class Link(Deadlines):
         self.hub.join(self.session)
         self.act(self.dialect.opened(self.heard))
         self.set_alarm()
-        if self.dialect.name != "auto":  # which is still to become one that can write messages
+        if self.dialect.decided:
             self._subscribe_as_told()
 
     def _subscribe_as_told(self) -> None:
@@ -116,7 +116,7 @@ class Link(Deadlines):
     @own_fault
     def receive_units(self, units: Sequence[tuple[bytes, bool | None]]) -> None:
         """Take whole units that came at once, as (data, text)."""
-        if len(units) == 1 or self.dialect.name == "auto":  # the first unit tells who takes the others
+        if len(units) == 1 or not self.dialect.decided:  # the first unit tells who takes the others
             self.receive(*units[0])
             units = units[1:]
         if units and self.open and not self._finishing:
