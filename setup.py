@@ -5,9 +5,13 @@ from setuptools import find_packages, setup
 RUNS_WITH = [
     "twisted[tls]",  # reactor, twistd, endpoints, web site; [tls] is what `tls:` and `ssl:` endpoints need
     "autobahn>=26.10.2",  # WebSocket; before 26.10.2 a small compressed frame could unpack without a bound
+    "argon2-cffi",  # password files: the recommended hash (RFC 9106), in C and off the reactor
+    "pyjwt[crypto]",  # tokens: HS256, RS256, EdDSA and JWKS, checked by those who do nothing else
+    "prometheus-client",  # writes metrics in the format that scrapers read
     "msgspec>=0.22",  # the json dialect: far faster than the standard library, and Raw keeps a number's digits
 ]
 NMEA = ["pynmea2>=1.19"]  # the dialect nmea: knows what the fields of 60 kinds of sentences are called
+TOP = ["rich"]  # `hubbub top`: a live table that fits any terminal
 TESTING = [  # what hubbub.testing needs, for who writes plugins; the daemon never imports it
     "pytest",  # the test runner
     "pytest-twisted",  # runs each test inside the reactor
@@ -15,6 +19,7 @@ TESTING = [  # what hubbub.testing needs, for who writes plugins; the daemon nev
 ]
 TESTED_WITH = [
     *NMEA,
+    *TOP,
     *TESTING,
     "pytest-xdist",  # two workers, so that `make test` stays quick
     "pytest-timeout",  # the last net under a test that hangs
@@ -48,7 +53,7 @@ setup(
     ],
     package_data={"hubbub": ["py.typed", "transports/*.html", "service/templates/*.txt"]},
     install_requires=RUNS_WITH,
-    extras_require={"nmea": NMEA, "testing": TESTING, "test": TESTED_WITH, "check": CHECKED_WITH},
+    extras_require={"nmea": NMEA, "top": TOP, "testing": TESTING, "test": TESTED_WITH, "check": CHECKED_WITH},
     entry_points={
         "console_scripts": ["hubbub = hubbub.service.cli:main"],
         "hubbub.plugins": [

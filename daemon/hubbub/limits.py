@@ -56,7 +56,7 @@ STALL_SECONDS = 30.0  # seconds that a link may take nothing at all, `stall=`
 IDLE_SECONDS = 300.0  # seconds without a sign of life where the hub can ask for one, `idle=`
 HALF_CLOSED_SECONDS = 2.0  # seconds between looks whether a client that only listens is still there
 CLOSE_SECONDS = 5.0  # seconds that a closing link has to take its last bytes
-DRAIN_SECONDS = 5.0  # seconds that a stopping daemon gives its links
+DRAIN_SECONDS = 30.0  # seconds that a stopping daemon gives its links, `drain`: less than systemd's 90 before SIGKILL
 
 # UDP
 DATAGRAM_BYTES = 65_507  # bytes: the largest payload of a datagram over IPv4 (RFC 768, RFC 791)

@@ -72,9 +72,8 @@ class Link(Deadlines):
         box = DatagramOutbox if place.setting.transport == "udp" else Outbox
         self.outbox = box(hub, self, wire.write, place.full or dialect.full, place.queue)
         self.open = True
-        self._allowed = place.anonymous or place.user is not None
         self._mount = place.prefix.fill(self.session.fields()) + "/" if place.prefix is not None else ""
-        self._stamps = bool(self._mount or place.retain or place.content_type or not self._allowed)
+        self._identify()
         self._held: deque[Any] | None = None
         self._busy = False
         self._requests = 0
@@ -82,6 +81,14 @@ class Link(Deadlines):
         self._close: tuple[str, Refusal | None] = ("", None)
         self._last = b""
         hub.counters.links += 1
+
+    def _identify(self) -> None:
+        """Look at what this client may do, now that it is known who it is."""
+        place, session = self.place, self.session
+        self._allowed = place.anonymous or session.user is not None
+        session.rights = place.rights(session) if place.rights is not None else None
+        changes = self._mount or place.retain or place.content_type
+        self._stamps = bool(changes or session.rights is not None or not self._allowed)
 
     @own_fault
     def start(self) -> None:
@@ -248,6 +255,8 @@ class Link(Deadlines):
                 event.topic = check_topic(self._mount + event.topic)
             if event.reply_to and not event.reply_to.startswith(REPLIES):
                 event.reply_to = check_topic(self._mount + event.reply_to)
+        if self.session.rights is not None and not event.topic.startswith(REPLIES):
+            self.session.rights.publish(event.topic)
         event.retain = event.retain or self.place.retain
         event.content_type = self.place.content_type or event.content_type
         return event
@@ -285,6 +294,8 @@ class Link(Deadlines):
         wish = Subscribe(check_filter(self._mount + event.filter), event.echo, event.full, event.options)
         if wish.filter.startswith(REPLIES):
             raise Refusal("not-authorized", "a reply is for who has asked")
+        if self.session.rights is not None:
+            self.session.rights.subscribe(wish.filter)
         encoding, box = self._way(event)
         retained = self.hub.subscribe(self.session, wish, encoding, box)
         return (self._alone(message, encoding, box) for message in retained)
@@ -341,16 +352,35 @@ class Link(Deadlines):
             self._finish_if_done()
 
     def _on_open(self, event: Open) -> None:
-        if event.user is not None or event.token is not None:
+        if event.user is None and event.token is None:
+            try:
+                self._authorize()
+            except Refusal as no:
+                self._answer(event, no)
+            else:
+                self._logged_in(event, self.session.user)
+        elif self.place.login is None:
             self._answer(event, Refusal("not-authorized", "this hub knows no users"))
-            return
-        try:
-            self._authorize()
-        except Refusal as no:
-            self._answer(event, no)
         else:
-            self.session.client = event.client or ""
-            self._answer(event, self.session.user or "")
+            self._busy = True
+            self.place.login(event, self.session, partial(self._checked, event))
+
+    @own_fault
+    def _checked(self, event: Open, result: str | Refusal) -> None:
+        """The credentials of `event` were looked at."""
+        self._busy = False
+        if self.open:
+            if isinstance(result, Refusal):
+                self._answer(event, result)
+            else:
+                self._logged_in(event, result)
+            self._go_on()
+
+    def _logged_in(self, event: Open, user: str | None) -> None:
+        self.session.client = event.client or ""
+        self.session.user = user
+        self._identify()
+        self._answer(event, user or "")
 
     def _on_ping(self, event: Ping) -> None:
         subscriptions = len(self.session.subscriptions or ())

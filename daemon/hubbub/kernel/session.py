@@ -118,14 +118,22 @@ class Subscription:
         self.box = box
 
 
+class Rights(Protocol):
+    """What one client may do. Both take names as the hub sees them, and raise Refusal (not-authorized)."""
+
+    def publish(self, topic: str) -> None: ...
+    def subscribe(self, filter: str) -> None: ...
+
+
 class Session:
     """One client. What handlers may know of it is in `message.Sender`.
 
+    rights  what it may do; None: everything
     send    delivers one message to this client alone, and tells whether it could be taken; None once it has gone
     levels  of its filters with wildcards, all together
     """
 
-    __slots__ = ("host", "port", "transport", "listener", "client", "user", "subscriptions", "levels", "send")
+    __slots__ = ("host", "port", "transport", "listener", "client", "user", "rights", "subscriptions", "levels", "send")
 
     def __init__(self, host: str, port: int, transport: str, listener: str, user: str | None = None) -> None:
         self.host = host
@@ -134,6 +142,7 @@ class Session:
         self.listener = listener
         self.client = ""
         self.user = user
+        self.rights: Rights | None = None
         self.subscriptions: dict[str, Subscription] | None = None
         self.levels = 0
         self.send: Callable[[Message], bool] | None = None

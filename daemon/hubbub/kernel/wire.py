@@ -9,7 +9,12 @@ from typing import Any, Protocol
 from hubbub import limits
 from hubbub.dialect import Dialect, Setting
 from hubbub.errors import Refusal
+from hubbub.events import Open
+from hubbub.kernel.session import Rights, Session
 from hubbub.template import Template
+
+Login = Callable[[Open, Session, Callable[[str | Refusal], None]], None]
+"""Checks who a client says it is, and calls back once, now or later, with the user's name or a Refusal."""
 
 
 class Proof(Protocol):
@@ -58,6 +63,8 @@ class Place:
 
     user       who every client here is, or None
     anonymous  whether a client without a user may do anything
+    login      checks credentials; None: this hub knows no users
+    rights     tells what a client may do; None: everything
     full       the policy of the listener, or None for the dialect's
     links      the open links, to be counted and closed
     """
@@ -74,6 +81,8 @@ class Place:
     idle: float = limits.IDLE_SECONDS
     anonymous: bool = True
     user: str | None = None
+    login: Login | None = None
+    rights: Callable[[Session], Rights] | None = None
     links: set[Any] = field(default_factory=set)
     received: int = 0  # events
     received_bytes: int = 0

@@ -92,12 +92,20 @@ class HandlerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that one daemon was asked for."""
+    """Everything that one daemon was asked for.
+
+    permissions  the file of rules, control: the control socket, None: the default place
+    metrics      the endpoint where figures are served; drain: seconds
+    """
 
     listeners: tuple[ListenerConfig, ...] = ()
     handlers: tuple[HandlerConfig, ...] = ()
     plugin_dirs: tuple[Path, ...] = ()
     origins: tuple[str, ...] = ()
+    permissions: Path | None = None
+    metrics: str | None = None
+    control: Path | None = None
+    drain: float = limits.DRAIN_SECONDS
 
     def __post_init__(self) -> None:
         for group in (self.listeners, self.handlers):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from twisted.python import usage
 
 from hubbub.errors import ConfigError
-from hubbub.option import shown
+from hubbub.option import duration, shown
 from hubbub.service import toml
 from hubbub.service.config import Settings, parse_handler, parse_listener
 
@@ -60,8 +60,12 @@ class Options(usage.Options):
     longdesc = ""  # usage.Options would wrap the examples; getUsage puts them first
     optFlags = (("list-plugins", None, "Show the plugins that are there or why they aren't, and stop."),)
     compData = usage.Completions(
-        multiUse=["tcp", "udp", "websocket", "handler", "plugin-dir", "origin"],
-        optActions={"config": usage.CompleteFiles("*.toml"), "plugin-dir": usage.CompleteDirs()},
+        multiUse=[*toml.ARRAYS],
+        optActions={
+            "config": usage.CompleteFiles("*.toml"),
+            "permissions": usage.CompleteFiles("*.toml"),
+            "plugin-dir": usage.CompleteDirs(),
+        },
     )
 
     def opt_tcp(self, spec: str) -> None:
@@ -88,11 +92,37 @@ class Options(usage.Options):
         """A name of this hub that web pages use, hub.example.org, or a whole origin to let in. Repeats."""
         self._add("origin", host)
 
+    def opt_connect(self, spec: str) -> None:
+        """Dial out and stay connected: tcp:HOST:PORT, udp:HOST:PORT, unix:FILE, ws://HOST:PORT/, and keys. Repeats."""
+        self._add("connect", spec)
+
+    def opt_auth(self, spec: str) -> None:
+        """Let clients log in: hubbub:FILE, see `hubbub passwd`; --help-auth lists the kinds. Repeats."""
+        self._add("auth", spec)
+
+    def opt_trust_proxy(self, network: str) -> None:
+        """Believe what proxies of this network, such as 10.0.0.0/8, say of whom they speak for. Repeats."""
+        self._add("trust-proxy", network)
+
+    def opt_permissions(self, file: str) -> None:
+        """Who may publish and subscribe to what: a TOML file. Once it is given, what it doesn't allow is denied."""
+        self._set("permissions", file)
+
+    def opt_metrics(self, endpoint: str) -> None:
+        """Serve figures for Prometheus at /metrics of this endpoint, such as tcp:9100."""
+        self._set("metrics", endpoint)
+
+    def opt_control(self, file: str) -> None:
+        """The socket through which `hubbub status`, `reload`, `trace` and the like talk to this daemon."""
+        self._set("control", file)
+
+    def opt_drain(self, time: str) -> None:
+        """How long a stopping daemon lets its clients take what waits for them, such as 30s."""
+        self._set("drain", time)
+
     def opt_config(self, file: str) -> None:
         """Read this TOML file and conf.d/*.toml beside it. Its lists give way to options of their name."""
-        if "config" in self:
-            raise usage.UsageError("--config is given twice; more files go into conf.d beside the first")
-        self["config"] = file
+        self._set("config", file)
 
     def opt_version(self) -> NoReturn:
         """Show the version, and stop."""
@@ -127,12 +157,19 @@ class Options(usage.Options):
     def _add(self, name: str, value: str) -> None:
         self.setdefault(name, []).append((f"--{name}", value))
 
+    def _set(self, name: str, value: str) -> None:
+        if name in self:
+            more = "; more files go into conf.d beside the first" if name == "config" else ""
+            raise usage.UsageError(f"--{name} is given twice{more}")
+        self[name] = value
+
     def _merge(self) -> Settings:
-        found: dict[str, list[tuple[str, object]]] = {name: [] for name in toml.ARRAYS}
+        found: dict[str, list[tuple[str, object]]] = {name: [] for name in toml.ARRAYS + toml.SCALARS}
         if "config" in self:
             for name, entries in toml.read(self["config"]).items():
                 found[name] = [(f"{path} {name}", _beside(path, name, value)) for path, value in entries]
         found |= {name: self[name] for name in toml.ARRAYS if self.get(name)}
+        found |= {name: [(f"--{name}", self[name])] for name in toml.SCALARS if name in self}
         if not any(found[name] for name in DEFAULTS):
             found |= {name: [(f"--{name}", spec)] for name, spec in DEFAULTS.items()}
         return Settings(
@@ -140,12 +177,13 @@ class Options(usage.Options):
             handlers=tuple(parse_handler(raw, at) for at, raw in found["handler"]),
             plugin_dirs=tuple(_folder(raw, at) for at, raw in found["plugin-dir"]),
             origins=tuple(_origin(raw, at) for at, raw in found["origin"]),
+            **{name: _SCALARS[name](raw, at) for name in toml.SCALARS for at, raw in found[name]},
         )
 
 
 def _beside(path: Path, name: str, value: object) -> object:
     """A folder in a file is meant from where the file is; the daemon's own may be /."""
-    return str(path.parent / value) if name == "plugin-dir" and isinstance(value, str) and value else value
+    return str(path.parent / value) if name in _BESIDE and isinstance(value, str) and value else value
 
 
 def _folder(raw: object, source: str) -> Path:
@@ -154,8 +192,36 @@ def _folder(raw: object, source: str) -> Path:
     raise ConfigError(f"{source} {shown(raw)}: expected a folder")
 
 
+def _file(raw: object, source: str) -> Path:
+    if isinstance(raw, str) and raw:
+        return Path(raw).absolute()
+    raise ConfigError(f"{source} {shown(raw)}: expected a file")
+
+
+def _text(raw: object, source: str) -> str:
+    if isinstance(raw, str) and raw:
+        return raw
+    raise ConfigError(f"{source} {shown(raw)}: expected some text")
+
+
+def _duration(raw: object, source: str) -> float:
+    try:
+        return duration(raw)
+    except ValueError as error:
+        raise ConfigError(f"{source} {shown(raw)}: {error}") from None
+
+
 def _origin(raw: object, source: str) -> str:
     if isinstance(raw, str) and _ORIGIN.fullmatch(raw):
         return raw.lower()
     reason = "expected a host name, or an origin such as https://app.example.org"
     raise ConfigError(f"{source} {shown(raw)}: {reason}")
+
+
+_BESIDE = ("plugin-dir", "permissions")
+_SCALARS: dict[str, Callable[[object, str], Any]] = {
+    "permissions": _file,
+    "metrics": _text,
+    "control": _file,
+    "drain": _duration,
+}

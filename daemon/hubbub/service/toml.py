@@ -12,8 +12,10 @@ from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.option import shown
 
-ARRAYS = ("tcp", "udp", "websocket", "handler", "plugin-dir", "origin")
-"""The names that a file may have, each an array; those of several files add up."""
+ARRAYS = ("tcp", "udp", "websocket", "connect", "handler", "plugin-dir", "origin", "auth", "trust-proxy")
+"""The names of arrays that a file may have; those of several files add up."""
+SCALARS = ("permissions", "metrics", "control", "drain")
+"""The names of single values that a file may have; one that is set twice is an error."""
 
 Entry = tuple[Path, object]
 _CREDENTIALS = "${CREDENTIALS_DIRECTORY}"
@@ -22,12 +24,16 @@ _POSITION = re.compile(r" \(at line ([0-9]+), column ([0-9]+)\)$")
 
 def read(file: str) -> dict[str, list[Entry]]:
     """Read `file`, then `conf.d/*.toml` beside it by name. Raises ConfigError naming file, line, column."""
-    found: dict[str, list[Entry]] = {name: [] for name in ARRAYS}
+    found: dict[str, list[Entry]] = {name: [] for name in ARRAYS + SCALARS}
     for path in (Path(file), *_fragments(Path(file).parent / "conf.d")):
         for name, value in _parse(path).items():
-            if name not in ARRAYS:
+            if name not in found:
                 raise ConfigError(f"{path}: unknown key {shown(name)}{_hint(name)}")
-            if not isinstance(value, list):
+            if name in SCALARS:
+                if found[name]:
+                    raise ConfigError(f"{path}: {name} is set in {found[name][0][0]} already")
+                value = [value]
+            elif not isinstance(value, list):
                 raise ConfigError(f"{path}: {name} is an array, as in {name} = [...] or [[{name}]]")
             found[name] += [(path, _expand(entry, path)) for entry in value]
     return found
@@ -73,8 +79,8 @@ def _place(before: str) -> tuple[int, int]:
 
 
 def _hint(name: str) -> str:
-    near = difflib.get_close_matches(name.replace("_", "-"), ARRAYS, 1)
-    return f", did you mean {near[0]}?" if near else f"; there are {' '.join(ARRAYS)}"
+    near = difflib.get_close_matches(name.replace("_", "-"), ARRAYS + SCALARS, 1)
+    return f", did you mean {near[0]}?" if near else f"; there are {' '.join(ARRAYS + SCALARS)}"
 
 
 def _expand(value: object, path: Path) -> object:
