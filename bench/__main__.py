@@ -16,8 +16,9 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from bench import machine, report
 from bench.figures import DISTURBED, Runs
 from bench.peers import HERE, PEERS, Hubbub, Unusable
+from bench.profile import profile, table
 from bench.run import Failed, build, measure
-from bench.works import WORKS, Work
+from bench.works import OURS, WORKS, Work
 
 DESCRIPTION = "hubbub, its peers and the floor at the same work, in turn"
 ROUNDS = 3
@@ -38,6 +39,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--peer", metavar="NAME", action="append", choices=list(PEERS), help="repeats")
     parser.add_argument("--quick", action="store_true", help=f"one round of {QUICK_SECONDS} s")
     parser.add_argument("--twistd", default="", help="command line of twistd, as 'twistd --reactor=asyncio'")
+    parser.add_argument("--profile", action="store_true", help="where the time of hubbub goes, instead of figures")
     parser.add_argument("--list", action="store_true", help="the works and their aims")
     return parser.parse_args()
 
@@ -101,6 +103,22 @@ def run(turns: list[Turn], absent: dict[str, str], seconds: float, console: Cons
     return runs
 
 
+def profile_all(works: list[Work], seconds: float, console: Console) -> None:
+    """Print where the time goes, of both builds, and keep it under results/."""
+    RESULTS.mkdir(exist_ok=True)
+    with (RESULTS / "profile.txt").open("w") as file:
+        kept = Console(file=file, width=report.WIDTH + 40)
+        for name in OURS:
+            profiles = []
+            for work in works:
+                if name in work.peers and work.load["work"] not in ("idle", "paced"):
+                    console.print(f"{work.name}, {name}", highlight=False)
+                    with suppress(Unusable, Failed):
+                        profiles.append(profile(work, name, max(2.0, seconds)))
+            kept.print(table(profiles, name))
+    console.print(f"kept as {RESULTS.name}/profile.txt", highlight=False)
+
+
 def main() -> None:
     """Run, then report on the terminal and under results/."""
     given = options()
@@ -115,6 +133,9 @@ def main() -> None:
     works = chosen(given.only)
     rounds, seconds = (1, QUICK_SECONDS) if given.quick else (given.rounds, given.seconds)
     build()
+    if given.profile:
+        profile_all(works, seconds, console)
+        return
     absent = missing(works, given.peer)
     started = datetime.now(UTC)
     runs = run(in_turn(works, rounds, given.peer), absent, seconds, console)

@@ -10,6 +10,7 @@ from bench.works import WORKS, Aim, Work
 
 Runs = list[dict[str, Any]]
 SUBJECT = "hubbub"
+COMPILED = "compiled"
 DISTURBED = 0.1  # of the time server and load were kept from their cores by other processes
 
 
@@ -65,9 +66,9 @@ def figures_of(runs: Runs, work: Work) -> dict[str, Figure]:
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
-def ratio(runs: Runs, work: str, peer: str, reference: str = "") -> float | None:
+def ratio(runs: Runs, work: str, peer: str, reference: str = "", subject: str = SUBJECT) -> float | None:
     """Our figure to the peer's (in `reference` where given): the median of the calm rounds, or of all."""
-    ours, theirs = figure_of(runs, work, SUBJECT), figure_of(runs, reference or work, peer)
+    ours, theirs = figure_of(runs, work, subject), figure_of(runs, reference or work, peer)
     if ours is None or theirs is None:
         return None
     both = ours.calm & theirs.calm or {n for n in ours.rounds if theirs.rounds.get(n)}
@@ -82,11 +83,12 @@ def in_words(work: Work, aim: Aim) -> str:
     return f"{bound} {aim.ratio:.3g}x {aim.work or aim.peer}"
 
 
-def judge(runs: Runs, work: Work, aim: Aim) -> Verdict:
-    """Has hubbub met this aim?"""
-    ours = figure_of(runs, work.name, SUBJECT)
+def judge(runs: Runs, work: Work, aim: Aim, subject: str = SUBJECT) -> Verdict:
+    """Has `subject` met this aim?"""
+    ours = figure_of(runs, work.name, subject)
     if aim.peer is not None:
-        reached = ratio(runs, work.name, aim.peer, aim.work)
+        peer = subject if aim.peer == SUBJECT else aim.peer
+        reached = ratio(runs, work.name, peer, aim.work, subject)
     else:
         reached = ours.median if ours and ours.rounds else None
     if reached is None:

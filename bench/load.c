@@ -9,7 +9,8 @@
  *   paced    one publisher, `rate` messages/s whatever is in flight: latency from the moment each was due;
  *            meanwhile up to `churn` links for each message open, greet and close
  *   churn    `churn` links at a time open, greet and close, and again
- *   udp      datagrams of lines to port udp=N as fast as they go; `subscribers` over TCP, 0 or 1
+ *   udp      datagrams of lines to port udp=N, `rate` a second or as fast as they go; `subscribers` over TCP,
+ *            0 or 1
  *   idle     `links` links open, greet and stay until end of input
  *
  * Every delivery of a run has the same length, verified on the first one of each subscriber; from there on
@@ -29,7 +30,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { UDP_MOST = 65507, QUIET_MS = 300, QUIT_MS = 100, DELIVERIES_MAX = 1000000000 };
+enum { UDP_MOST = 65507, QUIET_MS = 300, QUIT_MS = 100, BURSTS = 1000, DELIVERIES_MAX = 1000000000 };
 
 struct plan plan = {.work = "flow", .groups = 1, .publishers = 1, .subscribers = 1, .window = 1, .size = 100,
                     .seconds = 2, .warm = 0.3};
@@ -168,9 +169,13 @@ static void udp(void)
         build();
     const char *script = script_of(links, &size, &stride);
     size_t most = (size < UDP_MOST ? size : UDP_MOST) / stride;
+    if (plan.rate && most > (size_t)plan.rate / BURSTS)
+        most = plan.rate < BURSTS ? 1 : plan.rate / BURSTS;
     int fd = udp_socket(stride);
     struct mark from = mark();
     for (int64_t end = from.ns + (int64_t)(plan.seconds * 1e9); now_ns() < end; turn(0)) {
+        if (plan.rate && sent >= (now_ns() - from.ns) / 1e9 * plan.rate)
+            continue;
         if (send(fd, script, most * stride, 0) > 0)
             sent += most;
         else if (errno != ENOBUFS && errno != EAGAIN)

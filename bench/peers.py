@@ -102,6 +102,28 @@ class Hubbub(Peer):
         return "this checkout"
 
 
+class Compiled(Hubbub):
+    """The same with its hot modules compiled, installed apart from this checkout."""
+
+    name, program, install = "compiled", "twistd of the compiled build", "make compiled"
+
+    def path(self) -> str:
+        """Where `make compiled` puts it."""
+        twistd = HERE.parent / ".venv-compiled" / "bin" / "twistd"
+        if not twistd.exists():
+            raise Unusable(f"{self.program} is missing: {self.install}")
+        return str(twistd)
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """As the other, with its own twistd."""
+        _, *options = super().command(folder, ports)
+        return [self.path(), *options]
+
+    def environment(self) -> dict[str, str]:
+        """This checkout's source stays out of the way."""
+        return {"PYTHONPATH": ""}
+
+
 class Mosquitto(Peer):
     """Its limits on queued messages are off, and TCP_NODELAY is on."""
 
@@ -194,7 +216,7 @@ class Bare(Peer):
 
 
 BARE = (Bare("autobahn", "autobahn"), Bare("datagrams", "twisted"))
-PEERS = {peer.name: peer for peer in (Hubbub(), Floor(), Mosquitto(), Nats(), Redis(), *BARE)}
+PEERS = {peer.name: peer for peer in (Hubbub(), Compiled(), Floor(), Mosquitto(), Nats(), Redis(), *BARE)}
 
 
 def cores() -> tuple[int, int]:

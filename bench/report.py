@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.figures import SUBJECT, Figure, Runs, Verdict, figures_of, in_words, judge, ran, ratio
+from bench.figures import COMPILED, SUBJECT, Figure, Runs, Verdict, figures_of, in_words, judge, ran, ratio
 from bench.plot import plot
 from bench.works import WORKS, Work
 
@@ -66,7 +67,7 @@ def _table(runs: Runs, rounds: int) -> Table:
         table.add_column(name, no_wrap=True, justify="left" if name in ("work", "unit", "peer") else "right")
     table.add_column("aim")
     for work in ran(runs):
-        verdicts, heading = [judge(runs, work, aim) for aim in work.aims], (work.name, work.measure.unit)
+        verdicts, heading = _verdicts(runs, work), (work.name, work.measure.unit)
         for name, figure in figures_of(runs, work).items():
             aim = _judged(verdicts.pop(0)) if verdicts else ""
             table.add_row(*heading, name, *_cells(runs, work, name, figure), aim)
@@ -75,6 +76,13 @@ def _table(runs: Runs, rounds: int) -> Table:
             table.add_row(*[""] * 7, _judged(verdict))
         table.add_section()
     return table
+
+
+def _verdicts(runs: Runs, work: Work) -> list[Verdict]:
+    """Of both builds, aim by aim."""
+    both = [(judge(runs, work, aim), judge(runs, work, aim, COMPILED)) for aim in work.aims]
+    pure = [one for one, _ in both]
+    return pure + [replace(one, aim=f"{COMPILED} {one.aim}") for _, one in both if one.met is not None]
 
 
 def _cells(runs: Runs, work: Work, name: str, figure: Figure) -> tuple[str, str, str, str]:

@@ -47,12 +47,12 @@ def measure(work: Work, name: str, seconds: float) -> dict[str, Any]:
             case "udp":
                 return _udp(work, peer, server, seconds)
             case "churn":
-                told = _load(work, peer, server, seconds=seconds)
+                told = load(work, peer, server, seconds=seconds)
                 return told | {"figure": told["churned"] / told["seconds"]}
             case "paced":
-                told = _load(work, peer, server, seconds=2 * seconds)
+                told = load(work, peer, server, seconds=2 * seconds)
                 return told | {"figure": told["p99_us"]}
-        told = _load(work, peer, server, seconds=seconds)
+        told = load(work, peer, server, seconds=seconds)
         return told | {"figure": told["deliveries"] / told["seconds"]}
 
 
@@ -62,7 +62,8 @@ def _options(work: Work, peer: Peer, server: Running, **more: float) -> list[str
     return [str(BUILD / "load"), *(f"{name}={value}" for name, value in options.items())]
 
 
-def _load(work: Work, peer: Peer, server: Running, **more: float) -> dict[str, Any]:
+def load(work: Work, peer: Peer, server: Running, **more: float) -> dict[str, Any]:
+    """Run the load, pinned to its core, and return what it tells. Raises `Failed`."""
     began, before = time.monotonic(), waited(server.pid)
     with pinned(cores()[1]):
         process = subprocess.Popen(_options(work, peer, server, **more), stdout=subprocess.PIPE, text=True)
@@ -90,14 +91,16 @@ def _told(line: str) -> dict[str, Any]:
 def _udp(work: Work, peer: Peer, server: Running, seconds: float) -> dict[str, Any]:
     """Blasted as fast as it goes, so the load's core is always busy; the loss shows that it was enough."""
     if peer.name != "datagrams":
-        told = _load(work, peer, server, seconds=seconds)
+        told = load(work, peer, server, seconds=seconds)
         received = told["deliveries"]
     else:
-        told = _load(work, peer, server, seconds=seconds, subscribers=0)
+        told = load(work, peer, server, seconds=seconds, subscribers=0)
         time.sleep(SETTLE)
         with socket.create_connection(("127.0.0.1", server.ports.tcp), timeout=SETTLE * 10) as link:
             received = int(link.makefile().readline())
     loss = 1 - received / told["sent"]
+    if "rate" in work.load:
+        return told | {"figure": 100 * loss, "saturated": False}
     return told | {"figure": received / told["seconds"], "loss": loss, "saturated": loss < 0.01}
 
 

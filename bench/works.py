@@ -9,10 +9,11 @@ FANOUT = 1_000  # subscribers
 PAIRS = 100
 IN_FLIGHT = 50  # of each publisher, where many publish
 IDLE = 8_000  # links
-TCP = ("hubbub", "mosquitto", "nats", "redis")
+OURS = ("hubbub", "compiled")
+TCP = (*OURS, "mosquitto", "nats", "redis")
 FLOORED = (*TCP, "floor")
-WEB = ("hubbub", "nats", "mosquitto")
-GROWN = ("hubbub", "mosquitto", "nats")
+WEB = (*OURS, "nats", "mosquitto")
+GROWN = (*OURS, "mosquitto", "nats")
 
 Load = dict[str, int | str]  # options of load.c
 
@@ -27,6 +28,7 @@ class Measure:
 
 DELIVERIES = Measure("messages/s")
 DATAGRAMS = Measure("datagrams/s")
+LOST = Measure("% lost", more_is_better=False)
 CONNECTIONS = Measure("connections/s")
 P99 = Measure("us (p99)", more_is_better=False)
 MEMORY = Measure("KiB/link", more_is_better=False)
@@ -106,7 +108,8 @@ def _links() -> list[Work]:
     with_bare = (*WEB, "autobahn")
     accepted, heavy = Aim(0.4, "datagrams"), Aim(16, None)
     return [
-        Work("udp", "UDP ingest to one TCP subscriber", DATAGRAMS, udp, ("hubbub", "datagrams"), (accepted,)),
+        Work("udp", "UDP ingest to one TCP subscriber", DATAGRAMS, udp, (*OURS, "datagrams"), (accepted,)),
+        Work("udp-paced", "the same, 100,000 datagrams/s sent", LOST, udp | {"rate": 100_000}, OURS),
         Work("latency", "500 messages/s to 100", P99, paced, FLOORED, (Aim(1, "mosquitto"),)),
         Work("storm", "the same, 1,000 connects/s meanwhile", P99, storm, FLOORED),
         Work("connect", "TCP, connect, greet, close", CONNECTIONS, churn, FLOORED),
