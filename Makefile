@@ -5,19 +5,22 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+COMPILED := .venv-compiled
 ARGS :=
+SECONDS := 600
+TARGETS :=
 
 # What a developer's shell may have set must not leak into ours.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: run test check format bench clean
+.PHONY: run test check format compiled bench fuzz conformance soak clean
 
 run:
 	@tools/venv $(VENV) nmea
 	@exec $(BIN)/hubbub run $(ARGS)
 
 test:
-	@tools/system-packages chromium=chromium netcat-openbsd=nc socat=socat bsdutils=logger
+	@tools/system-packages chromium=chromium netcat-openbsd=nc socat=socat bsdutils=logger ser2net=ser2net mosquitto=mosquitto_passwd mosquitto-clients=mosquitto_sub systemd=systemd-socket-activate
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
@@ -34,11 +37,38 @@ format:
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# The hot modules as C, in a venv of its own; tests run against it too.
+compiled:
+	@tools/system-packages gcc=cc libc6-dev=cc
+	@HUBBUB_COMPILE=1 tools/venv $(COMPILED) $(EXTRAS)
+
 bench:
 	@tools/system-packages gcc=cc libc6-dev=cc mosquitto=mosquitto redis-server=redis-server
 	@tools/venv $(VENV)
+	@$(MAKE) --no-print-directory compiled
 	$(BIN)/pip install --quiet --requirement bench/requirements.txt
 	$(BIN)/python -m bench $(ARGS)
 
+# Every parser, with coverage, for ten minutes each: make fuzz TARGETS="lines json" SECONDS=60. Findings become tests.
+fuzz:
+	@tools/venv $(VENV) test fuzz
+	@set -e; for target in $(or $(TARGETS),$$($(BIN)/python tests/fuzz/run.py)); do \
+	    echo "fuzzing $$target for $(SECONDS) s"; $(BIN)/python tests/fuzz/run.py $$target $(SECONDS); done
+
+# Autobahn's test suite for WebSocket; without its dependencies, which are old copies of ours.
+conformance:
+	@tools/venv $(VENV) test
+	$(BIN)/pip install --quiet --no-deps kosoku==0.1.0
+	$(BIN)/python tests/conformance/run.py
+
+# 1,000 mixed clients through 100 reloads and 20 restarts; then half an hour of clients that come and go, which has to
+# leave memory and descriptors flat: make soak SECONDS=60. docs/operating.md has the figures of one.
+soak: SECONDS := 1800
+soak:
+	@tools/venv $(VENV) test
+	HUBBUB_SOAK_CLIENTS=1000 HUBBUB_SOAK_RELOADS=100 HUBBUB_SOAK_RESTARTS=20 $(BIN)/pytest tests/system/test_under_load.py \
+	    tests/system/test_fleet.py
+	cd tests && ../$(BIN)/python -m soak $(SECONDS)
+
 clean:
-	rm -rf $(VENV) build dist daemon/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COMPILED) build dist daemon/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz

@@ -1,6 +1,9 @@
 """How hubbub is built and installed; tools are configured in pyproject.toml."""
 
-from setuptools import find_packages, setup
+import os
+from importlib.util import find_spec
+
+from setuptools import Extension, find_packages, setup
 
 RUNS_WITH = [
     "twisted[tls]",  # reactor, twistd, endpoints, web site; [tls] is what `tls:` and `ssl:` endpoints need
@@ -8,6 +11,7 @@ RUNS_WITH = [
     "argon2-cffi",  # password files: the recommended hash (RFC 9106), in C and off the reactor
     "pyjwt[crypto]",  # tokens: HS256, RS256, EdDSA and JWKS, checked by those who do nothing else
     "prometheus-client",  # writes metrics in the format that scrapers read
+    "mypy-extensions",  # lets plugins derive from what is compiled, see HOT; it does nothing where nothing is
     "msgspec>=0.22",  # the json dialect: far faster than the standard library, and Raw keeps a number's digits
 ]
 NMEA = ["pynmea2>=1.19"]  # the dialect nmea: knows what the fields of 60 kinds of sentences are called
@@ -29,12 +33,52 @@ TESTED_WITH = [
     "build",  # the packaging test builds an sdist and a wheel
     "setuptools>=77",  # the same test builds without isolation, so the build backend has to be there
 ]
+FUZZED_WITH = ["atheris"]  # fuzzing with coverage, for `make fuzz`; pytest replays what it found without it
 CHECKED_WITH = [
     "ruff",  # lint and format
     "mypy",  # types
     "mypy-zope",  # teaches mypy zope.interface, which Twisted's interfaces are made of
     "towncrier",  # turns newsfragments/ into NEWS.md
 ]
+HOT = [  # what each message passes through, in the order of its way
+    "transports/frames",
+    "framing",
+    "dialects/lines",
+    "events",
+    "message",
+    "topics",
+    "kernel/alarms",
+    "kernel/deadlines",
+    "kernel/ending",
+    "kernel/entrance",
+    "kernel/outgoing",
+    "kernel/intake",
+    "kernel/link",
+    "kernel/pace",
+    "kernel/datagram",
+    "kernel/session",
+    "kernel/trie",
+    "kernel/routes",
+    "kernel/retained",
+    "kernel/hub",
+    "kernel/outbox",
+    "kernel/datagram_outbox",
+    "kernel/own_units",
+]
+
+
+def compiled() -> list[Extension]:
+    """What is compiled with HUBBUB_COMPILE=1, a C compiler at hand; the same files run as they are without."""
+    if not COMPILE:
+        return []
+    from mypyc.build import mypycify
+
+    options = [f"--config-file={os.devnull}", "--follow-imports=silent", "--ignore-missing-imports"]
+    found: list[Extension] = mypycify([*options, *(f"daemon/hubbub/{name}.py" for name in HOT)], opt_level="3")
+    return found
+
+
+COMPILE = os.environ.get("HUBBUB_COMPILE") == "1"
 
 setup(
     name="hubbub",
@@ -52,14 +96,24 @@ setup(
         "twisted.plugins",
     ],
     package_data={"hubbub": ["py.typed", "transports/*.html", "service/templates/*.txt"]},
+    ext_modules=compiled(),
+    setup_requires=["mypy"] if COMPILE and find_spec("mypyc") is None else [],  # whose mypyc makes C of typed Python
     install_requires=RUNS_WITH,
-    extras_require={"nmea": NMEA, "top": TOP, "testing": TESTING, "test": TESTED_WITH, "check": CHECKED_WITH},
+    extras_require={
+        "nmea": NMEA,
+        "top": TOP,
+        "testing": TESTING,
+        "test": TESTED_WITH,
+        "fuzz": FUZZED_WITH,
+        "check": CHECKED_WITH,
+    },
     entry_points={
         "console_scripts": ["hubbub = hubbub.service.cli:main"],
         "hubbub.plugins": [
             "upper = hubbub_plugins.upper:Upper",
             "clock = hubbub_plugins.clock:Clock",
             "chat = hubbub_plugins.chat:Chat",
+            "poll = hubbub_plugins.poll:Poll",
             "route = hubbub_plugins.route:Route",
             "syslog = hubbub_plugins.syslog:Syslog",
             "nmea = hubbub_plugins.nmea:Nmea",

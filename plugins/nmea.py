@@ -2,6 +2,7 @@
 
     --udp udp:10110:dialect=nmea:prefix=boat     $GPGGA,... goes to boat/GP/GGA, !AIVDM,... to boat/AI/VDM
     --tcp tcp:10110:dialect=nmea:format=json     lines ended by CR LF or LF
+    --connect udp:10.0.0.255:10110:dialect=nmea:subscribe=boat/out/#    sends what is a sentence
 
 A sentence goes to {talker}/{sentence}, or where `topic=` says; a proprietary one, $PGRME, has the talker P and the
 sentence GRME. Its checksum must be there and be right. What its fields are called is pynmea2's choice; they are
@@ -18,7 +19,21 @@ import re
 from datetime import date, time
 from typing import Any
 
-from hubbub import Close, Dialect, Event, Fault, Message, Publish, Refusal, Sender, Setting, Template, choice, option
+from hubbub import (
+    Close,
+    Dialect,
+    Event,
+    Fault,
+    Message,
+    Publish,
+    Refusal,
+    Sender,
+    Setting,
+    Subscribe,
+    Template,
+    choice,
+    option,
+)
 from hubbub.framing import EndReader, TooLong
 
 try:
@@ -83,7 +98,7 @@ def parse(line: bytes) -> Sentence:
     try:
         return Sentence(text, pynmea2.parse(text[1:], check=True))
     except pynmea2.ChecksumError as wrong:
-        raise Refusal("bad-payload", f"the {wrong.args[0][0]}") from None
+        raise Refusal("bad-payload", f"bad {wrong.args[0][0].replace(' does not match', '')}") from None
     except (pynmea2.SentenceTypeError, LookupError):
         # The checksum was right. It is of an unknown type, or shorter than pynmea2 expects of a proprietary one.
         return Sentence(text, None)
@@ -105,8 +120,9 @@ def _value(value: Any) -> Any:
 
 
 class Nmea(Dialect):
-    """NMEA 0183 sentences, AIS too, with their checksums checked; it only receives."""
+    """NMEA 0183 sentences, AIS too, with their checksums checked; it sends only where it dials."""
 
+    roles = ("server", "client")
     fields = ("talker", "sentence")
 
     format = option(
@@ -140,6 +156,10 @@ class Nmea(Dialect):
         """The last line needs no LF."""
         return self._sentences([self._reader.rest()]) if self._reader is not None else []
 
+    def held(self) -> str:
+        """Say that a line isn't over."""
+        return self._reader.held() if self._reader is not None else ""
+
     def _sentences(self, lines: list[bytes]) -> list[Event | Message]:
         lines = [line.removesuffix(b"\r") for line in lines]
         return [self._event(line) for line in lines if line]
@@ -158,6 +178,21 @@ class Nmea(Dialect):
         if len(payload) > self.setting.max_message:  # JSON has more to say
             return Fault(Refusal("too-long", f"a sentence as JSON is longer than {self.setting.max_message} bytes"))
         return Publish(topic, payload, content_type=kind, properties=found.properties())
+
+    def form(self, subscription: Subscribe) -> str | None:
+        """Tell how a sentence ends, as a client; who dials in is told nothing."""
+        return ("\r\n" if self.setting.stream else "") if self.setting.role == "client" else None
+
+    @classmethod
+    def encode(cls, message: Message, form: Any) -> bytes | None:
+        """Write a payload that is a sentence, as it is."""
+        if form is None:
+            return None
+        try:
+            parse(message.payload)
+        except Refusal:
+            return None
+        return message.payload.rstrip() + str(form).encode()
 
     def _too_long(self) -> Close:
         refusal = Refusal("too-long", f"more than {self.setting.max_message} bytes without an end of line")

@@ -2,6 +2,7 @@
 
     --udp udp:5514:dialect=syslog                one datagram, one message (RFC 5426 section 3.1)
     --tcp tcp:5514:dialect=syslog:format=json    octet counting or LF, told for each frame (RFC 6587 section 3.4)
+    --connect tcp:log:514:dialect=syslog:subscribe=alarm/#    sends what matches to a log server, by RFC 5424
 
 A message goes to syslog/{hostname}/{app}/{severity}, or where `topic=` says; severity and facility are the words of
 RFC 5427. A hostname that isn't said is the sender's address. The header's fields are properties (facility severity
@@ -18,9 +19,24 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from hubbub import Close, Dialect, Event, Fault, Message, Publish, Refusal, Sender, Setting, Template, choice, option
+from hubbub import (
+    Close,
+    Dialect,
+    Event,
+    Fault,
+    Message,
+    Publish,
+    Refusal,
+    Sender,
+    Setting,
+    Subscribe,
+    Template,
+    choice,
+    option,
+)
 from hubbub.framing import TooLong
 from hubbub.limits import PROPERTIES
 
@@ -180,8 +196,9 @@ class Frames:
 
 
 class Syslog(Dialect):
-    """Log messages of RFC 5424 and 3164, over UDP, TCP and TLS; it only receives."""
+    """Log messages of RFC 5424 and 3164, over UDP, TCP and TLS; it sends only where it dials."""
 
+    roles = ("server", "client")
     fields = ("hostname", "app", "severity", "facility", "procid", "msgid")
 
     format = option(
@@ -243,9 +260,39 @@ class Syslog(Dialect):
         whole |= {"base64": b64encode(entry.msg).decode()} if text is None else {"message": text}
         return json.dumps(whole, ensure_ascii=False).encode(), "application/json"
 
+    def form(self, subscription: Subscribe) -> bool | None:
+        """Tell whether a client's link is a stream; who dials in is told nothing."""
+        return self.setting.stream if self.setting.role == "client" else None
+
+    @classmethod
+    def encode(cls, message: Message, form: Any) -> bytes | None:
+        """Write a message as RFC 5424 has it, on a stream behind its length (RFC 6587 section 3.4.1)."""
+        if form is None:
+            return None
+        frame = write(message)
+        return b"%d %b" % (len(frame), frame) if form else frame
+
     def _too_long(self) -> Close:
         refusal = Refusal("too-long", f"a message is longer than {self.setting.max_message} bytes")
         return Close(refusal.reason, refusal=refusal)
+
+
+def write(message: Message) -> bytes:
+    """Write a message by RFC 5424; one that never was a log message begins with its topic."""
+    said = message.properties or {}
+    severity, facility = said.get("severity"), said.get("facility")
+    pri = SEVERITIES.index(severity) if severity in SEVERITIES else 5
+    pri += 8 * (FACILITIES.index(facility) if facility in FACILITIES else 1)
+    when = datetime.fromtimestamp(message.time, UTC).isoformat(timespec="milliseconds")
+    limits = {"hostname": 255, "app": 48, "procid": 128, "msgid": 32}
+    fields = {name: said.get(name, "") for name in limits} | ({} if "app" in said else {"app": "hubbub"})
+    header = [text if re.fullmatch(f"[!-~]{{1,{limits[name]}}}", text) else "-" for name, text in fields.items()]
+    text = message.payload if "app" in said else message.topic.encode() + b" " + message.payload
+    try:
+        bom = b"" if text.isascii() or not text.decode() else _BOM
+    except UnicodeDecodeError:
+        bom = b""
+    return f"<{pri}>1 {when.replace('+00:00', 'Z')} {' '.join(header)} - ".encode() + bom + text
 
 
 def _properties(entry: Entry) -> dict[str, str]:

@@ -15,7 +15,11 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 SECONDS = 30  # until a coroutine is cancelled; pytest-timeout, at 60 s, stops the reactor for later tests too
-PACKAGES = {"nc": "netcat-openbsd", "socat": "socat", "chromium": "chromium", "logger": "bsdutils"}
+PACKAGES = {
+    "nc": "netcat-openbsd", "socat": "socat", "chromium": "chromium", "logger": "bsdutils",
+    "systemd-socket-activate": "systemd", "systemd-analyze": "systemd", "mosquitto_passwd": "mosquitto",
+    "mosquitto_sub": "mosquitto-clients", "ser2net": "ser2net",
+}  # fmt: skip
 
 # Shared machines stall: the time of one example tells nothing.
 hypothesis.settings.register_profile("hubbub", deadline=None, print_blob=True)

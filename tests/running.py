@@ -27,10 +27,18 @@ class Daemon:
     tcp, udp, websocket   lists of (host, port) in the order of the options; Unix sockets aren't in them
     lines                 what it has logged, kept up to date by a thread: a full pipe would stop the daemon
     command               what stands before the options
+    hands                 descriptors that it gets beside the usual three
     """
 
-    def __init__(self, *options: str, folder: Path | None = None, command: tuple[str, ...] = RUN) -> None:
+    def __init__(
+        self,
+        *options: str,
+        folder: Path | None = None,
+        command: tuple[str, ...] = RUN,
+        hands: tuple[int, ...] = (),
+    ) -> None:
         self.options = options
+        self.hands = hands
         self.command = command
         self.folder = folder
         self.lines: list[str] = []
@@ -44,6 +52,7 @@ class Daemon:
         self.process = subprocess.Popen(
             [*self.command, *self.options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.folder,
+            pass_fds=self.hands,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -16,7 +16,7 @@ import pytest
 from running import Daemon
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("dialects.md", "handlers.md")
+PAGES = ("dialects.md", "handlers.md", "authentication.md")
 BLOCK = re.compile(r"(.*?)^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DEFAULT = ("--tcp", "tcp:6999")  # what a page means where it names no listener
 
@@ -100,18 +100,19 @@ class Terminals:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             ["sh", "-c", command],
-            cwd=self.folder, env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, text=True, timeout=50,
-            check=False,
+            cwd=self.folder, env={**os.environ, "PATH": path, "CI": "true"}, stdout=subprocess.PIPE, text=True,
+            timeout=50, check=False,
         )  # fmt: skip
         return done.stdout
 
     def start(self, options: list[str]) -> None:
         if "--tcp" not in options and "--config" not in options:
             options = [*options, *DEFAULT]
-        named = [found[1] for option in options if (found := re.match(r"tcp:(\d+)", option))]
-        options = [re.sub(r"^tcp:\d+", "tcp:0", option) for option in options]
-        self.daemon = Daemon(*options, folder=self.folder).__enter__()
-        self.ports = {port: str(address[1]) for port, address in zip(named, self.daemon.tcp, strict=True)}
+        named = [found.groups() for option in options if (found := re.match(r"(tcp|udp):(\d+)", option))]
+        options = [re.sub(r"^(tcp|udp):\d+", r"\1:0", option) for option in options]
+        self.daemon = daemon = Daemon(*options, folder=self.folder).__enter__()
+        bound = {"tcp": iter(daemon.tcp), "udp": iter(daemon.udp)}
+        self.ports = {port: str(next(bound[kind])[1]) for kind, port in named}
 
     def close(self) -> None:
         assert not any(one.expected for one in self.listeners)
@@ -130,10 +131,10 @@ def test_every_block(page: str, tmp_path: Path, need: Callable[[str], str]) -> N
     try:
         for language, code, file in blocks(page):
             if language == "python":
-                (tmp_path / file).parent.mkdir(exist_ok=True)
+                (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
                 (tmp_path / file).write_text(code)
             elif language == "toml":
-                (tmp_path / "hubbub.toml").write_text(re.sub(r"tcp:\d+", "tcp:0", code))
+                (tmp_path / "hubbub.toml").write_text(re.sub(r"(tcp|ssl):\d+", r"\1:0", code))
                 listener = () if "[[tcp]]" in code else ("--tcp", "tcp:0")
                 with Daemon("--config", "hubbub.toml", *listener, folder=tmp_path) as daemon:
                     assert "Traceback" not in daemon.log

@@ -31,11 +31,17 @@ class Setting:
                  `receive` is given whole units, and what is encoded is one unit
     max_message  bytes of the longest payload that comes in
     topic        the listener's `topic=`, for dialects whose clients name none
+    role         which side is spoken here: "server", or "client" where hubbub has dialled
+    pull         as a client, the filters to ask the server for
+    handshake    seconds until a client must have shown what it speaks
     """
 
     transport: str = "tcp"
     max_message: int = limits.MESSAGE_BYTES
     topic: Template | None = None
+    role: str = "server"
+    pull: tuple[str, ...] = ()
+    handshake: float = limits.HANDSHAKE_SECONDS
 
     @property
     def stream(self) -> bool:
@@ -48,6 +54,8 @@ class Dialect:
 
     name          how options, logs and `--list-plugins` call it; by default the class name in lower case
     transports    which transports can carry it
+    roles         which sides of it can be spoken here: "server", and "client" for a connector
+    pulls         whether as a client it can ask for filters, and so takes `pull=`
     subprotocols  the WebSocket subprotocols that mean it
     text          whether its units are text on a WebSocket
     full          the policy for a full outbox, where the listener names none
@@ -59,6 +67,8 @@ class Dialect:
 
     name: ClassVar[str] = ""
     transports: ClassVar[Sequence[str]] = TRANSPORTS
+    roles: ClassVar[Sequence[str]] = ("server",)
+    pulls: ClassVar[bool] = False
     subprotocols: ClassVar[Sequence[str]] = ()
     text: ClassVar[bool] = False
     full: ClassVar[str] = "drop-oldest"
@@ -78,6 +88,11 @@ class Dialect:
         super().__init_subclass__(**more)
         if "name" not in cls.__dict__ and not cls.name:
             cls.name = cls.__name__.lower()
+
+    @classmethod
+    def playing(cls, role: str) -> type[Dialect]:
+        """Return the class that speaks this side of it, one of `roles`; override it where the two are not one class."""
+        return cls
 
     def opened(self, now: float) -> list[Event | Message]:
         """The link is there, and the client has said nothing yet: the time for a greeting, or for a first deadline."""
@@ -109,6 +124,10 @@ class Dialect:
     def timeout(self, now: float) -> list[Event | Message]:
         """The deadline has passed."""
         return []
+
+    def held(self) -> str:
+        """Say for `hubbub trace` what has come and makes no event yet, as in `14 bytes held, no end mark`."""
+        return ""
 
     def outcome(self, event: Event | Message, result: Any) -> bytes:
         """Word the answer to an event; `result` is as the event's docstring says, or a Refusal. Empty: none."""

@@ -31,6 +31,8 @@ class Refusal(HubbubError):
     It is raised inside the hub and given to `Dialect.outcome`, which says it in the client's own words.
     """
 
+    limit = ""  # the name of the limit that was reached, where an operator can set it
+
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(code, reason)
         self.code = code

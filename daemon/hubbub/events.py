@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+from mypy_extensions import mypyc_attr
+
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.message import Message
 
+_FIELDS = "__slots__" if __file__.endswith(".py") else "__mypyc_attrs__"  # where a class keeps the names of its own
 
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Event:
     """One wish of a client."""
 
@@ -23,11 +28,12 @@ class Event:
         self.tag = tag
 
     def __repr__(self) -> str:
-        names = [name for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ())]
-        shown = (f"{name}={getattr(self, name)!r}" for name in names if name != "password")
+        names = dict.fromkeys([name for kind in type(self).__mro__ for name in getattr(kind, _FIELDS, ())])
+        shown = [f"{name}={getattr(self, name)!r}" for name in names if name != "password"]
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Publish(Message):
     """A message on its way in. Its outcome is told where it has a `tag`, and where it fails.
 
@@ -69,9 +75,18 @@ class Request(Publish):
     __slots__ = ("timeout", "alone")
 
     def __init__(
-        self, topic: str, payload: bytes, timeout: float = limits.REQUEST_SECONDS, alone: bool = True, **more: Any
+        self,
+        topic: str,
+        payload: bytes,
+        timeout: float = limits.REQUEST_SECONDS,
+        alone: bool = True,
+        retain: bool = False,
+        content_type: str | None = None,
+        reply_to: str | None = None,
+        properties: Mapping[str, str] | None = None,
+        tag: Any = None,
     ) -> None:
-        super().__init__(topic, payload, **more)
+        super().__init__(topic, payload, retain, content_type, reply_to, properties, tag)
         self.timeout = timeout
         self.alone = alone
 

@@ -63,6 +63,10 @@ class EndReader:
             raise TooLong([], self.max_frame)
         return []
 
+    def held(self) -> str:
+        """Say what makes no frame yet; empty: nothing is left."""
+        return f"{len(self._rest)} bytes held, no end mark" if self._rest else ""
+
     def rest(self) -> bytes:
         """Take what is left: a last frame without its mark."""
         rest = bytes(self._rest)
@@ -87,6 +91,10 @@ class SizeReader:
         taken = bytes(rest[:whole])
         del rest[:whole]
         return [taken[at : at + size] for at in range(0, whole, size)]
+
+    def held(self) -> str:
+        """Say what makes no frame yet; empty: nothing is left."""
+        return f"{len(self._rest)} of {self.size} bytes held" if self._rest else ""
 
     def rest(self) -> bytes:
         """Take what is left: a part of a frame."""
@@ -121,6 +129,13 @@ class LengthReader:
             at += width + size
         del rest[:at]
         return frames
+
+    def held(self) -> str:
+        """Say what makes no frame yet; empty: nothing is left."""
+        rest, width = self._rest, self.width
+        if len(rest) < width:
+            return f"{len(rest)} of the {width} bytes of a length held" if rest else ""
+        return f"{len(rest) - width} of {int.from_bytes(rest[:width], self.order)} bytes held"  # type: ignore[arg-type]
 
     def rest(self) -> bytes:
         """Take what is left: a part of a frame."""

@@ -14,12 +14,25 @@ JSON_DEPTH = 64  # levels of nesting in JSON: people write under 10, and parsers
 NAME_CHARACTERS = 256  # characters of an `id` or a content type, kept while a message or a request waits
 PROPERTIES = 64  # user properties of one message, and the most that a dialect takes over
 
+# Clients; options of `--limit`, see bounds.py
+CONNECTIONS = 50_000  # connections and UDP leases, all together: with 20 KiB each about 1 GiB
+SOURCE_CONNECTIONS = 1_000  # of one source: an office or a plant behind one address fits, a flood doesn't
+FAILED_LOGINS = 10  # failed logins of one source in a minute: people mistype, guessing a password takes millions
+SOURCE_TABLE = 4_096  # rows of the table that counts them
+MESSAGE_RATE = 20_000.0  # messages of one client in a second: ten times what a busy gateway sends
+BYTE_RATE = 32.0 * MiB  # bytes of one client in a second: more than 100 Mbit/s carry
+OUTBOX_BYTES = 512 * MiB  # bytes that wait in all outboxes of clients that don't take them
+METRICS_CONNECTIONS = 64  # connections of scrapers: one or two ask at a time
+
 # Reading
 LINE_SLACK = 64 * KiB  # bytes that a command may be longer than its encoded payload: a topic, options
-FRAGMENTS = 65_536  # frames of one WebSocket message: an empty one costs memory too
+DEFLATE_LEVEL = 3  # of zlib's 1 to 9: above it a megabyte holds up everybody for over 20 ms
+FRAGMENTS = 100_000  # pieces of one WebSocket message, 10 MB: 4 MiB in frames of 64 bytes fit, as a test suite sends
 DETECT_BYTES = 64  # bytes after which the dialect is told from what is there
 BACKLOG = 1_024  # connections that wait to be accepted: beyond them a client asks again after 1 s
 HANDSHAKE_SECONDS = 10.0  # seconds until a client must have shown what it speaks
+PROXY_BYTES = 4 * KiB  # bytes of a PROXY header of version 2: addresses, and what else a proxy knows of TLS
+PROXIES = 32  # entries of X-Forwarded-For that are looked at, from its end: chains of proxies are under 5 long
 TOPIC_TABLE = 256  # topics whose parsed form a link remembers: clients publish on few
 TOPIC_TABLE_BYTES = 256  # bytes of a topic that is worth remembering: with the row above 64 KiB a link
 PENDING_EVENTS = 10_000  # events held back behind one that waits for its result; reading pauses, so one read's worth
@@ -27,6 +40,14 @@ REQUESTS_PER_LINK = 64  # requests of one link that wait for a reply
 REQUESTS = 65_536  # requests of all links that wait for a reply
 REQUEST_SECONDS = 2.0  # seconds until a request without a reply fails
 REQUEST_SECONDS_MAX = 60.0  # seconds: the longest that a client may ask for
+
+# Links with `answer=`, `rate=`, `changed=` or `presence=`
+COMMANDS_WAITING = 100  # commands that wait for one half-duplex device: at 100 ms each, ten seconds' worth
+LATEST_TOPICS = 1_000  # topics whose newest message waits for a link's `rate=`, with `over=latest`
+LATEST_BYTES = 128 * KiB  # bytes of these, unless it is one alone: with the table of UDP below 512 MiB
+CHANGED_TOPICS = 256  # topics of a link whose last payload is remembered, as 16 bytes: 50 KiB a link
+UDP_SIEVES = 4_096  # UDP addresses whose `rate=` and `changed=` are remembered, a listener
+PRESENCES = 10_000  # `presence=` topics that are kept, of all listeners: whoever is gone the longest gives way
 
 # The hub
 MATCH_CACHE = 65_536  # topics whose receivers are remembered: with the row below at most about 26 MiB
@@ -38,6 +59,8 @@ SUBSCRIPTIONS = 10_000  # subscriptions of one session
 SUBSCRIPTIONS_ALL = 1_000_000  # subscriptions of all sessions: about 500 MiB
 SUBSCRIPTION_LEVELS = 100_000  # levels of one session's filters with wildcards: a match visits each, in 50 ms
 SUBSCRIPTION_LEVELS_ALL = 2_000_000  # levels of all filters with wildcards, shared ones once: about 500 MiB
+RIGHTS = 256  # kinds of clients whose rights are remembered for the next one: users, mostly
+RIGHTS_TOPICS = 1_024  # topics of one kind of client whose verdict is remembered: at most about 350 KiB
 RETAINED_MESSAGES = 100_000  # retained messages
 RETAINED_BYTES = 64 * MiB  # bytes of retained topics, payloads and what goes with them
 RETAINED_LEVELS = 500_000  # levels of retained topics, shared ones once: about 120 MiB
@@ -56,6 +79,7 @@ STALL_SECONDS = 30.0  # seconds that a link may take nothing at all, `stall=`
 IDLE_SECONDS = 300.0  # seconds without a sign of life where the hub can ask for one, `idle=`
 HALF_CLOSED_SECONDS = 2.0  # seconds between looks whether a client that only listens is still there
 CLOSE_SECONDS = 5.0  # seconds that a closing link has to take its last bytes
+HANDLER_STOP_SECONDS = 5.0  # seconds that the `stop` of a handler may take
 DRAIN_SECONDS = 30.0  # seconds that a stopping daemon gives its links, `drain`: less than systemd's 90 before SIGKILL
 
 # UDP
@@ -73,9 +97,61 @@ COMPLAINTS = 10  # bad datagrams that are answered for one unproven host in one 
 COMPLAINTS_VOUCHED = 1_000  # the same for one vouched address
 AMPLIFICATION = 3  # answer bytes for each byte of an unproven address (RFC 9000 section 8.1)
 
+# Logins
+LOGIN_THREADS = 2  # threads that compare passwords: each takes 64 MiB, and a core for a tenth of a second
+LOGIN_QUEUE = 1_000  # logins that wait for them: more than a minute's work
+LOGIN_QUEUE_SOURCE = 64  # logins of one address among them, so that nobody fills the queue alone
+LOGIN_CACHE = 10_000  # passwords of one file that were right a moment ago, as keyed hashes of 32 bytes
+LOGIN_CACHE_SECONDS = 300.0  # seconds that they are remembered: clients that lost their link come back within
+FAILED_LOGINS_TOLD = 100  # failed logins that are logged one by one, then each time that their number has doubled
+PASSWORD_BYTES = 1_024  # bytes of a password: it waits in the queue
+TOKEN_CHARACTERS = 16 * KiB  # characters of a token: what web servers take as a header
+TOKEN_LIST = 1_000  # names in one claim of a token
+ARGON2_KIB = 1024 * KiB  # KiB of memory of one argon2 hash, 1 GiB: a file may come from elsewhere
+ARGON2_PASSES = 100  # passes of one argon2 hash
+PBKDF2_ITERATIONS = 10_000_000  # iterations of one PBKDF2 hash: about 5 s
+PASSWORD_FILE_BYTES = 64 * MiB  # bytes of a password file: half a million users
+KEY_FILE_BYTES = 1 * MiB  # bytes of a file with keys, certificates, or a JWKS
+SIGNED_SECONDS = 60.0  # seconds that the time of a signed datagram may be off: clocks of devices drift
+SIGNED_WINDOW = 32  # datagrams of one user that may overtake each other: about 2 KiB, and networks reorder a few
+CERTIFICATE_SECONDS = 10.0  # seconds between looks whether a certificate has been renewed
+CERTIFICATE_FILES = 1_000  # files in a folder of certificates
+CERTIFICATE_DAYS = 14  # days before a certificate ends in which the log warns at each start and reload
+
+# Connectors
+CONNECT_SECONDS = 10.0  # seconds that somebody who is dialled may take to answer, on each of its addresses
+RETRY_FIRST_SECONDS = 0.5  # seconds until a lost connector dials again; twice as long each time
+RETRY_SECONDS = 10.0  # seconds at most between two tries: who plugs a cable back in stands and waits
+STEADY_SECONDS = 10.0  # seconds that a connector must have been up to begin with short waits again
+RESOLVE_SECONDS = 60.0  # seconds between looks whether the name of a UDP connector means another address now
+DIAL_SPREAD_SECONDS = 0.002  # seconds between the first tries of two connectors, so that links get their turns
+CONNECTOR_LINES = 6  # lines that one connector may log in the time below; what it doesn't log is told by the next one
+CONNECTOR_LINES_SECONDS = 60.0  # seconds: 1,000 devices that come and go are 100 lines a second
+
 # The process
+DESCRIPTORS_SHARE = 8  # of the descriptors one in so many, and at most the next line, is not for clients
+DESCRIPTORS_KEPT = 64  # descriptors for commands, files and reloads: with none left nobody could even ask what is wrong
+DRAIN_LINKS_AT_ONCE = 50  # links of a stopping daemon that are told in one look: a small hub's all at once
+DRAIN_LINKS_PER_SECOND = 1_000  # links that are told in a second: whoever they come back to gets them so
+NOTIFICATIONS = 8  # notifications that wait for room in systemd's queue; older ones no longer matter
+NOTIFY_SECONDS = 0.1  # seconds until such a one is tried again
+STATUS_SECONDS = 5.0  # seconds between updates of the number of links that systemd shows
+LOG_REPEATS = 20  # lines of one kind in one LOG_SECONDS; the others are counted
+LOG_SECONDS = 60.0  # seconds: what strangers can cause then fills less than 5 MiB a day with each kind
+LOG_KINDS = 1_000  # kinds of lines that are counted: as many as there are places in the code that log, and more
+LOG_CHARACTERS = 16 * KiB  # characters of a line's text, traceback and each field: the journal's socket takes 208 KiB
 GARBAGE = (20_000, 50, 100)  # objects, then generations, between looks for garbage (gc.set_threshold)
 FAILURES_TOLD = 100  # failures of dialects that are logged with a traceback, between two reloads: a log is for reading
+
+# The control socket
+CONTROL_BYTES = 64 * KiB  # bytes of one request: a few names
+CONTROL_CONNECTIONS = 16  # commands at work at once: an operator has two hands, and a `hubbub top` or two
+CONTROL_SECONDS = 30.0  # seconds until a request must be there, and that a client may take nothing
+CONTROL_ANSWERS = 100  # answers written before others have their turn
+TRACES = 4  # traces that run at once: each costs all that it sees
+TRACE_RECORDS = 1_000  # records that one trace is told in a second; more are counted: nobody reads them
+TRACE_BYTES = 256  # bytes of one unit that a trace shows
+TRACE_LINE_BYTES = 4 * KiB  # bytes before a piece that are looked at, so that no secret is shown in pieces
 
 # Files of the operator
 CONFIG_BYTES = 1 * MiB  # bytes of one configuration file

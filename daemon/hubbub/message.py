@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from mypy_extensions import mypyc_attr
+
 
 class Sender(Protocol):
     """Who sent a message, as a handler may know it."""
@@ -27,6 +29,7 @@ class Sender(Protocol):
         """What templates may say of it."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Message:
     """One payload on one topic. Whoever receives one leaves it as it is: all receivers share it.
 

@@ -155,7 +155,7 @@ def options_of(cls: type) -> dict[str, option[Any]]:
 
 
 def configure(cls: type[T], values: Mapping[str, object]) -> type[T]:
-    """Return a subclass of `cls` whose options are plain class attributes, those in `values` parsed.
+    """Return a subclass of `cls` whose options are plain class attributes, those in `values` parsed; or `cls`, if none.
 
     Keys are written with `-` or `_`; an attribute `gap_`, named so beside a method `gap`, is the key `gap`.
     The same class and values give the same object each time, so that links with equal options share their
@@ -171,6 +171,8 @@ def configure(cls: type[T], values: Mapping[str, object]) -> type[T]:
         if name in given:
             raise ConfigError(f"{_name(cls)}: {_key(name)}= is given twice")
         given[name] = parse(f"{_name(cls)}: {_key(name)}", options[name].kind, raw)
+    if not options:
+        return cls
     settled = {name: given[name] if name in given else getattr(cls, name) for name in options}
     if "_configured" not in vars(cls):
         cls._configured = {}  # type: ignore[attr-defined]

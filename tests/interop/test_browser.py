@@ -15,7 +15,8 @@ from interop.clients import Tcp, Udp
 from running import Daemon
 
 MILLISECONDS = 10_000
-FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+NAME = "hub.example"  # that its owner has pointed here
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", f"--host-resolver-rules=MAP {NAME} 127.0.0.1"]
 
 # hub.open(...) resolves to how the socket opened or failed; hub.next() to the next message, or to how it closed.
 HUB = """
@@ -254,3 +255,29 @@ def test_a_page_can_not_make_the_browser_publish_over_http(daemon, page, elsewhe
         for body in ("PUB http/x published\n" * 1000, "\nPUB http/x published\n"):
             assert page.evaluate(send, [f"http://{host}:{port}{path}", "POST", body]) == "opaque"
     assert tcp.ask("PING") == "PONG"  # and no message before it
+
+
+def test_a_page_can_not_make_the_browser_publish_with_a_form(daemon, page, elsewhere, tcp):
+    """A form needs no permission to send text anywhere; what it sends is an HTTP request too."""
+    assert tcp.ask("SUB form/#") == "OK SUB form/#"
+    host, port = daemon.tcp[0]
+    form = """([url, text]) => {
+      const form = document.createElement("form"), field = document.createElement("input");
+      Object.assign(form, {action: url, method: "POST", enctype: "text/plain"});
+      Object.assign(field, {name: text, value: text});
+      form.append(field); document.body.append(form); form.submit();
+    }"""
+    page.goto(f"http://127.0.0.1:{elsewhere}/")
+    with page.expect_navigation() as refused:
+        page.evaluate(form, [f"http://{host}:{port}/", "\nPUB form/x published\nPUB form/x "])
+    assert refused.value.status == 400
+    assert tcp.ask("PING") == "PONG"  # and no message before it
+
+
+def test_a_name_that_somebody_has_pointed_here_is_no_way_in(page):
+    """DNS rebinding: to the browser the page and the hub have one origin. With --origin the name is the operator's."""
+    for options, outcome in (((), "closed 1006"), (("--origin", NAME), "open hubbub.json")):
+        with Daemon("--websocket", "tcp:0", *options) as daemon:
+            at = f"{NAME}:{daemon.websocket[0][1]}"
+            page.goto(f"http://{at}/")
+            assert page.evaluate("url => hub.open(url, ['hubbub.json'])", f"ws://{at}/") == outcome

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from hostile.oracle import wait_for_descriptors
 from interop.clients import Program, Tcp
 from running import Daemon
 
@@ -107,7 +108,7 @@ def test_a_link_goes_when_nc_is_killed(daemon, nc):
         links = daemon.descriptors()
         idle.close()
         assert observer.line().startswith("MSG gone ")
-        assert daemon.descriptors() == links - 1
+        wait_for_descriptors(daemon, links - 1)
         for program in (open_tail, tail):
             program.close()
         observer.send("PUB quiet/x gone?", "PING")  # what nobody reads any more is answered with a reset

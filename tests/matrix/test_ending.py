@@ -60,7 +60,7 @@ def test_the_hub_says_goodbye(world, name):
     assert one.heard() == [("message", "a", b"1"), ("bye",)]
     assert one.client.closed
     if name.startswith("websocket"):
-        assert one.client.close_code == 1001
+        assert one.client.close_code == 1012
 
 
 @pytest.mark.parametrize("name", ["tcp-lines", "tcp-json"])

@@ -68,7 +68,7 @@ def test_publishing_needs_none_and_is_answered_to_nobody(world, dialect):
 def test_a_subscription_is_a_lease_that_a_proof_renews(world, dialect):
     stranger = Stranger(world, dialect)
     subscribe = NEED_PROOF[0][dialect is Json]
-    ping = b"PING" if dialect is Lines else {"op": "ping"}
+    ping = b"PING\n" if dialect is Lines else {"op": "ping"}
     stranger.say(subscribe, stranger.ask(subscribe))
     mouth = seat(world, "tcp-lines")
     for _ in range(3):

@@ -279,3 +279,12 @@ def test_without_pynmea2_the_others_work_and_the_reason_is_told():
     assert done.returncode == 1
     assert "hubbub[nmea]" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_what_is_held_of_a_line():
+    dialect = Nmea(Setting(), Session("192.0.2.7", 1, "tcp", "door"))
+    dialect.receive(b"$GPGGA,1*4B\r\n$GPGG", 0.0)
+    assert dialect.held() == "5 bytes held, no end mark"
+    (fault,) = dialect.receive(b"A,1*00\n", 0.0)
+    assert fault.refusal.reason == "bad checksum: 00 != 4B"
+    assert dialect.held() == Nmea(Setting("udp"), dialect.peer).held() == ""

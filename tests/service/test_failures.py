@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
 from hubbub import Handler, Setting, limits, on
 from hubbub.dialects.detect import Auto
 from hubbub.dialects.lines import Lines
+from hubbub.kernel.session import Session
 from hubbub.service.failures import Failures
 from hubbub.testing import World
 from matrix.speakers import seat
@@ -296,3 +297,11 @@ def test_the_log_is_bounded(logs, monkeypatch):
 def test_frail_is_frail():
     with pytest.raises(RuntimeError):
         frail("receive")(Setting(), None).receive(b"", 0)
+
+
+def test_a_failure_names_its_link(logs):
+    session = Session("192.0.2.7", 5000, "tcp", "plc")
+    session.id = 7
+    Failures()(RuntimeError("a plugin's fault"), session)
+    assert logs[0]["link"] == 7
+    assert "a dialect has failed for link 7, plc 192.0.2.7:5000 in " in formatEvent(logs[0])

@@ -52,7 +52,7 @@ def test_what_begins_with_an_underscore_or_a_dot_is_no_plugin(shout):
     for name in ("_help.py", ".#shout.py"):
         shout.with_name(name).write_text("raise RuntimeError")
     changes = Plugins([shout.parent]).look()
-    assert (changes.files, changes.broken) == ([], [])
+    assert (changes.files, changes.broken) == ([], {})
 
 
 def test_a_plugin_of_a_folder_comes_before_an_installed_one(tmp_path):
@@ -75,7 +75,7 @@ def test_an_unchanged_file_is_not_run_again(plugins, shout):
     before = plugins.find("handler", "shout")
     os.utime(shout, (0, 0))  # what counts is what is in it
     changes = plugins.look()
-    assert (changes.files, changes.broken) == ([], [])
+    assert (changes.files, changes.broken) == ([], {})
     assert plugins.find("handler", "shout") is before
 
 
@@ -103,7 +103,8 @@ def test_a_broken_file_keeps_what_it_was(plugins, shout):
         assert plugins.find("handler", "shout") is before
         assert sys.modules[before.__module__] is module
     shout.write_text(HANDLER.format(says="First."))  # as it was: nothing to run
-    assert plugins.look().files == plugins.look().broken == []
+    changes = plugins.look()
+    assert (changes.files, changes.broken) == ([], {})
     shout.write_text(HANDLER.format(says="Mended."))
     assert plugins.look().files == ["shout.py changed"]
     assert says(plugins) == "Mended."

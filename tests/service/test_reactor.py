@@ -112,3 +112,46 @@ def test_a_reset_is_found(server: Server) -> None:
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()
     server.turn(lambda: server.made[0].ended)
+
+
+def test_a_turn_ends_after_its_events(server: Server) -> None:
+    told: list[str] = []
+    client = server.connect()
+
+    def received(data: bytes) -> None:
+        server.reactor.call_at_turn_end(lambda: told.append("end"))
+        told.append("event")
+
+    server.made[0].dataReceived = received  # type: ignore[method-assign]
+    client.sendall(b"x")
+    server.turn(lambda: told)
+    assert told == ["event", "end"], "in the same turn"
+    client.close()
+
+
+def test_outside_of_events_a_turn_ends_soon_too(server: Server) -> None:
+    told: list[str] = []
+    server.reactor.call_at_turn_end(lambda: told.append("end"))
+    assert not told
+    server.turn(lambda: told)
+
+
+def test_an_ending_that_fails_leaves_the_others(server: Server) -> None:
+    told: list[str] = []
+    client = server.connect()
+
+    def fail() -> None:
+        raise ValueError("on purpose")
+
+    def received(data: bytes) -> None:
+        server.reactor.call_at_turn_end(fail)
+        server.reactor.call_at_turn_end(lambda: told.append("end"))
+
+    seen: list[object] = []
+    globalLogPublisher.addObserver(seen.append)
+    server.made[0].dataReceived = received  # type: ignore[method-assign]
+    client.sendall(b"x")
+    server.turn(lambda: told)
+    globalLogPublisher.removeObserver(seen.append)
+    assert seen, "what failed is in the log"
+    client.close()

@@ -145,3 +145,31 @@ class WebSocketClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Datagrams:
+    """A UDP client: a message is a datagram."""
+
+    def __init__(self, address: Address, seconds: float = 20) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.settimeout(seconds)
+        self.socket.connect(address)
+
+    def send(self, text: str) -> None:
+        self.socket.send(text.encode())
+
+    def line(self) -> str:
+        return self.socket.recv(65536).decode()
+
+    def ask(self, text: str) -> str:
+        self.send(text)
+        return self.line()
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def __enter__(self) -> Datagrams:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

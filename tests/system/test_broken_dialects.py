@@ -6,9 +6,9 @@ import contextlib
 
 import pytest
 
+from hostile.oracle import LISTENERS, Probe, unharmed
 from running import Daemon, LineClient
-from system.clients import WebSocketClient
-from system.oracle import LISTENERS, Datagrams, Probe, unharmed
+from system.clients import Datagrams, WebSocketClient
 
 PLUGIN = '''
 from hubbub import Answer, Dialect, Ping, Publish, Subscribe

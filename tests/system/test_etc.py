@@ -49,9 +49,16 @@ def test_what_is_commented_out_is_the_default(settings):
 
 
 def test_the_socket_unit_and_its_comment_agree(settings):
-    unit = (ETC / "systemd/system/hubbub.socket").read_text(encoding="utf-8")
-    kinds = re.findall(r"^Listen(\w+)=", unit, re.MULTILINE)
-    config = re.sub(r"^#   ", "", "\n".join(line for line in unit.split("\n") if line.startswith("#   ")), flags=re.M)
-    for one in settings(config).listeners:
-        kind = kinds[int(one.address.values["index"])]
-        assert kind == ("Datagram" if one.transport == "udp" else "Stream")
+    units = [path.read_text(encoding="utf-8") for path in (ETC / "systemd/system").glob("*.socket")]
+    offered = {
+        (re.findall(r"^FileDescriptorName=(.+)", unit, re.MULTILINE)[0], kind)
+        for unit in units
+        for kind in re.findall(r"^Listen(\w+)=", unit, re.MULTILINE)
+    }
+    text = (ETC / "systemd/system/hubbub.socket").read_text(encoding="utf-8")
+    config = "\n".join(line[4:] for line in text.split("\n") if re.match(r"#   (\[\[|endpoint)", line))
+    wanted = {
+        (one.address.values["name"], "Datagram" if one.transport == "udp" else "Stream")
+        for one in settings(config).listeners
+    }
+    assert offered == wanted

@@ -7,8 +7,7 @@ import re
 import pytest
 
 from running import Daemon, LineClient
-from system.clients import WebSocketClient
-from system.oracle import Datagrams
+from system.clients import Datagrams, WebSocketClient
 
 PLUGINS = '''
 from twisted.internet import reactor

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from hubbub import limits
 from running import TWISTD, Daemon, LineClient
 from system.clients import CLOSE, WebSocketClient
 
-DRAIN = 5  # seconds, limits.DRAIN_SECONDS
+DRAIN = 4  # seconds, what is given as --drain
 
 
 def stop(daemon: Daemon) -> float:
@@ -83,7 +84,7 @@ def test_sigterm_says_goodbye(tmp_path):
             assert json.ended()
             assert unix.ended()
             opcode, data = web.receive()
-            assert (opcode, data[:2]) == (CLOSE, (1001).to_bytes(2, "big"))
+            assert (opcode, data[:2]) == (CLOSE, (1012).to_bytes(2, "big"))
         daemon.process.wait(20)
     assert daemon.process.returncode == 0
     assert not list(tmp_path.iterdir())
@@ -91,10 +92,10 @@ def test_sigterm_says_goodbye(tmp_path):
 
 def test_nobody_keeps_it_from_ending():
     """Neither a client that doesn't close, nor one that doesn't read: it waits a little, and goes."""
-    with Daemon("--tcp", "tcp:0", "--websocket", "tcp:0") as daemon:
+    with Daemon("--tcp", "tcp:0", "--websocket", "tcp:0", "--drain", f"{DRAIN}s") as daemon:
         with LineClient(daemon.tcp[0]) as idle, WebSocketClient(daemon.websocket[0]) as web, stuck(daemon):
             assert idle.ask("PING") == web.ask("PING") == "PONG"
-            assert stop(daemon) < DRAIN + 5
+            assert DRAIN <= stop(daemon) < DRAIN + 5
     assert daemon.process.returncode == 0
     assert "Traceback" not in daemon.log
 
@@ -103,7 +104,7 @@ def test_a_second_sigterm_ends_it_at_once():
     with Daemon("--tcp", "tcp:0") as daemon, stuck(daemon):
         daemon.process.send_signal(signal.SIGTERM)
         daemon.wait_for("stopping: SIGTERM")
-        assert stop(daemon) < DRAIN - 2
+        assert stop(daemon) < limits.DRAIN_SECONDS / 2
         assert daemon.process.returncode != 0
 
 

@@ -68,13 +68,13 @@ def test_split(text, parts):
         ("tcp", "ssl:1:privateKey=/k", "ssl:1:privateKey=/k:interface=127.0.0.1", "ssl-1"),
         ("tcp", "unix:/run/hub.sock:mode=660", "unix:/run/hub.sock:mode=660", "unix-hub.sock"),
         ("tcp", r"unix:/run/a\:b:id=x", r"unix:/run/a\:b", "x"),
-        ("tcp", "haproxy:tcp:8080", "haproxy:tcp:8080:interface=127.0.0.1", "tcp-8080"),
+        ("tcp", "haproxy:tcp:8080", "tcp:8080:interface=127.0.0.1", "tcp-8080"),
         ("websocket", "tcp:8999", "tcp:8999:interface=127.0.0.1", "websocket-8999"),
         ("websocket", "systemd:domain=INET:index=0", "systemd:domain=INET:index=0", "websocket-0"),
-        ("tcp", "systemd:domain=INET:name=web", "systemd:domain=INET:name=web", "systemd-web"),
+        ("tcp", "systemd:domain=INET:name=web", "systemd:domain=INET:name=web", "tcp-web"),
         ("udp", "udp:6999", "udp:6999:interface=127.0.0.1", "udp-6999"),
         ("udp", "udp6:6999", r"udp6:6999:interface=\:\:1", "udp6-6999"),
-        ("udp", "systemd:domain=INET:name=web", "systemd:domain=INET:name=web", "systemd-web"),
+        ("udp", "systemd:domain=INET:name=web", "systemd:domain=INET:name=web", "udp-web"),
     ],
 )
 def test_the_endpoint_and_the_id(transport, spec, endpoint, ident):
@@ -123,6 +123,17 @@ def test_a_table_says_the_same_as_a_string():
 
 
 BAD = [
+    ("tcp", "tcp:1:answer=2s", "answer= is for a device that gets commands: name their filter with subscribe="),
+    ("tcp", "tcp:1:answer=0", "answer=0: expected more than 0"),
+    ("tcp", "tcp:1:silent=30s", "silent= sets what presence= names: add presence=TOPIC"),
+    ("udp", "udp:1:presence=on/{host}", "presence= needs silent= over UDP"),
+    ("tcp", "tcp:1:presence=on/{imei}", "'on/{imei}' has the unknown field {imei}; there are {client} {host} {id}"),
+    ("tcp", "tcp:1:presence=on/#", "'on/#' is no topic"),
+    ("tcp", "tcp:1:rate=fast", "rate=fast: expected a rate, such as 10/s or 10/min"),
+    ("tcp", "tcp:1:rate=0/s", "rate=0/s: expected more than 0"),
+    ("tcp", "tcp:1:over=drop", "add rate=10/s or the like"),
+    ("tcp", "tcp:1:rate=1/s:over=wait", "over=wait: expected one of drop, latest, pause, close"),
+    ("tcp", "tcp:1:changed=1", "changed=1: expected yes or no"),
     ("tcp", "", "unknown endpoint kind ''"),
     ("tcp", "7000", "for example tcp:7000"),
     ("tcp", "fd:3", "unknown endpoint kind 'fd', there are tcp tcp6 ssl tls unix systemd"),
@@ -172,6 +183,8 @@ BAD = [
     ("tcp", "tcp:1:id=a b", "id=a b: an id is up to 64 letters"),
     ("tcp", "unix:/run/a b", "given as id=NAME"),
     ("tcp", "tcp:1:peers=10.0.0.0/8", "peers= is for UDP"),
+    ("tcp", "tcp:1:compression=yes", "compression= is for WebSocket"),
+    ("websocket", "tcp:1:compression=some", "compression=some: expected yes or no"),
     ("udp", "udp:1:peers=10.0.0.1/8", "peers=10.0.0.1/8: 10.0.0.1/8 has host bits set"),
     ("udp", "udp:1:group=10.0.0.1", "group=10.0.0.1: expected a multicast address"),
     ("tcp", "tcp:1\\", "quotes nothing"),
@@ -229,8 +242,16 @@ def test_who_needs_no_login(keys, host, admits):
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "::ffff:10.0.0.1", "fe80::1%eth0"])
 @pytest.mark.parametrize("keys", ["", ":anonymous=no"])
 def test_a_listener_off_loopback_says_who_may_come_in(host, keys):
-    with pytest.raises(ConfigError, match=r"^--tcp tcp:1\S* is open to the network .*: add anonymous=yes or as=USER$"):
+    says = r"^--tcp tcp:1\S* is open to the network .*: add anonymous=yes or as=USER, or --auth$"
+    with pytest.raises(ConfigError, match=says):
         listen("tcp:1" + keys).admits_anonymous(host)
+    assert not listen("tcp:1" + keys).admits_anonymous(host, logins=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", None, "0.0.0.0"])
+@pytest.mark.parametrize(("keys", "admits"), [("", False), (":anonymous=yes", True), (":as=me", False)])
+def test_with_logins_nobody_is_let_in_without_one(host, keys, admits):
+    assert listen("tcp:1" + keys).admits_anonymous(host, logins=True) is admits
 
 
 def test_a_handler_has_options():
@@ -267,3 +288,27 @@ def test_two_of_one_id_are_refused():
     with pytest.raises(ConfigError, match="the id upper is taken"):
         Settings(handlers=(parse_handler("upper", "a"), parse_handler("upper", "b")))
     Settings(handlers=(parse_handler("upper", "a"), parse_handler("upper:id=second", "b")))
+
+
+@pytest.mark.parametrize(
+    ("transport", "keys", "rate"),
+    [
+        ("tcp", {"rate": "10/s"}, (10, 10, "drop")),
+        ("tcp", {"rate": "10/min"}, (10 / 60, 10, "drop")),
+        ("tcp", {"rate": "0.5/s"}, (0.5, 1, "drop")),
+        ("tcp", {"rate": 20}, (20, 20, "drop")),
+        ("tcp", {"rate": "10", "over": "latest"}, (10, 10, "latest")),
+        ("websocket", {"rate": "10", "over": "pause"}, (10, 10, "pause")),
+        ("udp", {"rate": "10", "over": "latest"}, (10, 10, "latest")),
+        ("udp", {"rate": "10", "over": "pause"}, (10, 10, "drop")),
+        ("udp", {"rate": "10", "over": "close"}, (10, 10, "drop")),
+    ],
+)
+def test_a_rate_and_what_becomes_of_the_rest(transport, keys, rate):
+    endpoint = "udp:1" if transport == "udp" else "tcp:1"
+    assert listen({"endpoint": endpoint, **keys}, transport).rate == rate
+
+
+def test_the_keys_of_a_device():
+    config = listen("tcp:1:subscribe=down:answer=500ms:presence=on/{id}:silent=1min:changed=yes")
+    assert (config.answer, config.presence, config.silent, config.changed) == (0.5, Template("on/{id}"), 60, True)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubbub import limits
+from hubbub.bounds import Bounds
 from hubbub.errors import Refusal
 from hubbub.events import Publish, Subscribe
 from hubbub.kernel import hub
@@ -102,7 +103,7 @@ def test_it_delivers_like_a_look_at_every_subscription(ops, batch, cache):
     assert world.hub._trie.match("a/b") == ()
     assert not world.hub._trie._exact
     assert world.hub._trie._root.empty()
-    assert world.hub._subscriptions == 0
+    assert world.hub.subscriptions == 0
 
 
 def test_messages_on_one_way_are_encoded_once_and_together():
@@ -226,22 +227,21 @@ def test_sessions_are_told_of():
 
 @pytest.mark.parametrize("filter", ["a/+", "a/b"])
 def test_subscriptions_are_bounded(filter):
-    world, box = World(), Box()
+    world, box = World(bounds=Bounds(subscriptions=2, all_subscriptions=3)), Box()
     session = world.session()
-    with patch.multiple(limits, SUBSCRIPTIONS=2, SUBSCRIPTIONS_ALL=3):
-        world.subscribe(session, "1", box)
-        world.subscribe(session, "2", box)
-        world.subscribe(session, "2", box)
-        with pytest.raises(Refusal) as found:
-            world.subscribe(session, filter, box)
-        assert found.value.code == "quota"
-        other = world.session()
-        world.subscribe(other, "1", box)
-        with pytest.raises(Refusal):
-            world.subscribe(other, filter, box)
-        world.hub.leave(session)
+    world.subscribe(session, "1", box)
+    world.subscribe(session, "2", box)
+    world.subscribe(session, "2", box)
+    with pytest.raises(Refusal) as found:
+        world.subscribe(session, filter, box)
+    assert found.value.code == "quota"
+    other = world.session()
+    world.subscribe(other, "1", box)
+    with pytest.raises(Refusal):
         world.subscribe(other, filter, box)
-    assert world.hub._subscriptions == 2
+    world.hub.leave(session)
+    world.subscribe(other, filter, box)
+    assert world.hub.subscriptions == 2
 
 
 def test_deep_wildcards_are_bounded():
@@ -376,7 +376,7 @@ def test_one_that_fails_costs_nobody_else_the_turn(where):
 
 def test_an_encoder_that_fails_loses_its_messages_and_no_others():
     world, good, bad, errors = World(), Box(), Box(), []
-    world.hub.failed = errors.append
+    world.hub.failed = lambda error, session: errors.append(error)
 
     def encode(message, form):
         if message.payload == b"bad":
@@ -414,12 +414,19 @@ def test_a_publish_says_when_it_arrived(world):
 
 
 def test_an_encoding_is_shared_and_forgotten(world):
-    one = world.hub.encoding(payload_of, ("form", 1))
-    assert world.hub.encoding(payload_of, ("form", 1)) is one
-    assert world.hub.encoding(payload_of, ("form", 2)) is not one
-    del one
-    gc.collect()
-    assert len(world.hub._encodings) == 0
+    hub, session, box = world.hub, world.session(), Box()
+    hub.subscribe(session, Subscribe("a"), hub.encoding(payload_of, ("form", 1)), box)
+    one = session.subscriptions["a"].encoding
+    assert hub.encoding(payload_of, ("form", 1)) is one
+    assert hub.encoding(payload_of, ("form", 2)) is not one
+    hub.subscribe(session, Subscribe("b"), hub.encoding(payload_of, ("form", 1)), box)
+    hub.subscribe(session, Subscribe("b"), hub.encoding(payload_of, ("form", 1)), box)
+    assert session.subscriptions["b"].encoding is one
+    hub.unsubscribe(session, "a")
+    assert hub.encoding(payload_of, ("form", 1)) is one
+    hub.unsubscribe(session, "b")
+    assert hub.encoding(payload_of, ("form", 1)) is not one
+    assert not hub._encodings
 
 
 def test_a_session_says_who_it_is():

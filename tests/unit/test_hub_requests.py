@@ -9,6 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from hubbub import limits
+from hubbub.bounds import Bounds
 from hubbub.errors import Refusal
 from hubbub.events import Request
 from hubbub.kernel.hub import REPLIES
@@ -34,7 +35,7 @@ def answering(world, payload=b"!", topic="ask"):
 
 def clean(world):
     return (
-        world.hub._requests == 0
+        not world.hub.requests
         and not any(name.startswith(REPLIES) for name in [*world.hub._trie._exact, *world.hub._topics])
         and not world.hub.retained.count
     )
@@ -105,7 +106,8 @@ def test_requests_are_bounded(world):
 
 def test_a_request_that_finds_no_room_leaves_nothing(world):
     world.subscribe(world.session(), "ask", Box())
-    with patch.object(limits, "SUBSCRIPTIONS_ALL", 1), pytest.raises(Refusal):
+    world.hub.bound(Bounds(all_subscriptions=1))
+    with pytest.raises(Refusal):
         ask(world)
     assert clean(world)
     with pytest.raises(Refusal):

@@ -159,7 +159,7 @@ def test_a_reply_to_who_has_gone_goes_nowhere(world):
     world.say(other, b"rep " + topic + b" 3\n")
     world.sleep(3)
     assert link.wire.heard() == b""
-    assert world.hub._requests == 0
+    assert not world.hub.requests
 
 
 @pytest.mark.parametrize("filter", ["$reply/#", "$reply/+", "$reply/x", "$reply"])

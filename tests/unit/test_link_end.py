@@ -186,7 +186,7 @@ def test_who_takes_little_is_not_cut(world):
     link.wire.full = True
     world.say(link, b"ping\n")
     for _ in range(10):
-        link.wire.held -= 0.1
+        link.wire.held -= 1
         world.sleep(29)
     assert not link.wire.aborted
     world.sleep(31)

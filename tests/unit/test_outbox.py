@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from hubbub import limits
 from hubbub.kernel import outbox
-from hubbub.kernel.outbox import POLICIES, DatagramOutbox, Outbox
+from hubbub.kernel.datagram_outbox import DatagramOutbox
+from hubbub.kernel.outbox import POLICIES, Outbox
 from hubbub.kernel.session import Batch
 from hubbub.message import Message
 from unit.kernel_help import World
@@ -83,6 +84,12 @@ class Pipe:
     def retained(self, count):
         self.box.retained(iter([self.batch([("r", 10)]) for _ in range(count)]))
 
+    def give_way(self, more):
+        """Keep `more` bytes beside what can't be dropped."""
+        size = self.box._held + self.box.answers + more
+        assert self.box.give_way(size)
+        assert self.box.size <= size + 20
+
     def resume(self):
         self.blocked = False
         if self.box.paused:
@@ -133,6 +140,7 @@ OPS = st.lists(
         st.tuples(st.just("answer"), st.integers(0, 30)),
         st.tuples(st.just("miss"), st.integers(1, 3)),
         st.tuples(st.just("retained"), st.integers(0, 8)),
+        st.tuples(st.just("give_way"), st.integers(0, 500)),
         st.tuples(st.just("block"), st.none()),
         st.tuples(st.just("resume"), st.none()),
         st.tuples(st.just("turn"), st.none()),
@@ -147,6 +155,8 @@ def play(pipe, ops):
             pipe.put(*value)
         elif op in ("answer", "miss", "retained"):
             getattr(pipe, op)(value)
+        elif op == "give_way":
+            pipe.give_way(value)
         elif op == "block":
             pipe.blocked = True
         elif op == "resume":
@@ -240,6 +250,29 @@ def test_disconnect():
     assert pipe.bursts == 1
     pipe.world.turn()
     assert pipe.writes == []
+
+
+@pytest.mark.parametrize(("full", "out"), [
+    ("drop-oldest", [("gap", 2), ("msg", 3), ("ans", 4)]),
+    ("latest", [("gap", 2), ("msg", 3), ("ans", 4)]),
+    ("drop-newest", [("msg", 1), ("gap", 2), ("ans", 4)]),
+])  # fmt: skip
+def test_it_gives_way_by_its_policy(full, out):
+    pipe = filled(full)
+    pipe.answer()
+    pipe.give_way(len(frame(b"msg", 1, "a", 10)))
+    pipe.drain()
+    assert pipe.out() == out
+
+
+def test_what_would_be_a_hole_is_a_cut():
+    pipe = filled("disconnect")
+    assert not pipe.box.give_way(10)
+    assert pipe.bursts == 1
+    pipe = filled("drop-oldest")
+    pipe.answer(50)
+    assert not pipe.box.give_way(10)
+    assert pipe.bursts == 1
 
 
 def test_answers_stay_where_they_are():

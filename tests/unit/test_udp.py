@@ -220,7 +220,8 @@ def test_each_datagram_needs_its_own_proof():
     assert town.prove(b"SUB a/#") == [b"OK SUB a/#"]
     assert town.say(b"SUB b/#")[0].startswith(b"CONFIRM ")
     assert town.say(b"UNSUB a/#")[0].startswith(b"CONFIRM ")
-    assert town.say(b"PING")[0].startswith(b"CONFIRM ")
+    assert town.say(b"PING\n")[0].startswith(b"CONFIRM ")
+    assert town.say(b"PING") == []  # three times its four bytes are too few for a token
     assert town.prove(b"PING") == [b"PONG 1"]
 
 
@@ -321,7 +322,7 @@ def test_a_vouched_client_subscribes_at_once_and_renews_with_anything():
 def test_quit_ends_a_subscription_and_a_forged_one_does_not():
     town = Town()
     town.prove(b"SUB a/#")
-    assert town.say(b"QUIT")[0].startswith(b"CONFIRM ")
+    assert town.say(b"QUIT\n")[0].startswith(b"CONFIRM ")
     assert town.say(b'{"op":"bye"}') == [b'{"op":"bye"}']  # another dialect, another link
     assert town.world.publish("a/b") == 1
     town.hear(ANN)

@@ -188,6 +188,63 @@ async def test_a_group_is_heard(opened):
     assert await counter.done == [b"to all"]
 
 
+def link_local() -> list[str]:
+    """This machine's link-local addresses, which have routes for groups; the loopback has none."""
+    rows = [line.split() for line in Path("/proc/net/if_inet6").read_text().splitlines()]
+    return [f"{ip_address(bytes.fromhex(row[0]))}%{row[5]}" for row in rows if row[3] == "20"]
+
+
+async def test_an_ipv6_group_is_heard_on_its_interface(opened):
+    for interface in link_local():
+        counter = Counter()
+        port = opened(spec(interface, group=ip_address("ff11::77")), counter).getHost()
+        number = socket.if_nametoindex(interface.partition("%")[2])
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+            client.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, number)
+            client.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 0)  # it stays on this machine
+            client.sendto(b"to all", ("ff11::77", port.port, 0, number))
+        assert await counter.done == [b"to all"]
+
+
+async def test_a_group_is_never_answered(opened):
+    protocol = hubbub(answers=False)
+    port = opened(spec(group=ip_address("239.255.77.2")), protocol).getHost()
+    heard = Counter()
+    opened(spec(port=port.port, group=ip_address("239.255.77.2")), heard)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        client.sendto(b"PING\nSUB #\nHELP", ("239.255.77.2", port.port))
+        await heard.done
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(100)
+
+
+async def test_a_broadcast_is_heard_and_answered(opened):
+    for host in ("0.0.0.0", "127.255.255.255"):
+        port = opened(spec(host), hubbub()).getHost().port
+        client = Counter()
+        own = opened(spec(), client)
+        own.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        own.write(b"PING", ("127.255.255.255", port))
+        assert await client.done == [b"PONG 0"]
+
+
+def test_the_kernels_drops_are_counted(opened):
+    port = opened(spec(rcvbuf=4096), Counter(-1))
+    assert port.kernel_drops() == 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        for _ in range(100):
+            client.sendto(b"x" * 1000, ("127.0.0.1", port.getHost().port))
+    port.doRead()
+    assert port.kernel_drops() + len(port.protocol.got) == 100
+    assert port.kernel_drops() > 50
+    rows = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+    inode = str(os.fstat(port.fileno()).st_ino)
+    assert [int(row[12]) for row in rows if row[9] == inode] == [port.kernel_drops()]
+    port.stopListening()
+
+
 def test_an_ipv6_group_is_joined(opened):
     port = opened(spec("::1", group=ip_address("ff11::77")), Counter())  # the loopback has no route for it
     assert port.getHost().host == "ff11::77"

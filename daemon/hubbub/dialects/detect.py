@@ -1,8 +1,8 @@
 """auto: tells from its first bytes which dialect a link speaks.
 
 The dialects are asked in the order of their priority, then name. One that claims the bytes gets the link; while the
-best of them needs more bytes, they are kept, up to limits.DETECT_BYTES and limits.HANDSHAKE_SECONDS. With no claim it
-is the last of the candidates: lines.
+best of them needs more bytes, they are kept, up to limits.DETECT_BYTES and for the time of a handshake. With no claim
+it is the last of the candidates: lines.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Auto(Dialect):
         whole = not self.setting.stream or len(self._head) >= limits.DETECT_BYTES
         dialect = self.choose(self._head, whole)
         if dialect is None:
-            self.deadline = self.deadline or now + limits.HANDSHAKE_SECONDS
+            self.deadline = self.deadline or now + self.setting.handshake
             return []
         return self._become(dialect, text)
 
@@ -78,6 +78,9 @@ class Auto(Dialect):
 
     def eof(self, now: float) -> list[Event | Message]:
         return self._become(self.choose(self._head) or self.fallback)
+
+    def held(self) -> str:
+        return f"{len(self._head)} bytes held, which don't tell the dialect yet" if self.deadline else ""
 
     def _become(self, dialect: type[Dialect], text: bool | None = None) -> list[Event | Message]:
         self.deadline = None

@@ -108,6 +108,7 @@ class _Confirm(_Answer, tag="confirm"):
 class Json(Dialect):
     """JSON objects, for browsers and programs: publish, subscribe, request."""
 
+    roles = ("server", "client")
     subprotocols: ClassVar[Sequence[str]] = ("hubbub.json",)
     text = True
     priority = 10
@@ -118,6 +119,14 @@ class Json(Dialect):
         self._reader = EndReader(b"\n", self.max_unit(setting)) if setting.stream else None
         self._first = setting.stream
         self._closed = False
+
+    @classmethod
+    def playing(cls, role: str) -> type[Dialect]:
+        if role == "server":
+            return cls
+        from hubbub.dialects.json_client import JsonClient  # which is made of this
+
+        return JsonClient
 
     @classmethod
     def max_unit(cls, setting: Setting) -> int:
@@ -151,6 +160,9 @@ class Json(Dialect):
         if self._reader is None or self._closed:
             return []
         return self._commands((self._reader.rest(),))
+
+    def held(self) -> str:
+        return self._reader.held() if self._reader is not None else ""
 
     def _commands(self, lines: Sequence[bytes]) -> list[Event | Message]:
         """Turn commands into events, up to one that ends the link."""
@@ -194,7 +206,7 @@ class Json(Dialect):
         if isinstance(result, Refusal):
             return self._unit(_Error(result.code, result.reason, tag))
         if isinstance(event, Request):
-            return self._unit(_Reply(tag, *_carry(result, parse=False)))
+            return self._unit(_Reply(tag, *carry(result, parse=False)))
         if isinstance(event, Publish):
             return self._unit(_Published(tag, result))
         if isinstance(event, Subscribe):
@@ -215,7 +227,7 @@ class Json(Dialect):
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:
         stream, meta, parse = form
-        answer = _Message(message.topic, *_carry(message, parse))
+        answer = _Message(message.topic, *carry(message, parse))
         if meta:
             answer.time = message.time
             answer.retained = message.retained
@@ -247,7 +259,7 @@ class Json(Dialect):
         return unit + b"\n" if self.setting.stream else unit
 
 
-def _carry(message: Message, parse: bool) -> tuple[str | Raw | None, bytes | None]:
+def carry(message: Message, parse: bool) -> tuple[str | Raw | None, bytes | None]:
     """Return what `data` and `base64` are for that payload; one of them is None."""
     payload = message.payload
     if parse or (message.content_type is not None and claims_json(message.content_type)):

@@ -38,7 +38,7 @@ class _Command(Struct, tag_field="op", kw_only=True, gc=False):
     confirm: str | None = None
 
 
-class _Carrier(_Command, kw_only=True, gc=False):
+class Carrier(_Command, kw_only=True, gc=False):
     """A command with a payload."""
 
     topic: str
@@ -67,7 +67,7 @@ class _Carrier(_Command, kw_only=True, gc=False):
         return found or None
 
 
-class Publish(_Carrier, tag="publish", kw_only=True, gc=False):
+class Publish(Carrier, tag="publish", kw_only=True, gc=False):
     """Send a message."""
 
     retain: bool = False
@@ -82,7 +82,7 @@ class Publish(_Carrier, tag="publish", kw_only=True, gc=False):
         return events.Publish(topic, payload, self.retain, content_type, reply_to, properties, self.id)
 
 
-class Request(_Carrier, tag="request", kw_only=True, gc=False):
+class Request(Carrier, tag="request", kw_only=True, gc=False):
     """Send a message that wants a reply within `timeout` seconds."""
 
     timeout: float = limits.REQUEST_SECONDS
@@ -93,8 +93,15 @@ class Request(_Carrier, tag="request", kw_only=True, gc=False):
             raise Refusal("bad-command", f'"timeout": above 0 and at most {limits.REQUEST_SECONDS_MAX:g} seconds')
         topic = check_topic(self.topic)
         payload, content_type = self.read(max_message)
-        more = {"content_type": content_type, "properties": self.checked_properties(), "tag": self.id}
-        return events.Request(topic, payload, self.timeout, alone=False, **more)
+        return events.Request(
+            topic,
+            payload,
+            self.timeout,
+            alone=False,
+            content_type=content_type,
+            properties=self.checked_properties(),
+            tag=self.id,
+        )
 
 
 class Subscribe(_Command, tag="subscribe", kw_only=True, gc=False):

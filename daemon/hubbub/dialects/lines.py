@@ -1,18 +1,6 @@
 """lines: for people and scripts. UTF-8, one command a line, split at LF, one CR before it stripped.
 
-    SUB <filter>             OK SUB <filter>      then, for each message:  MSG <topic> <payload>
-    UNSUB <filter>           OK UNSUB <filter>
-    PUB <topic> <payload>    no answer unless it fails; PUB! keeps it as the topic's retained message
-    PUBB <topic> <base64>    PUBB! likewise; a payload that isn't a line of text arrives as MSGB <topic> <base64>
-    REQ <topic> <payload>    REP <payload> | REPB <base64> | ERR timeout ... | ERR nobody ...
-    PING                     PONG; over UDP PONG <subscriptions>
-    AUTH <user> <password>   OK AUTH <user>; also AUTH TOKEN <token>
-    HELP                     lines that begin with #
-    QUIT                     BYE
-    CONFIRM <token>          over UDP, before a command: the hub asked for it with CONFIRM <token>
-    ERR <code> <sentence>    what was wrong;  GAP <n>: n messages were dropped for you
-
-Commands may be in any case; exactly one space separates; in a topic, space, % and controls are written as %XX.
+The grammar is HELP, which the command of that name shows.
 """
 
 from __future__ import annotations
@@ -43,14 +31,29 @@ from hubbub.framing import HTTP_400, EndReader, TooLong, http_request
 from hubbub.message import Message, Sender
 from hubbub.topics import TopicTable, check_filter, quote, read_name
 
+HELP = """\
+SUB <filter>             OK SUB <filter>      then, for each message:  MSG <topic> <payload>
+UNSUB <filter>           OK UNSUB <filter>
+PUB <topic> <payload>    no answer unless it fails; PUB! keeps it as the topic's retained message
+PUBB <topic> <base64>    PUBB! likewise; a payload that isn't a line of text arrives as MSGB <topic> <base64>
+REQ <topic> <payload>    REP <payload> | REPB <base64> | ERR timeout ... | ERR nobody ...
+PING                     PONG; over UDP PONG <subscriptions>
+AUTH <user> <password>   OK AUTH <user>; also AUTH TOKEN <token>
+HELP                     lines that begin with #
+QUIT                     BYE
+CONFIRM <token>          over UDP, before a command: the hub asked for it with CONFIRM <token>
+ERR <code> <sentence>    what was wrong;  GAP <n>: n messages were dropped for you
+Commands may be in any case; exactly one space separates; in a topic, space, % and controls are written as %XX.
+"""
+
 _NOT_IN_A_LINE = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])  # TAB is fine
-_HELP = tuple(line.strip() for line in (__doc__ or "").splitlines()[2:] if line.strip())
 
 
 class Lines(Dialect):
     """Commands a person can type into nc: SUB, PUB, REQ, HELP."""
 
     subprotocols = ("hubbub.lines",)
+    roles = ("server", "client")
     text = True
     stays = True
 
@@ -62,6 +65,14 @@ class Lines(Dialect):
         self._max = setting.max_message
         self._end = b"\n" if setting.stream else b""
         self._topics = TopicTable()
+
+    @classmethod
+    def playing(cls, role: str) -> type[Dialect]:
+        if role == "server":
+            return cls
+        from hubbub.dialects.lines_client import LinesClient  # which is made of this
+
+        return LinesClient
 
     @classmethod
     def max_unit(cls, setting: Setting) -> int:
@@ -88,17 +99,17 @@ class Lines(Dialect):
         for data, _ in units:
             if len(data) > self._max_unit:
                 return [*self._commands(lines), self._too_long("a line")]
-            if b"\n" in data:
-                lines += data.split(b"\n")
-                if not lines[-1]:
-                    lines.pop()
-            elif data:
-                lines.append(data)
+            lines += data.split(b"\n")
+            if not lines[-1]:
+                lines.pop()
         return self._commands(lines)
 
     def eof(self, now: float) -> list[Event | Message]:
         rest = self._reader.rest() if self._reader is not None else b""
         return self._commands([rest]) if rest else []
+
+    def held(self) -> str:
+        return self._reader.held() if self._reader is not None else ""
 
     def _commands(self, lines: list[bytes]) -> list[Event | Message]:
         events: list[Event | Message] = []
@@ -126,7 +137,7 @@ class Lines(Dialect):
 
     def _command(self, line: bytes, words: list[bytes], events: list[Event | Message]) -> None:
         """Act on any command but the plainest PUB. Raises Refusal or UnicodeDecodeError."""
-        command = self._COMMANDS.get(words[0].upper())
+        command = _COMMANDS.get(words[0].upper())
         if command is None:
             line.decode()
             raise Refusal("bad-command", "no such command; HELP lists them")
@@ -137,7 +148,7 @@ class Lines(Dialect):
         topic = self._topics[_argument(words, "a topic")]
         payload = words[2] if len(words) > 2 else b""
         if word.startswith(b"PUBB"):
-            payload = _from_base64(payload)
+            payload = from_base64(payload)
         else:
             payload.decode()
         if len(payload) > self._max:
@@ -176,25 +187,10 @@ class Lines(Dialect):
         events.append(Ping())
 
     def _help(self, words: list[bytes], events: list[Event | Message]) -> None:
-        events += [Answer(f"# {line}".encode() + self._end) for line in _HELP]
+        events += [Answer(f"# {line}".encode() + self._end) for line in HELP.splitlines()]
 
     def _quit(self, words: list[bytes], events: list[Event | Message]) -> None:
         events.append(Close("the client said QUIT", b"BYE" + self._end))
-
-    _COMMANDS: dict[bytes, Callable[[Lines, list[bytes], list[Event | Message]], None]] = {
-        b"PUB": _publish,
-        b"PUB!": _publish,
-        b"PUBB": _publish,
-        b"PUBB!": _publish,
-        b"REQ": _request,
-        b"SUB": _subscribe,
-        b"UNSUB": _unsubscribe,
-        b"PING": _ping,
-        b"HELP": _help,
-        b"QUIT": _quit,
-        b"AUTH": _auth,
-        b"CONFIRM": _confirm,
-    }
 
     # What goes out
 
@@ -205,7 +201,7 @@ class Lines(Dialect):
             word = b"SUB" if isinstance(event, Subscribe) else b"UNSUB"
             return b"OK %b %b%b" % (word, quote(event.filter).encode(), self._end)
         if isinstance(event, Request):
-            if _is_text(result.payload):
+            if is_text(result.payload):
                 return b"REP %b%b" % (result.payload, self._end)
             return b"REPB %b%b" % (b64encode(result.payload), self._end)
         if isinstance(event, Ping):
@@ -221,7 +217,7 @@ class Lines(Dialect):
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes:
         payload = message.payload
-        if _is_text(payload):
+        if is_text(payload):
             return b"".join((_HEADS[message.topic], payload, form))
         return b"MSGB %b %b%b" % (quote(message.topic).encode(), b64encode(payload), form)
 
@@ -242,6 +238,22 @@ class Lines(Dialect):
         return Close(refusal.reason, self._error(refusal), refusal)
 
 
+_COMMANDS: dict[bytes, Callable[[Lines, list[bytes], list[Event | Message]], None]] = {
+    b"PUB": Lines._publish,
+    b"PUB!": Lines._publish,
+    b"PUBB": Lines._publish,
+    b"PUBB!": Lines._publish,
+    b"REQ": Lines._request,
+    b"SUB": Lines._subscribe,
+    b"UNSUB": Lines._unsubscribe,
+    b"PING": Lines._ping,
+    b"HELP": Lines._help,
+    b"QUIT": Lines._quit,
+    b"AUTH": Lines._auth,
+    b"CONFIRM": Lines._confirm,
+}
+
+
 class _Heads(dict[str, bytes]):
     """What stands before the payload of a message, for each topic. Bounded."""
 
@@ -257,7 +269,7 @@ class _Heads(dict[str, bytes]):
 _HEADS = _Heads()
 
 
-def _is_text(payload: bytes) -> bool:
+def is_text(payload: bytes) -> bool:
     """Whether a payload can stand in a line as it is."""
     if len(payload.translate(None, _NOT_IN_A_LINE)) != len(payload):
         return False
@@ -283,7 +295,8 @@ def _filter(words: list[bytes]) -> str:
     return check_filter(read_name(name, BadFilter))
 
 
-def _from_base64(payload: bytes) -> bytes:
+def from_base64(payload: bytes) -> bytes:
+    """Read the payload of a PUBB. Raises Refusal."""
     try:
         return a2b_base64(payload, strict_mode=True)
     except BadBase64:

@@ -51,6 +51,7 @@ def positive(text: Any) -> int:
 class Raw(Dialect):
     """Messages without commands, for devices that know no protocol."""
 
+    roles = ("server", "client")
     full = "disconnect"  # a hole would corrupt the stream
 
     end = option(None, mark, "the mark that ends a frame: crlf, lf, cr, nul or hexadecimal digits")
@@ -110,6 +111,11 @@ class Raw(Dialect):
         if self._reader is None:
             return self.timeout(now)
         return self._unit_ends(None)
+
+    def held(self) -> str:
+        if self._reader is not None:
+            return self._reader.held()
+        return f"{len(self._waiting)} bytes held until a pause ends them" if self._waiting else ""
 
     def _unit_ends(self, text: bool | None) -> list[Event | Message]:
         """The end of a unit, or of a stream, is a mark too; what a length or a size promised is missing."""

@@ -8,6 +8,7 @@ from typing import Any
 from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.kernel.hub import Hub
+from hubbub.kernel.session import Session
 from hubbub.kernel.wire import Place, Wire
 
 
@@ -19,13 +20,14 @@ class Deadlines:
 
     __slots__ = (
         "alarm_at", "heard", "lease",
-        "_asked", "_close_at", "_ended", "_finishing", "_held_at", "_progress", "_progress_at",
+        "_asked", "_close_at", "_ended", "_finishing", "_held_at", "_progress", "_progress_at", "_rest_until",
     )  # fmt: skip
 
     hub: Hub
     place: Place
     wire: Wire
     dialect: Dialect
+    session: Session
     open: bool
 
     def __init__(self, now: float) -> None:
@@ -37,6 +39,7 @@ class Deadlines:
         self._ended = False  # the client has ended its input
         self._held_at: float | None = None  # since when events are held back, and nothing is read
         self._finishing = False  # it is closed as soon as what waits is sent
+        self._rest_until: float | None = None  # when the link acts and reads again
         self._progress = 0  # what was unsent at the last look
         self._progress_at: float | None = None  # when something of it was last sent; None: the transport takes more
 
@@ -52,10 +55,20 @@ class Deadlines:
         """Cut the link, whose dialect has raised."""
         raise NotImplementedError
 
+    def _expire(self) -> None:
+        """Close the link, whose login has come to its end."""
+        raise NotImplementedError
+
+    def _rested(self) -> None:
+        """Act and read again."""
+        raise NotImplementedError
+
     def set_alarm(self) -> None:
         """Have `alarm` called at the earliest of this link's deadlines."""
         silent = self._finishing or self._held_at is not None
-        times = [None if silent else self.dialect.deadline, self._close_at, self.lease]
+        times = [None if silent else self.dialect.deadline, self._close_at, self.lease, self._rest_until]
+        if self.session.expires is not None:
+            times.append(self.hub.now() + max(0.0, self.session.expires - self.hub.wall()))
         if self._ended:
             times.append(self.hub.now() + limits.HALF_CLOSED_SECONDS)
         if self._progress_at is not None:
@@ -68,32 +81,45 @@ class Deadlines:
 
     def alarm(self, now: float) -> None:
         """A deadline may have passed."""
-        if not self.open:
-            return
+        try:
+            if self.open:
+                self._look(now)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self.fail(error)
+
+    def _look(self, now: float) -> None:
         if self._close_at is not None and now >= self._close_at:
-            self.abort()
+            self.cut("close")
             return
         if self._progress_at is not None and now >= self._progress_at + self.place.stall and self._stalled(now):
-            self.abort()
+            self.cut("stall")
             return
         if (self.lease is not None and now >= self.lease) or (self._ended and not self.wire.there()):
             self.abort()
             return
+        if self._rest_until is not None and now >= self._rest_until:
+            self._rest_until = None
+            self._rested()
+        if self.session.expires is not None and self.hub.wall() >= self.session.expires:
+            self._expire()
         deadline = None if self._finishing or self._held_at is not None else self.dialect.deadline
         if deadline is not None and now >= deadline:
             self.dialect.deadline = None
-            try:
-                self.act(self.dialect.timeout(now))
-            except Exception as error:  # noqa: BLE001  a plugin's
-                self.fail(error)
+            self.act(self.dialect.timeout(now))
         if self.open and not self._alive(now):
-            self.abort()
+            self.cut("idle")
         if self.open:
             self.set_alarm()
 
+    def cut(self, reason: str) -> None:
+        """Cut the link, and count why."""
+        self.place.cuts(reason)
+        self.abort()
+
     def _let_go(self) -> None:
         """Events are no longer held back: the time in which nothing was read doesn't count for the dialect."""
-        held_at, self._held_at = self._held_at, None
+        held_at = self._held_at
+        self._held_at = None
         if held_at is not None and self.dialect.deadline is not None:
             self.dialect.deadline += self.hub.now() - held_at
             self.set_alarm()
@@ -111,6 +137,8 @@ class Deadlines:
         if self.place.setting.transport != "websocket":
             return True
         silent = now - self.heard
+        if self._rest_until is not None:  # who isn't read can't be heard
+            self.heard, silent = now, 0.0
         if silent < self.place.idle / 2:
             self._asked = False
         elif not self._asked:

@@ -7,17 +7,21 @@ and every outbox that got something is flushed once.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
-from weakref import WeakValueDictionary
 
 from hubbub import limits
-from hubbub.errors import Refusal
+from hubbub.bounds import DEFAULTS, Bounds
+from hubbub.errors import BadFilter, BadTopic, Refusal
 from hubbub.events import Request, Subscribe
 from hubbub.kernel.alarms import Alarms
+from hubbub.kernel.backlog import Backlog
+from hubbub.kernel.presence import Presences
+from hubbub.kernel.requests import Waiter
 from hubbub.kernel.retained import Retained
+from hubbub.kernel.routes import NOWHERE, Route
 from hubbub.kernel.session import REPLIES, Batch, Box, Encoding, Session, Subscription
+from hubbub.kernel.sources import Sources
 from hubbub.kernel.trie import Entry, Trie
 from hubbub.limits import BATCH_BYTES, BATCH_MESSAGES
 from hubbub.message import Message
@@ -42,11 +46,14 @@ class Watcher(Protocol):
 class Counters:
     """What an operator wants to know, in messages, sessions and events since the start."""
 
-    __slots__ = ("published", "delivered", "dropped", "uncarried", "refused", "unanswered", "failed", "links")
+    __slots__ = (
+        "published", "delivered", "unrouted", "dropped", "uncarried", "refused", "unanswered", "failed", "links",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.published = 0  # messages taken from clients and handlers
         self.delivered = 0  # messages put into outboxes and inboxes
+        self.unrouted = 0  # of those published, messages that nobody was subscribed to
         self.dropped = 0  # messages that a full outbox or inbox lost
         self.uncarried = 0  # messages that a receiver's dialect or transport can't carry
         self.refused = 0  # events answered with a Refusal
@@ -55,79 +62,15 @@ class Counters:
         self.links = 0  # links opened
 
 
-class _Group:
-    """The receivers of a route that share an encoding."""
-
-    __slots__ = ("encoding", "boxes", "quiet")
-
-    def __init__(self, encoding: Encoding) -> None:
-        self.encoding = encoding
-        self.boxes: list[Box] = []
-        self.quiet: dict[Session, Box] | None = None  # of them who doesn't want its own messages
-
-
-class _Route:
-    """Who gets what matches these entries. Topics that match the same entries share one."""
-
-    __slots__ = ("entries", "versions", "checked", "groups", "receivers", "quiet")
-
-    def __init__(self, entries: tuple[Entry, ...]) -> None:
-        self.entries = entries
-        self.versions: tuple[int, ...] = ()
-        self.checked = -1
-        self.groups: list[_Group] = []
-        self.receivers = 0
-        self.quiet = False
-
-    def refresh(self, version: int) -> None:
-        """Look at the subscribers again where they have changed."""
-        self.checked = version
-        versions = tuple([entry.version for entry in self.entries])
-        if versions != self.versions:
-            self.versions = versions
-            self._gather()
-
-    def _gather(self) -> None:
-        if len(self.entries) == 1:
-            chosen = self.entries[0].subscribers
-        else:  # a session gets one copy, by the filter that it subscribed to with the fewest wildcards
-            chosen = {}
-            for entry in sorted(self.entries, key=_wildness, reverse=True):
-                chosen.update(entry.subscribers)
-        groups: dict[tuple[Encoding, bool], _Group] = {}
-        for session, subscription in chosen.items():
-            key = (subscription.encoding, subscription.wish.echo)
-            group = groups.get(key)
-            if group is None:
-                group = groups[key] = _Group(subscription.encoding)
-                if not subscription.wish.echo:
-                    group.quiet = {}
-            group.boxes.append(subscription.box)
-            if group.quiet is not None:
-                group.quiet[session] = subscription.box
-        self.groups = list(groups.values())
-        self.receivers = len(chosen)
-        self.quiet = any(group.quiet is not None for group in self.groups)
-
-    def reaches(self, sender: Session | None) -> int:
-        """How many sessions a message of `sender` goes to."""
-        return self.receivers - any(group.quiet is not None and sender in group.quiet for group in self.groups)
-
-
-def _wildness(entry: Entry) -> tuple[int, bool]:
-    return entry.filter.count("+") + entry.filter.endswith("#"), entry.filter.endswith("#")
-
-
-_NOWHERE = _Route(())
-
-
 class Hub:
     """One topic space.
 
     wake  is called once a turn, when something waits for its end: it must have `flush` called then
     wall  tells the Unix time in seconds; now: the monotonic time in seconds
+    bounds  what an operator may set; see `bound`
     arm   must have `alarms.ring` called at that monotonic time
     failed  attribute: is told of an exception that a dialect raised, to log it
+    traced  attribute: is told of each link when it gets a dialect, while somebody traces
     """
 
     def __init__(
@@ -137,32 +80,48 @@ class Hub:
         now: Callable[[], float],
         arm: Callable[[float], object],
         retained: Retained | None = None,
+        bounds: Bounds = DEFAULTS,
     ) -> None:
         self.now = now
         self.alarms = Alarms(arm)
-        self.retained = Retained() if retained is None else retained
+        self.bounds = bounds
+        self.retained = Retained(bounds.retained_messages, bounds.retained_bytes) if retained is None else retained
+        self.backlog = Backlog(self)
+        self.sources = Sources(lambda: self.bounds, now)
         self.counters = Counters()
+        self.presences = Presences(self)
         self.sessions: set[Session] = set()
         self.watchers: list[Watcher] = []
         self.inboxes: list[Flushed] = []
         self.outboxes: list[Flushed] = []
-        self.failed: Callable[[Exception], object] = _in_silence
+        self.failed: Callable[[Exception, Session | None], object] = _in_silence
+        self.traced: Callable[[Any], object] | None = None
         self._wake = wake
-        self._wall = wall
+        self.wall = wall
         self._awake = False
         self._time = 0.0
         self._trie = Trie()
         self._version = 0
-        self._subscriptions = 0
-        self._topics: dict[str, _Route] = {}
-        self._routes: dict[tuple[Entry, ...], _Route] = {}
+        self.subscriptions = 0
+        self._topics: dict[str, Route] = {}
+        self._routes: dict[tuple[Entry, ...], Route] = {}
         self._receivers = 0  # of all remembered routes, and of some that are gone
-        self._encodings: WeakValueDictionary[tuple[Any, ...], Encoding] = WeakValueDictionary()
-        self._requests = 0
-        self._open = _NOWHERE
+        self._encodings: dict[tuple[Any, ...], Encoding] = {}  # of those that a subscription uses
+        self.requests: dict[str, Waiter] = {}  # that wait for a reply, by its topic
+        self._open = NOWHERE
         self._sender: Session | None = None
         self._waiting: list[Message] = []
         self._waiting_size = 0
+
+    @property
+    def routed(self) -> int:
+        """How many topics there are whose way is remembered."""
+        return len(self._topics)
+
+    def bound(self, bounds: Bounds) -> None:
+        """Take other bounds from now on; what is there already stays."""
+        self.bounds = bounds
+        self.retained.max_messages, self.retained.max_bytes = bounds.retained_messages, bounds.retained_bytes
 
     # Sessions and subscriptions
 
@@ -193,17 +152,24 @@ class Hub:
         if mine is None:
             mine = session.subscriptions = {}
         if wish.filter not in mine:
-            if len(mine) >= limits.SUBSCRIPTIONS:
-                raise Refusal("quota", f"one client may have {limits.SUBSCRIPTIONS} subscriptions")
-            if self._subscriptions >= limits.SUBSCRIPTIONS_ALL:
-                raise Refusal("quota", f"all clients together may have {limits.SUBSCRIPTIONS_ALL} subscriptions")
+            bounds = self.bounds
+            if len(mine) >= bounds.subscriptions:
+                raise Refusal("quota", f"one client may have {bounds.subscriptions} subscriptions")
+            if self.subscriptions >= bounds.all_subscriptions:
+                raise Refusal("quota", f"all clients together may have {bounds.all_subscriptions} subscriptions")
+            if wish.filter.count("/") >= bounds.topic_levels:
+                raise BadFilter(f"it has more than {bounds.topic_levels} levels")
             levels = self._trie.cost(wish.filter)
             if session.levels + levels > limits.SUBSCRIPTION_LEVELS:
                 raise Refusal("quota", f"one client's wildcards may stand among {limits.SUBSCRIPTION_LEVELS} levels")
             if self._trie.levels + levels > limits.SUBSCRIPTION_LEVELS_ALL:
                 raise Refusal("quota", "all clients together have as deep filters with wildcards as they may")
-            self._subscriptions += 1
+            self.subscriptions += 1
             session.levels += levels
+        else:
+            self._release(mine[wish.filter].encoding)
+        encoding = self._encodings.setdefault(encoding.key, encoding)
+        encoding.uses += 1
         entry = self._trie.get(wish.filter)
         if entry is None:
             entry = self._trie.add(wish.filter)
@@ -221,8 +187,8 @@ class Hub:
 
     def _drop(self, session: Session, filter: str) -> None:
         assert session.subscriptions is not None
-        del session.subscriptions[filter]
-        self._subscriptions -= 1
+        self._release(session.subscriptions.pop(filter).encoding)
+        self.subscriptions -= 1
         session.levels -= self._trie.cost(filter)
         self._version += 1
         entry = self._trie.get(filter)
@@ -232,6 +198,12 @@ class Hub:
         if not entry.subscribers:
             self._trie.remove(filter)
             self._forget(filter)
+
+    def _release(self, encoding: Encoding) -> None:
+        """One subscription less uses it."""
+        encoding.uses -= 1
+        if not encoding.uses:
+            del self._encodings[encoding.key]
 
     def _forget(self, filter: str) -> None:
         """A filter has come or gone: topics that it matches go another way from now on."""
@@ -256,12 +228,9 @@ class Hub:
         stream: bool = True,
         full: str | None = None,
     ) -> Encoding:
-        """Return the one Encoding of these parts, so that all who use it are served together."""
+        """Return the Encoding of these parts: the one of the subscriptions that have it, which are served together."""
         key = (encode, form, wrap, mount, stream, full)
-        found = self._encodings.get(key)
-        if found is None:
-            found = self._encodings[key] = Encoding(*key)
-        return found
+        return self._encodings.get(key) or Encoding(*key)
 
     # Messages
 
@@ -289,14 +258,16 @@ class Hub:
             self.commit()
         return route.reaches(message.sender) if route.quiet else route.receivers
 
-    def _route(self, topic: str, route: _Route | None) -> _Route:
+    def _route(self, topic: str, route: Route | None) -> Route:
         if route is None:
+            if topic.count("/") >= self.bounds.topic_levels:
+                raise BadTopic(f"it has more than {self.bounds.topic_levels} levels")
             if topic.partition("/")[0] in RESERVED:
                 raise Refusal("not-authorized", f"{topic.partition('/')[0]} is for the hub itself")
             if len(self._topics) >= limits.MATCH_CACHE:
                 self._forget_all()
             entries = self._trie.match(topic)
-            route = self._routes.get(entries) or _Route(entries)
+            route = self._routes.get(entries) or Route(entries)
             if len(topic) <= limits.MATCH_CACHE_TOPIC and not topic.startswith(REPLIES):
                 self._topics[topic] = self._routes[entries] = route
         if route.checked != self._version:
@@ -315,9 +286,11 @@ class Hub:
             return
         self._waiting = []
         self._waiting_size = 0
-        self._open = _NOWHERE
+        self._open = NOWHERE
         counters = self.counters
         counters.published += len(messages)
+        if not route.groups:
+            counters.unrouted += len(messages)
         for group in route.groups:
             encoding = group.encoding
             try:
@@ -355,16 +328,16 @@ class Hub:
                 frames += frame
         return carried, frames
 
-    def fail(self, error: Exception) -> None:
-        """Count and tell what a plugin's dialect has raised."""
+    def fail(self, error: Exception, session: Session | None = None) -> None:
+        """Count and tell what a plugin's dialect has raised, and for which client if it was for one."""
         self.counters.failed += 1
-        self.failed(error)
+        self.failed(error, session)
 
     def rouse(self) -> None:
         """See to it that this turn has an end."""
         if not self._awake:
             self._awake = True
-            self._time = self._wall()
+            self._time = self.wall()
             self._wake()
 
     def flush(self) -> None:
@@ -404,9 +377,9 @@ class Hub:
 
     def request(self, message: Request, done: Callable[[Message | Refusal], None]) -> None:
         """Publish `message` with a reply topic of its own; `done` is called once, with the reply or a Refusal."""
-        if self._requests >= limits.REQUESTS:
+        if len(self.requests) >= limits.REQUESTS:
             raise Refusal("unavailable", f"{limits.REQUESTS} requests wait for a reply already")
-        waiter = _Waiter(self, done)
+        waiter = Waiter(self, done)
         message.reply_to = waiter.topic
         try:
             if not self.publish(message):
@@ -414,58 +387,8 @@ class Hub:
         except Refusal:
             waiter.end()
             raise
-        self.alarms.at(waiter, self.now() + min(message.timeout, limits.REQUEST_SECONDS_MAX))
-
-    def waiting_requests(self, change: int) -> None:
-        """Count requests that wait for a reply."""
-        self._requests += change
+        waiter.wait(min(message.timeout, limits.REQUEST_SECONDS_MAX))
 
 
-class _Waiter:
-    """One request: a session with a single subscription that gets a single message."""
-
-    def __init__(self, hub: Hub, done: Callable[[Message | Refusal], None]) -> None:
-        self.topic = REPLIES + secrets.token_urlsafe(16)
-        self.alarm_at: float | None = None
-        self._hub = hub
-        self._done: Callable[[Message | Refusal], None] | None = done
-        self._result: Message | None = None
-        self._session = Session("", 0, "hub", "request")
-        self._session.subscriptions = {}
-        hub.subscribe(self._session, Subscribe(self.topic), hub.encoding(as_it_is, None), self)
-        hub.waiting_requests(+1)
-
-    def put(self, batch: Batch) -> None:
-        if self._result is None:
-            self._result = batch.messages[0]
-            self._hub.inboxes.append(self)
-
-    def miss(self, count: int) -> None:
-        pass
-
-    def flush(self) -> None:
-        done, result = self._done, self._result
-        if done is not None and result is not None:
-            self.end()
-            done(result)
-
-    def alarm(self, now: float) -> None:
-        done = self._done
-        if done is not None:
-            self.end()
-            done(Refusal("timeout", "nobody replied in time"))
-
-    def end(self) -> None:
-        self._done = self._result = None
-        self._hub.alarms.cancel(self)
-        self._hub.unsubscribe(self._session, self.topic)
-        self._hub.waiting_requests(-1)
-
-
-def _in_silence(error: Exception) -> None:
+def _in_silence(error: Exception, session: Session | None) -> None:
     pass
-
-
-def as_it_is(message: Message, form: None) -> bytes:
-    """Encode for those who take messages themselves: handlers, requests."""
-    return message.payload

@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from hubbub import limits
-from hubbub.events import Subscribe
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.session import Batch
 from hubbub.limits import FLUSH_BYTES, QUEUE_MESSAGES
-from hubbub.message import Message
 
 POLICIES = ("drop-oldest", "drop-newest", "latest", "disconnect")
 
@@ -32,17 +30,32 @@ class Owner(Protocol):
         """The dialect has raised: close."""
 
 
+class _Nobody:
+    """The owner of an outbox whose link has gone."""
+
+    def gap(self, n: int) -> bytes:
+        return b""
+
+    def burst(self) -> None:
+        pass
+
+    def fail(self, error: Exception) -> None:
+        pass
+
+
+_NOBODY = _Nobody()
 _END = Batch((), (b"",))  # of a _Source
 
 
 class _Source:
     """A unit that is made as room appears: what is left of many retained messages."""
 
-    __slots__ = ("batches",)
-    count = size = 0
+    __slots__ = ("batches", "count", "size")
 
     def __init__(self, batches: Iterator[Batch | None]) -> None:
         self.batches = batches
+        self.count = 0
+        self.size = 0
 
 
 class Outbox:
@@ -54,15 +67,16 @@ class Outbox:
     """
 
     __slots__ = (
-        "_hub", "_owner", "_write", "_units", "_dirty", "_care", "_held", "_newest", "_dead",
-        "full", "limit", "drained", "size", "count", "answers", "lost", "missed", "paused", "sent", "dropped",
+        "_hub", "_owner", "_write", "_units", "_dirty", "_care", "_held", "_newest", "_dead", "_gone",
+        "full", "limit", "drained", "size", "count", "answers", "lost", "missed", "paused",
+        "sent", "sent_bytes", "dropped",
     )  # fmt: skip
 
     stream = True
 
     def __init__(self, hub: Hub, owner: Owner, write: Callable[[bytes], Any], full: str, limit: int) -> None:
         self._hub = hub
-        self._owner = owner
+        self._owner: Owner = owner
         self._write = write
         self._units: list[Any] = []
         self._dirty = False
@@ -70,6 +84,7 @@ class Outbox:
         self._held = 0  # bytes handed over that the transport hasn't sent yet
         self._newest: dict[str, Batch] | None = None  # while full with `latest`: the unit of each topic
         self._dead = 0  # units whose message was superseded
+        self._gone = False  # its link
         self.full = full
         self.limit = limit
         self.drained: Callable[[], None] | None = None
@@ -80,6 +95,7 @@ class Outbox:
         self.missed = 0  # messages dropped after the last that waits
         self.paused = False
         self.sent = 0  # messages handed over
+        self.sent_bytes = 0  # of them and of answers
         self.dropped = 0  # messages lost
 
     @property
@@ -226,19 +242,19 @@ class Outbox:
 
     def _lose(self, unit: Batch) -> None:
         self.size -= unit.size
-        self.count -= 1
-        self.lost += 1
-        self._drop()
+        self.count -= unit.count
+        self.lost += unit.count
+        self._drop(unit.count)
         self._not_newest(unit)
 
     def _not_newest(self, unit: Batch) -> None:
         if self._newest is not None and self._newest.get(unit.messages[0].topic) is unit:
             del self._newest[unit.messages[0].topic]
 
-    def _drop(self) -> None:
-        self.dropped += 1
+    def _drop(self, count: int = 1) -> None:
+        self.dropped += count
         self._care = True
-        self._hub.counters.dropped += 1
+        self._hub.counters.dropped += count
 
     def _tell_missed(self) -> None:
         if self.missed:
@@ -254,12 +270,56 @@ class Outbox:
             self._owner.fail(error)
             return b""
 
+    def give_way(self, size: int) -> bool:
+        """All outboxes hold too much: lose messages as the policy says until this one has `size` bytes left.
+
+        False: the link is cut, because that is the policy, or because what isn't a message takes that much.
+        """
+        kept: list[Any] = []  # answers keep their place
+        units, lost, at = self._units, self.lost, 0
+        newest = self.full == "drop-newest"
+        if newest:
+            units.reverse()
+        while self.size > size and at < len(units):
+            unit = units[at]
+            if unit.count > 1 and self.size - unit.size < size:
+                units[at : at + 1] = unit.singles(self.stream)[:: -1 if newest else 1]
+                unit = units[at]
+            at += 1
+            if not unit.count:
+                kept.append(unit)
+            elif (unit.full or self.full) == "disconnect":
+                self._owner.burst()
+                return False
+            else:
+                self._lose(unit)
+        if self.size > size:
+            self._owner.burst()
+            return False
+        units[:at] = kept
+        if newest:
+            units.reverse()
+            count, self.lost = self.lost - lost, lost
+            self._tell_there(len(units) - len(kept), count)
+        return not self._gone
+
+    def _tell_there(self, at: int, count: int) -> None:
+        """Tell at this place that `count` messages were dropped."""
+        notice = self._notice(count) if count else b""
+        if notice and not self._gone:
+            unit = Batch((), (notice,), self.stream)
+            self._units.insert(at, unit)
+            self.size += unit.size
+            self.answers += unit.size
+
     # Handing over
 
     def flush(self) -> None:
         """Hand over what waits, in one write, as far as the transport takes it."""
         self._dirty = False
         if self.paused:
+            if not self._gone:
+                self._hub.backlog.count(self)
             return
         units = self._units
         try:
@@ -269,6 +329,7 @@ class Outbox:
                 data = units[0].data if len(units) == 1 else b"".join([unit.data for unit in units])
                 units.clear()
                 self.sent += self.count
+                self.sent_bytes += self.size
                 self.size = self.count = self.answers = 0
                 self._write(data)
             if self.drained is not None and not self.answers:
@@ -286,7 +347,9 @@ class Outbox:
             self.lost, self.missed = self.lost + self.missed, 0
             self._tell_lost(frames)
         if frames:
-            self._write(b"".join(frames))
+            data = b"".join(frames)
+            self.sent_bytes += len(data)
+            self._write(data)
         if self._units and not self.paused:
             self.mark()
 
@@ -343,90 +406,22 @@ class Outbox:
         self.paused = True
         self.size += held - self._held
         self._held = held
+        self._hub.backlog.count(self)
 
     def resume(self) -> None:
         """The transport takes more."""
         self.paused = False
         self.size -= self._held
         self._held = 0
+        self._hub.backlog.forget(self)
         self.mark()
 
     def clear(self) -> None:
         """Forget everything: the link has gone, and takes nothing any more."""
+        self._gone = True
+        self._owner = _NOBODY  # which would hold this, and this it, until somebody looked for garbage
+        self._hub.backlog.forget(self)
         self._units.clear()
         self._newest = self.drained = None
         self.paused = True
         self.size = self.count = self.answers = self.lost = self.missed = self._held = 0
-
-
-class DatagramOutbox(Outbox):
-    """What waits for one UDP peer: each unit leaves as a datagram of its own, and one that can't be sent is missed.
-
-    write  takes one datagram and tells whether it was sent
-    """
-
-    __slots__ = ()
-    stream = False
-
-    def flush(self) -> None:
-        """Send what waits, as many bytes as a flush may have; the rest in the next turn."""
-        self._care = True
-        super().flush()
-
-    def _hand_over(self, frames: list[bytes], unit: Batch) -> None:
-        for frame in unit.frames:
-            if not unit.count:
-                self._write(frame)
-                continue
-            self._tell_lost(frames)
-            if self._write(frame):
-                self.sent += 1
-            else:
-                self.lost += 1
-                self._drop()
-
-    def _tell_lost(self, frames: list[bytes]) -> None:
-        notice = self._notice(self.lost) if self.lost else b""
-        if not notice or self._write(notice):
-            self.lost = 0
-        else:
-            self._care = True  # told before the next message that can be sent
-
-
-class OwnUnits:
-    """The box of a subscription whose dialect makes each unit its link's own, see `Dialect.deliver`."""
-
-    __slots__ = ("_deliver", "_outbox", "_wish", "_wrap")
-
-    def __init__(
-        self,
-        outbox: Outbox,
-        deliver: Callable[[bytes, Message, Subscribe], bytes],
-        wrap: Callable[[bytes], bytes] | None,
-        wish: Subscribe,
-    ) -> None:
-        self._outbox = outbox
-        self._deliver = deliver
-        self._wrap = wrap
-        self._wish = wish
-
-    def own(self, batch: Batch) -> Batch:
-        """The same messages in units of this link's own."""
-        deliver, wish = self._deliver, self._wish
-        frames = [deliver(frame, message, wish) for frame, message in zip(batch.frames, batch.messages, strict=True)]
-        if self._wrap is not None:
-            frames = [self._wrap(frame) for frame in frames]
-        return Batch(batch.messages, frames, self._outbox.stream, batch.full)
-
-    def put(self, batch: Batch) -> None:
-        """Take messages (kernel.session.Box)."""
-        try:
-            own = self.own(batch)
-        except Exception as error:  # noqa: BLE001  a plugin's dialect, amid what others wait for
-            self._outbox.fail(error)
-        else:
-            self._outbox.put(own)
-
-    def miss(self, count: int) -> None:
-        """Note that `count` messages could not be carried."""
-        self._outbox.miss(count)

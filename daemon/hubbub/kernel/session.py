@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 from hubbub.events import Subscribe
+from hubbub.identity import Identity
 from hubbub.message import Message
 
 REPLIES = "$reply/"  # each request has its own topic below, which can't be guessed
@@ -19,9 +20,10 @@ class Encoding:
     mount   the prefix that is taken off a topic on its way out, or ""
     stream  whether units may be joined into one write
     full    the policy that the subscription asked for, or None
+    key     all of these: what makes two the same; uses: subscriptions that have it
     """
 
-    __slots__ = ("encode", "form", "wrap", "mount", "stream", "full", "__weakref__")
+    __slots__ = ("encode", "form", "wrap", "mount", "stream", "full", "key", "uses")
 
     def __init__(
         self,
@@ -38,6 +40,8 @@ class Encoding:
         self.mount = mount
         self.stream = stream
         self.full = full
+        self.key = (encode, form, wrap, mount, stream, full)
+        self.uses = 0
 
     def frames(self, messages: Sequence[Message]) -> tuple[Sequence[Message], list[bytes]]:
         """Encode each message once. Returns those that could be carried, and their frames."""
@@ -106,6 +110,11 @@ class Box(Protocol):
         """Note that `count` messages can't be carried to this session."""
 
 
+def as_it_is(message: Message, form: None) -> bytes:
+    """Encode for those who take messages themselves: handlers, requests."""
+    return message.payload
+
+
 class Subscription:
     """One session's interest in one filter, and the way of its messages."""
 
@@ -119,23 +128,30 @@ class Subscription:
 
 
 class Rights(Protocol):
-    """What one client may do. Both take names as the hub sees them, and raise Refusal (not-authorized)."""
+    """What one client may do. All take names as the hub sees them; the first two raise Refusal (not-authorized)."""
 
     def publish(self, topic: str) -> None: ...
     def subscribe(self, filter: str) -> None: ...
+    def receives(self, topic: str) -> bool: ...
 
 
 class Session:
     """One client. What handlers may know of it is in `message.Sender`.
 
+    id      what logs, `hubbub status` and `hubbub kick` call its link; 0: it has none
     rights  what it may do; None: everything
+    groups, grants, expires  what its login learned, see identity.Identity
     send    delivers one message to this client alone, and tells whether it could be taken; None once it has gone
     levels  of its filters with wildcards, all together
     """
 
-    __slots__ = ("host", "port", "transport", "listener", "client", "user", "rights", "subscriptions", "levels", "send")
+    __slots__ = (
+        "id", "host", "port", "transport", "listener", "client", "user", "rights", "subscriptions", "levels", "send",
+        "groups", "grants", "expires",
+    )  # fmt: skip
 
     def __init__(self, host: str, port: int, transport: str, listener: str, user: str | None = None) -> None:
+        self.id = 0
         self.host = host
         self.port = port
         self.transport = transport
@@ -143,6 +159,9 @@ class Session:
         self.client = ""
         self.user = user
         self.rights: Rights | None = None
+        self.groups: frozenset[str] = frozenset()
+        self.grants: Mapping[str, tuple[str, ...]] | None = None
+        self.expires: float | None = None
         self.subscriptions: dict[str, Subscription] | None = None
         self.levels = 0
         self.send: Callable[[Message], bool] | None = None
@@ -150,6 +169,13 @@ class Session:
     def __str__(self) -> str:
         where = f"{self.host}:{self.port}" if self.port else self.host
         return f"{self.listener} {where}" + (f" ({self.user})" if self.user else "")
+
+    def admit(self, identity: Identity) -> None:
+        """Take up what a login learned."""
+        self.user = identity.user
+        self.groups = identity.groups
+        self.grants = identity.grants
+        self.expires = identity.expires
 
     def fields(self) -> dict[str, str]:
         """What templates may say of this client."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hubbub import limits
 from hubbub.dialect import Dialect, Setting
-from hubbub.errors import Refusal
+from hubbub.errors import CODES, Refusal
 from hubbub.events import Open
+from hubbub.kernel.presence import Presence
 from hubbub.kernel.session import Rights, Session
+from hubbub.kernel.sieve import Rate, Sieves
 from hubbub.template import Template
+
+if TYPE_CHECKING:
+    from hubbub.kernel.outbox import Outbox
 
 Login = Callable[[Open, Session, Callable[[str | Refusal], None]], None]
 """Checks who a client says it is, and calls back once, now or later, with the user's name or a Refusal."""
@@ -53,6 +58,9 @@ class Wire(Protocol):
     def close(self, reason: str, refusal: Refusal | None) -> None:
         """Close once everything is sent."""
 
+    def turn_away(self, last: bytes, refusal: Refusal) -> None:
+        """Say `last` and close, before there is a link."""
+
     def abort(self) -> None:
         """Close at once."""
 
@@ -66,7 +74,12 @@ class Place:
     login      checks credentials; None: this hub knows no users
     rights     tells what a client may do; None: everything
     full       the policy of the listener, or None for the dialect's
+    answer     seconds that a half-duplex device has for a reply, or None
+    rate       what each client may send, or None: anything; changed: whether only what is new is let in
+    presence   tells who is there, or None
     links      the open links, to be counted and closed
+    refused    what its clients were refused, by the code of the Refusal; cut: links that were cut, by reason
+    opened     links, all of them; sent, sent_bytes, dropped: of those that have gone
     """
 
     name: str
@@ -82,7 +95,41 @@ class Place:
     anonymous: bool = True
     user: str | None = None
     login: Login | None = None
-    rights: Callable[[Session], Rights] | None = None
+    rights: Callable[[Session], Rights | None] | None = None
+    answer: float | None = None
+    rate: Rate | None = None
+    changed: bool = False
+    presence: Presence | None = None
     links: set[Any] = field(default_factory=set)
+    sieves: Sieves = field(default_factory=Sieves)
     received: int = 0  # events
     received_bytes: int = 0
+    unchanged: int = 0  # messages that weren't let in with `changed=`
+    opened: int = 0
+    sent: int = 0  # messages
+    sent_bytes: int = 0
+    dropped: int = 0  # messages
+    held_back: int = 0  # times that a link was ahead of its rate
+    refused: dict[str, int] = field(default_factory=dict)
+    cut: dict[str, int] = field(default_factory=dict)
+
+    def adopt(self, new: Place) -> None:
+        """Become what `new` says; what has happened here, which stands from `links` on, stays."""
+        names = [one.name for one in fields(self)]
+        for name in names[: names.index("links")]:
+            setattr(self, name, getattr(new, name))
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Count a Refusal by the limit that it names, or by its code."""
+        code = refusal.limit or (refusal.code if refusal.code in CODES else "other")
+        self.refused[code] = self.refused.get(code, 0) + 1
+
+    def cuts(self, reason: str) -> None:
+        """Count a link that is cut."""
+        self.cut[reason] = self.cut.get(reason, 0) + 1
+
+    def lost(self, outbox: Outbox) -> None:
+        """Keep the counts of a link that goes."""
+        self.sent += outbox.sent
+        self.sent_bytes += outbox.sent_bytes
+        self.dropped += outbox.dropped

@@ -19,14 +19,26 @@ hubbub: one daemon for every real-time client
 
   hubbub run [OPTIONS]  open the listeners and serve until SIGINT or SIGTERM;
                         same as twistd --nodaemon --pidfile= --reactor=hubbub
+                        --logger=hubbub.service.logs.by_destination
                         hubbub [OPTIONS]
   hubbub run --help     the options
   hubbub new dialect NAME  or  hubbub new handler NAME
                         write a small plugin to start from, with its test
   hubbub try DIALECT FILE
                         print what a dialect makes of captured bytes
-  hubbub new --help  hubbub try --help
-                        more about these
+  hubbub check [OPTIONS]
+                        tell what is wrong with options and files, and start
+                        nothing
+  hubbub status  reload  kick  trace  top
+                        look at a running hubbub, and change it
+  hubbub passwd add|remove|check FILE USER
+                        the users of a password file for --auth hubbub:FILE
+  hubbub check-acl USER publish|subscribe TOPIC
+                        tell whether the permissions allow it, and why
+  hubbub import mosquitto mosquitto.conf
+                        write what a Mosquitto does as hubbub's files
+  hubbub COMMAND --help
+                        more about one of these
   hubbub --version      the version
   hubbub --help         this text
 """
@@ -65,6 +77,9 @@ Examples:
 """
 
 
+LOGGER = "--logger=hubbub.service.logs.by_destination"
+
+
 class Arguments(ArgumentParser):
     """The arguments of one command. A mistake raises ConfigError; the usage text is written by hand."""
 
@@ -95,11 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: Sequence[str]) -> int:
-    """Become `twistd --nodaemon --pidfile= --reactor=hubbub hubbub OPTIONS`, in this process."""
+    """Become `twistd --nodaemon --pidfile= --reactor=hubbub --logger=... hubbub OPTIONS`, in this process."""
     # Imported late: it takes a quarter of a second, and the other commands don't need it.
     from twisted.scripts.twistd import run as twistd
 
-    sys.argv[:] = ["twistd", "--nodaemon", "--pidfile=", "--reactor=hubbub", "hubbub", *options]
+    sys.argv[:] = ["twistd", "--nodaemon", "--pidfile=", "--reactor=hubbub", LOGGER, "hubbub", *options]
     twistd()
     return 0
 
@@ -150,6 +165,50 @@ def try_dialect(arguments: Sequence[str]) -> int:
     return 0
 
 
+def check_acl(arguments: Sequence[str]) -> int:
+    """Tell what the permissions say."""
+    from hubbub.service.check_acl import check_acl
+
+    return check_acl(arguments)
+
+
+def passwd(arguments: Sequence[str]) -> int:
+    """Change a password file."""
+    from hubbub.service.passwd import passwd
+
+    return passwd(arguments)
+
+
+def import_from(arguments: Sequence[str]) -> int:
+    """Turn the configuration of another broker into hubbub's."""
+    from hubbub.service.mosquitto.command import import_from
+
+    return import_from(arguments)
+
+
+def check(arguments: Sequence[str]) -> int:
+    """Tell what is wrong with options."""
+    from hubbub.service.check import USAGE as CHECK_USAGE
+    from hubbub.service.check import check as look
+
+    if arguments and wants_help(arguments):
+        print(CHECK_USAGE, end="")
+        return 0
+    return look(arguments)
+
+
+def control(command: str) -> Callable[[Sequence[str]], int]:
+    """Return a command that talks to a running daemon."""
+
+    def run_it(arguments: Sequence[str]) -> int:
+        from hubbub.service import commands
+
+        found: Callable[[Sequence[str]], int] = getattr(commands, command)
+        return found(arguments)
+
+    return run_it
+
+
 def wants_help(arguments: Sequence[str]) -> bool:
     """Tell whether the usage text is asked for; a command without arguments asks for it too."""
     return not arguments or "--help" in arguments or "-h" in arguments
@@ -178,6 +237,11 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "run": run,
     "new": new,
     "try": try_dialect,
+    "check": check,
+    **{name: control(name) for name in ("status", "reload", "kick", "trace", "top")},
+    "check-acl": check_acl,
+    "passwd": passwd,
+    "import": import_from,
     "--version": show_version,
     "-V": show_version,
     "version": show_version,

@@ -7,13 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from hubbub import limits
-from hubbub.errors import ConfigError
+from hubbub.bounds import DEFAULTS, Bounds
+from hubbub.errors import ConfigError, Refusal
+from hubbub.kernel.sieve import Rate
 from hubbub.option import choice, duration, flag, many, parse, shown, size
+from hubbub.service import flow
 from hubbub.service.endpoint import DATAGRAMS, STREAMS, Endpoint, Part, split, take
+from hubbub.service.remote import Remote, masked, split_remote, take_remote
 from hubbub.template import Template
+from hubbub.topics import check_filter
 
 N = TypeVar("N", int, float)
 Network = IPv4Network | IPv6Network
@@ -24,26 +29,27 @@ FRAMINGS = ("end", "size", "length", "gap")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListenerConfig:
-    """One open port as the operator wants it; what each key means is the table of the options in the docs.
+class LinkConfig:
+    """What an operator may say of links, whoever opens them; what each key means is a table in the docs.
 
     spec              where it was given and how, for messages: `--tcp tcp:7000`
     transport         tcp, udp or websocket
-    address           the endpoint in parts; `endpoint` is its string for Twisted
-    auto              dialects beyond the shipped ones that `dialect=auto` may choose
+    role              which side of the dialect is spoken here
     full              None: as the dialect has it
-    anonymous         None: not said, see `admits_anonymous`
     user              who every client here is, `as=`
+    answer            seconds that a half-duplex device has for a reply
+    presence          where it is told who is there; silent: seconds after which somebody isn't
+    rate, changed     which messages are let in
     max_message, queue, rcvbuf are bytes; stall, idle are seconds
     dialect_options   what is left, for the options of the dialect
     """
 
+    role: ClassVar[str]
+
     spec: str
     transport: str
-    address: Endpoint
     id: str
-    dialect: str = "auto"
-    auto: tuple[str, ...] = ()
+    dialect: str
     topic: Template | None = None
     prefix: Template | None = None
     subscribe: Template | None = None
@@ -54,30 +60,75 @@ class ListenerConfig:
     full: str | None = None
     stall: float = limits.STALL_SECONDS
     idle: float = limits.IDLE_SECONDS
-    anonymous: bool | None = None
     user: str | None = None
+    answer: float | None = None
+    presence: Template | None = None
+    silent: float | None = None
+    rate: Rate | None = None
+    changed: bool = False
     rcvbuf: int = limits.DATAGRAM_BUFFER
+    dialect_options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenerConfig(LinkConfig):
+    """One open port as the operator wants it.
+
+    address    the endpoint in parts; `endpoint` is its string for Twisted
+    auto       dialects beyond the shipped ones that `dialect=auto` may choose
+    anonymous  None: not said, see `admits_anonymous`
+    client_ca    the file with the authorities that TLS clients need a certificate of
+    compression  whether WebSocket clients may have messages compressed
+    """
+
+    role = "server"
+
+    address: Endpoint
+    dialect: str = "auto"
+    auto: tuple[str, ...] = ()
+    anonymous: bool | None = None
+    compression: bool = False
+    client_ca: Path | None = None
     reuse: bool = False
     peers: tuple[Network, ...] = ()
     group: Address | None = None
-    dialect_options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def binding(self) -> tuple[object, ...]:
+        """What can only be changed by closing the port: all else a reload changes while it is open."""
+        return self.transport, self.address, self.reuse, self.group
 
     @property
     def endpoint(self) -> str:
         """The endpoint string, with Twisted's keys only."""
         return self.address.text
 
-    def admits_anonymous(self, host: str | None) -> bool:
+    def admits_anonymous(self, host: str | None, logins: bool = False) -> bool:
         """Tell whether a client without a login may do anything, where `host` is the address it is bound to.
 
-        host: None for a Unix socket. Where nothing was said, loopback and Unix sockets do.
-        Raises ConfigError for an address that strangers reach with neither `anonymous=yes` nor `as=`.
+        host: None for a Unix socket. Where nothing was said, loopback and Unix sockets do, unless there are `logins`.
+        Raises ConfigError for an address that strangers reach with neither logins, `anonymous=yes` nor `as=`.
         """
-        if self.user is not None or self.anonymous:
+        if self.user is not None or self.anonymous or logins:
             return bool(self.anonymous)
         if host is None or _is_loopback(host):
             return self.anonymous is None
-        raise ConfigError(f"{self.spec} is open to the network ({host}): add anonymous=yes or as=USER")
+        raise ConfigError(f"{self.spec} is open to the network ({host}): add anonymous=yes or as=USER, or --auth")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectorConfig(LinkConfig):
+    """One link that is dialled and kept up, as the operator wants it.
+
+    remote  where it dials
+    pull    filters that it asks the other side for
+    """
+
+    role = "client"
+
+    remote: Remote
+    dialect: str = "raw"
+    pull: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,21 +145,31 @@ class HandlerConfig:
 class Settings:
     """Everything that one daemon was asked for.
 
+    auth         pairs of where an `--auth` stands and what it says
     permissions  the file of rules, control: the control socket, None: the default place
     metrics      the endpoint where figures are served; drain: seconds
+    bounds       what `--limit` says
     """
 
     listeners: tuple[ListenerConfig, ...] = ()
+    connectors: tuple[ConnectorConfig, ...] = ()
     handlers: tuple[HandlerConfig, ...] = ()
     plugin_dirs: tuple[Path, ...] = ()
     origins: tuple[str, ...] = ()
+    trust_proxy: tuple[Network, ...] = ()
+    auth: tuple[tuple[str, str], ...] = ()
     permissions: Path | None = None
     metrics: str | None = None
     control: Path | None = None
     drain: float = limits.DRAIN_SECONDS
+    bounds: Bounds = DEFAULTS
 
     def __post_init__(self) -> None:
-        for group in (self.listeners, self.handlers):
+        for listener in () if self.trust_proxy else self.listeners:
+            if listener.address.proxied:
+                reason = "haproxy: reads what a proxy says of its clients: name its network with --trust-proxy"
+                raise ConfigError(f"{listener.spec}: {reason}")
+        for group in ((*self.listeners, *self.connectors), self.handlers):
             seen: dict[str, str] = {}
             for one in group:
                 if one.id in seen:
@@ -121,13 +182,33 @@ def parse_listener(transport: str, raw: object, source: str) -> ListenerConfig:
     spec, parts = _parts(raw, "endpoint", source)
     try:
         address, rest = take(parts, DATAGRAMS if transport == "udp" else STREAMS)
-        own, options = _own_keys(rest, transport)
+        own, options = _own_keys(rest, transport, _KINDS)
         _check_clashes(own, options)
+        if "client_ca" in own and address.kind not in ("ssl", "tls"):
+            raise ConfigError("client-ca= is for TLS, ssl: or tls:")
         if "id" not in own:
             own["id"] = parse("id", _identifier, _default_id(transport, address))
     except ConfigError as error:
         raise ConfigError(f"{spec}: {error}") from None
     return ListenerConfig(spec=spec, transport=transport, address=address, dialect_options=options, **own)
+
+
+def parse_connector(raw: object, source: str) -> ConnectorConfig:
+    """Read one connector from an option string or a TOML table; `source` is where it stands, for messages."""
+    spec, parts = _parts(raw, "endpoint", source, split_remote)
+    try:
+        remote, rest = take_remote(parts)
+        own, options = _own_keys(rest, remote.transport, _CONNECTOR_KINDS)
+        _check_clashes(own, options)
+        for name in own.keys() & _LISTENER_FIELDS:
+            raise ConfigError(f"{name}= is for listeners; a connector is one link to somebody you know")
+        if own.get("dialect") == "auto":
+            raise ConfigError("dialect=auto waits for what a client says first; a connector names its dialect")
+        if "id" not in own:
+            own["id"] = parse("id", _identifier, remote.label)
+    except ConfigError as error:
+        raise ConfigError(f"{spec}: {error}") from None
+    return ConnectorConfig(spec=spec, transport=remote.transport, remote=remote, dialect_options=options, **own)
 
 
 def parse_handler(raw: object, source: str) -> HandlerConfig:
@@ -145,13 +226,13 @@ def parse_handler(raw: object, source: str) -> HandlerConfig:
     return HandlerConfig(spec=spec, name=name, id=own, options=options)
 
 
-def _parts(raw: object, first: str, source: str) -> tuple[str, list[Part]]:
+def _parts(raw: object, first: str, source: str, split: Callable[[str], list[Part]] = split) -> tuple[str, list[Part]]:
     """Return the spec for messages and the parts of an option string or table. Raises ConfigError."""
     table: dict[str, object] = dict(raw) if isinstance(raw, dict) else {first: raw}
     head = table.pop(first, None)
     if not isinstance(head, str):
         raise ConfigError(f'{source}: expected text or a table with {first} = "..."')
-    spec = f"{source} {shown(head)}"
+    spec = f"{source} {shown(masked(head))}"
     try:
         parts = split(head) + list(table.items())
     except ConfigError as error:
@@ -164,18 +245,23 @@ def _parts(raw: object, first: str, source: str) -> tuple[str, list[Part]]:
     return spec, parts
 
 
-def _own_keys(rest: list[tuple[str, object]], transport: str) -> tuple[dict[str, Any], dict[str, object]]:
-    """Sort keys into fields of ListenerConfig, parsed, and what is left for the dialect."""
+def _own_keys(
+    rest: list[tuple[str, object]], transport: str, kinds: Mapping[str, Callable[[object], object]]
+) -> tuple[dict[str, Any], dict[str, object]]:
+    """Sort keys into fields of a LinkConfig, parsed, and what is left for the dialect."""
     own: dict[str, Any] = {}
     options: dict[str, object] = {}
     for key, raw in rest:
         name = key.replace("_", "-")
         if name in _UDP_KEYS and transport != "udp":
             raise ConfigError(f"{name}= is for UDP")
-        if name in _KINDS:
-            own[_FIELDS.get(name, name.replace("-", "_"))] = parse(name, _KINDS[name], raw)
+        if name in _WEB_KEYS and transport != "websocket":
+            raise ConfigError(f"{name}= is for WebSocket")
+        if name in kinds:
+            own[_FIELDS.get(name, name.replace("-", "_"))] = parse(name, kinds[name], raw)
         else:
             options[name] = raw
+    flow.settle(own, transport)
     return own, options
 
 
@@ -192,7 +278,7 @@ def _check_clashes(own: Mapping[str, Any], options: Mapping[str, object]) -> Non
 
 
 def _default_id(transport: str, address: Endpoint) -> str:
-    return f"{'websocket' if transport == 'websocket' else address.kind}-{address.label}"
+    return f"{transport if transport == 'websocket' or address.kind == 'systemd' else address.kind}-{address.label}"
 
 
 def _is_loopback(host: str) -> bool:
@@ -237,8 +323,27 @@ def _template(raw: object, kind: Literal["topic", "filter"]) -> Template:
     raise ValueError(f"expected a {kind}")
 
 
+def _pulled(raw: object) -> str:
+    try:
+        return check_filter(_filled(raw))
+    except Refusal as error:
+        raise ValueError(f"'{shown(raw)}' is no filter: {error.reason}") from None
+
+
+def _path(raw: object) -> Path:
+    return Path(_filled(raw)).absolute()
+
+
 def _network(raw: object) -> Network:
     return ip_network(_filled(raw))
+
+
+def parse_network(raw: object, source: str) -> Network:
+    """Read one network, 10.0.0.0/8 or an address alone; `source` is where it stands, for messages."""
+    try:
+        return _network(raw)
+    except ValueError as error:
+        raise ConfigError(f"{source} {shown(raw)}: {error}; a network is written 10.0.0.0/8") from None
 
 
 def _group(raw: object) -> Address:
@@ -249,6 +354,7 @@ def _group(raw: object) -> Address:
 
 
 _UDP_KEYS = frozenset({"rcvbuf", "reuse", "peers", "group"})
+_WEB_KEYS = frozenset({"compression"})
 _FIELDS = {"as": "user"}
 _KINDS: dict[str, Callable[[object], object]] = {
     "id": _identifier,
@@ -265,9 +371,19 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "stall": _positive(duration),
     "idle": _positive(duration),
     "anonymous": flag,
+    "compression": flag,
+    "client-ca": _path,
     "as": _filled,
+    "answer": _positive(duration),
+    "presence": _topic,
+    "silent": _positive(duration),
+    "rate": flow.allowance,
+    "over": flow.over,
+    "changed": flag,
     "rcvbuf": _positive(size),
     "reuse": flag,
     "peers": many(_network),
     "group": _group,
 }
+_CONNECTOR_KINDS = {**_KINDS, "pull": many(_pulled)}
+_LISTENER_FIELDS = {"anonymous", "client_ca", "compression", "auto", "reuse", "peers", "group"}

@@ -5,24 +5,39 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, fail, maybeDeferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from hubbub import limits
+from hubbub.dialect import TRANSPORTS
 from hubbub.errors import ConfigError
 from hubbub.handler import Handler
 from hubbub.kernel.hub import Hub
+from hubbub.kernel.wire import Place
 from hubbub.service import signals
-from hubbub.service.config import HandlerConfig, Settings
+from hubbub.service.auth.login import Logins
+from hubbub.service.config import ConnectorConfig, HandlerConfig, ListenerConfig, Settings
+from hubbub.service.connectors import Connector
+from hubbub.service.control import ControlSocket
+from hubbub.service.control_path import default_path, make_folder
+from hubbub.service.descriptors import raise_descriptor_limit, room_for_clients
+from hubbub.service.drain import Drain
 from hubbub.service.failures import Failures
 from hubbub.service.handlers import HandlerRunner
 from hubbub.service.listeners import Listener
+from hubbub.service.metrics import Figures, Open
+from hubbub.service.metrics_port import MetricsPort
+from hubbub.service.notify import Notifier
+from hubbub.service.permissions import Guard
 from hubbub.service.plugins import Plugins, reason
-from hubbub.service.reload import reload
+from hubbub.service.reload import Commit, Prepare, Reloader
+from hubbub.service.requests import commands
+from hubbub.service.turns import Turns
 
 
 class CannotServe(SystemExit, Exception):
@@ -30,37 +45,107 @@ class CannotServe(SystemExit, Exception):
 
 
 class HubbubService(Service):
-    """One running hubbub. Making it validates the settings and raises ConfigError; binding is the next step."""
+    """One running hubbub. Making it validates the settings and raises ConfigError; binding is the next step.
+
+    reread  returns the settings as the operator has them now, for a reload; raises ConfigError
+    parts   what else a reload reads anew, see service.reload
+    """
 
     log = Logger(namespace="hubbub")
 
-    def __init__(self, reactor: Any, settings: Settings) -> None:
+    def __init__(self, reactor: Any, settings: Settings, reread: Callable[[], Settings] | None = None) -> None:
         self.reactor = reactor
-        self.hub = Hub(self._wake, time.time, time.monotonic, self._arm)
+        self.turns = Turns(reactor)
+        self.hub = Hub(self.turns.wake, time.time, time.monotonic, self._arm, bounds=settings.bounds)
+        self.turns.serve(self.hub)
+        self.figures = Figures(self.hub, self.turns, self._opens, self._is_ready)
+        self.metrics = MetricsPort(settings.metrics, self.figures.page) if settings.metrics else None
         self.hub.failed = self._failures = Failures()
         self.plugins = Plugins(settings.plugin_dirs)
-        self.listeners = [Listener(config, settings, self.plugins, self.hub) for config in settings.listeners]
-        self.handlers = {config.id: self._make_runner(config) for config in settings.handlers}
-        self._settings = settings
+        self.guard = Guard(settings.permissions, self._places)
+        self.logins = Logins(reactor, settings.auth, self.hub.sources)
+        self.listeners = [self.make_listener(config, settings, self.plugins) for config in settings.listeners]
+        self.connectors = [self.make_connector(config, settings, self.plugins) for config in settings.connectors]
+        self.handlers = {config.id: self.make_runner(config, self.plugins) for config in settings.handlers}
+        self.parts: list[Prepare] = [self.logins.prepare, self.guard.prepare, self._prepare]
+        self.notifier = Notifier(reactor, lambda: sum(len(place.links) for place in self._places()))
+        self.settings = settings
+        self.reread = reread or (lambda: settings)
+        self._reloader = Reloader(self)
+        self.control: ControlSocket | None = None
         self._timer: Any = None
 
-    def _make_runner(self, config: HandlerConfig) -> HandlerRunner:
+    def make_listener(self, config: ListenerConfig, settings: Settings, plugins: Plugins) -> Listener:
+        """Plan a listener. Raises ConfigError."""
+        listener = Listener(config, settings, plugins, self.hub)
+        listener.place.rights = self.guard.rights_of
+        if settings.auth:
+            listener.logins, listener.place.login = self.logins, self.logins.login
+        listener.pages = self.figures.page
+        return listener
+
+    def make_connector(self, config: ConnectorConfig, settings: Settings, plugins: Plugins) -> Connector:
+        """Plan a connector. Raises ConfigError."""
+        connector = Connector(self.reactor, config, plugins, self.hub)
+        connector.place.rights = self.guard.rights_of
+        return connector
+
+    def make_runner(self, config: HandlerConfig, plugins: Plugins) -> HandlerRunner:
+        """Make a handler, unstarted. Raises ConfigError."""
         try:
-            handler: Handler = self.plugins.make("handler", config.name, config.options)
+            handler: Handler = plugins.make("handler", config.name, config.options)
             return HandlerRunner(self.hub, handler, config.id, self.reactor)
         except ConfigError as error:
             raise ConfigError(f"{config.spec}: {error}") from None
         except Exception as error:
             raise ConfigError(f"{config.spec}: it can't be run: {reason(error, '')}") from error
 
-    def reload(self) -> None:
-        """Take up what has changed in the plugin folders."""
-        if self.running:
-            self._failures.forget()
-            reload(self.plugins, self.listeners, self._settings.handlers, self.handlers, self._make_runner)
+    def reload(self) -> Deferred[str]:
+        """Take up what has changed in files, folders and certificates. Says what, or fails with ConfigError."""
+        if not self.running:
+            return fail(ConfigError("the daemon is stopping"))
+        self._failures.forget()
+        self.notifier.reloading()
+        return self._reloader.reload().addBoth(self._reloaded)
 
-    def _wake(self) -> None:
-        self.reactor.callLater(0, self.hub.flush)
+    def _reloaded(self, result: Any) -> Any:
+        if self.running:
+            self.notifier.ready()
+        return result
+
+    def _hang_up(self) -> None:
+        self.reload().addErrback(self._not_reloaded)
+
+    def _not_reloaded(self, failure: Failure) -> None:
+        if not failure.check(ConfigError):  # which is logged
+            self.log.failure("the reload failed", failure)
+
+    def _opens(self) -> Iterator[Open]:
+        yield from (Open(one.place, one.datagrams, one.paces) for one in self.listeners)
+        yield from (Open(one.place) for one in self.connectors)
+
+    def _is_ready(self) -> bool:
+        return bool(self.running) and all(listener.port is not None for listener in self.listeners)
+
+    def _prepare(self, settings: Settings) -> Commit:
+        """Tell of limits, and take up the endpoint of figures (service.reload.Prepare)."""
+        limited = settings.bounds != self.hub.bounds
+        metrics = self.metrics
+        if settings.metrics != (metrics and metrics.spec):
+            metrics = MetricsPort(settings.metrics, self.figures.page) if settings.metrics else None
+            if metrics is not None:
+                metrics.listen(self.reactor)
+
+        def commit() -> Iterator[str]:
+            if limited:
+                yield "limits changed"
+            if metrics is not self.metrics:
+                if self.metrics is not None:
+                    self.metrics.close()
+                self.metrics = metrics
+                yield "metrics moved"
+
+        return commit
 
     def _arm(self, when: float) -> None:
         if self._timer is not None and self._timer.active():
@@ -72,52 +157,99 @@ class HubbubService(Service):
 
     def privilegedStartService(self) -> None:
         """Bind all listeners, as the user who may. One that fails closes the others and ends the process."""
+        raise_descriptor_limit()
         try:
             for listener in self.listeners:
                 listener.listen(self.reactor)
+            if self.metrics is not None:
+                self.metrics.listen(self.reactor)
         except ConfigError as error:
-            self._stop_listening()
-            self.reactor.iterate(0)  # a Unix socket's file goes in the next turn, which wouldn't come
-            if sys.__stderr__ is not None:
-                sys.__stderr__.write(f"hubbub: {error}\n")  # sys.stderr goes to the log by now
-            raise CannotServe(f"hubbub: {error}") from None
+            self._give_up(error)
+
+    def _give_up(self, error: ConfigError) -> NoReturn:
+        """Leave nothing half open, and end the process."""
+        self._stop_listening(*TRANSPORTS)
+        self.reactor.iterate(0)  # a Unix socket's file goes in the next turn, which wouldn't come
+        if sys.__stderr__ is not None:
+            sys.__stderr__.write(f"hubbub: {error}\n")  # sys.stderr goes to the log by now
+        raise CannotServe(f"hubbub: {error}") from None
 
     def startService(self) -> None:
         """Start the handlers, then say that the daemon is ready."""
+        self.control = self._open_control()
         super().startService()
+        self.turns.start()
+        self.guard.check(self.settings)
         for runner in self.handlers.values():
             runner.start()
         self.reactor.callWhenRunning(self._ready)
 
+    def _open_control(self) -> ControlSocket | None:
+        """Open the control socket, as the user who serves. That it can't be is a mistake where it was asked for."""
+        path = self.settings.control or default_path()
+        control = ControlSocket(self.reactor, path, commands(self))
+        try:
+            if self.settings.control is None:
+                make_folder(path.parent)
+            control.open()
+        except ConfigError as error:
+            if self.settings.control is not None:
+                self._give_up(error)
+            self.log.info("no control socket: {error}; --control FILE chooses another", error=error)
+            return None
+        return control
+
     def _ready(self) -> None:
-        signals.install(self.reactor, self.log, self.reload)
+        signals.install(self.reactor, self.log, self._hang_up)
+        self.hub.sources.room = room_for_clients()
         # What is here now stays, and messages die without cycles: looking through all links for garbage after every
         # 700 messages cost 15% of a fan-in.
         gc.freeze()
         gc.set_threshold(*limits.GARBAGE)
-        self.log.info("ready: {listeners}", listeners=", ".join(map(str, self.listeners)))
+        # A call, so that the addresses stand in the line alone, and not a second time among its fields.
+        self.log.info("ready: {where()}", where=lambda: ", ".join(map(str, self.listeners)))
+        self.notifier.ready()
+        for count, connector in enumerate(self.connectors):
+            connector.start(count * limits.DIAL_SPREAD_SECONDS)
 
     def stopService(self) -> Deferred[Any]:
-        """Accept nobody any more, say goodbye to everybody, and wait a little until that is heard."""
+        """Accept nobody any more, say goodbye to everybody, a few at a time, and wait a little until that is heard."""
         super().stopService()
+        self.notifier.stopping()
+        for connector in self.connectors:
+            connector.halt()
+        closed = self._stop_listening("tcp", "websocket")
         for listener in self.listeners:
-            for link in list(listener.place.links):
-                link.close("shutdown")
+            port: Any = listener.port
+            if listener.config.transport == "udp" and port is not None:
+                port.stopReading()  # what the kernel holds is for the next process, if the socket is systemd's
+        drain = Drain(self.reactor, self._places(), self.settings.drain)
+        stopped = drain.told.addCallback(lambda _: self._stop_handlers())
+        gone = drain.gone.addCallback(lambda _: DeferredList(self._stop_listening("udp"), consumeErrors=True))
+        drain.start()
+        self.turns.stop()
+        return Deferred.fromCoroutine(self._end([*closed, stopped, gone]))
+
+    async def _end(self, ended: Sequence[Deferred[Any]]) -> None:
+        """Close last what tells of the end."""
+        await DeferredList(ended, consumeErrors=True)
+        for told in (self.metrics, self.control):
+            if told is not None:
+                await told.close()
+        self.notifier.stop()
+
+    def _stop_handlers(self) -> Deferred[Any]:
         stopped = [runner.stop() for runner in self.handlers.values()]
         self.hub.flush()
-        closed = self._stop_listening()
-        gone: Deferred[None] = Deferred()
-        self._await_links(gone, self.reactor.seconds() + limits.DRAIN_SECONDS)
-        return DeferredList([*closed, *stopped, gone], consumeErrors=True)
+        return DeferredList(stopped, consumeErrors=True)
 
-    def _await_links(self, gone: Deferred[None], until: float) -> None:
-        links = [link for listener in self.listeners for link in listener.place.links]
-        if not links or self.reactor.seconds() >= until:
-            for link in links:
-                link.abort()
-            gone.callback(None)
-        else:
-            self.reactor.callLater(0.05, self._await_links, gone, until)
+    def _places(self) -> Iterator[Place]:
+        yield from (listener.place for listener in self.listeners)
+        yield from (connector.place for connector in self.connectors)
 
-    def _stop_listening(self) -> Sequence[Deferred[Any]]:
-        return [maybeDeferred(listener.port.stopListening) for listener in self.listeners if listener.port is not None]
+    def _stop_listening(self, *transports: str) -> Sequence[Deferred[Any]]:
+        return [
+            maybeDeferred(listener.port.stopListening)
+            for listener in self.listeners
+            if listener.port is not None and listener.config.transport in transports
+        ]

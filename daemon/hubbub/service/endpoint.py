@@ -22,7 +22,7 @@ Part = tuple[str | None, object]
 STREAMS = ("tcp", "tcp6", "ssl", "tls", "unix", "systemd")
 DATAGRAMS = ("udp", "udp6", "systemd")
 
-_SSL = ("privateKey", "certKey", "sslmethod", "extraCertChain", "dhParameters")
+_SSL = ("privateKey", "certKey", "extraCertChain")
 _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "tcp": (("port",), ("interface", "backlog")),
     "tcp6": (("port",), ("interface", "backlog")),
@@ -54,7 +54,7 @@ class Endpoint:
 
     kind     one of STREAMS or DATAGRAMS
     values   its parts by name
-    proxied  whether `haproxy:` stands before it
+    proxied  whether `haproxy:` stands before it: hubbub reads the PROXY header itself, and Twisted isn't told
     """
 
     kind: str
@@ -83,8 +83,7 @@ class Endpoint:
     def text(self) -> str:
         """The string that Twisted understands (for UDP its like)."""
         bare = _KEYS[self.kind][0]
-        head: list[Part] = [(None, "haproxy")] if self.proxied else []
-        head += [(None, self.kind), *((None, self.values[name]) for name in bare)]
+        head: list[Part] = [(None, self.kind), *((None, self.values[name]) for name in bare)]
         return join(head + [(name, value) for name, value in self.values.items() if name not in bare])
 
 
@@ -127,7 +126,21 @@ def take(parts: list[Part], kinds: tuple[str, ...]) -> tuple[Endpoint, list[tupl
     kind, *bare = bare[proxied:] or [""]
     if not isinstance(kind, str) or kind not in kinds:
         raise ConfigError(_unknown_kind(kind, kinds))
-    names, keys = _KEYS[kind]
+    values, rest = read_values(*_KEYS[kind], bare, keyed, _CHECKS)
+    return Endpoint(kind, _complete(kind, values), proxied), rest
+
+
+def read_values(
+    names: tuple[str, ...],
+    keys: tuple[str, ...],
+    bare: list[object],
+    keyed: list[tuple[str, object]],
+    checks: Mapping[str, Callable[[object], str]],
+) -> tuple[dict[str, str], list[tuple[str, object]]]:
+    """Return the checked values of an endpoint's `names` and `keys`, and the parts that aren't its own.
+
+    Raises ConfigError for a superfluous part, one that is given twice, and a bad value.
+    """
     if len(bare) > len(names):
         stray = shown(bare[len(names)])
         raise ConfigError(f"'{stray}' is no key=value, and a colon inside a value is written \\:")
@@ -136,9 +149,8 @@ def take(parts: list[Part], kinds: tuple[str, ...]) -> tuple[Endpoint, list[tupl
         if key in values:
             raise ConfigError(f"{key}= is given twice")
         if key in names or key in keys:
-            values[key] = parse(key, _CHECKS.get(key, _filled), value)
-    rest = [(key, value) for key, value in keyed if key not in values]
-    return Endpoint(kind, _complete(kind, values), proxied), rest
+            values[key] = parse(key, checks.get(key, filled), value)
+    return values, [(key, value) for key, value in keyed if key not in values]
 
 
 def _unknown_kind(kind: object, kinds: tuple[str, ...]) -> str:
@@ -161,13 +173,14 @@ def _complete(kind: str, values: dict[str, str]) -> dict[str, str]:
     return values
 
 
-def _filled(raw: object) -> str:
+def filled(raw: object) -> str:
+    """Read some text without NUL, which no address and no path has."""
     if isinstance(raw, str) and raw and "\0" not in raw:
         return raw
     raise ValueError("expected some text")
 
 
-def _number(least: int, most: int, expected: str) -> Callable[[object], str]:
+def number(least: int, most: int, expected: str) -> Callable[[object], str]:
     """Return the kind that takes a whole number in that range and keeps it as text."""
 
     def check(raw: object) -> str:
@@ -188,17 +201,17 @@ def _mode(raw: object) -> str:
 
 def _interface(raw: object) -> str:
     try:
-        return str(ip_address(_filled(raw)))
+        return str(ip_address(filled(raw)))
     except ValueError:
         raise ValueError(r"expected an IP address, such as 127.0.0.1, 0.0.0.0 or \:\:1") from None
 
 
 _CHECKS: dict[str, Callable[[object], str]] = {
-    "port": _number(0, 65_535, "expected a port from 0 to 65535"),
+    "port": number(0, 65_535, "expected a port from 0 to 65535"),
     "interface": _interface,
-    "backlog": _number(1, 65_535, "expected a number from 1 to 65535"),
+    "backlog": number(1, 65_535, "expected a number from 1 to 65535"),
     "mode": _mode,
-    "lockfile": _number(0, 1, "expected 0 or 1"),
-    "index": _number(0, 65_535, "expected the number of a descriptor, from 0"),
+    "lockfile": number(0, 1, "expected 0 or 1"),
+    "index": number(0, 65_535, "expected the number of a descriptor, from 0"),
     "domain": choice("INET", "INET6", "UNIX"),
 }

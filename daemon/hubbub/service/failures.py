@@ -8,6 +8,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hubbub import limits
+from hubbub.kernel.session import Session
 
 
 class Failures:
@@ -18,15 +19,16 @@ class Failures:
     def __init__(self) -> None:
         self._told: set[tuple[str, int, type]] = set()
 
-    def __call__(self, error: Exception) -> None:
-        """Log `error`, unless one of its type was raised at its place before."""
+    def __call__(self, error: Exception, session: Session | None = None) -> None:
+        """Log `error` of the link of `session`, unless one of its type was raised at its place before."""
         place = (*_raised_at(error.__traceback__), type(error))
         if place in self._told or len(self._told) >= limits.FAILURES_TOLD:
             return
         self._told.add(place)
+        of = "" if session is None else f" for link {session.id}, {session}"
         self.log.failure(
-            "a dialect has failed in {file}, line {line}; later failures there are only counted",
-            Failure(error), file=place[0], line=place[1],
+            "a dialect has failed{of} in {file}, line {line}; later failures there are only counted",
+            Failure(error), of=of, link=session and session.id, file=place[0], line=place[1],
         )  # fmt: skip
 
     def forget(self) -> None:

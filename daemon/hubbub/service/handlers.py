@@ -18,8 +18,8 @@ from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Request, Subscribe
 from hubbub.handler import Handler, Incoming, filters_of
-from hubbub.kernel.hub import Hub, as_it_is
-from hubbub.kernel.session import Batch, Session
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.session import REPLIES, Batch, Session, as_it_is
 from hubbub.message import Message
 from hubbub.topics import check_topic, matches
 
@@ -124,7 +124,7 @@ class HandlerRunner:
         others = [running for running in self._running if running is not stopped]
         for running in others:
             running.cancel()
-        return gatherResults([stopped.addTimeout(limits.DRAIN_SECONDS, self._clock)]).addErrback(self._failure)
+        return gatherResults([stopped.addTimeout(limits.HANDLER_STOP_SECONDS, self._clock)]).addErrback(self._failure)
 
     # What the hub brings (kernel.session.Box)
 
@@ -195,6 +195,7 @@ class HandlerRunner:
         """Send a reply where the message wants it."""
         if message.reply_to is not None:
             try:
+                self._may_reply(message.sender, message.reply_to)
                 self.publish(reply)
             except Refusal:
                 if _hops.get() > limits.HOPS:
@@ -204,6 +205,12 @@ class HandlerRunner:
         send = message.sender.send if message.sender is not None else None
         if send is None or not send(reply):
             self._hub.counters.unanswered += 1
+
+    def _may_reply(self, sender: Any, topic: str) -> None:
+        """Raise Refusal where the sender itself may not publish to the topic that it named."""
+        rights = sender.rights if isinstance(sender, Session) else None
+        if rights is not None and not topic.startswith(REPLIES):
+            rights.publish(topic)
 
     def request(self, message: Message, timeout: float) -> Deferred[Incoming]:
         """Publish, and give the reply or a Refusal."""

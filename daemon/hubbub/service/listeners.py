@@ -4,67 +4,91 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from hubbub import limits
 from hubbub.dialect import Dialect, Setting
-from hubbub.errors import ConfigError
+from hubbub.dialects.detect import Auto
+from hubbub.errors import ConfigError, Refusal
+from hubbub.events import Fault
 from hubbub.kernel.datagram import DatagramLink
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.link import Link
-from hubbub.kernel.wire import Place, Wire
+from hubbub.kernel.pace import PacedLink, PacedSources
+from hubbub.kernel.session import Session
+from hubbub.kernel.sources import source_of
+from hubbub.kernel.wire import Wire
+from hubbub.service.auth.login import Logins
 from hubbub.service.config import ListenerConfig, Settings
+from hubbub.service.place import make_place
 from hubbub.service.plugins import Plugins
 from hubbub.service.spoken import plan
+from hubbub.service.tls import Certificates, Spec
+from hubbub.transports.forwarded import Trust
+from hubbub.transports.http import Pages, no_pages
+from hubbub.transports.inherited import listen_stream
+from hubbub.transports.proxy import ProxyFactory
+from hubbub.transports.stream import Introduce
 from hubbub.transports.tcp import TCPFactory
 from hubbub.transports.udp import UDPProtocol
-from hubbub.transports.udp_socket import listen_datagram
+from hubbub.transports.udp_socket import listen_datagram, set_buffer
 from hubbub.transports.websocket import Door, WebSocketFactory, make_site
 
 
 class Listener:
     """One listener: planned when it is made, which raises ConfigError; bound by `listen`."""
 
+    log = Logger(namespace="hubbub.listener")
+
     def __init__(self, config: ListenerConfig, settings: Settings, plugins: Plugins, hub: Hub) -> None:
         self.config = config
         self.hub = hub
         self.port: IListeningPort | None = None
-        self._origins = settings.origins
+        self.settings = settings
+        self._trust = Trust(settings.trust_proxy)
+        self.pages: Pages = no_pages
+        self.datagrams: UDPProtocol | None = None
+        self.logins: Logins | None = None
+        secure = config.address.kind in ("ssl", "tls")
+        self._certificates = self._planned(config) if secure else None
+        self.paces: PacedSources | None = None
         self._renew: Callable[[], object] = lambda: None
-        setting = Setting(config.transport, config.max_message, config.topic)
+        setting = Setting(config.transport, config.max_message, config.topic, handshake=settings.bounds.handshake)
         self.spoken = plan(config, setting, plugins, hub.fail)
-        self.place = Place(
-            name=config.id,
-            setting=setting,
-            prefix=config.prefix,
-            subscribe=config.subscribe,
-            retain=config.retain,
-            content_type=config.content_type,
-            queue=config.queue,
-            full=config.full,
-            stall=config.stall,
-            idle=config.idle,
-            user=config.user,
-        )
+        self.place = make_place(config, setting, hub)
 
-    def reload(self, plugins: Plugins) -> bool:
-        """Let new links speak what `plugins` has now; live ones keep what they have. Tells whether it is something new.
+    def adopt(self, new: Listener) -> None:
+        """Become what `new` was planned to be, with the port that is open; `new` isn't bound.
 
-        Raises ConfigError, and leaves all as it was.
+        New links get all of it. Live ones keep what they began with: dialect, topics and subscription; who came in
+        as nobody in particular, and may not any more, is sent away.
         """
-        spoken = plan(self.config, self.place.setting, plugins, self.hub.fail)
-        if spoken.dialects == self.spoken.dialects:
-            return False
-        self.spoken = spoken
+        user, presence = self.place.user, self.place.presence
+        same = all(getattr(self.config, name) == getattr(new.config, name) for name in ("presence", "silent", "prefix"))
+        self.config, self.settings, self.spoken = new.config, new.settings, new.spoken
+        self.logins = new.logins
+        if self._certificates is not None and new._certificates is not None:
+            self._certificates.adopt(new._certificates)
+        self._trust.adopt(new._trust)
+        self.place.adopt(new.place)
+        if same:  # it knows who is there
+            self.place.presence = presence
+        elif self.place.presence is not None:
+            self.place.presence.watch(self.config.id)
         self._renew()
-        return True
+        for link in list(self.place.links):
+            who = link.session.user
+            if who == user and (who != self.place.user or not (self.place.user or self.place.anonymous)):
+                link.close("this listener wants a login now", Refusal("not-authorized", "who may come in has changed"))
+            else:
+                link.reconsider()
 
     def listen(self, reactor: Any) -> None:
         """Bind. Raises ConfigError naming what failed; connections are served once the reactor runs."""
@@ -73,54 +97,141 @@ class Listener:
         except ConfigError as error:
             raise ConfigError(f"{self.config.spec}: {error}") from None
         except Exception as error:
-            raise ConfigError(f"{self.config.spec}: can't listen: {_sentence(error)}") from error
-        self.place.anonymous = self.config.admits_anonymous(self.host)
+            raise ConfigError(f"{self.config.spec}: can't listen: {sentence(error)}") from error
+        self.place.anonymous = self.config.admits_anonymous(self.host, bool(self.settings.auth))
+        if self.place.presence is not None:
+            self.place.presence.watch(self.config.id)
 
     def _bind(self, reactor: Any) -> IListeningPort:
         if self.config.transport == "udp":
             return listen_datagram(reactor, self.config, self._datagrams())
-        folder = self.config.address.values.get("path")
-        if folder is not None and not any(b"BEGIN CERT" in one.read_bytes() for one in Path(folder).rglob("*.pem")):
-            raise ConfigError(f"can't listen: there is no certificate (*.pem) in {folder}")
-        factory: IProtocolFactory = TCPFactory(lambda wire, host, port: self._link(wire, self.spoken.first, host, port))
-        if self.config.transport == "websocket":
-            factory = self._site(reactor)
-        backlog = "" if {"backlog", "domain"} & self.config.address.values.keys() else f":backlog={limits.BACKLOG}"
-        return _now(serverFromString(reactor, self.config.endpoint + backlog).listen(factory))
+        factory: IProtocolFactory = self._site(reactor) if self.config.transport == "websocket" else self._streams()
+        address = self.config.address
+        if self._certificates is not None:
+            self._certificates.tell()
+            factory = self._certificates.wrap(factory)
+        if address.proxied:  # its header comes before TLS
+            factory = ProxyFactory(factory, self._trust, self._distrust, lambda: self.settings.bounds.handshake)
+        if address.kind == "systemd":
+            return listen_stream(reactor, address.values, factory)
+        if self._certificates is not None:
+            waiting = int(address.values.get("backlog", limits.BACKLOG))
+            port: IListeningPort = reactor.listenTCP(address.port, factory, waiting, address.host)
+            return port
+        backlog = "" if {"backlog", "domain"} & address.values.keys() else f":backlog={limits.BACKLOG}"
+        return now(serverFromString(reactor, self.config.endpoint + backlog).listen(factory))
+
+    def _streams(self) -> TCPFactory:
+        factory = TCPFactory(
+            lambda wire, host, port: self._link(wire, self.spoken.first, host, port),
+            self.settings.bounds.handshake,
+            self._introduce if self.config.client_ca else None,
+            self._enter,
+        )
+
+        def renew() -> None:
+            factory.introduce = self._introduce if self.config.client_ca else None
+            factory.handshake = self.settings.bounds.handshake
+
+        self._renew = renew
+        return factory
 
     def _datagrams(self) -> UDPProtocol:
+        bound = self.config.address.host
+        loopback = bound is not None and source_of(bound) == "" and not self.settings.bounds.local
+        self.paces = None if loopback else PacedSources(self.hub)
         protocol = UDPProtocol(
+            admit=None if self.paces is None else self.paces.admit,
             new_link=lambda wire, dialect, host, port: DatagramLink(self.hub, self.place, wire, dialect, host, port),
             choose=lambda data: self.spoken.choose(data),
             now=self.hub.now,
             peers=self.config.peers,
             secret=secrets.token_bytes(32),
             answers=self.config.group is None,
+            signatures=self.logins.signatures if self.logins is not None else None,
         )
-        self._renew = lambda: protocol.forget_strangers(self.spoken.dialects)
+
+        def renew() -> None:
+            protocol.peers = self.config.peers
+            protocol.signatures = self.logins.signatures if self.logins is not None else None
+            protocol.forget_strangers(self.spoken.dialects)
+            if self.port is not None:
+                set_buffer(self.port, self.config.rcvbuf)
+
+        self._renew = renew
+        self.datagrams = protocol
         return protocol
 
     def _site(self, reactor: Any) -> Site:
-        site = make_site(self._web_factory(), self._origins, reactor)
+        slow = lambda: self.place.cuts("handshake")  # noqa: E731
+        site = make_site(self._web_factory(), self.settings.origins, reactor, self.pages, self._enter, slow)
 
         def renew() -> None:  # a link keeps the factory that made it, and with it its limits
-            site.resource = Door(self._web_factory(), self._origins)
+            site.timeOut = self.settings.bounds.handshake
+            site.resource = Door(self._web_factory(), self.settings.origins, self.pages)
 
         self._renew = renew
         return site
 
     def _web_factory(self) -> WebSocketFactory:
         spoken = self.spoken
-        return WebSocketFactory(self._link, spoken.subprotocols, spoken.first, spoken.longest)
+        compression = self.config.compression
+        return WebSocketFactory(
+            self._link, spoken.subprotocols, spoken.first, spoken.longest, self._trust, compression,
+            self.settings.bounds.handshake, self._introduce,
+        )  # fmt: skip
+
+    def _enter(self, host: str) -> Callable[[], None]:
+        """Count a connection that may become a link; one of a proxy is for somebody yet unknown. Raises Refusal."""
+        try:
+            source = self.hub.sources.enter("" if host in self._trust else host)
+        except Refusal as no:
+            self.place.refuse(no)
+            raise
+        return lambda: self.hub.sources.leave(source)
+
+    @property
+    def _introduce(self) -> Introduce | None:
+        return None if self.logins is None else self.logins.introduce
+
+    def _planned(self, config: ListenerConfig) -> Certificates:
+        try:
+            return Certificates(Spec.of(config.address.values, config.client_ca))
+        except ConfigError as error:
+            raise ConfigError(f"{config.spec}: can't listen: {error}") from None
+
+    def _distrust(self, proxy: str, why: str) -> None:
+        """A proxy that should send PROXY headers has sent something else."""
+        self.hub.counters.refused += 1
+        self.log.warn("{id}: cut the proxy at {proxy}: {why}", id=self.config.id, proxy=proxy, why=why)  # noqa: G010
 
     def _link(self, wire: Wire, dialect: type[Dialect], host: str, port: int) -> Link | None:
-        """Make a link; None where its dialect can't be made, and the wire is cut."""
+        """Make a link; None where there is no room for it, or its dialect can't be made, and the wire is cut."""
         try:
-            return Link(self.hub, self.place, wire, dialect, host, port)
+            source = self.hub.sources.enter(host)
+        except Refusal as no:
+            self.place.refuse(no)
+            wire.turn_away(self._goodbye(dialect, no), no)
+            return None
+        try:
+            kind = PacedLink if self.hub.sources.rated(host) else Link
+            link = kind(self.hub, self.place, wire, dialect, host, port)
         except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self.hub.sources.leave(source)
             self.hub.fail(error)
             wire.abort()
             return None
+        link.source = source
+        return link
+
+    def _goodbye(self, dialect: type[Dialect], refusal: Refusal) -> bytes:
+        """How the dialect tells a refusal; `auto` does it as the one that it falls back to."""
+        spoken = dialect.fallback if issubclass(dialect, Auto) else dialect
+        try:
+            return spoken(self.place.setting, Session("", 0, "", "")).outcome(Fault(refusal), refusal)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self.hub.fail(error)
+            return b""
 
     @property
     def host(self) -> str | None:
@@ -139,7 +250,7 @@ class Listener:
         return f"{self.config.transport} {where}"
 
 
-def _now(listening: Deferred[IListeningPort]) -> IListeningPort:
+def now(listening: Deferred[IListeningPort]) -> IListeningPort:
     """Return what a Deferred has already; binding a socket waits for nothing."""
     found: list[Any] = []
     listening.addBoth(found.append)
@@ -151,7 +262,8 @@ def _now(listening: Deferred[IListeningPort]) -> IListeningPort:
     return port
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
+    """Say in one line why something couldn't be opened."""
     cause = getattr(error, "socketError", None) or error
     says = str(getattr(cause, "strerror", None) or cause) or type(error).__name__
     file = getattr(cause, "filename", None)

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
+from twisted.cred.strcred import AuthOptionMixin
 from twisted.python import usage
 
+from hubbub.bounds import Bounds, read_bound, table
 from hubbub.errors import ConfigError
 from hubbub.option import duration, shown
 from hubbub.service import toml
-from hubbub.service.config import Settings, parse_handler, parse_listener
+from hubbub.service.auth.kinds import INTERFACES
+from hubbub.service.auth.specs import read_spec
+from hubbub.service.config import Settings, parse_connector, parse_handler, parse_listener, parse_network
+
+T = TypeVar("T")
 
 DEFAULTS = {"tcp": "tcp:6999", "udp": "udp:6999", "websocket": "tcp:8999"}
 """The listeners that are opened where nobody names one."""
@@ -34,6 +41,8 @@ Examples:
                    --websocket tcp:8999
       lines from a PLC, each a message on plant/7, and browsers that watch
   twistd -n hubbub --handler upper --plugin-dir ./my-plugins
+  twistd -n hubbub --connect tcp:10.0.0.5:7000:end=crlf:topic=plant/7
+      a device that has to be dialled
   twistd -n hubbub --config /etc/hubbub/hubbub.toml
 
 A SPEC is a Twisted endpoint and keys of hubbub, with colons between; a colon
@@ -41,32 +50,47 @@ inside a value is written \\: as in interface=\\:\\:1. Endpoints:
   tcp:PORT  tcp6:PORT  ssl:PORT:privateKey=FILE  tls:FOLDER:PORT
   unix:FILE:mode=660  systemd:domain=INET:name=NAME  haproxy:ENDPOINT
   and for UDP  udp:PORT  udp6:PORT  systemd:domain=INET:name=NAME
+Whom to dial with --connect; dialect=raw where none is named:
+  tcp:HOST:PORT  unix:FILE  udp:HOST:PORT  each with bindAddress=ADDRESS
+  tls:HOST:PORT:trustRoots=FILE:certificate=FILE:privateKey=FILE
+  ws://HOST:PORT/PATH  wss://HOST:PORT/PATH  where keys follow a colon; one
+  in the path is written %3A
 Keys:
   interface=ADDRESS                          where; else 127.0.0.1 or ::1
   anonymous=yes  as=USER                     who may come in, if not only you
   id=NAME  dialect=NAME  auto=NAME,...       which dialect, which to tell apart
   topic=  prefix=  subscribe=                where messages go and come from
+  pull=FILTER,...                            what to ask a dialled hub for
   retain=yes  content-type=                  stamped on what comes in
   end=crlf  size=N  length=u16be  gap=20ms   how dialect=raw cuts a stream
   max-message=  queue=  full=  stall=  idle= bounds
+  answer=2s                                  a device that answers one at a time
+  presence=TOPIC  silent=30s                 1 there while it is there, else 0
+  rate=10/s  over=drop  changed=yes          what is let in: over=latest, pause,
+                                             close; what differs from the last
   rcvbuf=  reuse=  peers=CIDR,...  group=    UDP alone
+  compression=yes                            WebSocket alone
+  client-ca=FILE                             TLS alone: who has certificates
 
 """
 
 
-class Options(usage.Options):
+class Options(usage.Options, AuthOptionMixin):
     """The tap options. `settings()` is what they and the configuration file come to."""
 
+    supportedInterfaces = INTERFACES
     longdesc = ""  # usage.Options would wrap the examples; getUsage puts them first
     optFlags = (("list-plugins", None, "Show the plugins that are there or why they aren't, and stop."),)
     compData = usage.Completions(
-        multiUse=[*toml.ARRAYS],
+        multiUse=[*toml.ARRAYS, "limit"],
         optActions={
             "config": usage.CompleteFiles("*.toml"),
             "permissions": usage.CompleteFiles("*.toml"),
             "plugin-dir": usage.CompleteDirs(),
         },
     )
+
+    _mistake: Callable[[str], object] | None = None
 
     def opt_tcp(self, spec: str) -> None:
         """Listen on TCP, TLS or a Unix socket: a SPEC such as tcp:6999. Repeats."""
@@ -98,7 +122,7 @@ class Options(usage.Options):
 
     def opt_auth(self, spec: str) -> None:
         """Let clients log in: hubbub:FILE, see `hubbub passwd`; --help-auth lists the kinds. Repeats."""
-        self._add("auth", spec)
+        self._add("auth", read_spec(spec, "--auth", Path.cwd())[1])
 
     def opt_trust_proxy(self, network: str) -> None:
         """Believe what proxies of this network, such as 10.0.0.0/8, say of whom they speak for. Repeats."""
@@ -111,6 +135,13 @@ class Options(usage.Options):
     def opt_metrics(self, endpoint: str) -> None:
         """Serve figures for Prometheus at /metrics of this endpoint, such as tcp:9100."""
         self._set("metrics", endpoint)
+
+    def opt_limit(self, spec: str) -> None:
+        """Set one of the limits below, such as connections=1000; others stay as the file has them. Repeats."""
+        name, equals, value = spec.partition("=")
+        if not equals:
+            raise usage.UsageError(f"--limit {shown(spec)}: expected NAME=VALUE, such as connections=1000")
+        self._add("limit", (name, value))
 
     def opt_control(self, file: str) -> None:
         """The socket through which `hubbub status`, `reload`, `trace` and the like talk to this daemon."""
@@ -141,10 +172,25 @@ class Options(usage.Options):
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Parse and check all that needs no plugin. A mistake is one line on stderr and exit status 1."""
         try:
+            self._here = Path.cwd()
             super().parseOptions(options)
             self._settings = self._merge()
+            self._fix_paths()
         except (usage.UsageError, ConfigError) as error:
             raise SystemExit(f"hubbub: {' '.join(str(error).split())}") from None
+
+    def look(self, options: Sequence[str], mistake: Callable[[str], object]) -> None:
+        """Parse as for a start, but tell `mistake` of what is wrong, and leave it out. Raises ConfigError."""
+        self._mistake, self._here = mistake, Path.cwd()
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            raise ConfigError(" ".join(str(error).split())) from None
+        self._settings = self._merge()
+
+    def reread(self) -> Settings:
+        """Return what is asked for now: the command line as it was, the file as it is. Raises ConfigError."""
+        return self._merge()
 
     def settings(self) -> Settings:
         """Return what was asked for, once the options are parsed."""
@@ -152,9 +198,9 @@ class Options(usage.Options):
 
     def getUsage(self, width: int | None = None) -> str:
         """Put the examples before the options."""
-        return EXAMPLES + super().getUsage(width)
+        return EXAMPLES + super().getUsage(width) + _limits_help()
 
-    def _add(self, name: str, value: str) -> None:
+    def _add(self, name: str, value: object) -> None:
         self.setdefault(name, []).append((f"--{name}", value))
 
     def _set(self, name: str, value: str) -> None:
@@ -163,8 +209,16 @@ class Options(usage.Options):
             raise usage.UsageError(f"--{name} is given twice{more}")
         self[name] = value
 
+    def _fix_paths(self) -> None:
+        """What is read again is meant from where the command was given, and twistd may go elsewhere (--rundir)."""
+        for name in ("config", "permissions", "control"):
+            if name in self:
+                self[name] = str(Path(self[name]).absolute())
+        if "plugin-dir" in self:
+            self["plugin-dir"] = [(at, str(Path(raw).absolute())) for at, raw in self["plugin-dir"]]
+
     def _merge(self) -> Settings:
-        found: dict[str, list[tuple[str, object]]] = {name: [] for name in toml.ARRAYS + toml.SCALARS}
+        found: dict[str, list[tuple[str, object]]] = {name: [] for name in toml.ARRAYS + toml.SCALARS + toml.TABLES}
         if "config" in self:
             for name, entries in toml.read(self["config"]).items():
                 found[name] = [(f"{path} {name}", _beside(path, name, value)) for path, value in entries]
@@ -173,16 +227,37 @@ class Options(usage.Options):
         if not any(found[name] for name in DEFAULTS):
             found |= {name: [(f"--{name}", spec)] for name, spec in DEFAULTS.items()}
         return Settings(
-            listeners=tuple(parse_listener(name, raw, at) for name in DEFAULTS for at, raw in found[name]),
-            handlers=tuple(parse_handler(raw, at) for at, raw in found["handler"]),
-            plugin_dirs=tuple(_folder(raw, at) for at, raw in found["plugin-dir"]),
-            origins=tuple(_origin(raw, at) for at, raw in found["origin"]),
-            **{name: _SCALARS[name](raw, at) for name in toml.SCALARS for at, raw in found[name]},
+            listeners=tuple(one for name in DEFAULTS for one in self._each(found[name], partial(parse_listener, name))),
+            connectors=tuple(self._each(found["connect"], parse_connector)),
+            handlers=tuple(self._each(found["handler"], parse_handler)),
+            plugin_dirs=tuple(self._each(found["plugin-dir"], _folder)),
+            origins=tuple(self._each(found["origin"], _origin)),
+            trust_proxy=tuple(self._each(found["trust-proxy"], parse_network)),
+            auth=tuple(read_spec(raw, at, self._here) for at, raw in found["auth"]),
+            bounds=Bounds(**dict(self._each([*found["limits"], *self.get("limit", ())], read_bound))),
+            **{name: one for name in toml.SCALARS for one in self._each(found[name], _SCALARS[name])},
         )
+
+    def _each(self, entries: Iterable[tuple[str, object]], read: Callable[[object, str], T]) -> Iterator[T]:
+        """Read each entry; `look` wants to know of all that are wrong."""
+        for at, raw in entries:
+            try:
+                yield read(raw, at)
+            except ConfigError as error:
+                if self._mistake is None:
+                    raise
+                self._mistake(str(error))
+
+
+def _limits_help() -> str:
+    lines = [f"  {name + '=' + default:27} {help}" for name, default, help in table()]
+    return "\n".join(["Limits, each with its default:", *lines, ""])
 
 
 def _beside(path: Path, name: str, value: object) -> object:
     """A folder in a file is meant from where the file is; the daemon's own may be /."""
+    if name == "auth":
+        return read_spec(value, f"{path} auth", path.parent)[1]
     return str(path.parent / value) if name in _BESIDE and isinstance(value, str) and value else value
 
 

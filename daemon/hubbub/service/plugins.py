@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -60,10 +61,13 @@ class Plugin:
 
 @dataclass
 class Changes:
-    """What a look at the folders has found: which files are new, changed or gone, and why some can't be run."""
+    """What a look at the folders has found: which files are new, changed or gone, and why some can't be run.
+
+    broken  for each reason the names of the plugins that its file brings
+    """
 
     files: list[str] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
+    broken: dict[str, set[str]] = field(default_factory=dict)
 
 
 class Plugins:
@@ -94,11 +98,22 @@ class Plugins:
                 if file.run():
                     changes.files.append(f"{path.name} {'changed' if path in known else 'new'}")
             except _BROKEN as error:
-                changes.broken.append(file.keep(error))
+                why = file.keep(error)
+                changes.broken[why] = {plugin.name for plugin in file.plugins}
         self._found = {}
         for plugin in (*(plugin for file in self._files.values() for plugin in file.plugins), *self._others):
             self._found.setdefault(plugin.name, []).append(plugin)
         return changes
+
+    def renewed(self, folders: Iterable[Path]) -> tuple[Plugins, Changes]:
+        """Return what there is now, with these folders, and what has changed; this one stays what it is.
+
+        Raises ConfigError where a folder can't be read.
+        """
+        new = copy(self)
+        new._folders = tuple(folders)
+        new._files = {path: copy(file) for path, file in self._files.items()}
+        return new, new.look()
 
     def has(self, kind: str, name: str) -> bool:
         """Tell whether there is a plugin of that kind and name."""

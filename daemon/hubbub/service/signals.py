@@ -35,7 +35,7 @@ def install(reactor: Any, log: Logger, reload: Callable[[], object]) -> None:
     def look() -> None:
         nonlocal asked
         asked = False
-        log.info("SIGHUP: looking at the plugin folders")
+        log.info("SIGHUP: reloading")
         reload()
 
     for one in (signal.SIGTERM, signal.SIGINT):

@@ -10,7 +10,7 @@ from hubbub.dialects.detect import Auto
 from hubbub.dialects.lines import Lines
 from hubbub.errors import ConfigError
 from hubbub.option import configure
-from hubbub.service.config import ListenerConfig
+from hubbub.service.config import LinkConfig, ListenerConfig
 from hubbub.service.plugins import Plugins, reason
 
 
@@ -32,8 +32,8 @@ class Spoken:
     choose: Callable[[bytes], type[Dialect] | None]
 
 
-def plan(config: ListenerConfig, setting: Setting, plugins: Plugins, failed: Callable[[Exception], object]) -> Spoken:
-    """Choose the dialects of a listener; `failed` is told of what their `claims` raise. Raises ConfigError."""
+def plan(config: LinkConfig, setting: Setting, plugins: Plugins, failed: Callable[[Exception], object]) -> Spoken:
+    """Choose the dialects of some links; `failed` is told of what their `claims` raise. Raises ConfigError."""
     try:
         dialects = _candidates(config, plugins)
         first = dialects[0]
@@ -53,13 +53,16 @@ def plan(config: ListenerConfig, setting: Setting, plugins: Plugins, failed: Cal
     return Spoken(dialects, first, subprotocols, longest, choose)
 
 
-def _candidates(config: ListenerConfig, plugins: Plugins) -> Sequence[type[Dialect]]:
+def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]:
     if config.dialect != "auto":
         found = plugins.configured("dialect", config.dialect, config.dialect_options)
         if config.transport not in found.transports:
             known = ", ".join(found.transports)
             raise ConfigError(f"dialect {config.dialect} is for {known}, not for {config.transport}")
-        return [found]
+        if config.role not in found.roles:
+            raise ConfigError(f"dialect {config.dialect} can't be the {config.role}; it plays {', '.join(found.roles)}")
+        return [found.playing(config.role)]
+    assert isinstance(config, ListenerConfig)
     if config.dialect_options:
         key = next(iter(config.dialect_options))
         raise ConfigError(f"unknown key {key}=; a key of a dialect needs dialect=NAME beside it")

@@ -25,6 +25,6 @@ def makeService(options: Options) -> IService:
         from twisted.internet import reactor
 
         signals.ignore_hang_up()
-        return HubbubService(reactor, settings)
+        return HubbubService(reactor, settings, options.reread)
     except ConfigError as error:
         raise SystemExit(f"hubbub: {error}") from None

@@ -16,6 +16,8 @@ ARRAYS = ("tcp", "udp", "websocket", "connect", "handler", "plugin-dir", "origin
 """The names of arrays that a file may have; those of several files add up."""
 SCALARS = ("permissions", "metrics", "control", "drain")
 """The names of single values that a file may have; one that is set twice is an error."""
+TABLES = ("limits",)
+"""The names of tables that a file may have: each key of one is a single value."""
 
 Entry = tuple[Path, object]
 _CREDENTIALS = "${CREDENTIALS_DIRECTORY}"
@@ -24,11 +26,14 @@ _POSITION = re.compile(r" \(at line ([0-9]+), column ([0-9]+)\)$")
 
 def read(file: str) -> dict[str, list[Entry]]:
     """Read `file`, then `conf.d/*.toml` beside it by name. Raises ConfigError naming file, line, column."""
-    found: dict[str, list[Entry]] = {name: [] for name in ARRAYS + SCALARS}
+    found: dict[str, list[Entry]] = {name: [] for name in ARRAYS + SCALARS + TABLES}
     for path in (Path(file), *_fragments(Path(file).parent / "conf.d")):
-        for name, value in _parse(path).items():
+        for name, value in parse(path).items():
             if name not in found:
                 raise ConfigError(f"{path}: unknown key {shown(name)}{_hint(name)}")
+            if name in TABLES:
+                found[name] += _table(name, value, path, found[name])
+                continue
             if name in SCALARS:
                 if found[name]:
                     raise ConfigError(f"{path}: {name} is set in {found[name][0][0]} already")
@@ -37,6 +42,17 @@ def read(file: str) -> dict[str, list[Entry]]:
                 raise ConfigError(f"{path}: {name} is an array, as in {name} = [...] or [[{name}]]")
             found[name] += [(path, _expand(entry, path)) for entry in value]
     return found
+
+
+def _table(name: str, value: object, path: Path, before: list[Entry]) -> list[Entry]:
+    """Return the keys of a table as entries (key, value)."""
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: {name} is a table, as in [{name}]")
+    known = {entry[0]: where for where, entry in before if isinstance(entry, tuple)}
+    for key in value:
+        if key in known:
+            raise ConfigError(f"{path}: {name}: {shown(key)} is set in {known[key]} already")
+    return [(path, (key, _expand(entry, path))) for key, entry in value.items()]
 
 
 def _fragments(folder: Path) -> list[Path]:
@@ -50,7 +66,9 @@ def _fragments(folder: Path) -> list[Path]:
     return paths
 
 
-def _parse(path: Path) -> dict[str, object]:
+def parse(path: Path) -> dict[str, object]:
+    """Read one TOML file. Raises ConfigError naming file, line and column."""
+    """Read one TOML file. Raises ConfigError naming file, line, column."""
     try:
         with path.open("rb") as stream:
             data = stream.read(limits.CONFIG_BYTES + 1)
@@ -79,8 +97,8 @@ def _place(before: str) -> tuple[int, int]:
 
 
 def _hint(name: str) -> str:
-    near = difflib.get_close_matches(name.replace("_", "-"), ARRAYS + SCALARS, 1)
-    return f", did you mean {near[0]}?" if near else f"; there are {' '.join(ARRAYS + SCALARS)}"
+    near = difflib.get_close_matches(name.replace("_", "-"), ARRAYS + SCALARS + TABLES, 1)
+    return f", did you mean {near[0]}?" if near else f"; there are {' '.join(ARRAYS + SCALARS + TABLES)}"
 
 
 def _expand(value: object, path: Path) -> object:

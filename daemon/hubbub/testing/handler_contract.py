@@ -136,9 +136,9 @@ class _Stage:
     def stop(self) -> None:
         """Stop it, in the time that a daemon would give it."""
         stopped: Deferred[Any] = self.do("it stops", self.runner.stop)
-        self.do("it stops", self.world.advance, limits.DRAIN_SECONDS * 0.9)
+        self.do("it stops", self.world.advance, limits.HANDLER_STOP_SECONDS * 0.9)
         if not stopped.called:
-            rule = f"stop takes longer than {limits.DRAIN_SECONDS:g} s"
+            rule = f"stop takes longer than {limits.HANDLER_STOP_SECONDS:g} s"
             self.broken(rule, "The daemon ends without it then: do less in stop")
 
     def connect(self) -> Any:

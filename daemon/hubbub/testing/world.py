@@ -15,6 +15,7 @@ from hubbub.handler import Handler
 from hubbub.kernel.datagram import DatagramLink
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.link import Link
+from hubbub.kernel.presence import Presence
 from hubbub.kernel.wire import Place
 from hubbub.option import configure
 from hubbub.service.handlers import HandlerRunner
@@ -110,8 +111,8 @@ class World:
 class Door:
     """One listener: every client that connects to it goes through the transport's real protocol class.
 
-    keys  topic, prefix, subscribe (texts of templates), max_message, and what Place takes; over UDP also `peers`,
-          networks whose addresses are believed: by default all, so that nobody has to confirm
+    keys  topic, prefix, subscribe, presence (texts of templates), silent, max_message, and what Place takes; over UDP
+          also `peers`, networks whose addresses are believed: by default all, so that nobody has to confirm
     """
 
     def __init__(self, world: World, transport: str, dialect: type[Dialect], **keys: Any) -> None:
@@ -122,6 +123,9 @@ class Door:
         for name, kind in (("topic", "topic"), ("prefix", "topic"), ("subscribe", "filter")):
             if name in keys:
                 keys[name] = Template(keys[name], kind)  # type: ignore[arg-type]
+        if "presence" in keys:
+            topic, silent = Template(keys["presence"]), keys.pop("silent", None)
+            keys["presence"] = Presence(world.hub, topic, silent, keys.get("prefix"), transport != "udp")
         given = {name: keys.pop(name) for name in ("topic", "max_message") if name in keys}
         self.place = Place(keys.pop("id", "door"), Setting(transport, **given), **keys)
         self._open: Callable[..., Any] = getattr(self, f"_{transport}")()

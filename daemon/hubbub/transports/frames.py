@@ -13,8 +13,7 @@ from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-
 TEXT, BINARY = 0x81, 0x82  # FIN and opcode
 _MASKED = 0x80
 _CLOSE, _LAST_CONTROL = 0x88, 0x8F
-_SHORT = 1024  # bytes up to which one number is faster than a call into C
-_REPEAT = [int.from_bytes(b"\1\0\0\0" * words, "little") for words in range(_SHORT // 4 + 1)]  # times a key: its mask
+_SHORT = 1024  # bytes up to which numbers are faster than a call into C
 
 
 def frame(data: bytes, first: int) -> bytes:
@@ -25,6 +24,18 @@ def frame(data: bytes, first: int) -> bytes:
     if size < 65536:
         return bytes((first, 126)) + size.to_bytes(2, "big") + data
     return bytes((first, 127)) + size.to_bytes(8, "big") + data
+
+
+def masked_frame(data: bytes, first: int, key: bytes) -> bytes:
+    """Put a client's frame around one message; `key` is 4 bytes that nobody can foresee (section 5.3)."""
+    size = len(data)
+    if size < 126:
+        head = bytes((first, _MASKED | size))
+    elif size < 65536:
+        head = bytes((first, _MASKED | 126)) + size.to_bytes(2, "big")
+    else:
+        head = bytes((first, _MASKED | 127)) + size.to_bytes(8, "big")
+    return head + key + unmask(data, key)
 
 
 def text_frame(data: bytes) -> bytes:
@@ -98,9 +109,8 @@ def unmask(data: bytes, key: bytes) -> bytes:
     if size > _SHORT:
         masked: bytes = create_xor_masker(key, size).process(data)
         return masked
-    words = (size + 3) // 4
-    mask = int.from_bytes(key, "little") * _REPEAT[words]
-    return (int.from_bytes(data, "little") ^ mask).to_bytes(4 * words, "little")[:size]
+    mask = (key * ((size + 3) // 4))[:size]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(mask, "little")).to_bytes(size, "little")
 
 
 def _is_control(first: int, size: int) -> bool:

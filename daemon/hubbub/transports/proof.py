@@ -1,4 +1,4 @@
-"""How a UDP client proves that it is where it says, and how strangers are counted in a table of fixed size."""
+"""How a UDP client proves that it is where it says."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import hmac
 
 from hubbub import limits
+from hubbub.tally import Tally
 
 _CHARACTERS = 7  # of base64url: 42 bits, short enough to be typed
 
@@ -43,34 +44,6 @@ class Tokens:
     def _token(self, host: str, port: int, epoch: int) -> bytes:
         digest = hmac.digest(self._secret, f"token|{host}|{port}|{epoch}".encode(), "sha256")
         return base64.urlsafe_b64encode(digest[:6])[:_CHARACTERS]
-
-
-class Tally:
-    """Counts what strangers do in an epoch, in a table that they can't make grow.
-
-    Of two keys with the same row the newer one takes it. Which keys those are depends on the secret: who wants a count
-    forgotten has to forge addresses until one happens to hit its row, and nobody else is counted out by that.
-    """
-
-    def __init__(self, secret: bytes, purpose: bytes, rows: int) -> None:
-        self._secret = hmac.digest(secret, purpose, "sha256")
-        self._rows: list[tuple[str, int, int] | None] = [None] * rows
-
-    def count(self, key: str, epoch: int) -> int:
-        """Return how often `key` was added in `epoch`, as far as is remembered."""
-        row = self._rows[self._index(key)]
-        return row[2] if row is not None and row[:2] == (key, epoch) else 0
-
-    def add(self, key: str, epoch: int) -> int:
-        """Count `key` once more, and return its count."""
-        index = self._index(key)
-        row = self._rows[index]
-        count = row[2] + 1 if row is not None and row[:2] == (key, epoch) else 1
-        self._rows[index] = (key, epoch, count)
-        return count
-
-    def _index(self, key: str) -> int:
-        return int.from_bytes(hmac.digest(self._secret, key.encode(), "sha256")[:8]) % len(self._rows)
 
 
 def epoch(now: float) -> int:

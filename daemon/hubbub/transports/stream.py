@@ -15,10 +15,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from twisted.internet import tcp, unix
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from hubbub.errors import Refusal
+from hubbub.events import Open
+from hubbub.identity import Identity
+from hubbub.transports.http import turn_away
 
 # A transport of exactly these types, not switched to TLS, has nothing between `write` and its socket. On any other
 # `transport.socket` may be the raw socket under TLS, and what is sent there goes out as plaintext.
@@ -33,6 +37,7 @@ class StreamLink(Protocol):
 
     @property
     def stays(self) -> bool: ...
+    def admit(self, identity: Identity) -> None: ...
     def start(self) -> None: ...
     def receive(self, data: bytes, text: bool | None = None) -> None: ...
     def receive_units(self, units: Sequence[tuple[bytes, bool | None]]) -> None: ...
@@ -41,11 +46,15 @@ class StreamLink(Protocol):
     def pause(self, held: int) -> None: ...
     def resume(self) -> None: ...
     def sign_of_life(self) -> None: ...
+    def cut(self, reason: str) -> None: ...
     def settle(self) -> None: ...
 
 
 MakeLink = Callable[[Any, str, int], StreamLink | None]
 """wire, host, port -> the link that the wire serves; None: it can't be made, and the wire is cut."""
+
+Introduce = Callable[[Open | None, Any, str], "Deferred[Identity | None]"]
+"""What came with the connection, transport, host -> who that is; None: nobody in particular. Fails with Refusal."""
 
 
 @implementer(IPushProducer)
@@ -61,8 +70,8 @@ class Stream:
     _eof = False
     _closing = False
 
-    def open_stream(self, make_link: MakeLink) -> None:
-        """Take over the transport, make the link and start it."""
+    def open_stream(self, make_link: MakeLink, identity: Identity | None = None) -> None:
+        """Take over the transport, make the link and start it; `identity`: who the client has turned out to be."""
         transport = self.transport
         if type(transport) in _PLAIN and not transport.TLS:
             self._send_now = transport.socket.send
@@ -72,6 +81,8 @@ class Stream:
         self.link = link = make_link(self, host, getattr(peer, "port", 0))
         if link is not None:
             transport.registerProducer(self, True)
+            if identity is not None:
+                link.admit(identity)
             link.start()
 
     # The wire
@@ -130,6 +141,11 @@ class Stream:
         except AttributeError:  # no socket to ask
             return True
 
+    def turn_away(self, last: bytes, refusal: Refusal) -> None:
+        """Say `last` and close, before there is a link: there is no room for one."""
+        self._closing = True
+        turn_away(self.transport, last)
+
     def abort(self) -> None:
         """Cut the connection."""
         if self.transport is not None:
@@ -160,10 +176,10 @@ class Stream:
 
 
 def close_code(refusal: Refusal | None, reason: str) -> int:
-    """The WebSocket close code for the end of a link (RFC 6455 section 7.4.1)."""
+    """The WebSocket close code for the end of a link (RFC 6455 section 7.4.1, and as IANA says: 1012, 1013)."""
     if refusal is None:
-        return 1001 if reason == "shutdown" else 1000
-    return 1009 if refusal.code == "too-long" else 1008
+        return 1012 if reason == "shutdown" else 1000
+    return {"too-long": 1009, "unavailable": 1013}.get(refusal.code, 1008)
 
 
 def half_closed(transport: Any) -> None:

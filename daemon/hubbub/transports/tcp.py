@@ -12,34 +12,87 @@ from zope.interface import implementer
 from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.transports.stream import _PLAIN, MakeLink, Stream, half_closed
+from hubbub.identity import Identity
+from hubbub.transports.http import Enter
+from hubbub.transports.stream import _PLAIN, Introduce, MakeLink, Stream, half_closed
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener)
 class TCPProtocol(Stream, TimeoutMixin, Protocol):
     """One TCP connection."""
 
-    def __init__(self, make_link: MakeLink) -> None:
+    def __init__(
+        self,
+        make_link: MakeLink,
+        handshake: float = limits.HANDSHAKE_SECONDS,
+        introduce: Introduce | None = None,
+        enter: Enter | None = None,
+    ) -> None:
         self._make_link = make_link
+        self._enter = enter
+        self._leave: Callable[[], object] | None = None
+        self._handshake = handshake
+        self._introduce = introduce
+        self._early = b""  # what has come before it is known who the client is
 
     def connectionMade(self) -> None:
         if ISSLTransport.providedBy(self.transport):
-            self.setTimeout(limits.HANDSHAKE_SECONDS)
+            self.setTimeout(self._handshake)
+            if self._introduce is not None:
+                self._await_handshake()
+                return  # the client's certificate tells who it is, and comes with the handshake
         self.open_stream(self._make_link)
 
     def dataReceived(self, data: bytes) -> None:
         if self.link is not None:
             self.link.receive(data)
+        elif self._introduce is not None:
+            self._early += data
 
     def handshakeCompleted(self) -> None:
         """TLS is set up; plain TCP has nothing to set up, and no deadline."""
+        if self._introduce is None:
+            self.setTimeout(None)
+            return
+        self.transport.pauseProducing()
+        host = str(getattr(self.transport.getPeer(), "host", "")).removeprefix("::ffff:")
+        self._introduce(None, self.transport, host).addCallbacks(self._known, lambda failure: self.abort())
+
+    def _await_handshake(self) -> None:
+        """Count the connection, until there is a link that counts."""
+        if self._enter is not None:
+            try:
+                self._leave = self._enter(str(getattr(self.transport.getPeer(), "host", "")))
+            except Refusal as no:
+                self.turn_away(b"", no)
+
+    def _left(self) -> None:
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
+
+    def _known(self, identity: Identity | None) -> None:
+        self._introduce = None
+        self._left()
+        if self._closing:
+            return
         self.setTimeout(None)
+        self.transport.resumeProducing()
+        self.open_stream(self._make_link, identity)
+        early, self._early = self._early, b""
+        if early and self.link is not None:
+            self.link.receive(early)
 
     def timeoutConnection(self) -> None:
-        self.abort()
+        if self.link is not None:
+            self.link.cut("handshake")
+        else:
+            self.abort()
 
     def connectionLost(self, reason: object = None) -> None:
         self.setTimeout(None)
+        self._closing = True
+        self._left()
         self.stream_lost()
 
     def readConnectionLost(self) -> None:
@@ -76,12 +129,25 @@ class TCPProtocol(Stream, TimeoutMixin, Protocol):
 
 
 class TCPFactory(Factory):
-    """Makes a TCPProtocol for each connection."""
+    """Makes a TCPProtocol for each connection.
+
+    handshake  seconds that TLS may take
+    introduce  tells who a TLS client is, before there is a link; enter: counts those that it isn't known of yet
+    """
 
     noisy = False
 
-    def __init__(self, make_link: MakeLink) -> None:
+    def __init__(
+        self,
+        make_link: MakeLink,
+        handshake: float = limits.HANDSHAKE_SECONDS,
+        introduce: Introduce | None = None,
+        enter: Enter | None = None,
+    ) -> None:
+        self.handshake = handshake
+        self.enter = enter
+        self.introduce = introduce
         self._make_link = make_link
 
     def buildProtocol(self, addr: IAddress | None) -> TCPProtocol:
-        return TCPProtocol(self._make_link)
+        return TCPProtocol(self._make_link, self.handshake, self.introduce, self.enter)

@@ -3,7 +3,8 @@
 There is no connection, so nobody's address is trusted. A stranger's datagram gets a link of its own, which is forgotten
 with it; it may be answered with limits.AMPLIFICATION times its bytes. A client that proves to be at its address, or is
 vouched for by the operator, may subscribe and request: its link is kept for limits.LEASE_SECONDS, and each proof, or
-each datagram of a vouched one, renews that.
+each datagram of a vouched one, renews that. A datagram that is signed has a link of its user's own, so that what it may
+do is never what somebody else from that address, or who writes that address, may do.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ from twisted.logger import Logger
 from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.transports.proof import Tally, Tokens, epoch
+from hubbub.events import Fault
+from hubbub.identity import Identity
+from hubbub.tally import Tally
+from hubbub.transports.proof import Tokens, epoch
+from hubbub.transports.signed import Signatures
 
 _HEADERS = 28  # bytes around a datagram's payload: IPv4 (RFC 791) and UDP (RFC 768)
 
@@ -34,6 +39,8 @@ class DatagramLink(Protocol):
     lease: float | None
     heard: float
 
+    def admit(self, identity: Identity) -> None: ...
+    def act(self, events: Iterable[Any]) -> None: ...
     def start(self) -> None: ...
     def begin_datagram(self) -> bool: ...
     def receive(self, data: bytes) -> None: ...
@@ -45,7 +52,8 @@ class DatagramLink(Protocol):
 class Peer:
     """The wire of one link (see kernel.datagram.Peer): one address that speaks one dialect.
 
-    key      the dialect's name and the address: a dialect that is loaded anew doesn't part a client from its link
+    key      the dialect's name, the address, and the user who signs, or "": a dialect that is loaded anew doesn't part
+             a client from its link
     proof    itself, or None for a vouched address
     checked  whether the link has to be asked before it receives a datagram
     """
@@ -56,8 +64,10 @@ class Peer:
 
     link: DatagramLink
 
-    def __init__(self, protocol: UDPProtocol, dialect: type[Dialect], address: Address, vouched: bool) -> None:
-        self.key = (dialect.name, address)
+    def __init__(
+        self, protocol: UDPProtocol, dialect: type[Dialect], address: Address, vouched: bool, user: str = ""
+    ) -> None:
+        self.key = (dialect.name, address, user)
         self.dialect = dialect
         self.host = plain(address[0])
         self.port = address[1]
@@ -67,11 +77,11 @@ class Peer:
         self.since = 0.0  # when its turn to be forgotten was put off, see UDPProtocol._remember
         self._protocol = protocol
         self._free = vouched and protocol.answers
-        self._left = (0, 0)  # what an unproven address may still be sent: payload, and the same with headers
+        self._left = (0, 0)  # what may still answer a datagram without proof: payload, and the same with headers
 
     def allow(self, size: int) -> None:
-        """Bound what a datagram of `size` bytes from an unproven address is answered with."""
-        if not self._free and self._protocol.answers:
+        """Bound what a datagram of `size` bytes is answered with unless it brings a proof."""
+        if self.proof is not None and self._protocol.answers:
             self._left = (limits.AMPLIFICATION * size, limits.AMPLIFICATION * (size + _HEADERS))
 
     # The wire
@@ -82,15 +92,22 @@ class Peer:
 
     def write(self, data: bytes) -> bool:
         """Send one datagram. False: it couldn't be sent. What may not be sent is dropped and counted."""
-        protocol = self._protocol
-        if not self._free:
-            payload, whole = self._left
-            payload, whole = payload - len(data), whole - len(data) - _HEADERS
-            if payload < 0 or whole < 0:
-                protocol.withheld += 1
-                return True
-            self._left = (payload, whole)
-        return protocol.send(data, self.key[1])
+        if not self._free and not self._spend(len(data)):
+            return True
+        return self._protocol.send(data, self.key[1])
+
+    def _spend(self, size: int) -> bool:
+        payload, whole = self._left
+        payload, whole = payload - size, whole - size - _HEADERS
+        if payload < 0 or whole < 0:
+            self._protocol.withheld += 1
+            return False
+        self._left = (payload, whole)
+        return True
+
+    def affords(self, frames: Sequence[bytes]) -> bool:
+        """Whether so much may answer a datagram that proves nothing, from an address that is proven."""
+        return not self._free or all(self._spend(len(frame)) for frame in frames)
 
     def reading(self, on: bool) -> None:
         """Datagrams come as they come; `begin_datagram` bounds what waits."""
@@ -156,9 +173,11 @@ class UDPProtocol(DatagramProtocol):
     now       tells the monotonic time in seconds
     peers     whose datagrams are vouched for, besides those from loopback
     answers   whether anything is ever sent: not to those who speak to a multicast group
+    admit     datagrams in a row, host -> those of them that are read; None: all
+    signatures  opens signed datagrams; None: nobody has a key
 
     dropped (too much waits before it), withheld (not sent to an unproven address), unsent (the kernel
-    wouldn't) are counted in datagrams; failed in exceptions.
+    wouldn't) are counted in datagrams; failed in exceptions; sent_bytes without headers.
     """
 
     noisy = False
@@ -172,23 +191,34 @@ class UDPProtocol(DatagramProtocol):
         peers: Iterable[IPv4Network | IPv6Network],
         secret: bytes,
         answers: bool = True,
+        signatures: Signatures | None = None,
+        admit: Callable[[list[bytes], str], list[bytes]] | None = None,
     ) -> None:
         self.now = now
+        self.sent_bytes = 0
+        self._admit = admit
+        self.signatures = signatures
         self.tokens = Tokens(secret)
         self.answers = answers
         self.dropped = self.withheld = self.unsent = self.failed = 0
         self._new_link = new_link
         self._choose = choose
-        self._networks = tuple(peers)
+        self.peers = tuple(peers)
         self._complaints = Tally(secret, b"complaints", limits.TOKEN_FAILURE_TABLE)
-        self._known: dict[tuple[Any, Address], Peer] = {}
+        self._known: dict[tuple[Any, Address, str], Peer] = {}
         self._strangers: dict[Peer, None] = {}  # of these the vouched ones without a lease, oldest first
         self._held = 0  # the others
 
     def datagrams_received(self, datagrams: list[bytes], addr: Address) -> None:
         """Take datagrams that came in a row from one address; a vouched peer's are acted on together."""
+        if self._admit is not None:
+            datagrams = self._admit(datagrams, addr[0])
+        if self.signatures is not None and any(datagram.startswith(b"SIGN ") for datagram in datagrams):
+            for datagram in datagrams:
+                self.datagramReceived(datagram, addr)
+            return
         for dialect, run in groupby(datagrams, self._choose):
-            peer = self._known.get((dialect and dialect.name, addr))
+            peer = self._known.get((dialect and dialect.name, addr, ""))
             if peer is None or peer.checked:
                 for datagram in run:
                     self.datagramReceived(datagram, addr)
@@ -203,25 +233,33 @@ class UDPProtocol(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: Address) -> None:
         try:
-            dialect = self._choose(datagram)
-            peer = self._known.get((dialect and dialect.name, addr))
+            signed = self.signatures.open(datagram) if self.signatures is not None else None
+            who, content = signed or (None, datagram)
+            known = who if isinstance(who, Identity) else None
+            dialect = self._choose(content)
+            peer = self._known.get((dialect and dialect.name, addr, known.user if known else ""))
             if peer is None:
                 if dialect is None:
                     return
-                peer = self._newcomer(dialect, addr, len(datagram))
+                peer = self._newcomer(dialect, addr, len(datagram), known)
             elif peer.checked and not self._ready(peer, len(datagram)):
                 return
             link = peer.link
-            link.receive(datagram)
+            if isinstance(who, Refusal):
+                link.act([Fault(who)])
+                return
+            link.receive(content)
             if link.lease is not None and peer.proof is None:
                 link.lease = link.heard + limits.LEASE_SECONDS
         except Exception:  # noqa: BLE001  whatever goes wrong with one datagram, the next one is heard
             self._failed(addr)
 
-    def _newcomer(self, dialect: type[Dialect], address: Address, size: int) -> Peer:
-        peer = Peer(self, dialect, address, self._vouched(plain(address[0])))
+    def _newcomer(self, dialect: type[Dialect], address: Address, size: int, who: Identity | None) -> Peer:
+        peer = Peer(self, dialect, address, self._vouched(plain(address[0])), who.user if who else "")
         peer.allow(size)
         peer.link = self._new_link(peer, dialect, peer.host, peer.port)
+        if who is not None:
+            peer.link.admit(who)
         if peer.proof is None:
             self._remember(peer)
         return peer
@@ -236,7 +274,7 @@ class UDPProtocol(DatagramProtocol):
 
     def _vouched(self, host: str) -> bool:
         address = ip_address(host)
-        return address.is_loopback or any(address in network for network in self._networks)
+        return address.is_loopback or any(address in network for network in self.peers)
 
     # Who is known
 
@@ -287,9 +325,9 @@ class UDPProtocol(DatagramProtocol):
         peer.link.lost()
 
     def forget_strangers(self, current: Container[type[Dialect]]) -> None:
-        """Let those go whose dialect is no longer a `current` one, so that their next datagram finds that."""
+        """Let those go whose dialect is no longer a `current` one, or who aren't vouched for any more."""
         for peer in list(self._strangers):
-            if peer.dialect not in current:
+            if peer.dialect not in current or not self._vouched(peer.host):
                 self.forget(peer)
 
     def stopProtocol(self) -> None:
@@ -307,6 +345,7 @@ class UDPProtocol(DatagramProtocol):
         except (OSError, MessageLengthError):
             self.unsent += 1
             return False
+        self.sent_bytes += len(data)
         return True
 
     def complains(self, peer: Peer) -> bool:

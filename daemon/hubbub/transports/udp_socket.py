@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Protocol
 
-from twisted.internet import endpoints, udp
+from twisted.internet import udp
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
 
 from hubbub import limits
 from hubbub.errors import ConfigError
+from hubbub.transports import inherited
 
 _RECEIVE_BYTES = 65_536  # the length field of UDP ends before that, so that nothing is ever cut (RFC 768)
-_FAMILIES = {"INET": socket.AF_INET, "INET6": socket.AF_INET6}
+_log = Logger(namespace="hubbub.udp")
+_SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; socket has no names for these two
+_SO_MEMINFO = 55
+_MEMINFO = struct.Struct("9I")  # <linux/sock_diag.h>, SK_MEMINFO_VARS; the last is SK_MEMINFO_DROPS
 
 
 class Endpoint(Protocol):
@@ -70,6 +74,14 @@ class DatagramPort(udp.Port):
         if datagrams:
             received(datagrams, sender)
 
+    def kernel_drops(self) -> int:
+        """How many datagrams the kernel dropped because its buffer was full (SO_MEMINFO, in Linux since 4.12)."""
+        try:
+            told = self.socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+            return int(_MEMINFO.unpack(told)[-1])
+        except (OSError, AttributeError, struct.error):  # it is closed, or this kernel can't tell
+            return 0
+
     def write(self, datagram: bytes, addr: tuple[Any, ...] | None = None) -> None:
         """Send to an address that a datagram came from, as the kernel wrote it. Raises OSError."""
         self.socket.sendto(datagram, addr)  # type: ignore[arg-type]
@@ -79,13 +91,55 @@ def listen_datagram(reactor: Any, spec: Spec, protocol: DatagramProtocol) -> ILi
     """Open a UDP port. Raises ConfigError naming the address and what is wrong with it."""
     with _inherited(spec) if spec.address.kind == "systemd" else _bound(spec) as bound:  # the port gets a duplicate
         bound.setblocking(False)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, min(spec.rcvbuf, 2**31 - 1))
+        _set_buffer(bound, spec.rcvbuf)
         # What reactor.adoptDatagramPort does, with a port of our own class.
         port: IListeningPort = DatagramPort._fromListeningDescriptor(
             reactor, bound.fileno(), bound.family, protocol, _RECEIVE_BYTES
         )
     port.startListening()
     return port
+
+
+def dial_datagram(
+    reactor: Any, host: str, port: int, own: str | None, rcvbuf: int, protocol: DatagramProtocol
+) -> DatagramPort:
+    """Open a UDP socket that hears `host` alone, an address, and speaks to it. Raises OSError.
+
+    own  the address to send from; of a group or a broadcast it tells the interface
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as made:
+        made.setblocking(False)
+        _set_buffer(made, rcvbuf)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # who names a broadcast address means it
+        if own is not None:
+            made.bind(_address(own, 0, own))
+            if made.family == socket.AF_INET:
+                made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(own))
+            else:
+                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, _index(own))
+        made.connect((host, port))
+        opened: DatagramPort = DatagramPort._fromListeningDescriptor(
+            reactor, made.fileno(), made.family, protocol, _RECEIVE_BYTES
+        )
+    opened.startListening()
+    return opened
+
+
+def set_buffer(port: Any, size: int) -> None:
+    """Ask the kernel to keep up to `size` bytes for an open port."""
+    _set_buffer(port.getHandle(), size)
+
+
+def _set_buffer(bound: socket.socket, size: int) -> None:
+    """Ask for `size` bytes; a size that somebody chose and the kernel doesn't give is logged."""
+    size = min(size, 2**30 - 1)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
+    except OSError:  # who isn't root is bound by net.core.rmem_max
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+    given = bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # socket(7): it is doubled
+    if given < size and size != limits.DATAGRAM_BUFFER:
+        _log.warn("rcvbuf={size}: the kernel gives {given} bytes; raise net.core.rmem_max", size=size, given=given)
 
 
 def _bound(spec: Spec) -> socket.socket:
@@ -137,22 +191,9 @@ def _index(interface: str) -> int:
 
 
 def _inherited(spec: Spec) -> socket.socket:
-    """Return a duplicate of a socket that systemd has opened (sd_listen_fds(3)). Raises ConfigError."""
-    # Twisted takes the descriptors out of the environment when it is first imported; nobody else can see them.
-    given = endpoints._SystemdParser._sddaemon
-    values = spec.address.values
-    what = f"index={values['index']}" if "index" in values else f"name={values['name']}"
+    """Return a duplicate of the socket that systemd has opened for it. Raises ConfigError."""
+    found = inherited.take(spec.address.values, socket.SOCK_DGRAM)
     try:
-        if "index" in values:
-            number = given.inheritedDescriptors()[int(values["index"])]
-        else:
-            number = given.inheritedNamedDescriptors()[values["name"]]
-        found = socket.socket(fileno=os.dup(number))
-    except (LookupError, OSError):
-        raise ConfigError(f"systemd has handed over no socket with {what}") from None
-    try:
-        if found.type != socket.SOCK_DGRAM or found.family != _FAMILIES.get(values["domain"]):
-            raise ConfigError(f"the socket of systemd with {what} isn't for UDP, domain={values['domain']}")
         if spec.group is not None:
             _join(found, spec.group, "0.0.0.0" if found.family == socket.AF_INET else "::")  # noqa: S104
     except (OSError, ConfigError) as error:

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.protocol import WebSocketProtocol as AnyWebSocketProtocol
 from autobahn.websocket.types import ConnectionRequest
-from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
 from hubbub import limits
 from hubbub.dialect import Dialect, Text
 from hubbub.errors import Refusal
+from hubbub.identity import Identity
+from hubbub.transports.credentials import Doorkeeper
+from hubbub.transports.deflate import accept, deflated_frame, longest_deflated
+from hubbub.transports.forwarded import Trust
 from hubbub.transports.frames import BINARY, TEXT, FrameReader, frame, text_frame
-from hubbub.transports.stream import Stream, close_code
+from hubbub.transports.http import Enter, OneRequestSite, Pages, is_address, is_local, no_pages, page, plain
+from hubbub.transports.stream import Introduce, Stream, close_code
 
 _REASON_BYTES = 123  # what fits into a close frame beside the code (section 5.5)
+
+_NOBODY = Trust()
 
 MakeLinkFor = Callable[[Any, type[Dialect], str, int], Any]
 
@@ -32,44 +38,13 @@ def kind_frame(data: bytes) -> bytes:
     return frame(data, TEXT if isinstance(data, Text) else BINARY)
 
 
-class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn's bases disagree
-    """One WebSocket connection."""
+class WebSocketWire(Stream, AnyWebSocketProtocol):
+    """What both ends of a WebSocket share: a base of Autobahn's protocol classes, before them.
 
-    factory: WebSocketFactory
+    Its factory knows `longest`, bytes of the longest message.
+    """
 
-    _frames: FrameReader
-
-    def onConnect(self, request: ConnectionRequest) -> str | None:
-        """Choose the first subprotocol that somebody here speaks; with none, the first message tells the dialect."""
-        chosen = next((name for name in request.protocols if name in self.factory.dialects), None)
-        self._dialect = self.factory.dialects[chosen] if chosen is not None else self.factory.default
-        return chosen
-
-    def onOpen(self) -> None:
-        make_link, dialect = self.factory.make_link, self._dialect
-        self.transport.unregisterProducer()  # the HTTP channel, which took the request
-        self._frames = FrameReader(self.factory.longest)
-        self.open_stream(lambda wire, host, port: make_link(wire, dialect, host, port))
-
-    def dataReceived(self, data: bytes) -> None:
-        """Read plain frames here, which costs an eighth; Autobahn gets the rest, and goes on with what it has begun."""
-        autobahn: Any = self  # its hints know less than it does
-        if autobahn.state != self.STATE_OPEN or self.data or autobahn.current_frame is not None or self.inside_message:
-            super().dataReceived(data)
-            return
-        found, other, plain = self._frames.read(data)
-        if plain:
-            if found and self.link is not None:
-                self.link.receive_units(found)
-        else:
-            for unit, text in found:
-                if text is None:
-                    super().dataReceived(unit)
-                elif self.link is not None and autobahn.state == self.STATE_OPEN:
-                    self.link.receive(unit, text)
-        if other:
-            self._settle()  # Autobahn answers at once, and in its turn
-            super().dataReceived(other)
+    factory: Any
 
     def onMessageFrameBegin(self, length: int) -> None:
         super().onMessageFrameBegin(length)
@@ -115,10 +90,6 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc] 
 
     # The wire
 
-    def wrapper(self, dialect: type[Dialect]) -> Callable[[bytes], bytes] | None:
-        """The frame that goes around a unit."""
-        return text_frame if dialect.text else kind_frame
-
     def write(self, data: bytes) -> None:
         """Send whole frames of our own, which only fit between those of an open connection."""
         if self.state == self.STATE_OPEN:
@@ -128,6 +99,10 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc] 
         """Ask for a pong (RFC 6455 section 5.5.2)."""
         self.sendPing()
         return True
+
+    def turn_away(self, last: bytes, refusal: Refusal) -> None:
+        """Say why: somebody else was faster since the upgrade."""
+        self.close(refusal.reason, refusal)
 
     def close(self, reason: str, refusal: Refusal | None) -> None:
         """Say why, then let Autobahn finish the closing handshake."""
@@ -141,39 +116,108 @@ class WebSocketProtocol(Stream, WebSocketServerProtocol):  # type: ignore[misc] 
         self.sendCloseFrame(code, shortened.encode(), isReply=False)
 
 
+class WebSocketProtocol(WebSocketWire, WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn's bases disagree
+    """One WebSocket connection."""
+
+    factory: WebSocketFactory
+
+    identity: Identity | None = None  # what the handshake told of it
+    _frames: FrameReader
+    _forwarded = ""
+
+    def onConnect(self, request: ConnectionRequest) -> str | None:
+        """Choose the first subprotocol that somebody here speaks; with none, the first message tells the dialect."""
+        chosen = next((name for name in request.protocols if name in self.factory.dialects), None)
+        self._dialect = self.factory.dialects[chosen] if chosen is not None else self.factory.default
+        self._forwarded = request.headers.get("x-forwarded-for", "")
+        return chosen
+
+    def onOpen(self) -> None:
+        make_link, dialect, trust = self.factory.make_link, self._dialect, self.factory.trust
+        self.transport.unregisterProducer()  # the HTTP channel, which took the request
+        self._frames = FrameReader(self.factory.longest)
+        self.open_stream(
+            lambda wire, host, port: make_link(wire, dialect, *trust.client((host, port), self._forwarded)),
+            self.identity,
+        )
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read plain frames here, which costs an eighth; Autobahn gets the rest, and goes on with what it has begun."""
+        autobahn: Any = self  # its hints know less than it does
+        if autobahn.state != self.STATE_OPEN or self.data or autobahn.current_frame is not None or self.inside_message:
+            super().dataReceived(data)
+            return
+        found, other, plain = self._frames.read(data)
+        if plain:
+            if found and self.link is not None:
+                self.link.receive_units(found)
+        else:
+            for unit, text in found:
+                if text is None:
+                    super().dataReceived(unit)
+                elif self.link is not None and autobahn.state == self.STATE_OPEN:
+                    self.link.receive(unit, text)
+        if other:
+            self._settle()  # Autobahn answers at once, and in its turn
+            super().dataReceived(other)
+
+    def wrapper(self, dialect: type[Dialect]) -> Callable[[bytes], bytes] | None:
+        """The frame that goes around a unit."""
+        agreed: Any = self._perMessageCompress
+        if agreed is not None:
+            return deflated_frame(agreed, dialect.text)
+        return text_frame if dialect.text else kind_frame
+
+
 class WebSocketFactory(WebSocketServerFactory):
     """Makes a WebSocketProtocol for each upgraded request.
 
-    make_link  wire, dialect, host, port -> link
-    dialects   subprotocol -> dialect class; default: the one without a subprotocol
-    longest    bytes of the longest message that the listener can speak
+    make_link    wire, dialect, host, port -> link
+    dialects     subprotocol -> dialect class; default: the one without a subprotocol
+    longest      bytes of the longest message that the listener can speak
+    trust        whose X-Forwarded-For is believed
+    compression  whether clients may have messages compressed
+    handshake    seconds that a client has for the upgrade
+    introduce    tells who a client is by its handshake; None: nobody asks
     """
 
     protocol = WebSocketProtocol  # type: ignore[assignment]
     noisy = False
 
     def __init__(
-        self, make_link: MakeLinkFor, dialects: Mapping[str, type[Dialect]], default: type[Dialect], longest: int
+        self,
+        make_link: MakeLinkFor,
+        dialects: Mapping[str, type[Dialect]],
+        default: type[Dialect],
+        longest: int,
+        trust: Trust = _NOBODY,
+        compression: bool = False,
+        handshake: float = limits.HANDSHAKE_SECONDS,
+        introduce: Introduce | None = None,
     ) -> None:
         super().__init__(server="hubbub")
+        self.introduce = introduce
         self.make_link = make_link
         self.dialects = dialects
         self.default = default
         self.longest = longest
+        self.trust = trust
         # Autobahn's own defaults are open. Its limit is one above ours: at its limit it may cut a message in silence.
+        # It counts what is on the wire as well as what that unpacks to.
+        most = longest_deflated(longest) if compression else longest + 1
         self.setProtocolOptions(
             versions=[13],
-            maxFramePayloadSize=longest + 1,
-            maxMessagePayloadSize=longest + 1,
+            maxFramePayloadSize=most,
+            maxMessagePayloadSize=most,
             utf8validateIncoming=True,
             requireMaskedClientFrames=True,
             failByDrop=False,
-            openHandshakeTimeout=limits.HANDSHAKE_SECONDS,
+            openHandshakeTimeout=handshake,
             closeHandshakeTimeout=limits.CLOSE_SECONDS,
             tcpNoDelay=True,
             autoPingInterval=0,  # one sweep over all links asks, not a timer for each
             serveFlashSocketPolicy=False,
-            perMessageCompressionAccept=lambda offers: None,
+            perMessageCompressionAccept=accept if compression else lambda offers: None,
         )
 
 
@@ -183,9 +227,11 @@ class Door(Resource):
 
     isLeaf = True
 
-    def __init__(self, factory: WebSocketFactory, origins: Iterable[str]) -> None:
+    def __init__(self, factory: WebSocketFactory, origins: Iterable[str], pages: Pages = no_pages) -> None:
         super().__init__()
-        self._upgrade = WebSocketResource(factory)
+        self._pages = pages
+        self._factory = factory
+        self._doorkeeper = Doorkeeper(factory.introduce, factory.trust, self._upgrade) if factory.introduce else None
         self._origins = frozenset(origins)
         self._page = files("hubbub.transports").joinpath("page.html").read_bytes()
 
@@ -193,25 +239,44 @@ class Door(Resource):
         if (request.getHeader("upgrade") or "").lower() == "websocket":
             refusal = origin_refusal(request.getHeader("origin"), request.getHeader("host") or "", self._origins)
             if refusal is not None:
-                return _plain(request, 403, refusal)
-            if request.channel.clearLineBuffer():  # it would be lost
-                return _plain(request, 400, "A client sends nothing before our answer (RFC 6455 section 4.1).")
-            return self._upgrade.render(request)  # type: ignore[no-any-return]
+                return plain(request, 403, refusal)
+            return self._upgrade(request, None) if self._doorkeeper is None else self._doorkeeper.ask(request)
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader("allow", "GET, HEAD")
-            return _plain(request, 405, "This port speaks WebSocket.")
+            return plain(request, 405, "This port speaks WebSocket.")
         if request.path != b"/":
-            return _plain(request, 404, "There is no page here; WebSocket clients may use any path.")
+            figures = page(request, self._pages) if is_local(request, self._origins) else None
+            if figures is not None:
+                return figures
+            return plain(request, 404, "There is no page here; WebSocket clients may use any path.")
         request.setHeader("content-type", "text/html; charset=utf-8")
         request.setHeader("content-security-policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
         request.setHeader("x-content-type-options", "nosniff")
         return self._page
 
+    def _upgrade(self, request: Request, identity: Identity | None) -> bytes | int:
+        if request.channel.clearLineBuffer():  # it would be lost
+            return plain(request, 400, "A client sends nothing before our answer (RFC 6455 section 4.1).")
+        channel: Any = request.channel  # a transports.http.OneRequestChannel
+        channel.leave()
+        answer: bytes | int = WebSocketResource(_Known(self._factory, identity)).render(request)
+        if answer == NOT_DONE_YET:  # the channel and its request hold each other, and nobody needs them any more
+            request.channel.requests.clear()
+        return answer
 
-def _plain(request: Request, code: int, text: str) -> bytes:
-    request.setResponseCode(code)
-    request.setHeader("content-type", "text/plain; charset=utf-8")
-    return text.encode() + b"\n"
+
+class _Known:
+    """Makes the protocol of one request, whose client is known."""
+
+    def __init__(self, factory: WebSocketFactory, identity: Identity | None) -> None:
+        self._factory = factory
+        self._identity = identity
+
+    def buildProtocol(self, address: Any) -> Any:
+        """As the factory does it."""
+        made: Any = self._factory.buildProtocol(address)
+        made.identity = self._identity
+        return made
 
 
 def origin_refusal(origin: str | None, host: str, allowed: frozenset[str]) -> str | None:
@@ -230,52 +295,19 @@ def origin_refusal(origin: str | None, host: str, allowed: frozenset[str]) -> st
         return "The Origin or the Host header is malformed."
     if page.hostname is None:
         return "A page without an origin may not connect."
-    if same and (page.hostname == "localhost" or page.hostname in allowed or _is_address(page.hostname)):
+    if same and (page.hostname == "localhost" or page.hostname in allowed or is_address(page.hostname)):
         return None
     fix = page.hostname if same else origin
     return f"Pages of {origin} may not connect here; start hubbub with --origin {fix} to let them."
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-class _Channel(HTTPChannel):
-    """An HTTP connection of one request, whose deadline doesn't move with every byte (slowloris)."""
-
-    def resetTimeout(self) -> None:
-        pass
-
-    def timeoutConnection(self) -> None:
-        self.forceAbortClient()  # at once: whoever hasn't ended a TLS handshake can't be told
-
-    def checkPersistence(self, request: Request, version: bytes) -> bool:
-        return False
-
-
-class _Request(Request):
-    """A request whose body is dropped: nothing here takes one, and twisted.web would keep it all in a file."""
-
-    def gotLength(self, length: int | None) -> None:
-        super().gotLength(0)
-
-    def handleContentChunk(self, data: bytes) -> None:
-        pass
-
-
-class _Site(Site):
-    noisy = False
-    protocol = _Channel  # type: ignore[assignment]  # Twisted wraps its own to speak HTTP/2, which can't upgrade
-    displayTracebacks = False
-
-    def log(self, request: object) -> None:
-        """Write no line for each request: whoever can connect could fill the disk."""
-
-
-def make_site(factory: WebSocketFactory, origins: Iterable[str], reactor: Any) -> Site:
-    """Make the site of one listener."""
-    return _Site(Door(factory, origins), requestFactory=_Request, timeout=limits.HANDSHAKE_SECONDS, reactor=reactor)
+def make_site(
+    factory: WebSocketFactory,
+    origins: Iterable[str],
+    reactor: Any,
+    pages: Pages = no_pages,
+    enter: Enter | None = None,
+    slow: Callable[[], object] = lambda: None,
+) -> Site:
+    """Make the site of one listener; `pages` are for this machine alone."""
+    return OneRequestSite(Door(factory, origins, pages), reactor, factory.openHandshakeTimeout, enter, slow)

@@ -1,0 +1,147 @@
+"""json, the client's side: what a connector says to a hub, or to whatever else speaks json.
+
+    {"op":"subscribe","topic":..,"echo":false,"meta":true}   for each filter of `pull=`, when the link is there
+    {"op":"message","topic":..,"data":..}                    comes in, and is published here
+    {"op":"publish","topic":..,"data":..}                    goes out for what matches `subscribe=`
+
+Everything else that a hub says needs no action; an error is counted as refused, bye ends the link. With `"echo":false`
+what goes out doesn't come back, so that `pull=` and `subscribe=` may overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from hubbub.dialect import Dialect, Setting
+from hubbub.dialects.json import Json, carry
+from hubbub.dialects.json_commands import UNREADABLE, Carrier, explain
+from hubbub.errors import BadTopic, Refusal
+from hubbub.events import Answer, Close, Event, Fault, Publish, Subscribe
+from hubbub.framing import EndReader, TooLong
+from hubbub.message import Message, Sender
+from hubbub.topics import check_topic
+
+_write = msgspec.json.Encoder().encode
+
+
+class _Said(Struct, gc=False):
+    op: str = ""
+    reason: str = ""
+
+
+class _Message(Carrier, tag="message", kw_only=True, gc=False):
+    retained: bool = False
+    reply_to: str | None = None
+
+
+class _Publish(Struct, tag_field="op", tag="publish", omit_defaults=True, gc=False):
+    topic: str
+    data: str | Raw | None = None
+    base64: bytes | None = None
+    retain: bool = False
+    content_type: str | None = None
+    properties: dict[str, str] | None = None
+
+
+_said = msgspec.json.Decoder(_Said).decode
+_message = msgspec.json.Decoder(_Message).decode
+
+
+class JsonClient(Dialect):
+    """What a client of json says and hears."""
+
+    name = "json"
+    roles = ("client",)
+    pulls = True
+    subprotocols = Json.subprotocols
+    text = True
+
+    def __init__(self, setting: Setting, peer: Sender) -> None:
+        super().__init__(setting, peer)
+        self._longest = self.max_unit(setting)
+        self._reader = EndReader(b"\n", self._longest) if setting.stream else None
+        self._end = b"\n" if setting.stream else b""
+
+    @classmethod
+    def max_unit(cls, setting: Setting) -> int:
+        return Json.max_unit(setting)
+
+    def opened(self, now: float) -> list[Event | Message]:
+        wishes = [{"op": "subscribe", "topic": one, "echo": False, "meta": True} for one in self.setting.pull]
+        return [Answer(_write(wish) + self._end) for wish in wishes]
+
+    # What comes in
+
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        if self._reader is None:
+            return self._lines(data.split(b"\n")) if len(data) <= self._longest else [_too_long()]
+        try:
+            return self._lines(self._reader.feed(data))
+        except TooLong as long:
+            return [*self._lines(long.frames), _too_long()]
+
+    def eof(self, now: float) -> list[Event | Message]:
+        return self._lines([self._reader.rest()]) if self._reader is not None else []
+
+    def held(self) -> str:
+        return self._reader.held() if self._reader is not None else ""
+
+    def _lines(self, lines: Sequence[bytes]) -> list[Event | Message]:
+        events: list[Event | Message] = []
+        for line in lines:
+            if not line.strip():
+                continue
+            try:
+                said = _said(line)
+                if said.op == "message":
+                    events.append(self._publish(_message(line)))
+                elif said.op == "error":
+                    events.append(Fault(Refusal("unavailable", said.reason)))
+                elif said.op == "bye":
+                    events.append(Close("it said bye"))
+                    break
+            except Refusal as no:
+                events.append(Fault(no))
+            except UNREADABLE as error:
+                events.append(explain(error, line))
+        return events
+
+    def _publish(self, said: _Message) -> Publish:
+        topic = check_topic(said.topic)
+        payload, content_type = said.read(self.setting.max_message)
+        reply_to = None
+        if said.reply_to is not None:
+            try:
+                reply_to = check_topic(said.reply_to)
+            except BadTopic as no:
+                raise BadTopic(f'"reply_to": {no.reason}') from None
+        return Publish(topic, payload, said.retained, content_type, reply_to, said.checked_properties())
+
+    # What goes out
+
+    def form(self, subscription: Subscribe) -> Hashable:
+        return self._end
+
+    @classmethod
+    def encode(cls, message: Message, form: Any) -> bytes | None:
+        data, base64 = carry(message, parse=False)
+        properties = dict(message.properties) if message.properties else None
+        retain = message.retain or message.retained
+        try:
+            unit = _write(_Publish(message.topic, data, base64, retain, message.content_type, properties))
+        except UnicodeEncodeError:  # a lone surrogate that came with a property
+            return None
+        end: bytes = form
+        return unit + end
+
+    def closing(self, reason: str) -> bytes:
+        return b'{"op":"bye"}' + self._end
+
+
+def _too_long() -> Close:
+    refusal = Refusal("too-long", "a message is longer than this connector takes")
+    return Close(refusal.reason, b"", refusal)

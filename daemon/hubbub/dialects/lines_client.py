@@ -1,0 +1,113 @@
+"""lines, the client's side: what a connector says to a hub, or to whatever else speaks lines.
+
+    SUB <filter>             for each filter of `pull=`, when the link is there
+    MSG <topic> <payload>    comes in, and is published here; so is MSGB <topic> <base64>
+    PUB <topic> <payload>    goes out for what matches `subscribe=`; PUB!, PUBB, PUBB! likewise
+
+Everything else that a hub says (OK, PONG, GAP, #) needs no action; ERR is counted as refused, BYE ends the link.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from hubbub.dialect import Dialect, Setting
+from hubbub.dialects.lines import Lines, from_base64, is_text
+from hubbub.errors import Refusal
+from hubbub.events import Answer, Close, Event, Fault, Publish, Subscribe
+from hubbub.framing import EndReader, TooLong
+from hubbub.message import Message, Sender
+from hubbub.topics import TopicTable, quote
+
+
+class LinesClient(Dialect):
+    """What a client of lines says and hears."""
+
+    name = "lines"
+    roles = ("client",)
+    pulls = True
+    subprotocols = Lines.subprotocols
+    text = True
+
+    def __init__(self, setting: Setting, peer: Sender) -> None:
+        super().__init__(setting, peer)
+        self._reader = EndReader(b"\n", self.max_unit(setting)) if setting.stream else None
+        self._end = b"\n" if setting.stream else b""
+        self._topics = TopicTable()
+
+    @classmethod
+    def max_unit(cls, setting: Setting) -> int:
+        return Lines.max_unit(setting)
+
+    def opened(self, now: float) -> list[Event | Message]:
+        return [Answer(b"SUB %b%b" % (quote(filter).encode(), self._end)) for filter in self.setting.pull]
+
+    # What comes in
+
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        if self._reader is None:
+            if len(data) > self.max_unit(self.setting):
+                return [_too_long()]
+            return self._lines(data.split(b"\n"))
+        try:
+            return self._lines(self._reader.feed(data))
+        except TooLong as long:
+            return [*self._lines(long.frames), _too_long()]
+
+    def eof(self, now: float) -> list[Event | Message]:
+        return self._lines([self._reader.rest()]) if self._reader is not None else []
+
+    def held(self) -> str:
+        return self._reader.held() if self._reader is not None else ""
+
+    def _lines(self, lines: Sequence[bytes]) -> list[Event | Message]:
+        events: list[Event | Message] = []
+        for line in lines:
+            words = line.removesuffix(b"\r").split(b" ", 2)
+            try:
+                if words[0] in (b"MSG", b"MSGB") and len(words) == 3:
+                    events.append(self._message(words))
+                elif words[0] == b"ERR":
+                    reason = b" ".join(words[1:]).decode(errors="replace")
+                    events.append(Fault(Refusal("unavailable", reason)))
+                elif words[0] == b"BYE":
+                    events.append(Close("it said BYE"))
+                    break
+            except Refusal as no:
+                events.append(Fault(no))
+            except UnicodeDecodeError:
+                events.append(Fault(Refusal("bad-utf8", "a line is UTF-8")))
+        return events
+
+    def _message(self, words: list[bytes]) -> Publish:
+        topic, payload = self._topics[words[1]], words[2]
+        if words[0] == b"MSGB":
+            payload = from_base64(payload)
+        elif not payload.isascii():
+            payload.decode()
+        if len(payload) > self.setting.max_message:
+            raise Refusal("too-long", f"a payload is longer than {self.setting.max_message} bytes")
+        return Publish(topic, payload)
+
+    # What goes out
+
+    def form(self, subscription: Subscribe) -> Hashable:
+        return self._end
+
+    @classmethod
+    def encode(cls, message: Message, form: Any) -> bytes:
+        payload, topic = message.payload, quote(message.topic).encode()
+        mark = b"!" if message.retain or message.retained else b""
+        if is_text(payload):
+            return b"PUB%b %b %b%b" % (mark, topic, payload, form)
+        return b"PUBB%b %b %b%b" % (mark, topic, b64encode(payload), form)
+
+    def closing(self, reason: str) -> bytes:
+        return b"QUIT" + self._end
+
+
+def _too_long() -> Close:
+    refusal = Refusal("too-long", "a line is longer than this connector takes")
+    return Close(refusal.reason, b"", refusal)

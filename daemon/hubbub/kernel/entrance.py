@@ -1,0 +1,122 @@
+"""Who is at the other end of a link: its login, what it may do then, and whether it is there."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from hubbub.errors import Refusal
+from hubbub.events import Fault, Open
+from hubbub.identity import Identity
+from hubbub.kernel.ending import own_fault
+from hubbub.kernel.intake import Intake
+from hubbub.kernel.outgoing import Outgoing
+from hubbub.kernel.presence import Sign
+from hubbub.kernel.revoke import revoke
+
+
+class Entrance(Outgoing):
+    """What one link's client is known as. Base of Link."""
+
+    __slots__ = ("_intake", "_sign")
+
+    def __init__(self, now: float) -> None:
+        super().__init__(now)
+        self._intake: Intake | None = None
+        self._sign: Sign | None = None
+
+    def _answer(self, event: Any, result: Any) -> None:
+        """Let the dialect word the outcome of an event, and send that."""
+        raise NotImplementedError
+
+    def _go_on(self) -> None:
+        """Act on what was held back, and read on."""
+        raise NotImplementedError
+
+    def _mount_point(self) -> str:
+        prefix = self.place.prefix
+        return "" if prefix is None else prefix.fill(self.session.fields()) + "/"
+
+    def admit(self, identity: Identity) -> None:
+        """Take up who the client is, where its transport knows that: before `start`."""
+        self.session.admit(identity)
+        self._mount = self._mount_point()
+        self.identify()
+
+    def identify(self) -> None:
+        """Look at what this client may do, now that it is known who it is."""
+        place, session = self.place, self.session
+        self._allowed = place.anonymous or session.user is not None
+        session.rights = place.rights(session) if place.rights is not None else None
+        changes = self._mount or place.retain or place.content_type or place.answer or place.rate or place.changed
+        if changes or session.rights is not None or not self._allowed:
+            if self._intake is None:
+                self._intake = Intake(self.hub, place, session, self.exchange)
+            self._intake.allowed, self._intake.mount = self._allowed, self._mount
+        else:
+            self._intake = None
+
+    @own_fault
+    def reconsider(self) -> None:
+        """Who this client is, or what it may do, has changed: what it may no longer have ends at once."""
+        old = self.session.rights
+        self.identify()
+        revoke(self, old)
+
+    def _expire(self) -> None:
+        no = Refusal("not-authorized", "the login has expired")
+        self.session.expires = None
+        self.act([Fault(no)])
+        self.close(no.reason, no)
+
+    def seen(self, filter: str) -> str:
+        """A filter as the client sees it."""
+        return filter.removeprefix(self._mount)
+
+    def _announce(self) -> None:
+        """Tell that this client is there, once it is known who it is."""
+        if self.place.presence is not None and self._allowed:
+            self._sign = self.place.presence.up(self, self._sign)
+
+    def _authorize(self) -> None:
+        if not self._allowed:
+            raise Refusal("not-authorized", "this listener wants a login")
+
+    def _on_open(self, event: Open) -> None:
+        if event.user is None and event.token is None:
+            try:
+                self._authorize()
+            except Refusal as no:
+                self._answer(event, no)
+            else:
+                self._logged_in(event, self.session.user)
+        elif self.place.login is None:
+            self._answer(event, Refusal("not-authorized", "this hub knows no users"))
+        else:
+            self._busy += 1
+            self.place.login(event, self.session, partial(self._checked, event))
+
+    @own_fault
+    def _checked(self, event: Open, result: str | Refusal) -> None:
+        """The credentials of `event` were looked at."""
+        self._busy -= 1
+        if self.open:
+            if isinstance(result, Refusal):
+                self._answer(event, result)
+            else:
+                self._logged_in(event, result)
+            self._go_on()
+
+    def _logged_in(self, event: Open, user: str | None) -> None:
+        self.session.client = event.client or ""
+        self.session.user = user
+        self._answer(event, user or "")
+        mount = self._mount_point()
+        if mount != self._mount:  # what was subscribed to stood under the name of somebody else
+            for filter in list(self.session.subscriptions or ()):
+                self.hub.unsubscribe(self.session, filter)
+            self._mount = mount
+        self.reconsider()
+        self._announce()
+        if self.session.expires is not None:
+            self.set_alarm()

@@ -1,0 +1,73 @@
+"""What a listener does to what comes in on a link: mount point, permission, stamps, `answer=`, `rate=`, `changed=`.
+
+A link has an Intake only where there is something to do, so that a plain link pays nothing.
+"""
+
+from __future__ import annotations
+
+from hubbub.errors import Refusal
+from hubbub.events import Publish, Request
+from hubbub.kernel.exchange import Exchange
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.session import REPLIES, Session
+from hubbub.kernel.sieve import Sieve, Source
+from hubbub.kernel.wire import Place
+from hubbub.topics import check_topic
+
+
+class Intake:
+    """What stands between one link's messages and the hub.
+
+    exchange  of a half-duplex link, else None
+    allowed   attribute: whether this client may do anything
+    mount     attribute: what is put before each topic, or ""
+    """
+
+    __slots__ = ("allowed", "mount", "_exchange", "_hub", "_place", "_session", "_sieve")
+
+    def __init__(self, hub: Hub, place: Place, session: Session, exchange: Exchange | None) -> None:
+        self.allowed = True
+        self._hub = hub
+        self._place = place
+        self._session = session
+        self.mount = ""
+        self._exchange = exchange
+        self._sieve: Sieve | None = None
+        if place.rate is not None or place.changed:
+            udp = place.setting.transport == "udp"
+            self._sieve = place.sieves.of(hub, place, session.host, session.port) if udp else Sieve(hub, place)
+
+    def publish(self, event: Publish, link: Source) -> int:
+        """Publish `event`, and return how many sessions it goes to. Raises Refusal."""
+        self._stamp(event)
+        if self._exchange is not None:
+            self._exchange.heard(event)
+        return self._hub.publish(event) if self._sieve is None else self._sieve.publish(event, link)
+
+    def request(self, event: Request, link: Source) -> None:
+        """Apply to a request what holds for it. Raises Refusal."""
+        self._stamp(event)
+        if self._sieve is not None:
+            self._sieve.has_room(event, link)
+
+    def end(self) -> None:
+        """The link has gone."""
+        if self._sieve is not None and self._place.setting.transport != "udp":
+            self._sieve.end()
+
+    def _stamp(self, event: Publish) -> None:
+        """Apply what the listener says of all that comes in. Raises Refusal."""
+        place, session = self._place, self._session
+        if not self.allowed:
+            raise Refusal("not-authorized", "this listener wants a login")
+        if self.mount:
+            if not event.topic.startswith(REPLIES):
+                event.topic = check_topic(self.mount + event.topic)
+            if event.reply_to and not event.reply_to.startswith(REPLIES):
+                event.reply_to = check_topic(self.mount + event.reply_to)
+        if session.rights is not None and not event.topic.startswith(REPLIES):
+            session.rights.publish(event.topic)
+            if event.reply_to and (event.retain or place.retain) and not event.reply_to.startswith(REPLIES):
+                session.rights.publish(event.reply_to)  # once it is retained nobody is left to be asked
+        event.retain = event.retain or place.retain
+        event.content_type = place.content_type or event.content_type

@@ -1,0 +1,109 @@
+"""What goes out on a link besides answers: its subscriptions, and what is sent to this client alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+
+from hubbub import limits
+from hubbub.dialect import Dialect
+from hubbub.errors import Refusal
+from hubbub.events import Subscribe
+from hubbub.kernel.ending import Ending
+from hubbub.kernel.exchange import Exchange
+from hubbub.kernel.own_units import OwnUnits
+from hubbub.kernel.session import REPLIES, Batch, Box, Encoding
+from hubbub.message import Message
+from hubbub.topics import check_filter
+
+
+class Outgoing(Ending):
+    """The ways out of one link. Base of Link."""
+
+    __slots__ = ("_allowed", "exchange", "_mount", "_proven", "_wrap")
+
+    _allowed: bool  # whether this client may do anything
+    exchange: Exchange | None  # of a half-duplex link
+    _mount: str  # what stands before each of its topics
+    _proven: bool  # whether it is where it says
+    _wrap: Callable[[bytes], bytes] | None
+
+    def _subscribe_as_told(self) -> None:
+        """Subscribe to what the listener names."""
+        if self.place.subscribe is None or not self._allowed or not self._proven:
+            return
+        try:
+            filter = check_filter(self.place.subscribe.fill(self.session.fields()))
+            self._retained(self._subscribe(Subscribe(filter, echo=False)))
+        except Refusal as no:
+            self._refused(no)
+            self.close(no.reason, no)
+
+    def _subscribe(self, event: Subscribe) -> Iterator[Batch | None]:
+        """Subscribe, and return the retained messages encoded, with None where the search takes a breath."""
+        wish = Subscribe(check_filter(self._mount + event.filter), event.echo, event.full, event.options)
+        if wish.filter.startswith(REPLIES):
+            raise Refusal("not-authorized", "a reply is for who has asked")
+        if self.session.rights is not None:
+            self.session.rights.subscribe(wish.filter)
+        encoding, box = self._way(event)
+        retained = self.hub.subscribe(self.session, wish, encoding, self._in_line(box))
+        return map(partial(self._alone, encoding, box), retained)
+
+    def _retained(self, batches: Iterator[Batch | None]) -> None:
+        """Deliver retained messages."""
+        if self.exchange is None:
+            self.outbox.retained(batches)
+            return
+        for batch in islice(batches, limits.RETAINED_AT_ONCE):
+            if batch is not None and batch.count:
+                self.exchange.put(batch, self.outbox)
+
+    def _in_line(self, box: Box) -> Box:
+        return box if self.exchange is None else self.exchange.before(box)
+
+    def _alone(self, encoding: Encoding, box: Box, message: Message | None) -> Batch | None:
+        if message is None:
+            return None
+        batch = Batch(*self.hub.encode_each(encoding, (message,)), stream=encoding.stream, full=encoding.full)
+        return box.own(batch) if isinstance(box, OwnUnits) else batch
+
+    def _way(self, event: Subscribe) -> tuple[Encoding, Box]:
+        """How messages of a subscription are encoded, and where they are put."""
+        dialect, box, wrap = self.dialect, self.outbox, self._wrap
+        form = dialect.form(event)
+        if type(dialect).deliver is Dialect.deliver:
+            return self.hub.encoding(dialect.encode, form, wrap, self._mount, box.stream, event.full), box
+        own = OwnUnits(box, dialect.deliver, wrap, event)
+        return self.hub.encoding(dialect.encode, form, None, self._mount, box.stream, event.full), own
+
+    def send(self, message: Message) -> bool:
+        """Deliver one message to this client alone, as if it were subscribed to that topic."""
+        if not self.open or not message.topic.startswith(self._mount):
+            return False
+        try:
+            encoding, box = self._way(Subscribe(message.topic))
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self.fail(error)
+            return False
+        carried, frames = self.hub.encode_each(encoding, (message,))
+        if not frames or not self._affords(frames):
+            return False
+        batch = Batch(carried, frames, encoding.stream)
+        self.hub.commit()
+        self._in_line(box).put(batch)
+        self.hub.rouse()
+        return True
+
+    def _affords(self, frames: Sequence[bytes]) -> bool:
+        """Tell whether so much may be sent to where this client says that it is."""
+        return True
+
+    def gap(self, n: int) -> bytes:
+        """Word the notice that `n` messages were dropped."""
+        notice = self.dialect.gap(n)
+        return self._wrap(notice) if notice and self._wrap is not None else notice
+
+    def _write(self, unit: bytes) -> None:
+        self.outbox.answer(unit if self._wrap is None else self._wrap(unit))

@@ -1,0 +1,49 @@
+"""The way to a link whose units are its own: what is encoded once for all is made this client's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hubbub.events import Subscribe
+from hubbub.kernel.outbox import Outbox
+from hubbub.kernel.session import Batch
+from hubbub.message import Message
+
+
+class OwnUnits:
+    """The box of a subscription whose dialect makes each unit its link's own, see `Dialect.deliver`."""
+
+    __slots__ = ("_deliver", "_outbox", "_wish", "_wrap")
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        deliver: Callable[[bytes, Message, Subscribe], bytes],
+        wrap: Callable[[bytes], bytes] | None,
+        wish: Subscribe,
+    ) -> None:
+        self._outbox = outbox
+        self._deliver = deliver
+        self._wrap = wrap
+        self._wish = wish
+
+    def own(self, batch: Batch) -> Batch:
+        """The same messages in units of this link's own."""
+        deliver, wish = self._deliver, self._wish
+        frames = [deliver(frame, message, wish) for frame, message in zip(batch.frames, batch.messages, strict=True)]
+        if self._wrap is not None:
+            frames = [self._wrap(frame) for frame in frames]
+        return Batch(batch.messages, frames, self._outbox.stream, batch.full)
+
+    def put(self, batch: Batch) -> None:
+        """Take messages (kernel.session.Box)."""
+        try:
+            own = self.own(batch)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect, amid what others wait for
+            self._outbox.fail(error)
+        else:
+            self._outbox.put(own)
+
+    def miss(self, count: int) -> None:
+        """Note that `count` messages could not be carried."""
+        self._outbox.miss(count)

@@ -1,0 +1,61 @@
+"""The checker `certificate`: who has shown a certificate that the listener's `client-ca=` vouches for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from twisted.cred.checkers import ICredentialsChecker
+from zope.interface import implementer
+
+from hubbub import limits
+from hubbub.errors import ConfigError
+from hubbub.identity import Identity
+from hubbub.service.auth.kinds import IPeerCertificate, NotThis, PeerCertificate
+
+_FIELDS = ("cn", "san")
+
+
+@implementer(ICredentialsChecker)
+class Certificates:
+    """Names the user of a certificate.
+
+    field  `cn`: the common name of its subject; `san`: its first alternative name (DNS, mail, URI)
+    """
+
+    credentialInterfaces = (IPeerCertificate,)
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+
+    def requestAvatarId(self, credentials: PeerCertificate) -> Any:
+        """Return who that is, an Identity. Raises NotThis."""
+        try:
+            names = _common_names if self._field == "cn" else _alternative_names
+            name = next(names(credentials.certificate), "")
+        except ValueError:  # an extension that can't be read
+            name = ""
+        if not 0 < len(name) <= limits.NAME_CHARACTERS or not name.isprintable():
+            raise NotThis(f"the certificate has no {self._field} that names a user")
+        return Identity(name, expires=credentials.certificate.not_valid_after_utc.timestamp())
+
+
+def _common_names(certificate: x509.Certificate) -> Iterator[str]:
+    for attribute in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
+        yield str(attribute.value)
+
+
+def _alternative_names(certificate: x509.Certificate) -> Iterator[str]:
+    for extension in certificate.extensions:
+        if isinstance(extension.value, x509.SubjectAlternativeName):
+            for kind in (x509.DNSName, x509.RFC822Name, x509.UniformResourceIdentifier):
+                yield from extension.value.get_values_for_type(kind)
+
+
+def make(argument: str) -> Certificates:
+    """Make the checker of `certificate` or `certificate:san`. Raises ConfigError."""
+    if argument not in ("", *_FIELDS):
+        raise ConfigError("expected certificate, certificate:cn or certificate:san")
+    return Certificates(argument or "cn")

@@ -1,0 +1,249 @@
+"""Asks the checkers of `--auth` who a client is: one place for all listeners, transports and dialects."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.error import LoginFailed, UnhandledCredentials
+from twisted.cred.portal import IRealm, Portal
+from twisted.cred.strcred import InvalidAuthType, findCheckerFactory
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import Interface, implementer
+
+from hubbub import limits
+from hubbub.errors import ConfigError, Refusal
+from hubbub.events import Open
+from hubbub.identity import Identity
+from hubbub.kernel.session import Session
+from hubbub.option import shown
+from hubbub.service.auth.kinds import (
+    INTERFACES,
+    IIdentity,
+    IPeerCertificate,
+    NotThis,
+    Password,
+    PeerCertificate,
+    Token,
+)
+from hubbub.service.auth.workers import Workers
+from hubbub.transports.signed import Signatures
+
+if TYPE_CHECKING:
+    from hubbub.service.config import Settings
+    from hubbub.service.reload import Commit
+
+_LONGEST = limits.PASSWORD_BYTES + 4 * limits.NAME_CHARACTERS
+_TOO_MANY = Refusal("rate-limited", "too many logins from your address have failed; wait a minute")
+_TOO_MANY.limit = "failed-logins"
+
+
+Specs = Sequence[tuple[str, str]]
+"""Pairs of where an `--auth` stands, for messages, and what it says."""
+
+
+class Attempts(Protocol):
+    """Who may try to log in, by the address of the client."""
+
+    def allowed(self, host: str) -> bool: ...
+    def failed(self, host: str) -> None: ...
+
+
+class Logins:
+    """Checks logins. Raises ConfigError for a spec that names no checker, or one that can't be made.
+
+    attempts    counts those that fail
+    signatures  opens signed datagrams, on all ports
+    """
+
+    log = Logger(namespace="hubbub.auth")
+
+    def __init__(self, reactor: Any, specs: Specs, attempts: Attempts) -> None:
+        self._attempts = attempts
+        self._waiting: Counter[str] = Counter()
+        self._refused = 0
+        self._workers = Workers(reactor)
+        self._specs = tuple(specs)
+        self._checkers = [make_checker(source, spec) for source, spec in specs]
+        self._portal = _portal(self._checkers, self._workers)
+        self.signatures = Signatures(self.datagram_key, time.time)
+
+    def prepare(self, settings: Settings) -> Commit:
+        """Be a part of a reload (see service.reload): files that have changed, and checkers that are named anew."""
+        specs = tuple(settings.auth)
+        changed = specs != self._specs
+        checkers = [make_checker(source, spec) for source, spec in specs] if changed else self._checkers
+        if not changed:
+            for checker in checkers:
+                if hasattr(checker, "reload"):
+                    checker.reload()
+
+        def commit() -> Iterable[str]:
+            self._specs, self._checkers = specs, checkers
+            self._portal = _portal(checkers, self._workers)
+            return ["logins changed"] if changed else []
+
+        return commit
+
+    def takes(self, interface: type[Interface]) -> bool:
+        """Tell whether somebody here looks at that kind of credentials."""
+        return interface in self._portal.checkers
+
+    def login(self, event: Open, session: Session, done: Callable[[str | Refusal], None]) -> None:
+        """Be the `login` of a Place (see kernel.wire.Login)."""
+
+        def known(identity: Identity) -> None:
+            session.admit(identity)
+            done(identity.user)
+
+        checked = self.identify(_credentials(event), session.host)
+        checked.addCallbacks(known, lambda failure: done(failure.value))
+        checked.addErrback(lambda failure: self.log.failure("after a login", failure))
+
+    def introduce(self, event: Open | None, transport: Any, host: str) -> Deferred[Identity | None]:
+        """Tell who a client is by what came with its connection: a header's credentials, else a certificate.
+
+        The Deferred fails with Refusal; its result is None where the client has shown nothing.
+        """
+        if event is not None:
+            return self.identify(_credentials(event), host)  # type: ignore[return-value]
+        shown = _peer_certificate(transport) if self.takes(IPeerCertificate) else None
+        if shown is None:
+            return succeed(None)
+        return self.identify(PeerCertificate(shown), host)  # type: ignore[return-value]
+
+    def identify(self, credentials: Any, host: str) -> Deferred[Identity]:
+        """Check credentials that came from `host`. The Deferred fails with Refusal."""
+        if not self._attempts.allowed(host):
+            return fail(_TOO_MANY)
+        if isinstance(credentials, Password) and len(credentials.username) + len(credentials.password) > _LONGEST:
+            return fail(Refusal("not-authorized", "wrong user or password"))
+        if self._waiting[host] >= limits.LOGIN_QUEUE_SOURCE and host != "unix":
+            return fail(Refusal("unavailable", "many logins from your address wait to be checked already; try again"))
+        self._waiting[host] += 1
+        asked = maybeDeferred(self._portal.login, credentials, None, IIdentity)
+
+        def answered(result: Any) -> Any:
+            self._waiting[host] -= 1
+            if not self._waiting[host]:
+                del self._waiting[host]
+            return result
+
+        return asked.addBoth(answered).addCallbacks(lambda found: found[1], self._refuse, errbackArgs=(host,))
+
+    def _refuse(self, failure: Failure, host: str) -> Failure:
+        """Turn what a checker says into a Refusal, and count it."""
+        error = failure.value
+        if isinstance(error, Refusal):
+            return failure
+        if isinstance(error, UnhandledCredentials):
+            return Failure(Refusal("not-authorized", "this hub has no such logins"))
+        if isinstance(error, LoginFailed):
+            self._attempts.failed(host)
+            self._refused += 1
+            if self._refused <= limits.FAILED_LOGINS_TOLD or self._refused & (self._refused - 1) == 0:
+                says = "login {count} refused, from {host}: {why}"
+                self.log.warn(says, count=self._refused, host=host, why=_reason(error))  # noqa: G010
+            return Failure(Refusal("not-authorized", _reason(error)))
+        self.log.failure("a login can't be checked", failure)
+        return Failure(Refusal("unavailable", "logins can't be checked now; the log of the hub says why"))
+
+    def datagram_key(self, user: str) -> tuple[bytes, Identity] | None:
+        """Return the key that signs a user's datagrams, and who that is."""
+        for checker in self._checkers:
+            key = checker.datagram_key(user) if hasattr(checker, "datagram_key") else None
+            if key is not None:
+                return key, Identity(user)
+        return None
+
+
+def _portal(checkers: Sequence[Any], workers: Workers) -> Portal:
+    portal = Portal(_Realm())
+    for interface in INTERFACES:
+        chosen = [one for one in checkers if interface in one.credentialInterfaces]
+        if chosen:
+            portal.registerChecker(_Chain(interface, chosen, workers), interface)
+    return portal
+
+
+@implementer(IRealm)
+class _Realm:
+    """Makes an Identity of whatever a checker names its users by."""
+
+    def requestAvatar(self, avatarId: Any, mind: object, *interfaces: Any) -> tuple[Any, Identity, Callable[[], None]]:
+        user = avatarId.decode() if isinstance(avatarId, bytes) else avatarId
+        identity = user if isinstance(user, Identity) else Identity(user)
+        if not isinstance(identity.user, str) or not identity.user:
+            raise NotThis("this login names no user")
+        return IIdentity, identity, lambda: None
+
+
+@implementer(ICredentialsChecker)
+class _Chain:
+    """Asks checkers in their order; the first that says yes decides."""
+
+    def __init__(self, interface: type[Interface], checkers: Sequence[Any], workers: Workers) -> None:
+        self.credentialInterfaces = (interface,)
+        self._checkers = checkers
+        self._workers = workers
+
+    def requestAvatarId(self, credentials: Any) -> Deferred[Any]:
+        for checker in self._checkers:
+            known = checker.recall(credentials) if hasattr(checker, "recall") else None
+            if known is not None:
+                return succeed(known)
+        return Deferred.fromCoroutine(self._ask(credentials))
+
+    async def _ask(self, credentials: Any) -> Any:
+        no: LoginFailed = NotThis("nobody knows this login")
+        for checker in self._checkers:
+            try:
+                if getattr(checker, "blocking", False):
+                    return await self._workers.call(checker.requestAvatarId, credentials)
+                return await maybeDeferred(checker.requestAvatarId, credentials)
+            except LoginFailed as error:
+                no = error
+        raise no
+
+
+def _credentials(event: Open) -> Password | Token:
+    return Password(event.user or "", event.password or "") if event.token is None else Token(event.token)
+
+
+def _reason(error: LoginFailed) -> str:
+    """What may be told: the text of our own checkers; others' may say more than is good."""
+    return str(error) if isinstance(error, NotThis) else "wrong user or password"
+
+
+def _peer_certificate(transport: Any) -> Any:
+    found = transport.getPeerCertificate() if hasattr(transport, "getPeerCertificate") else None
+    return None if found is None else found.to_cryptography()
+
+
+def make_checker(source: str, spec: str) -> Any:
+    """Make the checker that `spec` names, KIND or KIND:ARGUMENT. Raises ConfigError, which doesn't repeat ARGUMENT."""
+    kind, _, argument = spec.partition(":")
+    try:
+        factory = findCheckerFactory(kind)
+    except InvalidAuthType:
+        raise ConfigError(f"{source} {shown(kind)}: there is no such kind of login; --help-auth lists them") from None
+    if not set(factory.credentialInterfaces) & set(INTERFACES):
+        raise ConfigError(f"{source} {kind}: its logins are of a kind that no client of hubbub has")
+    try:
+        checker = factory.generateChecker(argument)
+    except Exception as error:  # noqa: BLE001  whatever a plugin raises
+        says = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{source} {kind}: {' '.join(says.split())}") from None
+    users = getattr(checker, "users", None)
+    if kind == "memory" and isinstance(users, dict):  # it keeps text, and compares it with the bytes of credentials
+        checker.users = {_bytes(user): _bytes(password) for user, password in users.items()}
+    return checker
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text

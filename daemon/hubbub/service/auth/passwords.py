@@ -1,0 +1,183 @@
+"""Password files, one user a line: hubbub's own, which `hubbub passwd` writes, and those of mosquitto_passwd.
+
+    ann:$argon2id$v=19$m=65536,t=3,p=4$<salt>$<hash>
+    sensor7:*:key=<64 hexadecimal digits>     no password, but a key that signs its datagrams
+    # a comment
+
+A mosquitto file has no third field; its hashes begin with $6$ or $7$. Either file may have hashes of any kind.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, ClassVar
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import IUsernamePassword
+from zope.interface import implementer
+
+from hubbub import limits
+from hubbub.errors import ConfigError
+from hubbub.identity import Identity
+from hubbub.service.auth import hashes
+from hubbub.service.auth.kinds import NotThis, Password
+from hubbub.service.auth.watch import Watched, read_bounded
+
+NO_PASSWORD = "*"  # noqa: S105  as in shadow(5)
+_KEY = re.compile(r"key=([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Entry:
+    """One user of a file.
+
+    hash  of the password, or NO_PASSWORD
+    key   32 bytes that sign datagrams, or None
+    """
+
+    hash: str = NO_PASSWORD
+    key: bytes | None = None
+
+    @property
+    def text(self) -> str:
+        """What stands behind the user's name in the file."""
+        return self.hash if self.key is None else f"{self.hash}:key={self.key.hex()}"
+
+
+class Table:
+    """What one password file says, and which passwords were right a moment ago; a changed file forgets those."""
+
+    def __init__(self, entries: dict[str, Entry]) -> None:
+        self.entries = entries
+        hashed = (entry.hash for entry in entries.values() if entry.hash != NO_PASSWORD)
+        self._nobody = next(hashed, hashes.NOBODY)
+        self._secret = secrets.token_bytes(32)
+        self._known: dict[bytes, float] = {}  # keyed hashes, and until when they count
+        self._lock = Lock()
+
+    def check(self, user: str, password: bytes) -> bool:
+        """Tell whether that is the user's password; it takes the same time whether there is such a user or not."""
+        entry = self.entries.get(user)
+        if entry is None or entry.hash == NO_PASSWORD:
+            hashes.verify(self._nobody, secrets.token_bytes(16) + password)
+            return False
+        return hashes.verify(entry.hash, password)
+
+    def remember(self, user: str, password: bytes, now: float) -> None:
+        """Note that this was right, as a keyed hash, for limits.LOGIN_CACHE_SECONDS."""
+        digest = self._digest(user, password)
+        with self._lock:
+            while len(self._known) >= limits.LOGIN_CACHE:
+                del self._known[next(iter(self._known))]
+            self._known[digest] = now + limits.LOGIN_CACHE_SECONDS
+
+    def recalls(self, user: str, password: bytes, now: float) -> bool:
+        """Tell whether this was right a moment ago."""
+        digest = self._digest(user, password)
+        return now < self._known.get(digest, now)
+
+    def _digest(self, user: str, password: bytes) -> bytes:
+        return hmac.digest(self._secret, user.encode(errors="surrogatepass") + b"\0" + password, "sha256")
+
+
+@implementer(ICredentialsChecker)
+class PasswordFile:
+    """Checks passwords against a file, which is read again when it changes. Raises ConfigError where it can't be read.
+
+    blocking  it takes its time, and is asked in a thread
+    """
+
+    credentialInterfaces = (IUsernamePassword,)
+    blocking: ClassVar[bool] = True
+
+    def __init__(self, path: Path, keyed: bool) -> None:
+        self._file = Watched(path, lambda path: read(path, keyed))
+
+    def requestAvatarId(self, credentials: Password) -> Any:
+        """Return who that is, an Identity. Raises NotThis."""
+        user, password, now = _name(credentials.username), credentials.password, time.monotonic()
+        table = self._file.get()
+        if len(password) > limits.PASSWORD_BYTES or not table.check(user, password):
+            raise NotThis("wrong user or password")
+        table.remember(user, password, now)
+        return Identity(user)
+
+    def recall(self, credentials: Password) -> Identity | None:
+        """Return who that is where it was checked a moment ago."""
+        user = _name(credentials.username)
+        found = self._file.get().recalls(user, credentials.password, time.monotonic())
+        return Identity(user) if found else None
+
+    def datagram_key(self, user: str) -> bytes | None:
+        """Return the key that signs the user's datagrams."""
+        entry = self._file.get().entries.get(user)
+        return None if entry is None else entry.key
+
+    def reload(self) -> None:
+        """Look whether the file has changed. Raises ConfigError."""
+        self._file.look()
+
+
+def _name(user: bytes) -> str:
+    return user.decode(errors="surrogateescape")
+
+
+def read(path: Path, keyed: bool) -> Table:
+    """Read a password file. Raises ConfigError naming file and line."""
+    text = read_bounded(path, limits.PASSWORD_FILE_BYTES)
+    entries: dict[str, Entry] = {}
+    for number, line in enumerate(text.split(b"\n"), 1):
+        try:
+            found = line.decode().removesuffix("\r")
+            if found and not found.startswith("#"):
+                user, entry = _parse(found, keyed)
+                if user in entries:
+                    raise ValueError(f"{user} is there already")
+                entries[user] = entry
+        except UnicodeDecodeError:
+            raise ConfigError(f"{path}, line {number}: it isn't UTF-8") from None
+        except ValueError as error:
+            raise ConfigError(f"{path}, line {number}: {error}") from None
+    return Table(entries)
+
+
+def _parse(line: str, keyed: bool) -> tuple[str, Entry]:
+    """Read one line. Raises ValueError with a sentence, which never repeats what is in it but the user."""
+    user, _, rest = line.partition(":")
+    check_name(user)
+    hash, colon, field = rest.partition(":")
+    key = None
+    if colon:
+        found = _KEY.fullmatch(field) if keyed else None
+        if found is None:
+            expected = "key= and 64 hexadecimal digits" if keyed else "a user and a hash"
+            raise ValueError(f"{user}: expected {expected}")
+        key = bytes.fromhex(found[1])
+    if hash != NO_PASSWORD:
+        try:
+            hashes.check(hash)
+        except ValueError as error:
+            raise ValueError(f"{user}: {error}") from None
+    return user, Entry(hash, key)
+
+
+def check_name(user: str) -> None:
+    """Raise ValueError with a sentence where that can't be a user's name."""
+    bad = not user.isprintable() or set(user) & set(" :") or user[:1] == "#"
+    if bad or not 0 < len(user) <= limits.NAME_CHARACTERS:
+        raise ValueError(f"a user's name has 1 to {limits.NAME_CHARACTERS} characters, none of them a space or a colon")
+    if user == "TOKEN":
+        raise ValueError("TOKEN can't be a user: AUTH TOKEN means a token")
+
+
+def make(argument: str) -> PasswordFile:
+    """Make the checker `hubbub:FILE`. Raises ConfigError."""
+    if not argument:
+        raise ConfigError("expected a password file, such as hubbub:/etc/hubbub/passwords")
+    return PasswordFile(Path(argument).absolute(), keyed=True)

@@ -1,0 +1,27 @@
+"""What stands behind `--auth`, as text: KIND or KIND:ARGUMENT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hubbub.errors import ConfigError
+from hubbub.option import shown
+from hubbub.service.endpoint import join, split
+
+_FILES = ("hubbub", "mosquitto")  # whose argument is a path
+
+
+def read_spec(raw: object, source: str, folder: Path) -> tuple[str, str]:
+    """Return where a spec stands and what it says, its paths meant from `folder`. Raises ConfigError."""
+    if not isinstance(raw, str) or not raw:
+        raise ConfigError(f"{source} {shown(raw)}: expected a kind of login, such as hubbub:/etc/hubbub/passwords")
+    kind, _, argument = raw.partition(":")
+    if kind in _FILES and argument:
+        return source, f"{kind}:{folder / argument}"
+    if kind == "jwt" and argument:
+        try:
+            parts = [(key, str(folder / str(value)) if key == "key" else value) for key, value in split(argument)]
+        except ConfigError as error:
+            raise ConfigError(f"{source} {kind}: {error}") from None
+        return source, f"{kind}:{join(parts)}"
+    return source, raw

@@ -1,0 +1,70 @@
+"""`hubbub check-acl`: whether the permissions allow something, and which rule decides."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hubbub.errors import ConfigError, Refusal
+from hubbub.kernel.permissions import ACTIONS, Subject
+from hubbub.option import shown
+from hubbub.service.cli import Arguments, wants_help
+from hubbub.service.permissions import load
+from hubbub.topics import check_filter, check_topic
+
+USAGE = """\
+hubbub check-acl: tell whether the permissions allow something, and which rule
+decides
+
+  hubbub check-acl [OPTIONS] USER publish TOPIC
+  hubbub check-acl [OPTIONS] USER subscribe FILTER
+  hubbub check-acl [OPTIONS] USER manage TOPIC
+
+USER is the name of a login; - is a client without one. The daemon isn't asked:
+the file is read as it is now. Exit status 0: allowed, 1: denied, or it can't
+be told.
+
+  --permissions FILE  the rules; /etc/hubbub/permissions.toml if not given
+  --group NAME        a group that the login itself names; may be repeated
+  --client ID         the client id that the client gives
+  --listener ID       the id of the listener that it comes in by
+
+Example:
+  hubbub check-acl ann publish plant/7/set --permissions permissions.toml
+"""
+DEFAULT = Path("/etc/hubbub/permissions.toml")
+
+
+def check_acl(arguments: Sequence[str]) -> int:
+    """Print the verdict; 0: allowed, 1: denied. Raises ConfigError."""
+    if wants_help(arguments):
+        sys.stdout.write(USAGE)
+        return 0
+    parser = Arguments("check-acl")
+    parser.add_argument("user", metavar="USER")
+    parser.add_argument("action", choices=ACTIONS, metavar="ACTION")
+    parser.add_argument("name", metavar="TOPIC")
+    parser.add_argument("--permissions", type=Path, default=DEFAULT, metavar="FILE")
+    parser.add_argument("--group", action="append", default=[], metavar="NAME")
+    parser.add_argument("--client", default="", metavar="ID")
+    parser.add_argument("--listener", default="", metavar="ID")
+    asked = parser.parse_args(arguments)
+    _check_name(asked.action, asked.name)
+    user = None if asked.user == "-" else asked.user
+    rights = load(asked.permissions).rights(Subject(user, asked.client, asked.listener, frozenset(asked.group)))
+    verdict = rights.decide(asked.action, asked.name)
+    if verdict.clauses:
+        lines = [f"{'allowed' if verdict.allowed else 'denied'} by {clause}" for clause in verdict.clauses]
+    else:
+        lines = [f"denied: no rule of {asked.permissions} allows it"]
+        lines += [f"only a part of it is allowed by {clause}" for clause in rights.parts(asked.action, asked.name)]
+    sys.stdout.write("".join(line + "\n" for line in lines))
+    return 0 if verdict.allowed else 1
+
+
+def _check_name(action: str, name: str) -> None:
+    try:
+        (check_filter if action == "subscribe" else check_topic)(name)
+    except Refusal as no:
+        raise ConfigError(f"check-acl: {shown(name)}: {no.reason}") from None

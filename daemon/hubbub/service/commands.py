@@ -1,0 +1,199 @@
+"""The commands that talk to a running daemon: reload, status, kick, trace, top."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hubbub.option import duration
+from hubbub.service.cli import Arguments, wants_help
+from hubbub.service.client import ask
+from hubbub.service.report import report, table
+
+_WHERE = """\
+  --control FILE   the daemon's control socket; if not given, that of this
+                   user's daemon, or /run/hubbub/control.sock
+"""
+RELOAD_USAGE = f"""\
+hubbub reload: have a running hubbub read its files again, all or nothing
+
+Options file, plugins, certificates, users and permissions. Waits, and prints
+what has changed; what can't be is one line, status 1, and changes nothing.
+
+{_WHERE}"""
+STATUS_USAGE = f"""\
+hubbub status: show what a running hubbub does
+
+  --links          each link too: its id, who it is, what waits for it
+  --json           for programs: one JSON object; with --links "each" is a list
+{_WHERE}"""
+KICK_USAGE = f"""\
+hubbub kick: close links of a running hubbub, and print how many
+
+  hubbub kick LINK...     by the ids that `hubbub status --links` shows
+  --user NAME  --host ADDRESS  --listener ID
+                   all links of that user, address, listener; of several all
+                   have to hold
+{_WHERE}"""
+TRACE_USAGE = f"""\
+hubbub trace: show what comes in and goes out, and what becomes of it
+
+Each unit of bytes as text and hex, the events that it became, how many
+subscribers its topic has or why it got nowhere. Passwords and tokens are
+masked. Ctrl-C ends it.
+
+  --listener ID    links of one listener or connector
+  --host ADDRESS   of one address, or network such as 10.0.0.0/8
+  --topic FILTER   only what concerns these topics
+  --json           a JSON object a line
+{_WHERE}"""
+TOP_USAGE = f"""\
+hubbub top: show what a running hubbub does, again and again
+
+  --interval TIME  between two looks, 1s if not given
+  --count N        end after N looks
+{_WHERE}
+On a terminal it needs rich: pip install 'hubbub[top]'.
+"""
+
+
+def reload(arguments: Sequence[str]) -> int:
+    """Have a daemon read its files again."""
+    if _helped(arguments, RELOAD_USAGE):
+        return 0
+    asked = _parser("reload").parse_args(arguments)
+    for answer in ask(asked.control, {"command": "reload"}, seconds=None):
+        print(f"reloaded: {answer['changed']}")
+    return 0
+
+
+def status(arguments: Sequence[str]) -> int:
+    """Show a daemon's state."""
+    if _helped(arguments, STATUS_USAGE):
+        return 0
+    parser = _parser("status")
+    parser.add_argument("--links", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args(arguments)
+    found, links = look(asked.control, asked.links)
+    if asked.json:
+        print(json.dumps(found | ({"each": links} if asked.links else {})))
+        return 0
+    print(report(found), end="")
+    if asked.links:
+        print(f"\n{table(links, _LINK_COLUMNS)}" if links else "\nno links", end="" if links else "\n")
+    return 0
+
+
+def look(control: Path | None, links: bool = False) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the state of a daemon, and with `links` of each link. Raises ConfigError."""
+    answers = list(ask(control, {"command": "status", "links": links}))
+    return answers[0]["status"], sorted(answers[1:-1], key=lambda link: int(link["link"]))
+
+
+def kick(arguments: Sequence[str]) -> int:
+    """Close links."""
+    if _helped(arguments, KICK_USAGE, needs=True):
+        return 0
+    parser = _parser("kick")
+    parser.add_argument("links", metavar="LINK", type=int, nargs="*")
+    for name in ("--user", "--host", "--listener"):
+        parser.add_argument(name)
+    asked = parser.parse_args(arguments)
+    chosen = {"user": asked.user, "host": asked.host, "listener": asked.listener}
+    kicked = 0
+    for link in asked.links or [None]:
+        for answer in ask(asked.control, {"command": "kick", "link": link, **chosen}):
+            kicked += answer["kicked"]
+    print(f"kicked {kicked} link{'s' * (kicked != 1)}")
+    return 0 if kicked else 1
+
+
+def trace(arguments: Sequence[str]) -> int:
+    """Show what comes and goes."""
+    if _helped(arguments, TRACE_USAGE):
+        return 0
+    parser = _parser("trace")
+    for name in ("--listener", "--host", "--topic"):
+        parser.add_argument(name)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args(arguments)
+    wish = {"command": "trace", "listener": asked.listener, "host": asked.host, "topic": asked.topic}
+    show = json.dumps if asked.json else traced
+    try:
+        for record in ask(asked.control, wish, seconds=None):
+            print(show(record), flush=True)
+    except BrokenPipeError:  # `| head` has seen enough
+        sys.stderr.close()
+    return 0
+
+
+def traced(record: Mapping[str, Any]) -> str:
+    """Write one record of a trace, in some lines."""
+    if "tracing" in record:
+        count = record["tracing"]
+        return f"tracing {count} link{'s' * (count != 1)}, and those that come"
+    if "dropped" in record:
+        return f"({record['dropped']} more, which came too fast to be shown)"
+    head = f"#{record['link']} {record['listener']} {record['peer']} {record['dialect']}"
+    if "time" in record:
+        head = f"{datetime.fromtimestamp(record['time']).astimezone():%H:%M:%S.%f}"[:-3] + f" {head}"
+    lines = []
+    for name, sign in (("in", "<"), ("out", ">")):
+        if name in record:
+            more = f" ... {record['bytes']} bytes" if record["bytes"] > len(record["hex"].split()) else ""
+            lines += [f"  {sign} {record[name]}{more}", f"    {record['hex']}"]
+    lines += [f"  {text}" for text in (record.get("note"), *record.get("events", ())) if text]
+    if "more" in record:
+        lines.append(f"  ... {record['more']} more events")
+    lines += [f"  = {record[name]}" for name in ("result", "held") if name in record]
+    return "\n".join([head, *lines])
+
+
+def top(arguments: Sequence[str]) -> int:
+    """Show a daemon's state again and again."""
+    from hubbub.service.top import watch
+
+    if _helped(arguments, TOP_USAGE):
+        return 0
+    parser = _parser("top")
+    parser.add_argument("--interval", default="1s")
+    parser.add_argument("--count", type=int)
+    asked = parser.parse_args(arguments)
+    try:
+        seconds = duration(asked.interval)
+    except ValueError as error:
+        parser.error(f"--interval {asked.interval}: {error}")
+    watch(lambda: look(asked.control)[0], max(seconds, 0.1), asked.count)
+    return 0
+
+
+def _parser(command: str) -> Arguments:
+    parser = Arguments(command)
+    parser.add_argument("--control", type=Path, metavar="FILE")
+    return parser
+
+
+def _helped(arguments: Sequence[str], usage: str, needs: bool = False) -> bool:
+    """Print the usage text where it is asked for; without arguments too, where the command needs some."""
+    if (arguments or needs) and wants_help(arguments):
+        print(usage, end="")
+        return True
+    return False
+
+
+_LINK_COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
+    "link": lambda link: link["link"],
+    "listener": lambda link: link["listener"],
+    "peer": lambda link: f"{link['host']}:{link['port']}" if link["port"] else link["host"],
+    "user": lambda link: link["user"] or "-",
+    "dialect": lambda link: link["dialect"],
+    "filters": lambda link: link["subscriptions"],
+    "waiting": lambda link: link["waiting"],
+    "dropped": lambda link: link["dropped"],
+    "silent": lambda link: f"{link['silent']:g} s",
+}

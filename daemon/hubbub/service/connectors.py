@@ -1,0 +1,250 @@
+"""Keeps outbound links up: dials, hands the wire to a link, and dials again when it is lost."""
+
+from __future__ import annotations
+
+import math
+import random
+from datetime import UTC, datetime
+from functools import partial
+from ipaddress import ip_address
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hubbub import limits
+from hubbub.dialect import Setting
+from hubbub.errors import ConfigError
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.link import Link
+from hubbub.kernel.wire import Wire
+from hubbub.service.config import ConnectorConfig
+from hubbub.service.dialling import Attempt, check_files, dial_stream, open_datagrams, resolve, why
+from hubbub.service.place import make_place
+from hubbub.service.plugins import Plugins
+from hubbub.service.spoken import Spoken, plan
+from hubbub.transports.dial import DialFactory, DialledDatagrams
+from hubbub.transports.websocket_client import DialledWebSocketFactory
+
+
+def is_address(host: str) -> bool:
+    """Tell whether it is an IP address, and no name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+class Connector:
+    """One outbound link. Planned when it is made, which raises ConfigError; dialled from `start` to `stop`.
+
+    place   where its link lives, one at a time
+    state   what it is doing, in words
+    """
+
+    def __init__(self, reactor: Any, config: ConnectorConfig, plugins: Plugins, hub: Hub) -> None:
+        self.config = config
+        self.hub = hub
+        setting = Setting(config.transport, config.max_message, config.topic, config.role, config.pull)
+        self.place = make_place(config, setting, hub)
+        self.spoken = self._plan(plugins)
+        try:
+            check_files(config.remote)
+        except ConfigError as error:
+            raise ConfigError(f"{config.spec}: {error}") from None
+        self._running = False
+        self._reactor = reactor
+        self._tries = 0  # counts all, so that what an old one tells is known as such
+        self._attempt: Attempt | None = None
+        self._dialling: Deferred[Any] | None = None
+        self._timer: Any = None  # for the next try; of a UDP link that is up, for the next look at its name
+        self._wait = limits.RETRY_FIRST_SECONDS
+        self._up_at: float | None = None
+        self._since = ""
+        self._reason = ""
+        self._told = Told(reactor, config.id)
+
+    def _plan(self, plugins: Plugins) -> Spoken:
+        config = self.config
+        spoken = plan(config, self.place.setting, plugins, self.hub.fail)
+        if config.pull and (not spoken.first.pulls or config.transport == "udp"):
+            raise ConfigError(f"{config.spec}: pull= is for a dialect that can subscribe, lines or json, not over UDP")
+        return spoken
+
+    @property
+    def state(self) -> str:
+        """`connecting`, `connected since TIME`, `waiting N s: REASON` or `stopped`."""
+        if self._up_at is not None:
+            return f"connected since {self._since}"
+        if not self._running:
+            return "stopped"
+        if self._timer is not None and self._reason:
+            left = max(1, math.ceil(self._timer.getTime() - self._reactor.seconds()))
+            return f"waiting {left} s: {self._reason}"
+        return "connecting"
+
+    def start(self, delay: float = 0.0) -> None:
+        """Dial, `delay` seconds from now, and go on until `stop`."""
+        self._running = True
+        if self.place.presence is not None:
+            self.place.presence.watch(self.config.id)
+        self._timer = self._reactor.callLater(delay, self._dial)
+
+    def stop(self) -> None:
+        """Dial no more, and close the link once what waits is sent."""
+        self.halt()
+        for link in list(self.place.links):
+            link.close("shutdown")
+
+    def halt(self) -> None:
+        """Dial no more; a link that is there stays."""
+        self._running = False
+        self._told.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._dialling is not None:
+            self._dialling.cancel()
+        if self._attempt is not None and self._up_at is None:
+            self._attempt.abort()  # it shakes hands yet
+
+    # One try
+
+    def _dial(self) -> None:
+        self._timer = None
+        self._reason = ""
+        self._tries += 1
+        lost = partial(self._lost, self._tries)
+        if self.config.transport == "udp":
+            self._dialling = resolve(self._reactor, self.config.remote.host)
+            self._dialling.addCallback(self._open_datagrams, lost)
+        else:
+            self._attempt = self._make_attempt(lost)
+            try:
+                self._dialling = dial_stream(self._reactor, self.config.remote, self._attempt)
+            except ConfigError as error:  # a certificate that was good at the start
+                self._lost(self._tries, error)
+                return
+        self._dialling.addCallbacks(self._dialled, self._failed, errbackArgs=(self._tries,))
+
+    def _make_attempt(self, lost: Any) -> Attempt:
+        if self.config.transport != "websocket":
+            return DialFactory(self._link, lost)
+        first = self.spoken.first
+        url = self.config.remote.values["url"]
+        return DialledWebSocketFactory(url, first.subprotocols, self.spoken.longest, self._link, lost, self._reactor)
+
+    def _open_datagrams(self, addresses: list[str], lost: Any) -> None:
+        remote = self.config.remote
+        open_datagrams(self._reactor, remote, addresses[0], self.config.rcvbuf, DialledDatagrams(self._link, lost))
+        if not is_address(remote.host):
+            self._look_later()
+
+    def _dialled(self, result: object) -> None:
+        self._dialling = None
+
+    def _failed(self, failure: Failure, attempt: int) -> None:
+        self._dialling = None
+        if failure.check(CancelledError) is None:
+            self._lost(attempt, failure.value or "")
+
+    def _link(self, wire: Wire, host: str, port: int) -> Link | None:
+        """The wire is there: make its link. None where its dialect can't be made, and the wire is cut."""
+        try:
+            link = Link(self.hub, self.place, wire, self.spoken.first, host, port)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self.hub.fail(error)
+            wire.abort()
+            return None
+        self._up_at = self._reactor.seconds()
+        self._since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self._told.tell(f"connected to {self.config.remote}")
+        return link
+
+    def _lost(self, attempt: int, problem: BaseException | str) -> None:
+        """That try is over; wait, then try again."""
+        if attempt != self._tries:
+            return
+        self._attempt = None
+        self._tries += 1
+        up_at, self._up_at = self._up_at, None
+        if not self._running:
+            return
+        now = self._reactor.seconds()
+        if up_at is not None and now - up_at >= limits.STEADY_SECONDS:
+            self._wait = limits.RETRY_FIRST_SECONDS
+        wait = self._wait * random.uniform(0.5, 1.0)  # noqa: S311  so that 1,000 devices don't all come back at once
+        self._wait = min(2 * self._wait, limits.RETRY_SECONDS)
+        self._reason = why(problem, self.config.remote)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._reactor.callLater(wait, self._dial)
+        self._told.tell(f"{self._reason}; {self.config.remote} is dialled again")
+
+    # The name of a UDP link
+
+    def _look_later(self) -> None:
+        if self._running:
+            self._timer = self._reactor.callLater(limits.RESOLVE_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Look whether the name means another address now."""
+        self._timer = None
+        looking = resolve(self._reactor, self.config.remote.host)
+        looking.addCallbacks(partial(self._resolved, self._tries), lambda failure: self._look_later())
+
+    def _resolved(self, attempt: int, addresses: list[str]) -> None:
+        if attempt != self._tries:
+            return
+        links = [link for link in self.place.links if link.session.host not in addresses]
+        for link in links:
+            link.close("its name means another address")
+        if not links:
+            self._look_later()
+
+
+class Told:
+    """Tells the log how it stands with a connector: each change once, and no more than limits.CONNECTOR_LINES."""
+
+    log = Logger(namespace="hubbub.connect")
+
+    def __init__(self, reactor: Any, id: str) -> None:
+        self._reactor = reactor
+        self._id = id
+        self._said = self._wanted = ""
+        self._untold = -1  # changes since the last line, without the one that is told next
+        self._lines = 0
+        self._since = -math.inf
+        self._timer: Any = None
+
+    def tell(self, text: str) -> None:
+        """It stands so now."""
+        if text != self._wanted:
+            self._wanted = text
+            self._untold += 1
+            if self._timer is None:
+                self._log()
+
+    def stop(self) -> None:
+        """Say no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _log(self) -> None:
+        self._timer = None
+        now = self._reactor.seconds()
+        if now >= self._since + limits.CONNECTOR_LINES_SECONDS:
+            self._since, self._lines = now, 0
+        if self._lines >= limits.CONNECTOR_LINES:
+            self._timer = self._reactor.callLater(self._since + limits.CONNECTOR_LINES_SECONDS - now, self._log)
+            return
+        if self._wanted == self._said and not self._untold:
+            return
+        more = f" ({self._untold} changes before that)" if self._untold > 0 else ""
+        self._lines += 1
+        self._said, self._untold = self._wanted, -1
+        text = self._said + more
+        self.log.info("{id}: {what()}", id=self._id, what=lambda: text)

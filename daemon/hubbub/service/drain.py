@@ -1,0 +1,67 @@
+"""Ends the links of a stopping daemon: each is told in its dialect, gets what waits for it, and has its time to close.
+
+Not all at once: clients that are sent away in the same moment come back in the same moment.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from hubbub import limits
+from hubbub.kernel.link import Link
+from hubbub.kernel.wire import Place
+
+_TICK = 0.05  # seconds between looks
+
+
+class Drain:
+    """One draining of all links of `places`.
+
+    seconds  how long it may take; who hasn't taken everything by then is cut
+    """
+
+    log = Logger(namespace="hubbub.drain")
+
+    def __init__(self, reactor: Any, places: Iterable[Place], seconds: float) -> None:
+        self._reactor = reactor
+        self._places = list(places)
+        self._until = reactor.seconds() + seconds
+        self._untold: deque[Link] = deque(link for place in self._places for link in place.links)
+        spread = min(len(self._untold) / limits.DRAIN_LINKS_PER_SECOND, seconds / 2)
+        self._at_once = max(limits.DRAIN_LINKS_AT_ONCE, int(len(self._untold) * _TICK / spread) + 1 if spread else 0)
+        self.told: Deferred[None] = Deferred()
+        """Fires once everybody has been told."""
+        self.gone: Deferred[None] = Deferred()
+        """Fires once nobody is left."""
+
+    def start(self) -> None:
+        """Begin with the first few."""
+        for _ in range(min(self._at_once, len(self._untold))):
+            self._tell(self._untold.popleft())
+        if self._untold:
+            self._reactor.callLater(_TICK, self.start)
+        else:
+            self.told.callback(None)
+            self._look()
+
+    def _tell(self, link: Link) -> None:
+        if link.place.setting.transport == "udp" and link.lease is None:
+            link.abort()  # it subscribed to nothing, and expects nothing
+        else:
+            link.close("shutdown", None, max(0.0, self._until - self._reactor.seconds()))
+
+    def _look(self) -> None:
+        left = [link for place in self._places for link in place.links]
+        if left and self._reactor.seconds() < self._until:
+            self._reactor.callLater(_TICK, self._look)
+            return
+        if left:
+            self.log.warn("{count} links didn't take all that waited for them in time", count=len(left))  # noqa: G010  Twisted calls it so
+        for link in left:
+            link.abort()
+        self.gone.callback(None)

@@ -1,0 +1,247 @@
+"""Figures for Prometheus: what the daemon counts anyway, read when somebody asks.
+
+    hubbub run --metrics tcp:9100       then http://127.0.0.1:9100/metrics, /healthz and /readyz
+
+The same pages are at a WebSocket listener, for this machine alone. `docs/metrics.md` has all names.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.pace import PacedSources
+from hubbub.kernel.wire import Place
+from hubbub.service.turns import Histogram, Turns
+from hubbub.transports.udp import UDPProtocol
+
+_TEXT = "text/plain; charset=utf-8"
+_WHERE = ("listener", "transport")
+_REASON = (*_WHERE, "reason")
+
+
+class Open(NamedTuple):
+    """A listener or a connector, as far as its figures go; datagrams: of one on UDP, paces: where it has them."""
+
+    place: Place
+    datagrams: UDPProtocol | None = None
+    paces: PacedSources | None = None
+
+
+class _Sum(NamedTuple):
+    """What the links of a place have, and those that have gone had."""
+
+    dialects: Counter[str]
+    sent: int
+    sent_bytes: int
+    dropped: int
+    waiting: int
+    waiting_bytes: int
+    most: int
+    most_bytes: int
+
+
+class Figures:
+    """The pages of one daemon.
+
+    places  its listeners and connectors as they are now
+    ready   tells whether clients may come: all listeners are open, and it isn't stopping
+    """
+
+    def __init__(self, hub: Hub, turns: Turns, places: Callable[[], Iterable[Open]], ready: Callable[[], bool]) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Daemon(hub, turns, places))
+        ProcessCollector(registry=self._registry)
+        self._ready = ready
+
+    def page(self, path: str, accept: str) -> tuple[int, str, bytes] | None:
+        """Return status, content type and body of a page (transports.http.Pages)."""
+        if path == "/metrics":
+            encode, kind = choose_encoder(accept)
+            return 200, kind, encode(self._registry)
+        if path == "/healthz":
+            return 200, _TEXT, b"alive\n"
+        if path == "/readyz":
+            return (200, _TEXT, b"ready\n") if self._ready() else (503, _TEXT, b"not ready\n")
+        return None
+
+
+class _Daemon(Collector):
+    """Reads what one daemon has counted."""
+
+    def __init__(self, hub: Hub, turns: Turns, places: Callable[[], Iterable[Open]]) -> None:
+        self._hub = hub
+        self._turns = turns
+        self._places = places
+
+    def collect(self) -> Iterator[Metric]:
+        yield _build_info()
+        opens = list(self._places())
+        yield from _traffic(opens)
+        yield from _datagrams(opens)
+        yield from self._messages()
+        yield from self._limits()
+        yield _histogram(
+            "hubbub_latency_seconds", "From reading a message to writing it, for each delivery", self._turns.latency
+        )
+        yield _histogram(
+            "hubbub_reactor_lag_seconds", "How late the reactor was, looked at once a second", self._turns.lag
+        )
+
+    def _messages(self) -> Iterator[Metric]:
+        counters = self._hub.counters
+        yield _counter("hubbub_messages_published", "Messages from clients and handlers", counters.published)
+        yield _counter(
+            "hubbub_messages_delivered", "Messages put into outboxes and handlers' inboxes", counters.delivered
+        )
+        yield _counter("hubbub_messages_unrouted", "Messages that nobody was subscribed to", counters.unrouted)
+        yield _counter(
+            "hubbub_messages_uncarried", "Messages that a subscriber's dialect can't carry", counters.uncarried
+        )
+        yield _counter(
+            "hubbub_messages_unanswered", "Replies whose receiver has gone or can't take them", counters.unanswered
+        )
+        dropped = CounterMetricFamily(
+            "hubbub_messages_dropped", "Messages lost by full outboxes and inboxes", labels=["reason"]
+        )
+        dropped.add_metric(["full"], counters.dropped - self._hub.backlog.dropped)
+        dropped.add_metric(["outbox-bytes"], self._hub.backlog.dropped)
+        yield dropped
+        yield _counter("hubbub_plugin_errors", "Exceptions in dialects and handlers", counters.failed)
+
+    def _limits(self) -> Iterator[Metric]:
+        hub = self._hub
+        yield _gauge("hubbub_connections", "Connections and UDP leases, as limited", hub.sources.connections)
+        yield _gauge("hubbub_subscriptions", "Subscriptions of all clients and handlers", hub.subscriptions)
+        yield _gauge("hubbub_retained_messages", "Retained messages", hub.retained.count)
+        yield _gauge("hubbub_retained_bytes", "Bytes of retained messages", hub.retained.size)
+        yield _gauge("hubbub_backlog_bytes", "Bytes that wait for clients that don't read", hub.backlog.size)
+
+
+def _traffic(opens: Sequence[Open]) -> Iterator[Metric]:
+    places = [one.place for one in opens]
+    sums = [(one.place, [one.place.name, one.place.setting.transport], _sum(one)) for one in opens]
+    links = GaugeMetricFamily("hubbub_links", "Links now", labels=[*_WHERE, "dialect"])
+    opened = CounterMetricFamily("hubbub_links_opened", "Links, all of them", labels=_WHERE)
+    received = CounterMetricFamily("hubbub_received_messages", "Messages and commands read", labels=_WHERE)
+    received_bytes = CounterMetricFamily("hubbub_received_bytes", "Bytes of them", labels=_WHERE)
+    sent = CounterMetricFamily("hubbub_sent_messages", "Messages handed to the transport", labels=_WHERE)
+    sent_bytes = CounterMetricFamily("hubbub_sent_bytes", "Bytes of them and of answers", labels=_WHERE)
+    lost = CounterMetricFamily("hubbub_outbox_dropped_messages", "Messages that outboxes lost", labels=_WHERE)
+    for place, where, one in sums:
+        for dialect, count in one.dialects.items():
+            links.add_metric([*where, dialect], count)
+        if not one.dialects:
+            links.add_metric([*where, ""], 0)
+        opened.add_metric(where, place.opened)
+        received.add_metric(where, place.received)
+        received_bytes.add_metric(where, place.received_bytes)
+        sent.add_metric(where, one.sent)
+        sent_bytes.add_metric(where, one.sent_bytes)
+        lost.add_metric(where, one.dropped)
+    yield from (links, opened, received, received_bytes, sent, sent_bytes, lost)
+    yield from _depth([(where, one) for _, where, one in sums])
+    held_back = CounterMetricFamily("hubbub_links_held_back", "Times that a link was ahead of its rate", labels=_WHERE)
+    unchanged = CounterMetricFamily("hubbub_unchanged_messages", "Messages that `changed=` left out", labels=_WHERE)
+    for place, where, _ in sums:
+        held_back.add_metric(where, place.held_back)
+        unchanged.add_metric(where, place.unchanged)
+    yield from (held_back, unchanged)
+    yield _by_reason("hubbub_refused", "What clients were refused, and connections", places, lambda one: one.refused)
+    yield _by_reason("hubbub_links_cut", "Links cut by a deadline or a limit", places, lambda one: one.cut)
+
+
+def _sum(one: Open) -> _Sum:
+    dialects: Counter[str] = Counter()
+    place, udp = one.place, one.datagrams
+    sent, sent_bytes, dropped = place.sent, place.sent_bytes, place.dropped
+    waiting = waiting_bytes = most = most_bytes = 0
+    for link in place.links:
+        outbox = link.outbox
+        dialects[link.dialect.name] += 1
+        sent += outbox.sent
+        sent_bytes += outbox.sent_bytes
+        dropped += outbox.dropped
+        if outbox.size:
+            waiting += outbox.count
+            waiting_bytes += outbox.size
+            most = max(most, outbox.count)
+            most_bytes = max(most_bytes, outbox.size)
+    if udp is not None:  # most links of UDP last for one datagram, and are in no list
+        sent_bytes = udp.sent_bytes
+    return _Sum(dialects, sent, sent_bytes, dropped, waiting, waiting_bytes, most, most_bytes)
+
+
+def _depth(sums: Sequence[tuple[list[str], _Sum]]) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily("hubbub_outbox_messages", "Messages that wait in outboxes", labels=_WHERE)
+    size = GaugeMetricFamily("hubbub_outbox_bytes", "Bytes that wait in outboxes", labels=_WHERE)
+    most = GaugeMetricFamily("hubbub_outbox_worst_messages", "Messages in the fullest outbox", labels=_WHERE)
+    worst = GaugeMetricFamily("hubbub_outbox_worst_bytes", "Bytes in the fullest outbox", labels=_WHERE)
+    for where, one in sums:
+        waiting.add_metric(where, one.waiting)
+        size.add_metric(where, one.waiting_bytes)
+        most.add_metric(where, one.most)
+        worst.add_metric(where, one.most_bytes)
+    yield from (waiting, size, most, worst)
+
+
+def _by_reason(name: str, help: str, places: Sequence[Place], counts: Callable[[Place], dict[str, int]]) -> Metric:
+    family = CounterMetricFamily(name, help, labels=_REASON)
+    for place in places:
+        for reason, count in counts(place).items():
+            family.add_metric([place.name, place.setting.transport, reason], count)
+    return family
+
+
+def _datagrams(opens: Sequence[Open]) -> Iterator[Metric]:
+    family = CounterMetricFamily("hubbub_datagrams_dropped", "Datagrams not read, or not sent", labels=_REASON)
+    for one in opens:
+        udp = one.datagrams
+        if udp is not None:
+            counts = {"waiting": udp.dropped, "unproven": udp.withheld, "unsent": udp.unsent, "failed": udp.failed}
+            if one.paces is not None:
+                counts["rate"] = one.paces.dropped
+            port: Any = udp.transport  # a transports.udp_socket.DatagramPort
+            counts["kernel"] = port.kernel_drops() if port is not None else 0
+            for reason, count in counts.items():
+                family.add_metric([one.place.name, "udp", reason], count)
+    yield family
+
+
+def _counter(name: str, help: str, value: float) -> Metric:
+    return CounterMetricFamily(name, help, value=value)
+
+
+def _gauge(name: str, help: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, help, value=value)
+
+
+def _histogram(name: str, help: str, histogram: Histogram) -> Metric:
+    total, buckets = 0, []
+    for bound, count in zip([*histogram.bounds, None], histogram.counts, strict=True):
+        total += count
+        buckets.append(("+Inf" if bound is None else repr(bound), float(total)))
+    return HistogramMetricFamily(name, help, buckets=buckets, sum_value=histogram.sum)
+
+
+def _build_info() -> Metric:
+    family = GaugeMetricFamily("hubbub_build_info", "What runs, always 1", labels=["version", "python", "twisted"])
+    family.add_metric([_version("hubbub"), platform.python_version(), _version("twisted")], 1)
+    return family
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

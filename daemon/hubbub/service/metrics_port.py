@@ -1,0 +1,73 @@
+"""The endpoint of `--metrics`: the pages of figures for whoever can reach it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from hubbub import limits
+from hubbub.errors import ConfigError, Refusal
+from hubbub.option import shown
+from hubbub.service.endpoint import STREAMS, split, take
+from hubbub.service.listeners import now, sentence
+from hubbub.transports.http import OneRequestSite, Pages, page, plain
+
+
+class MetricsPort:
+    """One endpoint, such as `tcp:9100`, on loopback where it names no interface. Making it raises ConfigError."""
+
+    def __init__(self, spec: str, pages: Pages) -> None:
+        self.spec = spec
+        self.port: IListeningPort | None = None
+        self._pages = pages
+        try:
+            self._endpoint, rest = take(split(spec), STREAMS)
+            if rest:
+                raise ConfigError(f"unknown key {shown(rest[0][0])}=")
+        except ConfigError as error:
+            raise ConfigError(f"--metrics {shown(spec)}: {error}") from None
+
+    def listen(self, reactor: Any) -> None:
+        """Bind. Raises ConfigError."""
+        site = OneRequestSite(_Root(self._pages), reactor, enter=self._enter)
+        self._open = 0
+        try:
+            self.port = now(serverFromString(reactor, self._endpoint.text).listen(site))
+        except Exception as error:
+            raise ConfigError(f"--metrics {shown(self.spec)}: can't listen: {sentence(error)}") from error
+
+    def close(self) -> Deferred[Any]:
+        """Listen no more."""
+        port, self.port = self.port, None
+        return maybeDeferred(port.stopListening) if port is not None else maybeDeferred(lambda: None)
+
+    def _enter(self, host: str) -> Any:
+        if self._open >= limits.METRICS_CONNECTIONS:
+            raise Refusal("unavailable", f"{limits.METRICS_CONNECTIONS} connections are open already")
+        self._open += 1
+        return self._leave
+
+    def _leave(self) -> None:
+        self._open -= 1
+
+
+class _Root(Resource):
+    """The pages, and nothing else."""
+
+    isLeaf = True
+
+    def __init__(self, pages: Pages) -> None:
+        super().__init__()
+        self._pages = pages
+
+    def render(self, request: Request) -> bytes:
+        if request.method not in (b"GET", b"HEAD"):
+            request.setHeader("allow", "GET, HEAD")
+            return plain(request, 405, "Figures can only be read.")
+        found = page(request, self._pages)
+        return plain(request, 404, "There are /metrics, /healthz and /readyz.") if found is None else found

@@ -1,0 +1,51 @@
+"""Why lines of mosquitto.conf have no counterpart, by their first word."""
+
+from __future__ import annotations
+
+_MEMORY = "retained messages are kept in memory alone"
+_LOGS = "what is logged goes to standard output and the journal, which choose"
+_MQTT = "there is no such key; it is a matter of MQTT"
+_TLS = "it isn't to be chosen: TLS 1.2 and 1.3, with forward secrecy, are spoken"
+_PLUGINS = "its plugins aren't hubbub's; `--auth` is where logins come from"
+_PSK = "TLS with pre-shared keys isn't spoken; give the listener a certificate"
+_BRIDGE = "there is no bridge over MQTT"
+_WEB = "WebSocket and its page are set up by --origin and the listener's keys"
+
+_WORDS = {
+    _MEMORY: "persistence persistence_file persistence_location autosave_interval autosave_on_changes "
+    "persistent_client_expiration",
+    _LOGS: "log_dest log_facility log_type log_timestamp log_timestamp_format connection_messages websockets_log_level",
+    _MQTT: "max_inflight_messages max_inflight_bytes max_qos maximum_qos max_keepalive retain_available "
+    "upgrade_outgoing_qos check_retain_source queue_qos0_messages allow_zero_length_clientid auto_id_prefix "
+    "allow_duplicate_messages clientid_prefixes max_topic_alias use_username_as_clientid retry_interval",
+    _TLS: "ciphers ciphers_tls1.3 tls_version dhparamfile tls_engine tls_engine_kpass_sha1 tls_keyform ocsp",
+    _PLUGINS: "plugin auth_plugin auth_plugin_deny_special_chars",
+    _PSK: "psk_file psk_hint",
+    _WEB: "http_dir websockets_headers_size",
+    _BRIDGE: "connection address addresses topic cleansession clean_session clientid idle_timeout keepalive_interval "
+    "local_cleansession local_clientid local_password local_username notifications notifications_local_only "
+    "notification_topic password remote_clientid remote_password remote_username restart_timeout round_robin "
+    "start_type threshold try_private username",
+    "`--limit` bounds connections": "max_connections",
+    "`--limit` bounds what waits in memory": "memory_limit",
+    "what waits for one client is bounded in bytes, by queue=": "max_queued_messages",
+    "it is always on": "set_tcp_nodelay",
+    "the unit file says who the daemon runs as: User=": "user",
+    "systemd knows the process; `twistd --pidfile` writes such a file": "pid_file",
+    "figures are served by --metrics, not published": "sys_interval",
+    "revocation lists aren't read": "crlfile",
+    "the authorities have to be in one file, for client-ca=": "capath",
+    "the subject's common name, or its first alternative name, is the user: see --auth certificate": (
+        "use_subject_as_username"
+    ),
+    "give the interface's address as interface=": "bind_interface",
+}
+REASONS = {word: reason for reason, words in _WORDS.items() for word in words.split()}
+_PREFIXES = {"auth_opt_": _PLUGINS, "plugin_opt_": _PLUGINS, "bridge_": _BRIDGE}
+
+
+def reason(word: str) -> str:
+    """Say why a line that begins with `word` can't be carried over."""
+    if word in REASONS:
+        return REASONS[word]
+    return next((why for prefix, why in _PREFIXES.items() if word.startswith(prefix)), "it isn't known here")

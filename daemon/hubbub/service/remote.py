@@ -1,0 +1,170 @@
+"""Where a connector dials: a client endpoint such as `tcp:10.0.0.5:7000`, or a WebSocket URL; and its keys.
+
+An endpoint is split as a listener's is. In a URL, `ws://hub:8999/path:dialect=json`, the colons of `//host:port` are
+its own; the next one begins the keys. A colon in its path or query is written %3A.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from hubbub.errors import ConfigError
+from hubbub.option import shown
+from hubbub.service.endpoint import Part, filled, number, read_values, split
+
+_TLS = ("trustRoots", "certificate", "privateKey")
+_KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "tcp": (("host", "port"), ("bindAddress",)),
+    "tls": (("host", "port"), ("bindAddress", *_TLS)),
+    "unix": (("address",), ()),
+    "udp": (("host", "port"), ("bindAddress",)),
+    "ws": (("url",), ("bindAddress",)),
+    "wss": (("url",), ("bindAddress", *_TLS)),
+}
+"""For each kind: the parts without a key, in order, and the keys."""
+
+_URL = re.compile(r"(wss?://(?:\[[^\]]*\]|[^\[\]/?#:\\]*)(?::[0-9]*)?(?:[/?][^:]*)?)(?::(.*))?", re.DOTALL)
+_PASSWORD = re.compile("//[^/?#]*@")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Somebody to dial, checked and complete.
+
+    kind    one of tcp, tls, unix, udp, ws, wss
+    values  its parts by name, with Twisted's names; for a URL `host` and `port` too
+    """
+
+    kind: str
+    values: Mapping[str, str]
+
+    @property
+    def transport(self) -> str:
+        """The transport that a dialect sees: tcp, udp or websocket."""
+        return {"udp": "udp", "ws": "websocket", "wss": "websocket"}.get(self.kind, "tcp")
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is dialled with TLS."""
+        return self.kind in ("tls", "wss")
+
+    @property
+    def host(self) -> str:
+        """Its name or address; a Unix socket has none."""
+        return self.values.get("host", "")
+
+    @property
+    def port(self) -> int:
+        """Its port, 0 for a Unix socket."""
+        return int(self.values.get("port", 0))
+
+    @property
+    def label(self) -> str:
+        """An id for who gives none: tcp-10.0.0.5-7000."""
+        where = f"{self.host}-{self.port}" if self.host else posixpath.basename(self.values["address"])
+        return f"{self.kind}-{re.sub('[:%]', '-', where)}"
+
+    def __str__(self) -> str:
+        if not self.host:
+            return f"{self.kind} {self.values['address']}"
+        return f"{self.kind} [{self.host}]:{self.port}" if ":" in self.host else f"{self.kind} {self.host}:{self.port}"
+
+
+def split_remote(text: str) -> list[Part]:
+    """Split an option string of a connector; a URL is one part, as it stands. Raises ConfigError."""
+    if not re.match("wss?://", text):
+        return split(text)
+    if _PASSWORD.search(text):
+        raise ConfigError("a URL with a user and a password isn't supported")
+    found = _URL.fullmatch(text)
+    if found is None or (found[2] is not None and "=" not in found[2].partition(":")[0]):
+        raise ConfigError("that is no URL of WebSocket and keys, such as ws://hub.example.org:8999/:dialect=json")
+    return [(None, found[1]), *(split(found[2]) if found[2] is not None else [])]
+
+
+def masked(text: str) -> str:
+    """Write what an operator gave without the password that a URL may hold."""
+    return _PASSWORD.sub("//***@", text, count=1)
+
+
+def take_remote(parts: list[Part]) -> tuple[Remote, list[tuple[str, object]]]:
+    """Take where to dial out of `parts`; return it and the keys that aren't its own.
+
+    Raises ConfigError for an unknown kind, a missing or superfluous part, and a bad value.
+    """
+    bare = [value for key, value in parts if key is None]
+    keyed = [(key, value) for key, value in parts if key is not None]
+    head = str(bare[0]) if bare else ""
+    kind, url, _ = head.partition("://")
+    if url and kind in ("ws", "wss"):
+        values, rest = read_values(*_KEYS[kind], bare, keyed, _CHECKS)
+        values |= _read_url(values["url"])
+    elif head in _KEYS and head not in ("ws", "wss"):
+        kind = head
+        values, rest = read_values(*_KEYS[kind], bare[1:], keyed, _CHECKS)
+    else:
+        raise ConfigError(_unknown_kind(head))
+    for name in _KEYS[kind][0]:
+        if name not in values:
+            example = "/run/device.sock" if kind == "unix" else "10.0.0.5:7000"
+            raise ConfigError(f"{kind}: needs its {name}, as in {kind}:{example}")
+    if "privateKey" in values and "certificate" not in values:
+        raise ConfigError("privateKey= is given without certificate=")
+    return Remote(kind, values), rest
+
+
+def _unknown_kind(kind: str) -> str:
+    if kind in ("ws", "wss"):
+        return f"{kind}: is written as a URL, {kind}://HOST:PORT/"
+    return f"there is nobody to dial with '{shown(kind)}': there are tcp: tls: unix: udp: ws:// wss://"
+
+
+def _read_url(url: str) -> dict[str, str]:
+    """Return host and port of a WebSocket URL (RFC 6455 section 3). Raises ConfigError."""
+    try:
+        found = urlsplit(url)
+        host, port = found.hostname, found.port
+    except ValueError as error:
+        raise ConfigError(f"in the URL: {error}") from None
+    if not host or not url.isascii() or not url.isprintable() or " " in url:
+        raise ConfigError("a URL names a host, and is ASCII without spaces; other characters are written %XX")
+    if "#" in url:
+        raise ConfigError("a URL of WebSocket has no #fragment (RFC 6455 section 3); write %23")
+    if port == 0:
+        raise ConfigError("port 0 can't be dialled")
+    return {"host": host, "port": str(port or (443 if found.scheme == "wss" else 80))}
+
+
+def _host(raw: object) -> str:
+    text = filled(raw)
+    if text.isprintable() and " " not in text and "/" not in text and len(text) <= 253:
+        return text
+    raise ValueError("expected a host name or an address")
+
+
+def _address(raw: object) -> str:
+    try:
+        return str(ip_address(filled(raw)))
+    except ValueError:
+        raise ValueError("expected an own IP address, such as 192.168.1.2") from None
+
+
+def _path(raw: object) -> str:
+    return str(Path(filled(raw)).absolute())  # before twistd goes to --rundir
+
+
+_CHECKS = {
+    "host": _host,
+    "port": number(1, 65_535, "expected a port from 1 to 65535"),
+    "address": _path,
+    "bindAddress": _address,
+    "trustRoots": _path,
+    "certificate": _path,
+    "privateKey": _path,
+}

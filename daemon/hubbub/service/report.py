@@ -1,0 +1,100 @@
+"""Writes what a daemon tells of itself for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+Row = Mapping[str, Any]
+Columns = Mapping[str, Callable[[Row], object]]
+
+_PLACES: Columns = {
+    "id": lambda row: row["id"],
+    "where": lambda row: f"{row['transport']} {row['where']}",
+    "dialect": lambda row: row["dialect"],
+    "links": lambda row: row["links"],
+    "in": lambda row: row["received"],
+    "out": lambda row: row["sent"],
+    "waiting": lambda row: size(row["waiting"]),
+    "dropped": lambda row: row["dropped"],
+    "refused": lambda row: row["refused"],
+}
+_STATE: Columns = {**_PLACES, "state": lambda row: row["state"]}
+
+
+def report(status: Row) -> str:
+    """Write a status in some lines and tables."""
+    lines = [headline(status)]
+    for name, columns in (("listeners", _PLACES), ("connectors", _STATE)):
+        if status[name]:
+            lines += ["", name, table(status[name], columns).rstrip("\n")]
+    lines += ["", *summary(status)]
+    return "\n".join(lines) + "\n"
+
+
+def headline(status: Row) -> str:
+    """Say in a line how the daemon is."""
+    up = time(status["uptime"])
+    links = f"{status['links']} link{'s' * (status['links'] != 1)}"
+    return f"hubbub {status['version']}, pid {status['pid']}, up {up}, {size(status['memory'])}, {links}"
+
+
+def summary(status: Row) -> list[str]:
+    """Say in some lines what there is beside listeners."""
+    topics, outboxes, counters = status["topics"], status["outboxes"], status["counters"]
+    waiting = size(outboxes["waiting"])
+    if outboxes["worst"] is not None:
+        waiting += f", most for link {outboxes['worst']['link']} ({size(outboxes['worst']['waiting'])})"
+    kept = f"{topics['retained']} retained ({size(topics['retained_bytes'])})"
+    handlers = [f"{one['id']} ({one['failed']} failures)" if one["failed"] else one["id"] for one in status["handlers"]]
+    lines = [
+        f"topics    {topics['routed']} in use, {topics['subscriptions']} subscriptions, {kept}",
+        f"messages  {counters['published']} in, {counters['delivered']} out, {counters['dropped']} dropped",
+        f"refused   {_reasons(counters['refused'], status['refused'])}",
+        f"waiting   {waiting}",
+        f"plugins   {', '.join(status['plugins'])}",
+    ]
+    if handlers:
+        lines.append(f"handlers  {', '.join(handlers)}")
+    return lines
+
+
+def _reasons(count: int, reasons: Mapping[str, int]) -> str:
+    said = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items(), key=lambda one: -one[1]))
+    return f"{count} ({said})" if said else str(count)
+
+
+def table(rows: Iterable[Row], columns: Columns) -> str:
+    """Write rows under the names of their columns; numbers stand to the right."""
+    cells = [list(columns), *([str(column(row)) for column in columns.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    right = [all(cell[:1].isdigit() for cell in column[1:]) for column in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        shown = [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, right, strict=True)
+        ]
+        lines.append("  " + "  ".join(shown).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def size(count: float) -> str:
+    """Write bytes: 812 B, 1.5 KiB, 24 MiB."""
+    if count < 1024:
+        return f"{count:.0f} B"
+    for unit in ("KiB", "MiB", "GiB"):
+        count /= 1024
+        if count < 1024 or unit == "GiB":
+            break
+    return f"{count:.1f} {unit}" if count < 10 else f"{count:.0f} {unit}"
+
+
+def time(seconds: float) -> str:
+    """Write a duration in its two largest units: 12 s, 3 min 5 s, 2 d 4 h."""
+    left, parts = int(seconds), list[str]()
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, length)
+        if count or parts or unit == "s":
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])

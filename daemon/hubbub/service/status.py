@@ -1,0 +1,153 @@
+"""What a running daemon tells of itself, as JSON: `hubbub status`, `hubbub top`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.link import Link
+from hubbub.kernel.wire import Place
+from hubbub.service.reload import Running
+
+_STARTED = time.monotonic()
+
+
+def installed_version() -> str:
+    """Return the version of this hubbub."""
+    try:
+        return version("hubbub")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def status(running: Running) -> dict[str, Any]:
+    """Describe a daemon: times in seconds, sizes in bytes, all else counts."""
+    hub = running.hub
+    places = list(places_of(running))
+    return {
+        "version": installed_version(),
+        "pid": os.getpid(),
+        "uptime": round(time.monotonic() - _STARTED, 3),
+        "memory": _memory(),
+        "descriptors": len(os.listdir("/proc/self/fd")),  # noqa: PTH208  names are enough
+        "links": sum(len(place.links) for place in places),
+        "listeners": [_listener(one) for one in running.listeners],
+        "connectors": [_connector(one) for one in running.connectors],
+        "handlers": [
+            {"id": one.id, "name": one.handler.name, "dropped": one.dropped, "failed": one.failed}
+            for one in running.handlers.values()
+        ],
+        "metrics": running.settings.metrics,
+        "plugins": sorted(_plugins(running)),
+        "topics": _topics(hub),
+        "outboxes": _outboxes(places),
+        "counters": {name: getattr(hub.counters, name) for name in type(hub.counters).__slots__},
+        "refused": _sums(place.refused for place in places),
+        "cut": _sums(place.cut for place in places),
+    }
+
+
+def places_of(running: Running) -> Iterator[Place]:
+    """Yield where links live."""
+    for one in (*running.listeners, *running.connectors):
+        yield one.place
+
+
+def links_of(running: Running) -> Iterator[Link]:
+    """Yield every open link, one that closes meanwhile too."""
+    for place in places_of(running):
+        yield from list(place.links)
+
+
+def link(one: Link) -> dict[str, Any]:
+    """Describe one link."""
+    session, outbox = one.session, one.outbox
+    return {
+        "link": session.id,
+        "listener": one.place.name,
+        "transport": session.transport,
+        "host": session.host,
+        "port": session.port,
+        "user": session.user,
+        "client": session.client,
+        "dialect": type(one.dialect).name,
+        "subscriptions": len(session.subscriptions or ()),
+        "waiting": outbox.size,
+        "sent": outbox.sent,
+        "dropped": outbox.dropped,
+        "silent": round(one.hub.now() - one.heard, 1),
+    }
+
+
+def _listener(one: Any) -> dict[str, Any]:
+    return {**_place(one), "where": str(one).partition(" ")[2]}
+
+
+def _connector(one: Any) -> dict[str, Any]:
+    return {**_place(one), "where": str(one.config.remote).partition(" ")[2], "state": str(one.state)}
+
+
+def _place(one: Any) -> dict[str, Any]:
+    place: Place = one.place
+    outboxes = [link.outbox for link in place.links]
+    return {
+        "id": place.name,
+        "transport": place.setting.transport,
+        "dialect": one.config.dialect,
+        "links": len(outboxes),
+        "opened": place.opened,
+        "received": place.received,
+        "received_bytes": place.received_bytes,
+        "sent": place.sent + sum(outbox.sent for outbox in outboxes),
+        "sent_bytes": place.sent_bytes + sum(outbox.sent_bytes for outbox in outboxes),
+        "waiting": sum(outbox.size for outbox in outboxes),
+        "dropped": place.dropped + sum(outbox.dropped for outbox in outboxes),
+        "refused": sum(place.refused.values()),
+    }
+
+
+def _plugins(running: Running) -> set[str]:
+    return {dialect.name for one in (*running.listeners, *running.connectors) for dialect in one.spoken.dialects} | {
+        one.handler.name for one in running.handlers.values()
+    }
+
+
+def _topics(hub: Hub) -> dict[str, int]:
+    return {
+        "routed": hub.routed,
+        "subscriptions": hub.subscriptions,
+        "retained": hub.retained.count,
+        "retained_bytes": hub.retained.size,
+    }
+
+
+def _outboxes(places: Iterable[Place]) -> dict[str, Any]:
+    """Tell how much waits, and for whom the most."""
+    total, worst = 0, None
+    for place in places:
+        for one in place.links:
+            total += one.outbox.size
+            if one.outbox.size and (worst is None or one.outbox.size > worst.outbox.size):
+                worst = one
+    return {
+        "waiting": total,
+        "worst": None if worst is None else {"link": worst.session.id, "waiting": worst.outbox.size},
+    }
+
+
+def _sums(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in counts:
+        for name, count in one.items():
+            found[name] = found.get(name, 0) + count
+    return found
+
+
+def _memory() -> int:
+    """Bytes that are resident (proc(5), statm)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,71 @@
+"""`hubbub top`: a daemon's status again and again, with what happened between two looks."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from hubbub.errors import ConfigError
+from hubbub.service.report import headline, report, size, summary
+
+Status = Mapping[str, Any]
+_COLUMNS = ("id", "where", "links", "in/s", "bytes/s", "out/s", "waiting", "dropped", "refused")
+
+
+def watch(look: Callable[[], Status], seconds: float, count: int | None = None) -> None:
+    """Show what `look` returns every `seconds`, `count` times; on a terminal in place. Raises ConfigError."""
+    if not sys.stdout.isatty():
+        for status, _ in _looks(look, seconds, count):
+            print(report(status), flush=True)
+        return
+    try:
+        from rich.live import Live
+    except ImportError:
+        raise ConfigError("top needs rich on a terminal: pip install 'hubbub[top]', or see `hubbub status`") from None
+    with Live(screen=count is None, auto_refresh=False) as live:
+        for status, before in _looks(look, seconds, count):
+            live.update(_screen(status, before), refresh=True)
+
+
+def _looks(look: Callable[[], Status], seconds: float, count: int | None) -> Iterator[tuple[Status, Status]]:
+    """Yield each status, and the one before it."""
+    before = look()
+    yield before, before
+    left = None if count is None else count - 1
+    while left is None or left > 0:
+        time.sleep(seconds)
+        status = look()
+        yield status, before
+        before = status
+        left = None if left is None else left - 1
+
+
+def _screen(status: Status, before: Status) -> Any:
+    from rich.console import Group
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False)
+    for name in _COLUMNS:
+        shown.add_column(name, justify="left" if name in _COLUMNS[:2] else "right")
+    for row in rows(status, before):
+        shown.add_row(*row)
+    return Group(headline(status), "", shown, "", *summary(status))
+
+
+def rows(status: Status, before: Status) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of each listener and connector: what there is, and in a second since `before`."""
+    passed = status["uptime"] - before["uptime"]
+    known = {one["id"]: one for one in (*before["listeners"], *before["connectors"])}
+    for one in (*status["listeners"], *status["connectors"]):
+        old = known.get(one["id"], one)
+
+        def rate(name: str, one: Status = one, old: Status = old) -> float:
+            return max(0, one[name] - old[name]) / passed if passed > 0 else 0.0
+
+        yield (
+            one["id"], f"{one['transport']} {one['where']}", str(one["links"]),
+            f"{rate('received'):,.0f}", f"{size(rate('received_bytes'))}", f"{rate('sent'):,.0f}",
+            size(one["waiting"]), str(one["dropped"]), str(one["refused"]),
+        )  # fmt: skip

@@ -1,0 +1,157 @@
+"""`hubbub trace`: who looks on, at which links, and how much of it is told."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from hubbub import limits
+from hubbub.errors import ConfigError, Refusal
+from hubbub.kernel.link import Link
+from hubbub.service.control import Caller
+from hubbub.service.control import Request as Asked
+from hubbub.service.status import links_of
+from hubbub.service.tapping import Tap
+from hubbub.topics import check_filter, matches
+
+
+class Trace:
+    """One who looks on.
+
+    caller   who is told
+    asked    what it wants to see: `listener`, `host` (an address or a network), `topic` (a filter); each may be missing
+
+    Raises ConfigError.
+    """
+
+    def __init__(self, reactor: Any, caller: Caller, asked: Asked) -> None:
+        self._caller = caller
+        self._reactor = reactor
+        self._listener = asked.get("listener")
+        self._network = _network(asked.get("host"))
+        self._filter = _filter(asked.get("topic"))
+        self._over = False
+        self._paused = False
+        self._dropped = 0
+        self._window = (0, 0)  # a second, and what was told in it
+        self._timer: Any = None
+
+    def wants(self, link: Link) -> bool:
+        """Whether `link` is to be seen."""
+        if self._listener is not None and link.place.name != self._listener:
+            return False
+        return self._network is None or _within(link.session.host, self._network)
+
+    def wants_topic(self, topic: str) -> bool:
+        """Whether what happens on `topic`, or to this filter, is to be seen."""
+        return self._filter is None or self._filter == topic or matches(self._filter, topic)
+
+    @property
+    def picks(self) -> bool:
+        """Whether it wants some topics alone."""
+        return self._filter is not None
+
+    def room(self) -> bool:
+        """Whether one more record can be told; else it is counted."""
+        if self._over:  # a link of a listener that has gone may still have its tap
+            return False
+        second = int(self._reactor.seconds())
+        told = self._window[1] if self._window[0] == second else 0
+        if self._paused or told >= limits.TRACE_RECORDS:
+            self._dropped += 1
+            if self._timer is None:
+                self._timer = self._reactor.callLater(1.0, self._tell_dropped)
+            return False
+        self._window = (second, told + 1)
+        return True
+
+    def pause(self, on: bool) -> None:
+        """The client takes nothing for now, or does again."""
+        self._paused = on
+
+    def _tell_dropped(self) -> None:
+        self._timer = None
+        if self._paused:
+            self._timer = self._reactor.callLater(1.0, self._tell_dropped)
+        elif self._dropped:
+            count, self._dropped = self._dropped, 0
+            self._caller.answer(dropped=count)
+
+    def tell(self, record: dict[str, object]) -> None:
+        """Tell a record for which there was room."""
+        self._caller.answer(**record)
+
+    def stop(self) -> None:
+        """Nobody looks any more."""
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class Tracing:
+    """All traces of one daemon."""
+
+    def __init__(self, running: Any) -> None:
+        self._running = running
+        self._traces: list[Trace] = []
+
+    def begin(self, asked: Asked, caller: Caller) -> None:
+        """Let `caller` look on until it goes. Raises ConfigError."""
+        if len(self._traces) >= limits.TRACES:
+            raise ConfigError(f"{limits.TRACES} traces run already")
+        trace = Trace(self._running.reactor, caller, asked)
+        places = {one.config.id for one in (*self._running.listeners, *self._running.connectors)}
+        if asked.get("listener") is not None and asked["listener"] not in places:
+            raise ConfigError(f"there is no listener {asked['listener']}; there are {', '.join(sorted(places))}")
+        self._traces.append(trace)
+        caller.gone = lambda: self._end(trace)
+        caller.follow(trace.pause)
+        seen = [one for one in links_of(self._running) if trace.wants(one)]
+        caller.answer(tracing=len(seen))
+        self._running.hub.traced = self._cover
+        for link in seen:
+            self._cover(link)
+
+    def _end(self, trace: Trace) -> None:
+        trace.stop()
+        self._traces.remove(trace)
+        if not self._traces:
+            self._running.hub.traced = None
+        for link in links_of(self._running):
+            if trace.wants(link):
+                self._cover(link)
+
+    def _cover(self, link: Link) -> None:
+        """Give `link` the tap that it is to have now, or take it away."""
+        old = vars(link.dialect).get("tap")
+        if old is not None:
+            old.detach()
+        traces = [trace for trace in self._traces if trace.wants(link)]
+        if traces:
+            Tap(link, traces).attach()
+
+
+def _network(host: object) -> IPv4Network | IPv6Network | str | None:
+    if host is None or host == "unix":
+        return None if host is None else "unix"
+    try:
+        return ip_network(str(host), strict=False)
+    except ValueError:
+        raise ConfigError(f"--host {host}: expected an address, or a network such as 10.0.0.0/8") from None
+
+
+def _within(host: str, network: IPv4Network | IPv6Network | str) -> bool:
+    try:
+        return not isinstance(network, str) and ip_address(host) in network
+    except ValueError:  # a Unix socket
+        return host == network
+
+
+def _filter(topic: object) -> str | None:
+    if topic is None:
+        return None
+    try:
+        return check_filter(str(topic))
+    except Refusal as error:
+        raise ConfigError(f"--topic {topic}: {error.reason}") from None

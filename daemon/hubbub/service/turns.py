@@ -1,0 +1,83 @@
+"""Ends each turn of the hub, and measures how long messages took from their client to the sockets of the others."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import partial
+from time import monotonic
+from typing import Any
+
+LATENCY = (0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+LAG = (0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+LAG_SECONDS = 1.0  # between two looks at the reactor's lag
+
+
+class Histogram:
+    """How many observations were at most so many seconds: plain integers, read by whoever asks.
+
+    bounds  upper bounds in seconds; counts: of each, and the last of what is above all; sum: seconds
+    """
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def add(self, seconds: float, times: int = 1) -> None:
+        """Note `times` observations of `seconds`."""
+        self.counts[bisect_left(self.bounds, seconds)] += times
+        self.sum += seconds * times
+
+
+class Turns:
+    """The turns of one hub.
+
+    latency  from the first message of a turn, read and understood, to the end of its writes, once for each delivery
+    lag      by how much the reactor was late for a call that was due, looked at once a second
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self.latency = Histogram(LATENCY)
+        self.lag = Histogram(LAG)
+        self._reactor = reactor
+        self._at_turn_end = getattr(reactor, "call_at_turn_end", partial(reactor.callLater, 0))
+        self._began = 0.0
+        self._delivered = 0
+        self._due = 0.0
+        self._look: Any = None
+
+    def serve(self, hub: Any) -> None:
+        """Take the hub whose turns these are."""
+        self._flush, self._counters = hub.flush, hub.counters
+
+    def wake(self) -> None:
+        """A turn has begun: end it once the reactor has read what there is."""
+        self._began = monotonic()
+        self._at_turn_end(self._end)
+
+    def _end(self) -> None:
+        self._flush()
+        delivered = self._counters.delivered
+        times = delivered - self._delivered
+        if times:  # as Histogram.add does it, without the call: with one message a turn this is all that is felt
+            self._delivered = delivered
+            latency, seconds = self.latency, monotonic() - self._began
+            latency.counts[bisect_left(LATENCY, seconds)] += times
+            latency.sum += seconds * times
+
+    def start(self) -> None:
+        """Begin to look at the reactor's lag."""
+        self._due = monotonic() + LAG_SECONDS
+        self._look = self._reactor.callLater(LAG_SECONDS, self._looked)
+
+    def _looked(self) -> None:
+        self.lag.add(max(0.0, monotonic() - self._due))
+        self.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._look is not None and self._look.active():
+            self._look.cancel()

@@ -1,0 +1,97 @@
+"""Who a WebSocket client is, by what its handshake says: `Authorization`, else the cookie `hubbub`, a token.
+
+A page can't set headers, and so its first message may say it instead. What is said in the handshake and isn't true is
+refused there, with 401: a client that thinks that it is somebody would find out late else.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from binascii import Error as BadBase64
+from collections.abc import Callable
+
+from twisted.python.failure import Failure
+from twisted.web.server import NOT_DONE_YET, Request
+
+from hubbub.errors import Refusal
+from hubbub.events import Open
+from hubbub.identity import Identity
+from hubbub.transports.forwarded import Trust
+from hubbub.transports.http import plain
+from hubbub.transports.stream import Introduce
+
+COOKIE = b"hubbub"
+_STATUS = {"not-authorized": 401, "rate-limited": 429, "unavailable": 503}
+_MALFORMED = Refusal("not-authorized", "Authorization is Basic with user and password, or Bearer with a token")
+
+
+def shown(request: Request) -> Open | None:
+    """Return the credentials of a handshake (RFC 7617, RFC 6750); None: there are none. Raises Refusal."""
+    said = request.getHeader("authorization")
+    if said is None:
+        cookie = request.getCookie(COOKIE)
+        return Open(token=cookie.decode("latin-1")) if cookie else None
+    scheme, _, rest = said.partition(" ")
+    if scheme.lower() == "bearer" and rest:
+        return Open(token=rest.strip())
+    if scheme.lower() != "basic":
+        raise _MALFORMED
+    try:
+        user, colon, password = b64decode(rest.strip(), validate=True).decode().partition(":")
+    except (BadBase64, ValueError):
+        raise _MALFORMED from None
+    if not colon:
+        raise _MALFORMED
+    return Open(user=user, password=password)
+
+
+class Doorkeeper:
+    """Lets a request in once it is known whose it is.
+
+    introduce  tells who that is; trust: whose X-Forwarded-For is believed
+    upgrade    request, identity or None -> makes a WebSocket of it, or answers why not
+    """
+
+    def __init__(
+        self, introduce: Introduce, trust: Trust, upgrade: Callable[[Request, Identity | None], bytes | int]
+    ) -> None:
+        self._introduce = introduce
+        self._trust = trust
+        self._upgrade = upgrade
+
+    def ask(self, request: Request) -> bytes | int:
+        """Look at what the handshake says, and answer it, now or later."""
+        try:
+            said = shown(request)
+        except Refusal as no:
+            return refused(request, no)
+        peer = request.channel.getPeer()
+        client = (str(getattr(peer, "host", "") or "unix").removeprefix("::ffff:"), getattr(peer, "port", 0))
+        host, _ = self._trust.client(client, request.getHeader("x-forwarded-for") or "")
+        gone: list[object] = []
+        request.notifyFinish().addErrback(gone.append)
+
+        def answer(result: Identity | Failure | None) -> None:
+            if gone:
+                return
+            if isinstance(result, Failure):
+                body: bytes | int = refused(request, result.value)  # type: ignore[arg-type]
+            else:
+                body = self._upgrade(request, result)
+            if isinstance(body, bytes):
+                request.setHeader("content-length", str(len(body)))
+                request.write(body)
+                request.finish()
+
+        self._introduce(said, request.channel.transport, host).addBoth(answer)
+        return NOT_DONE_YET
+
+
+def refused(request: Request, no: Refusal) -> bytes:
+    """Answer with a no."""
+    status = _STATUS.get(no.code, 403)
+    if status == 401:
+        request.setHeader("www-authenticate", 'Basic realm="hubbub", charset="UTF-8"')
+    else:
+        request.setHeader("retry-after", "60")
+    return plain(request, status, f"{no.reason[:1].upper()}{no.reason[1:]}.")

@@ -1,0 +1,150 @@
+"""The client's side of TCP, TLS, Unix sockets and UDP: the wires of connectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IAddress, ISSLTransport
+from twisted.internet.protocol import ClientFactory, DatagramProtocol
+from twisted.python.failure import Failure
+
+from hubbub import limits
+from hubbub.dialect import Dialect
+from hubbub.errors import Refusal
+from hubbub.transports.stream import MakeLink
+from hubbub.transports.tcp import TCPProtocol
+
+Lost = Callable[[BaseException | str], None]
+"""Told once, of an established connection, when it has gone and why."""
+
+
+class DialledProtocol(TCPProtocol):
+    """One connection that was dialled. Its link is made once the other side has shown who it is."""
+
+    def __init__(self, make_link: MakeLink, lost: Lost) -> None:
+        super().__init__(make_link)
+        self._lost = lost
+
+    def connectionMade(self) -> None:
+        if ISSLTransport.providedBy(self.transport):
+            self.setTimeout(limits.HANDSHAKE_SECONDS)
+        else:
+            # Twisted's endpoint for names puts a protocol between that hides that this one can be half closed.
+            self.transport.protocol = self
+            self.open_stream(self._make_link)
+
+    def handshakeCompleted(self) -> None:
+        super().handshakeCompleted()
+        self.open_stream(self._make_link)
+
+    def connectionLost(self, reason: Any = None) -> None:
+        super().connectionLost(reason)
+        self._lost(reason.value if isinstance(reason, Failure) and reason.value is not None else "")
+
+
+class DialFactory(ClientFactory):
+    """Makes the protocol of one attempt: the first of a host's addresses that answers has it."""
+
+    noisy = False
+    made: DialledProtocol | None = None
+
+    def __init__(self, make_link: MakeLink, lost: Lost) -> None:
+        self._make_link = make_link
+        self._lost = lost
+
+    def buildProtocol(self, addr: IAddress | None) -> DialledProtocol | None:
+        if self.made is not None:
+            return None
+        self.made = DialledProtocol(self._make_link, self._lost)
+        return self.made
+
+    def abort(self) -> None:
+        """Cut what there is."""
+        if self.made is not None:
+            self.made.abort()
+
+
+class UnitLink(Protocol):
+    """What a dialled UDP socket needs of its link, a kernel.link.Link."""
+
+    def start(self) -> None: ...
+    def receive_units(self, units: Sequence[tuple[bytes, bool | None]]) -> None: ...
+    def lost(self) -> None: ...
+
+
+class DialledDatagrams(DatagramProtocol):
+    """One UDP link to one address, and its wire: the kernel lets nobody else's datagrams in.
+
+    unsent_datagrams  those that the kernel didn't take
+    """
+
+    noisy = False
+    proof = None
+    transport: Any
+
+    def __init__(self, make_link: Callable[[Any, str, int], UnitLink | None], lost: Lost) -> None:
+        self.unsent_datagrams = 0
+        self._make_link = make_link
+        self._lost: Lost | None = lost
+        self.link: UnitLink | None = None
+
+    def startProtocol(self) -> None:
+        host, port = self.transport.socket.getpeername()[:2]
+        self.link = self._make_link(self, host, port)
+        if self.link is not None:
+            self.link.start()
+
+    def datagrams_received(self, datagrams: list[bytes], addr: Any) -> None:
+        """Take datagrams that came in a row."""
+        if self.link is not None:
+            self.link.receive_units([(datagram, None) for datagram in datagrams])
+
+    # The wire
+
+    def wrapper(self, dialect: type[Dialect]) -> None:
+        """A datagram is a unit as it is."""
+        return
+
+    def write(self, data: bytes) -> bool:
+        """Send one datagram. False: it couldn't be sent."""
+        try:
+            self.transport.socket.send(data)
+        except (OSError, AttributeError):  # nobody listened to the last one; too long; or it is closed
+            self.unsent_datagrams += 1
+            return False
+        return True
+
+    def reading(self, on: bool) -> None:
+        """Go on or stop reading; what doesn't fit into the kernel's buffer meanwhile is dropped."""
+        if on:
+            self.transport.resumeProducing()
+        else:
+            self.transport.pauseProducing()
+
+    def unsent(self) -> int:
+        """Nothing waits: a datagram is sent at once, or not."""
+        return 0
+
+    def there(self) -> bool:
+        """Nobody ever says that it has ended its input."""
+        return True
+
+    def ping(self) -> bool:
+        """There is nobody who had to answer."""
+        return False
+
+    def close(self, reason: str, refusal: Refusal | None) -> None:
+        """Close the socket."""
+        lost, self._lost = self._lost, None
+        if self.transport is not None:
+            self.transport.stopListening()
+        link, self.link = self.link, None
+        if link is not None:
+            link.lost()
+        if lost is not None:
+            lost(reason or "cut")
+
+    def abort(self) -> None:
+        """Close the socket."""
+        self.close("", None)

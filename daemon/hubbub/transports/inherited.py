@@ -1,0 +1,80 @@
+"""The sockets that systemd has opened and handed over (sd_listen_fds(3)). They stay systemd's: who comes while hubbub
+starts anew waits in them, and nothing here shuts one down, or removes its file.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet import endpoints, unix
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+
+from hubbub import limits
+from hubbub.errors import ConfigError
+
+_FAMILIES = {"INET": socket.AF_INET, "INET6": socket.AF_INET6, "UNIX": socket.AF_UNIX}
+_KINDS = {socket.SOCK_STREAM: "streams", socket.SOCK_DGRAM: "UDP"}
+
+
+def handed_over() -> list[tuple[str, int]]:
+    """Return name and number of each descriptor, in order; a name may be there for several."""
+    # Twisted takes them out of the environment when it is first imported; nobody else can see them.
+    given = endpoints._SystemdParser._sddaemon
+    numbers = given.inheritedDescriptors()
+    return list(zip(given._names or [""] * len(numbers), numbers, strict=True))
+
+
+def take(values: Mapping[str, str], kind: socket.SocketKind) -> socket.socket:
+    """Return a duplicate of the socket that an endpoint `systemd:` names by `index` or `name`, and of the `domain`.
+
+    One unit may give the sockets of both kinds one name: `kind` tells them apart. Raises ConfigError.
+    """
+    what = f"index={values['index']}" if "index" in values else f"name={values['name']}"
+    named = [
+        number
+        for at, (name, number) in enumerate(handed_over())
+        if (str(at) == values["index"] if "index" in values else name == values["name"])
+    ]
+    if not named:
+        raise ConfigError(f"systemd has handed over no socket with {what}")
+    found = [one for one in map(_duplicate, named) if one is not None]
+    fits = (kind, _FAMILIES[values["domain"]])
+    fitting = [one for one in found if (one.type, one.family) == fits != (socket.SOCK_DGRAM, socket.AF_UNIX)]
+    if len(fitting) == 1:
+        chosen = fitting[0]
+    for one in found:
+        if len(fitting) != 1 or one is not chosen:
+            one.close()
+    if not fitting:
+        raise ConfigError(f"the socket of systemd with {what} isn't for {_KINDS[kind]}, domain={values['domain']}")
+    if len(fitting) > 1:
+        raise ConfigError(f"systemd has handed over {len(fitting)} sockets with {what}; say which with index=")
+    return chosen
+
+
+def _duplicate(number: int) -> socket.socket | None:
+    try:
+        os.set_inheritable(number, False)  # no child of a plugin holds it open
+        return socket.socket(fileno=os.dup(number))
+    except OSError:
+        return None
+
+
+def listen_stream(reactor: Any, values: Mapping[str, str], factory: IProtocolFactory) -> IListeningPort:
+    """Accept connections on the stream socket that an endpoint `systemd:` names. Raises ConfigError."""
+    with take(values, socket.SOCK_STREAM) as found:  # the port gets a duplicate
+        found.setblocking(False)
+        port: Any
+        if found.family != socket.AF_UNIX:
+            port = reactor.adoptStreamPort(found.fileno(), found.family, factory)
+        else:  # Twisted's own way would set the mode of the file, and remove it in the end
+            port = unix.Port._fromListeningDescriptor(reactor, found.fileno(), factory)
+            port._bindPath = b"\0"
+            port.backlog = limits.BACKLOG
+            port.startListening()
+            port._shouldShutdown = False
+    listening: IListeningPort = port
+    return listening

@@ -1,0 +1,206 @@
+"""What is fuzzed: each target takes any bytes, and fails where the parser behind it breaks a promise."""
+
+from __future__ import annotations
+
+import contextlib
+import json as stdlib_json
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_address, ip_network
+
+from fuzz import files
+from hubbub import limits
+from hubbub.dialect import Dialect, Setting
+from hubbub.dialects.detect import Auto
+from hubbub.dialects.json import Json
+from hubbub.dialects.lines import Lines
+from hubbub.dialects.raw import Raw
+from hubbub.errors import Refusal
+from hubbub.events import Become, Close, Publish, Request, Subscribe
+from hubbub.kernel.session import Session
+from hubbub.option import configure
+from hubbub.template import Template
+from hubbub.testing.wellformed import faults, plain
+from hubbub.transports.forwarded import Trust
+from hubbub.transports.frames import BINARY, TEXT, FrameReader
+from hubbub.transports.proof import Tokens
+from hubbub.transports.proxy import BadHeader, read_header
+from hubbub.transports.websocket import origin_refusal
+from hubbub_plugins.nmea import Nmea
+from hubbub_plugins.statsd import Statsd
+from hubbub_plugins.syslog import Syslog
+
+Target = Callable[[bytes], None]
+
+LONGEST = 300  # bytes, `max-message=`: small, so that what is too long is soon found
+NOW = 1_000.0
+
+
+def cut(data: bytes) -> tuple[bytes, list[bytes]]:
+    """Take from the first bytes how the others are cut. Returns them whole, and in pieces."""
+    count = data[0] % 8 if data else 0
+    sizes, whole = data[1 : 1 + count], data[1 + count :]
+    pieces, at = [], 0
+    for size in sizes:
+        pieces.append(whole[at : at + size])
+        at += size
+    return whole, [piece for piece in (*pieces, whole[at:]) if piece]
+
+
+# Dialects
+
+
+def drive(kind: type[Dialect], transport: str, pieces: Iterable[bytes], text: bool | None = None) -> list:
+    """The events of one link; those that come of a Become are the new dialect's."""
+    setting, peer = Setting(transport, LONGEST, Template("fuzz/{id}")), Session("192.0.2.7", 5, transport, "fuzz", None)
+    dialect, events = kind(setting, peer), []
+
+    def act(found: list) -> bool:
+        nonlocal dialect
+        assert not list(faults(found, LONGEST)), list(faults(found, LONGEST))
+        for event in found:
+            if type(event) is Become:
+                dialect = event.dialect(setting, peer)
+                if not act(dialect.opened(NOW)) or not act(dialect.receive(event.head, NOW, event.text)):
+                    return False
+                continue
+            events.append(event)
+            answer(dialect, event)
+            if type(event) is Close:
+                return False
+        return True
+
+    if act(dialect.opened(NOW)) and all(act(dialect.receive(piece, NOW, text)) for piece in pieces):
+        before = dialect
+        if act(dialect.eof(NOW)) and dialect is not before:
+            act(dialect.eof(NOW))
+    return events
+
+
+def answer(dialect: Dialect, event: object) -> None:
+    """Whatever came in can be refused in words, and what is published can be carried by lines and json."""
+    refused = dialect.outcome(event, Refusal("internal", "it is refused"))
+    assert isinstance(refused, bytes)
+    assert refused.count(b"\n") <= 1
+    if isinstance(event, Publish | Request):
+        event.time = NOW
+        for writer in (Lines, Json):
+            stream = writer(Setting("tcp"), dialect.peer)
+            unit = stream.encode(event, stream.form(Subscribe("#")))
+            assert unit is None or (unit.endswith(b"\n") and unit.count(b"\n") == 1 and b"\r" not in unit), unit
+            if unit is not None and writer is Json:
+                stdlib_json.loads(unit)
+
+
+def dialect(kind: type[Dialect], chunks: bool = False, **options: object) -> Target:
+    """Any bytes on every transport; a stream comes to the same however it is cut, unless `chunks` are what it is."""
+    made = configure(kind, options)
+
+    def target(data: bytes) -> None:
+        whole, pieces = cut(data)
+        if "tcp" in made.transports:
+            once, cuts = drive(made, "tcp", [whole] if whole else []), drive(made, "tcp", pieces)
+            assert chunks or plain(once) == plain(cuts), (plain(once), plain(cuts))
+        if "udp" in made.transports:
+            drive(made, "udp", [whole])
+        if "websocket" in made.transports:
+            drive(made, "websocket", pieces or [b""], text=False)
+            with contextlib.suppress(UnicodeDecodeError):
+                whole.decode()
+                drive(made, "websocket", [whole], text=True)
+
+    return target
+
+
+# Transports
+
+
+def reference_frames(data: bytes) -> Iterator[tuple[bytes, bool | None]]:
+    """RFC 6455 section 5.2 as it is written, for whole masked text, binary and control frames."""
+    while len(data) >= 6:
+        first, size, at = data[0], data[1] & 127, 2
+        if size > 125:
+            width = 2 if size == 126 else 8
+            size, at = int.from_bytes(data[2 : 2 + width], "big"), 2 + width
+        if not data[1] & 128 or len(data) < at + 4 + size:
+            return
+        key, end = data[at : at + 4], at + 4 + size
+        payload = bytes(byte ^ key[n % 4] for n, byte in enumerate(data[at + 4 : end]))
+        yield (payload, first == TEXT) if first in (TEXT, BINARY) else (data[:end], None)
+        data = data[end:]
+
+
+def frames(data: bytes) -> None:
+    whole, pieces = cut(data)
+    wanted = list(reference_frames(whole))
+    for cuts in ([whole], pieces):
+        reader, found = FrameReader(LONGEST), []
+        for piece in cuts:
+            read = reader.read(piece)
+            found += read.found
+            if read.other:
+                assert whole.endswith(read.other) or len(cuts) > 1
+                break
+        assert found == wanted[: len(found)]
+        assert all(len(payload) <= LONGEST for payload, text in found if text is not None)
+
+
+def proxy(data: bytes) -> None:
+    """However it is cut, the header is the same; and what is no header is found out without another byte."""
+    found: object = None
+    for end in range(len(data) + 1):
+        try:
+            now: object = read_header(data[:end])
+        except BadHeader:
+            now = BadHeader
+        assert found is None or now == found
+        found = now
+        if found not in (None, BadHeader):
+            assert found.size <= end
+            assert found.client is None or found.client[0] == "unix" or ip_address(found.client[0])
+    assert found is not None or len(data) < limits.PROXY_BYTES
+
+
+def forwarded(data: bytes) -> None:
+    peer = ("192.0.2.1", 5)
+    host, port = Trust([ip_network("192.0.2.0/24"), ip_network("::/1")]).client(peer, data.decode("latin-1"))
+    assert (host, port) == peer or (str(ip_address(host)) == host and 0 <= port < 65_536)
+    assert Trust([ip_network("10.0.0.0/8")]).client(peer, data.decode("latin-1")) == peer
+
+
+def origin(data: bytes) -> None:
+    page, _, host = data.decode("latin-1").partition("\n")
+    refusal = origin_refusal(page, host, frozenset(["hub.example"]))
+    assert refusal is None or refusal.strip()
+
+
+def proof(data: bytes) -> None:
+    tokens, text = Tokens(b"secret"), data.decode("latin-1")
+    good = tokens.token("192.0.2.1", 5, NOW)
+    assert tokens.check("192.0.2.1", 5, text, NOW) == (text == good)
+    assert tokens.check("192.0.2.1", 5, good, NOW)
+
+
+TARGETS: dict[str, Target] = {
+    "lines": dialect(Lines),
+    "json": dialect(Json),
+    "auto": dialect(Auto.among([Lines, Json, Nmea, Syslog], Lines)),
+    "raw-chunk": dialect(Raw, chunks=True),
+    "raw-end": dialect(Raw, end="crlf"),
+    "raw-length": dialect(Raw, length="u16be"),
+    "raw-size": dialect(Raw, size="7"),
+    "nmea": dialect(Nmea, format="json"),
+    "syslog": dialect(Syslog),
+    "statsd": dialect(Statsd),
+    "frames": frames,
+    "proxy": proxy,
+    "forwarded": forwarded,
+    "origin": origin,
+    "proof": proof,
+    "signed": files.signed,
+    "token": files.token,
+    "topics": files.topics,
+    "endpoint": files.endpoint,
+    "toml": files.toml,
+    "permissions": files.permissions,
+    "passwords": files.passwords,
+}

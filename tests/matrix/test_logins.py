@@ -1,0 +1,332 @@
+"""Login, refusal and anonymity, alike over each pair of transport and dialect; and that no pair lacks a row.
+
+Each pair has a listener that wants a login, one with anonymous=yes and one with as=plant, all below seat/{id}/{user}:
+what a watcher of seat/# hears tells who published.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import itertools
+import socket
+import ssl
+import time
+from contextlib import suppress
+
+import pytest
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.frames import Opcode
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+from certificates import Authority
+from hubbub.service.plugins import Plugins
+from running import Daemon, LineClient
+from service.test_passwords import cheap
+
+KEY = bytes(range(32))
+CARRIERS = {"tcp": "tcp", "tls": "tcp", "unix": "tcp", "ws": "websocket", "wss": "websocket", "udp": "udp"}
+DIALECTS = {plugin.name: plugin.load() for plugin in Plugins() if plugin.kind == "dialect"}
+PAIRS = [(one, name) for one in CARRIERS for name, kind in DIALECTS.items() if CARRIERS[one] in kind.transports]
+
+# How a client of each dialect says one message, and its keys where it needs some.
+SAYS = {
+    "auto": ("PUB a/b hello", ""),
+    "lines": ("PUB a/b hello", ""),
+    "json": ('{"op":"publish","topic":"a/b","data":"hello"}', ""),
+    "raw": ("hello", ":end=lf"),
+    "statsd": ("hello:1|c", ""),
+    "syslog": ("<13>1 2026-11-22T10:00:00Z host app - - - hello", ""),
+    "nmea": ("$GPGLL,4916.45,N,12311.12,W,225444,A*31", ""),
+}
+AUTH = {
+    "auto": "AUTH ann {}",
+    "lines": "AUTH ann {}",
+    "json": '{{"op":"auth","user":"ann","password":"{}"}}',
+}
+
+
+def ways(transport, dialect):
+    """How a client of that pair can say who it is; where there is none, the listener does with as=."""
+    if transport == "udp":
+        return ["sign"]
+    found = ["auth"] if dialect in AUTH else []
+    found += ["header"] if transport in ("ws", "wss") else []
+    return found + (["certificate"] if transport in ("tls", "wss") else [])
+
+
+TABLE = {pair: ways(*pair) for pair in PAIRS}
+LOGINS = [(*pair, way) for pair, found in TABLE.items() for way in found]
+
+
+class Town:
+    """The daemon, and what a client needs to reach it."""
+
+    def __init__(self, daemon, folder, authority):
+        self.daemon = daemon
+        self.folder = folder
+        self.authority = authority
+        self.watcher = LineClient(str(folder / "watch.sock"))
+        self.watcher.ask("SUB seat/#")
+        self.numbers = itertools.count()
+        self.ports = {"tcp": iter(daemon.tcp), "udp": iter(daemon.udp), "websocket": iter(daemon.websocket)}
+        self.addresses = {}
+
+    def heard(self):
+        """Who was heard since the last look, as (listener, user)."""
+        mark = f"MSG mark {next(self.numbers)}"
+        self.watcher.send("SUB mark", f"PUB mark {mark.split()[-1]}")
+        found = []
+        while (line := self.watcher.line()) != mark:
+            if line.startswith("MSG seat/"):
+                found.append(tuple(line.split(" ")[1].split("/")[1:3]))
+        return found
+
+    def trust(self, way):
+        context = ssl.create_default_context(cafile=self.authority.file)
+        if way == "certificate":
+            context.load_cert_chain(self.folder / "ann.pem")
+        elif way == "wrong certificate":
+            context.load_cert_chain(self.folder / "eve.pem")
+        return context
+
+
+def specs(folder):
+    """Yield the option, the spec and the id of each listener."""
+    hub = folder / "hub.pem"
+    for transport, dialect in PAIRS:
+        kinds = {"login": "", "anonymous": ":anonymous=yes", "as": ":as=plant"}
+        if "certificate" in TABLE[transport, dialect]:
+            kinds["certificate"] = f":client-ca={folder}/Test-authority.crt"
+        for kind, keys in kinds.items():
+            id = f"{transport}-{dialect}-{kind}"
+            endpoint = {
+                "tls": f"ssl:0:privateKey={hub}", "wss": f"ssl:0:privateKey={hub}",
+                "unix": f"unix:{folder}/{transport}{dialect}{kind}", "udp": "udp:0",
+            }.get(transport, "tcp:0")  # fmt: skip
+            more = SAYS[dialect][1] if CARRIERS[transport] == "tcp" else ""
+            yield (
+                CARRIERS[transport],
+                f"{endpoint}:id={id}:dialect={dialect}:prefix=seat/{{id}}/{{user}}{keys}{more}",
+                id,
+            )
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("town")
+    authority, stranger = Authority(folder), Authority(folder, "Stranger")
+    authority.issue("hub.pem", "hub", ("localhost", "127.0.0.1"))
+    authority.issue("ann.pem", "ann")
+    stranger.issue("eve.pem", "ann")
+    (folder / "passwords").write_text(f"ann:{cheap('right')}:key={KEY.hex()}\n")
+    found = list(specs(folder))
+    options = [word for option, spec, _ in found for word in (f"--{option}", spec)]
+    watch = ("--tcp", f"unix:{folder}/watch.sock:anonymous=yes")
+    auth = ("--auth", f"hubbub:{folder}/passwords", "--auth", "certificate")
+    with Daemon(*options, *watch, *auth) as daemon:
+        made = Town(daemon, folder, authority)
+        for option, _, id in found:
+            made.addresses[id] = str(folder / id.replace("-", "")) if id[:4] == "unix" else next(made.ports[option])
+        yield made
+        made.watcher.close()
+
+
+class WebSocket:
+    """One connection, in one thread: OpenSSL doesn't let one write while another reads."""
+
+    def __init__(self, url, address, trust, headers):
+        self.protocol = ClientProtocol(parse_uri(url))
+        self.socket = socket.create_connection(address, timeout=10)
+        if trust is not None:
+            self.socket = trust.wrap_socket(self.socket, server_hostname="localhost")
+        request = self.protocol.connect()
+        request.headers.update(headers)
+        self.protocol.send_request(request)
+        self.found = []
+        while self.protocol.state is State.CONNECTING and self.protocol.handshake_exc is None:
+            self.turn()
+        if self.protocol.handshake_exc is not None:
+            self.socket.close()
+            raise self.protocol.handshake_exc
+
+    def turn(self):
+        for data in self.protocol.data_to_send():
+            if data:
+                self.socket.sendall(data)
+        data = self.socket.recv(65_536)
+        if data:
+            self.protocol.receive_data(data)
+        else:
+            self.protocol.receive_eof()
+        self.found += self.protocol.events_received()
+        return data
+
+    def send(self, text):
+        self.protocol.send_text(text.encode())
+        for data in self.protocol.data_to_send():
+            self.socket.sendall(data)
+
+    def recv(self):
+        while True:
+            while self.found:
+                one = self.found.pop(0)
+                if getattr(one, "opcode", None) is Opcode.TEXT:
+                    return one.data.decode()
+            if not self.turn():
+                raise EOFError
+
+    def close(self):
+        self.protocol.send_close(1000)
+        with suppress(OSError):
+            while self.turn():
+                pass
+        self.socket.close()
+
+
+class Client:
+    """One client of a pair, who says who it is in one way, or not at all ("")."""
+
+    def __init__(self, town, transport, dialect, kind, way="", right=True):
+        self.town = town
+        self.transport = transport
+        self.dialect = dialect
+        self.kind = kind
+        self.way = way
+        self.right = right
+        self.address = town.addresses[f"{transport}-{dialect}-{kind}"]
+        trust = town.trust(way if right else f"wrong {way}")
+        if transport in ("ws", "wss"):
+            headers = {}
+            if way == "header":
+                password = "right" if right else "wrong"
+                headers["Authorization"] = "Basic " + base64.b64encode(f"ann:{password}".encode()).decode()
+            url = f"{transport}://localhost:{self.address[1]}/"
+            self.end = WebSocket(url, self.address, trust if transport == "wss" else None, headers)
+        elif transport == "udp":
+            self.end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.end.connect(self.address)
+        elif transport == "unix":
+            self.end = socket.socket(socket.AF_UNIX)
+            self.end.connect(self.address)
+        else:
+            self.end = socket.create_connection(self.address)
+            if transport == "tls":
+                self.end = trust.wrap_socket(self.end, server_hostname="localhost")
+        if hasattr(self.end, "settimeout"):
+            self.end.settimeout(10)
+        if way == "auth":
+            self.send(AUTH[dialect].format("right" if right else "wrong"))
+            self.said = self.receive()
+
+    def send(self, text):
+        if self.transport in ("ws", "wss"):
+            self.end.send(text)
+        elif self.transport == "udp":
+            self.end.send(self.signed(text) if self.way == "sign" else text.encode())
+        else:
+            self.end.sendall(text.encode() + b"\n")
+
+    def signed(self, text):
+        head = b"SIGN ann %d" % (time.time_ns() // 1000)
+        rest = b"\n" + text.encode()
+        mac = hmac.new(KEY if self.right else b"wrong", head + rest, "sha256").hexdigest()[:32]
+        return head + b" " + mac.encode() + rest
+
+    def receive(self):
+        if self.transport in ("ws", "wss"):
+            return self.end.recv()
+        if self.transport == "udp":
+            return self.end.recv(65_536).decode()
+        return self.end.makefile("r", encoding="utf-8").readline()
+
+    def publish(self):
+        """Say one message."""
+        self.send(SAYS[self.dialect][0])
+
+    def finish(self):
+        """Leave, and wait until the daemon has taken all that was said."""
+        if self.transport in ("ws", "wss"):
+            self.end.close()
+            return
+        if self.transport == "udp":  # the socket takes datagrams in their order
+            last = Client(self.town, "udp", self.dialect, self.kind, "sign")
+            last.publish()
+            assert "/ann/" in self.town.watcher.line()
+            last.end.close()
+        elif self.transport == "tls":
+            self.end.unwrap().close()
+        else:
+            self.end.shutdown(socket.SHUT_WR)
+            while self.end.recv(65_536):
+                pass
+        self.end.close()
+
+
+def test_no_pair_lacks_a_row():
+    assert set(SAYS) == set(DIALECTS)
+    assert {CARRIERS[transport] for transport, _ in TABLE} == {"tcp", "udp", "websocket"}
+    assert [pair for pair, found in TABLE.items() if not found] == [
+        (transport, dialect) for transport, dialect in PAIRS if transport in ("tcp", "unix") and dialect not in AUTH
+    ], "and those have as="
+
+
+@pytest.mark.parametrize(("transport", "dialect", "way"), LOGINS)
+def test_login(town, transport, dialect, way):
+    kind = "certificate" if way == "certificate" else "login"
+    client = Client(town, transport, dialect, kind, way)
+    client.publish()
+    assert f"/{transport}-{dialect}-{kind}/ann/" in town.watcher.line()
+    client.finish()
+    assert town.heard() == []
+
+
+@pytest.mark.parametrize(("transport", "dialect", "way"), LOGINS)
+def test_refusal(town, transport, dialect, way):
+    kind = "certificate" if way == "certificate" else "login"
+    if way == "header":
+        with pytest.raises(InvalidStatus) as found:
+            Client(town, transport, dialect, kind, way, right=False)
+        assert found.value.response.status_code == 401
+    elif way == "certificate":
+        said = ""
+        with suppress(OSError, EOFError, WebSocketException):  # whichever comes first: the alert or the end
+            client = Client(town, transport, dialect, kind, way, right=False)
+            client.publish()
+            said = client.receive()
+        assert said == ""
+    else:
+        client = Client(town, transport, dialect, kind, way, right=False)
+        if way == "auth":
+            assert "not-authorized" in client.said
+        client.publish()
+        if dialect in AUTH:
+            assert "not-authorized" in client.receive()
+        client.finish()
+    assert town.heard() == []
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_without_a_login(town, pair):
+    transport, dialect = pair
+    client = Client(town, *pair, "login")
+    client.publish()
+    if dialect in AUTH:
+        assert "not-authorized" in client.receive()
+    client.finish()
+    assert town.heard() == []
+    for kind, user in (("anonymous", "-"), ("as", "plant")):
+        client = Client(town, *pair, kind)
+        client.publish()
+        assert f"/{transport}-{dialect}-{kind}/{user}/" in town.watcher.line()
+        client.end.close()
+
+
+@pytest.mark.parametrize("dialect", AUTH)
+def test_over_udp_a_password_is_not_taken(town, dialect):
+    client = Client(town, "udp", dialect, "login", "auth")
+    assert "not-authorized" in client.said
+    assert "SIGN" in client.said
+    assert town.heard() == []

@@ -1,0 +1,203 @@
+"""Permissions hold for every pair of transport and dialect: publish, subscribe, request, retained, reload.
+
+`TABLE` has a row for each; a pair without one fails a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hubbub import Handler, on
+from hubbub.dialect import TRANSPORTS
+from hubbub.dialects.json import Json
+from hubbub.dialects.lines import Lines
+from hubbub.dialects.raw import Raw
+from hubbub.kernel.permissions import Clause, Permissions, Rule, Who
+from hubbub.template import Template
+from matrix.speakers import COMMANDING, EVERY, RAW, STREAMS, seat
+
+NO = ("error", "not-authorized")
+
+
+def permissions(*said, who=None):
+    """Rules from ("publish a/#", "deny subscribe b", ...)."""
+    clauses = []
+    for text in said:
+        *verb, action, filter = text.split(" ")
+        clauses.append(Clause(not verb, action, Template(filter, "filter"), "a rule"))
+    return Permissions([Rule(who or Who(), tuple(clauses))])
+
+
+def reload(speaker, *said):
+    """Have other permissions at the speaker's listener."""
+    speaker.door.place.rights = permissions(*said).of
+    for link in list(speaker.door.place.links):
+        link.reconsider()
+
+
+def outside(world):
+    """A client that no permissions bind."""
+    return seat(world, "tcp-lines")
+
+
+# What each row does. A dialect that can't subscribe or ask has `subscribe=` and `topic=` of its listener.
+
+
+def publish(world, name):
+    ear = seat(world, "tcp-lines", hears="#")
+    one = seat(world, name, talks="a/b", rights=permissions("publish a/#", "deny publish a/x").of)
+    one.publish("a/b", b"1")
+    assert ear.heard() == [("message", "a/b", b"1")]
+    other = seat(world, name, talks="a/x", rights=permissions("publish a/#", "deny publish a/x").of)
+    other.publish("a/x", b"2")
+    assert ear.heard() == []
+    assert other.heard() == ([] if name in RAW else [NO])
+
+
+def subscribe(world, name):
+    rights = permissions("subscribe a/#", "publish up", "deny subscribe a/x").of
+    good, bad = ("a/b", "a/#") if name in COMMANDING else ("a/b", "a/x")
+    one = seat(world, name, hears=good, talks="up", rights=rights)
+    if name in COMMANDING:
+        one.subscribe(bad)
+        assert one.heard() == [NO]
+    else:
+        refused = world.hub.counters.refused
+        seat(world, name, hears=bad, talks="up", rights=rights)
+        assert world.hub.counters.refused > refused
+    mouth = outside(world)
+    mouth.publish("a/x", b"no")
+    mouth.publish("a/b", b"yes")
+    assert one.heard() == [one.message("a/b", b"yes")]
+    assert subscribers(world) == {good}
+
+
+def request(world, name):
+    world.run(Answers)
+    if name in RAW:  # what it sends is answered to it alone; a reply is no subscription
+        one = seat(world, name, talks="ask", rights=permissions("publish ask").of)
+        one.publish("ask", b"1")
+        assert one.heard() == [one.message("ask", b"1!")]
+        return
+    one = seat(world, name, rights=permissions("publish ask").of)
+    one.request("ask", b"1")
+    assert one.heard() == [("reply", b"1!")]
+    one.request("other", b"1")
+    assert one.heard() == [NO]
+
+
+def retained(world, name):
+    mouth = outside(world)
+    for topic in ("a/b", "a/c"):
+        mouth.publish(topic, topic.encode(), retain=True)
+    world.turn()
+    rights = permissions("subscribe a/b", "publish up").of
+    if name in COMMANDING:
+        one = seat(world, name, rights=rights)
+        one.subscribe("a/#")
+        assert one.heard() == [NO]
+        one.subscribe("a/b")
+        assert one.heard() == [("subscribed", "a/b"), ("message", "a/b", b"a/b")]
+        one.publish("a/b", b"", retain=True)
+        assert one.heard() == [NO]
+    else:
+        one = seat(world, name, hears="a/b", talks="up", rights=rights)
+        assert one.heard() == [one.message("a/b", b"a/b")]
+        other = seat(world, name, hears="a/#", talks="up", rights=rights)
+        assert other.heard() == []
+    assert world.hub.retained.get("a/b").payload == b"a/b"
+
+
+def change(world, name):
+    one = seat(world, name, hears="a/b", talks="up", rights=permissions("subscribe #", "publish up").of)
+    mouth = outside(world)
+    mouth.publish("a/b", b"1")
+    assert one.heard() == [one.message("a/b", b"1")]
+    mouth.publish("a/b", b"it waits")
+    reload(one, "subscribe c")
+    mouth.publish("a/b", b"too late")
+    assert one.heard() == ([] if name in RAW else [NO])
+    assert subscribers(world) == set()
+    ear = seat(world, "tcp-lines", hears="up")
+    one.publish("up", b"2")
+    assert ear.heard() == []
+    assert one.heard() == ([] if name in RAW else [NO])
+
+
+class Answers(Handler):
+    @on("ask")
+    def answer(self, message):
+        message.reply(message.text + "!")
+
+
+def subscribers(world):
+    return {filter for session in world.hub.sessions for filter in session.subscriptions or () if session.rights}
+
+
+ROWS = {"publish": publish, "subscribe": subscribe, "request": request, "retained": retained, "reload": change}
+TABLE = {(row, name) for row in ROWS for name in EVERY}
+
+
+@pytest.mark.parametrize(("row", "name"), sorted(TABLE))
+def test_each_pair(world, row, name):
+    ROWS[row](world, name)
+
+
+def pairs() -> Iterator[str]:
+    """Every transport with every dialect that is built in and goes over it."""
+    for dialect in (Lines, Json, Raw):
+        yield from (f"{transport}-{dialect.name}" for transport in TRANSPORTS if transport in dialect.transports)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_no_pair_lacks_a_row(row):
+    assert set(pairs()) - {name for one, name in TABLE if one == row} == set()
+
+
+# What a handler does for a client
+
+
+class Repeats(Handler):
+    @on("ask/#")
+    def answer(self, message):
+        message.reply("an answer")
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDING if "json" in name])
+def test_a_reply_goes_only_where_its_sender_may_publish(world, name):
+    world.run(Repeats)
+    ear = seat(world, "tcp-lines", hears="#")
+    one = seat(world, name, rights=permissions("publish ask", "publish back").of)
+    for reply_to, reply in [("back", True), ("secret", False), ("$SYS/x", False)]:
+        unanswered = world.hub.counters.unanswered
+        one.publish("ask", b"1", reply_to=reply_to)
+        expected = [("message", "ask", b"1"), *([("message", reply_to, b"an answer")] if reply else [])]
+        assert ear.heard() == expected
+        assert world.hub.counters.unanswered - unanswered == (not reply)
+    one.publish("ask", b"1", retain=True, reply_to="secret")
+    assert one.heard() == [NO]
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_who_logs_in_has_the_rights_of_that_user(world, name):
+    rules = [
+        Rule(Who(login=False), (Clause(True, "subscribe", Template("news", "filter"), ""),)),
+        Rule(Who(users=frozenset({"ann"})), (Clause(True, "publish", Template("home/{user}/#", "filter"), ""),)),
+    ]
+
+    def login(event, session, done):
+        done(event.user)
+
+    one = seat(world, name, hears="news", rights=Permissions(rules).of, login=login)
+    one.publish("home/ann/x", b"1")
+    assert one.heard() == [NO]
+    one.log_in()
+    world.turn()
+    assert one.units()[1:]  # the answer, and that the subscription of nobody in particular has ended
+    ear = seat(world, "tcp-lines", hears="#")
+    one.publish("home/ann/x", b"1")
+    one.publish("home/ben/x", b"1")
+    assert ear.heard() == [("message", "home/ann/x", b"1")]
+    assert one.heard() == [NO]

@@ -1,0 +1,240 @@
+"""Connectors within this process: many short links, a log with a bound, a state that is told."""
+
+from __future__ import annotations
+
+import gc
+import re
+import socket
+import time
+from types import SimpleNamespace
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock, deferLater
+from twisted.logger import globalLogPublisher
+
+from hubbub import limits
+from hubbub.errors import ConfigError
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.link import Link
+from hubbub.service.config import parse_connector
+from hubbub.service.connectors import Connector, Told
+from hubbub.service.dialling import dial_stream
+from hubbub.service.plugins import Plugins
+
+
+def make(spec):
+    from twisted.internet import reactor
+
+    hub = Hub(lambda: reactor.callLater(0, hub.flush), time.time, time.monotonic, lambda when: None)
+    return Connector(reactor, parse_connector(spec, "--connect"), Plugins(), hub)
+
+
+@pytest.fixture
+def logged():
+    events = []
+    globalLogPublisher.addObserver(events.append)
+    yield lambda: [f"{event['id']}: {event['what']()}" for event in events if "what" in event]
+    globalLogPublisher.removeObserver(events.append)
+
+
+class Flapping(Protocol):
+    """Says something to who dials, and hangs up."""
+
+    def connectionMade(self):
+        self.transport.write(b"hello\n")
+        self.transport.loseConnection()
+        self.factory.dialled(self)
+
+
+@pytest.fixture
+def server():
+    """Return a function that listens with a protocol, and gives the port and a Deferred for so many connections."""
+    from twisted.internet import reactor
+
+    ports = []
+
+    def listen(protocol, count=1):
+        factory, done = Factory.forProtocol(protocol), Deferred()
+        left = [count]
+
+        def dialled(made):
+            left[0] -= 1
+            if left[0] == 0:
+                done.callback(made)
+
+        factory.dialled = dialled
+        factory.noisy = False
+        ports.append(reactor.listenTCP(0, factory, interface="127.0.0.1"))
+        return ports[-1].getHost().port, done
+
+    yield listen
+    for port in ports:
+        port.stopListening()
+
+
+async def passed(condition):
+    """Let the reactor turn until `condition` holds."""
+    from twisted.internet import reactor
+
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until
+        await deferLater(reactor, 0.005)
+
+
+async def test_links_that_come_and_go_leave_nothing(server, monkeypatch):
+    monkeypatch.setattr(limits, "RETRY_FIRST_SECONDS", 0.001)
+    monkeypatch.setattr(limits, "RETRY_SECONDS", 0.001)
+    counts = []
+    for _ in range(3):
+        await flap(*server(Flapping, 100))
+        gc.collect()
+        counts.append(sum(isinstance(one, Link) for one in gc.get_objects()))
+    assert counts[-1] <= counts[0]
+
+
+async def flap(port, done):
+    connector = make(f"tcp:127.0.0.1:{port}:end=lf:topic=a:subscribe=b")
+    connector.start()
+    await done
+    await passed(lambda: connector.place.received >= 100)
+    connector.stop()
+    await passed(lambda: not connector.place.links)
+
+
+async def test_the_state_is_told(server, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    connector = make(f"tcp:127.0.0.1:{port}:id=plc")
+    assert connector.state == "stopped"
+    connector.start(delay=60)
+    assert connector.state == "connecting"
+    connector.stop()
+    connector.start()
+    await passed(lambda: connector.state != "connecting")
+    assert connector.state == "waiting 1 s: connection refused"
+    connector.stop()
+    assert connector.state == "stopped"
+
+    port, _ = server(Protocol)
+    connector = make(f"tcp:127.0.0.1:{port}")
+    connector.start()
+    await passed(lambda: connector.place.links)
+    assert re.fullmatch(r"connected since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", connector.state)
+    connector.stop()
+    await passed(lambda: connector.state == "stopped")
+
+
+async def test_waits_grow_up_to_a_bound(monkeypatch):
+    monkeypatch.setattr(limits, "RETRY_FIRST_SECONDS", 0.001)
+    monkeypatch.setattr(limits, "RETRY_SECONDS", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    connector = make(f"tcp:127.0.0.1:{port}")
+    waits = []
+    whole = connector._reactor
+    later = whole.callLater
+
+    def call_later(seconds, function, *more):
+        if function == connector._dial:
+            waits.append(seconds)
+        return later(seconds, function, *more)
+
+    connector._reactor = SimpleNamespace(callLater=call_later, seconds=whole.seconds)
+    monkeypatch.setattr("hubbub.service.connectors.dial_stream", lambda reactor, *more: dial_stream(whole, *more))
+    connector.start()
+    await passed(lambda: len(waits) >= 8)
+    connector.stop()
+    assert waits[0] == 0
+    assert 0.0005 <= waits[1] <= 0.001
+    assert all(0.005 <= wait <= 0.01 for wait in waits[6:])
+
+
+async def test_a_udp_link_follows_its_name(monkeypatch):
+    monkeypatch.setattr(limits, "RESOLVE_SECONDS", 0.01)
+    monkeypatch.setattr(limits, "RETRY_FIRST_SECONDS", 0.01)
+    addresses = ["127.0.0.1"]
+    monkeypatch.setattr("hubbub.service.connectors.resolve", lambda reactor, host: succeed(list(addresses)))
+    with udp("127.0.0.1", 0) as before, udp("127.0.0.2", before.getsockname()[1]) as after:
+        connector = make(f"udp:gps.example.org:{before.getsockname()[1]}:topic=up")
+        connector.start()
+        await passed(lambda: connector.place.links)
+        [link] = connector.place.links
+        link.wire.write(b"to the first")
+        assert before.recv(100) == b"to the first"
+        addresses[:] = ["127.0.0.2"]
+        await passed(lambda: not link.open and connector.place.links)
+        [again] = connector.place.links
+        again.wire.write(b"to the second")
+        data, hub = after.recvfrom(100)
+        assert data == b"to the second"
+        after.sendto(b"hello", hub)
+        await passed(lambda: connector.place.received == 1)
+        connector.stop()
+        await passed(lambda: not connector.place.links)
+
+
+def udp(host, port):
+    one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    one.settimeout(20)
+    one.bind((host, port))
+    return one
+
+
+async def test_an_answer_without_an_end_is_cut(server):
+    class Endless(Protocol):
+        def connectionMade(self):
+            self.transport.write(b"HTTP/1.1 101 Switching Protocols\r\nX: " + b"x" * 100_000)
+
+    port, _ = server(Endless)
+    connector = make(f"ws://127.0.0.1:{port}/:dialect=json")
+    connector.start()
+    await passed(lambda: connector.state.startswith("waiting"))
+    assert connector.state == "waiting 1 s: its answer to the handshake has more than 65536 bytes"
+    connector.stop()
+
+
+def test_each_change_is_logged_once(logged):
+    clock = Clock()
+    told = Told(clock, "plc")
+    for _ in range(3):
+        told.tell("connected")
+    told.tell("gone")
+    assert logged() == ["plc: connected", "plc: gone"]
+
+
+def test_one_that_flaps_logs_a_bounded_number_of_lines(logged):
+    clock = Clock()
+    told = Told(clock, "plc")
+    for _ in range(1_000):
+        told.tell("connected")
+        told.tell("gone")
+    assert len(logged()) == limits.CONNECTOR_LINES
+    clock.advance(limits.CONNECTOR_LINES_SECONDS)
+    assert len(logged()) == limits.CONNECTOR_LINES + 1
+    assert logged()[-1] == f"plc: gone ({2_000 - limits.CONNECTOR_LINES - 1} changes before that)"
+    told.tell("connected")
+    assert logged()[-1] == "plc: connected"
+    told.stop()
+    assert not clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize(
+    ("connector", "says"),
+    [
+        ("tcp:a:1:dialect=statsd", "dialect statsd can't be the client; it plays server"),
+        ("tcp:a:1:pull=a", "pull= is for a dialect that can subscribe, lines or json"),
+        ("udp:a:1:dialect=lines:pull=a", "pull= is for a dialect that can subscribe, lines or json, not over UDP"),
+        ("tcp:a:1:subscribe={x}", "has the unknown field {x}"),
+        ("tls:a:1:trustRoots=/no/such/file", "/no/such/file: No such file or directory"),
+        ("wss://a/:certificate=/no/such/file", "/no/such/file: No such file or directory"),
+        ("tls:a:1:trustRoots=/etc/hostname", "there is no certificate in /etc/hostname"),
+        ("tcp:a:1:answers=1s", "raw: unknown key answers="),
+    ],
+)
+def test_a_mistake(connector, says):
+    with pytest.raises(ConfigError, match=re.escape(says)) as caught:
+        make(connector)
+    assert str(caught.value).startswith(f"--connect {connector}: ")

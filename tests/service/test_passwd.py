@@ -1,0 +1,126 @@
+"""`hubbub passwd`: over a pipe and at a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from hubbub.service.auth.passwords import read
+
+PASSWD = (sys.executable, "-m", "hubbub", "passwd")
+
+
+def passwd(*words, said="", status=0):
+    """Run it, and return what it prints: on stdout, or where it fails on stderr."""
+    done = subprocess.run([*PASSWD, *map(str, words)], input=said.encode(), capture_output=True, timeout=60)
+    assert done.returncode == status, done
+    out, err = done.stdout.decode(), done.stderr.decode()
+    if err:
+        assert err.startswith("hubbub: ")
+        assert err.count("\n") == 1
+    return out + err
+
+
+def test_add_check_and_remove(tmp_path):
+    file = tmp_path / "passwords"
+    assert passwd("add", file, "ann", said="a secret \nmore\n") == ""
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert passwd("check", file, "ann", said="a secret \n") == "right\n"
+    assert passwd("check", file, "ann", said="a secret", status=1) == "wrong\n"
+    passwd("add", file, "ben", said="b")
+    passwd("add", file, "ann", said="new\r\n")
+    assert list(read(file, True).entries) == ["ann", "ben"]
+    assert passwd("check", file, "ann", said="new") == "right\n"
+    assert passwd("remove", file, "ann") == ""
+    assert list(read(file, True).entries) == ["ben"]
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_everything_else_stays(tmp_path):
+    file, link = tmp_path / "passwords", tmp_path / "link"
+    file.write_text("# people\n\nkey:*\n#ann:old\x85\n")
+    file.chmod(0o640)
+    link.symlink_to(file)
+    passwd("add", link, "ann", said="x")
+    assert link.is_symlink()
+    assert file.read_text().startswith("# people\n\nkey:*\n#ann:old\x85\nann:$argon2id$")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    passwd("remove", link, "ann")
+    assert file.read_text() == "# people\n\nkey:*\n#ann:old\x85\n"
+
+
+def test_a_key_for_datagrams(tmp_path):
+    file = tmp_path / "passwords"
+    key = passwd("add", "--datagram-key", file, "ann").strip()
+    assert read(file, True).entries["ann"].key == bytes.fromhex(key)
+    passwd("add", file, "ann", said="a secret")
+    other = passwd("add", file, "ann", "--datagram-key").strip()
+    assert key != other
+    assert read(file, True).entries["ann"].key == bytes.fromhex(other)
+    assert passwd("check", file, "ann", said="a secret") == "right\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "says"),
+    [
+        (("add", "passwords", "ann"), "", "the password is empty"),
+        (("add", "passwords", "a:b"), "x", "a:b: a user's name"),
+        (("add", "passwords", "TOKEN"), "x", "AUTH TOKEN means"),
+        (("add", "passwords", "ann"), "x" * 2_000, "longer than 1024 bytes"),
+        (("add", "nowhere/passwords", "ann"), "x", "nowhere/passwords: No such file"),
+        (("add", ".", "ann"), "x", "Is a directory"),
+        (("add", "broken", "ann"), "x", "broken, line 1: "),
+        (("remove", "passwords", "eve"), "", "there is no user eve"),
+        (("check", "passwords", "eve"), "x", "there is no user eve"),
+        (("check", "nowhere", "eve"), "x", "nowhere: No such file"),
+        (("remove", "--datagram-key", "passwords", "ann"), "", "goes with add"),
+        (("list", "passwords"), "", "--help"),
+        (("add", "passwords"), "", "--help"),
+    ],
+)
+def test_mistakes_are_one_line_and_change_nothing(tmp_path, monkeypatch, words, said, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "passwords").write_text("ben:*\n")
+    (tmp_path / "broken").write_text("nonsense\n")
+    assert says in passwd(*words, said=said, status=1)
+    assert (tmp_path / "passwords").read_text() == "ben:*\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "passwords"]
+
+
+def test_help():
+    assert "add FILE USER" in passwd("--help")
+    assert "passwd" in subprocess.run([*PASSWD[:-1], "--help"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("again", ["a secret", "another"])
+def test_at_a_terminal_it_asks_twice_and_shows_nothing(tmp_path, again):
+    file = tmp_path / "passwords"
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(PASSWD[0], [*PASSWD, "add", str(file), "ann"])
+    shown = b""
+    for answer in (b"a secret\n", again.encode() + b"\n"):
+        before = len(shown)
+        while b": " not in shown[before:]:
+            shown += os.read(terminal, 1_000)
+        os.write(terminal, answer)
+    while True:
+        try:
+            piece = os.read(terminal, 1_000)
+        except OSError:  # the other end has gone
+            break
+        if not piece:
+            break
+        shown += piece
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+    assert b"secret" not in shown
+    assert b"New password of ann: " in shown
+    assert b"The same again: " in shown
+    assert (os.waitstatus_to_exitcode(status) == 0) == (again == "a secret") == file.exists()
+    assert (b"differ" in shown) == (again != "a secret")

@@ -1,0 +1,471 @@
+"""The commands that talk to a running daemon, each in a process of its own: what they print, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from hubbub.service.cli import main
+from running import Daemon, LineClient
+from system.clients import Datagrams
+
+PLAIN = ("--tcp", "tcp:0:id=a")
+
+
+def hubbub(*arguments: object, seconds: float = 20, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "hubbub", *map(str, arguments)],
+        env={**os.environ, **environment}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
+        check=False,
+    )  # fmt: skip
+
+
+def said(done: subprocess.CompletedProcess, status: int = 0) -> str:
+    """What it printed; nothing is on stderr where it went well, and one line where it didn't."""
+    assert done.returncode == status, done
+    if status == 0:
+        assert done.stderr == ""
+        return done.stdout
+    assert done.stderr.startswith("hubbub: ")
+    return done.stderr
+
+
+class Controlled(Daemon):
+    """A daemon with a control socket in `folder`, and a configuration file where one is given."""
+
+    def __init__(self, folder: Path, *options: str, config: str | None = None) -> None:
+        self.control = folder / "control.sock"
+        self.config = folder / "hubbub.toml"
+        if config is not None:
+            self.config.write_text(config)
+            options = (*options, "--config", str(self.config))
+        super().__init__(*options, "--control", str(self.control))
+
+    def ask(self, command: str, *arguments: object) -> subprocess.CompletedProcess:
+        return hubbub(command, *arguments, "--control", self.control)
+
+    def raw(self, *sent: bytes) -> list[dict]:
+        """Send bytes to the control socket, and return its answers."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(self.control))
+            for one in sent:
+                client.sendall(one)
+            return [json.loads(line) for line in client.makefile("rb")]
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory):
+    """One for all who leave it as it was."""
+    with Controlled(tmp_path_factory.mktemp("control"), *PLAIN) as running:
+        yield running
+    assert "Traceback" not in running.log
+
+
+# The socket
+
+
+def test_the_socket_is_for_its_owner_and_goes_with_the_daemon(tmp_path):
+    with Controlled(tmp_path, *PLAIN) as daemon:
+        found = daemon.control.stat()
+        assert stat.S_ISSOCK(found.st_mode)
+        assert stat.S_IMODE(found.st_mode) == 0o600
+        (end,) = daemon.raw(b'{"command":"reload"}\n')
+        assert end == {"done": True, "changed": "nothing has changed"}
+    assert not daemon.control.exists()
+
+
+def test_another_user_is_turned_away():
+    """By the kernel's word for who it is, whatever the modes of files say."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    with tempfile.TemporaryDirectory() as folder, Controlled(Path(folder), *PLAIN) as daemon:
+        Path(folder).chmod(0o711)
+        daemon.control.chmod(0o666)
+        with socket.socket(socket.AF_UNIX) as client:
+            os.seteuid(65534)  # of which the kernel makes a note when it connects
+            try:
+                client.connect(str(daemon.control))
+            finally:
+                os.seteuid(0)
+            answer = client.makefile("rb").read()
+    assert json.loads(answer) == {"error": "only the daemon's own user and root may control it"}
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\n", b"rubbish\n", b"[]\n", b'{"command":"fly"}\n', b'{"command":[]}\n', b"[" * 60_000 + b"\n"]
+)
+def test_what_is_no_command(daemon, sent):
+    (answer,) = daemon.raw(sent)
+    assert answer["error"].startswith("expected a line of JSON with a command, one of status, reload, kick")
+
+
+def test_a_request_that_is_too_long(daemon):
+    assert daemon.raw(b"x" * 70_000) == [{"error": "a request longer than 65536 bytes"}]
+
+
+def test_no_more_than_some_commands_at_once(daemon):
+    idle = [socket.socket(socket.AF_UNIX) for _ in range(16)]
+    for one in idle:
+        one.connect(str(daemon.control))
+    assert daemon.raw() == [{"error": "16 commands are at work already"}]
+    for one in idle:
+        one.close()
+    assert said(daemon.ask("status")).startswith("hubbub ")
+
+
+def test_a_stale_file_is_replaced_and_a_living_daemon_is_not(tmp_path):
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with Controlled(tmp_path, *PLAIN) as daemon:
+        assert said(daemon.ask("status")).startswith("hubbub ")
+        second = hubbub("run", *PLAIN, "--control", path)
+        assert said(second, 1) == f"hubbub: another daemon has the control socket {path}\n"
+        assert said(daemon.ask("status")).startswith("hubbub ")
+
+
+@pytest.mark.parametrize("name", ["file", "no/control.sock", "x" * 120])
+def test_a_place_where_no_socket_can_be(tmp_path, name):
+    (tmp_path / "file").write_text("precious")
+    done = hubbub("run", *PLAIN, "--control", tmp_path / name)
+    assert re.fullmatch(r"hubbub: [^\n]+\n", said(done, 1))
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_the_default_place_and_a_second_daemon(tmp_path, monkeypatch):
+    """The first has it, the second says so and serves without one."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    with Daemon(*PLAIN) as first:
+        path = tmp_path / "hubbub/control.sock"
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        with Daemon(*PLAIN) as second:
+            second.wait_for(f"no control socket: another daemon has the control socket {path}; --control FILE chooses")
+        assert f"pid {first.process.pid}," in said(hubbub("status"))
+    assert said(hubbub("status"), 1).startswith(f"hubbub: no daemon answers ({path}: No such file or directory, /run/")
+
+
+# status, top
+
+
+def test_status(tmp_path):
+    with Controlled(tmp_path, *PLAIN, "--udp", "udp:0:id=u", "--handler", "upper") as daemon:
+        with LineClient(daemon.tcp[0]) as client:
+            assert client.ask("SUB #") == "OK SUB #"
+            assert client.ask("PUB! a 1") == "MSG a 1"
+            assert client.ask("FLY").startswith("ERR bad-command")
+            text = said(daemon.ask("status", "--links"))
+            found = json.loads(said(daemon.ask("status", "--json", "--links")))
+            host, port = client.socket.getsockname()
+    assert re.match(r"hubbub \S+, pid \d+, up \d+ s, \d+ MiB, 1 link\n\nlisteners\n  id +where", text)
+    assert re.search(rf"^  a +tcp 127.0.0.1:{daemon.tcp[0][1]} +auto +1 +3 +1 ", text, re.MULTILINE)
+    assert "1 retained" in text
+    assert re.search(r"^refused   1 \(1 bad-command\)$", text, re.MULTILINE)
+    assert re.search(r"^handlers  upper$", text, re.MULTILINE)
+    assert re.search(rf"^ +\d+  a +{host}:{port} +- +lines", text, re.MULTILINE)
+    assert found["pid"] == daemon.process.pid
+    assert [one["id"] for one in found["listeners"]] == ["a", "u"]
+    assert found["topics"]["retained"] == 1
+    assert found["outboxes"] == {"waiting": 0, "worst": None}
+    (link,) = found["each"]
+    assert (link["listener"], link["port"], link["dialect"], link["subscriptions"]) == ("a", port, "lines", 1)
+    assert found["memory"] > 10_000_000
+
+
+def test_top_where_stdout_is_no_terminal(daemon):
+    text = said(daemon.ask("top", "--count", 3, "--interval", "100ms"))
+    assert text.count("\nlisteners\n") == 3
+    assert said(daemon.ask("top", "--interval", "soon"), 1).startswith("hubbub: top: --interval soon: expected")
+
+
+def on_a_terminal(command: list[str]) -> tuple[int, str]:
+    """Run a command with a terminal for its output; return its status and that."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "COLUMNS": "120"}
+    ) as it:
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:  # its end has closed
+            pass
+    os.close(ours)
+    return it.returncode, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+
+
+def test_top_on_a_terminal(daemon):
+    command = ["-m", "hubbub", "top", "--control", str(daemon.control), "--count", "2", "--interval", "100ms"]
+    status, shown = on_a_terminal([sys.executable, *command])
+    assert status == 0, shown
+    assert re.search(rf"a +tcp 127.0.0.1:{daemon.tcp[0][1]} +0 +0 +0 B", shown), shown
+    without = "import sys; sys.modules['rich.live'] = None; "
+    without += "from hubbub.service.cli import main; sys.exit(main(sys.argv[3:]))"
+    status, shown = on_a_terminal([sys.executable, "-c", without, *command])
+    assert (status, shown.strip()) == (
+        1, "hubbub: top needs rich on a terminal: pip install 'hubbub[top]', or see `hubbub status`",
+    )  # fmt: skip
+
+
+# kick
+
+
+def test_kick(tmp_path):
+    with Controlled(tmp_path, *PLAIN, "--tcp", "tcp:0:id=b:as=ann") as daemon:
+        clients = [LineClient(daemon.tcp[at]) for at in (0, 0, 1)]
+        for client in clients:
+            assert client.ask("PING") == "PONG"
+        each = json.loads(said(daemon.ask("status", "--json", "--links")))["each"]
+        port = clients[0].socket.getsockname()[1]
+        (link,) = [one["link"] for one in each if one["port"] == port]
+        assert said(daemon.ask("kick", link)) == "kicked 1 link\n"
+        assert clients[0].line() == "BYE"
+        assert clients[0].ended()
+        assert said(daemon.ask("kick", "--user", "ann", "--listener", "b", "--host", "127.0.0.1")) == "kicked 1 link\n"
+        assert clients[2].line() == "BYE"
+        assert clients[1].ask("PING") == "PONG"
+        none = daemon.ask("kick", "--user", "ann", "--listener", "a")
+        assert (none.returncode, none.stdout) == (1, "kicked 0 links\n")
+        assert said(daemon.ask("kick", "--listener", "a")) == "kicked 1 link\n"
+        assert clients[1].line() == "BYE"
+        assert said(daemon.ask("kick"), 1) == "hubbub: say whom: a link, a user, a host or a listener\n"
+        assert said(daemon.ask("kick", "x"), 1).startswith("hubbub: kick: argument LINK: invalid int value: 'x'")
+        for client in clients:
+            client.close()
+
+
+# trace
+
+
+def test_trace(daemon):
+    """It goes on until it is interrupted, and leaves nothing behind."""
+    with LineClient(daemon.tcp[0]) as client:
+        assert client.ask("PING") == "PONG"
+        command = [sys.executable, "-m", "hubbub", "trace", "--listener", "a", "--control", str(daemon.control)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as trace:
+            assert trace.stdout is not None
+            assert trace.stdout.readline().startswith("tracing ")
+            client.send("AUTH bob hunter2", "PUB a/b hey")
+            assert client.line().startswith("ERR not-authorized")
+            shown = ""
+            while "no subscriber" not in shown:
+                shown += trace.stdout.readline()
+            assert re.match(r"\d\d:\d\d:\d\d\.\d{3} #\d+ a 127\.0\.0\.1:\d+ lines\n  < AUTH bob \*{7}\\n", shown)
+            assert "\n  Publish a/b 'hey'\n" in shown
+            assert b"PUB a/b hey\n".hex(" ") in shown
+            assert "hunter2" not in shown
+            trace.send_signal(signal.SIGINT)
+        assert trace.returncode == 130
+        assert client.ask("PING") == "PONG"
+        assert said(daemon.ask("trace", "--listener", "x"), 1) == "hubbub: there is no listener x; there are a\n"
+        assert said(daemon.ask("trace", "--topic", "a/#/b"), 1).startswith("hubbub: --topic a/#/b: ")
+
+
+def test_a_trace_that_nobody_reads_does_not_stall_the_daemon(daemon):
+    with LineClient(daemon.tcp[0]) as client:
+        trace = socket.socket(socket.AF_UNIX)
+        trace.connect(str(daemon.control))
+        trace.sendall(b'{"command":"trace"}\n')
+        assert trace.recv(100).startswith(b'{"tracing": ')
+        memory = daemon.memory()
+        for _ in range(10):
+            client.send(*["PUB a " + "x" * 1000] * 1000)
+            assert client.ask("PING") == "PONG"
+        assert daemon.memory() < memory + 32 * 1024 * 1024
+        trace.close()
+
+
+def test_a_daemon_that_ends_ends_the_trace(tmp_path):
+    with Controlled(tmp_path, *PLAIN) as daemon:
+        command = [sys.executable, "-m", "hubbub", "trace", "--json", "--control", str(daemon.control)]
+        trace = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert trace.stdout is not None
+        assert json.loads(trace.stdout.readline()) == {"tracing": 0}
+    _, error = trace.communicate(timeout=10)
+    assert (trace.returncode, error) == (1, "hubbub: the daemon has ended\n")
+
+
+# reload
+
+
+ONE = '[[tcp]]\nendpoint = "tcp:0"\nid = "one"\n'
+
+
+def test_a_connector_and_a_udp_listener_come_and_go(tmp_path):
+    """A UDP client hears of the end through the port that closes then."""
+    with (
+        Controlled(tmp_path, config=ONE + '[[udp]]\nendpoint = "udp:0"\n') as daemon,
+        Datagrams(daemon.udp[0]) as client,
+    ):
+        assert client.ask("SUB a") == "OK SUB a"
+        dial = f'[[connect]]\nid = "dial"\nendpoint = "tcp:127.0.0.1:{daemon.tcp[0][1]}"\ndialect = "lines"\n'
+        daemon.config.write_text(ONE + dial)
+        assert said(daemon.ask("reload")) == "reloaded: listener udp-0 removed, connector dial added\n"
+        assert client.line() == "BYE"
+        until, state = time.monotonic() + 10, ""
+        while not state.startswith("connected since "):
+            assert time.monotonic() < until
+            (found,) = daemon.raw(b'{"command":"status"}\n')[0]["status"]["connectors"]
+            state = found["state"]
+        assert found["where"] == f"127.0.0.1:{daemon.tcp[0][1]}"
+        daemon.config.write_text(ONE + dial + 'topic = "x"\n')
+        assert said(daemon.ask("reload")).endswith(": connector dial changed\n")
+        daemon.config.write_text(ONE)
+        assert said(daemon.ask("reload")) == "reloaded: connector dial removed\n"
+
+
+def test_reload_takes_up_the_file(tmp_path):
+    """Listeners come, change and go; who was there stays, and who was on what has gone is told."""
+    with Controlled(tmp_path, config=ONE + '[[tcp]]\nendpoint = "tcp:0"\nid = "two"\n') as daemon:
+        with LineClient(daemon.tcp[0]) as stays, LineClient(daemon.tcp[1]) as goes:
+            assert stays.ask("SUB #") == goes.ask("SUB #") == "OK SUB #"
+            daemon.config.write_text(
+                ONE + 'topic = "x"\nstall = "5s"\n[[udp]]\nendpoint = "udp:0"\n[[handler]]\nname = "upper"\n'
+            )
+            assert said(daemon.ask("reload")) == (
+                "reloaded: listener one changed (topic, stall), listener two removed, listener udp-0 added, "
+                "handler upper\n"
+            )
+            assert goes.line() == "BYE"
+            assert goes.ended()
+            assert stays.ask("PUB echo/a hey") == "MSG echo/a hey"
+            assert stays.line() == "MSG echo/a HEY"
+            with pytest.raises(ConnectionRefusedError):
+                LineClient(daemon.tcp[1])
+            found = json.loads(said(daemon.ask("status", "--json")))
+            assert [one["id"] for one in found["listeners"]] == ["one", "udp-0"]
+            with LineClient(daemon.tcp[0]) as new:
+                assert new.ask("PING") == "PONG"
+
+
+REFUSED = [
+    ("[[tcp", "hubbub.toml:1:6: "),
+    (ONE + "colour = 7\n", "unknown key colour="),
+    (ONE + '[[handler]]\nname = "nobody"\n', "unknown handler 'nobody'"),
+    (ONE + '[[tcp]]\nendpoint = "tcp:0"\nid = "one"\n', "the id one is taken"),
+    (ONE + '[[tcp]]\nendpoint = "tcp:0:interface=0.0.0.0"\nid = "open"\n', "is open to the network"),
+    (ONE + '[[tcp]]\nendpoint = "tcp:PORT"\nid = "taken"\n', "Address already in use"),
+    ('metrics = "tcp:PORT"\n' + ONE, "--metrics tcp:"),
+    (ONE + '[[tcp]]\nendpoint = "tls:NOWHERE:0"\nid = "tls"\n', "NOWHERE"),
+]
+
+
+def test_a_reload_that_is_refused_changes_nothing(tmp_path):
+    with Controlled(tmp_path, config=ONE) as daemon, LineClient(daemon.tcp[0]) as client, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        assert client.ask("PING") == "PONG"
+        descriptors = daemon.descriptors()
+        for config, why in REFUSED:
+            daemon.config.write_text(config.replace("PORT", str(other.getsockname()[1])))
+            ((reason, no),) = daemon.raw(b'{"command":"reload"}\n')[0].items()
+            assert (reason, why in no) == ("error", True), no
+            assert "\n" not in no
+            assert client.ask("PING") == "PONG"
+            assert [one["id"] for one in daemon.raw(b'{"command":"status"}\n')[0]["status"]["listeners"]] == ["one"]
+        assert said(daemon.ask("reload"), 1).count("\n") == 1
+        daemon.config.write_text(ONE)
+        assert said(daemon.ask("reload")) == "reloaded: nothing has changed\n"
+        until = time.monotonic() + 10
+        while daemon.descriptors() != descriptors:
+            assert time.monotonic() < until
+        assert daemon.log.count("not reloaded: ") >= 1
+        assert "Traceback" not in daemon.log
+
+
+def test_options_of_the_command_line_stay(tmp_path):
+    with Controlled(tmp_path, "--tcp", "tcp:0:id=mine", config='[[udp]]\nendpoint = "udp:0"\n') as daemon:
+        daemon.config.write_text(ONE + '[[websocket]]\nendpoint = "tcp:0"\nid = "web"\n')
+        assert said(daemon.ask("reload")) == "reloaded: listener udp-0 removed, listener web added\n"
+
+
+def test_who_may_come_in_can_be_changed(tmp_path):
+    """Nobody in particular is sent away where a name is wanted now, and the port stays open."""
+    with Controlled(tmp_path, config=ONE) as daemon, LineClient(daemon.tcp[0]) as client:
+        assert client.ask("SUB a") == "OK SUB a"
+        daemon.config.write_text(ONE + "anonymous = false\n")
+        assert said(daemon.ask("reload")) == "reloaded: listener one changed (anonymous)\n"
+        assert client.line() == "BYE"
+        with LineClient(daemon.tcp[0]) as late:
+            assert late.ask("SUB a").startswith("ERR not-authorized")
+
+
+def test_a_port_moves_to_another_address(tmp_path):
+    """What held it is closed first, and who was on it is told."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with Controlled(tmp_path, config=f'tcp = ["tcp:{port}"]\n') as daemon:
+        with LineClient(("127.0.0.1", port)) as old:
+            assert old.ask("PING") == "PONG"
+            daemon.config.write_text(f'tcp = ["tcp:{port}:interface=0.0.0.0:anonymous=yes"]\n')
+            assert said(daemon.ask("reload")) == f"reloaded: listener tcp-{port} moved\n"
+            assert old.line() == "BYE"
+        with LineClient(("127.0.0.1", port)) as new:
+            assert new.ask("PING") == "PONG"
+
+
+# check
+
+
+def test_check_says_what_is_fine(tmp_path):
+    (tmp_path / "hubbub.toml").write_text(ONE + '[[handler]]\nname = "upper"\n')
+    text = said(hubbub("check", "--config", tmp_path / "hubbub.toml", "--control", tmp_path / "no.sock"))
+    assert re.fullmatch(
+        r"  fine: 1 listener, 0 connectors\n  fine: handlers upper\n  fine: one: tcp 127.0.0.1:\d+ is free\n"
+        r"everything is fine\n",
+        text,
+    )
+
+
+def test_check_finds_every_mistake(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        options = ("--tcp", "udp:4", "--tcp", f"tcp:{port}:id=taken", "--tcp", "tcp:0:colour=7", "--udp", "udp:x")
+        options += ("--handler", "nobody", "--handler", "upper:x=1", "--origin", "/")
+        done = hubbub("check", *options, "--control", tmp_path / "no.sock")
+    lines = said(done, 1).splitlines()
+    assert done.stdout.endswith("7 mistakes\n")
+    mistake = re.compile("unknown endpoint kind|port=x|--origin /|colour=|nobody|x=|already in use")
+    assert [mistake.search(line)[0] for line in lines] == [
+        "unknown endpoint kind", "port=x", "--origin /", "colour=", "nobody", "x=", "already in use",
+    ]  # fmt: skip
+
+
+def test_check_knows_the_ports_of_the_running_daemon(tmp_path):
+    with Controlled(tmp_path, config=ONE) as daemon:
+        port = daemon.tcp[0][1]
+        daemon.config.write_text(ONE.replace("tcp:0", f"tcp:{port}"))
+        text = said(daemon.ask("check", "--config", daemon.config, "--metrics", "tcp:0"))
+        assert f"  fine: one: 127.0.0.1:{port} is open in the running daemon\n" in text
+        assert "  fine: metrics tcp:0 is free\n" in text
+
+
+def test_check_finds_sockets_that_nobody_uses(tmp_path):
+    options = ("--tcp", "systemd:domain=INET:name=web", "--control", tmp_path / "no.sock")
+    assert said(hubbub("check", *options, LISTEN_FDNAMES="web")).endswith("everything is fine\n")
+    no = said(hubbub("check", *options, LISTEN_FDNAMES="web:syslog"), 1)
+    assert no.startswith("hubbub: systemd hands over the socket syslog, number 1, and no listener uses it")
+
+
+@pytest.mark.parametrize("command", ["reload", "status", "kick", "trace", "top", "check"])
+def test_each_command_explains_itself(command, capsys):
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"hubbub {command}: ")
+    assert max(map(len, text.splitlines())) <= 80

@@ -1,0 +1,91 @@
+"""How much one client may send in a second: a stream is read later, datagrams that are ahead are dropped."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub import limits
+from hubbub.bounds import Bounds
+from hubbub.dialect import Setting
+from hubbub.kernel.pace import PacedLink, PacedSources
+from hubbub.kernel.wire import Place
+from unit.kernel_help import Box, FakeWire, Tiny, World
+
+NONE = {"message_rate": 0.0, "byte_rate": 0.0}
+
+
+def paced(world):
+    wire = FakeWire()
+    link = wire.link = PacedLink(world.hub, Place("here", Setting("tcp")), wire, Tiny, "192.0.2.7", 1)
+    link.start()
+    return link
+
+
+@pytest.mark.parametrize("bounds", [{"message_rate": 10.0}, {"byte_rate": 80.0}])
+def test_a_stream_that_is_ahead_is_read_later_and_loses_nothing(bounds):
+    world, box = World(bounds=Bounds(**NONE | bounds)), Box()
+    world.subscribe(world.session(), "a", box)
+    link = paced(world)
+    for _ in range(4):
+        world.say(link, b"pub a x\n" * 10)  # a second's worth may be saved up
+        if link.holding:
+            break
+    assert link.holding
+    assert not link.wire.is_reading
+    assert link.place.held_back == 1
+    came = len(box.payloads)
+    world.say(link, b"pub a y\n" * 5)  # what was read already waits
+    world.sleep(0.5)
+    assert len(box.payloads) == came
+    world.sleep(1.0)
+    world.sleep(1.0)
+    assert len(box.payloads) == came + 5
+    world.sleep(2.0)
+    assert link.wire.is_reading
+    assert not link.holding
+
+
+def test_within_the_rate_nothing_is_held():
+    world = World(bounds=Bounds(message_rate=10.0))
+    link = paced(world)
+    for _ in range(100):
+        world.say(link, b"pub a x\n")
+        world.sleep(0.1)
+        assert not link.holding
+
+
+def test_who_is_ahead_may_go():
+    world = World(bounds=Bounds(message_rate=1.0))
+    link = paced(world)
+    world.say(link, b"pub a x\n" * 100)
+    assert link.holding
+    link.ended()
+    world.turn()
+    world.sleep(200)
+    assert link.wire.closed
+
+
+def test_datagrams_that_are_ahead_are_dropped():
+    world = World(bounds=Bounds(message_rate=4.0, byte_rate=0.0))
+    paces = PacedSources(world.hub)
+    assert len(paces.admit([b"x"] * 20, "192.0.2.7")) == 5  # a second's worth, and one
+    assert paces.admit([b"x"], "::ffff:192.0.2.7") == []
+    assert len(paces.admit([b"x"] * 3, "192.0.2.8")) == 3
+    assert paces.dropped == 16
+    world.clock += 1
+    assert len(paces.admit([b"x"] * 20, "192.0.2.7")) == 4
+
+
+def test_local_datagrams_are_let_in():
+    world = World(bounds=Bounds(message_rate=1.0))
+    assert len(PacedSources(world.hub).admit([b"x"] * 20, "127.0.0.1")) == 20
+    world.hub.bound(Bounds(message_rate=1.0, local=True))
+    assert len(PacedSources(world.hub).admit([b"x"] * 20, "127.0.0.1")) == 2
+
+
+def test_a_flood_of_addresses_does_not_grow_the_table():
+    world = World()
+    paces = PacedSources(world.hub)
+    for number in range(3 * limits.SOURCE_TABLE):
+        paces.admit([b"x"], f"2001:db8:{number:x}::1")
+    assert len(paces._rows) == limits.SOURCE_TABLE

@@ -1,0 +1,154 @@
+"""Signed datagrams at a port: whose rights count, and that a signature is no proof of where somebody is."""
+
+from __future__ import annotations
+
+import hmac
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubbub.identity import Identity
+from hubbub.message import Message
+from hubbub.transports.signed import Signatures
+from unit.test_udp import ANN, BOB, EVE, HERE, Town
+
+KEYS = {"ann": b"a" * 32, "ben": b"b" * 32}
+
+
+class SignedTown(Town):
+    """One whose port wants a signature."""
+
+    def __init__(self, **more):
+        super().__init__(anonymous=False, login=lambda *_: None, **more)
+        hub = self.world.hub
+        self.protocol.signatures = Signatures(
+            lambda user: (KEYS[user], Identity(user)) if user in KEYS else None, hub.wall
+        )
+        self.time = int(hub.wall() * 1e6)
+
+    def sign(self, content, user="ann", key=None):
+        self.time += 1
+        signed = b"SIGN %b %d\n%b" % (user.encode(), self.time, content)
+        mac = hmac.new(key or KEYS[user], signed, "sha256").hexdigest()[:32].encode()
+        return signed.replace(b"\n", b" " + mac + b"\n", 1)
+
+    def believe(self, content, address=ANN, user="ann"):
+        """Subscribe or the like: asked to confirm, and confirming, each signed."""
+        (asked,) = self.say(self.sign(content, user), address)
+        assert asked.startswith(b"CONFIRM ")
+        return self.say(self.sign(asked + b"\n" + content, user), address)
+
+
+def test_a_signature_is_not_a_proof_of_where_somebody_is():
+    town = SignedTown()
+    assert town.say(town.sign(b"SUB a/#"))[0].startswith(b"CONFIRM ")
+    assert town.known == 0
+    assert town.believe(b"SUB a/#") == [b"OK SUB a/#"]
+
+
+def test_a_link_is_of_who_signs_and_of_nobody_else():
+    """What is sent in Ann's address, by whomever, has none of her rights, and can't end what she has."""
+    town = SignedTown()
+    box = town.handler()
+    assert town.believe(b"SUB a/#") == [b"OK SUB a/#"]
+    for forged in (b"PUB echo/x 1", b"UNSUB a/#", b"QUIT"):
+        said = town.say(forged)
+        assert not said or said[0].startswith((b"ERR not-authorized", b"CONFIRM", b"BYE"))
+    assert box.batches == []
+    town.world.publish("a/b", b"still here")
+    assert town.hear(ANN) == [b"MSG a/b still here"]
+    assert town.say(town.sign(b"PUB echo/x 2")) == []
+    assert box.payloads == [b"2"]
+    assert box.batches[0].messages[0].sender.user == "ann"
+
+
+def test_two_users_at_one_address():
+    town = SignedTown()
+    assert town.believe(b"SUB a", user="ann") == [b"OK SUB a"]
+    assert town.believe(b"SUB b", user="ben") == [b"OK SUB b"]
+    assert town.known == 2
+    assert {str(session).split("(")[1] for session in town.world.hub.sessions} == {"ann)", "ben)"}
+
+
+@pytest.mark.parametrize("address", [ANN, HERE])
+def test_what_is_forged_or_replayed_does_nothing(address):
+    town = SignedTown()
+    box = town.handler()
+    good = town.sign(b"PUB echo/x 1")
+    town.say(good, address)
+    assert box.payloads == [b"1"]
+    for bad in (good, good.replace(b" 1", b" 2"), town.sign(b"PUB echo/x 3", key=b"x" * 32)):
+        (said,) = town.say(bad, address)
+        assert said.startswith(b"ERR not-authorized")
+    said = town.say(town.sign(b'{"op":"publish","topic":"echo/x","data":"4"}', key=b"x" * 32), address)
+    assert b'"not-authorized"' in said[0]
+    assert box.payloads == [b"1"]
+
+
+def test_a_password_is_not_taken():
+    town = SignedTown()
+    (said,) = town.say(b"AUTH ann secret", HERE)
+    assert said.startswith(b"ERR not-authorized over UDP each datagram is signed")
+
+
+def test_what_only_looks_signed_is_data_where_nobody_has_a_key():
+    town = Town()
+    box = town.handler()
+    assert town.say(b"PUB echo/x SIGN ann 1 2\nPUB echo/x 2") == []
+    assert box.payloads == [b"SIGN ann 1 2", b"2"]
+
+
+def test_datagrams_in_a_row_may_be_signed_by_several():
+    town = SignedTown()
+    box = town.handler()
+    row = [town.sign(b"PUB echo/x 1"), b"PUB echo/x 2", town.sign(b"PUB echo/x 3", "ben"), town.sign(b"PUB echo/x 4")]
+    for address in (HERE, ANN):
+        town.protocol.datagrams_received(list(row), address)
+        town.world.turn()
+    assert box.payloads == [b"1", b"3", b"4"]
+    assert [m.sender.user for batch in box.batches for m in batch.messages] == ["ann", "ben", "ann"]
+
+
+COMMANDS = [
+    b"SUB a/#",
+    b"PING",
+    b"HELP",
+    b"REQ echo/x 1",
+    b"PUB echo/x 1",
+    b"QUIT",
+    b"AUTH ann x",
+    b"nonsense",
+    b"UNSUB a",
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(COMMANDS), st.sampled_from(["", "good", "bad", "again"])), max_size=30))
+def test_never_more_than_three_times_what_came(steps):
+    """Before proof, and for datagrams that bring none, also where the address was once proven."""
+    town = SignedTown()
+    box = town.handler()
+    last = town.sign(b"PING")
+    for proven in (False, True):
+        if proven:
+            town.believe(b"SUB b")
+        for command, how in steps:
+            datagram = command
+            if how == "again":
+                datagram = last
+            elif how:
+                datagram = last = town.sign(command, key=None if how == "good" else b"x" * 32)
+            got = town.say(datagram)
+            for batch in box.batches:  # a handler that answers at length, and later
+                for message in batch.messages:
+                    message.sender.send(Message("echo/x", b"back " * 100))
+            box.batches.clear()
+            got += town.hear(ANN)
+            assert sum(map(len, got)) <= 3 * len(datagram)
+
+
+def test_the_refusal_names_no_reason_that_helps_a_stranger():
+    town = SignedTown()
+    unknown = town.say(town.sign(b"PING", key=b"x" * 32), EVE)
+    wrong = town.say(b"SIGN eve" + town.sign(b"PING").removeprefix(b"SIGN ann"), BOB)
+    assert unknown == wrong
