@@ -69,7 +69,7 @@ HOT = [  # what each message passes through, in the order of its way
 
 def compiled() -> list[Extension]:
     """What is compiled with HUBBUB_COMPILE=1, a C compiler at hand; the same files run as they are without."""
-    if not COMPILE:
+    if not COMPILE or MISSING:
         return []
     from mypyc.build import mypycify
 
@@ -79,6 +79,7 @@ def compiled() -> list[Extension]:
 
 
 COMPILE = os.environ.get("HUBBUB_COMPILE") == "1"
+MISSING = find_spec("mypyc") is None  # as long as pip only asks what building needs
 
 setup(
     name="hubbub",
@@ -97,7 +98,7 @@ setup(
     ],
     package_data={"hubbub": ["py.typed", "transports/*.html", "service/templates/*.txt"]},
     ext_modules=compiled(),
-    setup_requires=["mypy"] if COMPILE and find_spec("mypyc") is None else [],  # whose mypyc makes C of typed Python
+    setup_requires=["mypy"] if COMPILE and MISSING else [],  # whose mypyc makes C of typed Python
     install_requires=RUNS_WITH,
     extras_require={
         "nmea": NMEA,

@@ -71,7 +71,7 @@ def ratio(runs: Runs, work: str, peer: str, reference: str = "", subject: str = 
     ours, theirs = figure_of(runs, work, subject), figure_of(runs, reference or work, peer)
     if ours is None or theirs is None:
         return None
-    both = ours.calm & theirs.calm or {n for n in ours.rounds if theirs.rounds.get(n)}
+    both = {n for n in ours.calm & theirs.calm or ours.rounds if theirs.rounds.get(n)}
     return median(ours.rounds[n] / theirs.rounds[n] for n in both) if both else None
 
 

@@ -76,15 +76,19 @@ class Runner(Protocol):
 class Incoming(Message):
     """A message as a handler gets it: one that can be replied to."""
 
-    __slots__ = ("_runner",)
+    __slots__ = ("_runner", "mute")
 
-    def __init__(self, message: Message, runner: Runner) -> None:
+    def __init__(self, message: Message, runner: Runner, mute: bool = False) -> None:
+        """`mute`: it names a topic for replies that its sender may not publish to, and so nobody is told of it."""
         super().__init__(
             message.topic, message.payload, message.retain, message.content_type, message.reply_to, message.properties
         )
         self.retained, self.time = message.retained, message.time
         self.sender, self.hops = message.sender, message.hops
         self._runner = runner
+        self.mute = mute
+        if mute:
+            self.reply_to = None
 
     def reply(
         self,

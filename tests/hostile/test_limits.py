@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import ssl
 import time
 
 import pytest
@@ -168,6 +169,26 @@ def test_f39_half_a_handshake_counts(small):
         assert value(figures(small.figures), "hubbub_links_cut_total", listener="web", reason="handshake") >= 19
         wait_until(lambda: value(figures(small.figures), "hubbub_connections") == 1)
     none_there(small)
+
+
+def test_f39_who_is_answered_over_tls_does_not_stay(certificate):
+    """TLS is closed by both sides: a client that never does it has a place for a few seconds, and counts meanwhile."""
+    port, trust = free_port(), ssl._create_unverified_context()
+    tls = f"ssl:0:privateKey={certificate}:certKey={certificate}"
+    handshake = upgrade("127.0.0.1")
+    asks = [
+        handshake.replace(b"Version: 13", b"Version: 3"), upgrade("127.0.0.1", "Origin: http://evil.example"),
+        b"GET / HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n", b"nonsense\r\n\r\n",
+    ]  # fmt: skip
+    with Daemon("--websocket", tls, "--metrics", f"tcp:{port}") as daemon, contextlib.ExitStack() as stack:
+        before = daemon.descriptors()
+        for ask in asks:
+            client = stack.enter_context(trust.wrap_socket(connect(daemon.websocket[0])))
+            client.sendall(ask)
+            assert status(client.recv(1000)) in (200, 400, 403, 405)
+        assert value(figures(port), "hubbub_connections") == len(asks)
+        wait_until(lambda: value(figures(port), "hubbub_connections") == 0)
+        wait_for_descriptors(daemon, before)
 
 
 def test_f39_a_flood_of_connections():

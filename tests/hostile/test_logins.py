@@ -17,10 +17,12 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from hostile.oracle import LISTENERS, Probe
+from hubbub.service.auth import hashes
 from running import Daemon, LineClient
 from service.test_passwords import cheap
 from service.test_tokens import forged
-from system.clients import Datagrams
+from system.clients import TEXT, Datagrams, frame, received, status, upgrade
+from system.clients import connect as dial
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 KEY = bytes(range(32))
@@ -152,6 +154,23 @@ def test_who_hangs_up_while_being_checked(daemon):
         one.start()
     for one in threads:
         one.join()
+
+
+def test_what_comes_while_a_handshake_is_being_checked(tmp_path):
+    """It is no part of the handshake, which is answered later, and nobody would read it: that is said."""
+    (tmp_path / "passwords").write_text(f"ann:{hashes.make(b'right')}\n")
+    basic = base64.b64encode(b"ann:right").decode()
+    with (
+        Daemon("--tcp", "tcp:0", "--websocket", "tcp:0", "--auth", f"hubbub:{tmp_path}/passwords") as daemon,
+        LineClient(daemon.tcp[0]) as other,
+        dial(daemon.websocket[0]) as client,
+    ):
+        client.sendall(upgrade("127.0.0.1", f"Authorization: Basic {basic}"))
+        other.ask("PING")
+        client.sendall(frame(TEXT, b"PUB a 1"))
+        answer = b"".join(iter(lambda: received(client), b""))
+        assert status(answer) == 400
+        assert b"sends nothing before our answer" in answer
 
 
 def signed(content, when=None, key=KEY):

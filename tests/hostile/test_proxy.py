@@ -66,6 +66,7 @@ HEADERS = {
     "version 1, unknown with words": (b"PROXY UNKNOWN ffff:: ffff:: 1 2\r\n", f"{PROXY}/"),
     "version 2": (v2("192.0.2.9", 56324), "192.0.2.9/56324"),
     "version 2, IPv6": (v2("2001:db8::9"), "2001:db8::9/5"),
+    "version 2, translated IPv4": (v2("::ffff:0:192.0.2.9"), "::ffff:0:c000:209/5"),
     "version 2, Unix": (v2("unix"), "unix/0"),
     "version 2, of the proxy itself": (v2("192.0.2.9", command=0x20), f"{PROXY}/"),
     "version 2, unspecified": (SIGNATURE + b"\x21\x00\x00\x00", f"{PROXY}/"),
@@ -216,6 +217,25 @@ def test_forwarded_for_in_several_lines_and_behind_a_proxy_header(daemon, seen):
         assert status(one.recv(4096)) == 101
         one.sendall(frame(TEXT, b"hello"))
         assert seen() == "192.0.2.9/0 hello"
+
+
+def test_failed_logins_are_those_of_the_client_behind_the_proxies(tmp_path):
+    """A proxy that speaks for another in a line of its own isn't mistaken for who is behind both."""
+    (tmp_path / "passwords").write_text("")
+    with Daemon(
+        "--trust-proxy", f"{PROXY}/32", "--trust-proxy", "10.0.0.0/8", "--limit", "failed-logins=1",
+        "--websocket", "tcp:0", "--auth", f"hubbub:{tmp_path}/passwords",
+    ) as daemon:  # fmt: skip
+
+        def log_in(*forwarded):
+            lines = [f"X-Forwarded-For: {one}" for one in forwarded]
+            with dial(daemon.websocket[0], PROXY) as one:
+                one.sendall(upgrade("localhost", "Authorization: Basic YW5uOng=", *lines))
+                return status(received(one))
+
+        assert log_in("192.0.2.8", "10.0.0.9") == 401
+        assert log_in("192.0.2.7, 10.0.0.9") == 401
+        assert log_in("192.0.2.8, 10.0.0.9") == 429
 
 
 def test_a_proxy_header_needs_a_trusted_network():

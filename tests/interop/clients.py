@@ -11,9 +11,17 @@ import select
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
+from contextlib import suppress
+from ssl import SSLContext
 from typing import Any, Self
 
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidState
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
 from websockets.sync.client import connect
+from websockets.uri import parse_uri
 
 from running import Address, LineClient
 
@@ -133,6 +141,78 @@ class WebSocket:
 
     def close(self) -> None:
         self._context.__exit__(None, None, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class SansIO:
+    """The same library in one thread, for TLS: OpenSSL doesn't let one thread write while another reads."""
+
+    def __init__(
+        self,
+        url: str,
+        address: Address,
+        trust: SSLContext | None,
+        headers: Mapping[str, str] | None = None,
+        subprotocol: str | None = None,
+    ) -> None:
+        names: Any = None if subprotocol is None else [subprotocol]
+        self._protocol = ClientProtocol(parse_uri(url), subprotocols=names, max_size=None)
+        self._socket = socket.create_connection(address, timeout=SECONDS)
+        if trust is not None:
+            self._socket = trust.wrap_socket(self._socket, server_hostname="localhost")
+        request = self._protocol.connect()
+        request.headers.update(headers or {})
+        self._protocol.send_request(request)
+        self._found: list[str] = []
+        while self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None:
+            self._turn()
+        if self._protocol.handshake_exc is not None:
+            self._socket.close()
+            raise self._protocol.handshake_exc
+
+    def _flush(self) -> None:
+        for data in self._protocol.data_to_send():
+            if data:
+                self._socket.sendall(data)
+
+    def _turn(self) -> bytes:
+        self._flush()
+        data = self._socket.recv(65_536)
+        if data:
+            self._protocol.receive_data(data)
+        else:
+            self._protocol.receive_eof()
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
+                self._found.append(bytes(event.data).decode())
+        return data
+
+    def send(self, message: str) -> None:
+        self._protocol.send_text(message.encode())
+        self._flush()
+
+    def receive(self) -> str:
+        while not self._found:
+            if not self._turn():
+                raise EOFError
+        return self._found.pop(0)
+
+    def expect(self, unit: str) -> None:
+        found = self.receive()
+        if found != unit:
+            raise AssertionError(f"{found[:200]!r} came, and not {unit[:200]!r}")
+
+    def close(self) -> None:
+        with suppress(OSError, InvalidState):
+            self._protocol.send_close(1000)
+            while self._turn():
+                pass
+        self._socket.close()
 
     def __enter__(self) -> Self:
         return self

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from interop.clients import Tcp, WebSocket
+from interop.clients import SansIO, Tcp
 from interop.tap import Tap
 from running import Daemon
 
@@ -72,7 +72,7 @@ def tls(address, trust):
 
 
 def wss(address, trust):
-    return WebSocket(f"wss://localhost:{address[1]}/", ssl=trust, sock=socket.create_connection(address))
+    return SansIO(f"wss://localhost:{address[1]}/", address, trust, subprotocol="hubbub.lines")
 
 
 @pytest.mark.parametrize("listener", [1, 2], ids=["ssl", "tls"])

@@ -110,6 +110,34 @@ def test_subscribe_template_reaches_one_device_alone(world, name):
     assert [device.heard() for device in devices] == [[], [("message", None, b"go")], []]
 
 
+@pytest.mark.parametrize("name", [name for name in COMMANDING if not name.startswith("udp")])
+def test_who_has_to_log_in_gets_what_the_listener_subscribes_to_then(world, name):
+    login = lambda event, session, done: done("ann")  # noqa: E731
+    one = seat(world, name, subscribe="plant/{user}", anonymous=False, login=login)
+    mouth = seat(world, "websocket-json")
+    mouth.publish("plant/ann", b"1")
+    assert one.heard() == []
+    for _ in range(2):
+        one.log_in()
+        world.turn()
+        assert one.units()
+        mouth.publish("plant/ann", b"2")
+        assert one.heard() == [("message", "plant/ann", b"2")]
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDING if not name.startswith("udp")])
+def test_and_who_becomes_somebody_else_below_a_mount_point_of_his_own(world, name):
+    login = lambda event, session, done: done("ann")  # noqa: E731
+    one = seat(world, name, subscribe="down", prefix="plant/{user}", login=login)
+    one.log_in()
+    world.turn()
+    assert one.units()
+    mouth = seat(world, "websocket-json")
+    mouth.publish("plant/-/down", b"1")
+    mouth.publish("plant/ann/down", b"2")
+    assert one.heard() == [("message", "down", b"2")]
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_retain_is_stamped(world, name):
     one = seat(world, name, talks="a", retain=True)

@@ -15,14 +15,11 @@ import time
 from contextlib import suppress
 
 import pytest
-from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, WebSocketException
-from websockets.frames import Opcode
-from websockets.protocol import State
-from websockets.uri import parse_uri
 
 from certificates import Authority
 from hubbub.service.plugins import Plugins
+from interop.clients import SansIO
 from running import Daemon, LineClient
 from service.test_passwords import cheap
 
@@ -134,58 +131,6 @@ def town(tmp_path_factory):
         made.watcher.close()
 
 
-class WebSocket:
-    """One connection, in one thread: OpenSSL doesn't let one write while another reads."""
-
-    def __init__(self, url, address, trust, headers):
-        self.protocol = ClientProtocol(parse_uri(url))
-        self.socket = socket.create_connection(address, timeout=10)
-        if trust is not None:
-            self.socket = trust.wrap_socket(self.socket, server_hostname="localhost")
-        request = self.protocol.connect()
-        request.headers.update(headers)
-        self.protocol.send_request(request)
-        self.found = []
-        while self.protocol.state is State.CONNECTING and self.protocol.handshake_exc is None:
-            self.turn()
-        if self.protocol.handshake_exc is not None:
-            self.socket.close()
-            raise self.protocol.handshake_exc
-
-    def turn(self):
-        for data in self.protocol.data_to_send():
-            if data:
-                self.socket.sendall(data)
-        data = self.socket.recv(65_536)
-        if data:
-            self.protocol.receive_data(data)
-        else:
-            self.protocol.receive_eof()
-        self.found += self.protocol.events_received()
-        return data
-
-    def send(self, text):
-        self.protocol.send_text(text.encode())
-        for data in self.protocol.data_to_send():
-            self.socket.sendall(data)
-
-    def recv(self):
-        while True:
-            while self.found:
-                one = self.found.pop(0)
-                if getattr(one, "opcode", None) is Opcode.TEXT:
-                    return one.data.decode()
-            if not self.turn():
-                raise EOFError
-
-    def close(self):
-        self.protocol.send_close(1000)
-        with suppress(OSError):
-            while self.turn():
-                pass
-        self.socket.close()
-
-
 class Client:
     """One client of a pair, who says who it is in one way, or not at all ("")."""
 
@@ -204,7 +149,7 @@ class Client:
                 password = "right" if right else "wrong"
                 headers["Authorization"] = "Basic " + base64.b64encode(f"ann:{password}".encode()).decode()
             url = f"{transport}://localhost:{self.address[1]}/"
-            self.end = WebSocket(url, self.address, trust if transport == "wss" else None, headers)
+            self.end = SansIO(url, self.address, trust if transport == "wss" else None, headers)
         elif transport == "udp":
             self.end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self.end.connect(self.address)
@@ -237,7 +182,7 @@ class Client:
 
     def receive(self):
         if self.transport in ("ws", "wss"):
-            return self.end.recv()
+            return self.end.receive()
         if self.transport == "udp":
             return self.end.recv(65_536).decode()
         return self.end.makefile("r", encoding="utf-8").readline()

@@ -180,6 +180,25 @@ def test_a_reply_goes_only_where_its_sender_may_publish(world, name):
     assert one.heard() == [NO]
 
 
+class Forwards(Handler):
+    @on("in")
+    def forward(self, message):
+        self.publish("ask", message.payload, reply_to=message.reply_to)
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDING if "json" in name])
+def test_nor_where_another_handler_was_asked_to(world, name):
+    """A handler may publish anywhere, and passes on what it was given: a topic that its sender may use, or none."""
+    world.run(Repeats)
+    world.run(Forwards)
+    ear = seat(world, "tcp-lines", hears="#")
+    one = seat(world, name, rights=permissions("publish in", "publish back").of)
+    for reply_to, reply in [("back", True), ("secret", False)]:
+        one.publish("in", b"1", reply_to=reply_to)
+        expected = [("message", "in", b"1"), ("message", "ask", b"1")]
+        assert ear.heard() == expected + [("message", reply_to, b"an answer")] * reply
+
+
 @pytest.mark.parametrize("name", STREAMS)
 def test_who_logs_in_has_the_rights_of_that_user(world, name):
     rules = [

@@ -196,6 +196,36 @@ async def test_an_answer_without_an_end_is_cut(server):
     connector.stop()
 
 
+class Silent(Protocol):
+    """Says nothing."""
+
+
+class Long(Protocol):
+    """Sends more than a message may have."""
+
+    def connectionMade(self):
+        self.transport.write(b"x" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("spec", "protocol", "why"),
+    [
+        ("unix:/no/such/device", Silent, "No such file or directory"),
+        ("ws://127.0.0.1:{}/:dialect=json", Silent, "no answer to the handshake within 0.05 s"),
+        ("tls:127.0.0.1:{}", Silent, "TLS: no handshake within 0.05 s"),
+        ("tcp:127.0.0.1:{}:end=lf:max-message=100", Long, "a frame is longer than 100 bytes"),
+    ],
+)
+async def test_it_says_in_words_why_it_is_down(spec, protocol, why, server, monkeypatch):
+    monkeypatch.setattr(limits, "HANDSHAKE_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "CLOSE_SECONDS", 0.05)
+    connector = make(spec.format(server(protocol)[0]))
+    connector.start()
+    await passed(lambda: connector.state.startswith("waiting"))
+    connector.stop()
+    assert connector._reason == why
+
+
 def test_each_change_is_logged_once(logged):
     clock = Clock()
     told = Told(clock, "plc")

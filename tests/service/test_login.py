@@ -116,6 +116,8 @@ async def test_one_address_does_not_fill_the_queue(make):
     asked = [logins.identify(Password("ann", ""), "192.0.2.1") for _ in range(limits.LOGIN_QUEUE_SOURCE)]
     assert (await no(logins.identify(Password("ann", ""), "192.0.2.1"))).code == "unavailable"
     asked.append(logins.identify(Password("ann", ""), "192.0.2.2"))
+    asked += [logins.identify(Password("ann", ""), f"2001:db8::{at:x}") for at in range(limits.LOGIN_QUEUE_SOURCE)]
+    assert (await no(logins.identify(Password("ann", ""), "2001:db8::ffff"))).code == "unavailable", "a /64 is one"
     checker.go.set()
     await gatherResults(asked)
     assert not logins._waiting
@@ -128,6 +130,17 @@ async def test_who_fails_too_often_is_not_heard(make):
     for _ in range(3):
         assert (await no(logins.identify(Password("eve", ""), "192.0.2.1"))).code == "not-authorized"
     assert (await no(logins.identify(Password("ann", ""), "192.0.2.1"))).code == "rate-limited"
+
+
+async def test_guesses_at_once_are_worth_no_more_than_one_after_the_other(make):
+    checker = Checker()
+    logins = make(checker, attempts=Attempts(3))
+    users = ["eve"] * 6 + ["ann"] + ["eve"]
+    asked = [logins.identify(Password(user, ""), "192.0.2.1") for user in users]
+    checker.go.set()
+    done = await DeferredList(asked, consumeErrors=True)
+    codes = [result.value.code for good, result in done if not good]
+    assert sorted(codes) == ["not-authorized"] * 3 + ["rate-limited"] * 5
 
 
 async def test_what_is_too_long_does_not_wait(make):

@@ -142,7 +142,7 @@ def test_a_stop_that_never_ends_is_waited_for_a_while(world):
 
     replace(world, run(world, Stuck("old", seen)), Log("new", seen))
     with capturedLogs():
-        world.advance(limits.DRAIN_SECONDS - 1)
+        world.advance(limits.HANDLER_STOP_SECONDS - 1)
         assert seen == ["old starts"]
         world.advance(1)
     assert seen == ["old starts", "new starts"]

@@ -19,6 +19,7 @@ _SERIAL = itertools.count()
 _LIVES = itertools.count()
 _TOPICS = 1_000  # names of devices don't end, but they repeat: the hub remembers up to limits.MATCH_CACHE topics
 _PATIENCE = 20.0  # seconds until a message that hasn't come back counts as lost
+_OPENING = 60.0  # seconds: who comes while a daemon drains waits for the next one, and is in a crowd then
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Client:
         """Send to itself about `rate` messages a second while it is `going`, and hear each one."""
         name, doing = type(self).__name__, "opening"
         try:
-            await asyncio.wait_for(self.open(), _PATIENCE)
+            await asyncio.wait_for(self.open(), _OPENING)
             doing = "talking"
             while going():
                 payload = f"{next(_SERIAL)} " + "x" * random.choice((0, 20, 100, 2_000))
@@ -161,7 +162,7 @@ class Web(Client):
 
     async def open(self) -> None:
         host, port = self.where["websocket"]
-        self.web = await connect(f"ws://{host}:{port}/", compression=None, max_size=2**22)
+        self.web = await connect(f"ws://{host}:{port}/", compression=None, max_size=2**22, open_timeout=_OPENING)
         await self.web.send(json.dumps({"op": "subscribe", "topic": self.topic, "id": 1}))
         expect(await self.hear(), '"subscribed"')
 

@@ -15,16 +15,19 @@ for at, one in enumerate(given):
     os.dup2(one, 3 + at)
     os.close(one)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(given)), LISTEN_FDNAMES=sys.argv[2])
-os.execv(sys.executable, [sys.executable, "-m", "hubbub", "run", *sys.argv[3:]])
+os.execv(sys.executable, [sys.executable, "-m", "hubbub", *sys.argv[3:]])
 """
 
 
 def activated(*options: str, sockets: list[tuple[str, socket.socket]]) -> Daemon:
     """A daemon that is given `sockets`, each with its name; they stay open here."""
-    numbers = [one.fileno() for _, one in sockets]
-    names = ":".join(name for name, _ in sockets)
-    command = (sys.executable, "-c", _EXEC, ",".join(map(str, numbers)), names)
-    return Daemon(*options, command=command, hands=tuple(numbers))
+    return Daemon(*options, command=(*handing(sockets), "run"), hands=tuple(one.fileno() for _, one in sockets))
+
+
+def handing(sockets: list[tuple[str, socket.socket]]) -> tuple[str, ...]:
+    """What stands before hubbub's command where it is given `sockets`, which its process has to inherit."""
+    numbers = ",".join(str(one.fileno()) for _, one in sockets)
+    return sys.executable, "-c", _EXEC, numbers, ":".join(name for name, _ in sockets)
 
 
 def bound(kind: socket.SocketKind, path: str | None = None) -> socket.socket:

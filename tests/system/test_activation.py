@@ -104,8 +104,9 @@ def test_who_comes_between_two_daemons_waits_and_no_datagram_is_lost(sockets):
     assert heard - {"OK SUB held/#"} == {f"MSG held/{n} x" for n in range(1, sent + 1)}
 
 
+@pytest.mark.parametrize("name", ["name=hubbub", "index=0"])
 @pytest.mark.parametrize("kind", ["stream", "datagram"])
-def test_systemd_socket_activate(kind, need):
+def test_systemd_socket_activate(kind, name, need):
     """The tool that comes with systemd: it waits for the first client, and becomes the daemon."""
     program = need("systemd-socket-activate")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "stream" else socket.SOCK_DGRAM) as probe:
@@ -113,8 +114,8 @@ def test_systemd_socket_activate(kind, need):
         port = probe.getsockname()[1]
     transport, flag = ("--tcp", ()) if kind == "stream" else ("--udp", ("--datagram",))
     command = [
-        program, *flag, "-l", f"127.0.0.1:{port}", "--fdname=hubbub",
-        sys.executable, "-m", "hubbub", "run", transport, "systemd:domain=INET:name=hubbub",
+        program, *flag, "-l", f"127.0.0.1:{port}", *(["--fdname=hubbub"] if name == "name=hubbub" else []),
+        sys.executable, "-m", "hubbub", "run", transport, f"systemd:domain=INET:{name}",
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None

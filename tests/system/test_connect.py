@@ -250,6 +250,24 @@ def test_a_udp_device():
                 assert [watcher.line() for _ in range(3)][-1] == "MSG gps/up 51.6 -0.1"
 
 
+def test_a_udp_device_that_was_away_gets_the_next_datagram():
+    """The kernel's word that nobody was there, which comes while nothing is sent, ends nothing."""
+    with udp() as device:
+        port = device.getsockname()[1]
+    with run("--connect", f"udp:127.0.0.1:{port}:topic=gps/up:subscribe=gps/down") as daemon:
+        daemon.wait_for("connected to udp")
+        with console(daemon, "gps/up") as watcher:
+            for _ in range(3):
+                watcher.send("PUB gps/down POLL")
+                assert watcher.ask("PING") == "PONG"
+            with udp(port=port) as again:
+                watcher.send("PUB gps/down POLL")
+                data, hub = again.recvfrom(100)
+                assert data == b"POLL"
+                again.sendto(b"51.6 -0.1", hub)
+                assert watcher.line() == "MSG gps/up 51.6 -0.1"
+
+
 def test_a_broadcast_goes_out():
     with udp("0.0.0.0") as device:
         connector = f"udp:127.255.255.255:{device.getsockname()[1]}:subscribe=all"

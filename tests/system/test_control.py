@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from hubbub.errors import ConfigError
+from hubbub.service import client
 from hubbub.service.cli import main
 from running import Daemon, LineClient
 from system.clients import Datagrams
@@ -184,6 +186,18 @@ def test_status(tmp_path):
     assert found["memory"] > 10_000_000
 
 
+def test_status_while_it_stops(tmp_path):
+    with Controlled(tmp_path, *PLAIN, "--websocket", "tcp:0:id=w", "--drain", "20s") as daemon:
+        with LineClient(daemon.tcp[0]) as client, LineClient(daemon.tcp[0]) as other:
+            assert client.ask("SUB stuck") == "OK SUB stuck"
+            other.send(*["PUB stuck " + "x" * 1_000_000] * 7)
+            assert other.ask("PING") == "PONG"
+            daemon.process.send_signal(signal.SIGTERM)
+            daemon.wait_for("stopping: SIGTERM")
+            text = said(daemon.ask("status"))
+    assert f"tcp 127.0.0.1:{daemon.tcp[0][1]} " in text
+
+
 def test_top_where_stdout_is_no_terminal(daemon):
     text = said(daemon.ask("top", "--count", 3, "--interval", "100ms"))
     assert text.count("\nlisteners\n") == 3
@@ -239,7 +253,10 @@ def test_kick(tmp_path):
         assert clients[1].ask("PING") == "PONG"
         none = daemon.ask("kick", "--user", "ann", "--listener", "a")
         assert (none.returncode, none.stdout) == (1, "kicked 0 links\n")
-        assert said(daemon.ask("kick", "--listener", "a")) == "kicked 1 link\n"
+        assert said(daemon.ask("kick", "--listener", "c"), 1) == "hubbub: there is no listener c; there are a, b\n"
+        assert said(daemon.ask("kick", "--host", "here"), 1).startswith("hubbub: --host here: expected an address")
+        assert daemon.ask("kick", "--host", "10.0.0.0/8").returncode == 1
+        assert said(daemon.ask("kick", "--listener", "a", "--host", "127.0.0.0/8")) == "kicked 1 link\n"
         assert clients[1].line() == "BYE"
         assert said(daemon.ask("kick"), 1) == "hubbub: say whom: a link, a user, a host or a listener\n"
         assert said(daemon.ask("kick", "x"), 1).startswith("hubbub: kick: argument LINK: invalid int value: 'x'")
@@ -418,49 +435,13 @@ def test_a_port_moves_to_another_address(tmp_path):
             assert new.ask("PING") == "PONG"
 
 
-# check
-
-
-def test_check_says_what_is_fine(tmp_path):
-    (tmp_path / "hubbub.toml").write_text(ONE + '[[handler]]\nname = "upper"\n')
-    text = said(hubbub("check", "--config", tmp_path / "hubbub.toml", "--control", tmp_path / "no.sock"))
-    assert re.fullmatch(
-        r"  fine: 1 listener, 0 connectors\n  fine: handlers upper\n  fine: one: tcp 127.0.0.1:\d+ is free\n"
-        r"everything is fine\n",
-        text,
-    )
-
-
-def test_check_finds_every_mistake(tmp_path):
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        options = ("--tcp", "udp:4", "--tcp", f"tcp:{port}:id=taken", "--tcp", "tcp:0:colour=7", "--udp", "udp:x")
-        options += ("--handler", "nobody", "--handler", "upper:x=1", "--origin", "/")
-        done = hubbub("check", *options, "--control", tmp_path / "no.sock")
-    lines = said(done, 1).splitlines()
-    assert done.stdout.endswith("7 mistakes\n")
-    mistake = re.compile("unknown endpoint kind|port=x|--origin /|colour=|nobody|x=|already in use")
-    assert [mistake.search(line)[0] for line in lines] == [
-        "unknown endpoint kind", "port=x", "--origin /", "colour=", "nobody", "x=", "already in use",
-    ]  # fmt: skip
-
-
-def test_check_knows_the_ports_of_the_running_daemon(tmp_path):
-    with Controlled(tmp_path, config=ONE) as daemon:
-        port = daemon.tcp[0][1]
-        daemon.config.write_text(ONE.replace("tcp:0", f"tcp:{port}"))
-        text = said(daemon.ask("check", "--config", daemon.config, "--metrics", "tcp:0"))
-        assert f"  fine: one: 127.0.0.1:{port} is open in the running daemon\n" in text
-        assert "  fine: metrics tcp:0 is free\n" in text
-
-
-def test_check_finds_sockets_that_nobody_uses(tmp_path):
-    options = ("--tcp", "systemd:domain=INET:name=web", "--control", tmp_path / "no.sock")
-    assert said(hubbub("check", *options, LISTEN_FDNAMES="web")).endswith("everything is fine\n")
-    no = said(hubbub("check", *options, LISTEN_FDNAMES="web:syslog"), 1)
-    assert no.startswith("hubbub: systemd hands over the socket syslog, number 1, and no listener uses it")
+def test_a_refusal_is_told_though_the_daemon_has_closed_already(monkeypatch):
+    here, there = socket.socketpair()
+    there.sendall(b'{"error": "only root"}\n')
+    there.close()
+    monkeypatch.setattr(client, "_connect", lambda path: here)
+    with pytest.raises(ConfigError, match=r"^only root$"):
+        list(client.ask(None, {"command": "status"}))
 
 
 @pytest.mark.parametrize("command", ["reload", "status", "kick", "trace", "top", "check"])

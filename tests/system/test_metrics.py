@@ -140,6 +140,20 @@ def test_who_takes_too_long_is_counted(daemon):
     assert value(found, "hubbub_links_cut_total", listener="web", reason="handshake") == before + 1
 
 
+def test_what_a_udp_connector_loses_is_counted():
+    metrics = free_port()
+    connector = "udp:127.0.0.1:9:id=gps:subscribe=gps"
+    with Daemon("--tcp", "tcp:0", "--connect", connector, "--metrics", f"tcp:{metrics}") as one:
+        one.wait_for("gps: connected")
+        with LineClient(one.tcp[0]) as client:
+            client.send("PUBB gps " + "AAAA" * 22_000)  # longer than a datagram
+            assert client.ask("PING") == "PONG"
+        found = figures(metrics)
+        assert value(found, "hubbub_datagrams_dropped_total", listener="gps", reason="unsent") == 1
+        reasons = {dict(said)["reason"] for name, said in found if name == "hubbub_datagrams_dropped_total"}
+        assert reasons == {"unsent", "kernel"}
+
+
 def test_it_is_alive_but_not_ready_while_it_stops():
     port = free_port()
     with Daemon("--tcp", "tcp:0", "--metrics", f"tcp:{port}", "--drain", "20s") as daemon:

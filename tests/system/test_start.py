@@ -66,6 +66,10 @@ FILES = {
     "syntax": ('[[tcp]]\nendpoint = "tcp:0\n', r"hubbub\.toml:2:\d+: "),
     "unknown key": ('[[tpc]]\nendpoint = "tcp:0"\n', r"hubbub\.toml: .*tpc.*tcp"),
     "doubled key": ('[[tcp]]\nendpoint = "tcp:0"\nendpoint = "tcp:1"\n', r"hubbub\.toml:3:\d+: "),
+    "a single value in a table": (
+        '[[tcp]]\nendpoint = "tcp:0"\nmetrics = "tcp:0"\n',
+        "metrics=; in a file it stands above the first",
+    ),
     "unknown key of a table": ('[[tcp]]\nendpoint = "tcp:0"\nspeed = 9\n', "speed"),
 }
 
@@ -189,3 +193,11 @@ def test_plain_twistd_refuses_alike(tmp_path):
         assert "in use" in refused("--tcp", f"tcp:{port}", folder=tmp_path, command=TWISTD)
     assert "klingon" in refused("--tcp", "tcp:0:dialect=klingon", folder=tmp_path, command=TWISTD)
     assert not list(tmp_path.iterdir())
+
+
+def test_who_can_not_log_in_is_told_of_at_the_start():
+    """With --auth a device that has no logins is refused all that it sends, and would never know."""
+    options = ("--tcp", "tcp:0:id=mute:dialect=raw:topic=a", "--tcp", "tcp:0:id=known:dialect=syslog:as=plant")
+    options += ("--tcp", "tcp:0:id=open:dialect=raw:topic=a:anonymous=yes", "--udp", "udp:0:id=signed:dialect=statsd")
+    with Daemon(*options, "--tcp", "tcp:0:id=both", "--auth", "memory:ann:secret") as daemon:
+        assert re.findall(r"(\w+): with --auth nobody may publish here", daemon.log) == ["mute"]

@@ -132,7 +132,7 @@ def test_activated_restarts_refuse_nobody(tmp_path, supervisor):
         "--tcp", "systemd:domain=INET:name=tcp",
         "--tcp", "systemd:domain=INET:name=raw:dialect=raw:end=lf:topic=raw:subscribe=raw",
         "--tcp", "systemd:domain=UNIX:name=unix", "--udp", "systemd:domain=INET:name=udp",
-        "--websocket", "systemd:domain=INET:name=web", "--drain", "10s",
+        "--websocket", "systemd:domain=INET:name=web", "--drain", "20s",
     )  # fmt: skip
 
     async def run() -> Tally:

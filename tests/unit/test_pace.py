@@ -45,6 +45,19 @@ def test_a_stream_that_is_ahead_is_read_later_and_loses_nothing(bounds):
     assert not link.holding
 
 
+@pytest.mark.parametrize("bounds", [{"message_rate": 10.0}, {"byte_rate": 80.0}])
+def test_pings_and_pongs_of_the_transport_count_too(bounds):
+    world = World(bounds=Bounds(**NONE | bounds))
+    link = paced(world)
+    for _ in range(40):
+        link.sign_of_life(8)
+    assert link.holding
+    assert not link.wire.is_reading
+    world.sleep(3.0)
+    world.sleep(3.0)
+    assert link.wire.is_reading
+
+
 def test_within_the_rate_nothing_is_held():
     world = World(bounds=Bounds(message_rate=10.0))
     link = paced(world)

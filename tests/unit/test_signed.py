@@ -135,3 +135,14 @@ def test_a_hundred_thousand_users_leave_little():
     for at in range(500):
         assert hub.hear(hub.now - START + at / 1_000, user=b"one")
     assert len(hub.signatures._windows["one"]._times) == limits.SIGNED_WINDOW
+
+
+def test_a_clock_that_is_set_back_lets_nothing_count_twice():
+    """What a user said is forgotten once it is too old; set back by an hour the clock makes it young again."""
+    hub = Hub()
+    hub.now = START + 3_600
+    assert hub.hear(3_600)
+    hub.now = START + 7_200
+    assert hub.hear(7_200, "ünï".encode())
+    hub.now = START + 3_600
+    assert not hub.hear(3_600)

@@ -12,6 +12,12 @@ from hubbub.errors import Refusal
 from hubbub.kernel.deadlines import Deadlines
 from hubbub.kernel.outbox import Outbox
 
+_CUT = {
+    "stall": "it has taken nothing for stall= seconds",
+    "idle": "it has given no sign of life for idle= seconds",
+    "full": "it takes less than is sent to it",
+}
+
 
 def own_fault(method: Callable[..., None]) -> Callable[..., None]:
     """Let what a plugin's dialect raises in `method` cost its own link, and nobody else."""
@@ -58,6 +64,12 @@ class Ending(Deadlines):
         return self._finishing
 
     @property
+    def fault(self) -> str:
+        """Why the hub has ended it, as it was refused; empty where that isn't so."""
+        refusal = self._close[1]
+        return refusal.reason if refusal is not None else ""
+
+    @property
     def stays(self) -> bool:
         """Whether the link stays open for writing after the client's end of input."""
         return self.dialect.stays and bool(self.session.subscriptions)
@@ -85,8 +97,13 @@ class Ending(Deadlines):
 
     def burst(self) -> None:
         """The outbox is full, and the policy is to disconnect."""
-        self.place.cuts("full")
-        self.abort()
+        self.cut("full")
+
+    def cut(self, reason: str) -> None:
+        """Cut the link, and count why."""
+        if reason in _CUT and not self._finishing:
+            self._close = reason, Refusal("unavailable", _CUT[reason])
+        super().cut(reason)
 
     def fail(self, error: Exception) -> None:
         """Its dialect has raised: that costs this link, and nobody else."""

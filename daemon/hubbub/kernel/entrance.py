@@ -108,6 +108,7 @@ class Entrance(Outgoing):
             self._go_on()
 
     def _logged_in(self, event: Open, user: str | None) -> None:
+        anew = not self._allowed
         self.session.client = event.client or ""
         self.session.user = user
         self._answer(event, user or "")
@@ -116,7 +117,10 @@ class Entrance(Outgoing):
             for filter in list(self.session.subscriptions or ()):
                 self.hub.unsubscribe(self.session, filter)
             self._mount = mount
+            anew = True
         self.reconsider()
         self._announce()
+        if anew:
+            self._subscribe_as_told()
         if self.session.expires is not None:
             self.set_alarm()

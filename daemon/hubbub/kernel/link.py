@@ -158,8 +158,8 @@ class Link(Entrance):
             if self.exchange is not None:
                 self.exchange.resumed()
 
-    def sign_of_life(self) -> None:
-        """The client has answered a ping of the transport."""
+    def sign_of_life(self, size: int = 0) -> None:
+        """The client has sent a ping or a pong of the transport, of so many bytes."""
         self.heard = self.hub.now()
         self._asked = False
 

@@ -346,8 +346,8 @@ class Outbox:
             self._care = False
             self.lost, self.missed = self.lost + self.missed, 0
             self._tell_lost(frames)
-        if frames:
-            data = b"".join(frames)
+        data = b"".join(frames)
+        if data:  # what was superseded has none
             self.sent_bytes += len(data)
             self._write(data)
         if self._units and not self.paused:

@@ -57,6 +57,14 @@ class PacedLink(Link):
     def _received(self, events: list[Any], size: int) -> None:
         count = len(events)
         super()._received(events, size)
+        self._spend(count, size)
+
+    def sign_of_life(self, size: int = 0) -> None:
+        """Pings and pongs count as messages do: each is read, and most are answered."""
+        super().sign_of_life(size)
+        self._spend(1, size)
+
+    def _spend(self, count: int, size: int) -> None:
         wait = self._pace.spend(self.hub.bounds, count, size, self.heard)
         if wait and self.open:
             self.place.held_back += 1

@@ -18,6 +18,8 @@ from hubbub.service.daemon import HubbubService
 from hubbub.service.listeners import Listener
 from hubbub.service.metrics_port import MetricsPort
 from hubbub.service.options import Options
+from hubbub.transports.http import no_pages
+from hubbub.transports.inherited import handed_over
 
 USAGE = """\
 hubbub check: tell what is wrong with options and files, and start nothing
@@ -40,6 +42,7 @@ class Check:
         self._running: Mapping[str, Any] | None = None  # what the running daemon says of itself
         self.fine: list[str] = []
         self.mistakes: list[str] = []
+        self._names = self._socket_names()
 
     def run(self, reactor: Any) -> None:
         """Look at everything."""
@@ -52,6 +55,8 @@ class Check:
         settings = options.settings()
         self._control = settings.control
         self._ports(reactor, settings, self._make(reactor, settings))
+        self._metrics(reactor, settings)
+        self._place_of_control()
         self._sockets(settings)
 
     @contextmanager
@@ -74,8 +79,6 @@ class Check:
             self.fine.append(f"handlers {', '.join(config.id for config in settings.handlers)}")
         if settings.permissions is not None:
             self.fine.append(f"permissions {settings.permissions}")
-        if daemon.metrics is not None:
-            self._metrics(reactor, daemon.metrics)
         return daemon.listeners
 
     def _make_parts(self, reactor: Any, settings: Settings, why: str) -> list[Listener]:
@@ -98,23 +101,39 @@ class Check:
 
     # Ports
 
-    def _metrics(self, reactor: Any, metrics: MetricsPort) -> None:
+    def _metrics(self, reactor: Any, settings: Settings) -> None:
+        if settings.metrics is None:
+            return
+        with self._finding():
+            self._try_metrics(reactor, MetricsPort(settings.metrics, no_pages))
+
+    def _try_metrics(self, reactor: Any, metrics: MetricsPort) -> None:
         try:
             metrics.listen(reactor)
             self.fine.append(f"metrics {metrics.spec} is free")
-        except ConfigError as error:
+        except ConfigError:
             if self._status().get("metrics") == metrics.spec:
                 self.fine.append(f"metrics {metrics.spec} is open in the running daemon")
             else:
-                self.mistakes.append(str(error))
+                raise
         finally:
             metrics.close()
+
+    def _place_of_control(self) -> None:
+        """Look whether a socket could be where --control wants it, unless the running daemon has it there."""
+        if self._control is None or self._status():
+            return
+        folder = self._control.parent
+        if not folder.is_dir():
+            self.mistakes.append(f"--control {self._control}: there is no folder {folder}")
+        elif self._control.exists() and not self._control.is_socket():
+            self.mistakes.append(f"--control {self._control}: it is there already, and is no socket")
 
     def _ports(self, reactor: Any, settings: Settings, listeners: list[Listener]) -> None:
         """Bind each port, and close it again; one that the running daemon has is what is wanted."""
         held = self._held(settings)
         for listener in listeners:
-            if listener.config.address.kind == "systemd" and not self._given():
+            if listener.config.address.kind == "systemd" and not handed_over():
                 self.fine.append(f"{listener.config.id}: systemd hands its socket over, not looked at")
                 continue
             try:
@@ -148,22 +167,20 @@ class Check:
                 self._running = next(ask(self._control, {"command": "status"}))["status"]
         return self._running
 
-    def _given(self) -> int:
-        """How many sockets systemd has handed to this process (sd_listen_fds(3))."""
-        count = self._environment.get("LISTEN_FDS", "")
-        return int(count) if count.isdecimal() else 0
+    def _socket_names(self) -> list[str]:
+        """How systemd calls its sockets; a unit whose sockets aren't here can be told by LISTEN_FDNAMES alone."""
+        given = [name for name, _ in handed_over()]
+        return given or [name for name in self._environment.get("LISTEN_FDNAMES", "").split(":") if name]
 
     def _sockets(self, settings: Settings) -> None:
         """Find sockets of the unit that no listener uses: clients would wait there for ever."""
-        count = self._given()
-        names = self._environment.get("LISTEN_FDNAMES", "").split(":")
-        names = [*names, *["unknown"] * count][: count or len(names)]
         used = [config.address.values for config in settings.listeners if config.address.kind == "systemd"]
-        for index, name in enumerate(names):
-            if name and not any(one.get("name") == name or one.get("index") == str(index) for one in used):
+        for index, name in enumerate(self._names):
+            if not any(one.get("name") == name or one.get("index") == str(index) for one in used):
+                which = f"name={name}" if name else f"index={index}"
                 self.mistakes.append(
-                    f"systemd hands over the socket {name}, number {index}, and no listener uses it: "
-                    f"systemd:domain=INET:name={name} does"
+                    f"systemd hands over the socket {name or 'without a name'}, number {index}, and no listener "
+                    f"uses it: systemd:domain=INET:{which} does"
                 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ def ask(path: Path | None, request: Mapping[str, object], seconds: float | None 
     with closing(_connect(path)) as daemon:
         daemon.settimeout(seconds)
         try:
-            daemon.sendall(json.dumps(request).encode() + b"\n")
+            with suppress(BrokenPipeError):  # it has refused already, and says why
+                daemon.sendall(json.dumps(request).encode() + b"\n")
             with daemon.makefile("rb") as answers:
                 for line in answers:
                     answer: dict[str, Any] = json.loads(line)

@@ -36,7 +36,8 @@ hubbub kick: close links of a running hubbub, and print how many
 
   hubbub kick LINK...     by the ids that `hubbub status --links` shows
   --user NAME  --host ADDRESS  --listener ID
-                   all links of that user, address, listener; of several all
+                   all links of that user, of that address or network such as
+                   10.0.0.0/8, of that listener or connector; of several all
                    have to hold
 {_WHERE}"""
 TRACE_USAGE = f"""\

@@ -24,7 +24,7 @@ from hubbub.service.dialling import Attempt, check_files, dial_stream, open_data
 from hubbub.service.place import make_place
 from hubbub.service.plugins import Plugins
 from hubbub.service.spoken import Spoken, plan
-from hubbub.transports.dial import DialFactory, DialledDatagrams
+from hubbub.transports.dial import DialFactory, DialledDatagrams, Losses
 from hubbub.transports.websocket_client import DialledWebSocketFactory
 
 
@@ -42,6 +42,7 @@ class Connector:
 
     place   where its link lives, one at a time
     state   what it is doing, in words
+    losses  over UDP what it has lost
     """
 
     def __init__(self, reactor: Any, config: ConnectorConfig, plugins: Plugins, hub: Hub) -> None:
@@ -54,6 +55,7 @@ class Connector:
             check_files(config.remote)
         except ConfigError as error:
             raise ConfigError(f"{config.spec}: {error}") from None
+        self.losses = Losses()
         self._running = False
         self._reactor = reactor
         self._tries = 0  # counts all, so that what an old one tells is known as such
@@ -62,6 +64,7 @@ class Connector:
         self._timer: Any = None  # for the next try; of a UDP link that is up, for the next look at its name
         self._wait = limits.RETRY_FIRST_SECONDS
         self._up_at: float | None = None
+        self._last: Link | None = None  # that was up
         self._since = ""
         self._reason = ""
         self._told = Told(reactor, config.id)
@@ -138,7 +141,8 @@ class Connector:
 
     def _open_datagrams(self, addresses: list[str], lost: Any) -> None:
         remote = self.config.remote
-        open_datagrams(self._reactor, remote, addresses[0], self.config.rcvbuf, DialledDatagrams(self._link, lost))
+        protocol = DialledDatagrams(self._link, lost, self.losses)
+        open_datagrams(self._reactor, remote, addresses[0], self.config.rcvbuf, protocol)
         if not is_address(remote.host):
             self._look_later()
 
@@ -158,6 +162,7 @@ class Connector:
             self.hub.fail(error)
             wire.abort()
             return None
+        self._last = link
         self._up_at = self._reactor.seconds()
         self._since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._told.tell(f"connected to {self.config.remote}")
@@ -177,7 +182,8 @@ class Connector:
             self._wait = limits.RETRY_FIRST_SECONDS
         wait = self._wait * random.uniform(0.5, 1.0)  # noqa: S311  so that 1,000 devices don't all come back at once
         self._wait = min(2 * self._wait, limits.RETRY_SECONDS)
-        self._reason = why(problem, self.config.remote)
+        last, self._last = self._last, None
+        self._reason = why((last.fault if last is not None else "") or problem, self.config.remote)
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._reactor.callLater(wait, self._dial)

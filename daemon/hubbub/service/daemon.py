@@ -122,7 +122,9 @@ class HubbubService(Service):
 
     def _opens(self) -> Iterator[Open]:
         yield from (Open(one.place, one.datagrams, one.paces) for one in self.listeners)
-        yield from (Open(one.place) for one in self.connectors)
+        for connector in self.connectors:
+            udp = connector.config.transport == "udp"
+            yield Open(connector.place, losses=connector.losses if udp else None)
 
     def _is_ready(self) -> bool:
         return bool(self.running) and all(listener.port is not None for listener in self.listeners)

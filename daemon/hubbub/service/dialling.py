@@ -140,8 +140,8 @@ def why(problem: BaseException | str, remote: Remote) -> str:
     for kind, says in _SAYS:
         if isinstance(problem, kind):
             return shown(says(problem, remote))
-    if isinstance(problem, error.ConnectError) and problem.osError is not None:
-        return str(problem)
+    if isinstance(problem, error.ConnectError) and problem.args[0]:
+        problem = problem.args[0]
     said = str(getattr(problem, "strerror", None) or problem) or type(problem).__name__
     return shown(" ".join(said.split()).rstrip("."))
 

@@ -173,7 +173,8 @@ class HandlerRunner:
                 continue
             self._count -= 1
             self._size -= len(item.payload)
-            message = Incoming(item, self)
+            to = item.reply_to
+            message = Incoming(item, self, mute=to is not None and not self._may_reply(item.sender, to))
             for method, filters in self._methods:
                 if any(matches(filter, item.topic) for filter in filters):
                     self._call(method, message, hops=item.hops + 1)
@@ -193,24 +194,30 @@ class HandlerRunner:
 
     def reply(self, message: Incoming, reply: Message) -> None:
         """Send a reply where the message wants it."""
+        if message.mute or (message.reply_to and not self._may_reply(message.sender, message.reply_to)):
+            self._hub.counters.unanswered += 1  # it is the sender who named that topic
+            return
         if message.reply_to is not None:
             try:
-                self._may_reply(message.sender, message.reply_to)
                 self.publish(reply)
             except Refusal:
                 if _hops.get() > limits.HOPS:
                     raise
-                self._hub.counters.unanswered += 1  # it is the sender who named that topic
+                self._hub.counters.unanswered += 1
             return
         send = message.sender.send if message.sender is not None else None
         if send is None or not send(reply):
             self._hub.counters.unanswered += 1
 
-    def _may_reply(self, sender: Any, topic: str) -> None:
-        """Raise Refusal where the sender itself may not publish to the topic that it named."""
+    def _may_reply(self, sender: Any, topic: str) -> bool:
+        """Tell whether the sender itself may publish to the topic that it named; a handler may not do it instead."""
         rights = sender.rights if isinstance(sender, Session) else None
         if rights is not None and not topic.startswith(REPLIES):
-            rights.publish(topic)
+            try:
+                rights.publish(topic)
+            except Refusal:
+                return False
+        return True
 
     def request(self, message: Message, timeout: float) -> Deferred[Incoming]:
         """Publish, and give the reply or a Refusal."""

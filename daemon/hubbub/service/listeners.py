@@ -51,6 +51,7 @@ class Listener:
         self.config = config
         self.hub = hub
         self.port: IListeningPort | None = None
+        self._where = ""  # it is bound to, also once it is closed
         self.settings = settings
         self._trust = Trust(settings.trust_proxy)
         self.pages: Pages = no_pages
@@ -83,6 +84,7 @@ class Listener:
         elif self.place.presence is not None:
             self.place.presence.watch(self.config.id)
         self._renew()
+        self._tell_of_logins()
         for link in list(self.place.links):
             who = link.session.user
             if who == user and (who != self.place.user or not (self.place.user or self.place.anonymous)):
@@ -98,9 +100,23 @@ class Listener:
             raise ConfigError(f"{self.config.spec}: {error}") from None
         except Exception as error:
             raise ConfigError(f"{self.config.spec}: can't listen: {sentence(error)}") from error
+        self._where = self._bound_to()
         self.place.anonymous = self.config.admits_anonymous(self.host, bool(self.settings.auth))
         if self.place.presence is not None:
             self.place.presence.watch(self.config.id)
+        self._tell_of_logins()
+
+    def _tell_of_logins(self) -> None:
+        """Log that all clients will be refused, where logins are wanted and nothing here could be one."""
+        place, config = self.place, self.config
+        elsewhere = config.transport != "tcp" or config.client_ca is not None  # headers, signatures, certificates
+        mute = all(one.outcome is Dialect.outcome for one in self.spoken.dialects)  # no answers, no logins
+        if self.settings.auth and mute and not (place.anonymous or place.user or elsewhere):
+            self.log.warn(  # noqa: G010  Twisted calls it so
+                "{id}: with --auth nobody may publish here, as {dialect} has no logins: as=USER says who they are",
+                id=config.id,
+                dialect=config.dialect,
+            )
 
     def _bind(self, reactor: Any) -> IListeningPort:
         if self.config.transport == "udp":
@@ -240,14 +256,15 @@ class Listener:
         return getattr(self.port.getHost(), "host", None)
 
     def __str__(self) -> str:
+        return f"{self.config.transport} {self._where}"
+
+    def _bound_to(self) -> str:
         assert self.port is not None
         address: Any = self.port.getHost()
         if self.host is None:
             name = getattr(address, "name", b"")
-            where = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
-        else:
-            where = f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
-        return f"{self.config.transport} {where}"
+            return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+        return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
 
 
 def now(listening: Deferred[IListeningPort]) -> IListeningPort:

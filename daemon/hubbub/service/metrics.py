@@ -23,6 +23,7 @@ from hubbub.kernel.hub import Hub
 from hubbub.kernel.pace import PacedSources
 from hubbub.kernel.wire import Place
 from hubbub.service.turns import Histogram, Turns
+from hubbub.transports.dial import Losses
 from hubbub.transports.udp import UDPProtocol
 
 _TEXT = "text/plain; charset=utf-8"
@@ -31,11 +32,16 @@ _REASON = (*_WHERE, "reason")
 
 
 class Open(NamedTuple):
-    """A listener or a connector, as far as its figures go; datagrams: of one on UDP, paces: where it has them."""
+    """A listener or a connector, as far as its figures go.
+
+    datagrams  of a listener on UDP; paces: where it has them
+    losses     of a connector on UDP
+    """
 
     place: Place
     datagrams: UDPProtocol | None = None
     paces: PacedSources | None = None
+    losses: Losses | None = None
 
 
 class _Sum(NamedTuple):
@@ -206,15 +212,17 @@ def _by_reason(name: str, help: str, places: Sequence[Place], counts: Callable[[
 def _datagrams(opens: Sequence[Open]) -> Iterator[Metric]:
     family = CounterMetricFamily("hubbub_datagrams_dropped", "Datagrams not read, or not sent", labels=_REASON)
     for one in opens:
-        udp = one.datagrams
+        udp, counts = one.datagrams, {}
         if udp is not None:
             counts = {"waiting": udp.dropped, "unproven": udp.withheld, "unsent": udp.unsent, "failed": udp.failed}
             if one.paces is not None:
                 counts["rate"] = one.paces.dropped
             port: Any = udp.transport  # a transports.udp_socket.DatagramPort
             counts["kernel"] = port.kernel_drops() if port is not None else 0
-            for reason, count in counts.items():
-                family.add_metric([one.place.name, "udp", reason], count)
+        elif one.losses is not None:
+            counts = {"unsent": one.losses.unsent, "kernel": one.losses.kernel}
+        for reason, count in counts.items():
+            family.add_metric([one.place.name, "udp", reason], count)
     yield family
 
 

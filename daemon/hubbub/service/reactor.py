@@ -16,7 +16,7 @@ from twisted.internet.main import installReactor
 from twisted.python import log
 
 # Exactly these read with one `recv` and hand it on; a subclass, or a connection under TLS, may do more.
-_PLAIN = frozenset({tcp.Server, unix.Server})
+_PLAIN = frozenset({tcp.Server, tcp.Client, unix.Server, unix.Client})
 
 
 class HubbubReactor(EPollReactor):

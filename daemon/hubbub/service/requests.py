@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from hubbub.errors import ConfigError, Refusal
 from hubbub.kernel.link import Link
 from hubbub.service import status
+from hubbub.service.choosing import Choice
 from hubbub.service.control import Caller, Command, Request
 from hubbub.service.tracing import Tracing
 
@@ -56,16 +57,15 @@ def _refused(failure: Failure, caller: Caller) -> None:
 _CHOICES: Mapping[str, Callable[[Link], object]] = {
     "link": lambda link: link.session.id,
     "user": lambda link: link.session.user,
-    "host": lambda link: link.session.host,
-    "listener": lambda link: link.place.name,
 }
 
 
 def _chosen(running: Any, request: Request) -> Iterator[Link]:
     """Yield the links that a request means: all that it says has to hold. Raises ConfigError where it says nothing."""
+    choice = Choice(running, request)
     said = {name: request[name] for name in _CHOICES if request.get(name) is not None}
-    if not said:
+    if not said and request.get("host") is None and request.get("listener") is None:
         raise ConfigError("say whom: a link, a user, a host or a listener")
     for link in status.links_of(running):
-        if not link.ending and all(_CHOICES[name](link) == value for name, value in said.items()):
+        if not link.ending and choice.has(link) and all(_CHOICES[name](link) == value for name, value in said.items()):
             yield link

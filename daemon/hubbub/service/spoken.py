@@ -10,6 +10,7 @@ from hubbub.dialects.detect import Auto
 from hubbub.dialects.lines import Lines
 from hubbub.errors import ConfigError
 from hubbub.option import configure
+from hubbub.service import toml
 from hubbub.service.config import LinkConfig, ListenerConfig
 from hubbub.service.plugins import Plugins, reason
 
@@ -65,7 +66,10 @@ def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]
     assert isinstance(config, ListenerConfig)
     if config.dialect_options:
         key = next(iter(config.dialect_options))
-        raise ConfigError(f"unknown key {key}=; a key of a dialect needs dialect=NAME beside it")
+        hint = "a key of a dialect needs dialect=NAME beside it"
+        if key in toml.SCALARS:
+            hint = "in a file it stands above the first [table]"
+        raise ConfigError(f"unknown key {key}=; {hint}")
     own = [one for one in plugins.shipped_dialects() if one is Lines or _claims(one)]
     for name in config.auto:
         if not _claims(plugins.find("dialect", name)):

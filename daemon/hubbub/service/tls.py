@@ -1,6 +1,6 @@
 """TLS of listeners, `ssl:` and `tls:`: certificates from files, chosen by the name that a client asks for.
 
-TLS 1.2 and 1.3, forward secrecy and authenticated ciphers alone, no compression, no renegotiation, no session tickets.
+TLS 1.2 and 1.3, forward secrecy and authenticated ciphers alone, no compression, no renegotiation, no resumption.
 The files are looked at again at most every limits.CERTIFICATE_SECONDS, and at each reload: new connections get the new
 certificate, live ones keep what they have. What can't be used leaves what was, and is logged.
 """

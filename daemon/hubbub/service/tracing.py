@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from hubbub import limits
 from hubbub.errors import ConfigError, Refusal
 from hubbub.kernel.link import Link
+from hubbub.service.choosing import Choice
 from hubbub.service.control import Caller
 from hubbub.service.control import Request as Asked
 from hubbub.service.status import links_of
@@ -19,28 +19,22 @@ class Trace:
     """One who looks on.
 
     caller   who is told
-    asked    what it wants to see: `listener`, `host` (an address or a network), `topic` (a filter); each may be missing
+    choice   the links that it wants to see
+    asked    what of them: `topic` (a filter), which may be missing
 
     Raises ConfigError.
     """
 
-    def __init__(self, reactor: Any, caller: Caller, asked: Asked) -> None:
+    def __init__(self, reactor: Any, caller: Caller, choice: Choice, asked: Asked) -> None:
         self._caller = caller
         self._reactor = reactor
-        self._listener = asked.get("listener")
-        self._network = _network(asked.get("host"))
+        self.wants = choice.has
         self._filter = _filter(asked.get("topic"))
         self._over = False
         self._paused = False
         self._dropped = 0
         self._window = (0, 0)  # a second, and what was told in it
         self._timer: Any = None
-
-    def wants(self, link: Link) -> bool:
-        """Whether `link` is to be seen."""
-        if self._listener is not None and link.place.name != self._listener:
-            return False
-        return self._network is None or _within(link.session.host, self._network)
 
     def wants_topic(self, topic: str) -> bool:
         """Whether what happens on `topic`, or to this filter, is to be seen."""
@@ -100,10 +94,7 @@ class Tracing:
         """Let `caller` look on until it goes. Raises ConfigError."""
         if len(self._traces) >= limits.TRACES:
             raise ConfigError(f"{limits.TRACES} traces run already")
-        trace = Trace(self._running.reactor, caller, asked)
-        places = {one.config.id for one in (*self._running.listeners, *self._running.connectors)}
-        if asked.get("listener") is not None and asked["listener"] not in places:
-            raise ConfigError(f"there is no listener {asked['listener']}; there are {', '.join(sorted(places))}")
+        trace = Trace(self._running.reactor, caller, Choice(self._running, asked), asked)
         self._traces.append(trace)
         caller.gone = lambda: self._end(trace)
         caller.follow(trace.pause)
@@ -130,22 +121,6 @@ class Tracing:
         traces = [trace for trace in self._traces if trace.wants(link)]
         if traces:
             Tap(link, traces).attach()
-
-
-def _network(host: object) -> IPv4Network | IPv6Network | str | None:
-    if host is None or host == "unix":
-        return None if host is None else "unix"
-    try:
-        return ip_network(str(host), strict=False)
-    except ValueError:
-        raise ConfigError(f"--host {host}: expected an address, or a network such as 10.0.0.0/8") from None
-
-
-def _within(host: str, network: IPv4Network | IPv6Network | str) -> bool:
-    try:
-        return not isinstance(network, str) and ip_address(host) in network
-    except ValueError:  # a Unix socket
-        return host == network
 
 
 def _filter(topic: object) -> str | None:

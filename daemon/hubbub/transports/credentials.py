@@ -16,7 +16,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from hubbub.errors import Refusal
 from hubbub.events import Open
 from hubbub.identity import Identity
-from hubbub.transports.forwarded import Trust
+from hubbub.transports.forwarded import UNIX, Trust, plain_host
 from hubbub.transports.http import plain
 from hubbub.transports.stream import Introduce
 
@@ -66,8 +66,9 @@ class Doorkeeper:
         except Refusal as no:
             return refused(request, no)
         peer = request.channel.getPeer()
-        client = (str(getattr(peer, "host", "") or "unix").removeprefix("::ffff:"), getattr(peer, "port", 0))
-        host, _ = self._trust.client(client, request.getHeader("x-forwarded-for") or "")
+        client = (plain_host(str(getattr(peer, "host", "") or UNIX)), getattr(peer, "port", 0))
+        forwarded = request.requestHeaders.getRawHeaders("x-forwarded-for", [])
+        host, _ = self._trust.client(client, ",".join(forwarded))
         gone: list[object] = []
         request.notifyFinish().addErrback(gone.append)
 

@@ -14,6 +14,7 @@ from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.transports.stream import MakeLink
 from hubbub.transports.tcp import TCPProtocol
+from hubbub.transports.udp_socket import DatagramPort
 
 Lost = Callable[[BaseException | str], None]
 """Told once, of an established connection, when it has gone and why."""
@@ -24,6 +25,7 @@ class DialledProtocol(TCPProtocol):
 
     def __init__(self, make_link: MakeLink, lost: Lost) -> None:
         super().__init__(make_link)
+        self._why = ""
         self._lost = lost
 
     def connectionMade(self) -> None:
@@ -38,9 +40,14 @@ class DialledProtocol(TCPProtocol):
         super().handshakeCompleted()
         self.open_stream(self._make_link)
 
+    def timeoutConnection(self) -> None:
+        self._why = f"TLS: no handshake within {limits.HANDSHAKE_SECONDS:g} s"
+        super().timeoutConnection()
+
     def connectionLost(self, reason: Any = None) -> None:
         super().connectionLost(reason)
-        self._lost(reason.value if isinstance(reason, Failure) and reason.value is not None else "")
+        told = reason.value if isinstance(reason, Failure) and reason.value is not None else ""
+        self._lost(self._why or told)
 
 
 class DialFactory(ClientFactory):
@@ -73,23 +80,39 @@ class UnitLink(Protocol):
     def lost(self) -> None: ...
 
 
-class DialledDatagrams(DatagramProtocol):
-    """One UDP link to one address, and its wire: the kernel lets nobody else's datagrams in.
+class Losses:
+    """What a UDP connector has lost, whatever sockets it had.
 
-    unsent_datagrams  those that the kernel didn't take
+    unsent  datagrams that the kernel didn't take
+    closed  those that it dropped for sockets that are closed by now
     """
+
+    def __init__(self) -> None:
+        self.unsent = 0
+        self.closed = 0
+        self.port: DatagramPort | None = None
+
+    @property
+    def kernel(self) -> int:
+        """Datagrams that the kernel dropped because its buffer was full."""
+        return self.closed + (self.port.kernel_drops() if self.port is not None else 0)
+
+
+class DialledDatagrams(DatagramProtocol):
+    """One UDP link to one address, and its wire: the kernel lets nobody else's datagrams in."""
 
     noisy = False
     proof = None
     transport: Any
 
-    def __init__(self, make_link: Callable[[Any, str, int], UnitLink | None], lost: Lost) -> None:
-        self.unsent_datagrams = 0
+    def __init__(self, make_link: Callable[[Any, str, int], UnitLink | None], lost: Lost, losses: Losses) -> None:
+        self._losses = losses
         self._make_link = make_link
         self._lost: Lost | None = lost
         self.link: UnitLink | None = None
 
     def startProtocol(self) -> None:
+        self._losses.port = self.transport
         host, port = self.transport.socket.getpeername()[:2]
         self.link = self._make_link(self, host, port)
         if self.link is not None:
@@ -111,7 +134,7 @@ class DialledDatagrams(DatagramProtocol):
         try:
             self.transport.socket.send(data)
         except (OSError, AttributeError):  # nobody listened to the last one; too long; or it is closed
-            self.unsent_datagrams += 1
+            self._losses.unsent += 1
             return False
         return True
 
@@ -137,7 +160,8 @@ class DialledDatagrams(DatagramProtocol):
     def close(self, reason: str, refusal: Refusal | None) -> None:
         """Close the socket."""
         lost, self._lost = self._lost, None
-        if self.transport is not None:
+        if lost is not None and self.transport is not None:
+            self._losses.closed, self._losses.port = self._losses.kernel, None
             self.transport.stopListening()
         link, self.link = self.link, None
         if link is not None:

@@ -64,6 +64,16 @@ class OneRequestChannel(HTTPChannel):
     def resetTimeout(self) -> None:
         pass
 
+    def loseConnection(self) -> None:
+        """Close, and not wait for ever: over TLS for the client to close too, or for it to read a long page."""
+        super().loseConnection()
+        self.setTimeout(limits.CLOSE_SECONDS)
+
+    @property
+    def early(self) -> bool:
+        """Whether more has come than the request."""
+        return bool(self._dataBuffer or self.clearLineBuffer())
+
     def timeoutConnection(self) -> None:
         self.site.slow()
         self.forceAbortClient()  # at once: whoever hasn't ended a TLS handshake can't be told

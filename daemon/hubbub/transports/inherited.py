@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import endpoints, unix
@@ -20,11 +21,27 @@ _KINDS = {socket.SOCK_STREAM: "streams", socket.SOCK_DGRAM: "UDP"}
 
 
 def handed_over() -> list[tuple[str, int]]:
-    """Return name and number of each descriptor, in order; a name may be there for several."""
+    """Return name and number of each descriptor, in order; a name may be there for several, "" where it has none."""
     # Twisted takes them out of the environment when it is first imported; nobody else can see them.
     given = endpoints._SystemdParser._sddaemon
-    numbers = given.inheritedDescriptors()
-    return list(zip(given._names or [""] * len(numbers), numbers, strict=True))
+    return list(zip(given._names, given.inheritedDescriptors(), strict=True)) or [("", one) for one in _NAMELESS]
+
+
+def _nameless(environment: Path = Path("/proc/self/environ")) -> Sequence[int]:
+    """Return the descriptors that come without names, as systemd-socket-activate hands them over.
+
+    Twisted takes them for none. Their number is still in the environment that the process was started with.
+    """
+    try:
+        given = dict(one.partition(b"=")[::2] for one in environment.read_bytes().split(b"\0"))
+        count = int(given[b"LISTEN_FDS"]) if int(given[b"LISTEN_PID"]) == os.getpid() else 0
+    except (OSError, KeyError, ValueError):
+        return ()
+    return range(_FIRST, _FIRST + count)
+
+
+_FIRST = 3  # SD_LISTEN_FDS_START
+_NAMELESS = _nameless()  # before twistd forks
 
 
 def take(values: Mapping[str, str], kind: socket.SocketKind) -> socket.socket:

@@ -51,7 +51,7 @@ class Signatures:
     def __init__(self, key: Callable[[str], tuple[bytes, Identity] | None], wall: Callable[[], float]) -> None:
         self._key = key
         self._wall = wall
-        self._began = int(wall() * _SECOND)
+        self._began = int(wall() * _SECOND)  # what is older never counts
         self._nobody = secrets.token_bytes(32)
         self._windows: OrderedDict[str, _Window] = OrderedDict()  # the one that was used last at the end
 
@@ -73,8 +73,9 @@ class Signatures:
         now, slack = int(self._wall() * _SECOND), int(limits.SIGNED_SECONDS * _SECOND)
         if abs(time - now) > slack:
             return Refusal("not-authorized", f"the time {time} is too far from this hub's, which is {now}")
-        while self._windows and next(iter(self._windows.values())).latest < now - slack:
+        while self._windows and (old := next(iter(self._windows.values())).latest) < now - slack:
             self._windows.popitem(last=False)  # what it knows is too old to count by now
+            self._began = max(self._began, old)  # and stays so if the clock is set back
         window = self._windows.pop(user, None) or _Window(self._began)
         self._windows[user] = window
         return None if window.take(time, now - slack) else _AGAIN

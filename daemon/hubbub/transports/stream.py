@@ -22,6 +22,7 @@ from zope.interface import implementer
 from hubbub.errors import Refusal
 from hubbub.events import Open
 from hubbub.identity import Identity
+from hubbub.transports.forwarded import UNIX, plain_host
 from hubbub.transports.http import turn_away
 
 # A transport of exactly these types, not switched to TLS, has nothing between `write` and its socket. On any other
@@ -45,7 +46,7 @@ class StreamLink(Protocol):
     def lost(self) -> None: ...
     def pause(self, held: int) -> None: ...
     def resume(self) -> None: ...
-    def sign_of_life(self) -> None: ...
+    def sign_of_life(self, size: int = 0) -> None: ...
     def cut(self, reason: str) -> None: ...
     def settle(self) -> None: ...
 
@@ -77,7 +78,7 @@ class Stream:
             self._send_now = transport.socket.send
         _set_keepalive(transport, _KEEPALIVE)
         peer = transport.getPeer()
-        host = str(getattr(peer, "host", "") or "unix").removeprefix("::ffff:")
+        host = plain_host(str(getattr(peer, "host", "") or UNIX))
         self.link = link = make_link(self, host, getattr(peer, "port", 0))
         if link is not None:
             transport.registerProducer(self, True)

@@ -13,6 +13,7 @@ from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.identity import Identity
+from hubbub.transports.forwarded import plain_host
 from hubbub.transports.http import Enter
 from hubbub.transports.stream import _PLAIN, Introduce, MakeLink, Stream, half_closed
 
@@ -55,7 +56,7 @@ class TCPProtocol(Stream, TimeoutMixin, Protocol):
             self.setTimeout(None)
             return
         self.transport.pauseProducing()
-        host = str(getattr(self.transport.getPeer(), "host", "")).removeprefix("::ffff:")
+        host = plain_host(str(getattr(self.transport.getPeer(), "host", "")))
         self._introduce(None, self.transport, host).addCallbacks(self._known, lambda failure: self.abort())
 
     def _await_handshake(self) -> None:

@@ -9,9 +9,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Protocol
 
 from twisted.internet import udp
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from hubbub import limits
 from hubbub.errors import ConfigError
@@ -87,6 +89,18 @@ class DatagramPort(udp.Port):
         self.socket.sendto(datagram, addr)  # type: ignore[arg-type]
 
 
+class DialledPort(DatagramPort):
+    """A UDP port that is connected: the kernel tells it when nobody listened to a datagram (udp(7))."""
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """Go on where the reactor takes such an error for the end; the one who is away may come back."""
+        if reason is not None and reason.check(ConnectionDone):
+            self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # which clears it
+            self.startReading()
+        else:
+            super().connectionLost(reason)
+
+
 def listen_datagram(reactor: Any, spec: Spec, protocol: DatagramProtocol) -> IListeningPort:
     """Open a UDP port. Raises ConfigError naming the address and what is wrong with it."""
     with _inherited(spec) if spec.address.kind == "systemd" else _bound(spec) as bound:  # the port gets a duplicate
@@ -102,7 +116,7 @@ def listen_datagram(reactor: Any, spec: Spec, protocol: DatagramProtocol) -> ILi
 
 def dial_datagram(
     reactor: Any, host: str, port: int, own: str | None, rcvbuf: int, protocol: DatagramProtocol
-) -> DatagramPort:
+) -> DialledPort:
     """Open a UDP socket that hears `host` alone, an address, and speaks to it. Raises OSError.
 
     own  the address to send from; of a group or a broadcast it tells the interface
@@ -118,7 +132,7 @@ def dial_datagram(
             else:
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, _index(own))
         made.connect((host, port))
-        opened: DatagramPort = DatagramPort._fromListeningDescriptor(
+        opened: DialledPort = DialledPort._fromListeningDescriptor(
             reactor, made.fileno(), made.family, protocol, _RECEIVE_BYTES
         )
     opened.startListening()

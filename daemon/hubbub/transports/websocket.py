@@ -75,10 +75,11 @@ class WebSocketWire(Stream, AnyWebSocketProtocol):
         if self._paused:  # a client that pings and doesn't read would fill our memory with pongs
             self.reading(False)
         super().onPing(payload)
+        self.onPong(payload)
 
     def onPong(self, payload: bytes) -> None:
         if self.link is not None:
-            self.link.sign_of_life()
+            self.link.sign_of_life(len(payload))
 
     def resumeProducing(self) -> None:
         super().resumeProducing()
@@ -122,8 +123,10 @@ class WebSocketProtocol(WebSocketWire, WebSocketServerProtocol):  # type: ignore
     factory: WebSocketFactory
 
     identity: Identity | None = None  # what the handshake told of it
+    leave: Callable[[], object] = staticmethod(lambda: None)  # counts it no longer as a request
     _frames: FrameReader
     _forwarded = ""
+    _cut: Any = None  # the timer of a handshake that has failed
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
         """Choose the first subprotocol that somebody here speaks; with none, the first message tells the dialect."""
@@ -132,10 +135,22 @@ class WebSocketProtocol(WebSocketWire, WebSocketServerProtocol):  # type: ignore
         self._forwarded = request.headers.get("x-forwarded-for", "")
         return chosen
 
+    def failHandshake(self, *arguments: Any, **more: Any) -> None:
+        """Say why, and not wait for ever until a client over TLS closes too."""
+        super().failHandshake(*arguments, **more)
+        self._cut = self.factory.reactor.callLater(limits.CLOSE_SECONDS, self.abort)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        self.leave()
+        if self._cut is not None and self._cut.active():
+            self._cut.cancel()
+        super().onClose(wasClean, code, reason)
+
     def onOpen(self) -> None:
         make_link, dialect, trust = self.factory.make_link, self._dialect, self.factory.trust
         self.transport.unregisterProducer()  # the HTTP channel, which took the request
         self._frames = FrameReader(self.factory.longest)
+        self.leave()  # its link is counted
         self.open_stream(
             lambda wire, host, port: make_link(wire, dialect, *trust.client((host, port), self._forwarded)),
             self.identity,
@@ -255,27 +270,27 @@ class Door(Resource):
         return self._page
 
     def _upgrade(self, request: Request, identity: Identity | None) -> bytes | int:
-        if request.channel.clearLineBuffer():  # it would be lost
-            return plain(request, 400, "A client sends nothing before our answer (RFC 6455 section 4.1).")
         channel: Any = request.channel  # a transports.http.OneRequestChannel
-        channel.leave()
-        answer: bytes | int = WebSocketResource(_Known(self._factory, identity)).render(request)
+        if channel.early:  # it would be lost
+            return plain(request, 400, "A client sends nothing before our answer (RFC 6455 section 4.1).")
+        answer: bytes | int = WebSocketResource(_Known(self._factory, identity, channel.leave)).render(request)
         if answer == NOT_DONE_YET:  # the channel and its request hold each other, and nobody needs them any more
-            request.channel.requests.clear()
+            channel.requests.clear()
         return answer
 
 
 class _Known:
-    """Makes the protocol of one request, whose client is known."""
+    """Makes the protocol of one request, whose client is known; `leave` counts it no longer as a request."""
 
-    def __init__(self, factory: WebSocketFactory, identity: Identity | None) -> None:
+    def __init__(self, factory: WebSocketFactory, identity: Identity | None, leave: Callable[[], object]) -> None:
         self._factory = factory
         self._identity = identity
+        self._leave = leave
 
     def buildProtocol(self, address: Any) -> Any:
         """As the factory does it."""
         made: Any = self._factory.buildProtocol(address)
-        made.identity = self._identity
+        made.identity, made.leave = self._identity, self._leave
         return made
 
 

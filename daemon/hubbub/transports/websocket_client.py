@@ -53,6 +53,13 @@ class DialledWebSocket(WebSocketWire, WebSocketClientProtocol):  # type: ignore[
         else:
             super().dataReceived(data)
 
+    def onOpenHandshakeTimeout(self) -> None:
+        """Autobahn looks after some seconds whether it is open."""
+        autobahn: Any = self
+        if autobahn.state == self.STATE_CONNECTING:
+            self._why = f"no answer to the handshake within {limits.HANDSHAKE_SECONDS:g} s"
+        super().onOpenHandshakeTimeout()
+
     def onOpen(self) -> None:
         self.open_stream(self.factory.make_link)
 

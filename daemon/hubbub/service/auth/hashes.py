@@ -63,5 +63,6 @@ def check(hash: str) -> None:
         raise ValueError(f"the ${kind}$ hash isn't base64") from None
     if not sizes[0] or sizes[1] != 64:
         raise ValueError(f"the ${kind}$ hash has a salt and 64 bytes")
-    if kind == "7" and not (parts[0].isdecimal() and 1 <= int(parts[0][:9]) <= limits.PBKDF2_ITERATIONS):
+    rounds = int(parts[0]) if kind == "7" and parts[0].isdecimal() and len(parts[0]) < 9 else 0
+    if kind == "7" and not 1 <= rounds <= limits.PBKDF2_ITERATIONS:
         raise ValueError(f"the $7$ hash has 1 to {limits.PBKDF2_ITERATIONS} iterations")

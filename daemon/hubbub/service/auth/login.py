@@ -21,6 +21,7 @@ from hubbub.errors import ConfigError, Refusal
 from hubbub.events import Open
 from hubbub.identity import Identity
 from hubbub.kernel.session import Session
+from hubbub.kernel.sources import source_of
 from hubbub.option import shown
 from hubbub.service.auth.kinds import (
     INTERFACES,
@@ -65,7 +66,7 @@ class Logins:
 
     def __init__(self, reactor: Any, specs: Specs, attempts: Attempts) -> None:
         self._attempts = attempts
-        self._waiting: Counter[str] = Counter()
+        self._waiting: Counter[str] = Counter()  # by source
         self._refused = 0
         self._workers = Workers(reactor)
         self._specs = tuple(specs)
@@ -123,16 +124,18 @@ class Logins:
             return fail(_TOO_MANY)
         if isinstance(credentials, Password) and len(credentials.username) + len(credentials.password) > _LONGEST:
             return fail(Refusal("not-authorized", "wrong user or password"))
-        if self._waiting[host] >= limits.LOGIN_QUEUE_SOURCE and host != "unix":
+        source = source_of(host) or host
+        if self._waiting[source] >= limits.LOGIN_QUEUE_SOURCE and host != "unix":
             return fail(Refusal("unavailable", "many logins from your address wait to be checked already; try again"))
-        self._waiting[host] += 1
+        self._waiting[source] += 1
         asked = maybeDeferred(self._portal.login, credentials, None, IIdentity)
 
         def answered(result: Any) -> Any:
-            self._waiting[host] -= 1
-            if not self._waiting[host]:
-                del self._waiting[host]
-            return result
+            self._waiting[source] -= 1
+            if not self._waiting[source]:
+                del self._waiting[source]
+            # Guesses that were made at once are worth no more than those made one after the other.
+            return result if self._attempts.allowed(host) else Failure(_TOO_MANY)
 
         return asked.addBoth(answered).addCallbacks(lambda found: found[1], self._refuse, errbackArgs=(host,))
 

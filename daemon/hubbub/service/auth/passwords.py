@@ -55,8 +55,8 @@ class Table:
 
     def __init__(self, entries: dict[str, Entry]) -> None:
         self.entries = entries
-        hashed = (entry.hash for entry in entries.values() if entry.hash != NO_PASSWORD)
-        self._nobody = next(hashed, hashes.NOBODY)
+        hashed = dict.fromkeys(entry.hash for entry in entries.values() if entry.hash != NO_PASSWORD)
+        self._hashes = list(hashed) or [hashes.NOBODY]
         self._secret = secrets.token_bytes(32)
         self._known: dict[bytes, float] = {}  # keyed hashes, and until when they count
         self._lock = Lock()
@@ -65,9 +65,13 @@ class Table:
         """Tell whether that is the user's password; it takes the same time whether there is such a user or not."""
         entry = self.entries.get(user)
         if entry is None or entry.hash == NO_PASSWORD:
-            hashes.verify(self._nobody, secrets.token_bytes(16) + password)
+            hashes.verify(self._nobody(user), secrets.token_bytes(16) + password)
             return False
         return hashes.verify(entry.hash, password)
+
+    def _nobody(self, user: str) -> str:
+        """Return what somebody who isn't there is compared with: always the same one of those who are."""
+        return self._hashes[int.from_bytes(self._digest(user, b"")[:8]) % len(self._hashes)]
 
     def remember(self, user: str, password: bytes, now: float) -> None:
         """Note that this was right, as a keyed hash, for limits.LOGIN_CACHE_SECONDS."""
