@@ -32,7 +32,7 @@ from hubbub.service.auth.watch import read_bounded
 
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all good
 _OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET | SSL.OP_CIPHER_SERVER_PREFERENCE
-_OPTIONS |= SSL.OP_NO_RENEGOTIATION  # type: ignore[attr-defined]  # its hints are older
+_OPTIONS |= SSL.OP_NO_RENEGOTIATION
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 
 
@@ -253,10 +253,10 @@ def _context(
     context.set_session_id(b"hubbub")
     leaf, *rest = chain
     try:
-        context.use_certificate(leaf)  # type: ignore[arg-type]  # pyOpenSSL's hints are older
-        context.use_privatekey(key)  # type: ignore[arg-type]
+        context.use_certificate(leaf)
+        context.use_privatekey(key)  # type: ignore[arg-type]  # its hints name fewer kinds
         for one in rest:
-            context.add_extra_chain_cert(one)  # type: ignore[arg-type]
+            context.add_extra_chain_cert(one)
         context.check_privatekey()
     except (SSL.Error, TypeError) as error:
         raise ConfigError(f"{path}: it can't be used for TLS: {' '.join(str(error).split())}") from None
