@@ -165,9 +165,11 @@ class Mqtt(Dialect):
         """Read a PUBLISH of quality 0 without properties. None: it isn't such. Raises Malformed."""
         at = 2 + int.from_bytes(body[:2], "big")
         raw = body[2:at]
+        if len(body) < at:
+            return None
         topic = self._topics.get(raw)
         if topic is None:
-            if len(body) < at or not raw:
+            if not raw:
                 return None
             topic = self._topic(raw)
         if self._version == V5:

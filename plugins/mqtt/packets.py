@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from hubbub.limits import SUBSCRIPTIONS
 from hubbub_plugins.mqtt.properties import (
     AUTH,
     CONNACK,
@@ -36,7 +37,7 @@ from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, Cursor, Malformed, binary, 
 
 V31, V311, V5 = 3, 4, 5
 _NAMES = {V31: "MQIsdp", V311: "MQTT", V5: "MQTT"}
-UNSUPPORTED_VERSION = 0x84
+UNSUPPORTED_VERSION, QUOTA_EXCEEDED = 0x84, 0x97
 
 
 def packet(first: int, body: bytes) -> bytes:
@@ -241,6 +242,7 @@ class Subscribe:
         properties = read_properties(body, SUBSCRIBE) if version == V5 else {}
         wishes = []
         while not body.done():
+            _check_count(wishes)
             wishes.append(_read_wish(body, version))
         if not wishes:
             raise Malformed("a SUBSCRIBE without a filter", PROTOCOL_ERROR)  # MQTT-3.8.3-2
@@ -256,6 +258,11 @@ class Subscribe:
                 bits |= 4 * wish.no_local | 8 * wish.retain_as_published | wish.handling << 4
             parts += [text(wish.filter), bytes((bits,))]
         return packet(SUBSCRIBE << 4 | 2, b"".join(parts))
+
+
+def _check_count(found: Sequence[object]) -> None:
+    if len(found) >= SUBSCRIPTIONS:
+        raise Malformed(f"more than {SUBSCRIPTIONS} filters at once", QUOTA_EXCEEDED)
 
 
 def _read_wish(body: Cursor, version: int) -> Wish:
@@ -287,6 +294,7 @@ class Unsubscribe:
         properties = read_properties(body, UNSUBSCRIBE) if version == V5 else {}
         filters = []
         while not body.done():
+            _check_count(filters)
             filters.append(body.text())
         if not filters:
             raise Malformed("an UNSUBSCRIBE without a filter", PROTOCOL_ERROR)  # MQTT-3.10.3-2

@@ -1,7 +1,7 @@
 """Clients whose session may outlive their link: what they subscribed to, what they are owed, and their wills.
 
-While the link is there, its Session has the subscriptions. Without it a Session of nobody stands in for those of
-quality 1 and 2, so that what they match goes on to wait. A client is known by its mount point, its user and its own
+While the link is there, its Session has the subscriptions. Without it a Session of nobody stands in for them, so that
+what those of quality 1 and 2 match goes on to wait. A client is known by its mount point, its user and its own
 identifier: nobody can take over, or keep from coming, a client of somebody else.
 """
 
@@ -94,7 +94,8 @@ class Client:
         """Its link goes."""
         self.link = None
         self.delivery.detach()
-        self._clients.gone(self)
+        if self.expiry > 0:
+            self._clients.gone(self)
         wishes = [one.wish for one in (link.session.subscriptions or {}).values()]
         now = self._hub.now()
         if not will:
@@ -119,14 +120,14 @@ class Client:
             return
         self._stand_in = stand_in = Session(old.host, old.port, old.transport, old.listener, old.user)
         stand_in.client, stand_in.rights = old.client, old.rights
-        self._known = self._known + wishes
-        for wish in [one for one in wishes if one.qos]:
+        for wish in wishes:
             box = Owing(self.delivery, None, None, wish)
             try:
                 self._hub.subscribe(stand_in, wish, self._hub.encoding(as_it_is, None), box)
             except Refusal:
                 self._hub.counters.refused += 1
             else:
+                self._known.append(wish)
                 stand_in.subscriptions[wish.filter].merge = _surest  # type: ignore[index]
 
     def _say_will(self) -> None:

@@ -89,7 +89,7 @@ class Delivery:
         self._last = 0
         self._marked = False  # for a turn's end
         self._pool = pool
-        self._sources: deque[tuple[Iterator[Batch | None], Subscribe]] = deque()
+        self._sources: dict[str, tuple[Iterator[Batch | None], Subscribe]] = {}  # by filter, so that one has one
 
     # What goes out
 
@@ -186,17 +186,17 @@ class Delivery:
 
     def pull(self, batches: Iterator[Batch | None], wish: Subscribe) -> None:
         """Deliver retained messages as there is room for them."""
-        self._sources.append((batches, wish))
+        self._sources[wish.filter] = (batches, wish)
         self.go_on()
 
     def _pull_some(self) -> None:
         budget = limits.RETAINED_AT_ONCE
         while self._sources and budget > 0 and self._may_fly():
-            batches, wish = self._sources[0]
+            batches, wish = next(iter(self._sources.values()))
             batch = next(batches, _END)
             budget -= 1
             if batch is _END:
-                self._sources.popleft()
+                del self._sources[wish.filter]
             elif batch is not None and batch.count:
                 message = batch.messages[0]
                 qos = min(quality(message), wish.qos)
@@ -257,7 +257,8 @@ class Delivery:
                 self.line.append(owed)
                 self.size += owed.size
                 self._pool.size += owed.size
-        self._sources = deque([(_kept(batches, keep), wish) for batches, wish in self._sources])
+        for filter, (batches, wish) in self._sources.items():
+            self._sources[filter] = (_kept(batches, keep), wish)
 
 
 _END = Batch((), (b"",))  # of retained messages

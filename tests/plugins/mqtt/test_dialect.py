@@ -386,6 +386,8 @@ def test_an_unknown_version(version):
         (b"\x30\x04\0\1+\0", 0x90),
         (b"\x30\x04\0\1\0\0", 0x81),
         (b"\x30\x06\0\3\xed\xa0\x80\0", 0x81),
+        (b"\x30\x02\0\5", 0x81),  # a topic that ends too early
+        (packets.Subscribe(id=1, wishes=[wish("a")] * 10_001).encode(V5), 0x97),
         (b"\x30\x05\0\1a\5\1", 0x81),  # properties that end too early
         (b"\x82\x03\0\1\0", 0x82),  # no filter
         (b"\x80\x07\0\1\0\0\1a\0", 0x81),  # flags
@@ -515,3 +517,54 @@ def test_mount_points():
     other.publish("a", b"1", qos=1, id=1)
     again = place.client("c", **kept(V5))
     assert [(one.topic, one.payload) for one in again.first] == [("a", b"0"), ("a", b"1")]
+
+
+def test_a_clean_client_that_goes_pushes_nobody_out(monkeypatch):
+    monkeypatch.setattr("hubbub.limits.SESSIONS", 2)
+    place = Place()
+    for name in ("a", "b"):
+        place.client(name, **kept(V5)).goodbye()
+    place.client("x").goodbye()
+    assert place.client("a", **kept(V5)).connack.present
+    for name in ("c", "d"):
+        place.client(name, **kept(V5)).goodbye()
+    assert not place.client("b", **kept(V5)).connack.present
+
+
+def test_asking_again_and_again_for_retained_messages_keeps_one_search():
+    place = Place()
+    for n in range(300):
+        place.client("w").publish(f"r/{n}", retain=True, qos=1, id=1)
+    client = place.client("c")
+    for _ in range(200):
+        client.subscribe(wish("r/#", 1))
+    (known,) = [one for one in place.world.hub.clients._known.values() if one.key[2] == "c"]
+    assert len(known.delivery._sources) == 1
+
+
+def test_rights_end_what_waits():
+    class Rights:
+        def __init__(self):
+            self.good = True
+
+        def publish(self, topic):
+            pass
+
+        def subscribe(self, filter):
+            if filter == "secret":
+                raise Refusal("not-authorized", "no")
+
+        def receives(self, topic):
+            return self.good or topic != "a"
+
+    rights = Rights()
+    place = Place(rights=lambda session: rights)
+    client = place.client("c", **kept(V5))
+    assert client.subscribe(wish("secret", 1), wish("a", 1), wish("b", 1))[0].codes == [0x87, 1, 1]
+    client.end.vanish()
+    place.world.turn()
+    writer = place.client("w")
+    for topic in "ab":
+        writer.publish(topic, qos=1, id=1)
+    rights.good = False
+    assert messages(place.client("c", **kept(V5)).first) == [("b", b"x", 1)]
