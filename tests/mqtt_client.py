@@ -63,6 +63,19 @@ def wish(filter: str, qos: int = 0, **more: Any) -> packets.Wish:
     return packets.Wish(filter=filter, qos=qos, **more)
 
 
+def messages(found: list[Any]) -> list[tuple[str, bytes, int]]:
+    """What there is to say of messages."""
+    assert all(isinstance(one, packets.Publish) for one in found), found
+    return [(one.topic, one.payload, one.qos) for one in found]
+
+
+def kept(version: int) -> dict[str, Any]:
+    """How a client asks for a session that outlives its link."""
+    if version == V5:
+        return {"clean": False, "properties": {"session_expiry_interval": 100}}
+    return {"clean": False}
+
+
 class Place:
     """A world with one listener for MQTT."""
 
@@ -82,4 +95,4 @@ class Place:
         return found
 
 
-__all__ = ["PUBACK", "PUBCOMP", "PUBREC", "PUBREL", "V5", "V311", "Client", "Place", "wish"]
+__all__ = ["PUBACK", "PUBCOMP", "PUBREC", "PUBREL", "V5", "V311", "Client", "Place", "kept", "messages", "wish"]
