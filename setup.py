@@ -29,6 +29,7 @@ TESTED_WITH = [
     "pytest-timeout",  # the last net under a test that hangs
     "cryptography",  # certificates for the tests of TLS
     "playwright",  # drives Debian's chromium; its own browsers aren't used
+    "paho-mqtt>=2",  # an MQTT client that most people have, over TCP and WebSocket
     "websockets",  # a WebSocket client that shares no code with Autobahn
     "build",  # the packaging test builds an sdist and a wheel
     "setuptools>=77",  # the same test builds without isolation, so the build backend has to be there
@@ -114,6 +115,7 @@ setup(
             "upper = hubbub_plugins.upper:Upper",
             "clock = hubbub_plugins.clock:Clock",
             "chat = hubbub_plugins.chat:Chat",
+            "mqtt = hubbub_plugins.mqtt:Mqtt",
             "poll = hubbub_plugins.poll:Poll",
             "route = hubbub_plugins.route:Route",
             "syslog = hubbub_plugins.syslog:Syslog",

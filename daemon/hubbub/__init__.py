@@ -3,15 +3,19 @@
 from hubbub.dialect import Dialect, Setting, Text
 from hubbub.errors import BadFilter, BadTopic, ConfigError, HubbubError, Refusal
 from hubbub.events import (
+    Ack,
     Answer,
     Close,
     Confirm,
     Event,
     Fault,
+    Letter,
     Open,
     Ping,
     Publish,
+    Release,
     Request,
+    Several,
     Subscribe,
     Unsubscribe,
 )  # fmt: skip
@@ -21,8 +25,8 @@ from hubbub.option import choice, duration, flag, many, option, rate, size
 from hubbub.template import Template
 
 __all__ = [
-    "Answer", "BadFilter", "BadTopic", "Close", "ConfigError", "Confirm", "Dialect", "Event", "Fault", "Handler",
-    "HubbubError", "Incoming", "Message", "Open", "Ping", "Publish", "Refusal", "Request", "Sender", "Setting",
-    "Subscribe", "Template", "Text", "Unsubscribe", "choice", "duration", "flag", "many", "on", "option", "rate",
-    "size",
+    "Ack", "Answer", "BadFilter", "BadTopic", "Close", "ConfigError", "Confirm", "Dialect", "Event", "Fault",
+    "Handler", "HubbubError", "Incoming", "Letter", "Message", "Open", "Ping", "Publish", "Refusal", "Release",
+    "Request", "Sender", "Setting", "Several", "Subscribe", "Template", "Text", "Unsubscribe", "choice", "duration",
+    "flag", "many", "on", "option", "rate", "size",
 ]  # fmt: skip

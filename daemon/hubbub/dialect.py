@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Event, Subscribe
+from hubbub.events import Close, Event, Subscribe
 from hubbub.message import Message, Sender
 from hubbub.template import Template
 
@@ -129,8 +129,11 @@ class Dialect:
         """Say for `hubbub trace` what has come and makes no event yet, as in `14 bytes held, no end mark`."""
         return ""
 
-    def outcome(self, event: Event | Message, result: Any) -> bytes:
-        """Word the answer to an event; `result` is as the event's docstring says, or a Refusal. Empty: none."""
+    def outcome(self, event: Event | Message, result: Any) -> bytes | Close:
+        """Word the answer to an event; `result` is as the event's docstring says, or a Refusal. Empty: none.
+
+        A Close ends the link, where the answer is that.
+        """
         return b""
 
     def form(self, subscription: Subscribe) -> Hashable:
@@ -145,6 +148,19 @@ class Dialect:
     def deliver(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
         """Make a shared unit this link's own (a packet identifier, an alias). Override only where links differ."""
         return frame
+
+    def assure(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
+        """Make a shared unit of quality 1 or 2 this client's: its packet identifier, and whether it was sent before."""
+        return frame
+
+    def completing(self, id: int) -> bytes:
+        """Tell the client, which has the message of quality 2 under that identifier, that it may forget this."""
+        return b""
+
+    @classmethod
+    def merge(cls, wishes: Sequence[Subscribe]) -> Subscribe | None:
+        """Make one wish of a client's subscriptions that match the same topic. None: that with the fewest wildcards."""
+        return None
 
     def gap(self, n: int) -> bytes:
         """Tell the client that `n` messages were dropped for it. Empty: it can't be told."""

@@ -6,7 +6,7 @@ identifier, an `id`). The link hands event and result to `Dialect.outcome`.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from mypy_extensions import mypyc_attr
@@ -16,6 +16,10 @@ from hubbub.errors import Refusal
 from hubbub.message import Message
 
 _FIELDS = "__slots__" if __file__.endswith(".py") else "__mypyc_attrs__"  # where a class keeps the names of its own
+_QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects say, and isn't shown where it is as always
+    "qos": (0,), "retained": ("always",), "clean": (True,), "expiry": (0.0, None), "will": (None, True),
+    "will_delay": (0.0,), "window": (None,), "present": (False,),
+}  # fmt: skip
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -29,7 +33,8 @@ class Event:
 
     def __repr__(self) -> str:
         names = dict.fromkeys([name for kind in type(self).__mro__ for name in getattr(kind, _FIELDS, ())])
-        shown = [f"{name}={getattr(self, name)!r}" for name in names if name != "password"]
+        said = [name for name in names if name != "password" and getattr(self, name) not in _QUIET.get(name, ())]
+        shown = [f"{name}={getattr(self, name)!r}" for name in said]
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
@@ -66,6 +71,83 @@ class Publish(Message):
         self.tag = tag
 
 
+class Letter(Publish):
+    """A message that says more of itself than others: how surely it is to arrive, until when, what its answer repeats.
+
+    qos          int: 0 at most once, 1 at least once, 2 exactly once (MQTT 5.0 section 4.3)
+    once         int or None: another one of that number is not published again until a Release of it
+    lifetime     float or None, seconds from its arrival at the hub after which nobody wants it any more
+    correlation  bytes or None: what an answer carries, for who asked to know which of its questions it answers
+    """
+
+    __slots__ = ("qos", "once", "lifetime", "correlation")
+
+    def __init__(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int = 0,
+        once: int | None = None,
+        retain: bool = False,
+        content_type: str | None = None,
+        reply_to: str | None = None,
+        properties: Mapping[str, str] | None = None,
+        tag: Any = None,
+    ) -> None:
+        super().__init__(topic, payload, retain, content_type, reply_to, properties, tag)
+        self.qos = qos
+        self.once = once
+        self.lifetime: float | None = None
+        self.correlation: bytes | None = None
+
+    def extra(self) -> int:
+        """Bytes that it carries beside what every message has."""
+        return len(self.correlation or b"")
+
+    def on(self, topic: str) -> Message:
+        """The same under another topic."""
+        copy = Letter(
+            topic, self.payload, self.qos, None, self.retain, self.content_type, self.reply_to, self.properties
+        )
+        copy.retained, copy.time, copy.sender, copy.hops = self.retained, self.time, self.sender, self.hops
+        copy.lifetime, copy.correlation = self.lifetime, self.correlation
+        return copy
+
+    def left(self, now: float) -> Letter | None:
+        """The same at another Unix time, with what is left of its lifetime. None: nothing is."""
+        if self.lifetime is None:
+            return self
+        copy = self.on(self.topic)
+        assert isinstance(copy, Letter)
+        copy.lifetime, copy.time = self.time + self.lifetime - now, now
+        return copy if copy.lifetime > 0 else None
+
+
+class Release(Event):
+    """A Letter of that number, `once`, may come again. The result is whether there was one, a bool."""
+
+    __slots__ = ("once",)
+
+    def __init__(self, once: int, tag: Any = None) -> None:
+        self.once = once
+        self.tag = tag
+
+
+class Ack(Event):
+    """The client says of the message that was delivered to it under `id` how far it is.
+
+    stage  "received": it has it, and forgets the id when it is told to; "done": it has it; "failed": it won't take it
+    The result is whether there is such a message at that stage, a bool.
+    """
+
+    __slots__ = ("id", "stage")
+
+    def __init__(self, id: int, stage: str = "done", tag: Any = None) -> None:
+        self.id = id
+        self.stage = stage
+        self.tag = tag
+
+
 class Request(Publish):
     """A message that wants one reply within `timeout` seconds. The result is the reply, a Message, or a Refusal.
 
@@ -92,9 +174,21 @@ class Request(Publish):
 
 
 class Open(Event):
-    """Who the client says it is. The result is the name of the user it is now, a str, "" for nobody, or a Refusal."""
+    """Who the client says it is. The result is the name of the user it is now, a str, "" for nobody, or a Refusal.
 
-    __slots__ = ("client", "user", "password", "token")
+    A dialect that delivers at quality 1 and 2 says how many messages may be on their way to the client at once:
+
+    window      int; None: this client has no session that could outlive its link
+    clean       bool: whether it wants nothing of an older session of that client
+    expiry      float, seconds that its session lives after its link
+    will        Publish or None: what is published when the link ends otherwise than by its own word
+    will_delay  float, seconds that this waits for the client to come back
+    present     bool, filled in before the outcome: an older session goes on. `client` too, where it was empty
+    """
+
+    __slots__ = (
+        "client", "user", "password", "token", "clean", "expiry", "will", "will_delay", "window", "present",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -103,7 +197,18 @@ class Open(Event):
         password: str | None = None,
         token: str | None = None,
         tag: Any = None,
+        clean: bool = True,
+        expiry: float = 0.0,
+        will: Publish | None = None,
+        will_delay: float = 0.0,
+        window: int | None = None,
     ) -> None:
+        self.clean = clean
+        self.expiry = expiry
+        self.will = will
+        self.will_delay = will_delay
+        self.window = window
+        self.present = False
         self.client = client
         self.user = user
         self.password = password
@@ -117,13 +222,24 @@ class Subscribe(Event):
     echo      bool: whether the client's own messages come back to it
     full      str or None: another policy than the listener's for when the outbox is full
     options   hashable: whatever `Dialect.form` needs to know of it
+    qos       0 to 2: the quality of service that a Letter has at most on its way to this client
+    retained  "always", "never" or "new", which is where there was no subscription to that filter
     """
 
-    __slots__ = ("filter", "echo", "full", "options")
+    __slots__ = ("filter", "echo", "full", "options", "qos", "retained")
 
     def __init__(
-        self, filter: str, echo: bool = True, full: str | None = None, options: Hashable = None, tag: Any = None
+        self,
+        filter: str,
+        echo: bool = True,
+        full: str | None = None,
+        options: Hashable = None,
+        tag: Any = None,
+        qos: int = 0,
+        retained: str = "always",
     ) -> None:
+        self.qos = qos
+        self.retained = retained
         self.filter = filter
         self.echo = echo
         self.full = full
@@ -138,6 +254,20 @@ class Unsubscribe(Event):
 
     def __init__(self, filter: str, tag: Any = None) -> None:
         self.filter = filter
+        self.tag = tag
+
+
+class Several(Event):
+    """Subscribe, Unsubscribe and Fault events with one answer, which goes out before the retained messages.
+
+    The result is a list, with the result of each: a Refusal, or for Subscribe None and for Unsubscribe whether there
+    was such a subscription.
+    """
+
+    __slots__ = ("events",)
+
+    def __init__(self, events: Sequence[Subscribe | Unsubscribe | Fault], tag: Any = None) -> None:
+        self.events = events
         self.tag = tag
 
 
@@ -193,11 +323,21 @@ class Close(Event):
     """The end of the link: `data` is written first; `reason` is for the log and for a WebSocket's close frame.
 
     refusal   Refusal or None: why, where it is the client's fault
+    will      whether the client's will is published, see Open; expiry: another one than it said there, or None
     """
 
-    __slots__ = ("reason", "data", "refusal")
+    __slots__ = ("reason", "data", "refusal", "will", "expiry")
 
-    def __init__(self, reason: str, data: bytes = b"", refusal: Refusal | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        data: bytes = b"",
+        refusal: Refusal | None = None,
+        will: bool = True,
+        expiry: float | None = None,
+    ) -> None:
+        self.will = will
+        self.expiry = expiry
         self.reason = reason
         self.data = data
         self.refusal = refusal

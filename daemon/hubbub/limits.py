@@ -70,6 +70,15 @@ INBOX_MESSAGES = 10_000  # messages that wait for one handler
 INBOX_BYTES = 32 * MiB  # bytes of payload that wait for one handler
 INBOX_TURN = 200  # messages that one handler works off in one turn, so that links get theirs between
 
+# Sessions that outlive their link, and what is owed to their clients (quality 1 and 2)
+PACKET_IDS = 65_535  # identifiers of messages on their way to one client (MQTT 5.0 section 2.2.1)
+FLIGHT = 100  # messages on their way to one client, and from it, at once: at 50 ms there and back, 2,000 a second
+OWED_BYTES = 200  # bytes that a waiting message takes beside its payload
+SESSIONS = 10_000  # sessions without a link: whoever is gone the longest gives way
+SESSION_SECONDS = 7 * 86_400.0  # seconds that a session lives without its link, at most: a week
+OWED_BYTES_ALL = 512 * MiB  # bytes that wait for all clients together
+TOPIC_ALIASES = 32  # topics that one client may give a number: with the longest names 2 MiB a link
+
 # The outbox
 QUEUE_BYTES = 8 * MiB  # bytes that wait for one link, `queue=`: eight of the longest messages
 QUEUE_MESSAGES = 10_000  # messages that wait for one link: small ones cost more than their bytes

@@ -85,6 +85,10 @@ class Message:
         """The payload as a JSON value. Raises ValueError where it isn't one."""
         return json.loads(self.payload)
 
+    def extra(self) -> int:
+        """Bytes that it carries beside what every message has."""
+        return 0
+
     def on(self, topic: str) -> Message:
         """The same message under another topic: how a mount point shows it."""
         copy = Message(topic, self.payload, self.retain, self.content_type, self.reply_to, self.properties)

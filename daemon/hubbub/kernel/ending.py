@@ -9,6 +9,7 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.errors import Refusal
+from hubbub.kernel.clients import Client
 from hubbub.kernel.deadlines import Deadlines
 from hubbub.kernel.outbox import Outbox
 
@@ -35,13 +36,14 @@ def own_fault(method: Callable[..., None]) -> Callable[..., None]:
 class Ending(Deadlines):
     """How one link ends. Base of Outgoing, which is Link's."""
 
-    __slots__ = ("outbox", "session", "_busy", "_close", "_held", "_last", "_requests")
+    __slots__ = ("client", "outbox", "session", "_busy", "_close", "_held", "_last", "_requests")
 
     outbox: Outbox
 
     def __init__(self, now: float) -> None:
         super().__init__(now)
         self._held: deque[Any] | None = None  # events that wait for what stands before them
+        self.client: Client | None = None  # whose session may outlive this link
         self._busy = 0  # how many things hold back events
         self._requests = 0  # of this client, that wait for a reply
         self._close: tuple[str, Refusal | None] = ("", None)
@@ -52,6 +54,10 @@ class Ending(Deadlines):
         raise NotImplementedError
 
     def _write(self, unit: bytes) -> None:
+        raise NotImplementedError
+
+    def part(self, will: bool) -> None:
+        """The client's session goes on without this link, or ends with it."""
         raise NotImplementedError
 
     def _refused(self, refusal: Refusal) -> None:
@@ -125,6 +131,8 @@ class Ending(Deadlines):
             return
         self._finishing = True
         self._held = None
+        if self.client is not None:
+            self.part(True)
         self._close, self._last = (reason, refusal), last
         self._close_at = self.hub.now() + limits.CLOSE_SECONDS
         self.outbox.drained = self._shut

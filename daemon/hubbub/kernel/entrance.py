@@ -111,6 +111,8 @@ class Entrance(Outgoing):
         anew = not self._allowed
         self.session.client = event.client or ""
         self.session.user = user
+        if event.window is not None:
+            self.hub.clients.meet(self, event, self._mount_point())
         self._answer(event, user or "")
         mount = self._mount_point()
         if mount != self._mount:  # what was subscribed to stood under the name of somebody else
@@ -124,3 +126,5 @@ class Entrance(Outgoing):
             self._subscribe_as_told()
         if self.session.expires is not None:
             self.set_alarm()
+        if self.client is not None and event.window is not None:
+            self.client.go_on(self, event.window)

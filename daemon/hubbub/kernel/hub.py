@@ -16,6 +16,7 @@ from hubbub.errors import BadFilter, BadTopic, Refusal
 from hubbub.events import Request, Subscribe
 from hubbub.kernel.alarms import Alarms
 from hubbub.kernel.backlog import Backlog
+from hubbub.kernel.clients import Clients
 from hubbub.kernel.presence import Presences
 from hubbub.kernel.requests import Waiter
 from hubbub.kernel.retained import Retained
@@ -90,6 +91,7 @@ class Hub:
         self.sources = Sources(lambda: self.bounds, now)
         self.counters = Counters()
         self.presences = Presences(self)
+        self.clients = Clients(self)
         self.sessions: set[Session] = set()
         self.watchers: list[Watcher] = []
         self.inboxes: list[Flushed] = []

@@ -19,15 +19,19 @@ from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.events import (
+    Ack,
     Answer,
     Become,
     Close,
     Confirm,
     Fault,
+    Letter,
     Open,
     Ping,
     Publish,
+    Release,
     Request,
+    Several,
     Subscribe,
     Unsubscribe,
 )
@@ -125,6 +129,8 @@ class Link(Entrance):
         if self.open:
             self.open = False
             self.place.links.discard(self)
+            if self.client is not None:
+                self.part(True)
             self.hub.leave(self.session)
             self.session.send = None
             self.hub.alarms.cancel(self)
@@ -155,6 +161,8 @@ class Link(Entrance):
         self._progress_at = None
         if self.open:
             self.outbox.resume()
+            if self.client is not None:
+                self.client.delivery.go_on()
             if self.exchange is not None:
                 self.exchange.resumed()
 
@@ -246,9 +254,12 @@ class Link(Entrance):
         if isinstance(result, Refusal):
             self._refused(result)
         if self.open:
-            data = self.dialect.outcome(event, result)
+            data: Any = self.dialect.outcome(event, result)
             if data:
-                self._write(data)
+                if type(data) is Close:
+                    self._on_close(data)
+                else:
+                    self._write(data)
 
     def _on_subscribe(self, event: Subscribe) -> None:
         if self._unproven(event):
@@ -260,7 +271,7 @@ class Link(Entrance):
             self._answer(event, no)
             return
         self._answer(event, None)
-        self._retained(retained)
+        self._retained_for(event, retained)
 
     def _on_unsubscribe(self, event: Unsubscribe) -> None:
         if self._unproven(event):
@@ -306,6 +317,54 @@ class Link(Entrance):
             return
         self._answer(event, subscriptions)
 
+    def _on_letter(self, event: Letter) -> None:
+        event.sender = self.session
+        client = self.client
+        try:
+            if event.once is not None and client is not None and not client.is_new(event.once):
+                self._answer(event, 0)
+                return
+            receivers = self.hub.publish(event) if self._intake is None else self._intake.publish(event, self)
+            if event.once is not None and client is not None:
+                client.received.add(event.once)
+        except Refusal as no:
+            self._answer(event, no)
+            return
+        if event.tag is not None:
+            self._answer(event, receivers)
+
+    def _on_release(self, event: Release) -> None:
+        client = self.client
+        known = client is not None and event.once in client.received
+        if client is not None:
+            client.received.discard(event.once)
+        self._answer(event, known)
+
+    def _on_ack(self, event: Ack) -> None:
+        self._answer(event, self.client is not None and self.client.delivery.ack(event.id, event.stage))
+
+    def _on_several(self, event: Several) -> None:
+        results: list[Any] = []
+        retained = []
+        for one in event.events:
+            try:
+                self._authorize()
+                if isinstance(one, Fault):
+                    raise one.refusal
+                if isinstance(one, Subscribe):
+                    retained.append((one, self._subscribe(one)))
+                    results.append(None)
+                else:
+                    filter = check_filter(self._mount + one.filter)
+                    results.append(filter in (self.session.subscriptions or ()))
+                    self.hub.unsubscribe(self.session, filter)
+            except Refusal as no:
+                self._refused(no)
+                results.append(no)
+        self._answer(event, results)
+        for one, batches in retained:
+            self._retained_for(one, batches)
+
     def _on_answer(self, event: Answer) -> None:
         self._write(event.data)
 
@@ -339,6 +398,10 @@ class Link(Entrance):
     def _on_close(self, event: Close) -> None:
         if event.refusal is not None:
             self._refused(event.refusal)
+        if self.client is not None:
+            if event.expiry is not None:
+                self.client.expiry = min(event.expiry, limits.SESSION_SECONDS)
+            self.part(event.will)
         self._finish(event.reason, event.refusal, event.data)
 
 
@@ -346,6 +409,10 @@ Link.ACTIONS = {
     Subscribe: Link._on_subscribe,
     Unsubscribe: Link._on_unsubscribe,
     Request: Link._on_request,
+    Letter: Link._on_letter,
+    Release: Link._on_release,
+    Ack: Link._on_ack,
+    Several: Link._on_several,
     Open: Link._on_open,
     Ping: Link._on_ping,
     Answer: Link._on_answer,

@@ -9,11 +9,12 @@ from itertools import islice
 from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.events import Subscribe
+from hubbub.events import Letter, Subscribe
+from hubbub.kernel.delivery import Owed, Owing, framed
 from hubbub.kernel.ending import Ending
 from hubbub.kernel.exchange import Exchange
 from hubbub.kernel.own_units import OwnUnits
-from hubbub.kernel.session import REPLIES, Batch, Box, Encoding
+from hubbub.kernel.session import REPLIES, Batch, Box, Encoding, Subscription
 from hubbub.message import Message
 from hubbub.topics import check_filter
 
@@ -42,14 +43,34 @@ class Outgoing(Ending):
 
     def _subscribe(self, event: Subscribe) -> Iterator[Batch | None]:
         """Subscribe, and return the retained messages encoded, with None where the search takes a breath."""
-        wish = Subscribe(check_filter(self._mount + event.filter), event.echo, event.full, event.options)
+        filter = check_filter(self._mount + event.filter)
+        wish = Subscribe(filter, event.echo, event.full, event.options, None, event.qos, event.retained)
         if wish.filter.startswith(REPLIES):
             raise Refusal("not-authorized", "a reply is for who has asked")
         if self.session.rights is not None:
             self.session.rights.subscribe(wish.filter)
         encoding, box = self._way(event)
+        known = event.retained == "new" and wish.filter in (self.session.subscriptions or ())
         retained = self.hub.subscribe(self.session, wish, encoding, self._in_line(box))
+        if self.client is not None:
+            self.session.subscriptions[wish.filter].merge = self.merged  # type: ignore[index]
+        if known or event.retained == "never":
+            return iter(())
         return map(partial(self._alone, encoding, box), retained)
+
+    def merged(self, several: Sequence[Subscription]) -> Subscription:
+        """Make one of several subscriptions that match the same, as the dialect wants it."""
+        wish = self.dialect.merge([one.wish for one in several])
+        if wish is None:
+            return several[0]
+        return Subscription(self.session, wish, *self._way(wish))
+
+    def _retained_for(self, event: Subscribe, batches: Iterator[Batch | None]) -> None:
+        """Deliver retained messages as a subscription wants them."""
+        if self.client is not None and event.qos:
+            self.client.delivery.pull(batches, event)
+        else:
+            self._retained(batches)
 
     def _retained(self, batches: Iterator[Batch | None]) -> None:
         """Deliver retained messages."""
@@ -64,6 +85,8 @@ class Outgoing(Ending):
         return box if self.exchange is None else self.exchange.before(box)
 
     def _alone(self, encoding: Encoding, box: Box, message: Message | None) -> Batch | None:
+        if isinstance(message, Letter):
+            message = message.left(self.hub.wall())
         if message is None:
             return None
         batch = Batch(*self.hub.encode_each(encoding, (message,)), stream=encoding.stream, full=encoding.full)
@@ -73,10 +96,59 @@ class Outgoing(Ending):
         """How messages of a subscription are encoded, and where they are put."""
         dialect, box, wrap = self.dialect, self.outbox, self._wrap
         form = dialect.form(event)
+        if event.qos and self.client is not None:
+            owing = Owing(self.client.delivery, box, wrap, event)
+            return self.hub.encoding(dialect.encode, form, None, self._mount, box.stream, event.full), owing
         if type(dialect).deliver is Dialect.deliver:
             return self.hub.encoding(dialect.encode, form, wrap, self._mount, box.stream, event.full), box
         own = OwnUnits(box, dialect.deliver, wrap, event)
         return self.hub.encoding(dialect.encode, form, None, self._mount, box.stream, event.full), own
+
+    # What is owed to the client (kernel.delivery.Carrier)
+
+    def room(self) -> bool:
+        """Whether more may be handed over in this turn."""
+        return not self.outbox.paused and self.outbox.answers < limits.ANSWER_BYTES
+
+    def carry(self, owed: Owed, frame: bytes | None) -> bool:
+        """Send what is owed; `frame` is it, where it is encoded already. False: the dialect can't."""
+        dialect = self.dialect
+        if owed.received:
+            self._write(dialect.completing(owed.id))
+            return True
+        if frame is None:
+            encoding = self.hub.encoding(dialect.encode, dialect.form(owed.wish), None, self._mount)
+            message: Message | None = owed.message
+            if isinstance(message, Letter):
+                message = message.left(self.hub.wall())
+            frames = [] if message is None else self.hub.encode_each(encoding, (message,))[1]
+            if not frames:
+                return False
+            frame = frames[0]
+        self._write(dialect.assure(frame, owed.message, owed.id, owed.again))
+        self.outbox.sent += 1
+        return True
+
+    def paused(self) -> bool:
+        """Whether the transport takes no more for now."""
+        return self.outbox.paused
+
+    def straight(self, batch: Batch) -> None:
+        """Send messages that nobody acknowledges."""
+        self.outbox.put(framed(batch, self._wrap, self.outbox))
+
+    def part(self, will: bool) -> None:
+        """The client's session goes on without this link, or ends with it."""
+        client = self.client
+        self.client = None
+        if client is not None:
+            client.leave(self, will)
+
+    def renew(self, wish: Subscribe) -> None:
+        """Take up a subscription that the client made on another link."""
+        encoding, box = self._way(wish)
+        self.hub.subscribe(self.session, wish, encoding, box)
+        self.session.subscriptions[wish.filter].merge = self.merged  # type: ignore[index]
 
     def send(self, message: Message) -> bool:
         """Deliver one message to this client alone, as if it were subscribed to that topic."""

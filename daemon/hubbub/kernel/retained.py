@@ -138,4 +138,4 @@ def _cost(message: Message) -> int:
     size = len(message.topic) + len(message.payload) + len(message.content_type or "") + len(message.reply_to or "")
     for key, value in (message.properties or {}).items():
         size += len(key) + len(value)
-    return size
+    return size + message.extra()

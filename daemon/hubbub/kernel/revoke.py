@@ -34,6 +34,8 @@ def revoke(link: Entrance, old: Rights | None) -> None:
     _purge(link.outbox, rights.receives)
     if link.exchange is not None:
         link.exchange.purge(rights.receives)
+    if link.client is not None:
+        link.client.delivery.purge(rights.receives)
     for filter in ended:
         no = Refusal("not-authorized", f"you may no longer receive {link.seen(filter)}; that subscription has ended")
         if link.dialect.outcome(Fault(no), no):

@@ -45,6 +45,10 @@ class Route:
             chosen = {}
             for entry in sorted(self.entries, key=_wildness, reverse=True):
                 chosen.update(entry.subscribers)
+            for session, one in [pair for pair in chosen.items() if pair[1].merge is not None]:
+                same = [entry.subscribers[session] for entry in self.entries if session in entry.subscribers]
+                if len(same) > 1 and one.merge is not None:
+                    chosen[session] = one.merge(same)
         groups: dict[tuple[Encoding, bool], Group] = {}
         for session, subscription in chosen.items():
             key = (subscription.encoding, subscription.wish.echo)

@@ -116,11 +116,15 @@ def as_it_is(message: Message, form: None) -> bytes:
 
 
 class Subscription:
-    """One session's interest in one filter, and the way of its messages."""
+    """One session's interest in one filter, and the way of its messages.
 
-    __slots__ = ("session", "wish", "encoding", "box")
+    merge  makes one of several of the session that match the same; None: the one with the fewest wildcards counts
+    """
+
+    __slots__ = ("session", "wish", "encoding", "box", "merge")
 
     def __init__(self, session: Session, wish: Subscribe, encoding: Encoding, box: Box) -> None:
+        self.merge: Callable[[Sequence[Subscription]], Subscription] | None = None
         self.session = session
         self.wish = wish
         self.encoding = encoding

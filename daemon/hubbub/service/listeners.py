@@ -17,7 +17,7 @@ from hubbub import limits
 from hubbub.dialect import Dialect, Setting
 from hubbub.dialects.detect import Auto
 from hubbub.errors import ConfigError, Refusal
-from hubbub.events import Fault
+from hubbub.events import Close, Fault
 from hubbub.kernel.datagram import DatagramLink
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.link import Link
@@ -244,7 +244,8 @@ class Listener:
         """How the dialect tells a refusal; `auto` does it as the one that it falls back to."""
         spoken = dialect.fallback if issubclass(dialect, Auto) else dialect
         try:
-            return spoken(self.place.setting, Session("", 0, "", "")).outcome(Fault(refusal), refusal)
+            said = spoken(self.place.setting, Session("", 0, "", "")).outcome(Fault(refusal), refusal)
+            return said.data if isinstance(said, Close) else said
         except Exception as error:  # noqa: BLE001  a plugin's dialect
             self.hub.fail(error)
             return b""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Become, Open, Publish, Request, Subscribe, Unsubscribe
+from hubbub.events import Become, Close, Open, Publish, Request, Subscribe, Unsubscribe
 from hubbub.kernel.link import Link
 from hubbub.kernel.outbox import Outbox
 from hubbub.kernel.session import Batch
@@ -93,7 +93,7 @@ class Tap:
     def timeout(self, now: float) -> list[Any]:
         return self._see(b"", lambda: type(self._dialect).timeout(self._dialect, now), "silence")
 
-    def outcome(self, event: Any, result: Any) -> bytes:
+    def outcome(self, event: Any, result: Any) -> bytes | Close:
         marked = event.tag is _MARK
         if marked:
             event.tag = None

@@ -25,7 +25,8 @@ _NOW = 1_000.0  # seconds: one moment for the whole capture, so that each trial 
 _NOT_HEX = re.compile(r"[^0-9A-Fa-f\s]")
 _OF_THE_HUB = frozenset({"sender", "time", "hops", "retained"})  # what only the hub says of a message
 _TOLD = frozenset({"topic", "payload", "filter", "data", "reason", "refusal", "dialect", "head"})  # without a name
-_MOSTLY_TRUE = frozenset({"echo", "alone"})
+_MOSTLY_TRUE = frozenset({"echo", "alone", "clean", "will"})
+_MOSTLY = {"qos": 0, "expiry": 0.0, "will_delay": 0.0}
 _SECRET = frozenset({"password", "token"})
 
 
@@ -184,7 +185,7 @@ def _more(event: Event | Message) -> Iterator[str]:
     slots = [name for kind in reversed(type(event).__mro__) for name in vars(kind).get("__slots__", ())]
     for name in sorted(slots, key="tag".__eq__):  # last
         value = getattr(event, name, None)
-        usual = value is None or value is (name in _MOSTLY_TRUE)
+        usual = value is None or value is (name in _MOSTLY_TRUE) or value == _MOSTLY.get(name)
         if not usual and name not in _TOLD | _OF_THE_HUB:
             yield f"{name}={'...' if name in _SECRET else _value(value)}"
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubbub.errors import CODES, Refusal
-from hubbub.events import Fault, Open, Ping, Publish, Request, Subscribe, Unsubscribe
+from hubbub.events import Ack, Close, Fault, Open, Ping, Publish, Release, Request, Several, Subscribe, Unsubscribe
 from hubbub.message import Message
 from hubbub.testing.trial import EXAMPLES, Trial, attempt, broken, shown
 from hubbub.testing.watching import impure, watching
@@ -60,6 +60,13 @@ def _results(event: Any) -> Iterator[Any]:
         yield 0
     elif isinstance(event, Open):
         yield "ada"
+    elif isinstance(event, Ack | Release):
+        yield from (True, False)
+        return
+    elif isinstance(event, Several):
+        yield [None] * len(event.events)
+        yield from ([Refusal(code, "a reason")] * len(event.events) for code in sorted(CODES))
+        return
     elif isinstance(event, Subscribe | Unsubscribe):
         yield None
     else:
@@ -69,7 +76,7 @@ def _results(event: Any) -> Iterator[Any]:
 
 def _bytes(trial: Trial, what: str, call: Callable[..., Any], *arguments: Any) -> None:
     answer = attempt(trial.who, what, _BYTES, call, *arguments)
-    if not isinstance(answer, bytes):
+    if not isinstance(answer, bytes | Close):
         broken(trial.who, f"{what} is {shown(answer)}", _BYTES)
 
 

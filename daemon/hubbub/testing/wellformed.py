@@ -9,16 +9,20 @@ from typing import Any
 from hubbub import limits
 from hubbub.errors import CODES, Refusal
 from hubbub.events import (
+    Ack,
     Answer,
     Become,
     Close,
     Confirm,
     Event,
     Fault,
+    Letter,
     Open,
     Ping,
     Publish,
+    Release,
     Request,
+    Several,
     Subscribe,
     Unsubscribe,
 )  # fmt: skip
@@ -57,7 +61,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: plain(one) for key, one in value.items()}
     if isinstance(value, Event | Message) or vars(object)["__eq__"] is getattr_static(value, "__eq__", None):
-        names = [name for kind in type(value).__mro__ for name in vars(kind).get("__slots__", ())]
+        own = [vars(kind).get("__slots__", vars(kind).get("__mypyc_attrs__", ())) for kind in type(value).__mro__]
+        names = [name for found in own for name in found]
         names += list(getattr(value, "__dict__", ()))
         if names:
             fields = {name: plain(getattr(value, name, None)) for name in names if name not in _NO_PART}
@@ -133,6 +138,14 @@ def _unsubscribe(event: Unsubscribe, longest: int) -> Iterator[str]:
     yield from _wrong(event, "filter", isinstance(event.filter, str), "a str")
 
 
+def _several(event: Several, longest: int) -> Iterator[str]:
+    for one in event.events:
+        if type(one) not in (Subscribe, Unsubscribe, Fault):
+            yield f"Several has a {type(one).__name__} in it; it is for Subscribe, Unsubscribe and Fault"
+            continue
+        yield from _CHECKS[type(one)](one, longest)
+
+
 def _open(event: Open, longest: int) -> Iterator[str]:
     for name in ("client", "user", "password", "token"):
         value = getattr(event, name)
@@ -180,6 +193,10 @@ def _nothing(event: Any, longest: int) -> Iterator[str]:
 
 _CHECKS: dict[type, Callable[[Any, int], Iterator[str]]] = {
     Publish: _publish,
+    Letter: _publish,
+    Release: _nothing,
+    Ack: _nothing,
+    Several: _several,
     Request: _request,
     Subscribe: _subscribe,
     Unsubscribe: _unsubscribe,

@@ -1,0 +1,447 @@
+"""plugins/mqtt: what a client says and hears, in memory, over TCP and WebSocket."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub import Refusal
+from hubbub_plugins.mqtt import packets
+from hubbub_plugins.mqtt.packets import V31, Ack, Connack, Granted, Ping, Publish, Reason
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, Place, kept, messages, wish
+
+VERSIONS = (V31, V311, V5)
+
+
+@pytest.fixture(params=["tcp", "websocket"])
+def place(request):
+    return Place(request.param)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_a_message_at_each_quality(place, version, qos):
+    reader, writer = place.client("r", version), place.client("w", version)
+    assert reader.subscribe(wish("a/#", 2))[0].codes == [2]
+    answers = writer.publish("a/b", b"hello", qos=qos, id=7 * bool(qos))
+    got = reader.heard()
+    assert messages(got) == [("a/b", b"hello", qos)]
+    if qos == 0:
+        assert answers == []
+    if qos == 1:
+        assert answers == [Ack(kind=PUBACK, id=7)]
+        assert reader.ack(PUBACK, got[0].id) == []
+    if qos == 2:
+        assert answers == [Ack(kind=PUBREC, id=7)]
+        assert writer.ack(PUBREL, 7) == [Ack(kind=PUBCOMP, id=7)]
+        assert reader.ack(PUBREC, got[0].id) == [Ack(kind=PUBREL, id=got[0].id)]
+        assert reader.ack(PUBCOMP, got[0].id) == []
+    assert not reader.closed
+    assert not writer.closed
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_ping_and_goodbye(place, version):
+    client = place.client("c", version)
+    assert client.ping() == [Ping(kind=13)]
+    assert client.goodbye() == []
+    assert client.closed
+
+
+def test_several_filters_are_answered_at_once_and_before_retained_messages(place):
+    writer = place.client("w")
+    writer.publish("a", b"1", retain=True)
+    writer.publish("b", b"2", retain=True, qos=1, id=3)
+    client = place.client("c")
+    found = client.subscribe(wish("a"), wish("b", 1), wish("#/bad"))
+    assert found[0] == Granted(kind=9, id=1, codes=[0, 1, 0x8F])
+    assert sorted(messages(found[1:])) == [("a", b"1", 0), ("b", b"2", 1)]
+    assert all(one.retain for one in found[1:])
+    found = client.send(packets.Unsubscribe(id=9, filters=["a", "nothing"]))
+    assert found == [Granted(kind=11, id=9, codes=[0, 0x11])]
+    writer.publish("a", b"3")
+    assert client.heard() == []
+
+
+def test_retain_handling_and_retain_as_published(place):
+    writer = place.client("w")
+    writer.publish("a", b"1", retain=True)
+    client = place.client("c")
+    assert len(client.subscribe(wish("a", handling=2))) == 1
+    assert len(client.subscribe(wish("a", handling=1))) == 1
+    assert len(client.subscribe(wish("a", handling=0, retain_as_published=True))) == 2
+    writer.publish("a", b"2", retain=True)
+    assert [one.retain for one in client.heard()] == [True]
+    client.subscribe(wish("a", handling=2))
+    writer.publish("a", b"3", retain=True)
+    assert [one.retain for one in client.heard()] == [False]
+
+
+def test_no_local(place):
+    client = place.client("c")
+    client.subscribe(wish("a", no_local=True), wish("b"))
+    assert client.publish("a") == []
+    assert messages(client.publish("b")) == [("b", b"x", 0)]
+
+
+def test_overlapping_filters_bring_one_copy_at_the_highest_quality_with_all_identifiers(place):
+    client = place.client("c")
+    client.subscribe(wish("a/b", 0), subscription_identifier=1)
+    client.subscribe(wish("a/#", 2), subscription_identifier=2)
+    (got,) = place.client("w").publish("a/b", qos=1, id=1) and client.heard()
+    assert got.qos == 1
+    assert got.properties["subscription_identifier"] == [1, 2]
+
+
+def test_what_a_message_says_arrives(place):
+    said = {
+        "payload_format_indicator": 1,
+        "content_type": "text/plain",
+        "response_topic": "re/1",
+        "correlation_data": b"\0\1",
+        "user_property": [("k", "1"), ("k", "2"), ("a", "")],
+        "message_expiry_interval": 60,
+    }
+    client, writer = place.client("c"), place.client("w")
+    client.subscribe(wish("a", 1))
+    writer.publish("a", properties=said)
+    writer.publish("a", qos=1, id=1, properties=said)
+    assert [one.properties for one in client.heard()] == [said, said]
+
+
+def test_aliases_in(place):
+    client, writer = place.client("c"), place.client("w")
+    client.subscribe("#")
+    writer.publish("a/b", properties={"topic_alias": 3})
+    writer.publish("", b"y", properties={"topic_alias": 3})
+    assert messages(client.heard()) == [("a/b", b"x", 0), ("a/b", b"y", 0)]
+    (gone,) = writer.publish("", properties={"topic_alias": 4})
+    assert gone.code == 0x82
+    (gone,) = place.client("v").publish("a", properties={"topic_alias": 33})
+    assert gone.code == 0x94
+
+
+def test_a_client_without_a_name_gets_one(place):
+    given = place.client().connack.properties["assigned_client_identifier"]
+    assert len(given) == 16
+
+
+def test_maximum_packet_size(place):
+    client = place.client("c", properties={"maximum_packet_size": 64})
+    client.subscribe(wish("a", 1))
+    writer = place.client("w")
+    for qos in (0, 1):
+        writer.publish("a", b"x" * 64, qos=qos, id=qos)
+        writer.publish("a", b"short", qos=qos, id=qos)
+    assert messages(client.heard()) == [("a", b"short", 0), ("a", b"short", 1)]
+    assert not client.closed
+
+
+def test_a_will(place):
+    ear = place.client("ear")
+    ear.subscribe("will/#")
+    will = packets.Will(topic="will/a", payload=b"gone")
+    place.client("a", will=will).end.vanish()
+    assert messages(ear.heard() or ear.ping()[:-1]) == [("will/a", b"gone", 0)]
+    place.client("b", will=will).goodbye()
+    assert ear.heard() == []
+    place.client("c", will=will).goodbye(4)
+    assert messages(ear.heard()) == [("will/a", b"gone", 0)]
+    place.client("d", will=will).raw(b"\xff\xff\xff\xff\xff\xff")
+    assert messages(ear.heard()) == [("will/a", b"gone", 0)]
+
+
+def test_a_will_with_a_delay():
+    place = Place()
+    ear = place.client("ear")
+    ear.subscribe("will")
+    will = packets.Will(topic="will", payload=b"gone", properties={"will_delay_interval": 10})
+    kept = {"session_expiry_interval": 100}
+    place.client("a", will=will, properties=kept).end.vanish()
+    place.world.advance(5)
+    assert ear.heard() == []
+    place.client("a", will=will, properties=kept, clean=False).end.vanish()
+    place.world.advance(6)
+    assert ear.heard() == []
+    place.world.advance(5)
+    assert messages(ear.heard()) == [("will", b"gone", 0)]
+    place.client("b", will=will, properties={"session_expiry_interval": 3}).end.vanish()
+    place.world.advance(4)
+    assert messages(ear.heard()) == [("will", b"gone", 0)]  # with the end of the session
+
+
+def test_keep_alive(place):
+    client = place.client("c", keep_alive=10)
+    place.world.advance(14)
+    client.ping()
+    place.world.advance(14)
+    assert not client.closed
+    place.world.advance(2)
+    assert client.heard()[0].code == 0x8D
+    assert client.closed
+
+
+def test_silence_before_connect():
+    place = Place()
+    client = Client(place.door)
+    place.world.advance(9)
+    assert not client.closed
+    place.world.advance(2)
+    assert client.closed
+
+
+# What isn't allowed
+
+
+def test_logins():
+    def login(event, session, done):
+        good = (event.user, event.password) == ("ada", "secret") or event.token == "t"
+        done("ada" if good else Refusal("not-authorized", "no"))
+
+    place = Place(login=login, anonymous=False)
+    for version, code in ((V5, 0x87), (V311, 5)):
+        for more in ({}, {"user": "ada"}, {"user": "ada", "password": b"wrong"}):
+            client = Client(place.door, version)
+            assert client.connect("c", **more).code == code
+            assert client.closed
+        place.client("c", version, user="ada", password=b"secret")
+    place.client("c", V5, password=b"t")
+    client = Client(place.door)
+    assert client.connect("c", user="ada", password=b"\xff").code == 0x86
+
+
+def test_a_client_of_somebody_else_is_not_taken_over():
+    place = Place(login=lambda event, session, done: done(event.user))
+    ada = place.client("c", user="ada", password=b"", **kept(V5))
+    bob = place.client("c", user="bob", password=b"", **kept(V5))
+    assert not bob.connack.present
+    assert not ada.closed
+
+
+CONNECT = packets.Connect(client="c", clean=True)
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "code"),
+    [
+        (V31, {"client": ""}, 2),
+        (V311, {"client": "", "clean": False}, 2),
+        (V5, {"client": "x" * 300}, 0x85),
+        (V5, {"client": "c", "properties": {"authentication_method": "x"}}, 0x8C),
+        (V5, {"client": "c", "will": packets.Will(topic="a/#", payload=b"")}, 0x90),
+    ],
+)
+def test_refused_connects(version, more, code):
+    client = Client(Place().door, version)
+    answer = client.connect(**more)
+    assert isinstance(answer, Connack)
+    assert answer.code == code
+    assert client.closed
+
+
+@pytest.mark.parametrize("version", [2, 6, 0x84])
+def test_an_unknown_version(version):
+    client = Client(Place().door, V311)
+    (answer,) = client.raw(b"\x10\x0d\0\4MQTT" + bytes((version, 2, 0, 0, 0, 1)) + b"c")
+    assert answer == Connack(code=1)
+    assert client.closed
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (CONNECT.encode(V5), 0x82),  # a second one
+        (b"\x20\2\0\0", None),
+        (b"\x90\3\0\1\0", None),
+        (b"\x00\x00", 0x81),
+        (b"\xc1\x00", 0x81),
+        (b"\x30\xff\xff\xff\xff\x7f", 0x81),
+        (b"\x30\x80\x00", 0x81),
+        (b"\x30\xff\xff\xff\x7f", 0x95),
+        (b"\x32\x07\0\1a\0\0\0x", 0x82),  # a packet identifier of 0
+        (b"\x36\x07\0\1a\0\1\0x", 0x81),  # quality 3
+        (b"\x30\x03\0\0\0", 0x90),  # no topic
+        (b"\x30\x04\0\1+\0", 0x90),
+        (b"\x30\x04\0\1\0\0", 0x81),
+        (b"\x30\x06\0\3\xed\xa0\x80\0", 0x81),
+        (b"\x30\x02\0\5", 0x81),  # a topic that ends too early
+        (packets.Subscribe(id=1, wishes=[wish("a")] * 10_001).encode(V5), 0x97),
+        (b"\x30\x05\0\1a\5\1", 0x81),  # properties that end too early
+        (b"\x82\x03\0\1\0", 0x82),  # no filter
+        (b"\x80\x07\0\1\0\0\1a\0", 0x81),  # flags
+        (b"\xf0\x00", 0x82),
+        (b"\xd0\x00", 0x82),
+        (b"\xe0\x07\0\5\x11\0\0\0\1", 0x82),  # a session is to be kept that isn't
+    ],
+)
+def test_bad_packets(data, code):
+    place = Place()
+    client = place.client("c")
+    ear = place.client("ear")
+    ear.subscribe("#")
+    found = client.raw(data)
+    assert client.closed
+    assert isinstance(found[-1], Reason)
+    assert code is None or found[-1].code == code
+    assert ear.heard() == []
+    assert place.world.hub.counters.failed == 0
+
+
+def test_too_many_properties():
+    client = Place().client("c")
+    (gone,) = client.publish("a", properties={"user_property": [("k", "v")] * 10_000})
+    assert gone.code == 0x82
+    assert client.closed
+
+
+def test_too_many_unreleased():
+    place = Place()
+    client = place.client("c")
+    found = [client.publish("a", qos=2, id=id)[0] for id in range(1, 102)]
+    assert found[-1].code == 0x93
+    assert client.closed
+
+
+def test_one_that_never_acknowledges_fills_its_line_and_no_more():
+    place = Place(queue=100_000)
+    client, writer = place.client("c"), place.client("w")
+    client.subscribe(wish("a", 1))
+    for n in range(3_000):
+        writer.publish("a", b"%05d" % n + b"x" * 95, qos=1, id=1)
+    got = client.heard()
+    assert len(got) == 100
+    assert len({one.id for one in got}) == 100
+    assert place.world.hub.counters.dropped > 2_000
+    assert place.world.hub.clients.waiting <= 100_000
+    client.end.vanish()
+    place.world.turn()
+    assert place.world.hub.clients.waiting == 0
+
+
+def test_a_hundred_thousand_of_one_identifier():
+    place = Place()
+    ear, client = place.client("ear"), place.client("c")
+    ear.subscribe("a")
+    data = packets.Publish(topic="a", payload=b"x", qos=2, id=1).encode(V5)
+    for _ in range(100):
+        client.raw(data * 1_000)
+    assert len(ear.heard()) == 1
+
+
+def test_a_storm_of_takeovers():
+    place = Place()
+    ear, writer = place.client("ear"), place.client("w")
+    ear.subscribe("will")
+    will = packets.Will(topic="will", payload=b"gone", properties={"will_delay_interval": 60})
+    client = place.client("c", will=will, **kept(V5))
+    client.subscribe(wish("a", 1))
+    seen = []
+    for n in range(200):
+        writer.publish("a", b"%d" % n, qos=1, id=1)
+        new = place.client("c", will=will, **kept(V5))
+        got = [one for one in client.heard() if isinstance(one, Publish)]
+        assert client.closed
+        for one in new.first:
+            assert one.dup == (one.payload in [old.payload for old in got])
+            new.ack(PUBACK, one.id)
+            seen.append(one.payload)
+        client = new
+    assert seen == [b"%d" % n for n in range(200)]
+    assert ear.heard() == []
+    assert len(place.world.hub.clients) == 3
+
+
+def test_text_on_a_websocket_is_no_mqtt():
+    client = Client(Place("websocket").door)
+    client.end.send("hello")
+    client.end.world.turn()
+    assert client.closed or client.end.close_code is not None
+
+
+def test_packets_may_span_frames():
+    place = Place("websocket")
+    client = Client(place.door)
+    data = packets.Connect(client="c").encode(V5) + packets.Ping(kind=12).encode(V5)
+    found = []
+    for at in range(len(data)):
+        found += client.raw(data[at : at + 1])
+    assert [type(one) for one in found] == [Connack, Ping]
+
+
+def test_retained_messages_are_pulled():
+    place = Place()
+    writer = place.client("w")
+    for n in range(5_000):
+        writer.publish(f"r/{n}", b"x", retain=True, qos=1, id=1)
+    client = place.client("c")
+    found = client.subscribe(wish("r/#", 1))[1:]
+    seen = set()
+    while found:
+        seen |= {one.topic for one in found}
+        found = [more for one in found for more in client.ack(PUBACK, one.id)]
+    assert len(seen) == 5_000
+    plain = place.client("d").subscribe("r/#")
+    assert len(plain) == 5_001
+
+
+def test_mount_points():
+    place = Place(prefix="plant")
+    client = place.client("c", **kept(V5), will=packets.Will(topic="w", payload=b"gone"))
+    client.subscribe(wish("a", 1))
+    client.publish("a", b"0", qos=1, id=1)
+    client.end.vanish()
+    place.world.turn()
+    other = place.client("o")
+    other.publish("a", b"1", qos=1, id=1)
+    again = place.client("c", **kept(V5))
+    assert [(one.topic, one.payload) for one in again.first] == [("a", b"0"), ("a", b"1")]
+
+
+def test_a_clean_client_that_goes_pushes_nobody_out(monkeypatch):
+    monkeypatch.setattr("hubbub.limits.SESSIONS", 2)
+    place = Place()
+    for name in ("a", "b"):
+        place.client(name, **kept(V5)).goodbye()
+    place.client("x").goodbye()
+    assert place.client("a", **kept(V5)).connack.present
+    for name in ("c", "d"):
+        place.client(name, **kept(V5)).goodbye()
+    assert not place.client("b", **kept(V5)).connack.present
+
+
+def test_asking_again_and_again_for_retained_messages_keeps_one_search():
+    place = Place()
+    for n in range(300):
+        place.client("w").publish(f"r/{n}", retain=True, qos=1, id=1)
+    client = place.client("c")
+    for _ in range(200):
+        client.subscribe(wish("r/#", 1))
+    (known,) = [one for one in place.world.hub.clients._known.values() if one.key[2] == "c"]
+    assert len(known.delivery._sources) == 1
+
+
+def test_rights_end_what_waits():
+    class Rights:
+        def __init__(self):
+            self.good = True
+
+        def publish(self, topic):
+            pass
+
+        def subscribe(self, filter):
+            if filter == "secret":
+                raise Refusal("not-authorized", "no")
+
+        def receives(self, topic):
+            return self.good or topic != "a"
+
+    rights = Rights()
+    place = Place(rights=lambda session: rights)
+    client = place.client("c", **kept(V5))
+    assert client.subscribe(wish("secret", 1), wish("a", 1), wish("b", 1))[0].codes == [0x87, 1, 1]
+    client.end.vanish()
+    place.world.turn()
+    writer = place.client("w")
+    for topic in "ab":
+        writer.publish(topic, qos=1, id=1)
+    rights.good = False
+    assert messages(place.client("c", **kept(V5)).first) == [("b", b"x", 1)]
