@@ -35,7 +35,7 @@ def need() -> Callable[[str], str]:
     """`need("socat")` returns its path; without it the test is skipped, which under CI=true is a failure."""
 
     def find(program: str) -> str:
-        path = shutil.which(program)
+        path = shutil.which(program, path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")  # where Debian has servers
         if path is None:
             pytest.skip(f"{program} isn't installed: apt install {PACKAGES.get(program, program)}")
         return path

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -14,20 +17,21 @@ from hubbub.service.plugins import Plugins
 
 
 @pytest.fixture
-def imported(tmp_path):
-    """Import a text, with acl files by name, and return what it came to."""
+def imported():
+    """Import a text, with acl files by name, and return what it came to; in a folder whose name a note has room for."""
+    with TemporaryDirectory() as folder:
+        yield partial(_imported, Path(folder))
 
-    def run(conf, **files):
-        for name, text in files.items():
-            (tmp_path / name).write_text(text)
-        path = tmp_path / "mosquitto.conf"
-        path.write_text(conf.replace("@", f"{tmp_path}/"))
-        made = Import(path)
-        config = tomllib.loads(made.config)
-        rules = tomllib.loads(made.permissions).get("rule", []) if made.permissions is not None else None
-        return config, rules, [str(note).replace(f"{tmp_path}/", "") for note in made.notes]
 
-    return run
+def _imported(folder, conf, **files):
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    path = folder / "mosquitto.conf"
+    path.write_text(conf.replace("@", f"{folder}/"))
+    made = Import(path)
+    config = tomllib.loads(made.config)
+    rules = tomllib.loads(made.permissions).get("rule", []) if made.permissions is not None else None
+    return config, rules, [str(note).replace(f"{folder}/", "") for note in made.notes]
 
 
 def test_no_listener_is_a_local_one(imported):
