@@ -20,7 +20,9 @@ run:
 	@exec $(BIN)/hubbub run $(ARGS)
 
 test:
-	@tools/system-packages chromium=chromium netcat-openbsd=nc socat=socat bsdutils=logger ser2net=ser2net mosquitto=mosquitto_passwd mosquitto-clients=mosquitto_sub systemd=systemd-socket-activate
+	@tools/system-packages chromium=chromium netcat-openbsd=nc socat=socat bsdutils=logger ser2net=ser2net \
+	    mosquitto=mosquitto_passwd mosquitto-clients=mosquitto_sub systemd=systemd-socket-activate \
+	    gcc=cc libc6-dev=cc python3-dev=python3-config
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
@@ -39,7 +41,7 @@ format:
 
 # The hot modules as C, in a venv of its own; tests run against it too.
 compiled:
-	@tools/system-packages gcc=cc libc6-dev=cc
+	@tools/system-packages gcc=cc libc6-dev=cc python3-dev=python3-config
 	@HUBBUB_COMPILE=1 tools/venv $(COMPILED) $(EXTRAS)
 
 bench:

@@ -18,8 +18,11 @@ SECONDS = 30  # until a coroutine is cancelled; pytest-timeout, at 60 s, stops t
 PACKAGES = {
     "nc": "netcat-openbsd", "socat": "socat", "chromium": "chromium", "logger": "bsdutils",
     "systemd-socket-activate": "systemd", "systemd-analyze": "systemd", "mosquitto_passwd": "mosquitto",
-    "mosquitto_sub": "mosquitto-clients", "ser2net": "ser2net",
+    "mosquitto_sub": "mosquitto-clients", "ser2net": "ser2net", "mosquitto": "mosquitto",
+    "cc": "gcc libc6-dev python3-dev",
 }  # fmt: skip
+
+os.environ["PATH"] += f"{os.pathsep}/usr/sbin"  # where Debian has servers, and not every user's PATH
 
 # Shared machines stall: the time of one example tells nothing.
 hypothesis.settings.register_profile("hubbub", deadline=None, print_blob=True)
@@ -35,7 +38,7 @@ def need() -> Callable[[str], str]:
     """`need("socat")` returns its path; without it the test is skipped, which under CI=true is a failure."""
 
     def find(program: str) -> str:
-        path = shutil.which(program, path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")  # where Debian has servers
+        path = shutil.which(program)
         if path is None:
             pytest.skip(f"{program} isn't installed: apt install {PACKAGES.get(program, program)}")
         return path

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ CLEAN = {name: value for name, value in os.environ.items() if not name.startswit
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def compiled(tmp_path_factory: pytest.TempPathFactory, need: Callable[[str], str]) -> dict[str, str]:
     """The environment in which hubbub is a copy of this tree with its hot modules compiled."""
+    need("cc")
     copy = tmp_path_factory.mktemp("compiled")
     unwanted = shutil.ignore_patterns("__pycache__", "*.so", "*.egg-info")
     for name in ("daemon", "plugins"):
