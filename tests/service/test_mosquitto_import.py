@@ -184,11 +184,12 @@ def test_what_stands_before_the_first_listener(imported):
     assert notes == ["mosquitto.conf:1: certfile /c: it stands before the first listener"]
 
 
-def test_include_dir(imported, tmp_path):
-    (tmp_path / "conf.d").mkdir()
-    (tmp_path / "conf.d" / "b.conf").write_text("listener 2 127.0.0.1\n")
-    (tmp_path / "conf.d" / "a.conf").write_text("listener 1 127.0.0.1\nfrobnicate\n")
-    (tmp_path / "conf.d" / "c.txt").write_text("listener 3\n")
+def test_include_dir(imported):
+    (folder,) = imported.args
+    (folder / "conf.d").mkdir()
+    (folder / "conf.d" / "b.conf").write_text("listener 2 127.0.0.1\n")
+    (folder / "conf.d" / "a.conf").write_text("listener 1 127.0.0.1\nfrobnicate\n")
+    (folder / "conf.d" / "c.txt").write_text("listener 3\n")
     config, _, notes = imported("include_dir @conf.d\n")
     assert [one["endpoint"] for one in config["tcp"]] == ["tcp:1", "tcp:2"]
     assert notes == ["conf.d/a.conf:2: frobnicate: it isn't known here"]

@@ -78,7 +78,7 @@ def test_a_changed_file_counts_at_once(file):
 def test_nobody_is_compared_too(file, monkeypatch):
     """So that the time tells nothing: the same work for who isn't there, by the same parameters."""
     checker, seen = passwords.make(str(file)), []
-    monkeypatch.setattr(hashes, "verify", lambda known, password: seen.append(known[:30]))
+    monkeypatch.setattr(hashes, "verify", lambda known, password: seen.append(known.rsplit("$", 2)[0]))
     for user in ("ann", "eve", "key"):
         with pytest.raises(NotThis):
             log_in(checker, user, "wrong")
