@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from hubbub.dialect import Dialect, Setting
+from hubbub.dialect import Setting
 from hubbub.dialects.json import Json, carry
 from hubbub.dialects.json_commands import UNREADABLE, Carrier, explain
+from hubbub.dialects.line_client import LineClient
 from hubbub.errors import BadTopic, Refusal
 from hubbub.events import Answer, Close, Event, Fault, Publish, Subscribe
-from hubbub.framing import EndReader, TooLong
-from hubbub.message import Message, Sender
+from hubbub.message import Message
 from hubbub.topics import check_topic
 
 _write = msgspec.json.Encoder().encode
@@ -51,20 +51,11 @@ _said = msgspec.json.Decoder(_Said).decode
 _message = msgspec.json.Decoder(_Message).decode
 
 
-class JsonClient(Dialect):
+class JsonClient(LineClient):
     """What a client of json says and hears."""
 
     name = "json"
-    roles = ("client",)
-    pulls = True
     subprotocols = Json.subprotocols
-    text = True
-
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
-        self._longest = self.max_unit(setting)
-        self._reader = EndReader(b"\n", self._longest) if setting.stream else None
-        self._end = b"\n" if setting.stream else b""
 
     @classmethod
     def max_unit(cls, setting: Setting) -> int:
@@ -75,20 +66,6 @@ class JsonClient(Dialect):
         return [Answer(_write(wish) + self._end) for wish in wishes]
 
     # What comes in
-
-    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
-        if self._reader is None:
-            return self._lines(data.split(b"\n")) if len(data) <= self._longest else [_too_long()]
-        try:
-            return self._lines(self._reader.feed(data))
-        except TooLong as long:
-            return [*self._lines(long.frames), _too_long()]
-
-    def eof(self, now: float) -> list[Event | Message]:
-        return self._lines([self._reader.rest()]) if self._reader is not None else []
-
-    def held(self) -> str:
-        return self._reader.held() if self._reader is not None else ""
 
     def _lines(self, lines: Sequence[bytes]) -> list[Event | Message]:
         events: list[Event | Message] = []
@@ -140,8 +117,3 @@ class JsonClient(Dialect):
 
     def closing(self, reason: str) -> bytes:
         return b'{"op":"bye"}' + self._end
-
-
-def _too_long() -> Close:
-    refusal = Refusal("too-long", "a message is longer than this connector takes")
-    return Close(refusal.reason, b"", refusal)

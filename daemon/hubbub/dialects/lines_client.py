@@ -13,28 +13,23 @@ from base64 import b64encode
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from hubbub.dialect import Dialect, Setting
+from hubbub.dialect import Setting
+from hubbub.dialects.line_client import LineClient
 from hubbub.dialects.lines import Lines, from_base64, is_text
 from hubbub.errors import Refusal
 from hubbub.events import Answer, Close, Event, Fault, Publish, Subscribe
-from hubbub.framing import EndReader, TooLong
 from hubbub.message import Message, Sender
 from hubbub.topics import TopicTable, quote
 
 
-class LinesClient(Dialect):
+class LinesClient(LineClient):
     """What a client of lines says and hears."""
 
     name = "lines"
-    roles = ("client",)
-    pulls = True
     subprotocols = Lines.subprotocols
-    text = True
 
     def __init__(self, setting: Setting, peer: Sender) -> None:
         super().__init__(setting, peer)
-        self._reader = EndReader(b"\n", self.max_unit(setting)) if setting.stream else None
-        self._end = b"\n" if setting.stream else b""
         self._topics = TopicTable()
 
     @classmethod
@@ -45,22 +40,6 @@ class LinesClient(Dialect):
         return [Answer(b"SUB %b%b" % (quote(filter).encode(), self._end)) for filter in self.setting.pull]
 
     # What comes in
-
-    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
-        if self._reader is None:
-            if len(data) > self.max_unit(self.setting):
-                return [_too_long()]
-            return self._lines(data.split(b"\n"))
-        try:
-            return self._lines(self._reader.feed(data))
-        except TooLong as long:
-            return [*self._lines(long.frames), _too_long()]
-
-    def eof(self, now: float) -> list[Event | Message]:
-        return self._lines([self._reader.rest()]) if self._reader is not None else []
-
-    def held(self) -> str:
-        return self._reader.held() if self._reader is not None else ""
 
     def _lines(self, lines: Sequence[bytes]) -> list[Event | Message]:
         events: list[Event | Message] = []
@@ -106,8 +85,3 @@ class LinesClient(Dialect):
 
     def closing(self, reason: str) -> bytes:
         return b"QUIT" + self._end
-
-
-def _too_long() -> Close:
-    refusal = Refusal("too-long", "a line is longer than this connector takes")
-    return Close(refusal.reason, b"", refusal)

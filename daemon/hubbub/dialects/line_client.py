@@ -1,0 +1,47 @@
+"""What the client's side of lines and of json share: whole lines from whatever way bytes arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hubbub.dialect import Dialect, Setting
+from hubbub.errors import Refusal
+from hubbub.events import Close, Event
+from hubbub.framing import EndReader, TooLong
+from hubbub.message import Message, Sender
+
+
+class LineClient(Dialect):
+    """A client whose hub speaks in lines; `_lines` makes events of those that are whole."""
+
+    roles = ("client",)
+    pulls = True
+    text = True
+
+    def __init__(self, setting: Setting, peer: Sender) -> None:
+        super().__init__(setting, peer)
+        self._longest = self.max_unit(setting)
+        self._reader = EndReader(b"\n", self._longest) if setting.stream else None
+        self._end = b"\n" if setting.stream else b""
+
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        if self._reader is None:
+            return self._lines(data.split(b"\n")) if len(data) <= self._longest else [_too_long()]
+        try:
+            return self._lines(self._reader.feed(data))
+        except TooLong as long:
+            return [*self._lines(long.frames), _too_long()]
+
+    def eof(self, now: float) -> list[Event | Message]:
+        return self._lines([self._reader.rest()]) if self._reader is not None else []
+
+    def held(self) -> str:
+        return self._reader.held() if self._reader is not None else ""
+
+    def _lines(self, lines: Sequence[bytes]) -> list[Event | Message]:
+        raise NotImplementedError
+
+
+def _too_long() -> Close:
+    refusal = Refusal("too-long", "a line is longer than this connector takes")
+    return Close(refusal.reason, b"", refusal)
