@@ -11,6 +11,7 @@ SECRETS = [
     b"auth TOKEN hunter2\r\n",
     b'{"op":"auth","user":"bob","password":"hunter2"}\n',
     b'{"op":"auth", "token" : "hunter2\\"hunter2", "id":1}\n',
+    rb'{"op":"auth","user":"bob","pass\u0077ord":"hunter2"}',  # another way to write that key
     b'CONNECT {"auth_token":"hunter2","pass":"hunter2"}\r\n',
     b"GET / HTTP/1.1\r\nAuthorization: Basic hunter2\r\nCookie: s=hunter2\r\n\r\n",
     b"CONNECT\nlogin:bob\npasscode:hunter2\n\n\0",

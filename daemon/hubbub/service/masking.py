@@ -11,6 +11,7 @@ _SECRETS = re.compile(
     rb"""
       ^AUTH[ ][^ \r\n]*[ ]                                                  ([^\r\n]+)            # lines
     | "(?:password|passwd|pass|passcode|token|auth_token|jwt|secret)"\s*:\s*" ((?:[^"\\\n]|\\.)+)   # json, NATS
+    | "[^"\\\n]*\\.(?:[^"\\\n]|\\.)*"\s*:\s*"                               ((?:[^"\\\n]|\\.)+)   # a key with an escape
     | ^(?:proxy-)?authorization\s*:\s*(?:(?:basic|bearer|digest)[ ]+)?      ([^\r\n]+)            # HTTP
     | ^(?:set-)?cookie2?\s*:\s*                                             ([^\r\n]+)
     | ^passcode:                                                            ([^\r\n]+)            # STOMP
