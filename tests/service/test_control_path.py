@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hubbub.errors import ConfigError
+from hubbub.service.commands.report import size, table, time
 from hubbub.service.control_path import default_path, make_folder, where_to_look
-from hubbub.service.report import size, table, time
 
 
 @pytest.mark.parametrize(

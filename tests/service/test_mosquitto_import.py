@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from hubbub.service.cli import main
-from hubbub.service.mosquitto.conf import KNOWN, Import
-from hubbub.service.mosquitto.notes import toml
+from hubbub.service.commands.mosquitto.conf import KNOWN, Import
+from hubbub.service.commands.mosquitto.notes import toml
 from hubbub.service.options import Options
 from hubbub.service.plugins import Plugins
 

@@ -15,7 +15,7 @@ from hubbub.errors import ConfigError
 from hubbub.kernel.datagram_outbox import DatagramOutbox
 from hubbub.kernel.outbox import Outbox
 from hubbub.option import configure
-from hubbub.service.commands import traced
+from hubbub.service.commands.running import traced
 from hubbub.service.tracing import Tracing
 from hubbub.testing import World
 

@@ -14,7 +14,7 @@ from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Answer, Close, Confirm, Fault, Open, Ping, Publish, Request, Subscribe, Unsubscribe
 from hubbub.service.cli import main
-from hubbub.service.try_dialect import describe
+from hubbub.service.described import describe
 
 METER = '''
 from hubbub import ConfigError, Dialect, Fault, Publish, Refusal, option

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from hubbub.errors import ConfigError
-from hubbub.service import client
 from hubbub.service.cli import main
+from hubbub.service.commands import client
 from running import Daemon, LineClient
 from system.clients import Datagrams
 

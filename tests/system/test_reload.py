@@ -10,7 +10,7 @@ import signal
 import time
 from pathlib import Path
 
-from hubbub.service.client import ask
+from hubbub.service.commands.client import ask
 from running import Daemon, LineClient
 from system.clients import Datagrams, WebSocketClient
 

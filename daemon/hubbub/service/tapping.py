@@ -16,8 +16,8 @@ from hubbub.kernel.link import Link
 from hubbub.kernel.outbox import Outbox
 from hubbub.kernel.session import Batch
 from hubbub.message import Message
+from hubbub.service.described import describe
 from hubbub.service.masking import Masker
-from hubbub.service.try_dialect import describe
 from hubbub.topics import quote
 
 _COVERED = ("opened", "receive", "receive_units", "eof", "timeout", "outcome")

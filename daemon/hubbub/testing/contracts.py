@@ -25,7 +25,7 @@ from hubbub.events import Event, Subscribe
 from hubbub.kernel.outbox import POLICIES
 from hubbub.message import Message
 from hubbub.option import configure
-from hubbub.service.try_dialect import describe
+from hubbub.service.described import describe
 from hubbub.template import Template
 from hubbub.testing.answers import check_answers, check_encoding, check_round_trip
 from hubbub.testing.claims import check_claims

@@ -2,32 +2,79 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from hubbub import limits
-from hubbub.dialect import Dialect, Setting
+from hubbub.dialect import TRANSPORTS, Dialect, Setting
 from hubbub.dialects.detect import Auto
 from hubbub.dialects.lines import Lines
-from hubbub.errors import ConfigError, Refusal
-from hubbub.events import Answer, Become, Close, Event, Fault, Subscribe, Unsubscribe
+from hubbub.errors import ConfigError
+from hubbub.events import Become, Close, Event
 from hubbub.kernel.session import Session
 from hubbub.message import Message
 from hubbub.option import configure, parse, shown, size
+from hubbub.service.commands.arguments import Arguments, wants_help
+from hubbub.service.described import as_text, describe
 from hubbub.service.plugins import Plugins, reason
 from hubbub.template import Template
-from hubbub.topics import quote
 
 _NOW = 1_000.0  # seconds: one moment for the whole capture, so that each trial of it is the same
 _NOT_HEX = re.compile(r"[^0-9A-Fa-f\s]")
-_OF_THE_HUB = frozenset({"sender", "time", "hops", "retained"})  # what only the hub says of a message
-_TOLD = frozenset({"topic", "payload", "filter", "data", "reason", "refusal", "dialect", "head"})  # without a name
-_MOSTLY_TRUE = frozenset({"echo", "alone", "clean", "will"})
-_MOSTLY = {"qos": 0, "expiry": 0.0, "will_delay": 0.0}
-_SECRET = frozenset({"password", "token"})
+
+USAGE = """\
+hubbub try: print what a dialect makes of captured bytes, with no daemon
+
+  hubbub try [OPTIONS] DIALECT FILE [KEY=VALUE ...]
+
+Each event is a line: what it is, what it is about, and what else it says.
+FILE holds the bytes that one client sent; - is stdin. A KEY is an option of
+the dialect, or topic= or max-message= of its listener.
+
+  --split N          hand over N bytes at a time; the events should be the same
+  --hex              FILE is text of hexadecimal digits, with any white space
+  --transport NAME   tcp, udp or websocket; the dialect's first if not given.
+                     udp, websocket: FILE is one datagram or message, and
+                     with --split many of N bytes
+  --plugin-dir DIR   look for plugins in this folder too; may be repeated
+
+Examples:
+  printf 'PUB a/b 21.5\\nSUB c/#\\n' | hubbub try lines - --split 1
+  hubbub try raw meter.bin length=u16be topic=meter
+  echo 30 03 00 01 61 78 | hubbub try raw --hex - size=2
+"""
+
+
+def try_dialect(arguments: Sequence[str]) -> int:
+    """Print the events that a dialect makes of a capture."""
+    if wants_help(arguments):
+        print(USAGE, end="")
+        return 0
+    parser = Arguments("try")
+    parser.add_argument("dialect", metavar="DIALECT")
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("keys", metavar="KEY=VALUE", nargs="*", default=[])
+    parser.add_argument("--split", type=count, metavar="N")
+    parser.add_argument("--hex", action="store_true")
+    parser.add_argument("--transport", choices=TRANSPORTS)
+    parser.add_argument("--plugin-dir", type=Path, metavar="DIR", action="append", default=[])
+    asked = parser.parse_intermixed_args(arguments)
+    trial = Trial(Plugins(asked.plugin_dir), asked.dialect, asked.transport, read_keys(asked.keys))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # payloads may hold what the terminal can't show
+    try:
+        for event in trial.run(read_capture(asked.file, asked.hex), asked.split):
+            print(describe(event))
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough; what the exit flushes would fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def read_capture(file: str, as_hex: bool = False) -> bytes:
@@ -108,7 +155,7 @@ class Trial:
         yield from self._end()
 
     def _receive(self, piece: bytes) -> Iterator[Event | Message]:
-        text = self.dialect.text and _as_text(piece) is not None if self._setting.transport == "websocket" else None
+        text = self.dialect.text and as_text(piece) is not None if self._setting.transport == "websocket" else None
         return self._act(lambda: self.dialect.receive(piece, _NOW, text))
 
     def _end(self) -> Iterator[Event | Message]:
@@ -157,60 +204,8 @@ def _find(plugins: Plugins, name: str) -> type[Dialect]:
     return Auto.among([one for one in plugins.shipped_dialects() if "claims" in vars(one) and one is not Auto], Lines)
 
 
-def describe(event: Event | Message) -> str:
-    """Write an event in one line: what it is, what it is about, and by name what else it says.
-
-    Quotes are as in Python: '...' is text, b'...' is bytes that aren't UTF-8.
-    """
-    words = [type(event).__name__]
-    match event:
-        case Message():
-            words += [quote(event.topic), _value(event.payload)]
-        case Subscribe() | Unsubscribe():
-            words.append(quote(event.filter))
-        case Fault():
-            words.append(_refusal(event.refusal))
-        case Close():
-            words.append(_refusal(event.refusal) if event.refusal is not None else _line(event.reason))
-            words += [f"data={_value(event.data)}"] * bool(event.data)
-        case Answer():
-            words.append(_value(event.data))
-        case Become():
-            words.append(event.dialect.name)
-    return " ".join([*words, *_more(event)])
-
-
-def _more(event: Event | Message) -> Iterator[str]:
-    """Name what differs from what it mostly is."""
-    slots = [name for kind in reversed(type(event).__mro__) for name in vars(kind).get("__slots__", ())]
-    for name in sorted(slots, key="tag".__eq__):  # last
-        value = getattr(event, name, None)
-        usual = value is None or value is (name in _MOSTLY_TRUE) or value == _MOSTLY.get(name)
-        if not usual and name not in _TOLD | _OF_THE_HUB:
-            yield f"{name}={'...' if name in _SECRET else _value(value)}"
-
-
-def _refusal(refusal: Refusal) -> str:
-    return f"{refusal.code}: {_line(refusal.reason)}"
-
-
-def _line(text: str) -> str:
-    return repr(text)[1:-1]
-
-
-def _value(value: object) -> str:
-    """Write any value, cut where it is long."""
-    most = limits.CAPTURE_SHOWN
-    if isinstance(value, bytes):
-        text = _as_text(value)
-        whole = value if text is None else text
-        return repr(whole[:most]) + (f"... ({len(value)} bytes)" if len(whole) > most else "")
-    written = repr(value)
-    return written if len(written) <= most else written[:most] + "..."
-
-
-def _as_text(data: bytes) -> str | None:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return None
+def count(text: str) -> int:
+    """Read a number of bytes, at least 1."""
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9 or int(text) < 1:
+        raise ArgumentTypeError("expected a number of bytes, at least 1")
+    return int(text)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hubbub.errors import ConfigError
-from hubbub.service.report import headline, report, size, summary
+from hubbub.service.commands.report import headline, report, size, summary
 
 Status = Mapping[str, Any]
 _COLUMNS = ("id", "where", "links", "in/s", "bytes/s", "out/s", "waiting", "dropped", "refused")

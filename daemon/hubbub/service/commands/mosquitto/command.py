@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hubbub.errors import ConfigError
-from hubbub.service.cli import Arguments, wants_help
-from hubbub.service.mosquitto.conf import Import
-from hubbub.service.mosquitto.notes import Note
+from hubbub.service.commands.arguments import Arguments, wants_help
+from hubbub.service.commands.mosquitto.conf import Import
+from hubbub.service.commands.mosquitto.notes import Note
 from hubbub.service.plugins import Plugins
 
 USAGE = """\

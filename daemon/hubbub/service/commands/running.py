@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from hubbub.option import duration
-from hubbub.service.cli import Arguments, wants_help
-from hubbub.service.client import ask
-from hubbub.service.report import report, table
+from hubbub.service.commands.arguments import Arguments, wants_help
+from hubbub.service.commands.client import ask
+from hubbub.service.commands.report import report, table
 
 _WHERE = """\
   --control FILE   the daemon's control socket; if not given, that of this
@@ -157,7 +157,7 @@ def traced(record: Mapping[str, Any]) -> str:
 
 def top(arguments: Sequence[str]) -> int:
     """Show a daemon's state again and again."""
-    from hubbub.service.top import watch
+    from hubbub.service.commands.top import watch
 
     if _helped(arguments, TOP_USAGE):
         return 0

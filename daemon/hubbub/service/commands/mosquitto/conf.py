@@ -9,9 +9,9 @@ from pathlib import Path
 
 from hubbub import limits
 from hubbub.errors import ConfigError
-from hubbub.service.mosquitto.acl import Acl
-from hubbub.service.mosquitto.notes import Line, Note, read_lines, toml
-from hubbub.service.mosquitto.reasons import REASONS, reason
+from hubbub.service.commands.mosquitto.acl import Acl
+from hubbub.service.commands.mosquitto.notes import Line, Note, read_lines, toml
+from hubbub.service.commands.mosquitto.reasons import REASONS, reason
 
 _SECURITY = ("allow_anonymous", "password_file", "acl_file")
 _LISTENER = (

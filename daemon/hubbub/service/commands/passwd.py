@@ -16,7 +16,7 @@ from hubbub.errors import ConfigError
 from hubbub.option import shown
 from hubbub.service.auth import hashes
 from hubbub.service.auth.passwords import Entry, Table, check_name, read
-from hubbub.service.cli import Arguments, wants_help
+from hubbub.service.commands.arguments import Arguments, wants_help
 
 USAGE = """\
 hubbub passwd: the users of a password file, which --auth hubbub:FILE reads

@@ -12,7 +12,8 @@ from typing import Any
 from twisted.internet.defer import maybeDeferred
 
 from hubbub.errors import ConfigError
-from hubbub.service.client import ask
+from hubbub.service.commands.arguments import wants_help
+from hubbub.service.commands.client import ask
 from hubbub.service.config import ListenerConfig, Settings
 from hubbub.service.daemon import HubbubService
 from hubbub.service.listeners import Listener
@@ -198,6 +199,9 @@ def check(options: Sequence[str]) -> int:
     """Print what is fine and what isn't; return the exit status."""
     from twisted.internet import reactor
 
+    if options and wants_help(options):
+        print(USAGE, end="")
+        return 0
     found = Check(options)
     found.run(reactor)
     for line in found.fine:

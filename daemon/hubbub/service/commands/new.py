@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
 from hubbub.errors import ConfigError
 from hubbub.option import shown
+from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.service.plugins import Plugins
 
+USAGE = """\
+hubbub new: write a small working plugin to start from, ready for pip install
+
+  hubbub new dialect NAME   a wire protocol: bytes in, events out
+  hubbub new handler NAME   behaviour: methods that are called with messages
+
+NAME is in lower case, such as scale or weigh_bridge. The files are put into
+./hubbub-NAME; nothing that is there already is overwritten.
+
+  --into FOLDER   put them there instead
+"""
 KINDS = ("dialect", "handler")
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -24,6 +37,21 @@ _FILES = {
     "test_{name}.py": "{kind}.test.py.txt",
 }
 """What is written, and which template it comes from."""
+
+
+def new(arguments: Sequence[str]) -> int:
+    """Write a plugin, and print its files."""
+    if wants_help(arguments):
+        print(USAGE, end="")
+        return 0
+    parser = Arguments("new")
+    parser.add_argument("kind", choices=KINDS, metavar="KIND")
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--into", type=Path, metavar="FOLDER")
+    asked = parser.parse_args(arguments)
+    for path in write_plugin(asked.kind, asked.name, asked.into):
+        print(path)
+    return 0
 
 
 def write_plugin(kind: str, name: str, folder: Path | None = None) -> list[Path]:
@@ -68,7 +96,7 @@ def _fields(kind: str, name: str) -> dict[str, str]:
 
 def _fill(source: str, fields: dict[str, str]) -> str:
     """Fill a template. Raises ConfigError where the plugin's class would hide what its files import."""
-    template = (files("hubbub.service") / "templates" / source).read_text(encoding="utf-8")
+    template = (files("hubbub.service.commands") / "templates" / source).read_text(encoding="utf-8")
     imported = {name for names in _IMPORT.findall(template) for name in names.split(", ")}
     if fields["Class"] in imported or keyword.iskeyword(fields["Class"]):
         reason = f"its class would be {fields['Class']}, which is taken"

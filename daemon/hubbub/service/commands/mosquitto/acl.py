@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hubbub.errors import BadFilter
-from hubbub.service.mosquitto.notes import Line, Note, read_lines, toml
+from hubbub.service.commands.mosquitto.notes import Line, Note, read_lines, toml
 from hubbub.topics import check_filter
 
 _ACCESS = {

@@ -1,0 +1,1 @@
+"""What `hubbub COMMAND` does: a module for each command, or for a few that are alike."""

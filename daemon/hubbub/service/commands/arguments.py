@@ -1,0 +1,25 @@
+"""What all commands read their command lines with."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import NoReturn
+
+from hubbub.errors import ConfigError
+
+
+class Arguments(ArgumentParser):
+    """The arguments of one command. A mistake raises ConfigError; the usage text is written by hand."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(prog=command, add_help=False, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ConfigError, in one line."""
+        raise ConfigError(f"{self.prog}: {' '.join(message.split())}; `hubbub {self.prog} --help` tells how")
+
+
+def wants_help(arguments: Sequence[str]) -> bool:
+    """Tell whether the usage text is asked for; a command without arguments asks for it too."""
+    return not arguments or "--help" in arguments or "-h" in arguments
