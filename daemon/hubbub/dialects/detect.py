@@ -67,7 +67,8 @@ class Auto(Dialect):
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
         self._head += data
         whole = not self.setting.stream or len(self._head) >= limits.DETECT_BYTES
-        dialect = self.choose(self._head, whole)
+        head = self._head[: limits.DETECT_BYTES] if self.setting.stream else self._head  # however a stream is cut
+        dialect = self.choose(head, whole)
         if dialect is None:
             self.deadline = self.deadline or now + self.setting.handshake
             return []
