@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SENT_RING = 1 << 16, COPIES_MIN = 64, FILTERS_MAX = 10000, SCRIPT_MAX = 1 << 24, STALL_MS = 10000 };
+enum { SENT_RING = 1 << 16, COPIES_MIN = 64, FILTERS_MAX = 10000, SCRIPT_MAX = 1 << 24, STALL_MS = 10000, IDS_MAX = 65535 };
 
 struct group {
     struct link *publishers;
     char *script;                    /* encoded publishes, end to end, written round and round */
     size_t stride, script_size;
-    uint64_t published, completed;
+    uint64_t published, completed, settled;
     uint32_t *reached;               /* by how many subscribers has the n-th message been read; a ring */
     int next;                        /* publisher whose turn it is */
 };
@@ -64,7 +64,10 @@ int carries_payload(const char *unit, size_t n)
 /* Publish what the window has room for. Several publishers take turns, each with a whole window. */
 static void publish(struct group *group)
 {
-    uint64_t room = ring - (group->published - group->completed);
+    uint64_t done = group->completed;
+    if (plan.protocol->reply && group->settled < done)
+        done = group->settled;
+    uint64_t room = ring - (group->published - done);
     while (room) {
         uint64_t n = plan.publishers == 1 ? room : (uint64_t)plan.window;
         if (n > room)
@@ -101,6 +104,13 @@ void delivered(struct link *link, size_t bytes)
         publish(group);
 }
 
+void settled(struct link *link)
+{
+    link->group->settled++;
+    if (flowing)
+        publish(link->group);
+}
+
 static void write_script(struct group *group)
 {
     int copies = plan.window > COPIES_MIN ? plan.window : COPIES_MIN;
@@ -110,11 +120,13 @@ static void write_script(struct group *group)
         copies = 1;
     if (plan.topics > copies)
         copies = plan.topics;
+    if (plan.protocol->reply && copies > IDS_MAX)
+        die("%d packet identifiers are needed, and there are %d", copies, IDS_MAX);
     group->script = malloc(room * copies);
     for (int i = 0; i < copies; i++) {
         char *out = group->script + group->script_size;
         topic_of(group, i, topic);
-        size_t n = plan.protocol->publish(plan.websocket ? plain : out, topic, payload, plan.size);
+        size_t n = plan.protocol->publish(plan.websocket ? plain : out, topic, payload, plan.size, i + 1);
         group->stride = plan.websocket ? ws_frame(out, plan.protocol->opcode, plain, n) : n;
         group->script_size += group->stride;
     }

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, OPENING_MAX = 32, READ_MAX = 1 << 18, STALL_MS = 10000, SOURCES = 250 };
+enum { EVENTS = 256, OPENING_MAX = 32, READ_MAX = 1 << 18, STALL_MS = 10000, SOURCES = 250, REPLY_MAX = 4 };
 
 struct counters counters;
 static int poller = -1, pending;
@@ -142,9 +142,72 @@ static void ready(struct link *link)
     }
 }
 
+/* Returns how much the socket took; 0 when it is full. */
+static ssize_t written(const struct link *link, const char *bytes, size_t n)
+{
+    ssize_t took = write(link->fd, bytes, n);
+    if (took < 0 && errno != EAGAIN)
+        die("write on link %d: %s", link->id, strerror(errno));
+    return took < 0 ? 0 : took;
+}
+
+static void writable(struct link *link)
+{
+    size_t size, stride;
+    const char *script = link->owed ? script_of(link, &size, &stride) : NULL;
+    while (link->owed) {
+        size_t most = size - link->at < link->owed ? size - link->at : link->owed;
+        ssize_t n = written(link, script + link->at, most);
+        if (!n)
+            return;
+        link->owed -= n;
+        link->at = (link->at + n) % size;
+    }
+    while (link->unsaid_have) {
+        ssize_t n = written(link, link->unsaid, link->unsaid_have);
+        if (!n)
+            return;
+        link->unsaid_have -= n;
+        memmove(link->unsaid, link->unsaid + n, link->unsaid_have);
+    }
+}
+
+static int wants_to_write(const struct link *link)
+{
+    return link->owed || link->unsaid_have;
+}
+
+static void write_all(struct link *link)
+{
+    writable(link);
+    if (wants_to_write(link))
+        watch(link->fd, link, EPOLLIN | EPOLLOUT);
+}
+
+void post(struct link *link, uint64_t bytes)
+{
+    int waiting = link->owed > 0;
+    link->owed += bytes;
+    if (!waiting)
+        write_all(link);
+}
+
+/* Put down what `unit` wants said back. */
+static void reply(struct link *link, const char *unit)
+{
+    if (!plan.protocol->reply)
+        return;
+    if (link->unsaid_room - link->unsaid_have < REPLY_MAX) {
+        link->unsaid_room = (link->unsaid_have + REPLY_MAX) * 2;
+        link->unsaid = realloc(link->unsaid, link->unsaid_room);
+    }
+    link->unsaid_have += plan.protocol->reply(link->unsaid + link->unsaid_have, unit);
+}
+
 /* One unit that arrived before the link flows. */
 static void answer(struct link *link, const char *unit, size_t n)
 {
+    reply(link, unit);
     enum verdict verdict = plan.protocol->judge(unit, n);
     if (verdict == REFUSED)
         die("link %d was refused: %.*s", link->id, (int)(n < 200 ? n : 200), unit);
@@ -185,6 +248,31 @@ static size_t upgraded(struct link *link)
     return (size_t)(end - link->in) + 4;
 }
 
+static void drop(struct link *link, size_t n)
+{
+    link->have -= n;
+    memmove(link->in, link->in + n, link->have);
+}
+
+/* Units of a link that flows and replies to them. */
+static void units(struct link *link)
+{
+    size_t at = 0, n, deliveries = 0;
+    while ((n = plan.protocol->unit(link->in + at, link->have - at))) {
+        const char *unit = link->in + at;
+        reply(link, unit);
+        if (plan.protocol->judge(unit, n) == SETTLED)
+            settled(link);
+        else if (n == counters.unit)
+            deliveries++;
+        at += n;
+    }
+    drop(link, at);
+    write_all(link);
+    if (deliveries)
+        delivered(link, deliveries * counters.unit);
+}
+
 static void answers(struct link *link)
 {
     size_t at = 0, n;
@@ -192,9 +280,10 @@ static void answers(struct link *link)
         answer(link, link->in + at, n);
         at += n;
     }
-    link->have -= at;
-    memmove(link->in, link->in + at, link->have);
-    if (link->state != FLOWING)
+    drop(link, at);
+    if (link->state == FLOWING && plan.protocol->reply)
+        units(link);
+    if (link->state != FLOWING || plan.protocol->reply)
         return;
     if (link->role == SUBSCRIBER && link->have)
         delivered(link, link->have);
@@ -238,7 +327,10 @@ static void readable(struct link *link)
         die("the server closed link %d while it was %s", link->id, state_names[link->state]);
     if (link->state != FLOWING)
         handshake(link, in, n);
-    else if (link->role == SUBSCRIBER)
+    else if (plan.protocol->reply && link->role != IDLE) {
+        keep(link, in, n);
+        units(link);
+    } else if (link->role == SUBSCRIBER)
         delivered(link, plan.websocket ? unframed(link, in, n, NULL) : (size_t)n);
     if (link->role == CHURN && link->state == FLOWING) {
         counters.churned++;
@@ -249,33 +341,6 @@ static void readable(struct link *link)
     }
 }
 
-static void writable(struct link *link)
-{
-    size_t size, stride;
-    const char *script = script_of(link, &size, &stride);
-    while (link->owed) {
-        size_t most = size - link->at < link->owed ? size - link->at : link->owed;
-        ssize_t n = write(link->fd, script + link->at, most);
-        if (n < 0 && errno != EAGAIN)
-            die("write on link %d: %s", link->id, strerror(errno));
-        if (n < 0)
-            return;
-        link->owed -= n;
-        link->at = (link->at + n) % size;
-    }
-}
-
-void post(struct link *link, uint64_t bytes)
-{
-    int waiting = link->owed > 0;
-    link->owed += bytes;
-    if (waiting)
-        return;
-    writable(link);
-    if (link->owed)
-        watch(link->fd, link, EPOLLIN | EPOLLOUT);
-}
-
 static void handle(struct link *link, int events)
 {
     if (link->state == CONNECTING) {
@@ -284,7 +349,7 @@ static void handle(struct link *link, int events)
     }
     if (events & EPOLLOUT) {
         writable(link);
-        if (!link->owed)
+        if (!wants_to_write(link))
             watch(link->fd, link, EPOLLIN);
     }
     if (events & ~EPOLLOUT)

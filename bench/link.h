@@ -37,8 +37,10 @@ struct link {
     enum state state;
     struct group *group;
     struct ws_reader ws;
-    char *in;                                  /* what was read, until FLOWING */
+    char *in;                                  /* what was read, until FLOWING or a unit is whole */
     size_t have, room;
+    char *unsaid;                              /* replies, written between two publishes */
+    size_t unsaid_have, unsaid_room;
     uint64_t bytes, count;                     /* delivered */
     uint64_t owed;                             /* bytes of the group's script still to be written, ... */
     size_t at;                                 /* ... from here on */
@@ -63,5 +65,6 @@ void filter_of(const struct link *link, int i, char *out);
 const char *script_of(const struct link *link, size_t *size, size_t *stride);
 int carries_payload(const char *unit, size_t n);
 void delivered(struct link *link, size_t bytes);
+void settled(struct link *link);               /* the server has taken one of its publishes over */
 
 #endif

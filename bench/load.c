@@ -1,6 +1,6 @@
 /* Load for a pub/sub server, on loopback: the works of the benchmark, reported as one line of JSON.
  *
- *   load protocol=lines|mqtt|nats|redis port=N [websocket=1] work=WORK [option=N ...]
+ *   load protocol=lines|mqtt|mqtt-1|mqtt-2|nats|redis port=N [websocket=1] work=WORK [option=N ...]
  *
  *   flow     `groups` times `publishers` -> `subscribers`, `window` messages in flight for each publisher; a
  *            message is in flight until every subscriber of its group has it. With `topics`, one group
@@ -12,6 +12,8 @@
  *   udp      datagrams of lines to port udp=N, `rate` a second or as fast as they go; `subscribers` over TCP,
  *            0 or 1
  *   idle     `links` links open, greet and stay until end of input
+ *
+ * With mqtt-1 and mqtt-2 (the quality of service) a message is in flight until the server has acknowledged it, too.
  *
  * Every delivery of a run has the same length, verified on the first one of each subscriber; from there on
  * bytes are counted, not read. */
@@ -254,7 +256,9 @@ int main(int argc, char **argv)
         set_option(argv[i], equals + 1);
     }
     if (!plan.protocol || !plan.port)
-        die("protocol=lines|mqtt|nats|redis and port=N are needed");
+        die("protocol=lines|mqtt|mqtt-1|mqtt-2|nats|redis and port=N are needed");
+    if (plan.protocol->reply && plan.websocket)
+        die("replies go over TCP only");
     for (size_t i = 0; i < sizeof works / sizeof *works; i++)
         if (!strcmp(plan.work, works[i].name)) {
             works[i].run();

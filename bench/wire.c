@@ -39,8 +39,9 @@ static size_t lines_subscribe(char *out, const char *filter, int id)
     return sprintf(out, "SUB %s\n", filter);
 }
 
-static size_t lines_publish(char *out, const char *topic, const char *payload, size_t size)
+static size_t lines_publish(char *out, const char *topic, const char *payload, size_t size, int id)
 {
+    (void)id;
     size_t head = sprintf(out, "PUB %s ", topic);
     return head + append(out + head, payload, size, "\n");
 }
@@ -52,7 +53,7 @@ static enum verdict lines_judge(const char *unit, size_t n)
     return begins(unit, n, "ERR ") ? REFUSED : OTHER;
 }
 
-/* MQTT 3.1.1, QoS 0, no keep alive */
+/* MQTT 3.1.1, no keep alive */
 
 static size_t mqtt_head(char *out, unsigned char type, size_t remaining)
 {
@@ -83,23 +84,43 @@ static size_t mqtt_hello(char *out, int id)
     return n + 10 + mqtt_string(out + n + 10, client);
 }
 
-static size_t mqtt_subscribe(char *out, const char *filter, int id)
+static size_t mqtt_id(char *out, int id)
 {
-    int packet = id % 65535 + 1;
+    out[0] = (char)(id >> 8);
+    out[1] = (char)id;
+    return 2;
+}
+
+static size_t mqtt_subscribe_at(int qos, char *out, const char *filter, int id)
+{
     size_t n = mqtt_head(out, 0x82, 2 + 2 + strlen(filter) + 1);
-    out[n++] = (char)(packet >> 8);
-    out[n++] = (char)packet;
+    n += mqtt_id(out + n, id % 65535 + 1);
     n += mqtt_string(out + n, filter);
-    out[n++] = 0;
+    out[n++] = (char)qos;
     return n;
 }
 
-static size_t mqtt_publish(char *out, const char *topic, const char *payload, size_t size)
+static size_t mqtt_publish_at(int qos, char *out, const char *topic, const char *payload, size_t size, int id)
 {
-    size_t n = mqtt_head(out, 0x30, 2 + strlen(topic) + size);
+    size_t n = mqtt_head(out, 0x30 | qos << 1, 2 + strlen(topic) + 2 * !!qos + size);
     n += mqtt_string(out + n, topic);
+    if (qos)
+        n += mqtt_id(out + n, id);
     return n + append(out + n, payload, size, "");
 }
+
+#define MQTT_AT(QOS)                                                                                                   \
+    static size_t mqtt##QOS##_subscribe(char *out, const char *filter, int id)                                         \
+    {                                                                                                                  \
+        return mqtt_subscribe_at(QOS, out, filter, id);                                                                \
+    }                                                                                                                  \
+    static size_t mqtt##QOS##_publish(char *out, const char *topic, const char *payload, size_t size, int id)          \
+    {                                                                                                                  \
+        return mqtt_publish_at(QOS, out, topic, payload, size, id);                                                    \
+    }
+MQTT_AT(0)
+MQTT_AT(1)
+MQTT_AT(2)
 
 static size_t mqtt_unit(const char *in, size_t n)
 {
@@ -119,7 +140,25 @@ static enum verdict mqtt_judge(const char *unit, size_t n)
         return code == 0 ? GRANTED : REFUSED;
     if (type == 0x90)
         return code < 0x80 ? GRANTED : REFUSED;
-    return OTHER;
+    return type == 0x40 || type == 0x70 ? SETTLED : OTHER;
+}
+
+/* PUBACK, PUBREC, PUBREL or PUBCOMP, whichever comes after what was read */
+static size_t mqtt_reply(char *out, const char *unit)
+{
+    unsigned char type = (unsigned char)unit[0] & 0xf0, qos = unit[0] >> 1 & 3;
+    unsigned char next = type == 0x50 ? 0x62 : type == 0x60 ? 0x70 : type != 0x30 || !qos ? 0 : qos == 1 ? 0x40 : 0x50;
+    const char *id = unit + 2;
+    if (!next)
+        return 0;
+    if (type == 0x30) {
+        for (id = unit + 1; *id & 128; id++)
+            ;
+        id += 3 + ((unsigned char)id[1] << 8 | (unsigned char)id[2]);
+    }
+    size_t n = mqtt_head(out, next, 2);
+    memcpy(out + n, id, 2);
+    return n + 2;
 }
 
 /* NATS: SUB has no answer of its own, so a PING follows it, as its clients do for flush */
@@ -147,8 +186,9 @@ static size_t nats_subscribe(char *out, const char *filter, int id)
     return sprintf(out, "SUB %s %0*d\r\nPING\r\n", subject, strchr(filter, '+') ? 6 : 1, id);
 }
 
-static size_t nats_publish(char *out, const char *topic, const char *payload, size_t size)
+static size_t nats_publish(char *out, const char *topic, const char *payload, size_t size, int id)
 {
+    (void)id;
     char subject[128];
     nats_subject(subject, topic);
     size_t n = sprintf(out, "PUB %s %zu\r\n", subject, size);
@@ -192,8 +232,9 @@ static size_t redis_subscribe(char *out, const char *filter, int id)
     return n + sprintf(out + n, "$%zu\r\n%s\r\n", strlen(pattern), pattern);
 }
 
-static size_t redis_publish(char *out, const char *topic, const char *payload, size_t size)
+static size_t redis_publish(char *out, const char *topic, const char *payload, size_t size, int id)
 {
+    (void)id;
     size_t n = sprintf(out, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n%s\r\n$%zu\r\n", strlen(topic), topic, size);
     return n + append(out + n, payload, size, "\r\n");
 }
@@ -224,10 +265,12 @@ static enum verdict redis_judge(const char *unit, size_t n)
 }
 
 static const struct protocol protocols[] = {
-    {"lines", "hubbub.lines", 1, 1, lines_hello, lines_subscribe, lines_publish, line_unit, lines_judge},
-    {"mqtt", "mqtt", 2, 0, mqtt_hello, mqtt_subscribe, mqtt_publish, mqtt_unit, mqtt_judge},
-    {"nats", NULL, 2, 0, nats_hello, nats_subscribe, nats_publish, nats_unit, nats_judge},
-    {"redis", NULL, 0, 0, redis_hello, redis_subscribe, redis_publish, redis_unit, redis_judge},
+    {"lines", "hubbub.lines", 1, 1, lines_hello, lines_subscribe, lines_publish, line_unit, lines_judge, NULL},
+    {"mqtt", "mqtt", 2, 0, mqtt_hello, mqtt0_subscribe, mqtt0_publish, mqtt_unit, mqtt_judge, NULL},
+    {"mqtt-1", "mqtt", 2, 0, mqtt_hello, mqtt1_subscribe, mqtt1_publish, mqtt_unit, mqtt_judge, mqtt_reply},
+    {"mqtt-2", "mqtt", 2, 0, mqtt_hello, mqtt2_subscribe, mqtt2_publish, mqtt_unit, mqtt_judge, mqtt_reply},
+    {"nats", NULL, 2, 0, nats_hello, nats_subscribe, nats_publish, nats_unit, nats_judge, NULL},
+    {"redis", NULL, 0, 0, redis_hello, redis_subscribe, redis_publish, redis_unit, redis_judge, NULL},
 };
 
 const struct protocol *protocol_named(const char *name)

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-enum verdict { OTHER, GRANTED, REFUSED };
+enum verdict { OTHER, GRANTED, REFUSED, SETTLED };
 
 /* A row for each protocol. Writers fill `out` and return how much. Topics are a/b, filters a/+ and a/#. */
 struct protocol {
@@ -14,9 +14,10 @@ struct protocol {
     int line_frames;           /* a WebSocket message is a line without its LF */
     size_t (*hello)(char *out, int id);
     size_t (*subscribe)(char *out, const char *filter, int id);
-    size_t (*publish)(char *out, const char *topic, const char *payload, size_t size);
+    size_t (*publish)(char *out, const char *topic, const char *payload, size_t size, int id);
     size_t (*unit)(const char *in, size_t n);            /* length of the first unit; 0: more is needed */
-    enum verdict (*judge)(const char *unit, size_t n);   /* is it the answer to hello or subscribe? */
+    enum verdict (*judge)(const char *unit, size_t n);   /* is it the answer to hello, subscribe or publish? */
+    size_t (*reply)(char *out, const char *unit);        /* what a unit wants said back; NULL: nothing does */
 };
 
 const struct protocol *protocol_named(const char *name);

@@ -15,6 +15,8 @@ FLOORED = (*TCP, "floor")
 WEB = (*OURS, "nats", "mosquitto")
 GROWN = (*OURS, "mosquitto", "nats")
 
+WINDOWED = {"window": 10}  # of what is acknowledged: Mosquitto lets 20 fly for each client
+
 Load = dict[str, int | str]  # options of load.c
 
 
@@ -98,6 +100,39 @@ def _web() -> list[Work]:
     ]
 
 
+def _mqtt() -> list[Work]:
+    """The same spoken in MQTT, and what only it has: messages that are acknowledged on both sides."""
+    peers, plain, web = (*OURS, "mosquitto"), {"protocol": "mqtt"}, {"protocol": "mqtt", "websocket": 1}
+    fanout, fanin, pairs = {"subscribers": FANOUT}, {"publishers": PAIRS}, {"groups": PAIRS}
+    works = [
+        ("mqtt-fanout-1", "1 -> 1,000, one in flight", plain | fanout),
+        ("mqtt-fanout-100", "1 -> 1,000, 100 in flight", plain | fanout | {"window": 100}),
+        ("mqtt-fanin", "100 -> 1, 50 in flight each", plain | fanin | {"window": IN_FLIGHT}),
+        ("mqtt-pairs-50", "100 pairs, 50 in flight", plain | pairs | {"window": IN_FLIGHT}),
+        ("mqtt-pairs-1", "100 pairs, one in flight", plain | pairs),
+        ("mqtt-ws-fanout-1", "WebSocket, 1 -> 1,000, one in flight", web | fanout),
+        ("mqtt-ws-pairs-50", "WebSocket, 100 pairs, 50 in flight", web | pairs | {"window": IN_FLIGHT}),
+    ]
+    found = [Work(name, f"MQTT, {title}", DELIVERIES, {"work": "flow", **load}, peers) for name, title, load in works]
+    for qos in (1, 2):
+        titled, load = f"MQTT QoS {qos}, {{}}".format, {"work": "flow", "protocol": f"mqtt-{qos}"}
+        aims = (Aim(1, "mosquitto"),) if qos == 1 else ()
+        found += [
+            Work(
+                f"qos{qos}-pairs-10",
+                titled("100 pairs, 10 in flight"),
+                DELIVERIES,
+                load | pairs | WINDOWED,
+                peers,
+                aims,
+            ),
+            Work(
+                f"qos{qos}-fanout-10", titled("1 -> 1,000, 10 in flight"), DELIVERIES, load | fanout | WINDOWED, peers
+            ),
+        ]
+    return found
+
+
 def _links() -> list[Work]:
     paced: Load = {"work": "paced", "rate": 500, "subscribers": 100}
     storm: Load = paced | {"churn": 2}
@@ -140,4 +175,4 @@ def _growth() -> list[Work]:
     ]
 
 
-WORKS: dict[str, Work] = {work.name: work for work in (*_main(), *_web(), *_links(), *_growth())}
+WORKS: dict[str, Work] = {work.name: work for work in (*_main(), *_web(), *_mqtt(), *_links(), *_growth())}
