@@ -34,6 +34,7 @@ TESTED_WITH = [
     "build",  # the packaging test builds an sdist and a wheel
     "setuptools>=77",  # the same test builds without isolation, so the build backend has to be there
 ]
+COMPILED_WITH = ["librt"]  # what mypyc's C calls of its own
 FUZZED_WITH = ["atheris"]  # fuzzing with coverage, for `make fuzz`; pytest replays what it found without it
 CHECKED_WITH = [
     "ruff",  # lint and format
@@ -42,6 +43,7 @@ CHECKED_WITH = [
     "towncrier",  # turns newsfragments/ into NEWS.md
 ]
 HOT = [  # what each message passes through, in the order of its way
+    "transports/masks",
     "transports/frames",
     "framing",
     "dialects/lines",
@@ -100,7 +102,7 @@ setup(
     package_data={"hubbub": ["py.typed", "transports/*.html", "service/commands/templates/*.txt"]},
     ext_modules=compiled(),
     setup_requires=["mypy"] if COMPILE and MISSING else [],  # whose mypyc makes C of typed Python
-    install_requires=RUNS_WITH,
+    install_requires=RUNS_WITH + COMPILED_WITH * COMPILE,
     extras_require={
         "nmea": NMEA,
         "top": TOP,

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]
+from hubbub.transports.masks import mask, unmask
 
 TEXT, BINARY = 0x81, 0x82  # FIN and opcode
 _MASKED = 0x80
 _CLOSE, _LAST_CONTROL = 0x88, 0x8F
-_SHORT = 1024  # bytes up to which numbers are faster than a call into C
 
 
 def frame(data: bytes, first: int) -> bytes:
@@ -35,7 +34,7 @@ def masked_frame(data: bytes, first: int, key: bytes) -> bytes:
         head = bytes((first, _MASKED | 126)) + size.to_bytes(2, "big")
     else:
         head = bytes((first, _MASKED | 127)) + size.to_bytes(8, "big")
-    return head + key + unmask(data, key)
+    return head + key + mask(data, key)
 
 
 def text_frame(data: bytes) -> bytes:
@@ -92,7 +91,7 @@ class FrameReader:
                 found.append((data[at : start + size], None))
                 plain = False
             else:
-                payload = unmask(data[start : start + size], data[start - 4 : start])
+                payload = unmask(data, start, size)
                 if first == TEXT and not payload.isascii() and not _is_utf8(payload):
                     return Read(found, data[at:], plain)
                 found.append((payload, first == TEXT))
@@ -101,16 +100,6 @@ class FrameReader:
             return Read(found, data, plain)
         self._rest = data[at:]
         return Read(found, b"", plain)
-
-
-def unmask(data: bytes, key: bytes) -> bytes:
-    """Take the mask of 4 bytes off `data` (section 5.3); the same puts it on."""
-    size = len(data)
-    if size > _SHORT:
-        masked: bytes = create_xor_masker(key, size).process(data)
-        return masked
-    mask = (key * ((size + 3) // 4))[:size]
-    return (int.from_bytes(data, "little") ^ int.from_bytes(mask, "little")).to_bytes(size, "little")
 
 
 def _is_control(first: int, size: int) -> bool:
