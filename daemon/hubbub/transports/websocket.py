@@ -196,7 +196,6 @@ class WebSocketFactory(WebSocketServerFactory):
     introduce    tells who a client is by its handshake; None: nobody asks
     """
 
-    protocol = WebSocketProtocol  # type: ignore[assignment]
     noisy = False
 
     def __init__(
@@ -234,6 +233,16 @@ class WebSocketFactory(WebSocketServerFactory):
             serveFlashSocketPolicy=False,
             perMessageCompressionAccept=accept if compression else lambda offers: None,
         )
+        self.protocol = self._with_options(WebSocketProtocol)
+
+    def _with_options(self, kind: type[WebSocketProtocol]) -> type[WebSocketProtocol]:
+        """Make a class of `kind` that has this factory's options.
+
+        Autobahn copies all of them into each connection, and formats them for its log whether or not anybody reads it.
+        """
+        found = {name: getattr(self, name) for name in kind.CONFIG_ATTRS}
+        options = {name: staticmethod(one) if callable(one) else one for name, one in found.items()}
+        return type(kind.__name__, (kind,), {**options, "CONFIG_ATTRS": ()})
 
 
 @implementer(IResource)
