@@ -27,7 +27,7 @@ RINGS = {
     "hubbub": ("mypy_extensions",),  # which does nothing where nothing is compiled
     "hubbub.kernel": (),
     "hubbub.dialects": ("msgspec",),
-    "hubbub.transports": ("twisted", "autobahn", "zope"),
+    "hubbub.transports": ("twisted", "autobahn", "zope", "mypy_extensions", "librt"),  # the last for what is compiled
     "hubbub.service": ("*",),
     "hubbub.testing": ("*",),
 }
