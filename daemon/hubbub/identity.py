@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +14,11 @@ class Identity:
     groups   names of groups that the login vouches for, such as a claim of a token
     grants   None: the login says nothing of rights; else the filters under "publish" and "subscribe", and no others
     expires  Unix seconds when this ends, or None
+    holds    tells whether the same login would be let in now, or None: nobody knows; asked at a reload
     """
 
     user: str
     groups: frozenset[str] = frozenset()
     grants: Mapping[str, tuple[str, ...]] | None = None
     expires: float | None = None
+    holds: Callable[[], bool] | None = field(default=None, compare=False, repr=False)

@@ -81,6 +81,8 @@ def test_pages_from_elsewhere(daemon, host, origin, code):
         upgrade("a").replace(b"Sec-WebSocket-Key: ", b"Sec-WebSocket-Key: a"),
         upgrade("a").replace(b"Connection: Upgrade", b"Connection: close"),
         upgrade("a", method="POST"),
+        upgrade("a", "Authorization: ").replace(b"Authorization: ", b"Authorization: \xff"),
+        upgrade("a").replace(b"Host: a", b"Host: \xe9"),
     ], ids=lambda head: head[:40],
 )  # fmt: skip
 def test_bad_handshakes(daemon, head):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import hmac
 import json
 import socket
@@ -16,8 +17,10 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from fuzz.web import UPGRADE, Visit
 from hostile.oracle import LISTENERS, Probe
 from hubbub.service.auth import hashes
+from hubbub.testing import World
 from running import Daemon, LineClient
 from service.test_passwords import cheap
 from service.test_tokens import forged
@@ -139,6 +142,19 @@ def test_a_storm_of_logins(daemon):
                                     "Basic " + "A" * 9_000, "Basic /////w=="])  # fmt: skip
 def test_a_header_that_makes_no_sense(daemon, header):
     assert shake_hands(daemon, Authorization=header) in (400, 401, 429, 431)
+
+
+def test_a_header_that_makes_no_sense_is_forgotten():
+    """What it was refused with keeps no request: whoever sends many would fill the memory."""
+
+    def worlds() -> int:
+        gc.collect()
+        return sum(isinstance(one, World) for one in gc.get_objects())
+
+    before = worlds()
+    for _ in range(20):
+        Visit(UPGRADE + b"Authorization: nonsense\r\n\r\n")
+    assert worlds() <= before
 
 
 def test_who_hangs_up_while_being_checked(daemon):

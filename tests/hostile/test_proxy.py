@@ -113,6 +113,19 @@ def test_after_the_header_comes_tls_both_ways(daemon):
             assert client.line() == "MSG secret " + "x" * 300_000
 
 
+@pytest.mark.parametrize(
+    "header", [b"PROXY TCP4 127.0.0.1 127.0.0.1 5 6\r\n", b"PROXY UNKNOWN\r\n", v2("::1"), v2("unix")]
+)
+def test_who_comes_through_a_proxy_is_not_from_this_machine(daemon, header):
+    """Whatever its header says: the figures are for who connects from here."""
+    for listener, wrap in ((2, lambda one: one), (3, over_tls)):
+        with dial(daemon.websocket[listener], PROXY) as plain:
+            plain.sendall(header)
+            with wrap(plain) as one:
+                one.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert status(one.recv(4096)) == 404
+
+
 BAD = {
     "none": b"PING\n",
     "HTTP": b"GET / HTTP/1.1\r\n\r\n",

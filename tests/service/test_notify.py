@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from collections.abc import Iterator
 
 import pytest
 from twisted.internet.task import Clock
@@ -107,13 +108,24 @@ def test_no_watchdog(make, systemd, clock, environment):
     assert "WATCHDOG=1" not in systemd.told()
 
 
+@contextlib.contextmanager
+def full(address: str) -> Iterator[None]:
+    """Others have sent so much that no datagram more fits; each of them may have less in flight than that."""
+    with contextlib.ExitStack() as stack:
+        sent = 1
+        while sent:
+            sent = 0
+            other = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+            other.connect("\0" + address[1:] if address[0] == "@" else address)
+            with contextlib.suppress(BlockingIOError):
+                while other.send(b"somebody else's"):
+                    sent += 1
+        yield
+
+
 def test_what_finds_no_room_is_told_later_in_order_and_the_rest_left_out(make, systemd, clock):
     notifier = make(WATCHDOG_USEC="1000000")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as other:
-        other.connect("\0" + systemd.address[1:] if systemd.address[0] == "@" else systemd.address)
-        with contextlib.suppress(BlockingIOError):
-            while other.send(b"somebody else's"):
-                pass
+    with full(systemd.address):
         notifier.ready()
         notifier.reloading()
         notifier.ready()
@@ -127,11 +139,7 @@ def test_what_finds_no_room_is_told_later_in_order_and_the_rest_left_out(make, s
 
 def test_what_waits_is_bounded(make, systemd, clock):
     notifier = make()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as other:
-        other.connect("\0" + systemd.address[1:] if systemd.address[0] == "@" else systemd.address)
-        with contextlib.suppress(BlockingIOError):
-            while other.send(b"x"):
-                pass
+    with full(systemd.address):
         for _ in range(100):
             notifier.reloading()
             notifier.ready()

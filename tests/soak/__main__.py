@@ -21,7 +21,7 @@ LINKS = 60  # at any time
 RATE = 1.0  # messages of each client in a second
 LIFE = (2.0, 40.0)  # seconds
 RELOAD = 30.0  # seconds between two of SIGHUP
-GROWTH = 2 * 1024 * 1024  # bytes that memory may grow between the second and the last tenth
+GROWTH = 1024 * 1024  # bytes that memory may grow between the second and the last tenth
 PEAK = 64 * 1024 * 1024  # bytes above the start
 
 

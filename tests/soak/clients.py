@@ -48,8 +48,8 @@ class Client:
     async def hear(self) -> str: ...
     async def close(self) -> None: ...
 
-    async def live(self, going: Callable[[], bool], tally: Tally) -> None:
-        """Send to itself about `rate` messages a second while it is `going`, and hear each one."""
+    async def live(self, going: Callable[[], bool], tally: Tally) -> bool:
+        """Send to itself about `rate` messages a second while it is `going`, and hear each one; tell whether it did."""
         name, doing = type(self).__name__, "opening"
         try:
             await asyncio.wait_for(self.open(), _OPENING)
@@ -63,8 +63,10 @@ class Client:
                 tally.heard += 1
                 await asyncio.sleep(random.expovariate(self.rate))
             tally.lives[name] += 1
+            return True
         except (OSError, EOFError, TimeoutError, WebSocketException) as error:
             tally.faults[f"{name} {doing}: {type(error).__name__} {error}"] += 1
+            return False
         finally:
             with contextlib.suppress(OSError, EOFError, TimeoutError, WebSocketException):
                 await asyncio.wait_for(self.close(), _PATIENCE)
@@ -217,7 +219,7 @@ class Datagrams(Client):
 class Stalled(Lines):
     """Subscribes to everything and reads nothing until it goes."""
 
-    async def live(self, going: Callable[[], bool], tally: Tally) -> None:
+    async def live(self, going: Callable[[], bool], tally: Tally) -> bool:
         try:
             self.reader, self.writer = await self.connect()
             self.writer.transport.pause_reading()
@@ -225,8 +227,10 @@ class Stalled(Lines):
             while going():
                 await asyncio.sleep(0.2)
             tally.lives["Stalled"] += 1
+            return True
         except OSError as error:
             tally.faults[f"Stalled: {error}"] += 1
+            return False
         finally:
             if hasattr(self, "writer"):
                 self.writer.transport.abort()

@@ -14,7 +14,7 @@ import pytest
 
 from hubbub import limits
 from running import TWISTD, Daemon, LineClient
-from system.clients import CLOSE, WebSocketClient
+from system.clients import CLOSE, WebSocketClient, connect, status, upgrade
 
 DRAIN = 4  # seconds, what is given as --drain
 
@@ -100,12 +100,80 @@ def test_nobody_keeps_it_from_ending():
     assert "Traceback" not in daemon.log
 
 
-def test_a_second_sigterm_ends_it_at_once():
-    with Daemon("--tcp", "tcp:0") as daemon, stuck(daemon):
+def test_a_device_that_never_closes_its_side_keeps_nobody_waiting():
+    """Its machine has the last word: nothing is lost by not waiting for it to close."""
+    with Daemon("--tcp", "tcp:0") as daemon, LineClient(daemon.tcp[0]) as device:
+        assert device.ask("PING") == "PONG"
+        assert stop(daemon) < limits.CLOSE_SECONDS
+        assert device.line() == "BYE"
+    assert daemon.process.returncode == 0
+
+
+def test_who_is_on_the_way_to_a_websocket_is_told_too():
+    """It was let in before the stop, and asks for its upgrade after it: the next daemon never hears of it."""
+    with Daemon("--websocket", "tcp:0") as daemon, connect(daemon.websocket[0]) as late:
+        asked = upgrade("127.0.0.1")
+        late.sendall(asked[:20])
+        with WebSocketClient(daemon.websocket[0]) as client:  # so `late` has been accepted
+            assert client.ask("PING") == "PONG"
+            daemon.process.send_signal(signal.SIGTERM)
+            assert client.line() == "BYE"
+            assert client.closed() == 1012
+        late.sendall(asked[20:])
+        with WebSocketClient.__new__(WebSocketClient) as other:
+            other.socket, other.reader = late, late.makefile("rb")
+            assert status(other.response()) == 101
+            assert other.closed() == 1012
+        daemon.process.wait(20)
+    assert daemon.process.returncode == 0
+    assert "Traceback" not in daemon.log
+
+
+def test_who_is_on_the_way_to_a_listener_that_a_reload_removes_is_told_too(tmp_path):
+    config = tmp_path / "hubbub.toml"
+    config.write_text('tcp = ["tcp:0"]\nwebsocket = ["tcp:0"]\n')
+    with Daemon("--config", str(config)) as daemon, connect(daemon.websocket[0]) as late:
+        asked = upgrade("127.0.0.1")
+        late.sendall(asked[:20])
+        WebSocketClient(daemon.websocket[0]).close()
+        config.write_text('tcp = ["tcp:0"]\n')
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for("reloaded: listener websocket-0 removed")
+        late.sendall(asked[20:])
+        with WebSocketClient.__new__(WebSocketClient) as other:
+            other.socket, other.reader = late, late.makefile("rb")
+            assert status(other.response()) == 101
+            assert other.closed() == 1012
+
+
+PID_FILE = (*TWISTD[:-1], "--pidfile=hub.pid", TWISTD[-1])
+
+
+@pytest.mark.parametrize("command", [{}, {"command": PID_FILE}], ids=["run", "twistd"])
+def test_a_second_sigterm_ends_it_at_once_and_leaves_no_file(command, tmp_path):
+    options = ("--tcp", "tcp:0", "--tcp", f"unix:{tmp_path}/hub.sock", "--control", str(tmp_path / "control"))
+    with Daemon(*options, folder=tmp_path, **command) as daemon, stuck(daemon):
+        assert len(list(tmp_path.iterdir())) >= 3  # Twisted has a lock beside a Unix socket
         daemon.process.send_signal(signal.SIGTERM)
         daemon.wait_for("stopping: SIGTERM")
         assert stop(daemon) < limits.DRAIN_SECONDS / 2
-        assert daemon.process.returncode != 0
+        assert daemon.process.returncode == -signal.SIGTERM
+        assert not list(tmp_path.iterdir())
+    assert "Traceback" not in daemon.log
+
+
+def test_a_second_sigterm_ends_one_that_is_stuck(tmp_path):
+    (tmp_path / "stuck.py").write_text(
+        "import time\nfrom hubbub import Handler, on\n\nclass Stuck(Handler):\n"
+        "    @on('stuck')\n    def stuck(self, message):\n        print('it is stuck')\n        time.sleep(600)\n"
+    )
+    options = ("--tcp", "tcp:0", "--plugin-dir", str(tmp_path), "--handler", "stuck")
+    with Daemon(*options) as daemon, LineClient(daemon.tcp[0]) as client:
+        client.send("PUB stuck x")
+        daemon.wait_for("it is stuck")
+        daemon.process.send_signal(signal.SIGINT)  # two of one number that nobody has looked at yet are one
+        assert stop(daemon) < limits.DRAIN_SECONDS / 2
+    assert daemon.process.returncode == -signal.SIGALRM
 
 
 @contextlib.contextmanager

@@ -341,6 +341,36 @@ def test_one_that_blocks_and_one_that_never_ends(tmp_path):
     assert daemon.process.returncode == 0
 
 
+# What is left of what was before
+
+COUNTING = '''
+import gc
+from hubbub import Handler, on
+
+class Counting(Handler):
+    """Version {version}."""
+
+    @on("count")
+    def count(self, message):
+        old = [one for one in gc.get_objects() if isinstance(one, type) and one.__name__ in ("Auto", "Counting")]
+        message.reply(str(len(old)))
+'''
+
+
+def test_reloads_leave_nothing_behind(tmp_path):
+    """Each makes classes anew, and a class holds itself: somebody has to look for those that nobody needs."""
+    write(tmp_path, "counting.py", COUNTING)
+    options = ("--tcp", "tcp:0", "--websocket", "tcp:0", "--plugin-dir", str(tmp_path), "--handler", "counting")
+    control = tmp_path / "control.sock"
+    with Daemon(*options, "--control", str(control)) as daemon, LineClient(daemon.tcp[0]) as client:
+        counts = []
+        for version in range(2, 12):
+            write(tmp_path, "counting.py", COUNTING, version)
+            assert list(ask(control, {"command": "reload"}))[-1]["changed"].startswith("counting.py changed")
+            counts.append(int(client.ask("PUB count").removeprefix("MSG count ")))
+        assert counts[-1] <= counts[1]
+
+
 # A dialect that raises
 
 FRAIL = '''

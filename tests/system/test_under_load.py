@@ -117,9 +117,7 @@ def test_reloads_lose_nobody(tmp_path, supervisor):
 
 async def come_back(kind: type[Client], places: dict[str, Any], going: Callable[[], bool], tally: Tally) -> None:
     """Connect again whenever the daemon has sent this client away, a moment later, as clients do."""
-    while going():
-        one = kind(places, RATE)
-        await one.live(going, tally)
+    while not await kind(places, RATE).live(going, tally):
         await asyncio.sleep(random.uniform(0.0, 0.5))
 
 

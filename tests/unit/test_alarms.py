@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +81,21 @@ def test_cancelled_rows_leave_the_heap(armed):
     assert len(stays.woken) == 1
 
 
+def test_who_has_cancelled_is_held_no_longer(armed):
+    """A link that has gone takes its memory with it, not when its deadline would have been."""
+    alarms = Alarms(armed.append)
+    one, other = Sleeper(), Sleeper()
+    gone = weakref.ref(one)
+    alarms.at(one, 20.0)
+    alarms.at(other, 30.0)
+    alarms.at(one, 10.0)
+    alarms.cancel(one)
+    del one
+    assert gone() is None
+    alarms.ring(40.0)
+    assert other.woken == [40.0]
+
+
 def test_who_asks_for_a_time_that_has_passed_is_woken_in_the_next_ring(armed):
     """Within this one it would never end."""
     alarms = Alarms(armed.append)
@@ -152,6 +169,6 @@ def test_it_is_a_table_of_the_earliest_deadline_of_each(ops):
                 assert len(one.woken) - before[one] == due
                 if due:
                     del table[one]
-        assert {one: one.alarm_at for one in sleepers if one.alarm_at is not None} == table
+        assert {one: one.alarm_at[0] for one in sleepers if one.alarm_at is not None} == table
         if table:  # the timer is set for no later than needed
             assert min(armed[-2:]) <= min(table.values()) or armed[-1] <= min(table.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubbub import limits
+from hubbub.errors import Refusal
 from unit.kernel_help import Tiny, World
 
 
@@ -40,6 +41,19 @@ def test_the_hub_closes_with_the_dialects_words(world):
     world.turn()
     assert link.wire.heard() == b"closing shutdown\n"
     assert link.wire.closed == ("shutdown", None)
+
+
+def test_what_it_was_refused_does_not_hold_it(world):
+    """Where a Refusal was raised knows the link: it would stay until somebody looks for garbage, which is seldom."""
+    link = world.link()
+    try:
+        raise Refusal("too-long", "a line is too long")
+    except Refusal as no:
+        link.close(no.reason, no)
+    assert link.fault == "a line is too long"
+    world.turn()
+    _, refusal = link.wire.closed
+    assert refusal.__traceback__ is None
 
 
 def test_a_last_command_without_its_mark_counts(world):

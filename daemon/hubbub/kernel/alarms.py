@@ -9,9 +9,9 @@ from typing import Protocol
 
 
 class Sleeper(Protocol):
-    """What can be woken. `alarm_at` belongs to Alarms."""
+    """What can be woken. `alarm_at` belongs to Alarms: monotonic seconds, and a number that no other alarm has."""
 
-    alarm_at: float | None
+    alarm_at: tuple[float, int] | None
 
     def alarm(self, now: float) -> None: ...
 
@@ -24,43 +24,47 @@ class Alarms:
 
     def __init__(self, arm: Callable[[float], object]) -> None:
         self._arm = arm
-        self._heap: list[tuple[float, int, Sleeper]] = []
+        self._heap: list[tuple[float, int]] = []
+        self._sleepers: dict[int, Sleeper] = {}  # by number; a row without one is stale, and holds nobody who has gone
         self._serial = 0
-        self._cancelled = 0
 
     def at(self, sleeper: Sleeper, when: float) -> None:
         """Wake `sleeper` at `when` or, where an earlier alarm is set already, at that one."""
-        if sleeper.alarm_at is not None and sleeper.alarm_at <= when:
-            return
-        sleeper.alarm_at = when
+        before = sleeper.alarm_at
+        if before is not None:
+            if before[0] <= when:
+                return
+            del self._sleepers[before[1]]
         self._serial += 1
-        heapq.heappush(self._heap, (when, self._serial, sleeper))
-        if self._heap[0][2] is sleeper:
+        sleeper.alarm_at = row = (when, self._serial)
+        self._sleepers[self._serial] = sleeper
+        heapq.heappush(self._heap, row)
+        if self._heap[0][1] == self._serial:
             self._arm(when)
 
     def cancel(self, sleeper: Sleeper) -> None:
         """Forget the alarm of `sleeper`; its row leaves the heap in its time, or once half of the heap is such."""
-        if sleeper.alarm_at is None:
+        row = sleeper.alarm_at
+        if row is None:
             return
         sleeper.alarm_at = None
-        self._cancelled += 1
-        if self._cancelled > len(self._heap) // 2 + 1_000:
-            self._heap = [row for row in self._heap if row[2].alarm_at == row[0]]
+        del self._sleepers[row[1]]
+        if len(self._heap) > 2 * len(self._sleepers) + 1_000:
+            self._heap = [row for row in self._heap if row[1] in self._sleepers]
             heapq.heapify(self._heap)
-            self._cancelled = 0
 
     def ring(self, now: float) -> None:
         """Wake everybody whose deadline has passed, then arm for the next.
 
         Who asks for a time that has passed already gets the next ring; who raises keeps nobody from theirs.
         """
-        due: deque[tuple[float, int, Sleeper]] = deque()
+        due: deque[tuple[float, int]] = deque()
         while self._heap and self._heap[0][0] <= now:
             due.append(heapq.heappop(self._heap))
         try:
             while due:
-                when, _, sleeper = due.popleft()
-                if sleeper.alarm_at == when:
+                sleeper = self._sleepers.pop(due.popleft()[1], None)
+                if sleeper is not None:
                     sleeper.alarm_at = None
                     sleeper.alarm(now)
         finally:

@@ -32,7 +32,7 @@ class Deadlines:
 
     def __init__(self, now: float) -> None:
         self.heard = now
-        self.alarm_at: float | None = None
+        self.alarm_at: tuple[float, int] | None = None
         self.lease: float | None = None
         self._asked = False  # for a sign of life, since the client was heard
         self._close_at: float | None = None

@@ -70,6 +70,11 @@ class Ending(Deadlines):
         return self._finishing
 
     @property
+    def shut(self) -> bool:
+        """Whether its last word has gone out, and it is for the client to close."""
+        return self._finishing and self.outbox.drained is None
+
+    @property
     def fault(self) -> str:
         """Why the hub has ended it, as it was refused; empty where that isn't so."""
         refusal = self._close[1]
@@ -97,7 +102,9 @@ class Ending(Deadlines):
     def close(self, reason: str, refusal: Refusal | None = None, seconds: float = limits.CLOSE_SECONDS) -> None:
         """Close the link for the hub's own reasons, after its dialect's last words; what waits has `seconds` to go."""
         if self.open and not self._finishing:
-            self._finish(reason, refusal, self.dialect.closing(reason))
+            dialect = self.dialect
+            last = dialect.closing(reason) if refusal is None else dialect.dismissing(reason, refusal)
+            self._finish(reason, refusal, last)
             self._close_at = self.hub.now() + seconds
             self.set_alarm()
 
@@ -133,6 +140,8 @@ class Ending(Deadlines):
         self._held = None
         if self.client is not None:
             self.part(True)
+        if refusal is not None:  # where it was raised knows this link, and the link keeps it: it would hold itself
+            refusal.__traceback__ = None
         self._close, self._last = (reason, refusal), last
         self._close_at = self.hub.now() + limits.CLOSE_SECONDS
         self.outbox.drained = self._shut

@@ -41,7 +41,7 @@ class Sign:
     __slots__ = ("alarm_at", "connected", "online", "owner", "silent", "topic", "_hub", "_since")
 
     def __init__(self, hub: Hub, topic: str) -> None:
-        self.alarm_at: float | None = None
+        self.alarm_at: tuple[float, int] | None = None
         self.topic = topic
         self.silent: float | None = None
         self.connected = True

@@ -77,8 +77,10 @@ class Place:
     answer     seconds that a half-duplex device has for a reply, or None
     rate       what each client may send, or None: anything; changed: whether only what is new is let in
     presence   tells who is there, or None
+    notice     is told what an operator should know of who was dialled
     links      the open links, to be counted and closed
     refused    what its clients were refused, by the code of the Refusal; cut: links that were cut, by reason
+    coming     connections that may still become links
     opened     links, all of them; sent, sent_bytes, dropped: of those that have gone
     """
 
@@ -100,7 +102,9 @@ class Place:
     rate: Rate | None = None
     changed: bool = False
     presence: Presence | None = None
+    notice: Callable[[str], None] | None = None
     links: set[Any] = field(default_factory=set)
+    coming: int = 0
     sieves: Sieves = field(default_factory=Sieves)
     received: int = 0  # events
     received_bytes: int = 0

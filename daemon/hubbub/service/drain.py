@@ -1,6 +1,7 @@
 """Ends the links of a stopping daemon: each is told in its dialect, gets what waits for it, and has its time to close.
 
-Not all at once: clients that are sent away in the same moment come back in the same moment.
+Not all at once: clients that are sent away in the same moment come back in the same moment. Who was let in just before,
+and is still on the way to a link, is waited for, and told too.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Drain:
         self._reactor = reactor
         self._places = list(places)
         self._until = reactor.seconds() + seconds
+        self._comes_until = reactor.seconds() + limits.CLOSE_SECONDS
+        self._served: dict[Link, float] = {}  # since when they have everything, and only have to close
         self._untold: deque[Link] = deque(link for place in self._places for link in place.links)
         spread = min(len(self._untold) / limits.DRAIN_LINKS_PER_SECOND, seconds / 2)
         self._at_once = max(limits.DRAIN_LINKS_AT_ONCE, int(len(self._untold) * _TICK / spread) + 1 if spread else 0)
@@ -55,9 +58,18 @@ class Drain:
         else:
             link.close("shutdown", None, max(0.0, self._until - self._reactor.seconds()))
 
+    def cut(self) -> None:
+        """Cut everybody in the next tick, told or not."""
+        self._untold.clear()
+        self._until = self._reactor.seconds()
+
     def _look(self) -> None:
+        now = self._reactor.seconds()
         left = [link for place in self._places for link in place.links]
-        if left and self._reactor.seconds() < self._until:
+        coming = now < self._comes_until and any(place.coming for place in self._places)
+        if (left or coming) and now < self._until:
+            for link in left:
+                self._look_at(link, now)
             self._reactor.callLater(_TICK, self._look)
             return
         if left:
@@ -65,3 +77,12 @@ class Drain:
         for link in left:
             link.abort()
         self.gone.callback(None)
+
+    def _look_at(self, link: Link, now: float) -> None:
+        """Tell one that has come since; let go of one that has taken everything and doesn't close its side."""
+        if not link.ending:
+            self._tell(link)
+        elif not link.shut or link.wire.unsent():
+            self._served.pop(link, None)
+        elif now >= self._served.setdefault(link, now) + limits.DRAIN_CLOSE_SECONDS:
+            link.abort()

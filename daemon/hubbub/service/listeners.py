@@ -61,7 +61,13 @@ class Listener:
         self._certificates = self._planned(config) if secure else None
         self.paces: PacedSources | None = None
         self._renew: Callable[[], object] = lambda: None
-        setting = Setting(config.transport, config.max_message, config.topic, handshake=settings.bounds.handshake)
+        setting = Setting(
+            config.transport,
+            config.max_message,
+            config.topic,
+            handshake=settings.bounds.handshake,
+            idle=config.idle,
+        )
         self.spoken = plan(config, setting, plugins, hub.fail)
         self.place = make_place(config, setting, hub)
 
@@ -204,7 +210,13 @@ class Listener:
         except Refusal as no:
             self.place.refuse(no)
             raise
-        return lambda: self.hub.sources.leave(source)
+        self.place.coming += 1
+
+        def leave() -> None:
+            self.place.coming -= 1
+            self.hub.sources.leave(source)
+
+        return leave
 
     @property
     def _introduce(self) -> Introduce | None:

@@ -212,9 +212,9 @@ class _Plan:
                 connector.spoken = spoken
                 yield f"new links of {connector.config.id}"
         staying = [old for old, new in self._dialling if new is None]
-        for connector in running.connectors:
-            if connector not in staying:
-                connector.stop()
+        gone = [connector for connector in running.connectors if connector not in staying]
+        for connector in gone:
+            connector.stop()
         replaced = {old.config.id for old, new in self._dialling if old is not None and new is not None}
         wanted = {config.id for config in self._settings.connectors}
         yield from (f"connector {one.config.id} removed" for one in running.connectors if one.config.id not in wanted)
@@ -223,6 +223,8 @@ class _Plan:
             if new is not None:
                 new.start()
                 yield f"connector {new.config.id} {'changed' if new.config.id in replaced else 'added'}"
+        for connector in gone:  # whose session one of the new ones may have taken over
+            connector.forget()
 
     def _commit_handlers(self) -> Iterator[str]:
         runners = self._running.handlers

@@ -8,23 +8,31 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from hubbub import limits
+
 
 def ignore_hang_up() -> None:
     """Outlive a SIGHUP that comes before `install`: what it asks for is read at the start anyway."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def install(reactor: Any, log: Logger, reload: Callable[[], object]) -> None:
+def install(reactor: Any, log: Logger, reload: Callable[[], object], hurry: Callable[[], object]) -> None:
     """Take the signals over from twistd, which would end with the signal's own status (143 for SIGTERM).
 
     reload  is called in the reactor after SIGHUP; for those that come before it is, once
+    hurry   is called in the reactor after a second signal to stop: it has the end wait for nobody
     """
     asked = False
 
     def stop(number: int, frame: object) -> None:
-        for one in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(one, signal.SIG_DFL)
+        _stoppers(hasten)
         reactor.callFromThread(_stop, reactor, log, number)
+
+    def hasten(number: int, frame: object) -> None:
+        _stoppers(signal.SIG_DFL)
+        signal.alarm(limits.HURRY_SECONDS)  # a reactor that is stuck hurries no more; SIGALRM ends the process
+        reactor._exitSignal = number  # twistd removes its pid file, then ends by it: the end wasn't the one asked for
+        reactor.callFromThread(hurry)
 
     def hang_up(number: int, frame: object) -> None:
         nonlocal asked
@@ -38,9 +46,13 @@ def install(reactor: Any, log: Logger, reload: Callable[[], object]) -> None:
         log.info("SIGHUP: reloading")
         reload()
 
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, stop)
+    _stoppers(stop)
     signal.signal(signal.SIGHUP, hang_up)
+
+
+def _stoppers(handler: Any) -> None:
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, handler)
 
 
 def _stop(reactor: Any, log: Logger, number: int) -> None:

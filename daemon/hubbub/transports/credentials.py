@@ -22,7 +22,6 @@ from hubbub.transports.stream import Introduce
 
 COOKIE = b"hubbub"
 _STATUS = {"not-authorized": 401, "rate-limited": 429, "unavailable": 503}
-_MALFORMED = Refusal("not-authorized", "Authorization is Basic with user and password, or Bearer with a token")
 
 
 def shown(request: Request) -> Open | None:
@@ -35,14 +34,19 @@ def shown(request: Request) -> Open | None:
     if scheme.lower() == "bearer" and rest:
         return Open(token=rest.strip())
     if scheme.lower() != "basic":
-        raise _MALFORMED
+        raise _malformed()
     try:
         user, colon, password = b64decode(rest.strip(), validate=True).decode().partition(":")
     except (BadBase64, ValueError):
-        raise _MALFORMED from None
+        raise _malformed() from None
     if not colon:
-        raise _MALFORMED
+        raise _malformed()
     return Open(user=user, password=password)
+
+
+def _malformed() -> Refusal:
+    """Make it anew each time: what is raised keeps the frames that it has come through, and with them the request."""
+    return Refusal("not-authorized", "Authorization is Basic with user and password, or Bearer with a token")
 
 
 class Doorkeeper:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from ipaddress import ip_address
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -97,8 +98,26 @@ def turn_away(transport: Any, last: bytes) -> None:
         transport.loseConnection()
 
 
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class _Request(Request):
     """A request whose body is dropped: nothing here takes one, and twisted.web would keep it all in a file."""
+
+    def process(self) -> None:
+        """Refuse what isn't text before anybody reads it: twisted.web decodes a header when it is asked for."""
+        if all(map(_is_text, chain(*(values for _, values in self.requestHeaders.getAllRawHeaders())))):
+            super().process()
+            return
+        said = plain(self, 400, "A header isn't UTF-8.")
+        self.setHeader("content-length", str(len(said)))
+        self.write(said)
+        self.finish()
 
     def gotLength(self, length: int | None) -> None:
         super().gotLength(0)
@@ -159,6 +178,8 @@ def is_local(request: Request, names: Container[str]) -> bool:
     names  of this machine; any other may be one that a web page has pointed here (DNS rebinding)
     """
     if any(request.getHeader(name) is not None for name in _FORWARDED):
+        return False
+    if getattr(request.channel.transport, "proxied", False):  # by a PROXY header; TLS passes the question on
         return False
     try:
         peer = ip_address(plain_host(str(getattr(request.channel.getPeer(), "host", ""))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.cred.checkers import ICredentialsChecker
@@ -17,14 +18,16 @@ from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
 from hubbub import limits
-from hubbub.errors import ConfigError, Refusal
-from hubbub.events import Open
+from hubbub.errors import BadMethod, ConfigError, Refusal
+from hubbub.events import Fault, Open
 from hubbub.identity import Identity
 from hubbub.kernel.session import Session
 from hubbub.kernel.sources import source_of
+from hubbub.kernel.wire import Place
 from hubbub.option import shown
 from hubbub.service.auth.kinds import (
     INTERFACES,
+    Exchange,
     IIdentity,
     IPeerCertificate,
     NotThis,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 _LONGEST = limits.PASSWORD_BYTES + 4 * limits.NAME_CHARACTERS
 _TOO_MANY = Refusal("rate-limited", "too many logins from your address have failed; wait a minute")
 _TOO_MANY.limit = "failed-logins"
+_STALE = Refusal("not-authorized", "this login isn't good any more")
 
 
 Specs = Sequence[tuple[str, str]]
@@ -68,6 +72,7 @@ class Logins:
         self._attempts = attempts
         self._waiting: Counter[str] = Counter()  # by source
         self._refused = 0
+        self._reactor = reactor
         self._workers = Workers(reactor)
         self._specs = tuple(specs)
         self._checkers = [make_checker(source, spec) for source, spec in specs]
@@ -78,13 +83,16 @@ class Logins:
         """Be a part of a reload (see service.reload): files that have changed, and checkers that are named anew."""
         specs = tuple(settings.auth)
         changed = specs != self._specs
-        checkers = [make_checker(source, spec) for source, spec in specs] if changed else self._checkers
-        if not changed:
-            for checker in checkers:
-                if hasattr(checker, "reload"):
-                    checker.reload()
+        here = {spec: checker for (_, spec), checker in zip(self._specs, self._checkers, strict=True)}
+        checkers = [here.get(spec) or make_checker(source, spec) for source, spec in specs]
+        for checker in checkers:
+            if hasattr(checker, "reload"):
+                checker.reload()
 
         def commit() -> Iterable[str]:
+            for checker in self._checkers:
+                if checker not in checkers and hasattr(checker, "retire"):
+                    checker.retire()
             self._specs, self._checkers = specs, checkers
             self._portal = _portal(checkers, self._workers)
             return ["logins changed"] if changed else []
@@ -97,12 +105,18 @@ class Logins:
 
     def login(self, event: Open, session: Session, done: Callable[[str | Refusal], None]) -> None:
         """Be the `login` of a Place (see kernel.wire.Login)."""
+        credentials = _credentials(event) if event.method is None else Exchange(self._reactor, event)
 
         def known(identity: Identity) -> None:
+            if event.again and identity.user != session.user:
+                done(Refusal("not-authorized", "who logs in again stays who it is"))
+                return
+            if isinstance(credentials, Exchange):
+                event.last = credentials.last
             session.admit(identity)
             done(identity.user)
 
-        checked = self.identify(_credentials(event), session.host)
+        checked = self.identify(credentials, session.host)
         checked.addCallbacks(known, lambda failure: done(failure.value))
         checked.addErrback(lambda failure: self.log.failure("after a login", failure))
 
@@ -122,6 +136,8 @@ class Logins:
         """Check credentials that came from `host`. The Deferred fails with Refusal."""
         if not self._attempts.allowed(host):
             return fail(_TOO_MANY)
+        if isinstance(credentials, Exchange) and not any(_knows(one, credentials) for one in self._checkers):
+            return fail(BadMethod())
         if isinstance(credentials, Password) and len(credentials.username) + len(credentials.password) > _LONGEST:
             return fail(Refusal("not-authorized", "wrong user or password"))
         source = source_of(host) or host
@@ -161,8 +177,24 @@ class Logins:
         for checker in self._checkers:
             key = checker.datagram_key(user) if hasattr(checker, "datagram_key") else None
             if key is not None:
-                return key, Identity(user)
+                return key, Identity(user, holds=partial(self._has_key, user, key))
         return None
+
+    def _has_key(self, user: str, key: bytes) -> bool:
+        found = self.datagram_key(user)
+        return found is not None and found[0] == key
+
+
+def end_stale(places: Iterable[Place]) -> int:
+    """End the links whose login wouldn't be let in any more; return how many they are."""
+    count = 0
+    for place in places:
+        for link in list(place.links):
+            if link.session.holds is not None and not link.session.holds():
+                link.act([Fault(_STALE)])
+                link.close(_STALE.reason, _STALE)
+                count += 1
+    return count
 
 
 def _portal(checkers: Sequence[Any], workers: Workers) -> Portal:
@@ -205,6 +237,8 @@ class _Chain:
     async def _ask(self, credentials: Any) -> Any:
         no: LoginFailed = NotThis("nobody knows this login")
         for checker in self._checkers:
+            if isinstance(credentials, Exchange) and not _knows(checker, credentials):
+                continue
             try:
                 if getattr(checker, "blocking", False):
                     return await self._workers.call(checker.requestAvatarId, credentials)
@@ -212,6 +246,10 @@ class _Chain:
             except LoginFailed as error:
                 no = error
         raise no
+
+
+def _knows(checker: Any, credentials: Exchange) -> bool:
+    return credentials.method in getattr(checker, "methods", ())
 
 
 def _credentials(event: Open) -> Password | Token:

@@ -102,6 +102,7 @@ class PasswordFile:
 
     def __init__(self, path: Path, keyed: bool) -> None:
         self._file = Watched(path, lambda path: read(path, keyed))
+        self._retired = False
 
     def requestAvatarId(self, credentials: Password) -> Any:
         """Return who that is, an Identity. Raises NotThis."""
@@ -110,13 +111,18 @@ class PasswordFile:
         if len(password) > limits.PASSWORD_BYTES or not table.check(user, password):
             raise NotThis("wrong user or password")
         table.remember(user, password, now)
-        return Identity(user)
+        return self._identity(user, table.entries.get(user))
 
     def recall(self, credentials: Password) -> Identity | None:
         """Return who that is where it was checked a moment ago."""
         user = _name(credentials.username)
-        found = self._file.get().recalls(user, credentials.password, time.monotonic())
-        return Identity(user) if found else None
+        table = self._file.get()
+        found = table.recalls(user, credentials.password, time.monotonic())
+        return self._identity(user, table.entries.get(user)) if found else None
+
+    def _identity(self, user: str, entry: Entry | None) -> Identity:
+        """Say who has logged in with what the file said then: it holds for as long as the file says the same."""
+        return Identity(user, holds=lambda: not self._retired and self._file.get().entries.get(user) == entry)
 
     def datagram_key(self, user: str) -> bytes | None:
         """Return the key that signs the user's datagrams."""
@@ -126,6 +132,10 @@ class PasswordFile:
     def reload(self) -> None:
         """Look whether the file has changed. Raises ConfigError."""
         self._file.look()
+
+    def retire(self) -> None:
+        """Nobody asks this file any more: no login by it holds."""
+        self._retired = True
 
 
 def _name(user: bytes) -> str:

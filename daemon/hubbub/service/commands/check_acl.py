@@ -11,7 +11,7 @@ from hubbub.kernel.permissions import ACTIONS, Subject
 from hubbub.option import shown
 from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.service.permissions import load
-from hubbub.topics import check_filter, check_topic
+from hubbub.topics import check_filter, check_topic, unshared
 
 USAGE = """\
 hubbub check-acl: tell whether the permissions allow something, and which rule
@@ -50,21 +50,22 @@ def check_acl(arguments: Sequence[str]) -> int:
     parser.add_argument("--client", default="", metavar="ID")
     parser.add_argument("--listener", default="", metavar="ID")
     asked = parser.parse_args(arguments)
-    _check_name(asked.action, asked.name)
+    name = _name(asked.action, asked.name)
     user = None if asked.user == "-" else asked.user
     rights = load(asked.permissions).rights(Subject(user, asked.client, asked.listener, frozenset(asked.group)))
-    verdict = rights.decide(asked.action, asked.name)
+    verdict = rights.decide(asked.action, name)
     if verdict.clauses:
         lines = [f"{'allowed' if verdict.allowed else 'denied'} by {clause}" for clause in verdict.clauses]
     else:
         lines = [f"denied: no rule of {asked.permissions} allows it"]
-        lines += [f"only a part of it is allowed by {clause}" for clause in rights.parts(asked.action, asked.name)]
+        lines += [f"only a part of it is allowed by {clause}" for clause in rights.parts(asked.action, name)]
     sys.stdout.write("".join(line + "\n" for line in lines))
     return 0 if verdict.allowed else 1
 
 
-def _check_name(action: str, name: str) -> None:
+def _name(action: str, name: str) -> str:
+    """Return the topic or filter that permissions are about. Raises ConfigError."""
     try:
-        (check_filter if action == "subscribe" else check_topic)(name)
+        return unshared(check_filter(name)) if action == "subscribe" else check_topic(name)
     except Refusal as no:
         raise ConfigError(f"check-acl: {shown(name)}: {no.reason}") from None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hubbub.errors import BadFilter
+from hubbub.option import shown
 from hubbub.service.commands.mosquitto.notes import Line, Note, read_lines, toml
 from hubbub.topics import check_filter
 
@@ -88,7 +89,7 @@ class Acl:
         try:
             check_filter(filter)
             if access not in _ACCESS:
-                raise BadFilter(f"'{access}' isn't read, write, readwrite or deny")
+                raise BadFilter(f"'{shown(access)}' isn't read, write, readwrite or deny")
             filter = filter.replace("{", "{{").replace("}", "}}")
             filter = _substituted(filter) if section is self._patterns else filter
         except BadFilter as no:

@@ -237,8 +237,8 @@ def _all_lines(path: Path) -> Iterator[Line]:
             continue
         try:
             files = sorted(file for file in Path(line.rest).iterdir() if file.suffix == ".conf")
-        except OSError as error:
-            raise ConfigError(f"{line}: {error.strerror}") from None
+        except (OSError, ValueError) as error:  # ValueError: it has a NUL
+            raise ConfigError(f"{line}: {getattr(error, 'strerror', None) or 'there is no such folder'}") from None
         if len(files) > limits.CONFIG_FILES:
             raise ConfigError(f"{line}: there are more than {limits.CONFIG_FILES} files")
         for file in files:

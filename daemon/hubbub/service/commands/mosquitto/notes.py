@@ -43,16 +43,23 @@ def read_lines(path: Path) -> Iterator[Line]:
             data = stream.read(limits.CONFIG_BYTES + 1)
         text = data.decode()
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+        raise ConfigError(f"{_name(path)}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}:{line}: it isn't UTF-8") from None
+    except ValueError:  # it has a NUL, from another file
+        raise ConfigError(f"{_name(path)}: there is no such file") from None
     if len(data) > limits.CONFIG_BYTES:
         raise ConfigError(f"{path} is longer than {limits.CONFIG_BYTES} bytes")
     for number, whole in enumerate(text.split("\n"), 1):
         key, _, rest = whole.strip().partition(" ")
         if key and not key.startswith("#"):
             yield Line(path, number, key, rest.strip())
+
+
+def _name(path: Path) -> str:
+    """Write a path, which a file may have named, as one printable line."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
 
 
 def toml(value: str | bool | int | Sequence[str]) -> str:
