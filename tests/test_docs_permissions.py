@@ -15,7 +15,7 @@ def test_every_block(tmp_path: Path, need: Callable[[str], str]) -> None:
     need("nc")
     terminals = Terminals(tmp_path)
     try:
-        for language, code, _ in blocks(PAGE):
+        for language, code, _ in blocks(read(PAGE)):
             if language == "toml":
                 (tmp_path / "permissions.toml").write_text(code)
                 continue

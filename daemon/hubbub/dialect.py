@@ -6,21 +6,27 @@ A dialect is pure: no I/O, no clock, no reactor. Everything that it reads has a 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Close, Event, Subscribe
+from hubbub.events import Close, Event, Open, Subscribe
 from hubbub.message import Message, Sender
 from hubbub.template import Template
 
 TRANSPORTS = ("tcp", "udp", "websocket")
+NODE = secrets.token_hex(8)  # what this hub is known as to others, until it ends
 
 
 class Text(bytes):
     """A unit that a WebSocket sends as text, from a dialect whose `text` is False."""
+
+
+class Sure(bytes):
+    """What `deliver` returns for a unit that later ones build on: it is never dropped. A link may have a few such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,11 @@ class Setting:
     topic        the listener's `topic=`, for dialects whose clients name none
     role         which side is spoken here: "server", or "client" where hubbub has dialled
     pull         as a client, the filters to ask the server for
+    push         as a client, the filters of what the server is told
     handshake    seconds until a client must have shown what it speaks
+    idle         seconds that a client may be silent, for dialects that can agree on that with it
+    node         what this hub is known as to others
+    memory       as a client, what a dialect wants to know of the server on the next link too
     """
 
     transport: str = "tcp"
@@ -42,6 +52,10 @@ class Setting:
     role: str = "server"
     pull: tuple[str, ...] = ()
     handshake: float = limits.HANDSHAKE_SECONDS
+    idle: float = limits.IDLE_SECONDS
+    push: tuple[str, ...] = ()
+    node: str = NODE
+    memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def stream(self) -> bool:
@@ -55,7 +69,8 @@ class Dialect:
     name          how options, logs and `--list-plugins` call it; by default the class name in lower case
     transports    which transports can carry it
     roles         which sides of it can be spoken here: "server", and "client" for a connector
-    pulls         whether as a client it can ask for filters, and so takes `pull=`
+    pulls         whether as a client it can ask for filters, and so takes `pull=` and `push=`
+    keeps         whether as a client it has sessions: what goes out is named with `push=`, and waits for the next link
     subprotocols  the WebSocket subprotocols that mean it
     text          whether its units are text on a WebSocket
     full          the policy for a full outbox, where the listener names none
@@ -69,6 +84,7 @@ class Dialect:
     transports: ClassVar[Sequence[str]] = TRANSPORTS
     roles: ClassVar[Sequence[str]] = ("server",)
     pulls: ClassVar[bool] = False
+    keeps: ClassVar[bool] = False
     subprotocols: ClassVar[Sequence[str]] = ()
     text: ClassVar[bool] = False
     full: ClassVar[str] = "drop-oldest"
@@ -76,6 +92,9 @@ class Dialect:
     fields: ClassVar[Sequence[str]] = ()
     decided: ClassVar[bool] = True
     stays: ClassVar[bool] = False
+
+    secrets: Sequence[bytes] = ()
+    """What a trace of what goes out doesn't show."""
 
     deadline: float | None = None
     """When `timeout` wants to be called, in the seconds of `now`, or None."""
@@ -93,6 +112,14 @@ class Dialect:
     def playing(cls, role: str) -> type[Dialect]:
         """Return the class that speaks this side of it, one of `roles`; override it where the two are not one class."""
         return cls
+
+    @classmethod
+    def standing(cls, setting: Setting, name: str) -> tuple[Open, Sequence[Subscribe]] | None:
+        """Tell, as a client of that connector, of the session that waits for its links, and what it subscribes to.
+
+        None: what is published while there is no link is not for it.
+        """
+        return None
 
     def opened(self, now: float) -> list[Event | Message]:
         """The link is there, and the client has said nothing yet: the time for a greeting, or for a first deadline."""
@@ -136,6 +163,10 @@ class Dialect:
         """
         return b""
 
+    def challenge(self, event: Open, data: bytes) -> bytes:
+        """Ask the client what the login of `event` wants to know; a Step answers. Empty: it can't be asked."""
+        return b""
+
     def form(self, subscription: Subscribe) -> Hashable:
         """Tell how this link wants messages of that subscription encoded; equal forms share what is encoded."""
         return None
@@ -144,6 +175,10 @@ class Dialect:
     def encode(cls, message: Message, form: Hashable) -> bytes | None:
         """Write a message as one unit. None: it can't be carried, which is counted and told as a gap."""
         return None
+
+    def differs(self) -> bool:
+        """Tell whether units go through `deliver`; override it where that hangs on what a client has asked for."""
+        return type(self).deliver is not Dialect.deliver
 
     def deliver(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
         """Make a shared unit this link's own (a packet identifier, an alias). Override only where links differ."""
@@ -169,6 +204,10 @@ class Dialect:
     def closing(self, reason: str) -> bytes:
         """The last words of a hub that closes the link for its own reasons."""
         return b""
+
+    def dismissing(self, reason: str, refusal: Refusal) -> bytes:
+        """The last words to a client that is closed for `refusal`; `reason` as in `closing`, which is the default."""
+        return self.closing(reason)
 
     def confirm(self, event: Event | Message, token: str) -> bytes:
         """Ask a UDP client to repeat `event` with `token`. Empty: it can't, and so it can't subscribe over UDP."""

@@ -3,6 +3,7 @@
     HubbubError
     ├── ConfigError          an operator's mistake: one line on stderr, exit status 1
     └── Refusal              a client's mistake or a limit: an answer to that client, with a code
+        ├── BadMethod
         ├── BadTopic
         └── BadFilter
 
@@ -40,6 +41,13 @@ class Refusal(HubbubError):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.reason}"
+
+
+class BadMethod(Refusal):
+    """A way to log in that nobody here knows (MQTT 5.0 section 4.12)."""
+
+    def __init__(self) -> None:
+        super().__init__("not-authorized", "this hub has no logins of that method")
 
 
 class BadTopic(Refusal):

@@ -18,8 +18,12 @@ from hubbub.message import Message
 _FIELDS = "__slots__" if __file__.endswith(".py") else "__mypyc_attrs__"  # where a class keeps the names of its own
 _QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects say, and isn't shown where it is as always
     "qos": (0,), "retained": ("always",), "clean": (True,), "expiry": (0.0, None), "will": (None, True),
-    "will_delay": (0.0,), "window": (None,), "present": (False,),
+    "will_delay": (0.0,), "window": (None,), "present": (False,), "anew": (False,),
+    "method": (None,), "again": (False,),
 }  # fmt: skip
+
+
+_UNSAID = ("password", "proof", "ask", "last")  # what is secret, or the hub's own
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -33,7 +37,7 @@ class Event:
 
     def __repr__(self) -> str:
         names = dict.fromkeys([name for kind in type(self).__mro__ for name in getattr(kind, _FIELDS, ())])
-        said = [name for name in names if name != "password" and getattr(self, name) not in _QUIET.get(name, ())]
+        said = [name for name in names if name not in _UNSAID and getattr(self, name) not in _QUIET.get(name, ())]
         shown = [f"{name}={getattr(self, name)!r}" for name in said]
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -93,12 +97,14 @@ class Letter(Publish):
         reply_to: str | None = None,
         properties: Mapping[str, str] | None = None,
         tag: Any = None,
+        lifetime: float | None = None,
+        correlation: bytes | None = None,
     ) -> None:
         super().__init__(topic, payload, retain, content_type, reply_to, properties, tag)
         self.qos = qos
         self.once = once
-        self.lifetime: float | None = None
-        self.correlation: bytes | None = None
+        self.lifetime = lifetime
+        self.correlation = correlation
 
     def extra(self) -> int:
         """Bytes that it carries beside what every message has."""
@@ -113,14 +119,17 @@ class Letter(Publish):
         copy.lifetime, copy.correlation = self.lifetime, self.correlation
         return copy
 
-    def left(self, now: float) -> Letter | None:
-        """The same at another Unix time, with what is left of its lifetime. None: nothing is."""
+    def left(self, now: float, sent: bool = False) -> Letter | None:
+        """The same as it is at a Unix time, with what is left of its lifetime. None: nothing is.
+
+        What was sent once is sent again to the end, with a lifetime of 0.
+        """
         if self.lifetime is None:
             return self
         copy = self.on(self.topic)
         assert isinstance(copy, Letter)
-        copy.lifetime, copy.time = self.time + self.lifetime - now, now
-        return copy if copy.lifetime > 0 else None
+        copy.lifetime = max(0.0, self.time + self.lifetime - now)
+        return copy if copy.lifetime or sent else None
 
 
 class Release(Event):
@@ -184,10 +193,16 @@ class Open(Event):
     will        Publish or None: what is published when the link ends otherwise than by its own word
     will_delay  float, seconds that this waits for the client to come back
     present     bool, filled in before the outcome: an older session goes on. `client` too, where it was empty
+    method      str or None: how it proves that, where the login asks it more than once; see Step
+    proof       bytes: what it says to that at once; last: what the login says at the end, filled in before the outcome
+    again       bool: it is known already, and proves anew who it is
+    told        bool: whether it is told that the hub takes limits.FLIGHT messages; else it may send more at once
+    anew        bool, of a connector: the server knows nothing of what was on its way, which is sent as if it never was
     """
 
     __slots__ = (
-        "client", "user", "password", "token", "clean", "expiry", "will", "will_delay", "window", "present",
+        "client", "user", "password", "token", "clean", "expiry", "will", "will_delay", "window", "present", "anew",
+        "method", "proof", "again", "ask", "last", "told",
     )  # fmt: skip
 
     def __init__(
@@ -202,7 +217,19 @@ class Open(Event):
         will: Publish | None = None,
         will_delay: float = 0.0,
         window: int | None = None,
+        anew: bool = False,
+        method: str | None = None,
+        proof: bytes = b"",
+        again: bool = False,
+        told: bool = True,
     ) -> None:
+        self.anew = anew
+        self.told = told
+        self.method = method
+        self.proof = proof
+        self.again = again
+        self.ask: Any = None  # by which the login asks the client, filled in by the link
+        self.last = b""
         self.clean = clean
         self.expiry = expiry
         self.will = will
@@ -216,9 +243,23 @@ class Open(Event):
         self.tag = tag
 
 
+class Step(Event):
+    """The client's answer to what the login of its Open has asked, see `Dialect.challenge`.
+
+    The result is a Refusal where nothing was asked; else there is none, but for that of the Open in the end.
+    """
+
+    __slots__ = ("proof",)
+
+    def __init__(self, proof: bytes, tag: Any = None) -> None:
+        self.proof = proof
+        self.tag = tag
+
+
 class Subscribe(Event):
     """Let what matches `filter` come. The result is None or a Refusal.
 
+    filter    str; `$share/GROUP/FILTER` lets each message go to one of those who have said the same
     echo      bool: whether the client's own messages come back to it
     full      str or None: another policy than the listener's for when the outbox is full
     options   hashable: whatever `Dialect.form` needs to know of it
@@ -284,6 +325,16 @@ class Answer(Event):
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+        self.tag = None
+
+
+class Notice(Event):
+    """What an operator should know of the server that a connector has dialled: it is logged, and shown as its state."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
         self.tag = None
 
 

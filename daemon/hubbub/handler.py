@@ -18,9 +18,10 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from hubbub import limits
 from hubbub.errors import BadFilter, ConfigError
+from hubbub.events import Letter
 from hubbub.message import Message, Sender
 from hubbub.option import options_of, shown
-from hubbub.topics import check_filter
+from hubbub.topics import SHARE, check_filter
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,7 +38,7 @@ def on(*filters: str) -> Callable[[F], F]:
     The method takes an `Incoming` message; it may be plain, return a Deferred, or be `async def`.
     """
     for filter in filters:
-        check_filter(_OPTION.sub("-", filter))
+        _check(_OPTION.sub("-", filter))
 
     def mark(method: F) -> F:
         method.__dict__["hubbub_filters"] = filters
@@ -56,10 +57,16 @@ def filters_of(handler: Handler, method: Callable[..., Any]) -> list[str]:
             filled = dict(zip(values, map(str, chosen), strict=True))
             filter = _OPTION.sub(lambda name, filled=filled: filled[name[1]], pattern)  # type: ignore[misc]
             try:
-                found.append(check_filter(filter))
+                found.append(_check(filter))
             except BadFilter as no:
                 raise ConfigError(f"{handler.name}: '{shown(filter)}' is no filter: {no.reason}") from None
     return found
+
+
+def _check(filter: str) -> str:
+    if check_filter(filter).startswith(SHARE):
+        raise BadFilter("a handler takes no part in shared subscriptions; leave out $share/GROUP/")
+    return filter
 
 
 class Runner(Protocol):
@@ -74,9 +81,9 @@ class Runner(Protocol):
 
 
 class Incoming(Message):
-    """A message as a handler gets it: one that can be replied to."""
+    """A message as a handler gets it: one that can be replied to. What few say of one is as in events.Letter."""
 
-    __slots__ = ("_runner", "mute")
+    __slots__ = ("_runner", "mute", "qos", "lifetime", "correlation")
 
     def __init__(self, message: Message, runner: Runner, mute: bool = False) -> None:
         """`mute`: it names a topic for replies that its sender may not publish to, and so nobody is told of it."""
@@ -85,6 +92,11 @@ class Incoming(Message):
         )
         self.retained, self.time = message.retained, message.time
         self.sender, self.hops = message.sender, message.hops
+        self.qos = 0
+        self.lifetime: float | None = None
+        self.correlation: bytes | None = None
+        if isinstance(message, Letter):
+            self.qos, self.lifetime, self.correlation = message.qos, message.lifetime, message.correlation
         self._runner = runner
         self.mute = mute
         if mute:
@@ -96,15 +108,20 @@ class Incoming(Message):
         retain: bool = False,
         content_type: str | None = None,
         properties: Mapping[str, str] | None = None,
+        qos: int | None = None,
+        lifetime: float | None = None,
     ) -> None:
         """Answer the sender: on the topic where it waits for a reply, or else to it alone, on this message's topic.
 
         `payload` is bytes, a str or a JSON value (raises TypeError or ValueError for what can't be JSON); it has this
-        message's content type unless another is given. A sender that has gone, or can't take it, is counted.
+        message's content type and quality unless others are given, and always its correlation, by which the sender
+        knows what is answered. A sender that has gone, or can't take it, is counted.
         """
         data, kind = as_payload(payload)
         kind = content_type or self.content_type or kind
-        self._runner.reply(self, Message(self.reply_to or self.topic, data, retain, kind, None, properties))
+        qos = self.qos if qos is None else qos
+        topic = self.reply_to or self.topic
+        self._runner.reply(self, _message(topic, data, retain, kind, None, properties, qos, lifetime, self.correlation))
 
 
 class Handler:
@@ -143,18 +160,33 @@ class Handler:
         content_type: str | None = None,
         reply_to: str | None = None,
         properties: Mapping[str, str] | None = None,
+        qos: int = 0,
+        lifetime: float | None = None,
+        correlation: bytes | None = None,
     ) -> int:
         """Publish bytes, a str or a JSON value. Returns how many sessions it goes to; this handler isn't among them.
 
-        Raises BadTopic, Refusal, and TypeError or ValueError for what can't be JSON.
+        `qos`, `lifetime` and `correlation` are as in events.Letter. Raises BadTopic, Refusal, ValueError for a quality
+        that there isn't, and TypeError or ValueError for what can't be JSON.
         """
         data, kind = as_payload(payload)
-        return self.runner.publish(Message(topic, data, retain, content_type or kind, reply_to, properties))
+        kind = content_type or kind
+        return self.runner.publish(
+            _message(topic, data, retain, kind, reply_to, properties, qos, lifetime, correlation)
+        )
 
-    def request(self, topic: str, payload: Any, timeout: float = limits.REQUEST_SECONDS) -> Awaitable[Incoming]:
+    def request(
+        self,
+        topic: str,
+        payload: Any,
+        timeout: float = limits.REQUEST_SECONDS,
+        content_type: str | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> Awaitable[Incoming]:
         """Publish, and wait up to `timeout` seconds for the first reply. Fails with Refusal (`timeout`, `nobody`)."""
         data, kind = as_payload(payload)
-        return self.runner.request(Message(topic, data, content_type=kind), timeout)
+        wish = Message(topic, data, content_type=content_type or kind, properties=properties)
+        return self.runner.request(wish, timeout)
 
     def every(self, seconds: float, call: Callable[[], Any]) -> None:
         """Call `call` every so many seconds until it stops."""
@@ -167,6 +199,25 @@ class Handler:
     def now(self) -> float:
         """Tell the monotonic time in seconds; in a test it is the test's."""
         return self.runner.now()
+
+
+def _message(
+    topic: str,
+    payload: bytes,
+    retain: bool,
+    content_type: str | None,
+    reply_to: str | None,
+    properties: Mapping[str, str] | None,
+    qos: int,
+    lifetime: float | None,
+    correlation: bytes | None,
+) -> Message:
+    """Make a Letter of what says more than most, else a plain Message. Raises ValueError."""
+    if qos not in (0, 1, 2):
+        raise ValueError(f"qos is 0, 1 or 2, not {qos!r}")
+    if not qos and lifetime is None and correlation is None:
+        return Message(topic, payload, retain, content_type, reply_to, properties)
+    return Letter(topic, payload, qos, None, retain, content_type, reply_to, properties, None, lifetime, correlation)
 
 
 def as_payload(value: Any) -> tuple[bytes, str | None]:

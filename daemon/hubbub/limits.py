@@ -12,6 +12,7 @@ MESSAGE_BYTES = 1 * MiB  # bytes of payload, `max-message=`: a large picture, an
 HOPS = 8  # publishes that one publish may cause in a row through handlers: more is a loop
 JSON_DEPTH = 64  # levels of nesting in JSON: people write under 10, and parsers recurse
 NAME_CHARACTERS = 256  # characters of an `id` or a content type, kept while a message or a request waits
+CORRELATION_BYTES = 65_535  # bytes of a message's correlation: the most that MQTT can say (MQTT 5.0 section 1.5.6)
 PROPERTIES = 64  # user properties of one message, and the most that a dialect takes over
 
 # Clients; options of `--limit`, see bounds.py
@@ -67,16 +68,24 @@ RETAINED_LEVELS = 500_000  # levels of retained topics, shared ones once: about 
 RETAINED_VISITS = 64  # nodes looked at for one step of a search; a step counts as a message, so that searches are paced
 RETAINED_AT_ONCE = 1_000  # retained messages put into an outbox at once; the rest follows as it drains
 INBOX_MESSAGES = 10_000  # messages that wait for one handler
-INBOX_BYTES = 32 * MiB  # bytes of payload that wait for one handler
+INBOX_BYTES = 32 * MiB  # bytes of messages that wait for one handler, with their topics and properties
 INBOX_TURN = 200  # messages that one handler works off in one turn, so that links get theirs between
 
 # Sessions that outlive their link, and what is owed to their clients (quality 1 and 2)
 PACKET_IDS = 65_535  # identifiers of messages on their way to one client (MQTT 5.0 section 2.2.1)
 FLIGHT = 100  # messages on their way to one client, and from it, at once: at 50 ms there and back, 2,000 a second
 OWED_BYTES = 200  # bytes that a waiting message takes beside its payload
+UNRELEASED_UNTOLD = 1_000  # messages of quality 2 that a client may leave unreleased where nobody can tell it FLIGHT
+FLIGHT_UNTOLD = 20  # messages on their way to a server that can't say how many it takes: Mosquitto drops the 21st
+CONNECTOR_IDS = 128  # the highest packet identifier of a connector: few, so that all can be released after a restart
 SESSIONS = 10_000  # sessions without a link: whoever is gone the longest gives way
 SESSION_SECONDS = 7 * 86_400.0  # seconds that a session lives without its link, at most: a week
-OWED_BYTES_ALL = 512 * MiB  # bytes that wait for all clients together
+SESSIONS_SOURCE = 1_000  # sessions of one source among them; where it has more, it is one of its own that gives way
+OWED_BYTES_ALL = 512 * MiB  # bytes that all clients together are owed: those who are owed most lose messages
+WILL_BYTES_ALL = 64 * MiB  # bytes of the wills of all clients: 1 KiB for each of as many as may connect, and more
+SYSTEM_SECONDS = 10.0  # seconds between looks at what is told on `$SYS/`, while somebody wants to know: as Mosquitto
+ALIAS_TOPIC_CHARACTERS = 8  # characters of a topic that is worth a number, which takes five bytes itself
+ALIAS_UNIT_BYTES = 4 * KiB  # bytes of a message that gives a topic its number, and so isn't dropped: 128 KiB a link
 TOPIC_ALIASES = 32  # topics that one client may give a number: with the longest names 2 MiB a link
 
 # The outbox
@@ -113,6 +122,8 @@ LOGIN_QUEUE_SOURCE = 64  # logins of one address among them, so that nobody fill
 LOGIN_CACHE = 10_000  # passwords of one file that were right a moment ago, as keyed hashes of 32 bytes
 LOGIN_CACHE_SECONDS = 300.0  # seconds that they are remembered: clients that lost their link come back within
 FAILED_LOGINS_TOLD = 100  # failed logins that are logged one by one, then each time that their number has doubled
+LOGIN_STEPS = 8  # times that one login may ask its client: SCRAM takes two, and each may cost as much as a password
+LOGIN_STEP_SECONDS = 10.0  # seconds that a client has for each answer
 PASSWORD_BYTES = 1_024  # bytes of a password: it waits in the queue
 TOKEN_CHARACTERS = 16 * KiB  # characters of a token: what web servers take as a header
 TOKEN_LIST = 1_000  # names in one claim of a token
@@ -135,11 +146,16 @@ STEADY_SECONDS = 10.0  # seconds that a connector must have been up to begin wit
 RESOLVE_SECONDS = 60.0  # seconds between looks whether the name of a UDP connector means another address now
 DIAL_SPREAD_SECONDS = 0.002  # seconds between the first tries of two connectors, so that links get their turns
 CONNECTOR_LINES = 6  # lines that one connector may log in the time below; what it doesn't log is told by the next one
+ECHOES = 10_000  # messages to a server of MQTT 3.1.1 whose return is awaited: about 2 MiB
+ECHO_SECONDS = 60.0  # seconds until such a one is no longer awaited: the same may come from somebody else
+CONNECTOR_NOTES = 5  # things to know of a link that its connector's state tells, the last ones
 CONNECTOR_LINES_SECONDS = 60.0  # seconds: 1,000 devices that come and go are 100 lines a second
 
 # The process
 DESCRIPTORS_SHARE = 8  # of the descriptors one in so many, and at most the next line, is not for clients
 DESCRIPTORS_KEPT = 64  # descriptors for commands, files and reloads: with none left nobody could even ask what is wrong
+DRAIN_CLOSE_SECONDS = 1.0  # seconds that a client of a stopping daemon has to close once its machine has the last word
+HURRY_SECONDS = 1  # whole seconds that an end in a hurry may take: it waits for nobody, and removes a few files
 DRAIN_LINKS_AT_ONCE = 50  # links of a stopping daemon that are told in one look: a small hub's all at once
 DRAIN_LINKS_PER_SECOND = 1_000  # links that are told in a second: whoever they come back to gets them so
 NOTIFICATIONS = 8  # notifications that wait for room in systemd's queue; older ones no longer matter
@@ -149,7 +165,7 @@ LOG_REPEATS = 20  # lines of one kind in one LOG_SECONDS; the others are counted
 LOG_SECONDS = 60.0  # seconds: what strangers can cause then fills less than 5 MiB a day with each kind
 LOG_KINDS = 1_000  # kinds of lines that are counted: as many as there are places in the code that log, and more
 LOG_CHARACTERS = 16 * KiB  # characters of a line's text, traceback and each field: the journal's socket takes 208 KiB
-GARBAGE = (20_000, 50, 100)  # objects, then generations, between looks for garbage (gc.set_threshold)
+GARBAGE = (20_000, 10, 10)  # objects, then generations, between looks for garbage (gc.set_threshold)
 FAILURES_TOLD = 100  # failures of dialects that are logged with a traceback, between two reloads: a log is for reading
 
 # The control socket

@@ -94,3 +94,13 @@ class Message:
         copy = Message(topic, self.payload, self.retain, self.content_type, self.reply_to, self.properties)
         copy.retained, copy.time, copy.sender, copy.hops = self.retained, self.time, self.sender, self.hops
         return copy
+
+
+def cost(message: Message) -> int:
+    """What a message counts for, in bytes or characters: everything in it that its publisher may make long."""
+    size = len(message.topic) + len(message.payload) + len(message.content_type or "") + len(message.reply_to or "")
+    properties = message.properties
+    if properties:
+        for key, value in getattr(properties, "pairs", None) or properties.items():  # where names repeat
+            size += len(key) + len(value)
+    return size + message.extra()

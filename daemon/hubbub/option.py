@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from hubbub import limits
@@ -101,6 +102,31 @@ def flag(raw: object) -> bool:
     raise ValueError("expected yes or no")
 
 
+class Secret(str):
+    """What a file of the operator keeps, and nothing shows."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def secret(raw: object) -> Secret:
+    """Read the file that the operator names, such as a password's: its first line, which is all that is in it."""
+    path = Path(_text(raw)).absolute()
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(limits.TOKEN_CHARACTERS + 1)
+        found = data.decode().removesuffix("\n").removesuffix("\r")
+    except OSError as error:
+        raise ValueError(f"it can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("expected a file with one line of UTF-8") from None
+    if not found or len(data) > limits.TOKEN_CHARACTERS or not found.isprintable():
+        raise ValueError(f"expected a file with one line of at most {limits.TOKEN_CHARACTERS} characters")
+    return Secret(found)
+
+
 def choice(*names: str) -> Callable[[object], str]:
     """Return the kind that takes one of `names`."""
 
@@ -132,7 +158,7 @@ class option(Generic[T]):
     """One typed key of a plugin class, declared as a class attribute; unconfigured it reads as its default.
 
     default  any hashable value
-    kind     str, int, float, `size`, `duration`, `rate`, `flag`, `choice(...)`, `many(kind)` or your own
+    kind     str, int, float, `size`, `duration`, `rate`, `flag`, `secret`, `choice(...)`, `many(kind)` or your own
     help     what it is for, in a few words
     """
 

@@ -11,6 +11,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from hubbub import limits
 from hubbub.errors import BadFilter, BadTopic, Refusal
 
+SHARE = "$share/"  # what a filter begins with whose messages a group shares (MQTT 5.0 section 4.8.2)
+
 _PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _ESCAPED_IN_LINE = re.compile("[\x00-\x20%\x7f-\x9f\u2028\u2029]")
@@ -36,6 +38,21 @@ def check_filter(text: str) -> str:
         if "#" in levels[:-1]:
             raise BadFilter("# is only allowed as the last level, as in a/#")
     return text
+
+
+def unshared(filter: str) -> str:
+    """Return the filter behind a group, `$share/GROUP/FILTER`, or one without a group as it is. Raises BadFilter.
+
+    MQTT-4.8.2-1, MQTT-4.8.2-2.
+    """
+    if not filter.startswith(SHARE):
+        return filter
+    group, _, shared = filter[len(SHARE) :].partition("/")
+    if not group or not shared or "+" in group or "#" in group:
+        raise BadFilter("a shared filter is $share/GROUP/FILTER, with no + or # in the name of the group")
+    if shared.startswith(SHARE):
+        raise BadFilter("what is shared in one group isn't shared again in another")
+    return shared
 
 
 def _check_name(text: str, error: type[BadTopic | BadFilter]) -> None:

@@ -343,3 +343,57 @@ def test_a_runner_needs_a_hub_and_a_clock_only():
     runner.start()
     clock.advance(5)
     assert watch.now() == 5
+
+
+# What few messages say
+
+
+class Echo(Handler):
+    """Say again what came, with all that it said of itself."""
+
+    @on("in")
+    def go(self, message):
+        said = (message.qos, message.lifetime, message.correlation)
+        self.publish("out", message.payload, qos=said[0], lifetime=said[1], correlation=said[2])
+
+
+def test_a_handler_reads_and_says_what_few_messages_say(world):
+    world.run(Echo)
+    ear = seat(world, "tcp-json")
+    ear.subscribe("out", meta=True)
+    seat(world, "tcp-json").publish("in", b"1", qos=2, lifetime=60, correlation="AP8=")
+    told = ear.told()[-1]
+    assert (told["qos"], told["lifetime"], told["correlation"]) == (2, 60.0, "AP8=")
+
+
+@pytest.mark.parametrize("qos", [3, -1, "1", None])
+def test_a_quality_that_there_is_not(world, qos):
+    echo = world.run(Echo)
+    with pytest.raises(ValueError, match="qos is 0, 1 or 2, not"):
+        echo.publish("a", b"", qos=qos)
+
+
+class Asks(Handler):
+    """Ask with more than a payload."""
+
+    def start(self):
+        self.request("ask", b"1", content_type="text/x", properties={"k": "v"}).addErrback(lambda no: None)
+
+
+def test_a_request_has_properties(world):
+    ear = seat(world, "tcp-json")
+    ear.subscribe("ask", meta=True)
+    ear.told()
+    world.run(Asks)
+    (asked,) = ear.told()
+    assert (asked["content_type"], asked["properties"]) == ("text/x", {"k": "v"})
+
+
+def test_a_handler_that_starts_late_is_not_told_what_has_expired(world):
+    mouth = seat(world, "tcp-json")
+    for topic, lifetime in (("temp/1", 5), ("temp/2", 60)):
+        mouth.publish(topic, b"1", retain=True, lifetime=lifetime)
+    world.advance(10)
+    watch = world.run(Watch)
+    world.turn()
+    assert [topic for _, topic in watch.seen] == ["temp/2"]

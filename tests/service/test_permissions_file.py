@@ -173,6 +173,7 @@ allow.publish = "c"
                 'only a part of it is allowed by {}:5: rule 1: allow.subscribe = "line/+"',
             ],
         ),
+        ("ann subscribe $share/g/plant", 0, ['allowed by {}:5: rule 1: allow.subscribe = "plant"']),
         ("ben publish night", 1, ["denied: no rule of {} allows it"]),
         ("ben publish night --group night", 0, ['allowed by {}:11: rule 2: allow.publish = "night"']),
         ("- publish c --client c --listener l", 0, ['allowed by {}:14: rule 3: allow.publish = "c"']),
@@ -192,6 +193,10 @@ def test_check_acl(file, capsys, asked, status, says):
         ("ann publish", "check-acl: the following arguments are required: TOPIC; `hubbub check-acl --help` tells how"),
         ("ann delete a", "check-acl: argument ACTION: invalid choice: 'delete'"),
         ("ann publish a/+", "check-acl: a/+: a topic has no wildcards; + and # are for filters"),
+        (
+            "ann subscribe $share/g",
+            "check-acl: $share/g: a shared filter is $share/GROUP/FILTER, with no + or # in the name of the group",
+        ),
         ("ann subscribe a/#/b", "check-acl: a/#/b: # is only allowed as the last level, as in a/#"),
     ],
 )

@@ -18,6 +18,7 @@ from hubbub.option import configure
 from hubbub.service.commands.running import traced
 from hubbub.service.tracing import Tracing
 from hubbub.testing import World
+from hubbub_plugins.mqtt import Mqtt, packets
 
 
 class Caller:
@@ -217,6 +218,18 @@ def test_secrets_are_masked(town):
     say(town, client, b"AUTH TOKEN hunter2\n")
     say(town, other, b'{"op":"auth","user":"bob","pass\\u0077ord":"hunter2"}\n')
     assert len(caller.records) > 20
+    assert "hunter2" not in str(caller.records)
+    assert b"hunter2".hex(" ") not in str(caller.records)
+
+
+def test_secrets_of_a_login_in_steps_are_masked(town):
+    client = town.door("tcp", Mqtt, login=lambda event, session, done: event.ask(b"who?", lambda said: None)).connect()
+    caller = town.trace()
+    said = {"authentication_method": "m", "authentication_data": b"hunter2"}
+    say(town, client, packets.Connect(client="c", properties=said).encode(5))
+    say(town, client, packets.Reason(kind=15, code=0x18, properties=said).encode(5))
+    assert len(caller.records) >= 4
+    assert "Step" in str(caller.records)
     assert "hunter2" not in str(caller.records)
     assert b"hunter2".hex(" ") not in str(caller.records)
 

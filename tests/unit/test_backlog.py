@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.bounds import Bounds
-from hubbub.kernel.backlog import _level
+from hubbub.kernel.backlog import level
 from unit.kernel_help import World
 
 SIZE = 100
@@ -97,10 +97,10 @@ def test_who_takes_everything_costs_nothing():
 
 @given(st.lists(st.integers(0, 1_000), max_size=20), st.integers(0, 5_000))
 def test_the_level_is_the_highest_that_fits(sizes, room):
-    level = _level(sorted(sizes), room)
-    assert sum(min(size, level) for size in sizes) <= room
+    most = level(sorted(sizes), room)
+    assert sum(min(size, most) for size in sizes) <= room
     if sum(sizes) > room:
-        assert sum(min(size, level + 1) for size in sizes) > room
+        assert sum(min(size, most + 1) for size in sizes) > room
 
 
 @pytest.mark.parametrize("count", [1, 50])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubbub.errors import Refusal
-from hubbub.events import Request
+from hubbub.events import Letter, Request
 from hubbub.kernel.revoke import revoke
 from hubbub.message import Message
 from hubbub.template import Template
@@ -88,6 +88,19 @@ def test_the_askers_own_time_may_be_over_first(world, device):
     assert b"down=2" in device.wire.heard()
     says(world, device, "two")
     assert second.told == [b"two"]
+
+
+def test_a_command_that_nobody_wants_any_more_is_dropped(world, device):
+    asker = Asker(world, b"1")
+    letter = Letter("down", b"2", qos=1, lifetime=0.1)
+    world.hub.publish(letter)
+    world.hub.publish(Letter("down", b"3", qos=1, lifetime=60))
+    device.wire.heard()
+    world.sleep(0.2)
+    says(world, device, "one")
+    assert asker.told == [b"one"]
+    assert device.wire.heard().startswith(b"down=3")
+    assert world.hub.counters.dropped == 1
 
 
 def test_a_late_answer_is_not_taken_for_the_next_one(world, device):

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from hubbub import limits
+from hubbub.dialect import Setting
 from hubbub.dialects.json import Json
 from hubbub.errors import Refusal
-from hubbub.events import Close, Confirm, Fault, Open, Ping, Publish, Request, Subscribe, Unsubscribe
+from hubbub.events import Close, Confirm, Fault, Letter, Open, Ping, Publish, Request, Subscribe, Unsubscribe
 from hubbub.message import Message
 from unit.json_help import JSON, PLAIN, feeds, link, read, refused, shown
 
@@ -124,6 +125,41 @@ def test_everything_that_a_publish_may_say():
     event = read({"op": "publish", "topic": "t", "data": 5, "content_type": "text/plain", "reply_to": "r/1",
                   "properties": {"é": ""}, "retain": True, "id": 0, "unknown": [{"x": 1}]})  # fmt: skip
     assert shown([event]) == [repr(("Publish", 0, "t", b"5", True, "text/plain", "r/1", {"é": ""}))]
+
+
+def test_what_few_messages_say():
+    event = read({"op": "publish", "topic": "t", "data": "x", "qos": 2, "lifetime": 60, "correlation": "AP8=",
+                  "retain": True, "content_type": "t/x", "reply_to": "r",
+                  "properties": {"k": "v"}, "id": 7})  # fmt: skip
+    assert type(event) is Letter
+    assert (event.qos, event.once, event.lifetime, event.correlation) == (2, None, 60.0, b"\0\xff")
+    assert (event.topic, event.payload, event.retain, event.tag) == ("t", b"x", True, 7)
+    assert (event.content_type, event.reply_to, event.properties) == ("t/x", "r", {"k": "v"})
+    for alone in ({"qos": 1}, {"lifetime": 0.5}, {"correlation": ""}):
+        assert type(read({"op": "publish", "topic": "t", "data": 1, **alone})) is Letter
+    assert type(read({"op": "publish", "topic": "t", "data": 1, "qos": 0, "lifetime": None})) is Publish
+
+
+def test_a_letter_is_told_with_meta():
+    letter = Letter("a", b"x", 1, lifetime=59.5, correlation=b"\0\xff")
+    head = b'{"op":"message","topic":"a","data":"x"'
+    assert Json.encode(letter, (False, True, False)) == head + (
+        b',"time":0.0,"retained":false,"qos":1,"lifetime":59.5,"correlation":"AP8="}'
+    )
+    assert Json.encode(letter, (False, False, False)) == head + b"}"
+
+
+def test_a_letter_passes_between_two_hubs():
+    letter = Letter("a", b"x", 2, None, True, "t/x", None, {"k": "v"}, None, 60, b"\0\xff")
+    client = Json.playing("client")
+    unit = client.encode(letter, b"")
+    assert unit is not None
+    event = read(unit)
+    assert type(event) is Letter
+    assert (event.qos, event.lifetime, event.correlation, event.retain) == (2, 60.0, b"\0\xff", True)
+    (back,) = client(Setting("websocket"), link().peer).receive(Json.encode(letter, (False, True, False)), 0.0, True)
+    assert type(back) is Letter
+    assert (back.qos, back.lifetime, back.correlation, back.properties) == (2, 60.0, b"\0\xff", {"k": "v"})
 
 
 def test_request():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from hubbub.events import Publish
 from hubbub.kernel.retained import Retained
 from hubbub.message import Message
 from hubbub.topics import matches
-from unit.kernel_help import FILTERS, TOPICS
+from unit.kernel_help import FILTERS, TOPICS, FakeWire, World
 
 
 def keep(store, topic, payload, **more):
@@ -141,3 +143,32 @@ def test_a_long_search_takes_breaths():
     steps = list(store.match("+/none"))
     assert not any(steps)
     assert 900 // limits.RETAINED_VISITS <= len(steps) < 1000
+
+
+def test_searches_that_wait_take_no_memory_each():
+    world = World()
+    for n in range(3_000):
+        world.publish(f"r/{n}", b"x" * 2_000, retain=True)
+    world.turn()
+    stalled = world.link(wire=FakeWire())
+    stalled.wire.full = True
+    world.say(stalled, b"sub r/#\n")
+    tracemalloc.start()
+    try:
+        for _ in range(500):
+            world.say(stalled, b"sub r/+\n")
+        assert tracemalloc.get_traced_memory()[0] < 2_000_000  # a search of its own for each would take 12,000,000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_search_of_a_second_subscription_comes_behind_the_first():
+    world = World()
+    for n in range(2_500):
+        world.publish(f"r/{n}", b"x", retain=True)
+    world.turn()
+    link = world.link()
+    got = world.say(link, b"sub r/#\nsub r/+\nsub +/7\n").split()
+    assert len(got) == 6 + 2_500 + 2_500 + 1
+    assert got[-1] == b"r/7=x"
+    assert link.outbox._searches == 0

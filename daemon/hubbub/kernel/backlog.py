@@ -48,17 +48,17 @@ class Backlog:
         room = int(self._hub.bounds.outbox_bytes * _ROOM)
         if self.size <= self._hub.bounds.outbox_bytes:
             return
-        level = _level(sorted(self._waiting.values()), room)
-        for outbox in [outbox for outbox, size in self._waiting.items() if size > level]:
+        most = level(sorted(self._waiting.values()), room)
+        for outbox in [outbox for outbox, size in self._waiting.items() if size > most]:
             before = outbox.dropped
-            if outbox.give_way(level):
+            if outbox.give_way(most):
                 self.dropped += outbox.dropped - before
                 self.count(outbox)
             else:
                 self.cut += 1
 
 
-def _level(sizes: list[int], room: int) -> int:
+def level(sizes: list[int], room: int) -> int:
     """Return how much each may keep, so that all of `sizes`, in order, fit into `room` together."""
     for at, size in enumerate(sizes):
         left = len(sizes) - at

@@ -2,145 +2,201 @@
 
 While the link is there, its Session has the subscriptions. Without it a Session of nobody stands in for them, so that
 what those of quality 1 and 2 match goes on to wait. A client is known by its mount point, its user and its own
-identifier: nobody can take over, or keep from coming, a client of somebody else.
+identifier: nobody can take over, or keep from coming, a client of somebody else. What is kept of each is a Kept, of a
+Store: see kernel.store.
 """
 
 from __future__ import annotations
 
 import math
 import secrets
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Open, Publish, Subscribe
+from hubbub.kernel.backlog import level
 from hubbub.kernel.delivery import Delivery, Owing, Pool
-from hubbub.kernel.session import Session, as_it_is
+from hubbub.kernel.revoke import tell
+from hubbub.kernel.session import Rights, Session, as_it_is, mounted, permit
+from hubbub.kernel.sources import source_of
+from hubbub.kernel.store import Kept, Key, MemoryStore, Store
+from hubbub.message import cost
+from hubbub.topics import unshared
 
 if TYPE_CHECKING:
     from hubbub.kernel.hub import Hub
+    from hubbub.kernel.wire import Place
 
-Key = tuple[str, str | None, str]
 TAKEN_OVER = "taken over"
+_ROOM = 0.9  # of what all may be owed, what is left when it was reached: as of kernel.backlog
 
 
 class Client:
     """One client.
 
+    kept      its session
     link      its link, a kernel.link.Link, or None
-    received  the numbers of the Letters that it may still send again
-    expiry    seconds that the session lives without a link
+    standing  the place of the connector whose session this is, as long as that is there; None: it is no connector's
+    source    where its last link came from, see kernel.sources
     """
 
     __slots__ = (
-        "alarm_at", "delivery", "expiry", "key", "link", "received",
-        "_clients", "_ends_at", "_hub", "_known", "_stand_in", "_will", "_will_at", "_will_delay", "_willing",
+        "alarm_at", "delivery", "kept", "link", "source", "standing",
+        "_clients", "_ends_at", "_hub", "_most", "_rights", "_stand_in", "_will_at",
     )  # fmt: skip
 
-    def __init__(self, hub: Hub, clients: Clients, key: Key, delivery: Delivery) -> None:
-        self.alarm_at: float | None = None
-        self.delivery = delivery
-        self.expiry = 0.0
-        self.key = key
+    def __init__(self, hub: Hub, clients: Clients, kept: Kept, pool: Pool) -> None:
+        self.alarm_at: tuple[float, int] | None = None
+        self.delivery = Delivery(hub, pool, kept)
+        self.kept = kept
         self.link: Any = None
-        self.received: set[int] = set()
+        self.source = ""
+        self.standing: Place | None = None
         self._clients = clients
         self._ends_at: float | None = None
         self._hub = hub
-        self._known: list[Subscribe] = []  # while there is no link
+        self._most = limits.FLIGHT  # Letters that wait for their release
+        self._rights: Callable[[Session], Rights | None] | None = None  # as its place tells them
         self._stand_in: Session | None = None
-        self._will: Publish | None = None
         self._will_at: float | None = None
-        self._will_delay = 0.0
-        self._willing: Session | None = None  # whose will it is
 
     def is_new(self, once: int) -> bool:
         """Tell whether a Letter of that number isn't here yet. Raises Refusal (quota)."""
-        if once in self.received:
+        received = self.kept.received
+        if once in received:
             return False
-        if len(self.received) >= limits.FLIGHT:
-            no = Refusal("quota", f"{limits.FLIGHT} messages of this client wait for their release already")
+        if len(received) >= self._most:
+            no = Refusal("quota", f"{self._most} messages of this client wait for their release already")
             no.limit = "flight"
             raise no
         return True
 
     def meet(self, link: Any, event: Open) -> None:
         """A link is there for it."""
+        kept, place = self.kept, link.place
         self.link = link
         link.client = self
-        self.expiry = min(event.expiry, limits.SESSION_SECONDS)
-        self._ends_at = self._will_at = None
-        self._will, self._will_delay, self._willing = event.will, event.will_delay, link.session
         self._hub.alarms.cancel(self)
+        self._ends_at = self._will_at = None
+        self._most = limits.FLIGHT if event.told else limits.UNRELEASED_UNTOLD
+        self._rights = place.rights
+        if self.standing is None:
+            kept.expiry = min(event.expiry, limits.SESSION_SECONDS)
+        if event.anew:
+            for once in list(kept.received):
+                kept.release(once)
+            self.delivery.begin_anew()
+        self._clients.put_will(kept, event.will)
+        kept.owner, kept.left, kept.will_delay = link.session, None, event.will_delay
+        kept.room, kept.full = place.queue, place.full or link.dialect.full
+        kept.save()
 
     def go_on(self, link: Any, window: int) -> None:
         """The client knows that its link is there: its subscriptions are, and what it is owed comes."""
-        stand_in, known = self._stand_in, self._known
-        self._stand_in, self._known = None, []
-        rights = link.session.rights
-        for wish in known:
-            if stand_in is not None:
-                self._hub.unsubscribe(stand_in, wish.filter)
-            if rights is None or rights.receives(wish.filter):
-                try:
-                    link.renew(wish)
-                except Refusal:
-                    self._hub.counters.refused += 1
+        if self.delivery.carrier is link:
+            return
+        kept, stand_in, rights, ended = self.kept, self._stand_in, link.session.rights, []
+        self._stand_in = None
+        for wish in kept.wishes.values() if stand_in is not None else ():
+            if rights is not None and not rights.receives(unshared(wish.filter)):
+                ended.append(wish.filter)
+                self._hub.unsubscribe(stand_in, wish.filter)  # type: ignore[arg-type]
+            else:
+                link.renew(stand_in, wish)
+        for filter in ended:
+            kept.unsubscribe(filter)
         if rights is not None:
             self.delivery.purge(rights.receives)
-        self.delivery.attach(link, window)
+        tell(link, ended)
+        if link.client is self:
+            self.delivery.attach(link, window)
 
     def leave(self, link: Any, will: bool) -> None:
         """Its link goes."""
         self.link = None
         self.delivery.detach()
-        if self.expiry > 0:
-            self._clients.gone(self)
-        wishes = [one.wish for one in (link.session.subscriptions or {}).values()]
-        now = self._hub.now()
+        self.kept.left = self._hub.wall()
         if not will:
-            self._will = None
-        self._stand(link, wishes)
-        if self.expiry > 0:
-            self._ends_at = now + self.expiry
-        if self._will is not None and self.expiry > 0 and self._will_delay > 0:
-            self._will_at = now + self._will_delay
+            self._clients.put_will(self.kept, None)
+        self._stand(link.session)
+        self.kept.save()
+        self.settle()
+
+    def revive(self, rights: Callable[[Session], Rights | None] | None) -> None:
+        """Be the session of an earlier run; one that had a link then has lost it now. `settle` follows."""
+        self._rights = rights
+        if self.kept.left is None:
+            self.kept.left = self._hub.wall()
+        self._stand(self.kept.owner)
+        self.kept.save()
+
+    def settle(self) -> None:
+        """Its link has gone: let it wait for another, or end."""
+        kept = self.kept
+        assert kept.left is not None
+        since = self._hub.now() - (self._hub.wall() - kept.left)
+        if kept.expiry > 0:
+            self._ends_at = since + kept.expiry
+            if kept.will is not None and kept.will_delay > 0:
+                self._will_at = since + kept.will_delay
         if self._will_at is None:
             self._say_will()
-        if self.expiry > 0:
-            self._wait()
-        else:
+        if kept.expiry <= 0:
             self.end()
-
-    def _stand(self, link: Any, wishes: list[Subscribe]) -> None:
-        old = link.session
-        for wish in wishes:
-            self._hub.unsubscribe(old, wish.filter)
-        if not self.expiry:
             return
-        self._stand_in = stand_in = Session(old.host, old.port, old.transport, old.listener, old.user)
-        stand_in.client, stand_in.rights = old.client, old.rights
+        self.delivery.let_others()
+        self._wait()
+        if self.standing is None:
+            self._clients.gone(self)
+
+    def stand(self, place: Place, session: Session, wishes: Sequence[Subscribe]) -> None:
+        """Wait for a link as the session of a connector, with these subscriptions and no others."""
+        if self.link is not None:  # of an older connector
+            self.link.part(False)
+        kept, before = self.kept, self._stand_in
+        self._stand_in = None
+        for filter in list(before.subscriptions or ()) if before is not None else ():
+            self._hub.unsubscribe(before, filter)  # type: ignore[arg-type]
+        for filter in list(kept.wishes):
+            kept.unsubscribe(filter)
         for wish in wishes:
-            box = Owing(self.delivery, None, None, wish)
+            kept.subscribe(wish)
+        self.standing, kept.expiry, self._ends_at = place, math.inf, None
+        self._stand(session)
+        kept.save()
+
+    def _stand(self, old: Session) -> None:
+        """Take the subscriptions from the session of a link to one of nobody, if this lives on."""
+        kept, hub = self.kept, self._hub
+        if not kept.expiry:
+            for filter in kept.wishes:
+                hub.unsubscribe(old, filter)
+            return
+        self._stand_in = kept.owner = stand_in = old.double()
+        for wish in list(kept.wishes.values()):
+            box, encoding = Owing(self.delivery, None, None, wish), hub.encoding(as_it_is, None)
             try:
-                self._hub.subscribe(stand_in, wish, self._hub.encoding(as_it_is, None), box)
+                if wish.filter in (old.subscriptions or ()):
+                    hub.hand_over(old, stand_in, wish, encoding, box)
+                else:  # of an earlier run, or a connector's
+                    hub.subscribe(stand_in, wish, encoding, box)
             except Refusal:
-                self._hub.counters.refused += 1
+                hub.counters.refused += 1
+                kept.unsubscribe(wish.filter)
             else:
-                self._known.append(wish)
                 stand_in.subscriptions[wish.filter].merge = _surest  # type: ignore[index]
 
     def _say_will(self) -> None:
-        will, session = self._will, self._willing
-        self._will = self._will_at = self._willing = None
-        if will is None or session is None:
+        kept, will = self.kept, self.kept.will
+        self._will_at = None
+        if will is None:
             return
+        self._clients.put_will(kept, None)
+        kept.save()
         try:
-            will.sender = session
-            will.topic = self.key[0] + will.topic
-            if session.rights is not None:
-                session.rights.publish(will.topic)
-            self._hub.publish(will)
+            self._hub.publish(intended(will, kept.key[0], kept.owner, self._rights))
         except Refusal:
             self._hub.counters.refused += 1
 
@@ -156,6 +212,7 @@ class Client:
         if self._will_at is not None and now >= self._will_at:
             self._say_will()
         if self._ends_at is not None and now >= self._ends_at:
+            self._clients.expired += 1
             self.end()
         else:
             self._wait()
@@ -168,10 +225,33 @@ class Client:
         if stand_in is not None:
             for filter in list(stand_in.subscriptions or ()):
                 self._hub.unsubscribe(stand_in, filter)
-        self._known = []
-        self.received.clear()
         self.delivery.clear()
         self._clients.forget(self)
+
+    def give_up(self) -> None:
+        """It is owed too much that it doesn't acknowledge: the session is over, and the link too."""
+        if self.link is not None:
+            no = Refusal("quota", "you haven't acknowledged what you were sent, and others need the room")
+            self.link.close(no.reason, no)
+        if self._clients.has(self):
+            self.end()
+
+
+def intended(
+    will: Publish, mount: str, owner: Session, rights_of: Callable[[Session], Rights | None] | None
+) -> Publish:
+    """Make of a will the message that its client could send now. Raises Refusal."""
+    rights = rights_of(owner) if rights_of is not None else None
+    will.sender = owner
+    mounted(will, mount)
+    if rights is not None:
+        permit(will, rights, will.retain)
+    return will
+
+
+def _key(place: Place, session: Session, client: str, mount: str) -> Key:
+    """Make the key of a client; nobody who dials us can be the client that a connector is."""
+    return (f"\0{place.name}" if place.setting.role == "client" else mount, session.user, client)
 
 
 def _surest(several: Any) -> Any:
@@ -179,56 +259,162 @@ def _surest(several: Any) -> Any:
 
 
 class Clients:
-    """All clients with a session of their own, by their key."""
+    """All clients with a session of their own, by their key.
+
+    store      where the sessions are kept
+    forgotten  sessions that gave way; expired: those that nobody came back to in time
+    wills      bytes of all wills
+    """
 
     def __init__(self, hub: Hub) -> None:
+        self.store: Store = MemoryStore()
+        self.forgotten = 0
+        self.expired = 0
+        self.wills = 0
+        self._asked = False
         self._hub = hub
         self._known: dict[Key, Client] = {}
         self._gone: dict[Key, Client] = {}  # those without a link, the longest gone first
-        self._pool = Pool()
-        self.forgotten = 0  # sessions that gave way
+        self._gone_from: dict[str, dict[Key, Client]] = {}  # the same by source
+        self._pool = Pool(self._over)
 
     def __len__(self) -> int:
         return len(self._known)
 
     @property
+    def away(self) -> int:
+        """How many have no link."""
+        return len(self._gone)
+
+    @property
+    def owed(self) -> int:
+        """How many messages they are owed."""
+        return sum([len(one.kept.line) + len(one.kept.flight) for one in self._known.values()])
+
+    @property
     def waiting(self) -> int:
-        """Bytes that wait for all of them."""
+        """Bytes that all of them are owed."""
         return self._pool.size
 
+    def load(self, store: Store, rights: Callable[[Session], Rights | None] | None = None) -> None:
+        """Keep sessions in another store, those that it has already too: once, before anything serves."""
+        self.store = store
+        for kept in store.load():
+            client = self._known[kept.key] = Client(self._hub, self, kept, self._pool)
+            self._pool.add(kept.size)
+            self.wills += _size(kept.will)
+            client.revive(rights)
+        for client in list(self._known.values()):  # once all are there to hear their wills
+            client.settle()
+
+    def has(self, client: Client) -> bool:
+        """Tell whether its session goes on."""
+        return self._known.get(client.kept.key) is client
+
     def meet(self, link: Any, event: Open, mount: str) -> None:
-        """A client says who it is, and wants a session: fill in what `event` leaves to the hub."""
+        """A client says who it is, and wants a session: fill in what `event` leaves to the hub. Raises Refusal."""
         if link.client is not None:
             return
-        session, old = link.session, None
-        if event.client:
-            old = self._known.get((mount, session.user, event.client))
-        else:
+        session = link.session
+        if not event.client:
             event.client = session.client = secrets.token_hex(8)
+        key = _key(link.place, session, event.client, mount)
+        old = self._known.get(key)
+        size = _size(event.will)
+        if size and self.wills + size > limits.WILL_BYTES_ALL:
+            raise Refusal("quota", "the hub keeps no more wills")
         if old is not None and old.link is not None:
             before = old.link
             before.part(True)
             before.close(TAKEN_OVER)
-        if old is not None and event.clean:
+        if old is not None and event.clean and self.has(old):
             old.end()
-        key = (mount, session.user, event.client)
-        old = self._known.get(key)
-        event.present = old is not None
-        if old is None:
-            place = link.place
-            delivery = Delivery(self._hub, self._pool, place.queue, place.full or link.dialect.full)
-            old = self._known[key] = Client(self._hub, self, key, delivery)
-        self._gone.pop(key, None)
-        old.meet(link, event)
+        client = self._known.get(key)
+        event.present = client is not None
+        if client is None:
+            client = self._new(key, session)
+        self._back(client)
+        client.source = source_of(session.host)
+        client.meet(link, event)
+
+    def _new(self, key: Key, owner: Session) -> Client:
+        client = self._known[key] = Client(self._hub, self, self.store.begin(key, owner), self._pool)
+        return client
+
+    def stand(self, place: Place, session: Session, event: Open, wishes: Sequence[Subscribe], full: str) -> None:
+        """Have the session of a connector from before its first link until `dismiss`, with these subscriptions."""
+        mount = "" if place.prefix is None else place.prefix.fill(session.fields()) + "/"
+        session.client = event.client or ""
+        session.rights = place.rights(session) if place.rights is not None else None
+        key = _key(place, session, session.client, mount)
+        client = self._known.get(key)
+        if client is None:
+            client = self._new(key, session)
+            client.kept.room, client.kept.full = place.queue, full
+            client.delivery.ids = limits.CONNECTOR_IDS
+        wishes = [Subscribe(mount + one.filter, one.echo, one.full, one.options, None, one.qos) for one in wishes]
+        client.stand(place, session, wishes)
+
+    def dismiss(self, place: Place) -> None:
+        """The connector of that place has gone for good."""
+        for client in [one for one in self._known.values() if one.standing is place]:
+            client.standing, client.kept.expiry = None, 0.0
+            if client.link is None:
+                client.end()
 
     def gone(self, client: Client) -> None:
-        """A client has no link any more; where there are too many such, the one that is gone the longest gives way."""
-        self._gone[client.key] = client
+        """A client has no link any more. Where there are too many such, the one that is gone the longest gives way.
+
+        It is one from the same source where very many of them are: nobody's sessions end by a flood of somebody else's.
+        """
+        key = client.kept.key
+        same = self._gone_from.setdefault(client.source, {})
+        self._gone[key] = same[key] = client
         if len(self._gone) > limits.SESSIONS:
             self.forgotten += 1
-            next(iter(self._gone.values())).end()
+            those = same if len(same) > limits.SESSIONS_SOURCE else self._gone
+            next(iter(those.values())).end()
+
+    def _back(self, client: Client) -> None:
+        """It is none of those any more."""
+        key = client.kept.key
+        if self._gone.pop(key, None) is not None:
+            same = self._gone_from[client.source]
+            del same[key]
+            if not same:
+                del self._gone_from[client.source]
 
     def forget(self, client: Client) -> None:
         """A session has ended."""
-        self._known.pop(client.key, None)
-        self._gone.pop(client.key, None)
+        if self.has(client):
+            del self._known[client.kept.key]
+            self._back(client)
+            self.store.end(client.kept)
+
+    def put_will(self, kept: Kept, will: Publish | None) -> None:
+        """Let a session have another will, or none."""
+        self.wills += _size(will) - _size(kept.will)
+        kept.will = will
+
+    def _over(self) -> None:
+        """All are owed too much."""
+        if not self._asked:
+            self._asked = True
+            self._hub.outboxes.append(self)
+            self._hub.rouse()
+
+    def flush(self) -> None:
+        """Have those who are owed most lose until all fit (kernel.hub.Flushed)."""
+        self._asked = False
+        if self._pool.size <= limits.OWED_BYTES_ALL:
+            return
+        those = [client for client in self._known.values() if client.kept.size]
+        most = level(sorted(client.kept.size for client in those), int(limits.OWED_BYTES_ALL * _ROOM))
+        for client in those:
+            if client.kept.size > most and not client.delivery.give_way(most):
+                self.forgotten += 1
+                client.give_up()
+
+
+def _size(will: Publish | None) -> int:
+    return 0 if will is None else cost(will)

@@ -14,32 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hubbub import limits
 from hubbub.events import Letter, Subscribe
-from hubbub.kernel.session import Batch, Box
-from hubbub.message import Message
+from hubbub.kernel.session import AWAY, LATER, LOST, NOW, Batch, Box
+from hubbub.kernel.store import Kept, Owed
+from hubbub.message import Message, cost
 
 if TYPE_CHECKING:
     from hubbub.kernel.hub import Hub
-
-
-class Owed:
-    """One message on its way to one client.
-
-    id        1 to 65,535 while it flies, else 0; no two that fly have the same
-    qos       1 or 2
-    again     whether it was sent before
-    received  QoS 2: the client has it, and may forget its id once it is told to
-    """
-
-    __slots__ = ("message", "wish", "qos", "id", "again", "received", "size")
-
-    def __init__(self, message: Message, wish: Subscribe, qos: int) -> None:
-        self.message = message
-        self.wish = wish
-        self.qos = qos
-        self.id = 0
-        self.again = False
-        self.received = False
-        self.size = len(message.payload) + limits.OWED_BYTES
 
 
 class Carrier(Protocol):
@@ -53,90 +33,108 @@ class Carrier(Protocol):
 
 
 class Pool:
-    """Bytes that wait for all clients together."""
+    """What all clients are owed together.
 
-    __slots__ = ("size",)
+    size  bytes; over: is called when they come to be more than limits.OWED_BYTES_ALL
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("over", "size")
+
+    def __init__(self, over: Callable[[], None]) -> None:
         self.size = 0
+        self.over = over
+
+    def add(self, size: int) -> None:
+        """Count what is owed from now on."""
+        self.size += size
+        if self.size > limits.OWED_BYTES_ALL:
+            self.over()
 
 
 class Delivery:
-    """The line and the flight of one client.
+    """What leads from a client's line to its flight.
 
+    kept     both, see kernel.store
+    carrier  the client's link, or None
     window   messages that may fly at once
-    full     drop-oldest, drop-newest or else: what gives way in a full line
-    bytes    that the line may hold; size: bytes that it holds
+    ids      the highest id
     dropped  messages that were lost
     """
 
     __slots__ = (
-        "carrier", "window", "full", "bytes", "size", "line", "flight", "dropped",
-        "_flying", "_hub", "_last", "_marked", "_pool", "_sources",
+        "carrier", "dropped", "ids", "kept", "window", "_again", "_hub", "_last", "_marked", "_pool", "_sources",
     )  # fmt: skip
 
-    def __init__(self, hub: Hub, pool: Pool, bytes: int, full: str) -> None:
+    def __init__(self, hub: Hub, pool: Pool, kept: Kept) -> None:
         self.carrier: Carrier | None = None
-        self.window = limits.FLIGHT
-        self.full = full
-        self.bytes = bytes
-        self.size = 0
-        self.line: deque[Owed] = deque()
-        self.flight: dict[int, Owed] = {}
         self.dropped = 0
-        self._flying = 0  # bytes
+        self.ids = limits.PACKET_IDS
+        self.kept = kept
+        self.window = limits.FLIGHT
+        self._again: deque[Owed] = deque()  # what flies, and has still to be sent again on this link
         self._hub = hub
-        self._last = 0
+        self._last = next(reversed(kept.flight), 0)  # id
         self._marked = False  # for a turn's end
         self._pool = pool
         self._sources: dict[str, tuple[Iterator[Batch | None], Subscribe]] = {}  # by filter, so that one has one
 
     # What goes out
 
-    def owe(self, message: Message, wish: Subscribe, qos: int, frame: bytes | None) -> None:
+    def owe(self, message: Message, wish: Subscribe, qos: int, frame: bytes | None, share: str = "") -> None:
         """Let a message fly, or put it into the line, or drop what the policy says."""
-        owed = Owed(message, wish, qos)
-        if not self.line and self._may_fly():
+        kept = self.kept
+        owed = Owed(message, wish, qos, share)
+        if not kept.line and self._may_fly():
+            self._pool.add(owed.size)
             self._fly(owed, frame)
             return
-        while self._too_much(owed.size):
-            if self.full != "drop-oldest" or not self.line:
-                self._drop()
+        while kept.line and self._too_much(owed.size):
+            if kept.full != "drop-oldest":
+                self._lose()
                 return
-            self._out()
-            self._drop()
-        self.line.append(owed)
-        self.size += owed.size
-        self._pool.size += owed.size
+            self._drop(kept.take())
+        kept.wait(owed)
+        self._pool.add(owed.size)
+
+    def room(self, message: Message) -> int:
+        """Tell what would become of one more message (kernel.session.Member)."""
+        if not self.kept.line and self._may_fly():
+            return NOW
+        if self.kept.line and self._too_much(cost(message) + limits.OWED_BYTES):
+            return LOST
+        return AWAY if self.carrier is None else LATER
 
     def _too_much(self, size: int) -> bool:
-        line = self.line
-        own = bool(line) and (len(line) >= limits.QUEUE_MESSAGES or self.size + size > self.bytes)
-        return own or self._pool.size + size > limits.OWED_BYTES_ALL
+        kept = self.kept
+        return len(kept.line) >= limits.QUEUE_MESSAGES or kept.size - kept.flying + size > kept.room
 
-    def _out(self) -> Owed:
-        owed = self.line.popleft()
-        self.size -= owed.size
+    def _drop(self, owed: Owed) -> None:
         self._pool.size -= owed.size
-        return owed
+        self._lose()
 
-    def _drop(self) -> None:
+    def _lose(self) -> None:
         self.dropped += 1
         self._hub.counters.dropped += 1
 
+    def give_way(self, size: int) -> bool:
+        """All clients are owed too much: lose what has waited the longest. False: more than `size` bytes fly."""
+        while self.kept.line and self.kept.size > size:
+            self._drop(self.kept.take())
+        return self.kept.size <= size
+
     def _may_fly(self) -> bool:
-        if self.carrier is None or len(self.flight) >= self.window or self._flying > self.bytes:
+        kept, carrier = self.kept, self.carrier
+        if carrier is None or self._again or len(kept.flight) >= self.window or kept.flying > kept.room:
             return False
-        return self.carrier.room()
+        return carrier.room()
 
     def _fly(self, owed: Owed, frame: bytes | None) -> None:
         message = owed.message
         if isinstance(message, Letter) and message.left(self._hub.wall()) is None:
-            self._drop()
+            self._drop(owed)
             return
         owed.id = self._free_id()
-        self.flight[owed.id] = owed
-        self._flying += owed.size
+        self.kept.fly(owed)
         self._carry(owed, frame)
 
     def _carry(self, owed: Owed, frame: bytes | None = None) -> None:
@@ -146,29 +144,42 @@ class Delivery:
             self._hub.counters.uncarried += 1
 
     def _land(self, owed: Owed) -> None:
-        del self.flight[owed.id]
-        self._flying -= owed.size
+        self.kept.land(owed)
+        self._pool.size -= owed.size
 
     def _free_id(self) -> int:
         while True:
-            self._last = self._last % limits.PACKET_IDS + 1
-            if self._last not in self.flight:
+            self._last = self._last % self.ids + 1
+            if self._last not in self.kept.flight:
                 return self._last
 
     def go_on(self) -> None:
         """Let as many fly as may."""
-        while self.line and self._may_fly():
-            self._fly(self._out(), None)
-        if not self.line and self._sources:
+        line = self.kept.line
+        if self._again:
+            self._resend()
+        while line and self._may_fly():
+            self._fly(self.kept.take(), None)
+        if not line and self._sources:
             self._pull_some()
         self._mark_if_more()
+
+    def _resend(self) -> None:
+        """Send again what flies, in order, as far as the window reaches (MQTT-4.4.0-1, MQTT-4.6.0-1)."""
+        again, flight, carrier = self._again, self.kept.flight, self.carrier
+        while again and carrier is not None and carrier.room() and len(flight) - len(again) < self.window:
+            owed = again.popleft()
+            if flight.get(owed.id) is owed:  # the client may have said meanwhile that it has it
+                owed.again = True
+                self._carry(owed)
 
     def _mark_if_more(self) -> None:
         """Go on at the end of this turn where more may fly then; the client's acks and the link's `resume` do else."""
         carrier = self.carrier
-        if self._marked or carrier is None or not (self.line or self._sources):
+        kept = self.kept
+        if self._marked or carrier is None or not (kept.line or self._sources or self._again):
             return
-        if not carrier.paused() and len(self.flight) < self.window and self._flying <= self.bytes:
+        if not carrier.paused() and len(kept.flight) - len(self._again) < self.window and kept.flying <= kept.room:
             self._marked = True
             self._hub.outboxes.append(self)
             self._hub.rouse()
@@ -183,6 +194,7 @@ class Delivery:
             self.go_on()
         except Exception as error:  # noqa: BLE001  a plugin's dialect
             carrier.fail(error)
+        self._hub.clients.store.commit()  # the link may be the next to be flushed
 
     def pull(self, batches: Iterator[Batch | None], wish: Subscribe) -> None:
         """Deliver retained messages as there is room for them."""
@@ -201,7 +213,9 @@ class Delivery:
                 message = batch.messages[0]
                 qos = min(quality(message), wish.qos)
                 if qos:
-                    self._fly(Owed(message, wish, qos), batch.frames[0])
+                    owed = Owed(message, wish, qos)
+                    self._pool.add(owed.size)
+                    self._fly(owed, batch.frames[0])
                 else:
                     self.direct(batch)
             elif batch is not None:
@@ -215,36 +229,57 @@ class Delivery:
     # The client comes and goes
 
     def attach(self, carrier: Carrier, window: int) -> None:
-        """The client is there: send again what flew, in order (MQTT-4.4.0-1, MQTT-4.6.0-1), then go on."""
+        """The client is there: send again what flew, then go on."""
         self.carrier = carrier
         self.window = min(window, limits.FLIGHT)
-        for owed in list(self.flight.values()):
-            owed.again = True
-            self._carry(owed)
+        self._again = deque(self.kept.flight.values())
         self.go_on()
+
+    def begin_anew(self) -> None:
+        """The other side knows nothing of what flew: it is sent as if it never was."""
+        kept = self.kept
+        flew, waited = list(kept.flight.values()), [kept.take() for _ in range(len(kept.line))]
+        for owed in flew:
+            kept.land(owed)
+            owed.id, owed.received, owed.again = 0, False, False
+        for owed in flew + waited:
+            kept.wait(owed)
 
     def detach(self) -> None:
         """The client has gone; what it is owed stays, and retained messages it may ask for again."""
         self.carrier = None
+        self._again.clear()
         self._sources.clear()
 
+    def let_others(self) -> None:
+        """The client has gone: others of its groups who are there may have what waits for it."""
+        shared = self._hub.shared
+        if any(owed.share for owed in self.kept.line):
+            self._sift(lambda owed: not (owed.share and shared.pass_on(owed.share, owed.message, LATER)))
+
     def clear(self) -> None:
-        """Nothing is owed any more."""
+        """Nothing is owed any more; others of its groups may have what no one has been sent for sure (MQTT-4.8.2-5)."""
         self.detach()
-        while self.line:
-            self._out()
-        self.flight.clear()
-        self._flying = 0
+        kept = self.kept
+        flew = list(kept.flight.values())
+        left = [owed for owed in flew if owed.qos == 1] + list(kept.line)
+        for owed in flew:
+            self._land(owed)
+        self._sift(lambda _: False)
+        for owed in left:
+            if owed.share:
+                self._hub.shared.pass_on(owed.share, owed.message)
 
     # What comes in
 
     def ack(self, id: int, stage: str) -> bool:
         """The client has the message of that id, see events.Ack. False: none of that id flies, or not at that stage."""
-        owed = self.flight.get(id)
+        owed = self.kept.flight.get(id)
         if owed is None or (stage == "received" and owed.qos != 2):
             return False
         if stage == "received":
             owed.received = True
+            self.kept.mark(owed)
         else:
             self._land(owed)
             self.go_on()
@@ -252,13 +287,18 @@ class Delivery:
 
     def purge(self, keep: Callable[[str], bool]) -> None:
         """Forget what waits on topics that `keep` says no to; what flies is with the client already."""
-        for owed in [self._out() for _ in range(len(self.line))]:
-            if keep(owed.message.topic):
-                self.line.append(owed)
-                self.size += owed.size
-                self._pool.size += owed.size
+        self._sift(lambda owed: keep(owed.message.topic))
         for filter, (batches, wish) in self._sources.items():
             self._sources[filter] = (_kept(batches, keep), wish)
+
+    def _sift(self, stays: Callable[[Owed], bool]) -> None:
+        """Take out of the line what doesn't stay."""
+        kept = self.kept
+        for owed in [kept.take() for _ in range(len(kept.line))]:
+            if stays(owed):
+                kept.wait(owed)
+            else:
+                self._pool.size -= owed.size
 
 
 _END = Batch((), (b"",))  # of retained messages
@@ -277,14 +317,16 @@ def quality(message: Message) -> int:
 class Owing:
     """The box of a subscription at quality 1 or 2 (kernel.session.Box).
 
-    box  where what has quality 0 goes; None: the client isn't there, and such is lost
+    box    where what has quality 0 goes; None: the client isn't there, and such is lost
+    share  the shared filter that this is a member of, or ""
     """
 
-    __slots__ = ("_box", "_delivery", "_wish", "_wrap")
+    __slots__ = ("share", "_box", "_delivery", "_wish", "_wrap")
 
     def __init__(
         self, delivery: Delivery, box: Box | None, wrap: Callable[[bytes], bytes] | None, wish: Subscribe
     ) -> None:
+        self.share = ""
         self._delivery = delivery
         self._box = box
         self._wish = wish
@@ -297,13 +339,12 @@ class Owing:
             self._straight(batch)
             return
         try:
-            for one in batch.singles(True):
-                message = one.messages[0]
+            for message, frame in zip(batch.messages, batch.frames, strict=True):
                 qos = min(quality(message), self._wish.qos)
                 if qos:
-                    delivery.owe(message, self._wish, qos, one.frames[0] if there else None)
+                    delivery.owe(message, self._wish, qos, frame if there else None, self.share)
                 else:
-                    self._straight(one)
+                    self._straight(Batch((message,), (frame,), True, batch.full))
             delivery.go_on()
         except Exception as error:  # noqa: BLE001  a plugin's dialect, amid what others wait for
             if delivery.carrier is not None:
@@ -312,6 +353,13 @@ class Owing:
     def _straight(self, batch: Batch) -> None:
         if self._box is not None:
             self._box.put(framed(batch, self._wrap, self._box))
+
+    def room(self, message: Message) -> int:
+        """Tell what would become of a message here."""
+        if min(quality(message), self._wish.qos):
+            return self._delivery.room(message)
+        box: Any = self._box
+        return LOST if box is None else int(box.room(message))
 
     def miss(self, count: int) -> None:
         """Note that `count` messages can't be carried: a client that counts on them has no word for it."""

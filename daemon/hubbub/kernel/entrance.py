@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hubbub.errors import Refusal
-from hubbub.events import Fault, Open
+from hubbub.errors import BadMethod, Refusal
+from hubbub.events import Fault, Open, Step
 from hubbub.identity import Identity
 from hubbub.kernel.ending import own_fault
 from hubbub.kernel.intake import Intake
 from hubbub.kernel.outgoing import Outgoing
 from hubbub.kernel.presence import Sign
 from hubbub.kernel.revoke import revoke
+from hubbub.topics import unshared
+
+_GONE = Refusal("unavailable", "the client doesn't answer")
 
 
 class Entrance(Outgoing):
     """What one link's client is known as. Base of Link."""
 
-    __slots__ = ("_intake", "_sign")
+    __slots__ = ("_intake", "_sign", "_then")
 
     def __init__(self, now: float) -> None:
         super().__init__(now)
         self._intake: Intake | None = None
         self._sign: Sign | None = None
+        self._then: Callable[[Any], None] | None = None  # who waits for what the client was asked
 
     def _answer(self, event: Any, result: Any) -> None:
         """Let the dialect word the outcome of an event, and send that."""
@@ -71,7 +76,8 @@ class Entrance(Outgoing):
 
     def seen(self, filter: str) -> str:
         """A filter as the client sees it."""
-        return filter.removeprefix(self._mount)
+        shared = unshared(filter)
+        return filter[: -len(shared)] + shared.removeprefix(self._mount)
 
     def _announce(self) -> None:
         """Tell that this client is there, once it is known who it is."""
@@ -83,7 +89,11 @@ class Entrance(Outgoing):
             raise Refusal("not-authorized", "this listener wants a login")
 
     def _on_open(self, event: Open) -> None:
-        if event.user is None and event.token is None:
+        if self._then is not None:
+            self._answer(event, Refusal("bad-command", "another login goes on"))
+        elif event.method is not None:
+            self._step_by_step(event)
+        elif event.user is None and event.token is None:
             try:
                 self._authorize()
             except Refusal as no:
@@ -99,7 +109,10 @@ class Entrance(Outgoing):
     @own_fault
     def _checked(self, event: Open, result: str | Refusal) -> None:
         """The credentials of `event` were looked at."""
-        self._busy -= 1
+        event.ask = None
+        if self._then is None:
+            self._busy -= 1
+        self._then = None  # the client was asked in vain
         if self.open:
             if isinstance(result, Refusal):
                 self._answer(event, result)
@@ -107,17 +120,65 @@ class Entrance(Outgoing):
                 self._logged_in(event, result)
             self._go_on()
 
+    # A login that asks the client more than once
+
+    def _step_by_step(self, event: Open) -> None:
+        if self.place.login is None:
+            self._answer(event, BadMethod())
+            return
+        self._busy += 1
+        event.ask = partial(self._ask, event)
+        self.place.login(event, self.session, partial(self._checked, event))
+
+    @own_fault
+    def _ask(self, event: Open, data: bytes, then: Callable[[Any], None]) -> None:
+        """Ask the client; `then` is called once, with the bytes that it answers, or with a Refusal."""
+        asked = self.dialect.challenge(event, data) if self.open and not self._finishing else b""
+        if not asked:
+            then(_GONE)
+            return
+        self._then = then
+        self._write(asked)
+        self._busy -= 1
+        self._go_on()
+
+    def _on_step(self, event: Step) -> None:
+        then = self._then
+        if then is None:
+            self._answer(event, Refusal("bad-command", "nobody has asked for that"))
+            return
+        self._then = None
+        self._busy += 1
+        then(event.proof)
+
+    def _not_any_more(self) -> None:
+        """Tell who has asked the client that it won't answer."""
+        then = self._then
+        if then is not None:
+            self._then = None
+            self._busy += 1
+            then(_GONE)
+
     def _logged_in(self, event: Open, user: str | None) -> None:
+        if event.again:
+            self._answer(event, user or "")
+            self.reconsider()
+            self.set_alarm()
+            return
         anew = not self._allowed
         self.session.client = event.client or ""
         self.session.user = user
         if event.window is not None:
-            self.hub.clients.meet(self, event, self._mount_point())
+            try:
+                self.hub.clients.meet(self, event, self._mount_point())
+            except Refusal as no:
+                self._answer(event, no)
+                return
         self._answer(event, user or "")
         mount = self._mount_point()
         if mount != self._mount:  # what was subscribed to stood under the name of somebody else
             for filter in list(self.session.subscriptions or ()):
-                self.hub.unsubscribe(self.session, filter)
+                self.unsubscribe(filter)
             self._mount = mount
             anew = True
         self.reconsider()

@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Publish
+from hubbub.events import Letter, Publish
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.outbox import Outbox
-from hubbub.kernel.session import Batch, Box
+from hubbub.kernel.session import LATER, LOST, NOW, Batch, Box
 from hubbub.message import Message
 
 
@@ -30,7 +30,7 @@ class Exchange:
     __slots__ = ("alarm_at", "_answer", "_asked", "_command", "_hub", "_line", "_outbox", "_resting", "_until")
 
     def __init__(self, hub: Hub, outbox: Outbox, answer: float) -> None:
-        self.alarm_at: float | None = None
+        self.alarm_at: tuple[float, int] | None = None
         self._hub = hub
         self._outbox = outbox
         self._answer = answer
@@ -59,6 +59,12 @@ class Exchange:
                 waiter.suspend()
         self._ask()
 
+    def room(self) -> int:
+        """Tell what would become of one more command (kernel.session.Member)."""
+        if self._idle and not self._line:
+            return NOW
+        return LATER if len(self._line) < limits.COMMANDS_WAITING else LOST
+
     @property
     def _idle(self) -> bool:
         return self._command is None and not self._resting
@@ -72,14 +78,25 @@ class Exchange:
     def flush(self) -> None:
         """Send the next command (kernel.hub.Flushed): now, so that what comes before it is written can't answer it."""
         self._asked = False
-        if not self._idle or not self._line:
+        found = self._next() if self._idle else None
+        if found is None:
             return
-        one, box = self._line.popleft()
+        one, box = found
         self._command = one.messages[0]
         box.put(one)
         self._outbox.flush()
         if not self._outbox.paused:
             self._written()
+
+    def _next(self) -> tuple[Batch, Box] | None:
+        """Take the next command out of the line; what nobody wants any more by now is dropped."""
+        while self._line:
+            one, box = self._line.popleft()
+            message = one.messages[0]
+            if not isinstance(message, Letter) or message.left(self._hub.wall()) is not None:
+                return one, box
+            self._hub.counters.dropped += 1
+        return None
 
     def _written(self) -> None:
         if self._command is not None:
@@ -108,7 +125,7 @@ class Exchange:
 
     def _reply(self, command: Message, frame: Publish) -> None:
         assert command.reply_to is not None
-        reply = Message(command.reply_to, frame.payload, False, frame.content_type, None, frame.properties)
+        reply = _answer(command, command.reply_to, frame)
         reply.sender = frame.sender
         rights = getattr(command.sender, "rights", None)
         try:
@@ -164,6 +181,15 @@ class Exchange:
             self._refuse(command, "unavailable", "the device has gone")
 
 
+def _answer(command: Message, topic: str, frame: Publish) -> Message:
+    """Make the reply to a command: with its quality, and what its asker knows it by."""
+    kind, properties = frame.content_type, frame.properties
+    if not isinstance(command, Letter):
+        return Message(topic, frame.payload, False, kind, None, properties)
+    about = command.correlation
+    return Letter(topic, frame.payload, command.qos, content_type=kind, properties=properties, correlation=about)
+
+
 class _Line:
     """The box of one subscription of a half-duplex link (kernel.session.Box)."""
 
@@ -176,6 +202,10 @@ class _Line:
     def put(self, batch: Batch) -> None:
         """Take messages."""
         self._exchange.put(batch, self._box)
+
+    def room(self, message: Message) -> int:
+        """Tell what would become of a message here."""
+        return self._exchange.room()
 
     def miss(self, count: int) -> None:
         """Note that `count` messages could not be carried."""

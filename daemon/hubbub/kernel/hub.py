@@ -22,11 +22,13 @@ from hubbub.kernel.requests import Waiter
 from hubbub.kernel.retained import Retained
 from hubbub.kernel.routes import NOWHERE, Route
 from hubbub.kernel.session import REPLIES, Batch, Box, Encoding, Session, Subscription
+from hubbub.kernel.shared import Shared
 from hubbub.kernel.sources import Sources
+from hubbub.kernel.system import SYSTEM, System
 from hubbub.kernel.trie import Entry, Trie
 from hubbub.limits import BATCH_BYTES, BATCH_MESSAGES
 from hubbub.message import Message
-from hubbub.topics import is_wildcard
+from hubbub.topics import is_wildcard, unshared
 
 RESERVED = ("$SYS", "$hubbub")  # what only the hub itself says
 
@@ -49,6 +51,7 @@ class Counters:
 
     __slots__ = (
         "published", "delivered", "unrouted", "dropped", "uncarried", "refused", "unanswered", "failed", "links",
+        "published_bytes", "delivered_bytes",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -61,6 +64,8 @@ class Counters:
         self.unanswered = 0  # replies whose receiver has gone or can't take them
         self.failed = 0  # exceptions in plugins
         self.links = 0  # links opened
+        self.published_bytes = 0  # of payload, of the messages that are published
+        self.delivered_bytes = 0  # of payload, of the messages that are delivered
 
 
 class Hub:
@@ -92,6 +97,9 @@ class Hub:
         self.counters = Counters()
         self.presences = Presences(self)
         self.clients = Clients(self)
+        self.shared = Shared(self)
+        self.system = System(self)
+        self._own = False  # what is published is the hub's own word
         self.sessions: set[Session] = set()
         self.watchers: list[Watcher] = []
         self.inboxes: list[Flushed] = []
@@ -147,39 +155,77 @@ class Hub:
     def subscribe(self, session: Session, wish: Subscribe, encoding: Encoding, box: Box) -> Iterator[Message | None]:
         """Let what matches `wish.filter` come to `box`; a second time replaces the first.
 
-        Returns the retained messages that match, to be delivered after the answer. Raises Refusal (quota).
+        Returns the retained messages that match, to be delivered after the answer; none for `$share/GROUP/FILTER`.
+        Raises Refusal: quota, or a shared filter that isn't well formed.
         """
         self.commit()
         mine = session.subscriptions
         if mine is None:
             mine = session.subscriptions = {}
+        filter = unshared(wish.filter)
+        shared = filter != wish.filter
         if wish.filter not in mine:
             bounds = self.bounds
             if len(mine) >= bounds.subscriptions:
                 raise Refusal("quota", f"one client may have {bounds.subscriptions} subscriptions")
-            if self.subscriptions >= bounds.all_subscriptions:
+            if self.subscriptions + shared >= bounds.all_subscriptions:  # a group has one of its own
                 raise Refusal("quota", f"all clients together may have {bounds.all_subscriptions} subscriptions")
-            if wish.filter.count("/") >= bounds.topic_levels:
+            if filter.count("/") >= bounds.topic_levels:
                 raise BadFilter(f"it has more than {bounds.topic_levels} levels")
-            levels = self._trie.cost(wish.filter)
+            levels = self._trie.cost(filter)
             if session.levels + levels > limits.SUBSCRIPTION_LEVELS:
                 raise Refusal("quota", f"one client's wildcards may stand among {limits.SUBSCRIPTION_LEVELS} levels")
             if self._trie.levels + levels > limits.SUBSCRIPTION_LEVELS_ALL:
                 raise Refusal("quota", "all clients together have as deep filters with wildcards as they may")
+            if shared:
+                self.shared.open(wish.filter, filter, box)
             self.subscriptions += 1
             session.levels += levels
         else:
             self._release(mine[wish.filter].encoding)
         encoding = self._encodings.setdefault(encoding.key, encoding)
         encoding.uses += 1
-        entry = self._trie.get(wish.filter)
+        subscription = mine[wish.filter] = Subscription(session, wish, encoding, box)
+        system = filter.startswith(SYSTEM)
+        if system:
+            self.system.begin()
+        if shared:
+            self.shared.join(wish.filter, subscription)
+            return iter(())
+        entry = self._trie.get(filter)
         if entry is None:
-            entry = self._trie.add(wish.filter)
-            self._forget(wish.filter)
-        mine[wish.filter] = entry.subscribers[session] = Subscription(session, wish, encoding, box)
+            entry = self._trie.add(filter)
+            self._forget(filter)
+        entry.subscribers[session] = subscription
         entry.version += 1
         self._version += 1
-        return self.retained.match(wish.filter)
+        return self.system.match(filter) if system else self.retained.match(filter)
+
+    def hand_over(self, old: Session, session: Session, wish: Subscribe, encoding: Encoding, box: Box) -> None:
+        """Let another session have the subscription of `old` to `wish.filter`: there are as many as before."""
+        self.commit()
+        self.unsubscribe(session, wish.filter)
+        if session.subscriptions is None:
+            session.subscriptions = {}
+        assert old.subscriptions is not None
+        self._release(old.subscriptions.pop(wish.filter).encoding)
+        encoding = self._encodings.setdefault(encoding.key, encoding)
+        encoding.uses += 1
+        subscription = session.subscriptions[wish.filter] = Subscription(session, wish, encoding, box)
+        filter = unshared(wish.filter)
+        levels = self._trie.cost(filter)
+        old.levels -= levels
+        session.levels += levels
+        if filter != wish.filter:
+            self.shared.join(wish.filter, subscription)
+            self.shared.leave(wish.filter, old)
+            return
+        entry = self._trie.get(filter)
+        assert entry is not None
+        del entry.subscribers[old]
+        entry.subscribers[session] = subscription
+        entry.version += 1
+        self._version += 1
 
     def unsubscribe(self, session: Session, filter: str) -> None:
         """End one subscription; none is none."""
@@ -191,7 +237,11 @@ class Hub:
         assert session.subscriptions is not None
         self._release(session.subscriptions.pop(filter).encoding)
         self.subscriptions -= 1
-        session.levels -= self._trie.cost(filter)
+        own = unshared(filter)
+        session.levels -= self._trie.cost(own)
+        if own != filter:
+            self.shared.leave(filter, session)
+            return
         self._version += 1
         entry = self._trie.get(filter)
         assert entry is not None
@@ -260,17 +310,29 @@ class Hub:
             self.commit()
         return route.reaches(message.sender) if route.quiet else route.receivers
 
+    def say(self, message: Message) -> None:
+        """Publish what the hub itself has to say, on a topic that is RESERVED."""
+        self._own = True
+        try:
+            self.publish(message)
+        finally:
+            self._own = False
+
+    def listened(self, topic: str) -> bool:
+        """Tell whether anybody is subscribed to a topic."""
+        return bool(self._trie.match(topic))
+
     def _route(self, topic: str, route: Route | None) -> Route:
         if route is None:
             if topic.count("/") >= self.bounds.topic_levels:
                 raise BadTopic(f"it has more than {self.bounds.topic_levels} levels")
-            if topic.partition("/")[0] in RESERVED:
+            if not self._own and topic.partition("/")[0] in RESERVED:
                 raise Refusal("not-authorized", f"{topic.partition('/')[0]} is for the hub itself")
             if len(self._topics) >= limits.MATCH_CACHE:
                 self._forget_all()
             entries = self._trie.match(topic)
             route = self._routes.get(entries) or Route(entries)
-            if len(topic) <= limits.MATCH_CACHE_TOPIC and not topic.startswith(REPLIES):
+            if len(topic) <= limits.MATCH_CACHE_TOPIC and not topic.startswith(REPLIES) and not self._own:
                 self._topics[topic] = self._routes[entries] = route
         if route.checked != self._version:
             self.commit()  # what waits goes to those who were there when it came
@@ -286,11 +348,13 @@ class Hub:
         messages, route = self._waiting, self._open
         if not messages:
             return
+        size = self._waiting_size
         self._waiting = []
         self._waiting_size = 0
         self._open = NOWHERE
         counters = self.counters
         counters.published += len(messages)
+        counters.published_bytes += size
         if not route.groups:
             counters.unrouted += len(messages)
         for group in route.groups:
@@ -307,6 +371,7 @@ class Hub:
                 boxes = [box for box in boxes if box is not own]
             if frames:
                 counters.delivered += len(frames) * len(boxes)
+                counters.delivered_bytes += size * len(boxes)
                 for box in boxes:
                     box.put(batch)
             if len(frames) < len(messages):
@@ -351,6 +416,7 @@ class Hub:
             self.commit()
             if self.inboxes:
                 self._drain()
+            self.clients.store.commit()
         finally:
             # From here on a new turn begins: what a flush causes is flushed at the end of that one.
             self._awake = False

@@ -9,10 +9,9 @@ from hubbub.errors import Refusal
 from hubbub.events import Publish, Request
 from hubbub.kernel.exchange import Exchange
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.session import REPLIES, Session
+from hubbub.kernel.session import Session, mounted, permit
 from hubbub.kernel.sieve import Sieve, Source
 from hubbub.kernel.wire import Place
-from hubbub.topics import check_topic
 
 
 class Intake:
@@ -61,13 +60,8 @@ class Intake:
         if not self.allowed:
             raise Refusal("not-authorized", "this listener wants a login")
         if self.mount:
-            if not event.topic.startswith(REPLIES):
-                event.topic = check_topic(self.mount + event.topic)
-            if event.reply_to and not event.reply_to.startswith(REPLIES):
-                event.reply_to = check_topic(self.mount + event.reply_to)
-        if session.rights is not None and not event.topic.startswith(REPLIES):
-            session.rights.publish(event.topic)
-            if event.reply_to and (event.retain or place.retain) and not event.reply_to.startswith(REPLIES):
-                session.rights.publish(event.reply_to)  # once it is retained nobody is left to be asked
+            mounted(event, self.mount)
+        if session.rights is not None:
+            permit(event, session.rights, event.retain or place.retain)
         event.retain = event.retain or place.retain
         event.content_type = place.content_type or event.content_type

@@ -26,12 +26,14 @@ from hubbub.events import (
     Confirm,
     Fault,
     Letter,
+    Notice,
     Open,
     Ping,
     Publish,
     Release,
     Request,
     Several,
+    Step,
     Subscribe,
     Unsubscribe,
 )
@@ -44,7 +46,6 @@ from hubbub.kernel.outbox import Outbox
 from hubbub.kernel.session import Session
 from hubbub.kernel.wire import Place, Wire
 from hubbub.message import Message
-from hubbub.topics import check_filter
 
 _ids = count(1)
 
@@ -143,6 +144,7 @@ class Link(Entrance):
 
     def _let_go_of_extras(self) -> None:
         """End what only some links have."""
+        self._not_any_more()
         if self._intake is not None:
             self._intake.end()
         if self.exchange is not None:
@@ -278,7 +280,7 @@ class Link(Entrance):
             return
         try:
             self._authorize()
-            self.hub.unsubscribe(self.session, check_filter(self._mount + event.filter))
+            self.unsubscribe(self.named(event.filter))
         except Refusal as no:
             self._answer(event, no)
         else:
@@ -322,11 +324,11 @@ class Link(Entrance):
         client = self.client
         try:
             if event.once is not None and client is not None and not client.is_new(event.once):
-                self._answer(event, 0)
+                self._answer(event, 1)  # it went out when it came first
                 return
             receivers = self.hub.publish(event) if self._intake is None else self._intake.publish(event, self)
             if event.once is not None and client is not None:
-                client.received.add(event.once)
+                client.kept.receive(event.once)
         except Refusal as no:
             self._answer(event, no)
             return
@@ -335,9 +337,9 @@ class Link(Entrance):
 
     def _on_release(self, event: Release) -> None:
         client = self.client
-        known = client is not None and event.once in client.received
+        known = client is not None and event.once in client.kept.received
         if client is not None:
-            client.received.discard(event.once)
+            client.kept.release(event.once)
         self._answer(event, known)
 
     def _on_ack(self, event: Ack) -> None:
@@ -355,9 +357,9 @@ class Link(Entrance):
                     retained.append((one, self._subscribe(one)))
                     results.append(None)
                 else:
-                    filter = check_filter(self._mount + one.filter)
+                    filter = self.named(one.filter)
                     results.append(filter in (self.session.subscriptions or ()))
-                    self.hub.unsubscribe(self.session, filter)
+                    self.unsubscribe(filter)
             except Refusal as no:
                 self._refused(no)
                 results.append(no)
@@ -370,6 +372,10 @@ class Link(Entrance):
 
     def _on_fault(self, event: Fault) -> None:
         self._answer(event, event.refusal)
+
+    def _on_notice(self, event: Notice) -> None:
+        if self.place.notice is not None:
+            self.place.notice(event.text)
 
     def _on_confirm(self, event: Confirm) -> None:
         if self.wire.proof is not None:
@@ -400,7 +406,7 @@ class Link(Entrance):
             self._refused(event.refusal)
         if self.client is not None:
             if event.expiry is not None:
-                self.client.expiry = min(event.expiry, limits.SESSION_SECONDS)
+                self.client.kept.expiry = min(event.expiry, limits.SESSION_SECONDS)
             self.part(event.will)
         self._finish(event.reason, event.refusal, event.data)
 
@@ -414,9 +420,11 @@ Link.ACTIONS = {
     Ack: Link._on_ack,
     Several: Link._on_several,
     Open: Link._on_open,
+    Step: Link._on_step,
     Ping: Link._on_ping,
     Answer: Link._on_answer,
     Fault: Link._on_fault,
+    Notice: Link._on_notice,
     Confirm: Link._on_confirm,
     Become: Link._on_become,
     Close: Link._on_close,

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 from hubbub import limits
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.session import Batch
+from hubbub.kernel.session import LATER, LOST, NOW, Batch
 from hubbub.limits import FLUSH_BYTES, QUEUE_MESSAGES
+from hubbub.message import Message
 
 POLICIES = ("drop-oldest", "drop-newest", "latest", "disconnect")
 
@@ -67,7 +68,7 @@ class Outbox:
     """
 
     __slots__ = (
-        "_hub", "_owner", "_write", "_units", "_dirty", "_care", "_held", "_newest", "_dead", "_gone",
+        "_hub", "_owner", "_write", "_units", "_dirty", "_care", "_held", "_newest", "_dead", "_gone", "_searches",
         "full", "limit", "drained", "size", "count", "answers", "lost", "missed", "paused",
         "sent", "sent_bytes", "dropped",
     )  # fmt: skip
@@ -85,6 +86,7 @@ class Outbox:
         self._newest: dict[str, Batch] | None = None  # while full with `latest`: the unit of each topic
         self._dead = 0  # units whose message was superseded
         self._gone = False  # its link
+        self._searches = 0  # of retained messages, that wait
         self.full = full
         self.limit = limit
         self.drained: Callable[[], None] | None = None
@@ -117,6 +119,12 @@ class Outbox:
             self._dirty = True
             self._hub.outboxes.append(self)
 
+    def room(self, message: Message) -> int:
+        """Tell what would become of a message here (kernel.session.Member)."""
+        if self.count and (self.size >= self.limit or self.count >= QUEUE_MESSAGES):
+            return LOST
+        return LATER if self.paused or self.size > self.limit // 2 or self.count > QUEUE_MESSAGES // 2 else NOW
+
     def miss(self, count: int) -> None:
         """Note that `count` messages could not be carried here, at this place among the others."""
         self.missed += count
@@ -125,13 +133,19 @@ class Outbox:
 
     def answer(self, data: bytes) -> None:
         """Take an answer to the client's own command; it is never dropped."""
-        self._hub.commit()
         self._tell_missed()
         self._append(Batch((), (data,), self.stream))
         self.mark()
 
     def retained(self, batches: Iterator[Batch | None]) -> None:
-        """Take retained messages: some now, the rest as the client reads. None is a step without one."""
+        """Take retained messages: some now, the rest as the client reads. None is a step without one.
+
+        A search that stands holds a place in the tree: behind one that waits no other begins.
+        """
+        if self._searches:
+            self._wait_for(batches)
+            self.mark()
+            return
         budget = limits.RETAINED_AT_ONCE
         for batch in batches:
             if batch is None:
@@ -143,11 +157,15 @@ class Outbox:
                 self.miss(1)
             budget -= 1
             if budget <= 0 or self.size > self.limit // 2 or self.count > QUEUE_MESSAGES // 2:
-                self._tell_missed()
-                self._units.append(_Source(batches))
-                self._care = True
+                self._wait_for(batches)
                 break
         self.mark()
+
+    def _wait_for(self, batches: Iterator[Batch | None]) -> None:
+        self._tell_missed()
+        self._units.append(_Source(batches))
+        self._searches += 1
+        self._care = True
 
     def fail(self, error: Exception) -> None:
         """What was to be put here made its dialect raise."""
@@ -371,6 +389,7 @@ class Outbox:
             if type(unit) is _Source:
                 batch = next(unit.batches, _END)
                 if batch is _END:
+                    self._searches -= 1
                     taken += 1
                     continue
                 budget -= FLUSH_BYTES // limits.RETAINED_AT_ONCE

@@ -7,16 +7,16 @@ from functools import partial
 from itertools import islice
 
 from hubbub import limits
-from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.events import Letter, Subscribe
-from hubbub.kernel.delivery import Owed, Owing, framed
+from hubbub.kernel.delivery import Owing, framed
 from hubbub.kernel.ending import Ending
 from hubbub.kernel.exchange import Exchange
 from hubbub.kernel.own_units import OwnUnits
-from hubbub.kernel.session import REPLIES, Batch, Box, Encoding, Subscription
+from hubbub.kernel.session import REPLIES, Batch, Box, Encoding, Session, Subscription
+from hubbub.kernel.store import Owed
 from hubbub.message import Message
-from hubbub.topics import check_filter
+from hubbub.topics import check_filter, unshared
 
 
 class Outgoing(Ending):
@@ -43,20 +43,33 @@ class Outgoing(Ending):
 
     def _subscribe(self, event: Subscribe) -> Iterator[Batch | None]:
         """Subscribe, and return the retained messages encoded, with None where the search takes a breath."""
-        filter = check_filter(self._mount + event.filter)
+        filter = self.named(event.filter)
         wish = Subscribe(filter, event.echo, event.full, event.options, None, event.qos, event.retained)
-        if wish.filter.startswith(REPLIES):
+        shared = unshared(filter)
+        if shared.startswith(REPLIES):
             raise Refusal("not-authorized", "a reply is for who has asked")
         if self.session.rights is not None:
-            self.session.rights.subscribe(wish.filter)
+            self.session.rights.subscribe(shared)
         encoding, box = self._way(event)
         known = event.retained == "new" and wish.filter in (self.session.subscriptions or ())
         retained = self.hub.subscribe(self.session, wish, encoding, self._in_line(box))
         if self.client is not None:
             self.session.subscriptions[wish.filter].merge = self.merged  # type: ignore[index]
+            self.client.kept.subscribe(wish)
         if known or event.retained == "never":
             return iter(())
         return map(partial(self._alone, encoding, box), retained)
+
+    def unsubscribe(self, filter: str) -> None:
+        """End a subscription, named as in the hub; none is none."""
+        self.hub.unsubscribe(self.session, filter)
+        if self.client is not None:
+            self.client.kept.unsubscribe(filter)
+
+    def named(self, filter: str) -> str:
+        """A client's filter as the hub names it. Raises BadFilter."""
+        shared = unshared(filter)
+        return check_filter(filter[: -len(shared)] + self._mount + shared)
 
     def merged(self, several: Sequence[Subscription]) -> Subscription:
         """Make one of several subscriptions that match the same, as the dialect wants it."""
@@ -85,24 +98,23 @@ class Outgoing(Ending):
         return box if self.exchange is None else self.exchange.before(box)
 
     def _alone(self, encoding: Encoding, box: Box, message: Message | None) -> Batch | None:
-        if isinstance(message, Letter):
-            message = message.left(self.hub.wall())
-        if message is None:
+        shown = message.left(self.hub.wall()) if isinstance(message, Letter) else message
+        if message is None or shown is None:
             return None
-        batch = Batch(*self.hub.encode_each(encoding, (message,)), stream=encoding.stream, full=encoding.full)
+        carried, frames = self.hub.encode_each(encoding, (shown,))
+        batch = Batch([message] if carried else carried, frames, encoding.stream, encoding.full)
         return box.own(batch) if isinstance(box, OwnUnits) else batch
 
     def _way(self, event: Subscribe) -> tuple[Encoding, Box]:
         """How messages of a subscription are encoded, and where they are put."""
-        dialect, box, wrap = self.dialect, self.outbox, self._wrap
+        dialect, wrap = self.dialect, self._wrap
         form = dialect.form(event)
+        box: Box = self.outbox
+        if dialect.differs():
+            box, wrap = OwnUnits(self.outbox, dialect.deliver, wrap, event), None
         if event.qos and self.client is not None:
-            owing = Owing(self.client.delivery, box, wrap, event)
-            return self.hub.encoding(dialect.encode, form, None, self._mount, box.stream, event.full), owing
-        if type(dialect).deliver is Dialect.deliver:
-            return self.hub.encoding(dialect.encode, form, wrap, self._mount, box.stream, event.full), box
-        own = OwnUnits(box, dialect.deliver, wrap, event)
-        return self.hub.encoding(dialect.encode, form, None, self._mount, box.stream, event.full), own
+            box, wrap = Owing(self.client.delivery, box, wrap, event), None
+        return self.hub.encoding(dialect.encode, form, wrap, self._mount, self.outbox.stream, event.full), box
 
     # What is owed to the client (kernel.delivery.Carrier)
 
@@ -120,7 +132,7 @@ class Outgoing(Ending):
             encoding = self.hub.encoding(dialect.encode, dialect.form(owed.wish), None, self._mount)
             message: Message | None = owed.message
             if isinstance(message, Letter):
-                message = message.left(self.hub.wall())
+                message = message.left(self.hub.wall(), owed.again)
             frames = [] if message is None else self.hub.encode_each(encoding, (message,))[1]
             if not frames:
                 return False
@@ -144,10 +156,10 @@ class Outgoing(Ending):
         if client is not None:
             client.leave(self, will)
 
-    def renew(self, wish: Subscribe) -> None:
+    def renew(self, stand_in: Session, wish: Subscribe) -> None:
         """Take up a subscription that the client made on another link."""
         encoding, box = self._way(wish)
-        self.hub.subscribe(self.session, wish, encoding, box)
+        self.hub.hand_over(stand_in, self.session, wish, encoding, box)
         self.session.subscriptions[wish.filter].merge = self.merged  # type: ignore[index]
 
     def send(self, message: Message) -> bool:
@@ -178,4 +190,6 @@ class Outgoing(Ending):
         return self._wrap(notice) if notice and self._wrap is not None else notice
 
     def _write(self, unit: bytes) -> None:
+        if self.session.subscriptions:
+            self.hub.commit()  # what came for this client before its command stands before the answer
         self.outbox.answer(unit if self._wrap is None else self._wrap(unit))

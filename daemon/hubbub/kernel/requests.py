@@ -25,7 +25,7 @@ class Waiter:
 
     def __init__(self, hub: Hub, done: Callable[[Message | Refusal], None]) -> None:
         self.topic = REPLIES + secrets.token_urlsafe(16)
-        self.alarm_at: float | None = None
+        self.alarm_at: tuple[float, int] | None = None
         self._hub = hub
         self._done: Callable[[Message | Refusal], None] | None = done
         self._result: Message | Refusal | None = None

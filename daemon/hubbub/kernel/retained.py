@@ -6,15 +6,36 @@ from collections.abc import Iterator
 
 from hubbub import limits, topics
 from hubbub.errors import Refusal
-from hubbub.message import Message
+from hubbub.message import Message, cost
 
 
 class _Node:
-    __slots__ = ("children", "message")
+    __slots__ = ("children", "message", "_listed")
 
     def __init__(self) -> None:
         self.children: dict[str, _Node] = {}
         self.message: Message | None = None
+        self._listed: list[_Node] | None = None
+
+    def listed(self, top: bool) -> list[_Node]:
+        """The children that a wildcard stands for: one list for all searches that stand here, which nobody changes.
+
+        At the top those that begin with $ aren't among them (MQTT-4.7.2-1).
+        """
+        if self._listed is None:
+            self._listed = [node for level, node in self.children.items() if not top or level[:1] != "$"]
+        return self._listed
+
+    def put(self, level: str) -> _Node:
+        """Make a child."""
+        self._listed = None
+        node = self.children[level] = _Node()
+        return node
+
+    def drop(self, level: str) -> None:
+        """Forget a child."""
+        self._listed = None
+        del self.children[level]
 
 
 class Retained:
@@ -46,12 +67,12 @@ class Retained:
             at += 1
         old = node.message if at == len(wanted) else None
         count = self.count + (old is None)
-        size = self.size + _cost(message) - (_cost(old) if old is not None else 0)
+        size = self.size + cost(message) - (cost(old) if old is not None else 0)
         levels = self.levels + len(wanted) - at
         if count > self.max_messages or size > self.max_bytes or levels > self.max_levels:
             raise Refusal("quota", "the hub keeps no more retained messages; publish some with an empty payload")
         for level in wanted[at:]:
-            node.children[level] = node = _Node()
+            node = node.put(level)
         kept = message.on(message.topic)
         kept.retained, kept.sender = True, None
         node.message = kept
@@ -79,37 +100,29 @@ class Retained:
 
     def _walk(self, wanted: list[str]) -> Iterator[Message | None]:
         last = len(wanted)
-        stack = [(self._root, 0)]
+        stack = [(iter([self._root]), 0)]  # what is still to be looked at, and at which level of the filter
         visited = 0
         while stack:
-            node, at = stack.pop()
+            nodes, at = stack[-1]
+            node = next(nodes, None)
+            if node is None:
+                stack.pop()
+                continue
             visited += 1
             if visited > limits.RETAINED_VISITS:
                 visited = 0
                 yield None
+            level = wanted[at] if at < last else ""
+            # MQTT-4.7.1-2: # is the parent level too; below it everything, so stay at this level of the filter.
+            if node.message is not None and (at == last or level == "#"):
+                visited = 0
+                yield node.message
             if at == last:
-                if node.message is not None:
-                    visited = 0
-                    yield node.message
                 continue
-            level = wanted[at]
-            if level == "#":
-                # MQTT-4.7.1-2: the parent level too; below it everything, so stay at this level of the filter.
-                if node.message is not None:
-                    visited = 0
-                    yield node.message
-                stack += [(child, at) for child in self._below(node)]
-            elif level == "+":
-                stack += [(child, at + 1) for child in self._below(node)]
+            if level == "#" or level == "+":
+                stack.append((iter(node.listed(node is self._root)), at + (level == "+")))
             elif level in node.children:
-                stack.append((node.children[level], at + 1))
-
-    def _below(self, node: _Node) -> list[_Node]:
-        """The children that a wildcard stands for; at the top not those that begin with $ (MQTT-4.7.2-1)."""
-        children = node.children
-        if node is self._root:
-            return [child for level, child in reversed(children.items()) if level[:1] != "$"]
-        return list(reversed(children.values()))
+                stack.append((iter([node.children[level]]), at + 1))
 
     def _remove(self, topic: str) -> None:
         levels = topic.split("/")
@@ -123,19 +136,11 @@ class Retained:
         if node.message is None:
             return
         self.count -= 1
-        self.size -= _cost(node.message)
+        self.size -= cost(node.message)
         node.message = None
         for level in reversed(levels):
             node = path.pop()
             if node.children or node.message is not None:
                 break
-            del path[-1].children[level]
+            path[-1].drop(level)
             self.levels -= 1
-
-
-def _cost(message: Message) -> int:
-    """What a message counts for: everything in it that its publisher may make long."""
-    size = len(message.topic) + len(message.payload) + len(message.content_type or "") + len(message.reply_to or "")
-    for key, value in (message.properties or {}).items():
-        size += len(key) + len(value)
-    return size + message.extra()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from hubbub.errors import Refusal
 from hubbub.events import Fault
 from hubbub.kernel.session import Batch, Rights
+from hubbub.topics import unshared
 
 if TYPE_CHECKING:
     from hubbub.kernel.entrance import Entrance
@@ -28,14 +29,19 @@ def revoke(link: Entrance, old: Rights | None) -> None:
     session, rights = link.session, link.session.rights
     if rights is None or rights == old:
         return
-    ended = [filter for filter in session.subscriptions or () if not rights.receives(filter)]
+    ended = [filter for filter in session.subscriptions or () if not rights.receives(unshared(filter))]
     for filter in ended:
-        link.hub.unsubscribe(session, filter)
+        link.unsubscribe(filter)
     _purge(link.outbox, rights.receives)
     if link.exchange is not None:
         link.exchange.purge(rights.receives)
     if link.client is not None:
         link.client.delivery.purge(rights.receives)
+    tell(link, ended)
+
+
+def tell(link: Entrance, ended: Iterable[str]) -> None:
+    """Tell a client that it may no longer have some of its subscriptions, or close its link."""
     for filter in ended:
         no = Refusal("not-authorized", f"you may no longer receive {link.seen(filter)}; that subscription has ended")
         if link.dialect.outcome(Fault(no), no):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
-from hubbub.events import Subscribe
+from hubbub.events import Publish, Subscribe
 from hubbub.identity import Identity
 from hubbub.message import Message
+from hubbub.topics import check_topic
 
 REPLIES = "$reply/"  # each request has its own topic below, which can't be guessed
 
@@ -110,6 +111,19 @@ class Box(Protocol):
         """Note that `count` messages can't be carried to this session."""
 
 
+LOST, AWAY, LATER, NOW = 0, 1, 2, 3  # what `Member.room` says
+
+
+class Member(Box, Protocol):
+    """A Box that can take part in a shared subscription."""
+
+    def room(self, message: Message) -> int:
+        """Tell what would become of `message` here.
+
+        NOW: it leaves at once; LATER: it waits for others; AWAY: it waits for its client; LOST: something is dropped.
+        """
+
+
 def as_it_is(message: Message, form: None) -> bytes:
     """Encode for those who take messages themselves: handlers, requests."""
     return message.payload
@@ -144,14 +158,14 @@ class Session:
 
     id      what logs, `hubbub status` and `hubbub kick` call its link; 0: it has none
     rights  what it may do; None: everything
-    groups, grants, expires  what its login learned, see identity.Identity
+    groups, grants, expires, holds  what its login learned, see identity.Identity
     send    delivers one message to this client alone, and tells whether it could be taken; None once it has gone
     levels  of its filters with wildcards, all together
     """
 
     __slots__ = (
         "id", "host", "port", "transport", "listener", "client", "user", "rights", "subscriptions", "levels", "send",
-        "groups", "grants", "expires",
+        "groups", "grants", "expires", "holds",
     )  # fmt: skip
 
     def __init__(self, host: str, port: int, transport: str, listener: str, user: str | None = None) -> None:
@@ -166,6 +180,7 @@ class Session:
         self.groups: frozenset[str] = frozenset()
         self.grants: Mapping[str, tuple[str, ...]] | None = None
         self.expires: float | None = None
+        self.holds: Callable[[], bool] | None = None
         self.subscriptions: dict[str, Subscription] | None = None
         self.levels = 0
         self.send: Callable[[Message], bool] | None = None
@@ -180,6 +195,13 @@ class Session:
         self.groups = identity.groups
         self.grants = identity.grants
         self.expires = identity.expires
+        self.holds = identity.holds
+
+    def double(self) -> Session:
+        """The same client without a link."""
+        double = Session(self.host, self.port, self.transport, self.listener, self.user)
+        double.client, double.groups, double.grants = self.client, self.groups, self.grants
+        return double
 
     def fields(self) -> dict[str, str]:
         """What templates may say of this client."""
@@ -190,3 +212,20 @@ class Session:
             "user": self.user or "",
             "client": self.client,
         }
+
+
+def mounted(event: Publish, mount: str) -> None:
+    """Put a mount point before the topics of a message. Raises BadTopic."""
+    if not event.topic.startswith(REPLIES):
+        event.topic = check_topic(mount + event.topic)
+    if event.reply_to and not event.reply_to.startswith(REPLIES):
+        event.reply_to = check_topic(mount + event.reply_to)
+
+
+def permit(event: Publish, rights: Rights, retain: bool) -> None:
+    """Look whether a client may send a message, whose topics are the hub's. Raises Refusal (not-authorized)."""
+    if event.topic.startswith(REPLIES):
+        return
+    rights.publish(event.topic)
+    if event.reply_to and retain and not event.reply_to.startswith(REPLIES):
+        rights.publish(event.reply_to)  # once it is retained nobody is left to be asked

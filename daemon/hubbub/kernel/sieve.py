@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Publish
+from hubbub.events import Publish, Request
 from hubbub.kernel.session import REPLIES
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Sieve:
     __slots__ = ("alarm_at", "_bucket", "_hub", "_last", "_latest", "_latest_size", "_place", "_rate")
 
     def __init__(self, hub: Hub, place: Place) -> None:
-        self.alarm_at: float | None = None
+        self.alarm_at: tuple[float, int] | None = None
         self._hub = hub
         self._place = place
         self._rate = place.rate
@@ -97,7 +97,7 @@ class Sieve:
                 self._place.held_back += 1
             return True
         no = Refusal("rate-limited", f"this listener takes {rate} of each client")
-        if rate.over == "latest" and type(event) is Publish and self._wait(event, no, bucket.ready(now)):
+        if rate.over == "latest" and not isinstance(event, Request) and self._wait(event, no, bucket.ready(now)):
             return False
         if rate.over == "close":
             link.close(no.reason, no)

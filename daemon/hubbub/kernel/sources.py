@@ -32,12 +32,13 @@ class Sources:
 
     bounds       tells what holds now
     now          tells the monotonic time in seconds
-    connections  how many there are
+    connections  how many there are; most: how many there ever were at once
     room         how many there is room for, whatever the bounds say: files that may be open
     """
 
     def __init__(self, bounds: Callable[[], Bounds], now: Callable[[], float]) -> None:
         self.connections = 0
+        self.most = 0
         self.room = sys.maxsize
         self._bounds = bounds
         self._now = now
@@ -56,6 +57,7 @@ class Sources:
         if 0 < bounds.source_connections <= count and (source or bounds.local):
             raise Full("source-connections", f"{count} connections of yours are open already")
         self.connections += 1
+        self.most = max(self.most, self.connections)
         self._counts[source] = count + 1
         return source
 

@@ -122,6 +122,7 @@ class ConnectorConfig(LinkConfig):
 
     remote  where it dials
     pull    filters that it asks the other side for
+    push    filters of what the other side is told
     """
 
     role = "client"
@@ -129,6 +130,7 @@ class ConnectorConfig(LinkConfig):
     remote: Remote
     dialect: str = "raw"
     pull: tuple[str, ...] = ()
+    push: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,7 +325,7 @@ def _template(raw: object, kind: Literal["topic", "filter"]) -> Template:
     raise ValueError(f"expected a {kind}")
 
 
-def _pulled(raw: object) -> str:
+def _filtered(raw: object) -> str:
     try:
         return check_filter(_filled(raw))
     except Refusal as error:
@@ -385,5 +387,5 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "peers": many(_network),
     "group": _group,
 }
-_CONNECTOR_KINDS = {**_KINDS, "pull": many(_pulled)}
+_CONNECTOR_KINDS = {**_KINDS, "pull": many(_filtered), "push": many(_filtered)}
 _LISTENER_FIELDS = {"anonymous", "client_ca", "compression", "auto", "reuse", "peers", "group"}

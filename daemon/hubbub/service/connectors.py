@@ -18,6 +18,7 @@ from hubbub.dialect import Setting
 from hubbub.errors import ConfigError
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.link import Link
+from hubbub.kernel.session import Session
 from hubbub.kernel.wire import Wire
 from hubbub.service.config import ConnectorConfig
 from hubbub.service.dialling import Attempt, check_files, dial_stream, open_datagrams, resolve, why
@@ -48,8 +49,10 @@ class Connector:
     def __init__(self, reactor: Any, config: ConnectorConfig, plugins: Plugins, hub: Hub) -> None:
         self.config = config
         self.hub = hub
-        setting = Setting(config.transport, config.max_message, config.topic, config.role, config.pull)
+        pull, push = config.pull, config.push
+        setting = Setting(config.transport, config.max_message, config.topic, config.role, pull, push=push)
         self.place = make_place(config, setting, hub)
+        self.place.notice = self._note
         self.spoken = self._plan(plugins)
         try:
             check_files(config.remote)
@@ -67,20 +70,27 @@ class Connector:
         self._last: Link | None = None  # that was up
         self._since = ""
         self._reason = ""
+        self._notes: list[str] = []  # what is to be known of the link that is up
+        self._noted: list[str] = []  # and was of the one before
         self._told = Told(reactor, config.id)
 
     def _plan(self, plugins: Plugins) -> Spoken:
         config = self.config
         spoken = plan(config, self.place.setting, plugins, self.hub.fail)
-        if config.pull and (not spoken.first.pulls or config.transport == "udp"):
-            raise ConfigError(f"{config.spec}: pull= is for a dialect that can subscribe, lines or json, not over UDP")
+        pulls = spoken.first.pulls and config.transport != "udp"
+        for key in ("pull", "push"):
+            if getattr(config, key) and not pulls:
+                says = f"{key}= is for a dialect that can subscribe, lines, json or mqtt, not over UDP"
+                raise ConfigError(f"{config.spec}: {says}")
+        if config.subscribe is not None and spoken.first.keeps:
+            raise ConfigError(f"{config.spec}: what goes out in {config.dialect} is named with push=FILTER,...")
         return spoken
 
     @property
     def state(self) -> str:
         """`connecting`, `connected since TIME`, `waiting N s: REASON` or `stopped`."""
         if self._up_at is not None:
-            return f"connected since {self._since}"
+            return "; ".join([f"connected since {self._since}", *self._notes])
         if not self._running:
             return "stopped"
         if self._timer is not None and self._reason:
@@ -91,9 +101,23 @@ class Connector:
     def start(self, delay: float = 0.0) -> None:
         """Dial, `delay` seconds from now, and go on until `stop`."""
         self._running = True
+        self._stand()
         if self.place.presence is not None:
             self.place.presence.watch(self.config.id)
         self._timer = self._reactor.callLater(delay, self._dial)
+
+    def _stand(self) -> None:
+        """Keep what is published for the other side from now on, where the dialect has a session that does."""
+        first, place, remote = self.spoken.first, self.place, self.config.remote
+        standing = first.standing(place.setting, place.name)
+        if standing is not None:
+            event, wishes = standing
+            session = Session(remote.host, remote.port, place.setting.transport, place.name, place.user)
+            self.hub.clients.stand(place, session, event, wishes, place.full or first.full)
+
+    def forget(self) -> None:
+        """It won't be back: keep nothing for the other side."""
+        self.hub.clients.dismiss(self.place)
 
     def stop(self) -> None:
         """Dial no more, and close the link once what waits is sent."""
@@ -163,10 +187,18 @@ class Connector:
             wire.abort()
             return None
         self._last = link
+        self._noted, self._notes = self._notes, []
         self._up_at = self._reactor.seconds()
         self._since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._told.tell(f"connected to {self.config.remote}")
         return link
+
+    def _note(self, text: str) -> None:
+        """The other side wants an operator to know something."""
+        if text not in self._notes:
+            self._notes = [*self._notes, text][-limits.CONNECTOR_NOTES :]
+            if text not in self._noted:
+                self._told.tell(text)
 
     def _lost(self, attempt: int, problem: BaseException | str) -> None:
         """That try is over; wait, then try again."""

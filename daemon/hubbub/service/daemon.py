@@ -20,7 +20,8 @@ from hubbub.handler import Handler
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.wire import Place
 from hubbub.service import signals
-from hubbub.service.auth.login import Logins
+from hubbub.service.auth.login import Logins, end_stale
+from hubbub.service.broker import Broker
 from hubbub.service.config import ConnectorConfig, HandlerConfig, ListenerConfig, Settings
 from hubbub.service.connectors import Connector
 from hubbub.service.control import ControlSocket
@@ -59,6 +60,7 @@ class HubbubService(Service):
         self.hub = Hub(self.turns.wake, time.time, time.monotonic, self._arm, bounds=settings.bounds)
         self.turns.serve(self.hub)
         self.figures = Figures(self.hub, self.turns, self._opens, self._is_ready)
+        self.hub.system.figures = Broker(self.hub, self._places).figures
         self.metrics = MetricsPort(settings.metrics, self.figures.page) if settings.metrics else None
         self.hub.failed = self._failures = Failures()
         self.plugins = Plugins(settings.plugin_dirs)
@@ -74,6 +76,8 @@ class HubbubService(Service):
         self._reloader = Reloader(self)
         self.control: ControlSocket | None = None
         self._timer: Any = None
+        self._drain: Drain | None = None
+        self._hurried: Deferred[None] = Deferred()
 
     def make_listener(self, config: ListenerConfig, settings: Settings, plugins: Plugins) -> Listener:
         """Plan a listener. Raises ConfigError."""
@@ -111,6 +115,8 @@ class HubbubService(Service):
     def _reloaded(self, result: Any) -> Any:
         if self.running:
             self.notifier.ready()
+        # What was before holds itself, as every class does, and _ready has made it so that nobody looks for years.
+        gc.collect()
         return result
 
     def _hang_up(self) -> None:
@@ -146,6 +152,8 @@ class HubbubService(Service):
                     self.metrics.close()
                 self.metrics = metrics
                 yield "metrics moved"
+            if ended := end_stale(self._places()):
+                yield f"{ended} link{'s' * (ended > 1)} ended, as the login has changed"
 
         return commit
 
@@ -202,7 +210,7 @@ class HubbubService(Service):
         return control
 
     def _ready(self) -> None:
-        signals.install(self.reactor, self.log, self._hang_up)
+        signals.install(self.reactor, self.log, self._hang_up, self._hurry)
         self.hub.sources.room = room_for_clients()
         # What is here now stays, and messages die without cycles: looking through all links for garbage after every
         # 700 messages cost 15% of a fan-in.
@@ -225,16 +233,26 @@ class HubbubService(Service):
             port: Any = listener.port
             if listener.config.transport == "udp" and port is not None:
                 port.stopReading()  # what the kernel holds is for the next process, if the socket is systemd's
-        drain = Drain(self.reactor, self._places(), self.settings.drain)
+        self._drain = drain = Drain(self.reactor, self._places(), self.settings.drain)
+        if self._hurried.called:
+            drain.cut()
         stopped = drain.told.addCallback(lambda _: self._stop_handlers())
         gone = drain.gone.addCallback(lambda _: DeferredList(self._stop_listening("udp"), consumeErrors=True))
         drain.start()
         self.turns.stop()
         return Deferred.fromCoroutine(self._end([*closed, stopped, gone]))
 
+    def _hurry(self) -> None:
+        """End without waiting for anybody."""
+        if not self._hurried.called:
+            self._hurried.callback(None)
+        if self._drain is not None:
+            self._drain.cut()
+
     async def _end(self, ended: Sequence[Deferred[Any]]) -> None:
         """Close last what tells of the end."""
-        await DeferredList(ended, consumeErrors=True)
+        either: list[Deferred[Any]] = [DeferredList(ended, consumeErrors=True), self._hurried]
+        await DeferredList(either, fireOnOneCallback=True)
         for told in (self.metrics, self.control):
             if told is not None:
                 await told.close()

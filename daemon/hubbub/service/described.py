@@ -10,11 +10,11 @@ from hubbub.events import Answer, Become, Close, Event, Fault, Subscribe, Unsubs
 from hubbub.message import Message
 from hubbub.topics import quote
 
-_OF_THE_HUB = frozenset({"sender", "time", "hops", "retained"})  # what only the hub says of a message
+_OF_THE_HUB = frozenset({"sender", "time", "hops", "retained", "ask"})  # what only the hub says of a message
 _TOLD = frozenset({"topic", "payload", "filter", "data", "reason", "refusal", "dialect", "head"})  # without a name
-_MOSTLY_TRUE = frozenset({"echo", "alone", "clean", "will"})
-_MOSTLY = {"qos": 0, "expiry": 0.0, "will_delay": 0.0}
-_SECRET = frozenset({"password", "token"})
+_MOSTLY_TRUE = frozenset({"echo", "alone", "clean", "will", "told"})
+_MOSTLY = {"qos": 0, "expiry": 0.0, "will_delay": 0.0, "proof": b"", "last": b""}
+_SECRET = frozenset({"password", "token", "proof"})
 
 
 def describe(event: Event | Message) -> str:

@@ -16,11 +16,11 @@ from twisted.python.failure import Failure
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Request, Subscribe
+from hubbub.events import Letter, Request, Subscribe
 from hubbub.handler import Handler, Incoming, filters_of
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.session import REPLIES, Batch, Session, as_it_is
-from hubbub.message import Message
+from hubbub.message import Message, cost
 from hubbub.topics import check_topic, matches
 
 _hops: ContextVar[int] = ContextVar("hubbub_hops", default=0)
@@ -42,7 +42,7 @@ class HandlerRunner:
         self._session = Session("", 0, "handler", id)
         self._inbox: deque[Any] = deque()
         self._count = 0  # messages in it
-        self._size = 0  # bytes of their payloads
+        self._size = 0  # bytes of them
         self._queued = False
         self._loops: list[LoopingCall] = []
         self._timers: set[IDelayedCall] = set()
@@ -78,7 +78,7 @@ class HandlerRunner:
             for session in self._hub.sessions:
                 self.joined(session)
         for message in waiting:
-            self._enqueue(message, len(message.payload))
+            self._enqueue(message, cost(message))
         encoding = self._hub.encoding(as_it_is, None, stream=False)
         for filter in dict.fromkeys(filter for _, filters in self._methods for filter in filters):
             try:
@@ -87,8 +87,9 @@ class HandlerRunner:
                 self._failure(Failure())
                 continue
             for found in retained:
-                if found is not None:
-                    self._enqueue(found, len(found.payload))
+                kept = found.left(self._hub.wall()) if isinstance(found, Letter) else found
+                if kept is not None:
+                    self._enqueue(kept, cost(kept))
 
     def _begin(self) -> Deferred[Any]:
         if self._stopping:  # before it began
@@ -130,7 +131,7 @@ class HandlerRunner:
 
     def put(self, batch: Batch) -> None:
         for message in batch.messages:
-            self._enqueue(message, len(message.payload))
+            self._enqueue(message, cost(message))
 
     def miss(self, count: int) -> None:
         """A handler takes any message."""
@@ -172,7 +173,7 @@ class HandlerRunner:
                 self._call(*item)
                 continue
             self._count -= 1
-            self._size -= len(item.payload)
+            self._size -= cost(item)
             to = item.reply_to
             message = Incoming(item, self, mute=to is not None and not self._may_reply(item.sender, to))
             for method, filters in self._methods:
@@ -230,7 +231,8 @@ class HandlerRunner:
                 else:
                     waiting.callback(Incoming(result, self))
 
-        wish = Request(check_topic(message.topic), message.payload, timeout, content_type=message.content_type)
+        topic, kind = check_topic(message.topic), message.content_type
+        wish = Request(topic, message.payload, timeout, content_type=kind, properties=message.properties)
         wish.sender, wish.hops = self._session, _hops.get()
         try:
             self._hub.request(wish, done)

@@ -37,6 +37,8 @@ Examples:
       the defaults; try  nc 127.0.0.1 6999  and type HELP
   twistd -n hubbub --tcp tcp:6999:interface=0.0.0.0:anonymous=yes
       TCP alone, for everybody on the network
+  twistd -n hubbub --tcp tcp:1883 --websocket tcp:8083
+      where MQTT clients look; every such port takes them beside the others
   twistd -n hubbub --tcp tcp:7000:dialect=raw:end=crlf:topic=plant/7 \\
                    --websocket tcp:8999
       lines from a PLC, each a message on plant/7, and browsers that watch
@@ -60,7 +62,7 @@ Keys:
   anonymous=yes  as=USER                     who may come in, if not only you
   id=NAME  dialect=NAME  auto=NAME,...       which dialect, which to tell apart
   topic=  prefix=  subscribe=                where messages go and come from
-  pull=FILTER,...                            what to ask a dialled hub for
+  pull=FILTER,...  push=FILTER,...           what to ask a hub for, and tell it
   retain=yes  content-type=                  stamped on what comes in
   end=crlf  size=N  length=u16be  gap=20ms   how dialect=raw cuts a stream
   max-message=  queue=  full=  stall=  idle= bounds

@@ -130,9 +130,14 @@ class Plugins:
         known = ", ".join(sorted(plugin.name for plugin in self if _is_kind(plugin, kind)))
         raise ConfigError("; ".join([f"unknown {kind} '{name}'", f"there are {known}", *self._broken()]))
 
-    def configured(self, kind: str, name: str, options: Mapping[str, object]) -> type[Any]:
-        """Return the class of that kind and name with these options, each time the same one. Raises ConfigError."""
+    def configured(self, kind: str, name: str, options: Mapping[str, object], role: str = "") -> type[Any]:
+        """Return the class of that kind and name with these options, each time the same one. Raises ConfigError.
+
+        role  of a dialect, which side of it
+        """
         found = self.find(kind, name)
+        if role in getattr(found, "roles", ()):
+            found = found.playing(role)
         with self._telling(kind, name):
             return configure(found, options)
 

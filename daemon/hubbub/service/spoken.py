@@ -56,13 +56,13 @@ def plan(config: LinkConfig, setting: Setting, plugins: Plugins, failed: Callabl
 
 def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]:
     if config.dialect != "auto":
-        found = plugins.configured("dialect", config.dialect, config.dialect_options)
+        found = plugins.configured("dialect", config.dialect, config.dialect_options, config.role)
         if config.transport not in found.transports:
             known = ", ".join(found.transports)
             raise ConfigError(f"dialect {config.dialect} is for {known}, not for {config.transport}")
         if config.role not in found.roles:
             raise ConfigError(f"dialect {config.dialect} can't be the {config.role}; it plays {', '.join(found.roles)}")
-        return [found.playing(config.role)]
+        return [found]
     assert isinstance(config, ListenerConfig)
     if config.dialect_options:
         key = next(iter(config.dialect_options))

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Become, Close, Open, Publish, Request, Subscribe, Unsubscribe
+from hubbub.events import Answer, Become, Close, Open, Publish, Request, Step, Subscribe, Unsubscribe
 from hubbub.kernel.link import Link
 from hubbub.kernel.outbox import Outbox
 from hubbub.kernel.session import Batch
@@ -127,7 +127,7 @@ class Tap:
     def _tell_unit(self, data: bytes, events: list[Any], what: str | None) -> None:
         if any(type(event) is Become and event.head for event in events):
             return  # it comes again, to the dialect that it is for
-        known = [secret.encode() for event in events if isinstance(event, Open) for secret in _secrets(event)]
+        known = [secret for event in events if isinstance(event, Open | Step) for secret in _secrets(event)]
         masked = self._masker.mask(data, known)
         record: dict[str, object] = {}
         for trace in self._traces:
@@ -135,7 +135,7 @@ class Tap:
             if (trace.picks and not wanted) or not trace.room():
                 continue
             if not record:
-                record = self._record(time=self.link.hub.wall(), events=[describe(event) for event in events[:_MOST]])
+                record = self._record(time=self.link.hub.wall(), events=list(map(self._describe, events[:_MOST])))
                 if len(events) > _MOST:
                     record["more"] = len(events) - _MOST
                 if data:
@@ -149,6 +149,11 @@ class Tap:
                 if type(event) is Publish and event.tag is None:
                     event.tag = _MARK
                     self._waiting += 1
+
+    def _describe(self, event: Any) -> str:
+        if isinstance(event, Answer) and self._dialect.secrets:
+            event = Answer(Masker(False).mask(event.data, self._dialect.secrets))
+        return describe(event)
 
     def _tell_result(self, event: Any, result: Any) -> None:
         said = self._said(event, result)
@@ -172,9 +177,12 @@ class Tap:
 
     def tell_out(self, data: bytes, topic: str | None, note: str | None = None) -> None:
         """Tell of a unit that goes out."""
+        shown = _unframed(self.link, data)
+        if hidden := self._dialect.secrets:
+            shown = Masker(False).mask(shown, hidden)
         for trace in self._traces:
             if (not trace.picks or (topic is not None and trace.wants_topic(topic))) and trace.room():
-                record = self._record(time=self.link.hub.wall(), **_bytes("out", _unframed(self.link, data)))
+                record = self._record(time=self.link.hub.wall(), **_bytes("out", shown))
                 record |= {name: value for name, value in (("topic", topic), ("note", note)) if value is not None}
                 trace.tell(record)
 
@@ -222,8 +230,12 @@ def _traced(box: type[Outbox]) -> type[Outbox]:
     return _TRACED[box]
 
 
-def _secrets(event: Open) -> list[str]:
-    return [secret for secret in (event.password, event.token) if secret]
+def _secrets(event: Open | Step) -> list[bytes]:
+    """What nobody is to see of a login."""
+    said = [event.proof]
+    if isinstance(event, Open):
+        said += [text.encode(errors="surrogatepass") for text in (event.password, event.token) if text]
+    return [secret for secret in said if secret]
 
 
 def _bytes(name: str, data: bytes) -> dict[str, object]:
@@ -236,4 +248,9 @@ def _unframed(link: Link, data: bytes) -> bytes:
     """Take the header of a WebSocket frame of ours off (RFC 6455 section 5.2)."""
     if link.place.setting.transport != "websocket" or len(data) < 2:
         return data
-    return data[{126: 4, 127: 10}.get(data[1] & 127, 2) :]
+    at = {126: 4, 127: 10}.get(data[1] & 127, 2)
+    if not data[1] & 0x80:
+        return data[at:]
+    key, rest = data[at : at + 4], data[at + 4 :]  # a client's frame is masked (section 5.3)
+    keys = (key * (len(rest) // 4 + 1))[: len(rest)]
+    return (int.from_bytes(rest, "big") ^ int.from_bytes(keys, "big")).to_bytes(len(rest), "big")

@@ -10,8 +10,13 @@ from typing import Any
 from twisted.cred.credentials import ICredentials, IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.strcred import ICheckerFactory
+from twisted.internet.defer import Deferred, fail
 from twisted.plugin import IPlugin
 from zope.interface import Attribute, Interface, implementer
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.events import Open
 
 
 class IToken(ICredentials):
@@ -26,11 +31,26 @@ class IPeerCertificate(ICredentials):
     certificate = Attribute("a cryptography.x509.Certificate")
 
 
+class IExchange(ICredentials):
+    """A login of several steps, as MQTT's enhanced authentication and SASL have it: the checker asks the client.
+
+    Its checker says in `methods` which it knows, and in `requestAvatarId` may ask as often as it has to.
+    """
+
+    method = Attribute("str: the method that the client has named")
+    user = Attribute("str: the user that the client has named beside it, or empty")
+    data = Attribute("bytes: what the client said at once")
+    last = Attribute("bytes that the client is told with its welcome; set them before the user is returned")
+
+    def challenge(data: bytes) -> Deferred[bytes]:  # noqa: N805  an interface has no self
+        """Ask the client. Return a Deferred of its answer, bytes; it fails where there is none in time."""
+
+
 class IIdentity(Interface):
     """What a login is for, a hubbub.identity.Identity."""
 
 
-INTERFACES = (IUsernamePassword, IToken, IPeerCertificate)
+INTERFACES = (IUsernamePassword, IToken, IPeerCertificate, IExchange)
 """The credentials that clients of hubbub can have."""
 
 
@@ -65,6 +85,43 @@ class PeerCertificate:
 
     def __init__(self, certificate: Any) -> None:
         self.certificate = certificate
+
+
+@implementer(IExchange)
+class Exchange:
+    """What a client says of itself step by step."""
+
+    def __init__(self, reactor: Any, event: Open) -> None:
+        self.method = event.method or ""
+        self.user = event.user or ""
+        self.data = event.proof
+        self.last = b""
+        self._ask = event.ask
+        self._left = limits.LOGIN_STEPS
+        self._reactor = reactor
+
+    def challenge(self, data: bytes) -> Deferred[bytes]:
+        """Ask the client, as often and with as much patience as limits say."""
+        self._left -= 1
+        if self._left < 0:
+            return fail(NotThis(f"a login asks at most {limits.LOGIN_STEPS} times"))
+        answered: Deferred[bytes] = Deferred()
+
+        def then(answer: bytes | Refusal) -> None:
+            if answered.called:  # it has come too late
+                return
+            if isinstance(answer, Refusal):
+                answered.errback(answer)
+            else:
+                answered.callback(answer)
+
+        answered.addTimeout(limits.LOGIN_STEP_SECONDS, self._reactor, _too_late)
+        self._ask(data, then)
+        return answered
+
+
+def _too_late(failure: object, seconds: float) -> Deferred[bytes]:
+    return fail(Refusal("timeout", "the client hasn't answered in time"))
 
 
 @implementer(ICheckerFactory, IPlugin)

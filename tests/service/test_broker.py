@@ -1,0 +1,233 @@
+"""What the daemon says of itself on `$SYS/broker/...`."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub import Refusal
+from hubbub.dialects.lines import Lines
+from hubbub.service.broker import Broker
+from hubbub.testing import World
+from hubbub_plugins.mqtt import packets
+from mqtt_client import Client, Mqtt, wish
+from running import Daemon, LineClient
+
+TOP = "$SYS/broker/"
+NAMES = """
+bytes/received bytes/sent clients/active clients/connected clients/disconnected clients/expired clients/inactive
+clients/maximum clients/total heap/current heap/maximum messages/received messages/sent messages/stored
+publish/bytes/received publish/bytes/sent publish/messages/dropped publish/messages/received publish/messages/sent
+shared_subscriptions/count store/messages/bytes store/messages/count subscriptions/count uptime version
+""".split()
+LOADS = """
+bytes/received bytes/sent connections messages/received messages/sent publish/dropped publish/received publish/sent
+sockets
+""".split()
+ALL = {*NAMES, "retained messages/count", *(f"load/{name}/{span}min" for name in LOADS for span in (1, 5, 15))}
+
+
+class Town:
+    """A world with a broker's topics, and an MQTT door."""
+
+    def __init__(self, **keys):
+        self.world = World()
+        self.door = self.world.listen("tcp", Mqtt, idle=10_000.0, **keys)
+        self.lines = self.world.listen("tcp", Lines)
+        self.broker = Broker(self.world.hub, lambda: [self.door.place, self.lines.place])
+        self.looks = 0
+        self.world.hub.system.figures = self.figures
+
+    def figures(self):
+        self.looks += 1
+        return self.broker.figures()
+
+    def client(self, name="c", **more):
+        client = Client(self.door)
+        client.connect(name, **more)
+        return client
+
+    def ask(self, client, filter=f"{TOP}#", **more):
+        """Subscribe, and return what is told at once."""
+        granted, *found = client.subscribe(wish(filter, **more))
+        assert granted.codes[0] < 0x80, granted
+        assert all(one.retain for one in found)
+        return told(found)
+
+
+def told(found):
+    return {one.topic.removeprefix(TOP): one.payload.decode() for one in found}
+
+
+@pytest.fixture
+def town():
+    return Town()
+
+
+def test_all_names(town):
+    found = town.ask(town.client())
+    assert set(found) == ALL
+    assert found["version"].startswith("hubbub version ")
+    assert found["uptime"] == "0 seconds"
+    assert int(found["heap/current"]) > 1_000_000
+    assert int(found["heap/maximum"]) >= int(found["heap/current"]) // 2
+
+
+def test_what_is_counted(town):
+    ear = town.client("ear")
+    ear.subscribe(wish("a/#", 1))
+    gone = town.client("gone", properties={"session_expiry_interval": 100}, clean=False)
+    gone.subscribe(wish("a/#", 1))
+    gone.end.vanish()
+    town.lines.connect().say(b"PUB! a/kept 12345\n")
+    writer = town.client("w")
+    writer.publish("a/b", b"1234567890", qos=1, id=1)
+    found = town.ask(writer)
+    assert {name: found[name] for name in found if name.startswith(("publish", "clients", "retained", "sub"))} == {
+        "clients/active": "3",
+        "clients/connected": "3",
+        "clients/disconnected": "1",
+        "clients/expired": "0",
+        "clients/inactive": "1",
+        "clients/maximum": "0",  # of connections, which this world doesn't count
+        "clients/total": "4",
+        "publish/bytes/received": "15",
+        "publish/bytes/sent": "30",
+        "publish/messages/dropped": "0",
+        "publish/messages/received": "2",
+        "publish/messages/sent": "2",
+        "retained messages/count": "1",
+        "subscriptions/count": "3",
+    }
+    assert found["store/messages/count"] == "3"  # one is retained, two are owed
+    assert int(found["bytes/received"]) > 100
+    assert int(found["bytes/sent"]) > 50
+    assert found["messages/received"] == "8"
+    town.world.advance(101)
+    assert town.ask(town.client("x"), f"{TOP}clients/expired")["clients/expired"] == "1"
+
+
+def test_what_changes_is_told_every_ten_seconds(town):
+    client = town.client()
+    town.ask(client, f"{TOP}uptime")
+    town.world.advance(9)
+    assert client.heard() == []
+    town.world.advance(2)
+    (news,) = client.heard()
+    assert (news.topic, news.payload, news.retain) == (f"{TOP}uptime", b"10 seconds", False)
+    town.world.advance(60)
+    assert [one.payload for one in client.heard()] == [b"%d0 seconds" % n for n in range(2, 8)]
+
+
+def test_what_doesnt_change_is_told_once(town):
+    client = town.client()
+    town.ask(client, f"{TOP}version")
+    town.world.advance(100)
+    assert client.heard() == []
+    assert len(town.ask(client, f"{TOP}version")) == 1
+
+
+def test_it_costs_nothing_while_nobody_asks(town):
+    client = town.client()
+    client.subscribe("#")
+    town.world.advance(100)
+    assert town.looks == 0
+    town.ask(client)
+    client.raw(packets.Unsubscribe(id=2, filters=[f"{TOP}#"]).encode(5))
+    town.world.advance(20)
+    looks = town.looks
+    town.world.advance(1_000)
+    assert town.looks == looks
+    assert town.world.hub.retained.count == 0
+    assert town.ask(client, f"{TOP}uptime") == {"uptime": "1120 seconds"}
+
+
+def test_a_wildcard_at_the_start_leaves_it_out(town):
+    asks = town.client("asks")
+    town.ask(asks)
+    for filter in ("#", "+/broker/#", "+/+/version"):
+        client = town.client(filter.replace("#", "h").replace("+", "p"))
+        assert town.ask(client, filter) == {}
+        town.world.advance(11)
+        assert client.heard() == []
+    assert len(asks.heard()) > 10
+
+
+@pytest.mark.parametrize("filter", ["$SYS/#", "$SYS/+/uptime", "$SYS/broker/+", "$SYS/broker/uptime"])
+def test_filters(town, filter):
+    client = town.client()
+    assert "uptime" in town.ask(client, filter)
+    town.world.advance(11)
+    assert "uptime" in told(client.heard())
+
+
+def test_a_shared_subscription_gets_what_changes(town):
+    client = town.client()
+    assert town.ask(client, "$share/g/$SYS/broker/uptime") == {}
+    town.world.advance(21)
+    assert [one.payload for one in client.heard()] == [b"10 seconds", b"20 seconds"]
+
+
+def test_retain_handling(town):
+    client = town.client()
+    assert town.ask(client, f"{TOP}version", handling=2) == {}
+    assert town.ask(client, f"{TOP}version", handling=1) == {}
+    assert len(town.ask(client, f"{TOP}version")) == 1
+
+
+def test_nobody_else_says_it(town):
+    client, writer = town.client(), town.client("w")
+    town.ask(client)
+    town.world.advance(11)
+    client.heard()
+    for retain in (False, True):
+        (no,) = writer.publish(f"{TOP}uptime", b"x", qos=1, id=1, retain=retain)
+        assert no.code == 0x87
+        assert writer.publish(f"{TOP}uptime", b"x", retain=retain) == []
+    assert client.heard() == []
+    assert b"not-authorized" in town.lines.connect().say(b"PUB $SYS/broker/uptime x\n")
+
+
+def test_loads(town):
+    client, writer = town.client(), town.client("w")
+    town.world.advance(10)
+    town.ask(client, f"{TOP}load/publish/received/1min")
+    for _ in range(6):
+        for _ in range(10):
+            writer.publish("a")
+        town.world.advance(10)
+    found = [float(one.payload) for one in client.heard()]
+    assert found == sorted(found)
+    assert 35 < found[-1] < 60  # on its way to sixty a minute
+    town.world.advance(600)
+    assert float(client.heard()[-1].payload) < 0.1
+
+
+def test_a_mount_point_has_none():
+    town = Town(prefix="boat")
+    assert town.ask(town.client(), "$SYS/#") == {}
+    assert town.ask(town.client("d"), "#") == {}
+
+
+class Rights:
+    def publish(self, topic):
+        pass
+
+    def subscribe(self, filter):
+        if filter.startswith("$SYS"):
+            raise Refusal("not-authorized", "not for you")
+
+    def receives(self, topic):
+        return True
+
+
+def test_permissions_hold():
+    town = Town(rights=lambda session: Rights())
+    (granted,) = town.client().subscribe("$SYS/#")
+    assert granted.codes == [0x87]
+    assert town.looks == 0
+
+
+def test_a_daemon_tells_it():
+    with Daemon("--tcp", "tcp:0") as daemon, LineClient(daemon.tcp[0]) as client:
+        assert client.ask(f"SUB {TOP}clients/maximum") == f"OK SUB {TOP}clients/maximum"
+        assert client.line() == f"MSG {TOP}clients/maximum 1"

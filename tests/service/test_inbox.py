@@ -1,0 +1,31 @@
+"""service/handlers.py: what waits for a handler is bounded, whatever a message is made of."""
+
+from __future__ import annotations
+
+from hubbub import Handler, Publish, limits, on
+from hubbub.limits import MiB
+from hubbub.testing import World
+
+
+class Ear(Handler):
+    """Hears everything."""
+
+    def __init__(self):
+        self.heard = 0
+
+    @on("#")
+    def hear(self, message):
+        self.heard += 1
+
+
+def test_properties_count_too():
+    world = World()
+    ear = world.run(Ear)
+    for _ in range(40):
+        world.hub.publish(Publish("a", b"", properties={"k": "v" * MiB}))
+    world.turn()
+    assert ear.heard == limits.INBOX_BYTES // MiB - 1
+    assert world.hub.counters.dropped == 40 - ear.heard
+    world.hub.publish(Publish("a", b""))
+    world.turn()
+    assert ear.heard == limits.INBOX_BYTES // MiB

@@ -1,0 +1,293 @@
+"""kernel/shared.py: each message of a shared filter goes to one member of its group."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubbub import limits, on
+from hubbub.bounds import Bounds
+from hubbub.errors import BadFilter, Refusal
+from hubbub.events import Subscribe
+from hubbub.kernel.session import AWAY, LATER, LOST, NOW
+from hubbub.template import Template
+from hubbub.topics import check_filter, matches, unshared
+from unit.kernel_help import FILTERS, TOPICS, FakeWire, World
+from unit.kernel_help import Box as Plain
+
+
+class Box(Plain):
+    """A member with as much room as the test says."""
+
+    def __init__(self, has: int = NOW) -> None:
+        super().__init__()
+        self.has = has
+
+    def room(self, message):
+        return self.has
+
+
+def group(world, count, filter="$share/g/a", has=()):
+    """That many members, and their boxes."""
+    boxes = [Box(has[n] if has else NOW) for n in range(count)]
+    sessions = [world.session() for _ in boxes]
+    for session, box in zip(sessions, boxes, strict=True):
+        assert world.subscribe(session, filter, box) == []
+    return sessions, boxes
+
+
+def got(boxes):
+    return [b"".join(box.payloads) for box in boxes]
+
+
+def numbers(world, count, topic="a", **more):
+    for n in range(count):
+        world.publish(topic, b"%d" % n, **more)
+    world.turn()
+
+
+@pytest.mark.parametrize("filter", ["$share/g/a", "$share/g/+", "$share/a b/#", "$share/$/a", "$share"])
+def test_a_filter_of_a_group(filter):
+    assert check_filter(filter) == filter
+    assert "$share/" not in unshared(filter)
+
+
+@pytest.mark.parametrize(
+    "filter", ["$share/", "$share/g", "$share/g/", "$share//a", "$share/+/a", "$share/#", "$share/a+/a", "$share/g#/a",
+               "$share/g/$share/h/a"]
+)  # fmt: skip
+def test_a_bad_filter_of_a_group(filter):
+    with pytest.raises(BadFilter, match="shared"):
+        unshared(filter)
+    world = World()
+    link = world.link()
+    if filter != "$share/#":  # which is no group, and not what a dialect of the tests refuses
+        assert world.say(link, f"sub {filter}\n".encode()) == b"no bad-filter\n"
+    assert world.hub.subscriptions == 0
+
+
+def test_each_message_goes_to_one_in_turn():
+    world = World()
+    sessions, boxes = group(world, 3)
+    assert world.publish("a", b"0") == 1
+    assert world.publish("b", b"9") == 0
+    numbers(world, 6)
+    assert got(boxes) == [b"025", b"03", b"14"]
+    assert world.hub.counters.delivered == 7
+    for session in sessions:
+        world.hub.leave(session)
+    assert len(world.hub.shared) == 0
+    assert world.hub.subscriptions == 0
+    assert world.publish("a") == 0
+
+
+def test_order_is_kept_for_each_member():
+    world = World()
+    _, boxes = group(world, 2)
+    numbers(world, 10)
+    assert got(boxes) == [b"02468", b"13579"]
+
+
+def test_groups_and_plain_subscribers_each_get_theirs():
+    world = World()
+    _, one = group(world, 2, "$share/g/a/+")
+    _, other = group(world, 2, "$share/h/a/+")
+    _, wider = group(world, 2, "$share/g/a/#")
+    plain, session = Box(), world.session()
+    world.subscribe(session, "a/b", plain)
+    world.subscribe(session, "$share/g/a/+", plain)
+    assert world.publish("a/b", b"x") == 4
+    world.turn()
+    assert sum(len(box.payloads) for box in (*one, *other, *wider, plain)) == 4
+    assert len(world.hub.shared) == 3
+
+
+@pytest.mark.parametrize(
+    ("has", "takes"),
+    [
+        ((NOW, NOW), {0, 1}),
+        ((LATER, NOW), {1}),
+        ((AWAY, LATER), {1}),
+        ((LOST, AWAY), {1}),
+        ((LOST, LOST), {0, 1}),
+        ((LATER, LATER), {0, 1}),
+    ],
+)
+def test_who_has_room_comes_first(has, takes):
+    world = World()
+    _, boxes = group(world, 2, has=has)
+    numbers(world, 4)
+    assert {at for at, box in enumerate(boxes) if box.payloads} == takes
+    assert sum(len(box.payloads) for box in boxes) == 4
+
+
+def test_a_second_subscription_replaces_the_first():
+    world = World()
+    (session, _), (box, other) = group(world, 2)
+    again = Box()
+    world.subscribe(session, "$share/g/a", again)
+    numbers(world, 4)
+    assert (box.payloads, len(other.payloads), len(again.payloads)) == ([], 2, 2)
+    assert world.hub.subscriptions == 3  # the group's own too
+
+
+def test_no_retained_message_comes():
+    world = World()
+    world.publish("a", b"kept", retain=True)
+    _, (box,) = group(world, 1)
+    world.turn()
+    assert box.payloads == []
+
+
+def test_who_cannot_carry_it_leaves_it_to_another():
+    world = World()
+    mute, able = Box(), Box()
+    other = world.hub.encoding(lambda message, form: b"whatever", None)
+    (first, second) = world.session(), world.session()
+    world.subscribe(first, "$share/g/a", mute)
+    list(world.hub.subscribe(second, Subscribe("$share/g/a"), other, able))
+    for _ in range(3):
+        world.publish("a", b"none")
+    world.turn()
+    assert (mute.payloads, len(able.payloads)) == ([], 3)
+    world.hub.leave(second)
+    world.publish("a", b"none")
+    world.turn()
+    assert world.hub.counters.uncarried == 1
+    assert world.hub.counters.delivered == 3
+
+
+def test_who_wants_no_echo_gets_none():
+    world = World()
+    first, second = world.session(), world.session()
+    mine, other = Box(), Box()
+    world.subscribe(first, "$share/g/a", mine, echo=False)
+    world.subscribe(second, "$share/g/a", other)
+    numbers(world, 4, sender=first)
+    assert (mine.payloads, len(other.payloads)) == ([], 4)
+    numbers(world, 4, sender=second)
+    assert mine.payloads
+
+
+@given(st.lists(st.tuples(FILTERS, st.sampled_from("gh")), min_size=1, max_size=6), TOPICS)
+def test_one_of_each_group_whose_filter_matches(wishes, topic):
+    world = World()
+    boxes = {}
+    for filter, name in wishes:
+        if filter.startswith("$share"):
+            continue
+        box = Box()
+        boxes.setdefault((name, filter), []).append(box)
+        world.subscribe(world.session(), f"$share/{name}/{filter}", box)
+    wanted = {key for key in boxes if matches(key[1], topic)}
+    assert world.publish(topic) == len(wanted)
+    world.turn()
+    for key, members in boxes.items():
+        assert sum(len(box.payloads) for box in members) == (key in wanted)
+
+
+def test_members_count_like_other_subscriptions():
+    world = World(bounds=Bounds(subscriptions=2, all_subscriptions=5))
+    session = world.session()
+    world.subscribe(session, "$share/g/a/+", Box())
+    world.subscribe(session, "b", Box())
+    with pytest.raises(Refusal, match="2 subscriptions"):
+        world.subscribe(session, "$share/g/c", Box())
+    other = world.session()
+    world.subscribe(other, "$share/g/a/+", Box())  # the group counts too
+    with pytest.raises(Refusal, match="5 subscriptions"):
+        world.subscribe(other, "$share/g/d", Box())  # room for the member, and none for the group
+    assert len(world.hub.shared) == 1
+    assert world.hub.subscriptions == 4
+
+
+def test_levels_are_the_members(monkeypatch):
+    monkeypatch.setattr(limits, "SUBSCRIPTION_LEVELS", 10)
+    world = World()
+    session = world.session()
+    world.subscribe(session, "$share/g/a/b/c/d/e/+", Box())
+    with pytest.raises(Refusal, match="levels"):
+        world.subscribe(session, "$share/h/a/b/c/d/e/+", Box())
+    world.hub.unsubscribe(session, "$share/g/a/b/c/d/e/+")
+    assert session.levels == 0
+    assert len(world.hub.shared) == 0
+
+
+def test_who_cannot_say_whether_it_has_room_takes_no_part():
+    world = World()
+    with pytest.raises(BadFilter):
+        world.subscribe(world.session(), "$share/g/a", Plain())
+    with pytest.raises(BadFilter, match="handler"):
+        on("$share/g/a")
+
+
+def test_lines_in_a_mount_point_and_out_of_it():
+    world = World()
+    inside, outside = world.link(prefix=Template("boat", ())), world.link()
+    assert world.say(inside, b"sub $share/g/a\n") == b"ok $share/g/a\n"
+    assert world.say(outside, b"sub $share/g/boat/a\n") == b"ok $share/g/boat/a\n"
+    world.say(world.link(), b"pub boat/a 1\npub boat/a 2\npub a 3\n")
+    assert (inside.wire.heard(), outside.wire.heard()) == (b"a=1\n", b"boat/a=2\n")
+    assert world.say(inside, b"unsub $share/g/a\n") == b"ok $share/g/a\n"
+    world.say(world.link(), b"pub boat/a 4\n")
+    assert (inside.wire.heard(), outside.wire.heard()) == (b"", b"boat/a=4\n")
+
+
+class Rights:
+    def __init__(self, denied):
+        self.denied = denied
+
+    def publish(self, topic):
+        pass
+
+    def subscribe(self, filter):
+        if not self.receives(filter):
+            raise Refusal("not-authorized", "no")
+
+    def receives(self, topic):
+        assert not topic.startswith("$share/")
+        return topic not in self.denied
+
+
+def test_permissions_are_those_of_the_filter_behind_the_group():
+    denied = {"secret"}
+    world = World()
+    link = world.link(rights=lambda session: Rights(set(denied)))
+    assert world.say(link, b"sub $share/g/secret\n") == b"no not-authorized\n"
+    assert world.say(link, b"sub $share/g/$reply/#\n") == b"no not-authorized\n"
+    assert world.say(link, b"sub $share/g/a\n") == b"ok $share/g/a\n"
+    denied.add("a")
+    link.reconsider()
+    world.turn()
+    assert link.wire.heard() == b"no not-authorized\n"
+    assert not link.session.subscriptions
+    assert len(world.hub.shared) == 0
+
+
+def test_who_is_slow_comes_after_who_reads():
+    world = World()
+    slow, quick = world.link(wire=FakeWire()), world.link()
+    for link in (slow, quick):
+        world.say(link, b"sub $share/g/a\n")
+    slow.wire.full = True
+    world.say(world.link(), b"pub a 1\npub a 2\n")
+    assert slow.wire.held
+    world.say(world.link(), b"pub a 3\npub a 4\npub a 5\n")
+    assert quick.wire.heard().endswith(b"a=3\na=4\na=5\n")
+    slow.wire.room()
+    world.say(world.link(), b"pub a 6\n")
+    assert slow.wire.heard().endswith(b"a=6\n")
+
+
+def test_a_request_is_answered_by_one():
+    world = World()
+    workers, asker = [world.link() for _ in range(2)], world.link()
+    for link in workers:
+        world.say(link, b"sub $share/g/ask\n")
+    asker.receive(b"req ask x\n")
+    world.turn()
+    asked = [(link, data) for link in workers if (data := link.wire.heard())]
+    ((worker, question),) = asked
+    world.say(worker, b"rep " + question.split(b"<")[1].split(b">")[0] + b" yes\n")
+    assert asker.wire.heard() == b"reply yes\n"

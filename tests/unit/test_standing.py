@@ -1,0 +1,60 @@
+"""kernel/clients.py: the session of a connector, which is there before its links and ends with it."""
+
+from __future__ import annotations
+
+from hubbub.dialect import Setting
+from hubbub.events import Letter, Open, Subscribe
+from hubbub.kernel.session import Session
+from hubbub.kernel.wire import Place
+from hubbub.testing import World
+
+
+def place():
+    return Place("bridge", Setting(role="client"))
+
+
+def stand(world, at, *filters):
+    wishes = [Subscribe(one, False, qos=2) for one in filters]
+    world.hub.clients.stand(at, Session("", 0, "tcp", at.name), Open("me"), wishes, "drop-oldest")
+    (client,) = [one for one in world.hub.clients._known.values() if one.standing is at]
+    return client
+
+
+def publish(world, topic):
+    world.hub.publish(Letter(topic, b"x", 1))
+    world.turn()
+
+
+def waiting(client):
+    return [owed.message.topic for owed in client.kept.line]
+
+
+def test_what_is_published_waits_for_the_first_link():
+    world, at = World(), place()
+    client = stand(world, at, "a/#")
+    for topic in ("a/1", "b/1"):
+        publish(world, topic)
+    assert waiting(client) == ["a/1"]
+    world.advance(30 * 86_400)
+    assert waiting(client) == ["a/1"]
+
+
+def test_a_connector_that_is_changed_has_what_the_one_before_it_kept():
+    world, old, new = World(), place(), place()
+    first = stand(world, old, "a/#")
+    publish(world, "a/1")
+    second = stand(world, new, "b/#")
+    world.hub.clients.dismiss(old)
+    assert first is second
+    for topic in ("a/2", "b/2"):
+        publish(world, topic)
+    assert waiting(second) == ["a/1", "b/2"]
+
+
+def test_a_connector_that_has_gone_keeps_nothing():
+    world, at = World(), place()
+    stand(world, at, "a/#")
+    publish(world, "a/1")
+    world.hub.clients.dismiss(at)
+    assert len(world.hub.clients) == 0
+    assert world.hub.subscriptions == 0
