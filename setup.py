@@ -30,6 +30,8 @@ TESTED_WITH = [
     "cryptography",  # certificates for the tests of TLS
     "playwright",  # drives Debian's chromium; its own browsers aren't used
     "paho-mqtt>=2",  # an MQTT client that most people have, over TCP and WebSocket
+    "aiomqtt",  # the one that asyncio programs use
+    "gmqtt",  # another for asyncio, with a codec of its own
     "websockets",  # a WebSocket client that shares no code with Autobahn
     "build",  # the packaging test builds an sdist and a wheel
     "setuptools>=77",  # the same test builds without isolation, so the build backend has to be there
@@ -67,6 +69,7 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/outbox",
     "kernel/datagram_outbox",
     "kernel/own_units",
+    "kernel/delivery",
 ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from hubbub.testing import World
 from hubbub_plugins.mqtt import Mqtt, packets
 from hubbub_plugins.mqtt.packets import V5, V311
@@ -76,6 +78,11 @@ def kept(version: int) -> dict[str, Any]:
     return {"clean": False}
 
 
+def case(what: str, *values: Any, shows: str) -> Any:
+    """One row of parameters, and the statements that it shows, with spaces between them."""
+    return pytest.param(*values, id=what, marks=pytest.mark.mqtt(*shows.split()))
+
+
 class Place:
     """A world with one listener for MQTT."""
 
@@ -95,4 +102,4 @@ class Place:
         return found
 
 
-__all__ = ["PUBACK", "PUBCOMP", "PUBREC", "PUBREL", "V5", "V311", "Client", "Place", "kept", "messages", "wish"]
+__all__ = ["PUBACK", "PUBCOMP", "PUBREC", "PUBREL", "V5", "V311", "Client", "Place", "case", "kept", "messages", "wish"]

@@ -17,6 +17,7 @@ import pytest
 
 from devices import Device
 from hubbub.service.config import parse_connector
+from interop.mqtt.broker import Mosquitto
 from running import Daemon, LineClient
 
 PAGE = (Path(__file__).parent.parent / "docs" / "devices.md").read_text()
@@ -70,7 +71,7 @@ def device() -> Iterator[Device]:
 
 def test_every_recipe_is_tested() -> None:
     tests = [name.removeprefix("test_") for name in globals() if name.startswith("test_")]
-    assert len(RECIPES) == 8
+    assert len(RECIPES) == 9
     for title in RECIPES:
         assert re.sub(r"\W+", "_", title.lower()) in tests
 
@@ -184,6 +185,18 @@ def test_a_label_printer_that_gets_jobs(device: Device, tmp_path: Path) -> None:
                 watcher.line()
                 watcher.line()
             assert watcher.line() == "MSG printer/labels/online 0"
+
+
+def test_a_broker_that_is_there_already(tmp_path: Path, need) -> None:
+    recipe = Recipe("A broker that is there already", tmp_path)
+    with Mosquitto(need("mosquitto"), tmp_path) as broker, recipe.run(p1883=broker.port) as (daemon, watcher):
+        daemon.wait_for("broker: MQTT 5")
+        speak = [need("mosquitto_pub"), "-p", str(broker.port), "-q", "1", "-r", "-t", "sensors/1", "-m", "21.5"]
+        subprocess.run(speak, check=True)
+        assert [watcher.line()] == recipe.wanted()
+        hear = [need("mosquitto_sub"), "-p", str(broker.port), "-t", "cmd/#", "-C", "1", "-W", "10", "-v"]
+        watcher.send("PUB! cmd/1 go")
+        assert subprocess.run(hear, check=True, capture_output=True, text=True).stdout == "cmd/1 go\n"
 
 
 def test_another_hub(tmp_path: Path) -> None:

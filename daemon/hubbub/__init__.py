@@ -1,6 +1,6 @@
-"""hubbub: one daemon for every real-time client. These are the names that plugins use; they are provisional."""
+"""hubbub: one daemon for every real-time client. These are the names that plugins use, and they stay."""
 
-from hubbub.dialect import Dialect, Setting, Text
+from hubbub.dialect import Dialect, Setting, Sure, Text
 from hubbub.errors import BadFilter, BadTopic, ConfigError, HubbubError, Refusal
 from hubbub.events import (
     Ack,
@@ -10,23 +10,25 @@ from hubbub.events import (
     Event,
     Fault,
     Letter,
+    Notice,
     Open,
     Ping,
     Publish,
     Release,
     Request,
     Several,
+    Step,
     Subscribe,
     Unsubscribe,
 )  # fmt: skip
 from hubbub.handler import Handler, Incoming, on
 from hubbub.message import Message, Sender
-from hubbub.option import choice, duration, flag, many, option, rate, size
+from hubbub.option import choice, duration, flag, many, option, rate, secret, size
 from hubbub.template import Template
 
 __all__ = [
     "Ack", "Answer", "BadFilter", "BadTopic", "Close", "ConfigError", "Confirm", "Dialect", "Event", "Fault",
-    "Handler", "HubbubError", "Incoming", "Letter", "Message", "Open", "Ping", "Publish", "Refusal", "Release",
-    "Request", "Sender", "Setting", "Several", "Subscribe", "Template", "Text", "Unsubscribe", "choice", "duration",
-    "flag", "many", "on", "option", "rate", "size",
+    "Handler", "HubbubError", "Incoming", "Letter", "Message", "Notice", "Open", "Ping", "Publish", "Refusal",
+    "Release", "Request", "Sender", "Setting", "Several", "Step", "Subscribe", "Sure", "Template", "Text",
+    "Unsubscribe", "choice", "duration", "flag", "many", "on", "option", "rate", "secret", "size",
 ]  # fmt: skip

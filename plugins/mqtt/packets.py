@@ -67,7 +67,7 @@ class Connect:
     will: Will | None = None
     user: str | None = None
     password: bytes | None = field(default=None, repr=False)
-    properties: Properties = field(default_factory=dict)
+    properties: Properties = field(default_factory=dict, repr=False)  # with what a login says
 
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Connect:
@@ -75,6 +75,14 @@ class Connect:
         name, number = body.text(), body.u8()
         if _NAMES.get(number & 0x7F) != name or number & 0x80:  # the high bit: a bridge's own way to say that it is one
             raise Malformed(f"protocol version {number} isn't spoken here", UNSUPPORTED_VERSION)
+        try:
+            return Connect._read(number, body)
+        except Malformed as no:
+            no.version = number
+            raise
+
+    @staticmethod
+    def _read(number: int, body: Cursor) -> Connect:
         bits = body.u8()
         if bits & 1:
             raise Malformed("the reserved flag of CONNECT is set")  # MQTT-3.1.2-3
@@ -323,7 +331,7 @@ class Granted:
             found = Granted(kind=kind, id=_read_id(body))
             if version == V5:
                 found.properties = read_properties(body, kind)
-            found.codes = list(body.rest())
+            found.codes = list(body.rest()) if version == V5 or kind == SUBACK else []
             return found
 
         return decode
@@ -360,7 +368,7 @@ class Reason:
 
     kind: int
     code: int = 0
-    properties: Properties = field(default_factory=dict)
+    properties: Properties = field(default_factory=dict, repr=False)  # with what a login says
 
     @staticmethod
     def reader(kind: int) -> Callable[[int, Cursor, int], Reason]:
@@ -394,8 +402,22 @@ def _read_id(body: Cursor) -> int:
     return number
 
 
+_ACK_CODES = frozenset({0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})
+_RELEASE_CODES = frozenset({0x00, 0x92})
+_REASON_CODES = {
+    PUBACK: _ACK_CODES,  # MQTT-3.4.2-1
+    PUBREC: _ACK_CODES,  # MQTT-3.5.2-1
+    PUBREL: _RELEASE_CODES,  # MQTT-3.6.2-1
+    PUBCOMP: _RELEASE_CODES,  # MQTT-3.7.2-1
+    AUTH: frozenset({0x00, 0x18, 0x19}),  # MQTT-3.15.2-1
+    DISCONNECT: frozenset({0x00, 0x04, *range(0x80, 0xA3)} - {0x84, 0x85, 0x86, 0x88, 0x8A, 0x91, 0x92}),
+}  # MQTT-3.14.2-1
+
+
 def _read_reason(body: Cursor, kind: int) -> tuple[int, Properties]:
     code = 0 if body.done() else body.u8()
+    if code not in _REASON_CODES[kind]:
+        raise Malformed(f"0x{code:02X} is no reason code of that packet", PROTOCOL_ERROR)
     return code, {} if body.done() else read_properties(body, kind)
 
 
@@ -424,5 +446,5 @@ def decode(first: int, body: bytes, version: int) -> Packet:
     cursor = Cursor(body)
     found = _DECODERS[kind](flags, cursor, version)
     if not cursor.done():
-        raise Malformed("a packet is longer than what it says")
+        raise Malformed("a packet is longer than what it says", version=getattr(found, "version", 0))
     return found

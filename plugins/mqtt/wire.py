@@ -11,14 +11,16 @@ MALFORMED, PROTOCOL_ERROR = 0x81, 0x82
 class Malformed(Exception):
     """What a peer sent breaks the specification.
 
-    code    the reason code (MQTT 5.0 section 2.4) to close with
-    reason  a sentence for people
+    code     the reason code (MQTT 5.0 section 2.4) to close with
+    reason   a sentence for people
+    version  of the protocol, where it is a CONNECT that has come as far as to say it, else 0
     """
 
-    def __init__(self, reason: str, code: int = MALFORMED) -> None:
+    def __init__(self, reason: str, code: int = MALFORMED, version: int = 0) -> None:
         super().__init__(reason)
         self.reason = reason
         self.code = code
+        self.version = version
 
 
 class Cursor:

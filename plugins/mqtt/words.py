@@ -5,32 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hubbub import Letter, Message, Publish, Refusal
+from hubbub import Letter, Message, Refusal
 from hubbub.errors import BadTopic
 from hubbub.limits import NAME_CHARACTERS, PROPERTIES
 from hubbub.topics import check_topic
 from hubbub_plugins.mqtt.properties import Properties, write_properties
 from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, TEXT_BYTES, Malformed
 
+NOBODY, NO_SUBSCRIPTION = 0x10, 0x11
 UNSPECIFIED, IMPLEMENTATION, NOT_AUTHORIZED, UNAVAILABLE = 0x80, 0x83, 0x87, 0x88
-FILTER_INVALID, TOPIC_INVALID, RECEIVE_MAXIMUM, ALIAS_INVALID = 0x8F, 0x90, 0x93, 0x94
-QUOTA, FORMAT_INVALID, NO_SHARED = 0x97, 0x99, 0x9E
+BAD_CLIENT, BAD_LOGIN, BAD_METHOD = 0x85, 0x86, 0x8C
+SHUTTING_DOWN, KEEP_ALIVE, TAKEN_OVER, BY_OPERATOR = 0x8B, 0x8D, 0x8E, 0x98
+FILTER_INVALID, TOPIC_INVALID, UNKNOWN_ID, RECEIVE_MAXIMUM, ALIAS_INVALID = 0x8F, 0x90, 0x92, 0x93, 0x94
+TOO_LARGE, QUOTA, FORMAT_INVALID, TOO_OFTEN = 0x95, 0x97, 0x99, 0x9F
 
+NODE = "hubbub-node"  # a user property of CONNECT and CONNACK between two hubs: what each is known as
 REASONS = {
     "not-authorized": NOT_AUTHORIZED,
     "bad-topic": TOPIC_INVALID,
     "bad-filter": FILTER_INVALID,
-    "too-long": 0x95,
+    "too-long": TOO_LARGE,
     "rate-limited": 0x96,
     "quota": QUOTA,
     "bad-payload": FORMAT_INVALID,
 }
-_RETURNS = {0x84: 1, 0x85: 2, 0x86: 4, NOT_AUTHORIZED: 5, UNAVAILABLE: 3}  # of 3.1.1 section 3.2.2.3
+_RETURNS = {0x84: 1, 0x85: 2, 0x86: 4, NOT_AUTHORIZED: 5, UNAVAILABLE: 3, QUOTA: 3, TOO_OFTEN: 3}  # 3.1.1, 3.2.2.3
 
 
 def reason(no: Refusal) -> int:
     """Tell the reason code of a refusal (MQTT 5.0 section 2.4)."""
     return REASONS.get(no.code, UNSPECIFIED)
+
+
+def taken(no: Refusal) -> int:
+    """The same for PUBACK and PUBREC, which have no word for rates and lengths (section 3.4.2.1)."""
+    code = reason(no)
+    return QUOTA if code in (0x96, TOO_LARGE) else code
 
 
 def return_code(code: int) -> int:
@@ -52,7 +62,7 @@ class Headers(dict[str, str]):
 
 def publish(
     topic: str, payload: bytes, qos: int, retain: bool, id: int, properties: Properties, tag: Any = None
-) -> Publish:
+) -> Letter:
     """Make the event of a PUBLISH or a will. Raises Malformed."""
     kind, reply_to = properties.get("content_type"), properties.get("response_topic")
     if kind is not None and len(kind) > NAME_CHARACTERS:
@@ -77,16 +87,18 @@ def properties_of(message: Message, identifiers: tuple[int, ...]) -> bytes | Non
     """Write the properties that a message has for version 5. None: they can't be."""
     found: dict[str, Any] = {}
     headers = message.properties
-    if headers:
-        found["user_property"] = list(getattr(headers, "pairs", None) or headers.items())
-    if (form := getattr(headers, "format", None)) is not None:
-        found["payload_format_indicator"] = form
+    if headers is not None:
+        if headers:
+            found["user_property"] = list(getattr(headers, "pairs", None) or headers.items())
+        if (form := getattr(headers, "format", None)) is not None:
+            found["payload_format_indicator"] = form
     if message.content_type is not None:
         found["content_type"] = message.content_type
     if message.reply_to is not None:
         found["response_topic"] = message.reply_to
     if isinstance(message, Letter):
-        found["correlation_data"] = message.correlation
+        if message.correlation is not None:
+            found["correlation_data"] = message.correlation
         if message.lifetime is not None:
             found["message_expiry_interval"] = max(0, min(int(message.lifetime), 0xFFFFFFFF))
     if identifiers:
@@ -106,23 +118,18 @@ def encode_publish(
     topic = message.topic.encode()
     if len(topic) > TEXT_BYTES or "\0" in message.topic:
         return None
+    properties = properties_of(message, identifiers) if five else b""
+    if properties is None:
+        return None
+    id, payload = b"\0\0" if qos else b"", message.payload
+    size = 2 + len(topic) + len(id) + len(properties) + len(payload)
     retain = message.retained or (keeps_retain and message.retain)
-    parts = [len(topic).to_bytes(2, "big"), topic]
-    if qos:
-        parts.append(b"\0\0")
-    if five:
-        properties = properties_of(message, identifiers)
-        if properties is None:
-            return None
-        parts.append(properties)
-    parts.append(message.payload)
-    size = sum(map(len, parts))
     head = bytearray((0x30 | qos << 1 | retain,))
     while size >= 0x80:
         head.append(size & 0x7F | 0x80)
         size >>= 7
-    head.append(size)
-    return bytes(head) + b"".join(parts)
+    head += bytes((size, len(topic) >> 8, len(topic) & 0xFF))
+    return b"".join((head, topic, id, properties, payload))
 
 
 def own(frame: bytes, id: int, again: bool) -> bytes:
@@ -130,5 +137,6 @@ def own(frame: bytes, id: int, again: bool) -> bytes:
     at = 1
     while frame[at] >= 0x80:
         at += 1
-    at += 3 + int.from_bytes(frame[at + 1 : at + 3], "big")
-    return bytes((frame[0] | 8 * again,)) + frame[1:at] + id.to_bytes(2, "big") + frame[at + 2 :]
+    at += 3 + (frame[at + 1] << 8 | frame[at + 2])
+    owned = frame[:at] + id.to_bytes(2, "big") + frame[at + 2 :]
+    return bytes((frame[0] | 8,)) + owned[1:] if again else owned

@@ -16,6 +16,7 @@ def place(request):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.mqtt("5:3.1.2-5", "5:3.1.2-23", "3.1.1:3.1.2-4", "3.1.1:3.1.2-5")
 def test_a_session_outlives_its_link(place, version):
     client, writer = place.client("c", version, **kept(version)), place.client("w")
     assert not client.connack.present
@@ -38,6 +39,7 @@ def test_a_session_outlives_its_link(place, version):
     assert again.closed
 
 
+@pytest.mark.mqtt("5:4.1.0-2")
 def test_a_session_ends():
     place = Place()
     place.client("c", **kept(V5)).end.vanish()
@@ -51,6 +53,7 @@ def test_a_session_ends():
     assert len(place.world.hub.clients) == 1
 
 
+@pytest.mark.mqtt("5:3.1.4-3")
 def test_takeover(place):
     old = place.client("c", **kept(V5))
     old.subscribe(wish("a", 1))
@@ -65,6 +68,7 @@ def test_takeover(place):
     assert not place.client("c", **kept(V5)).first
 
 
+@pytest.mark.mqtt("5:4.4.0-1", "5:4.3.3-6")
 def test_what_flies_is_sent_again_in_order_and_exactly_once(place):
     client, writer = place.client("c", **kept(V5)), place.client("w")
     client.subscribe(wish("a", 2))
@@ -80,6 +84,7 @@ def test_what_flies_is_sent_again_in_order_and_exactly_once(place):
     assert all(one.dup for one in again if isinstance(one, Publish))
 
 
+@pytest.mark.mqtt("5:4.3.3-10", "5:4.3.3-12")
 def test_a_letter_that_comes_twice_is_published_once(place):
     ear, writer = place.client("ear"), place.client("w", **kept(V5))
     ear.subscribe("a")
@@ -96,6 +101,7 @@ def test_a_letter_that_comes_twice_is_published_once(place):
     assert len(ear.heard()) == 1
 
 
+@pytest.mark.mqtt("5:3.3.4-9")
 def test_receive_maximum_of_the_client(place):
     client, writer = place.client("c", properties={"receive_maximum": 2}), place.client("w")
     client.subscribe(wish("a", 1))
@@ -107,6 +113,7 @@ def test_receive_maximum_of_the_client(place):
     assert messages(client.ack(PUBACK, got[1].id)) == [("a", b"3", 1)]
 
 
+@pytest.mark.mqtt("5:3.3.2-5", "5:3.3.2-6")
 def test_message_expiry():
     place = Place()
     client, writer = place.client("c", **kept(V5)), place.client("w")

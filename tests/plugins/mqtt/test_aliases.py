@@ -1,0 +1,184 @@
+"""plugins/mqtt: topic aliases on the way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub import limits
+from hubbub_plugins.mqtt.packets import Publish
+from mqtt_client import PUBACK, V311, Client, Place, kept, wish
+
+TOPIC = "a/long/topic"
+NAMES = [f"{TOPIC}/{n}" for n in range(50)]
+
+
+@pytest.fixture(params=["tcp", "websocket"])
+def place(request):
+    return Place(request.param)
+
+
+class Reader:
+    """Undoes aliases, as a client does: fails at one that it doesn't know."""
+
+    def __init__(self, most):
+        self.most = most
+        self.known = {}
+
+    def topics(self, found):
+        seen = []
+        for one in found:
+            assert isinstance(one, Publish), one
+            alias = one.properties.get("topic_alias")
+            if alias is not None:
+                assert 1 <= alias <= self.most
+                if one.topic:
+                    assert alias not in self.known
+                    self.known[alias] = one.topic
+                else:
+                    one.topic = self.known[alias]
+            assert one.topic
+            seen.append(one.topic)
+        return seen
+
+
+def client(place, most=10, name="c", **properties):
+    found = place.client(name, properties={"topic_alias_maximum": most, **properties})
+    found.reader_of = Reader(most)
+    return found
+
+
+def sizes(found):
+    return [(one.topic, one.properties.get("topic_alias"), one.payload) for one in found]
+
+
+@pytest.mark.parametrize("most_wanted", [0, 1, 2])
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_a_topic_that_repeats_becomes_a_number(place, qos, most_wanted):
+    ear, writer = client(place), place.client("w")
+    ear.subscribe(wish("#", most_wanted))
+    for n in range(4):
+        writer.publish(TOPIC, b"%d" % n, qos=qos, id=n + 1 if qos else 0)
+    found = ear.heard()
+    assert sizes(found) == [(TOPIC, None, b"0"), (TOPIC, 1, b"1"), ("", 1, b"2"), ("", 1, b"3")]
+    assert {one.qos for one in found} == {min(qos, most_wanted)}
+
+
+@pytest.mark.mqtt("5:3.1.2-27")
+def test_who_asks_for_none_gets_none(place):
+    plain, old, ear = place.client("p"), place.client("o", V311), client(place)
+    for one in (plain, old, ear):
+        one.subscribe("#")
+    writer = place.client("w")
+    for _ in range(3):
+        writer.publish(TOPIC)
+    assert sizes(plain.heard()) == [(TOPIC, None, b"x")] * 3
+    assert sizes(old.heard()) == [(TOPIC, None, b"x")] * 3
+    assert len(ear.reader_of.topics(ear.heard())) == 3
+    assert ear.reader_of.known == {1: TOPIC}
+
+
+def test_a_short_topic_stays(place):
+    ear, writer = client(place), place.client("w")
+    ear.subscribe("#")
+    for _ in range(3):
+        writer.publish("short")
+    assert sizes(ear.heard()) == [("short", None, b"x")] * 3
+
+
+@pytest.mark.parametrize(("most", "numbers"), [(1, 1), (3, 3), (65_535, limits.TOPIC_ALIASES)])
+@pytest.mark.mqtt("5:3.1.2-26", "5:3.3.2-11")
+def test_as_many_as_the_client_and_the_hub_want(place, most, numbers):
+    ear, writer = client(place, most), place.client("w")
+    ear.subscribe(wish("#", 1))
+    for n in range(3):
+        for at, topic in enumerate(NAMES):
+            writer.publish(topic, qos=(n + at) % 2, id=1 * ((n + at) % 2))
+            found = ear.heard()
+            assert ear.reader_of.topics(found) == [topic]
+            for one in found:
+                if one.qos:
+                    ear.ack(PUBACK, one.id)
+    assert ear.reader_of.known == {at + 1: topic for at, topic in enumerate(NAMES[:numbers])}
+
+
+def test_what_a_message_says_stays(place):
+    said = {"user_property": [("k", "v" * 200)], "content_type": "text/plain", "correlation_data": b"\0" * 100}
+    ear, writer = client(place), place.client("w")
+    ear.subscribe(wish("#", 1), subscription_identifier=300)
+    for qos in (0, 1):
+        for _ in range(3):
+            writer.publish(TOPIC, b"x" * 200, qos=qos, id=qos, properties=said)
+    for one in ear.heard():
+        one.properties.pop("topic_alias", None)
+        assert one.properties == {**said, "subscription_identifier": [300]}
+        assert one.payload == b"x" * 200
+
+
+@pytest.mark.parametrize("full", ["drop-oldest", "drop-newest", "latest"])
+def test_dropped_messages_leave_no_number_unknown(full):
+    place = Place(queue=20_000, full=full)
+    ear, writer = client(place), place.client("w")
+    ear.subscribe(wish("#", 1))
+    ear.end.taking = False
+    for n in range(400):
+        writer.publish(NAMES[n % 7], b"x" * 1_000)
+    ear.end.taking = True
+    place.world.turn()
+    found = ear.heard()
+    assert place.world.hub.counters.dropped > 100
+    assert ear.reader_of.topics(found)
+    assert len(ear.reader_of.known) == 7
+    for n in range(7):
+        writer.publish(NAMES[n])
+    assert ear.reader_of.topics(ear.heard()) == NAMES[:7]
+
+
+@pytest.mark.mqtt("5:3.1.2-24")
+def test_a_number_never_makes_a_packet_too_long(place):
+    ear, writer = client(place, maximum_packet_size=40), place.client("w")
+    ear.subscribe("#")
+    size = 40 - 2 - 2 - len(TOPIC) - 1
+    for _ in range(4):
+        writer.publish(TOPIC, b"x" * size)
+    assert sizes(ear.heard()) == [(TOPIC, None, b"x" * size)] * 4
+
+
+def test_retained_messages_have_none(place):
+    writer = place.client("w")
+    for topic in NAMES:
+        writer.publish(topic, retain=True)
+    ear = client(place)
+    for _ in range(3):
+        found = ear.subscribe("#")[1:]
+        assert sorted(one.topic for one in found) == sorted(NAMES)
+        found = ear.subscribe(wish("#", 1))[1:]
+        assert sorted(one.topic for one in found) == sorted(NAMES)
+
+
+@pytest.mark.mqtt("5:3.3.2-7")
+def test_numbers_end_with_the_connection(place):
+    ear, writer = client(place, session_expiry_interval=100), place.client("w")
+    ear.subscribe(wish("#", 1))
+    for n in range(3):
+        writer.publish(TOPIC, b"%d" % n, qos=1, id=1)
+    assert ear.reader_of.topics(ear.heard()) == [TOPIC] * 3
+    ear.end.vanish()
+    place.world.turn()
+    again = Client(place.door)
+    found = again.connect("c", clean=False, properties={"session_expiry_interval": 100, "topic_alias_maximum": 5})[1:]
+    assert sizes(found) == [(TOPIC, None, b"0"), (TOPIC, 1, b"1"), ("", 1, b"2")]
+    assert all(one.dup for one in found)
+    again.end.vanish()
+    place.world.turn()
+    plain = place.client("c", **kept(5))
+    assert sizes(plain.first) == [(TOPIC, None, b"%d" % n) for n in range(3)]
+    assert plain.ack(PUBACK, plain.first[0].id) == []
+
+
+def test_below_a_mount_point(place):
+    place = Place(prefix="boat")
+    ear, writer = client(place), place.client("w")
+    ear.subscribe("#")
+    for _ in range(3):
+        writer.publish(TOPIC)
+    assert ear.reader_of.topics(ear.heard()) == [TOPIC] * 3

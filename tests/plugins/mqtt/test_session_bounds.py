@@ -1,0 +1,289 @@
+"""Sessions under attack: what all of them together may take, and what nobody can make them do."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub import limits
+from hubbub.bounds import Bounds
+from hubbub.errors import Refusal
+from hubbub.message import Message, cost
+from hubbub_plugins.mqtt.packets import Ack, Connect, Publish, Will
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, Place, kept, messages, wish
+
+
+@pytest.fixture
+def place():
+    return Place()
+
+
+def vanish(place, *clients):
+    for client in clients:
+        client.end.vanish()
+    place.world.turn()
+
+
+def ids(found):
+    return [(type(one), one.id) for one in found]
+
+
+# What all take together
+
+
+def test_all_wills_together(place, monkeypatch):
+    monkeypatch.setattr(limits, "WILL_BYTES_ALL", 1_000)
+    will = Will(topic="w", payload=b"x" * 400)
+    first, second = place.client("1", will=will), place.client("2", will=will)
+    third = Client(place.door)
+    answer = third.connect("3", will=will)
+    assert answer.code == 0x97
+    assert third.closed
+    assert place.client("3").connack.code == 0
+    assert len(place.world.hub.clients) == 3
+    assert Client(place.door, V311).connect("4", will=will).code == 3  # server unavailable: 3.1.1 has no other word
+    first.goodbye()
+    vanish(place, second)
+    assert place.world.hub.clients.wills == 0
+    again = place.client("5", **kept(V5), will=will)
+    assert place.world.hub.clients.wills == 401
+    again = place.client("5", **kept(V5))
+    assert place.world.hub.clients.wills == 0
+    assert again.connack.present
+
+
+def test_a_refused_will_leaves_the_session_with_whom_it_is(place, monkeypatch):
+    monkeypatch.setattr(limits, "WILL_BYTES_ALL", 1_000)
+    client = place.client("c", **kept(V5))
+    assert Client(place.door).connect("c", will=Will(topic="w", payload=b"x" * 1_001)).code == 0x97
+    assert not client.closed
+    assert client.ping()
+
+
+def test_what_goes_with_a_message_counts(place):
+    client, writer = place.client("c", **kept(V5)), place.client("w")
+    client.subscribe(wish("a", 1))
+    vanish(place, client)
+    writer.publish("a", b"", qos=1, id=1, properties={"user_property": [("k", "v" * 1_000)] * 50})
+    assert place.world.hub.clients.waiting > 50_000
+    twice = Message("a", b"", properties={"k": "v"})
+    assert cost(twice) == 3
+
+
+def test_who_is_owed_most_gives_way(place, monkeypatch):
+    monkeypatch.setattr(limits, "OWED_BYTES_ALL", 100_000)
+    greedy, modest, writer = place.client("g", **kept(V5)), place.client("m", **kept(V5)), place.client("w")
+    greedy.subscribe(wish("#", 1))
+    modest.subscribe(wish("m", 1))
+    vanish(place, greedy, modest)
+    writer.publish("m", b"precious", qos=1, id=1)
+    for n in range(200):
+        writer.publish(f"g/{n}", b"x" * 1_000, qos=1, id=1)
+    assert place.world.hub.clients.waiting <= 100_000
+    assert messages(place.client("m", **kept(V5)).first) == [("m", b"precious", 1)]
+    got = place.client("g", **kept(V5)).first
+    assert 50 < len(got) < 100
+    assert got[-1].topic == "g/199"
+    assert place.world.hub.clients.forgotten == 0
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_who_holds_back_acknowledgements_loses_the_session(place, monkeypatch, there):
+    monkeypatch.setattr(limits, "OWED_BYTES_ALL", 50_000)
+    hoarders, writer = [place.client(f"h{n}", **kept(V5)) for n in range(3)], place.client("w")
+    modest = place.client("m")
+    modest.subscribe(wish("m", 1))
+    for n, hoarder in enumerate(hoarders):
+        hoarder.subscribe(wish(f"h{n}", 1))
+    for _ in range(20):
+        for n in range(3):
+            writer.publish(f"h{n}", b"x" * 1_000, qos=1, id=1)
+        if not there:
+            vanish(place, *hoarders)
+    writer.publish("m", b"1", qos=1, id=1)
+    assert messages(modest.heard()) == [("m", b"1", 1)]
+    assert place.world.hub.clients.waiting <= 50_000
+    if there:
+        assert place.world.hub.clients.forgotten
+        assert any(one.closed for one in hoarders)
+        assert next(one for one in hoarders if one.closed).heard()[-1].code == 0x97
+
+
+def test_ten_thousand_sessions_and_one_more(place, monkeypatch):
+    monkeypatch.setattr(limits, "SESSIONS", 20)
+    monkeypatch.setattr(limits, "SESSIONS_SOURCE", 10)
+    for n in range(5):
+        vanish(place, place.client(f"good{n}", **kept(V5)))
+    for n in range(50):  # a flood from elsewhere
+        flood = Client(place.door, host="198.51.100.9")
+        flood.connect(f"flood{n}", **kept(V5))
+        flood.end.vanish()
+    place.world.turn()
+    clients = place.world.hub.clients
+    assert (len(clients), clients.forgotten) == (20, 35)
+    assert all(place.client(f"good{n}", **kept(V5)).connack.present for n in range(5))
+    assert Client(place.door, host="198.51.100.9").connect("flood49", **kept(V5)).present
+    assert not Client(place.door, host="198.51.100.9").connect("flood30", **kept(V5)).present
+    place.world.advance(101)
+    assert clients._gone_from == {}
+    assert clients._gone == {}
+
+
+# What nobody can make them do
+
+
+@pytest.mark.mqtt("5:3.3.4-9", "5:4.4.0-1")
+def test_no_more_is_sent_again_than_the_client_takes(place):
+    client, writer = place.client("c", **kept(V5)), place.client("w")
+    client.subscribe(wish("a", 2))
+    for n in range(6):
+        writer.publish("a", b"%d" % n, qos=2, id=n + 1)
+    sent = [one.id for one in client.heard()]
+    client.ack(PUBREC, sent[0])
+    vanish(place, client)
+    more = {"session_expiry_interval": 100, "receive_maximum": 2}
+    client = place.client("c", clean=False, properties=more)
+    assert ids(client.first) == [(Ack, sent[0]), (Publish, sent[1])]
+    writer.publish("a", b"6", qos=1, id=9)
+    assert client.heard() == []
+    assert ids(client.ack(PUBCOMP, sent[0])) == [(Publish, sent[2])]
+    client.ack(PUBREC, sent[3])  # of the link before
+    assert client.ack(PUBCOMP, sent[3]) == []
+    found = []
+    for n in (1, 2, 4, 5):
+        client.ack(PUBREC, sent[n])
+        found += client.ack(PUBCOMP, sent[n])
+    assert [(one.payload, one.dup) for one in found] == [(b"4", True), (b"5", True), (b"6", False)]
+
+
+@pytest.mark.mqtt("5:4.4.0-1")
+def test_a_takeover_amid_what_is_sent_again(place):
+    client, writer = place.client("c", **kept(V5)), place.client("w")
+    client.subscribe(wish("a", 1))
+    for n in range(50):
+        writer.publish("a", b"%d" % n, qos=1, id=1)
+    sent = [one.id for one in client.heard()]
+    vanish(place, client)
+    data = Client(place.door), Client(place.door), Client(place.door)
+    for one in data:  # three CONNECTs that are read in one turn
+        one.end.send(Connect(version=V5, client="c", **kept(V5)).encode(V5))
+    place.world.turn()
+    last = data[-1].heard()
+    assert [one.id for one in last[1:]] == sent
+    assert all(one.closed for one in data[:2])
+    assert not data[-1].closed
+    for id in sent:
+        data[-1].ack(PUBACK, id)
+    assert place.world.hub.clients.waiting == 0
+    assert len(place.world.hub.clients) == 2
+
+
+@pytest.mark.parametrize("kind", [PUBACK, PUBREC, PUBREL, PUBCOMP])
+def test_identifiers_that_were_never_sent(place, kind):
+    client, writer = place.client("c"), place.client("w")
+    client.subscribe(wish("a", 1))
+    for id in (1, 2, 65_535):
+        for answer in client.ack(kind, id):
+            assert answer.code == 0x92
+    writer.publish("a", qos=1, id=1)
+    (got,) = client.heard()
+    client.ack(PUBREC, got.id)  # of a message of quality 1
+    assert place.world.hub.clients.waiting > 0
+    client.ack(PUBACK, got.id)
+    client.ack(PUBACK, got.id)
+    assert place.world.hub.clients.waiting == 0
+    assert not client.closed
+
+
+class Rights:
+    def __init__(self):
+        self.denied = set()
+
+    def publish(self, topic):
+        if topic in self.denied:
+            raise Refusal("not-authorized", "no")
+
+    def subscribe(self, filter):
+        self.publish(filter)
+
+    def receives(self, topic):
+        return topic not in self.denied
+
+
+def test_a_will_is_held_to_the_permissions_of_its_time():
+    rights = Rights()
+    place = Place(rights=lambda session: rights)
+    ear = place.client("ear")
+    ear.subscribe("#")
+    delayed = {"will_delay_interval": 50}
+    client = place.client("c", **kept(V5), will=Will(topic="w", payload=b"x", properties=delayed))
+    vanish(place, client)
+    rights.denied.add("w")
+    place.world.advance(51)
+    assert ear.heard() == []
+
+
+def test_new_rights_of_who_is_away_hold_for_the_will():
+    denied = set()
+
+    def rights(session):
+        found = Rights()
+        found.denied = set(denied)
+        return found
+
+    place = Place(rights=rights)
+    ear = place.client("ear")
+    ear.subscribe("#")
+    delayed = {"will_delay_interval": 50}
+    vanish(place, place.client("c", **kept(V5), will=Will(topic="w", payload=b"x", properties=delayed)))
+    denied.add("w")
+    place.world.advance(51)
+    assert ear.heard() == []
+    assert place.world.hub.clients.wills == 0
+
+
+def test_a_will_that_is_kept_names_no_answer_that_its_client_may_not_give():
+    rights = Rights()
+    rights.denied.add("secret")
+    place = Place(rights=lambda session: rights)
+    ear = place.client("ear")
+    ear.subscribe("w")
+    for retain, heard in ((True, 0), (False, 1)):
+        will = Will(topic="w", payload=b"x", retain=retain, properties={"response_topic": "secret"})
+        vanish(place, place.client("c", will=will))
+        assert len(ear.heard()) == heard
+
+
+def test_a_will_stays_below_the_mount_point():
+    place = Place()
+    ear = place.client("ear")
+    ear.subscribe("#")
+    door = place.world.listen("tcp", type(next(iter(place.door.place.links)).dialect), prefix="boat")
+    client = Client(door)
+    client.connect("c", will=Will(topic="w", payload=b"x", properties={"response_topic": "r"}))
+    vanish(place, client)
+    (got,) = ear.heard()
+    assert (got.topic, got.properties["response_topic"]) == ("boat/w", "boat/r")
+
+
+def test_subscriptions_go_to_and_fro_without_a_trace(place):
+    hub = place.world.hub
+    client, writer = place.client("c", **kept(V5)), place.client("w")
+    client.subscribe(wish("a/+/#", 1), wish("b", 0), wish("$share/g/+/c", 1))
+    hub.bound(Bounds(all_subscriptions=hub.subscriptions))  # it is full
+    before = (hub.subscriptions, hub._trie.levels, len(hub._encodings))
+    for _ in range(3):
+        vanish(place, client)
+        assert hub.subscriptions == before[0]
+        writer.publish("a/1", b"1", qos=1, id=1)
+        writer.publish("x/c", b"2", qos=1, id=1)
+        client = place.client("c", **kept(V5))
+        assert messages(client.first) == [("a/1", b"1", 1), ("x/c", b"2", 1)]
+        for one in client.first:
+            client.ack(PUBACK, one.id)
+        assert (hub.subscriptions, hub._trie.levels, len(hub._encodings)) == before
+        (link,) = [one for one in place.door.place.links if one.session.client == "c"]
+        assert link.session.levels == 4
+        writer.publish("b")
+        assert messages(client.heard()) == [("b", b"x", 0)]
+    client.goodbye(session_expiry_interval=0)
+    assert (hub.subscriptions, hub._trie.levels, hub._encodings) == (0, 0, {})

@@ -1,0 +1,209 @@
+"""plugins/mqtt: shared subscriptions, and what becomes of what a member was to have (MQTT 5.0 section 4.8.2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub_plugins.mqtt import packets
+from hubbub_plugins.mqtt.packets import V31, Granted, Publish
+from mqtt_client import PUBACK, PUBREC, V5, V311, Place, kept, messages, wish
+
+VERSIONS = (V31, V311, V5)
+
+
+@pytest.fixture(params=["tcp", "websocket"])
+def place(request):
+    return Place(request.param)
+
+
+def members(place, count, filter="$share/g/a", qos=2, version=V5, **more):
+    found = [place.client(f"m{n}", version, **more) for n in range(count)]
+    for one in found:
+        assert one.subscribe(wish(filter, qos))[0].codes == [qos]
+    return found
+
+
+def send(writer, *payloads, topic="a", qos=1):
+    for payload in payloads:
+        writer.publish(topic, payload, qos=qos, id=1 if qos else 0)
+        if qos == 2:
+            writer.ack(6, 1)
+
+
+def payloads(found):
+    return [payload for _, payload, _ in messages(found)]
+
+
+def vanish(place, client):
+    client.end.vanish()
+    place.world.turn()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_message_goes_to_one(place, version):
+    assert place.client("v").connack.properties.get("shared_subscription_available", 1) == 1
+    both, writer = members(place, 2, version=version), place.client("w")
+    assert writer.publish("a", b"0", qos=1, id=1)[0].code == 0
+    send(writer, b"1", qos=2)
+    send(writer, b"2", b"3", qos=0)
+    assert [messages(one.heard()) for one in both] == [
+        [("a", b"0", 1), ("a", b"2", 0)],
+        [("a", b"1", 2), ("a", b"3", 0)],
+    ]
+
+
+@pytest.mark.mqtt("5:4.8.2-3")
+def test_each_has_the_quality_and_the_identifiers_that_it_asked_for(place):
+    first, second = place.client("1"), place.client("2", V311)
+    first.subscribe(wish("$share/g/a", 1), subscription_identifier=7)
+    first.subscribe(wish("a", 0), subscription_identifier=8)
+    second.subscribe(wish("$share/g/a", 0))
+    send(place.client("w"), b"0", b"1", qos=2)
+    assert sorted((one.payload, one.qos, one.properties["subscription_identifier"]) for one in first.heard()) == [
+        (b"0", 0, [8]), (b"0", 1, [7]), (b"1", 0, [8]),
+    ]  # fmt: skip
+    assert messages(second.heard()) == [("a", b"1", 0)]
+
+
+@pytest.mark.parametrize("filter", ["$share/", "$share/g", "$share/g/", "$share//a", "$share/+/a", "$share/#/a"])
+@pytest.mark.mqtt("5:4.8.2-1", "5:4.8.2-2")
+def test_what_is_malformed_is_refused(place, filter):
+    (told,) = place.client().subscribe(filter)
+    assert (type(told), told.codes) == (Granted, [0x8F])
+    assert place.client(version=V311).subscribe(filter)[0].codes == [0x80]
+
+
+@pytest.mark.mqtt("5:3.8.3-4")
+def test_no_local_ends_the_link(place):
+    client = place.client()
+    assert client.subscribe(wish("$share/g/a", no_local=True))[0].code == 0x82
+    assert client.closed
+
+
+def test_no_retained_messages(place):
+    place.client("w").publish("a", b"kept", retain=True)
+    client = place.client()
+    assert client.subscribe(wish("$share/g/a", 1), wish("$share/g/+", 0)) == [Granted(kind=9, id=1, codes=[1, 0])]
+
+
+def test_who_is_away_gets_nothing_while_others_are_there(place):
+    away, there = members(place, 2, **kept(V5))
+    vanish(place, away)
+    writer = place.client("w")
+    send(writer, b"0", b"1", b"2")
+    assert payloads(there.heard()) == [b"0", b"1", b"2"]
+    vanish(place, there)
+    send(writer, b"3", b"4", b"5", b"6")
+    (one, two) = (place.client(name, **kept(V5)).first for name in ("m0", "m1"))
+    assert [payload for payload in payloads(one) if payload > b"2"] == [b"3", b"5"]
+    assert payloads(two) == [b"0", b"1", b"2", b"4", b"6"]
+
+
+def test_what_waits_goes_to_others_when_a_member_goes(place):
+    slow = place.client("slow", clean=False, properties={"receive_maximum": 1, "session_expiry_interval": 100})
+    slow.subscribe(wish("$share/g/a", 1), wish("b", 1))
+    writer = place.client("w")
+    send(writer, b"0", b"1", b"2")
+    send(writer, b"b0", topic="b")
+    assert payloads(slow.heard()) == [b"0"]
+    (other,) = members(place, 1, qos=1)
+    vanish(place, slow)
+    assert payloads(other.heard()) == [b"1", b"2"]
+    assert payloads(place.client("slow", **kept(V5)).first) == [b"0", b"b0"]
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_what_was_sent_at_quality_1_goes_to_another_when_the_session_ends(place, keeps):
+    gone = place.client("gone", **(kept(V5) if keeps else {}))
+    gone.subscribe(wish("$share/g/a", 2))
+    writer = place.client("w")
+    send(writer, b"1")
+    (other,) = members(place, 1)
+    vanish(place, gone)
+    assert payloads(other.heard()) == ([] if keeps else [b"1"])
+    place.world.advance(101)
+    (got,) = other.heard() if keeps else [None]
+    assert got is None or (got.payload, got.qos, got.dup) == (b"1", 1, False)
+    assert place.world.hub.clients.waiting > 0
+    other.ack(PUBACK, 1)
+    assert place.world.hub.clients.waiting == 0
+
+
+@pytest.mark.parametrize("far", ["sent", "received"])
+@pytest.mark.mqtt("5:4.8.2-4", "5:4.8.2-5")
+def test_what_was_sent_at_quality_2_is_for_nobody_else(place, far):
+    (first,) = members(place, 1, **kept(V5))
+    send(place.client("w"), b"1", qos=2)
+    (sent,) = first.heard()
+    if far == "received":
+        first.ack(PUBREC, sent.id)
+    other = place.client("other", **kept(V5))
+    other.subscribe(wish("$share/g/a", 2))
+    vanish(place, first)
+    (again,) = place.client("m0", **kept(V5)).first
+    assert again.id == sent.id
+    assert isinstance(again, Publish) is (far == "sent")
+    place.client("m0", clean=True)
+    assert other.heard() == []
+    assert place.world.hub.clients.waiting == 0
+
+
+@pytest.mark.mqtt("5:4.8.2-6")
+def test_what_a_member_refuses_is_for_nobody_else(place):
+    first, other = members(place, 2)
+    send(place.client("w"), b"1")
+    (got,) = first.heard()
+    first.ack(PUBACK, got.id, 0x80)
+    vanish(place, first)
+    assert other.heard() == []
+
+
+def test_what_nobody_takes_any_more_is_gone(place):
+    (only,) = members(place, 1)
+    send(place.client("w"), b"1", b"2")
+    vanish(place, only)
+    assert place.world.hub.clients.waiting == 0
+    assert len(place.world.hub.shared) == 0
+
+
+def test_a_member_with_a_full_flight_comes_after_one_that_has_room(place):
+    narrow = place.client("n", properties={"receive_maximum": 1})
+    narrow.subscribe(wish("$share/g/a", 1))
+    (wide,) = members(place, 1)
+    send(place.client("w"), b"0", b"1", b"2", b"3")
+    assert payloads(narrow.heard()) == [b"0"]
+    assert payloads(wide.heard()) == [b"1", b"2", b"3"]
+
+
+def test_unsubscribing_leaves_the_group(place):
+    first, other = members(place, 2)
+    writer = place.client("w")
+    assert first.send(packets.Unsubscribe(id=2, filters=["a"]))[0].codes == [0x11]
+    assert first.send(packets.Unsubscribe(id=3, filters=["$share/g/a"]))[0].codes == [0]
+    send(writer, b"0", b"1")
+    assert first.heard() == []
+    assert payloads(other.heard()) == [b"0", b"1"]
+
+
+def test_a_message_that_goes_on_has_what_is_left_of_its_time(place):
+    (first,) = members(place, 1, qos=1)
+    place.client("w").publish("a", b"1", qos=1, id=1, properties={"message_expiry_interval": 50})
+    other = place.client("other")
+    other.subscribe(wish("$share/g/a", 1))
+    place.world.advance(20)
+    vanish(place, first)
+    assert [one.properties["message_expiry_interval"] for one in other.heard()] == [30]
+
+
+def test_what_waits_stays_with_its_member_while_nobody_is_there(place):
+    away, narrow = (
+        place.client(name, clean=False, properties={"receive_maximum": 1, "session_expiry_interval": 100})
+        for name in ("away", "narrow")
+    )
+    for one in (away, narrow):
+        one.subscribe(wish("$share/g/a", 1))
+    vanish(place, away)
+    send(place.client("w"), b"0", b"1", b"2")
+    vanish(place, narrow)
+    assert place.client("away", **kept(V5)).first == []
+    assert payloads(place.client("narrow", **kept(V5)).first) == [b"0", b"1", b"2"]

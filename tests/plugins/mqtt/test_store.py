@@ -1,0 +1,303 @@
+"""kernel/store.py: a store that writes down what its Kepts are told has all that a new process needs to go on."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from hubbub import limits
+from hubbub.kernel.store import Kept, Owed
+from hubbub_plugins.mqtt.packets import Ack, Will
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, Place, kept, messages, wish
+
+FACTS = ("owner", "expiry", "left", "will", "will_delay", "room", "full")
+
+
+class Written(Kept):
+    """A Kept that writes down what changes, before the end of the turn."""
+
+    __slots__ = ("store",)
+
+    def tell(self, *what: Any) -> None:
+        self.store.write(self.key, *what)
+
+    def save(self):
+        facts = {name: getattr(self, name) for name in FACTS}
+        facts["owner"], facts["will"] = self.owner.double(), bare(self.will)
+        self.tell("facts", facts)
+
+    def subscribe(self, wish):
+        super().subscribe(wish)
+        self.tell("subscribe", wish)
+
+    def unsubscribe(self, filter):
+        super().unsubscribe(filter)
+        self.tell("unsubscribe", filter)
+
+    def receive(self, once):
+        super().receive(once)
+        self.tell("receive", once)
+
+    def release(self, once):
+        super().release(once)
+        self.tell("release", once)
+
+    def wait(self, owed):
+        super().wait(owed)
+        self.tell("wait", bare_owed(owed))
+
+    def take(self):
+        self.tell("take")
+        return super().take()
+
+    def fly(self, owed):
+        super().fly(owed)
+        self.tell("fly", bare_owed(owed))
+
+    def mark(self, owed):
+        self.tell("mark", owed.id)
+
+    def land(self, owed):
+        super().land(owed)
+        self.tell("land", owed.id)
+
+
+def bare(message):
+    """A message without its sender, who is of this process."""
+    if message is None:
+        return None
+    copy = message.on(message.topic)
+    copy.sender = copy.tag = None
+    return copy
+
+
+def bare_owed(owed):
+    copy = Owed(bare(owed.message), owed.wish, owed.qos, owed.share)
+    copy.id, copy.received = owed.id, owed.received
+    return copy
+
+
+class Disk:
+    """What outlives the process: only what was committed."""
+
+    def __init__(self) -> None:
+        self.safe: list[bytes] = []
+
+
+class DiaryStore:
+    """A store on such a disk."""
+
+    def __init__(self, disk: Disk, rouse: Any) -> None:
+        self.disk = disk
+        self.rouse = rouse
+        self.there: set[Any] = set()
+        self.diary: list[bytes] = []
+
+    def write(self, *what: Any) -> None:
+        assert what[0] in self.there  # nothing is said of a session that has ended
+        self.diary.append(pickle.dumps(what))
+        self.rouse()
+
+    def load(self):
+        found: dict[Any, Kept] = {}
+        for key, what, *told in map(pickle.loads, self.disk.safe):
+            if what == "begin":
+                found[key] = self._written(key, *told)
+            elif what == "end":
+                del found[key]
+            else:
+                self._again(found[key], what, *told)
+        return list(found.values())
+
+    def _again(self, known, what, *told):
+        if what == "facts":
+            for name, value in told[0].items():
+                setattr(known, name, value)
+        elif what == "mark":
+            known.flight[told[0]].received = True
+        elif what == "land":
+            Kept.land(known, known.flight[told[0]])
+        else:
+            getattr(Kept, what)(known, *told)
+
+    def _written(self, key, owner):
+        known = Written(key, owner)
+        known.store = self
+        self.there.add(key)
+        return known
+
+    def begin(self, key, owner):
+        known = self._written(key, owner)
+        self.write(key, "begin", owner.double())
+        return known
+
+    def end(self, known):
+        known.tell("end")
+        self.there.discard(known.key)
+
+    def commit(self):
+        self.disk.safe += self.diary
+        self.diary.clear()
+
+
+@pytest.fixture
+def disk():
+    return Disk()
+
+
+def run(disk, **more):
+    """A process; the one before has been killed."""
+    place = Place(**more)
+    place.world.hub.clients.load(DiaryStore(disk, place.world.hub.rouse))
+    return place
+
+
+def back(place, name="c", **more):
+    client = place.client(name, **(kept(V5) | more))
+    assert client.connack.present
+    return client
+
+
+def test_what_waits_is_there_after_a_restart(disk):
+    place = run(disk)
+    place.client("c", **kept(V5)).subscribe(wish("a", 2), wish("zero"))
+    place.client("c", **kept(V5)).end.vanish()
+    place.world.turn()
+    writer = place.client("w")
+    for n in range(3):
+        writer.publish("a", b"%d" % n, qos=1, id=1)
+
+    place = run(disk)
+    assert place.world.hub.clients.waiting > 0
+    place.client("w").publish("a", b"3", qos=1, id=1)
+    client = back(place)
+    assert messages(client.first) == [("a", b"%d" % n, 1) for n in range(4)]
+    place.client("w").publish("zero")
+    assert messages(client.heard()) == [("zero", b"x", 0)]
+
+
+def test_what_flew_is_sent_again_with_its_id_and_once(disk):
+    place = run(disk)
+    client, writer = place.client("c", **kept(V5)), place.client("w")
+    client.subscribe(wish("a", 2))
+    for n in range(4):
+        writer.publish("a", b"%d" % n, qos=2, id=n + 1)
+    sent = client.heard()
+    client.ack(PUBREC, sent[1].id)
+    client.ack(PUBREC, sent[3].id)
+    client.ack(PUBCOMP, sent[3].id)
+
+    place = run(disk)
+    first, second, third = back(place).first
+    assert [(one.id, one.dup) for one in (first, third)] == [(sent[0].id, True), (sent[2].id, True)]
+    assert second == Ack(kind=PUBREL, id=sent[1].id)
+    assert place.world.hub.clients.waiting > 0
+    client = place.client("c", clean=True)
+    client.subscribe(wish("a", 2))
+    assert place.world.hub.clients.waiting == 0
+
+
+def test_what_is_acknowledged_was_saved_before(disk):
+    place = run(disk)
+    ear, writer = place.client("ear", **kept(V5)), place.client("w", **kept(V5))
+    ear.subscribe(wish("a", 1))
+    answered = []
+    outboxes = [link.outbox for link in place.door.place.links]
+    for outbox in outboxes:
+        outbox._write = lambda data, write=outbox._write: (answered.append((data[0] >> 4, len(disk.safe))), write(data))
+    before = len(disk.safe)
+    writer.publish("a", qos=2, id=9)
+    (to_ear, to_writer) = sorted(answered)
+    assert (to_ear[0], to_writer[0]) == (3, PUBREC)
+    assert to_ear[1] == to_writer[1] > before
+    place = run(disk)
+    writer = back(place, "w")
+    writer.publish("a", qos=2, id=9, dup=True)
+    assert len(back(place, "ear").first) == 1
+    assert writer.ack(PUBREL, 9) == [Ack(kind=PUBCOMP, id=9)]
+
+
+def test_ids_that_fly_are_not_given_again(disk):
+    place = run(disk)
+    client = place.client("c", **kept(V5))
+    client.subscribe(wish("a", 1))
+    writer = place.client("w")
+    for n in range(3):
+        writer.publish("a", b"%d" % n, qos=1, id=1)
+    client.ack(PUBACK, 1)
+    place = run(disk)
+    client = back(place)
+    place.client("w").publish("a", b"3", qos=1, id=1)
+    assert [one.id for one in client.first + client.heard()] == [2, 3, 4]
+
+
+def test_a_will_of_a_client_that_the_end_of_the_process_cut_off(disk):
+    place = run(disk)
+    place.client("now", **kept(V5), will=Will(topic="w", payload=b"now", qos=1))
+    later = Will(topic="w", payload=b"later", qos=1, properties={"will_delay_interval": 50})
+    place.client("later", **kept(V5), will=later)
+    place.client("never", **kept(V5), will=Will(topic="w", payload=b"never", qos=1)).goodbye()
+    ear = place.client("ear", **kept(V5))
+    ear.subscribe(wish("w", 1))
+
+    place = run(disk)
+    place.world.advance(49)
+    ear = back(place, "ear")
+    assert messages(ear.first) == [("w", b"now", 1)]
+    place.world.advance(1)
+    assert messages(ear.heard()) == [("w", b"later", 1)]
+    assert place.world.hub.clients.wills == 0
+    assert place.world.hub.clients.waiting > 0
+
+
+def test_a_session_that_has_ended_is_gone(disk):
+    place = run(disk)
+    place.client("c", **kept(V5)).goodbye(session_expiry_interval=5)
+    assert len(run(disk).world.hub.clients) == 1
+    place.world.advance(6)
+    assert len(run(disk).world.hub.clients) == 0
+    place.client("d").subscribe(wish("a", 1))
+    assert len(run(disk).world.hub.clients) == 0
+
+
+def test_nothing_is_left_of_sessions_that_ended_in_the_midst(disk):
+    place = run(disk)
+    writer = place.client("w")
+    for n, ends in enumerate((lambda one: one.end.vanish(), lambda one: one.goodbye(), lambda one: place.client("c0"))):
+        client = place.client(f"c{n % 2}", will=Will(topic="a", payload=b"will"))
+        client.subscribe(wish("a", 2), wish("$share/g/a", 2))
+        for id in range(1, 4):
+            writer.publish("a", qos=2, id=id)
+            writer.ack(PUBREL, id)
+        client.publish("b", qos=2, id=1)
+        ends(client)
+        place.world.turn()
+        assert place.world.hub.clients.waiting == 0
+    writer.end.vanish()
+    place.world.turn()
+    assert {key for key, *_ in map(pickle.loads, disk.safe)} == {("", None, name) for name in ("w", "c0", "c1")}
+    assert [kept.key[2] for kept in DiaryStore(disk, lambda: None).load()] == ["c0"]
+
+
+def test_a_member_of_a_group(disk):
+    place = run(disk)
+    place.client("c", **kept(V5)).subscribe(wish("$share/g/a", 1))
+    place = run(disk)
+    place.client("w").publish("a", qos=1, id=1)
+    assert messages(back(place).first) == [("a", b"x", 1)]
+
+
+@pytest.mark.parametrize("full", ["drop-oldest", "drop-newest"])
+def test_the_diary_says_what_was_dropped(disk, full, monkeypatch):
+    monkeypatch.setattr(limits, "QUEUE_MESSAGES", 3)
+    place = run(disk, full=full)
+    place.client("c", **kept(V5)).subscribe(wish("a", 1))
+    place.client("c", **kept(V5)).end.vanish()
+    place.world.turn()
+    writer = place.client("w")
+    for n in range(6):
+        writer.publish("a", b"%d" % n, qos=1, id=1)
+    wanted = [b"3", b"4", b"5"] if full == "drop-oldest" else [b"0", b"1", b"2"]
+    assert [payload for _, payload, _ in messages(back(run(disk)).first)] == wanted

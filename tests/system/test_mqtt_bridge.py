@@ -1,0 +1,340 @@
+"""Bridges that go round, and servers that are old, hostile or silent: hubs, and sockets that say what a test wants."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+
+import pytest
+
+from devices import Device
+from hubbub_plugins.mqtt import packets
+from hubbub_plugins.mqtt.packets import V5, V311
+from hubbub_plugins.mqtt.properties import DISCONNECT, PUBACK, PUBREL, SUBACK
+from running import Daemon, LineClient
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return one.getsockname()[1]
+
+
+def console(daemon, filter="#"):
+    client = LineClient(daemon.tcp[0])
+    assert client.ask(f"SUB {filter}") == f"OK SUB {filter}"
+    return client
+
+
+# What goes round
+
+
+class Hub:
+    """One of several hubs that know each other's ports; `to`: those that it has a bridge to."""
+
+    def __init__(self, stack, ports, own, to, keys):
+        options = ["--tcp", f"tcp:{ports[own]}"]
+        for at in to:
+            name = f"hub{own}-{at}"
+            options += ["--connect", f"tcp:127.0.0.1:{ports[at]}:dialect=mqtt:id=to{at}:client={name}:{keys}"]
+        self.daemon = stack.enter_context(Daemon(*options))
+        self.client = stack.enter_context(console(self.daemon))
+
+    def wait(self, to):
+        for at in to:
+            self.daemon.wait_for(f"to{at}: MQTT ")
+
+    def until(self, text):
+        """Return what comes before that, and how often which."""
+        found = []
+        while (line := self.client.line()) != text:
+            found.append(line)
+        return found
+
+
+WAYS = {
+    "there and back": {0: (1,), 1: (0,)},
+    "one alone": {0: (1,), 1: ()},
+    "ring": {0: (1,), 1: (2,), 2: (0,)},
+    "all with all": {0: (1, 2), 1: (2, 0), 2: (0, 1)},
+}
+
+
+@pytest.mark.parametrize("ways", WAYS.values(), ids=WAYS)
+def test_nothing_goes_round(ways):
+    """Everything is pulled and pushed everywhere: each message gets to each hub, and comes to an end."""
+    ports = [free_port() for _ in ways]
+    with ExitStack() as stack:
+        hubs = [Hub(stack, ports, own, to, "pull=#:push=#") for own, to in ways.items()]
+        for hub, to in zip(hubs, ways.values(), strict=True):
+            hub.wait(to)
+        for hub in hubs:  # what is kept goes the same ways
+            hub.client.send(f"PUB! kept/{hubs.index(hub)} x")
+        for speaker in hubs:
+            speaker.client.send("PUB round/1 x")
+            for count in range(20):  # long enough for what goes round to come again
+                speaker.client.send(f"PUB end/{hubs.index(speaker)} {count}")
+                seen = [hub.until(f"MSG end/{hubs.index(speaker)} {count}") for hub in hubs]
+                for hub, lines in zip(hubs, seen, strict=True):
+                    hub.lines = [*getattr(hub, "lines", []), *lines]
+        for hub in hubs:
+            for kind in ("MSG round/1 x", *(f"MSG kept/{n} x" for n in range(len(hubs)))):
+                share = hub.lines.count(kind) / (len(hubs) if "round" in kind else 1)
+                assert 1 <= share <= 2 ** len(hubs), (kind, hub.lines)
+            assert "Traceback" not in hub.daemon.log
+
+
+def test_a_server_of_the_old_version_sends_nothing_back():
+    """There is no No Local in 3.1.1: what comes back is known again, and what is new with the same words isn't lost."""
+    with Daemon("--tcp", "tcp:0") as there, console(there) as far:
+        at = "tcp:{}:{}:dialect=mqtt:version=3.1.1:id=b:pull=a/#:push=a/#".format(*there.tcp[0])
+        with Daemon("--tcp", "tcp:0", "--connect", at) as here:
+            with console(here) as near:
+                with LineClient(there.tcp[0]) as other:
+                    other.send("PUB! a/ready 1")
+                assert near.line() == "MSG a/ready 1"
+                assert far.line() == "MSG a/ready 1"
+                for text in ("on", "on", "off"):
+                    near.send(f"PUB a/1 {text}")
+                    assert (near.line(), far.line()) == (f"MSG a/1 {text}",) * 2
+                for text in ("on", "off"):
+                    far.send(f"PUB a/1 {text}")
+                    assert (near.line(), far.line()) == (f"MSG a/1 {text}",) * 2
+
+
+# Servers that a test plays
+
+
+class Server(Device):
+    """A port where a bridge calls; `version`: in which it is answered."""
+
+    def greet(self, version=V5, code=0, present=False, old=False, **properties):
+        """Take a CONNECT, and answer it. Returns the connection, with `connect`, what the bridge has said."""
+        caller = Caller(self.accept(), version)
+        caller.connect = caller.next()
+        answer = packets.Connack(present=present, code=code, properties=properties)
+        caller.say(answer.encode(V311 if old else version))
+        return caller
+
+
+class Caller:
+    def __init__(self, connection, version):
+        self.connection = connection
+        self.version = version
+
+    def say(self, *what):
+        self.connection.send(b"".join(one if isinstance(one, bytes) else one.encode(self.version) for one in what))
+
+    def next(self):
+        """The next packet, with what a PINGREQ means left to the test."""
+        first = self.connection.read(1)[0]
+        size = shift = 0
+        while (byte := self.connection.read(1)[0]) >= 0x80:
+            size |= (byte & 0x7F) << shift
+            shift += 7
+        return packets.decode(first, self.connection.read(size | byte << shift), self.version)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+
+@pytest.fixture
+def server():
+    with Server() as one:
+        yield one
+
+
+def bridge(server, *keys):
+    at = ":".join([f"tcp:127.0.0.1:{server.address[1]}", "dialect=mqtt", "id=b", *keys])
+    return Daemon("--tcp", "tcp:0", "--connect", at)
+
+
+@pytest.mark.parametrize("how", ["a code of 3.1.1", "a code of 5", "without a word"])
+def test_a_server_without_version_5(server, how):
+    with bridge(server, "pull=a/#") as daemon:
+        if how == "without a word":
+            with server.accept() as first:
+                first.read(10)
+        else:
+            old = how == "a code of 3.1.1"
+            with server.greet(V5, code=1 if old else 0x84, old=old) as first:
+                assert first.connect.version == V5
+            daemon.wait_for("b: it doesn't speak MQTT 5; ")
+        with server.accept() as one:
+            second = Caller(one, V311)
+            assert second.next().version == V311
+            second.say(packets.Connack())
+            assert second.next().wishes == [packets.Wish(filter="a/#", qos=2)]
+            daemon.wait_for("b: MQTT 3.1.1")
+    assert "Traceback" not in daemon.log
+
+
+def test_an_own_version_is_kept_to(server):
+    with bridge(server, "version=3.1.1") as daemon:
+        for _ in range(2):
+            with server.greet(V311, code=1) as caller:
+                assert caller.connect.version == V311
+        daemon.wait_for("b: it doesn't speak MQTT 3.1.1; ")
+
+
+def test_what_is_said_at_the_beginning(server, tmp_path):
+    (tmp_path / "password").write_text("se:cret\n")
+    keys = (
+        f"password-file={tmp_path}/password",
+        "user=hub",
+        "client=me",
+        "keep-alive=30s",
+        "pull=a/#,$share/g/b",
+        "qos=1",
+    )
+    with bridge(server, *keys) as daemon, server.greet() as caller:
+        said = caller.connect
+        assert (said.version, said.client, said.user, said.password) == (V5, "me", "hub", b"se:cret")
+        assert (said.clean, said.keep_alive) == (False, 30)
+        assert said.properties["session_expiry_interval"] == 7 * 86_400
+        wishes = [caller.next().wishes[0], caller.next().wishes[0]]
+        assert wishes == [
+            packets.Wish(filter="a/#", qos=1, no_local=True, retain_as_published=True, handling=1),
+            packets.Wish(filter="$share/g/b", qos=1, retain_as_published=True, handling=1),
+        ]
+        daemon.wait_for("b: MQTT 5")
+    with bridge(server, "clean=yes") as daemon, server.greet() as caller:
+        assert caller.connect.clean
+        assert caller.connect.properties["session_expiry_interval"] == 0
+        assert caller.connect.client.endswith(".b")
+    assert "se:cret" not in daemon.log
+
+
+def status(folder):
+    found = subprocess.run(
+        [sys.executable, "-m", "hubbub", "status", "--json", "--control", folder / "control"],
+        capture_output=True, check=True, text=True,
+    )  # fmt: skip
+    [connector] = json.loads(found.stdout)["connectors"]
+    return connector["state"]
+
+
+def test_what_is_refused_is_told(server, tmp_path):
+    at = f"tcp:127.0.0.1:{server.address[1]}:dialect=mqtt:id=b:pull=a/#,b/#:push=c/#"
+    with Daemon("--tcp", "tcp:0", "--connect", at, "--control", str(tmp_path / "control")) as daemon:
+        with server.greet() as caller:
+            first, second = caller.next(), caller.next()
+            caller.say(
+                packets.Granted(kind=SUBACK, id=second.id, codes=[0x87], properties={"reason_string": "not\nyours"}),
+                packets.Granted(kind=SUBACK, id=first.id, codes=[1]),
+            )
+            daemon.wait_for(r"b: pull=b/# is refused: not authorized \(0x87\): not")
+            with LineClient(daemon.tcp[0]) as client:
+                client.send("PUB c/1 x", "PING")
+                assert client.line() == "PONG"
+            assert caller.next().topic == "c/1"
+            state = status(tmp_path)
+            assert state.startswith("connected since ")
+            assert "; MQTT 5; pull=b/# is refused: not authorized (0x87): not" in state
+
+
+def test_who_closes_says_why(server):
+    with bridge(server) as daemon:
+        server.greet(code=0x97).connection.close()
+        daemon.wait_for(r"b: it refuses the connection: quota exceeded \(0x97\); tcp")
+        with server.greet() as caller:
+            caller.say(bytes((0xE0, 1, 0x8B)))
+        daemon.wait_for(r"b: it closes: it shuts down \(0x8B\); tcp")
+
+
+GOOD = packets.Publish(topic="a/good", payload=b"x").encode(V5)
+
+
+@pytest.mark.parametrize("said", [b"\xff\xff\xff\xff\xff", b"\x30\xff\xff\xff\x7f" + b"x" * 100])
+def test_a_hostile_server_is_left_and_dialled_again(server, said):
+    with bridge(server, "pull=a/#") as daemon, console(daemon) as watcher:
+        for _ in range(2):
+            with server.greet() as caller:
+                caller.next()
+                caller.say(GOOD, said)
+                assert watcher.line() == "MSG a/good x"
+                assert caller.next().kind == DISCONNECT
+                assert caller.connection.ended()
+        assert len([line for line in daemon.lines if "dialled again" in line]) <= 2
+        assert "Traceback" not in daemon.log
+
+
+@pytest.mark.parametrize("said", [b"\x20\x03\0\0", b"HTTP/1.1 400 Bad Request\r\n\r\n", GOOD, b"\x20\x02\1\1\0"])
+def test_a_hostile_greeting(server, said):
+    with bridge(server, "pull=a/#") as daemon:
+        with server.accept() as one:
+            one.read(10)
+            one.send(said)
+            one.half_close()
+        daemon.wait_for("b: .*dialled again")
+        server.accept().close()
+        assert "Traceback" not in daemon.log
+
+
+def test_what_it_did_not_ask_for_is_not_let_in(server):
+    """It is acknowledged, or it would come again for ever; so is what is too long."""
+    with bridge(server, "pull=a/#", "max-message=100") as daemon, console(daemon) as watcher, server.greet() as caller:
+        caller.next()
+        for n, (topic, payload) in enumerate([("b/x", b"no"), ("a/long", b"x" * 101), ("a/x", b"yes")], 1):
+            caller.say(packets.Publish(topic=topic, payload=payload, qos=1, id=n))
+            assert (caller.next().kind, watcher.line() if payload == b"yes" else "") in (
+                (PUBACK, ""),
+                (PUBACK, "MSG a/x yes"),
+            )
+
+
+def test_what_a_server_takes_is_kept_to(server):
+    """Its receive maximum, its packet size, its quality, its topic aliases, and that it keeps nothing."""
+    limits = {"receive_maximum": 2, "maximum_packet_size": 300, "maximum_qos": 1, "retain_available": 0}
+    with bridge(server, "push=c/#", "pull=nothing") as daemon, server.greet(**limits) as caller:
+        caller.next()
+        with LineClient(daemon.tcp[0]) as client:
+            client.send("PUB! c/long " + "x" * 300, "PUB! c/kept x")
+            sent = caller.next()
+            assert (sent.topic, sent.payload, sent.retain) == ("c/kept", b"x", False)
+        with socket.create_connection(daemon.tcp[0]) as bare:
+            bare.sendall(packets.Connect(client="x").encode(V5))
+            for n in range(1, 6):
+                bare.sendall(packets.Publish(topic="c/2", payload=b"%d" % n, qos=2, id=n).encode(V5))
+            first, second = caller.next(), caller.next()
+            assert [(one.qos, one.payload) for one in (first, second)] == [(1, b"1"), (1, b"2")]
+            caller.connection.socket.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                caller.connection.socket.recv(1)
+            caller.connection.socket.settimeout(20)
+            caller.say(packets.Ack(kind=PUBACK, id=first.id))
+            assert caller.next().payload == b"3"
+
+
+def test_what_an_older_process_left_is_released(server):
+    """Else the server would take a new message for one that it has, as identifiers begin anew."""
+    with bridge(server, "push=c/#") as _, server.greet(present=True) as caller:
+        released = [caller.next() for _ in range(128)]
+        assert [(one.kind, one.id) for one in released] == [(PUBREL, n) for n in range(1, 129)]
+
+
+@pytest.mark.parametrize("web", [False, True])
+def test_a_trace_shows_no_password(server, tmp_path, web):
+    (tmp_path / "password").write_text("se-cret")
+    with Daemon("--tcp", "tcp:0", "--websocket", "tcp:0") as remote:
+        to = remote.url() if web else "tcp:{}:{}".format(*remote.tcp[0])
+        at = f"{to}:dialect=mqtt:id=b:user=hub:password-file={tmp_path}/password"
+        control = str(tmp_path / "control")
+        with Daemon("--tcp", "tcp:0", "--connect", at, "--control", control) as daemon:
+            daemon.wait_for("b: it refuses the connection")
+            look = [sys.executable, "-m", "hubbub", "trace", "--control", control]
+            with subprocess.Popen(look, stdout=subprocess.PIPE, text=True) as trace:
+                seen = ""
+                while "MQTT" not in seen or ">" not in seen:
+                    seen += trace.stdout.readline()
+                trace.terminate()
+                seen += trace.stdout.read()
+    assert "hub" in seen
+    assert "se-cret" not in seen
+    assert b"se-cret".hex(" ") not in seen
+    assert "*******" in seen
