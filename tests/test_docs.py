@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+import hubbub
 from running import Daemon
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("dialects.md", "handlers.md", "authentication.md")
+ANEW = "\n## What else a dialect can say\n"  # where a page begins with other files: what follows is a test of its own
 BLOCK = re.compile(r"(.*?)^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DEFAULT = ("--tcp", "tcp:6999")  # what a page means where it names no listener
 
@@ -25,9 +27,15 @@ def read(page: str) -> str:
     return (ROOT / "docs" / page).read_text()
 
 
-def blocks(page: str) -> Iterator[tuple[str, str, str]]:
+def parts() -> Iterator[tuple[str, str]]:
+    """Yield the name of each part of a page, and its text."""
+    for page in PAGES:
+        yield from ((f"{page}-{number}", text) for number, text in enumerate(read(page).split(ANEW)))
+
+
+def blocks(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield (language, code, the Python file that the text before it names last)."""
-    for before, language, code in BLOCK.findall(read(page)):
+    for before, language, code in BLOCK.findall(text):
         yield language, code, ["", *re.findall(r"`([\w./-]+\.py)`", before)][-1]
 
 
@@ -124,12 +132,12 @@ class Terminals:
             assert "Traceback" not in daemon.log
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_block(page: str, tmp_path: Path, need: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in parts()])
+def test_every_block(text: str, tmp_path: Path, need: Callable[[str], str]) -> None:
     need("nc")
     terminals = Terminals(tmp_path)
     try:
-        for language, code, file in blocks(page):
+        for language, code, file in blocks(text):
             if language == "python":
                 (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
                 (tmp_path / file).write_text(code)
@@ -148,6 +156,15 @@ def test_every_block(page: str, tmp_path: Path, need: Callable[[str], str]) -> N
             listener.end()
         if terminals.daemon is not None:
             terminals.daemon.__exit__(None, None, None)
+
+
+def test_all_that_a_dialect_can_say_is_named() -> None:
+    """Every event, and whatever a dialect may override or is told."""
+    text = read("dialects.md")
+    events = {name for name, kind in vars(hubbub).items() if isinstance(kind, type) and issubclass(kind, hubbub.Event)}
+    names = events - {"Event"} | {"Publish", "Letter", "Request", "Sure", "Text"}
+    names |= {name for kind in (hubbub.Dialect, hubbub.Setting) for name in vars(kind) if not name.startswith("_")}
+    assert {name for name in names if not re.search(rf"\b{name}\b", text)} == set()
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -54,6 +54,7 @@ def shell(command: str) -> str:
 
 def test_first_minute(daemon: Daemon, need: Callable[[str], str]) -> None:
     need("nc")
+    need("mosquitto_pub")
     listening, publishing, *_ = blocks("console")
     tail = subprocess.Popen(
         ["sh", "-c", here(daemon, commands(listening)[0])], stdout=subprocess.PIPE, text=True, start_new_session=True

@@ -168,7 +168,7 @@ class SansIO:
         request = self._protocol.connect()
         request.headers.update(headers or {})
         self._protocol.send_request(request)
-        self._found: list[str] = []
+        self._found: list[Any] = []
         while self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None:
             self._turn()
         if self._protocol.handshake_exc is not None:
@@ -190,13 +190,19 @@ class SansIO:
         for event in self._protocol.events_received():
             if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
                 self._found.append(bytes(event.data).decode())
+            elif isinstance(event, Frame) and event.opcode is Opcode.BINARY:
+                self._found.append(bytes(event.data))
         return data
 
-    def send(self, message: str) -> None:
-        self._protocol.send_text(message.encode())
+    def send(self, message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            self._protocol.send_binary(message)
+        else:
+            self._protocol.send_text(message.encode())
         self._flush()
 
-    def receive(self) -> str:
+    def receive(self) -> Any:
+        """Return the next message: str, or bytes of a binary one."""
         while not self._found:
             if not self._turn():
                 raise EOFError

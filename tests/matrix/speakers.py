@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote
 
@@ -21,12 +22,20 @@ from hubbub.dialects.json import Json
 from hubbub.dialects.lines import Lines
 from hubbub.dialects.raw import Raw
 from hubbub.option import configure
+from hubbub.service.plugins import Plugins
 from hubbub.testing import World
+from hubbub_plugins.mqtt import Mqtt, packets
+from hubbub_plugins.mqtt.packets import V5, V311
+from hubbub_plugins.mqtt.properties import SUBACK
+from hubbub_plugins.mqtt.reader import Reader
+from hubbub_plugins.mqtt.words import REASONS
 
 TRANSPORTS = ("tcp", "udp", "websocket")
 COMMANDING = [f"{transport}-{dialect}" for transport in TRANSPORTS for dialect in ("lines", "json")]
 RAW = [f"{transport}-raw" for transport in TRANSPORTS]
-EVERY = [*COMMANDING, *RAW]
+MQTT = [f"{transport}-mqtt" for transport in Mqtt.transports]
+EVERY = [*COMMANDING, *RAW, *MQTT]
+ANSWERED = [*COMMANDING, *MQTT]  # whose clients learn what became of a command
 STREAMS = [name for name in COMMANDING if not name.startswith("udp")]
 
 Heard = tuple[Any, ...]
@@ -231,16 +240,144 @@ class RawSpeaker(Speaker):
         return ("message", None, unit)
 
 
-_SPEAKERS = {"lines": LinesSpeaker, "json": JsonSpeaker, "raw": RawSpeaker}
+class MqttSpeaker(Speaker):
+    """It publishes at quality 1, so that it learns of refusals, and subscribes at 0 unless told otherwise.
+
+    What went well is told of a SUBSCRIBE alone, as in other dialects.
+    """
+
+    dialect = Mqtt
+    version: ClassVar[int] = V5
+
+    def __init__(self, world: World, transport: str, **keys: Any) -> None:
+        connect = {name: keys.pop(name) for name in ("client", "clean", "properties") if name in keys}
+        super().__init__(world, transport, **keys)
+        self._reader = Reader(10_000_000)
+        self._next = 0
+        self._wishes: dict[int, str] = {}  # filters, by packet identifier
+        self._asked: dict[bytes, str] = {}  # reply topics, by correlation
+        self.send(packets.Connect(version=self.version, **connect))
+        self.connack, *self.first = self.told()
+
+    def send(self, packet: Any) -> None:
+        self.tell(packet.encode(self.version))
+
+    def id(self) -> int:
+        self._next = self._next % 65_535 + 1
+        return self._next
+
+    def subscribe(self, filter: str, **more: Any) -> None:
+        number = self.id()
+        self._wishes[number] = filter
+        self.send(packets.Subscribe(id=number, wishes=[packets.Wish(filter=filter, **more)]))
+
+    def unsubscribe(self, filter: str) -> None:
+        number = self.id()
+        self._wishes[number] = filter
+        self.send(packets.Unsubscribe(id=number, filters=[filter]))
+
+    def publish(self, topic: str, payload: bytes, retain: bool = False, qos: int = 1, **properties: Any) -> None:
+        number = self.id() if qos else 0
+        said = packets.Publish(topic=topic, payload=payload, qos=qos, id=number, retain=retain, properties=properties)
+        self.send(said)
+
+    def request(self, topic: str, payload: bytes, back: str = "back") -> None:
+        """Ask as MQTT 5 does (section 4.10): who asks has subscribed to `back`."""
+        about = b"%d" % len(self._asked)
+        self._asked[about] = back
+        self.publish(topic, payload, response_topic=back, correlation_data=about)
+
+    def told(self) -> list[Any]:
+        """The packets that have come."""
+        self.world.turn()
+        return self.units()
+
+    def units(self) -> list[Any]:
+        received = self.client.received()
+        found, wrong = self._reader.feed(received if isinstance(received, bytes) else b"".join(received))
+        assert wrong is None
+        return [packets.decode(first, body, self.version) for first, body in found]
+
+    def heard(self) -> list[Heard]:
+        return [one for one in super().heard() if one]
+
+    def framed(self, unit: bytes) -> bytes:
+        return unit
+
+    def read(self, packet: Any) -> Heard:
+        if isinstance(packet, packets.Publish):
+            back = self._asked.get(packet.properties.get("correlation_data", b""))
+            return ("reply", packet.payload) if packet.topic == back else ("message", packet.topic, packet.payload)
+        if isinstance(packet, packets.Granted):
+            filter = self._wishes.pop(packet.id)
+            (code,) = packet.codes
+            if code >= 0x80:
+                return ("error", _CODES[code])
+            return ("subscribed" if packet.kind == SUBACK else "unsubscribed", filter)
+        if isinstance(packet, packets.Reason):
+            return ("error", _CODES.get(packet.code, "bye"))
+        assert isinstance(packet, packets.Ack), packet
+        return ("error", _CODES[packet.code]) if packet.code >= 0x80 else ()
+
+
+class Mqtt311Speaker(MqttSpeaker):
+    version = V311
+
+
+_CODES = {code: name for name, code in REASONS.items()}
+
+
+SAYS = {  # devices that only send
+    "nmea": b"$GPGLL,4916.45,N,12311.12,W,225444,A*31\r\n",
+    "statsd": b"hello:1|c\n",
+    "syslog": b"<13>1 2026-11-22T10:00:00Z host app - - - hello\n",
+}
+DEVICES = [f"{transport}-{dialect}" for transport in TRANSPORTS for dialect in SAYS]
+
+
+class DeviceSpeaker(Speaker):
+    """One that only sends, always the same."""
+
+    def kind(self) -> type[Dialect]:
+        kind: Any = _SHIPPED[self.name].load()
+        return kind
+
+    def __init__(self, world: World, transport: str, name: str, **keys: Any) -> None:
+        self.name = name
+        super().__init__(world, transport, **keys)
+
+    def speak(self) -> None:
+        self.tell(SAYS[self.name])
+
+    def framed(self, unit: bytes) -> bytes:
+        return unit if self.transport == "tcp" else unit.strip()
+
+
+_SHIPPED = {one.name: one for one in Plugins() if one.kind == "dialect"}
+
+
+def shipped() -> Iterator[str]:
+    """Every transport with every dialect that is shipped and goes over it; `auto` is whichever of them it finds."""
+    for name in sorted(set(_SHIPPED) - {"auto"}):
+        kind: Any = _SHIPPED[name].load()
+        yield from (f"{transport}-{name}" for transport in kind.transports)
+
+
+_SPEAKERS = {
+    "lines": LinesSpeaker, "json": JsonSpeaker, "raw": RawSpeaker, "mqtt": MqttSpeaker, "mqtt311": Mqtt311Speaker,
+}  # fmt: skip
 
 
 def seat(world: World, name: str, hears: str | None = None, talks: str | None = None, **keys: Any) -> Any:
     """Seat a speaker, as in "tcp-lines". It gets what matches `hears`; one of raw publishes on `talks`."""
     transport, _, dialect = name.partition("-")
-    if dialect == "raw":
+    if dialect == "raw" or dialect in SAYS:
         keys |= {"topic": talks} if talks is not None else {}
         keys |= {"subscribe": hears} if hears is not None else {}
-    speaker = _SPEAKERS[dialect](world, transport, **keys)
+    if dialect in SAYS:
+        speaker: Any = DeviceSpeaker(world, transport, dialect, **keys)
+    else:
+        speaker = _SPEAKERS[dialect](world, transport, **keys)
     if hears is not None and dialect != "raw":
         speaker.subscribe(hears)
         assert speaker.heard() == [("subscribed", hears)]

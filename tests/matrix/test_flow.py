@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubbub.kernel.sieve import Rate
-from matrix.speakers import COMMANDING, EVERY, RAW, STREAMS, seat
+from matrix.speakers import ANSWERED, COMMANDING, EVERY, MQTT, RAW, STREAMS, seat
 
 ONES = [name for name in EVERY if not name.startswith("udp")]
 
@@ -40,7 +40,8 @@ def test_drop(world, name):
         one.publish("t", b"%d" % n)
         world.turn()
     assert payloads(watcher) == [b"0", b"1", b"2"]
-    assert one.heard() == ([("error", "rate-limited")] * 2 if name in COMMANDING else [])
+    told = ("error", "quota" if name in MQTT else "rate-limited")  # PUBACK has no other word
+    assert one.heard() == ([told] * 2 if name in ANSWERED else [])
     assert one.door.place.refused == {"rate-limited": 2}
     world.advance(0.1)
     one.publish("t", b"5")

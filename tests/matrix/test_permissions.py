@@ -5,18 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from hubbub import Handler, on
-from hubbub.dialect import TRANSPORTS
-from hubbub.dialects.json import Json
-from hubbub.dialects.lines import Lines
-from hubbub.dialects.raw import Raw
 from hubbub.kernel.permissions import Clause, Permissions, Rule, Who
+from hubbub.service.plugins import Plugins
 from hubbub.template import Template
-from matrix.speakers import COMMANDING, EVERY, RAW, STREAMS, seat
+from matrix.speakers import ANSWERED, COMMANDING, DEVICES, EVERY, MQTT, RAW, STREAMS, seat, shipped
 
 NO = ("error", "not-authorized")
 
@@ -58,9 +53,9 @@ def publish(world, name):
 
 def subscribe(world, name):
     rights = permissions("subscribe a/#", "publish up", "deny subscribe a/x").of
-    good, bad = ("a/b", "a/#") if name in COMMANDING else ("a/b", "a/x")
+    good, bad = ("a/b", "a/#") if name in ANSWERED else ("a/b", "a/x")
     one = seat(world, name, hears=good, talks="up", rights=rights)
-    if name in COMMANDING:
+    if name in ANSWERED:
         one.subscribe(bad)
         assert one.heard() == [NO]
     else:
@@ -81,7 +76,8 @@ def request(world, name):
         one.publish("ask", b"1")
         assert one.heard() == [one.message("ask", b"1!")]
         return
-    one = seat(world, name, rights=permissions("publish ask").of)
+    back = ("publish back", "subscribe back") if name in MQTT else ()  # it has to listen for replies itself
+    one = seat(world, name, hears="back" if back else None, rights=permissions("publish ask", *back).of)
     one.request("ask", b"1")
     assert one.heard() == [("reply", b"1!")]
     one.request("other", b"1")
@@ -94,7 +90,7 @@ def retained(world, name):
         mouth.publish(topic, topic.encode(), retain=True)
     world.turn()
     rights = permissions("subscribe a/b", "publish up").of
-    if name in COMMANDING:
+    if name in ANSWERED:
         one = seat(world, name, rights=rights)
         one.subscribe("a/#")
         assert one.heard() == [NO]
@@ -120,10 +116,43 @@ def change(world, name):
     mouth.publish("a/b", b"too late")
     assert one.heard() == ([] if name in RAW else [NO])
     assert subscribers(world) == set()
+    if name in MQTT:  # its one word for that ends the connection
+        assert one.client.closed
+        one = seat(world, name, rights=permissions("subscribe c").of)
     ear = seat(world, "tcp-lines", hears="up")
     one.publish("up", b"2")
     assert ear.heard() == []
     assert one.heard() == ([] if name in RAW else [NO])
+
+
+# Devices that only send, what is theirs to say
+
+
+def device_publish(world, name):
+    ear = seat(world, "tcp-lines", hears="#")
+    for topic, heard in (("a/b", True), ("a/x", False)):
+        rights = permissions("publish a/#", "deny publish a/x").of
+        refused = world.hub.counters.refused
+        seat(world, name, talks=topic, rights=rights).speak()
+        assert [found for _, found, _ in ear.heard()] == [topic] * heard
+        assert world.hub.counters.refused - refused == (not heard)
+
+
+def device_change(world, name):
+    watcher = seat(world, "tcp-lines", hears="up")
+    one = seat(world, name, talks="up", rights=permissions("publish up").of)
+    one.speak()
+    assert len(watcher.heard()) == 1
+    reload(one, "subscribe c")
+    one.speak()
+    assert watcher.heard() == []
+
+
+def test_each_dialect_is_called_what_options_call_it():
+    for entry in Plugins():
+        if entry.kind == "dialect":
+            kind = entry.load()
+            assert {kind.playing(role).name for role in kind.roles} == {entry.name}
 
 
 class Answers(Handler):
@@ -137,23 +166,19 @@ def subscribers(world):
 
 
 ROWS = {"publish": publish, "subscribe": subscribe, "request": request, "retained": retained, "reload": change}
-TABLE = {(row, name) for row in ROWS for name in EVERY}
+DEVICE_ROWS = {"publish": device_publish, "reload": device_change}
+TABLE = {(row, name) for row in ROWS for name in EVERY} | {(row, name) for row in DEVICE_ROWS for name in DEVICES}
 
 
 @pytest.mark.parametrize(("row", "name"), sorted(TABLE))
 def test_each_pair(world, row, name):
-    ROWS[row](world, name)
-
-
-def pairs() -> Iterator[str]:
-    """Every transport with every dialect that is built in and goes over it."""
-    for dialect in (Lines, Json, Raw):
-        yield from (f"{transport}-{dialect.name}" for transport in TRANSPORTS if transport in dialect.transports)
+    (DEVICE_ROWS if name in DEVICES else ROWS)[row](world, name)
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_no_pair_lacks_a_row(row):
-    assert set(pairs()) - {name for one, name in TABLE if one == row} == set()
+    unable = set() if row in DEVICE_ROWS else set(DEVICES)
+    assert {name for one, name in TABLE if one == row} == set(shipped()) - unable
 
 
 # What a handler does for a client

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from itertools import product
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,9 +12,9 @@ from hypothesis import strategies as st
 from hubbub.dialects.raw import Raw
 from hubbub.option import configure
 from hubbub.testing import World
+from matrix import page
 from matrix.speakers import TRANSPORTS, seat
 
-DOC = Path(__file__).parents[2] / "docs" / "semantics.md"
 DIALECTS = ("lines", "json", "raw")
 COLUMNS = ["topic", "payload", "content type", "retain", "reply-to", "time", "properties"]
 PAYLOADS = [b"21.5", "欢迎 é".encode(), b"two\nlines", bytes(range(256)), b"", b" {} "]
@@ -24,21 +23,11 @@ VALUE, LINE = '{ "a" : [1, 2.50,\n "é\\n"] }', '{"a":[1,2.50,"é\\n"]}'.encode(
 
 def table():
     """Yield (from, to, column, cell) for each cell of the first table."""
-    lines = iter(DOC.read_text(encoding="utf-8").splitlines())
-    head = next(cells(line) for line in lines if line.startswith("|"))
+    head, *rows = page.table("from")
     assert head == ["from", "to", *COLUMNS]
-    next(lines)
-    for line in lines:
-        if not line.startswith("|"):
-            return
-        source, target, *found = cells(line)
-        assert len(found) == len(COLUMNS)
+    for source, target, *found in rows:
         for column, cell in zip(COLUMNS, found, strict=True):
             yield source, target, column, cell
-
-
-def cells(line):
-    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 class Pair:
@@ -350,14 +339,7 @@ def test_no_check_is_left_over():
 
 
 def test_every_word_is_explained():
-    explained = {word.strip() for line in DOC.read_text(encoding="utf-8").splitlines() for word in words(line)}
-    assert {word for *_, cell in table() for word in cell.split(", ")} <= explained | {"text or binary"}
-
-
-def words(line):
-    """What a row of the second table explains."""
-    found = cells(line) if line.startswith("|") else []
-    return found[0].split(", ") if len(found) == 2 else []
+    assert {word for *_, cell in table() for word in cell.split(", ")} <= page.explained()
 
 
 TOPICS = (

@@ -5,8 +5,10 @@
     {"op":"unsubscribe","topic":"a/#"}                  {"op":"unsubscribed","topic":"a/#"}
     {"op":"publish","topic":"a/b","data":<any JSON>}    with "id": {"op":"published","id":..,"receivers":n}
        or "base64":".."; also "retain":true "content_type" "reply_to" "properties":{..}
+       "qos":1 (or 2) "lifetime" (seconds) "correlation" (base64)
     {"op":"message","topic":"a/b","data":<any JSON>}    or "base64" where the payload isn't UTF-8
        with meta: "time" (Unix seconds) "retained" "content_type" "properties" "reply_to"
+       "qos" (that it was published with) "lifetime" (what is left) "correlation" (base64)
     {"op":"request","topic":..,"data":..,"timeout":2,"id":7}   {"op":"reply","id":7,"data":..}
     {"op":"auth","user":..,"password":..}, or "token"   {"op":"authenticated","user":..}
     {"op":"ping"}                                       {"op":"pong"}; over UDP with "subscriptions":n
@@ -30,7 +32,7 @@ from hubbub.dialect import Dialect, Setting
 from hubbub.dialects.json_commands import UNREADABLE, Id, explain, parse
 from hubbub.dialects.json_text import claims_json, compact
 from hubbub.errors import Refusal
-from hubbub.events import Close, Confirm, Event, Fault, Open, Ping, Publish, Request, Subscribe, Unsubscribe
+from hubbub.events import Close, Confirm, Event, Fault, Letter, Open, Ping, Publish, Request, Subscribe, Unsubscribe
 from hubbub.framing import HTTP_400, EndReader, TooLong, http_request
 from hubbub.message import Message, Sender
 
@@ -53,6 +55,9 @@ class _Message(_Answer, tag="message"):
     content_type: str | None = None
     properties: dict[str, str] | None = None
     reply_to: str | None = None
+    qos: int | None = None
+    lifetime: float | None = None
+    correlation: bytes | None = None
 
 
 class _Reply(_Answer, tag="reply"):
@@ -234,6 +239,10 @@ class Json(Dialect):
             answer.content_type = message.content_type
             answer.properties = dict(message.properties) if message.properties else None
             answer.reply_to = message.reply_to
+            if isinstance(message, Letter):
+                answer.qos = message.qos or None
+                answer.lifetime = message.lifetime
+                answer.correlation = message.correlation
         try:
             unit = _write(answer)
         except UnicodeEncodeError:  # a lone surrogate that came with a property

@@ -18,12 +18,11 @@ from msgspec import Raw, Struct
 
 from hubbub.dialect import Setting
 from hubbub.dialects.json import Json, carry
-from hubbub.dialects.json_commands import UNREADABLE, Carrier, explain
-from hubbub.dialects.line_client import LineClient
-from hubbub.errors import BadTopic, Refusal
-from hubbub.events import Answer, Close, Event, Fault, Publish, Subscribe
+from hubbub.dialects.json_commands import UNREADABLE, Saying, explain
+from hubbub.dialects.line_client import LineClient, refused
+from hubbub.errors import Refusal
+from hubbub.events import Answer, Close, Event, Fault, Letter, Publish, Subscribe
 from hubbub.message import Message
-from hubbub.topics import check_topic
 
 _write = msgspec.json.Encoder().encode
 
@@ -33,9 +32,8 @@ class _Said(Struct, gc=False):
     reason: str = ""
 
 
-class _Message(Carrier, tag="message", kw_only=True, gc=False):
+class _Message(Saying, tag="message", kw_only=True, gc=False):
     retained: bool = False
-    reply_to: str | None = None
 
 
 class _Publish(Struct, tag_field="op", tag="publish", omit_defaults=True, gc=False):
@@ -45,6 +43,9 @@ class _Publish(Struct, tag_field="op", tag="publish", omit_defaults=True, gc=Fal
     retain: bool = False
     content_type: str | None = None
     properties: dict[str, str] | None = None
+    qos: int = 0
+    lifetime: float | None = None
+    correlation: bytes | None = None
 
 
 _said = msgspec.json.Decoder(_Said).decode
@@ -63,7 +64,7 @@ class JsonClient(LineClient):
 
     def opened(self, now: float) -> list[Event | Message]:
         wishes = [{"op": "subscribe", "topic": one, "echo": False, "meta": True} for one in self.setting.pull]
-        return [Answer(_write(wish) + self._end) for wish in wishes]
+        return [*(Answer(_write(wish) + self._end) for wish in wishes), *self._pushes()]
 
     # What comes in
 
@@ -77,7 +78,7 @@ class JsonClient(LineClient):
                 if said.op == "message":
                     events.append(self._publish(_message(line)))
                 elif said.op == "error":
-                    events.append(Fault(Refusal("unavailable", said.reason)))
+                    events.append(refused(said.reason))
                 elif said.op == "bye":
                     events.append(Close("it said bye"))
                     break
@@ -88,15 +89,7 @@ class JsonClient(LineClient):
         return events
 
     def _publish(self, said: _Message) -> Publish:
-        topic = check_topic(said.topic)
-        payload, content_type = said.read(self.setting.max_message)
-        reply_to = None
-        if said.reply_to is not None:
-            try:
-                reply_to = check_topic(said.reply_to)
-            except BadTopic as no:
-                raise BadTopic(f'"reply_to": {no.reason}') from None
-        return Publish(topic, payload, said.retained, content_type, reply_to, said.checked_properties())
+        return said.message(self.setting.max_message, said.retained)
 
     # What goes out
 
@@ -108,8 +101,11 @@ class JsonClient(LineClient):
         data, base64 = carry(message, parse=False)
         properties = dict(message.properties) if message.properties else None
         retain = message.retain or message.retained
+        said = _Publish(message.topic, data, base64, retain, message.content_type, properties)
+        if isinstance(message, Letter):
+            said.qos, said.lifetime, said.correlation = message.qos, message.lifetime, message.correlation
         try:
-            unit = _write(_Publish(message.topic, data, base64, retain, message.content_type, properties))
+            unit = _write(said)
         except UnicodeEncodeError:  # a lone surrogate that came with a property
             return None
         end: bytes = form

@@ -20,6 +20,9 @@ from hubbub.errors import BadTopic, Refusal
 from hubbub.topics import check_filter, check_topic
 
 Policy = Literal["drop-oldest", "drop-newest", "latest", "disconnect"]
+Quality = Annotated[int, Meta(ge=0, le=2)]
+Seconds = Annotated[float, Meta(gt=0, le=2**32 - 1)]
+Correlation = Annotated[bytes, Meta(max_length=limits.CORRELATION_BYTES)]
 Name = Annotated[str, Meta(max_length=limits.NAME_CHARACTERS)]
 Id = Name | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _ABSENT: Any = None  # an id that is absent; in its place null is an error
@@ -67,19 +70,34 @@ class Carrier(_Command, kw_only=True, gc=False):
         return found or None
 
 
-class Publish(Carrier, tag="publish", kw_only=True, gc=False):
+class Saying(Carrier, kw_only=True, gc=False):
+    """A message, with what it says of itself where it says more than most: see events.Letter."""
+
+    reply_to: str | None = None
+    qos: Quality = 0
+    lifetime: Seconds | None = None
+    correlation: Correlation | None = None
+
+    def message(self, max_message: int, retain: bool) -> events.Publish:
+        """Return the event. Raises Refusal, or UnicodeDecodeError."""
+        topic = check_topic(self.topic)
+        payload, kind = self.read(max_message)
+        back = None if self.reply_to is None else _check_reply_to(self.reply_to)
+        properties = None if self.properties is None else self.checked_properties()
+        qos, lifetime, about = self.qos, self.lifetime, self.correlation
+        if qos or lifetime is not None or about is not None:
+            return events.Letter(topic, payload, qos, None, retain, kind, back, properties, self.id, lifetime, about)
+        return events.Publish(topic, payload, retain, kind, back, properties, self.id)
+
+
+class Publish(Saying, tag="publish", kw_only=True, gc=False):
     """Send a message."""
 
     retain: bool = False
-    reply_to: str | None = None
 
     def event(self, max_message: int) -> events.Publish:
         """Return the event. Raises Refusal, or UnicodeDecodeError."""
-        topic = check_topic(self.topic)
-        payload, content_type = self.read(max_message)
-        reply_to = None if self.reply_to is None else _check_reply_to(self.reply_to)
-        properties = None if self.properties is None else self.checked_properties()
-        return events.Publish(topic, payload, self.retain, content_type, reply_to, properties, self.id)
+        return self.message(max_message, self.retain)
 
 
 class Request(Carrier, tag="request", kw_only=True, gc=False):
@@ -226,8 +244,9 @@ def _refusal(text: str) -> Refusal:
     field = re.split(r"\W", where)[0]
     if field == "op":
         return Refusal("bad-command", f"no such op; there are {_OPS}")
-    if field == "base64":
-        return Refusal("bad-payload", '"base64": padded base64 without spaces (RFC 4648 section 4)')
+    if field in ("base64", "correlation"):
+        code = "bad-payload" if field == "base64" else "bad-command"
+        return Refusal(code, f'"{field}": padded base64 without spaces (RFC 4648 section 4)')
     if field == "full":
         what = f"one of {', '.join(get_args(Policy))}"
     return Refusal("bad-command", f'"{field}": {_plain(what)}')

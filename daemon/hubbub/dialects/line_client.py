@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from hubbub.dialect import Dialect, Setting
 from hubbub.errors import Refusal
-from hubbub.events import Close, Event
+from hubbub.events import Close, Event, Fault, Subscribe
 from hubbub.framing import EndReader, TooLong
 from hubbub.message import Message, Sender
+from hubbub.option import shown
 
 
 class LineClient(Dialect):
@@ -23,6 +25,14 @@ class LineClient(Dialect):
         self._longest = self.max_unit(setting)
         self._reader = EndReader(b"\n", self._longest) if setting.stream else None
         self._end = b"\n" if setting.stream else b""
+
+    def _pushes(self) -> list[Event | Message]:
+        return [Subscribe(filter, echo=False) for filter in self.setting.push]
+
+    def outcome(self, event: Event | Message, result: Any) -> bytes | Close:
+        if isinstance(event, Subscribe) and isinstance(result, Refusal):  # what is pushed
+            return Close(result.reason, self.closing(result.reason), result)
+        return b""
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
         if self._reader is None:
@@ -40,6 +50,11 @@ class LineClient(Dialect):
 
     def _lines(self, lines: Sequence[bytes]) -> list[Event | Message]:
         raise NotImplementedError
+
+
+def refused(reason: str) -> Fault:
+    """Take up what the other side refuses, whose reason is any text, or none."""
+    return Fault(Refusal("unavailable", shown(reason) or "it gives no reason"))
 
 
 def _too_long() -> Close:

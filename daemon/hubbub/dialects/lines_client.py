@@ -14,7 +14,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from hubbub.dialect import Setting
-from hubbub.dialects.line_client import LineClient
+from hubbub.dialects.line_client import LineClient, refused
 from hubbub.dialects.lines import Lines, from_base64, is_text
 from hubbub.errors import Refusal
 from hubbub.events import Answer, Close, Event, Fault, Publish, Subscribe
@@ -37,7 +37,8 @@ class LinesClient(LineClient):
         return Lines.max_unit(setting)
 
     def opened(self, now: float) -> list[Event | Message]:
-        return [Answer(b"SUB %b%b" % (quote(filter).encode(), self._end)) for filter in self.setting.pull]
+        wishes = [Answer(b"SUB %b%b" % (quote(filter).encode(), self._end)) for filter in self.setting.pull]
+        return [*wishes, *self._pushes()]
 
     # What comes in
 
@@ -50,7 +51,7 @@ class LinesClient(LineClient):
                     events.append(self._message(words))
                 elif words[0] == b"ERR":
                     reason = b" ".join(words[1:]).decode(errors="replace")
-                    events.append(Fault(Refusal("unavailable", reason)))
+                    events.append(refused(reason))
                 elif words[0] == b"BYE":
                     events.append(Close("it said BYE"))
                     break

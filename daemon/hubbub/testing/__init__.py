@@ -10,7 +10,7 @@
 
 `DialectContract` and `HandlerContract` are suites of tests to subclass: they hold a plugin to the rules.
 
-Nothing here opens a socket or sleeps: `world.advance(seconds)` lets time pass. The names are provisional.
+Nothing here opens a socket or sleeps: `world.advance(seconds)` lets time pass.
 """
 
 try:

@@ -9,7 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubbub.errors import CODES, Refusal
-from hubbub.events import Ack, Close, Fault, Open, Ping, Publish, Release, Request, Several, Subscribe, Unsubscribe
+from hubbub.events import (
+    Ack,
+    Close,
+    Fault,
+    Open,
+    Ping,
+    Publish,
+    Release,
+    Request,
+    Several,
+    Step,
+    Subscribe,
+    Unsubscribe,
+)
 from hubbub.message import Message
 from hubbub.testing.trial import EXAMPLES, Trial, attempt, broken, shown
 from hubbub.testing.watching import impure, watching
@@ -39,18 +52,24 @@ def check_answers(trial: Trial) -> None:
         kind = type(event).__name__
         for result in _results(event):
             _bytes(trial, f"outcome({kind}, {shown(result)})", dialect.outcome, event, result)
+        if isinstance(event, Open) and event.method is not None:
+            _bytes(trial, "challenge(Open, data)", dialect.challenge, event, b"\x00 a question")
         if isinstance(event, Subscribe | Unsubscribe | Request | Ping):
             _bytes(trial, f"confirm({kind}, token)", dialect.confirm, event, _TOKEN)
     for n in (1, 10**9):
         _bytes(trial, f"gap({n})", dialect.gap, n)
     for reason in ("shutdown", "a reason, für alle"):
         _bytes(trial, f"closing({reason!r})", dialect.closing, reason)
+        _bytes(trial, f"dismissing({reason!r}, a Refusal)", dialect.dismissing, reason, Refusal("quota", reason))
 
 
 def _results(event: Any) -> Iterator[Any]:
     """Yield what may come of an event, as its docstring says."""
     if isinstance(event, Fault):
         yield event.refusal
+        return
+    if isinstance(event, Step):
+        yield Refusal("bad-command", "nothing was asked")
         return
     if isinstance(event, Request):
         yield from (Message("$reply/x", b"21.5"), Message("$reply/x", b"\xff\n"))

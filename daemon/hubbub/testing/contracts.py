@@ -30,6 +30,7 @@ from hubbub.template import Template
 from hubbub.testing.answers import check_answers, check_encoding, check_round_trip
 from hubbub.testing.claims import check_claims
 from hubbub.testing.cutting import CUTTINGS, damaged
+from hubbub.testing.delivering import check_delivering, check_merging, wishes_of
 from hubbub.testing.flood import check_floods
 from hubbub.testing.trial import EXAMPLES, NOW, Trial, broken, shown
 from hubbub.testing.watching import impure, watching
@@ -88,7 +89,7 @@ class DialectContract:
             broken(who, rule, f"It is a tuple of some of {', '.join(TRANSPORTS)}")
         if dialect.full not in POLICIES:
             broken(who, f"`full` is {dialect.full!r}", f"It is one of {', '.join(POLICIES)}")
-        for name in ("encode", "claims", "max_unit"):
+        for name in ("encode", "claims", "max_unit", "merge", "playing", "standing"):
             if not isinstance(inspect.getattr_static(dialect, name), classmethod | staticmethod):
                 broken(who, f"{name} is a plain method", "It serves all links at once: make it a @classmethod")
 
@@ -250,8 +251,19 @@ class DialectContract:
 
     def test_encoding_is_shared(self, transport: str) -> None:
         """Encode gives the same bytes for the same message, or None, and leaves the message alone."""
-        options = [event.options for event in self._converse(transport, NOW) if isinstance(event, Subscribe)]
-        check_encoding(self._trial(transport), [Subscribe("a/b", options=one) for one in options[:10]])
+        trial = self._trial(transport)
+        for data, _ in self.samples:
+            trial.feed(data)
+        wishes = [Subscribe("a/b", options=one.options, qos=one.qos) for one in wishes_of(trial)[:10]]
+        check_encoding(self._trial(transport), wishes)
+
+    def test_a_unit_becomes_a_clients_own(self, transport: str) -> None:
+        """Deliver, assure and completing change what they may; merge makes one wish of several."""
+        trial = self._trial(transport)
+        for data, _ in self.samples:
+            trial.feed(data)
+        check_delivering(trial)
+        check_merging(trial)
 
     def test_what_it_writes_it_can_read(self, transport: str) -> None:
         """A message of `round_trip` comes back as it was, with any other payload too, or can't be carried."""

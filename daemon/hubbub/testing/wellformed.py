@@ -17,12 +17,14 @@ from hubbub.events import (
     Event,
     Fault,
     Letter,
+    Notice,
     Open,
     Ping,
     Publish,
     Release,
     Request,
     Several,
+    Step,
     Subscribe,
     Unsubscribe,
 )  # fmt: skip
@@ -30,6 +32,8 @@ from hubbub.kernel.outbox import POLICIES
 from hubbub.message import Message
 from hubbub.topics import check_topic
 
+_QUALITIES, _STAGES, _RETAINED = (0, 1, 2), ("received", "done", "failed"), ("always", "never", "new")
+_AN_ID = f"an int of 1 to {limits.PACKET_IDS}"
 _NO_PART = ("sender", "time", "hops", "retained")  # what the hub fills in
 
 
@@ -109,6 +113,33 @@ def _publish(event: Publish, longest: int) -> Iterator[str]:
     )
 
 
+def _letter(event: Letter, longest: int) -> Iterator[str]:
+    yield from _publish(event, longest)
+    yield from _wrong(event, "qos", event.qos in _QUALITIES, "0, 1 or 2")
+    yield from _wrong(event, "once", event.once is None or _is_id(event.once), f"None or {_AN_ID}")
+    yield from _wrong(event, "lifetime", event.lifetime is None or _is_time(event.lifetime), "None or seconds")
+    about = event.correlation
+    fine = about is None or (isinstance(about, bytes) and len(about) <= limits.CORRELATION_BYTES)
+    yield from _wrong(event, "correlation", fine, f"None or at most {limits.CORRELATION_BYTES} bytes")
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int) and 1 <= value <= limits.PACKET_IDS
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and value >= 0
+
+
+def _release(event: Release, longest: int) -> Iterator[str]:
+    yield from _wrong(event, "once", _is_id(event.once), _AN_ID)
+
+
+def _ack(event: Ack, longest: int) -> Iterator[str]:
+    yield from _wrong(event, "id", isinstance(event.id, int), "the int that `assure` was given")
+    yield from _wrong(event, "stage", event.stage in _STAGES, f"one of {', '.join(_STAGES)}")
+
+
 def _are_properties(properties: Any) -> bool:
     if properties is None:
         return True
@@ -128,6 +159,8 @@ def _subscribe(event: Subscribe, longest: int) -> Iterator[str]:
     yield from _wrong(event, "filter", isinstance(event.filter, str), "a str")
     yield from _wrong(event, "echo", isinstance(event.echo, bool), "a bool")
     yield from _wrong(event, "full", event.full in (None, *POLICIES), f"None or one of {', '.join(POLICIES)}")
+    yield from _wrong(event, "qos", event.qos in _QUALITIES, "0, 1 or 2")
+    yield from _wrong(event, "retained", event.retained in _RETAINED, f"one of {', '.join(_RETAINED)}")
     try:
         hash(event.options)
     except TypeError:
@@ -147,10 +180,23 @@ def _several(event: Several, longest: int) -> Iterator[str]:
 
 
 def _open(event: Open, longest: int) -> Iterator[str]:
-    for name in ("client", "user", "password", "token"):
+    for name in ("client", "user", "password", "token", "method"):
         value = getattr(event, name)
         if value is not None and not isinstance(value, str):
             yield f"Open.{name} is {type(value).__name__}; it must be a str or None"
+    yield from _wrong(event, "proof", isinstance(event.proof, bytes), "bytes")
+    for name in ("expiry", "will_delay"):
+        yield from _wrong(event, name, _is_time(getattr(event, name)), "seconds, 0.0 for none")
+    window = event.window
+    fine = window is None or (isinstance(window, int) and window > 0)
+    yield from _wrong(event, "window", fine, "None, or how many messages may be on their way at once")
+    if event.will is not None:
+        if type(event.will) not in (Publish, Letter):
+            yield from _wrong(event, "will", False, "None, a Publish or a Letter")
+        else:
+            yield from _CHECKS[type(event.will)](event.will, longest)
+    if window is None and (event.will is not None or event.expiry):
+        yield "Open has a will or an expiry and no window; a session that lives on is one with a window"
 
 
 def _refusal(event: Any, name: str = "refusal") -> Iterator[str]:
@@ -168,6 +214,14 @@ def _sentence(what: str, text: object) -> Iterator[str]:
         yield f"{what} is {text!r:.80}; it must be one line of text for a person"
 
 
+def _step(event: Step, longest: int) -> Iterator[str]:
+    yield from _wrong(event, "proof", isinstance(event.proof, bytes), "bytes")
+
+
+def _notice(event: Notice, longest: int) -> Iterator[str]:
+    yield from _sentence("Notice.text", event.text)
+
+
 def _fault(event: Fault, longest: int) -> Iterator[str]:
     yield from _refusal(event)
 
@@ -175,6 +229,8 @@ def _fault(event: Fault, longest: int) -> Iterator[str]:
 def _close(event: Close, longest: int) -> Iterator[str]:
     yield from _sentence("Close.reason", event.reason)
     yield from _wrong(event, "data", isinstance(event.data, bytes), "bytes, b'' for none")
+    yield from _wrong(event, "will", isinstance(event.will, bool), "a bool")
+    yield from _wrong(event, "expiry", event.expiry is None or _is_time(event.expiry), "None or seconds")
     if event.refusal is not None:
         yield from _refusal(event)
 
@@ -193,14 +249,16 @@ def _nothing(event: Any, longest: int) -> Iterator[str]:
 
 _CHECKS: dict[type, Callable[[Any, int], Iterator[str]]] = {
     Publish: _publish,
-    Letter: _publish,
-    Release: _nothing,
-    Ack: _nothing,
+    Letter: _letter,
+    Release: _release,
+    Ack: _ack,
     Several: _several,
     Request: _request,
     Subscribe: _subscribe,
     Unsubscribe: _unsubscribe,
     Open: _open,
+    Step: _step,
+    Notice: _notice,
     Ping: _nothing,
     Answer: _answer,
     Fault: _fault,

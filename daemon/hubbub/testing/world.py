@@ -126,7 +126,9 @@ class Door:
         if "presence" in keys:
             topic, silent = Template(keys["presence"]), keys.pop("silent", None)
             keys["presence"] = Presence(world.hub, topic, silent, keys.get("prefix"), transport != "udp")
-        given = {name: keys.pop(name) for name in ("topic", "max_message") if name in keys}
+        given: dict[str, Any] = {name: keys.pop(name) for name in ("topic", "max_message") if name in keys}
+        if "idle" in keys:  # of which the place knows too
+            given["idle"] = keys["idle"]
         self.place = Place(keys.pop("id", "door"), Setting(transport, **given), **keys)
         self._open: Callable[..., Any] = getattr(self, f"_{transport}")()
 

@@ -1,0 +1,121 @@
+"""Checks how a dialect makes shared units a client's own, and one wish of several: `deliver`, `assure`, `merge`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+from hubbub import limits
+from hubbub.dialect import Dialect
+from hubbub.events import Ack, Letter, Open, Several, Subscribe
+from hubbub.testing.trial import Trial, attempt, broken, shown
+from hubbub.testing.wellformed import faults, plain
+
+_BYTES = "Return bytes: the whole unit, as it goes to this client"
+_IDS = (1, 2, limits.PACKET_IDS)
+_WISHES = (Subscribe("a/b"), Subscribe("a/+", echo=False), Subscribe("#"))
+
+
+def wishes_of(trial: Trial) -> list[Subscribe]:
+    """Every subscription that its clients have made."""
+    found = [one for event in trial.events for one in (event.events if isinstance(event, Several) else [event])]
+    return [one for one in found if isinstance(one, Subscribe)]
+
+
+def check_delivering(trial: Trial) -> None:
+    """Fail the test where a unit isn't made a client's own as it must be. `trial` has read the samples."""
+    wishes = wishes_of(trial)
+    surest = max([one.qos for one in wishes], default=0)
+    _check_declared(trial, surest)
+    for qos in range(max(surest, 1) + 1):
+        message = Letter("a/b", b"21.5", qos, correlation=b"\0")
+        message.time = 1.0
+        for wish in wishes[:3] or [Subscribe("a/b", qos=qos)]:
+            frame = trial.encode(message, trial.form(wish))
+            if isinstance(frame, bytes):
+                _check_unit(trial, bytes(frame), message, wish, qos)
+
+
+def _check_declared(trial: Trial, surest: int) -> None:
+    """What its clients say has to have an answer in what it overrides."""
+    kind, acks = type(trial.dialect), [event for event in trial.events if isinstance(event, Ack)]
+    if surest and kind.assure is Dialect.assure:
+        mend = "Override assure, which is given the number that the client is to acknowledge, or subscribe with qos=0"
+        broken(trial.who, f"its clients subscribe with qos={surest}, and no unit says what to acknowledge", mend)
+    if surest == 2 and kind.completing is Dialect.completing:
+        mend = "Override completing, which tells a client that it may forget the number, or subscribe with qos=1"
+        broken(trial.who, "its clients subscribe with qos=2, and are never told that they may forget a message", mend)
+    if acks and not surest and any(isinstance(event, Open) and event.window for event in trial.events):
+        mend = "Subscribe(filter, qos=1) is what is acknowledged"
+        broken(trial.who, "its clients acknowledge, and none of their subscriptions is of quality 1 or 2", mend)
+
+
+def _check_unit(trial: Trial, frame: bytes, message: Letter, wish: Subscribe, qos: int) -> None:
+    dialect, before = trial.dialect, plain(message)
+    differs = attempt(trial.who, "differs()", "Return True or False", dialect.differs)
+    if not isinstance(differs, bool):
+        broken(trial.who, f"differs() is {shown(differs)}", "Return True or False")
+    if differs:
+        _bytes(trial, f"deliver({shown(frame)}, ...)", dialect.deliver, frame, message, wish)
+    if qos:
+        _check_assure(trial, frame, message)
+    if qos == 2:
+        for number in _IDS:
+            _bytes(trial, f"completing({number})", dialect.completing, number)
+    if plain(message) != before:
+        broken(trial.who, f"deliver or assure changes the message {message!r}", "All receivers share a message")
+
+
+def _check_assure(trial: Trial, frame: bytes, message: Letter) -> None:
+    dialect, units = trial.dialect, {}
+    for number in _IDS:
+        for again in (False, True):
+            what = f"assure({shown(frame)}, ..., {number}, {again})"
+            units[number, again] = unit = _bytes(trial, what, dialect.assure, frame, message, number, again)
+            if message.payload not in unit:
+                broken(trial.who, f"{what} is {shown(unit)}, without what the frame said", _ADD)
+            if unit != _bytes(trial, what, dialect.assure, frame, message, number, again):
+                broken(trial.who, f"{what} gives another unit the second time", "It depends on its arguments only")
+    if type(dialect).assure is Dialect.assure:
+        return
+    for again in (False, True):
+        if len({units[number, again] for number in _IDS}) < len(_IDS):
+            rule = f"assure gives {shown(units[1, again])} for different numbers"
+            broken(trial.who, rule, "The client repeats the number to acknowledge: it must be in the unit")
+
+
+_ADD = "It may put the number in, and whether the message was sent before; all else was encoded for everybody"
+
+
+def _bytes(trial: Trial, what: str, call: Any, *arguments: Any) -> bytes:
+    unit = attempt(trial.who, what, _BYTES, call, *arguments)
+    if not isinstance(unit, bytes):
+        broken(trial.who, f"{what} is {shown(unit)}", _BYTES)
+    return bytes(unit)
+
+
+def check_merging(trial: Trial) -> None:
+    """Fail the test where several subscriptions aren't made one as they must be."""
+    made = wishes_of(trial)[:3]
+    for several in (*combinations(_WISHES, 2), _WISHES, *combinations(made, 2)):
+        _check_merge(trial, several)
+
+
+def _check_merge(trial: Trial, several: Sequence[Subscribe]) -> None:
+    before, what = plain(several), f"merge({shown(list(several))})"
+    mend = "Return None, or a Subscribe that says all that the client wants of a message they all match"
+    wish = attempt(trial.who, what, mend, type(trial.dialect).merge, several)
+    if plain(several) != before:
+        broken(trial.who, f"{what} changes the subscriptions", "They go on one by one: make another Subscribe")
+    if wish is None:
+        return
+    if not isinstance(wish, Subscribe):
+        broken(trial.who, f"{what} is {shown(wish)}", mend)
+    for fault in faults([wish], limits.MESSAGE_BYTES):
+        broken(trial.who, f"{what} is {shown(wish)}", fault[0].upper() + fault[1:])
+    if wish.filter not in [one.filter for one in several]:
+        broken(trial.who, f"{what} has the filter {wish.filter!r}", "Take the filter of one of them")
+    if wish.qos > max(one.qos for one in several):
+        broken(trial.who, f"{what} has qos={wish.qos}", "The client asked for less: take the highest that it asked for")
+    trial.form(wish)

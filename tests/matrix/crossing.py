@@ -1,0 +1,158 @@
+"""Who hears and who talks in the tests of docs/semantics.md: what each is told of a message, and what each can say.
+
+A message is told as a dict by the rows of the page's tables: what isn't told isn't there.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+
+from hubbub import Handler, on
+from matrix.speakers import seat
+
+
+class Ear:
+    """Subscribes to everything, at a quality where there is one."""
+
+    def __init__(self, world, name, qos=0):
+        self.world = world
+        self.dialect = name.partition("-")[2]
+        self.one = seat(world, name, **({"hears": "#", "talks": "ear"} if name.endswith("raw") else {}))
+        if self.dialect.startswith("mqtt"):
+            self.one.subscribe("#", qos=qos)
+        elif self.dialect == "json":
+            self.one.subscribe("#", meta=True)
+        elif self.dialect == "lines":
+            self.one.subscribe("#")
+
+    def heard(self):
+        found = [getattr(self, self.dialect)(unit) for unit in self.units()]
+        return [one for one in found if one]
+
+    def units(self):
+        if self.dialect == "lines":
+            return self.one.heard()
+        self.world.turn()
+        return self.one.units()
+
+    def mqtt(self, packet):
+        if not hasattr(packet, "topic"):
+            return None
+        said = packet.properties
+        found = {
+            "topic": packet.topic, "payload": packet.payload, "quality": packet.qos, "retain": packet.retain,
+            "expiry": said.get("message_expiry_interval"), "content type": said.get("content_type"),
+            "response topic": said.get("response_topic"), "correlation": said.get("correlation_data"),
+            "user properties": said.get("user_property"),
+        }  # fmt: skip
+        return told(found)
+
+    mqtt311 = mqtt
+
+    def json(self, unit):
+        said = json.loads(unit)
+        if said["op"] != "message":
+            return None
+        about = said.get("correlation")
+        found = {
+            "topic": said["topic"], "payload": self.one.read(unit)[2], "quality": said.get("qos", 0),
+            "retain": said["retained"], "expiry": said.get("lifetime"), "content type": said.get("content_type"),
+            "response topic": said.get("reply_to"), "correlation": about and b64decode(about),
+            "user properties": list(said.get("properties", {}).items()) or None,
+        }  # fmt: skip
+        return told(found)
+
+    def lines(self, heard):
+        return {"topic": heard[1], "payload": heard[2]} if heard[0] == "message" else None
+
+    def raw(self, unit):
+        return {"payload": unit}
+
+
+class HandlerEar:
+    def __init__(self, world, name, qos=0):
+        self.world = world
+        self.messages = messages = []
+
+        class Hears(Handler):
+            @on("#")
+            def hear(self, message):
+                messages.append(message)
+
+        world.run(Hears)
+
+    def heard(self):
+        self.world.turn()
+        found = [
+            told({
+                "topic": one.topic, "payload": one.payload, "quality": one.qos, "retain": one.retained,
+                "expiry": one.lifetime, "content type": one.content_type, "response topic": one.reply_to,
+                "correlation": one.correlation, "user properties": list((one.properties or {}).items()) or None,
+            })
+            for one in self.messages
+        ]  # fmt: skip
+        self.messages.clear()
+        return found
+
+
+def told(found):
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def ear(world, name, qos=0):
+    return (HandlerEar if name == "a handler" else Ear)(world, name, qos)
+
+
+# Those who talk: what each can say beside topic and payload
+
+
+class Mouth:
+    """One client. `keys` are those of its listener."""
+
+    words = {"retain"}
+
+    def __init__(self, world, name, topic="a/b", **keys):
+        self.one = seat(world, name, talks=topic, **keys)
+
+    def say(self, topic="a/b", payload=b"1", **more):
+        assert set(more) <= self.words
+        self.one.publish(topic, payload, **more)
+
+
+class RawMouth(Mouth):
+    words = frozenset()
+
+
+class JsonMouth(Mouth):
+    words = {"retain", "qos", "lifetime", "content_type", "reply_to", "correlation", "properties"}
+
+    def say(self, topic="a/b", payload=b"1", correlation=None, **more):
+        if correlation is not None:
+            more["correlation"] = b64encode(correlation).decode()
+        super().say(topic, payload, **more)
+
+
+class MqttMouth(Mouth):
+    words = JsonMouth.words
+    NAMES = {"lifetime": "message_expiry_interval", "reply_to": "response_topic", "correlation": "correlation_data"}
+
+    def say(self, topic="a/b", payload=b"1", qos=0, **more):
+        pairs = more.pop("properties", None)
+        said = {self.NAMES.get(name, name): value for name, value in more.items()}
+        self.one.publish(topic, payload, qos=qos, **said, **({} if pairs is None else {"user_property": pairs}))
+
+
+class HandlerMouth(Mouth):
+    words = JsonMouth.words
+
+    def __init__(self, world, name, topic="a/b"):
+        self.one = world.run(Handler)
+
+
+MOUTHS = {"lines": Mouth, "json": JsonMouth, "raw": RawMouth, "a handler": HandlerMouth, "mqtt": MqttMouth}
+MOUTHS["mqtt311"] = MqttMouth
+
+
+def mouth(world, name, *more, **keys):
+    return MOUTHS[name.rpartition("-")[2]](world, name, *more, **keys)

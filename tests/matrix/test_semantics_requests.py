@@ -1,0 +1,120 @@
+"""Requests that cross from one protocol to another: the table of docs/semantics.md on who asks and who answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub import Handler, Refusal, on
+from hubbub.testing import World
+from matrix import page
+from matrix.speakers import seat
+
+
+class Answerer:
+    """Subscribes to `ask`, and answers what comes: `back` is the topic that it may know by agreement."""
+
+    def __init__(self, world, column):
+        self.world = world
+        self.column = column
+        getattr(self, "seat_" + column.replace(" ", "_").replace(".", "").replace("`", "").replace("=", ""))()
+
+    def seat_MQTT_5(self):
+        self.one = seat(self.world, "tcp-mqtt", hears="ask")
+
+    def seat_MQTT_311(self):
+        self.one = seat(self.world, "tcp-mqtt311", hears="ask")
+
+    def seat_json(self):
+        self.one = seat(self.world, "udp-json")
+        self.one.subscribe("ask", meta=True)
+        self.one.told()
+
+    def seat_lines(self):
+        self.one = seat(self.world, "tcp-lines", hears="ask")
+
+    def seat_a_handler(self):
+        class Answers(Handler):
+            @on("ask")
+            def answer(self, message):
+                message.reply(b"an answer")
+
+        self.one = self.world.run(Answers)
+
+    def seat_lines_with_answer(self):
+        self.one = seat(self.world, "tcp-lines", subscribe="ask", answer=2.0)
+
+    def seat_raw_with_answer(self):
+        self.one = seat(self.world, "tcp-raw", hears="ask", talks="up", answer=2.0)
+
+    def answer(self):
+        self.world.turn()
+        if self.column == "MQTT 5":
+            (asked,) = self.one.told()
+            assert asked.payload == b"what?"
+            about = asked.properties.get("correlation_data")
+            more = {} if about is None else {"correlation_data": about}
+            self.one.publish(asked.properties["response_topic"], b"an answer", **more)
+        elif self.column == "json":
+            (asked,) = self.one.told()
+            more = {"correlation": asked["correlation"]} if "correlation" in asked else {}
+            self.one.publish(asked["reply_to"], b"an answer", **more)
+        elif self.column != "a handler":
+            assert self.one.heard() == [self.one.message("ask", b"what?")]
+            self.one.publish("up" if "answer" in self.column else "back", b"an answer")
+        self.world.turn()
+
+
+def ask(world, row):
+    """Ask, and return what tells the outcome: a reply with what it says of itself, or a refusal's code."""
+    if row == "a handler":
+        outcome = []
+
+        class Asks(Handler):
+            @on("go")
+            async def go(self, message):
+                try:
+                    answer = await self.request("ask", b"what?")
+                except Refusal as no:
+                    outcome.append(("error", no.code))
+                else:
+                    outcome.append(("reply", answer.payload))
+
+        world.run(Asks)
+        seat(world, "udp-lines").publish("go", b"")
+        return lambda: outcome
+    if row == "MQTT 5":
+        one = seat(world, "tcp-mqtt", hears="back")
+        one.publish("ask", b"what?", response_topic="back", correlation_data=b"\0\xff")
+
+        def replies():
+            found = [packet for packet in one.told() if hasattr(packet, "topic")]
+            return [("reply", packet.payload, packet.properties.get("correlation_data")) for packet in found]
+
+        return replies
+    one = seat(world, "tcp-lines" if row == "lines `REQ`" else "websocket-json")
+    one.request("ask", b"what?")
+    return one.heard
+
+
+ASKED = list(page.crossed("asks"))
+OUTCOMES = {
+    "the reply": [("reply", b"an answer")],
+    "no reply": [("error", "timeout")],
+    "with its correlation": [("reply", b"an answer", b"\0\xff")],
+    "by agreement": [("reply", b"an answer", None)],
+}
+
+
+@pytest.mark.parametrize(("row", "column", "cell"), ASKED)
+def test_who_asks_and_who_answers(row, column, cell):
+    world = World()
+    answerer = Answerer(world, column)
+    outcome = ask(world, row)
+    answerer.answer()
+    world.advance(3)
+    assert outcome() == OUTCOMES[cell]
+
+
+def test_every_asker_and_answerer_is_there():
+    assert {row for row, *_ in ASKED} == {"lines `REQ`", "json `request`", "a handler", "MQTT 5"}
+    assert {cell for *_, cell in ASKED} == set(OUTCOMES) <= page.explained()
