@@ -13,7 +13,7 @@ TARGETS :=
 # What a developer's shell may have set must not leak into ours.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: run test check format compiled bench fuzz conformance soak clean
+.PHONY: run test check format compiled bench fuzz conformance conformance-page soak clean
 
 run:
 	@tools/venv $(VENV) nmea
@@ -24,6 +24,7 @@ test:
 	    mosquitto=mosquitto_passwd mosquitto-clients=mosquitto_sub systemd=systemd-socket-activate \
 	    gcc=cc libc6-dev=cc python3-dev=python3-config
 	@$(MAKE) --no-print-directory check
+	@tools/node-packages $(VENV)/node tests/interop/mqtt
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check:
@@ -62,6 +63,11 @@ conformance:
 	@tools/venv $(VENV) test
 	$(BIN)/pip install --quiet --no-deps kosoku==0.1.0
 	$(BIN)/python tests/conformance/run.py
+
+# docs/mqtt-conformance.md, from the markers of the tests.
+conformance-page:
+	@tools/venv $(VENV) test
+	$(BIN)/python tests/mqtt_conformance.py
 
 # 1,000 mixed clients through 100 reloads and 20 restarts; then half an hour of clients that come and go, which has to
 # leave memory and descriptors flat: make soak SECONDS=60. docs/operating.md has the figures of one.

@@ -43,7 +43,7 @@ def test_every_command(tmp_path: Path, need: Callable[[str], str]) -> None:
     need("nc")
     terminals, trace = Terminals(tmp_path), None
     try:
-        for language, code, _ in blocks(PAGE):
+        for language, code, _ in blocks(read(PAGE)):
             assert language == "console"
             for command, expected in commands(code):
                 if command.startswith("hubbub trace"):

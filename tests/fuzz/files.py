@@ -7,6 +7,7 @@ import contextlib
 import hmac
 import os
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hubbub.kernel.permissions import Subject
 from hubbub.service.auth import passwords as password_files
 from hubbub.service.auth import tokens
 from hubbub.service.auth.kinds import NotThis, Token
+from hubbub.service.commands.mosquitto.conf import Import
 from hubbub.service.config import parse_connector, parse_handler, parse_listener
 from hubbub.service.endpoint import join, split
 from hubbub.service.options import Options
@@ -108,6 +110,31 @@ def passwords(data: bytes) -> None:
     with written(data) as file:
         one_line(lambda: password_files.read(file, True))
         one_line(lambda: password_files.read(file, False))
+
+
+def mosquitto_conf(data: bytes) -> None:
+    """What is imported can be read, and so can each line that isn't; files that it names are looked for from here."""
+    with written(data.replace(b" /", b" ").replace(b"..", b".")) as file:
+        one_line(lambda: imported(file))
+
+
+def imported(file: Path) -> None:
+    made = Import(file)
+    tomllib.loads(made.config)
+    tomllib.loads(made.permissions or "")
+    assert all(str(note).isprintable() for note in made.notes), made.notes
+
+
+def mosquitto_acl(data: bytes) -> None:
+    """Whatever stands in the file, its rules are rules."""
+    with written(b"") as conf:
+        acl = conf.with_name("acl")
+        acl.write_bytes(data)
+        conf.write_text(f"listener 1883 127.0.0.1\nacl_file {acl}\n")
+        one_line(lambda: imported(conf))
+        with contextlib.suppress(ConfigError):
+            conf.write_text(Import(conf).permissions or "")
+            decide(conf)
 
 
 def signed(data: bytes) -> None:

@@ -7,7 +7,7 @@ import json as stdlib_json
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address, ip_network
 
-from fuzz import files
+from fuzz import files, mqtt, web
 from hubbub import limits
 from hubbub.dialect import Dialect, Setting
 from hubbub.dialects.detect import Auto
@@ -25,11 +25,13 @@ from hubbub.transports.frames import BINARY, TEXT, FrameReader
 from hubbub.transports.proof import Tokens
 from hubbub.transports.proxy import BadHeader, read_header
 from hubbub.transports.websocket import origin_refusal
+from hubbub_plugins.mqtt import Mqtt
 from hubbub_plugins.nmea import Nmea
 from hubbub_plugins.statsd import Statsd
 from hubbub_plugins.syslog import Syslog
 
 Target = Callable[[bytes], None]
+Check = Callable[[Dialect, object], None]
 
 LONGEST = 300  # bytes, `max-message=`: small, so that what is too long is soon found
 NOW = 1_000.0
@@ -49,8 +51,10 @@ def cut(data: bytes) -> tuple[bytes, list[bytes]]:
 # Dialects
 
 
-def drive(kind: type[Dialect], transport: str, pieces: Iterable[bytes], text: bool | None = None) -> list:
-    """The events of one link; those that come of a Become are the new dialect's."""
+def drive(
+    kind: type[Dialect], transport: str, pieces: Iterable[bytes], text: bool | None = None, check: Check | None = None
+) -> list:
+    """The events of one link, each handed to `check`; those that come of a Become are the new dialect's."""
     setting, peer = Setting(transport, LONGEST, Template("fuzz/{id}")), Session("192.0.2.7", 5, transport, "fuzz", None)
     dialect, events = kind(setting, peer), []
 
@@ -64,7 +68,7 @@ def drive(kind: type[Dialect], transport: str, pieces: Iterable[bytes], text: bo
                     return False
                 continue
             events.append(event)
-            answer(dialect, event)
+            (check or answer)(dialect, event)
             if type(event) is Close:
                 return False
         return True
@@ -91,22 +95,23 @@ def answer(dialect: Dialect, event: object) -> None:
                 stdlib_json.loads(unit)
 
 
-def dialect(kind: type[Dialect], chunks: bool = False, **options: object) -> Target:
+def dialect(kind: type[Dialect], chunks: bool = False, check: Check | None = None, **options: object) -> Target:
     """Any bytes on every transport; a stream comes to the same however it is cut, unless `chunks` are what it is."""
     made = configure(kind, options)
 
     def target(data: bytes) -> None:
         whole, pieces = cut(data)
         if "tcp" in made.transports:
-            once, cuts = drive(made, "tcp", [whole] if whole else []), drive(made, "tcp", pieces)
+            once = drive(made, "tcp", [whole] if whole else [], check=check)
+            cuts = drive(made, "tcp", pieces, check=check)
             assert chunks or plain(once) == plain(cuts), (plain(once), plain(cuts))
         if "udp" in made.transports:
             drive(made, "udp", [whole])
         if "websocket" in made.transports:
-            drive(made, "websocket", pieces or [b""], text=False)
+            drive(made, "websocket", pieces or [b""], text=False, check=check)
             with contextlib.suppress(UnicodeDecodeError):
                 whole.decode()
-                drive(made, "websocket", [whole], text=True)
+                drive(made, "websocket", [whole], text=True, check=check)
 
     return target
 
@@ -184,6 +189,8 @@ TARGETS: dict[str, Target] = {
     "lines": dialect(Lines),
     "json": dialect(Json),
     "auto": dialect(Auto.among([Lines, Json, Nmea, Syslog], Lines)),
+    "lines-client": dialect(Lines.playing("client")),
+    "json-client": dialect(Json.playing("client")),
     "raw-chunk": dialect(Raw, chunks=True),
     "raw-end": dialect(Raw, end="crlf"),
     "raw-length": dialect(Raw, length="u16be"),
@@ -191,6 +198,9 @@ TARGETS: dict[str, Target] = {
     "nmea": dialect(Nmea, format="json"),
     "syslog": dialect(Syslog),
     "statsd": dialect(Statsd),
+    "mqtt": mqtt.greeted(dialect(Mqtt, check=mqtt.answer)),
+    "mqtt-packet": mqtt.one_packet,
+    "mqtt-properties": mqtt.properties,
     "frames": frames,
     "proxy": proxy,
     "forwarded": forwarded,
@@ -203,4 +213,8 @@ TARGETS: dict[str, Target] = {
     "toml": files.toml,
     "permissions": files.permissions,
     "passwords": files.passwords,
+    "mosquitto-conf": files.mosquitto_conf,
+    "mosquitto-acl": files.mosquitto_acl,
+    "http": web.http,
+    "credentials": web.credentials,
 }

@@ -1,174 +1,293 @@
-"""MQTT clients that people have: mosquitto_pub and mosquitto_sub, and paho, over TCP and WebSocket."""
+"""MQTT clients that people have: each behaviour with each of them, over each carrier and in each version they speak."""
 
 from __future__ import annotations
 
-import queue
-import subprocess
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-import paho.mqtt.client as paho
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.subscribeoptions import SubscribeOptions
+from playwright.sync_api import sync_playwright
 
-from interop.clients import SECONDS, Tcp
+from certificates import Authority
+from hubbub import limits
+from interop.clients import Tcp
+from interop.mqtt.asyncio_clients import Aiomqtt, Gmqtt
+from interop.mqtt.base import V5, V31, V311, At, Heard, Said, Wish
+from interop.mqtt.javascript import PACKAGE, MqttJs, Node, Page
+from interop.mqtt.mosquitto import Mosquitto
+from interop.mqtt.paho_client import Paho
 from running import Daemon
 
-VERSIONS = {"mqttv31": paho.MQTTv31, "mqttv311": paho.MQTTv311, "mqttv5": paho.MQTTv5}
+CARRIERS = ("tcp", "tls", "websocket", "wss", "unix")
+VERSIONS = {"3.1": V31, "3.1.1": V311, "5.0": V5}
+CLIENTS = ("paho", "aiomqtt", "gmqtt", "mosquitto", "node", "chromium")
+LACKS = {  # what a client can't do itself
+    "gmqtt": {"3.1", "websocket", "wss", "unix"},
+    "mosquitto": {"websocket", "wss"},  # before 2.1
+    "chromium": {"tcp", "tls", "unix"},
+}
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+SAID = Said("text/plain", "re/1", b"c-1", (("k", "1"), ("a", "é")))
+_numbers = itertools.count()
+
+
+@dataclass
+class Column:
+    """One kind of client, on one carrier, in one version. `topic` is of this test alone."""
+
+    kind: str
+    make: Callable[[At, Wish], Any]
+    at: At
+    version: int
+    lines: Tcp
+    stack: ExitStack
+
+    def __post_init__(self) -> None:
+        self.topic = f"t{next(_numbers)}"
+
+    def client(self, name: str = "", **more: Any) -> Any:
+        name = name and f"{self.topic}-{name}"
+        return self.stack.enter_context(self.make(self.at, Wish(self.version, name, **more)))
+
+    def ear(self, filter: str, qos: int, name: str = "", **more: Any) -> Any:
+        """A client with one subscription."""
+        made = self.client(name, **more)
+        assert made.subscribe(filter, qos) == qos
+        return made
+
+    def listen(self, filter: str) -> Tcp:
+        """The client of lines, subscribed."""
+        assert self.lines.ask(f"SUB {filter}") == f"OK SUB {filter}"
+        return self.lines
+
+
+# The behaviours: each is a row of the table
+
+
+def each_quality(cell):
+    """What is heard has the lower of the two qualities, and every byte of it."""
+    mouth, payload = cell.client(), bytes(range(256))
+    for most in (0, 1, 2):
+        ear = cell.ear(f"{cell.topic}/{most}", most)
+        for qos in (0, 1, 2):
+            mouth.publish(f"{cell.topic}/{most}", payload, qos)
+            assert ear.next() == Heard(f"{cell.topic}/{most}", payload, min(qos, most))
+        ear.end()
+
+
+def order(cell):
+    """Many in flight come once each, in order; an empty payload and a large one come whole.
+
+    In version 5 the hub says how many may fly, and not every client heeds that by itself.
+    """
+    mouth, ear = cell.client(), cell.ear(cell.topic, 2)
+    numbers = [b"%d" % number for number in range(limits.FLIGHT - 2 if cell.version == V5 else 150)]
+    for qos in (1, 2):
+        mouth.publish_all(cell.topic, numbers, qos)
+        assert [ear.next() for _ in numbers] == [Heard(cell.topic, number, qos) for number in numbers]
+    for payload in (b"", bytes(range(256)) * 500):
+        mouth.publish(cell.topic, payload, 1)
+        assert ear.next() == Heard(cell.topic, payload, 1)
+
+
+def retained(cell):
+    mouth = cell.client()
+    mouth.publish(f"{cell.topic}/a", b"old", 1, True)
+    mouth.publish(f"{cell.topic}/a", b"kept", 1, True)
+    ear = cell.ear(f"{cell.topic}/#", 1)
+    assert ear.next() == Heard(f"{cell.topic}/a", b"kept", 1, True)
+    mouth.publish(f"{cell.topic}/a", b"", 1, True)
+    assert ear.next() == Heard(f"{cell.topic}/a", b"", 1)
+    later = cell.ear(f"{cell.topic}/#", 1)
+    mouth.publish(f"{cell.topic}/b", b"live", 1)
+    assert later.next() == Heard(f"{cell.topic}/b", b"live", 1)
+
+
+def will(cell):
+    """Who says goodbye leaves no will, who doesn't does."""
+    lines = cell.listen(f"{cell.topic}/#")
+    for words, go in (("polite", "end"), ("sudden", "die")):
+        client = cell.client(will=(f"{cell.topic}/will", words.encode()))
+        client.subscribe(f"{cell.topic}/other", 0)
+        getattr(client, go)()
+    if cell.kind == "mosquitto" and cell.version == V5:  # which says goodbye, and asks for its will (MQTT-3.14.4-3)
+        lines.expect(f"MSG {cell.topic}/will polite")
+    lines.expect(f"MSG {cell.topic}/will sudden")
+    lines.send("PING")
+    lines.expect("PONG")
+
+
+def session(cell):
+    """A client that comes back, however it went, has all that was for it meanwhile; a clean one has nothing."""
+    mouth = cell.client()
+    for qos, go in ((1, "end"), (2, "die")):
+        first = cell.ear(f"{cell.topic}/#", 2, "kept", keep=True)
+        getattr(first, go)()
+        missed = [Heard(f"{cell.topic}/a", b"%d" % number, qos) for number in range(3)]
+        for one in missed:
+            mouth.publish(one.topic, one.payload, qos)
+        again = cell.client("kept", keep=True)
+        assert again.present in (True, None)
+        if cell.kind == "mosquitto":  # which has nothing to listen with before it subscribes
+            again.subscribe(f"{cell.topic}/#", 2)
+        assert [again.next() for _ in missed] == missed
+        again.end()
+    mouth.publish(f"{cell.topic}/a", b"lost", 1)
+    fresh = cell.client("kept")
+    assert fresh.present in (False, None)
+    fresh.subscribe(f"{cell.topic}/+", 1)
+    mouth.publish(f"{cell.topic}/b", b"new", 1)
+    assert fresh.next() == Heard(f"{cell.topic}/b", b"new", 1)
+
+
+def wildcards(cell):
+    mouth, one, all = cell.client(), cell.ear(f"{cell.topic}/+/x", 1), cell.ear(f"{cell.topic}/#", 1)
+    for below in ("/a/x", "/a/b/x", "/a/y", "", "/é 1/x"):
+        mouth.publish(cell.topic + below, b"1", 1)
+        assert all.next() == Heard(cell.topic + below, b"1", 1)
+    assert [one.next().topic for _ in range(2)] == [f"{cell.topic}/a/x", f"{cell.topic}/é 1/x"]
+
+
+def crossing(cell):
+    """A client of lines and this one hear each other, live and retained."""
+    lines, ear, mouth = cell.listen(f"{cell.topic}/#"), cell.ear(f"{cell.topic}/#", 2), cell.client()
+    lines.send(f"PUB {cell.topic}/l é 1")
+    lines.expect(f"MSG {cell.topic}/l é 1")
+    assert ear.next() == Heard(f"{cell.topic}/l", "é 1".encode())
+    for qos in (0, 1, 2):
+        mouth.publish(f"{cell.topic}/m", b"%d" % qos, qos)
+        lines.expect(f"MSG {cell.topic}/m {qos}")
+        assert ear.next() == Heard(f"{cell.topic}/m", b"%d" % qos, qos)
+    lines.send(f"PUB! {cell.topic}/l kept")
+    lines.expect(f"MSG {cell.topic}/l kept")
+    later = cell.ear(f"{cell.topic}/l", 1)
+    assert later.next() == Heard(f"{cell.topic}/l", b"kept", 0, True)
+    lines.send(f"PUB! {cell.topic}/l ")
+    lines.expect(f"MSG {cell.topic}/l ")
+
+
+def properties(cell):
+    """Version 5: what a message says of itself comes as it was said."""
+    mouth, ear = cell.client(), cell.ear(cell.topic, 1)
+    for qos in (0, 1):
+        mouth.publish(cell.topic, b"x", qos, said=SAID)
+        assert ear.next() == Heard(cell.topic, b"x", qos, said=SAID)
+
+
+def requests(cell):
+    """Version 5: it answers a request of lines; and it asks, and another of its kind answers; mosquitto_rr too."""
+    device, client = cell.ear(f"{cell.topic}/ask", 1), cell.client()
+    cell.lines.send(f"REQ {cell.topic}/ask how")
+    heard = device.next()
+    assert heard.payload == b"how"
+    client.publish(heard.said.response_topic, b"fine")
+    cell.lines.expect("REP fine")
+    asker = cell.ear(f"{cell.topic}/re", 1)
+    client.publish(f"{cell.topic}/ask", b"when", 1, said=Said(response_topic=f"{cell.topic}/re", correlation=b"7"))
+    heard = device.next()
+    client.publish(heard.said.response_topic, b"now", 1, said=Said(correlation=heard.said.correlation))
+    assert asker.next() == Heard(f"{cell.topic}/re", b"now", 1, said=Said(correlation=b"7"))
+    if cell.kind == "mosquitto":
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(client.ask, f"{cell.topic}/ask", f"{cell.topic}/rr", b"who")
+            client.publish(device.next().said.response_topic, b"me", 1)
+            assert answer.result() == b"me\n"
+
+
+BEHAVIOURS = (each_quality, order, retained, will, session, wildcards, crossing, properties, requests)
+OF_VERSION_5 = (properties, requests)
+SHORT = (order, session, crossing)  # what else there is to see is the same beneath TLS and on a Unix socket
+WHOLE = os.environ.get("HUBBUB_TABLE") == "whole"
+
+
+def table():
+    """Return every cell; those that can't be are in LACKS and OF_VERSION_5. HUBBUB_TABLE=whole leaves out nothing."""
+    found = []
+    for kind, carrier, version, behaviour in itertools.product(CLIENTS, CARRIERS, VERSIONS, BEHAVIOURS):
+        lacks = LACKS.get(kind, set())
+        if carrier not in ("tcp", "websocket") and behaviour not in SHORT and not WHOLE:
+            continue
+        if carrier not in lacks and version not in lacks and (version == "5.0" or behaviour not in OF_VERSION_5):
+            name = f"{kind}-{carrier}-{version}-{behaviour.__name__}"
+            found.append(pytest.param(kind, carrier, version, behaviour, id=name))
+    return found
+
+
+# Who runs them
 
 
 @pytest.fixture(scope="module")
-def daemon():
-    with Daemon("--tcp", "tcp:0", "--websocket", "tcp:0") as running:
-        yield running
+def places(tmp_path_factory):
+    """A daemon on every carrier: (daemon, where it is by carrier)."""
+    folder = tmp_path_factory.mktemp("mqtt")
+    authority = Authority(folder)
+    hub = authority.issue("hub.pem", "hub", ("localhost", "127.0.0.1"))
+    with Daemon(
+        "--tcp", "tcp:0:interface=127.0.0.1", "--tcp", f"ssl:0:interface=127.0.0.1:id=tls:privateKey={hub}",
+        "--tcp", f"unix:{folder}/hub.sock:id=unix",
+        "--websocket", "tcp:0:interface=127.0.0.1:id=ws",
+        "--websocket", f"ssl:0:interface=127.0.0.1:id=wss:privateKey={hub}",
+    ) as daemon:  # fmt: skip
+        ports = dict(zip(("tcp", "tls", "websocket", "wss"), [*daemon.tcp, *daemon.websocket], strict=True))
+        found = {name: At(name, "127.0.0.1", port, trust=authority.file) for name, (_, port) in ports.items()}
+        yield daemon, found | {"unix": At("unix", path=f"{folder}/hub.sock")}
+    assert "Traceback" not in daemon.log
 
 
-# mosquitto-clients
+@pytest.fixture(scope="module")
+def node(need):
+    made = Node(_with_package(need)("node"))
+    yield made
+    made.close()
 
 
-class Programs:
-    def __init__(self, daemon, need, version):
-        host, port = daemon.tcp[0]
-        self._at = ["-h", host, "-p", str(port), "-V", version]
-        self._need = need
-
-    def sub(self, *words):
-        return subprocess.Popen(
-            [self._need("mosquitto_sub"), *self._at, "-W", "10", *words], stdout=subprocess.PIPE, text=True
-        )
-
-    def pub(self, *words, **more):
-        return subprocess.run([self._need("mosquitto_pub"), *self._at, *words], check=True, timeout=SECONDS, **more)
+@pytest.fixture(scope="module")
+def browser(need):
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=_with_package(need)("chromium"), args=FLAGS)
+        context = chromium.new_context(bypass_csp=True, ignore_https_errors=True)
+        yield context
+        context.close()
+        chromium.close()
 
 
-@pytest.fixture(params=VERSIONS)
-def programs(daemon, need, request):
-    return Programs(daemon, need, request.param)
+@pytest.fixture(scope="module")
+def pages(browser, places):
+    _, at = places
+    schemes = {"websocket": "http", "wss": "https"}
+    return {
+        carrier: Page(browser.new_page(), f"{scheme}://127.0.0.1:{at[carrier].port}/")
+        for carrier, scheme in schemes.items()
+    }
 
 
-@pytest.mark.parametrize("qos", ["0", "1", "2"])
-def test_mosquitto_pub_and_sub(programs, qos):
-    topic = f"mosquitto/{qos}"
-    programs.pub("-t", topic, "-q", qos, "-r", "-m", "kept")
-    with programs.sub("-t", topic, "-q", qos, "-C", "51", "-F", "%q %r %p") as ear:
-        assert ear.stdout.readline() == f"{qos} 1 kept\n"
-        programs.pub("-t", topic, "-q", qos, "-l", input="".join(f"{n}\n" for n in range(50)), text=True)
-        assert ear.stdout.read().splitlines() == [f"{qos} 0 {n}" for n in range(50)]
-    programs.pub("-t", topic, "-r", "-n")
+def _with_package(need):
+    if not PACKAGE.exists():
+        pytest.skip(f"MQTT.js isn't in {PACKAGE}: tools/node-packages puts it there")
+    return need
 
 
-def test_mosquitto_sub_comes_back_to_its_session(programs):
-    stay = ["-i", f"stays-{programs._at[-1]}", "-t", "stay", "-q", "1", "-c"]
-    if programs._at[-1] == "mqttv5":
-        stay += ["-x", "60"]
-    with programs.sub(*stay, "-E"):
-        pass
-    for n in range(3):
-        programs.pub("-t", "stay", "-q", "1", "-m", str(n))
-    with programs.sub(*stay, "-C", "3") as ear:
-        assert ear.stdout.read().splitlines() == ["0", "1", "2"]
+@pytest.fixture
+def make(request, need, kind, carrier):
+    """make(at, wish) -> a client of that kind. What runs it is begun here, as pytest-twisted runs tests elsewhere."""
+    if kind == "mosquitto":
+        for program in ("mosquitto_pub", "mosquitto_sub", "mosquitto_rr", "stdbuf"):
+            need(program)
+    if kind == "node":
+        return partial(MqttJs, request.getfixturevalue("node"))
+    if kind == "chromium":
+        return partial(MqttJs, request.getfixturevalue("pages")[carrier])
+    return {"paho": Paho, "aiomqtt": Aiomqtt, "gmqtt": Gmqtt, "mosquitto": Mosquitto}[kind]
 
 
-def test_a_will_of_mosquitto_sub(daemon, programs):
-    speaker = Tcp(daemon.tcp[0])
-    speaker.send("SUB will/#")
-    speaker.expect("OK SUB will/#")
-    with programs.sub("-t", "x", "--will-topic", "will/m", "--will-payload", "gone", "-F", "%p") as ear:
-        programs.pub("-t", "x", "-r", "-m", "1")
-        assert ear.stdout.readline() == "1\n"
-        ear.kill()
-    speaker.expect("MSG will/m gone")
-    programs.pub("-t", "x", "-r", "-n")
-
-
-# paho
-
-
-class Paho:
-    """One paho client, connected."""
-
-    def __init__(self, daemon, version, transport, client="", **more):
-        self.news = queue.Queue()
-        keep = {} if version == paho.MQTTv5 else {"clean_session": more.pop("clean", True)}
-        made = paho.Client(CallbackAPIVersion.VERSION2, client, protocol=version, transport=transport, **keep)
-        self.client = made
-        for name in ("connect", "message", "subscribe", "publish", "disconnect"):
-            setattr(made, f"on_{name}", lambda *said, name=name: self.news.put((name, said)))
-        host, port = (daemon.tcp if transport == "tcp" else daemon.websocket)[0]
-        made.connect(host, port, **more)
-        made.loop_start()
-        self.flags = self.wait("connect")[2]
-
-    def wait(self, kind):
-        """Return what paho says of the next event, which has to be of that kind."""
-        while True:
-            name, said = self.news.get(timeout=SECONDS)
-            if name == kind:
-                return said
-            assert name in ("publish",), (name, said)
-
-    def subscribe(self, *arguments, **more):
-        self.client.subscribe(*arguments, **more)
-        return [code.value for code in self.wait("subscribe")[3]]
-
-    def publish(self, *arguments, **more):
-        self.client.publish(*arguments, **more).wait_for_publish(SECONDS)
-
-    def end(self):
-        self.client.disconnect()
-        self.client.loop_stop()
-
-
-@pytest.fixture(params=["tcp", "websockets"])
-def transport(request):
-    return request.param
-
-
-@pytest.mark.parametrize("name", VERSIONS)
-@pytest.mark.parametrize("qos", [0, 1, 2])
-def test_paho(daemon, transport, name, qos):
-    version = VERSIONS[name]
-    one, other = Paho(daemon, version, transport, "one"), Paho(daemon, version, transport, "other")
-    assert one.subscribe("paho/#", qos) == [qos]
-    large = bytes(range(256)) * 1_000
-    for payload in (b"", b"text", large):
-        other.publish("paho/x", payload, qos=qos)
-        message = one.wait("message")[2]
-        assert (message.topic, message.payload, message.qos, message.retain) == ("paho/x", payload, qos, False)
-    for n in range(300):
-        other.client.publish("paho/n", str(n), qos=qos)
-    assert [one.wait("message")[2].payload for _ in range(300)] == [b"%d" % n for n in range(300)]
-    one.end()
-    other.end()
-
-
-def test_paho_speaks_version_5(daemon, transport):
-    one, other = Paho(daemon, paho.MQTTv5, transport), Paho(daemon, paho.MQTTv5, transport)
-    numbered = Properties(PacketTypes.SUBSCRIBE)
-    numbered.SubscriptionIdentifier = 7
-    assert one.subscribe("five/#", options=SubscribeOptions(qos=1, noLocal=True), properties=numbered) == [1]
-    said = Properties(PacketTypes.PUBLISH)
-    said.ContentType, said.ResponseTopic, said.CorrelationData = "text/plain", "re", b"\1\2"
-    said.UserProperty = [("k", "1"), ("k", "2")]
-    said.MessageExpiryInterval = 60
-    one.publish("five/own", b"own", qos=1)
-    other.publish("five/a", b"x", qos=1, properties=said)
-    got = one.wait("message")[2].properties
-    assert (got.ContentType, got.ResponseTopic, got.CorrelationData) == ("text/plain", "re", b"\1\2")
-    assert got.UserProperty == [("k", "1"), ("k", "2")]
-    assert got.SubscriptionIdentifier == [7]
-    one.end()
-    other.end()
-
-
-def test_lines_and_mqtt_hear_each_other(daemon):
-    one, speaker = Paho(daemon, paho.MQTTv311, "tcp"), Tcp(daemon.tcp[0])
-    assert one.subscribe("mixed/#", 1) == [1]
-    speaker.send("PUB mixed/a from lines")
-    assert one.wait("message")[2].payload == b"from lines"
-    speaker.send("SUB mixed/#")
-    speaker.expect("OK SUB mixed/#")
-    one.publish("mixed/b", "from mqtt", qos=1)
-    speaker.expect("MSG mixed/b from mqtt")
-    one.end()
+@pytest.mark.parametrize(("kind", "carrier", "version", "behaviour"), table())
+def test_mqtt(places, make, kind, carrier, version, behaviour):
+    daemon, at = places
+    with Tcp(daemon.tcp[0]) as lines, ExitStack() as stack:
+        behaviour(Column(kind, make, at[carrier], VERSIONS[version], lines, stack))

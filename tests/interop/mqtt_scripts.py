@@ -1,0 +1,418 @@
+"""What clients may do: each script is played to two brokers, which have to answer the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hubbub_plugins.mqtt.packets import V5, V311, Ack, Ping, Publish, Reason, Subscribe, Unsubscribe, Will, Wish
+from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
+from interop.mqtt_play import Scene, Script
+
+SCRIPTS: dict[tuple[str, int], Script] = {}
+BOTH = (V311, V5)
+
+
+def script(*versions: int) -> Callable[[Script], Script]:
+    """Play it in these versions; its name is that of the function."""
+
+    def add(one: Script) -> Script:
+        for version in versions:
+            SCRIPTS[one.__name__.replace("_", " "), version] = one
+        return one
+
+    return add
+
+
+def said(scene: Scene, topic: str, payload: bytes = b"x", qos: int = 0, **more: Any) -> Publish:
+    return Publish(topic=scene.t(topic), payload=payload, qos=qos, id=more.pop("id", 1) * bool(qos), **more)
+
+
+def released(qos: int) -> list[Ack]:
+    """What ends a message of QoS 2: some servers deliver it only then."""
+    return [Ack(kind=PUBREL, id=1)] * (qos == 2)
+
+
+def kept(version: int) -> dict[str, Any]:
+    """How a client asks for a session that outlives its link."""
+    return {"clean": False, "properties": {"session_expiry_interval": 100} if version == V5 else {}}
+
+
+@script(*BOTH)
+async def each_quality_to_each_quality(s: Scene) -> None:
+    ears = [await s.ear(Wish(filter=s.t("#"), qos=qos), name=f"ear{qos}") for qos in range(3)]
+    client = await s.client()
+    for qos in range(3):
+        await client.send(said(s, "a", b"%d" % qos, qos))
+    await client.send(Ack(kind=PUBREL, id=1))
+    await ears[1].ack()
+    await ears[1].ack()
+    await ears[2].ack()
+    await ears[2].ack(PUBREC)
+    await ears[2].ack(PUBCOMP)
+
+
+@script(*BOTH)
+async def to_nobody(s: Scene) -> None:
+    client = await s.client()
+    for qos in range(3):
+        await client.send(said(s, "nobody", qos=qos), *released(qos))
+
+
+@script(*BOTH)
+async def quality_2_again_before_pubrel(s: Scene) -> None:
+    await s.ear()
+    client = await s.client()
+    await client.send(said(s, "a", qos=2, id=5))
+    await client.send(said(s, "a", qos=2, id=5, dup=True))
+    await client.send(Ack(kind=PUBREL, id=5))
+    await client.send(Ack(kind=PUBREL, id=5))
+    await client.send(said(s, "a", b"new", qos=2, id=5), Ack(kind=PUBREL, id=5))
+
+
+@script(*BOTH)
+async def quality_2_again_on_a_new_link(s: Scene) -> None:
+    await s.ear()
+    client = await s.client(**kept(s.version))
+    await client.send(said(s, "a", qos=2, id=5))
+    await client.vanish()
+    client = await s.client(**kept(s.version))
+    await client.send(said(s, "a", qos=2, id=5, dup=True))
+    await client.send(Ack(kind=PUBREL, id=5))
+
+
+@script(*BOTH)
+async def quality_1_again(s: Scene) -> None:
+    await s.ear(Wish(filter=s.t("#"), qos=0))
+    client = await s.client()
+    for dup in (False, True):
+        await client.send(said(s, "a", qos=1, id=5, dup=dup))
+
+
+@script(*BOTH)
+async def acknowledgements_of_what_nobody_sent(s: Scene) -> None:
+    client = await s.client()
+    for kind in (PUBREL, PUBACK, PUBCOMP, PUBREC):
+        await client.send(Ack(kind=kind, id=9))
+        if not client.open:
+            client = await s.client()
+
+
+@script(*BOTH)
+async def pings(s: Scene) -> None:
+    client = await s.client()
+    await client.send(Ping(kind=12), Ping(kind=12))
+
+
+@script(*BOTH)
+async def retained_messages_come_and_go(s: Scene) -> None:
+    client = await s.client()
+    await client.send(said(s, "a", b"0", retain=True), said(s, "b", b"1", 1, retain=True))
+    await s.ear(name="first")
+    await client.send(said(s, "a", b"", retain=True), said(s, "b", b"passes"))
+    await s.ear(name="second")
+    await client.send(said(s, "b", b"", 1, retain=True))
+    await s.ear(name="third")
+
+
+@script(*BOTH)
+async def subscribing_again(s: Scene) -> None:
+    client = await s.client()
+    await client.send(said(s, "a", b"kept", 2, retain=True), Ack(kind=PUBREL, id=1))
+    for qos in (0, 1, 0):
+        await client.send(Subscribe(id=qos + 1, wishes=[Wish(filter=s.t("a"), qos=qos)]))
+    await client.send(said(s, "a", qos=1))
+
+
+@script(*BOTH)
+async def several_filters(s: Scene) -> None:
+    wishes = [("a", 2), ("b/#", 0), ("+/c", 1), ("d/+/e", 2)]
+    await s.ear(*(Wish(filter=s.t(filter), qos=qos) for filter, qos in wishes))
+    client = await s.client()
+    for topic in ("a", "b", "b/x/y", "x/c", "c", "d/x/e", "d/e", "A"):
+        await client.send(said(s, topic, qos=1))
+
+
+@script(*BOTH)
+async def unsubscribing(s: Scene) -> None:
+    ear = await s.ear(Wish(filter=s.t("a")), Wish(filter=s.t("b")), Wish(filter=s.t("+")))
+    await ear.send(Unsubscribe(id=7, filters=[s.t("a"), s.t("unknown"), s.t("+")]))
+    client = await s.client()
+    await client.send(said(s, "a"), said(s, "b"))
+    await ear.send(Unsubscribe(id=8, filters=[s.t("unknown")]))
+
+
+@script(*BOTH)
+async def dollar_topics(s: Scene) -> None:
+    name = s.name
+    ear = await s.ear(Wish(filter=f"+/{name}/#"), Wish(filter=f"$own/{name}/+"))
+    client = await s.client()
+    await client.send(Publish(topic=f"$own/{name}/a"), Publish(topic=f"x/{name}/a"))
+    await ear.send(Unsubscribe(id=2, filters=[f"$own/{name}/+"]))
+    await client.send(Publish(topic=f"$own/{name}/a"))
+
+
+@script(*BOTH)
+async def topics_with_empty_levels(s: Scene) -> None:
+    await s.ear(Wish(filter=s.t("/")), Wish(filter=s.t("+/+/x")), Wish(filter=s.t("a//b")))
+    client = await s.client()
+    await client.send(said(s, "/"), said(s, "//x"), said(s, "a//b"), said(s, "a/b"), said(s, ""))
+
+
+@script(*BOTH)
+async def a_will_when_the_link_breaks(s: Scene) -> None:
+    await s.ear()
+    client = await s.client(will=Will(topic=s.t("w"), payload=b"gone", qos=1))
+    await client.vanish()
+
+
+@script(*BOTH)
+async def a_will_when_the_client_breaks_the_protocol(s: Scene) -> None:
+    await s.ear()
+    client = await s.client(will=Will(topic=s.t("w"), payload=b"gone"))
+    await client.send(b"\0\0")
+
+
+@script(*BOTH)
+async def a_will_that_is_retained(s: Scene) -> None:
+    client = await s.client(will=Will(topic=s.t("w"), payload=b"gone", qos=2, retain=True))
+    await client.vanish()
+    await s.ear()
+    await s.client("d", will=Will(topic=s.t("w"), payload=b"", retain=True))
+
+
+@script(*BOTH)
+async def no_will_after_disconnect(s: Scene) -> None:
+    await s.ear()
+    client = await s.client(will=Will(topic=s.t("w"), payload=b"gone"))
+    await client.send(Reason(kind=14))
+
+
+@script(V5)
+async def a_will_after_disconnect_0x04(s: Scene) -> None:
+    await s.ear()
+    client = await s.client(will=Will(topic=s.t("w"), payload=b"gone"))
+    await client.send(Reason(kind=14, code=4))
+
+
+@script(V5)
+async def a_will_after_disconnect_0x80(s: Scene) -> None:
+    await s.ear()
+    client = await s.client(will=Will(topic=s.t("w"), payload=b"gone"))
+    await client.send(Reason(kind=14, code=0x80))
+
+
+@script(*BOTH)
+async def a_will_with_a_wildcard(s: Scene) -> None:
+    await s.client(will=Will(topic=s.t("#"), payload=b"gone"))
+
+
+@script(V5)
+async def a_will_with_a_delay(s: Scene) -> None:
+    ear = await s.ear()
+    will = Will(topic=s.t("w"), payload=b"gone", properties={"will_delay_interval": 100})
+    for _ in range(2):
+        client = await s.client(will=will, properties={"session_expiry_interval": 200}, clean=False)
+        await client.vanish()
+    await s.client(clean=True)
+    await ear.send(b"")
+
+
+@script(V5)
+async def a_will_with_properties(s: Scene) -> None:
+    await s.ear()
+    more = {"content_type": "t", "user_property": [("b", "1"), ("a", "2"), ("b", "1")], "payload_format_indicator": 1}
+    client = await s.client(will=Will(topic=s.t("w"), payload=b"gone", properties=more))
+    await client.vanish()
+
+
+@script(*BOTH)
+async def takeover(s: Scene) -> None:
+    await s.ear()
+    old = await s.client("old", client=s.name, will=Will(topic=s.t("w"), payload=b"gone"))
+    await s.client("new", client=s.name)
+    await old.send(b"\xc0\0")
+
+
+@script(*BOTH)
+async def takeover_of_a_session(s: Scene) -> None:
+    await s.ear(name="old", client=s.name, **kept(s.version))
+    await s.client("new", client=s.name, **kept(s.version))
+    client = await s.client()
+    await client.send(said(s, "a", qos=1))
+
+
+@script(*BOTH)
+async def a_session_collects(s: Scene) -> None:
+    wishes = [Wish(filter=s.t("a"), qos=2), Wish(filter=s.t("zero"), qos=0)]
+    ear = await s.ear(*wishes, **kept(s.version))
+    await ear.vanish()
+    client = await s.client()
+    for qos in range(3):
+        await client.send(said(s, "a", b"%d" % qos, qos, id=qos + 1))
+    await client.send(Ack(kind=PUBREL, id=3), said(s, "zero", qos=1, id=9))
+    ear = await s.client("ear", **kept(s.version))
+    await ear.ack()
+    await ear.ack(PUBREC)
+    await ear.ack(PUBCOMP)
+    await ear.send(Reason(kind=14))
+    await s.client("ear", clean=True)
+
+
+@script(*BOTH)
+async def what_flies_is_sent_again(s: Scene) -> None:
+    ear = await s.ear(**kept(s.version))
+    client = await s.client()
+    for n, qos in enumerate((1, 2, 2)):
+        await client.send(said(s, "a", b"%d" % n, qos, id=n + 1), Ack(kind=PUBREL, id=n + 1) if qos == 2 else b"")
+    await ear.send(Ack(kind=PUBREC, id=ear.flight[1].id))
+    await ear.vanish()
+    await s.client("ear", **kept(s.version))
+
+
+@script(*BOTH)
+async def no_identifier(s: Scene) -> None:
+    client = await s.client(client="")
+    await client.send(Subscribe(id=1, wishes=[Wish(filter=s.t("a"))]), said(s, "a"))
+
+
+@script(*BOTH)
+async def a_long_identifier(s: Scene) -> None:
+    await s.client(client=s.name + "x" * 200)
+
+
+@script(*BOTH)
+async def no_keep_alive(s: Scene) -> None:
+    client = await s.client(keep_alive=0)
+    await client.send(Ping(kind=12))
+
+
+@script(*BOTH)
+async def a_keep_alive_that_passes(s: Scene) -> None:
+    client = await s.client(keep_alive=1)
+    await client.ends()
+
+
+@script(*BOTH)
+async def goodbye(s: Scene) -> None:
+    client = await s.client()
+    await client.send(Reason(kind=14), said(s, "a"))
+
+
+@script(V5)
+async def properties_go_through(s: Scene) -> None:
+    await s.ear()
+    client = await s.client()
+    more = {
+        "payload_format_indicator": 1,
+        "content_type": "text/plain",
+        "response_topic": "re",
+        "correlation_data": b"\0\1",
+        "user_property": [("b", "1"), ("a", "2"), ("b", "1"), ("", "")],
+        "message_expiry_interval": 60,
+    }
+    for qos in range(3):
+        await client.send(said(s, "a", qos=qos, properties=more, retain=qos == 0), *released(qos))
+    await s.ear(name="late")
+
+
+@script(V5)
+async def retain_handling(s: Scene) -> None:
+    client = await s.client()
+    await client.send(said(s, "a", retain=True))
+    for handling in (2, 1, 0, 1, 2):
+        await client.send(Subscribe(id=1, wishes=[Wish(filter=s.t("a"), handling=handling)]))
+    await s.ear(Wish(filter=s.t("a"), handling=1))
+
+
+@script(V5)
+async def retain_as_published(s: Scene) -> None:
+    await s.ear(Wish(filter=s.t("as"), retain_as_published=True), Wish(filter=s.t("not")))
+    client = await s.client()
+    for topic in ("as", "not"):
+        await client.send(said(s, topic, retain=True), said(s, topic))
+
+
+@script(V5)
+async def no_local(s: Scene) -> None:
+    client = await s.client()
+    wishes = [Wish(filter=s.t("a"), no_local=True), Wish(filter=s.t("b"))]
+    await client.send(Subscribe(id=1, wishes=wishes), said(s, "a"), said(s, "b"), said(s, "a", qos=1))
+
+
+@script(V5)
+async def subscription_identifiers(s: Scene) -> None:
+    ear = await s.client("ear")
+    for number, filter in ((1, "a"), (268_435_455, "b")):
+        properties = {"subscription_identifier": number}
+        await ear.send(Subscribe(id=1, wishes=[Wish(filter=s.t(filter), qos=1)], properties=properties))
+    client = await s.client()
+    await client.send(said(s, "a"), said(s, "b", qos=1))
+    await ear.send(Subscribe(id=1, wishes=[Wish(filter=s.t("a"))]))
+    await client.send(said(s, "a"))
+
+
+@script(*BOTH)
+async def overlapping_filters(s: Scene) -> None:
+    await s.ear(Wish(filter=s.t("a/b"), qos=0), Wish(filter=s.t("a/#"), qos=2))
+    client = await s.client()
+    await client.send(said(s, "a/b", qos=1))
+
+
+@script(V5)
+async def aliases(s: Scene) -> None:
+    await s.ear()
+    client = await s.client()
+    await client.send(said(s, "a", properties={"topic_alias": 3}))
+    await client.send(Publish(topic="", payload=b"y", properties={"topic_alias": 3}))
+    await client.send(said(s, "b", properties={"topic_alias": 3}))
+    await client.send(Publish(topic="", payload=b"z", qos=1, id=1, properties={"topic_alias": 3}))
+
+
+@script(V5)
+async def receive_maximum_of_the_client(s: Scene) -> None:
+    ear = await s.ear(properties={"receive_maximum": 2})
+    client = await s.client()
+    for n in range(5):
+        await client.send(said(s, "a", b"%d" % n, 1))
+    await client.send(said(s, "a", b"zero"))
+    for _ in range(5):
+        await ear.ack()
+
+
+@script(V5)
+async def maximum_packet_size_of_the_client(s: Scene) -> None:
+    await s.ear(properties={"maximum_packet_size": 100})
+    client = await s.client()
+    for qos in range(3):
+        await client.send(said(s, "a", b"x" * 100, qos), *released(qos))
+        await client.send(said(s, "a", b"short", qos), *released(qos))
+
+
+@script(V5)
+async def a_message_that_the_client_refuses(s: Scene) -> None:
+    ear = await s.ear(**kept(V5))
+    client = await s.client()
+    await client.send(said(s, "a", qos=1), said(s, "b", qos=2, id=2), Ack(kind=PUBREL, id=2))
+    await ear.ack(PUBACK, 0x97)
+    await ear.ack(PUBREC, 0x97)
+    await ear.vanish()
+    await s.client("ear", **kept(V5))
+
+
+@script(V5)
+async def a_session_that_is_ended_by_disconnect(s: Scene) -> None:
+    for interval in (50, 0):
+        client = await s.client(**kept(V5))
+        await client.send(Reason(kind=14, properties={"session_expiry_interval": interval}))
+    await s.client(**kept(V5))
+
+
+@script(V5)
+async def a_share_of_one(s: Scene) -> None:
+    ear = await s.ear(Wish(filter=f"$share/g/{s.t('a')}", qos=1))
+    client = await s.client()
+    for qos in range(3):
+        await client.send(said(s, "a", qos=qos), *released(qos))
+    await ear.send(Unsubscribe(id=2, filters=[f"$share/g/{s.t('a')}"]))
+    await client.send(said(s, "a"))
