@@ -9,21 +9,22 @@ from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.events import Close, Letter, Open, Publish, Several, Subscribe
 from hubbub_plugins.mqtt import Mqtt
-from hubbub_plugins.mqtt.packets import V5, V31, V311, Connect, decode
+from hubbub_plugins.mqtt.packets import V5, V31, V311, Connack, Connect, decode
 from hubbub_plugins.mqtt.properties import AUTH, read_properties, write_properties
 from hubbub_plugins.mqtt.reader import Reader
 from hubbub_plugins.mqtt.wire import Cursor, Malformed
 
 LONGEST = 1_000_000  # bytes
+WELCOMES = [b"", Connack().encode(V5), Connack(present=True, properties={"topic_alias_maximum": 9}).encode(V5)]
 GREETINGS = [b"", *(Connect(version=version, client="c").encode(version) for version in (V31, V311, V5))]
 
 
-def greeted(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
-    """Let the first byte tell with which CONNECT, if any, the stream begins; the rest is as for `target`."""
+def greeted(target: Callable[[bytes], None], greetings: list[bytes] = GREETINGS) -> Callable[[bytes], None]:
+    """Let the first byte tell with which greeting, if any, the stream begins; the rest is as for `target`."""
 
     def with_connect(data: bytes) -> None:
         count = data[1] % 8 if len(data) > 1 else 0
-        target(data[1 : 2 + count] + GREETINGS[data[0] % len(GREETINGS) if data else 0] + data[2 + count :])
+        target(data[1 : 2 + count] + greetings[data[0] % len(greetings) if data else 0] + data[2 + count :])
 
     return with_connect
 
@@ -38,6 +39,13 @@ def answer(dialect: Any, event: object) -> None:
         readable(said.data if isinstance(said, Close) else said, dialect._version)
     if isinstance(event, Publish):
         sent_on(dialect, event)
+
+
+def heard(dialect: Any, event: object) -> None:
+    """Each outcome of what a server says is worded in packets that can be read."""
+    for result in outcomes(event):
+        said = dialect.outcome(event, result)
+        readable(said.data if isinstance(said, Close) else said, V5)
 
 
 def outcomes(event: object) -> list[Any]:

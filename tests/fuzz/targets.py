@@ -95,6 +95,11 @@ def answer(dialect: Dialect, event: object) -> None:
                 stdlib_json.loads(unit)
 
 
+def of_any(spoken: Dialect, event: object) -> None:
+    """As `answer`, or what MQTT says in its place."""
+    (mqtt.answer if isinstance(spoken, Mqtt) else answer)(spoken, event)
+
+
 def dialect(kind: type[Dialect], chunks: bool = False, check: Check | None = None, **options: object) -> Target:
     """Any bytes on every transport; a stream comes to the same however it is cut, unless `chunks` are what it is."""
     made = configure(kind, options)
@@ -188,7 +193,7 @@ def proof(data: bytes) -> None:
 TARGETS: dict[str, Target] = {
     "lines": dialect(Lines),
     "json": dialect(Json),
-    "auto": dialect(Auto.among([Lines, Json, Nmea, Syslog], Lines)),
+    "auto": dialect(Auto.among([Lines, Json, Nmea, Syslog, Mqtt], Lines), check=of_any),
     "lines-client": dialect(Lines.playing("client")),
     "json-client": dialect(Json.playing("client")),
     "raw-chunk": dialect(Raw, chunks=True),
@@ -199,6 +204,7 @@ TARGETS: dict[str, Target] = {
     "syslog": dialect(Syslog),
     "statsd": dialect(Statsd),
     "mqtt": mqtt.greeted(dialect(Mqtt, check=mqtt.answer)),
+    "mqtt-client": mqtt.greeted(dialect(Mqtt.playing("client"), check=mqtt.heard, version="5"), mqtt.WELCOMES),
     "mqtt-packet": mqtt.one_packet,
     "mqtt-properties": mqtt.properties,
     "frames": frames,
