@@ -46,6 +46,7 @@ ERR <code> <sentence>    what was wrong;  GAP <n>: n messages were dropped for y
 Commands may be in any case; exactly one space separates; in a topic, space, % and controls are written as %XX.
 """
 
+_CR = 13
 _NOT_IN_A_LINE = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])  # TAB is fine
 
 
@@ -115,11 +116,11 @@ class Lines(Dialect):
         events: list[Event | Message] = []
         topics, longest = self._topics, self._max
         for line in lines:
-            if line[-1:] == b"\r":
+            if line and line[-1] == _CR:
                 line = line[:-1]
             words = line.split(b" ", 2)
             try:
-                if words[0] == b"PUB" and len(words) == 3:
+                if len(words) == 3 and words[0] == b"PUB":
                     payload = words[2]
                     if not payload.isascii():
                         payload.decode()
