@@ -74,7 +74,8 @@ class Connect:
         """Read the body. Raises Malformed."""
         name, number = body.text(), body.u8()
         if _NAMES.get(number & 0x7F) != name or number & 0x80:  # the high bit: a bridge's own way to say that it is one
-            raise Malformed(f"protocol version {number} isn't spoken here", UNSUPPORTED_VERSION)
+            what = f"version {number}" if name in _NAMES.values() else "name"
+            raise Malformed(f"that protocol {what} isn't spoken here", UNSUPPORTED_VERSION)
         try:
             return Connect._read(number, body)
         except Malformed as no:

@@ -15,7 +15,7 @@ import pytest
 
 from certificates import Authority
 from interop.mqtt.base import SECONDS, V5, V311, At, Said, Wish
-from interop.mqtt.broker import Mosquitto
+from interop.mqtt.broker import Mosquitto, free_port
 from interop.mqtt.paho_client import Paho
 from interop.tap import Tap
 from running import Daemon
@@ -45,9 +45,9 @@ def far(broker, version=V5, **more):
 
 def connected(daemon, there, topic="up/ready"):
     """Wait until what is published there comes here, and so the other way too."""
-    there.publish(topic, b"ready", 1, retain=True)
     with near(daemon) as ear:
         ear.subscribe(topic, 0)
+        there.publish(topic, b"ready", 1, retain=True)
         assert ear.next().payload == b"ready"
 
 
@@ -161,8 +161,16 @@ def test_tls(need, tmp_path):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_websocket(version):
-    """Debian's Mosquitto opens no WebSocket where the machine has no IPv6 address but ::1: another hub does."""
+def test_websocket(need, tmp_path, version):
+    web = free_port()
+    with Mosquitto(need("mosquitto"), tmp_path, f"listener {web} 127.0.0.1\nprotocol websockets") as broker:
+        keys = ("pull=up/#", "push=down/#", f"version={version}")
+        with bridged(web, *keys, to="ws://127.0.0.1:{}/mqtt") as daemon, far(broker) as speaker:
+            passes(daemon, speaker)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_websocket_to_another_hub(version):
     with Daemon("--tcp", "tcp:0", "--websocket", "tcp:0") as remote:
         port, there = remote.websocket[0][1], At("tcp", *remote.tcp[0])
         keys = ("pull=up/#", "push=down/#", f"version={version}")

@@ -15,13 +15,15 @@ from twisted.internet.task import Clock, deferLater
 from twisted.logger import globalLogPublisher
 
 from hubbub import limits
+from hubbub.dialect import Setting
 from hubbub.errors import ConfigError
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.link import Link
-from hubbub.service.config import parse_connector
+from hubbub.service.config import parse_connector, parse_listener
 from hubbub.service.connectors import Connector, Told
 from hubbub.service.dialling import dial_stream
 from hubbub.service.plugins import Plugins
+from hubbub.service.spoken import plan
 
 
 def make(spec):
@@ -278,3 +280,11 @@ def test_a_mistake(connector, says):
     with pytest.raises(ConfigError, match=re.escape(says)) as caught:
         make(connector)
     assert str(caught.value).startswith(f"--connect {connector}: ")
+
+
+@pytest.mark.parametrize("dialect", ["", ":dialect=mqtt"])
+@pytest.mark.parametrize("key", ["pull", "push"])
+def test_a_key_of_connectors_that_a_listener_is_given(dialect, key):
+    config = parse_listener("tcp", f"tcp:0{dialect}:{key}=a", "--tcp")
+    with pytest.raises(ConfigError, match=f"^--tcp tcp:0{dialect}:{key}=a: {key}= is for --connect; "):
+        plan(config, Setting("tcp"), Plugins(), print)

@@ -127,7 +127,7 @@ def test_acl_of_one_listener_alone(imported):
 @pytest.mark.parametrize(
     ("conf", "acl", "says"),
     [
-        ("persistence true", "", "mosquitto.conf:2: persistence true: retained messages are kept in memory alone"),
+        ("persistence true", "", "mosquitto.conf:2: persistence true: sessions and retained messages are kept in"),
         (
             "log_type all",
             "",
@@ -138,7 +138,9 @@ def test_acl_of_one_listener_alone(imported):
             "",
             "mosquitto.conf:2: plugin_opt_x 1: its plugins aren't hubbub's; `--auth` is where logins",
         ),
-        ("connection up\naddress a", "", "mosquitto.conf:2: connection up: there is no bridge over MQTT"),
+        ("connection up\naddress a", "", "mosquitto.conf:2: connection up: write the bridge as `--connect tcp:"),
+        ("max_keepalive 60", "", "mosquitto.conf:2: max_keepalive 60: in MQTT 5 a client is told idle= as the longest"),
+        ("sys_interval 5", "", "mosquitto.conf:2: sys_interval 5: what has changed below $SYS is published every 10 s"),
         ("frobnicate 1", "", "mosquitto.conf:2: frobnicate 1: it isn't known here"),
         (
             "mount_point x",

@@ -108,6 +108,16 @@ def test_lines(capture, trial, options):
     ]
 
 
+def test_mqtt(capture, trial):
+    capture(b"\x10\x0d\0\4MQTT\4\2\0<\0\1c\xc0")
+    opened, left = trial("mqtt", "capture.bin", "--split", "1")
+    assert opened.startswith("Open client='c' ")
+    assert left == "= 1 bytes of a packet held"
+    capture(b"\x10\x0d\0\4MQTX\4\2\0<\0\1c")
+    (refused,) = trial("mqtt", "capture.bin")
+    assert refused.startswith("Close bad-command: that protocol name isn't spoken here")
+
+
 def test_json(capture, trial):
     capture(
         b'{"op":"publish","topic":"a b","data":{"x":[1]},"properties":{"k":"v"}}\n{"op":"subscribe","topic":"#","id":7}'

@@ -176,7 +176,7 @@ def test_status(tmp_path):
     assert "1 retained" in text
     assert re.search(r"^refused   1 \(1 bad-command\)$", text, re.MULTILINE)
     assert re.search(r"^handlers  upper$", text, re.MULTILINE)
-    assert re.search(rf"^ +\d+  a +{host}:{port} +- +lines", text, re.MULTILINE)
+    assert re.search(rf"^ +\d+  a +{host}:{port} +- +- +lines", text, re.MULTILINE)
     assert found["pid"] == daemon.process.pid
     assert [one["id"] for one in found["listeners"]] == ["a", "u"]
     assert found["topics"]["retained"] == 1
@@ -237,6 +237,17 @@ def test_top_on_a_terminal(daemon):
 # kick
 
 
+def test_kick_by_client_identifier(daemon):
+    """Who has a client identifier is shown with it, and what would steer the terminal isn't."""
+    with socket.create_connection(daemon.tcp[0]) as sensor:
+        sensor.sendall(b"\x10\x11\0\4MQTT\4\2\0\0\0\5s\xc2\x9b7m")
+        assert sensor.recv(4) == b"\x20\2\0\0"
+        assert r"  s\x9b7m  mqtt " in said(daemon.ask("status", "--links"))
+        assert said(daemon.ask("kick", "--client", "s\x9b7m")) == "kicked 1 link\n"
+        assert sensor.recv(4) == b""
+    assert daemon.ask("kick", "--client", "s").returncode == 1
+
+
 def test_kick(tmp_path):
     with Controlled(tmp_path, *PLAIN, "--tcp", "tcp:0:id=b:as=ann") as daemon:
         clients = [LineClient(daemon.tcp[at]) for at in (0, 0, 1)]
@@ -258,7 +269,7 @@ def test_kick(tmp_path):
         assert daemon.ask("kick", "--host", "10.0.0.0/8").returncode == 1
         assert said(daemon.ask("kick", "--listener", "a", "--host", "127.0.0.0/8")) == "kicked 1 link\n"
         assert clients[1].line() == "BYE"
-        assert said(daemon.ask("kick"), 1) == "hubbub: say whom: a link, a user, a host or a listener\n"
+        assert said(daemon.ask("kick"), 1) == "hubbub: say whom: a link, or --user, --client, --host or --listener\n"
         assert said(daemon.ask("kick", "x"), 1).startswith("hubbub: kick: argument LINK: invalid int value: 'x'")
         for client in clients:
             client.close()

@@ -63,6 +63,8 @@ Keys:
   id=NAME  dialect=NAME  auto=NAME,...       which dialect, which to tell apart
   topic=  prefix=  subscribe=                where messages go and come from
   pull=FILTER,...  push=FILTER,...           what to ask a hub for, and tell it
+  user=  password-file=  client=  qos=       --connect with dialect=mqtt alone;
+  version=  clean=  keep-alive=              docs/mqtt.md explains them
   retain=yes  content-type=                  stamped on what comes in
   end=crlf  size=N  length=u16be  gap=20ms   how dialect=raw cuts a stream
   max-message=  queue=  full=  stall=  idle= bounds

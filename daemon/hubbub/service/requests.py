@@ -57,6 +57,7 @@ def _refused(failure: Failure, caller: Caller) -> None:
 _CHOICES: Mapping[str, Callable[[Link], object]] = {
     "link": lambda link: link.session.id,
     "user": lambda link: link.session.user,
+    "client": lambda link: link.session.client,
 }
 
 
@@ -65,7 +66,7 @@ def _chosen(running: Any, request: Request) -> Iterator[Link]:
     choice = Choice(running, request)
     said = {name: request[name] for name in _CHOICES if request.get(name) is not None}
     if not said and request.get("host") is None and request.get("listener") is None:
-        raise ConfigError("say whom: a link, a user, a host or a listener")
+        raise ConfigError("say whom: a link, or --user, --client, --host or --listener")
     for link in status.links_of(running):
         if not link.ending and choice.has(link) and all(_CHOICES[name](link) == value for name, value in said.items()):
             yield link

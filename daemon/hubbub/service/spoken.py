@@ -9,7 +9,7 @@ from hubbub.dialect import Dialect, Setting
 from hubbub.dialects.detect import Auto
 from hubbub.dialects.lines import Lines
 from hubbub.errors import ConfigError
-from hubbub.option import configure
+from hubbub.option import configure, options_of
 from hubbub.service import toml
 from hubbub.service.config import LinkConfig, ListenerConfig
 from hubbub.service.plugins import Plugins, reason
@@ -55,6 +55,9 @@ def plan(config: LinkConfig, setting: Setting, plugins: Plugins, failed: Callabl
 
 
 def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]:
+    its = {} if config.dialect == "auto" else options_of(plugins.find("dialect", config.dialect))
+    for key in {"pull", "push"} & (config.dialect_options.keys() - its.keys()):
+        raise ConfigError(f"{key}= is for --connect; what clients of a listener subscribe to is up to them")
     if config.dialect != "auto":
         found = plugins.configured("dialect", config.dialect, config.dialect_options, config.role)
         if config.transport not in found.transports:

@@ -46,6 +46,7 @@ def status(running: Running) -> dict[str, Any]:
         "plugins": sorted(_plugins(running)),
         "topics": _topics(hub),
         "outboxes": _outboxes(places),
+        "sessions": {"away": hub.clients.away, "owed": hub.clients.owed, "bytes": hub.clients.waiting},
         "counters": {name: getattr(hub.counters, name) for name in type(hub.counters).__slots__},
         "refused": _sums(place.refused for place in places),
         "cut": _sums(place.cut for place in places),

@@ -42,6 +42,7 @@ def headline(status: Row) -> str:
 def summary(status: Row) -> list[str]:
     """Say in some lines what there is beside listeners."""
     topics, outboxes, counters = status["topics"], status["outboxes"], status["counters"]
+    sessions = status["sessions"]
     waiting = size(outboxes["waiting"])
     if outboxes["worst"] is not None:
         waiting += f", most for link {outboxes['worst']['link']} ({size(outboxes['worst']['waiting'])})"
@@ -52,6 +53,7 @@ def summary(status: Row) -> list[str]:
         f"messages  {counters['published']} in, {counters['delivered']} out, {counters['dropped']} dropped",
         f"refused   {_reasons(counters['refused'], status['refused'])}",
         f"waiting   {waiting}",
+        f"sessions  {sessions['away']} without a link, {sessions['owed']} messages owed ({size(sessions['bytes'])})",
         f"plugins   {', '.join(status['plugins'])}",
     ]
     if handlers:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hubbub.option import duration
+from hubbub.option import duration, shown
 from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.service.commands.client import ask
 from hubbub.service.commands.report import report, table
@@ -35,10 +35,10 @@ KICK_USAGE = f"""\
 hubbub kick: close links of a running hubbub, and print how many
 
   hubbub kick LINK...     by the ids that `hubbub status --links` shows
-  --user NAME  --host ADDRESS  --listener ID
-                   all links of that user, of that address or network such as
-                   10.0.0.0/8, of that listener or connector; of several all
-                   have to hold
+  --user NAME  --client ID  --host ADDRESS  --listener ID
+                   all links of that user, of that MQTT client identifier, of
+                   that address or network such as 10.0.0.0/8, of that listener
+                   or connector; of several all have to hold
 {_WHERE}"""
 TRACE_USAGE = f"""\
 hubbub trace: show what comes in and goes out, and what becomes of it
@@ -102,10 +102,10 @@ def kick(arguments: Sequence[str]) -> int:
         return 0
     parser = _parser("kick")
     parser.add_argument("links", metavar="LINK", type=int, nargs="*")
-    for name in ("--user", "--host", "--listener"):
+    for name in ("--user", "--client", "--host", "--listener"):
         parser.add_argument(name)
     asked = parser.parse_args(arguments)
-    chosen = {"user": asked.user, "host": asked.host, "listener": asked.listener}
+    chosen = {"user": asked.user, "client": asked.client, "host": asked.host, "listener": asked.listener}
     kicked = 0
     for link in asked.links or [None]:
         for answer in ask(asked.control, {"command": "kick", "link": link, **chosen}):
@@ -192,6 +192,7 @@ _LINK_COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "listener": lambda link: link["listener"],
     "peer": lambda link: f"{link['host']}:{link['port']}" if link["port"] else link["host"],
     "user": lambda link: link["user"] or "-",
+    "client": lambda link: shown(link["client"] or "-"),
     "dialect": lambda link: link["dialect"],
     "filters": lambda link: link["subscriptions"],
     "waiting": lambda link: link["waiting"],

@@ -33,7 +33,8 @@ hubbub try: print what a dialect makes of captured bytes, with no daemon
 
   hubbub try [OPTIONS] DIALECT FILE [KEY=VALUE ...]
 
-Each event is a line: what it is, what it is about, and what else it says.
+Each event is a line: what it is, what it is about, and what else it says; a
+last one that begins with = tells what was left over.
 FILE holds the bytes that one client sent; - is stdin. A KEY is an option of
 the dialect, or topic= or max-message= of its listener.
 
@@ -71,6 +72,8 @@ def try_dialect(arguments: Sequence[str]) -> int:
     try:
         for event in trial.run(read_capture(asked.file, asked.hex), asked.split):
             print(describe(event))
+        if held := trial.held():
+            print(f"= {held}")
         sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough; what the exit flushes would fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -153,6 +156,10 @@ class Trial:
             if self._closed:
                 return
         yield from self._end()
+
+    def held(self) -> str:
+        """Say what is left at the end and has made no event; empty: nothing."""
+        return "" if self._closed else self.dialect.held()
 
     def _receive(self, piece: bytes) -> Iterator[Event | Message]:
         text = self.dialect.text and as_text(piece) is not None if self._setting.transport == "websocket" else None

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-_MEMORY = "retained messages are kept in memory alone"
+_MEMORY = "sessions and retained messages are kept in memory alone"
 _LOGS = "what is logged goes to standard output and the journal, which choose"
-_MQTT = "there is no such key; it is a matter of MQTT"
+_MQTT = "there is no key for it; docs/mqtt.md says what holds"
 _TLS = "it isn't to be chosen: TLS 1.2 and 1.3, with forward secrecy, are spoken"
 _PLUGINS = "its plugins aren't hubbub's; `--auth` is where logins come from"
 _PSK = "TLS with pre-shared keys isn't spoken; give the listener a certificate"
-_BRIDGE = "there is no bridge over MQTT"
+_BRIDGE = "write the bridge as `--connect tcp:HOST:PORT:dialect=mqtt:pull=FILTER:push=FILTER`, see docs/mqtt.md"
 _WEB = "WebSocket and its page are set up by --origin and the listener's keys"
 
 _WORDS = {
     _MEMORY: "persistence persistence_file persistence_location autosave_interval autosave_on_changes "
     "persistent_client_expiration",
     _LOGS: "log_dest log_facility log_type log_timestamp log_timestamp_format connection_messages websockets_log_level",
-    _MQTT: "max_inflight_messages max_inflight_bytes max_qos maximum_qos max_keepalive retain_available "
+    _MQTT: "max_inflight_messages max_inflight_bytes max_qos maximum_qos retain_available "
     "upgrade_outgoing_qos check_retain_source queue_qos0_messages allow_zero_length_clientid auto_id_prefix "
     "allow_duplicate_messages clientid_prefixes max_topic_alias use_username_as_clientid retry_interval",
     _TLS: "ciphers ciphers_tls1.3 tls_version dhparamfile tls_engine tls_engine_kpass_sha1 tls_keyform ocsp",
@@ -28,11 +28,12 @@ _WORDS = {
     "start_type threshold try_private username",
     "`--limit` bounds connections": "max_connections",
     "`--limit` bounds what waits in memory": "memory_limit",
-    "what waits for one client is bounded in bytes, by queue=": "max_queued_messages",
+    "at most 10,000 messages wait for one client, and as many bytes as queue= says": "max_queued_messages",
+    "in MQTT 5 a client is told idle= as the longest": "max_keepalive",
     "it is always on": "set_tcp_nodelay",
     "the unit file says who the daemon runs as: User=": "user",
     "systemd knows the process; `twistd --pidfile` writes such a file": "pid_file",
-    "figures are served by --metrics, not published": "sys_interval",
+    "what has changed below $SYS is published every 10 s": "sys_interval",
     "revocation lists aren't read": "crlfile",
     "the authorities have to be in one file, for client-ca=": "capath",
     "the subject's common name, or its first alternative name, is the user: see --auth certificate": (
