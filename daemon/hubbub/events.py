@@ -15,7 +15,7 @@ from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.message import Message
 
-_FIELDS = "__slots__" if __file__.endswith(".py") else "__mypyc_attrs__"  # where a class keeps the names of its own
+FIELDS = "__slots__" if __file__.endswith(".py") else "__mypyc_attrs__"  # where a class keeps the names of its own
 _QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects say, and isn't shown where it is as always
     "qos": (0,), "retained": ("always",), "clean": (True,), "expiry": (0.0, None), "will": (None, True),
     "will_delay": (0.0,), "window": (None,), "present": (False,), "anew": (False,),
@@ -36,7 +36,7 @@ class Event:
         self.tag = tag
 
     def __repr__(self) -> str:
-        names = dict.fromkeys([name for kind in type(self).__mro__ for name in getattr(kind, _FIELDS, ())])
+        names = dict.fromkeys([name for kind in type(self).__mro__ for name in getattr(kind, FIELDS, ())])
         said = [name for name in names if name not in _UNSAID and getattr(self, name) not in _QUIET.get(name, ())]
         shown = [f"{name}={getattr(self, name)!r}" for name in said]
         return f"{type(self).__name__}({', '.join(shown)})"

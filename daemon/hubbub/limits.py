@@ -13,6 +13,7 @@ HOPS = 8  # publishes that one publish may cause in a row through handlers: more
 JSON_DEPTH = 64  # levels of nesting in JSON: people write under 10, and parsers recurse
 NAME_CHARACTERS = 256  # characters of an `id` or a content type, kept while a message or a request waits
 CORRELATION_BYTES = 65_535  # bytes of a message's correlation: the most that MQTT can say (MQTT 5.0 section 1.5.6)
+PROPERTY_BYTES = 200  # bytes that a user property takes beside its characters: three objects and their places
 PROPERTIES = 64  # user properties of one message, and the most that a dialect takes over
 
 # Clients; options of `--limit`, see bounds.py
@@ -66,6 +67,7 @@ RETAINED_MESSAGES = 100_000  # retained messages
 RETAINED_BYTES = 64 * MiB  # bytes of retained topics, payloads and what goes with them
 RETAINED_LEVELS = 500_000  # levels of retained topics, shared ones once: about 120 MiB
 RETAINED_VISITS = 64  # nodes looked at for one step of a search; a step counts as a message, so that searches are paced
+SEARCHES = 10_000  # searches for retained messages that wait for one link: as many as it may have subscriptions; 10 MB
 RETAINED_AT_ONCE = 1_000  # retained messages put into an outbox at once; the rest follows as it drains
 INBOX_MESSAGES = 10_000  # messages that wait for one handler
 INBOX_BYTES = 32 * MiB  # bytes of messages that wait for one handler, with their topics and properties
@@ -83,6 +85,7 @@ SESSION_SECONDS = 7 * 86_400.0  # seconds that a session lives without its link,
 SESSIONS_SOURCE = 1_000  # sessions of one source among them; where it has more, it is one of its own that gives way
 OWED_BYTES_ALL = 512 * MiB  # bytes that all clients together are owed: those who are owed most lose messages
 WILL_BYTES_ALL = 64 * MiB  # bytes of the wills of all clients: 1 KiB for each of as many as may connect, and more
+WILL_BYTES_SOURCE = 16 * MiB  # bytes of the wills of one source among them: 16 KiB for each of its connections
 SYSTEM_SECONDS = 10.0  # seconds between looks at what is told on `$SYS/`, while somebody wants to know: as Mosquitto
 ALIAS_TOPIC_CHARACTERS = 8  # characters of a topic that is worth a number, which takes five bytes itself
 ALIAS_UNIT_BYTES = 4 * KiB  # bytes of a message that gives a topic its number, and so isn't dropped: 128 KiB a link

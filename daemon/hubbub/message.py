@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from mypy_extensions import mypyc_attr
 
+from hubbub import limits
+
 
 class Sender(Protocol):
     """Who sent a message, as a handler may know it."""
@@ -102,5 +104,5 @@ def cost(message: Message) -> int:
     properties = message.properties
     if properties:
         for key, value in getattr(properties, "pairs", None) or properties.items():  # where names repeat
-            size += len(key) + len(value)
+            size += len(key) + len(value) + limits.PROPERTY_BYTES
     return size + message.extra()

@@ -28,9 +28,11 @@ class Quick(Speaking):
         qos = _QUALITIES.get(first)
         if qos is None:
             return _short(first, body) if len(body) == 2 else None
-        at = 2 + int.from_bytes(body[:2], "big")
+        if len(body) < 3:
+            return None
+        at = 2 + (body[0] << 8 | body[1])
         raw = body[2:at]
-        start = at + 2 * (qos > 0)
+        start = at + 2 if qos else at
         if self._version == V5:
             if body[start : start + 1] != b"\0":
                 return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-VARINT_MAX = 268_435_455  # four bytes of seven bits (section 1.5.5)
 TEXT_BYTES = 65_535  # what a length of two bytes can say (section 1.5.4)
 
 MALFORMED, PROTOCOL_ERROR = 0x81, 0x82

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubbub import Refusal
+from hubbub import Message, Refusal
 from hubbub.dialects.lines import Lines
 from hubbub.service.broker import Broker
 from hubbub.testing import World
@@ -185,6 +185,20 @@ def test_nobody_else_says_it(town):
         assert writer.publish(f"{TOP}uptime", b"x", retain=retain) == []
     assert client.heard() == []
     assert b"not-authorized" in town.lines.connect().say(b"PUB $SYS/broker/uptime x\n")
+
+
+def test_no_will_is_taken_for_it(town):
+    small = town.world.listen("tcp", Mqtt, queue=1_000, full="disconnect")
+    ear, writer, slow = town.client(), town.client("w"), Client(small)
+    ear.subscribe("$SYS/#")
+    slow.connect("slow", will=packets.Will(topic=f"{TOP}forged", payload=b"x"))
+    slow.subscribe("b")
+    writer.end.send(2 * packets.Publish(topic="b", payload=b"x" * 900).encode(5))
+    writer.end.move()
+    town.world.hub.say(Message(f"{TOP}own", b"x"))
+    town.world.turn()
+    assert slow.closed
+    assert set(told(ear.heard())) == {"own"}
 
 
 def test_loads(town):

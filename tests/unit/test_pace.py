@@ -7,6 +7,7 @@ import pytest
 from hubbub import limits
 from hubbub.bounds import Bounds
 from hubbub.dialect import Setting
+from hubbub.events import Several, Unsubscribe
 from hubbub.kernel.pace import PacedLink, PacedSources
 from hubbub.kernel.wire import Place
 from unit.kernel_help import Box, FakeWire, Tiny, World
@@ -102,3 +103,15 @@ def test_a_flood_of_addresses_does_not_grow_the_table():
     for number in range(3 * limits.SOURCE_TABLE):
         paces.admit([b"x"], f"2001:db8:{number:x}::1")
     assert len(paces._rows) == limits.SOURCE_TABLE
+
+
+def test_many_commands_in_one_count_each():
+    world = World(bounds=Bounds(**NONE | {"message_rate": 10.0}))
+    link = paced(world)
+    link.dialect.outcome = lambda event, result: b""
+    link.act([Several([Unsubscribe("a")] * 40)])
+    assert link.holding
+    assert not link.wire.is_reading
+    world.sleep(3.0)
+    world.sleep(3.0)
+    assert link.wire.is_reading

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from hubbub import limits
 from hubbub.dialect import Setting
 from hubbub.events import Letter, Open, Subscribe
 from hubbub.kernel.session import Session
+from hubbub.kernel.store import MemoryStore
 from hubbub.kernel.wire import Place
 from hubbub.testing import World
 
@@ -49,6 +51,19 @@ def test_a_connector_that_is_changed_has_what_the_one_before_it_kept():
     for topic in ("a/2", "b/2"):
         publish(world, topic)
     assert waiting(second) == ["a/1", "b/2"]
+
+
+def test_one_of_an_earlier_run_has_few_identifiers_too():
+    world, at = World(), place()
+    earlier = MemoryStore().begin(("\0bridge", None, "me"), Session("", 0, "tcp", "bridge"))
+    earlier.expiry = 100.0
+    store = MemoryStore()
+    store.load = lambda: [earlier]
+    world.hub.clients.load(store)
+    client = stand(world, at, "a/#")
+    assert client.kept is earlier
+    assert client.delivery.ids == limits.CONNECTOR_IDS
+    assert client.kept.room == at.queue
 
 
 def test_a_connector_that_has_gone_keeps_nothing():

@@ -9,7 +9,7 @@ Store: see kernel.store.
 from __future__ import annotations
 
 import math
-import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,7 @@ class Client:
             for once in list(kept.received):
                 kept.release(once)
             self.delivery.begin_anew()
-        self._clients.put_will(kept, event.will)
+        self._clients.put_will(self, event.will)
         kept.owner, kept.left, kept.will_delay = link.session, None, event.will_delay
         kept.room, kept.full = place.queue, place.full or link.dialect.full
         kept.save()
@@ -98,17 +98,17 @@ class Client:
         if self.delivery.carrier is link:
             return
         kept, stand_in, rights, ended = self.kept, self._stand_in, link.session.rights, []
-        self._stand_in = None
         for wish in kept.wishes.values() if stand_in is not None else ():
             if rights is not None and not rights.receives(unshared(wish.filter)):
                 ended.append(wish.filter)
-                self._hub.unsubscribe(stand_in, wish.filter)  # type: ignore[arg-type]
             else:
                 link.renew(stand_in, wish)
+        self._relieve()
         for filter in ended:
             kept.unsubscribe(filter)
         if rights is not None:
             self.delivery.purge(rights.receives)
+            self.delivery.withhold(rights.receives)
         tell(link, ended)
         if link.client is self:
             self.delivery.attach(link, window)
@@ -119,7 +119,7 @@ class Client:
         self.delivery.detach()
         self.kept.left = self._hub.wall()
         if not will:
-            self._clients.put_will(self.kept, None)
+            self._clients.put_will(self, None)
         self._stand(link.session)
         self.kept.save()
         self.settle()
@@ -155,10 +155,8 @@ class Client:
         """Wait for a link as the session of a connector, with these subscriptions and no others."""
         if self.link is not None:  # of an older connector
             self.link.part(False)
-        kept, before = self.kept, self._stand_in
-        self._stand_in = None
-        for filter in list(before.subscriptions or ()) if before is not None else ():
-            self._hub.unsubscribe(before, filter)  # type: ignore[arg-type]
+        kept = self.kept
+        self._relieve()
         for filter in list(kept.wishes):
             kept.unsubscribe(filter)
         for wish in wishes:
@@ -174,6 +172,7 @@ class Client:
             for filter in kept.wishes:
                 hub.unsubscribe(old, filter)
             return
+        self._relieve()  # of what a link that failed in the midst has left to it
         self._stand_in = kept.owner = stand_in = old.double()
         for wish in list(kept.wishes.values()):
             box, encoding = Owing(self.delivery, None, None, wish), hub.encoding(as_it_is, None)
@@ -188,12 +187,19 @@ class Client:
             else:
                 stand_in.subscriptions[wish.filter].merge = _surest  # type: ignore[index]
 
+    def _relieve(self) -> None:
+        """End the session of nobody, with all that is left of its subscriptions."""
+        stand_in, self._stand_in = self._stand_in, None
+        if stand_in is not None:
+            for filter in list(stand_in.subscriptions or ()):
+                self._hub.unsubscribe(stand_in, filter)
+
     def _say_will(self) -> None:
         kept, will = self.kept, self.kept.will
         self._will_at = None
         if will is None:
             return
-        self._clients.put_will(kept, None)
+        self._clients.put_will(self, None)
         kept.save()
         try:
             self._hub.publish(intended(will, kept.key[0], kept.owner, self._rights))
@@ -221,10 +227,7 @@ class Client:
         """The session is over."""
         self._say_will()
         self._hub.alarms.cancel(self)
-        stand_in, self._stand_in = self._stand_in, None
-        if stand_in is not None:
-            for filter in list(stand_in.subscriptions or ()):
-                self._hub.unsubscribe(stand_in, filter)
+        self._relieve()
         self.delivery.clear()
         self._clients.forget(self)
 
@@ -241,7 +244,7 @@ def intended(
     will: Publish, mount: str, owner: Session, rights_of: Callable[[Session], Rights | None] | None
 ) -> Publish:
     """Make of a will the message that its client could send now. Raises Refusal."""
-    rights = rights_of(owner) if rights_of is not None else None
+    rights = owner.rights = rights_of(owner) if rights_of is not None else None
     will.sender = owner
     mounted(will, mount)
     if rights is not None:
@@ -277,6 +280,7 @@ class Clients:
         self._gone: dict[Key, Client] = {}  # those without a link, the longest gone first
         self._gone_from: dict[str, dict[Key, Client]] = {}  # the same by source
         self._pool = Pool(self._over)
+        self._wills_from: Counter[str] = Counter()  # bytes, by source
 
     def __len__(self) -> int:
         return len(self._known)
@@ -303,6 +307,7 @@ class Clients:
             client = self._known[kept.key] = Client(self._hub, self, kept, self._pool)
             self._pool.add(kept.size)
             self.wills += _size(kept.will)
+            self._wills_from[client.source] += _size(kept.will)
             client.revive(rights)
         for client in list(self._known.values()):  # once all are there to hear their wills
             client.settle()
@@ -312,17 +317,13 @@ class Clients:
         return self._known.get(client.kept.key) is client
 
     def meet(self, link: Any, event: Open, mount: str) -> None:
-        """A client says who it is, and wants a session: fill in what `event` leaves to the hub. Raises Refusal."""
+        """A client says who it is, and wants a session: fill in whether it has one. Raises Refusal."""
         if link.client is not None:
             return
         session = link.session
-        if not event.client:
-            event.client = session.client = secrets.token_hex(8)
-        key = _key(link.place, session, event.client, mount)
+        key = _key(link.place, session, session.client, mount)
         old = self._known.get(key)
-        size = _size(event.will)
-        if size and self.wills + size > limits.WILL_BYTES_ALL:
-            raise Refusal("quota", "the hub keeps no more wills")
+        self._check_will(event.will, old, session.host)
         if old is not None and old.link is not None:
             before = old.link
             before.part(True)
@@ -334,6 +335,7 @@ class Clients:
         if client is None:
             client = self._new(key, session)
         self._back(client)
+        self.put_will(client, None)  # which counted for where it came from
         client.source = source_of(session.host)
         client.meet(link, event)
 
@@ -347,11 +349,9 @@ class Clients:
         session.client = event.client or ""
         session.rights = place.rights(session) if place.rights is not None else None
         key = _key(place, session, session.client, mount)
-        client = self._known.get(key)
-        if client is None:
-            client = self._new(key, session)
-            client.kept.room, client.kept.full = place.queue, full
-            client.delivery.ids = limits.CONNECTOR_IDS
+        client = self._known.get(key) or self._new(key, session)
+        client.kept.room, client.kept.full = place.queue, full
+        client.delivery.ids = limits.CONNECTOR_IDS
         wishes = [Subscribe(mount + one.filter, one.echo, one.full, one.options, None, one.qos) for one in wishes]
         client.stand(place, session, wishes)
 
@@ -391,10 +391,24 @@ class Clients:
             self._back(client)
             self.store.end(client.kept)
 
-    def put_will(self, kept: Kept, will: Publish | None) -> None:
+    def put_will(self, client: Client, will: Publish | None) -> None:
         """Let a session have another will, or none."""
-        self.wills += _size(will) - _size(kept.will)
+        kept, source = client.kept, client.source
+        more = _size(will) - _size(kept.will)
+        self.wills += more
+        self._wills_from[source] += more
+        if not self._wills_from[source]:
+            del self._wills_from[source]
         kept.will = will
+
+    def _check_will(self, will: Publish | None, old: Client | None, host: str) -> None:
+        """See whether there is room for a will in place of that of `old`. Raises Refusal (quota)."""
+        source, size, before = source_of(host), _size(will), 0 if old is None else _size(old.kept.will)
+        if size > before and self.wills + size - before > limits.WILL_BYTES_ALL:
+            raise Refusal("quota", "the hub keeps no more wills")
+        here = self._wills_from[source] - (before if old is not None and old.source == source else 0)
+        if size and here + size > limits.WILL_BYTES_SOURCE and self._hub.sources.rated(host):
+            raise Refusal("quota", "the hub keeps no more wills from your address")
 
     def _over(self) -> None:
         """All are owed too much."""

@@ -291,6 +291,12 @@ class Delivery:
         for filter, (batches, wish) in self._sources.items():
             self._sources[filter] = (_kept(batches, keep), wish)
 
+    def withhold(self, keep: Callable[[str], bool]) -> None:
+        """The client is back, maybe as less than it was: what it may not have isn't sent again; what it has stays."""
+        for owed in list(self.kept.flight.values()):
+            if not owed.received and not keep(owed.message.topic):
+                self._land(owed)
+
     def _sift(self, stays: Callable[[Owed], bool]) -> None:
         """Take out of the line what doesn't stay."""
         kept = self.kept
@@ -332,9 +338,14 @@ class Owing:
         self._wish = wish
         self._wrap = wrap
 
+    @property
+    def there(self) -> bool:
+        """Whether the client is."""
+        return self._box is not None
+
     def put(self, batch: Batch) -> None:
         """Take messages."""
-        delivery, there = self._delivery, self._box is not None
+        delivery, there = self._delivery, self.there
         if not any(map(quality, batch.messages)):
             self._straight(batch)
             return

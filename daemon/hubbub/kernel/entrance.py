@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,8 +16,6 @@ from hubbub.kernel.outgoing import Outgoing
 from hubbub.kernel.presence import Sign
 from hubbub.kernel.revoke import revoke
 from hubbub.topics import unshared
-
-_GONE = Refusal("unavailable", "the client doesn't answer")
 
 
 class Entrance(Outgoing):
@@ -135,7 +134,7 @@ class Entrance(Outgoing):
         """Ask the client; `then` is called once, with the bytes that it answers, or with a Refusal."""
         asked = self.dialect.challenge(event, data) if self.open and not self._finishing else b""
         if not asked:
-            then(_GONE)
+            then(_gone())
             return
         self._then = then
         self._write(asked)
@@ -157,7 +156,7 @@ class Entrance(Outgoing):
         if then is not None:
             self._then = None
             self._busy += 1
-            then(_GONE)
+            then(_gone())
 
     def _logged_in(self, event: Open, user: str | None) -> None:
         if event.again:
@@ -166,6 +165,8 @@ class Entrance(Outgoing):
             self.set_alarm()
             return
         anew = not self._allowed
+        if event.window is not None and not event.client:
+            event.client = secrets.token_hex(8)
         self.session.client = event.client or ""
         self.session.user = user
         if event.window is not None:
@@ -189,3 +190,8 @@ class Entrance(Outgoing):
             self.set_alarm()
         if self.client is not None and event.window is not None:
             self.client.go_on(self, event.window)
+
+
+def _gone() -> Refusal:
+    """A new one each time: whoever awaits it raises it, and that adds to its traceback."""
+    return Refusal("unavailable", "the client doesn't answer")

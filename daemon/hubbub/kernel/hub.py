@@ -312,6 +312,7 @@ class Hub:
 
     def say(self, message: Message) -> None:
         """Publish what the hub itself has to say, on a topic that is RESERVED."""
+        self.commit()  # or what waits could bring a client's will here, under the hub's own name
         self._own = True
         try:
             self.publish(message)
@@ -416,10 +417,10 @@ class Hub:
             self.commit()
             if self.inboxes:
                 self._drain()
-            self.clients.store.commit()
         finally:
             # From here on a new turn begins: what a flush causes is flushed at the end of that one.
             self._awake = False
+            self.clients.store.commit()  # where it fails nobody is told anything
             rest, self.outboxes = iter(self.outboxes), []
             try:
                 for outbox in rest:

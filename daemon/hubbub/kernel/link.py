@@ -235,6 +235,7 @@ class Link(Entrance):
         self._held = None
         if held is not None and self.open:
             self._act(iter(held))
+            self.hub.clients.store.commit()  # others may be flushed next, where this one was drained by that
             if not self.holding and not self._finishing:
                 self._let_go()
                 self.wire.reading(True)
@@ -366,6 +367,10 @@ class Link(Entrance):
         self._answer(event, results)
         for one, batches in retained:
             self._retained_for(one, batches)
+        self._weigh(len(results))
+
+    def _weigh(self, count: int) -> None:
+        """What came as one was so many commands."""
 
     def _on_answer(self, event: Answer) -> None:
         self._write(event.data)

@@ -161,6 +161,11 @@ class Outbox:
                 break
         self.mark()
 
+    @property
+    def searches(self) -> int:
+        """How many searches for retained messages wait."""
+        return self._searches
+
     def _wait_for(self, batches: Iterator[Batch | None]) -> None:
         self._tell_missed()
         self._units.append(_Source(batches))

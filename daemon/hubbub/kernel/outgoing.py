@@ -48,6 +48,8 @@ class Outgoing(Ending):
         shared = unshared(filter)
         if shared.startswith(REPLIES):
             raise Refusal("not-authorized", "a reply is for who has asked")
+        if self.outbox.searches >= limits.SEARCHES:
+            raise Refusal("quota", "read first what you are sent: too many of your subscriptions wait for that")
         if self.session.rights is not None:
             self.session.rights.subscribe(shared)
         encoding, box = self._way(event)

@@ -64,6 +64,9 @@ class PacedLink(Link):
         super().sign_of_life(size)
         self._spend(1, size)
 
+    def _weigh(self, count: int) -> None:
+        self._spend(count - 1, 0)
+
     def _spend(self, count: int, size: int) -> None:
         wait = self._pace.spend(self.hub.bounds, count, size, self.heard)
         if wait and self.open:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hubbub.errors import BadFilter
 from hubbub.events import Letter, Subscribe
 from hubbub.kernel.delivery import Owing
-from hubbub.kernel.session import AWAY, LOST, NOW, Batch, Session, Subscription, as_it_is
+from hubbub.kernel.session import AWAY, LATER, LOST, NOW, Batch, Encoding, Session, Subscription, as_it_is
 from hubbub.message import Message
 
 if TYPE_CHECKING:
@@ -43,15 +43,15 @@ class Shared:
 
     def join(self, name: str, member: Subscription) -> None:
         """Let a session take part; a second time replaces the first."""
-        self._shares[name].members[member.session] = member
+        self._shares[name].join(member)
         if isinstance(member.box, Owing):
             member.box.share = name
 
     def leave(self, name: str, session: Session) -> None:
         """Let it take part no longer."""
         share = self._shares[name]
-        del share.members[session]
-        if not share.members:
+        share.leave(session)
+        if not share.members and not share.away:
             del self._shares[name]
             share.close()
 
@@ -62,11 +62,15 @@ class Shared:
 
 
 class Share:
-    """One group (kernel.session.Box). members: by session, whose turn it is first."""
+    """One group (kernel.session.Box).
 
-    __slots__ = ("members", "_filter", "_hub", "_session")
+    members  those who are there, away: those whose session waits for them; both by session, whose turn it is first
+    """
+
+    __slots__ = ("away", "members", "_filter", "_hub", "_session")
 
     def __init__(self, hub: Hub, filter: str) -> None:
+        self.away: OrderedDict[Session, Subscription] = OrderedDict()
         self.members: OrderedDict[Session, Subscription] = OrderedDict()
         self._filter = filter
         self._hub = hub
@@ -81,42 +85,69 @@ class Share:
         """Give each message to one member."""
         for message in batch.messages:
             if not self.give(message, LOST):
-                self._hub.counters.delivered -= 1
-                self._hub.counters.uncarried += 1
+                counters = self._hub.counters
+                counters.delivered -= 1
+                counters.delivered_bytes -= len(message.payload)
+                counters.uncarried += 1
 
     def miss(self, count: int) -> None:
         """A group takes any message."""
 
+    def join(self, member: Subscription) -> None:
+        """Let a session take part; a second time replaces the first."""
+        box = member.box
+        away = isinstance(box, Owing) and not box.there
+        (self.away if away else self.members)[member.session] = member
+
+    def leave(self, session: Session) -> None:
+        """Let it take part no longer."""
+        if self.members.pop(session, None) is None:
+            del self.away[session]
+
     def give(self, message: Message, least: int) -> bool:
         """Give a message to the member that has most room for it. False: nobody can take it."""
-        unable: set[Session] = set()
-        while (session := self._best(message, least, unable)) is not None:
-            member = self.members[session]
-            batch = self._encoded(member, message)
-            if batch is not None:
-                self.members.move_to_end(session)
-                member.box.put(batch)
-                return True
-            unable.add(session)
-        return False
+        tried: dict[Encoding, Batch | None] = {}
+        others: dict[int, list[Subscription]] = {LATER: [], AWAY: [], LOST: []}
+        for member in self.members.values():
+            room = self._room(member, message)
+            if room == NOW:
+                if self._put(member, message, tried):
+                    return True
+            elif room >= least:
+                others[room].append(member)
+        if any(self._put(member, message, tried) for member in others[LATER] + others[AWAY]):
+            return True
+        for member in self.away.values() if least <= AWAY else ():
+            room = self._room(member, message)
+            if room > LOST:
+                if self._put(member, message, tried):
+                    return True
+            elif room >= least:
+                others[LOST].append(member)
+        return any(self._put(member, message, tried) for member in others[LOST])
 
-    def _best(self, message: Message, least: int, unable: set[Session]) -> Session | None:
-        best, most = None, least - 1
-        for session, member in self.members.items():
-            if session in unable or (session is message.sender and not member.wish.echo):
-                continue
-            box: Any = member.box
-            room = box.room(message)
-            if room > most:
-                best, most = session, room
-                if room == NOW:
-                    break
-        return best
+    def _room(self, member: Subscription, message: Message) -> int:
+        """Tell what would become of a message there; less than LOST: it isn't for that member."""
+        if member.session is message.sender and not member.wish.echo:
+            return LOST - 1
+        box: Any = member.box
+        return int(box.room(message))
 
-    def _encoded(self, member: Subscription, message: Message) -> Batch | None:
+    def _put(self, member: Subscription, message: Message, tried: dict[Encoding, Batch | None]) -> bool:
+        """Give a message to one member. False: it can't be carried there. `tried` is what it comes to for each."""
+        encoding, session = member.encoding, member.session
+        if encoding not in tried:
+            tried[encoding] = self._encoded(encoding, message)
+        batch = tried[encoding]
+        if batch is None:
+            return False
+        (self.members if session in self.members else self.away).move_to_end(session)
+        member.box.put(batch)
+        return True
+
+    def _encoded(self, encoding: Encoding, message: Message) -> Batch | None:
         shown = message.left(self._hub.wall()) if isinstance(message, Letter) else message
         if shown is None:
             return None
-        encoding = member.encoding
         _, frames = self._hub.encode_each(encoding, (shown,))
         return Batch((message,), frames, encoding.stream, encoding.full) if frames else None

@@ -143,7 +143,7 @@ class Store(Protocol):
         """Forget a session and all that it has."""
 
     def commit(self) -> None:
-        """Return once all that was changed is safe."""
+        """Return once all that was changed is safe. Where it raises, nothing is written to anybody until it returns."""
 
 
 class MemoryStore:

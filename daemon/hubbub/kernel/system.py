@@ -41,11 +41,12 @@ class System:
 
     def match(self, filter: str) -> Iterator[Message]:
         """Go through what a filter matches, as retained messages."""
-        known = [(topic, value) for topic, value in self._known.items() if matches(filter, topic)]
-        return map(self._retained, known)
+        for topic, value in self._known.items():  # as they are now: what changes is another mapping
+            if matches(filter, topic):
+                yield self._retained(topic, value)
 
-    def _retained(self, known: tuple[str, str]) -> Message:
-        message = Message(known[0], known[1].encode())
+    def _retained(self, topic: str, value: str) -> Message:
+        message = Message(topic, value.encode())
         message.retain = message.retained = True
         message.time = self._hub.wall()
         return message

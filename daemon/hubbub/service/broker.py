@@ -133,8 +133,10 @@ def _connects(opened: int) -> dict[str, int]:
 
 def _memory() -> dict[str, int]:
     """Bytes that are resident: now (proc(5), statm), and the most that ever were (getrusage(2), in KiB)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return {
-        "heap/current": pages * os.sysconf("SC_PAGE_SIZE"),
-        "heap/maximum": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    }
+    most = {"heap/maximum": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:  # no descriptor is left for it
+        return most
+    now = pages * os.sysconf("SC_PAGE_SIZE")
+    return {"heap/current": now, "heap/maximum": max(now, most["heap/maximum"])}  # that is counted a little late

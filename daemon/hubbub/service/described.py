@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Answer, Become, Close, Event, Fault, Subscribe, Unsubscribe
+from hubbub.events import FIELDS, Answer, Become, Close, Event, Fault, Subscribe, Unsubscribe
 from hubbub.message import Message
 from hubbub.topics import quote
 
@@ -42,8 +42,8 @@ def describe(event: Event | Message) -> str:
 
 def _more(event: Event | Message) -> Iterator[str]:
     """Name what differs from what it mostly is."""
-    slots = [name for kind in reversed(type(event).__mro__) for name in vars(kind).get("__slots__", ())]
-    for name in sorted(slots, key="tag".__eq__):  # last
+    names = dict.fromkeys([name for kind in reversed(type(event).__mro__) for name in getattr(kind, FIELDS, ())])
+    for name in sorted(names, key="tag".__eq__):  # last
         value = getattr(event, name, None)
         usual = value is None or value is (name in _MOSTLY_TRUE) or value == _MOSTLY.get(name)
         if not usual and name not in _TOLD | _OF_THE_HUB:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from twisted.cred.error import UnauthorizedLogin
 
 from hubbub import limits
 from hubbub.service.auth import login
-from hubbub.service.auth.kinds import IExchange
+from hubbub.service.auth.kinds import Exchange, IExchange
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.packets import Connack, Ping, Reason
 from mqtt_client import V5, V311, Client, Place
@@ -172,6 +174,18 @@ def test_who_goes_in_the_middle_leaves_nothing(town):
     town.world.turn()
     assert client.closed
     assert not town.logins._waiting
+
+
+def test_who_goes_in_the_middle_is_held_by_nobody(town):
+    def held():
+        gc.collect()
+        return sum(isinstance(one, Exchange) and one.data == b"leaver" for one in gc.get_objects())
+
+    client, _ = town.begin(data=b"leaver")
+    assert held() == 1
+    client.end.vanish()
+    town.world.turn()
+    assert held() == 0
 
 
 def test_a_checker_that_fails(town):

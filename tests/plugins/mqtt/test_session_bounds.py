@@ -51,6 +51,14 @@ def test_all_wills_together(place, monkeypatch):
     assert again.connack.present
 
 
+def test_a_will_takes_the_place_of_the_one_before_it(place, monkeypatch):
+    monkeypatch.setattr(limits, "WILL_BYTES_ALL", 1_000)
+    will = Will(topic="w", payload=b"x" * 900, properties={"will_delay_interval": 50})
+    vanish(place, place.client("c", **kept(V5), will=will))
+    assert place.client("c", **kept(V5), will=will).connack.present
+    assert place.world.hub.clients.wills == 901
+
+
 def test_a_refused_will_leaves_the_session_with_whom_it_is(place, monkeypatch):
     monkeypatch.setattr(limits, "WILL_BYTES_ALL", 1_000)
     client = place.client("c", **kept(V5))
@@ -66,7 +74,7 @@ def test_what_goes_with_a_message_counts(place):
     writer.publish("a", b"", qos=1, id=1, properties={"user_property": [("k", "v" * 1_000)] * 50})
     assert place.world.hub.clients.waiting > 50_000
     twice = Message("a", b"", properties={"k": "v"})
-    assert cost(twice) == 3
+    assert cost(twice) == 3 + limits.PROPERTY_BYTES
 
 
 def test_who_is_owed_most_gives_way(place, monkeypatch):

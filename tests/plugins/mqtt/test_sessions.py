@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from hubbub_plugins.mqtt import Mqtt
 from hubbub_plugins.mqtt.packets import V31, Ack, Publish
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Place, kept, messages, wish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, Place, kept, messages, wish
 
 VERSIONS = (V31, V311, V5)
 
@@ -129,3 +130,23 @@ def test_message_expiry():
     writer.publish("r", b"1", retain=True, properties={"message_expiry_interval": 5})
     place.world.advance(6)
     assert len(place.client("d").subscribe("r")) == 1
+
+
+def test_a_link_that_fails_as_it_comes_back_leaves_each_subscription_once(monkeypatch):
+    place = Place()
+    client, writer = place.client("c", **kept(V5)), place.client("w")
+    client.subscribe(wish("a", 1), wish("b", 1))
+    client.end.vanish()
+    place.world.turn()
+    form = Mqtt.form
+
+    def fails(self, subscription):
+        return form(self, subscription) if subscription.filter != "b" else 1 // 0
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Mqtt, "form", fails)
+        Client(place.door).connect("c", **kept(V5))
+    for topic in "ab":
+        writer.publish(topic, qos=1, id=1)
+    assert messages(place.client("c", **kept(V5)).first) == [("a", b"x", 1), ("b", b"x", 1)]
+    assert place.world.hub.subscriptions == 2

@@ -9,7 +9,8 @@ import pytest
 
 from hubbub import limits
 from hubbub.kernel.store import Kept, Owed
-from hubbub_plugins.mqtt.packets import Ack, Will
+from hubbub_plugins.mqtt.packets import Ack, Ping, Publish, Will
+from hubbub_plugins.mqtt.properties import PINGREQ
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, Place, kept, messages, wish
 
 FACTS = ("owner", "expiry", "left", "will", "will_delay", "room", "full")
@@ -301,3 +302,59 @@ def test_the_diary_says_what_was_dropped(disk, full, monkeypatch):
         writer.publish("a", b"%d" % n, qos=1, id=1)
     wanted = [b"3", b"4", b"5"] if full == "drop-oldest" else [b"0", b"1", b"2"]
     assert [payload for _, payload, _ in messages(back(run(disk)).first)] == wanted
+
+
+def test_a_store_that_fails_keeps_everybody_from_being_told(disk, monkeypatch):
+    place = run(disk)
+    ear, writer = place.client("ear", **kept(V5)), place.client("w")
+    ear.subscribe(wish("a", 1))
+
+    def full():
+        raise OSError("no space left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(place.world.hub.clients.store, "commit", full)
+        with pytest.raises(OSError, match="no space"):
+            writer.publish("a", qos=1, id=1)
+        assert writer.heard() == ear.heard() == []
+    place.world.hub.rouse()
+    place.world.turn()
+    assert writer.heard() == [Ack(kind=PUBACK, id=1)]
+    assert messages(ear.heard()) == [("a", b"x", 1)]
+
+
+class Broken:
+    """An inbox (kernel.hub.Flushed)."""
+
+    def flush(self):
+        raise ZeroDivisionError
+
+
+def test_a_turn_in_which_something_failed_is_saved_before_anybody_is_told(disk):
+    place = run(disk)
+    writer = place.client("w", **kept(V5))
+    place.world.hub.inboxes.append(Broken())
+    with pytest.raises(ZeroDivisionError):
+        writer.publish("a", qos=2, id=9)
+    assert [9] in [told for _, what, *told in map(pickle.loads, disk.safe) if what == "receive"]
+    assert [one.id for one in writer.heard()] == [9]
+
+
+def test_what_flies_amid_a_flush_is_saved_before(disk, monkeypatch):
+    monkeypatch.setattr(limits, "ANSWER_BYTES", 1)  # the answer to a ping holds back what comes behind it
+    place = run(disk)
+    writer, ear, other = place.client("w", **kept(V5)), place.client("ear", **kept(V5)), place.client("other")
+    writer.subscribe("other")
+    ear.subscribe(wish("a", 1), "b")
+    saved = []
+    for link in place.door.place.links:
+        if link.session.client == "ear":
+            link.outbox._write = lambda data: saved.extend(
+                told[0].id for _, what, *told in map(pickle.loads, disk.safe) if what == "fly"
+            )
+    writer.end.send(Ping(kind=PINGREQ).encode(V5) + Publish(topic="a", qos=1, id=7).encode(V5))
+    writer.end.move()
+    other.end.send(Publish(topic="b").encode(V5))  # so that the ear stands behind the writer
+    other.end.move()
+    place.world.turn()
+    assert saved == [1]

@@ -1,0 +1,174 @@
+"""What a few bytes can't cost, and what nobody gets by the session, the will or the group of somebody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.kernel import system
+from hubbub.message import Message, cost
+from hubbub_plugins.mqtt.packets import V5, Granted, Publish, Subscribe, Will
+from mqtt_client import PUBREC, Client, Place, kept, wish
+
+
+class Rights:
+    def __init__(self):
+        self.denied = set()
+
+    def publish(self, topic):
+        if topic in self.denied:
+            raise Refusal("not-authorized", "no")
+
+    def subscribe(self, filter):
+        self.publish(filter)
+
+    def receives(self, topic):
+        return topic not in self.denied
+
+
+class Asked:
+    """A member's box that counts how often it is asked for room."""
+
+    def __init__(self, box):
+        self.box = box
+        self.times = 0
+
+    def __getattr__(self, name):
+        return getattr(self.box, name)
+
+    def room(self, message):
+        self.times += 1
+        return self.box.room(message)
+
+
+@pytest.fixture
+def place():
+    return Place()
+
+
+def vanish(place, *clients):
+    for client in clients:
+        client.end.vanish()
+    place.world.turn()
+
+
+def share_of(place, name):
+    return place.world.hub.shared._shares[name]
+
+
+def watch(those):
+    found = []
+    for member in those.values():
+        member.box = Asked(member.box)
+        found.append(member.box)
+    return found
+
+
+def test_what_flew_isnt_sent_again_to_who_may_no_longer_have_it():
+    rights = Rights()
+    place = Place(rights=lambda session: rights)
+    client, writer = place.client("c", **kept(V5)), place.client("w")
+    client.subscribe(wish("#", 2))
+    for id, topic in enumerate(("secret", "public", "half"), 1):
+        writer.publish(topic, b"x", qos=2, id=id)
+    flew = {one.topic: one.id for one in client.heard()}
+    client.ack(PUBREC, flew["half"])
+    vanish(place, client)
+    rights.denied = {"secret", "half"}
+    again = place.client("c", **kept(V5)).first
+    assert [one.topic for one in again if isinstance(one, Publish)] == ["public"]
+    assert [one.id for one in again if not isinstance(one, Publish)] == [flew["half"]]  # it has that one
+    assert place.world.hub.clients.owed == 2
+
+
+def test_a_will_has_the_rights_of_its_client_for_whoever_answers_it():
+    rights = Rights()
+    place = Place(rights=lambda session: rights)
+    client = place.client("c", **kept(V5), will=Will(topic="w", payload=b"x", properties={"response_topic": "r"}))
+    vanish(place, client)
+    (known,) = place.world.hub.clients._known.values()
+    assert known.kept.owner.rights is rights
+
+
+def test_wills_of_one_source_leave_room_for_others(place, monkeypatch):
+    monkeypatch.setattr(limits, "WILL_BYTES_SOURCE", 1_000)
+    will = Will(topic="w", payload=b"x" * 600)
+
+    def connect(client, host):
+        return Client(place.door, host=host).connect(client, will=will, **kept(V5)).code
+
+    assert connect("1", "192.0.2.1") == 0
+    assert connect("2", "192.0.2.1") == 0x97
+    assert connect("3", "192.0.2.2") == 0
+    assert connect("1", "192.0.2.2") == 0x97
+    assert [connect(client, "127.0.0.1") for client in "45"] == [0, 0]  # nobody tells them apart
+    assert Client(place.door, host="192.0.2.9").connect("1", **kept(V5)).present  # without one
+    assert connect("2", "192.0.2.1") == 0
+
+
+def test_a_search_on_sys_that_waits_holds_nothing(place, monkeypatch):
+    looked = []
+    place.world.hub.system._known = {"$SYS/broker/uptime": "1"}
+    monkeypatch.setattr(system, "matches", lambda *_: looked.append(1))
+    found = place.world.hub.system.match("$SYS/#")
+    assert not looked
+    assert list(found) == []
+
+
+def test_searches_of_one_link_have_a_bound(place, monkeypatch):
+    monkeypatch.setattr(limits, "SEARCHES", 2)
+    monkeypatch.setattr(limits, "RETAINED_AT_ONCE", 1)
+    writer, client = place.client("w"), place.client("c")
+    for topic in "abc":
+        writer.publish(topic, b"x", retain=True)
+    two = Subscribe(id=1, wishes=[wish("#")] * 2).encode(V5)
+    heard = [one for one in client.raw(two * 2) if isinstance(one, Granted)]
+    assert [one.codes for one in heard] == [[0, 0], [0x97, 0x97]]
+    assert client.subscribe("#")[0].codes == [0]
+
+
+def test_what_members_of_one_kind_cant_be_sent_is_encoded_once(place, monkeypatch):
+    for n in range(20):
+        one = place.client(f"m{n}", properties={"maximum_packet_size": 40})
+        one.subscribe("$share/g/a")
+    hub, writer, encoded = place.world.hub, place.client("w"), []
+    real = hub.encode_each
+    monkeypatch.setattr(hub, "encode_each", lambda *more: encoded.append(1) or real(*more))
+    boxes = watch(share_of(place, "$share/g/a").members)
+    writer.publish("a", b"x" * 100)
+    assert [box.times for box in boxes] == [1] * 20
+    assert len(encoded) == 1
+
+
+def test_who_is_away_isnt_asked_for_what_those_who_are_there_get(place):
+    holder = place.client("h", **kept(V5))
+    others = [place.client(f"o{n}", **kept(V5)) for n in range(5)]
+    holder.subscribe(wish("$share/g/a", 1))
+    vanish(place, holder)
+    writer = place.client("w")
+    for n in range(10):
+        writer.publish("a", b"%d" % n, qos=1, id=n + 1)
+    for other in others:
+        other.subscribe(wish("$share/g/a", 1))
+    vanish(place, *others)
+    holder = place.client("h", **kept(V5))
+    boxes = watch(share_of(place, "$share/g/a").away)
+    assert len(boxes) == 5
+    vanish(place, holder)
+    assert [box.times for box in boxes] == [0] * 5
+
+
+def test_user_properties_count_for_what_they_take():
+    pairs = {f"{n}": "" for n in range(64)}
+    assert cost(Message("a", b"", properties=pairs)) > 64 * 200
+
+
+def test_a_will_of_who_is_given_a_name_stays_below_its_own_mount_point(place):
+    ear = place.client("ear")
+    ear.subscribe("#")
+    door = place.world.listen("tcp", type(next(iter(place.door.place.links)).dialect), prefix="t/{client}")
+    client = Client(door)
+    name = client.connect(will=Will(topic="w", payload=b"x")).properties["assigned_client_identifier"]
+    vanish(place, client)
+    assert [one.topic for one in ear.heard()] == [f"t/{name}/w"]
