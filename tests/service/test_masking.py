@@ -16,6 +16,9 @@ SECRETS = [
     b"GET / HTTP/1.1\r\nAuthorization: Basic hunter2\r\nCookie: s=hunter2\r\n\r\n",
     b"CONNECT\nlogin:bob\npasscode:hunter2\n\n\0",
     b"GET /?access_token=hunter2&x=1 HTTP/1.1\r\n",
+    b"\x10\x1f\0\4MQTT\4\xc2\0\n\0\3bob\0\1\n\0\7hunter2\xc0\0",
+    b"\x10\x9f\x80\x01\0\6MQIsdp\3\xc2\0<\0\3bob\0\3bob\0\7hunter2",
+    b"\xc0\0\xf0\x14\x18\x12\x15\0\1m\x16\0\7hunter2",
 ]
 
 
@@ -39,6 +42,21 @@ def test_what_is_no_secret_is_shown():
         b"\0\xff",
     ):
         assert masker.mask(data) == data
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_password_of_a_packet_that_never_ends(stream):
+    """A client of MQTT may be cut off before the hub has read what it says, and frames of a WebSocket end anywhere."""
+    masker = Masker(stream)
+    head = b"\x10\xff\x7f\0\4MQTT\5\xc2\0<"
+    assert masker.mask(head[:7]) + masker.mask(head[7:]) == head
+    assert masker.mask(b"\0\0\3bob") == b"*" * 6
+    assert masker.mask(b"\nhunter2") == b"*" * 8
+
+
+def test_a_packet_without_a_password_is_shown():
+    greeting = b"\x10\x0f\0\4MQTT\4\2\0<\0\3bob"
+    assert Masker(stream=True).mask(greeting) == greeting
 
 
 def test_what_is_known_to_be_one():

@@ -21,12 +21,24 @@ _SECRETS = re.compile(
 )
 
 
+_PACKETS = re.compile(
+    rb"""
+      \x10 ([\x80-\xff]{0,3}[\x00-\x7f]) \x00(?:\x04MQTT|\x06MQIsdp). [\x40-\x7f\xc0-\xff] ..  # CONNECT with a password
+    | \xf0 ([\x80-\xff]{0,3}[\x00-\x7f]) [\x00\x18\x19]                                        # AUTH
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+_HEAD_BYTES = 18  # of the longest of these, less one
+
+
 class Masker:
     """Masks what one client sends; `stream`: whether a secret may be spread over several pieces."""
 
     def __init__(self, stream: bool) -> None:
         self._stream = stream
         self._before = b""  # of the line that isn't over
+        self._head = b""  # what may begin a packet
+        self._left = 0  # bytes of a packet that are still to come
 
     def mask(self, data: bytes, secrets: Iterable[bytes] = ()) -> bytes:
         """Return `data` with a * for each byte of a secret; `secrets` are some that are known."""
@@ -40,7 +52,22 @@ class Masker:
             while at >= 0:
                 masked[at : at + len(secret)] = b"*" * len(secret)
                 at = whole.find(secret, at + len(secret))
-        shown = bytes(masked[len(self._before) :])
+        shown = self._without_packets(data, masked[len(self._before) :])
         if self._stream:
             self._before = whole[whole.rfind(b"\n") + 1 :][-limits.TRACE_LINE_BYTES :]
         return shown
+
+    def _without_packets(self, data: bytes, masked: bytearray) -> bytes:
+        """Mask what stands behind the heads of MQTT's packets with secrets, to their ends, whether or not they come."""
+        hidden = min(self._left, len(data))
+        masked[:hidden] = b"*" * hidden
+        self._left -= hidden
+        whole, before = self._head + data, len(self._head)
+        for found in _PACKETS.finditer(whole):
+            at = found.end(found.lastindex or 0)
+            end = at + sum((byte & 0x7F) << 7 * place for place, byte in enumerate(found[found.lastindex or 0]))
+            start, stop = max(found.end() - before, 0), min(end - before, len(data))
+            masked[start:stop] = b"*" * (stop - start)
+            self._left = max(self._left, end - len(whole))
+        self._head = whole[-_HEAD_BYTES:]
+        return bytes(masked)
