@@ -104,6 +104,18 @@ def test_a_server_of_the_old_version_sends_nothing_back():
                     assert (near.line(), far.line()) == (f"MSG a/1 {text}",) * 2
 
 
+def test_what_was_kept_here_does_not_come_back_from_the_old_version():
+    number = free_port()
+    at = f"tcp:127.0.0.1:{number}:dialect=mqtt:version=3.1.1:id=b:pull=a/#:push=a/#"
+    with Daemon("--tcp", "tcp:0", "--connect", at) as here, console(here) as near:
+        near.send("PUB! a/kept x")
+        assert near.line() == "MSG a/kept x"
+        with Daemon("--tcp", f"tcp:{number}") as there, console(there) as far:
+            assert far.line() == "MSG a/kept x"
+            far.send("PUB a/1 end")
+            assert near.line() == "MSG a/1 end"
+
+
 # Servers that a test plays
 
 

@@ -28,7 +28,7 @@ class Carrier(Protocol):
     def carry(self, owed: Owed, frame: bytes | None) -> bool: ...
     def room(self) -> bool: ...
     def paused(self) -> bool: ...
-    def straight(self, batch: Batch) -> None: ...
+    def straight(self, batch: Batch, wish: Subscribe) -> None: ...
     def fail(self, error: Exception) -> None: ...
 
 
@@ -217,14 +217,14 @@ class Delivery:
                     self._pool.add(owed.size)
                     self._fly(owed, batch.frames[0])
                 else:
-                    self.direct(batch)
+                    self.direct(batch, wish)
             elif batch is not None:
                 self._hub.counters.uncarried += 1
 
-    def direct(self, batch: Batch) -> None:
+    def direct(self, batch: Batch, wish: Subscribe) -> None:
         """Send what has quality 0."""
         if self.carrier is not None:
-            self.carrier.straight(batch)
+            self.carrier.straight(batch, wish)
 
     # The client comes and goes
 

@@ -109,14 +109,18 @@ class Outgoing(Ending):
 
     def _way(self, event: Subscribe) -> tuple[Encoding, Box]:
         """How messages of a subscription are encoded, and where they are put."""
-        dialect, wrap = self.dialect, self._wrap
+        dialect = self.dialect
         form = dialect.form(event)
-        box: Box = self.outbox
-        if dialect.differs():
-            box, wrap = OwnUnits(self.outbox, dialect.deliver, wrap, event), None
+        box, wrap = self._unassured(event)
         if event.qos and self.client is not None:
             box, wrap = Owing(self.client.delivery, box, wrap, event), None
         return self.hub.encoding(dialect.encode, form, wrap, self._mount, self.outbox.stream, event.full), box
+
+    def _unassured(self, wish: Subscribe) -> tuple[Box, Callable[[bytes], bytes] | None]:
+        """Where messages of a subscription are put that nobody acknowledges, and what frames them before."""
+        if self.dialect.differs():
+            return OwnUnits(self.outbox, self.dialect.deliver, self._wrap, wish), None
+        return self.outbox, self._wrap
 
     # What is owed to the client (kernel.delivery.Carrier)
 
@@ -147,9 +151,10 @@ class Outgoing(Ending):
         """Whether the transport takes no more for now."""
         return self.outbox.paused
 
-    def straight(self, batch: Batch) -> None:
+    def straight(self, batch: Batch, wish: Subscribe) -> None:
         """Send messages that nobody acknowledges."""
-        self.outbox.put(framed(batch, self._wrap, self.outbox))
+        box, wrap = self._unassured(wish)
+        box.put(framed(batch, wrap, box))
 
     def part(self, will: bool) -> None:
         """The client's session goes on without this link, or ends with it."""
