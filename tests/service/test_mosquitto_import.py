@@ -138,7 +138,19 @@ def test_acl_of_one_listener_alone(imported):
             "",
             "mosquitto.conf:2: plugin_opt_x 1: its plugins aren't hubbub's; `--auth` is where logins",
         ),
-        ("connection up\naddress a", "", "mosquitto.conf:2: connection up: write the bridge as `--connect tcp:"),
+        ("remote_password hunter2", "", "mosquitto.conf:2: remote_password ...: a bridge has no such thing here"),
+        ("connection up\naddress a\nround_robin true", "", "mosquitto.conf:4: round_robin true: a bridge has no such"),
+        ("connection up\naddress a b", "", "mosquitto.conf:3: address a b: a connector dials one address: the first"),
+        (
+            "connection up\naddress a\ntopic # in 0 l/ r/",
+            "",
+            "mosquitto.conf:4: topic # in 0 l/ r/: a bridge renames nothing here, but prefix= stands before all its",
+        ),
+        (
+            "connection up\naddress a\nremote_password hunter2",
+            "",
+            "mosquitto.conf:4: remote_password ...: write it into a file of its own, and name that: password-file=",
+        ),
         ("max_keepalive 60", "", "mosquitto.conf:2: max_keepalive 60: in MQTT 5 a client is told idle= as the longest"),
         ("sys_interval 5", "", "mosquitto.conf:2: sys_interval 5: what has changed below $SYS is published every 10 s"),
         ("frobnicate 1", "", "mosquitto.conf:2: frobnicate 1: it isn't known here"),
@@ -237,6 +249,47 @@ def test_what_cannot_be_read(tmp_path, capsys, conf, says):
     assert main(["import", "mosquitto", str(path), "--into", str(tmp_path / "out")]) == 1
     assert capsys.readouterr().err == f"hubbub: {path}{says}\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_bridge(imported):
+    config, _, notes = imported(
+        """listener 1883 127.0.0.1
+        connection up
+        address broker:8883
+        topic sensors/# in 1
+        topic cmd/# out 2 "" ""
+        topic both both
+        remote_username hub
+        remote_clientid hub-1
+        cleansession false
+        keepalive_interval 30
+        bridge_protocol_version mqttv311
+        bridge_cafile @ca.pem
+        connection other
+        address [::1]:1884
+        topic out
+        """
+    )
+    first, second = config["connect"]
+    trusted = first.pop("endpoint")
+    assert trusted.startswith("tls:broker:8883:trustRoots=")
+    assert first == {
+        "id": "bridge-1", "dialect": "mqtt", "pull": ["sensors/#", "both"], "push": ["cmd/#", "both"], "qos": 2,
+        "client": "hub-1", "user": "hub", "clean": False, "keep-alive": "30s", "version": "3.1.1",
+    }  # fmt: skip
+    endpoint = "tcp:\\:\\:1:1884"
+    assert second == {"endpoint": endpoint, "id": "bridge-2", "dialect": "mqtt", "push": "out", "qos": 0}
+    assert notes == []
+
+
+def test_an_imported_bridge_is_taken(imported, tmp_path):
+    config, *_ = imported("connection up\naddress localhost:1\ntopic a/# both 1\nclean_session true\n")
+    lines = "\n".join(f"{key} = {toml(value)}" for key, value in config["connect"][0].items())
+    (tmp_path / "hubbub.toml").write_text(f"[[connect]]\n{lines}\n")
+    options = Options()
+    options.parseOptions(["--config", str(tmp_path / "hubbub.toml")])
+    [connector] = options.settings().connectors
+    assert (connector.pull, connector.push) == (("a/#",), ("a/#",))
 
 
 @pytest.mark.parametrize("value", ["", 'a"b\\', "\x7f\x00\n", "é🛰\u2028", True, 5, ["a", "b"]])

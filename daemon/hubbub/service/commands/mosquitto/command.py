@@ -17,8 +17,8 @@ hubbub import: write what another broker's configuration says as hubbub's files
 
   hubbub import mosquitto MOSQUITTO.CONF
 
-Listeners, TLS, logins and permissions are carried over: hubbub.toml and, where
-there is an acl_file, permissions.toml are written. Password files are used as
+Listeners, bridges, TLS, logins and permissions are carried over: hubbub.toml
+and, where there is an acl_file, permissions.toml are written. Password files are used as
 they are. Each line that can't be carried over is told on stderr, and stands
 with its reason at the end of hubbub.toml.
 

@@ -1,4 +1,4 @@
-"""mosquitto.conf as hubbub's listeners, logins and permissions. What it means is that of Mosquitto 2.0."""
+"""mosquitto.conf as hubbub's listeners, bridges, logins and permissions. What it means is that of Mosquitto 2.0."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.service.commands.mosquitto.acl import Acl
+from hubbub.service.commands.mosquitto.bridges import KEYS, Bridge
 from hubbub.service.commands.mosquitto.notes import Line, Note, read_lines, toml
 from hubbub.service.commands.mosquitto.reasons import REASONS, reason
 
@@ -48,6 +49,7 @@ class Import:
         self._general: dict[str, Line] = {}
         self._default = _Listener(1883, None, None)
         self._listeners: list[_Listener] = []
+        self._bridges: list[Bridge] = []
         self._per_listener = False
         self._read(path)
         explicit = bool(self._listeners) or self._default.line is not None
@@ -61,6 +63,7 @@ class Import:
         self._auth = self._logins()
         self.permissions = self._rules()
         self.config = self._config()
+        self.notes += [note for bridge in self._bridges for note in bridge.notes]
         self.notes.sort(key=lambda note: (str(note.line.file), note.line.number) if note.line is not None else ("", 0))
 
     # Reading
@@ -70,6 +73,10 @@ class Import:
         for line in _all_lines(path):
             if line.key == "listener":
                 current = self._listen(line)
+            elif line.key == "connection":
+                self._bridges.append(Bridge(line, f"bridge-{len(self._bridges) + 1}"))
+            elif line.key in KEYS and self._bridges:
+                self._bridges[-1].take(line)
             elif line.key in ("port", "bind_address"):
                 self._place_default(line)
             elif line.key == "per_listener_settings":
@@ -166,6 +173,7 @@ class Import:
         if self.permissions is not None:
             parts.append('permissions = "permissions.toml"\n')
         parts += ["\n".join(self._listener(one)) + "\n" for one in self._listeners]
+        parts += ["\n".join(bridge.toml()) + "\n" for bridge in self._bridges]
         return "\n".join(parts)
 
     def _listener(self, one: _Listener) -> Iterator[str]:
@@ -245,4 +253,5 @@ def _all_lines(path: Path) -> Iterator[Line]:
             yield from read_lines(file)
 
 
-KNOWN = frozenset((*REASONS, *_SECURITY, *_LISTENER, *_GENERAL, "listener", "port", "bind_address", "include_dir"))
+_PLACES = ("connection", "listener", "port", "bind_address", "include_dir")
+KNOWN = frozenset((*REASONS, *KEYS, *_SECURITY, *_LISTENER, *_GENERAL, *_PLACES))

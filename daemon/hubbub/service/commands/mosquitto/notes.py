@@ -22,7 +22,8 @@ class Line:
     rest: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.number}: {shown(f'{self.key} {self.rest}'.rstrip())}"
+        rest = "..." if self.key.endswith("password") else self.rest
+        return f"{self.file}:{self.number}: {shown(f'{self.key} {rest}'.rstrip())}"
 
 
 @dataclass(frozen=True, slots=True)

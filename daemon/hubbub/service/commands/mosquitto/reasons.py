@@ -8,7 +8,7 @@ _MQTT = "there is no key for it; docs/mqtt.md says what holds"
 _TLS = "it isn't to be chosen: TLS 1.2 and 1.3, with forward secrecy, are spoken"
 _PLUGINS = "its plugins aren't hubbub's; `--auth` is where logins come from"
 _PSK = "TLS with pre-shared keys isn't spoken; give the listener a certificate"
-_BRIDGE = "write the bridge as `--connect tcp:HOST:PORT:dialect=mqtt:pull=FILTER:push=FILTER`, see docs/mqtt.md"
+_BRIDGE = "a bridge has no such thing here, see docs/mqtt.md"
 _WEB = "WebSocket and its page are set up by --origin and the listener's keys"
 
 _WORDS = {

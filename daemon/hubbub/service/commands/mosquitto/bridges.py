@@ -1,0 +1,97 @@
+"""Bridges of mosquitto.conf(5) as hubbub's connectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hubbub.errors import ConfigError
+from hubbub.service.commands.mosquitto.notes import Line, Note, toml
+
+KEYS = (
+    "address", "addresses", "topic", "remote_clientid", "clientid", "remote_username", "username", "remote_password",
+    "password", "cleansession", "clean_session", "keepalive_interval", "bridge_protocol_version", "bridge_cafile",
+    "bridge_certfile", "bridge_keyfile",
+)  # fmt: skip
+_VERSIONS = {"mqttv50": "5", "mqttv311": "3.1.1"}
+_DIRECTIONS = {"out": ("push",), "in": ("pull",), "both": ("pull", "push")}
+_FILES = {"trustRoots": "bridge_cafile", "certificate": "bridge_certfile", "privateKey": "bridge_keyfile"}
+
+
+class Bridge:
+    """One bridge: its `connection` line, and the lines below it whose keys are KEYS."""
+
+    def __init__(self, line: Line, id: str) -> None:
+        self.notes: list[Note] = []
+        self._filters: dict[str, list[str]] = {"pull": [], "push": []}
+        self._id = id
+        self._line = line
+        self._quality = 0
+        self._said: dict[str, Line] = {}
+
+    def take(self, line: Line) -> None:
+        """Take one of its lines."""
+        if line.key == "topic":
+            self._topic(line)
+        else:
+            self._said[line.key] = line
+
+    def _topic(self, line: Line) -> None:
+        """Read `topic PATTERN [out|in|both [QOS [LOCAL-PREFIX [REMOTE-PREFIX]]]]`."""
+        words = line.rest.split()
+        pattern, direction, quality, *prefixes = [*words, *("", "out", "0")[len(words) :]]
+        if any(prefix.strip('"') for prefix in prefixes) or not pattern.strip('"'):
+            self.notes.append(Note(line, "a bridge renames nothing here, but prefix= stands before all its topics"))
+        elif direction not in _DIRECTIONS or quality not in ("0", "1", "2"):
+            self.notes.append(Note(line, "expected topic PATTERN, then out, in or both, then 0, 1 or 2"))
+        else:
+            self._quality = max(self._quality, int(quality))
+            for way in _DIRECTIONS[direction]:
+                self._filters[way].append(pattern)
+
+    def toml(self) -> Iterator[str]:
+        """Yield its lines. Raises ConfigError where nobody can tell where it goes."""
+        yield "[[connect]]"
+        yield f"endpoint = {toml(self._endpoint())}"
+        yield f"id = {toml(self._id)}"
+        yield 'dialect = "mqtt"'
+        for way, filters in self._filters.items():
+            if filters:
+                yield f"{way} = {toml(filters)}"
+        yield f"qos = {self._quality}"
+        yield from self._login()
+        if (clean := self._get("cleansession", "clean_session")) is not None:
+            yield f"clean = {toml(clean.rest == 'true')}"
+        if (interval := self._get("keepalive_interval")) is not None and interval.rest.isdecimal():
+            yield f'keep-alive = "{int(interval.rest)}s"'
+        version = self._get("bridge_protocol_version")
+        if version is not None and version.rest in _VERSIONS:
+            yield f'version = "{_VERSIONS[version.rest]}"'
+        elif version is not None:
+            self.notes.append(Note(version, "it speaks 5, or 3.1.1 where the broker wants that"))
+
+    def _get(self, *keys: str) -> Line | None:
+        return next((self._said[key] for key in keys if key in self._said), None)
+
+    def _endpoint(self) -> str:
+        line = self._get("address", "addresses")
+        if line is None or not line.rest:
+            raise ConfigError(f"{self._line}: it has no address")
+        first, *others = line.rest.split()
+        if others:
+            self.notes.append(Note(line, "a connector dials one address: the first"))
+        host, _, port = first.rpartition(":") if first.count(":") == 1 or "]" in first else (first, "", "1883")
+        host = host.strip("[]").replace(":", "\\:")
+        if not port.isdecimal() or len(port) > 5 or not host:
+            raise ConfigError(f"{line}: expected HOST:PORT")
+        if self._get("bridge_cafile") is None:
+            return f"tcp:{host}:{port}"
+        files = [(name, line.rest) for name, key in _FILES.items() if (line := self._get(key)) is not None]
+        return ":".join([f"tls:{host}:{port}", *(f"{name}={file.replace(':', chr(92) + ':')}" for name, file in files)])
+
+    def _login(self) -> Iterator[str]:
+        if (client := self._get("remote_clientid", "clientid")) is not None:
+            yield f"client = {toml(client.rest)}"
+        if (user := self._get("remote_username", "username")) is not None:
+            yield f"user = {toml(user.rest)}"
+        if (password := self._get("remote_password", "password")) is not None:
+            self.notes.append(Note(password, "write it into a file of its own, and name that: password-file="))
