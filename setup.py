@@ -80,7 +80,8 @@ def compiled() -> list[Extension]:
     from mypyc.build import mypycify
 
     options = [f"--config-file={os.devnull}", "--follow-imports=silent", "--ignore-missing-imports"]
-    found: list[Extension] = mypycify([*options, *(f"daemon/hubbub/{name}.py" for name in HOT)], opt_level="3")
+    level = os.environ.get("MYPYC_OPT_LEVEL", "3")  # as mypy's own setup.py has it
+    found: list[Extension] = mypycify([*options, *(f"daemon/hubbub/{name}.py" for name in HOT)], opt_level=level)
     return found
 
 

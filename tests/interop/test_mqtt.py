@@ -202,7 +202,7 @@ def requests(cell):
 
 BEHAVIOURS = (each_quality, order, retained, will, session, wildcards, crossing, properties, requests)
 OF_VERSION_5 = (properties, requests)
-SHORT = (order, session, crossing)  # what else there is to see is the same beneath TLS and on a Unix socket
+SHORT = (order, session, crossing)  # what else there is to see is the same beneath TLS, on a Unix socket, and in 3.1
 WHOLE = os.environ.get("HUBBUB_TABLE") == "whole"
 
 
@@ -211,7 +211,8 @@ def table():
     found = []
     for kind, carrier, version, behaviour in itertools.product(CLIENTS, CARRIERS, VERSIONS, BEHAVIOURS):
         lacks = LACKS.get(kind, set())
-        if carrier not in ("tcp", "websocket") and behaviour not in SHORT and not WHOLE:
+        unusual = (carrier not in ("tcp", "websocket")) + (version == "3.1")
+        if not WHOLE and (unusual > 1 or (unusual and behaviour not in SHORT)):
             continue
         if carrier not in lacks and version not in lacks and (version == "5.0" or behaviour not in OF_VERSION_5):
             name = f"{kind}-{carrier}-{version}-{behaviour.__name__}"
