@@ -28,12 +28,14 @@ PARTS = {  # what is done, and the C functions or rooms that do it; the first th
     "recv": r"^(__libc_recv|recv|__recv|recvfrom|__recvfrom|__libc_recvfrom|recvmsg)\b",
     "send": r"^(__libc_send|send|__send|sendto|__sendto|writev|__libc_sendto)\b",
     "epoll": r"^epoll_",
-    "frames": r"transports/frames|CPyDef_frames___",
+    "frames": r"transports/(?:frames|masks)|CPyDef_(?:frames|masks)___",
     "encode": r"^(?:\w+\.encode|_is_text|Encoding\.frames) \(hubbub/|CPyDef_lines___(?:Lines___encode|__is_text)"
+    r"|mqtt/(?:speaking|words|aliases)"
     r"|CPyDef_session___Encoding___frames",
-    "read": r"dialects/|framing\.py|topics\.py|CPyDef_(?:lines|framing|topics)___",
+    "read": r"dialects/|hubbub_plugins/|framing\.py|topics\.py|CPyDef_(?:lines|framing|topics)___",
     "events": r"hubbub/(?:events|message)\.py|CPyDef_(?:events|message)___",
-    "outbox": r"kernel/(?:outbox|datagram_outbox|own_units|backlog)|CPyDef_(?:outbox|datagram_outbox|own_units)___",
+    "outbox": r"kernel/(?:outbox|datagram_outbox|own_units|backlog|delivery|store)"
+    r"|CPyDef_(?:outbox|datagram_outbox|own_units|delivery)___",
     "hub": r"kernel/(?:hub|routes|trie|session|retained|alarms)|CPyDef_(?:hub|routes|trie|session|retained|alarms)___",
     "link": r"kernel/|CPyDef_(?:link|datagram|deadlines|ending|outgoing|intake)___",
     "transport": r"transports/|service/reactor",
