@@ -7,16 +7,17 @@ short frame, or by Autobahn's masker, whose call costs more than a kilobyte does
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Final
 
 from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]
-from mypy_extensions import i64
+from mypy_extensions import i64, u8
 
 with suppress(ImportError):  # it comes with the compiler, and only what that has made calls it
-    from librt.strings import BytesWriter, read_i64_le, write_i64_le
+    from librt.strings import BytesWriter, read_i32_le, read_i64_le, write_i64_le
 
 _COMPILED = not __file__.endswith(".py")
 _SHORT = 1024  # bytes up to which numbers are faster than a call into C
-_WORD = 8  # bytes
+_WORD: Final = 8  # bytes
 
 
 def unmask(data: bytes, start: int, size: int) -> bytes:
@@ -37,16 +38,16 @@ def mask(data: bytes, key: bytes) -> bytes:
 
 
 def _by_words(data: bytes, start: int, size: int) -> bytes:
-    key: i64 = int.from_bytes(data[start - 4 : start], "little")
-    word: i64 = key | key << 32
     at: i64 = start
-    end: i64 = start + size
+    end: i64 = at + size
+    key: i64 = i64(read_i32_le(data, at - 4)) & 0xFFFFFFFF
+    word: i64 = key | key << 32
     out = BytesWriter()
     while at + _WORD <= end:
         write_i64_le(out, read_i64_le(data, at) ^ word)
         at += _WORD
     while at < end:
-        out.append(data[at] ^ (word & 0xFF))
+        out.append(u8((i64(data[at]) ^ word) & 0xFF))
         word >>= 8
         at += 1
     return out.getvalue()
