@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hubbub.errors import Refusal
 from hubbub.testing import World
 from hubbub_plugins.mqtt import Mqtt, packets
 from hubbub_plugins.mqtt.packets import V5, V311
@@ -103,3 +104,20 @@ class Place:
 
 
 __all__ = ["PUBACK", "PUBCOMP", "PUBREC", "PUBREL", "V5", "V311", "Client", "Place", "case", "kept", "messages", "wish"]
+
+
+class Rights:
+    """What a client may do, as kernel.session.Rights: everything but what is denied."""
+
+    def __init__(self):
+        self.denied = set()
+
+    def publish(self, topic):
+        if topic in self.denied:
+            raise Refusal("not-authorized", "no")
+
+    def subscribe(self, filter):
+        self.publish(filter)
+
+    def receives(self, topic):
+        return topic not in self.denied

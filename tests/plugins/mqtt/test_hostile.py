@@ -5,26 +5,10 @@ from __future__ import annotations
 import pytest
 
 from hubbub import limits
-from hubbub.errors import Refusal
 from hubbub.kernel import system
 from hubbub.message import Message, cost
 from hubbub_plugins.mqtt.packets import V5, Granted, Publish, Subscribe, Will
-from mqtt_client import PUBREC, Client, Place, kept, wish
-
-
-class Rights:
-    def __init__(self):
-        self.denied = set()
-
-    def publish(self, topic):
-        if topic in self.denied:
-            raise Refusal("not-authorized", "no")
-
-    def subscribe(self, filter):
-        self.publish(filter)
-
-    def receives(self, topic):
-        return topic not in self.denied
+from mqtt_client import PUBREC, Client, Place, Rights, kept, wish
 
 
 class Asked:

@@ -6,10 +6,9 @@ import pytest
 
 from hubbub import limits
 from hubbub.bounds import Bounds
-from hubbub.errors import Refusal
 from hubbub.message import Message, cost
 from hubbub_plugins.mqtt.packets import Ack, Connect, Publish, Will
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, Place, kept, messages, wish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, Place, Rights, kept, messages, wish
 
 
 @pytest.fixture
@@ -200,21 +199,6 @@ def test_identifiers_that_were_never_sent(place, kind):
     client.ack(PUBACK, got.id)
     assert place.world.hub.clients.waiting == 0
     assert not client.closed
-
-
-class Rights:
-    def __init__(self):
-        self.denied = set()
-
-    def publish(self, topic):
-        if topic in self.denied:
-            raise Refusal("not-authorized", "no")
-
-    def subscribe(self, filter):
-        self.publish(filter)
-
-    def receives(self, topic):
-        return topic not in self.denied
 
 
 def test_a_will_is_held_to_the_permissions_of_its_time():
