@@ -104,8 +104,8 @@ class Chat(Handler):
                 person = self._join(peer, room)
                 self._tell(room, "said", person, text=text)
                 return
-        except No as no:
-            answer = str(no)
+        except No as refusal:
+            answer = str(refusal)
         message.reply(f"* {answer}", content_type=TEXT)
 
     # Coming and going

@@ -22,13 +22,13 @@ from typing import Any
 from hubbub import (
     Close,
     Dialect,
+    DialectContext,
     Event,
     Fault,
     Message,
     Publish,
     Refusal,
     Sender,
-    Setting,
     Subscribe,
     Template,
     choice,
@@ -131,21 +131,21 @@ class Nmea(Dialect):
         "what is published: text, the sentence; json, its fields by name; raw, its bytes with no content type",
     )
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
-        self._reader = EndReader(b"\n", setting.max_message) if setting.stream else None
-        self._topic = setting.topic or Template("{talker}/{sentence}")
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
+        self._reader = EndReader(b"\n", context.max_message) if context.stream else None
+        self._topic = context.topic or Template("{talker}/{sentence}")
         self._sender = peer.fields()
 
     @classmethod
-    def max_unit(cls, setting: Setting) -> int:
+    def max_unit(cls, context: DialectContext) -> int:
         """A unit is some sentences."""
-        return setting.max_message
+        return context.max_message
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
         """Turn sentences into publishes."""
         if self._reader is None:
-            longest = self.setting.max_message
+            longest = self.context.max_message
             return self._sentences(data.split(b"\n")) if len(data) <= longest else [self._too_long()]
         try:
             return self._sentences(self._reader.feed(data))
@@ -167,21 +167,21 @@ class Nmea(Dialect):
     def _event(self, line: bytes) -> Event | Message:
         try:
             found = parse(line)
-        except Refusal as no:
-            return Fault(no)
+        except Refusal as refusal:
+            return Fault(refusal)
         topic = self._topic.fill({**self._sender, "talker": found.talker, "sentence": found.sentence})
         payload, kind = line, None
         if self.format == "text":
             kind = "text/plain; charset=utf-8"
         elif self.format == "json":
             payload, kind = json.dumps(found.object(), allow_nan=False).encode(), "application/json"
-        if len(payload) > self.setting.max_message:  # JSON has more to say
-            return Fault(Refusal("too-long", f"a sentence as JSON is longer than {self.setting.max_message} bytes"))
+        if len(payload) > self.context.max_message:  # JSON has more to say
+            return Fault(Refusal("too-long", f"a sentence as JSON is longer than {self.context.max_message} bytes"))
         return Publish(topic, payload, content_type=kind, properties=found.properties())
 
     def form(self, subscription: Subscribe) -> str | None:
         """Tell how a sentence ends, as a client; who dials in is told nothing."""
-        return ("\r\n" if self.setting.stream else "") if self.setting.role == "client" else None
+        return ("\r\n" if self.context.stream else "") if self.context.role == "client" else None
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:
@@ -195,5 +195,5 @@ class Nmea(Dialect):
         return message.payload.rstrip() + str(form).encode()
 
     def _too_long(self) -> Close:
-        refusal = Refusal("too-long", f"more than {self.setting.max_message} bytes without an end of line")
+        refusal = Refusal("too-long", f"more than {self.context.max_message} bytes without an end of line")
         return Close(refusal.reason, refusal=refusal)

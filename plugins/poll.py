@@ -54,8 +54,8 @@ class Poll(Handler):
             raise ConfigError("poll: payload= and hex= are given, but a command is one of them")
         try:
             check_topic(self.topic)
-        except BadTopic as no:
-            raise ConfigError(f"poll: topic={self.topic}: {no.reason}") from None
+        except BadTopic as refusal:
+            raise ConfigError(f"poll: topic={self.topic}: {refusal.reason}") from None
         self._command: Any = self.hex or self.payload
         self._asking = False
         self._trouble = ""
@@ -74,8 +74,8 @@ class Poll(Handler):
         self._asking = True
         try:
             await self.request(self.topic, self._command, min(PATIENCE * self.every_, LONGEST))
-        except Refusal as no:
-            self._tell(no.reason)
+        except Refusal as refusal:
+            self._tell(refusal.reason)
         else:
             self._tell("")
         finally:

@@ -131,8 +131,8 @@ class Route(Handler):
             raise ConfigError(f"{to}: a field is {{1}}, {{2}} and so on, or {{rest}}")
         try:
             check_topic(sample)
-        except Refusal as no:
-            raise ConfigError(f"{to}: {no.reason}") from None
+        except Refusal as refusal:
+            raise ConfigError(f"{to}: {refusal.reason}") from None
 
     def stop(self) -> None:
         """Publish what waits."""

@@ -20,7 +20,20 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from hubbub import Close, Dialect, Event, Fault, Message, Publish, Refusal, Sender, Setting, Template, choice, option
+from hubbub import (
+    Close,
+    Dialect,
+    DialectContext,
+    Event,
+    Fault,
+    Message,
+    Publish,
+    Refusal,
+    Sender,
+    Template,
+    choice,
+    option,
+)
 from hubbub.framing import EndReader, TooLong
 from hubbub.limits import PROPERTIES
 
@@ -122,21 +135,21 @@ class Statsd(Dialect):
         "what is published: text, the value; json, an object of all fields; raw, the metric as it came",
     )
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
-        self._reader = EndReader(b"\n", setting.max_message) if setting.stream else None
-        self._topic = setting.topic or Template("statsd/{name}")
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
+        self._reader = EndReader(b"\n", context.max_message) if context.stream else None
+        self._topic = context.topic or Template("statsd/{name}")
         self._sender = peer.fields()
 
     @classmethod
-    def max_unit(cls, setting: Setting) -> int:
+    def max_unit(cls, context: DialectContext) -> int:
         """A unit is some metrics."""
-        return setting.max_message
+        return context.max_message
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
         """Turn metrics into publishes."""
         if self._reader is None:
-            longest = self.setting.max_message
+            longest = self.context.max_message
             return self._metrics(data.split(b"\n")) if len(data) <= longest else [self._too_long()]
         try:
             return self._metrics(self._reader.feed(data))
@@ -154,18 +167,18 @@ class Statsd(Dialect):
     def _event(self, line: bytes) -> Event | Message:
         try:
             metric = parse(line)
-        except Refusal as no:
-            return Fault(no)
+        except Refusal as refusal:
+            return Fault(refusal)
         topic = self._topic.fill({**self._sender, "name": metric.name, "type": metric.type})
         payload, kind = line, None
         if self.format == "text":
             payload, kind = metric.value.encode(), "text/plain; charset=utf-8"
         elif self.format == "json":
             payload, kind = json.dumps(metric.object(), ensure_ascii=False).encode(), "application/json"
-        if len(payload) > self.setting.max_message:  # JSON has more to say
-            return Fault(Refusal("too-long", f"a metric as JSON is longer than {self.setting.max_message} bytes"))
+        if len(payload) > self.context.max_message:  # JSON has more to say
+            return Fault(Refusal("too-long", f"a metric as JSON is longer than {self.context.max_message} bytes"))
         return Publish(topic, payload, content_type=kind, properties=metric.properties())
 
     def _too_long(self) -> Close:
-        refusal = Refusal("too-long", f"more than {self.setting.max_message} bytes without an end of line")
+        refusal = Refusal("too-long", f"more than {self.context.max_message} bytes without an end of line")
         return Close(refusal.reason, refusal=refusal)

@@ -25,13 +25,13 @@ from typing import Any, NamedTuple
 from hubbub import (
     Close,
     Dialect,
+    DialectContext,
     Event,
     Fault,
     Message,
     Publish,
     Refusal,
     Sender,
-    Setting,
     Subscribe,
     Template,
     choice,
@@ -207,21 +207,21 @@ class Syslog(Dialect):
         "what is published: text, the message alone; json, an object of all fields; raw, the bytes as they came",
     )
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
-        self._reader = Frames(setting.max_message) if setting.stream else None
-        self._topic = setting.topic or Template("syslog/{hostname}/{app}/{severity}")
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
+        self._reader = Frames(context.max_message) if context.stream else None
+        self._topic = context.topic or Template("syslog/{hostname}/{app}/{severity}")
         self._sender = peer.fields()
 
     @classmethod
-    def max_unit(cls, setting: Setting) -> int:
+    def max_unit(cls, context: DialectContext) -> int:
         """A unit is a message."""
-        return setting.max_message
+        return context.max_message
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
         """Turn log messages into publishes."""
         if self._reader is None:
-            return [self._message(data)] if len(data) <= self.setting.max_message else [self._too_long()]
+            return [self._message(data)] if len(data) <= self.context.max_message else [self._too_long()]
         try:
             return [self._message(frame) for frame in self._reader.feed(data)]
         except TooLong as long:
@@ -242,8 +242,8 @@ class Syslog(Dialect):
         fields.setdefault("hostname", self._sender["host"])
         topic = self._topic.fill({**self._sender, **fields})
         payload, kind = self._payload(frame, entry)
-        if len(payload) > self.setting.max_message:  # JSON writes some bytes as six
-            return Fault(Refusal("too-long", f"the message as JSON is longer than {self.setting.max_message} bytes"))
+        if len(payload) > self.context.max_message:  # JSON writes some bytes as six
+            return Fault(Refusal("too-long", f"the message as JSON is longer than {self.context.max_message} bytes"))
         return Publish(topic, payload, content_type=kind, properties=_properties(entry))
 
     def _payload(self, frame: bytes, entry: Entry) -> tuple[bytes, str | None]:
@@ -262,7 +262,7 @@ class Syslog(Dialect):
 
     def form(self, subscription: Subscribe) -> bool | None:
         """Tell whether a client's link is a stream; who dials in is told nothing."""
-        return self.setting.stream if self.setting.role == "client" else None
+        return self.context.stream if self.context.role == "client" else None
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:
@@ -273,7 +273,7 @@ class Syslog(Dialect):
         return b"%d %b" % (len(frame), frame) if form else frame
 
     def _too_long(self) -> Close:
-        refusal = Refusal("too-long", f"a message is longer than {self.setting.max_message} bytes")
+        refusal = Refusal("too-long", f"a message is longer than {self.context.max_message} bytes")
         return Close(refusal.reason, refusal=refusal)
 
 

@@ -84,7 +84,7 @@ def case(what: str, *values: Any, shows: str) -> Any:
     return pytest.param(*values, id=what, marks=pytest.mark.mqtt(*shows.split()))
 
 
-class Place:
+class MqttHub:
     """A world with one listener for MQTT."""
 
     def __init__(self, transport: str = "tcp", **keys: Any) -> None:
@@ -103,11 +103,24 @@ class Place:
         return found
 
 
-__all__ = ["PUBACK", "PUBCOMP", "PUBREC", "PUBREL", "V5", "V311", "Client", "Place", "case", "kept", "messages", "wish"]
+__all__ = [
+    "PUBACK",
+    "PUBCOMP",
+    "PUBREC",
+    "PUBREL",
+    "V5",
+    "V311",
+    "Client",
+    "MqttHub",
+    "case",
+    "kept",
+    "messages",
+    "wish",
+]
 
 
 class Rights:
-    """What a client may do, as kernel.session.Rights: everything but what is denied."""
+    """What a client may do, as kernel.sessions.session.Rights: everything but what is denied."""
 
     def __init__(self):
         self.denied = set()

@@ -162,8 +162,10 @@ def test_all_that_a_dialect_can_say_is_named() -> None:
     """Every event, and whatever a dialect may override or is told."""
     text = read("dialects.md")
     events = {name for name, kind in vars(hubbub).items() if isinstance(kind, type) and issubclass(kind, hubbub.Event)}
-    names = events - {"Event"} | {"Publish", "Letter", "Request", "Sure", "Text"}
-    names |= {name for kind in (hubbub.Dialect, hubbub.Setting) for name in vars(kind) if not name.startswith("_")}
+    names = events - {"Event"} | {"Publish", "QosPublish", "Request", "NeverDrop", "Text"}
+    names |= {
+        name for kind in (hubbub.Dialect, hubbub.DialectContext) for name in vars(kind) if not name.startswith("_")
+    }
     assert {name for name in names if not re.search(rf"\b{name}\b", text)} == set()
 
 

@@ -209,7 +209,7 @@ def test_what_breaks_a_rule_is_found(path, source):
     [
         (RING_0, "import re\nfrom hubbub import limits\nfrom hubbub.errors import BadTopic"),
         ("daemon/hubbub/__main__.py", "from hubbub.service.cli import main"),
-        (KERNEL, "from hubbub.kernel.trie import Trie\nfrom hubbub.events import Event"),
+        (KERNEL, "from hubbub.kernel.routing.trie import Trie\nfrom hubbub.events import Event"),
         (DIALECT, "import msgspec\nfrom hubbub.framing import EndReader\nfrom hubbub.dialects import raw"),
         (TRANSPORT, "from autobahn.twisted import websocket\nfrom zope.interface import implementer"),
         (TRANSPORT, "def f():\n    from twisted.internet import reactor"),
@@ -218,7 +218,7 @@ def test_what_breaks_a_rule_is_found(path, source):
             "from hubbub.kernel.hub import Hub\nfrom hubbub.dialects.lines import Lines\nimport tomllib",
         ),
         (SERVICE, "import syslog"),
-        ("daemon/hubbub/testing/pump.py", "from hubbub.kernel.link import Link\nimport hypothesis"),
+        ("daemon/hubbub/testing/pump.py", "from hubbub.kernel.connection.link import Link\nimport hypothesis"),
         (PLUGIN, "import numpy\nfrom hubbub import Handler, on\nfrom hubbub.framing import EndReader"),
         ("plugins/mqtt/codec.py", "from hubbub_plugins.mqtt.packets import Packet"),
         (PLUGIN, "def f():\n" + "    pass\n" * (FUNCTION_LINES - 2)),

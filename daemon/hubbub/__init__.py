@@ -1,24 +1,24 @@
 """hubbub: one daemon for every real-time client. These are the names that plugins use, and they stay."""
 
-from hubbub.dialect import Dialect, Setting, Sure, Text
+from hubbub.dialect import Dialect, DialectContext, NeverDrop, Text
 from hubbub.errors import BadFilter, BadTopic, ConfigError, HubbubError, Refusal
 from hubbub.events import (
     Ack,
     Answer,
+    AuthResponse,
     Close,
     Confirm,
+    Connect,
     Event,
     Fault,
-    Letter,
     Notice,
-    Open,
     Ping,
     Publish,
+    QosPublish,
     Release,
     Request,
-    Several,
-    Step,
     Subscribe,
+    SubscriptionBatch,
     Unsubscribe,
 )  # fmt: skip
 from hubbub.handler import Handler, Incoming, on
@@ -27,8 +27,9 @@ from hubbub.option import choice, duration, flag, many, option, rate, secret, si
 from hubbub.template import Template
 
 __all__ = [
-    "Ack", "Answer", "BadFilter", "BadTopic", "Close", "ConfigError", "Confirm", "Dialect", "Event", "Fault",
-    "Handler", "HubbubError", "Incoming", "Letter", "Message", "Notice", "Open", "Ping", "Publish", "Refusal",
-    "Release", "Request", "Sender", "Setting", "Several", "Step", "Subscribe", "Sure", "Template", "Text",
-    "Unsubscribe", "choice", "duration", "flag", "many", "on", "option", "rate", "secret", "size",
+    "Ack", "Answer", "AuthResponse", "BadFilter", "BadTopic", "Close", "ConfigError", "Confirm", "Connect",
+    "Dialect", "DialectContext", "Event", "Fault", "Handler", "HubbubError", "Incoming", "Message", "NeverDrop",
+    "Notice", "Ping", "Publish", "QosPublish", "Refusal", "Release", "Request", "Sender", "Subscribe",
+    "SubscriptionBatch", "Template", "Text", "Unsubscribe", "choice", "duration", "flag", "many", "on", "option",
+    "rate", "secret", "size",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
-"""What a wire protocol is made of: bytes in, events out; messages in, bytes out.
+"""The base class of wire protocols: bytes in, events out; messages in, bytes out.
 
-A dialect is pure: no I/O, no clock, no reactor. Everything that it reads has a maximum. One instance serves one link
-(over UDP one peer); what it encodes is shared by all subscribers who want the same form, and so is static.
+A dialect is pure: no I/O, no clock, no reactor. Each of its reads has a maximum. One instance serves one link (over UDP
+one peer). `encode` is a class method: all subscribers with the same wire format share what it returns.
 """
 
 from __future__ import annotations
@@ -13,37 +13,37 @@ from typing import Any, ClassVar
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Close, Event, Open, Subscribe
+from hubbub.events import Close, Connect, Event, Subscribe
 from hubbub.message import Message, Sender
 from hubbub.template import Template
 
 TRANSPORTS = ("tcp", "udp", "websocket")
-NODE = secrets.token_hex(8)  # what this hub is known as to others, until it ends
+NODE = secrets.token_hex(8)  # the id of this hub among others, new at each start
 
 
 class Text(bytes):
-    """A unit that a WebSocket sends as text, from a dialect whose `text` is False."""
+    """A unit that a WebSocket sends as a text message (RFC 6455 section 5.6), from a dialect whose `text` is False."""
 
 
-class Sure(bytes):
-    """What `deliver` returns for a unit that later ones build on: it is never dropped. A link may have a few such."""
+class NeverDrop(bytes):
+    """A unit that a full outbox keeps, because later units depend on it. `frame_for_link` returns few of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What a dialect may know of the place where it works.
+class DialectContext:
+    """What a dialect knows of its listener or connector.
 
-    transport    one of TRANSPORTS: on "tcp" bytes are a stream and the dialect marks where a unit ends; on the others
-                 `receive` is given whole units, and what is encoded is one unit
-    max_message  bytes of the longest payload that comes in
+    transport    one of TRANSPORTS. On "tcp" bytes are a stream and the dialect finds where a unit ends; on the others
+                 `receive` gets whole units, and each encoded message is one unit
+    max_message  bytes of the longest payload that a client may publish
     topic        the listener's `topic=`, for dialects whose clients name none
-    role         which side is spoken here: "server", or "client" where hubbub has dialled
-    pull         as a client, the filters to ask the server for
-    push         as a client, the filters of what the server is told
-    handshake    seconds until a client must have shown what it speaks
-    idle         seconds that a client may be silent, for dialects that can agree on that with it
-    node         what this hub is known as to others
-    memory       as a client, what a dialect wants to know of the server on the next link too
+    role         "server", or "client" on a connector
+    pull         client role: the filters to subscribe to at the server
+    push         client role: the filters whose messages go to the server
+    handshake    seconds until a client must have shown its dialect
+    idle         seconds that a client may be silent, for dialects that negotiate a keep alive
+    node         the id of this hub among others
+    memory       client role: what a dialect keeps about the server from one link to the next
     """
 
     transport: str = "tcp"
@@ -64,43 +64,43 @@ class Setting:
 
 
 class Dialect:
-    """The base of all dialects; what it does is right for one that only receives.
+    """The base of all dialects. Its methods are right for a dialect that only receives.
 
-    name          how options, logs and `--list-plugins` call it; by default the class name in lower case
-    transports    which transports can carry it
-    roles         which sides of it can be spoken here: "server", and "client" for a connector
-    pulls         whether as a client it can ask for filters, and so takes `pull=` and `push=`
-    keeps         whether as a client it has sessions: what goes out is named with `push=`, and waits for the next link
-    subprotocols  the WebSocket subprotocols that mean it
-    text          whether its units are text on a WebSocket
-    full          the policy for a full outbox, where the listener names none
-    priority      who is asked first when `auto` tells dialects apart: the higher
-    fields        the fields that it fills in templates beside the common ones
-    decided       whether it is what the link speaks; False for one that is still to Become another
-    stays         whether a subscribed stream stays open for writing after the client's end of input
+    name             its name in options, logs and `--list-plugins`; the class name in lower case by default
+    transports       the transports that can carry it
+    roles            the sides that it speaks: "server", and "client" for a connector
+    can_pull         client role: it can subscribe at the server, so it takes `pull=` and `push=`
+    has_sessions     client role: messages of `push=` wait for the next link
+    subprotocols     its WebSocket subprotocols
+    text             whether its units are WebSocket text messages
+    full             the policy for a full outbox if the listener names none
+    priority         the order in which `auto` asks dialects: the highest first
+    fields           the fields that it adds to templates
+    final            False for a dialect that is yet to switch to another, see SwitchDialect
+    write_after_eof  whether a subscribed TCP link stays open for writing after the client's end of input
     """
 
     name: ClassVar[str] = ""
     transports: ClassVar[Sequence[str]] = TRANSPORTS
     roles: ClassVar[Sequence[str]] = ("server",)
-    pulls: ClassVar[bool] = False
-    keeps: ClassVar[bool] = False
+    can_pull: ClassVar[bool] = False
+    has_sessions: ClassVar[bool] = False
     subprotocols: ClassVar[Sequence[str]] = ()
     text: ClassVar[bool] = False
     full: ClassVar[str] = "drop-oldest"
     priority: ClassVar[int] = 0
     fields: ClassVar[Sequence[str]] = ()
-    decided: ClassVar[bool] = True
-    stays: ClassVar[bool] = False
+    final: ClassVar[bool] = True
+    write_after_eof: ClassVar[bool] = False
 
     secrets: Sequence[bytes] = ()
-    """What a trace of what goes out doesn't show."""
+    """Bytes that a trace of outgoing data masks."""
 
     deadline: float | None = None
-    """When `timeout` wants to be called, in the seconds of `now`, or None."""
+    """When `timeout` is called, in the seconds of `now`; None: never."""
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        self.setting = setting
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        self.context = context
         self.peer = peer
 
     def __init_subclass__(cls, **more: Any) -> None:
@@ -109,43 +109,43 @@ class Dialect:
             cls.name = cls.__name__.lower()
 
     @classmethod
-    def playing(cls, role: str) -> type[Dialect]:
-        """Return the class that speaks this side of it, one of `roles`; override it where the two are not one class."""
+    def for_role(cls, role: str) -> type[Dialect]:
+        """Return the class for one of `roles`; override it if the two sides have different classes."""
         return cls
 
     @classmethod
-    def standing(cls, setting: Setting, name: str) -> tuple[Open, Sequence[Subscribe]] | None:
-        """Tell, as a client of that connector, of the session that waits for its links, and what it subscribes to.
+    def persistent_session(cls, context: DialectContext, name: str) -> tuple[Connect, Sequence[Subscribe]] | None:
+        """Client role: return the session that exists before the first link, and its subscriptions.
 
-        None: what is published while there is no link is not for it.
+        None: messages that are published while there is no link don't go to the server.
         """
         return None
 
     def opened(self, now: float) -> list[Event | Message]:
-        """The link is there, and the client has said nothing yet: the time for a greeting, or for a first deadline."""
+        """The link is open and nothing has arrived: send a greeting, or set a first deadline."""
         return []
 
     @classmethod
-    def max_unit(cls, setting: Setting) -> int:
-        """Tell how many bytes one encoded command may have, so that a payload of the setting's maximum fits."""
-        return setting.max_message + limits.LINE_SLACK
+    def max_unit(cls, context: DialectContext) -> int:
+        """Return the bytes of the longest encoded command, so that a payload of `max_message` fits."""
+        return context.max_message + limits.LINE_SLACK
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
-        """Turn bytes into events. Never raises for a peer's fault: that is a Fault, or ends with Close.
+        """Turn bytes into events. Never raises for bad input: the result is a Fault, or ends with Close.
 
-        `text` tells a WebSocket's text messages (True) from its binary ones (False); elsewhere it is None.
+        `text` is True for WebSocket text messages, False for binary ones, and None on other transports.
         """
         raise NotImplementedError
 
     def receive_units(self, units: Sequence[tuple[bytes, bool | None]], now: float) -> list[Event | Message]:
-        """Turn several whole units, (data, text) each, into events; override it where at once is cheaper."""
+        """Turn several whole units, (data, text) each, into events; override it if one pass is cheaper."""
         events: list[Event | Message] = []
         for data, text in units:
             events += self.receive(data, now, text)
         return events
 
     def eof(self, now: float) -> list[Event | Message]:
-        """The client has said its last; what is left in a reader may be a unit."""
+        """The client has ended its input; bytes that are left in a reader may be a unit."""
         return []
 
     def timeout(self, now: float) -> list[Event | Message]:
@@ -153,69 +153,69 @@ class Dialect:
         return []
 
     def held(self) -> str:
-        """Say for `hubbub trace` what has come and makes no event yet, as in `14 bytes held, no end mark`."""
+        """Describe for `hubbub trace` the incomplete input, such as `14 bytes held, no end mark`."""
         return ""
 
     def outcome(self, event: Event | Message, result: Any) -> bytes | Close:
-        """Word the answer to an event; `result` is as the event's docstring says, or a Refusal. Empty: none.
+        """Encode the answer to an event; `result` is as its docstring says, or a Refusal. Empty: none.
 
-        A Close ends the link, where the answer is that.
+        A Close ends the link.
         """
         return b""
 
-    def challenge(self, event: Open, data: bytes) -> bytes:
-        """Ask the client what the login of `event` wants to know; a Step answers. Empty: it can't be asked."""
+    def challenge(self, event: Connect, data: bytes) -> bytes:
+        """Encode a challenge of enhanced authentication; an AuthResponse answers it. Empty: unsupported."""
         return b""
 
     def form(self, subscription: Subscribe) -> Hashable:
-        """Tell how this link wants messages of that subscription encoded; equal forms share what is encoded."""
+        """Return the wire format for messages of that subscription; equal ones share what `encode` returns."""
         return None
 
     @classmethod
     def encode(cls, message: Message, form: Hashable) -> bytes | None:
-        """Write a message as one unit. None: it can't be carried, which is counted and told as a gap."""
+        """Encode a message as one unit. None: this dialect can't carry it; the client gets a gap notice."""
         return None
 
-    def differs(self) -> bool:
-        """Tell whether units go through `deliver`; override it where that hangs on what a client has asked for."""
-        return type(self).deliver is not Dialect.deliver
+    def frames_per_link(self) -> bool:
+        """Return whether units pass `frame_for_link`; override it if that depends on the client."""
+        return type(self).frame_for_link is not Dialect.frame_for_link
 
-    def deliver(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
-        """Make a shared unit this link's own (a packet identifier, an alias). Override only where links differ."""
+    def frame_for_link(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
+        """Adapt a shared unit to this link, for example with a topic alias. Override it only if links differ."""
         return frame
 
-    def assure(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
-        """Make a shared unit of quality 1 or 2 this client's: its packet identifier, and whether it was sent before."""
+    def frame_qos(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
+        """Put packet identifier and DUP flag into a shared unit of QoS 1 or 2 (MQTT 5.0 section 3.3.1)."""
         return frame
 
-    def completing(self, id: int) -> bytes:
-        """Tell the client, which has the message of quality 2 under that identifier, that it may forget this."""
+    def encode_pubrel(self, id: int) -> bytes:
+        """Encode PUBREL: the client may forget that identifier (MQTT 5.0 section 4.3.3)."""
         return b""
 
     @classmethod
     def merge(cls, wishes: Sequence[Subscribe]) -> Subscribe | None:
-        """Make one wish of a client's subscriptions that match the same topic. None: that with the fewest wildcards."""
+        """Merge a client's subscriptions that match one topic. None: the one with the fewest wildcards counts."""
         return None
 
     def gap(self, n: int) -> bytes:
-        """Tell the client that `n` messages were dropped for it. Empty: it can't be told."""
+        """Encode a gap notice: `n` messages were dropped. Empty: the dialect has none."""
         return b""
 
-    def closing(self, reason: str) -> bytes:
-        """The last words of a hub that closes the link for its own reasons."""
+    def encode_close(self, reason: str) -> bytes:
+        """Encode the last unit before the hub closes the link."""
         return b""
 
-    def dismissing(self, reason: str, refusal: Refusal) -> bytes:
-        """The last words to a client that is closed for `refusal`; `reason` as in `closing`, which is the default."""
-        return self.closing(reason)
+    def encode_disconnect(self, reason: str, refusal: Refusal) -> bytes:
+        """Encode the last unit before the hub closes the link for `refusal`; `encode_close` by default."""
+        return self.encode_close(reason)
 
     def confirm(self, event: Event | Message, token: str) -> bytes:
-        """Ask a UDP client to repeat `event` with `token`. Empty: it can't, and so it can't subscribe over UDP."""
+        """Ask a UDP client to repeat `event` with `token`. Empty: its clients can't subscribe over UDP."""
         return b""
 
     @classmethod
     def claims(cls, head: bytes) -> bool | None:
-        """Tell whether a link that begins with `head` speaks this dialect; None: more bytes are needed."""
+        """Return whether a link that begins with `head` speaks this dialect; None: more bytes are needed."""
         return False
 
 

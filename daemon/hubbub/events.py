@@ -17,13 +17,13 @@ from hubbub.message import Message
 
 FIELDS = "__slots__" if __file__.endswith(".py") else "__mypyc_attrs__"  # where a class keeps the names of its own
 _QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects say, and isn't shown where it is as always
-    "qos": (0,), "retained": ("always",), "clean": (True,), "expiry": (0.0, None), "will": (None, True),
-    "will_delay": (0.0,), "window": (None,), "present": (False,), "anew": (False,),
-    "method": (None,), "again": (False,),
+    "qos": (0,), "retained": ("always",), "clean_start": (True,), "session_expiry": (0.0, None), "will": (None, True),
+    "will_delay": (0.0,), "receive_maximum": (None,), "session_present": (False,), "resend_as_new": (False,),
+    "auth_method": (None,), "reauthenticate": (False,),
 }  # fmt: skip
 
 
-_UNSAID = ("password", "proof", "ask", "last")  # what is secret, or the hub's own
+_UNSAID = ("password", "auth_data", "challenge", "server_data")  # what is secret, or the hub's own
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -75,78 +75,78 @@ class Publish(Message):
         self.tag = tag
 
 
-class Letter(Publish):
-    """A message that says more of itself than others: how surely it is to arrive, until when, what its answer repeats.
+class QosPublish(Publish):
+    """A message with a quality of service, an expiry, or correlation data.
 
-    qos          int: 0 at most once, 1 at least once, 2 exactly once (MQTT 5.0 section 4.3)
-    once         int or None: another one of that number is not published again until a Release of it
-    lifetime     float or None, seconds from its arrival at the hub after which nobody wants it any more
-    correlation  bytes or None: what an answer carries, for who asked to know which of its questions it answers
+    qos             int: 0 at most once, 1 at least once, 2 exactly once (MQTT 5.0 section 4.3)
+    dedup_id        int or None: a further message with this number is not published again until its Release
+    message_expiry  float or None: seconds after its arrival at the hub when the message expires
+    correlation     bytes or None: correlation data, which the reply repeats (MQTT 5.0 section 4.10)
     """
 
-    __slots__ = ("qos", "once", "lifetime", "correlation")
+    __slots__ = ("qos", "dedup_id", "message_expiry", "correlation")
 
     def __init__(
         self,
         topic: str,
         payload: bytes,
         qos: int = 0,
-        once: int | None = None,
+        dedup_id: int | None = None,
         retain: bool = False,
         content_type: str | None = None,
         reply_to: str | None = None,
         properties: Mapping[str, str] | None = None,
         tag: Any = None,
-        lifetime: float | None = None,
+        message_expiry: float | None = None,
         correlation: bytes | None = None,
     ) -> None:
         super().__init__(topic, payload, retain, content_type, reply_to, properties, tag)
         self.qos = qos
-        self.once = once
-        self.lifetime = lifetime
+        self.dedup_id = dedup_id
+        self.message_expiry = message_expiry
         self.correlation = correlation
 
     def extra(self) -> int:
-        """Bytes that it carries beside what every message has."""
+        """Return the bytes that it has beyond those of every message."""
         return len(self.correlation or b"")
 
     def on(self, topic: str) -> Message:
-        """The same under another topic."""
-        copy = Letter(
+        """Return a copy under another topic."""
+        copy = QosPublish(
             topic, self.payload, self.qos, None, self.retain, self.content_type, self.reply_to, self.properties
         )
         copy.retained, copy.time, copy.sender, copy.hops = self.retained, self.time, self.sender, self.hops
-        copy.lifetime, copy.correlation = self.lifetime, self.correlation
+        copy.message_expiry, copy.correlation = self.message_expiry, self.correlation
         return copy
 
-    def left(self, now: float, sent: bool = False) -> Letter | None:
-        """The same as it is at a Unix time, with what is left of its lifetime. None: nothing is.
+    def left(self, now: float, sent: bool = False) -> QosPublish | None:
+        """Return the message with the expiry that remains at `now`, a Unix time. None: it has expired.
 
-        What was sent once is sent again to the end, with a lifetime of 0.
+        A message that was `sent` before is sent again even if it has expired, with an expiry of 0.
         """
-        if self.lifetime is None:
+        if self.message_expiry is None:
             return self
         copy = self.on(self.topic)
-        assert isinstance(copy, Letter)
-        copy.lifetime = max(0.0, self.time + self.lifetime - now)
-        return copy if copy.lifetime or sent else None
+        assert isinstance(copy, QosPublish)
+        copy.message_expiry = max(0.0, self.time + self.message_expiry - now)
+        return copy if copy.message_expiry or sent else None
 
 
 class Release(Event):
-    """A Letter of that number, `once`, may come again. The result is whether there was one, a bool."""
+    """The number `dedup_id` is free again (PUBREL). The result is a bool: whether a message had that number."""
 
-    __slots__ = ("once",)
+    __slots__ = ("dedup_id",)
 
-    def __init__(self, once: int, tag: Any = None) -> None:
-        self.once = once
+    def __init__(self, dedup_id: int, tag: Any = None) -> None:
+        self.dedup_id = dedup_id
         self.tag = tag
 
 
 class Ack(Event):
-    """The client says of the message that was delivered to it under `id` how far it is.
+    """The client acknowledges the in-flight message `id`.
 
-    stage  "received": it has it, and forgets the id when it is told to; "done": it has it; "failed": it won't take it
-    The result is whether there is such a message at that stage, a bool.
+    stage  "received": QoS 2, PUBREC; "done": PUBACK or PUBCOMP; "failed": the client refuses the message
+    The result is a bool: whether a message with that id was in flight at that stage.
     """
 
     __slots__ = ("id", "stage")
@@ -160,17 +160,17 @@ class Ack(Event):
 class Request(Publish):
     """A message that wants one reply within `timeout` seconds. The result is the reply, a Message, or a Refusal.
 
-    With `alone` the events behind it wait for its result; without, up to limits.REQUESTS_PER_LINK run side by side.
+    If `blocking`, later events wait for its result; otherwise up to limits.REQUESTS_PER_LINK requests run at once.
     """
 
-    __slots__ = ("timeout", "alone")
+    __slots__ = ("timeout", "blocking")
 
     def __init__(
         self,
         topic: str,
         payload: bytes,
         timeout: float = limits.REQUEST_SECONDS,
-        alone: bool = True,
+        blocking: bool = True,
         retain: bool = False,
         content_type: str | None = None,
         reply_to: str | None = None,
@@ -179,30 +179,32 @@ class Request(Publish):
     ) -> None:
         super().__init__(topic, payload, retain, content_type, reply_to, properties, tag)
         self.timeout = timeout
-        self.alone = alone
+        self.blocking = blocking
 
 
-class Open(Event):
-    """Who the client says it is. The result is the name of the user it is now, a str, "" for nobody, or a Refusal.
+class Connect(Event):
+    """The client says who it is. The result is a str, its user name ("" for anonymous), or a Refusal.
 
-    A dialect that delivers at quality 1 and 2 says how many messages may be on their way to the client at once:
-
-    window      int; None: this client has no session that could outlive its link
-    clean       bool: whether it wants nothing of an older session of that client
-    expiry      float, seconds that its session lives after its link
-    will        Publish or None: what is published when the link ends otherwise than by its own word
-    will_delay  float, seconds that this waits for the client to come back
-    present     bool, filled in before the outcome: an older session goes on. `client` too, where it was empty
-    method      str or None: how it proves that, where the login asks it more than once; see Step
-    proof       bytes: what it says to that at once; last: what the login says at the end, filled in before the outcome
-    again       bool: it is known already, and proves anew who it is
-    told        bool: whether it is told that the hub takes limits.FLIGHT messages; else it may send more at once
-    anew        bool, of a connector: the server knows nothing of what was on its way, which is sent as if it never was
+    client                 str or None: the client identifier
+    receive_maximum        int: messages of QoS 1 and 2 in flight to the client at once (MQTT 5.0 section 3.1.2.11.3);
+                           None: this client has no persistent session
+    clean_start            bool: an existing session ends first
+    session_expiry         float: seconds that the session outlives its link
+    will                   Publish or None: published when the link ends without Close(will=False)
+    will_delay             float: seconds until the will is published, unless the client is back by then
+    session_present        bool, set before the outcome: an existing session goes on. sets an empty `client`
+    resend_as_new          bool, connectors only: the server has no session, so in-flight messages are sent as new ones
+    knows_receive_maximum  bool: the client was told limits.FLIGHT; otherwise it may send more at once
+    auth_method            str or None: enhanced authentication, see AuthResponse (MQTT 5.0 section 4.12)
+    auth_data              bytes: the client's first data for it; server_data: the server's last, set before the outcome
+    reauthenticate         bool: the client is logged in already
+    challenge              set by the link: asks the client for an AuthResponse
     """
 
     __slots__ = (
-        "client", "user", "password", "token", "clean", "expiry", "will", "will_delay", "window", "present", "anew",
-        "method", "proof", "again", "ask", "last", "told",
+        "client", "user", "password", "token", "clean_start", "session_expiry", "will", "will_delay", "receive_maximum",
+        "session_present", "resend_as_new", "auth_method", "auth_data", "reauthenticate", "challenge", "server_data",
+        "knows_receive_maximum",
     )  # fmt: skip
 
     def __init__(
@@ -212,30 +214,30 @@ class Open(Event):
         password: str | None = None,
         token: str | None = None,
         tag: Any = None,
-        clean: bool = True,
-        expiry: float = 0.0,
+        clean_start: bool = True,
+        session_expiry: float = 0.0,
         will: Publish | None = None,
         will_delay: float = 0.0,
-        window: int | None = None,
-        anew: bool = False,
-        method: str | None = None,
-        proof: bytes = b"",
-        again: bool = False,
-        told: bool = True,
+        receive_maximum: int | None = None,
+        resend_as_new: bool = False,
+        auth_method: str | None = None,
+        auth_data: bytes = b"",
+        reauthenticate: bool = False,
+        knows_receive_maximum: bool = True,
     ) -> None:
-        self.anew = anew
-        self.told = told
-        self.method = method
-        self.proof = proof
-        self.again = again
-        self.ask: Any = None  # by which the login asks the client, filled in by the link
-        self.last = b""
-        self.clean = clean
-        self.expiry = expiry
+        self.resend_as_new = resend_as_new
+        self.knows_receive_maximum = knows_receive_maximum
+        self.auth_method = auth_method
+        self.auth_data = auth_data
+        self.reauthenticate = reauthenticate
+        self.challenge: Any = None
+        self.server_data = b""
+        self.clean_start = clean_start
+        self.session_expiry = session_expiry
         self.will = will
         self.will_delay = will_delay
-        self.window = window
-        self.present = False
+        self.receive_maximum = receive_maximum
+        self.session_present = False
         self.client = client
         self.user = user
         self.password = password
@@ -243,16 +245,16 @@ class Open(Event):
         self.tag = tag
 
 
-class Step(Event):
-    """The client's answer to what the login of its Open has asked, see `Dialect.challenge`.
+class AuthResponse(Event):
+    """The client's answer to a challenge of enhanced authentication, see `Dialect.challenge`.
 
-    The result is a Refusal where nothing was asked; else there is none, but for that of the Open in the end.
+    The result is a Refusal if there was no challenge; otherwise the Connect has the result.
     """
 
-    __slots__ = ("proof",)
+    __slots__ = ("auth_data",)
 
-    def __init__(self, proof: bytes, tag: Any = None) -> None:
-        self.proof = proof
+    def __init__(self, auth_data: bytes, tag: Any = None) -> None:
+        self.auth_data = auth_data
         self.tag = tag
 
 
@@ -263,7 +265,7 @@ class Subscribe(Event):
     echo      bool: whether the client's own messages come back to it
     full      str or None: another policy than the listener's for when the outbox is full
     options   hashable: whatever `Dialect.form` needs to know of it
-    qos       0 to 2: the quality of service that a Letter has at most on its way to this client
+    qos       0 to 2: the quality of service that a QosPublish has at most on its way to this client
     retained  "always", "never" or "new", which is where there was no subscription to that filter
     """
 
@@ -298,7 +300,7 @@ class Unsubscribe(Event):
         self.tag = tag
 
 
-class Several(Event):
+class SubscriptionBatch(Event):
     """Subscribe, Unsubscribe and Fault events with one answer, which goes out before the retained messages.
 
     The result is a list, with the result of each: a Refusal, or for Subscribe None and for Unsubscribe whether there
@@ -358,7 +360,7 @@ class Confirm(Event):
         self.tag = None
 
 
-class Become(Event):
+class SwitchDialect(Event):
     """From here on the link speaks `dialect`, a Dialect class, from the bytes `head` on; `text` as in `receive`."""
 
     __slots__ = ("dialect", "head", "text")
@@ -374,10 +376,10 @@ class Close(Event):
     """The end of the link: `data` is written first; `reason` is for the log and for a WebSocket's close frame.
 
     refusal   Refusal or None: why, where it is the client's fault
-    will      whether the client's will is published, see Open; expiry: another one than it said there, or None
+    will      whether the client's will is published, see Open; session_expiry: replaces that of Connect, or None
     """
 
-    __slots__ = ("reason", "data", "refusal", "will", "expiry")
+    __slots__ = ("reason", "data", "refusal", "will", "session_expiry")
 
     def __init__(
         self,
@@ -385,10 +387,10 @@ class Close(Event):
         data: bytes = b"",
         refusal: Refusal | None = None,
         will: bool = True,
-        expiry: float | None = None,
+        session_expiry: float | None = None,
     ) -> None:
         self.will = will
-        self.expiry = expiry
+        self.session_expiry = session_expiry
         self.reason = reason
         self.data = data
         self.refusal = refusal

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from hubbub import limits
 from hubbub.errors import BadFilter, ConfigError
-from hubbub.events import Letter
+from hubbub.events import QosPublish
 from hubbub.message import Message, Sender
 from hubbub.option import options_of, shown
 from hubbub.topics import SHARE, check_filter
@@ -58,8 +58,8 @@ def filters_of(handler: Handler, method: Callable[..., Any]) -> list[str]:
             filter = _OPTION.sub(lambda name, filled=filled: filled[name[1]], pattern)  # type: ignore[misc]
             try:
                 found.append(_check(filter))
-            except BadFilter as no:
-                raise ConfigError(f"{handler.name}: '{shown(filter)}' is no filter: {no.reason}") from None
+            except BadFilter as refusal:
+                raise ConfigError(f"{handler.name}: '{shown(filter)}' is no filter: {refusal.reason}") from None
     return found
 
 
@@ -81,9 +81,9 @@ class Runner(Protocol):
 
 
 class Incoming(Message):
-    """A message as a handler gets it: one that can be replied to. What few say of one is as in events.Letter."""
+    """A message as a handler gets it: one that can be replied to. What few say of one is as in events.QosPublish."""
 
-    __slots__ = ("_runner", "mute", "qos", "lifetime", "correlation")
+    __slots__ = ("_runner", "mute", "qos", "message_expiry", "correlation")
 
     def __init__(self, message: Message, runner: Runner, mute: bool = False) -> None:
         """`mute`: it names a topic for replies that its sender may not publish to, and so nobody is told of it."""
@@ -93,10 +93,10 @@ class Incoming(Message):
         self.retained, self.time = message.retained, message.time
         self.sender, self.hops = message.sender, message.hops
         self.qos = 0
-        self.lifetime: float | None = None
+        self.message_expiry: float | None = None
         self.correlation: bytes | None = None
-        if isinstance(message, Letter):
-            self.qos, self.lifetime, self.correlation = message.qos, message.lifetime, message.correlation
+        if isinstance(message, QosPublish):
+            self.qos, self.message_expiry, self.correlation = message.qos, message.message_expiry, message.correlation
         self._runner = runner
         self.mute = mute
         if mute:
@@ -109,7 +109,7 @@ class Incoming(Message):
         content_type: str | None = None,
         properties: Mapping[str, str] | None = None,
         qos: int | None = None,
-        lifetime: float | None = None,
+        message_expiry: float | None = None,
     ) -> None:
         """Answer the sender: on the topic where it waits for a reply, or else to it alone, on this message's topic.
 
@@ -121,7 +121,9 @@ class Incoming(Message):
         kind = content_type or self.content_type or kind
         qos = self.qos if qos is None else qos
         topic = self.reply_to or self.topic
-        self._runner.reply(self, _message(topic, data, retain, kind, None, properties, qos, lifetime, self.correlation))
+        self._runner.reply(
+            self, _message(topic, data, retain, kind, None, properties, qos, message_expiry, self.correlation)
+        )
 
 
 class Handler:
@@ -161,18 +163,18 @@ class Handler:
         reply_to: str | None = None,
         properties: Mapping[str, str] | None = None,
         qos: int = 0,
-        lifetime: float | None = None,
+        message_expiry: float | None = None,
         correlation: bytes | None = None,
     ) -> int:
         """Publish bytes, a str or a JSON value. Returns how many sessions it goes to; this handler isn't among them.
 
-        `qos`, `lifetime` and `correlation` are as in events.Letter. Raises BadTopic, Refusal, ValueError for a quality
-        that there isn't, and TypeError or ValueError for what can't be JSON.
+        `qos`, `message_expiry` and `correlation` are as in events.QosPublish. Raises BadTopic, Refusal, ValueError for
+        a QoS other than 0 to 2, and TypeError or ValueError for what can't be JSON.
         """
         data, kind = as_payload(payload)
         kind = content_type or kind
         return self.runner.publish(
-            _message(topic, data, retain, kind, reply_to, properties, qos, lifetime, correlation)
+            _message(topic, data, retain, kind, reply_to, properties, qos, message_expiry, correlation)
         )
 
     def request(
@@ -209,15 +211,17 @@ def _message(
     reply_to: str | None,
     properties: Mapping[str, str] | None,
     qos: int,
-    lifetime: float | None,
+    message_expiry: float | None,
     correlation: bytes | None,
 ) -> Message:
-    """Make a Letter of what says more than most, else a plain Message. Raises ValueError."""
+    """Make a QosPublish of what says more than most, else a plain Message. Raises ValueError."""
     if qos not in (0, 1, 2):
         raise ValueError(f"qos is 0, 1 or 2, not {qos!r}")
-    if not qos and lifetime is None and correlation is None:
+    if not qos and message_expiry is None and correlation is None:
         return Message(topic, payload, retain, content_type, reply_to, properties)
-    return Letter(topic, payload, qos, None, retain, content_type, reply_to, properties, None, lifetime, correlation)
+    return QosPublish(
+        topic, payload, qos, None, retain, content_type, reply_to, properties, None, message_expiry, correlation
+    )
 
 
 def as_payload(value: Any) -> tuple[bytes, str | None]:

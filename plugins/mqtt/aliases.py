@@ -6,7 +6,7 @@ whatever is dropped, the other side knows each number that it is sent. Numbers e
 
 from __future__ import annotations
 
-from hubbub import Sure, limits
+from hubbub import NeverDrop, limits
 from hubbub_plugins.mqtt.wire import varint
 
 _TOPIC_ALIAS = 0x23
@@ -31,7 +31,7 @@ class Aliases:
         if len(self._numbers) >= self._most or not self._worth(frame, topic):
             return frame
         number = len(self._numbers) + 1
-        found = Sure(_numbered(frame, number, True))
+        found = NeverDrop(_numbered(frame, number, True))
         if self._longest is not None and len(found) > self._longest:
             return frame
         self._numbers[topic] = number

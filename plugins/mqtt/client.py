@@ -16,16 +16,16 @@ from typing import Any, ClassVar
 from hubbub import (
     Answer,
     Close,
+    Connect,
+    DialectContext,
     Event,
     Fault,
-    Letter,
     Message,
     Notice,
-    Open,
+    QosPublish,
     Refusal,
     Release,
     Sender,
-    Setting,
     Subscribe,
     limits,
 )
@@ -47,8 +47,8 @@ _MORE_THAN_FITS = (IMPLEMENTATION, QUOTA, TOO_LARGE)  # legal, and more than a m
 class MqttClient(Beginning):
     """A bridge to another broker."""
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
         self._echoes: Echoes | None = None  # in version 3.1.1
         self._flying: dict[int, str] = {}  # topics, by packet identifier
         self._highest = 2  # quality
@@ -57,13 +57,13 @@ class MqttClient(Beginning):
         self._ping_at: float | None = None
         self._silent: float | None = None  # since when an answer is awaited
         self._released: set[int] = set()  # identifiers of an older process
-        self._remote = f"{setting.node}.{peer.listener}"
+        self._remote = f"{context.node}.{peer.listener}"
         self._wishes: dict[int, str] = {}  # filters whose SUBACK is awaited
         self._wanted: dict[str, bool] = {}  # topics that were looked at
 
     def _welcomed(self, packet: packets.Connack, found: list[Event | Message]) -> None:
         """Begin: what waits for the server goes on its way, what it has is asked for."""
-        said, setting = packet.properties, self.setting
+        said, context = packet.properties, self.context
         self._most = said.get("maximum_packet_size")
         self._highest = said.get("maximum_qos", 2)
         self._keeps_retained = bool(said.get("retain_available", 1))
@@ -71,37 +71,39 @@ class MqttClient(Beginning):
         if numbers := said.get("topic_alias_maximum", 0):
             self._numbers = Aliases(numbers, self._most)
         self._remote = dict(said.get("user_property", ())).get(NODE, self._remote)
-        if self._version == V311 and setting.push:
-            self._echoes = setting.memory.setdefault("echoes", Echoes())
-        if not self._highest and self.qos and setting.push:
+        if self._version == V311 and context.push:
+            self._echoes = context.memory.setdefault("echoes", Echoes())
+        if not self._highest and self.qos and context.push:
             found.append(self._turned_away("it takes messages of quality 0 alone: give qos=0"))
             return
         expiry = 0.0 if self.clean else math.inf
         window = said.get("receive_maximum", TEXT_BYTES) if self._version == V5 else limits.FLIGHT_UNTOLD
         client, anew = self._identifier(self.peer.listener), not packet.present
         found += [Notice(NAMES[self._version]), *self._release_all(packet.present)]
-        found.append(Open(client, clean=self.clean, expiry=expiry, window=window, anew=anew))
-        found += self._pushed(setting, "always" if anew else "new")
+        found.append(
+            Connect(client, clean_start=self.clean, session_expiry=expiry, receive_maximum=window, resend_as_new=anew)
+        )
+        found += self._pushed(context, "always" if anew else "new")
         found += self._pull(packet)
 
     def _release_all(self, present: bool) -> list[Event | Message]:
         """Release what the server holds by identifiers of a process that has ended, or it would take new for old."""
-        again = self.setting.memory.get("begun")
-        self.setting.memory["begun"] = True
-        if again or not present or self.clean or not self.setting.push or self.qos < 2:
+        again = self.context.memory.get("begun")
+        self.context.memory["begun"] = True
+        if again or not present or self.clean or not self.context.push or self.qos < 2:
             return []
         self._released = set(range(1, limits.CONNECTOR_IDS + 1))
-        return [Answer(b"".join(map(self.completing, sorted(self._released))))]
+        return [Answer(b"".join(map(self.encode_pubrel, sorted(self._released))))]
 
     # What it is asked for
 
     def _pull(self, packet: packets.Connack) -> list[Event | Message]:
-        memory, found = self.setting.memory, list[Event | Message]()
+        memory, found = self.context.memory, list[Event | Message]()
         has = memory.setdefault("pulled", set())
         if not packet.present:
             has.clear()
         no_wildcards = not packet.properties.get("wildcard_subscription_available", 1)
-        for id, filter in zip(range(TEXT_BYTES, 0, -1), self.setting.pull, strict=False):
+        for id, filter in zip(range(TEXT_BYTES, 0, -1), self.context.pull, strict=False):
             if filter in has and self._version != V5:
                 continue  # it would send all retained messages again
             if no_wildcards and is_wildcard(filter):
@@ -129,7 +131,7 @@ class MqttClient(Beginning):
         elif code > 2:
             raise Malformed("a SUBACK of unknown quality", PROTOCOL_ERROR)
         else:
-            self.setting.memory["pulled"].add(filter)
+            self.context.memory["pulled"].add(filter)
 
     def _pull_refused(self, filter: str, code: int, packet: packets.Granted) -> list[Event | Message]:
         why = f"pull={filter} is refused: {says(code, packet.properties)}"
@@ -141,15 +143,15 @@ class MqttClient(Beginning):
         topic = self._aliased(packet)
         try:
             event = self._message(topic, packet)
-        except Refusal as no:
-            found.append(Fault(no))
+        except Refusal as refusal:
+            found.append(Fault(refusal))
             event = None
         if event is not None:
             found.append(event)
         elif packet.qos:
             found.append(Answer(self._said(PUBACK if packet.qos == 1 else PUBREC, packet.id, 0)))
 
-    def _message(self, topic: str, packet: packets.Publish) -> Letter | None:
+    def _message(self, topic: str, packet: packets.Publish) -> QosPublish | None:
         """Make the event; None: it has been here. Raises Refusal, Malformed."""
         if not self._asked_for(topic):
             raise Refusal("not-authorized", "it sends what it wasn't asked for")
@@ -157,12 +159,12 @@ class MqttClient(Beginning):
             self.check_size(packet.payload)
             tag = packet.id if packet.qos else None
             event = publish(topic, packet.payload, packet.qos, packet.retain, packet.id, packet.properties, tag)
-        except Malformed as no:
-            if no.code in _MORE_THAN_FITS:  # to end the link for it would have it sent again for ever
-                raise Refusal("too-long", no.reason) from None
+        except Malformed as refusal:
+            if refusal.code in _MORE_THAN_FITS:  # to end the link for it would have it sent again for ever
+                raise Refusal("too-long", refusal.reason) from None
             raise
         path = path_of(event)
-        if self.setting.node in path or len(path) >= limits.HOPS:
+        if self.context.node in path or len(path) >= limits.HOPS:
             return None
         if self._echoes is not None and self._echoes.is_one(topic, packet.payload):
             return None
@@ -174,7 +176,7 @@ class MqttClient(Beginning):
         if found is None:
             if len(self._wanted) >= limits.TOPIC_TABLE:
                 self._wanted.clear()
-            found = self._wanted[topic] = any(matches(unshared(one), topic) for one in self.setting.pull)
+            found = self._wanted[topic] = any(matches(unshared(one), topic) for one in self.context.pull)
         return found
 
     def _on_ack(self, packet: packets.Ack, found: list[Event | Message]) -> None:
@@ -220,8 +222,8 @@ class MqttClient(Beginning):
         if self._closed:
             return []
         if self._ping_at is None:
-            self.setting.memory.pop("unanswered", None)
-            return [self._turned_away(f"no CONNACK within {self.setting.handshake:g} s")]
+            self.context.memory.pop("unanswered", None)
+            return [self._turned_away(f"no CONNACK within {self.context.handshake:g} s")]
         patience = limits.CONNECT_SECONDS
         if self._silent is not None and now >= self._silent + patience:
             return [self.bad(Malformed(f"no answer to PINGREQ within {patience:g} s", KEEP_ALIVE), "timeout")]
@@ -237,11 +239,11 @@ class MqttClient(Beginning):
 
     def outcome(self, event: Event | Message, result: Any) -> bytes | Close:
         if isinstance(event, Release):
-            return self._said(PUBCOMP, event.once, 0)
+            return self._said(PUBCOMP, event.dedup_id, 0)
         if isinstance(result, Refusal):
-            if isinstance(event, Letter) and event.tag is not None and result.limit != "flight":
+            if isinstance(event, QosPublish) and event.tag is not None and result.limit != "flight":
                 return self._said(PUBACK if event.qos == 1 else PUBREC, event.tag, taken(result))
-            if isinstance(event, Open | Subscribe):
+            if isinstance(event, Connect | Subscribe):
                 name = f"push={event.filter}: " if isinstance(event, Subscribe) else ""
                 return self._turned_away(name + result.reason)
         return super().outcome(event, result)
@@ -249,7 +251,7 @@ class MqttClient(Beginning):
     def form(self, subscription: Subscribe) -> Any:
         _, qos, _, identifiers, most = super().form(subscription)
         kept = self._keeps_retained
-        return (self._version == V5, min(qos, self._highest), kept, identifiers, most, self.setting.node, self._remote)
+        return (self._version == V5, min(qos, self._highest), kept, identifiers, most, self.context.node, self._remote)
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:
@@ -264,24 +266,24 @@ class MqttClient(Beginning):
             shown.properties = by_way_of(message, node)
         return super().encode(shown, tuple(rest))
 
-    def differs(self) -> bool:
-        return self._echoes is not None or super().differs()
+    def frames_per_link(self) -> bool:
+        return self._echoes is not None or super().frames_per_link()
 
-    def deliver(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
+    def frame_for_link(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
         self._expect(_topic_of(frame), message)
-        return super().deliver(frame, message, subscription)
+        return super().frame_for_link(frame, message, subscription)
 
-    def assure(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
+    def frame_qos(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
         self._flying[id] = topic = _topic_of(frame)
         if not again:
             self._expect(topic, message)
-        return super().assure(frame, message, id, again)
+        return super().frame_qos(frame, message, id, again)
 
     def _expect(self, topic: str, message: Message) -> None:
         if self._echoes is not None and self._asked_for(topic):
             self._echoes.expect(topic, message.payload)
 
-    def closing(self, reason: str) -> bytes:
+    def encode_close(self, reason: str) -> bytes:
         return b"" if self._closed or not self._version else Reason(kind=DISCONNECT).encode(self._version)
 
 

@@ -9,12 +9,12 @@ from typing import ClassVar
 from hubbub import (
     Answer,
     Close,
+    Connect,
+    DialectContext,
     Event,
     Message,
-    Open,
     Refusal,
     Sender,
-    Setting,
     Subscribe,
     choice,
     duration,
@@ -52,8 +52,8 @@ class Beginning(Speaking):
 
     name = "mqtt"
     roles = ("client",)
-    pulls = True
-    keeps = True
+    can_pull = True
+    has_sessions = True
     subprotocols: ClassVar[Sequence[str]] = ("mqtt",)
     first = CONNACK << 4
     first_name = "CONNACK"
@@ -66,8 +66,8 @@ class Beginning(Speaking):
     clean = option(False, flag, "whether neither side keeps anything while there is no connection")
     keep_alive = option(60, _seconds, "seconds after which each side notices that the other has gone")
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
         self._asked = V5  # the version
 
     def _welcomed(self, packet: packets.Connack, found: list[Event | Message]) -> None:
@@ -75,21 +75,21 @@ class Beginning(Speaking):
         raise NotImplementedError
 
     @classmethod
-    def standing(cls, setting: Setting, name: str) -> tuple[Open, Sequence[Subscribe]] | None:
-        return None if cls.clean else (Open(cls._identifier(name)), cls._pushed(setting))
+    def persistent_session(cls, context: DialectContext, name: str) -> tuple[Connect, Sequence[Subscribe]] | None:
+        return None if cls.clean else (Connect(cls._identifier(name)), cls._pushed(context))
 
     @classmethod
     def _identifier(cls, name: str) -> str:
         return cls.client or f"{platform.node()}.{name}"
 
     @classmethod
-    def _pushed(cls, setting: Setting, retained: str = "never") -> list[Subscribe]:
+    def _pushed(cls, context: DialectContext, retained: str = "never") -> list[Subscribe]:
         keeps_retain = (True, ())
-        return [Subscribe(one, False, options=keeps_retain, qos=cls.qos, retained=retained) for one in setting.push]
+        return [Subscribe(one, False, options=keeps_retain, qos=cls.qos, retained=retained) for one in context.push]
 
     def opened(self, now: float) -> list[Event | Message]:
         self._asked = self._choose()
-        self.deadline = now + self.setting.handshake
+        self.deadline = now + self.context.handshake
         connect = packets.Connect(
             version=self._asked,
             clean=self.clean,
@@ -107,7 +107,7 @@ class Beginning(Speaking):
                 "receive_maximum": limits.FLIGHT,
                 "maximum_packet_size": self._reader.most,
                 "topic_alias_maximum": limits.TOPIC_ALIASES,
-                "user_property": [(NODE, self.setting.node)],
+                "user_property": [(NODE, self.context.node)],
             }
         return [Answer(connect.encode(self._asked))]
 
@@ -115,7 +115,7 @@ class Beginning(Speaking):
         """Choose the version to ask for. One that closed without a word may be too old to have one."""
         if self.version != "auto":
             return _VERSIONS[self.version]
-        memory = self.setting.memory
+        memory = self.context.memory
         unanswered = memory.get("unanswered")
         asked: int = memory.get("version", V5) if unanswered is None else V311 if unanswered == V5 else V5
         memory["unanswered"] = asked
@@ -131,7 +131,7 @@ class Beginning(Speaking):
             self._on_connack(_read(body, V311 if old else self._asked), old, found)
 
     def _on_connack(self, packet: packets.Connack, old: bool, found: list[Event | Message]) -> None:
-        memory = self.setting.memory
+        memory = self.context.memory
         memory.pop("unanswered", None)
         too_old = old and self._asked == V5
         if packet.code in _WRONG_VERSION or (too_old and not packet.code):

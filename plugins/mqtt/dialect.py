@@ -11,20 +11,20 @@ from typing import Any, ClassVar
 from hubbub import (
     Ack,
     Answer,
+    AuthResponse,
     Close,
+    Connect,
     Dialect,
+    DialectContext,
     Event,
     Fault,
-    Letter,
     Message,
-    Open,
+    QosPublish,
     Refusal,
     Release,
     Sender,
-    Setting,
-    Several,
-    Step,
     Subscribe,
+    SubscriptionBatch,
     Unsubscribe,
 )
 from hubbub_plugins.mqtt import packets
@@ -33,9 +33,9 @@ from hubbub_plugins.mqtt.connect import (
     Refused,
     expiry,
     keep_alive,
-    lifetime,
     opening,
     refusal_code,
+    session_seconds,
     turned_away,
     welcome,
 )
@@ -55,7 +55,7 @@ from hubbub_plugins.mqtt.words import reason as reason_of
 
 _ENDS = {"taken over": TAKEN_OVER, "shutdown": SHUTTING_DOWN}
 _CONTINUE, _AGAIN = 0x18, 0x19  # of AUTH (section 3.15.2.1)
-_COMMON = (Letter, Ack, Release)
+_COMMON = (QosPublish, Ack, Release)
 _ENTERING = frozenset({AUTH, DISCONNECT})
 _PINGRESP = bytes((PINGRESP << 4, 0))
 _HANDLING = ("always", "new", "never")
@@ -70,15 +70,15 @@ class Mqtt(Quick):
     first = CONNECT << 4
     first_name = "CONNECT"
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
         self._patience = 0.0  # seconds without a packet, from the keep alive
         self._method: str | None = None  # of authentication
         self._again = False  # whether it proves anew who it is
         self._kept = False  # whether the session outlives the link
 
     @classmethod
-    def playing(cls, role: str) -> type[Dialect]:
+    def for_role(cls, role: str) -> type[Dialect]:
         if role == "server":
             return cls
         from hubbub_plugins.mqtt.client import MqttClient  # which nobody needs who dials nobody
@@ -99,7 +99,7 @@ class Mqtt(Quick):
         return None if any(one.startswith(name) for one in known) else False
 
     def opened(self, now: float) -> list[Event | Message]:
-        self.deadline = now + self.setting.handshake
+        self.deadline = now + self.context.handshake
         return []
 
     # What comes in
@@ -118,7 +118,7 @@ class Mqtt(Quick):
         if self._version:
             raise Malformed("a second CONNECT", PROTOCOL_ERROR)  # MQTT-3.1.0-2
         self._version = packet.version
-        self._patience = 1.5 * keep_alive(packet, self.setting.idle)  # MQTT-3.1.2-22
+        self._patience = 1.5 * keep_alive(packet, self.context.idle)  # MQTT-3.1.2-22
         self._most = packet.properties.get("maximum_packet_size")
         self._explains = packet.version == V5 and packet.properties.get("request_problem_information", 1) == 1
         aliases = packet.properties.get("topic_alias_maximum", 0)
@@ -140,10 +140,10 @@ class Mqtt(Quick):
             options = (wish.retain_as_published, (identifier,) if identifier is not None else ())
             kept = _HANDLING[wish.handling]
             wishes.append(Subscribe(wish.filter, not wish.no_local, options=options, qos=wish.qos, retained=kept))
-        found.append(Several(wishes, packet))
+        found.append(SubscriptionBatch(wishes, packet))
 
     def _on_unsubscribe(self, packet: packets.Unsubscribe, found: list[Event | Message]) -> None:
-        found.append(Several([Unsubscribe(name) for name in packet.filters], packet))
+        found.append(SubscriptionBatch([Unsubscribe(name) for name in packet.filters], packet))
 
     def _on_ping(self, packet: packets.Ping, found: list[Event | Message]) -> None:
         if packet.kind != PINGREQ:
@@ -157,11 +157,11 @@ class Mqtt(Quick):
         interval = packet.properties.get("session_expiry_interval")
         if interval and not self._kept:
             raise Malformed("a session that ends with its link can't be kept later", PROTOCOL_ERROR)  # MQTT-3.14.2-2
-        kept = None if interval is None else lifetime(interval)
+        kept = None if interval is None else session_seconds(interval)
         self._closed = True
-        found.append(Close("the client says goodbye", will=packet.code != 0, expiry=kept))
+        found.append(Close("the client says goodbye", will=packet.code != 0, session_expiry=kept))
 
-    def _authenticated(self, packet: Reason) -> Open | Step:
+    def _authenticated(self, packet: Reason) -> Connect | AuthResponse:
         """Read an AUTH (section 4.12). Raises Malformed."""
         method, proof = (
             packet.properties.get("authentication_method"),
@@ -172,10 +172,10 @@ class Mqtt(Quick):
         asked = self._only is not None or self._again
         if packet.code == _AGAIN and not asked:
             self._again = True
-            return Open(tag=packet, method=method, proof=proof, again=True)
+            return Connect(tag=packet, auth_method=method, auth_data=proof, reauthenticate=True)
         if packet.code != _CONTINUE or not asked:
             raise Malformed("AUTH with a reason code that has no place here", PROTOCOL_ERROR)
-        return Step(proof, packet)
+        return AuthResponse(proof, packet)
 
     ACTIONS: ClassVar[dict[type, Any]] = {
         packets.Connect: _on_connect,
@@ -187,49 +187,49 @@ class Mqtt(Quick):
         Reason: _on_reason,
     }
 
-    def last_word(self, no: Malformed) -> bytes:
-        if isinstance(no, Refused) or not self._version or self._only is not None:  # MQTT-3.14.0-1
-            return turned_away(no.code, no.reason, self._version or no.version, self._most)
-        return super().last_word(no)
+    def last_word(self, refusal: Malformed) -> bytes:
+        if isinstance(refusal, Refused) or not self._version or self._only is not None:  # MQTT-3.14.0-1
+            return turned_away(refusal.code, refusal.reason, self._version or refusal.version, self._most)
+        return super().last_word(refusal)
 
     # What goes out
 
     def outcome(self, event: Event | Message, result: Any) -> bytes | Close:
         if type(event) in _COMMON:
             return super().outcome(event, result)
-        if isinstance(event, Open):
-            return self._renewed(event, result) if event.again else self._connack(event, result)
-        if isinstance(event, Step):
+        if isinstance(event, Connect):
+            return self._renewed(event, result) if event.reauthenticate else self._connack(event, result)
+        if isinstance(event, AuthResponse):
             return self.bad(Malformed(result.reason, PROTOCOL_ERROR))
-        if isinstance(event, Several):
+        if isinstance(event, SubscriptionBatch):
             return self._granted(event, result)
         if isinstance(result, Refusal) and self._version == V5 and isinstance(event, Fault):
             self._closed = True
             return Close(result.reason, self.disconnect(reason_of(result), result.reason))
         return b""
 
-    def challenge(self, event: Open, data: bytes) -> bytes:
-        return self._auth(_CONTINUE, event.method, data)
+    def challenge(self, event: Connect, data: bytes) -> bytes:
+        return self._auth(_CONTINUE, event.auth_method, data)
 
     def _auth(self, code: int, method: str | None, proof: bytes) -> bytes:
         properties = {"authentication_method": method, "authentication_data": proof}
         data = Reason(kind=AUTH, code=code, properties=properties).encode(V5)
         return data if self.fits(data) else b""
 
-    def _renewed(self, event: Open, result: Any) -> bytes | Close:
+    def _renewed(self, event: Connect, result: Any) -> bytes | Close:
         """Word how a client that was known already has proven anew who it is (section 4.12.1)."""
         self._again = False
         if isinstance(result, Refusal):  # MQTT-4.12.1-2
             return self.bad(Malformed(result.reason, reason_of(result)), result.code)
-        return self._auth(0, event.method, event.last)
+        return self._auth(0, event.auth_method, event.server_data)
 
-    def _connack(self, event: Open, result: Any) -> bytes | Close:
+    def _connack(self, event: Connect, result: Any) -> bytes | Close:
         self._only = None
         if isinstance(result, Refusal):
             self._closed = True
             data = turned_away(refusal_code(result), result.reason, self._version, self._most)
             return Close(result.reason, data)
-        data = welcome(event, self._version, self._reader.most, self.setting.idle, self.setting.node).encode(
+        data = welcome(event, self._version, self._reader.most, self.context.idle, self.context.node).encode(
             self._version
         )
         return data if self.fits(data) else self._too_long(turned_away(TOO_LARGE, _TOO_LONG, self._version, self._most))
@@ -239,7 +239,7 @@ class Mqtt(Quick):
         self._closed = True
         return Close(_TOO_LONG, last)
 
-    def _granted(self, event: Several, results: Any) -> bytes | Close:
+    def _granted(self, event: SubscriptionBatch, results: Any) -> bytes | Close:
         packet, five, codes, why = event.tag, self._version == V5, [], ""
         if isinstance(results, Refusal):
             results = [results] * len(event.events)
@@ -260,12 +260,12 @@ class Mqtt(Quick):
         data = Granted(kind=kind, id=packet.id, codes=codes).encode(self._version)
         return data if self.fits(data) else self._too_long(self.disconnect(TOO_LARGE, _TOO_LONG))
 
-    def closing(self, reason: str) -> bytes:
+    def encode_close(self, reason: str) -> bytes:
         if self._version != V5 or self._closed:
             return b""
         return self.disconnect(_ENDS.get(reason, BY_OPERATOR), reason)
 
-    def dismissing(self, reason: str, refusal: Refusal) -> bytes:
+    def encode_disconnect(self, reason: str, refusal: Refusal) -> bytes:
         if self._version != V5 or self._closed:
             return b""
         return self.disconnect(BY_OPERATOR if reason == "kicked" else reason_of(refusal), refusal.reason)

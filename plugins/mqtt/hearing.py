@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from hubbub import Ack, Close, Dialect, Event, Message, Publish, Release, Sender, Setting, limits
+from hubbub import Ack, Close, Dialect, DialectContext, Event, Message, Publish, Release, Sender, limits
 from hubbub.errors import BadTopic
 from hubbub.topics import check_topic
 from hubbub_plugins.mqtt import packets
@@ -28,9 +28,9 @@ class Hearing(Dialect):
     first_name: ClassVar[str]
     ACTIONS: ClassVar[dict[type, Any]]
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
-        self._reader = Reader(self.max_unit(setting))
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
+        self._reader = Reader(self.max_unit(context))
         self._version = 0  # until it is known
         self._closed = False
         self._begun = False
@@ -38,14 +38,14 @@ class Hearing(Dialect):
         self._aliases: dict[int, str] = {}
 
     @classmethod
-    def max_unit(cls, setting: Setting) -> int:
+    def max_unit(cls, context: DialectContext) -> int:
         """A payload, a topic and properties, or a CONNECT: what is longer is too long."""
-        return setting.max_message + 4 * limits.LINE_SLACK
+        return context.max_message + 4 * limits.LINE_SLACK
 
     def held(self) -> str:
         return self._reader.held()
 
-    def bad(self, no: Malformed, code: str = "bad-command") -> Close:
+    def bad(self, refusal: Malformed, code: str = "bad-command") -> Close:
         """End a link whose other side breaks the rules; `code` is that of the Refusal."""
         raise NotImplementedError
 
@@ -70,8 +70,8 @@ class Hearing(Dialect):
                 self._packet(first, body, found)
                 if self._closed:
                     return found
-        except Malformed as no:
-            wrong = no
+        except Malformed as refusal:
+            wrong = refusal
         if wrong is not None:
             found.append(self.bad(wrong))
         else:
@@ -103,8 +103,8 @@ class Hearing(Dialect):
 
     def check_size(self, payload: bytes) -> None:
         """Raise Malformed for a payload that is too long."""
-        if len(payload) > self.setting.max_message:
-            raise Malformed(f"a payload has more than {self.setting.max_message} bytes", TOO_LARGE)
+        if len(payload) > self.context.max_message:
+            raise Malformed(f"a payload has more than {self.context.max_message} bytes", TOO_LARGE)
 
     def on_publish(self, packet: packets.Publish, found: list[Event | Message]) -> None:
         """A message, but for those that `quick` reads."""
@@ -145,5 +145,5 @@ def checked(topic: str) -> str:
         raise Malformed("a string contains U+0000")  # MQTT-1.5.4-2
     try:
         return check_topic(topic)
-    except BadTopic as no:
-        raise Malformed(f"a topic: {no.reason}", TOPIC_INVALID) from None
+    except BadTopic as refusal:
+        raise Malformed(f"a topic: {refusal.reason}", TOPIC_INVALID) from None

@@ -78,8 +78,8 @@ class Connect:
             raise Malformed(f"that protocol {what} isn't spoken here", UNSUPPORTED_VERSION)
         try:
             return Connect._read(number, body)
-        except Malformed as no:
-            no.version = number
+        except Malformed as refusal:
+            refusal.version = number
             raise
 
     @staticmethod

@@ -27,7 +27,7 @@ class Property(NamedTuple):
     code: int
     name: str
     kind: str
-    places: frozenset[int]
+    contexts: frozenset[int]
     filled: bool = False
 
 
@@ -84,7 +84,7 @@ def read_properties(cursor: Cursor, place: int) -> dict[str, Any]:
 
 def _read_one(cursor: Cursor, place: int, found: dict[str, Any]) -> None:
     row = _BY_CODE.get(cursor.varint())
-    if row is None or place not in row.places:
+    if row is None or place not in row.contexts:
         raise Malformed("a property doesn't belong here" if row else "there is no such property")
     value = _READERS[row.kind](cursor)
     if row.filled and not value:

@@ -5,7 +5,7 @@ All else, and all that is wrong with these, is for `packets`.
 
 from __future__ import annotations
 
-from hubbub import Ack, Event, Letter, Publish, Release, Sender, Setting, limits
+from hubbub import Ack, DialectContext, Event, Publish, QosPublish, Release, Sender, limits
 from hubbub_plugins.mqtt.hearing import checked
 from hubbub_plugins.mqtt.packets import V5
 from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL
@@ -20,8 +20,8 @@ _PUBREL = PUBREL << 4 | 2
 class Quick(Speaking):
     """The hot path of a server. Base of Mqtt."""
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
         self._topics: dict[bytes, str] = {}
 
     def quick(self, first: int, body: bytes) -> Event | Publish | None:
@@ -45,7 +45,7 @@ class Quick(Speaking):
         if not qos:
             return Publish(topic, payload)
         id = body[at] << 8 | body[at + 1]
-        return Letter(topic, payload, qos, id if qos == 2 else None, tag=id) if id else None
+        return QosPublish(topic, payload, qos, id if qos == 2 else None, tag=id) if id else None
 
     def _topic(self, raw: bytes) -> str:
         """Read a topic, and remember it where it is worth that. Raises Malformed."""

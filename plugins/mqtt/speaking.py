@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hubbub import Ack, Close, Event, Letter, Message, Refusal, Release, Sender, Setting, Subscribe
+from hubbub import Ack, Close, DialectContext, Event, Message, QosPublish, Refusal, Release, Sender, Subscribe
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.aliases import Aliases
 from hubbub_plugins.mqtt.hearing import Hearing
@@ -27,21 +27,25 @@ from hubbub_plugins.mqtt.words import (
 class Speaking(Hearing):
     """Words what the hub says to the other side. Base of both sides."""
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
         self._most: int | None = None  # bytes of the longest packet that the other side takes
         self._numbers: Aliases | None = None  # of topics on their way out
         self._explains = False  # whether the other side wants sentences in answers (MQTT-3.1.2-29)
 
     # The end
 
-    def bad(self, no: Malformed, code: str = "bad-command") -> Close:
+    def bad(self, refusal: Malformed, code: str = "bad-command") -> Close:
         self._closed = True
-        return Close(no.reason, self.last_word(no), Refusal("too-long" if no.code == TOO_LARGE else code, no.reason))
+        return Close(
+            refusal.reason,
+            self.last_word(refusal),
+            Refusal("too-long" if refusal.code == TOO_LARGE else code, refusal.reason),
+        )
 
-    def last_word(self, no: Malformed) -> bytes:
+    def last_word(self, refusal: Malformed) -> bytes:
         """Tell the other side what it has done, where its version has words for it."""
-        return self.disconnect(no.code, no.reason) if self._version == V5 else b""
+        return self.disconnect(refusal.code, refusal.reason) if self._version == V5 else b""
 
     def disconnect(self, code: int, why: str) -> bytes:
         """Write a DISCONNECT of version 5; empty where not even that fits (MQTT-3.14.2-3)."""
@@ -58,22 +62,22 @@ class Speaking(Hearing):
     # Answers
 
     def outcome(self, event: Event | Message, result: Any) -> bytes | Close:
-        if isinstance(event, Letter) and event.qos and event.tag is not None:
+        if isinstance(event, QosPublish) and event.qos and event.tag is not None:
             return self._received(event, result)
         if isinstance(event, Release):
-            return self._said(PUBCOMP, event.once, 0 if result is True else UNKNOWN_ID)
+            return self._said(PUBCOMP, event.dedup_id, 0 if result is True else UNKNOWN_ID)
         if isinstance(event, Ack) and event.stage == "received":
             return self._said(PUBREL, event.id, 0 if result is True else UNKNOWN_ID)
         return b""
 
-    def _received(self, event: Letter, result: Any) -> bytes | Close:
+    def _received(self, event: QosPublish, result: Any) -> bytes | Close:
         """Word what becomes of a PUBLISH of quality 1 or 2. 3.1.1 has no word for no: it counts as had, and is lost."""
         code, why = 0, ""
         if isinstance(result, Refusal):
             code, why = taken(result), result.reason
             if result.limit == "flight" or code == TOPIC_INVALID:
-                no = Malformed(result.reason, RECEIVE_MAXIMUM if result.limit == "flight" else code)
-                return self.bad(no, result.code)
+                refusal = Malformed(result.reason, RECEIVE_MAXIMUM if result.limit == "flight" else code)
+                return self.bad(refusal, result.code)
         elif not result:
             code = NOBODY
         return self._said(PUBACK if event.qos == 1 else PUBREC, event.tag, code, why)
@@ -97,24 +101,24 @@ class Speaking(Hearing):
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:
         five, qos, keeps_retain, identifiers, most = form
-        qos = min(qos, message.qos) if isinstance(message, Letter) else 0
+        qos = min(qos, message.qos) if isinstance(message, QosPublish) else 0
         unit = encode_publish(message, five, qos, keeps_retain, identifiers)
         return unit if unit is None or most is None or len(unit) <= most else None  # MQTT-3.1.2-24
 
-    def differs(self) -> bool:
+    def frames_per_link(self) -> bool:
         return self._numbers is not None
 
-    def deliver(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
+    def frame_for_link(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
         if self._numbers is None or message.retained:  # retained ones have a topic each
             return frame
         return self._numbers.shorten(frame, message.topic)
 
-    def assure(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
+    def frame_qos(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
         if self._numbers is not None and not message.retained:
             frame = self._numbers.shorten(frame, message.topic)
         return own(frame, id, again)
 
-    def completing(self, id: int) -> bytes:
+    def encode_pubrel(self, id: int) -> bytes:
         return self._said(PUBREL, id, 0)
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hubbub import Letter, Message, Refusal
+from hubbub import Message, QosPublish, Refusal
 from hubbub.errors import BadTopic
 from hubbub.limits import NAME_CHARACTERS, PROPERTIES
 from hubbub.topics import check_topic
@@ -32,14 +32,14 @@ REASONS = {
 _RETURNS = {0x84: 1, 0x85: 2, 0x86: 4, NOT_AUTHORIZED: 5, UNAVAILABLE: 3, QUOTA: 3, TOO_OFTEN: 3}  # 3.1.1, 3.2.2.3
 
 
-def reason(no: Refusal) -> int:
+def reason(refusal: Refusal) -> int:
     """Tell the reason code of a refusal (MQTT 5.0 section 2.4)."""
-    return REASONS.get(no.code, UNSPECIFIED)
+    return REASONS.get(refusal.code, UNSPECIFIED)
 
 
-def taken(no: Refusal) -> int:
+def taken(refusal: Refusal) -> int:
     """The same for PUBACK and PUBREC, which have no word for rates and lengths (section 3.4.2.1)."""
-    code = reason(no)
+    code = reason(refusal)
     return QUOTA if code in (0x96, TOO_LARGE) else code
 
 
@@ -62,7 +62,7 @@ class Headers(dict[str, str]):
 
 def publish(
     topic: str, payload: bytes, qos: int, retain: bool, id: int, properties: Properties, tag: Any = None
-) -> Letter:
+) -> QosPublish:
     """Make the event of a PUBLISH or a will. Raises Malformed."""
     kind, reply_to = properties.get("content_type"), properties.get("response_topic")
     if kind is not None and len(kind) > NAME_CHARACTERS:
@@ -70,15 +70,15 @@ def publish(
     if reply_to is not None:
         try:
             check_topic(reply_to)
-        except BadTopic as no:
-            raise Malformed(f"the response topic: {no.reason}", PROTOCOL_ERROR) from None
+        except BadTopic as refusal:
+            raise Malformed(f"the response topic: {refusal.reason}", PROTOCOL_ERROR) from None
     pairs, form = properties.get("user_property", ()), properties.get("payload_format_indicator")
     if len(pairs) > PROPERTIES:
         raise Malformed(f"a message has more than {PROPERTIES} user properties", QUOTA)
     headers = Headers(pairs, form) if pairs or form is not None else None
     once = id if qos == 2 else None
-    found = Letter(topic, payload, qos, once, retain, kind, reply_to, headers, tag)
-    found.lifetime = properties.get("message_expiry_interval")
+    found = QosPublish(topic, payload, qos, once, retain, kind, reply_to, headers, tag)
+    found.message_expiry = properties.get("message_expiry_interval")
     found.correlation = properties.get("correlation_data")
     return found
 
@@ -96,11 +96,11 @@ def properties_of(message: Message, identifiers: tuple[int, ...]) -> bytes | Non
         found["content_type"] = message.content_type
     if message.reply_to is not None:
         found["response_topic"] = message.reply_to
-    if isinstance(message, Letter):
+    if isinstance(message, QosPublish):
         if message.correlation is not None:
             found["correlation_data"] = message.correlation
-        if message.lifetime is not None:
-            found["message_expiry_interval"] = max(0, min(int(message.lifetime), 0xFFFFFFFF))
+        if message.message_expiry is not None:
+            found["message_expiry_interval"] = max(0, min(int(message.message_expiry), 0xFFFFFFFF))
     if identifiers:
         found["subscription_identifier"] = list(identifiers)
     if not found:

@@ -14,7 +14,7 @@ from pathlib import Path
 from hubbub import limits
 from hubbub.errors import ConfigError, Refusal
 from hubbub.identity import Identity
-from hubbub.kernel.permissions import Subject
+from hubbub.kernel.authorization.permissions import Subject
 from hubbub.service.auth import passwords as password_files
 from hubbub.service.auth import tokens
 from hubbub.service.auth.kinds import NotThis, Token

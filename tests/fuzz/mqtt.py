@@ -7,16 +7,16 @@ from typing import Any
 
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.events import Close, Letter, Open, Publish, Several, Subscribe
-from hubbub_plugins.mqtt import Mqtt
-from hubbub_plugins.mqtt.packets import V5, V31, V311, Connack, Connect, decode
+from hubbub.events import Close, Connect, Publish, QosPublish, Subscribe, SubscriptionBatch
+from hubbub_plugins.mqtt import Mqtt, packets
+from hubbub_plugins.mqtt.packets import V5, V31, V311, Connack, decode
 from hubbub_plugins.mqtt.properties import AUTH, read_properties, write_properties
 from hubbub_plugins.mqtt.reader import Reader
 from hubbub_plugins.mqtt.wire import Cursor, Malformed
 
 LONGEST = 1_000_000  # bytes
 WELCOMES = [b"", Connack().encode(V5), Connack(present=True, properties={"topic_alias_maximum": 9}).encode(V5)]
-GREETINGS = [b"", *(Connect(version=version, client="c").encode(version) for version in (V31, V311, V5))]
+GREETINGS = [b"", *(packets.Connect(version=version, client="c").encode(version) for version in (V31, V311, V5))]
 
 
 def greeted(target: Callable[[bytes], None], greetings: list[bytes] = GREETINGS) -> Callable[[bytes], None]:
@@ -32,7 +32,7 @@ def greeted(target: Callable[[bytes], None], greetings: list[bytes] = GREETINGS)
 def answer(dialect: Any, event: object) -> None:
     """Each outcome is worded in packets that can be read, and what is published can be sent on."""
     assert isinstance(dialect, Mqtt)
-    if isinstance(event, Open):
+    if isinstance(event, Connect):
         event.client = event.client or "given"
     for result in outcomes(event):
         said = dialect.outcome(event, result)
@@ -50,12 +50,12 @@ def heard(dialect: Any, event: object) -> None:
 
 def outcomes(event: object) -> list[Any]:
     """What can become of an event without an end of its link."""
-    if isinstance(event, Open):
+    if isinstance(event, Connect):
         return ["", "ada"]
-    if isinstance(event, Several):
-        no = Refusal("not-authorized", "it is refused")
-        return [[None] * len(event.events), [no] * len(event.events), no]
-    if isinstance(event, Letter):
+    if isinstance(event, SubscriptionBatch):
+        refusal = Refusal("not-authorized", "it is refused")
+        return [[None] * len(event.events), [refusal] * len(event.events), refusal]
+    if isinstance(event, QosPublish):
         return [0, 1, Refusal("quota", "it is refused")]
     return [0, True]
 
@@ -71,8 +71,8 @@ def sent_on(dialect: Dialect, event: Publish) -> None:
     for qos in range(3):
         unit = dialect.encode(event, dialect.form(Subscribe("#", qos=qos)))
         assert isinstance(unit, bytes)
-        level = min(qos, event.qos) if isinstance(event, Letter) else 0
-        whole = dialect.assure(unit, event, 7, True) if level else unit
+        level = min(qos, event.qos) if isinstance(event, QosPublish) else 0
+        whole = dialect.frame_qos(unit, event, 7, True) if level else unit
         (found,) = readable(whole, dialect._version)  # type: ignore[attr-defined]
         assert (found.topic, found.payload, found.qos) == (event.topic, event.payload, level)
         assert (found.id, found.dup) == ((7, True) if level else (0, False))

@@ -9,14 +9,14 @@ from ipaddress import ip_address, ip_network
 
 from fuzz import files, mqtt, web
 from hubbub import limits
-from hubbub.dialect import Dialect, Setting
+from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.detect import Auto
 from hubbub.dialects.json import Json
 from hubbub.dialects.lines import Lines
 from hubbub.dialects.raw import Raw
 from hubbub.errors import Refusal
-from hubbub.events import Become, Close, Publish, Request, Subscribe
-from hubbub.kernel.session import Session
+from hubbub.events import Close, Publish, Request, Subscribe, SwitchDialect
+from hubbub.kernel.sessions.session import Session
 from hubbub.option import configure
 from hubbub.template import Template
 from hubbub.testing.wellformed import faults, plain
@@ -55,15 +55,18 @@ def drive(
     kind: type[Dialect], transport: str, pieces: Iterable[bytes], text: bool | None = None, check: Check | None = None
 ) -> list:
     """The events of one link, each handed to `check`; those that come of a Become are the new dialect's."""
-    setting, peer = Setting(transport, LONGEST, Template("fuzz/{id}")), Session("192.0.2.7", 5, transport, "fuzz", None)
-    dialect, events = kind(setting, peer), []
+    dialect_context, peer = (
+        DialectContext(transport, LONGEST, Template("fuzz/{id}")),
+        Session("192.0.2.7", 5, transport, "fuzz", None),
+    )
+    dialect, events = kind(dialect_context, peer), []
 
     def act(found: list) -> bool:
         nonlocal dialect
         assert not list(faults(found, LONGEST)), list(faults(found, LONGEST))
         for event in found:
-            if type(event) is Become:
-                dialect = event.dialect(setting, peer)
+            if type(event) is SwitchDialect:
+                dialect = event.dialect(dialect_context, peer)
                 if not act(dialect.opened(NOW)) or not act(dialect.receive(event.head, NOW, event.text)):
                     return False
                 continue
@@ -88,7 +91,7 @@ def answer(dialect: Dialect, event: object) -> None:
     if isinstance(event, Publish | Request):
         event.time = NOW
         for writer in (Lines, Json):
-            stream = writer(Setting("tcp"), dialect.peer)
+            stream = writer(DialectContext("tcp"), dialect.peer)
             unit = stream.encode(event, stream.form(Subscribe("#")))
             assert unit is None or (unit.endswith(b"\n") and unit.count(b"\n") == 1 and b"\r" not in unit), unit
             if unit is not None and writer is Json:
@@ -194,8 +197,8 @@ TARGETS: dict[str, Target] = {
     "lines": dialect(Lines),
     "json": dialect(Json),
     "auto": dialect(Auto.among([Lines, Json, Nmea, Syslog, Mqtt], Lines), check=of_any),
-    "lines-client": dialect(Lines.playing("client")),
-    "json-client": dialect(Json.playing("client")),
+    "lines-client": dialect(Lines.for_role("client")),
+    "json-client": dialect(Json.for_role("client")),
     "raw-chunk": dialect(Raw, chunks=True),
     "raw-end": dialect(Raw, end="crlf"),
     "raw-length": dialect(Raw, length="u16be"),
@@ -204,7 +207,7 @@ TARGETS: dict[str, Target] = {
     "syslog": dialect(Syslog),
     "statsd": dialect(Statsd),
     "mqtt": mqtt.greeted(dialect(Mqtt, check=mqtt.answer)),
-    "mqtt-client": mqtt.greeted(dialect(Mqtt.playing("client"), check=mqtt.heard, version="5"), mqtt.WELCOMES),
+    "mqtt-client": mqtt.greeted(dialect(Mqtt.for_role("client"), check=mqtt.heard, version="5"), mqtt.WELCOMES),
     "mqtt-packet": mqtt.one_packet,
     "mqtt-properties": mqtt.properties,
     "frames": frames,

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 
 from hubbub.dialects.lines import Lines
-from hubbub.events import Open
+from hubbub.events import Connect
 from hubbub.identity import Identity
 from hubbub.testing.streams import TCPClient
 from hubbub.testing.world import World
@@ -29,7 +29,7 @@ class Visit:
     def __init__(self, *pieces: bytes) -> None:
         world, self.asked = World(), []
         door = world.listen("websocket", Lines)
-        factory = WebSocketFactory(door._link, {}, Lines, 1_000, introduce=self._introduce)
+        factory = WebSocketFactory(door._link, {}, Lines, 1_000, authenticate=self._introduce)
         site = make_site(factory, (), world.clock, _PAGES)
         client = TCPClient(world, site.buildProtocol(None), _HOST, _PORT)
         world.ends.append(client)
@@ -37,9 +37,9 @@ class Visit:
         world.advance(60.0)
         self.answer += client.received()
         assert client.closed or self.answer.startswith(b"HTTP/1.1 101 "), "it is still open after a minute"
-        self.links = len(door.place.links)
+        self.links = len(door.context.links)
 
-    def _introduce(self, said: Open | None, transport: Any, host: str) -> Deferred[Identity | None]:
+    def _introduce(self, said: Connect | None, transport: Any, host: str) -> Deferred[Identity | None]:
         assert host == _HOST
         self.asked.append(said)
         return succeed(Identity("ann") if said is not None else None)

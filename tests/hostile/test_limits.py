@@ -16,7 +16,7 @@ import pytest
 from hostile.oracle import wait_for_descriptors
 from running import Daemon, LineClient
 from system.clients import Datagrams, WebSocketClient, connect, received, reset_on_close, status, upgrade
-from system.test_metrics import figures, free_port, value
+from system.test_metrics import free_port, metrics, value
 
 FIGURES = free_port()
 SUBSCRIPTIONS, RETAINED, LEVELS = 5_000, 300, 20
@@ -30,7 +30,7 @@ CONNECTIONS = 60
 
 
 def refused(reason, **labels):
-    return value(figures(FIGURES), "hubbub_refused_total", reason=reason, **labels)
+    return value(metrics(FIGURES), "hubbub_refused_total", reason=reason, **labels)
 
 
 def answers(client, commands):
@@ -69,8 +69,8 @@ def test_f29_f30_a_subscription_explosion_and_its_end(daemon):
         assert [one.split()[0] for one in said] == ["OK"] * SUBSCRIPTIONS + ["ERR"] * 100
         assert said[-1] == f"ERR quota one client may have {SUBSCRIPTIONS} subscriptions"
         assert refused("quota") == before + 100
-        assert value(figures(FIGURES), "hubbub_subscriptions") >= SUBSCRIPTIONS
-    wait_until(lambda: value(figures(FIGURES), "hubbub_subscriptions") < 100)
+        assert value(metrics(FIGURES), "hubbub_subscriptions") >= SUBSCRIPTIONS
+    wait_until(lambda: value(metrics(FIGURES), "hubbub_subscriptions") < 100)
 
 
 def wait_until(true, seconds=20):
@@ -88,9 +88,9 @@ def test_f31_a_flood_of_retained_messages(daemon):
         assert answers(client, ["PUB! r/0 new", "PUB! r/1 "]) == [], "what is there may change, and go"
         assert len(answers(client, ["PUB! r/one-more x", "PUB! r/two-more x"])) == 1
         assert len(answers(client, [f"PUB! r/2 {'x' * 70_000}"])) == 1
-        assert value(figures(FIGURES), "hubbub_retained_messages") == RETAINED
+        assert value(metrics(FIGURES), "hubbub_retained_messages") == RETAINED
         answers(client, [f"PUB! r/{number} " for number in [*range(RETAINED), "one-more"]])
-        assert value(figures(FIGURES), "hubbub_retained_bytes") == 0
+        assert value(metrics(FIGURES), "hubbub_retained_bytes") == 0
 
 
 @pytest.mark.parametrize("resets", [True, False])
@@ -102,7 +102,7 @@ def test_f40_churn(daemon, resets):
             if resets:
                 reset_on_close(client)
     wait_for_descriptors(daemon, before)
-    wait_until(lambda: value(figures(FIGURES), "hubbub_links", listener="auto") < 20)
+    wait_until(lambda: value(metrics(FIGURES), "hubbub_links", listener="auto") < 20)
 
 
 @pytest.fixture(scope="module")
@@ -114,12 +114,12 @@ def small():
         "--limit", f"connections={CONNECTIONS}", "--limit", "source-connections=20", "--limit", "local=yes",
         "--limit", "message-rate=100/s", "--limit", "handshake=2s",
     ) as one:  # fmt: skip
-        one.figures = port
+        one.metrics = port
         yield one
 
 
 def none_there(daemon):
-    wait_until(lambda: value(figures(daemon.figures), "hubbub_connections") == 0)
+    wait_until(lambda: value(metrics(daemon.metrics), "hubbub_connections") == 0)
 
 
 def test_f39_a_source_has_so_many_connections(small):
@@ -142,11 +142,11 @@ def test_f39_a_source_has_so_many_connections(small):
             assert b"20 connections of yours are open already" in answer
         with Datagrams(small.udp[0]) as one:
             assert one.ask("SUB b").startswith("ERR unavailable 20 connections of yours")
-        found = figures(small.figures)
+        found = metrics(small.metrics)
         for listener in ("lines", "raw", "json", "web", "udp"):
             assert value(found, "hubbub_refused_total", reason="source-connections", listener=listener) == 1, listener
         there.pop().close()
-        wait_until(lambda: value(figures(small.figures), "hubbub_connections") == 19)
+        wait_until(lambda: value(metrics(small.metrics), "hubbub_connections") == 19)
         assert stack.enter_context(LineClient(small.tcp[0])).ask("PING") == "PONG"
         assert [client.ask("PING") for client in pages] == ["PONG"] * 9
         assert datagrams.ask("UNSUB a") == "OK UNSUB a"
@@ -159,15 +159,15 @@ def test_f39_half_a_handshake_counts(small):
     none_there(small)
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(connect(small.websocket[0])) for _ in range(20)]
-        wait_until(lambda: value(figures(small.figures), "hubbub_connections") == 20)
+        wait_until(lambda: value(metrics(small.metrics), "hubbub_connections") == 20)
         with connect(small.tcp[0]) as one:
             assert received(one).startswith(b"ERR unavailable")
         slow[0].sendall(upgrade("127.0.0.1", "Sec-WebSocket-Protocol: hubbub.lines"))
         assert status(slow[0].recv(1000)) == 101
-        assert value(figures(small.figures), "hubbub_connections") == 20
+        assert value(metrics(small.metrics), "hubbub_connections") == 20
         assert all(received(one) == b"" for one in slow[1:])  # the handshake's time is over
-        assert value(figures(small.figures), "hubbub_links_cut_total", listener="web", reason="handshake") >= 19
-        wait_until(lambda: value(figures(small.figures), "hubbub_connections") == 1)
+        assert value(metrics(small.metrics), "hubbub_links_cut_total", listener="web", reason="handshake") >= 19
+        wait_until(lambda: value(metrics(small.metrics), "hubbub_connections") == 1)
     none_there(small)
 
 
@@ -186,8 +186,8 @@ def test_f39_who_is_answered_over_tls_does_not_stay(certificate):
             client = stack.enter_context(trust.wrap_socket(connect(daemon.websocket[0])))
             client.sendall(ask)
             assert status(client.recv(1000)) in (200, 400, 403, 405)
-        assert value(figures(port), "hubbub_connections") == len(asks)
-        wait_until(lambda: value(figures(port), "hubbub_connections") == 0)
+        assert value(metrics(port), "hubbub_connections") == len(asks)
+        wait_until(lambda: value(metrics(port), "hubbub_connections") == 0)
         wait_for_descriptors(daemon, before)
 
 
@@ -206,11 +206,11 @@ def test_f39_a_flood_of_connections():
         assert daemon.descriptors() <= before + CONNECTIONS + 10
         first.send("PUB a hello")
         assert first.line() == "MSG a hello"
-        found = figures(port)  # whoever looks after it still can
+        found = metrics(port)  # whoever looks after it still can
         assert value(found, "hubbub_refused_total", reason="connections", transport="tcp") == 501
         for one in flood:
             one.close()
-        wait_until(lambda: value(figures(port), "hubbub_connections") == 1)
+        wait_until(lambda: value(metrics(port), "hubbub_connections") == 1)
         with LineClient(daemon.tcp[0]) as again:
             assert again.ask("PUB a x\nPING") == "PONG"
         assert "Traceback" not in daemon.log
@@ -233,7 +233,7 @@ def test_f39_nobody_shakes_hands_without_a_place(certificate):
             assert client.ask("PING") == "PONG"
         wait_for_descriptors(daemon, before)
         with connect(daemon.tcp[2]):
-            wait_until(lambda: value(figures(port), "hubbub_connections") == 1)  # half a handshake is one too
+            wait_until(lambda: value(metrics(port), "hubbub_connections") == 1)  # half a handshake is one too
             with LineClient(daemon.tcp[0]) as client:
                 assert client.line().startswith("ERR unavailable")
         wait_for_descriptors(daemon, before)
@@ -256,7 +256,7 @@ def test_guessing_a_password():
                 assert page.ask("AUTH ada sesame").startswith("ERR rate-limited ")
             assert client.ask("AUTH ada sesame").startswith("ERR rate-limited ")
             assert known.ask("SUB a") == "OK SUB a"
-        found = figures(port)
+        found = metrics(port)
         assert value(found, "hubbub_refused_total", reason="not-authorized") == 5
         assert value(found, "hubbub_refused_total", reason="failed-logins", transport="tcp") == 1
         assert value(found, "hubbub_refused_total", reason="failed-logins", transport="websocket") == 1
@@ -281,14 +281,14 @@ def test_a_stream_that_is_ahead_of_its_rate_is_read_later(small):
         assert [client.line() for _ in range(250)] == ["MSG rate x"] * 250
         assert client.ask("PING") == "PONG"
         assert time.monotonic() - before > 1  # 100 may be saved up
-    assert value(figures(small.figures), "hubbub_links_held_back_total", listener="lines") >= 1
+    assert value(metrics(small.metrics), "hubbub_links_held_back_total", listener="lines") >= 1
 
 
 def test_datagrams_that_are_ahead_of_their_rate_are_dropped(small):
     with Datagrams(small.udp[0]) as sender:
         for _ in range(500):
             sender.send("PUB nobody x")
-    wait_until(lambda: value(figures(small.figures), "hubbub_datagrams_dropped_total", reason="rate") >= 300)
+    wait_until(lambda: value(metrics(small.metrics), "hubbub_datagrams_dropped_total", reason="rate") >= 300)
     wait_until(lambda: answered(small))
 
 
@@ -314,11 +314,11 @@ def test_what_all_who_do_not_read_may_keep_waiting():
                 for _ in range(1_000):
                     publisher.send("PUB load " + "x" * 30_000)
                     assert len(reader.line()) == 30_009, "who reads gets everything"
-            found = figures(port)
+            found = metrics(port)
             assert value(found, "hubbub_messages_dropped_total", reason="outbox-bytes") > 100
             assert 1_000_000 < value(found, "hubbub_backlog_bytes") <= 8 * 2**20
             reset_on_close(stalled)
-        wait_until(lambda: value(figures(port), "hubbub_backlog_bytes") == 0)
+        wait_until(lambda: value(metrics(port), "hubbub_backlog_bytes") == 0)
 
 
 BROKEN = '''
@@ -328,7 +328,7 @@ from hubbub import Dialect
 class Broken(Dialect):
     """Can't be made."""
 
-    def __init__(self, setting, peer):
+    def __init__(self, context, peer):
         raise RuntimeError("no")
 '''
 
@@ -345,4 +345,4 @@ def test_a_link_that_cannot_be_made_takes_no_place(tmp_path):
                 assert received(one) == b""
         with LineClient(daemon.tcp[1]) as client:
             assert client.ask("PING") == "PONG"
-        assert value(figures(port), "hubbub_plugin_errors_total") == 3
+        assert value(metrics(port), "hubbub_plugin_errors_total") == 3

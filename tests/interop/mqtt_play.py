@@ -100,8 +100,8 @@ class Connection:
         try:
             old = first == 0x20 and len(body) == 2  # a CONNACK of 3.1.1, to who may not speak version 5
             found = packets.decode(first, body, packets.V311 if old else self.scene.version)
-        except Malformed as no:
-            self._note(f"no packet {first:02X}: {no}")
+        except Malformed as refusal:
+            self._note(f"no packet {first:02X}: {refusal}")
             return None
         if isinstance(found, Connack) and found.code == 0:
             self.welcome = True

@@ -224,7 +224,7 @@ def table():
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory):
+def contexts(tmp_path_factory):
     """A daemon on every carrier: (daemon, where it is by carrier)."""
     folder = tmp_path_factory.mktemp("mqtt")
     authority = Authority(folder)
@@ -259,8 +259,8 @@ def browser(need):
 
 
 @pytest.fixture(scope="module")
-def pages(browser, places):
-    _, at = places
+def pages(browser, contexts):
+    _, at = contexts
     schemes = {"websocket": "http", "wss": "https"}
     return {
         carrier: Page(browser.new_page(), f"{scheme}://127.0.0.1:{at[carrier].port}/")
@@ -288,7 +288,7 @@ def make(request, need, kind, carrier):
 
 
 @pytest.mark.parametrize(("kind", "carrier", "version", "behaviour"), table())
-def test_mqtt(places, make, kind, carrier, version, behaviour):
-    daemon, at = places
+def test_mqtt(contexts, make, kind, carrier, version, behaviour):
+    daemon, at = contexts
     with Tcp(daemon.tcp[0]) as lines, ExitStack() as stack:
         behaviour(Column(kind, make, at[carrier], VERSIONS[version], lines, stack))

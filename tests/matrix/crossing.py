@@ -87,7 +87,7 @@ class HandlerEar:
         found = [
             told({
                 "topic": one.topic, "payload": one.payload, "quality": one.qos, "retain": one.retained,
-                "expiry": one.lifetime, "content type": one.content_type, "response topic": one.reply_to,
+                "expiry": one.message_expiry, "content type": one.content_type, "response topic": one.reply_to,
                 "correlation": one.correlation, "user properties": list((one.properties or {}).items()) or None,
             })
             for one in self.messages

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubbub.kernel.sieve import Rate
+from hubbub.kernel.ingress.rate_limiter import Rate
 from matrix.speakers import ANSWERED, COMMANDING, EVERY, MQTT, RAW, STREAMS, seat
 
 ONES = [name for name in EVERY if not name.startswith("udp")]
@@ -42,7 +42,7 @@ def test_drop(world, name):
     assert payloads(watcher) == [b"0", b"1", b"2"]
     told = ("error", "quota" if name in MQTT else "rate-limited")  # PUBACK has no other word
     assert one.heard() == ([told] * 2 if name in ANSWERED else [])
-    assert one.door.place.refused == {"rate-limited": 2}
+    assert one.door.context.refused == {"rate-limited": 2}
     world.advance(0.1)
     one.publish("t", b"5")
     assert payloads(watcher) == [b"5"]

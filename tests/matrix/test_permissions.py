@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from hubbub import Handler, on
-from hubbub.kernel.permissions import Clause, Permissions, Rule, Who
+from hubbub.kernel.authorization.permissions import Clause, Permissions, Rule, Who
 from hubbub.service.plugins import Plugins
 from hubbub.template import Template
 from matrix.speakers import ANSWERED, COMMANDING, DEVICES, EVERY, MQTT, RAW, STREAMS, seat, shipped
@@ -27,8 +27,8 @@ def permissions(*said, who=None):
 
 def reload(speaker, *said):
     """Have other permissions at the speaker's listener."""
-    speaker.door.place.rights = permissions(*said).of
-    for link in list(speaker.door.place.links):
+    speaker.door.context.rights = permissions(*said).of
+    for link in list(speaker.door.context.links):
         link.reconsider()
 
 
@@ -152,7 +152,7 @@ def test_each_dialect_is_called_what_options_call_it():
     for entry in Plugins():
         if entry.kind == "dialect":
             kind = entry.load()
-            assert {kind.playing(role).name for role in kind.roles} == {entry.name}
+            assert {kind.for_role(role).name for role in kind.roles} == {entry.name}
 
 
 class Answers(Handler):

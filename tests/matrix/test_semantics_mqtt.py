@@ -127,16 +127,16 @@ def kept(tells, by_listener=False):
 
 
 def what_is_left(way):
-    assert way.live(lifetime=LIFETIME)["expiry"] == LIFETIME
-    (found,) = way.late(wait=LIFETIME - 10, retain=True, lifetime=LIFETIME)
+    assert way.live(message_expiry=LIFETIME)["expiry"] == LIFETIME
+    (found,) = way.late(wait=LIFETIME - 10, retain=True, message_expiry=LIFETIME)
     assert found["expiry"] == pytest.approx(10)
-    assert way.late(wait=LIFETIME + 1, retain=True, lifetime=LIFETIME) == []
+    assert way.late(wait=LIFETIME + 1, retain=True, message_expiry=LIFETIME) == []
 
 
 def kept_to(way):
-    (found,) = way.late(wait=LIFETIME - 10, retain=True, lifetime=LIFETIME)
+    (found,) = way.late(wait=LIFETIME - 10, retain=True, message_expiry=LIFETIME)
     assert "expiry" not in found
-    assert way.late(wait=LIFETIME + 1, retain=True, lifetime=LIFETIME) == []
+    assert way.late(wait=LIFETIME + 1, retain=True, message_expiry=LIFETIME) == []
 
 
 def text_or_binary(way):

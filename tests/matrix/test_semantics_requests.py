@@ -74,8 +74,8 @@ def ask(world, row):
             async def go(self, message):
                 try:
                     answer = await self.request("ask", b"what?")
-                except Refusal as no:
-                    outcome.append(("error", no.code))
+                except Refusal as refusal:
+                    outcome.append(("error", refusal.code))
                 else:
                     outcome.append(("reply", answer.payload))
 

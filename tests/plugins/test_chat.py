@@ -7,7 +7,7 @@ import json
 import pytest
 
 import hubbub_plugins.chat as module
-from hubbub.kernel.retained import Retained
+from hubbub.kernel.routing.retained import Retained
 from hubbub.testing import World
 from hubbub_plugins.chat import Chat
 from interop.clients import Program, Udp, WebSocket

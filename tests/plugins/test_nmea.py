@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub import Close, Fault, Message, Publish, Setting, Template
-from hubbub.kernel.session import Session
+from hubbub import Close, DialectContext, Fault, Message, Publish, Template
+from hubbub.kernel.sessions.session import Session
 from hubbub.option import configure
 from hubbub.testing import CUTTINGS
 from hubbub_plugins.nmea import Nmea
@@ -25,7 +25,7 @@ MAX = 2000
 
 
 def nmea(transport="udp", max_message=MAX, topic=None, **options):
-    return configure(Nmea, options)(Setting(transport, max_message, topic and Template(topic)), PEER)
+    return configure(Nmea, options)(DialectContext(transport, max_message, topic and Template(topic)), PEER)
 
 
 def summed(body, start="$"):
@@ -122,8 +122,8 @@ def test_json_has_fields_by_name():
     "place",
     [",,,", ",N,,E", "1929.045,S,,", "1929.045,,02410.506,", "19,S,24,E", "1929.045,X,02410.506,E", "0,,0,", "a,N,b,E"],
 )
-def test_no_fix_is_no_place(place):
-    sentence = summed(f"GPGGA,184353.07,{place},0,00,,,M,,M,,")
+def test_no_fix_is_no_place(context):
+    sentence = summed(f"GPGGA,184353.07,{context},0,00,,,M,,M,,")
     assert "latitude" not in read(sentence).properties
     assert "latitude" not in json.loads(read(sentence, format="json").payload)
 
@@ -282,9 +282,9 @@ def test_without_pynmea2_the_others_work_and_the_reason_is_told():
 
 
 def test_what_is_held_of_a_line():
-    dialect = Nmea(Setting(), Session("192.0.2.7", 1, "tcp", "door"))
+    dialect = Nmea(DialectContext(), Session("192.0.2.7", 1, "tcp", "door"))
     dialect.receive(b"$GPGGA,1*4B\r\n$GPGG", 0.0)
     assert dialect.held() == "5 bytes held, no end mark"
     (fault,) = dialect.receive(b"A,1*00\n", 0.0)
     assert fault.refusal.reason == "bad checksum: 00 != 4B"
-    assert dialect.held() == Nmea(Setting("udp"), dialect.peer).held() == ""
+    assert dialect.held() == Nmea(DialectContext("udp"), dialect.peer).held() == ""

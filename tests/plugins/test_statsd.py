@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub import Close, Fault, Message, Publish, Setting, Template
-from hubbub.kernel.session import Session
+from hubbub import Close, DialectContext, Fault, Message, Publish, Template
+from hubbub.kernel.sessions.session import Session
 from hubbub.option import configure
 from hubbub.testing import CUTTINGS
 from hubbub_plugins.statsd import Statsd
@@ -22,7 +22,7 @@ MAX = 2000
 
 
 def statsd(transport="udp", max_message=MAX, topic=None, **options):
-    return configure(Statsd, options)(Setting(transport, max_message, topic and Template(topic)), PEER)
+    return configure(Statsd, options)(DialectContext(transport, max_message, topic and Template(topic)), PEER)
 
 
 def read(metric, **more):

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub import Close, Fault, Message, Publish, Setting, Template
-from hubbub.kernel.session import Session
+from hubbub import Close, DialectContext, Fault, Message, Publish, Template
+from hubbub.kernel.sessions.session import Session
 from hubbub.option import configure
 from hubbub.testing import CUTTINGS
 from hubbub_plugins.syslog import Frames, Syslog
@@ -25,7 +25,7 @@ MAX = 2000
 
 
 def syslog(transport="udp", max_message=MAX, topic=None, **options):
-    return configure(Syslog, options)(Setting(transport, max_message, topic and Template(topic)), PEER)
+    return configure(Syslog, options)(DialectContext(transport, max_message, topic and Template(topic)), PEER)
 
 
 def read(frame, **more):

@@ -6,7 +6,7 @@ import pytest
 
 from hubbub import Message, Refusal
 from hubbub.dialects.lines import Lines
-from hubbub.service.broker import Broker
+from hubbub.service.sys_metrics import SysMetrics
 from hubbub.testing import World
 from hubbub_plugins.mqtt import packets
 from mqtt_client import Client, Mqtt, wish
@@ -33,13 +33,13 @@ class Town:
         self.world = World()
         self.door = self.world.listen("tcp", Mqtt, idle=10_000.0, **keys)
         self.lines = self.world.listen("tcp", Lines)
-        self.broker = Broker(self.world.hub, lambda: [self.door.place, self.lines.place])
+        self.broker = SysMetrics(self.world.hub, lambda: [self.door.context, self.lines.context])
         self.looks = 0
-        self.world.hub.system.figures = self.figures
+        self.world.hub.system.metrics = self.metrics
 
-    def figures(self):
+    def metrics(self):
         self.looks += 1
-        return self.broker.figures()
+        return self.broker.metrics()
 
     def client(self, name="c", **more):
         client = Client(self.door)
@@ -180,8 +180,8 @@ def test_nobody_else_says_it(town):
     town.world.advance(11)
     client.heard()
     for retain in (False, True):
-        (no,) = writer.publish(f"{TOP}uptime", b"x", qos=1, id=1, retain=retain)
-        assert no.code == 0x87
+        (refusal,) = writer.publish(f"{TOP}uptime", b"x", qos=1, id=1, retain=retain)
+        assert refusal.code == 0x87
         assert writer.publish(f"{TOP}uptime", b"x", retain=retain) == []
     assert client.heard() == []
     assert b"not-authorized" in town.lines.connect().say(b"PUB $SYS/broker/uptime x\n")

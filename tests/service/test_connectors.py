@@ -15,15 +15,15 @@ from twisted.internet.task import Clock, deferLater
 from twisted.logger import globalLogPublisher
 
 from hubbub import limits
-from hubbub.dialect import Setting
+from hubbub.dialect import DialectContext
 from hubbub.errors import ConfigError
+from hubbub.kernel.connection.link import Link
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.link import Link
 from hubbub.service.config import parse_connector, parse_listener
 from hubbub.service.connectors import Connector, Told
-from hubbub.service.dialling import dial_stream
+from hubbub.service.dial import dial_stream
+from hubbub.service.dialect_plan import plan
 from hubbub.service.plugins import Plugins
-from hubbub.service.spoken import plan
 
 
 def make(spec):
@@ -101,9 +101,9 @@ async def flap(port, done):
     connector = make(f"tcp:127.0.0.1:{port}:end=lf:topic=a:subscribe=b")
     connector.start()
     await done
-    await passed(lambda: connector.place.received >= 100)
+    await passed(lambda: connector.context.received >= 100)
     connector.stop()
-    await passed(lambda: not connector.place.links)
+    await passed(lambda: not connector.context.links)
 
 
 async def test_the_state_is_told(server, monkeypatch):
@@ -123,7 +123,7 @@ async def test_the_state_is_told(server, monkeypatch):
     port, _ = server(Protocol)
     connector = make(f"tcp:127.0.0.1:{port}")
     connector.start()
-    await passed(lambda: connector.place.links)
+    await passed(lambda: connector.context.links)
     assert re.fullmatch(r"connected since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", connector.state)
     connector.stop()
     await passed(lambda: connector.state == "stopped")
@@ -162,20 +162,20 @@ async def test_a_udp_link_follows_its_name(monkeypatch):
     with udp("127.0.0.1", 0) as before, udp("127.0.0.2", before.getsockname()[1]) as after:
         connector = make(f"udp:gps.example.org:{before.getsockname()[1]}:topic=up")
         connector.start()
-        await passed(lambda: connector.place.links)
-        [link] = connector.place.links
+        await passed(lambda: connector.context.links)
+        [link] = connector.context.links
         link.wire.write(b"to the first")
         assert before.recv(100) == b"to the first"
         addresses[:] = ["127.0.0.2"]
-        await passed(lambda: not link.open and connector.place.links)
-        [again] = connector.place.links
+        await passed(lambda: not link.open and connector.context.links)
+        [again] = connector.context.links
         again.wire.write(b"to the second")
         data, hub = after.recvfrom(100)
         assert data == b"to the second"
         after.sendto(b"hello", hub)
-        await passed(lambda: connector.place.received == 1)
+        await passed(lambda: connector.context.received == 1)
         connector.stop()
-        await passed(lambda: not connector.place.links)
+        await passed(lambda: not connector.context.links)
 
 
 def udp(host, port):
@@ -287,4 +287,4 @@ def test_a_mistake(connector, says):
 def test_a_key_of_connectors_that_a_listener_is_given(dialect, key):
     config = parse_listener("tcp", f"tcp:0{dialect}:{key}=a", "--tcp")
     with pytest.raises(ConfigError, match=f"^--tcp tcp:0{dialect}:{key}=a: {key}= is for --connect; "):
-        plan(config, Setting("tcp"), Plugins(), print)
+        plan(config, DialectContext("tcp"), Plugins(), print)

@@ -18,7 +18,7 @@ def world():
 def drained(world: World, *doors, seconds: float = 30.0) -> list[float]:
     """Start to drain; the list has the seconds that it took, once it is over."""
     began, took = world.clock.seconds(), []
-    drain = Drain(world.clock, [door.place for door in doors], seconds)
+    drain = Drain(world.clock, [door.context for door in doors], seconds)
     drain.gone.addCallback(lambda _: took.append(world.clock.seconds() - began))
     drain.start()
     world.turn()
@@ -46,11 +46,11 @@ def test_one_that_has_not_taken_everything_has_its_time(world):
 
 def test_who_comes_meanwhile_is_told_too(world):
     door = world.listen("tcp", Lines)
-    door.place.coming = 1
+    door.context.coming = 1
     took = drained(world, door)
     world.advance(1.0)
     late = door.connect()
-    door.place.coming = 0
+    door.context.coming = 0
     world.advance(0.1)
     assert late.received() == b"BYE\n"
     world.advance(0.1)
@@ -59,7 +59,7 @@ def test_who_comes_meanwhile_is_told_too(world):
 
 def test_who_never_comes_is_not_waited_for_long(world):
     door = world.listen("tcp", Lines)
-    door.place.coming = 1
+    door.context.coming = 1
     took = drained(world, door)
     world.advance(limits.CLOSE_SECONDS + 0.1)
     assert len(took) == 1
@@ -69,7 +69,7 @@ def test_in_a_hurry_everybody_is_cut(world):
     door = world.listen("tcp", Lines)
     devices = [door.connect() for _ in range(limits.DRAIN_LINKS_AT_ONCE * 3)]
     gone: list[None] = []
-    drain = Drain(world.clock, [door.place], 30.0)
+    drain = Drain(world.clock, [door.context], 30.0)
     drain.gone.addCallback(gone.append)
     drain.start()
     drain.cut()

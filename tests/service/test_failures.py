@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from twisted.logger import capturedLogs, formatEvent
 
-from hubbub import Handler, Setting, limits, on
+from hubbub import DialectContext, Handler, limits, on
 from hubbub.dialects.detect import Auto
 from hubbub.dialects.lines import Lines
-from hubbub.kernel.session import Session
+from hubbub.kernel.sessions.session import Session
 from hubbub.service.failures import Failures
 from hubbub.testing import World
 from matrix.speakers import seat
@@ -71,7 +71,7 @@ def test_what_a_client_says(world, logs, transport, where):
         client = door.connect()
         client.send("PING" if transport == "websocket" else b"PING\n")
         assert gone(client)
-        assert not door.place.links
+        assert not door.context.links
     assert failures(logs) == ["a plugin's fault"]
     assert world.hub.counters.failed == 3
     assert still_served(world, ear)
@@ -88,14 +88,14 @@ def subscriber(world, transport, *broken, **keys):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("where", ["form", "deliver"])
+@pytest.mark.parametrize("where", ["form", "frame_for_link"])
 def test_what_a_subscriber_gets(world, logs, transport, where):
     ear = bystander(world)
     doors = [subscriber(world, transport, where)[0] for _ in range(3)]
     for _ in range(3):
         seat(world, "tcp-lines").publish("a/b", b"1")
         assert ear.heard() == [("message", "a/b", b"1")]
-    assert not any(door.place.links for door in doors)
+    assert not any(door.context.links for door in doors)
     assert failures(logs) == ["a plugin's fault"]  # once, with its traceback
     assert world.hub.counters.failed == 3
     assert still_served(world, ear)
@@ -110,7 +110,7 @@ def test_what_cannot_be_encoded_is_not_carried(world, logs, transport):
     for _ in range(3):
         mouth.publish("a/b", b"1")
         assert ear.heard() == [("message", "a/b", b"1")]
-    assert len(door.place.links) == 1
+    assert len(door.context.links) == 1
     assert world.hub.counters.uncarried == world.hub.counters.failed == 3
     assert failures(logs) == ["a plugin's fault"]
     assert b"GAP 1" in b"".join(one.encode() if isinstance(one, str) else one for one in _units(client.received()))
@@ -125,7 +125,7 @@ def test_what_is_retained_and_cannot_be_encoded(world, transport):
     seat(world, "tcp-lines").publish("a/b", b"1", retain=True)
     world.turn()
     door = subscriber(world, transport, "encode")[0]
-    assert len(door.place.links) == 1
+    assert len(door.context.links) == 1
     assert world.hub.counters.failed == 1
 
 
@@ -143,7 +143,7 @@ def test_an_encoding_that_is_no_bytes(world, logs):
     assert still_served(world, ear)
 
 
-@pytest.mark.parametrize("where", ["form", "encode", "deliver"])
+@pytest.mark.parametrize("where", ["form", "encode", "frame_for_link"])
 def test_a_reply_that_cannot_be_written_is_no_fault_of_the_handler(world, logs, where):
     class Echo(Handler):
         @on("echo")
@@ -169,7 +169,7 @@ def test_a_gap_that_cannot_be_told(world, logs, transport):
         world.turn()
     client.taking = True
     world.turn()
-    assert not door.place.links
+    assert not door.context.links
     assert failures(logs) == ["a plugin's fault"]
     assert len(ear.heard()) == 300
 
@@ -195,7 +195,7 @@ def test_a_gap_that_is_told_amid_a_fan_out(world, logs):
     world.hub.commit()
     mouth.publish("a/b", b"2")
     assert ear.heard() == [("message", "a/b", b"1"), ("message", "a/b", b"2")]
-    assert not door.place.links
+    assert not door.context.links
 
 
 def test_an_answer_that_comes_later(world, logs):
@@ -210,9 +210,9 @@ def test_an_answer_that_comes_later(world, logs):
     ear, door = bystander(world), world.listen("tcp", frail("outcome"))
     door.connect().send(b"REQ slow x\n")
     world.turn()
-    assert len(door.place.links) == 1
+    assert len(door.context.links) == 1
     world.advance(1)
-    assert not door.place.links
+    assert not door.context.links
     assert still_served(world, ear)
 
 
@@ -221,7 +221,7 @@ def test_the_end_of_input_and_a_deadline(world, logs):
     door = world.listen("tcp", frail("eof"))
     door.connect().finish()
     world.turn()
-    assert not door.place.links
+    assert not door.context.links
 
     class Late(frail("timeout")):
         def receive(self, data, now, text=None):
@@ -233,9 +233,9 @@ def test_the_end_of_input_and_a_deadline(world, logs):
     for client in clients:
         client.send(b"x")
     world.turn()
-    assert len(door.place.links) == 3
+    assert len(door.context.links) == 3
     world.advance(1)
-    assert not door.place.links
+    assert not door.context.links
     assert len(failures(logs)) == 1  # one place, though in two methods
     assert world.hub.counters.failed == 4
     assert still_served(world, ear)
@@ -244,10 +244,10 @@ def test_the_end_of_input_and_a_deadline(world, logs):
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_the_last_word(world, transport):
     door, client = subscriber(world, transport, "closing")
-    (link,) = door.place.links
+    (link,) = door.context.links
     link.close("shutdown")
     assert gone(client)
-    assert not door.place.links
+    assert not door.context.links
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -296,7 +296,7 @@ def test_the_log_is_bounded(logs, monkeypatch):
 
 def test_frail_is_frail():
     with pytest.raises(RuntimeError):
-        frail("receive")(Setting(), None).receive(b"", 0)
+        frail("receive")(DialectContext(), None).receive(b"", 0)
 
 
 def test_a_failure_names_its_link(logs):

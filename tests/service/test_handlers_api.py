@@ -353,15 +353,15 @@ class Echo(Handler):
 
     @on("in")
     def go(self, message):
-        said = (message.qos, message.lifetime, message.correlation)
-        self.publish("out", message.payload, qos=said[0], lifetime=said[1], correlation=said[2])
+        said = (message.qos, message.message_expiry, message.correlation)
+        self.publish("out", message.payload, qos=said[0], message_expiry=said[1], correlation=said[2])
 
 
 def test_a_handler_reads_and_says_what_few_messages_say(world):
     world.run(Echo)
     ear = seat(world, "tcp-json")
     ear.subscribe("out", meta=True)
-    seat(world, "tcp-json").publish("in", b"1", qos=2, lifetime=60, correlation="AP8=")
+    seat(world, "tcp-json").publish("in", b"1", qos=2, message_expiry=60, correlation="AP8=")
     told = ear.told()[-1]
     assert (told["qos"], told["lifetime"], told["correlation"]) == (2, 60.0, "AP8=")
 
@@ -377,7 +377,7 @@ class Asks(Handler):
     """Ask with more than a payload."""
 
     def start(self):
-        self.request("ask", b"1", content_type="text/x", properties={"k": "v"}).addErrback(lambda no: None)
+        self.request("ask", b"1", content_type="text/x", properties={"k": "v"}).addErrback(lambda refusal: None)
 
 
 def test_a_request_has_properties(world):
@@ -391,8 +391,8 @@ def test_a_request_has_properties(world):
 
 def test_a_handler_that_starts_late_is_not_told_what_has_expired(world):
     mouth = seat(world, "tcp-json")
-    for topic, lifetime in (("temp/1", 5), ("temp/2", 60)):
-        mouth.publish(topic, b"1", retain=True, lifetime=lifetime)
+    for topic, message_expiry in (("temp/1", 5), ("temp/2", 60)):
+        mouth.publish(topic, b"1", retain=True, message_expiry=message_expiry)
     world.advance(10)
     watch = world.run(Watch)
     world.turn()

@@ -12,9 +12,9 @@ from twisted.internet.defer import Deferred, DeferredList, gatherResults
 
 from hubbub import limits
 from hubbub.errors import ConfigError, Refusal
-from hubbub.events import Open
+from hubbub.events import Connect
 from hubbub.identity import Identity
-from hubbub.kernel.session import Session
+from hubbub.kernel.sessions.session import Session
 from hubbub.service.auth import login as module
 from hubbub.service.auth.kinds import Password, Token
 from hubbub.service.auth.login import Logins
@@ -70,7 +70,7 @@ def make(monkeypatch):
     return made
 
 
-async def no(asked):
+async def refused(asked):
     with pytest.raises(Refusal) as found:
         await asked
     return found.value
@@ -83,9 +83,9 @@ async def test_the_first_that_says_yes_decides(make):
     logins = make(one, two)
     assert await logins.identify(Password("ann", ""), "192.0.2.1") == Identity("ann")
     assert await logins.identify(Password("ben", ""), "192.0.2.1") == Identity("ben")
-    refusal = await no(logins.identify(Password("eve", ""), "192.0.2.1"))
+    refusal = await refused(logins.identify(Password("eve", ""), "192.0.2.1"))
     assert (refusal.code, refusal.reason) == ("not-authorized", "wrong user or password")
-    assert (await no(logins.identify(Token("x"), "192.0.2.1"))).reason == "this hub has no such logins"
+    assert (await refused(logins.identify(Token("x"), "192.0.2.1"))).reason == "this hub has no such logins"
 
 
 async def test_few_threads_and_a_bounded_queue(make, monkeypatch):
@@ -93,7 +93,7 @@ async def test_few_threads_and_a_bounded_queue(make, monkeypatch):
     checker = Checker()
     logins = make(checker)
     asked = [logins.identify(Password("ann", ""), f"192.0.2.{at}") for at in range(10)]
-    assert (await no(logins.identify(Password("ann", ""), "192.0.2.99"))).code == "unavailable"
+    assert (await refused(logins.identify(Password("ann", ""), "192.0.2.99"))).code == "unavailable"
     checker.go.set()
     assert await gatherResults(asked) == [Identity("ann")] * 10
     assert len(checker.threads) <= limits.LOGIN_THREADS
@@ -114,10 +114,10 @@ async def test_one_address_does_not_fill_the_queue(make):
     checker = Checker()
     logins = make(checker)
     asked = [logins.identify(Password("ann", ""), "192.0.2.1") for _ in range(limits.LOGIN_QUEUE_SOURCE)]
-    assert (await no(logins.identify(Password("ann", ""), "192.0.2.1"))).code == "unavailable"
+    assert (await refused(logins.identify(Password("ann", ""), "192.0.2.1"))).code == "unavailable"
     asked.append(logins.identify(Password("ann", ""), "192.0.2.2"))
     asked += [logins.identify(Password("ann", ""), f"2001:db8::{at:x}") for at in range(limits.LOGIN_QUEUE_SOURCE)]
-    assert (await no(logins.identify(Password("ann", ""), "2001:db8::ffff"))).code == "unavailable", "a /64 is one"
+    assert (await refused(logins.identify(Password("ann", ""), "2001:db8::ffff"))).code == "unavailable", "a /64 is one"
     checker.go.set()
     await gatherResults(asked)
     assert not logins._waiting
@@ -128,8 +128,8 @@ async def test_who_fails_too_often_is_not_heard(make):
     checker.go.set()
     logins = make(checker, attempts=Attempts(3))
     for _ in range(3):
-        assert (await no(logins.identify(Password("eve", ""), "192.0.2.1"))).code == "not-authorized"
-    assert (await no(logins.identify(Password("ann", ""), "192.0.2.1"))).code == "rate-limited"
+        assert (await refused(logins.identify(Password("eve", ""), "192.0.2.1"))).code == "not-authorized"
+    assert (await refused(logins.identify(Password("ann", ""), "192.0.2.1"))).code == "rate-limited"
 
 
 async def test_guesses_at_once_are_worth_no_more_than_one_after_the_other(make):
@@ -145,7 +145,7 @@ async def test_guesses_at_once_are_worth_no_more_than_one_after_the_other(make):
 
 async def test_what_is_too_long_does_not_wait(make):
     checker = Checker()
-    assert (await no(make(checker).identify(Password("ann", "x" * 10_000), "192.0.2.1"))).code == "not-authorized"
+    assert (await refused(make(checker).identify(Password("ann", "x" * 10_000), "192.0.2.1"))).code == "not-authorized"
     assert not checker.threads
 
 
@@ -156,7 +156,7 @@ async def test_a_checker_that_breaks_is_told_in_the_log(make, monkeypatch):
 
     logins, told = make(Broken()), []
     monkeypatch.setattr(logins, "log", type("", (), {"failure": lambda *_: told.append(1)})())
-    assert (await no(logins.identify(Password("ann", ""), "192.0.2.1"))).code == "unavailable"
+    assert (await refused(logins.identify(Password("ann", ""), "192.0.2.1"))).code == "unavailable"
     assert told
 
 
@@ -166,7 +166,7 @@ async def test_a_place_is_told_once(make):
     logins, session = make(checker), Session("192.0.2.1", 1, "tcp", "door")
     for user, wanted in (("ann", "ann"), ("eve", Refusal)):
         found = Deferred()
-        logins.login(Open(user=user, password=""), session, found.callback)
+        logins.login(Connect(user=user, password=""), session, found.callback)
         result = await found
         assert result == wanted or isinstance(result, wanted)
     assert session.user == "ann"
@@ -183,7 +183,7 @@ async def test_kinds_of_twisted(tmp_path):
     assert await made.identify(Password("ann", "secret"), "::1") == Identity("ann")
     assert await made.identify(Password("ben", "sesame"), "::1") == Identity("ben")
     for user, password in (("ann", "sesame"), ("ben", "secret"), ("ben", "")):
-        assert (await no(made.identify(Password(user, password), "::1"))).code == "not-authorized"
+        assert (await refused(made.identify(Password(user, password), "::1"))).code == "not-authorized"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ async def test_a_reload_takes_up_what_is_named_anew(tmp_path):
     assert await made.identify(Password("a", "a"), "::1") == Identity("a")
     assert commit() == ["logins changed"]
     assert await made.identify(Password("b", "b"), "::1") == Identity("b")
-    assert (await no(made.identify(Password("a", "a"), "::1"))).code == "not-authorized"
+    assert (await refused(made.identify(Password("a", "a"), "::1"))).code == "not-authorized"
     with pytest.raises(ConfigError):
         made.prepare(Settings(auth=(("--auth", "hubbub:/nowhere"),)))
     (tmp_path / "b").write_text("nonsense\n")

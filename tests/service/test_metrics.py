@@ -9,11 +9,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import CollectorRegistry
 
-from hubbub.dialect import Setting
+from hubbub.dialect import DialectContext
 from hubbub.errors import Refusal
-from hubbub.kernel.link import Link
-from hubbub.kernel.wire import Place
-from hubbub.service.metrics import Figures, Open
+from hubbub.kernel.connection.link import Link
+from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.service.metrics import Metered, MetricsPage
 from hubbub.service.turns import Histogram, Turns
 from unit.kernel_help import FakeWire, Tiny, World
 
@@ -30,20 +30,20 @@ class Scraped:
 
     def __init__(self, **more):
         self.world = World()
-        self.place = Place("here", Setting("tcp"), **more)
+        self.context = ListenerContext("here", DialectContext("tcp"), **more)
         self.turns = Turns(NoReactor())
         self.ready = True
-        self.opens = [Open(self.place)]
-        self.figures = Figures(self.world.hub, self.turns, lambda: self.opens, lambda: self.ready)
+        self.opens = [Metered(self.context)]
+        self.metrics = MetricsPage(self.world.hub, self.turns, lambda: self.opens, lambda: self.ready)
 
     def link(self):
         wire = FakeWire()
-        link = wire.link = Link(self.world.hub, self.place, wire, Tiny, "192.0.2.7", 4711)
+        link = wire.link = Link(self.world.hub, self.context, wire, Tiny, "192.0.2.7", 4711)
         link.start()
         return link
 
     def families(self):
-        status, kind, body = self.figures.page("/metrics", "")
+        status, kind, body = self.metrics.page("/metrics", "")
         assert (status, kind.split(";")[0]) == (200, "text/plain")
         return {family.name: family for family in text_string_to_metric_families(body.decode())}
 
@@ -98,7 +98,7 @@ def test_refusals_and_cuts_by_reason():
     scraped = Scraped(stall=30.0, full="disconnect", queue=10)
     world, link, full = scraped.world, scraped.link(), scraped.link()
     world.say(link, b"tag $SYS/x y\ntag $SYS/x y\nsub a/#/b\n")
-    scraped.place.refuse(Refusal("whatever a plugin says", "no"))
+    scraped.context.refuse(Refusal("whatever a plugin says", "no"))
     world.say(full, b"sub a\n")
     for _ in range(2):
         world.publish("a", b"x" * 20)
@@ -146,22 +146,22 @@ def test_latency_counts_each_delivery():
 
 def test_health():
     scraped = Scraped()
-    assert scraped.figures.page("/healthz", "") == (200, "text/plain; charset=utf-8", b"alive\n")
-    assert scraped.figures.page("/readyz", "")[0] == 200
+    assert scraped.metrics.page("/healthz", "") == (200, "text/plain; charset=utf-8", b"alive\n")
+    assert scraped.metrics.page("/readyz", "")[0] == 200
     scraped.ready = False
-    assert scraped.figures.page("/readyz", "")[0] == 503
-    assert scraped.figures.page("/", "") is None
+    assert scraped.metrics.page("/readyz", "")[0] == 503
+    assert scraped.metrics.page("/", "") is None
 
 
 def test_openmetrics_for_who_asks_for_it():
-    _, kind, body = Scraped().figures.page("/metrics", "application/openmetrics-text; version=1.0.0")
+    _, kind, body = Scraped().metrics.page("/metrics", "application/openmetrics-text; version=1.0.0")
     assert kind.startswith("application/openmetrics-text")
     assert body.endswith(b"# EOF\n")
 
 
 def rows():
     """The table of the page, as the code has it."""
-    registry: CollectorRegistry = Scraped().figures._registry
+    registry: CollectorRegistry = Scraped().metrics._registry
     for family in registry.collect():
         if family.name.startswith("hubbub_"):
             name = family.name + ("_total" if family.type == "counter" else "")
@@ -193,6 +193,6 @@ def test_a_scrape_with_5000_links_is_quick():
     times = []
     for _ in range(5):
         before = time.process_time()
-        assert scraped.figures.page("/metrics", "")[0] == 200
+        assert scraped.metrics.page("/metrics", "")[0] == 200
         times.append(time.process_time() - before)
     assert min(times) < 0.1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hubbub.errors import ConfigError
-from hubbub.kernel.permissions import Subject
+from hubbub.kernel.authorization.permissions import Subject
 from hubbub.service.cli import main
 from hubbub.service.permissions import load
 

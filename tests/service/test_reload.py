@@ -403,7 +403,7 @@ def test_a_folder_that_has_gone(daemon):
 
 @pytest.mark.parametrize(
     "body",
-    ["subprotocols = 7", "transports = None", "@classmethod\n    def max_unit(cls, setting): return 1 // 0"],
+    ["subprotocols = 7", "transports = None", "@classmethod\n    def max_unit(cls, context): return 1 // 0"],
 )
 def test_a_dialect_that_makes_no_sense(daemon, body):
     before = daemon.listeners[0].spoken
@@ -427,7 +427,7 @@ def test_listeners_come_change_and_go(daemon):
     assert [listener.config.id for listener in daemon.listeners] == ["one", "tcp-7777"]
     assert daemon.listeners[0] is one
     assert one.port is port
-    assert (one.spoken.first.name, one.place.stall, one.place.user) == ("raw", 5.0, "ann")
+    assert (one.spoken.first.name, one.context.stall, one.context.user) == ("raw", 5.0, "ann")
     assert two.port is None
     assert daemon.reload() == ["reloaded: nothing has changed"]
 

@@ -12,8 +12,8 @@ from hubbub.dialects.json import Json
 from hubbub.dialects.lines import Lines
 from hubbub.dialects.raw import Raw
 from hubbub.errors import ConfigError
-from hubbub.kernel.datagram_outbox import DatagramOutbox
-from hubbub.kernel.outbox import Outbox
+from hubbub.kernel.connection.datagram_outbox import DatagramOutbox
+from hubbub.kernel.connection.outbox import Outbox
 from hubbub.option import configure
 from hubbub.service.commands.running import traced
 from hubbub.service.tracing import Tracing
@@ -54,7 +54,7 @@ class Town:
 
     def door(self, transport, dialect, id="door", **keys):
         door = self.world.listen(transport, dialect, id=id, **keys)
-        self.listeners.append(SimpleNamespace(config=SimpleNamespace(id=id), place=door.place))
+        self.listeners.append(SimpleNamespace(config=SimpleNamespace(id=id), context=door.context))
         return door
 
     def trace(self, **asked) -> Caller:
@@ -95,7 +95,7 @@ def test_whose_link_it_is(town):
     town.door("tcp", Lines, id="plc7").connect()
     town.trace()
     caller = town.trace(listener="plc7")
-    (link,) = town.listeners[0].place.links
+    (link,) = town.listeners[0].context.links
     say(town, next(iter(town.world.ends)), b"PING\n")
     record = caller.records[1]
     assert (record["link"], record["listener"], record["dialect"]) == (link.session.id, "plc7", "lines")
@@ -223,13 +223,15 @@ def test_secrets_are_masked(town):
 
 
 def test_secrets_of_a_login_in_steps_are_masked(town):
-    client = town.door("tcp", Mqtt, login=lambda event, session, done: event.ask(b"who?", lambda said: None)).connect()
+    client = town.door(
+        "tcp", Mqtt, login=lambda event, session, done: event.challenge(b"who?", lambda said: None)
+    ).connect()
     caller = town.trace()
     said = {"authentication_method": "m", "authentication_data": b"hunter2"}
     say(town, client, packets.Connect(client="c", properties=said).encode(5))
     say(town, client, packets.Reason(kind=15, code=0x18, properties=said).encode(5))
     assert len(caller.records) >= 4
-    assert "Step" in str(caller.records)
+    assert "AuthResponse" in str(caller.records)
     assert "hunter2" not in str(caller.records)
     assert b"hunter2".hex(" ") not in str(caller.records)
 
@@ -238,7 +240,7 @@ def test_nothing_is_left_of_it(town):
     """A link that isn't traced is what it was."""
     clients = [town.door("tcp", Lines).connect(), town.door("udp", Lines, id="udp").connect()]
     say(town, clients[1], b"PING")
-    links = [link for listener in town.listeners for link in listener.place.links]
+    links = [link for listener in town.listeners for link in listener.context.links]
     before = [dict(vars(link.dialect)) for link in links]
     callers = [town.trace(), town.trace(topic="a")]
     assert all("receive" in vars(link.dialect) for link in links)
@@ -266,7 +268,7 @@ def test_a_result_that_is_still_to_come_when_it_ends(town):
     waiting.pop()("a")
     town.world.turn()
     assert client.received().count(b"\n") == 1
-    (link,) = door.place.links
+    (link,) = door.context.links
     assert "outcome" not in vars(link.dialect)
 
 

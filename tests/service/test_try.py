@@ -12,9 +12,9 @@ import pytest
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Answer, Close, Confirm, Fault, Open, Ping, Publish, Request, Subscribe, Unsubscribe
+from hubbub.events import Answer, Close, Confirm, Connect, Fault, Ping, Publish, Request, Subscribe, Unsubscribe
 from hubbub.service.cli import main
-from hubbub.service.described import describe
+from hubbub.service.event_text import describe
 
 METER = '''
 from hubbub import ConfigError, Dialect, Fault, Publish, Refusal, option
@@ -28,7 +28,7 @@ class Meter(Dialect):
 
     def receive(self, data, now, text=None):
         self.rest += data
-        if self.setting.transport == "udp":
+        if self.context.transport == "udp":
             self.deadline = now + 1
             return []
         return self.read(len(self.rest) // 2 * 2)
@@ -53,7 +53,7 @@ class Deaf(Dialect):
 class Picky(Dialect):
     """Can't be made."""
 
-    def __init__(self, setting, peer):
+    def __init__(self, context, peer):
         raise ConfigError("picky wants a better place")
 '''
 
@@ -262,16 +262,16 @@ def test_a_transport_that_the_dialect_has_not(capture, refused, tmp_path):
         (Publish("a", b"", reply_to="r", tag=0), "Publish a '' reply_to='r' tag=0"),
         (Publish("a", b"x" * 500), f"Publish a '{'x' * 400}'... (500 bytes)"),
         (Publish("a", "é".encode() * 400), f"Publish a '{'é' * 400}'"),
-        (Request("a", b"1", timeout=0.5, alone=False), "Request a '1' timeout=0.5 alone=False"),
-        (Open("me", "ada", "secret", tag="t"), "Open client='me' user='ada' password=... tag='t'"),
-        (Open(token="secret"), "Open token=..."),
+        (Request("a", b"1", timeout=0.5, blocking=False), "Request a '1' timeout=0.5 alone=False"),
+        (Connect("me", "ada", "secret", tag="t"), "Open client='me' user='ada' password=... tag='t'"),
+        (Connect(token="secret"), "Open token=..."),
         (Confirm("abc"), "Confirm token=..."),
         (Ping(tag=b"\xff"), r"Ping tag=b'\xff'"),
         (Answer(b"+OK\r\n"), r"Answer '+OK\r\n'"),
         (Fault(Refusal("bad-topic", "no\n\x1b[2J")), r"Fault bad-topic: no\n\x1b[2J"),
         (Close("end"), "Close end"),
         (Close("x", b"bye", Refusal("quota", "too many")), "Close quota: too many data='bye'"),
-        (Open(client="c" * 500), f"Open client='{'c' * 399}..."),
+        (Connect(client="c" * 500), f"Open client='{'c' * 399}..."),
     ],
 )
 def test_an_event_is_one_line(event, line):

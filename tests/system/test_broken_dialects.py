@@ -17,9 +17,9 @@ from hubbub import Answer, Dialect, Ping, Publish, Subscribe
 class Fragile(Dialect):
     """Raises where it is told to."""
 
-    def __init__(self, setting, peer):
-        super().__init__(setting, peer)
-        self.tail = b"\\n" if setting.stream else b""
+    def __init__(self, context, peer):
+        super().__init__(context, peer)
+        self.tail = b"\\n" if context.stream else b""
 
     def receive(self, data, now, text=None):
         word = data.decode().strip()
@@ -71,7 +71,10 @@ def checked(tmp_path_factory):
     (folder / "fragile.py").write_text(PLUGIN)
     options = (*LISTENERS, "--plugin-dir", str(folder))
     options += ("--tcp", "tcp:0:id=t:dialect=fragile", "--udp", "udp:0:id=u:dialect=fragile")
-    with Daemon(*options, "--websocket", "tcp:0:id=w:dialect=fragile") as one, contextlib.closing(Probe(one)) as probe:
+    with (
+        Daemon(*options, "--websocket", "tcp:0:id=w:dialect=fragile") as one,
+        contextlib.encode_close(Probe(one)) as probe,
+    ):
         probe.check()
         yield one, probe
 

@@ -48,8 +48,8 @@ def test_check_knows_the_ports_of_the_running_daemon(tmp_path):
 def test_check_finds_sockets_that_nobody_uses(tmp_path):
     options = ("--tcp", "systemd:domain=INET:name=web", "--control", tmp_path / "no.sock")
     assert said(hubbub("check", *options, LISTEN_FDNAMES="web")).endswith("everything is fine\n")
-    no = said(hubbub("check", *options, LISTEN_FDNAMES="web:syslog"), 1)
-    assert no.startswith("hubbub: systemd hands over the socket syslog, number 1, and no listener uses it")
+    refusal = said(hubbub("check", *options, LISTEN_FDNAMES="web:syslog"), 1)
+    assert refusal.startswith("hubbub: systemd hands over the socket syslog, number 1, and no listener uses it")
 
 
 def test_check_looks_at_the_sockets_that_it_is_given(tmp_path):
@@ -72,5 +72,5 @@ def test_check_looks_at_metrics_and_control_whatever_else_is_wrong(tmp_path):
     assert "colour=" in lines[0]
     assert lines[1] == f"hubbub: --metrics {metrics}: can't listen: Address already in use"
     assert lines[2].endswith(f"there is no folder {tmp_path / 'nowhere'}")
-    no = said(hubbub("check", "--tcp", "tcp:0", "--control", __file__), 1)
-    assert no.endswith("it is there already, and is no socket\n")
+    refusal = said(hubbub("check", "--tcp", "tcp:0", "--control", __file__), 1)
+    assert refusal.endswith("it is there already, and is no socket\n")

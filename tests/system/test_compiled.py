@@ -34,7 +34,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory, need: Callable[[str], str
 
 @pytest.mark.timeout(300)
 def test_the_hot_modules_are_compiled(compiled: dict[str, str]) -> None:
-    names = "kernel.hub kernel.link kernel.outbox dialects.lines transports.frames message events"
+    names = "kernel.hub kernel.connection.link kernel.connection.outbox dialects.lines transports.frames message events"
     code = "".join(f"import hubbub.{name}; print(hubbub.{name}.__file__)\n" for name in names.split())
     told = subprocess.run([sys.executable, "-c", code], env=compiled, capture_output=True, text=True, check=True).stdout
     assert all(line.endswith(".so") for line in told.splitlines()), told

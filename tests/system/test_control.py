@@ -399,9 +399,9 @@ def test_a_reload_that_is_refused_changes_nothing(tmp_path):
         descriptors = daemon.descriptors()
         for config, why in REFUSED:
             daemon.config.write_text(config.replace("PORT", str(other.getsockname()[1])))
-            ((reason, no),) = daemon.raw(b'{"command":"reload"}\n')[0].items()
-            assert (reason, why in no) == ("error", True), no
-            assert "\n" not in no
+            ((reason, refusal),) = daemon.raw(b'{"command":"reload"}\n')[0].items()
+            assert (reason, why in refusal) == ("error", True), refusal
+            assert "\n" not in refusal
             assert client.ask("PING") == "PONG"
             assert [one["id"] for one in daemon.raw(b'{"command":"status"}\n')[0]["status"]["listeners"]] == ["one"]
         assert said(daemon.ask("reload"), 1).count("\n") == 1

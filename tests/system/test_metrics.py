@@ -31,7 +31,7 @@ def get(port, path, host="127.0.0.1", **headers):
         one.close()
 
 
-def figures(port):
+def metrics(port):
     status, text = get(port, "/metrics")
     assert status == 200
     found = {}
@@ -52,12 +52,12 @@ def daemon():
         "--tcp", "tcp:0:id=lines", "--udp", "udp:0:id=udp", "--websocket", "tcp:0:id=web",
         "--metrics", f"tcp:{port}", "--limit", "handshake=300ms",
     ) as running:  # fmt: skip
-        running.figures = port
+        running.metrics = port
         yield running
 
 
 def test_a_message_over_every_transport_is_counted(daemon):
-    before = figures(daemon.figures)
+    before = metrics(daemon.metrics)
     with (
         LineClient(daemon.tcp[0]) as reader,
         WebSocketClient(daemon.websocket[0], protocol="hubbub.lines") as page,
@@ -71,7 +71,7 @@ def test_a_message_over_every_transport_is_counted(daemon):
         assert reader.line() == "MSG m/page 2"
         reader.send("PUB m/own 3", "PUB nobody/hears 4")
         assert reader.line() == "MSG m/own 3"
-        found = figures(daemon.figures)
+        found = metrics(daemon.metrics)
         assert value(found, "hubbub_links", listener="lines", transport="tcp", dialect="lines") == 1
         assert value(found, "hubbub_links", listener="web", transport="websocket", dialect="lines") == 1
         assert value(found, "hubbub_connections") >= 2
@@ -95,10 +95,10 @@ def test_a_message_over_every_transport_is_counted(daemon):
 
 
 def test_health_and_what_is_not_there(daemon):
-    assert get(daemon.figures, "/healthz") == (200, "alive\n")
-    assert get(daemon.figures, "/readyz") == (200, "ready\n")
-    assert get(daemon.figures, "/")[0] == 404
-    with socket.create_connection(("127.0.0.1", daemon.figures), timeout=10) as one:
+    assert get(daemon.metrics, "/healthz") == (200, "alive\n")
+    assert get(daemon.metrics, "/readyz") == (200, "ready\n")
+    assert get(daemon.metrics, "/")[0] == 404
+    with socket.create_connection(("127.0.0.1", daemon.metrics), timeout=10) as one:
         one.sendall(b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
         assert one.recv(100).startswith(b"HTTP/1.1 405 ")
 
@@ -132,11 +132,11 @@ def own_address():
 
 
 def test_who_takes_too_long_is_counted(daemon):
-    before = value(figures(daemon.figures), "hubbub_links_cut_total", listener="web", reason="handshake")
+    before = value(metrics(daemon.metrics), "hubbub_links_cut_total", listener="web", reason="handshake")
     with socket.create_connection(daemon.websocket[0], timeout=10) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\n")
         assert received(slow) == b""
-    found = figures(daemon.figures)
+    found = metrics(daemon.metrics)
     assert value(found, "hubbub_links_cut_total", listener="web", reason="handshake") == before + 1
 
 
@@ -148,7 +148,7 @@ def test_what_a_udp_connector_loses_is_counted():
         with LineClient(one.tcp[0]) as client:
             client.send("PUBB gps " + "AAAA" * 22_000)  # longer than a datagram
             assert client.ask("PING") == "PONG"
-        found = figures(metrics)
+        found = metrics(metrics)
         assert value(found, "hubbub_datagrams_dropped_total", listener="gps", reason="unsent") == 1
         reasons = {dict(said)["reason"] for name, said in found if name == "hubbub_datagrams_dropped_total"}
         assert reasons == {"unsent", "kernel"}

@@ -72,7 +72,7 @@ IN_FLIGHT = 8  # messages on their way to the crowd: what a datagram socket's bu
 MESSAGES = 2_000  # at most, in all
 
 
-class Member:
+class GroupMember:
     """One of the crowd: subscribed to `load`, and now and then its publisher."""
 
     def __init__(self, client) -> None:
@@ -97,12 +97,12 @@ class Member:
         self.client.send(f"PUB load {number}")
 
 
-class Datagram(Member):
+class Datagram(GroupMember):
     def numbers(self, data: bytes) -> list[bytes]:
         return re.findall(rb"^MSG load (\d+)$", data)
 
 
-class Page(Member):
+class Page(GroupMember):
     def numbers(self, data: bytes) -> list[bytes]:
         """Each frame of the hub is shorter than 126 bytes (RFC 6455 section 5.2)."""
         data, found = self.rest + data, []
@@ -118,8 +118,8 @@ class Page(Member):
         self.client.send(json.dumps({"op": "publish", "topic": "load", "data": str(number)}))
 
 
-def gather(daemon: Daemon, stack: contextlib.ExitStack) -> list[Member]:
-    crowd = [Member(stack.enter_context(LineClient(daemon.tcp[0]))) for _ in range(LINES)]
+def gather(daemon: Daemon, stack: contextlib.ExitStack) -> list[GroupMember]:
+    crowd = [GroupMember(stack.enter_context(LineClient(daemon.tcp[0]))) for _ in range(LINES)]
     crowd += [Datagram(stack.enter_context(Datagrams(daemon.udp[0]))) for _ in range(DATAGRAMS)]
     for member in crowd:
         assert member.client.ask("SUB load") == "OK SUB load"
@@ -209,7 +209,7 @@ def test_a_hundred_sighups_under_load(tmp_path):
     assert daemon.process.returncode == 0
 
 
-def converse(crowd: list[Member], watch: Watch) -> int:
+def converse(crowd: list[GroupMember], watch: Watch) -> int:
     """Publish, by each of the crowd in turn, while the handler changes ROUNDS times. Returns how many messages."""
     look = selectors.DefaultSelector()
     for one in (*crowd, watch):
@@ -392,7 +392,7 @@ class Unborn(Frail):
     name = "unborn"
     subprotocols = ("unborn",)
 
-    def __init__(self, setting, peer):
+    def __init__(self, context, peer):
         raise RuntimeError("never made")
 '''
 

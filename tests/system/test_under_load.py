@@ -88,9 +88,9 @@ def test_reloads_lose_nobody(tmp_path, supervisor):
 
     async def run(daemon: Daemon) -> Tally:
         tally, ending = Tally(), asyncio.Event()
-        places = where(daemon, tmp_path)
+        contexts = where(daemon, tmp_path)
         lives = [
-            asyncio.ensure_future(KINDS[n % len(KINDS)](places, RATE).live(lambda: not ending.is_set(), tally))
+            asyncio.ensure_future(KINDS[n % len(KINDS)](contexts, RATE).live(lambda: not ending.is_set(), tally))
             for n in range(CLIENTS)
         ]
         await settled(tally, CLIENTS)
@@ -115,9 +115,9 @@ def test_reloads_lose_nobody(tmp_path, supervisor):
     assert tally.sent == tally.heard >= 2 * CLIENTS
 
 
-async def come_back(kind: type[Client], places: dict[str, Any], going: Callable[[], bool], tally: Tally) -> None:
+async def come_back(kind: type[Client], contexts: dict[str, Any], going: Callable[[], bool], tally: Tally) -> None:
     """Connect again whenever the daemon has sent this client away, a moment later, as clients do."""
-    while not await kind(places, RATE).live(going, tally):
+    while not await kind(contexts, RATE).live(going, tally):
         await asyncio.sleep(random.uniform(0.0, 0.5))
 
 
@@ -140,10 +140,10 @@ def test_activated_restarts_refuse_nobody(tmp_path, supervisor):
             daemon = activated(*options, sockets=sockets)
             await asyncio.to_thread(daemon.__enter__)
             assert await asyncio.to_thread(told, supervisor) == "READY=1"
-            places = where(daemon, tmp_path)
+            contexts = where(daemon, tmp_path)
             for n in range(CLIENTS if not lives else 0):
                 kind = KINDS[n % len(KINDS)]
-                lives.append(asyncio.ensure_future(come_back(kind, places, lambda: not ending.is_set(), tally)))
+                lives.append(asyncio.ensure_future(come_back(kind, contexts, lambda: not ending.is_set(), tally)))
             before = tally.heard
             while tally.heard < before + CLIENTS:
                 await asyncio.sleep(0.05)

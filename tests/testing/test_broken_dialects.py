@@ -17,13 +17,13 @@ from testing.suites import Broken, check, failures
 class Tally(Dialect):
     """One number a line, both ways; it keeps every rule."""
 
-    def __init__(self, setting, peer):
-        super().__init__(setting, peer)
-        self.lines = EndReader(b"\n", setting.max_message)
+    def __init__(self, context, peer):
+        super().__init__(context, peer)
+        self.lines = EndReader(b"\n", context.max_message)
 
     def receive(self, data, now, text=None):
         try:
-            frames = self.lines.feed(data if self.setting.stream else data + b"\n")
+            frames = self.lines.feed(data if self.context.stream else data + b"\n")
         except TooLong as long:
             refusal = Refusal("too-long", "a line is too long")
             return [*self.numbers(long.frames), Close(refusal.reason, refusal=refusal)]
@@ -41,7 +41,7 @@ class Tally(Dialect):
         return Publish("tally", line)
 
     def form(self, subscription):
-        return self.setting.stream
+        return self.context.stream
 
     @classmethod
     def encode(cls, message, form):
@@ -88,8 +88,8 @@ class PlainEncode(Tally):
 
 @breaks("making it raised TypeError")
 class NoPeer(Tally):
-    def __init__(self, setting):
-        super().__init__(setting, None)
+    def __init__(self, context):
+        super().__init__(context, None)
 
 
 @breaks("its options can't be used: tally: unknown key speed=")
@@ -100,7 +100,7 @@ class NoOption(TallyContract):
 @breaks("max_unit is 1000000000 bytes where max-message= is 1000")
 class Greedy(Tally):
     @classmethod
-    def max_unit(cls, setting):
+    def max_unit(cls, context):
         return 10**9
 
 
@@ -141,11 +141,11 @@ class Forgetful(Tally):
 
 
 @breaks("beside a link that is in the middle of it")
-class Shared(Tally):
+class SharedSubscriptions(Tally):
     buffer = EndReader(b"\n", 1000)
 
-    def __init__(self, setting, peer):
-        super().__init__(setting, peer)
+    def __init__(self, context, peer):
+        super().__init__(context, peer)
         self.lines = self.buffer
 
 
@@ -171,8 +171,8 @@ class Twice(Tally):
 
 @breaks("bytes that begin with b'A' it holds")
 class Endless(Tally):
-    def __init__(self, setting, peer):
-        super().__init__(setting, peer)
+    def __init__(self, context, peer):
+        super().__init__(context, peer)
         self.lines = EndReader(b"\n", 10**9)
 
 
@@ -189,7 +189,7 @@ class Silent(Tally):
         return [event for event in super().receive(data, now, text) if isinstance(event, Publish)]
 
 
-@breaks("where the listener takes 1000; compare with setting.max_message")
+@breaks("where the listener takes 1000; compare with context.max_message")
 class TooBig(Tally):
     transports = ("udp",)
 
@@ -300,7 +300,7 @@ class NoGap(Tally):
 
 @breaks("closing('shutdown') is None")
 class NoWords(Tally):
-    def closing(self, reason):
+    def encode_close(self, reason):
         pass
 
 
@@ -337,7 +337,7 @@ class Changes(Tally):
 @breaks("raised TypeError: unhashable type: 'list'")
 class ListForm(Tally):
     def form(self, subscription):
-        return [self.setting.stream]
+        return [self.context.stream]
 
 
 @breaks("raised TypeError: cannot unpack non-iterable NoneType object")

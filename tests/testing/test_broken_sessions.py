@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from hubbub import Ack, Close, Dialect, Letter, Notice, Open, Publish, Release, Several, Step, Subscribe
+from hubbub import (
+    Ack,
+    AuthResponse,
+    Close,
+    Connect,
+    Dialect,
+    Notice,
+    Publish,
+    QosPublish,
+    Release,
+    Subscribe,
+    SubscriptionBatch,
+)
 from hubbub.testing import DialectContract
 from testing.suites import Broken, check, failures
 
@@ -19,16 +31,16 @@ class Pager(Dialect):
 
     def hello(self):
         wishes = [Subscribe("pager/#", options=1, qos=2, retained="new"), Subscribe("all/+")]
-        return [Open("ann", clean=False, expiry=60.0, window=8), Several(wishes)]
+        return [Connect("ann", clean_start=False, session_expiry=60.0, receive_maximum=8), SubscriptionBatch(wishes)]
 
     @classmethod
     def encode(cls, message, form):
         return b"0 " + message.payload
 
-    def assure(self, frame, message, id, again):
+    def frame_qos(self, frame, message, id, again):
         return b"%d%b%b" % (id, b"!" * again, frame[1:])
 
-    def completing(self, id):
+    def encode_pubrel(self, id):
         return b"FORGET %d" % id
 
     @classmethod
@@ -38,7 +50,7 @@ class Pager(Dialect):
 
 class PagerContract(DialectContract):
     dialect = Pager
-    samples = [(b"HELLO", ["Open client='ann'", "Several"]), (b"7", ["Ack"])]
+    samples = [(b"HELLO", ["Connect client='ann'", "SubscriptionBatch"]), (b"7", ["Ack"])]
 
 
 def test_what_keeps_the_rules_passes():
@@ -51,29 +63,29 @@ breaks = BROKEN.says
 
 @breaks("subscribe with qos=2, and no unit says what to acknowledge")
 class NoNumber(Pager):
-    assure = Dialect.assure
+    frame_qos = Dialect.frame_qos
 
 
 @breaks("are never told that they may forget a message")
 class NoEnd(Pager):
-    completing = Dialect.completing
+    encode_pubrel = Dialect.encode_pubrel
 
 
-@breaks("acknowledge, and none of their subscriptions is of quality 1 or 2")
+@breaks("acknowledge, and none of their subscriptions is of QoS 1 or 2")
 class NothingToAcknowledge(Pager):
     def hello(self):
-        return [Open("ann", window=8), Several([Subscribe("pager/#")])]
+        return [Connect("ann", receive_maximum=8), SubscriptionBatch([Subscribe("pager/#")])]
 
 
 @breaks("for different numbers")
 class SameNumber(Pager):
-    def assure(self, frame, message, id, again):
+    def frame_qos(self, frame, message, id, again):
         return b"7" + frame[1:]
 
 
 @breaks("without what the frame said")
 class Cut(Pager):
-    def assure(self, frame, message, id, again):
+    def frame_qos(self, frame, message, id, again):
         return b"%d" % id
 
 
@@ -81,39 +93,39 @@ class Cut(Pager):
 class Counts(Pager):
     sent = 0
 
-    def assure(self, frame, message, id, again):
+    def frame_qos(self, frame, message, id, again):
         self.sent += 1
         return b"%d %d%b" % (id, self.sent, frame[1:])
 
 
 @breaks("changes the message")
 class Takes(Pager):
-    def assure(self, frame, message, id, again):
+    def frame_qos(self, frame, message, id, again):
         message.correlation = None
-        return super().assure(frame, message, id, again)
+        return super().frame_qos(frame, message, id, again)
 
 
 @breaks("is '1'.\nReturn bytes: the whole unit")
 class Strings(Pager):
-    def assure(self, frame, message, id, again):
+    def frame_qos(self, frame, message, id, again):
         return str(id)
 
 
 @breaks("completing(1) is None")
 class NoBytes(Pager):
-    def completing(self, id):
+    def encode_pubrel(self, id):
         return None
 
 
-@breaks("deliver(b'0 21.5', ...) is None")
+@breaks("frame_for_link(b'0 21.5', ...) is None")
 class NoUnit(Pager):
-    def deliver(self, frame, message, subscription):
+    def frame_for_link(self, frame, message, subscription):
         return None
 
 
-@breaks("differs() is 'yes'")
+@breaks("frames_per_link() is 'yes'")
 class Differs(Pager):
-    def differs(self):
+    def frames_per_link(self):
         return "yes"
 
 
@@ -154,7 +166,7 @@ class MergesInto(Pager):
 
 @breaks("dismissing('shutdown', a Refusal) is None")
 class NoWords(Pager):
-    def dismissing(self, reason, refusal):
+    def encode_disconnect(self, reason, refusal):
         return None
 
 
@@ -162,7 +174,7 @@ class NoWords(Pager):
 class Asks(Pager):
     def hello(self):
         found = super().hello()
-        found[0].method = "scram"
+        found[0].auth_method = "scram"
         return found
 
     def challenge(self, event, data):
@@ -183,25 +195,34 @@ def with_(event, **more):
     return event
 
 
-says("Letter.qos is 3; it must be 0, 1 or 2", Letter("a", b"", 3))
-says("Letter.once is 0; it must be None or an int of 1 to 65535", Letter("a", b"", 2, 0))
-says("Letter.lifetime is -1; it must be None or seconds", Letter("a", b"", lifetime=-1))
-says("Letter.correlation is 'x'; it must be None or at most 65535 bytes", Letter("a", b"", correlation="x"))
-says("Release.once is '7'; it must be an int of 1 to 65535", Release("7"))
+says("QosPublish.qos is 3; it must be 0, 1 or 2", QosPublish("a", b"", 3))
+says("QosPublish.dedup_id is 0; it must be None or an int of 1 to 65535", QosPublish("a", b"", 2, 0))
+says("QosPublish.lifetime is -1; it must be None or seconds", QosPublish("a", b"", message_expiry=-1))
+says("QosPublish.correlation is 'x'; it must be None or at most 65535 bytes", QosPublish("a", b"", correlation="x"))
+says("Release.dedup_id is '7'; it must be an int of 1 to 65535", Release("7"))
 says("Ack.id is '7'; it must be the int that `assure` was given", Ack("7"))
 says("Ack.stage is 'had'; it must be one of received, done, failed", Ack(7, "had"))
 says("Subscribe.qos is 5; it must be 0, 1 or 2", Subscribe("a", qos=5))
-says("Subscribe.retained is 'once'; it must be one of always, never, new", Several([Subscribe("a", retained="once")]))
-says("Several has a Publish in it; it is for Subscribe, Unsubscribe and Fault", Several([Publish("a", b"")]))
-says("Open.expiry is None; it must be seconds, 0.0 for none", Open("a", expiry=None, window=1))
-says("Open.window is 0; it must be None, or how many messages may be on their way", Open("a", window=0))
-says("Publish.topic is '#'; it must be a valid topic", Open("a", window=1, will=Publish("#", b"")))
-says("Open.will is b'x'; it must be None, a Publish or a Letter", Open("a", window=1, will=b"x"))
-says("Open has a will or an expiry and no window", Open("a", expiry=60.0))
-says("Open.proof is 'x'; it must be bytes", with_(Open("a"), proof="x"))
-says("Step.proof is 'x'; it must be bytes", Step("x"))
+says(
+    "Subscribe.retained is 'once'; it must be one of always, never, new",
+    SubscriptionBatch([Subscribe("a", retained="once")]),
+)
+says("Several has a Publish in it; it is for Subscribe, Unsubscribe and Fault", SubscriptionBatch([Publish("a", b"")]))
+says(
+    "Connect.session_expiry is None; it must be seconds, 0.0 for none",
+    Connect("a", session_expiry=None, receive_maximum=1),
+)
+says(
+    "Connect.receive_maximum is 0; it must be None, or how many messages may be on their way",
+    Connect("a", receive_maximum=0),
+)
+says("Publish.topic is '#'; it must be a valid topic", Connect("a", receive_maximum=1, will=Publish("#", b"")))
+says("Connect.will is b'x'; it must be None, a Publish or a QosPublish", Connect("a", receive_maximum=1, will=b"x"))
+says("Connect has a will or an expiry and no receive_maximum", Connect("a", session_expiry=60.0))
+says("Connect.auth_data is 'x'; it must be bytes", with_(Connect("a"), auth_data="x"))
+says("Step.proof is 'x'; it must be bytes", AuthResponse("x"))
 says("Notice.text is ''; it must be one line of text for a person", Notice(""))
-says("Close.expiry is 'soon'; it must be None or seconds", Close("done", expiry="soon"))
+says("Close.session_expiry is 'soon'; it must be None or seconds", Close("done", session_expiry="soon"))
 
 
 @BROKEN.every

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from hubbub import limits
-from hubbub.dialect import Setting
+from hubbub.dialect import DialectContext
 from hubbub.dialects.json import Json
 from hubbub.events import Fault
-from hubbub.kernel.session import Session
+from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
 
 JSON = "application/json"
@@ -20,7 +20,7 @@ PLAIN = (True, False, False)  # the form of a subscription without options on a 
 
 
 def link(transport: str = "tcp", max_message: int = limits.MESSAGE_BYTES) -> Json:
-    return Json(Setting(transport, max_message), Session("127.0.0.1", 1, transport, "test"))
+    return Json(DialectContext(transport, max_message), Session("127.0.0.1", 1, transport, "test"))
 
 
 def brief(value: object) -> str:

@@ -7,13 +7,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from hubbub.dialect import Dialect, Setting
+from hubbub.dialect import Dialect, DialectContext
 from hubbub.errors import BadFilter, BadTopic, Refusal
-from hubbub.events import Answer, Become, Close, Fault, Ping, Publish, Request, Subscribe, Unsubscribe
+from hubbub.events import Answer, Close, Fault, Ping, Publish, Request, Subscribe, SwitchDialect, Unsubscribe
 from hubbub.framing import EndReader
+from hubbub.kernel.connection.link import Link, ListenerContext
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.link import Link, Place
-from hubbub.kernel.session import Batch, Session
+from hubbub.kernel.sessions.session import Batch, Session
 from hubbub.topics import check_filter, check_topic
 
 LEVELS = st.sampled_from(["a", "b", "", "$x", "é"])
@@ -55,8 +55,8 @@ class World:
 
     def link(self, dialect: type[Dialect] | None = None, transport: str = "tcp", **more: Any) -> Link:
         wire = more.pop("wire", None) or FakeWire()
-        place = Place("here", Setting(transport), **more)
-        link = wire.link = Link(self.hub, place, wire, dialect or Tiny, "192.0.2.7", 4711)
+        context = ListenerContext("here", DialectContext(transport), **more)
+        link = wire.link = Link(self.hub, context, wire, dialect or Tiny, "192.0.2.7", 4711)
         link.start()
         return link
 
@@ -71,9 +71,9 @@ class World:
         self.hub.join(session)
         return session
 
-    def subscribe(self, session: Session, filter: str, box: Any, echo: bool = True, form: Any = None) -> list[Any]:
+    def subscribe(self, session: Session, filter: str, receiver: Any, echo: bool = True, form: Any = None) -> list[Any]:
         encoding = self.hub.encoding(payload_of, form)
-        return list(self.hub.subscribe(session, Subscribe(filter, echo), encoding, box))
+        return list(self.hub.subscribe(session, Subscribe(filter, echo), encoding, receiver))
 
     def publish(self, topic: str, payload: bytes = b"x", sender: Any = None, **more: Any) -> int:
         event = Publish(topic, payload, **more)
@@ -86,7 +86,7 @@ def payload_of(message: Any, form: Any) -> bytes | None:
     return None if message.payload == b"none" else message.payload
 
 
-class Box:
+class Receiver:
     """Keeps what the hub puts into it."""
 
     def __init__(self) -> None:
@@ -190,11 +190,11 @@ class FakeWire:
 class Tiny(Dialect):
     """A line a command: `sub F`, `nosub F` (no echo), `unsub F`, `pub T P`, `tag T P`, `req T P`, `side T P`, ..."""
 
-    stays = True
+    write_after_eof = True
     full = "drop-oldest"
 
-    def __init__(self, setting: Setting, peer: Any) -> None:
-        super().__init__(setting, peer)
+    def __init__(self, dialect_context: DialectContext, peer: Any) -> None:
+        super().__init__(dialect_context, peer)
         self.reader = EndReader(b"\n", 100_000)
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Any]:
@@ -208,8 +208,8 @@ class Tiny(Dialect):
         command, *rest = words
         try:
             return self.command(command, rest)
-        except (BadTopic, BadFilter) as no:
-            return Fault(no)
+        except (BadTopic, BadFilter) as refusal:
+            return Fault(refusal)
 
     def command(self, command: str, rest: list[str]) -> Any:
         if command in ("sub", "nosub"):
@@ -221,13 +221,13 @@ class Tiny(Dialect):
                 check_topic(rest[0]), rest[1].encode(), retain=command == "keep", tag=command == "tag" or None
             )
         if command in ("req", "side"):
-            return Request(check_topic(rest[0]), rest[1].encode(), alone=command == "req")
+            return Request(check_topic(rest[0]), rest[1].encode(), blocking=command == "req")
         if command == "rep":
             return Publish(rest[0], rest[1].encode())
         if command == "say":
             return Answer(rest[0].encode() * int(rest[1]) + b"\n")
         if command == "become":
-            return Become(Loud, " ".join(rest).encode())
+            return SwitchDialect(Loud, " ".join(rest).encode())
         return {"ping": Ping(), "quit": Close("quit", b"bye\n")}[command]
 
     def outcome(self, event: Any, result: Any) -> bytes:
@@ -251,7 +251,7 @@ class Tiny(Dialect):
     def gap(self, n: int) -> bytes:
         return b"gap %d\n" % n
 
-    def closing(self, reason: str) -> bytes:
+    def encode_close(self, reason: str) -> bytes:
         return b"closing %b\n" % reason.encode()
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hubbub.kernel.alarms import Alarms
 
 
-class Sleeper:
+class AlarmTarget:
     def __init__(self, act=None):
         self.alarm_at = None
         self.woken = []
@@ -30,7 +30,7 @@ def armed():
 
 def test_it_arms_for_the_earliest(armed):
     alarms = Alarms(armed.append)
-    one, two, three = Sleeper(), Sleeper(), Sleeper()
+    one, two, three = AlarmTarget(), AlarmTarget(), AlarmTarget()
     alarms.at(one, 10.0)
     alarms.at(two, 20.0)
     alarms.at(three, 5.0)
@@ -45,7 +45,7 @@ def test_it_arms_for_the_earliest(armed):
 
 def test_an_earlier_alarm_wins_and_a_later_one_costs_nothing(armed):
     alarms = Alarms(armed.append)
-    one = Sleeper()
+    one = AlarmTarget()
     alarms.at(one, 10.0)
     alarms.at(one, 20.0)
     assert len(alarms._heap) == 1
@@ -57,7 +57,7 @@ def test_an_earlier_alarm_wins_and_a_later_one_costs_nothing(armed):
 
 def test_a_cancelled_one_sleeps_on(armed):
     alarms = Alarms(armed.append)
-    one = Sleeper()
+    one = AlarmTarget()
     alarms.at(one, 10.0)
     alarms.cancel(one)
     alarms.cancel(one)
@@ -70,10 +70,10 @@ def test_a_cancelled_one_sleeps_on(armed):
 
 def test_cancelled_rows_leave_the_heap(armed):
     alarms = Alarms(armed.append)
-    stays = Sleeper()
+    stays = AlarmTarget()
     alarms.at(stays, 1e6)
     for _ in range(20_000):
-        one = Sleeper()
+        one = AlarmTarget()
         alarms.at(one, 1e6)
         alarms.cancel(one)
     assert len(alarms._heap) < 4_000
@@ -84,7 +84,7 @@ def test_cancelled_rows_leave_the_heap(armed):
 def test_who_has_cancelled_is_held_no_longer(armed):
     """A link that has gone takes its memory with it, not when its deadline would have been."""
     alarms = Alarms(armed.append)
-    one, other = Sleeper(), Sleeper()
+    one, other = AlarmTarget(), AlarmTarget()
     gone = weakref.ref(one)
     alarms.at(one, 20.0)
     alarms.at(other, 30.0)
@@ -99,8 +99,8 @@ def test_who_has_cancelled_is_held_no_longer(armed):
 def test_who_asks_for_a_time_that_has_passed_is_woken_in_the_next_ring(armed):
     """Within this one it would never end."""
     alarms = Alarms(armed.append)
-    stuck = Sleeper(lambda now: alarms.at(stuck, 1.0) if len(stuck.woken) < 1_000 else None)
-    other = Sleeper()
+    stuck = AlarmTarget(lambda now: alarms.at(stuck, 1.0) if len(stuck.woken) < 1_000 else None)
+    other = AlarmTarget()
     alarms.at(stuck, 1.0)
     alarms.at(other, 2.0)
     alarms.ring(2.0)
@@ -116,7 +116,7 @@ def test_one_that_raises_takes_nobody_with_it(armed):
     def fail(now):
         raise RuntimeError("a plugin's fault")
 
-    bad, due, later = Sleeper(fail), Sleeper(), Sleeper()
+    bad, due, later = AlarmTarget(fail), AlarmTarget(), AlarmTarget()
     alarms.at(bad, 1.0)
     alarms.at(due, 2.0)
     alarms.at(later, 9.0)
@@ -130,8 +130,8 @@ def test_one_that_raises_takes_nobody_with_it(armed):
 
 def test_one_may_cancel_another_that_is_due_too(armed):
     alarms = Alarms(armed.append)
-    second = Sleeper()
-    first = Sleeper(lambda now: alarms.cancel(second))
+    second = AlarmTarget()
+    first = AlarmTarget(lambda now: alarms.cancel(second))
     alarms.at(first, 1.0)
     alarms.at(second, 1.0)
     alarms.ring(1.0)
@@ -150,7 +150,7 @@ def test_one_may_cancel_another_that_is_due_too(armed):
 def test_it_is_a_table_of_the_earliest_deadline_of_each(ops):
     armed = []
     alarms = Alarms(armed.append)
-    sleepers = [Sleeper() for _ in range(5)]
+    sleepers = [AlarmTarget() for _ in range(5)]
     table, now = {}, 0.0
     for op, who, value in ops:
         one = sleepers[who]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.bounds import Bounds
-from hubbub.kernel.backlog import level
+from hubbub.kernel.connection.slow_consumers import level
 from unit.kernel_help import World
 
 SIZE = 100

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.dialect import Setting
+from hubbub.dialect import DialectContext
 from hubbub.dialects.json import Json
 from hubbub.dialects.json_client import JsonClient
 from hubbub.dialects.lines import Lines
 from hubbub.dialects.lines_client import LinesClient
 from hubbub.events import Answer, Close, Fault, Publish, Subscribe
-from hubbub.kernel.session import Session
+from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
 
 PEER = Session("192.0.2.7", 4711, "tcp", "there")
@@ -36,7 +36,7 @@ def says(event):
 
 
 def client(kind, transport="tcp", pull=(), max_message=1000):
-    return kind(Setting(transport, max_message, None, "client", pull), PEER)
+    return kind(DialectContext(transport, max_message, None, "client", pull), PEER)
 
 
 LINES = [
@@ -103,7 +103,7 @@ def test_the_end(kind, bye):
     assert [says(one) for one in dialect.eof(0.0)] == [("a", b"x", False, None)]
     assert says(client(kind).receive(bye + b"\n" + message + b"\n", 0.0)[-1]) == ("close", None)
     assert says(client(kind).receive(b"x" * 200_000, 0.0)[-1]) == ("close", "too-long")
-    assert not dialect.stays
+    assert not dialect.write_after_eof
 
 
 def test_what_is_asked_for():
@@ -120,7 +120,7 @@ TOPICS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="+#
 @given(st.sampled_from([(Lines, LinesClient), (Json, JsonClient)]), TOPICS, PAYLOADS, st.booleans())
 def test_what_one_side_says_the_other_understands(sides, topic, payload, retain):
     server, kind = sides
-    there = server(Setting("tcp"), PEER)
+    there = server(DialectContext("tcp"), PEER)
     out = kind.encode(Message(topic, payload, retain), client(kind).form(WISH))
     assert [says(one)[:3] for one in there.receive(out, 0.0)] == [(topic, payload, retain)]
     back = server.encode(Message(topic, payload), there.form(WISH))
@@ -128,8 +128,8 @@ def test_what_one_side_says_the_other_understands(sides, topic, payload, retain)
 
 
 def test_roles():
-    assert Lines.playing("server") is Lines
-    assert Lines.playing("client") is LinesClient
-    assert Json.playing("client") is JsonClient
+    assert Lines.for_role("server") is Lines
+    assert Lines.for_role("client") is LinesClient
+    assert Json.for_role("client") is JsonClient
     assert LinesClient.name == "lines"
     assert JsonClient.name == "json"

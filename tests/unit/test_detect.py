@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from hubbub import limits
-from hubbub.dialect import Dialect, Setting
+from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.detect import Auto
 from hubbub.dialects.json import Json
 from hubbub.dialects.lines import Lines
-from hubbub.events import Become
-from hubbub.kernel.session import Session
+from hubbub.events import SwitchDialect
+from hubbub.kernel.sessions.session import Session
 
 PEER = Session("127.0.0.1", 1, "tcp", "test")
 
@@ -33,8 +33,8 @@ HEADS = [
 ]
 
 
-def feed(*pieces: bytes, transport: str = "tcp") -> list[Become]:
-    auto = AUTO(Setting(transport), PEER)
+def feed(*pieces: bytes, transport: str = "tcp") -> list[SwitchDialect]:
+    auto = AUTO(DialectContext(transport), PEER)
     found = [event for piece in pieces for event in auto.receive(piece, 5.0)]
     return (found or auto.eof(5.0))[:1]
 
@@ -54,7 +54,7 @@ def test_units_are_told_apart_at_once(head: bytes, dialect: type[Dialect]) -> No
 
 
 def test_silence_is_lines() -> None:
-    auto = AUTO(Setting(), PEER)
+    auto = AUTO(DialectContext(), PEER)
     assert auto.receive(b"\x7f", 5.0) == []
     assert auto.deadline == 5.0 + limits.HANDSHAKE_SECONDS
     (become,) = auto.timeout(15.0)
@@ -62,5 +62,5 @@ def test_silence_is_lines() -> None:
 
 
 def test_not_for_ever() -> None:
-    auto = AUTO(Setting(), PEER)
+    auto = AUTO(DialectContext(), PEER)
     assert auto.receive(b" " * limits.DETECT_BYTES, 5.0)[0].dialect is Lines

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from hubbub.errors import Refusal
-from hubbub.events import Letter, Request
-from hubbub.kernel.revoke import revoke
+from hubbub.events import QosPublish, Request
+from hubbub.kernel.authorization.revoke import revoke
 from hubbub.message import Message
 from hubbub.template import Template
-from unit.kernel_help import Box, FakeWire, World
+from unit.kernel_help import FakeWire, Receiver, World
 
 ANSWER = 0.5
 
@@ -49,7 +49,7 @@ def says(world: World, device, payload: str) -> None:
 
 
 def test_one_command_at_a_time_and_each_answer_to_who_asked(world, device):
-    watcher = Box()
+    watcher = Receiver()
     world.subscribe(world.session(), "up", watcher)
     askers = [Asker(world, b"%d" % n) for n in range(50)]
     for n in range(50):
@@ -92,9 +92,9 @@ def test_the_askers_own_time_may_be_over_first(world, device):
 
 def test_a_command_that_nobody_wants_any_more_is_dropped(world, device):
     asker = Asker(world, b"1")
-    letter = Letter("down", b"2", qos=1, lifetime=0.1)
+    letter = QosPublish("down", b"2", qos=1, message_expiry=0.1)
     world.hub.publish(letter)
-    world.hub.publish(Letter("down", b"3", qos=1, lifetime=60))
+    world.hub.publish(QosPublish("down", b"3", qos=1, message_expiry=60))
     device.wire.heard()
     world.sleep(0.2)
     says(world, device, "one")
@@ -104,7 +104,7 @@ def test_a_command_that_nobody_wants_any_more_is_dropped(world, device):
 
 
 def test_a_late_answer_is_not_taken_for_the_next_one(world, device):
-    watcher = Box()
+    watcher = Receiver()
     world.subscribe(world.session(), "up", watcher)
     first, second = Asker(world, b"1"), Asker(world, b"2")
     device.wire.heard()
@@ -170,7 +170,7 @@ def test_so_is_what_comes_in_one_turn(world, device):
         event = Request("down", b"%d" % n)
         hub.request(event, askers.append)
     world.turn()
-    assert [no.code for no in askers] == ["quota"]
+    assert [refusal.code for refusal in askers] == ["quota"]
 
 
 def test_commands_without_an_asker_take_their_turn(world, device):
@@ -184,13 +184,13 @@ def test_commands_without_an_asker_take_their_turn(world, device):
 
 
 def test_a_reply_topic_of_the_askers_own(world, device):
-    box = Box()
+    receiver = Receiver()
     asker = world.session()
-    world.subscribe(asker, "mine", box)
+    world.subscribe(asker, "mine", receiver)
     world.publish("down", b"get", asker, reply_to="mine")
     world.turn()
     says(world, device, "got")
-    assert box.payloads == [b"got"]
+    assert receiver.payloads == [b"got"]
 
 
 def test_a_reply_topic_that_the_asker_may_not_use(world, device):
@@ -198,14 +198,14 @@ def test_a_reply_topic_that_the_asker_may_not_use(world, device):
         def publish(self, topic):
             raise Refusal("not-authorized", "no")
 
-    box = Box()
-    world.subscribe(world.session(), "theirs", box)
+    receiver = Receiver()
+    world.subscribe(world.session(), "theirs", receiver)
     asker = world.session()
     asker.rights = Rights()
     world.publish("down", b"get", asker, reply_to="theirs")
     world.turn()
     says(world, device, "got")
-    assert (box.payloads, world.hub.counters.unanswered) == ([], 1)
+    assert (receiver.payloads, world.hub.counters.unanswered) == ([], 1)
 
 
 def test_the_devices_time_starts_when_the_transport_has_taken_the_command(world):

@@ -44,8 +44,8 @@ def test_any_cut(messages: list[tuple[bytes, bool]], cuts: list[int]) -> None:
     wanted = [(p.hex().encode() if text else p, text) for p, text in messages]
     frames = [masked(p, TEXT if text else BINARY) for p, text in wanted]
     stream = b"".join(frames)
-    places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    found, other = read(*(stream[a:b] for a, b in pairwise(places)))
+    contexts = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    found, other = read(*(stream[a:b] for a, b in pairwise(contexts)))
     assert found == wanted[: len(found)]
     assert other == b"" if len(found) == len(wanted) else other == b"".join(frames[len(found) :])
 

@@ -25,8 +25,8 @@ def read(reader, pieces):
     for piece in pieces:
         try:
             frames += reader.feed(piece)
-        except TooLong as no:
-            return frames + no.frames, True, b""
+        except TooLong as refusal:
+            return frames + refusal.frames, True, b""
     return frames, False, reader.rest()
 
 

@@ -15,9 +15,9 @@ from hubbub.bounds import Bounds
 from hubbub.errors import Refusal
 from hubbub.events import Publish, Subscribe
 from hubbub.kernel import hub
-from hubbub.kernel.session import Session
+from hubbub.kernel.sessions.session import Session
 from hubbub.topics import matches
-from unit.kernel_help import FILTERS, TOPICS, Box, Inbox, World, payload_of
+from unit.kernel_help import FILTERS, TOPICS, Inbox, Receiver, World, payload_of
 
 SESSIONS = st.integers(0, 3)
 OPS = st.lists(
@@ -43,7 +43,7 @@ class Client:
         self.number = number
         self.session = world.session()
         self.echo = number in (0, 2)
-        self.box = Box()
+        self.receiver = Receiver()
         self.filters = {}
         self.expected = []
         self.missed = 0
@@ -64,7 +64,7 @@ def test_it_delivers_like_a_look_at_every_subscription(ops, batch, cache):
         for op, who, what in ops:
             one = clients[who]
             if op == "subscribe":
-                world.subscribe(one.session, what, one.box, one.echo, form=who // 2)
+                world.subscribe(one.session, what, one.receiver, one.echo, form=who // 2)
                 one.filters[what] = True
             elif op == "unsubscribe":
                 world.hub.unsubscribe(one.session, what)
@@ -89,10 +89,10 @@ def test_it_delivers_like_a_look_at_every_subscription(ops, batch, cache):
                         client.expected.append((topic, payload))
         world.turn()
     for client in clients:
-        got = [(message.topic, message.payload) for made in client.box.batches for message in made.messages]
+        got = [(message.topic, message.payload) for made in client.receiver.batches for message in made.messages]
         assert got == client.expected
-        assert client.box.missed == client.missed
-        for made in client.box.batches:
+        assert client.receiver.missed == client.missed
+        for made in client.receiver.batches:
             assert made.data == b"".join(message.payload for message in made.messages)
             assert made.count <= batch
         world.hub.leave(client.session)
@@ -107,49 +107,49 @@ def test_it_delivers_like_a_look_at_every_subscription(ops, batch, cache):
 
 
 def test_messages_on_one_way_are_encoded_once_and_together():
-    world, boxes, encoded = World(), [Box(), Box()], []
+    world, receivers, encoded = World(), [Receiver(), Receiver()], []
 
     def encode(message, form):
         encoded.append(message.payload)
         return message.payload
 
     encoding = world.hub.encoding(encode, None)
-    for box in boxes:
-        world.hub.subscribe(world.session(), Subscribe("t"), encoding, box)
+    for receiver in receivers:
+        world.hub.subscribe(world.session(), Subscribe("t"), encoding, receiver)
     for number in range(5):
         world.publish("t", b"%d" % number)
     world.turn()
     assert encoded == [b"0", b"1", b"2", b"3", b"4"]
-    assert [len(box.batches) for box in boxes] == [1, 1]
-    assert boxes[0].batches[0] is boxes[1].batches[0]
+    assert [len(receiver.batches) for receiver in receivers] == [1, 1]
+    assert receivers[0].batches[0] is receivers[1].batches[0]
 
 
 def test_order_is_kept_between_topics_of_one_publisher():
-    world, box = World(), Box()
+    world, receiver = World(), Receiver()
     session = world.session()
-    world.subscribe(session, "#", box)
-    world.subscribe(session, "b", box)
+    world.subscribe(session, "#", receiver)
+    world.subscribe(session, "b", receiver)
     for number in range(20):
         world.publish("ab"[number % 2], b"%d" % number)
     world.turn()
-    assert box.payloads == [b"%d" % number for number in range(20)]
+    assert receiver.payloads == [b"%d" % number for number in range(20)]
 
 
 @pytest.mark.parametrize("filters", [["#", "a/b"], ["a/b", "#"], ["a/+", "#"], ["#", "a/+"], ["+/+", "a/#"]])
 def test_of_several_filters_the_one_with_the_fewest_wildcards_decides(filters):
     """Of two with as many, the one without #."""
-    world, box = World(), Box()
+    world, receiver = World(), Receiver()
     session = world.session()
     precise = min(filters, key=lambda one: (one.count("+") + one.count("#"), "#" in one))
     for filter in filters:
-        world.subscribe(session, filter, box, echo=filter == precise)
+        world.subscribe(session, filter, receiver, echo=filter == precise)
     assert world.publish("a/b", sender=session) == 1
     world.turn()
-    assert box.payloads == [b"x"]
+    assert receiver.payloads == [b"x"]
 
 
 def test_a_second_subscription_to_a_filter_replaces_the_first():
-    world, first, second = World(), Box(), Box()
+    world, first, second = World(), Receiver(), Receiver()
     session = world.session()
     world.subscribe(session, "a", first)
     world.publish("a", b"1")
@@ -162,31 +162,31 @@ def test_a_second_subscription_to_a_filter_replaces_the_first():
 
 
 def test_what_was_published_before_the_end_of_a_subscription_arrives():
-    world, box = World(), Box()
+    world, receiver = World(), Receiver()
     session = world.session()
-    world.subscribe(session, "a", box)
+    world.subscribe(session, "a", receiver)
     world.publish("a", b"1")
     world.hub.unsubscribe(session, "a")
     world.publish("a", b"2")
     world.turn()
-    assert box.payloads == [b"1"]
+    assert receiver.payloads == [b"1"]
 
 
 def test_what_was_published_before_a_subscription_doesnt_arrive():
-    world, box = World(), Box()
+    world, receiver = World(), Receiver()
     world.publish("a", b"1")
-    world.subscribe(world.session(), "a", box)
+    world.subscribe(world.session(), "a", receiver)
     world.publish("a", b"2")
     world.turn()
-    assert box.payloads == [b"2"]
+    assert receiver.payloads == [b"2"]
 
 
 def test_retained_messages_come_from_a_subscribe():
-    world, box = World(), Box()
+    world, receiver = World(), Receiver()
     world.publish("a/b", b"1", retain=True)
     world.publish("a/c", b"2", retain=True)
     world.publish("a/c", b"", retain=True)
-    found = world.subscribe(world.session(), "a/#", box)
+    found = world.subscribe(world.session(), "a/#", receiver)
     assert [(message.payload, message.retained) for message in found] == [(b"1", True)]
 
 
@@ -201,9 +201,9 @@ def test_some_topics_are_for_the_hub_itself(topic):
 
 
 def test_other_topics_with_a_dollar_are_free():
-    world, box = World(), Box()
-    world.subscribe(world.session(), "$SYSTEM/#", box)
-    world.subscribe(world.session(), "#", box)
+    world, receiver = World(), Receiver()
+    world.subscribe(world.session(), "$SYSTEM/#", receiver)
+    world.subscribe(world.session(), "#", receiver)
     assert world.publish("$SYSTEM/x") == 1
     assert world.publish("$SYS2") == 0
 
@@ -211,14 +211,14 @@ def test_other_topics_with_a_dollar_are_free():
 def test_sessions_are_told_of():
     world, told = World(), []
 
-    class Watcher:
+    class SessionWatcher:
         def joined(self, session):
             told.append(("joined", session))
 
         def left(self, session):
             told.append(("left", session))
 
-    world.hub.watchers.append(Watcher())
+    world.hub.watchers.append(SessionWatcher())
     session = world.session()
     world.hub.leave(session)
     world.hub.leave(session)
@@ -227,40 +227,40 @@ def test_sessions_are_told_of():
 
 @pytest.mark.parametrize("filter", ["a/+", "a/b"])
 def test_subscriptions_are_bounded(filter):
-    world, box = World(bounds=Bounds(subscriptions=2, all_subscriptions=3)), Box()
+    world, receiver = World(bounds=Bounds(subscriptions=2, all_subscriptions=3)), Receiver()
     session = world.session()
-    world.subscribe(session, "1", box)
-    world.subscribe(session, "2", box)
-    world.subscribe(session, "2", box)
+    world.subscribe(session, "1", receiver)
+    world.subscribe(session, "2", receiver)
+    world.subscribe(session, "2", receiver)
     with pytest.raises(Refusal) as found:
-        world.subscribe(session, filter, box)
+        world.subscribe(session, filter, receiver)
     assert found.value.code == "quota"
     other = world.session()
-    world.subscribe(other, "1", box)
+    world.subscribe(other, "1", receiver)
     with pytest.raises(Refusal):
-        world.subscribe(other, filter, box)
+        world.subscribe(other, filter, receiver)
     world.hub.leave(session)
-    world.subscribe(other, filter, box)
+    world.subscribe(other, filter, receiver)
     assert world.hub.subscriptions == 2
 
 
 def test_deep_wildcards_are_bounded():
     """Each level of a filter with wildcards costs 250 bytes and a visit."""
-    world, box = World(), Box()
+    world, receiver = World(), Receiver()
     session, other = world.session(), world.session()
     with patch.multiple(limits, SUBSCRIPTION_LEVELS=300, SUBSCRIPTION_LEVELS_ALL=400):
-        world.subscribe(session, "1" + "/+" * 127, box)
-        world.subscribe(session, "2" + "/+" * 127, box)
-        world.subscribe(session, "2" + "/+" * 127, box)
+        world.subscribe(session, "1" + "/+" * 127, receiver)
+        world.subscribe(session, "2" + "/+" * 127, receiver)
+        world.subscribe(session, "2" + "/+" * 127, receiver)
         with pytest.raises(Refusal) as found:
-            world.subscribe(session, "3" + "/+" * 127, box)
+            world.subscribe(session, "3" + "/+" * 127, receiver)
         assert found.value.code == "quota"
-        world.subscribe(session, "3" + "/x" * 127, box)
-        world.subscribe(other, "4" + "/+" * 127, box)
+        world.subscribe(session, "3" + "/x" * 127, receiver)
+        world.subscribe(other, "4" + "/+" * 127, receiver)
         with pytest.raises(Refusal):
-            world.subscribe(other, "5" + "/+" * 127, box)
+            world.subscribe(other, "5" + "/+" * 127, receiver)
         world.hub.unsubscribe(session, "1" + "/+" * 127)
-        world.subscribe(other, "5" + "/+" * 127, box)
+        world.subscribe(other, "5" + "/+" * 127, receiver)
         world.hub.leave(session)
         world.hub.leave(other)
     assert (world.hub._trie.levels, session.levels, other.levels) == (0, 0, 0)
@@ -272,12 +272,12 @@ def test_deep_wildcards_are_bounded():
 def test_who_has_gone_is_forgotten():
     """No cache keeps the box of a session that has left, once others publish on."""
     world = World()
-    stays, box = world.session(), Box()
-    world.subscribe(stays, "a/#", box)
-    boxes = []
+    stays, receiver = world.session(), Receiver()
+    world.subscribe(stays, "a/#", receiver)
+    receivers = []
     for number in range(50):
-        session, gone = world.session(), Box()
-        boxes.append(weakref.ref(gone))
+        session, gone = world.session(), Receiver()
+        receivers.append(weakref.ref(gone))
         for filter in (f"a/{number}", "a/#", f"a/{number}/+", "#"):
             world.subscribe(session, filter, gone)
         for topic in (f"a/{number}", f"a/{number}/x", "a/b"):
@@ -288,27 +288,27 @@ def test_who_has_gone_is_forgotten():
     world.publish("a/b")
     world.turn()
     gc.collect()
-    assert sum(ref() is not None for ref in boxes) <= 1
+    assert sum(ref() is not None for ref in receivers) <= 1
     assert len(world.hub._routes) < 20
 
 
 def test_the_routes_hold_a_bounded_number_of_receivers():
-    world, box = World(), Box()
+    world, receiver = World(), Receiver()
     for _ in range(50):
-        world.subscribe(world.session(), "#", box)
+        world.subscribe(world.session(), "#", receiver)
     one = world.session()
     with patch.object(limits, "MATCH_CACHE_RECEIVERS", 500):
         for number in range(100):
-            world.subscribe(one, f"t/{number}", box)
+            world.subscribe(one, f"t/{number}", receiver)
         for number in range(100):
             assert world.publish(f"t/{number}") == 51
-            assert sum(route.receivers for route in world.hub._routes.values()) <= 551
+            assert sum(route.receiver_count for route in world.hub._routes.values()) <= 551
     world.turn()
 
 
 def test_a_flood_of_topics_fills_no_memory():
-    world, box = World(), Box()
-    world.subscribe(world.session(), "#", box)
+    world, receiver = World(), Receiver()
+    world.subscribe(world.session(), "#", receiver)
     with patch.object(limits, "MATCH_CACHE", 10):
         for number in range(100):
             world.publish(f"t/{number}")
@@ -316,21 +316,21 @@ def test_a_flood_of_topics_fills_no_memory():
     world.publish("x" * 300)
     assert "x" * 300 not in world.hub._topics
     world.turn()
-    assert len(box.payloads) == 101
+    assert len(receiver.payloads) == 101
 
 
 # Turns
 
 
 def test_what_handlers_publish_goes_out_in_the_same_turn():
-    world, box = World(), Box()
+    world, receiver = World(), Receiver()
     echo = Inbox(world, lambda inbox, message: world.publish("out", message.payload.upper(), inbox.session))
     world.subscribe(echo.session, "in", echo)
-    world.subscribe(world.session(), "#", box)
+    world.subscribe(world.session(), "#", receiver)
     world.publish("in", b"a")
     world.publish("in", b"b")
     world.hub.flush()
-    assert box.payloads == [b"a", b"b", b"A", b"B"]
+    assert receiver.payloads == [b"a", b"b", b"A", b"B"]
 
 
 def test_a_loop_of_handlers_lets_the_turn_end():
@@ -363,7 +363,7 @@ def test_one_that_fails_costs_nobody_else_the_turn(where):
     world = World()
     bad, good = Broken(RuntimeError("a plugin's fault")), Broken()
     getattr(world.hub, where).extend([bad, good])
-    world.hub.rouse()
+    world.hub.schedule_flush()
     world.wakes = 0
     with pytest.raises(RuntimeError):
         world.hub.flush()
@@ -375,7 +375,7 @@ def test_one_that_fails_costs_nobody_else_the_turn(where):
 
 
 def test_an_encoder_that_fails_loses_its_messages_and_no_others():
-    world, good, bad, errors = World(), Box(), Box(), []
+    world, good, bad, errors = World(), Receiver(), Receiver(), []
     world.hub.failed = lambda error, session: errors.append(error)
 
     def encode(message, form):
@@ -401,8 +401,8 @@ def world():
 
 
 def test_a_publish_says_when_it_arrived(world):
-    box = Box()
-    world.subscribe(world.session(), "a", box)
+    receiver = Receiver()
+    world.subscribe(world.session(), "a", receiver)
     event = Publish("a", b"1")
     world.hub.publish(event)
     world.turn()
@@ -410,17 +410,17 @@ def test_a_publish_says_when_it_arrived(world):
     world.clock += 5
     world.publish("a", b"2")
     world.turn()
-    assert box.batches[1].messages[0].time == 1.7e9 + world.clock
+    assert receiver.batches[1].messages[0].time == 1.7e9 + world.clock
 
 
 def test_an_encoding_is_shared_and_forgotten(world):
-    hub, session, box = world.hub, world.session(), Box()
-    hub.subscribe(session, Subscribe("a"), hub.encoding(payload_of, ("form", 1)), box)
+    hub, session, receiver = world.hub, world.session(), Receiver()
+    hub.subscribe(session, Subscribe("a"), hub.encoding(payload_of, ("form", 1)), receiver)
     one = session.subscriptions["a"].encoding
     assert hub.encoding(payload_of, ("form", 1)) is one
     assert hub.encoding(payload_of, ("form", 2)) is not one
-    hub.subscribe(session, Subscribe("b"), hub.encoding(payload_of, ("form", 1)), box)
-    hub.subscribe(session, Subscribe("b"), hub.encoding(payload_of, ("form", 1)), box)
+    hub.subscribe(session, Subscribe("b"), hub.encoding(payload_of, ("form", 1)), receiver)
+    hub.subscribe(session, Subscribe("b"), hub.encoding(payload_of, ("form", 1)), receiver)
     assert session.subscriptions["b"].encoding is one
     hub.unsubscribe(session, "a")
     assert hub.encoding(payload_of, ("form", 1)) is one

@@ -13,7 +13,7 @@ from hubbub.bounds import Bounds
 from hubbub.errors import Refusal
 from hubbub.events import Request
 from hubbub.kernel.hub import REPLIES
-from unit.kernel_help import Box, Inbox, World
+from unit.kernel_help import Inbox, Receiver, World
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_request_to_nobody_is_refused(world):
 
 def test_a_request_that_only_its_sender_could_answer_is_refused(world):
     session = world.session()
-    world.subscribe(session, "ask", Box(), echo=False)
+    world.subscribe(session, "ask", Receiver(), echo=False)
     request = Request("ask", b"?")
     request.sender = session
     with pytest.raises(Refusal) as found:
@@ -71,8 +71,8 @@ def test_a_request_that_only_its_sender_could_answer_is_refused(world):
 
 
 def test_a_request_without_a_reply_ends(world):
-    box = Box()
-    world.subscribe(world.session(), "ask", box)
+    receiver = Receiver()
+    world.subscribe(world.session(), "ask", receiver)
     results = ask(world, timeout=2)
     world.turn()
     world.sleep(1.9)
@@ -80,20 +80,20 @@ def test_a_request_without_a_reply_ends(world):
     world.sleep(0.2)
     assert [result.code for result in results] == ["timeout"]
     assert clean(world)
-    world.publish(box.batches[0].messages[0].reply_to, b"late")
+    world.publish(receiver.batches[0].messages[0].reply_to, b"late")
     world.turn()
     assert len(results) == 1
 
 
 def test_nobody_waits_longer_than_the_limit(world):
-    world.subscribe(world.session(), "ask", Box())
+    world.subscribe(world.session(), "ask", Receiver())
     results = ask(world, timeout=1e9)
     world.sleep(limits.REQUEST_SECONDS_MAX)
     assert [result.code for result in results] == ["timeout"]
 
 
 def test_requests_are_bounded(world):
-    world.subscribe(world.session(), "ask", Box())
+    world.subscribe(world.session(), "ask", Receiver())
     with patch.object(limits, "REQUESTS", 2):
         ask(world)
         ask(world)
@@ -105,7 +105,7 @@ def test_requests_are_bounded(world):
 
 
 def test_a_request_that_finds_no_room_leaves_nothing(world):
-    world.subscribe(world.session(), "ask", Box())
+    world.subscribe(world.session(), "ask", Receiver())
     world.hub.bound(Bounds(all_subscriptions=1))
     with pytest.raises(Refusal):
         ask(world)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from hubbub import limits
-from hubbub.dialect import Setting
+from hubbub.dialect import DialectContext
 from hubbub.dialects.json import Json
 from hubbub.errors import Refusal
-from hubbub.events import Close, Confirm, Fault, Letter, Open, Ping, Publish, Request, Subscribe, Unsubscribe
+from hubbub.events import Close, Confirm, Connect, Fault, Ping, Publish, QosPublish, Request, Subscribe, Unsubscribe
 from hubbub.message import Message
 from unit.json_help import JSON, PLAIN, feeds, link, read, refused, shown
 
@@ -131,17 +131,17 @@ def test_what_few_messages_say():
     event = read({"op": "publish", "topic": "t", "data": "x", "qos": 2, "lifetime": 60, "correlation": "AP8=",
                   "retain": True, "content_type": "t/x", "reply_to": "r",
                   "properties": {"k": "v"}, "id": 7})  # fmt: skip
-    assert type(event) is Letter
-    assert (event.qos, event.once, event.lifetime, event.correlation) == (2, None, 60.0, b"\0\xff")
+    assert type(event) is QosPublish
+    assert (event.qos, event.dedup_id, event.message_expiry, event.correlation) == (2, None, 60.0, b"\0\xff")
     assert (event.topic, event.payload, event.retain, event.tag) == ("t", b"x", True, 7)
     assert (event.content_type, event.reply_to, event.properties) == ("t/x", "r", {"k": "v"})
     for alone in ({"qos": 1}, {"lifetime": 0.5}, {"correlation": ""}):
-        assert type(read({"op": "publish", "topic": "t", "data": 1, **alone})) is Letter
+        assert type(read({"op": "publish", "topic": "t", "data": 1, **alone})) is QosPublish
     assert type(read({"op": "publish", "topic": "t", "data": 1, "qos": 0, "lifetime": None})) is Publish
 
 
 def test_a_letter_is_told_with_meta():
-    letter = Letter("a", b"x", 1, lifetime=59.5, correlation=b"\0\xff")
+    letter = QosPublish("a", b"x", 1, message_expiry=59.5, correlation=b"\0\xff")
     head = b'{"op":"message","topic":"a","data":"x"'
     assert Json.encode(letter, (False, True, False)) == head + (
         b',"time":0.0,"retained":false,"qos":1,"lifetime":59.5,"correlation":"AP8="}'
@@ -150,22 +150,24 @@ def test_a_letter_is_told_with_meta():
 
 
 def test_a_letter_passes_between_two_hubs():
-    letter = Letter("a", b"x", 2, None, True, "t/x", None, {"k": "v"}, None, 60, b"\0\xff")
-    client = Json.playing("client")
+    letter = QosPublish("a", b"x", 2, None, True, "t/x", None, {"k": "v"}, None, 60, b"\0\xff")
+    client = Json.for_role("client")
     unit = client.encode(letter, b"")
     assert unit is not None
     event = read(unit)
-    assert type(event) is Letter
-    assert (event.qos, event.lifetime, event.correlation, event.retain) == (2, 60.0, b"\0\xff", True)
-    (back,) = client(Setting("websocket"), link().peer).receive(Json.encode(letter, (False, True, False)), 0.0, True)
-    assert type(back) is Letter
-    assert (back.qos, back.lifetime, back.correlation, back.properties) == (2, 60.0, b"\0\xff", {"k": "v"})
+    assert type(event) is QosPublish
+    assert (event.qos, event.message_expiry, event.correlation, event.retain) == (2, 60.0, b"\0\xff", True)
+    (back,) = client(DialectContext("websocket"), link().peer).receive(
+        Json.encode(letter, (False, True, False)), 0.0, True
+    )
+    assert type(back) is QosPublish
+    assert (back.qos, back.message_expiry, back.correlation, back.properties) == (2, 60.0, b"\0\xff", {"k": "v"})
 
 
 def test_request():
     event = read({"op": "request", "topic": "t", "data": "?", "id": 7, "timeout": 60, "properties": {}})
     assert type(event) is Request
-    assert (event.topic, event.payload, event.tag, event.timeout, event.alone) == ("t", b"?", 7, 60.0, False)
+    assert (event.topic, event.payload, event.tag, event.timeout, event.blocking) == ("t", b"?", 7, 60.0, False)
     assert event.properties is None
     assert read({"op": "request", "topic": "t", "data": "?"}).timeout == limits.REQUEST_SECONDS
     assert read({"op": "request", "topic": "t", "data": {}, "timeout": 0.001}).content_type == JSON
@@ -194,7 +196,7 @@ def test_policies(policy: str):
 
 def test_auth():
     event = read({"op": "auth", "user": "me", "password": "", "id": 1})
-    assert type(event) is Open
+    assert type(event) is Connect
     assert (event.user, event.password, event.token, event.tag) == ("me", "", None, 1)
     event = read({"op": "auth", "token": "t"})
     assert (event.user, event.password, event.token, event.tag) == (None, None, "t", None)
@@ -247,8 +249,8 @@ def test_confirm_comes_before_its_command():
         (Unsubscribe("a", tag="x"), None, b'{"op":"unsubscribed","topic":"a","id":"x"}'),
         (Publish("a", b"", tag=0), 0, b'{"op":"published","id":0,"receivers":0}'),
         (Publish("a", b"", tag=""), 12, b'{"op":"published","id":"","receivers":12}'),
-        (Open(tag=2), "me", b'{"op":"authenticated","user":"me","id":2}'),
-        (Open(), "me", b'{"op":"authenticated","user":"me"}'),
+        (Connect(tag=2), "me", b'{"op":"authenticated","user":"me","id":2}'),
+        (Connect(), "me", b'{"op":"authenticated","user":"me"}'),
         (Ping(), 3, b'{"op":"pong"}'),
         (Ping(9), 3, b'{"op":"pong","id":9}'),
         (Request("a", b"", tag=7), Message("r", b"yes"), b'{"op":"reply","id":7,"data":"yes"}'),
@@ -274,9 +276,9 @@ def test_words_of_the_hub():
     assert dialect.confirm(Subscribe("a"), "7Zk_-aB") == b'{"op":"confirm","token":"7Zk_-aB"}'
     assert dialect.confirm(Subscribe("a", tag=1), "7Zk_-aB") == b'{"op":"confirm","token":"7Zk_-aB","id":1}'
     assert dialect.gap(3) == b'{"op":"gap","count":3}'
-    assert dialect.closing("stall") == b'{"op":"bye"}'
+    assert dialect.encode_close("stall") == b'{"op":"bye"}'
     assert link().gap(1) == b'{"op":"gap","count":1}\n'
-    assert link().closing("") == b'{"op":"bye"}\n'
+    assert link().encode_close("") == b'{"op":"bye"}\n'
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def test_a_payload_of_the_maximum_fits_in_its_longest_spelling():
 @feeds
 def test_an_endless_line_closes(feed: Callable[[bytes], Iterator[bytes]]):
     dialect = link(max_message=10)
-    bound = Json.max_unit(dialect.setting)
+    bound = Json.max_unit(dialect.context)
     assert bound == 60 + 64 * 1024
     events = [e for piece in feed(b'{"op":"ping"}\n' + b"x" * (bound + 2)) for e in dialect.receive(piece, 0.0)]
     assert [type(event) for event in events] == [Ping, Close]
@@ -195,14 +195,14 @@ def test_an_endless_line_closes(feed: Callable[[bytes], Iterator[bytes]]):
 
 def test_what_follows_the_end_is_not_looked_at():
     dialect = link(max_message=10)
-    events = dialect.receive(b'{"op":"bye"}\n' + b"x" * (Json.max_unit(dialect.setting) + 2), 0.0)
+    events = dialect.receive(b'{"op":"bye"}\n' + b"x" * (Json.max_unit(dialect.context) + 2), 0.0)
     assert [type(event) for event in events] == [Close]
     assert events[0].refusal is None
 
 
 def test_a_unit_over_the_bound_closes():
     dialect = link("websocket", max_message=10)
-    (event,) = dialect.receive(b" " * (Json.max_unit(dialect.setting) + 1), 0.0, True)
+    (event,) = dialect.receive(b" " * (Json.max_unit(dialect.context) + 1), 0.0, True)
     assert type(event) is Close
     assert event.refusal is not None
     assert event.refusal.code == "too-long"

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.dialect import Setting
+from hubbub.dialect import DialectContext
 from hubbub.dialects.lines import Lines
 from hubbub.errors import Refusal
-from hubbub.events import Answer, Close, Confirm, Event, Fault, Open, Ping, Publish, Request, Subscribe, Unsubscribe
+from hubbub.events import Answer, Close, Confirm, Connect, Event, Fault, Ping, Publish, Request, Subscribe, Unsubscribe
 from hubbub.framing import HTTP_400
-from hubbub.kernel.session import Session
+from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
 from hubbub.topics import quote
 
@@ -24,7 +24,7 @@ TOPICS = st.text(min_size=1, max_size=40).filter(lambda text: not set(text) & se
 
 
 def lines(transport: str = "tcp", max_message: int = 1000) -> Lines:
-    return Lines(Setting(transport, max_message), PEER)
+    return Lines(DialectContext(transport, max_message), PEER)
 
 
 def says(event: Event | Message) -> tuple[Any, ...]:
@@ -38,7 +38,7 @@ def says(event: Event | Message) -> tuple[Any, ...]:
             return ("subscribe", event.filter)
         case Unsubscribe():
             return ("unsubscribe", event.filter)
-        case Open():
+        case Connect():
             return ("open", event.user, event.password, event.token)
         case Fault():
             return ("fault", event.refusal.code)
@@ -119,8 +119,8 @@ def test_byte_by_byte() -> None:
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=20))
 def test_any_cut(cuts: list[int]) -> None:
-    places = [0, *sorted(cuts), len(STREAM)]
-    assert feed(*(STREAM[a:b] for a, b in pairwise(places))) == EVENTS
+    contexts = [0, *sorted(cuts), len(STREAM)]
+    assert feed(*(STREAM[a:b] for a, b in pairwise(contexts))) == EVENTS
 
 
 def test_a_tail_is_a_command_too() -> None:
@@ -187,7 +187,7 @@ def test_answers() -> None:
     assert outcome(Request("a", b""), Refusal("timeout", "late")) == b"ERR timeout late\n"
     assert outcome(Ping(), 2) == b"PONG\n"
     assert outcome(Ping(), 2, "udp") == b"PONG 2"
-    assert outcome(Open(), "ada") == b"OK AUTH ada\n"
+    assert outcome(Connect(), "ada") == b"OK AUTH ada\n"
     assert lines().gap(7) == b"GAP 7\n"
 
 

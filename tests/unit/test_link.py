@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub import limits
-from hubbub.dialect import Setting
-from hubbub.kernel.link import Link
-from hubbub.kernel.wire import Place
+from hubbub.dialect import DialectContext
+from hubbub.kernel.connection.link import Link
+from hubbub.kernel.connection.wire import ListenerContext
 from hubbub.message import Message
 from hubbub.template import Template
 from unit.kernel_help import FakeWire, Loud, Tiny, World, cut
@@ -337,11 +337,11 @@ def test_a_message_for_one_client(world):
 class Numbered(Tiny):
     """A dialect that makes each unit its own."""
 
-    def __init__(self, setting, peer):
-        super().__init__(setting, peer)
+    def __init__(self, dialect_context, peer):
+        super().__init__(dialect_context, peer)
         self.number = 0
 
-    def deliver(self, frame, message, subscription):
+    def frame_for_link(self, frame, message, subscription):
         self.number += 1
         return b"%d:%b" % (self.number, frame)
 
@@ -371,9 +371,9 @@ def test_it_becomes_another_dialect(world):
 
 
 def test_the_counters_of_a_place(world):
-    link = Link(world.hub, Place("here", Setting()), FakeWire(), Tiny, "192.0.2.7", 1)
+    link = Link(world.hub, ListenerContext("here", DialectContext()), FakeWire(), Tiny, "192.0.2.7", 1)
     link.start()
     link.receive(b"ping\nping\n")
-    assert (link.place.received, link.place.received_bytes) == (2, 10)
-    assert link.place.links == {link}
+    assert (link.context.received, link.context.received_bytes) == (2, 10)
+    assert link.context.links == {link}
     assert world.hub.counters.links == 1

@@ -1,4 +1,4 @@
-"""kernel/link.py: what a dialect may count on."""
+"""kernel/connection/link.py: what a dialect may count on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hubbub import Answer, Close, Dialect, Event, Message, Open, Publish, Request, Subscribe
+from hubbub import Answer, Close, Connect, Dialect, Event, Message, Publish, Request, Subscribe
 from hubbub.testing import World
 
 
@@ -27,7 +27,7 @@ class Talk(Dialect):
         if data.startswith(b"ask "):
             return [Request(data[4:].decode(), b"?")]
         if data.startswith(b"open"):
-            return [Open(client="me", user=data[5:].decode() or None, tag=True)]
+            return [Connect(client="me", user=data[5:].decode() or None, tag=True)]
         return [Publish("said", data)]
 
     def outcome(self, event: Event | Message, result: Any) -> bytes:
@@ -40,7 +40,7 @@ class Talk(Dialect):
     def encode(cls, message: Message, form: Any) -> bytes:
         return message.payload
 
-    def deliver(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
+    def frame_for_link(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
         self.number += 1
         return b"%d:%b" % (self.number, frame)
 
@@ -96,11 +96,11 @@ def test_open_without_a_password_is_welcome_where_anybody_is(world: World) -> No
     client = world.listen("tcp", Talk).connect()
     client.send(b"open")
     world.turn()
-    assert client.received() == b"helloOpen:"
+    assert client.received() == b"helloConnect:"
     client.send(b"open ada")
     world.turn()
     assert client.received() == b"Open:not-authorized"
     closed = world.listen("tcp", Talk, anonymous=False).connect()
     closed.send(b"open")
     world.turn()
-    assert closed.received() == b"helloOpen:not-authorized"
+    assert closed.received() == b"helloConnect:not-authorized"

@@ -106,7 +106,7 @@ def test_a_subscribed_link_stays_open_after_its_end_of_input(world):
 
 
 class Gone(Tiny):
-    stays = False
+    write_after_eof = False
 
 
 def test_in_other_dialects_the_end_of_input_is_the_end(world):
@@ -146,7 +146,7 @@ def test_who_has_gone_leaves_nothing(world):
     world.hub.alarms.at(link, world.clock + 5)
     link.lost()
     link.lost()
-    assert not link.place.links
+    assert not link.context.links
     assert not world.hub.sessions
     assert link.session.subscriptions == {}
     assert world.hub._trie.match("a") == world.hub._trie.match("b/c") == ()

@@ -9,10 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hubbub import limits
-from hubbub.kernel import outbox
-from hubbub.kernel.datagram_outbox import DatagramOutbox
-from hubbub.kernel.outbox import POLICIES, Outbox
-from hubbub.kernel.session import Batch
+from hubbub.kernel.connection import outbox
+from hubbub.kernel.connection.datagram_outbox import DatagramOutbox
+from hubbub.kernel.connection.outbox import POLICIES, Outbox
+from hubbub.kernel.sessions.session import Batch
 from hubbub.message import Message
 from unit.kernel_help import World
 
@@ -30,7 +30,7 @@ class Pipe:
 
     def __init__(self, full, limit=LIMIT, can_say_gap=True):
         self.world = World()
-        self.box = Outbox(self.world.hub, self, self.write, full, limit)
+        self.receiver = Outbox(self.world.hub, self, self.write, full, limit)
         self.can_say_gap = can_say_gap
         self.numbers = 0
         self.topics = {}  # number -> topic, of all messages put
@@ -45,18 +45,18 @@ class Pipe:
     def gap(self, n):
         return b"gap %d\n" % n if self.can_say_gap else b""
 
-    def burst(self):
+    def on_overflow(self):
         self.bursts += 1
-        self.box.clear()
+        self.receiver.clear()
 
     # The transport
 
     def write(self, data):
-        assert not self.box.paused
+        assert not self.receiver.paused
         assert data
         self.writes.append(data)
         if self.blocked:
-            self.box.pause(len(data))
+            self.receiver.pause(len(data))
 
     # What a test does
 
@@ -69,31 +69,31 @@ class Pipe:
         return Batch(*zip(*[self.message(*unit) for unit in units], strict=True), full=full)
 
     def put(self, *units, full=None):
-        self.box.put(self.batch(units, full))
-        self.world.hub.rouse()
+        self.receiver.put(self.batch(units, full))
+        self.world.hub.schedule_flush()
 
     def answer(self, size=0):
         self.numbers += 1
         self.answers.append(self.numbers)
-        self.box.answer(frame(b"ans", self.numbers, "", size))
+        self.receiver.answer(frame(b"ans", self.numbers, "", size))
 
     def miss(self, count):
         self.missed += count
-        self.box.miss(count)
+        self.receiver.miss(count)
 
     def retained(self, count):
-        self.box.retained(iter([self.batch([("r", 10)]) for _ in range(count)]))
+        self.receiver.retained(iter([self.batch([("r", 10)]) for _ in range(count)]))
 
     def give_way(self, more):
         """Keep `more` bytes beside what can't be dropped."""
-        size = self.box._held + self.box.answers + more
-        assert self.box.give_way(size)
-        assert self.box.size <= size + 20
+        size = self.receiver._held + self.receiver.answers + more
+        assert self.receiver.give_way(size)
+        assert self.receiver.size <= size + 20
 
     def resume(self):
         self.blocked = False
-        if self.box.paused:
-            self.box.resume()
+        if self.receiver.paused:
+            self.receiver.resume()
 
     def drain(self):
         self.resume()
@@ -106,8 +106,8 @@ class Pipe:
 
     def check_bound(self):
         # One message over the limit may wait, and one more be with the transport, with the notice before it.
-        assert self.box.size <= self.box.limit + 2 * (LONGEST + 20) + self.box.answers
-        assert self.box.count <= limits.QUEUE_MESSAGES
+        assert self.receiver.size <= self.receiver.limit + 2 * (LONGEST + 20) + self.receiver.answers
+        assert self.receiver.count <= limits.QUEUE_MESSAGES
 
     def check_order(self):
         told, seen, newest = 0, 0, {}
@@ -180,16 +180,16 @@ def test_whatever_happens_the_books_are_right(full, ops, at_once, retained_at_on
     with patch.multiple(outbox, FLUSH_BYTES=at_once), patch.multiple(limits, RETAINED_AT_ONCE=retained_at_once):
         play(pipe, ops)
         pipe.drain()
-    box = pipe.box
+    receiver = pipe.receiver
     told, _ = pipe.check_order()
     pipe.check_gaps()
     sent = sum(kind == "msg" for kind, _ in pipe.out())
-    assert sent + box.dropped == len(pipe.topics)
-    assert box.sent == sent
-    assert pipe.world.hub.counters.dropped == box.dropped
-    assert told == box.dropped + pipe.missed
-    assert (box.size, box.count, box.answers, box.lost, box.missed) == (0, 0, 0, 0, 0)
-    assert box.empty
+    assert sent + receiver.dropped == len(pipe.topics)
+    assert receiver.sent == sent
+    assert pipe.world.hub.counters.dropped == receiver.dropped
+    assert told == receiver.dropped + pipe.missed
+    assert (receiver.size, receiver.count, receiver.answers, receiver.lost, receiver.missed) == (0, 0, 0, 0, 0)
+    assert receiver.empty
     before = len(pipe.writes)
     pipe.put(("a", 1))
     pipe.world.turn()
@@ -214,7 +214,7 @@ def test_an_empty_outbox_takes_one_message_of_any_size(full, unit):
     pipe.put(unit)
     pipe.drain()
     assert pipe.out() == [("msg", 1)]
-    assert (pipe.box.dropped, pipe.bursts) == (0, 0)
+    assert (pipe.receiver.dropped, pipe.bursts) == (0, 0)
 
 
 def filled(full, **more):
@@ -222,7 +222,7 @@ def filled(full, **more):
     pipe = Pipe(full, limit=3 * len(frame(b"msg", 1, "a", 10)), **more)
     pipe.put(("a", 10), ("b", 10))
     pipe.put(("c", 10))
-    assert pipe.box.dropped == 0
+    assert pipe.receiver.dropped == 0
     return pipe
 
 
@@ -274,11 +274,11 @@ def test_it_gives_way_by_its_policy(full, out):
 
 def test_what_would_be_a_hole_is_a_cut():
     pipe = filled("disconnect")
-    assert not pipe.box.give_way(10)
+    assert not pipe.receiver.give_way(10)
     assert pipe.bursts == 1
     pipe = filled("drop-oldest")
     pipe.answer(50)
-    assert not pipe.box.give_way(10)
+    assert not pipe.receiver.give_way(10)
     assert pipe.bursts == 1
 
 
@@ -315,19 +315,19 @@ def test_what_the_transport_holds_counts():
     pipe.blocked = True
     pipe.put(("a", 70))
     pipe.world.turn()
-    assert pipe.box.size == len(frame(b"msg", 1, "a", 70))
+    assert pipe.receiver.size == len(frame(b"msg", 1, "a", 70))
     pipe.put(("b", 10))  # an empty outbox takes one
     pipe.put(("c", 10))
-    assert pipe.box.dropped == 1
+    assert pipe.receiver.dropped == 1
     pipe.drain()
     assert pipe.out() == [("msg", 1), ("msg", 2), ("gap", 1)]
-    assert pipe.box.size == 0
+    assert pipe.receiver.size == 0
 
 
 def test_nothing_leaves_while_paused_and_a_flush_hands_over_so_much():
     pipe = Pipe("drop-oldest", limit=100_000_000)
     pipe.put(*[("a", 1_000)] * 2_000)
-    pipe.box.pause(0)
+    pipe.receiver.pause(0)
     pipe.world.turn()
     assert pipe.writes == []
     pipe.drain()
@@ -338,7 +338,7 @@ def test_nothing_leaves_while_paused_and_a_flush_hands_over_so_much():
 def test_drained_is_called_when_the_answers_are_handed_over():
     pipe = Pipe("drop-oldest")
     calls = []
-    pipe.box.drained = lambda: calls.append(len(pipe.writes))
+    pipe.receiver.drained = lambda: calls.append(len(pipe.writes))
     pipe.answer()
     assert calls == []
     pipe.world.turn()
@@ -356,10 +356,10 @@ def test_drained_is_called_when_the_answers_are_handed_over():
 
 def test_who_has_gone_is_told_nothing():
     pipe = Pipe("drop-oldest")
-    pipe.box.drained = lambda: pytest.fail("called after the end")
+    pipe.receiver.drained = lambda: pytest.fail("called after the end")
     pipe.put(("a", 1))
     pipe.miss(1)
-    pipe.box.clear()
+    pipe.receiver.clear()
     pipe.put(("a", 1))
     pipe.world.turn()
     assert pipe.writes == []
@@ -370,24 +370,24 @@ def test_retained_messages_come_as_room_appears():
     with patch.multiple(limits, RETAINED_AT_ONCE=10), patch.multiple(outbox, FLUSH_BYTES=300):
         pipe.answer()
         pipe.retained(100)
-        assert pipe.box.count == 10
+        assert pipe.receiver.count == 10
         pipe.put(("live", 1))
         pipe.blocked = True
         pipe.world.turn()
         assert len(pipe.out()) < 20
         pipe.drain()
     assert pipe.out() == [("ans", 1)] + [("msg", number) for number in range(2, 103)]
-    assert pipe.box.sent == 101
+    assert pipe.receiver.sent == 101
 
 
 def test_a_retained_message_that_cannot_be_carried_is_told():
     pipe = Pipe("drop-oldest")
     batches = [pipe.batch([("r", 1)]), Batch((), ()), pipe.batch([("r", 1)]), Batch((), ()), pipe.batch([("r", 1)])]
     with patch.object(limits, "RETAINED_AT_ONCE", 3):
-        pipe.box.retained(iter(batches))
+        pipe.receiver.retained(iter(batches))
         pipe.drain()
     assert [kind for kind, _ in pipe.out()] == ["msg", "gap", "msg", "gap", "msg"]
-    assert pipe.box.sent == 3
+    assert pipe.receiver.sent == 3
     assert pipe.world.hub.counters.uncarried == 2
 
 
@@ -396,12 +396,12 @@ class Datagrams:
         self.world = World()
         self.sent = []
         self.longest = 100
-        self.box = DatagramOutbox(self.world.hub, self, self.write, "drop-oldest", 10_000)
+        self.receiver = DatagramOutbox(self.world.hub, self, self.write, "drop-oldest", 10_000)
 
     def gap(self, n):
         return b"gap %d" % n
 
-    def burst(self):
+    def on_overflow(self):
         raise AssertionError
 
     def write(self, data):
@@ -411,14 +411,14 @@ class Datagrams:
         return True
 
     def put(self, *payloads):
-        self.box.put(Batch([Message("t", one) for one in payloads], payloads, stream=False))
-        self.world.hub.rouse()
+        self.receiver.put(Batch([Message("t", one) for one in payloads], payloads, stream=False))
+        self.world.hub.schedule_flush()
 
 
 def test_each_unit_is_a_datagram():
     peer = Datagrams()
     peer.put(b"1", b"2")
-    peer.box.answer(b"ok")
+    peer.receiver.answer(b"ok")
     peer.put(b"3")
     peer.world.turn()
     assert peer.sent == [b"1", b"2", b"ok", b"3"]
@@ -429,7 +429,7 @@ def test_a_datagram_that_is_too_long_counts_in_the_gap():
     peer.put(b"1", b"x" * 200, b"2", b"y" * 200)
     peer.world.turn()
     assert peer.sent == [b"1", b"gap 1", b"2", b"gap 1"]
-    assert (peer.box.sent, peer.box.dropped) == (2, 2)
+    assert (peer.receiver.sent, peer.receiver.dropped) == (2, 2)
     peer.put(b"3")
     peer.world.turn()
     assert peer.sent[4:] == [b"3"]
@@ -437,9 +437,9 @@ def test_a_datagram_that_is_too_long_counts_in_the_gap():
 
 def test_an_answer_that_is_too_long_is_no_lost_message():
     peer = Datagrams()
-    peer.box.answer(b"x" * 200)
+    peer.receiver.answer(b"x" * 200)
     peer.world.turn()
-    assert (peer.sent, peer.box.dropped) == ([], 0)
+    assert (peer.sent, peer.receiver.dropped) == ([], 0)
 
 
 def test_a_notice_that_cannot_be_sent_is_told_later():

@@ -6,26 +6,26 @@ import pytest
 
 from hubbub import limits
 from hubbub.bounds import Bounds
-from hubbub.dialect import Setting
-from hubbub.events import Several, Unsubscribe
-from hubbub.kernel.pace import PacedLink, PacedSources
-from hubbub.kernel.wire import Place
-from unit.kernel_help import Box, FakeWire, Tiny, World
+from hubbub.dialect import DialectContext
+from hubbub.events import SubscriptionBatch, Unsubscribe
+from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.ingress.paced_link import PacedLink, PacedSources
+from unit.kernel_help import FakeWire, Receiver, Tiny, World
 
 NONE = {"message_rate": 0.0, "byte_rate": 0.0}
 
 
 def paced(world):
     wire = FakeWire()
-    link = wire.link = PacedLink(world.hub, Place("here", Setting("tcp")), wire, Tiny, "192.0.2.7", 1)
+    link = wire.link = PacedLink(world.hub, ListenerContext("here", DialectContext("tcp")), wire, Tiny, "192.0.2.7", 1)
     link.start()
     return link
 
 
 @pytest.mark.parametrize("bounds", [{"message_rate": 10.0}, {"byte_rate": 80.0}])
 def test_a_stream_that_is_ahead_is_read_later_and_loses_nothing(bounds):
-    world, box = World(bounds=Bounds(**NONE | bounds)), Box()
-    world.subscribe(world.session(), "a", box)
+    world, receiver = World(bounds=Bounds(**NONE | bounds)), Receiver()
+    world.subscribe(world.session(), "a", receiver)
     link = paced(world)
     for _ in range(4):
         world.say(link, b"pub a x\n" * 10)  # a second's worth may be saved up
@@ -33,14 +33,14 @@ def test_a_stream_that_is_ahead_is_read_later_and_loses_nothing(bounds):
             break
     assert link.holding
     assert not link.wire.is_reading
-    assert link.place.held_back == 1
-    came = len(box.payloads)
+    assert link.context.held_back == 1
+    came = len(receiver.payloads)
     world.say(link, b"pub a y\n" * 5)  # what was read already waits
     world.sleep(0.5)
-    assert len(box.payloads) == came
+    assert len(receiver.payloads) == came
     world.sleep(1.0)
     world.sleep(1.0)
-    assert len(box.payloads) == came + 5
+    assert len(receiver.payloads) == came + 5
     world.sleep(2.0)
     assert link.wire.is_reading
     assert not link.holding
@@ -109,7 +109,7 @@ def test_many_commands_in_one_count_each():
     world = World(bounds=Bounds(**NONE | {"message_rate": 10.0}))
     link = paced(world)
     link.dialect.outcome = lambda event, result: b""
-    link.act([Several([Unsubscribe("a")] * 40)])
+    link.act([SubscriptionBatch([Unsubscribe("a")] * 40)])
     assert link.holding
     assert not link.wire.is_reading
     world.sleep(3.0)

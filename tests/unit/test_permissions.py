@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.kernel.permissions import Clause, Permissions, Rule, Subject, Who
-from hubbub.kernel.session import Session
+from hubbub.kernel.authorization.permissions import Clause, Permissions, Rule, Subject, Who
+from hubbub.kernel.sessions.session import Session
 from hubbub.template import Template
 from hubbub.topics import matches
 
@@ -33,8 +33,8 @@ def may(rights, action, name):
         return rights.receives(name)
     try:
         getattr(rights, action)(name)
-    except Refusal as no:
-        return no.code != "not-authorized"
+    except Refusal as refusal:
+        return refusal.code != "not-authorized"
     return True
 
 

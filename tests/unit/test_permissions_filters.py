@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.kernel.filters import Filters, covers, overlaps
+from hubbub.kernel.authorization.filter_sets import FilterSet, covers, overlaps
 from hubbub.topics import matches
 
 NAMES = ("a", "b", "", "$x")
@@ -35,7 +35,7 @@ def test_covering_and_overlapping(one, other):
 
 @given(st.lists(FILTERS, max_size=4), FILTERS)
 def test_together(several, filter):
-    filters = Filters(several)
+    filters = FilterSet(several)
     together = set().union(*map(topics, several))
     found = filters.covering(filter)
     assert bool(found) == (together >= topics(filter))
@@ -70,20 +70,20 @@ def test_overlaps(one, other, expected):
 
 
 def test_what_is_deeper_than_all_that_is_allowed_is_not_covered():
-    assert Filters(["a", "a/+"]).covering("a/#") == ()
-    assert Filters(["a", "a/+", "a/+/+/#"]).covering("a/#") == ("a", "a/+", "a/+/+/#")
+    assert FilterSet(["a", "a/+"]).covering("a/#") == ()
+    assert FilterSet(["a", "a/+", "a/+/+/#"]).covering("a/#") == ("a", "a/+", "a/+/+/#")
 
 
 def test_several_that_cover_only_together_are_all_named():
-    assert Filters(["a", "a/+/#"]).covering("a/#") == ("a", "a/+/#")
-    assert Filters(["a/b", "a/+"]).covering("a/+") == ("a/+",)
-    assert Filters([]).covering("a") == ()
-    assert Filters([]).overlapping("#") is None
+    assert FilterSet(["a", "a/+/#"]).covering("a/#") == ("a", "a/+/#")
+    assert FilterSet(["a/b", "a/+"]).covering("a/+") == ("a/+",)
+    assert FilterSet([]).covering("a") == ()
+    assert FilterSet([]).overlapping("#") is None
 
 
 @pytest.mark.parametrize("filter", ["/".join("+" * 128), "/".join("+" * 127) + "/#", "#"])
 def test_the_deepest_filters_are_looked_at_once(filter):
     """128 wildcards, each of which could be two ways: 2**128 ways in all."""
     deep = [("+/" * at + "a/" + "+/" * (126 - at)) + "#" for at in range(127)]
-    assert Filters(deep).covering(filter) == ()
-    assert Filters(deep).overlapping(filter) is not None
+    assert FilterSet(deep).covering(filter) == ()
+    assert FilterSet(deep).overlapping(filter) is not None

@@ -6,8 +6,8 @@ import pytest
 
 from hubbub import limits
 from hubbub.events import Publish
-from hubbub.kernel.permissions import Clause, Permissions, Rule, Who
-from hubbub.kernel.sieve import Rate
+from hubbub.kernel.authorization.permissions import Clause, Permissions, Rule, Who
+from hubbub.kernel.ingress.rate_limiter import Rate
 from hubbub.template import Template
 from unit.kernel_help import FakeWire, Tiny, World
 
@@ -27,7 +27,7 @@ def permissions(*said):
 
 
 def change(link, *said):
-    link.place.rights = permissions(*said).of
+    link.context.rights = permissions(*said).of
     link.reconsider()
 
 

@@ -7,11 +7,11 @@ from unittest.mock import patch
 import pytest
 
 from hubbub import limits
-from hubbub.dialect import Setting
-from hubbub.kernel.link import Link, Place
-from hubbub.kernel.presence import Presence
+from hubbub.dialect import DialectContext
+from hubbub.kernel.connection.link import Link, ListenerContext
+from hubbub.kernel.sessions.presence import Presence
 from hubbub.template import Template
-from unit.kernel_help import Box, FakeWire, Tiny, World
+from unit.kernel_help import FakeWire, Receiver, Tiny, World
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def world():
 
 @pytest.fixture
 def watcher(world):
-    box = Box()
-    world.subscribe(world.session(), "#", box)
-    return box
+    receiver = Receiver()
+    world.subscribe(world.session(), "#", receiver)
+    return receiver
 
 
 def told(watcher):
@@ -32,7 +32,7 @@ def told(watcher):
 
 def place(world, topic="on/{id}", silent=None, transport="tcp", **more):
     presence = Presence(world.hub, Template(topic), silent, more.get("prefix"), transport != "udp")
-    return Place("here", Setting(transport), presence=presence, **more)
+    return ListenerContext("here", DialectContext(transport), presence=presence, **more)
 
 
 def link(world, where, start=True, host="192.0.2.7", port=4711):
@@ -108,7 +108,7 @@ def test_silence(world, watcher):
 
 def test_a_link_that_is_not_read_is_not_silent(world):
     one = link(world, place(world, silent=1))
-    world.subscribe(world.session(), "ask", Box())
+    world.subscribe(world.session(), "ask", Receiver())
     one.receive(b"req ask 1\nping\n")
     world.sleep(1.5)
     assert retained(world) == b"1"

@@ -18,7 +18,7 @@ from hubbub.transports.tcp import TCPFactory
 class Link(SimpleNamespace):
     """What a stream needs of its link, and what it was told."""
 
-    stays = False
+    write_after_eof = False
 
     def start(self) -> None:
         pass

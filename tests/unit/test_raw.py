@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.dialect import Setting, Text
+from hubbub.dialect import DialectContext, Text
 from hubbub.dialects.raw import Raw
 from hubbub.errors import ConfigError
 from hubbub.events import Close, Fault, Publish
-from hubbub.kernel.session import Session
+from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
 from hubbub.option import configure
 from hubbub.template import Template
@@ -21,7 +21,7 @@ PEER = Session("10.0.0.7", 1, "tcp", "plc7")
 
 
 def raw(transport: str = "tcp", max_message: int = 1000, topic: str = "plant/{id}", **options: object) -> Raw:
-    return configure(Raw, options)(Setting(transport, max_message, Template(topic)), PEER)
+    return configure(Raw, options)(DialectContext(transport, max_message, Template(topic)), PEER)
 
 
 def payloads(events: list[Any]) -> list[Any]:
@@ -102,7 +102,7 @@ def test_a_gap_ends_a_message() -> None:
 def test_the_topic_says_whose_it_is() -> None:
     (event,) = raw(topic="plant/{id}/{host}").receive(b"x", 0)
     assert event.topic == "plant/plc7/10.0.0.7"
-    assert Raw(Setting(), PEER).receive(b"x", 0)[0].topic == "raw/plc7"
+    assert Raw(DialectContext(), PEER).receive(b"x", 0)[0].topic == "raw/plc7"
 
 
 def test_units_are_frames() -> None:

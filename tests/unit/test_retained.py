@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Publish
-from hubbub.kernel.retained import Retained
+from hubbub.kernel.routing.retained import Retained
 from hubbub.message import Message
 from hubbub.topics import matches
 from unit.kernel_help import FILTERS, TOPICS, FakeWire, World

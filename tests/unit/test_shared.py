@@ -1,4 +1,4 @@
-"""kernel/shared.py: each message of a shared filter goes to one member of its group."""
+"""kernel/routing/share_groups.py: each message of a shared filter goes to one member of its group."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hubbub import limits, on
 from hubbub.bounds import Bounds
 from hubbub.errors import BadFilter, Refusal
 from hubbub.events import Subscribe
-from hubbub.kernel.session import AWAY, LATER, LOST, NOW
+from hubbub.kernel.sessions.session import AWAY, LATER, LOST, NOW
 from hubbub.template import Template
 from hubbub.topics import check_filter, matches, unshared
 from unit.kernel_help import FILTERS, TOPICS, FakeWire, World
-from unit.kernel_help import Box as Plain
+from unit.kernel_help import Receiver as Plain
 
 
-class Box(Plain):
+class Receiver(Plain):
     """A member with as much room as the test says."""
 
     def __init__(self, has: int = NOW) -> None:
@@ -30,15 +30,15 @@ class Box(Plain):
 
 def group(world, count, filter="$share/g/a", has=()):
     """That many members, and their boxes."""
-    boxes = [Box(has[n] if has else NOW) for n in range(count)]
-    sessions = [world.session() for _ in boxes]
-    for session, box in zip(sessions, boxes, strict=True):
-        assert world.subscribe(session, filter, box) == []
-    return sessions, boxes
+    receivers = [Receiver(has[n] if has else NOW) for n in range(count)]
+    sessions = [world.session() for _ in receivers]
+    for session, receiver in zip(sessions, receivers, strict=True):
+        assert world.subscribe(session, filter, receiver) == []
+    return sessions, receivers
 
 
-def got(boxes):
-    return [b"".join(box.payloads) for box in boxes]
+def got(receivers):
+    return [b"".join(receiver.payloads) for receiver in receivers]
 
 
 def numbers(world, count, topic="a", **more):
@@ -69,11 +69,11 @@ def test_a_bad_filter_of_a_group(filter):
 
 def test_each_message_goes_to_one_in_turn():
     world = World()
-    sessions, boxes = group(world, 3)
+    sessions, receivers = group(world, 3)
     assert world.publish("a", b"0") == 1
     assert world.publish("b", b"9") == 0
     numbers(world, 6)
-    assert got(boxes) == [b"025", b"03", b"14"]
+    assert got(receivers) == [b"025", b"03", b"14"]
     assert world.hub.counters.delivered == 7
     for session in sessions:
         world.hub.leave(session)
@@ -84,9 +84,9 @@ def test_each_message_goes_to_one_in_turn():
 
 def test_order_is_kept_for_each_member():
     world = World()
-    _, boxes = group(world, 2)
+    _, receivers = group(world, 2)
     numbers(world, 10)
-    assert got(boxes) == [b"02468", b"13579"]
+    assert got(receivers) == [b"02468", b"13579"]
 
 
 def test_groups_and_plain_subscribers_each_get_theirs():
@@ -94,12 +94,12 @@ def test_groups_and_plain_subscribers_each_get_theirs():
     _, one = group(world, 2, "$share/g/a/+")
     _, other = group(world, 2, "$share/h/a/+")
     _, wider = group(world, 2, "$share/g/a/#")
-    plain, session = Box(), world.session()
+    plain, session = Receiver(), world.session()
     world.subscribe(session, "a/b", plain)
     world.subscribe(session, "$share/g/a/+", plain)
     assert world.publish("a/b", b"x") == 4
     world.turn()
-    assert sum(len(box.payloads) for box in (*one, *other, *wider, plain)) == 4
+    assert sum(len(receiver.payloads) for receiver in (*one, *other, *wider, plain)) == 4
     assert len(world.hub.shared) == 3
 
 
@@ -116,33 +116,33 @@ def test_groups_and_plain_subscribers_each_get_theirs():
 )
 def test_who_has_room_comes_first(has, takes):
     world = World()
-    _, boxes = group(world, 2, has=has)
+    _, receivers = group(world, 2, has=has)
     numbers(world, 4)
-    assert {at for at, box in enumerate(boxes) if box.payloads} == takes
-    assert sum(len(box.payloads) for box in boxes) == 4
+    assert {at for at, receiver in enumerate(receivers) if receiver.payloads} == takes
+    assert sum(len(receiver.payloads) for receiver in receivers) == 4
 
 
 def test_a_second_subscription_replaces_the_first():
     world = World()
-    (session, _), (box, other) = group(world, 2)
-    again = Box()
+    (session, _), (receiver, other) = group(world, 2)
+    again = Receiver()
     world.subscribe(session, "$share/g/a", again)
     numbers(world, 4)
-    assert (box.payloads, len(other.payloads), len(again.payloads)) == ([], 2, 2)
+    assert (receiver.payloads, len(other.payloads), len(again.payloads)) == ([], 2, 2)
     assert world.hub.subscriptions == 3  # the group's own too
 
 
 def test_no_retained_message_comes():
     world = World()
     world.publish("a", b"kept", retain=True)
-    _, (box,) = group(world, 1)
+    _, (receiver,) = group(world, 1)
     world.turn()
-    assert box.payloads == []
+    assert receiver.payloads == []
 
 
 def test_who_cannot_carry_it_leaves_it_to_another():
     world = World()
-    mute, able = Box(), Box()
+    mute, able = Receiver(), Receiver()
     other = world.hub.encoding(lambda message, form: b"whatever", None)
     (first, second) = world.session(), world.session()
     world.subscribe(first, "$share/g/a", mute)
@@ -161,7 +161,7 @@ def test_who_cannot_carry_it_leaves_it_to_another():
 def test_who_wants_no_echo_gets_none():
     world = World()
     first, second = world.session(), world.session()
-    mine, other = Box(), Box()
+    mine, other = Receiver(), Receiver()
     world.subscribe(first, "$share/g/a", mine, echo=False)
     world.subscribe(second, "$share/g/a", other)
     numbers(world, 4, sender=first)
@@ -173,31 +173,31 @@ def test_who_wants_no_echo_gets_none():
 @given(st.lists(st.tuples(FILTERS, st.sampled_from("gh")), min_size=1, max_size=6), TOPICS)
 def test_one_of_each_group_whose_filter_matches(wishes, topic):
     world = World()
-    boxes = {}
+    receivers = {}
     for filter, name in wishes:
         if filter.startswith("$share"):
             continue
-        box = Box()
-        boxes.setdefault((name, filter), []).append(box)
-        world.subscribe(world.session(), f"$share/{name}/{filter}", box)
-    wanted = {key for key in boxes if matches(key[1], topic)}
+        receiver = Receiver()
+        receivers.setdefault((name, filter), []).append(receiver)
+        world.subscribe(world.session(), f"$share/{name}/{filter}", receiver)
+    wanted = {key for key in receivers if matches(key[1], topic)}
     assert world.publish(topic) == len(wanted)
     world.turn()
-    for key, members in boxes.items():
-        assert sum(len(box.payloads) for box in members) == (key in wanted)
+    for key, members in receivers.items():
+        assert sum(len(receiver.payloads) for receiver in members) == (key in wanted)
 
 
 def test_members_count_like_other_subscriptions():
     world = World(bounds=Bounds(subscriptions=2, all_subscriptions=5))
     session = world.session()
-    world.subscribe(session, "$share/g/a/+", Box())
-    world.subscribe(session, "b", Box())
+    world.subscribe(session, "$share/g/a/+", Receiver())
+    world.subscribe(session, "b", Receiver())
     with pytest.raises(Refusal, match="2 subscriptions"):
-        world.subscribe(session, "$share/g/c", Box())
+        world.subscribe(session, "$share/g/c", Receiver())
     other = world.session()
-    world.subscribe(other, "$share/g/a/+", Box())  # the group counts too
+    world.subscribe(other, "$share/g/a/+", Receiver())  # the group counts too
     with pytest.raises(Refusal, match="5 subscriptions"):
-        world.subscribe(other, "$share/g/d", Box())  # room for the member, and none for the group
+        world.subscribe(other, "$share/g/d", Receiver())  # room for the member, and none for the group
     assert len(world.hub.shared) == 1
     assert world.hub.subscriptions == 4
 
@@ -206,9 +206,9 @@ def test_levels_are_the_members(monkeypatch):
     monkeypatch.setattr(limits, "SUBSCRIPTION_LEVELS", 10)
     world = World()
     session = world.session()
-    world.subscribe(session, "$share/g/a/b/c/d/e/+", Box())
+    world.subscribe(session, "$share/g/a/b/c/d/e/+", Receiver())
     with pytest.raises(Refusal, match="levels"):
-        world.subscribe(session, "$share/h/a/b/c/d/e/+", Box())
+        world.subscribe(session, "$share/h/a/b/c/d/e/+", Receiver())
     world.hub.unsubscribe(session, "$share/g/a/b/c/d/e/+")
     assert session.levels == 0
     assert len(world.hub.shared) == 0

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub import limits
-from hubbub.kernel.link import Link
-from hubbub.kernel.sieve import Bucket, Rate, Sieves
-from unit.kernel_help import Box, FakeWire, Tiny, World
+from hubbub.kernel.connection.link import Link
+from hubbub.kernel.ingress.rate_limiter import Rate, Sieves, TokenBucket
+from unit.kernel_help import FakeWire, Receiver, Tiny, World
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def world():
 
 @pytest.fixture
 def watcher(world):
-    box = Box()
-    world.subscribe(world.session(), "#", box)
-    return box
+    receiver = Receiver()
+    world.subscribe(world.session(), "#", receiver)
+    return receiver
 
 
 def numbers(start, stop, topic="t"):
@@ -31,7 +31,7 @@ def numbers(start, stop, topic="t"):
 
 
 def test_a_bucket_saves_up_no_more_than_its_burst():
-    bucket = Bucket(Rate(10, 3), 0.0)
+    bucket = TokenBucket(Rate(10, 3), 0.0)
     assert [bucket.take(1000.0) for _ in range(5)] == [True, True, True, False, False]
 
 
@@ -41,7 +41,7 @@ def test_a_bucket_saves_up_no_more_than_its_burst():
     st.lists(st.tuples(st.floats(0, 10), st.integers(0, 30)), max_size=30),
 )
 def test_a_bucket_never_gives_more_than_its_rate(per_second, burst, steps):
-    bucket, now, given_out = Bucket(Rate(per_second, burst), 0.0), 0.0, 0
+    bucket, now, given_out = TokenBucket(Rate(per_second, burst), 0.0), 0.0, 0
     for pause, wanted in steps:
         now += pause
         given_out += sum(bucket.take(now) for _ in range(wanted))
@@ -54,7 +54,7 @@ def test_drop(world, watcher):
     link = world.link(rate=Rate(10, 10))
     assert world.say(link, numbers(0, 15)) == b"no rate-limited\n" * 5
     assert watcher.payloads == [b"%d" % n for n in range(10)]
-    assert (link.place.refused, world.hub.counters.refused) == ({"rate-limited": 5}, 5)
+    assert (link.context.refused, world.hub.counters.refused) == ({"rate-limited": 5}, 5)
     world.sleep(0.1)
     assert world.say(link, b"tag t more\ntag t evenmore\n") == b"sent 1\nno rate-limited\n"
 
@@ -78,7 +78,7 @@ def test_latest_lets_the_newest_of_each_topic_in_when_there_is_room(world, watch
     world.say(link, b"pub u 99\n")  # though a token may be there, what waits comes first
     world.sleep(0.1)
     assert watcher.payloads[2:] == [b"4", b"99"]
-    assert link.place.refused == {"rate-limited": 5}
+    assert link.context.refused == {"rate-limited": 5}
     world.sleep(10)
     assert len(watcher.payloads) == 4
 
@@ -128,7 +128,7 @@ def test_pause_loses_nothing_and_reads_nothing(world, watcher):
         world.sleep(0.1)
         assert len(watcher.payloads) == expected
     assert link.wire.is_reading is False
-    assert link.place.held_back == 4
+    assert link.context.held_back == 4
     world.sleep(0.1)
     assert (link.wire.heard(), link.wire.is_reading) == (b"pong 0\n", True)
     assert watcher.payloads == [b"%d" % n for n in range(6)]
@@ -175,7 +175,7 @@ def test_changed(world, watcher):
     link = world.link(changed=True)
     assert world.say(link, b"pub t 1\npub t 1\npub u 1\npub t 2\ntag t 2\npub t 1\n") == b"sent 0\n"
     assert watcher.payloads == [b"1", b"1", b"2", b"1"]
-    assert link.place.unchanged == 2
+    assert link.context.unchanged == 2
 
 
 def test_changed_is_of_one_link(world, watcher):
@@ -200,27 +200,27 @@ def test_the_memory_of_changed_is_bounded(world, watcher):
 
 
 def test_over_udp_an_address_is_remembered(world, watcher):
-    place = world.link(transport="udp", rate=Rate(10, 2), changed=True).place
+    context = world.link(transport="udp", rate=Rate(10, 2), changed=True).context
     for payload in (b"1", b"1", b"2", b"3"):
         wire = FakeWire()
-        link = wire.link = Link(world.hub, place, wire, Tiny, "192.0.2.7", 4711)
+        link = wire.link = Link(world.hub, context, wire, Tiny, "192.0.2.7", 4711)
         world.say(link, b"pub t %b\n" % payload)
-    assert (watcher.payloads, place.refused, place.unchanged) == ([b"1"], {"rate-limited": 2}, 1)
+    assert (watcher.payloads, context.refused, context.unchanged) == ([b"1"], {"rate-limited": 2}, 1)
 
 
 def test_the_table_of_addresses_is_bounded(world):
-    place = world.link(transport="udp", rate=Rate(10, 2)).place
+    context = world.link(transport="udp", rate=Rate(10, 2)).context
     sieves = Sieves()
     with patch.object(limits, "UDP_SIEVES", 2):
-        first = sieves.of(world.hub, place, "a", 1)
-        sieves.of(world.hub, place, "b", 1)
-        assert sieves.of(world.hub, place, "a", 1) is first
-        second = sieves.of(world.hub, place, "c", 1)
-        assert sieves.of(world.hub, place, "a", 1) is first
-        assert sieves.of(world.hub, place, "c", 1) is second
+        first = sieves.of(world.hub, context, "a", 1)
+        sieves.of(world.hub, context, "b", 1)
+        assert sieves.of(world.hub, context, "a", 1) is first
+        second = sieves.of(world.hub, context, "c", 1)
+        assert sieves.of(world.hub, context, "a", 1) is first
+        assert sieves.of(world.hub, context, "c", 1) is second
         assert len(sieves._found) == 2
 
 
 def test_a_plain_link_has_none_of_it(world):
     link = world.link()
-    assert (link._intake, link.exchange, link._sign) == (None, None, None)
+    assert (link._intake, link.half_duplex, link._sign) == (None, None, None)

@@ -6,7 +6,7 @@ import pytest
 
 from hubbub import limits
 from hubbub.bounds import Bounds
-from hubbub.kernel.sources import Full, Sources, source_of
+from hubbub.kernel.ingress.sources import ConnectionLimit, Sources, source_of
 
 
 class Where:
@@ -16,7 +16,7 @@ class Where:
         self.sources = Sources(lambda: self.bounds, lambda: self.now)
 
     def refused(self, host):
-        with pytest.raises(Full) as found:
+        with pytest.raises(ConnectionLimit) as found:
             self.sources.enter(host)
         assert found.value.code == "unavailable"
         return found.value.limit

@@ -1,29 +1,29 @@
-"""kernel/clients.py: the session of a connector, which is there before its links and ends with it."""
+"""kernel/sessions/registry.py: the session of a connector, which is there before its links and ends with it."""
 
 from __future__ import annotations
 
 from hubbub import limits
-from hubbub.dialect import Setting
-from hubbub.events import Letter, Open, Subscribe
-from hubbub.kernel.session import Session
-from hubbub.kernel.store import MemoryStore
-from hubbub.kernel.wire import Place
+from hubbub.dialect import DialectContext
+from hubbub.events import Connect, QosPublish, Subscribe
+from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.sessions.session import Session
+from hubbub.kernel.sessions.store import MemoryStore
 from hubbub.testing import World
 
 
 def place():
-    return Place("bridge", Setting(role="client"))
+    return ListenerContext("bridge", DialectContext(role="client"))
 
 
 def stand(world, at, *filters):
     wishes = [Subscribe(one, False, qos=2) for one in filters]
-    world.hub.clients.stand(at, Session("", 0, "tcp", at.name), Open("me"), wishes, "drop-oldest")
-    (client,) = [one for one in world.hub.clients._known.values() if one.standing is at]
+    world.hub.clients.stand(at, Session("", 0, "tcp", at.name), Connect("me"), wishes, "drop-oldest")
+    (client,) = [one for one in world.hub.clients._known.values() if one.connector is at]
     return client
 
 
 def publish(world, topic):
-    world.hub.publish(Letter(topic, b"x", 1))
+    world.hub.publish(QosPublish(topic, b"x", 1))
     world.turn()
 
 

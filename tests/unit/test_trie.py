@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.kernel.trie import Trie
+from hubbub.kernel.routing.trie import Trie
 from hubbub.topics import matches
 from unit.kernel_help import FILTERS, TOPICS
 

@@ -15,16 +15,16 @@ from twisted.internet.error import MessageLengthError
 from twisted.logger import capturedLogs
 
 from hubbub import limits
-from hubbub.dialect import Dialect, Setting
+from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.detect import Auto
 from hubbub.dialects.json import Json
 from hubbub.dialects.lines import Lines
 from hubbub.dialects.raw import Raw
-from hubbub.kernel.datagram import DatagramLink
-from hubbub.kernel.wire import Place
+from hubbub.kernel.connection.datagram_link import DatagramLink
+from hubbub.kernel.connection.wire import ListenerContext
 from hubbub.message import Message
 from hubbub.transports.udp import UDPProtocol, plain
-from unit.kernel_help import Box, World
+from unit.kernel_help import Receiver, World
 
 ANN, BOB, EVE = ("192.0.2.1", 4001), ("192.0.2.2", 4002), ("198.51.100.9", 4009)
 HERE = ("127.0.0.1", 5001)
@@ -34,14 +34,14 @@ AUTO = Auto.among([Json, Lines], Lines)
 class Town:
     """A hub with one UDP port; its streets are lists."""
 
-    def __init__(self, dialect: type[Dialect] = AUTO, peers: Any = (), answers: bool = True, **place: Any) -> None:
+    def __init__(self, dialect: type[Dialect] = AUTO, peers: Any = (), answers: bool = True, **context: Any) -> None:
         self.world = World()
-        self.place = Place("udp-1", Setting("udp"), **place)
+        self.context = ListenerContext("udp-1", DialectContext("udp"), **context)
         self.sent: list[tuple[bytes, Any]] = []
         self.broken: set[Any] = set()
         self.protocol = UDPProtocol(
             new_link=lambda wire, dialect, host, port: DatagramLink(
-                self.world.hub, self.place, wire, dialect, host, port
+                self.world.hub, self.context, wire, dialect, host, port
             ),
             choose=dialect.choose if issubclass(dialect, Auto) else lambda data: dialect,
             now=self.world.hub.now,
@@ -78,10 +78,10 @@ class Town:
     def prove(self, data: bytes, address: Any = ANN) -> list[bytes]:
         return self.say(f"CONFIRM {self.token(address)}\n".encode() + data, address)
 
-    def handler(self, filter: str = "echo/#") -> Box:
-        box = Box()
-        self.world.subscribe(self.world.session(), filter, box)
-        return box
+    def handler(self, filter: str = "echo/#") -> Receiver:
+        receiver = Receiver()
+        self.world.subscribe(self.world.session(), filter, receiver)
+        return receiver
 
     @property
     def known(self) -> int:
@@ -105,18 +105,18 @@ COMMANDS = [
 @given(st.lists(st.lists(st.sampled_from(COMMANDS) | st.binary(max_size=60), max_size=30), max_size=8))
 def test_an_unproven_address_gets_at_most_three_times_its_bytes(datagrams):
     town = Town()
-    box = town.handler()
+    receiver = town.handler()
     for n in range(20):
         town.world.publish(f"a/{n}", b"r" * 200, retain=True)
     town.world.publish("echo/x", b"r" * 2_000, retain=True)
     for commands in datagrams:
         datagram = b"\n".join(commands)
         got = town.say(datagram)
-        for batch in box.batches:
+        for batch in receiver.batches:
             for message in batch.messages:
                 if message.sender is not None and message.sender.send is not None:
                     message.sender.send(Message("echo/x", b"back " * 20))
-        box.batches.clear()
+        receiver.batches.clear()
         got += town.hear(ANN)
         assert sum(map(len, got)) <= 3 * len(datagram)
         assert sum(len(one) + 28 for one in got) <= 3 * (len(datagram) + 28)
@@ -125,10 +125,10 @@ def test_an_unproven_address_gets_at_most_three_times_its_bytes(datagrams):
 
 def test_publishing_needs_no_proof():
     town = Town()
-    box = town.handler()
+    receiver = town.handler()
     assert town.say(b"PUB echo/a 1\nPUB echo/a 2") == []
     assert town.say(b'{"op":"publish","topic":"echo/a","data":"3"}', BOB) == []
-    assert box.payloads == [b"1", b"2", b"3"]
+    assert receiver.payloads == [b"1", b"2", b"3"]
 
 
 def test_what_does_not_fit_is_not_sent_and_counted():
@@ -141,9 +141,9 @@ def test_what_does_not_fit_is_not_sent_and_counted():
 
 def test_a_handler_answers_a_stranger_within_its_bound():
     town = Town()
-    box = town.handler()
+    receiver = town.handler()
     town.say(b"PUB echo/a " + b"x" * 30)  # 41 bytes
-    session = box.batches[0].messages[0].sender
+    session = receiver.batches[0].messages[0].sender
     assert session.send(Message("echo/a", b"y" * 100))
     assert len(town.hear(ANN)) == 1
     assert session.send(Message("echo/a", b"y" * 100))
@@ -162,7 +162,7 @@ def test_ten_thousand_forged_addresses_leave_nothing():
     town.sent.clear()
     assert town.known == 0
     assert not town.protocol._strangers
-    assert not town.place.links
+    assert not town.context.links
     assert not town.world.hub.sessions
     assert not town.world.hub.alarms._heap
     gc.collect()
@@ -227,12 +227,12 @@ def test_each_datagram_needs_its_own_proof():
 
 def test_a_proof_does_not_leak_through_what_is_held_back():
     town = Town()
-    box = town.handler()
+    receiver = town.handler()
     assert town.prove(b"REQ echo/x 1") == []
     (peer,) = town.protocol._known.values()
     town.say(f"CONFIRM {peer.token()}\nPUB b c".encode())  # waits for the reply
     town.say(b"SUB evil/#")
-    request = box.batches[0].messages[0]
+    request = receiver.batches[0].messages[0]
     town.world.publish(request.reply_to, b"done")
     heard = town.hear(ANN)
     assert heard[0] == b"REP done"
@@ -290,7 +290,7 @@ def test_a_subscription_ends_with_its_lease():
     assert town.known == 0
     assert not town.world.publish("a/b")
     assert not town.world.hub.sessions
-    assert not town.place.links
+    assert not town.context.links
 
 
 def test_a_proof_renews_the_lease_and_nothing_else_does():
@@ -333,7 +333,7 @@ def test_quit_ends_a_subscription_and_a_forged_one_does_not():
 
 def test_a_bad_datagram_ends_nothing():
     town = Town()
-    town.place.setting = Setting("udp", max_message=100)
+    town.context.dialect_context = DialectContext("udp", max_message=100)
     for address in (ANN, HERE):
         town.prove(b"SUB a/#") if address is ANN else town.say(b"SUB a/#", address)
         town.say(b"PUB x " + b"y" * 200, address)
@@ -415,12 +415,12 @@ def test_one_peer_that_cannot_be_reached_breaks_nobody():
 
 def test_sizes():
     town = Town(Raw)
-    box = town.handler("raw/#")
+    receiver = town.handler("raw/#")
     longest = bytes(limits.DATAGRAM_BYTES)
     for data in (b"", longest, b"x"):
         town.say(data, HERE)
         town.say(data, ANN)
-    assert box.payloads == [b"", b"", longest, longest, b"x", b"x"]
+    assert receiver.payloads == [b"", b"", longest, longest, b"x", b"x"]
     town = Town()
     assert town.say(b"", HERE) == town.say(b"", ANN) == []
     town.say(b"SUB a/#", HERE)
@@ -455,19 +455,19 @@ def test_mapped_addresses():
     assert town.say(b"SUB a/#", mapped) == [b"OK SUB a/#"]
     assert town.say(b"SUB a/#", ("::1", 5001, 0, 0)) == [b"OK SUB a/#"]
     assert town.say(b"SUB a/#", ("fe80::1%lo", 5001, 0, 1))[0].startswith(b"CONFIRM ")
-    assert {link.session.host for link in town.place.links} == {"127.0.0.1", "::1"}
+    assert {link.session.host for link in town.context.links} == {"127.0.0.1", "::1"}
 
 
 def test_a_group_is_never_answered():
     town = Town(answers=False)
-    box = town.handler()
+    receiver = town.handler()
     for address in (ANN, HERE):
         for command in (b"PING", b"HELP", b"SUB a/#", b"REQ echo/x 1", b"nonsense", b"{", b"QUIT"):
             assert town.say(command, address) == []
         token = town.protocol.tokens.token(*address, town.world.clock)
         assert town.say(f"CONFIRM {token}\nSUB a/#".encode(), address) == []
         town.say(b"PUB echo/x 1", address)
-    assert box.payloads == [b"1", b"1"]
+    assert receiver.payloads == [b"1", b"1"]
     assert not town.world.publish("a/b")
 
 
@@ -475,11 +475,11 @@ def test_nothing_is_left_when_the_port_closes():
     town = Town()
     town.prove(b"SUB a/#")
     town.say(b"SUB a/#", HERE)
-    box = town.handler()
+    receiver = town.handler()
     town.say(b"PUB echo/x 1", BOB)
     town.protocol.doStop()
-    assert not town.place.links
+    assert not town.context.links
     assert not town.world.publish("a/b")
-    assert box.batches[0].messages[0].sender.send(Message("echo/x", b"late"))
+    assert receiver.batches[0].messages[0].sender.send(Message("echo/x", b"late"))
     town.world.turn()
     assert town.sent == []

@@ -50,17 +50,17 @@ def test_a_signature_is_not_a_proof_of_where_somebody_is():
 def test_a_link_is_of_who_signs_and_of_nobody_else():
     """What is sent in Ann's address, by whomever, has none of her rights, and can't end what she has."""
     town = SignedTown()
-    box = town.handler()
+    receiver = town.handler()
     assert town.believe(b"SUB a/#") == [b"OK SUB a/#"]
     for forged in (b"PUB echo/x 1", b"UNSUB a/#", b"QUIT"):
         said = town.say(forged)
         assert not said or said[0].startswith((b"ERR not-authorized", b"CONFIRM", b"BYE"))
-    assert box.batches == []
+    assert receiver.batches == []
     town.world.publish("a/b", b"still here")
     assert town.hear(ANN) == [b"MSG a/b still here"]
     assert town.say(town.sign(b"PUB echo/x 2")) == []
-    assert box.payloads == [b"2"]
-    assert box.batches[0].messages[0].sender.user == "ann"
+    assert receiver.payloads == [b"2"]
+    assert receiver.batches[0].messages[0].sender.user == "ann"
 
 
 def test_two_users_at_one_address():
@@ -74,16 +74,16 @@ def test_two_users_at_one_address():
 @pytest.mark.parametrize("address", [ANN, HERE])
 def test_what_is_forged_or_replayed_does_nothing(address):
     town = SignedTown()
-    box = town.handler()
+    receiver = town.handler()
     good = town.sign(b"PUB echo/x 1")
     town.say(good, address)
-    assert box.payloads == [b"1"]
+    assert receiver.payloads == [b"1"]
     for bad in (good, good.replace(b" 1", b" 2"), town.sign(b"PUB echo/x 3", key=b"x" * 32)):
         (said,) = town.say(bad, address)
         assert said.startswith(b"ERR not-authorized")
     said = town.say(town.sign(b'{"op":"publish","topic":"echo/x","data":"4"}', key=b"x" * 32), address)
     assert b'"not-authorized"' in said[0]
-    assert box.payloads == [b"1"]
+    assert receiver.payloads == [b"1"]
 
 
 def test_a_password_is_not_taken():
@@ -94,20 +94,20 @@ def test_a_password_is_not_taken():
 
 def test_what_only_looks_signed_is_data_where_nobody_has_a_key():
     town = Town()
-    box = town.handler()
+    receiver = town.handler()
     assert town.say(b"PUB echo/x SIGN ann 1 2\nPUB echo/x 2") == []
-    assert box.payloads == [b"SIGN ann 1 2", b"2"]
+    assert receiver.payloads == [b"SIGN ann 1 2", b"2"]
 
 
 def test_datagrams_in_a_row_may_be_signed_by_several():
     town = SignedTown()
-    box = town.handler()
+    receiver = town.handler()
     row = [town.sign(b"PUB echo/x 1"), b"PUB echo/x 2", town.sign(b"PUB echo/x 3", "ben"), town.sign(b"PUB echo/x 4")]
     for address in (HERE, ANN):
         town.protocol.datagrams_received(list(row), address)
         town.world.turn()
-    assert box.payloads == [b"1", b"3", b"4"]
-    assert [m.sender.user for batch in box.batches for m in batch.messages] == ["ann", "ben", "ann"]
+    assert receiver.payloads == [b"1", b"3", b"4"]
+    assert [m.sender.user for batch in receiver.batches for m in batch.messages] == ["ann", "ben", "ann"]
 
 
 COMMANDS = [
@@ -127,7 +127,7 @@ COMMANDS = [
 def test_never_more_than_three_times_what_came(steps):
     """Before proof, and for datagrams that bring none, also where the address was once proven."""
     town = SignedTown()
-    box = town.handler()
+    receiver = town.handler()
     last = town.sign(b"PING")
     for proven in (False, True):
         if proven:
@@ -139,10 +139,10 @@ def test_never_more_than_three_times_what_came(steps):
             elif how:
                 datagram = last = town.sign(command, key=None if how == "good" else b"x" * 32)
             got = town.say(datagram)
-            for batch in box.batches:  # a handler that answers at length, and later
+            for batch in receiver.batches:  # a handler that answers at length, and later
                 for message in batch.messages:
                     message.sender.send(Message("echo/x", b"back " * 100))
-            box.batches.clear()
+            receiver.batches.clear()
             got += town.hear(ANN)
             assert sum(map(len, got)) <= 3 * len(datagram)
 

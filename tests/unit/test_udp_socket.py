@@ -19,12 +19,12 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.python.systemd import ListenFDs
 
 from hubbub import limits
-from hubbub.dialect import Setting
+from hubbub.dialect import DialectContext
 from hubbub.dialects.lines import Lines
 from hubbub.errors import ConfigError
-from hubbub.kernel.datagram import DatagramLink
+from hubbub.kernel.connection.datagram_link import DatagramLink
+from hubbub.kernel.connection.wire import ListenerContext
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.wire import Place
 from hubbub.transports.udp import UDPProtocol
 from hubbub.transports.udp_socket import listen_datagram
 
@@ -39,9 +39,9 @@ def hubbub(answers: bool = True) -> UDPProtocol:
     from twisted.internet import reactor
 
     hub = Hub(lambda: reactor.callLater(0, hub.flush), time.time, time.monotonic, lambda when: None)
-    place = Place("udp", Setting("udp"))
+    context = ListenerContext("udp", DialectContext("udp"))
     return UDPProtocol(
-        lambda wire, dialect, host, port: DatagramLink(hub, place, wire, dialect, host, port),
+        lambda wire, dialect, host, port: DatagramLink(hub, context, wire, dialect, host, port),
         lambda data: Lines,
         time.monotonic,
         (),

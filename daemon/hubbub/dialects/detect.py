@@ -11,21 +11,21 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from hubbub import limits
-from hubbub.dialect import Dialect, Setting
-from hubbub.events import Become, Event
+from hubbub.dialect import Dialect, DialectContext
+from hubbub.events import Event, SwitchDialect
 from hubbub.message import Message, Sender
 
 
 class Auto(Dialect):
     """Whatever the first bytes say."""
 
-    decided = False
+    final = False
     candidates: ClassVar[Sequence[type[Dialect]]] = ()
     fallback: ClassVar[type[Dialect]]
     failed: ClassVar[Callable[[Exception], object]]
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
         self._head = b""
 
     @classmethod
@@ -46,8 +46,8 @@ class Auto(Dialect):
         return made
 
     @classmethod
-    def max_unit(cls, setting: Setting) -> int:
-        return max(one.max_unit(setting) for one in (*cls.candidates, cls.fallback))
+    def max_unit(cls, context: DialectContext) -> int:
+        return max(one.max_unit(context) for one in (*cls.candidates, cls.fallback))
 
     @classmethod
     def choose(cls, head: bytes, whole: bool = True) -> type[Dialect] | None:
@@ -66,11 +66,11 @@ class Auto(Dialect):
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
         self._head += data
-        whole = not self.setting.stream or len(self._head) >= limits.DETECT_BYTES
-        head = self._head[: limits.DETECT_BYTES] if self.setting.stream else self._head  # however a stream is cut
+        whole = not self.context.stream or len(self._head) >= limits.DETECT_BYTES
+        head = self._head[: limits.DETECT_BYTES] if self.context.stream else self._head  # however a stream is cut
         dialect = self.choose(head, whole)
         if dialect is None:
-            self.deadline = self.deadline or now + self.setting.handshake
+            self.deadline = self.deadline or now + self.context.handshake
             return []
         return self._become(dialect, text)
 
@@ -85,4 +85,4 @@ class Auto(Dialect):
 
     def _become(self, dialect: type[Dialect], text: bool | None = None) -> list[Event | Message]:
         self.deadline = None
-        return [Become(dialect, self._head, text)]
+        return [SwitchDialect(dialect, self._head, text)]

@@ -28,11 +28,23 @@ import msgspec
 from msgspec import Raw, Struct
 
 from hubbub import limits
-from hubbub.dialect import Dialect, Setting
+from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.json_commands import UNREADABLE, Id, explain, parse
 from hubbub.dialects.json_text import claims_json, compact
 from hubbub.errors import Refusal
-from hubbub.events import Close, Confirm, Event, Fault, Letter, Open, Ping, Publish, Request, Subscribe, Unsubscribe
+from hubbub.events import (
+    Close,
+    Confirm,
+    Connect,
+    Event,
+    Fault,
+    Ping,
+    Publish,
+    QosPublish,
+    Request,
+    Subscribe,
+    Unsubscribe,
+)
 from hubbub.framing import HTTP_400, EndReader, TooLong, http_request
 from hubbub.message import Message, Sender
 
@@ -117,16 +129,16 @@ class Json(Dialect):
     subprotocols: ClassVar[Sequence[str]] = ("hubbub.json",)
     text = True
     priority = 10
-    stays = True
+    write_after_eof = True
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
-        self._reader = EndReader(b"\n", self.max_unit(setting)) if setting.stream else None
-        self._first = setting.stream
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
+        self._reader = EndReader(b"\n", self.max_unit(context)) if context.stream else None
+        self._first = context.stream
         self._closed = False
 
     @classmethod
-    def playing(cls, role: str) -> type[Dialect]:
+    def for_role(cls, role: str) -> type[Dialect]:
         if role == "server":
             return cls
         from hubbub.dialects.json_client import JsonClient  # which is made of this
@@ -134,9 +146,9 @@ class Json(Dialect):
         return JsonClient
 
     @classmethod
-    def max_unit(cls, setting: Setting) -> int:
+    def max_unit(cls, context: DialectContext) -> int:
         """JSON may take 6 bytes for one: a control character as in `\\u0000` (RFC 8259 section 7)."""
-        return setting.max_message * 6 + limits.LINE_SLACK
+        return context.max_message * 6 + limits.LINE_SLACK
 
     # What comes in
 
@@ -156,10 +168,10 @@ class Json(Dialect):
         """Cut what came into commands. Raises TooLong."""
         if self._reader is not None:
             return self._reader.feed(data)
-        longest = self.max_unit(self.setting)
+        longest = self.max_unit(self.context)
         if len(data) > longest:
             raise TooLong([], longest)
-        return data.split(b"\n") if self.setting.transport == "udp" else (data,)
+        return data.split(b"\n") if self.context.transport == "udp" else (data,)
 
     def eof(self, now: float) -> list[Event | Message]:
         if self._reader is None or self._closed:
@@ -177,7 +189,7 @@ class Json(Dialect):
                 self._closed = True
                 return [Close("an HTTP request", HTTP_400, Refusal("bad-command", "an HTTP request"))]
         found: list[Event | Message] = []
-        max_message = self.setting.max_message
+        max_message = self.context.max_message
         for line in lines:
             if not line:
                 continue
@@ -186,19 +198,19 @@ class Json(Dialect):
                 if command.confirm is not None:
                     found.append(Confirm(command.confirm))
                 found.append(command.event(max_message))
-            except Refusal as no:
-                found.append(self._refused(no, command.id))
+            except Refusal as refusal:
+                found.append(self._refused(refusal, command.id))
             except UNREADABLE as error:
                 if line.strip():
                     found.append(explain(error, line))
             if found and type(found[-1]) is Close:
                 self._closed = True
-                found[-1].data = found[-1].data or self.closing("")
+                found[-1].data = found[-1].data or self.encode_close("")
                 break
         return found
 
-    def _refused(self, no: Refusal, tag: Any) -> Event:
-        return self._too_long(no.reason, tag) if no.code == "too-long" else Fault(no, tag)
+    def _refused(self, refusal: Refusal, tag: Any) -> Event:
+        return self._too_long(refusal.reason, tag) if refusal.code == "too-long" else Fault(refusal, tag)
 
     def _too_long(self, reason: str, tag: Any = None) -> Close:
         self._closed = True
@@ -219,15 +231,15 @@ class Json(Dialect):
         if isinstance(event, Unsubscribe):
             return self._unit(_Unsubscribed(event.filter, tag))
         if isinstance(event, Ping):
-            return self._unit(_Pong(result if self.setting.transport == "udp" else None, tag))
-        if isinstance(event, Open):
+            return self._unit(_Pong(result if self.context.transport == "udp" else None, tag))
+        if isinstance(event, Connect):
             return self._unit(_Authenticated(result, tag))
         return b""
 
     def form(self, subscription: Subscribe) -> tuple[bool, bool, bool]:
         """Tell whether a unit ends with LF, tells more than topic and data, and has text that is JSON as its value."""
         options: Any = subscription.options or (False, False)
-        return (self.setting.stream, *options)
+        return (self.context.stream, *options)
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:
@@ -239,9 +251,9 @@ class Json(Dialect):
             answer.content_type = message.content_type
             answer.properties = dict(message.properties) if message.properties else None
             answer.reply_to = message.reply_to
-            if isinstance(message, Letter):
+            if isinstance(message, QosPublish):
                 answer.qos = message.qos or None
-                answer.lifetime = message.lifetime
+                answer.lifetime = message.message_expiry
                 answer.correlation = message.correlation
         try:
             unit = _write(answer)
@@ -252,7 +264,7 @@ class Json(Dialect):
     def gap(self, n: int) -> bytes:
         return self._unit(_Gap(n))
 
-    def closing(self, reason: str) -> bytes:
+    def encode_close(self, reason: str) -> bytes:
         return self._unit(_Bye())
 
     def confirm(self, event: Any, token: str) -> bytes:
@@ -265,7 +277,7 @@ class Json(Dialect):
 
     def _unit(self, answer: _Answer) -> bytes:
         unit = _write(answer)
-        return unit + b"\n" if self.setting.stream else unit
+        return unit + b"\n" if self.context.stream else unit
 
 
 def carry(message: Message, parse: bool) -> tuple[str | Raw | None, bytes | None]:

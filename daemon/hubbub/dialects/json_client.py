@@ -16,12 +16,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from hubbub.dialect import Setting
+from hubbub.dialect import DialectContext
 from hubbub.dialects.json import Json, carry
 from hubbub.dialects.json_commands import UNREADABLE, Saying, explain
 from hubbub.dialects.line_client import LineClient, refused
 from hubbub.errors import Refusal
-from hubbub.events import Answer, Close, Event, Fault, Letter, Publish, Subscribe
+from hubbub.events import Answer, Close, Event, Fault, Publish, QosPublish, Subscribe
 from hubbub.message import Message
 
 _write = msgspec.json.Encoder().encode
@@ -59,11 +59,11 @@ class JsonClient(LineClient):
     subprotocols = Json.subprotocols
 
     @classmethod
-    def max_unit(cls, setting: Setting) -> int:
-        return Json.max_unit(setting)
+    def max_unit(cls, context: DialectContext) -> int:
+        return Json.max_unit(context)
 
     def opened(self, now: float) -> list[Event | Message]:
-        wishes = [{"op": "subscribe", "topic": one, "echo": False, "meta": True} for one in self.setting.pull]
+        wishes = [{"op": "subscribe", "topic": one, "echo": False, "meta": True} for one in self.context.pull]
         return [*(Answer(_write(wish) + self._end) for wish in wishes), *self._pushes()]
 
     # What comes in
@@ -82,14 +82,14 @@ class JsonClient(LineClient):
                 elif said.op == "bye":
                     events.append(Close("it said bye"))
                     break
-            except Refusal as no:
-                events.append(Fault(no))
+            except Refusal as refusal:
+                events.append(Fault(refusal))
             except UNREADABLE as error:
                 events.append(explain(error, line))
         return events
 
     def _publish(self, said: _Message) -> Publish:
-        return said.message(self.setting.max_message, said.retained)
+        return said.message(self.context.max_message, said.retained)
 
     # What goes out
 
@@ -102,8 +102,8 @@ class JsonClient(LineClient):
         properties = dict(message.properties) if message.properties else None
         retain = message.retain or message.retained
         said = _Publish(message.topic, data, base64, retain, message.content_type, properties)
-        if isinstance(message, Letter):
-            said.qos, said.lifetime, said.correlation = message.qos, message.lifetime, message.correlation
+        if isinstance(message, QosPublish):
+            said.qos, said.lifetime, said.correlation = message.qos, message.message_expiry, message.correlation
         try:
             unit = _write(said)
         except UnicodeEncodeError:  # a lone surrogate that came with a property
@@ -111,5 +111,5 @@ class JsonClient(LineClient):
         end: bytes = form
         return unit + end
 
-    def closing(self, reason: str) -> bytes:
+    def encode_close(self, reason: str) -> bytes:
         return b'{"op":"bye"}' + self._end

@@ -71,7 +71,7 @@ class Carrier(_Command, kw_only=True, gc=False):
 
 
 class Saying(Carrier, kw_only=True, gc=False):
-    """A message, with what it says of itself where it says more than most: see events.Letter."""
+    """A message, with what it says of itself where it says more than most: see events.QosPublish."""
 
     reply_to: str | None = None
     qos: Quality = 0
@@ -86,7 +86,9 @@ class Saying(Carrier, kw_only=True, gc=False):
         properties = None if self.properties is None else self.checked_properties()
         qos, lifetime, about = self.qos, self.lifetime, self.correlation
         if qos or lifetime is not None or about is not None:
-            return events.Letter(topic, payload, qos, None, retain, kind, back, properties, self.id, lifetime, about)
+            return events.QosPublish(
+                topic, payload, qos, None, retain, kind, back, properties, self.id, lifetime, about
+            )
         return events.Publish(topic, payload, retain, kind, back, properties, self.id)
 
 
@@ -115,7 +117,7 @@ class Request(Carrier, tag="request", kw_only=True, gc=False):
             topic,
             payload,
             self.timeout,
-            alone=False,
+            blocking=False,
             content_type=content_type,
             properties=self.checked_properties(),
             tag=self.id,
@@ -153,12 +155,12 @@ class Auth(_Command, tag="auth", kw_only=True, gc=False):
     password: str | None = None
     token: str | None = None
 
-    def event(self, max_message: int) -> events.Open:
+    def event(self, max_message: int) -> events.Connect:
         """Return the event. Raises Refusal."""
         given = (self.user is not None, self.password is not None, self.token is not None)
         if given not in ((True, True, False), (False, False, True)):
             raise Refusal("bad-command", 'auth takes "user" and "password", or "token"')
-        return events.Open(user=self.user, password=self.password, token=self.token, tag=self.id)
+        return events.Connect(user=self.user, password=self.password, token=self.token, tag=self.id)
 
 
 class Ping(_Command, tag="ping", kw_only=True, gc=False):
@@ -186,8 +188,8 @@ parse = msgspec.json.Decoder[Command](Command).decode  # raises UNREADABLE
 def _check_reply_to(topic: str) -> str:
     try:
         return check_topic(topic)
-    except BadTopic as no:
-        raise BadTopic(f'"reply_to": {no.reason}') from None
+    except BadTopic as refusal:
+        raise BadTopic(f'"reply_to": {refusal.reason}') from None
 
 
 # What is wrong, in words

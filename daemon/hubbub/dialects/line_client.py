@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hubbub.dialect import Dialect, Setting
+from hubbub.dialect import Dialect, DialectContext
 from hubbub.errors import Refusal
 from hubbub.events import Close, Event, Fault, Subscribe
 from hubbub.framing import EndReader, TooLong
@@ -17,21 +17,21 @@ class LineClient(Dialect):
     """A client whose hub speaks in lines; `_lines` makes events of those that are whole."""
 
     roles = ("client",)
-    pulls = True
+    can_pull = True
     text = True
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
-        self._longest = self.max_unit(setting)
-        self._reader = EndReader(b"\n", self._longest) if setting.stream else None
-        self._end = b"\n" if setting.stream else b""
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
+        self._longest = self.max_unit(context)
+        self._reader = EndReader(b"\n", self._longest) if context.stream else None
+        self._end = b"\n" if context.stream else b""
 
     def _pushes(self) -> list[Event | Message]:
-        return [Subscribe(filter, echo=False) for filter in self.setting.push]
+        return [Subscribe(filter, echo=False) for filter in self.context.push]
 
     def outcome(self, event: Event | Message, result: Any) -> bytes | Close:
         if isinstance(event, Subscribe) and isinstance(result, Refusal):  # what is pushed
-            return Close(result.reason, self.closing(result.reason), result)
+            return Close(result.reason, self.encode_close(result.reason), result)
         return b""
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:

@@ -12,15 +12,15 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from hubbub import limits
-from hubbub.dialect import Dialect, Setting
+from hubbub.dialect import Dialect, DialectContext
 from hubbub.errors import BadFilter, Refusal
 from hubbub.events import (
     Answer,
     Close,
     Confirm,
+    Connect,
     Event,
     Fault,
-    Open,
     Ping,
     Publish,
     Request,
@@ -56,19 +56,19 @@ class Lines(Dialect):
     subprotocols = ("hubbub.lines",)
     roles = ("server", "client")
     text = True
-    stays = True
+    write_after_eof = True
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
-        self._max_unit = self.max_unit(setting)
-        self._reader = EndReader(b"\n", self._max_unit) if setting.stream else None
-        self._first = setting.stream
-        self._max = setting.max_message
-        self._end = b"\n" if setting.stream else b""
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
+        self._max_unit = self.max_unit(context)
+        self._reader = EndReader(b"\n", self._max_unit) if context.stream else None
+        self._first = context.stream
+        self._max = context.max_message
+        self._end = b"\n" if context.stream else b""
         self._topics = TopicTable()
 
     @classmethod
-    def playing(cls, role: str) -> type[Dialect]:
+    def for_role(cls, role: str) -> type[Dialect]:
         if role == "server":
             return cls
         from hubbub.dialects.lines_client import LinesClient  # which is made of this
@@ -76,9 +76,9 @@ class Lines(Dialect):
         return LinesClient
 
     @classmethod
-    def max_unit(cls, setting: Setting) -> int:
+    def max_unit(cls, context: DialectContext) -> int:
         """Base64 makes 4 bytes of 3 (RFC 4648 section 4)."""
-        return setting.max_message * 4 // 3 + limits.LINE_SLACK
+        return context.max_message * 4 // 3 + limits.LINE_SLACK
 
     # What comes in
 
@@ -128,8 +128,8 @@ class Lines(Dialect):
                         events.append(Publish(topics[words[1]], payload))
                         continue
                 self._command(line, words, events)
-            except Refusal as no:
-                events.append(Fault(no))
+            except Refusal as refusal:
+                events.append(Fault(refusal))
             except UnicodeDecodeError:
                 events.append(Fault(Refusal("bad-utf8", "a line is UTF-8; send other bytes with PUBB and base64")))
             if type(events[-1]) is Close:
@@ -177,9 +177,9 @@ class Lines(Dialect):
         if len(words) < 3:
             raise Refusal("bad-command", "AUTH <user> <password>, or AUTH TOKEN <token>")
         if user == "TOKEN":
-            events.append(Open(token=words[2].decode()))
+            events.append(Connect(token=words[2].decode()))
         else:
-            events.append(Open(user=user, password=words[2].decode()))
+            events.append(Connect(user=user, password=words[2].decode()))
 
     def _confirm(self, words: list[bytes], events: list[Event | Message]) -> None:
         events.append(Confirm(_argument(words, "a token").decode()))
@@ -206,9 +206,9 @@ class Lines(Dialect):
                 return b"REP %b%b" % (result.payload, self._end)
             return b"REPB %b%b" % (b64encode(result.payload), self._end)
         if isinstance(event, Ping):
-            count = b" %d" % result if self.setting.transport == "udp" else b""
+            count = b" %d" % result if self.context.transport == "udp" else b""
             return b"PONG%b%b" % (count, self._end)
-        if isinstance(event, Open):
+        if isinstance(event, Connect):
             return b"OK AUTH %b%b" % (quote(result).encode(), self._end)
         return b""
 
@@ -225,7 +225,7 @@ class Lines(Dialect):
     def gap(self, n: int) -> bytes:
         return b"GAP %d%b" % (n, self._end)
 
-    def closing(self, reason: str) -> bytes:
+    def encode_close(self, reason: str) -> bytes:
         return b"BYE" + self._end
 
     def confirm(self, event: Event | Message, token: str) -> bytes:

@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from hubbub.dialect import Setting
+from hubbub.dialect import DialectContext
 from hubbub.dialects.line_client import LineClient, refused
 from hubbub.dialects.lines import Lines, from_base64, is_text
 from hubbub.errors import Refusal
@@ -28,16 +28,16 @@ class LinesClient(LineClient):
     name = "lines"
     subprotocols = Lines.subprotocols
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
         self._topics = TopicTable()
 
     @classmethod
-    def max_unit(cls, setting: Setting) -> int:
-        return Lines.max_unit(setting)
+    def max_unit(cls, context: DialectContext) -> int:
+        return Lines.max_unit(context)
 
     def opened(self, now: float) -> list[Event | Message]:
-        wishes = [Answer(b"SUB %b%b" % (quote(filter).encode(), self._end)) for filter in self.setting.pull]
+        wishes = [Answer(b"SUB %b%b" % (quote(filter).encode(), self._end)) for filter in self.context.pull]
         return [*wishes, *self._pushes()]
 
     # What comes in
@@ -55,8 +55,8 @@ class LinesClient(LineClient):
                 elif words[0] == b"BYE":
                     events.append(Close("it said BYE"))
                     break
-            except Refusal as no:
-                events.append(Fault(no))
+            except Refusal as refusal:
+                events.append(Fault(refusal))
             except UnicodeDecodeError:
                 events.append(Fault(Refusal("bad-utf8", "a line is UTF-8")))
         return events
@@ -67,8 +67,8 @@ class LinesClient(LineClient):
             payload = from_base64(payload)
         elif not payload.isascii():
             payload.decode()
-        if len(payload) > self.setting.max_message:
-            raise Refusal("too-long", f"a payload is longer than {self.setting.max_message} bytes")
+        if len(payload) > self.context.max_message:
+            raise Refusal("too-long", f"a payload is longer than {self.context.max_message} bytes")
         return Publish(topic, payload)
 
     # What goes out
@@ -84,5 +84,5 @@ class LinesClient(LineClient):
             return b"PUB%b %b %b%b" % (mark, topic, payload, form)
         return b"PUBB%b %b %b%b" % (mark, topic, b64encode(payload), form)
 
-    def closing(self, reason: str) -> bytes:
+    def encode_close(self, reason: str) -> bytes:
         return b"QUIT" + self._end

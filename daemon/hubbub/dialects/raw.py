@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from hubbub.dialect import Dialect, Setting, Text
+from hubbub.dialect import Dialect, DialectContext, Text
 from hubbub.errors import Refusal
 from hubbub.events import Close, Event, Fault, Publish, Subscribe
 from hubbub.framing import LENGTHS, EndReader, LengthReader, SizeReader, TooLong, prefixed
@@ -59,18 +59,18 @@ class Raw(Dialect):
     length = option(None, choice(*LENGTHS), "the length that stands before each frame: u8, u16be, u16le, u32be, u32le")
     gap_ = option(None, duration, "the silence that ends a frame")
 
-    def __init__(self, setting: Setting, peer: Sender) -> None:
-        super().__init__(setting, peer)
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
         self._reader = self._make_reader()
         self._topic: str | None = None
         self._waiting = bytearray()  # what a gap will end
 
     @classmethod
-    def max_unit(cls, setting: Setting) -> int:
-        return setting.max_message
+    def max_unit(cls, context: DialectContext) -> int:
+        return context.max_message
 
     def _make_reader(self) -> EndReader | SizeReader | LengthReader | None:
-        longest = self.setting.max_message
+        longest = self.context.max_message
         if self.end is not None:
             return EndReader(self.end, longest)
         if self.size is not None:
@@ -80,7 +80,7 @@ class Raw(Dialect):
         return None
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
-        if self._reader is None and (self.gap_ is None or not self.setting.stream):
+        if self._reader is None and (self.gap_ is None or not self.context.stream):
             return self._messages([data], text)
         if self._reader is None:
             return self._wait(data, now)
@@ -88,7 +88,7 @@ class Raw(Dialect):
             frames = self._reader.feed(data)
         except TooLong as long:
             return [*self._messages(long.frames, text), self._too_long()]
-        if not self.setting.stream:
+        if not self.context.stream:
             return self._messages(frames, text) + self._unit_ends(text)
         return self._messages(frames, text)
 
@@ -96,7 +96,7 @@ class Raw(Dialect):
         assert self.gap_ is not None
         self._waiting += data
         self.deadline = now + self.gap_
-        if len(self._waiting) > self.setting.max_message:
+        if len(self._waiting) > self.context.max_message:
             self.deadline = None
             return [self._too_long()]
         return []
@@ -130,19 +130,19 @@ class Raw(Dialect):
     def _messages(self, frames: list[bytes], text: bool | None) -> list[Event | Message]:
         topic = self._topic
         if topic is None:
-            topic = self._topic = (self.setting.topic or _TOPIC).fill(self.peer.fields())
+            topic = self._topic = (self.context.topic or _TOPIC).fill(self.peer.fields())
         kind = None if text is None else _TEXT if text else _BINARY
-        longest = self.setting.max_message
+        longest = self.context.max_message
         if frames and len(frames[0]) > longest:
             return [self._too_long()]
         return [Publish(topic, frame, content_type=kind) for frame in frames]
 
     def _too_long(self) -> Close:
-        refusal = Refusal("too-long", f"a frame is longer than {self.setting.max_message} bytes")
+        refusal = Refusal("too-long", f"a frame is longer than {self.context.max_message} bytes")
         return Close(refusal.reason, b"", refusal)
 
     def form(self, subscription: Subscribe) -> Hashable:
-        return self.setting.transport
+        return self.context.transport
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 
-class Sleeper(Protocol):
+class AlarmTarget(Protocol):
     """What can be woken. `alarm_at` belongs to Alarms: monotonic seconds, and a number that no other alarm has."""
 
     alarm_at: tuple[float, int] | None
@@ -25,10 +25,12 @@ class Alarms:
     def __init__(self, arm: Callable[[float], object]) -> None:
         self._arm = arm
         self._heap: list[tuple[float, int]] = []
-        self._sleepers: dict[int, Sleeper] = {}  # by number; a row without one is stale, and holds nobody who has gone
+        self._sleepers: dict[
+            int, AlarmTarget
+        ] = {}  # by number; a row without one is stale, and holds nobody who has gone
         self._serial = 0
 
-    def at(self, sleeper: Sleeper, when: float) -> None:
+    def at(self, sleeper: AlarmTarget, when: float) -> None:
         """Wake `sleeper` at `when` or, where an earlier alarm is set already, at that one."""
         before = sleeper.alarm_at
         if before is not None:
@@ -42,7 +44,7 @@ class Alarms:
         if self._heap[0][1] == self._serial:
             self._arm(when)
 
-    def cancel(self, sleeper: Sleeper) -> None:
+    def cancel(self, sleeper: AlarmTarget) -> None:
         """Forget the alarm of `sleeper`; its row leaves the heap in its time, or once half of the heap is such."""
         row = sleeper.alarm_at
         if row is None:

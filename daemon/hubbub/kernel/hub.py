@@ -15,17 +15,17 @@ from hubbub.bounds import DEFAULTS, Bounds
 from hubbub.errors import BadFilter, BadTopic, Refusal
 from hubbub.events import Request, Subscribe
 from hubbub.kernel.alarms import Alarms
-from hubbub.kernel.backlog import Backlog
-from hubbub.kernel.clients import Clients
-from hubbub.kernel.presence import Presences
-from hubbub.kernel.requests import Waiter
-from hubbub.kernel.retained import Retained
-from hubbub.kernel.routes import NOWHERE, Route
-from hubbub.kernel.session import REPLIES, Batch, Box, Encoding, Session, Subscription
-from hubbub.kernel.shared import Shared
-from hubbub.kernel.sources import Sources
-from hubbub.kernel.system import SYSTEM, System
-from hubbub.kernel.trie import Entry, Trie
+from hubbub.kernel.connection.slow_consumers import SlowConsumers
+from hubbub.kernel.ingress.sources import Sources
+from hubbub.kernel.routing.requests import PendingReply
+from hubbub.kernel.routing.retained import Retained
+from hubbub.kernel.routing.routes import NOWHERE, Route
+from hubbub.kernel.routing.share_groups import SharedSubscriptions
+from hubbub.kernel.routing.sys_topics import SYSTEM, SysTopics
+from hubbub.kernel.routing.trie import Entry, Trie
+from hubbub.kernel.sessions.presence import PresenceTable
+from hubbub.kernel.sessions.registry import ClientRegistry
+from hubbub.kernel.sessions.session import REPLIES, Batch, Encoding, Receiver, Session, Subscription
 from hubbub.limits import BATCH_BYTES, BATCH_MESSAGES
 from hubbub.message import Message
 from hubbub.topics import is_wildcard, unshared
@@ -33,13 +33,13 @@ from hubbub.topics import is_wildcard, unshared
 RESERVED = ("$SYS", "$hubbub")  # what only the hub itself says
 
 
-class Flushed(Protocol):
+class Flushable(Protocol):
     """What gets a turn at the end of each turn in which it asked for one."""
 
     def flush(self) -> None: ...
 
 
-class Watcher(Protocol):
+class SessionWatcher(Protocol):
     """Who wants to know of sessions that come and go."""
 
     def joined(self, session: Session) -> None: ...
@@ -92,18 +92,18 @@ class Hub:
         self.alarms = Alarms(arm)
         self.bounds = bounds
         self.retained = Retained(bounds.retained_messages, bounds.retained_bytes) if retained is None else retained
-        self.backlog = Backlog(self)
+        self.backlog = SlowConsumers(self)
         self.sources = Sources(lambda: self.bounds, now)
         self.counters = Counters()
-        self.presences = Presences(self)
-        self.clients = Clients(self)
-        self.shared = Shared(self)
-        self.system = System(self)
+        self.presences = PresenceTable(self)
+        self.clients = ClientRegistry(self)
+        self.shared = SharedSubscriptions(self)
+        self.system = SysTopics(self)
         self._own = False  # what is published is the hub's own word
         self.sessions: set[Session] = set()
-        self.watchers: list[Watcher] = []
-        self.inboxes: list[Flushed] = []
-        self.outboxes: list[Flushed] = []
+        self.watchers: list[SessionWatcher] = []
+        self.inboxes: list[Flushable] = []
+        self.outboxes: list[Flushable] = []
         self.failed: Callable[[Exception, Session | None], object] = _in_silence
         self.traced: Callable[[Any], object] | None = None
         self._wake = wake
@@ -117,7 +117,7 @@ class Hub:
         self._routes: dict[tuple[Entry, ...], Route] = {}
         self._receivers = 0  # of all remembered routes, and of some that are gone
         self._encodings: dict[tuple[Any, ...], Encoding] = {}  # of those that a subscription uses
-        self.requests: dict[str, Waiter] = {}  # that wait for a reply, by its topic
+        self.requests: dict[str, PendingReply] = {}  # that wait for a reply, by its topic
         self._open = NOWHERE
         self._sender: Session | None = None
         self._waiting: list[Message] = []
@@ -152,7 +152,9 @@ class Hub:
         for watcher in self.watchers:
             watcher.left(session)
 
-    def subscribe(self, session: Session, wish: Subscribe, encoding: Encoding, box: Box) -> Iterator[Message | None]:
+    def subscribe(
+        self, session: Session, wish: Subscribe, encoding: Encoding, receiver: Receiver
+    ) -> Iterator[Message | None]:
         """Let what matches `wish.filter` come to `box`; a second time replaces the first.
 
         Returns the retained messages that match, to be delivered after the answer; none for `$share/GROUP/FILTER`.
@@ -178,14 +180,14 @@ class Hub:
             if self._trie.levels + levels > limits.SUBSCRIPTION_LEVELS_ALL:
                 raise Refusal("quota", "all clients together have as deep filters with wildcards as they may")
             if shared:
-                self.shared.open(wish.filter, filter, box)
+                self.shared.open(wish.filter, filter, receiver)
             self.subscriptions += 1
             session.levels += levels
         else:
             self._release(mine[wish.filter].encoding)
         encoding = self._encodings.setdefault(encoding.key, encoding)
         encoding.uses += 1
-        subscription = mine[wish.filter] = Subscription(session, wish, encoding, box)
+        subscription = mine[wish.filter] = Subscription(session, wish, encoding, receiver)
         system = filter.startswith(SYSTEM)
         if system:
             self.system.begin()
@@ -201,7 +203,9 @@ class Hub:
         self._version += 1
         return self.system.match(filter) if system else self.retained.match(filter)
 
-    def hand_over(self, old: Session, session: Session, wish: Subscribe, encoding: Encoding, box: Box) -> None:
+    def hand_over(
+        self, old: Session, session: Session, wish: Subscribe, encoding: Encoding, receiver: Receiver
+    ) -> None:
         """Let another session have the subscription of `old` to `wish.filter`: there are as many as before."""
         self.commit()
         self.unsubscribe(session, wish.filter)
@@ -211,7 +215,7 @@ class Hub:
         self._release(old.subscriptions.pop(wish.filter).encoding)
         encoding = self._encodings.setdefault(encoding.key, encoding)
         encoding.uses += 1
-        subscription = session.subscriptions[wish.filter] = Subscription(session, wish, encoding, box)
+        subscription = session.subscriptions[wish.filter] = Subscription(session, wish, encoding, receiver)
         filter = unshared(wish.filter)
         levels = self._trie.cost(filter)
         old.levels -= levels
@@ -292,7 +296,7 @@ class Hub:
         Raises Refusal: a reserved topic, or no room for a retained message.
         """
         if not self._awake:
-            self.rouse()
+            self.schedule_flush()
         topic = message.topic
         message.time = self._time
         route = self._topics.get(topic)
@@ -308,7 +312,7 @@ class Hub:
         self._waiting_size += len(message.payload)
         if self._waiting_size > BATCH_BYTES or len(self._waiting) >= BATCH_MESSAGES:
             self.commit()
-        return route.reaches(message.sender) if route.quiet else route.receivers
+        return route.reaches(message.sender) if route.quiet else route.receiver_count
 
     def say(self, message: Message) -> None:
         """Publish what the hub itself has to say, on a topic that is RESERVED."""
@@ -337,9 +341,9 @@ class Hub:
                 self._topics[topic] = self._routes[entries] = route
         if route.checked != self._version:
             self.commit()  # what waits goes to those who were there when it came
-            self._receivers -= route.receivers
+            self._receivers -= route.receiver_count
             route.refresh(self._version)
-            self._receivers += route.receivers
+            self._receivers += route.receiver_count
             if self._receivers > limits.MATCH_CACHE_RECEIVERS:
                 self._forget_all()
         return route
@@ -366,20 +370,20 @@ class Hub:
             except Exception:  # noqa: BLE001  a plugin's dialect
                 carried, frames = self.encode_each(encoding, messages)
                 batch = Batch(carried, frames, encoding.stream, encoding.full)
-            boxes = group.boxes
+            receivers = group.receivers
             if group.quiet is not None and self._sender in group.quiet:
                 own = group.quiet[self._sender]
-                boxes = [box for box in boxes if box is not own]
+                receivers = [receiver for receiver in receivers if receiver is not own]
             if frames:
-                counters.delivered += len(frames) * len(boxes)
-                counters.delivered_bytes += size * len(boxes)
-                for box in boxes:
-                    box.put(batch)
+                counters.delivered += len(frames) * len(receivers)
+                counters.delivered_bytes += size * len(receivers)
+                for receiver in receivers:
+                    receiver.put(batch)
             if len(frames) < len(messages):
                 missed = len(messages) - len(frames)
-                counters.uncarried += missed * len(boxes)
-                for box in boxes:
-                    box.miss(missed)
+                counters.uncarried += missed * len(receivers)
+                for receiver in receivers:
+                    receiver.miss(missed)
 
     def encode_each(self, encoding: Encoding, messages: Iterable[Message]) -> tuple[list[Message], list[bytes]]:
         """Encode what can be; a message that the dialect fails on is one that it can't carry."""
@@ -401,7 +405,7 @@ class Hub:
         self.counters.failed += 1
         self.failed(error, session)
 
-    def rouse(self) -> None:
+    def schedule_flush(self) -> None:
         """See to it that this turn has an end."""
         if not self._awake:
             self._awake = True
@@ -428,7 +432,7 @@ class Hub:
             finally:
                 self.outboxes += rest
                 if self.inboxes or self.outboxes or self._waiting:
-                    self.rouse()
+                    self.schedule_flush()
 
     def _drain(self) -> None:
         for _ in range(limits.HOPS + 1):
@@ -448,7 +452,7 @@ class Hub:
         """Publish `message` with a reply topic of its own; `done` is called once, with the reply or a Refusal."""
         if len(self.requests) >= limits.REQUESTS:
             raise Refusal("unavailable", f"{limits.REQUESTS} requests wait for a reply already")
-        waiter = Waiter(self, done)
+        waiter = PendingReply(self, done)
         message.reply_to = waiter.topic
         try:
             if not self.publish(message):

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Literal, TypeVar
 from hubbub import limits
 from hubbub.bounds import DEFAULTS, Bounds
 from hubbub.errors import ConfigError, Refusal
-from hubbub.kernel.sieve import Rate
+from hubbub.kernel.ingress.rate_limiter import Rate
 from hubbub.option import choice, duration, flag, many, parse, shown, size
-from hubbub.service import flow
+from hubbub.service import ingress_keys
 from hubbub.service.endpoint import DATAGRAMS, STREAMS, Endpoint, Part, split, take
 from hubbub.service.remote import Remote, masked, split_remote, take_remote
 from hubbub.template import Template
@@ -263,7 +263,7 @@ def _own_keys(
             own[_FIELDS.get(name, name.replace("-", "_"))] = parse(name, kinds[name], raw)
         else:
             options[name] = raw
-    flow.settle(own, transport)
+    ingress_keys.settle(own, transport)
     return own, options
 
 
@@ -379,8 +379,8 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "answer": _positive(duration),
     "presence": _topic,
     "silent": _positive(duration),
-    "rate": flow.allowance,
-    "over": flow.over,
+    "rate": ingress_keys.allowance,
+    "over": ingress_keys.over,
     "changed": flag,
     "rcvbuf": _positive(size),
     "reuse": flag,

@@ -14,17 +14,17 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hubbub import limits
-from hubbub.dialect import Setting
+from hubbub.dialect import DialectContext
 from hubbub.errors import ConfigError
+from hubbub.kernel.connection.link import Link
+from hubbub.kernel.connection.wire import Wire
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.link import Link
-from hubbub.kernel.session import Session
-from hubbub.kernel.wire import Wire
+from hubbub.kernel.sessions.session import Session
 from hubbub.service.config import ConnectorConfig
-from hubbub.service.dialling import Attempt, check_files, dial_stream, open_datagrams, resolve, why
-from hubbub.service.place import make_place
+from hubbub.service.dial import Attempt, check_files, dial_stream, open_datagrams, resolve, why
+from hubbub.service.dialect_plan import Spoken, plan
+from hubbub.service.listener_context import make_place
 from hubbub.service.plugins import Plugins
-from hubbub.service.spoken import Spoken, plan
 from hubbub.transports.dial import DialFactory, DialledDatagrams, Losses
 from hubbub.transports.websocket_client import DialledWebSocketFactory
 
@@ -50,9 +50,11 @@ class Connector:
         self.config = config
         self.hub = hub
         pull, push = config.pull, config.push
-        setting = Setting(config.transport, config.max_message, config.topic, config.role, pull, push=push)
-        self.place = make_place(config, setting, hub)
-        self.place.notice = self._note
+        dialect_context = DialectContext(
+            config.transport, config.max_message, config.topic, config.role, pull, push=push
+        )
+        self.context = make_place(config, dialect_context, hub)
+        self.context.notice = self._note
         self.spoken = self._plan(plugins)
         try:
             check_files(config.remote)
@@ -76,13 +78,13 @@ class Connector:
 
     def _plan(self, plugins: Plugins) -> Spoken:
         config = self.config
-        spoken = plan(config, self.place.setting, plugins, self.hub.fail)
-        pulls = spoken.first.pulls and config.transport != "udp"
+        spoken = plan(config, self.context.dialect_context, plugins, self.hub.fail)
+        can_pull = spoken.first.can_pull and config.transport != "udp"
         for key in ("pull", "push"):
-            if getattr(config, key) and not pulls:
+            if getattr(config, key) and not can_pull:
                 says = f"{key}= is for a dialect that can subscribe, lines, json or mqtt, not over UDP"
                 raise ConfigError(f"{config.spec}: {says}")
-        if config.subscribe is not None and spoken.first.keeps:
+        if config.subscribe is not None and spoken.first.has_sessions:
             raise ConfigError(f"{config.spec}: what goes out in {config.dialect} is named with push=FILTER,...")
         return spoken
 
@@ -102,27 +104,27 @@ class Connector:
         """Dial, `delay` seconds from now, and go on until `stop`."""
         self._running = True
         self._stand()
-        if self.place.presence is not None:
-            self.place.presence.watch(self.config.id)
+        if self.context.presence is not None:
+            self.context.presence.watch(self.config.id)
         self._timer = self._reactor.callLater(delay, self._dial)
 
     def _stand(self) -> None:
         """Keep what is published for the other side from now on, where the dialect has a session that does."""
-        first, place, remote = self.spoken.first, self.place, self.config.remote
-        standing = first.standing(place.setting, place.name)
-        if standing is not None:
-            event, wishes = standing
-            session = Session(remote.host, remote.port, place.setting.transport, place.name, place.user)
-            self.hub.clients.stand(place, session, event, wishes, place.full or first.full)
+        first, context, remote = self.spoken.first, self.context, self.config.remote
+        persistent_session = first.persistent_session(context.dialect_context, context.name)
+        if persistent_session is not None:
+            event, wishes = persistent_session
+            session = Session(remote.host, remote.port, context.dialect_context.transport, context.name, context.user)
+            self.hub.clients.stand(context, session, event, wishes, context.full or first.full)
 
     def forget(self) -> None:
         """It won't be back: keep nothing for the other side."""
-        self.hub.clients.dismiss(self.place)
+        self.hub.clients.dismiss(self.context)
 
     def stop(self) -> None:
         """Dial no more, and close the link once what waits is sent."""
         self.halt()
-        for link in list(self.place.links):
+        for link in list(self.context.links):
             link.close("shutdown")
 
     def halt(self) -> None:
@@ -181,7 +183,7 @@ class Connector:
     def _link(self, wire: Wire, host: str, port: int) -> Link | None:
         """The wire is there: make its link. None where its dialect can't be made, and the wire is cut."""
         try:
-            link = Link(self.hub, self.place, wire, self.spoken.first, host, port)
+            link = Link(self.hub, self.context, wire, self.spoken.first, host, port)
         except Exception as error:  # noqa: BLE001  a plugin's dialect
             self.hub.fail(error)
             wire.abort()
@@ -236,7 +238,7 @@ class Connector:
     def _resolved(self, attempt: int, addresses: list[str]) -> None:
         if attempt != self._tries:
             return
-        links = [link for link in self.place.links if link.session.host not in addresses]
+        links = [link for link in self.context.links if link.session.host not in addresses]
         for link in links:
             link.close("its name means another address")
         if not links:

@@ -17,11 +17,10 @@ from hubbub import limits
 from hubbub.dialect import TRANSPORTS
 from hubbub.errors import ConfigError
 from hubbub.handler import Handler
+from hubbub.kernel.connection.wire import ListenerContext
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.wire import Place
 from hubbub.service import signals
 from hubbub.service.auth.login import Logins, end_stale
-from hubbub.service.broker import Broker
 from hubbub.service.config import ConnectorConfig, HandlerConfig, ListenerConfig, Settings
 from hubbub.service.connectors import Connector
 from hubbub.service.control import ControlSocket
@@ -31,13 +30,14 @@ from hubbub.service.drain import Drain
 from hubbub.service.failures import Failures
 from hubbub.service.handlers import HandlerRunner
 from hubbub.service.listeners import Listener
-from hubbub.service.metrics import Figures, Open
+from hubbub.service.metrics import Metered, MetricsPage
 from hubbub.service.metrics_port import MetricsPort
 from hubbub.service.notify import Notifier
 from hubbub.service.permissions import Guard
 from hubbub.service.plugins import Plugins, reason
 from hubbub.service.reload import Commit, Prepare, Reloader
 from hubbub.service.requests import commands
+from hubbub.service.sys_metrics import SysMetrics
 from hubbub.service.turns import Turns
 
 
@@ -59,18 +59,18 @@ class HubbubService(Service):
         self.turns = Turns(reactor)
         self.hub = Hub(self.turns.wake, time.time, time.monotonic, self._arm, bounds=settings.bounds)
         self.turns.serve(self.hub)
-        self.figures = Figures(self.hub, self.turns, self._opens, self._is_ready)
-        self.hub.system.figures = Broker(self.hub, self._places).figures
-        self.metrics = MetricsPort(settings.metrics, self.figures.page) if settings.metrics else None
+        self.metrics_page = MetricsPage(self.hub, self.turns, self._opens, self._is_ready)
+        self.hub.system.metrics = SysMetrics(self.hub, self._contexts).metrics
+        self.metrics = MetricsPort(settings.metrics, self.metrics_page.page) if settings.metrics else None
         self.hub.failed = self._failures = Failures()
         self.plugins = Plugins(settings.plugin_dirs)
-        self.guard = Guard(settings.permissions, self._places)
+        self.guard = Guard(settings.permissions, self._contexts)
         self.logins = Logins(reactor, settings.auth, self.hub.sources)
         self.listeners = [self.make_listener(config, settings, self.plugins) for config in settings.listeners]
         self.connectors = [self.make_connector(config, settings, self.plugins) for config in settings.connectors]
         self.handlers = {config.id: self.make_runner(config, self.plugins) for config in settings.handlers}
         self.parts: list[Prepare] = [self.logins.prepare, self.guard.prepare, self._prepare]
-        self.notifier = Notifier(reactor, lambda: sum(len(place.links) for place in self._places()))
+        self.notifier = Notifier(reactor, lambda: sum(len(context.links) for context in self._contexts()))
         self.settings = settings
         self.reread = reread or (lambda: settings)
         self._reloader = Reloader(self)
@@ -82,16 +82,16 @@ class HubbubService(Service):
     def make_listener(self, config: ListenerConfig, settings: Settings, plugins: Plugins) -> Listener:
         """Plan a listener. Raises ConfigError."""
         listener = Listener(config, settings, plugins, self.hub)
-        listener.place.rights = self.guard.rights_of
+        listener.context.rights = self.guard.rights_of
         if settings.auth:
-            listener.logins, listener.place.login = self.logins, self.logins.login
-        listener.pages = self.figures.page
+            listener.logins, listener.context.login = self.logins, self.logins.login
+        listener.pages = self.metrics_page.page
         return listener
 
     def make_connector(self, config: ConnectorConfig, settings: Settings, plugins: Plugins) -> Connector:
         """Plan a connector. Raises ConfigError."""
         connector = Connector(self.reactor, config, plugins, self.hub)
-        connector.place.rights = self.guard.rights_of
+        connector.context.rights = self.guard.rights_of
         return connector
 
     def make_runner(self, config: HandlerConfig, plugins: Plugins) -> HandlerRunner:
@@ -126,11 +126,11 @@ class HubbubService(Service):
         if not failure.check(ConfigError):  # which is logged
             self.log.failure("the reload failed", failure)
 
-    def _opens(self) -> Iterator[Open]:
-        yield from (Open(one.place, one.datagrams, one.paces) for one in self.listeners)
+    def _opens(self) -> Iterator[Metered]:
+        yield from (Metered(one.context, one.datagrams, one.paces) for one in self.listeners)
         for connector in self.connectors:
             udp = connector.config.transport == "udp"
-            yield Open(connector.place, losses=connector.losses if udp else None)
+            yield Metered(connector.context, losses=connector.losses if udp else None)
 
     def _is_ready(self) -> bool:
         return bool(self.running) and all(listener.port is not None for listener in self.listeners)
@@ -140,7 +140,7 @@ class HubbubService(Service):
         limited = settings.bounds != self.hub.bounds
         metrics = self.metrics
         if settings.metrics != (metrics and metrics.spec):
-            metrics = MetricsPort(settings.metrics, self.figures.page) if settings.metrics else None
+            metrics = MetricsPort(settings.metrics, self.metrics_page.page) if settings.metrics else None
             if metrics is not None:
                 metrics.listen(self.reactor)
 
@@ -152,7 +152,7 @@ class HubbubService(Service):
                     self.metrics.close()
                 self.metrics = metrics
                 yield "metrics moved"
-            if ended := end_stale(self._places()):
+            if ended := end_stale(self._contexts()):
                 yield f"{ended} link{'s' * (ended > 1)} ended, as the login has changed"
 
         return commit
@@ -233,7 +233,7 @@ class HubbubService(Service):
             port: Any = listener.port
             if listener.config.transport == "udp" and port is not None:
                 port.stopReading()  # what the kernel holds is for the next process, if the socket is systemd's
-        self._drain = drain = Drain(self.reactor, self._places(), self.settings.drain)
+        self._drain = drain = Drain(self.reactor, self._contexts(), self.settings.drain)
         if self._hurried.called:
             drain.cut()
         stopped = drain.told.addCallback(lambda _: self._stop_handlers())
@@ -263,9 +263,9 @@ class HubbubService(Service):
         self.hub.flush()
         return DeferredList(stopped, consumeErrors=True)
 
-    def _places(self) -> Iterator[Place]:
-        yield from (listener.place for listener in self.listeners)
-        yield from (connector.place for connector in self.connectors)
+    def _contexts(self) -> Iterator[ListenerContext]:
+        yield from (listener.context for listener in self.listeners)
+        yield from (connector.context for connector in self.connectors)
 
     def _stop_listening(self, *transports: str) -> Sequence[Deferred[Any]]:
         return [

@@ -14,8 +14,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from hubbub import limits
-from hubbub.kernel.link import Link
-from hubbub.kernel.wire import Place
+from hubbub.kernel.connection.link import Link
+from hubbub.kernel.connection.wire import ListenerContext
 
 _TICK = 0.05  # seconds between looks
 
@@ -28,13 +28,13 @@ class Drain:
 
     log = Logger(namespace="hubbub.drain")
 
-    def __init__(self, reactor: Any, places: Iterable[Place], seconds: float) -> None:
+    def __init__(self, reactor: Any, contexts: Iterable[ListenerContext], seconds: float) -> None:
         self._reactor = reactor
-        self._places = list(places)
+        self._contexts = list(contexts)
         self._until = reactor.seconds() + seconds
         self._comes_until = reactor.seconds() + limits.CLOSE_SECONDS
         self._served: dict[Link, float] = {}  # since when they have everything, and only have to close
-        self._untold: deque[Link] = deque(link for place in self._places for link in place.links)
+        self._untold: deque[Link] = deque(link for context in self._contexts for link in context.links)
         spread = min(len(self._untold) / limits.DRAIN_LINKS_PER_SECOND, seconds / 2)
         self._at_once = max(limits.DRAIN_LINKS_AT_ONCE, int(len(self._untold) * _TICK / spread) + 1 if spread else 0)
         self.told: Deferred[None] = Deferred()
@@ -53,7 +53,7 @@ class Drain:
             self._look()
 
     def _tell(self, link: Link) -> None:
-        if link.place.setting.transport == "udp" and link.lease is None:
+        if link.context.dialect_context.transport == "udp" and link.lease is None:
             link.abort()  # it subscribed to nothing, and expects nothing
         else:
             link.close("shutdown", None, max(0.0, self._until - self._reactor.seconds()))
@@ -65,8 +65,8 @@ class Drain:
 
     def _look(self) -> None:
         now = self._reactor.seconds()
-        left = [link for place in self._places for link in place.links]
-        coming = now < self._comes_until and any(place.coming for place in self._places)
+        left = [link for context in self._contexts for link in context.links]
+        coming = now < self._comes_until and any(context.coming for context in self._contexts)
         if (left or coming) and now < self._until:
             for link in left:
                 self._look_at(link, now)

@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hubbub import limits
-from hubbub.kernel.session import Session
+from hubbub.kernel.sessions.session import Session
 
 
 class Failures:

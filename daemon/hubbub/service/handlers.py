@@ -16,10 +16,10 @@ from twisted.python.failure import Failure
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Letter, Request, Subscribe
+from hubbub.events import QosPublish, Request, Subscribe
 from hubbub.handler import Handler, Incoming, filters_of
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.session import REPLIES, Batch, Session, as_it_is
+from hubbub.kernel.sessions.session import REPLIES, Batch, Session, as_is
 from hubbub.message import Message, cost
 from hubbub.topics import check_topic, matches
 
@@ -79,7 +79,7 @@ class HandlerRunner:
                 self.joined(session)
         for message in waiting:
             self._enqueue(message, cost(message))
-        encoding = self._hub.encoding(as_it_is, None, stream=False)
+        encoding = self._hub.encoding(as_is, None, stream=False)
         for filter in dict.fromkeys(filter for _, filters in self._methods for filter in filters):
             try:
                 retained = self._hub.subscribe(self._session, Subscribe(filter, echo=False), encoding, self)
@@ -87,7 +87,7 @@ class HandlerRunner:
                 self._failure(Failure())
                 continue
             for found in retained:
-                kept = found.left(self._hub.wall()) if isinstance(found, Letter) else found
+                kept = found.left(self._hub.wall()) if isinstance(found, QosPublish) else found
                 if kept is not None:
                     self._enqueue(kept, cost(kept))
 
@@ -127,7 +127,7 @@ class HandlerRunner:
             running.cancel()
         return gatherResults([stopped.addTimeout(limits.HANDLER_STOP_SECONDS, self._clock)]).addErrback(self._failure)
 
-    # What the hub brings (kernel.session.Box)
+    # What the hub brings (kernel.sessions.session.Box)
 
     def put(self, batch: Batch) -> None:
         for message in batch.messages:
@@ -160,7 +160,7 @@ class HandlerRunner:
         if not self._queued:
             self._queued = True
             self._hub.inboxes.append(self)
-            self._hub.rouse()
+            self._hub.schedule_flush()
 
     def flush(self) -> None:
         """Work off what has come, up to limits.INBOX_TURN at once."""
@@ -236,8 +236,8 @@ class HandlerRunner:
         wish.sender, wish.hops = self._session, _hops.get()
         try:
             self._hub.request(wish, done)
-        except Refusal as no:
-            waiting.errback(no)
+        except Refusal as refusal:
+            waiting.errback(refusal)
         return waiting
 
     def every(self, seconds: float, call: Callable[[], Any]) -> None:

@@ -14,22 +14,22 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from hubbub import limits
-from hubbub.dialect import Dialect, Setting
+from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.detect import Auto
 from hubbub.errors import ConfigError, Refusal
 from hubbub.events import Close, Fault
-from hubbub.kernel.datagram import DatagramLink
+from hubbub.kernel.connection.datagram_link import DatagramLink
+from hubbub.kernel.connection.link import Link
+from hubbub.kernel.connection.wire import Wire
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.link import Link
-from hubbub.kernel.pace import PacedLink, PacedSources
-from hubbub.kernel.session import Session
-from hubbub.kernel.sources import source_of
-from hubbub.kernel.wire import Wire
+from hubbub.kernel.ingress.paced_link import PacedLink, PacedSources
+from hubbub.kernel.ingress.sources import source_of
+from hubbub.kernel.sessions.session import Session
 from hubbub.service.auth.login import Logins
 from hubbub.service.config import ListenerConfig, Settings
-from hubbub.service.place import make_place
+from hubbub.service.dialect_plan import plan
+from hubbub.service.listener_context import make_place
 from hubbub.service.plugins import Plugins
-from hubbub.service.spoken import plan
 from hubbub.service.tls import Certificates, Spec
 from hubbub.transports.forwarded import Trust
 from hubbub.transports.http import Pages, no_pages
@@ -39,7 +39,7 @@ from hubbub.transports.stream import Introduce
 from hubbub.transports.tcp import TCPFactory
 from hubbub.transports.udp import UDPProtocol
 from hubbub.transports.udp_socket import listen_datagram, set_buffer
-from hubbub.transports.websocket import Door, WebSocketFactory, make_site
+from hubbub.transports.websocket import UpgradeResource, WebSocketFactory, make_site
 
 
 class Listener:
@@ -61,15 +61,15 @@ class Listener:
         self._certificates = self._planned(config) if secure else None
         self.paces: PacedSources | None = None
         self._renew: Callable[[], object] = lambda: None
-        setting = Setting(
+        dialect_context = DialectContext(
             config.transport,
             config.max_message,
             config.topic,
             handshake=settings.bounds.handshake,
             idle=config.idle,
         )
-        self.spoken = plan(config, setting, plugins, hub.fail)
-        self.place = make_place(config, setting, hub)
+        self.spoken = plan(config, dialect_context, plugins, hub.fail)
+        self.context = make_place(config, dialect_context, hub)
 
     def adopt(self, new: Listener) -> None:
         """Become what `new` was planned to be, with the port that is open; `new` isn't bound.
@@ -77,23 +77,23 @@ class Listener:
         New links get all of it. Live ones keep what they began with: dialect, topics and subscription; who came in
         as nobody in particular, and may not any more, is sent away.
         """
-        user, presence = self.place.user, self.place.presence
+        user, presence = self.context.user, self.context.presence
         same = all(getattr(self.config, name) == getattr(new.config, name) for name in ("presence", "silent", "prefix"))
         self.config, self.settings, self.spoken = new.config, new.settings, new.spoken
         self.logins = new.logins
         if self._certificates is not None and new._certificates is not None:
             self._certificates.adopt(new._certificates)
         self._trust.adopt(new._trust)
-        self.place.adopt(new.place)
+        self.context.adopt(new.context)
         if same:  # it knows who is there
-            self.place.presence = presence
-        elif self.place.presence is not None:
-            self.place.presence.watch(self.config.id)
+            self.context.presence = presence
+        elif self.context.presence is not None:
+            self.context.presence.watch(self.config.id)
         self._renew()
         self._tell_of_logins()
-        for link in list(self.place.links):
+        for link in list(self.context.links):
             who = link.session.user
-            if who == user and (who != self.place.user or not (self.place.user or self.place.anonymous)):
+            if who == user and (who != self.context.user or not (self.context.user or self.context.anonymous)):
                 link.close("this listener wants a login now", Refusal("not-authorized", "who may come in has changed"))
             else:
                 link.reconsider()
@@ -107,17 +107,17 @@ class Listener:
         except Exception as error:
             raise ConfigError(f"{self.config.spec}: can't listen: {sentence(error)}") from error
         self._where = self._bound_to()
-        self.place.anonymous = self.config.admits_anonymous(self.host, bool(self.settings.auth))
-        if self.place.presence is not None:
-            self.place.presence.watch(self.config.id)
+        self.context.anonymous = self.config.admits_anonymous(self.host, bool(self.settings.auth))
+        if self.context.presence is not None:
+            self.context.presence.watch(self.config.id)
         self._tell_of_logins()
 
     def _tell_of_logins(self) -> None:
         """Log that all clients will be refused, where logins are wanted and nothing here could be one."""
-        place, config = self.place, self.config
+        context, config = self.context, self.config
         elsewhere = config.transport != "tcp" or config.client_ca is not None  # headers, signatures, certificates
         mute = all(one.outcome is Dialect.outcome for one in self.spoken.dialects)  # no answers, no logins
-        if self.settings.auth and mute and not (place.anonymous or place.user or elsewhere):
+        if self.settings.auth and mute and not (context.anonymous or context.user or elsewhere):
             self.log.warn(  # noqa: G010  Twisted calls it so
                 "{id}: with --auth nobody may publish here, as {dialect} has no logins: as=USER says who they are",
                 id=config.id,
@@ -152,7 +152,7 @@ class Listener:
         )
 
         def renew() -> None:
-            factory.introduce = self._introduce if self.config.client_ca else None
+            factory.authenticate = self._introduce if self.config.client_ca else None
             factory.handshake = self.settings.bounds.handshake
 
         self._renew = renew
@@ -164,7 +164,7 @@ class Listener:
         self.paces = None if loopback else PacedSources(self.hub)
         protocol = UDPProtocol(
             admit=None if self.paces is None else self.paces.admit,
-            new_link=lambda wire, dialect, host, port: DatagramLink(self.hub, self.place, wire, dialect, host, port),
+            new_link=lambda wire, dialect, host, port: DatagramLink(self.hub, self.context, wire, dialect, host, port),
             choose=lambda data: self.spoken.choose(data),
             now=self.hub.now,
             peers=self.config.peers,
@@ -185,12 +185,12 @@ class Listener:
         return protocol
 
     def _site(self, reactor: Any) -> Site:
-        slow = lambda: self.place.cuts("handshake")  # noqa: E731
+        slow = lambda: self.context.cuts("handshake")  # noqa: E731
         site = make_site(self._web_factory(), self.settings.origins, reactor, self.pages, self._enter, slow)
 
         def renew() -> None:  # a link keeps the factory that made it, and with it its limits
             site.timeOut = self.settings.bounds.handshake
-            site.resource = Door(self._web_factory(), self.settings.origins, self.pages)
+            site.resource = UpgradeResource(self._web_factory(), self.settings.origins, self.pages)
 
         self._renew = renew
         return site
@@ -207,20 +207,20 @@ class Listener:
         """Count a connection that may become a link; one of a proxy is for somebody yet unknown. Raises Refusal."""
         try:
             source = self.hub.sources.enter("" if host in self._trust else host)
-        except Refusal as no:
-            self.place.refuse(no)
+        except Refusal as refusal:
+            self.context.refuse(refusal)
             raise
-        self.place.coming += 1
+        self.context.coming += 1
 
         def leave() -> None:
-            self.place.coming -= 1
+            self.context.coming -= 1
             self.hub.sources.leave(source)
 
         return leave
 
     @property
     def _introduce(self) -> Introduce | None:
-        return None if self.logins is None else self.logins.introduce
+        return None if self.logins is None else self.logins.authenticate
 
     def _planned(self, config: ListenerConfig) -> Certificates:
         try:
@@ -237,13 +237,13 @@ class Listener:
         """Make a link; None where there is no room for it, or its dialect can't be made, and the wire is cut."""
         try:
             source = self.hub.sources.enter(host)
-        except Refusal as no:
-            self.place.refuse(no)
-            wire.turn_away(self._goodbye(dialect, no), no)
+        except Refusal as refusal:
+            self.context.refuse(refusal)
+            wire.turn_away(self._goodbye(dialect, refusal), refusal)
             return None
         try:
             kind = PacedLink if self.hub.sources.rated(host) else Link
-            link = kind(self.hub, self.place, wire, dialect, host, port)
+            link = kind(self.hub, self.context, wire, dialect, host, port)
         except Exception as error:  # noqa: BLE001  a plugin's dialect
             self.hub.sources.leave(source)
             self.hub.fail(error)
@@ -256,7 +256,7 @@ class Listener:
         """How the dialect tells a refusal; `auto` does it as the one that it falls back to."""
         spoken = dialect.fallback if issubclass(dialect, Auto) else dialect
         try:
-            said = spoken(self.place.setting, Session("", 0, "", "")).outcome(Fault(refusal), refusal)
+            said = spoken(self.context.dialect_context, Session("", 0, "", "")).outcome(Fault(refusal), refusal)
             return said.data if isinstance(said, Close) else said
         except Exception as error:  # noqa: BLE001  a plugin's dialect
             self.hub.fail(error)

@@ -19,9 +19,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from hubbub.kernel.connection.wire import ListenerContext
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.pace import PacedSources
-from hubbub.kernel.wire import Place
+from hubbub.kernel.ingress.paced_link import PacedSources
 from hubbub.service.turns import Histogram, Turns
 from hubbub.transports.dial import Losses
 from hubbub.transports.udp import UDPProtocol
@@ -31,14 +31,14 @@ _WHERE = ("listener", "transport")
 _REASON = (*_WHERE, "reason")
 
 
-class Open(NamedTuple):
+class Metered(NamedTuple):
     """A listener or a connector, as far as its figures go.
 
     datagrams  of a listener on UDP; paces: where it has them
     losses     of a connector on UDP
     """
 
-    place: Place
+    context: ListenerContext
     datagrams: UDPProtocol | None = None
     paces: PacedSources | None = None
     losses: Losses | None = None
@@ -57,16 +57,18 @@ class _Sum(NamedTuple):
     most_bytes: int
 
 
-class Figures:
+class MetricsPage:
     """The pages of one daemon.
 
     places  its listeners and connectors as they are now
     ready   tells whether clients may come: all listeners are open, and it isn't stopping
     """
 
-    def __init__(self, hub: Hub, turns: Turns, places: Callable[[], Iterable[Open]], ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, hub: Hub, turns: Turns, contexts: Callable[[], Iterable[Metered]], ready: Callable[[], bool]
+    ) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Daemon(hub, turns, places))
+        self._registry.register(_Daemon(hub, turns, contexts))
         ProcessCollector(registry=self._registry)
         self._ready = ready
 
@@ -85,14 +87,14 @@ class Figures:
 class _Daemon(Collector):
     """Reads what one daemon has counted."""
 
-    def __init__(self, hub: Hub, turns: Turns, places: Callable[[], Iterable[Open]]) -> None:
+    def __init__(self, hub: Hub, turns: Turns, contexts: Callable[[], Iterable[Metered]]) -> None:
         self._hub = hub
         self._turns = turns
-        self._places = places
+        self._contexts = contexts
 
     def collect(self) -> Iterator[Metric]:
         yield _build_info()
-        opens = list(self._places())
+        opens = list(self._contexts())
         yield from _traffic(opens)
         yield from _datagrams(opens)
         yield from self._messages()
@@ -134,9 +136,9 @@ class _Daemon(Collector):
         yield _gauge("hubbub_backlog_bytes", "Bytes that wait for clients that don't read", hub.backlog.size)
 
 
-def _traffic(opens: Sequence[Open]) -> Iterator[Metric]:
-    places = [one.place for one in opens]
-    sums = [(one.place, [one.place.name, one.place.setting.transport], _sum(one)) for one in opens]
+def _traffic(opens: Sequence[Metered]) -> Iterator[Metric]:
+    contexts = [one.context for one in opens]
+    sums = [(one.context, [one.context.name, one.context.dialect_context.transport], _sum(one)) for one in opens]
     links = GaugeMetricFamily("hubbub_links", "Links now", labels=[*_WHERE, "dialect"])
     opened = CounterMetricFamily("hubbub_links_opened", "Links, all of them", labels=_WHERE)
     received = CounterMetricFamily("hubbub_received_messages", "Messages and commands read", labels=_WHERE)
@@ -144,14 +146,14 @@ def _traffic(opens: Sequence[Open]) -> Iterator[Metric]:
     sent = CounterMetricFamily("hubbub_sent_messages", "Messages handed to the transport", labels=_WHERE)
     sent_bytes = CounterMetricFamily("hubbub_sent_bytes", "Bytes of them and of answers", labels=_WHERE)
     lost = CounterMetricFamily("hubbub_outbox_dropped_messages", "Messages that outboxes lost", labels=_WHERE)
-    for place, where, one in sums:
+    for context, where, one in sums:
         for dialect, count in one.dialects.items():
             links.add_metric([*where, dialect], count)
         if not one.dialects:
             links.add_metric([*where, ""], 0)
-        opened.add_metric(where, place.opened)
-        received.add_metric(where, place.received)
-        received_bytes.add_metric(where, place.received_bytes)
+        opened.add_metric(where, context.opened)
+        received.add_metric(where, context.received)
+        received_bytes.add_metric(where, context.received_bytes)
         sent.add_metric(where, one.sent)
         sent_bytes.add_metric(where, one.sent_bytes)
         lost.add_metric(where, one.dropped)
@@ -159,20 +161,20 @@ def _traffic(opens: Sequence[Open]) -> Iterator[Metric]:
     yield from _depth([(where, one) for _, where, one in sums])
     held_back = CounterMetricFamily("hubbub_links_held_back", "Times that a link was ahead of its rate", labels=_WHERE)
     unchanged = CounterMetricFamily("hubbub_unchanged_messages", "Messages that `changed=` left out", labels=_WHERE)
-    for place, where, _ in sums:
-        held_back.add_metric(where, place.held_back)
-        unchanged.add_metric(where, place.unchanged)
+    for context, where, _ in sums:
+        held_back.add_metric(where, context.held_back)
+        unchanged.add_metric(where, context.unchanged)
     yield from (held_back, unchanged)
-    yield _by_reason("hubbub_refused", "What clients were refused, and connections", places, lambda one: one.refused)
-    yield _by_reason("hubbub_links_cut", "Links cut by a deadline or a limit", places, lambda one: one.cut)
+    yield _by_reason("hubbub_refused", "What clients were refused, and connections", contexts, lambda one: one.refused)
+    yield _by_reason("hubbub_links_cut", "Links cut by a deadline or a limit", contexts, lambda one: one.cut)
 
 
-def _sum(one: Open) -> _Sum:
+def _sum(one: Metered) -> _Sum:
     dialects: Counter[str] = Counter()
-    place, udp = one.place, one.datagrams
-    sent, sent_bytes, dropped = place.sent, place.sent_bytes, place.dropped
+    context, udp = one.context, one.datagrams
+    sent, sent_bytes, dropped = context.sent, context.sent_bytes, context.dropped
     waiting = waiting_bytes = most = most_bytes = 0
-    for link in place.links:
+    for link in context.links:
         outbox = link.outbox
         dialects[link.dialect.name] += 1
         sent += outbox.sent
@@ -201,15 +203,17 @@ def _depth(sums: Sequence[tuple[list[str], _Sum]]) -> Iterator[Metric]:
     yield from (waiting, size, most, worst)
 
 
-def _by_reason(name: str, help: str, places: Sequence[Place], counts: Callable[[Place], dict[str, int]]) -> Metric:
+def _by_reason(
+    name: str, help: str, contexts: Sequence[ListenerContext], counts: Callable[[ListenerContext], dict[str, int]]
+) -> Metric:
     family = CounterMetricFamily(name, help, labels=_REASON)
-    for place in places:
-        for reason, count in counts(place).items():
-            family.add_metric([place.name, place.setting.transport, reason], count)
+    for context in contexts:
+        for reason, count in counts(context).items():
+            family.add_metric([context.name, context.dialect_context.transport, reason], count)
     return family
 
 
-def _datagrams(opens: Sequence[Open]) -> Iterator[Metric]:
+def _datagrams(opens: Sequence[Metered]) -> Iterator[Metric]:
     family = CounterMetricFamily("hubbub_datagrams_dropped", "Datagrams not read, or not sent", labels=_REASON)
     for one in opens:
         udp, counts = one.datagrams, {}
@@ -222,7 +226,7 @@ def _datagrams(opens: Sequence[Open]) -> Iterator[Metric]:
         elif one.losses is not None:
             counts = {"unsent": one.losses.unsent, "kernel": one.losses.kernel}
         for reason, count in counts.items():
-            family.add_metric([one.place.name, "udp", reason], count)
+            family.add_metric([one.context.name, "udp", reason], count)
     yield family
 
 

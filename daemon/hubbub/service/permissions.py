@@ -23,9 +23,9 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from hubbub.errors import ConfigError
-from hubbub.kernel.permissions import ACTIONS, MANAGED, Clause, Permissions, Rule, Who
-from hubbub.kernel.session import Rights, Session
-from hubbub.kernel.wire import Place
+from hubbub.kernel.authorization.permissions import ACTIONS, MANAGED, Clause, Permissions, Rule, Who
+from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.sessions.session import Rights, Session
 from hubbub.option import flag, shown
 from hubbub.service import toml
 from hubbub.service.config import Settings
@@ -45,12 +45,12 @@ class Guard:
     places  returns those of all listeners and connectors: each has `rights_of` as its `rights`
     """
 
-    def __init__(self, path: Path | None, places: Callable[[], Iterable[Place]]) -> None:
+    def __init__(self, path: Path | None, contexts: Callable[[], Iterable[ListenerContext]]) -> None:
         self._permissions = load(path)
-        self._places = places
+        self._contexts = contexts
 
     def rights_of(self, session: Session) -> Rights | None:
-        """Return what a client may do (kernel.wire.Place)."""
+        """Return what a client may do (kernel.connection.wire.Place)."""
         return self._permissions.of(session)
 
     def prepare(self, settings: Settings) -> Callable[[], list[str]]:
@@ -66,7 +66,7 @@ class Guard:
                 return []
             self._permissions = new
             before = self._subscriptions()
-            for link in [link for place in self._places() for link in place.links]:
+            for link in [link for context in self._contexts() for link in context.links]:
                 link.reconsider()
             self.check(settings)
             ended = before - self._subscriptions()
@@ -81,7 +81,7 @@ class Guard:
             _log.warn("there are permissions for {names}, but no such listener", names=", ".join(unknown))
 
     def _subscriptions(self) -> int:
-        return sum(len(link.session.subscriptions or ()) for place in self._places() for link in place.links)
+        return sum(len(link.session.subscriptions or ()) for context in self._contexts() for link in context.links)
 
 
 def load(path: Path | None) -> Permissions:
@@ -95,11 +95,11 @@ def load(path: Path | None) -> Permissions:
     if not isinstance(raw, list):
         raise ConfigError(f"{path}: rule is an array of tables: each rule begins with [[rule]]")
     return Permissions(
-        [_rule(one, where, groups) for one, where in zip(raw, _places(path, len(raw)), strict=True)], groups
+        [_rule(one, where, groups) for one, where in zip(raw, _contexts(path, len(raw)), strict=True)], groups
     )
 
 
-def _places(path: Path, count: int) -> list[str]:
+def _contexts(path: Path, count: int) -> list[str]:
     """Say where each of `count` rules stands, with the line of its header where that is sure."""
     lines = [at for at, line in enumerate(path.read_text().splitlines(), 1) if _HEADER.match(line)]
     if len(lines) == count:

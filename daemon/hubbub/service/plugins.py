@@ -137,7 +137,7 @@ class Plugins:
         """
         found = self.find(kind, name)
         if role in getattr(found, "roles", ()):
-            found = found.playing(role)
+            found = found.for_role(role)
         with self._telling(kind, name):
             return configure(found, options)
 

@@ -17,11 +17,11 @@ from twisted.logger import Logger
 from hubbub.errors import ConfigError
 from hubbub.kernel.hub import Hub
 from hubbub.service.config import HandlerConfig, LinkConfig, ListenerConfig, Settings
+from hubbub.service.dialect_plan import Spoken
 from hubbub.service.drain import Drain
 from hubbub.service.handlers import HandlerRunner
 from hubbub.service.listeners import Listener
 from hubbub.service.plugins import Changes, Plugins
-from hubbub.service.spoken import Spoken
 
 Config = TypeVar("Config", HandlerConfig, LinkConfig)
 _log = Logger(namespace="hubbub.reload")
@@ -112,7 +112,7 @@ class _Plan:
             new = running.make_listener(config, settings, self._plugins)
             old = there.get(config.id)
             if old is not None and old.config.binding == config.binding:
-                new.place.anonymous = config.admits_anonymous(old.host, bool(settings.auth))
+                new.context.anonymous = config.admits_anonymous(old.host, bool(settings.auth))
                 self._kept[config.id] = old, new
             else:
                 self._added[config.id] = new
@@ -292,7 +292,7 @@ def _closed(listener: Listener) -> Deferred[Any]:
 
 def _end(reactor: Any, listener: Listener) -> None:
     """Let a listener go that isn't wanted any more: nobody comes in, and who is there is told in its dialect."""
-    drain = Drain(reactor, [listener.place], listener.settings.drain)
+    drain = Drain(reactor, [listener.context], listener.settings.drain)
     if listener.config.transport == "udp":  # what it says goes out through its port
         drain.gone.addCallback(lambda _: _closed(listener))
     else:

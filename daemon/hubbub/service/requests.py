@@ -9,10 +9,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hubbub.errors import ConfigError, Refusal
-from hubbub.kernel.link import Link
+from hubbub.kernel.connection.link import Link
 from hubbub.service import status
-from hubbub.service.choosing import Choice
 from hubbub.service.control import Caller, Command, Request
+from hubbub.service.link_selector import Choice
 from hubbub.service.tracing import Tracing
 
 _log = Logger(namespace="hubbub.control")

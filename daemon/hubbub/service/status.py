@@ -9,9 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hubbub.kernel.connection.link import Link
+from hubbub.kernel.connection.wire import ListenerContext
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.link import Link
-from hubbub.kernel.wire import Place
 from hubbub.service.reload import Running
 
 _STARTED = time.monotonic()
@@ -28,14 +28,14 @@ def installed_version() -> str:
 def status(running: Running) -> dict[str, Any]:
     """Describe a daemon: times in seconds, sizes in bytes, all else counts."""
     hub = running.hub
-    places = list(places_of(running))
+    contexts = list(contexts_of(running))
     return {
         "version": installed_version(),
         "pid": os.getpid(),
         "uptime": round(time.monotonic() - _STARTED, 3),
         "memory": _memory(),
         "descriptors": len(os.listdir("/proc/self/fd")),  # noqa: PTH208  names are enough
-        "links": sum(len(place.links) for place in places),
+        "links": sum(len(context.links) for context in contexts),
         "listeners": [_listener(one) for one in running.listeners],
         "connectors": [_connector(one) for one in running.connectors],
         "handlers": [
@@ -45,24 +45,24 @@ def status(running: Running) -> dict[str, Any]:
         "metrics": running.settings.metrics,
         "plugins": sorted(_plugins(running)),
         "topics": _topics(hub),
-        "outboxes": _outboxes(places),
+        "outboxes": _outboxes(contexts),
         "sessions": {"away": hub.clients.away, "owed": hub.clients.owed, "bytes": hub.clients.waiting},
         "counters": {name: getattr(hub.counters, name) for name in type(hub.counters).__slots__},
-        "refused": _sums(place.refused for place in places),
-        "cut": _sums(place.cut for place in places),
+        "refused": _sums(context.refused for context in contexts),
+        "cut": _sums(context.cut for context in contexts),
     }
 
 
-def places_of(running: Running) -> Iterator[Place]:
+def contexts_of(running: Running) -> Iterator[ListenerContext]:
     """Yield where links live."""
     for one in (*running.listeners, *running.connectors):
-        yield one.place
+        yield one.context
 
 
 def links_of(running: Running) -> Iterator[Link]:
     """Yield every open link, one that closes meanwhile too."""
-    for place in places_of(running):
-        yield from list(place.links)
+    for context in contexts_of(running):
+        yield from list(context.links)
 
 
 def link(one: Link) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def link(one: Link) -> dict[str, Any]:
     session, outbox = one.session, one.outbox
     return {
         "link": session.id,
-        "listener": one.place.name,
+        "listener": one.context.name,
         "transport": session.transport,
         "host": session.host,
         "port": session.port,
@@ -94,21 +94,21 @@ def _connector(one: Any) -> dict[str, Any]:
 
 
 def _place(one: Any) -> dict[str, Any]:
-    place: Place = one.place
-    outboxes = [link.outbox for link in place.links]
+    context: ListenerContext = one.context
+    outboxes = [link.outbox for link in context.links]
     return {
-        "id": place.name,
-        "transport": place.setting.transport,
+        "id": context.name,
+        "transport": context.dialect_context.transport,
         "dialect": one.config.dialect,
         "links": len(outboxes),
-        "opened": place.opened,
-        "received": place.received,
-        "received_bytes": place.received_bytes,
-        "sent": place.sent + sum(outbox.sent for outbox in outboxes),
-        "sent_bytes": place.sent_bytes + sum(outbox.sent_bytes for outbox in outboxes),
+        "opened": context.opened,
+        "received": context.received,
+        "received_bytes": context.received_bytes,
+        "sent": context.sent + sum(outbox.sent for outbox in outboxes),
+        "sent_bytes": context.sent_bytes + sum(outbox.sent_bytes for outbox in outboxes),
         "waiting": sum(outbox.size for outbox in outboxes),
-        "dropped": place.dropped + sum(outbox.dropped for outbox in outboxes),
-        "refused": sum(place.refused.values()),
+        "dropped": context.dropped + sum(outbox.dropped for outbox in outboxes),
+        "refused": sum(context.refused.values()),
     }
 
 
@@ -127,11 +127,11 @@ def _topics(hub: Hub) -> dict[str, int]:
     }
 
 
-def _outboxes(places: Iterable[Place]) -> dict[str, Any]:
+def _outboxes(contexts: Iterable[ListenerContext]) -> dict[str, Any]:
     """Tell how much waits, and for whom the most."""
     total, worst = 0, None
-    for place in places:
-        for one in place.links:
+    for context in contexts:
+        for one in context.links:
             total += one.outbox.size
             if one.outbox.size and (worst is None or one.outbox.size > worst.outbox.size):
                 worst = one

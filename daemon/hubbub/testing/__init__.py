@@ -25,9 +25,16 @@ from hubbub.testing.datagrams import UDPClient
 from hubbub.testing.handler_contract import HandlerContract
 from hubbub.testing.streams import TCPClient
 from hubbub.testing.websocket import WebSocketClient
-from hubbub.testing.world import Door, World
+from hubbub.testing.world import MemoryListener, World
 
 __all__ = [
-    "CUTTINGS", "Cutting", "DialectContract", "Door", "HandlerContract", "TCPClient", "UDPClient", "WebSocketClient",
+    "CUTTINGS",
+    "Cutting",
+    "DialectContract",
+    "HandlerContract",
+    "MemoryListener",
+    "TCPClient",
+    "UDPClient",
+    "WebSocketClient",
     "World",
 ]  # fmt: skip

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from hubbub.errors import CODES, Refusal
 from hubbub.events import (
     Ack,
+    AuthResponse,
     Close,
+    Connect,
     Fault,
-    Open,
     Ping,
     Publish,
     Release,
     Request,
-    Several,
-    Step,
     Subscribe,
+    SubscriptionBatch,
     Unsubscribe,
 )
 from hubbub.message import Message
@@ -31,7 +31,9 @@ from hubbub.testing.wellformed import plain
 _TOKEN = "abcdefg"  # noqa: S105  as long as the ones over UDP are
 _BYTES = "Return bytes; b'' where there is nothing to say"
 
-_SHARED = "What it writes is shared by links: it depends on message and form only; deliver() makes it a link's own"
+_SHARED = (
+    "What it writes is shared by links: it depends on message and form only; frame_for_link() makes it a link's own"
+)
 
 _MESSAGES = (
     Message("a/b", b"21.5"),
@@ -52,15 +54,21 @@ def check_answers(trial: Trial) -> None:
         kind = type(event).__name__
         for result in _results(event):
             _bytes(trial, f"outcome({kind}, {shown(result)})", dialect.outcome, event, result)
-        if isinstance(event, Open) and event.method is not None:
+        if isinstance(event, Connect) and event.auth_method is not None:
             _bytes(trial, "challenge(Open, data)", dialect.challenge, event, b"\x00 a question")
         if isinstance(event, Subscribe | Unsubscribe | Request | Ping):
             _bytes(trial, f"confirm({kind}, token)", dialect.confirm, event, _TOKEN)
     for n in (1, 10**9):
         _bytes(trial, f"gap({n})", dialect.gap, n)
     for reason in ("shutdown", "a reason, für alle"):
-        _bytes(trial, f"closing({reason!r})", dialect.closing, reason)
-        _bytes(trial, f"dismissing({reason!r}, a Refusal)", dialect.dismissing, reason, Refusal("quota", reason))
+        _bytes(trial, f"encode_close({reason!r})", dialect.encode_close, reason)
+        _bytes(
+            trial,
+            f"encode_disconnect({reason!r}, a Refusal)",
+            dialect.encode_disconnect,
+            reason,
+            Refusal("quota", reason),
+        )
 
 
 def _results(event: Any) -> Iterator[Any]:
@@ -68,7 +76,7 @@ def _results(event: Any) -> Iterator[Any]:
     if isinstance(event, Fault):
         yield event.refusal
         return
-    if isinstance(event, Step):
+    if isinstance(event, AuthResponse):
         yield Refusal("bad-command", "nothing was asked")
         return
     if isinstance(event, Request):
@@ -77,12 +85,12 @@ def _results(event: Any) -> Iterator[Any]:
         yield from (0, 3) if event.tag is not None else ()
     elif isinstance(event, Ping):
         yield 0
-    elif isinstance(event, Open):
+    elif isinstance(event, Connect):
         yield "ada"
     elif isinstance(event, Ack | Release):
         yield from (True, False)
         return
-    elif isinstance(event, Several):
+    elif isinstance(event, SubscriptionBatch):
         yield [None] * len(event.events)
         yield from ([Refusal(code, "a reason")] * len(event.events) for code in sorted(CODES))
         return

@@ -19,13 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubbub.dialect import TRANSPORTS, Dialect, Setting
+from hubbub.dialect import TRANSPORTS, Dialect, DialectContext
 from hubbub.errors import ConfigError
 from hubbub.events import Event, Subscribe
-from hubbub.kernel.outbox import POLICIES
+from hubbub.kernel.connection.outbox import POLICIES
 from hubbub.message import Message
 from hubbub.option import configure
-from hubbub.service.described import describe
+from hubbub.service.event_text import describe
 from hubbub.template import Template
 from hubbub.testing.answers import check_answers, check_encoding, check_round_trip
 from hubbub.testing.claims import check_claims
@@ -89,7 +89,7 @@ class DialectContract:
             broken(who, rule, f"It is a tuple of some of {', '.join(TRANSPORTS)}")
         if dialect.full not in POLICIES:
             broken(who, f"`full` is {dialect.full!r}", f"It is one of {', '.join(POLICIES)}")
-        for name in ("encode", "claims", "max_unit", "merge", "playing", "standing"):
+        for name in ("encode", "claims", "max_unit", "merge", "for_role", "persistent_session"):
             if not isinstance(inspect.getattr_static(dialect, name), classmethod | staticmethod):
                 broken(who, f"{name} is a plain method", "It serves all links at once: make it a @classmethod")
 
@@ -243,7 +243,7 @@ class DialectContract:
     # What goes out
 
     def test_answers_are_bytes(self, transport: str) -> None:
-        """outcome, gap, closing and confirm give bytes for whatever happens."""
+        """outcome, gap, encode_close and confirm give bytes for whatever happens."""
         trial = self._trial(transport)
         for data, _ in self.samples:
             trial.feed(data)
@@ -258,7 +258,7 @@ class DialectContract:
         check_encoding(self._trial(transport), wishes)
 
     def test_a_unit_becomes_a_clients_own(self, transport: str) -> None:
-        """Deliver, assure and completing change what they may; merge makes one wish of several."""
+        """frame_for_link, frame_qos and encode_pubrel change what they may; merge makes one wish of several."""
         trial = self._trial(transport)
         for data, _ in self.samples:
             trial.feed(data)
@@ -285,7 +285,7 @@ class DialectContract:
         except ConfigError as error:
             rule = f"its options can't be used: {error}"
             broken(self.dialect.name, rule, "Set `options` and `topic` as an operator would")
-        trial = Trial(dialect, Setting(transport, self.max_message, topic), now)
+        trial = Trial(dialect, DialectContext(transport, self.max_message, topic), now)
         if self.greeting and transport != "udp":
             trial.feed(self.greeting)
             trial.events.clear()

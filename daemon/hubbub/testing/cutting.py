@@ -35,10 +35,10 @@ def with_a_tail(units: Sequence[bytes]) -> list[bytes]:
 
 def damaged(data: bytes) -> st.SearchStrategy[bytes]:
     """Return a strategy for `data` that ends early, or with a byte missing or changed."""
-    places = st.integers(0, max(0, len(data) - 1))
-    cut = places.map(lambda at: data[:at])
-    lost = places.map(lambda at: data[:at] + data[at + 1 :])
-    changed = st.tuples(places, st.binary(min_size=1, max_size=2))
+    contexts = st.integers(0, max(0, len(data) - 1))
+    cut = contexts.map(lambda at: data[:at])
+    lost = contexts.map(lambda at: data[:at] + data[at + 1 :])
+    changed = st.tuples(contexts, st.binary(min_size=1, max_size=2))
     return st.one_of(cut, lost, changed.map(lambda one: data[: one[0]] + one[1] + data[one[0] + 1 :]))
 
 

@@ -1,4 +1,4 @@
-"""Checks how a dialect makes shared units a client's own, and one wish of several: `deliver`, `assure`, `merge`."""
+"""Checks `frame_for_link`, `frame_qos` and `merge` of a dialect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.dialect import Dialect
-from hubbub.events import Ack, Letter, Open, Several, Subscribe
+from hubbub.events import Ack, Connect, QosPublish, Subscribe, SubscriptionBatch
 from hubbub.testing.trial import Trial, attempt, broken, shown
 from hubbub.testing.wellformed import faults, plain
 
@@ -19,7 +19,9 @@ _WISHES = (Subscribe("a/b"), Subscribe("a/+", echo=False), Subscribe("#"))
 
 def wishes_of(trial: Trial) -> list[Subscribe]:
     """Every subscription that its clients have made."""
-    found = [one for event in trial.events for one in (event.events if isinstance(event, Several) else [event])]
+    found = [
+        one for event in trial.events for one in (event.events if isinstance(event, SubscriptionBatch) else [event])
+    ]
     return [one for one in found if isinstance(one, Subscribe)]
 
 
@@ -29,7 +31,7 @@ def check_delivering(trial: Trial) -> None:
     surest = max([one.qos for one in wishes], default=0)
     _check_declared(trial, surest)
     for qos in range(max(surest, 1) + 1):
-        message = Letter("a/b", b"21.5", qos, correlation=b"\0")
+        message = QosPublish("a/b", b"21.5", qos, correlation=b"\0")
         message.time = 1.0
         for wish in wishes[:3] or [Subscribe("a/b", qos=qos)]:
             frame = trial.encode(message, trial.form(wish))
@@ -40,48 +42,52 @@ def check_delivering(trial: Trial) -> None:
 def _check_declared(trial: Trial, surest: int) -> None:
     """What its clients say has to have an answer in what it overrides."""
     kind, acks = type(trial.dialect), [event for event in trial.events if isinstance(event, Ack)]
-    if surest and kind.assure is Dialect.assure:
-        mend = "Override assure, which is given the number that the client is to acknowledge, or subscribe with qos=0"
+    if surest and kind.frame_qos is Dialect.frame_qos:
+        mend = (
+            "Override frame_qos, which is given the number that the client is to acknowledge, or subscribe with qos=0"
+        )
         broken(trial.who, f"its clients subscribe with qos={surest}, and no unit says what to acknowledge", mend)
-    if surest == 2 and kind.completing is Dialect.completing:
-        mend = "Override completing, which tells a client that it may forget the number, or subscribe with qos=1"
+    if surest == 2 and kind.encode_pubrel is Dialect.encode_pubrel:
+        mend = "Override encode_pubrel, which tells a client that it may forget the number, or subscribe with qos=1"
         broken(trial.who, "its clients subscribe with qos=2, and are never told that they may forget a message", mend)
-    if acks and not surest and any(isinstance(event, Open) and event.window for event in trial.events):
+    if acks and not surest and any(isinstance(event, Connect) and event.receive_maximum for event in trial.events):
         mend = "Subscribe(filter, qos=1) is what is acknowledged"
-        broken(trial.who, "its clients acknowledge, and none of their subscriptions is of quality 1 or 2", mend)
+        broken(trial.who, "its clients acknowledge, and none of their subscriptions is of QoS 1 or 2", mend)
 
 
-def _check_unit(trial: Trial, frame: bytes, message: Letter, wish: Subscribe, qos: int) -> None:
+def _check_unit(trial: Trial, frame: bytes, message: QosPublish, wish: Subscribe, qos: int) -> None:
     dialect, before = trial.dialect, plain(message)
-    differs = attempt(trial.who, "differs()", "Return True or False", dialect.differs)
-    if not isinstance(differs, bool):
-        broken(trial.who, f"differs() is {shown(differs)}", "Return True or False")
-    if differs:
-        _bytes(trial, f"deliver({shown(frame)}, ...)", dialect.deliver, frame, message, wish)
+    frames_per_link = attempt(trial.who, "frames_per_link()", "Return True or False", dialect.frames_per_link)
+    if not isinstance(frames_per_link, bool):
+        broken(trial.who, f"frames_per_link() is {shown(frames_per_link)}", "Return True or False")
+    if frames_per_link:
+        _bytes(trial, f"frame_for_link({shown(frame)}, ...)", dialect.frame_for_link, frame, message, wish)
     if qos:
         _check_assure(trial, frame, message)
     if qos == 2:
         for number in _IDS:
-            _bytes(trial, f"completing({number})", dialect.completing, number)
+            _bytes(trial, f"encode_pubrel({number})", dialect.encode_pubrel, number)
     if plain(message) != before:
-        broken(trial.who, f"deliver or assure changes the message {message!r}", "All receivers share a message")
+        broken(
+            trial.who, f"frame_for_link or frame_qos changes the message {message!r}", "All receivers share a message"
+        )
 
 
-def _check_assure(trial: Trial, frame: bytes, message: Letter) -> None:
+def _check_assure(trial: Trial, frame: bytes, message: QosPublish) -> None:
     dialect, units = trial.dialect, {}
     for number in _IDS:
         for again in (False, True):
-            what = f"assure({shown(frame)}, ..., {number}, {again})"
-            units[number, again] = unit = _bytes(trial, what, dialect.assure, frame, message, number, again)
+            what = f"frame_qos({shown(frame)}, ..., {number}, {again})"
+            units[number, again] = unit = _bytes(trial, what, dialect.frame_qos, frame, message, number, again)
             if message.payload not in unit:
                 broken(trial.who, f"{what} is {shown(unit)}, without what the frame said", _ADD)
-            if unit != _bytes(trial, what, dialect.assure, frame, message, number, again):
+            if unit != _bytes(trial, what, dialect.frame_qos, frame, message, number, again):
                 broken(trial.who, f"{what} gives another unit the second time", "It depends on its arguments only")
-    if type(dialect).assure is Dialect.assure:
+    if type(dialect).frame_qos is Dialect.frame_qos:
         return
     for again in (False, True):
         if len({units[number, again] for number in _IDS}) < len(_IDS):
-            rule = f"assure gives {shown(units[1, again])} for different numbers"
+            rule = f"frame_qos gives {shown(units[1, again])} for different numbers"
             broken(trial.who, rule, "The client repeats the number to acknowledge: it must be in the unit")
 
 

@@ -21,7 +21,7 @@ def check_floods(new: Callable[[], Trial], units: Sequence[bytes]) -> None:
     _check_max_unit(new())
     for head, filler in _floods(units):
         trial = new()
-        if trial.dialect.setting.stream:
+        if trial.dialect.context.stream:
             _flood_stream(trial, head, filler)
         elif len(filler) > 1:
             _flood_units(trial, filler)
@@ -83,14 +83,14 @@ def _check_held(trial: Trial, what: str) -> None:
 
 
 def _check_max_unit(trial: Trial) -> None:
-    longest, payload = _longest(trial), trial.dialect.setting.max_message
-    mend = "It is the longest unit that carries a payload of setting.max_message, and what the hub will read at once"
+    longest, payload = _longest(trial), trial.dialect.context.max_message
+    mend = "It is the longest unit that carries a payload of context.max_message, and what the hub will read at once"
     if not isinstance(longest, int) or not payload <= longest <= 16 * payload + limits.MiB:
         broken(trial.who, f"max_unit is {longest} bytes where max-message= is {payload}", mend)
 
 
 def _longest(trial: Trial) -> int:
-    return type(trial.dialect).max_unit(trial.dialect.setting)
+    return type(trial.dialect).max_unit(trial.dialect.context)
 
 
 def _bound(trial: Trial) -> int:

@@ -9,9 +9,9 @@ from typing import Any, NoReturn, TypeVar
 
 import pytest
 
-from hubbub.dialect import Dialect, Setting
+from hubbub.dialect import Dialect, DialectContext
 from hubbub.events import Close, Subscribe
-from hubbub.kernel.session import Session
+from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
 from hubbub.testing.watching import told, weight
 from hubbub.testing.wellformed import faults
@@ -51,16 +51,16 @@ class Trial:
     now     the monotonic time in seconds that it is told
     """
 
-    def __init__(self, dialect: type[Dialect], setting: Setting, now: float = NOW) -> None:
-        self.who = f"{dialect.name}, over {setting.transport}"
+    def __init__(self, dialect: type[Dialect], dialect_context: DialectContext, now: float = NOW) -> None:
+        self.who = f"{dialect.name}, over {dialect_context.transport}"
         self.now = now
         self.events: list[Any] = []
         self.closed = False
-        self._setting = setting
-        self._text = dialect.text if setting.transport == "websocket" else None
-        peer = Session("192.0.2.7", 50_000, setting.transport, "contract")
-        mend = "A dialect is made with (setting, peer), for each link"
-        self.dialect = attempt(self.who, "making it", mend, dialect, setting, peer)
+        self._setting = dialect_context
+        self._text = dialect.text if dialect_context.transport == "websocket" else None
+        peer = Session("192.0.2.7", 50_000, dialect_context.transport, "contract")
+        mend = "A dialect is made with (context, peer), for each link"
+        self.dialect = attempt(self.who, "making it", mend, dialect, dialect_context, peer)
 
     def feed(self, data: bytes, text: bool | None = None) -> list[Any]:
         """Hand over bytes, and return the events; a stream never brings none."""
@@ -112,7 +112,9 @@ class Trial:
     def held(self) -> int:
         """Bytes that it keeps, what its class keeps included."""
         own = [
-            value for name, value in getattr(self.dialect, "__dict__", {}).items() if name not in ("setting", "peer")
+            value
+            for name, value in getattr(self.dialect, "__dict__", {}).items()
+            if name not in ("dialect_context", "peer")
         ]
         classes = [kind for kind in type(self.dialect).__mro__ if kind not in (*Dialect.__mro__, object)]
         slots = [

@@ -11,24 +11,24 @@ from hubbub.errors import CODES, Refusal
 from hubbub.events import (
     Ack,
     Answer,
-    Become,
+    AuthResponse,
     Close,
     Confirm,
+    Connect,
     Event,
     Fault,
-    Letter,
     Notice,
-    Open,
     Ping,
     Publish,
+    QosPublish,
     Release,
     Request,
-    Several,
-    Step,
     Subscribe,
+    SubscriptionBatch,
+    SwitchDialect,
     Unsubscribe,
 )  # fmt: skip
-from hubbub.kernel.outbox import POLICIES
+from hubbub.kernel.connection.outbox import POLICIES
 from hubbub.message import Message
 from hubbub.topics import check_topic
 
@@ -48,7 +48,7 @@ def faults(events: object, longest: int) -> Iterator[str]:
     for at, event in enumerate(events):
         check = _CHECKS.get(type(event))
         if check is None:
-            known = ", ".join(sorted(kind.__name__ for kind in _CHECKS if kind is not Become))
+            known = ", ".join(sorted(kind.__name__ for kind in _CHECKS if kind is not SwitchDialect))
             yield f"{type(event).__name__} is no event; a link acts on exactly these, no subclasses: {known}"
             continue
         yield from check(event, longest)
@@ -88,9 +88,9 @@ def _topic(event: Any, name: str) -> Iterator[str]:
         return
     try:
         check_topic(topic)
-    except Refusal as no:
+    except Refusal as refusal:
         yield from _wrong(
-            event, name, False, f"a valid topic ({no.reason}); check_topic of hubbub.topics and Template help"
+            event, name, False, f"a valid topic ({refusal.reason}); check_topic of hubbub.topics and Template help"
         )
 
 
@@ -102,7 +102,7 @@ def _publish(event: Publish, longest: int) -> Iterator[str]:
     if isinstance(event.payload, bytes) and len(event.payload) > longest:
         yield (
             f"{type(event).__name__}.payload has {len(event.payload)} bytes where the listener takes {longest}; "
-            "compare with setting.max_message, and return a Fault or Close(too-long)"
+            "compare with context.max_message, and return a Fault or Close(too-long)"
         )
     yield from _wrong(event, "retain", isinstance(event.retain, bool), "a bool")
     kind = event.content_type
@@ -113,11 +113,13 @@ def _publish(event: Publish, longest: int) -> Iterator[str]:
     )
 
 
-def _letter(event: Letter, longest: int) -> Iterator[str]:
+def _letter(event: QosPublish, longest: int) -> Iterator[str]:
     yield from _publish(event, longest)
     yield from _wrong(event, "qos", event.qos in _QUALITIES, "0, 1 or 2")
-    yield from _wrong(event, "once", event.once is None or _is_id(event.once), f"None or {_AN_ID}")
-    yield from _wrong(event, "lifetime", event.lifetime is None or _is_time(event.lifetime), "None or seconds")
+    yield from _wrong(event, "dedup_id", event.dedup_id is None or _is_id(event.dedup_id), f"None or {_AN_ID}")
+    yield from _wrong(
+        event, "message_expiry", event.message_expiry is None or _is_time(event.message_expiry), "None or seconds"
+    )
     about = event.correlation
     fine = about is None or (isinstance(about, bytes) and len(about) <= limits.CORRELATION_BYTES)
     yield from _wrong(event, "correlation", fine, f"None or at most {limits.CORRELATION_BYTES} bytes")
@@ -132,11 +134,11 @@ def _is_time(value: object) -> bool:
 
 
 def _release(event: Release, longest: int) -> Iterator[str]:
-    yield from _wrong(event, "once", _is_id(event.once), _AN_ID)
+    yield from _wrong(event, "dedup_id", _is_id(event.dedup_id), _AN_ID)
 
 
 def _ack(event: Ack, longest: int) -> Iterator[str]:
-    yield from _wrong(event, "id", isinstance(event.id, int), "the int that `assure` was given")
+    yield from _wrong(event, "id", isinstance(event.id, int), "the int that `frame_qos` was given")
     yield from _wrong(event, "stage", event.stage in _STAGES, f"one of {', '.join(_STAGES)}")
 
 
@@ -152,7 +154,7 @@ def _request(event: Request, longest: int) -> Iterator[str]:
     yield from _publish(event, longest)
     fine = isinstance(event.timeout, int | float) and 0 <= event.timeout <= limits.REQUEST_SECONDS_MAX
     yield from _wrong(event, "timeout", fine, f"seconds, at most {limits.REQUEST_SECONDS_MAX:g}")
-    yield from _wrong(event, "alone", isinstance(event.alone, bool), "a bool")
+    yield from _wrong(event, "blocking", isinstance(event.blocking, bool), "a bool")
 
 
 def _subscribe(event: Subscribe, longest: int) -> Iterator[str]:
@@ -171,7 +173,7 @@ def _unsubscribe(event: Unsubscribe, longest: int) -> Iterator[str]:
     yield from _wrong(event, "filter", isinstance(event.filter, str), "a str")
 
 
-def _several(event: Several, longest: int) -> Iterator[str]:
+def _several(event: SubscriptionBatch, longest: int) -> Iterator[str]:
     for one in event.events:
         if type(one) not in (Subscribe, Unsubscribe, Fault):
             yield f"Several has a {type(one).__name__} in it; it is for Subscribe, Unsubscribe and Fault"
@@ -179,24 +181,24 @@ def _several(event: Several, longest: int) -> Iterator[str]:
         yield from _CHECKS[type(one)](one, longest)
 
 
-def _open(event: Open, longest: int) -> Iterator[str]:
-    for name in ("client", "user", "password", "token", "method"):
+def _open(event: Connect, longest: int) -> Iterator[str]:
+    for name in ("client", "user", "password", "token", "auth_method"):
         value = getattr(event, name)
         if value is not None and not isinstance(value, str):
-            yield f"Open.{name} is {type(value).__name__}; it must be a str or None"
-    yield from _wrong(event, "proof", isinstance(event.proof, bytes), "bytes")
-    for name in ("expiry", "will_delay"):
+            yield f"Connect.{name} is {type(value).__name__}; it must be a str or None"
+    yield from _wrong(event, "auth_data", isinstance(event.auth_data, bytes), "bytes")
+    for name in ("session_expiry", "will_delay"):
         yield from _wrong(event, name, _is_time(getattr(event, name)), "seconds, 0.0 for none")
-    window = event.window
+    window = event.receive_maximum
     fine = window is None or (isinstance(window, int) and window > 0)
-    yield from _wrong(event, "window", fine, "None, or how many messages may be on their way at once")
+    yield from _wrong(event, "receive_maximum", fine, "None, or how many messages may be on their way at once")
     if event.will is not None:
-        if type(event.will) not in (Publish, Letter):
-            yield from _wrong(event, "will", False, "None, a Publish or a Letter")
+        if type(event.will) not in (Publish, QosPublish):
+            yield from _wrong(event, "will", False, "None, a Publish or a QosPublish")
         else:
             yield from _CHECKS[type(event.will)](event.will, longest)
-    if window is None and (event.will is not None or event.expiry):
-        yield "Open has a will or an expiry and no window; a session that lives on is one with a window"
+    if window is None and (event.will is not None or event.session_expiry):
+        yield "Connect has a will or an expiry and no receive_maximum; a persistent session has one"
 
 
 def _refusal(event: Any, name: str = "refusal") -> Iterator[str]:
@@ -214,8 +216,8 @@ def _sentence(what: str, text: object) -> Iterator[str]:
         yield f"{what} is {text!r:.80}; it must be one line of text for a person"
 
 
-def _step(event: Step, longest: int) -> Iterator[str]:
-    yield from _wrong(event, "proof", isinstance(event.proof, bytes), "bytes")
+def _step(event: AuthResponse, longest: int) -> Iterator[str]:
+    yield from _wrong(event, "auth_data", isinstance(event.auth_data, bytes), "bytes")
 
 
 def _notice(event: Notice, longest: int) -> Iterator[str]:
@@ -230,7 +232,9 @@ def _close(event: Close, longest: int) -> Iterator[str]:
     yield from _sentence("Close.reason", event.reason)
     yield from _wrong(event, "data", isinstance(event.data, bytes), "bytes, b'' for none")
     yield from _wrong(event, "will", isinstance(event.will, bool), "a bool")
-    yield from _wrong(event, "expiry", event.expiry is None or _is_time(event.expiry), "None or seconds")
+    yield from _wrong(
+        event, "session_expiry", event.session_expiry is None or _is_time(event.session_expiry), "None or seconds"
+    )
     if event.refusal is not None:
         yield from _refusal(event)
 
@@ -249,20 +253,20 @@ def _nothing(event: Any, longest: int) -> Iterator[str]:
 
 _CHECKS: dict[type, Callable[[Any, int], Iterator[str]]] = {
     Publish: _publish,
-    Letter: _letter,
+    QosPublish: _letter,
     Release: _release,
     Ack: _ack,
-    Several: _several,
+    SubscriptionBatch: _several,
     Request: _request,
     Subscribe: _subscribe,
     Unsubscribe: _unsubscribe,
-    Open: _open,
-    Step: _step,
+    Connect: _open,
+    AuthResponse: _step,
     Notice: _notice,
     Ping: _nothing,
     Answer: _answer,
     Fault: _fault,
     Confirm: _confirm,
-    Become: _nothing,
+    SwitchDialect: _nothing,
     Close: _close,
 }

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from hubbub.dialect import Dialect, Setting
+from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.detect import Auto
 from hubbub.handler import Handler
-from hubbub.kernel.datagram import DatagramLink
+from hubbub.kernel.connection.datagram_link import DatagramLink
+from hubbub.kernel.connection.link import Link
+from hubbub.kernel.connection.wire import ListenerContext
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.link import Link
-from hubbub.kernel.presence import Presence
-from hubbub.kernel.wire import Place
+from hubbub.kernel.sessions.presence import Presence
 from hubbub.option import configure
 from hubbub.service.handlers import HandlerRunner
 from hubbub.template import Template
@@ -79,9 +79,9 @@ class World:
         self.clock.advance(until - self.clock.seconds())
         self.turn()
 
-    def listen(self, transport: str, dialect: type[Dialect], **keys: Any) -> Door:
+    def listen(self, transport: str, dialect: type[Dialect], **keys: Any) -> MemoryListener:
         """Open a door. `keys` are those of a listener, with `_` for `-`: `prefix="boat"`, `anonymous=False`, ..."""
-        return Door(self, transport, dialect, **keys)
+        return MemoryListener(self, transport, dialect, **keys)
 
     def run(self, handler: type[Handler], **options: object) -> Handler:
         """Start a handler and return it."""
@@ -108,7 +108,7 @@ class World:
         self.hub.alarms.ring(self.clock.seconds())
 
 
-class Door:
+class MemoryListener:
     """One listener: every client that connects to it goes through the transport's real protocol class.
 
     keys  topic, prefix, subscribe, presence (texts of templates), silent, max_message, and what Place takes; over UDP
@@ -129,7 +129,7 @@ class Door:
         given: dict[str, Any] = {name: keys.pop(name) for name in ("topic", "max_message") if name in keys}
         if "idle" in keys:  # of which the place knows too
             given["idle"] = keys["idle"]
-        self.place = Place(keys.pop("id", "door"), Setting(transport, **given), **keys)
+        self.context = ListenerContext(keys.pop("id", "door"), DialectContext(transport, **given), **keys)
         self._open: Callable[..., Any] = getattr(self, f"_{transport}")()
 
     def connect(self, host: str = _HOST, **more: Any) -> Any:
@@ -140,7 +140,7 @@ class Door:
         return client
 
     def _link(self, wire: Any, dialect: type[Dialect], host: str, port: int) -> Link:
-        return Link(self.world.hub, self.place, wire, dialect, host, port)
+        return Link(self.world.hub, self.context, wire, dialect, host, port)
 
     def _tcp(self) -> Callable[..., TCPClient]:
         factory = TCPFactory(lambda wire, host, port: self._link(wire, self.dialect, host, port))
@@ -151,13 +151,13 @@ class Door:
         if issubclass(self.dialect, Auto):
             dialects = (*self.dialect.candidates, self.dialect.fallback)
         by_name = {name: one for one in dialects for name in one.subprotocols}
-        longest = max(one.max_unit(self.place.setting) for one in dialects)
+        longest = max(one.max_unit(self.context.dialect_context) for one in dialects)
         site = make_site(WebSocketFactory(self._link, by_name, self.dialect, longest), (), self.world.clock)
         return lambda world, host, port, **more: WebSocketClient(world, site.buildProtocol(None), host, port, **more)
 
     def _udp(self) -> Callable[..., UDPClient]:
         def new_link(wire: Any, dialect: type[Dialect], host: str, port: int) -> DatagramLink:
-            return DatagramLink(self.world.hub, self.place, wire, dialect, host, port)
+            return DatagramLink(self.world.hub, self.context, wire, dialect, host, port)
 
         choose = self.dialect.choose if issubclass(self.dialect, Auto) else lambda datagram: self.dialect
         protocol = UDPProtocol(new_link, choose, self.world.hub.now, self._peers, _SECRET)

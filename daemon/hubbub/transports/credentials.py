@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET, Request
 
 from hubbub.errors import Refusal
-from hubbub.events import Open
+from hubbub.events import Connect
 from hubbub.identity import Identity
 from hubbub.transports.forwarded import UNIX, Trust, plain_host
 from hubbub.transports.http import plain
@@ -24,15 +24,15 @@ COOKIE = b"hubbub"
 _STATUS = {"not-authorized": 401, "rate-limited": 429, "unavailable": 503}
 
 
-def shown(request: Request) -> Open | None:
+def shown(request: Request) -> Connect | None:
     """Return the credentials of a handshake (RFC 7617, RFC 6750); None: there are none. Raises Refusal."""
     said = request.getHeader("authorization")
     if said is None:
         cookie = request.getCookie(COOKIE)
-        return Open(token=cookie.decode("latin-1")) if cookie else None
+        return Connect(token=cookie.decode("latin-1")) if cookie else None
     scheme, _, rest = said.partition(" ")
     if scheme.lower() == "bearer" and rest:
-        return Open(token=rest.strip())
+        return Connect(token=rest.strip())
     if scheme.lower() != "basic":
         raise _malformed()
     try:
@@ -41,7 +41,7 @@ def shown(request: Request) -> Open | None:
         raise _malformed() from None
     if not colon:
         raise _malformed()
-    return Open(user=user, password=password)
+    return Connect(user=user, password=password)
 
 
 def _malformed() -> Refusal:
@@ -57,9 +57,9 @@ class Doorkeeper:
     """
 
     def __init__(
-        self, introduce: Introduce, trust: Trust, upgrade: Callable[[Request, Identity | None], bytes | int]
+        self, authenticate: Introduce, trust: Trust, upgrade: Callable[[Request, Identity | None], bytes | int]
     ) -> None:
-        self._introduce = introduce
+        self._introduce = authenticate
         self._trust = trust
         self._upgrade = upgrade
 
@@ -67,8 +67,8 @@ class Doorkeeper:
         """Look at what the handshake says, and answer it, now or later."""
         try:
             said = shown(request)
-        except Refusal as no:
-            return refused(request, no)
+        except Refusal as refusal:
+            return refused(request, refusal)
         peer = request.channel.getPeer()
         client = (plain_host(str(getattr(peer, "host", "") or UNIX)), getattr(peer, "port", 0))
         forwarded = request.requestHeaders.getRawHeaders("x-forwarded-for", [])
@@ -92,11 +92,11 @@ class Doorkeeper:
         return NOT_DONE_YET
 
 
-def refused(request: Request, no: Refusal) -> bytes:
+def refused(request: Request, refusal: Refusal) -> bytes:
     """Answer with a no."""
-    status = _STATUS.get(no.code, 403)
+    status = _STATUS.get(refusal.code, 403)
     if status == 401:
         request.setHeader("www-authenticate", 'Basic realm="hubbub", charset="UTF-8"')
     else:
         request.setHeader("retry-after", "60")
-    return plain(request, status, f"{no.reason[:1].upper()}{no.reason[1:]}.")
+    return plain(request, status, f"{refusal.reason[:1].upper()}{refusal.reason[1:]}.")

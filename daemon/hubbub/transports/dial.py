@@ -73,7 +73,7 @@ class DialFactory(ClientFactory):
 
 
 class UnitLink(Protocol):
-    """What a dialled UDP socket needs of its link, a kernel.link.Link."""
+    """What a dialled UDP socket needs of its link, a kernel.connection.link.Link."""
 
     def start(self) -> None: ...
     def receive_units(self, units: Sequence[tuple[bytes, bool | None]]) -> None: ...

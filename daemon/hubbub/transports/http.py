@@ -44,9 +44,9 @@ class OneRequestChannel(HTTPChannel):
         if enter is not None:
             try:
                 self._leave = enter(str(getattr(self.transport.getPeer(), "host", "")))
-            except Refusal as no:
+            except Refusal as refusal:
                 self._turned_away = True
-                turn_away(self.transport, _UNAVAILABLE % (len(no.reason) + 1, no.reason.encode()))
+                turn_away(self.transport, _UNAVAILABLE % (len(refusal.reason) + 1, refusal.reason.encode()))
 
     def dataReceived(self, data: bytes) -> None:
         if not self._turned_away:

@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from hubbub.errors import Refusal
-from hubbub.events import Open
+from hubbub.events import Connect
 from hubbub.identity import Identity
 from hubbub.transports.forwarded import UNIX, plain_host
 from hubbub.transports.http import turn_away
@@ -34,10 +34,10 @@ _KEEPALIVE_HALF_CLOSED = (2, 2, 2)
 
 
 class StreamLink(Protocol):
-    """What a stream needs of its link, a kernel.link.Link."""
+    """What a stream needs of its link, a kernel.connection.link.Link."""
 
     @property
-    def stays(self) -> bool: ...
+    def write_after_eof(self) -> bool: ...
     def admit(self, identity: Identity) -> None: ...
     def start(self) -> None: ...
     def receive(self, data: bytes, text: bool | None = None) -> None: ...
@@ -54,13 +54,13 @@ class StreamLink(Protocol):
 MakeLink = Callable[[Any, str, int], StreamLink | None]
 """wire, host, port -> the link that the wire serves; None: it can't be made, and the wire is cut."""
 
-Introduce = Callable[[Open | None, Any, str], "Deferred[Identity | None]"]
+Introduce = Callable[[Connect | None, Any, str], "Deferred[Identity | None]"]
 """What came with the connection, transport, host -> who that is; None: nobody in particular. Fails with Refusal."""
 
 
 @implementer(IPushProducer)
 class Stream:
-    """The wire of a link (see kernel.link.Wire) over a stream transport; a mixin of the protocol classes."""
+    """The wire of a link (see kernel.connection.link.Wire) over a stream transport; a mixin of the protocol classes."""
 
     proof = None
     transport: Any

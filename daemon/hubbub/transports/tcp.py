@@ -26,14 +26,14 @@ class TCPProtocol(Stream, TimeoutMixin, Protocol):
         self,
         make_link: MakeLink,
         handshake: float = limits.HANDSHAKE_SECONDS,
-        introduce: Introduce | None = None,
+        authenticate: Introduce | None = None,
         enter: Enter | None = None,
     ) -> None:
         self._make_link = make_link
         self._enter = enter
         self._leave: Callable[[], object] | None = None
         self._handshake = handshake
-        self._introduce = introduce
+        self._introduce = authenticate
         self._early = b""  # what has come before it is known who the client is
 
     def connectionMade(self) -> None:
@@ -64,8 +64,8 @@ class TCPProtocol(Stream, TimeoutMixin, Protocol):
         if self._enter is not None:
             try:
                 self._leave = self._enter(str(getattr(self.transport.getPeer(), "host", "")))
-            except Refusal as no:
-                self.turn_away(b"", no)
+            except Refusal as refusal:
+                self.turn_away(b"", refusal)
 
     def _left(self) -> None:
         leave, self._leave = self._leave, None
@@ -142,13 +142,13 @@ class TCPFactory(Factory):
         self,
         make_link: MakeLink,
         handshake: float = limits.HANDSHAKE_SECONDS,
-        introduce: Introduce | None = None,
+        authenticate: Introduce | None = None,
         enter: Enter | None = None,
     ) -> None:
         self.handshake = handshake
         self.enter = enter
-        self.introduce = introduce
+        self.authenticate = authenticate
         self._make_link = make_link
 
     def buildProtocol(self, addr: IAddress | None) -> TCPProtocol:
-        return TCPProtocol(self._make_link, self.handshake, self.introduce, self.enter)
+        return TCPProtocol(self._make_link, self.handshake, self.authenticate, self.enter)

@@ -34,7 +34,7 @@ Address = tuple[Any, ...]
 
 
 class DatagramLink(Protocol):
-    """What UDP needs of a link, a kernel.datagram.DatagramLink."""
+    """What UDP needs of a link, a kernel.connection.datagram_link.DatagramLink."""
 
     lease: float | None
     heard: float
@@ -50,7 +50,7 @@ class DatagramLink(Protocol):
 
 
 class Peer:
-    """The wire of one link (see kernel.datagram.Peer): one address that speaks one dialect.
+    """The wire of one link (see kernel.connection.datagram_link.Peer): one address that speaks one dialect.
 
     key      the dialect's name, the address, and the user who signs, or "": a dialect that is loaded anew doesn't part
              a client from its link
@@ -298,8 +298,8 @@ class UDPProtocol(DatagramProtocol):
             peer.started = True
             try:
                 peer.link.start()
-            except Refusal as no:  # there is no room for what `subscribe=` says
-                self.log.debug("{host} {port}: {reason}", host=peer.host, port=peer.port, reason=no.reason)
+            except Refusal as refusal:  # there is no room for what `subscribe=` says
+                self.log.debug("{host} {port}: {reason}", host=peer.host, port=peer.port, reason=refusal.reason)
 
     def hold(self, peer: Peer) -> None:
         """Keep the link of `peer` for the time of a lease. Raises Refusal (unavailable)."""

@@ -207,10 +207,10 @@ class WebSocketFactory(WebSocketServerFactory):
         trust: Trust = _NOBODY,
         compression: bool = False,
         handshake: float = limits.HANDSHAKE_SECONDS,
-        introduce: Introduce | None = None,
+        authenticate: Introduce | None = None,
     ) -> None:
         super().__init__(server="hubbub")
-        self.introduce = introduce
+        self.authenticate = authenticate
         self.make_link = make_link
         self.dialects = dialects
         self.default = default
@@ -246,7 +246,7 @@ class WebSocketFactory(WebSocketServerFactory):
 
 
 @implementer(IResource)
-class Door(Resource):
+class UpgradeResource(Resource):
     """The one resource of a site: upgrades any path to WebSocket, and shows the page at `/`."""
 
     isLeaf = True
@@ -255,7 +255,9 @@ class Door(Resource):
         super().__init__()
         self._pages = pages
         self._factory = factory
-        self._doorkeeper = Doorkeeper(factory.introduce, factory.trust, self._upgrade) if factory.introduce else None
+        self._doorkeeper = (
+            Doorkeeper(factory.authenticate, factory.trust, self._upgrade) if factory.authenticate else None
+        )
         self._origins = frozenset(origins)
         self._page = files("hubbub.transports").joinpath("page.html").read_bytes()
 
@@ -269,9 +271,9 @@ class Door(Resource):
             request.setHeader("allow", "GET, HEAD")
             return plain(request, 405, "This port speaks WebSocket.")
         if request.path != b"/":
-            figures = page(request, self._pages) if is_local(request, self._origins) else None
-            if figures is not None:
-                return figures
+            metrics = page(request, self._pages) if is_local(request, self._origins) else None
+            if metrics is not None:
+                return metrics
             return plain(request, 404, "There is no page here; WebSocket clients may use any path.")
         request.setHeader("content-type", "text/html; charset=utf-8")
         request.setHeader("content-security-policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
@@ -334,4 +336,4 @@ def make_site(
     slow: Callable[[], object] = lambda: None,
 ) -> Site:
     """Make the site of one listener; `pages` are for this machine alone."""
-    return OneRequestSite(Door(factory, origins, pages), reactor, factory.openHandshakeTimeout, enter, slow)
+    return OneRequestSite(UpgradeResource(factory, origins, pages), reactor, factory.openHandshakeTimeout, enter, slow)

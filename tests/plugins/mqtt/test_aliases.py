@@ -6,15 +6,15 @@ import pytest
 
 from hubbub import limits
 from hubbub_plugins.mqtt.packets import Publish
-from mqtt_client import PUBACK, V311, Client, Place, kept, wish
+from mqtt_client import PUBACK, V311, Client, MqttHub, kept, wish
 
 TOPIC = "a/long/topic"
 NAMES = [f"{TOPIC}/{n}" for n in range(50)]
 
 
 @pytest.fixture(params=["tcp", "websocket"])
-def place(request):
-    return Place(request.param)
+def context(request):
+    return MqttHub(request.param)
 
 
 class Reader:
@@ -41,8 +41,8 @@ class Reader:
         return seen
 
 
-def client(place, most=10, name="c", **properties):
-    found = place.client(name, properties={"topic_alias_maximum": most, **properties})
+def client(context, most=10, name="c", **properties):
+    found = context.client(name, properties={"topic_alias_maximum": most, **properties})
     found.reader_of = Reader(most)
     return found
 
@@ -53,8 +53,8 @@ def sizes(found):
 
 @pytest.mark.parametrize("most_wanted", [0, 1, 2])
 @pytest.mark.parametrize("qos", [0, 1, 2])
-def test_a_topic_that_repeats_becomes_a_number(place, qos, most_wanted):
-    ear, writer = client(place), place.client("w")
+def test_a_topic_that_repeats_becomes_a_number(context, qos, most_wanted):
+    ear, writer = client(context), context.client("w")
     ear.subscribe(wish("#", most_wanted))
     for n in range(4):
         writer.publish(TOPIC, b"%d" % n, qos=qos, id=n + 1 if qos else 0)
@@ -64,11 +64,11 @@ def test_a_topic_that_repeats_becomes_a_number(place, qos, most_wanted):
 
 
 @pytest.mark.mqtt("5:3.1.2-27")
-def test_who_asks_for_none_gets_none(place):
-    plain, old, ear = place.client("p"), place.client("o", V311), client(place)
+def test_who_asks_for_none_gets_none(context):
+    plain, old, ear = context.client("p"), context.client("o", V311), client(context)
     for one in (plain, old, ear):
         one.subscribe("#")
-    writer = place.client("w")
+    writer = context.client("w")
     for _ in range(3):
         writer.publish(TOPIC)
     assert sizes(plain.heard()) == [(TOPIC, None, b"x")] * 3
@@ -77,8 +77,8 @@ def test_who_asks_for_none_gets_none(place):
     assert ear.reader_of.known == {1: TOPIC}
 
 
-def test_a_short_topic_stays(place):
-    ear, writer = client(place), place.client("w")
+def test_a_short_topic_stays(context):
+    ear, writer = client(context), context.client("w")
     ear.subscribe("#")
     for _ in range(3):
         writer.publish("short")
@@ -87,8 +87,8 @@ def test_a_short_topic_stays(place):
 
 @pytest.mark.parametrize(("most", "numbers"), [(1, 1), (3, 3), (65_535, limits.TOPIC_ALIASES)])
 @pytest.mark.mqtt("5:3.1.2-26", "5:3.3.2-11")
-def test_as_many_as_the_client_and_the_hub_want(place, most, numbers):
-    ear, writer = client(place, most), place.client("w")
+def test_as_many_as_the_client_and_the_hub_want(context, most, numbers):
+    ear, writer = client(context, most), context.client("w")
     ear.subscribe(wish("#", 1))
     for n in range(3):
         for at, topic in enumerate(NAMES):
@@ -101,9 +101,9 @@ def test_as_many_as_the_client_and_the_hub_want(place, most, numbers):
     assert ear.reader_of.known == {at + 1: topic for at, topic in enumerate(NAMES[:numbers])}
 
 
-def test_what_a_message_says_stays(place):
+def test_what_a_message_says_stays(context):
     said = {"user_property": [("k", "v" * 200)], "content_type": "text/plain", "correlation_data": b"\0" * 100}
-    ear, writer = client(place), place.client("w")
+    ear, writer = client(context), context.client("w")
     ear.subscribe(wish("#", 1), subscription_identifier=300)
     for qos in (0, 1):
         for _ in range(3):
@@ -116,16 +116,16 @@ def test_what_a_message_says_stays(place):
 
 @pytest.mark.parametrize("full", ["drop-oldest", "drop-newest", "latest"])
 def test_dropped_messages_leave_no_number_unknown(full):
-    place = Place(queue=20_000, full=full)
-    ear, writer = client(place), place.client("w")
+    context = MqttHub(queue=20_000, full=full)
+    ear, writer = client(context), context.client("w")
     ear.subscribe(wish("#", 1))
     ear.end.taking = False
     for n in range(400):
         writer.publish(NAMES[n % 7], b"x" * 1_000)
     ear.end.taking = True
-    place.world.turn()
+    context.world.turn()
     found = ear.heard()
-    assert place.world.hub.counters.dropped > 100
+    assert context.world.hub.counters.dropped > 100
     assert ear.reader_of.topics(found)
     assert len(ear.reader_of.known) == 7
     for n in range(7):
@@ -134,8 +134,8 @@ def test_dropped_messages_leave_no_number_unknown(full):
 
 
 @pytest.mark.mqtt("5:3.1.2-24")
-def test_a_number_never_makes_a_packet_too_long(place):
-    ear, writer = client(place, maximum_packet_size=40), place.client("w")
+def test_a_number_never_makes_a_packet_too_long(context):
+    ear, writer = client(context, maximum_packet_size=40), context.client("w")
     ear.subscribe("#")
     size = 40 - 2 - 2 - len(TOPIC) - 1
     for _ in range(4):
@@ -143,11 +143,11 @@ def test_a_number_never_makes_a_packet_too_long(place):
     assert sizes(ear.heard()) == [(TOPIC, None, b"x" * size)] * 4
 
 
-def test_retained_messages_have_none(place):
-    writer = place.client("w")
+def test_retained_messages_have_none(context):
+    writer = context.client("w")
     for topic in NAMES:
         writer.publish(topic, retain=True)
-    ear = client(place)
+    ear = client(context)
     for _ in range(3):
         found = ear.subscribe("#")[1:]
         assert sorted(one.topic for one in found) == sorted(NAMES)
@@ -156,28 +156,28 @@ def test_retained_messages_have_none(place):
 
 
 @pytest.mark.mqtt("5:3.3.2-7")
-def test_numbers_end_with_the_connection(place):
-    ear, writer = client(place, session_expiry_interval=100), place.client("w")
+def test_numbers_end_with_the_connection(context):
+    ear, writer = client(context, session_expiry_interval=100), context.client("w")
     ear.subscribe(wish("#", 1))
     for n in range(3):
         writer.publish(TOPIC, b"%d" % n, qos=1, id=1)
     assert ear.reader_of.topics(ear.heard()) == [TOPIC] * 3
     ear.end.vanish()
-    place.world.turn()
-    again = Client(place.door)
+    context.world.turn()
+    again = Client(context.door)
     found = again.connect("c", clean=False, properties={"session_expiry_interval": 100, "topic_alias_maximum": 5})[1:]
     assert sizes(found) == [(TOPIC, None, b"0"), (TOPIC, 1, b"1"), ("", 1, b"2")]
     assert all(one.dup for one in found)
     again.end.vanish()
-    place.world.turn()
-    plain = place.client("c", **kept(5))
+    context.world.turn()
+    plain = context.client("c", **kept(5))
     assert sizes(plain.first) == [(TOPIC, None, b"%d" % n) for n in range(3)]
     assert plain.ack(PUBACK, plain.first[0].id) == []
 
 
-def test_below_a_mount_point(place):
-    place = Place(prefix="boat")
-    ear, writer = client(place), place.client("w")
+def test_below_a_mount_point(context):
+    context = MqttHub(prefix="boat")
+    ear, writer = client(context), context.client("w")
     ear.subscribe("#")
     for _ in range(3):
         writer.publish(TOPIC)

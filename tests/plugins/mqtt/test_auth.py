@@ -9,10 +9,10 @@ from twisted.cred.error import UnauthorizedLogin
 
 from hubbub import limits
 from hubbub.service.auth import login
-from hubbub.service.auth.kinds import Exchange, IExchange
+from hubbub.service.auth.kinds import HalfDuplexQueue, IExchange
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.packets import Connack, Ping, Reason
-from mqtt_client import V5, V311, Client, Place
+from mqtt_client import V5, V311, Client, MqttHub
 
 AUTH, CONTINUE, AGAIN = 15, 0x18, 0x19
 
@@ -51,7 +51,7 @@ class Attempts:
         self.failures += 1
 
 
-class Town(Place):
+class Town(MqttHub):
     """A place where one has to add to come in."""
 
     def __init__(self, transport="tcp", **keys):
@@ -60,7 +60,7 @@ class Town(Place):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(login, "make_checker", lambda source, spec: Sum())
             self.logins = login.Logins(self.world.clock, [("--auth", "sum")], self.attempts)
-        self.door.place.login = self.logins.login
+        self.door.context.login = self.logins.login
 
     def begin(self, client="c", method="sum", data=None, **more):
         """Connect with a method; return the client and what it hears."""
@@ -100,7 +100,7 @@ def test_a_login_in_steps(town):
     assert welcome.properties["authentication_method"] == "sum"
     assert welcome.properties["authentication_data"] == b"well done"
     assert client.ping() == [Ping(kind=13)]
-    assert [link.session.user for link in town.door.place.links] == ["ann"]
+    assert [link.session.user for link in town.door.context.links] == ["ann"]
     assert town.attempts.failures == 0
     town.world.advance(100)
     assert not client.closed
@@ -110,29 +110,29 @@ def test_a_login_in_steps(town):
 def test_a_wrong_answer_is_a_failed_login(town):
     for left in (2, 1, 0):
         client, _ = town.begin()
-        (no,) = auth(client, b"4")
-        assert (no.code, no.properties["reason_string"]) == (0x87, "wrong user or password")
+        (refusal,) = auth(client, b"4")
+        assert (refusal.code, refusal.properties["reason_string"]) == (0x87, "wrong user or password")
         assert client.closed
         assert town.attempts.failures == 3 - left
-    client, (no,) = town.begin()
-    assert no.code == 0x9F
+    client, (refusal,) = town.begin()
+    assert refusal.code == 0x9F
     assert client.closed
 
 
 @pytest.mark.parametrize("method", ["other", "", "SUM"])
 @pytest.mark.mqtt("5:4.12.0-1")
 def test_a_method_that_nobody_knows(town, method):
-    client, (no,) = town.begin(method=method)
-    assert (type(no), no.code) == (Connack, 0x8C)
+    client, (refusal,) = town.begin(method=method)
+    assert (type(refusal), refusal.code) == (Connack, 0x8C)
     assert client.closed
     assert town.attempts.failures == 0
 
 
 @pytest.mark.mqtt("5:4.12.0-1")
 def test_a_hub_without_logins_knows_none():
-    client = Client(Place().door)
-    (no,) = client.send(packets.Connect(client="c", properties={"authentication_method": "sum"}))
-    assert no.code == 0x8C
+    client = Client(MqttHub().door)
+    (refusal,) = client.send(packets.Connect(client="c", properties={"authentication_method": "sum"}))
+    assert refusal.code == 0x8C
     assert client.closed
 
 
@@ -155,9 +155,9 @@ def test_who_doesnt_answer_is_sent_away(town):
     town.world.advance(limits.LOGIN_STEP_SECONDS - 1)
     assert not client.closed
     town.world.advance(2)
-    (no,) = client.heard()
-    assert isinstance(no, Connack)
-    assert no.code >= 0x80
+    (refusal,) = client.heard()
+    assert isinstance(refusal, Connack)
+    assert refusal.code >= 0x80
     assert client.closed
     assert not town.logins._waiting
 
@@ -167,7 +167,7 @@ def test_who_goes_in_the_middle_leaves_nothing(town):
     client.end.vanish()
     town.world.turn()
     assert not town.logins._waiting
-    assert not town.door.place.links
+    assert not town.door.context.links
     assert town.attempts.failures == 0
     client, _ = town.begin()
     assert client.goodbye() == []
@@ -179,7 +179,7 @@ def test_who_goes_in_the_middle_leaves_nothing(town):
 def test_who_goes_in_the_middle_is_held_by_nobody(town):
     def held():
         gc.collect()
-        return sum(isinstance(one, Exchange) and one.data == b"leaver" for one in gc.get_objects())
+        return sum(isinstance(one, HalfDuplexQueue) and one.data == b"leaver" for one in gc.get_objects())
 
     client, _ = town.begin(data=b"leaver")
     assert held() == 1
@@ -189,8 +189,8 @@ def test_who_goes_in_the_middle_is_held_by_nobody(town):
 
 
 def test_a_checker_that_fails(town):
-    client, (no,) = town.begin(method="broken")
-    assert no.code == 0x88
+    client, (refusal,) = town.begin(method="broken")
+    assert refusal.code == 0x88
     assert client.closed
 
 
@@ -205,13 +205,13 @@ def test_nothing_else_comes_before_the_welcome(packet):
     ear = town.client("ear")
     ear.subscribe("#")
     client, _ = town.begin()
-    (no,) = client.send(packet)
-    assert (type(no), no.code) == (Connack, 0x82)
+    (refusal,) = client.send(packet)
+    assert (type(refusal), refusal.code) == (Connack, 0x82)
     assert client.closed
     client = Client(town.door)
     first = packets.Connect(client="d", properties={"authentication_method": "sum"}).encode(V5)
-    no = client.raw(first + packet.encode(V5))[-1]
-    assert (type(no), no.code) == (Connack, 0x82)
+    refusal = client.raw(first + packet.encode(V5))[-1]
+    assert (type(refusal), refusal.code) == (Connack, 0x82)
     assert client.closed
     assert ear.heard() == []
 
@@ -220,22 +220,22 @@ def test_nothing_else_comes_before_the_welcome(packet):
 @pytest.mark.mqtt("5:3.15.2-1", "5:4.12.0-5")
 def test_an_auth_that_is_wrong(code, method):
     client, _ = Town().begin()
-    (no,) = auth(client, b"3", code, method)
-    assert (type(no), no.code) == (Connack, 0x82)
+    (refusal,) = auth(client, b"3", code, method)
+    assert (type(refusal), refusal.code) == (Connack, 0x82)
     assert client.closed
 
 
 @pytest.mark.mqtt("5:4.12.0-7")
 def test_an_auth_without_a_method_in_connect():
-    client = Place().client("c")
-    (no,) = auth(client, b"3", AGAIN)
-    assert (type(no), no.code) == (Reason, 0x82)
+    client = MqttHub().client("c")
+    (refusal,) = auth(client, b"3", AGAIN)
+    assert (type(refusal), refusal.code) == (Reason, 0x82)
     assert client.closed
 
 
 @pytest.mark.parametrize("version", [V311])
 def test_there_is_no_auth_before_version_5(version):
-    client = Place().client("c", version)
+    client = MqttHub().client("c", version)
     client.raw(b"\xf0\x00")
     assert client.closed
 

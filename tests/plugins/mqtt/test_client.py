@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from hubbub import Ack, Answer, Close, Fault, Letter, Message, Notice, Open, Refusal, Release, Setting, Subscribe
-from hubbub.kernel.session import Session
+from hubbub import (
+    Ack,
+    Answer,
+    Close,
+    Connect,
+    DialectContext,
+    Fault,
+    Message,
+    Notice,
+    QosPublish,
+    Refusal,
+    Release,
+    Subscribe,
+)
+from hubbub.kernel.sessions.session import Session
 from hubbub.option import configure
 from hubbub.template import Template
 from hubbub.testing import DialectContract
@@ -15,7 +28,7 @@ from hubbub_plugins.mqtt.packets import V5, V311
 from hubbub_plugins.mqtt.properties import DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBACK
 from hubbub_plugins.mqtt.words import NODE
 
-MqttClient = Mqtt.playing("client")
+MqttClient = Mqtt.for_role("client")
 NOW = 1000.0
 
 
@@ -26,10 +39,10 @@ class Bridge:
         self.version = version
         name = "5" if version == V5 else "3.1.1"
         self.kind = configure(MqttClient, {"version": name, **keys})
-        self.setting = Setting("tcp", 1000, None, "client", pull, push=push, node="here")
+        self.dialect_context = DialectContext("tcp", 1000, None, "client", pull, push=push, node="here")
 
     def dial(self, **said):
-        self.dialect = self.kind(self.setting, Session("192.0.2.7", 1883, "tcp", "b"))
+        self.dialect = self.kind(self.dialect_context, Session("192.0.2.7", 1883, "tcp", "b"))
         (connect,) = self.dialect.opened(NOW)
         first = self.hear(packets.Connack(**said))
         return decoded(connect.data, self.version), first
@@ -74,7 +87,7 @@ def test_a_server_that_breaks_the_rules_is_left(said):
     bridge = Bridge()
     bridge.dial()
     found = bridge.hear(published(), said, published())
-    assert [type(one) for one in found] == [Letter, Close]
+    assert [type(one) for one in found] == [QosPublish, Close]
     assert found[1].refusal is not None
     assert decoded(found[1].data, V5).kind == DISCONNECT
     assert bridge.hear(published()) == []
@@ -85,11 +98,11 @@ def test_the_beginning():
     assert (connect.client, connect.clean, connect.keep_alive) == ("me", False, 30)
     assert connect.properties["user_property"] == [(NODE, "here")]
     _, opened, push, _ = found
-    assert [type(one) for one in found] == [Notice, Open, Subscribe, Answer]
-    assert (opened.client, opened.clean, opened.window, opened.anew) == ("me", False, 7, True)
+    assert [type(one) for one in found] == [Notice, Connect, Subscribe, Answer]
+    assert (opened.client, opened.clean_start, opened.receive_maximum, opened.resend_as_new) == ("me", False, 7, True)
     assert (push.filter, push.echo, push.qos, push.retained) == ("b/#", False, 2, "always")
     again = Bridge(client="me").dial(present=True)[1]
-    assert [one.anew for one in again if isinstance(one, Open)] == [False]
+    assert [one.resend_as_new for one in again if isinstance(one, Connect)] == [False]
     assert [one.retained for one in again if isinstance(one, Subscribe)] == ["new"]
 
 
@@ -130,7 +143,7 @@ def test_a_server_may_want_a_shorter_keep_alive():
 
 def test_no_connack():
     bridge = Bridge()
-    dialect = bridge.kind(bridge.setting, Session("192.0.2.7", 1883, "tcp", "b"))
+    dialect = bridge.kind(bridge.dialect_context, Session("192.0.2.7", 1883, "tcp", "b"))
     dialect.opened(NOW)
     (close,) = dialect.timeout(dialect.deadline)
     assert close.reason == "no CONNACK within 10 s"
@@ -163,9 +176,9 @@ def test_codes_of_acknowledgements_name_the_topic():
     bridge = Bridge()
     bridge.dial()
     wish = Subscribe("b/#", qos=2, options=(True, ()))
-    message = Letter("b/x", b"x", 1)
+    message = QosPublish("b/x", b"x", 1)
     frame = bridge.kind.encode(message, bridge.dialect.form(wish))
-    bridge.dialect.assure(frame, message, 3, False)
+    bridge.dialect.frame_qos(frame, message, 3, False)
     notice, fault, ack = bridge.hear(packets.Ack(kind=PUBACK, id=3, code=0x97))
     assert notice.text == "what is pushed to b/x is refused: quota exceeded (0x97)"
     assert isinstance(fault, Fault)
@@ -224,8 +237,8 @@ def test_what_came_from_a_server_without_a_name_does_not_go_back_to_it(version):
     letter.retained = True
     assert carried(bridge, letter) is None
     other = Bridge(version)
-    other.setting = Setting("tcp", push=("b/#",), role="client", node="here")
-    other.dialect = other.kind(other.setting, Session("192.0.2.8", 1883, "tcp", "other"))
+    other.dialect_context = DialectContext("tcp", push=("b/#",), role="client", node="here")
+    other.dialect = other.kind(other.dialect_context, Session("192.0.2.8", 1883, "tcp", "other"))
     other.dialect.opened(NOW)
     other.hear(packets.Connack())
     assert carried(other, letter) is not None
@@ -253,8 +266,11 @@ def test_there_are_not_too_many_echoes():
 class _Asking(MqttClient):
     """It has asked for everything, as the contract knows no connector."""
 
-    def __init__(self, setting, peer):
-        super().__init__(Setting(setting.transport, setting.max_message, Template("t"), "client", ("#",)), peer)
+    def __init__(self, dialect_context, peer):
+        super().__init__(
+            DialectContext(dialect_context.transport, dialect_context.max_message, Template("t"), "client", ("#",)),
+            peer,
+        )
         self.opened(0.0)
 
 
@@ -262,9 +278,9 @@ class TestContract(DialectContract):
     dialect = _Asking
     greeting = packets.Connack().encode(V5)
     samples = [
-        (published("a/b", b"21.5").encode(V5), ["Letter a/b"]),
-        (published("a/b", b"x", qos=1, id=1, retain=True).encode(V5), ["Letter a/b"]),
-        (published("a/b", b"x", qos=2, id=2).encode(V5), ["Letter a/b"]),
+        (published("a/b", b"21.5").encode(V5), ["QosPublish a/b"]),
+        (published("a/b", b"x", qos=1, id=1, retain=True).encode(V5), ["QosPublish a/b"]),
+        (published("a/b", b"x", qos=2, id=2).encode(V5), ["QosPublish a/b"]),
         (packets.Ack(kind=PUBREL, id=2).encode(V5), ["Release"]),
         (packets.Ack(kind=PUBACK, id=2).encode(V5), ["Ack"]),
         (packets.Reason(kind=DISCONNECT, code=0x8B).encode(V5), ["Close"]),

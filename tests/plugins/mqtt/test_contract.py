@@ -11,12 +11,12 @@ class Contract(DialectContract):
     dialect = Mqtt
     samples = [
         (packets.Publish(topic="a/b", payload=b"21.5").encode(V5), ["Publish a/b"]),
-        (packets.Publish(topic="a/b", payload=b"x", qos=1, id=1, retain=True).encode(V5), ["Letter a/b"]),
-        (packets.Publish(topic="a/b", payload=b"x", qos=2, id=2).encode(V5), ["Letter a/b"]),
+        (packets.Publish(topic="a/b", payload=b"x", qos=1, id=1, retain=True).encode(V5), ["QosPublish a/b"]),
+        (packets.Publish(topic="a/b", payload=b"x", qos=2, id=2).encode(V5), ["QosPublish a/b"]),
         (packets.Ack(kind=6, id=2).encode(V5), ["Release"]),
         (packets.Ack(kind=4, id=2).encode(V5), ["Ack"]),
-        (packets.Subscribe(id=3, wishes=[packets.Wish(filter="a/#", qos=1)]).encode(V5), ["Several"]),
-        (packets.Unsubscribe(id=4, filters=["a/#"]).encode(V5), ["Several"]),
+        (packets.Subscribe(id=3, wishes=[packets.Wish(filter="a/#", qos=1)]).encode(V5), ["SubscriptionBatch"]),
+        (packets.Unsubscribe(id=4, filters=["a/#"]).encode(V5), ["SubscriptionBatch"]),
         (packets.Ping(kind=12).encode(V5), ["Answer"]),
         (packets.Reason(kind=14).encode(V5), ["Close"]),
     ]
@@ -30,8 +30,8 @@ class TestMqtt311(Contract):
     greeting = packets.Connect(client="c", version=V311).encode(V311)
     samples = [
         (packets.Publish(topic="a/b", payload=b"21.5").encode(V311), ["Publish a/b"]),
-        (packets.Publish(topic="a/b", payload=b"x", qos=1, id=1).encode(V311), ["Letter a/b"]),
-        (packets.Subscribe(id=3, wishes=[packets.Wish(filter="a/#", qos=1)]).encode(V311), ["Several"]),
+        (packets.Publish(topic="a/b", payload=b"x", qos=1, id=1).encode(V311), ["QosPublish a/b"]),
+        (packets.Subscribe(id=3, wishes=[packets.Wish(filter="a/#", qos=1)]).encode(V311), ["SubscriptionBatch"]),
         (packets.Reason(kind=14).encode(V311), ["Close"]),
     ]
 
@@ -41,6 +41,6 @@ class TestConnect(DialectContract):
     samples = [
         (
             packets.Connect(client="c", user="u", password=b"p", keep_alive=60).encode(V5),
-            ["Open"],
+            ["Connect"],
         ),
     ]

@@ -7,21 +7,21 @@ import pytest
 from hubbub import Refusal
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.packets import V31, Ack, Connack, Granted, Ping, Publish, Reason
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, Place, kept, messages, wish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, MqttHub, kept, messages, wish
 
 VERSIONS = (V31, V311, V5)
 
 
 @pytest.fixture(params=["tcp", "websocket"])
-def place(request):
-    return Place(request.param)
+def context(request):
+    return MqttHub(request.param)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.mqtt("5:3.3.4-1", "3.1.1:3.3.4-1", "5:4.3.3-4")
-def test_a_message_at_each_quality(place, version, qos):
-    reader, writer = place.client("r", version), place.client("w", version)
+def test_a_message_at_each_quality(context, version, qos):
+    reader, writer = context.client("r", version), context.client("w", version)
     assert reader.subscribe(wish("a/#", 2))[0].codes == [2]
     answers = writer.publish("a/b", b"hello", qos=qos, id=7 * bool(qos))
     got = reader.heard()
@@ -41,19 +41,19 @@ def test_a_message_at_each_quality(place, version, qos):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_ping_and_goodbye(place, version):
-    client = place.client("c", version)
+def test_ping_and_goodbye(context, version):
+    client = context.client("c", version)
     assert client.ping() == [Ping(kind=13)]
     assert client.goodbye() == []
     assert client.closed
 
 
 @pytest.mark.mqtt("5:3.8.4-5", "5:3.8.4-6", "5:3.11.3-1")
-def test_several_filters_are_answered_at_once_and_before_retained_messages(place):
-    writer = place.client("w")
+def test_several_filters_are_answered_at_once_and_before_retained_messages(context):
+    writer = context.client("w")
     writer.publish("a", b"1", retain=True)
     writer.publish("b", b"2", retain=True, qos=1, id=3)
-    client = place.client("c")
+    client = context.client("c")
     found = client.subscribe(wish("a"), wish("b", 1), wish("#/bad"))
     said = {"reason_string": "# is only allowed as the last level, as in a/#"}
     assert found[0] == Granted(kind=9, id=1, codes=[0, 1, 0x8F], properties=said)
@@ -66,10 +66,10 @@ def test_several_filters_are_answered_at_once_and_before_retained_messages(place
 
 
 @pytest.mark.mqtt("5:3.3.1-10", "5:3.3.1-11", "5:3.3.1-13")
-def test_retain_handling_and_retain_as_published(place):
-    writer = place.client("w")
+def test_retain_handling_and_retain_as_published(context):
+    writer = context.client("w")
     writer.publish("a", b"1", retain=True)
-    client = place.client("c")
+    client = context.client("c")
     assert len(client.subscribe(wish("a", handling=2))) == 1
     assert len(client.subscribe(wish("a", handling=1))) == 1
     assert len(client.subscribe(wish("a", handling=0, retain_as_published=True))) == 2
@@ -81,24 +81,24 @@ def test_retain_handling_and_retain_as_published(place):
 
 
 @pytest.mark.mqtt("5:3.8.3-3")
-def test_no_local(place):
-    client = place.client("c")
+def test_no_local(context):
+    client = context.client("c")
     client.subscribe(wish("a", no_local=True), wish("b"))
     assert client.publish("a") == []
     assert messages(client.publish("b")) == [("b", b"x", 0)]
 
 
 @pytest.mark.mqtt("5:3.3.4-2", "5:3.3.4-4")
-def test_overlapping_filters_bring_one_copy_at_the_highest_quality_with_all_identifiers(place):
-    client = place.client("c")
+def test_overlapping_filters_bring_one_copy_at_the_highest_quality_with_all_identifiers(context):
+    client = context.client("c")
     client.subscribe(wish("a/b", 0), subscription_identifier=1)
     client.subscribe(wish("a/#", 2), subscription_identifier=2)
-    (got,) = place.client("w").publish("a/b", qos=1, id=1) and client.heard()
+    (got,) = context.client("w").publish("a/b", qos=1, id=1) and client.heard()
     assert got.qos == 1
     assert got.properties["subscription_identifier"] == [1, 2]
 
 
-def test_what_a_message_says_arrives(place):
+def test_what_a_message_says_arrives(context):
     said = {
         "payload_format_indicator": 1,
         "content_type": "text/plain",
@@ -107,7 +107,7 @@ def test_what_a_message_says_arrives(place):
         "user_property": [("k", "1"), ("k", "2"), ("a", "")],
         "message_expiry_interval": 60,
     }
-    client, writer = place.client("c"), place.client("w")
+    client, writer = context.client("c"), context.client("w")
     client.subscribe(wish("a", 1))
     writer.publish("a", properties=said)
     writer.publish("a", qos=1, id=1, properties=said)
@@ -115,29 +115,29 @@ def test_what_a_message_says_arrives(place):
 
 
 @pytest.mark.mqtt("5:3.3.2-9", "5:3.3.2-12")
-def test_aliases_in(place):
-    client, writer = place.client("c"), place.client("w")
+def test_aliases_in(context):
+    client, writer = context.client("c"), context.client("w")
     client.subscribe("#")
     writer.publish("a/b", properties={"topic_alias": 3})
     writer.publish("", b"y", properties={"topic_alias": 3})
     assert messages(client.heard()) == [("a/b", b"x", 0), ("a/b", b"y", 0)]
     (gone,) = writer.publish("", properties={"topic_alias": 4})
     assert gone.code == 0x82
-    (gone,) = place.client("v").publish("a", properties={"topic_alias": 33})
+    (gone,) = context.client("v").publish("a", properties={"topic_alias": 33})
     assert gone.code == 0x94
 
 
 @pytest.mark.mqtt("5:3.2.2-16")
-def test_a_client_without_a_name_gets_one(place):
-    given = place.client().connack.properties["assigned_client_identifier"]
+def test_a_client_without_a_name_gets_one(context):
+    given = context.client().connack.properties["assigned_client_identifier"]
     assert len(given) == 16
 
 
 @pytest.mark.mqtt("5:3.1.2-24", "5:3.1.2-25")
-def test_maximum_packet_size(place):
-    client = place.client("c", properties={"maximum_packet_size": 64})
+def test_maximum_packet_size(context):
+    client = context.client("c", properties={"maximum_packet_size": 64})
     client.subscribe(wish("a", 1))
-    writer = place.client("w")
+    writer = context.client("w")
     for qos in (0, 1):
         writer.publish("a", b"x" * 64, qos=qos, id=qos)
         writer.publish("a", b"short", qos=qos, id=qos)
@@ -146,58 +146,58 @@ def test_maximum_packet_size(place):
 
 
 @pytest.mark.mqtt("5:3.1.2-8", "5:3.14.4-3")
-def test_a_will(place):
-    ear = place.client("ear")
+def test_a_will(context):
+    ear = context.client("ear")
     ear.subscribe("will/#")
     will = packets.Will(topic="will/a", payload=b"gone")
-    place.client("a", will=will).end.vanish()
+    context.client("a", will=will).end.vanish()
     assert messages(ear.heard() or ear.ping()[:-1]) == [("will/a", b"gone", 0)]
-    place.client("b", will=will).goodbye()
+    context.client("b", will=will).goodbye()
     assert ear.heard() == []
-    place.client("c", will=will).goodbye(4)
+    context.client("c", will=will).goodbye(4)
     assert messages(ear.heard()) == [("will/a", b"gone", 0)]
-    place.client("d", will=will).raw(b"\xff\xff\xff\xff\xff\xff")
+    context.client("d", will=will).raw(b"\xff\xff\xff\xff\xff\xff")
     assert messages(ear.heard()) == [("will/a", b"gone", 0)]
 
 
 @pytest.mark.mqtt("5:3.1.2-8", "5:3.1.3-9")
 def test_a_will_with_a_delay():
-    place = Place()
-    ear = place.client("ear")
+    context = MqttHub()
+    ear = context.client("ear")
     ear.subscribe("will")
     will = packets.Will(topic="will", payload=b"gone", properties={"will_delay_interval": 10})
     kept = {"session_expiry_interval": 100}
-    place.client("a", will=will, properties=kept).end.vanish()
-    place.world.advance(5)
+    context.client("a", will=will, properties=kept).end.vanish()
+    context.world.advance(5)
     assert ear.heard() == []
-    place.client("a", will=will, properties=kept, clean=False).end.vanish()
-    place.world.advance(6)
+    context.client("a", will=will, properties=kept, clean=False).end.vanish()
+    context.world.advance(6)
     assert ear.heard() == []
-    place.world.advance(5)
+    context.world.advance(5)
     assert messages(ear.heard()) == [("will", b"gone", 0)]
-    place.client("b", will=will, properties={"session_expiry_interval": 3}).end.vanish()
-    place.world.advance(4)
+    context.client("b", will=will, properties={"session_expiry_interval": 3}).end.vanish()
+    context.world.advance(4)
     assert messages(ear.heard()) == [("will", b"gone", 0)]  # with the end of the session
 
 
 @pytest.mark.mqtt("5:3.1.2-22")
-def test_keep_alive(place):
-    client = place.client("c", keep_alive=10)
-    place.world.advance(14)
+def test_keep_alive(context):
+    client = context.client("c", keep_alive=10)
+    context.world.advance(14)
     client.ping()
-    place.world.advance(14)
+    context.world.advance(14)
     assert not client.closed
-    place.world.advance(2)
+    context.world.advance(2)
     assert client.heard()[0].code == 0x8D
     assert client.closed
 
 
 def test_silence_before_connect():
-    place = Place()
-    client = Client(place.door)
-    place.world.advance(9)
+    context = MqttHub()
+    client = Client(context.door)
+    context.world.advance(9)
     assert not client.closed
-    place.world.advance(2)
+    context.world.advance(2)
     assert client.closed
 
 
@@ -210,22 +210,22 @@ def test_logins():
         good = (event.user, event.password) == ("ada", "secret") or event.token == "t"
         done("ada" if good else Refusal("not-authorized", "no"))
 
-    place = Place(login=login, anonymous=False)
+    context = MqttHub(login=login, anonymous=False)
     for version, code in ((V5, 0x87), (V311, 5)):
         for more in ({}, {"user": "ada"}, {"user": "ada", "password": b"wrong"}):
-            client = Client(place.door, version)
+            client = Client(context.door, version)
             assert client.connect("c", **more).code == code
             assert client.closed
-        place.client("c", version, user="ada", password=b"secret")
-    place.client("c", V5, password=b"t")
-    client = Client(place.door)
+        context.client("c", version, user="ada", password=b"secret")
+    context.client("c", V5, password=b"t")
+    client = Client(context.door)
     assert client.connect("c", user="ada", password=b"\xff").code == 0x86
 
 
 def test_a_client_of_somebody_else_is_not_taken_over():
-    place = Place(login=lambda event, session, done: done(event.user))
-    ada = place.client("c", user="ada", password=b"", **kept(V5))
-    bob = place.client("c", user="bob", password=b"", **kept(V5))
+    context = MqttHub(login=lambda event, session, done: done(event.user))
+    ada = context.client("c", user="ada", password=b"", **kept(V5))
+    bob = context.client("c", user="bob", password=b"", **kept(V5))
     assert not bob.connack.present
     assert not ada.closed
 
@@ -245,7 +245,7 @@ CONNECT = packets.Connect(client="c", clean=True)
 )
 @pytest.mark.mqtt("5:3.2.2-7", "3.1.1:3.1.3-8")
 def test_refused_connects(version, more, code):
-    client = Client(Place().door, version)
+    client = Client(MqttHub().door, version)
     answer = client.connect(**more)
     assert isinstance(answer, Connack)
     assert answer.code == code
@@ -255,7 +255,7 @@ def test_refused_connects(version, more, code):
 @pytest.mark.parametrize("version", [2, 6, 0x84])
 @pytest.mark.mqtt("5:3.1.2-2", "3.1.1:3.1.2-2")
 def test_an_unknown_version(version):
-    client = Client(Place().door, V311)
+    client = Client(MqttHub().door, V311)
     (answer,) = client.raw(b"\x10\x0d\0\4MQTT" + bytes((version, 2, 0, 0, 0, 1)) + b"c")
     assert answer == Connack(code=1)
     assert client.closed
@@ -290,20 +290,20 @@ def test_an_unknown_version(version):
 )
 @pytest.mark.mqtt("5:4.13.1-1", "5:4.13.2-1")
 def test_bad_packets(data, code):
-    place = Place()
-    client = place.client("c")
-    ear = place.client("ear")
+    context = MqttHub()
+    client = context.client("c")
+    ear = context.client("ear")
     ear.subscribe("#")
     found = client.raw(data)
     assert client.closed
     assert isinstance(found[-1], Reason)
     assert code is None or found[-1].code == code
     assert ear.heard() == []
-    assert place.world.hub.counters.failed == 0
+    assert context.world.hub.counters.failed == 0
 
 
 def test_too_many_properties():
-    client = Place().client("c")
+    client = MqttHub().client("c")
     (gone,) = client.publish("a", properties={"user_property": [("k", "v")] * 10_000})
     assert gone.code == 0x82
     assert client.closed
@@ -311,8 +311,8 @@ def test_too_many_properties():
 
 @pytest.mark.mqtt("5:3.3.4-7")
 def test_too_many_unreleased():
-    place = Place()
-    client = place.client("c")
+    context = MqttHub()
+    client = context.client("c")
     found = [client.publish("a", qos=2, id=id)[0] for id in range(1, 102)]
     assert found[-1].code == 0x93
     assert client.closed
@@ -321,8 +321,8 @@ def test_too_many_unreleased():
 @pytest.mark.parametrize("version", [V31, V311])
 def test_who_is_not_told_how_many_may_leave_more_unreleased(version):
     """MQTT.js and gmqtt send whatever they have at once."""
-    place = Place()
-    client = place.client("c", version)
+    context = MqttHub()
+    client = context.client("c", version)
     for id in range(1, 1_001):
         assert client.publish("a", qos=2, id=id) == [Ack(kind=PUBREC, id=id)]
     assert client.publish("a", qos=2, id=1_001) == []
@@ -331,25 +331,25 @@ def test_who_is_not_told_how_many_may_leave_more_unreleased(version):
 
 @pytest.mark.mqtt("5:2.2.1-4", "5:4.9.0-2")
 def test_one_that_never_acknowledges_fills_its_line_and_no_more():
-    place = Place(queue=100_000)
-    client, writer = place.client("c"), place.client("w")
+    context = MqttHub(queue=100_000)
+    client, writer = context.client("c"), context.client("w")
     client.subscribe(wish("a", 1))
     for n in range(3_000):
         writer.publish("a", b"%05d" % n + b"x" * 95, qos=1, id=1)
     got = client.heard()
     assert len(got) == 100
     assert len({one.id for one in got}) == 100
-    assert place.world.hub.counters.dropped > 2_000
-    assert place.world.hub.clients.waiting <= 100_000 + 100 * 301
+    assert context.world.hub.counters.dropped > 2_000
+    assert context.world.hub.clients.waiting <= 100_000 + 100 * 301
     client.end.vanish()
-    place.world.turn()
-    assert place.world.hub.clients.waiting == 0
+    context.world.turn()
+    assert context.world.hub.clients.waiting == 0
 
 
 @pytest.mark.mqtt("5:4.3.3-10")
 def test_a_hundred_thousand_of_one_identifier():
-    place = Place()
-    ear, client = place.client("ear"), place.client("c")
+    context = MqttHub()
+    ear, client = context.client("ear"), context.client("c")
     ear.subscribe("a")
     data = packets.Publish(topic="a", payload=b"x", qos=2, id=1).encode(V5)
     for _ in range(100):
@@ -359,16 +359,16 @@ def test_a_hundred_thousand_of_one_identifier():
 
 @pytest.mark.mqtt("5:3.1.4-3", "5:4.4.0-1", "5:3.1.3-9")
 def test_a_storm_of_takeovers():
-    place = Place()
-    ear, writer = place.client("ear"), place.client("w")
+    context = MqttHub()
+    ear, writer = context.client("ear"), context.client("w")
     ear.subscribe("will")
     will = packets.Will(topic="will", payload=b"gone", properties={"will_delay_interval": 60})
-    client = place.client("c", will=will, **kept(V5))
+    client = context.client("c", will=will, **kept(V5))
     client.subscribe(wish("a", 1))
     seen = []
     for n in range(200):
         writer.publish("a", b"%d" % n, qos=1, id=1)
-        new = place.client("c", will=will, **kept(V5))
+        new = context.client("c", will=will, **kept(V5))
         got = [one for one in client.heard() if isinstance(one, Publish)]
         assert client.closed
         for one in new.first:
@@ -378,12 +378,12 @@ def test_a_storm_of_takeovers():
         client = new
     assert seen == [b"%d" % n for n in range(200)]
     assert ear.heard() == []
-    assert len(place.world.hub.clients) == 3
+    assert len(context.world.hub.clients) == 3
 
 
 @pytest.mark.mqtt("5:6.0.0-1", "3.1.1:6.0.0-1")
 def test_text_on_a_websocket_is_no_mqtt():
-    client = Client(Place("websocket").door)
+    client = Client(MqttHub("websocket").door)
     client.end.send("hello")
     client.end.world.turn()
     assert client.closed or client.end.close_code is not None
@@ -391,8 +391,8 @@ def test_text_on_a_websocket_is_no_mqtt():
 
 @pytest.mark.mqtt("5:6.0.0-2", "3.1.1:6.0.0-2")
 def test_packets_may_span_frames():
-    place = Place("websocket")
-    client = Client(place.door)
+    context = MqttHub("websocket")
+    client = Client(context.door)
     data = packets.Connect(client="c").encode(V5) + packets.Ping(kind=12).encode(V5)
     found = []
     for at in range(len(data)):
@@ -402,54 +402,54 @@ def test_packets_may_span_frames():
 
 @pytest.mark.mqtt("5:3.3.1-9")
 def test_retained_messages_are_pulled():
-    place = Place()
-    writer = place.client("w")
+    context = MqttHub()
+    writer = context.client("w")
     for n in range(5_000):
         writer.publish(f"r/{n}", b"x", retain=True, qos=1, id=1)
-    client = place.client("c")
+    client = context.client("c")
     found = client.subscribe(wish("r/#", 1))[1:]
     seen = set()
     while found:
         seen |= {one.topic for one in found}
         found = [more for one in found for more in client.ack(PUBACK, one.id)]
     assert len(seen) == 5_000
-    plain = place.client("d").subscribe("r/#")
+    plain = context.client("d").subscribe("r/#")
     assert len(plain) == 5_001
 
 
 def test_mount_points():
-    place = Place(prefix="plant")
-    client = place.client("c", **kept(V5), will=packets.Will(topic="w", payload=b"gone"))
+    context = MqttHub(prefix="plant")
+    client = context.client("c", **kept(V5), will=packets.Will(topic="w", payload=b"gone"))
     client.subscribe(wish("a", 1))
     client.publish("a", b"0", qos=1, id=1)
     client.end.vanish()
-    place.world.turn()
-    other = place.client("o")
+    context.world.turn()
+    other = context.client("o")
     other.publish("a", b"1", qos=1, id=1)
-    again = place.client("c", **kept(V5))
+    again = context.client("c", **kept(V5))
     assert [(one.topic, one.payload) for one in again.first] == [("a", b"0"), ("a", b"1")]
 
 
 def test_a_clean_client_that_goes_pushes_nobody_out(monkeypatch):
     monkeypatch.setattr("hubbub.limits.SESSIONS", 2)
-    place = Place()
+    context = MqttHub()
     for name in ("a", "b"):
-        place.client(name, **kept(V5)).goodbye()
-    place.client("x").goodbye()
-    assert place.client("a", **kept(V5)).connack.present
+        context.client(name, **kept(V5)).goodbye()
+    context.client("x").goodbye()
+    assert context.client("a", **kept(V5)).connack.present
     for name in ("c", "d"):
-        place.client(name, **kept(V5)).goodbye()
-    assert not place.client("b", **kept(V5)).connack.present
+        context.client(name, **kept(V5)).goodbye()
+    assert not context.client("b", **kept(V5)).connack.present
 
 
 def test_asking_again_and_again_for_retained_messages_keeps_one_search():
-    place = Place()
+    context = MqttHub()
     for n in range(300):
-        place.client("w").publish(f"r/{n}", retain=True, qos=1, id=1)
-    client = place.client("c")
+        context.client("w").publish(f"r/{n}", retain=True, qos=1, id=1)
+    client = context.client("c")
     for _ in range(200):
         client.subscribe(wish("r/#", 1))
-    (known,) = [one for one in place.world.hub.clients._known.values() if one.kept.key[2] == "c"]
+    (known,) = [one for one in context.world.hub.clients._known.values() if one.kept.key[2] == "c"]
     assert len(known.delivery._sources) == 1
 
 
@@ -469,16 +469,16 @@ def test_rights_end_what_waits():
             return self.good or topic != "a"
 
     rights = Rights()
-    place = Place(rights=lambda session: rights)
-    client = place.client("c", **kept(V5))
+    context = MqttHub(rights=lambda session: rights)
+    client = context.client("c", **kept(V5))
     assert client.subscribe(wish("secret", 1), wish("a", 1), wish("b", 1))[0].codes == [0x87, 1, 1]
     client.end.vanish()
-    place.world.turn()
-    writer = place.client("w")
+    context.world.turn()
+    writer = context.client("w")
     for topic in "ab":
         writer.publish(topic, qos=1, id=1)
     rights.good = False
-    told = place.client("c", **kept(V5))
+    told = context.client("c", **kept(V5))
     assert [one.code for one in told.first] == [0x87]
     assert told.closed
-    assert messages(place.client("c", **kept(V5)).first) == [("b", b"x", 1)]
+    assert messages(context.client("c", **kept(V5)).first) == [("b", b"x", 1)]

@@ -8,102 +8,102 @@ from hubbub import limits
 from hubbub.kernel import system
 from hubbub.message import Message, cost
 from hubbub_plugins.mqtt.packets import V5, Granted, Publish, Subscribe, Will
-from mqtt_client import PUBREC, Client, Place, Rights, kept, wish
+from mqtt_client import PUBREC, Client, MqttHub, Rights, kept, wish
 
 
 class Asked:
     """A member's box that counts how often it is asked for room."""
 
-    def __init__(self, box):
-        self.box = box
+    def __init__(self, receiver):
+        self.receiver = receiver
         self.times = 0
 
     def __getattr__(self, name):
-        return getattr(self.box, name)
+        return getattr(self.receiver, name)
 
     def room(self, message):
         self.times += 1
-        return self.box.room(message)
+        return self.receiver.room(message)
 
 
 @pytest.fixture
-def place():
-    return Place()
+def context():
+    return MqttHub()
 
 
-def vanish(place, *clients):
+def vanish(context, *clients):
     for client in clients:
         client.end.vanish()
-    place.world.turn()
+    context.world.turn()
 
 
-def share_of(place, name):
-    return place.world.hub.shared._shares[name]
+def share_of(context, name):
+    return context.world.hub.shared._shares[name]
 
 
 def watch(those):
     found = []
     for member in those.values():
-        member.box = Asked(member.box)
-        found.append(member.box)
+        member.receiver = Asked(member.receiver)
+        found.append(member.receiver)
     return found
 
 
 def test_what_flew_isnt_sent_again_to_who_may_no_longer_have_it():
     rights = Rights()
-    place = Place(rights=lambda session: rights)
-    client, writer = place.client("c", **kept(V5)), place.client("w")
+    context = MqttHub(rights=lambda session: rights)
+    client, writer = context.client("c", **kept(V5)), context.client("w")
     client.subscribe(wish("#", 2))
     for id, topic in enumerate(("secret", "public", "half"), 1):
         writer.publish(topic, b"x", qos=2, id=id)
     flew = {one.topic: one.id for one in client.heard()}
     client.ack(PUBREC, flew["half"])
-    vanish(place, client)
+    vanish(context, client)
     rights.denied = {"secret", "half"}
-    again = place.client("c", **kept(V5)).first
+    again = context.client("c", **kept(V5)).first
     assert [one.topic for one in again if isinstance(one, Publish)] == ["public"]
     assert [one.id for one in again if not isinstance(one, Publish)] == [flew["half"]]  # it has that one
-    assert place.world.hub.clients.owed == 2
+    assert context.world.hub.clients.owed == 2
 
 
 def test_a_will_has_the_rights_of_its_client_for_whoever_answers_it():
     rights = Rights()
-    place = Place(rights=lambda session: rights)
-    client = place.client("c", **kept(V5), will=Will(topic="w", payload=b"x", properties={"response_topic": "r"}))
-    vanish(place, client)
-    (known,) = place.world.hub.clients._known.values()
+    context = MqttHub(rights=lambda session: rights)
+    client = context.client("c", **kept(V5), will=Will(topic="w", payload=b"x", properties={"response_topic": "r"}))
+    vanish(context, client)
+    (known,) = context.world.hub.clients._known.values()
     assert known.kept.owner.rights is rights
 
 
-def test_wills_of_one_source_leave_room_for_others(place, monkeypatch):
+def test_wills_of_one_source_leave_room_for_others(context, monkeypatch):
     monkeypatch.setattr(limits, "WILL_BYTES_SOURCE", 1_000)
     will = Will(topic="w", payload=b"x" * 600)
 
     def connect(client, host):
-        return Client(place.door, host=host).connect(client, will=will, **kept(V5)).code
+        return Client(context.door, host=host).connect(client, will=will, **kept(V5)).code
 
     assert connect("1", "192.0.2.1") == 0
     assert connect("2", "192.0.2.1") == 0x97
     assert connect("3", "192.0.2.2") == 0
     assert connect("1", "192.0.2.2") == 0x97
     assert [connect(client, "127.0.0.1") for client in "45"] == [0, 0]  # nobody tells them apart
-    assert Client(place.door, host="192.0.2.9").connect("1", **kept(V5)).present  # without one
+    assert Client(context.door, host="192.0.2.9").connect("1", **kept(V5)).present  # without one
     assert connect("2", "192.0.2.1") == 0
 
 
-def test_a_search_on_sys_that_waits_holds_nothing(place, monkeypatch):
+def test_a_search_on_sys_that_waits_holds_nothing(context, monkeypatch):
     looked = []
-    place.world.hub.system._known = {"$SYS/broker/uptime": "1"}
+    context.world.hub.system._known = {"$SYS/broker/uptime": "1"}
     monkeypatch.setattr(system, "matches", lambda *_: looked.append(1))
-    found = place.world.hub.system.match("$SYS/#")
+    found = context.world.hub.system.match("$SYS/#")
     assert not looked
     assert list(found) == []
 
 
-def test_searches_of_one_link_have_a_bound(place, monkeypatch):
+def test_searches_of_one_link_have_a_bound(context, monkeypatch):
     monkeypatch.setattr(limits, "SEARCHES", 2)
     monkeypatch.setattr(limits, "RETAINED_AT_ONCE", 1)
-    writer, client = place.client("w"), place.client("c")
+    writer, client = context.client("w"), context.client("c")
     for topic in "abc":
         writer.publish(topic, b"x", retain=True)
     two = Subscribe(id=1, wishes=[wish("#")] * 2).encode(V5)
@@ -112,35 +112,35 @@ def test_searches_of_one_link_have_a_bound(place, monkeypatch):
     assert client.subscribe("#")[0].codes == [0]
 
 
-def test_what_members_of_one_kind_cant_be_sent_is_encoded_once(place, monkeypatch):
+def test_what_members_of_one_kind_cant_be_sent_is_encoded_once(context, monkeypatch):
     for n in range(20):
-        one = place.client(f"m{n}", properties={"maximum_packet_size": 40})
+        one = context.client(f"m{n}", properties={"maximum_packet_size": 40})
         one.subscribe("$share/g/a")
-    hub, writer, encoded = place.world.hub, place.client("w"), []
+    hub, writer, encoded = context.world.hub, context.client("w"), []
     real = hub.encode_each
     monkeypatch.setattr(hub, "encode_each", lambda *more: encoded.append(1) or real(*more))
-    boxes = watch(share_of(place, "$share/g/a").members)
+    receivers = watch(share_of(context, "$share/g/a").members)
     writer.publish("a", b"x" * 100)
-    assert [box.times for box in boxes] == [1] * 20
+    assert [receiver.times for receiver in receivers] == [1] * 20
     assert len(encoded) == 1
 
 
-def test_who_is_away_isnt_asked_for_what_those_who_are_there_get(place):
-    holder = place.client("h", **kept(V5))
-    others = [place.client(f"o{n}", **kept(V5)) for n in range(5)]
+def test_who_is_away_isnt_asked_for_what_those_who_are_there_get(context):
+    holder = context.client("h", **kept(V5))
+    others = [context.client(f"o{n}", **kept(V5)) for n in range(5)]
     holder.subscribe(wish("$share/g/a", 1))
-    vanish(place, holder)
-    writer = place.client("w")
+    vanish(context, holder)
+    writer = context.client("w")
     for n in range(10):
         writer.publish("a", b"%d" % n, qos=1, id=n + 1)
     for other in others:
         other.subscribe(wish("$share/g/a", 1))
-    vanish(place, *others)
-    holder = place.client("h", **kept(V5))
-    boxes = watch(share_of(place, "$share/g/a").away)
-    assert len(boxes) == 5
-    vanish(place, holder)
-    assert [box.times for box in boxes] == [0] * 5
+    vanish(context, *others)
+    holder = context.client("h", **kept(V5))
+    receivers = watch(share_of(context, "$share/g/a").away)
+    assert len(receivers) == 5
+    vanish(context, holder)
+    assert [receiver.times for receiver in receivers] == [0] * 5
 
 
 def test_user_properties_count_for_what_they_take():
@@ -148,11 +148,11 @@ def test_user_properties_count_for_what_they_take():
     assert cost(Message("a", b"", properties=pairs)) > 64 * 200
 
 
-def test_a_will_of_who_is_given_a_name_stays_below_its_own_mount_point(place):
-    ear = place.client("ear")
+def test_a_will_of_who_is_given_a_name_stays_below_its_own_mount_point(context):
+    ear = context.client("ear")
     ear.subscribe("#")
-    door = place.world.listen("tcp", type(next(iter(place.door.place.links)).dialect), prefix="t/{client}")
+    door = context.world.listen("tcp", type(next(iter(context.door.context.links)).dialect), prefix="t/{client}")
     client = Client(door)
     name = client.connect(will=Will(topic="w", payload=b"x")).properties["assigned_client_identifier"]
-    vanish(place, client)
+    vanish(context, client)
     assert [one.topic for one in ear.heard()] == [f"t/{name}/w"]

@@ -7,7 +7,7 @@ import pytest
 from hubbub import Refusal
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.packets import Ack, Granted, Reason
-from mqtt_client import PUBACK, PUBREC, V5, V311, Client, Place, wish
+from mqtt_client import PUBACK, PUBREC, V5, V311, Client, MqttHub, wish
 
 
 @pytest.mark.parametrize(
@@ -16,26 +16,26 @@ from mqtt_client import PUBACK, PUBREC, V5, V311, Client, Place, wish
 )
 @pytest.mark.mqtt("5:3.1.2-22", "5:3.2.2-22")
 def test_server_keep_alive(asked, told, cut):
-    place = Place(idle=20.0)
-    client = place.client("c", keep_alive=asked)
+    context = MqttHub(idle=20.0)
+    client = context.client("c", keep_alive=asked)
     assert client.connack.properties.get("server_keep_alive") == told
-    place.world.advance(cut - 1)
+    context.world.advance(cut - 1)
     assert not client.closed
     client.ping()
-    place.world.advance(cut + 1)
+    context.world.advance(cut + 1)
     assert [one.code for one in client.heard()] == [0x8D]
     assert client.closed
 
 
 def test_who_can_be_told_nothing_keeps_what_it_asked_for():
-    place = Place(idle=20.0)
-    client = place.client("c", V311)
-    place.world.advance(1_000)
+    context = MqttHub(idle=20.0)
+    client = context.client("c", V311)
+    context.world.advance(1_000)
     assert not client.closed
-    client = place.client("d", V311, keep_alive=100)
-    place.world.advance(149)
+    client = context.client("d", V311, keep_alive=100)
+    context.world.advance(149)
     assert not client.closed
-    place.world.advance(2)
+    context.world.advance(2)
     assert client.closed
 
 
@@ -56,27 +56,27 @@ class Rights:
 @pytest.mark.parametrize(("qos", "kind"), [(1, PUBACK), (2, PUBREC)])
 @pytest.mark.mqtt("5:3.4.2-2", "5:3.5.2-2", "5:3.1.2-29")
 def test_a_refused_message_is_told_why(qos, kind):
-    place = Place(rights=lambda session: Rights())
-    (told,) = place.client("c").publish("b", qos=qos, id=5)
+    context = MqttHub(rights=lambda session: Rights())
+    (told,) = context.client("c").publish("b", qos=qos, id=5)
     assert told == Ack(kind=kind, id=5, code=0x87, properties={"reason_string": "you may not publish to that"})
     properties = {"request_problem_information": 0}
-    (told,) = place.client("d", properties=properties).publish("b", qos=qos, id=5)
+    (told,) = context.client("d", properties=properties).publish("b", qos=qos, id=5)
     assert told == Ack(kind=kind, id=5, code=0x87)
-    (told,) = place.client("e", properties={"maximum_packet_size": 45}).publish("b", qos=qos, id=5)
+    (told,) = context.client("e", properties={"maximum_packet_size": 45}).publish("b", qos=qos, id=5)
     assert told == Ack(kind=kind, id=5, code=0x87, properties={"reason_string": "you may not publish to that"})
-    (told,) = place.client("f", V311).publish("b", qos=qos, id=5)
+    (told,) = context.client("f", V311).publish("b", qos=qos, id=5)
     assert told == Ack(kind=kind, id=5)
 
 
 @pytest.mark.mqtt("5:3.9.2-1", "5:3.1.2-29")
 def test_a_refused_subscription_is_told_why():
-    place = Place(rights=lambda session: Rights())
-    (told,) = place.client("c").subscribe(wish("a"), wish("b"))
+    context = MqttHub(rights=lambda session: Rights())
+    (told,) = context.client("c").subscribe(wish("a"), wish("b"))
     assert told.codes == [0, 0x87]
     assert told.properties == {"reason_string": "you may not subscribe to that"}
-    (told,) = place.client("d", properties={"request_problem_information": 0}).subscribe(wish("a"), wish("b"))
+    (told,) = context.client("d", properties={"request_problem_information": 0}).subscribe(wish("a"), wish("b"))
     assert told == Granted(kind=9, id=1, codes=[0, 0x87])
-    (told,) = place.client("d", V311).subscribe(wish("a"), wish("b"))
+    (told,) = context.client("d", V311).subscribe(wish("a"), wish("b"))
     assert told == Granted(kind=9, id=1, codes=[0, 0x80])
 
 
@@ -94,11 +94,11 @@ def test_a_refused_subscription_is_told_why():
 )
 @pytest.mark.mqtt("5:3.14.2-1")
 def test_why_the_hub_ends_a_connection(reason, refusal, code):
-    place = Place()
-    new, old = place.client("c"), place.client("d", V311)
-    for link in list(place.door.place.links):
+    context = MqttHub()
+    new, old = context.client("c"), context.client("d", V311)
+    for link in list(context.door.context.links):
         link.close(reason, refusal)
-    place.world.turn()
+    context.world.turn()
     (gone,) = new.heard()
     assert isinstance(gone, Reason)
     assert gone.code == code
@@ -113,7 +113,7 @@ def test_why_the_hub_ends_a_connection(reason, refusal, code):
 )
 @pytest.mark.mqtt("5:3.4.2-1", "5:3.5.2-1", "5:3.6.2-1", "5:3.7.2-1")
 def test_reason_codes_that_no_such_packet_has(kind, code):
-    client = Place().client("c")
+    client = MqttHub().client("c")
     body = bytes((0, 1, code)) if kind != 14 else bytes((code,))
     found = client.raw(packets.packet(kind << 4 | 2 * (kind == 6), body))
     assert [one.code for one in found] == [0x82]
@@ -122,7 +122,7 @@ def test_reason_codes_that_no_such_packet_has(kind, code):
 
 @pytest.mark.mqtt("5:3.1.2-24")
 def test_a_connect_whose_answer_is_longer_than_the_client_takes():
-    client = Client(Place().door, V5)
+    client = Client(MqttHub().door, V5)
     answer = client.connect("c", properties={"maximum_packet_size": 10})
     assert answer in ([], packets.Connack(code=0x95))
     assert client.closed

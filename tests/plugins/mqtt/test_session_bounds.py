@@ -8,12 +8,12 @@ from hubbub import limits
 from hubbub.bounds import Bounds
 from hubbub.message import Message, cost
 from hubbub_plugins.mqtt.packets import Ack, Connect, Publish, Will
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, Place, Rights, kept, messages, wish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, MqttHub, Rights, kept, messages, wish
 
 
 @pytest.fixture
 def place():
-    return Place()
+    return MqttHub()
 
 
 def vanish(place, *clients):
@@ -203,7 +203,7 @@ def test_identifiers_that_were_never_sent(place, kind):
 
 def test_a_will_is_held_to_the_permissions_of_its_time():
     rights = Rights()
-    place = Place(rights=lambda session: rights)
+    place = MqttHub(rights=lambda session: rights)
     ear = place.client("ear")
     ear.subscribe("#")
     delayed = {"will_delay_interval": 50}
@@ -222,7 +222,7 @@ def test_new_rights_of_who_is_away_hold_for_the_will():
         found.denied = set(denied)
         return found
 
-    place = Place(rights=rights)
+    place = MqttHub(rights=rights)
     ear = place.client("ear")
     ear.subscribe("#")
     delayed = {"will_delay_interval": 50}
@@ -236,7 +236,7 @@ def test_new_rights_of_who_is_away_hold_for_the_will():
 def test_a_will_that_is_kept_names_no_answer_that_its_client_may_not_give():
     rights = Rights()
     rights.denied.add("secret")
-    place = Place(rights=lambda session: rights)
+    place = MqttHub(rights=lambda session: rights)
     ear = place.client("ear")
     ear.subscribe("w")
     for retain, heard in ((True, 0), (False, 1)):
@@ -246,7 +246,7 @@ def test_a_will_that_is_kept_names_no_answer_that_its_client_may_not_give():
 
 
 def test_a_will_stays_below_the_mount_point():
-    place = Place()
+    place = MqttHub()
     ear = place.client("ear")
     ear.subscribe("#")
     door = place.world.listen("tcp", type(next(iter(place.door.place.links)).dialect), prefix="boat")

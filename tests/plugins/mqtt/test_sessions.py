@@ -6,33 +6,33 @@ import pytest
 
 from hubbub_plugins.mqtt import Mqtt
 from hubbub_plugins.mqtt.packets import V31, Ack, Publish
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, Place, kept, messages, wish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, MqttHub, kept, messages, wish
 
 VERSIONS = (V31, V311, V5)
 
 
 @pytest.fixture(params=["tcp", "websocket"])
-def place(request):
-    return Place(request.param)
+def context(request):
+    return MqttHub(request.param)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.mqtt("5:3.1.2-5", "5:3.1.2-23", "3.1.1:3.1.2-4", "3.1.1:3.1.2-5")
-def test_a_session_outlives_its_link(place, version):
-    client, writer = place.client("c", version, **kept(version)), place.client("w")
+def test_a_session_outlives_its_link(context, version):
+    client, writer = context.client("c", version, **kept(version)), context.client("w")
     assert not client.connack.present
     client.subscribe(wish("a", 2), wish("zero", 0))
     client.end.vanish()
-    place.world.turn()
+    context.world.turn()
     for n in range(3):
         writer.publish("a", b"%d" % n, qos=1, id=1)
         writer.publish("zero", b"%d" % n)
-    again = place.client("c", version, **kept(version))
+    again = context.client("c", version, **kept(version))
     assert again.connack.present
     assert messages(again.first) == [("a", b"0", 1), ("a", b"1", 1), ("a", b"2", 1)]
     writer.publish("zero")
     assert messages(again.heard()) == [("zero", b"x", 0)]
-    fresh = place.client("c", version, clean=True)
+    fresh = context.client("c", version, clean=True)
     assert not fresh.connack.present
     assert fresh.first == []
     writer.publish("a", qos=1, id=1)
@@ -42,58 +42,58 @@ def test_a_session_outlives_its_link(place, version):
 
 @pytest.mark.mqtt("5:4.1.0-2")
 def test_a_session_ends():
-    place = Place()
-    place.client("c", **kept(V5)).end.vanish()
-    place.world.advance(99)
-    assert place.client("c", **kept(V5)).connack.present
-    place.client("c", **kept(V5)).goodbye(session_expiry_interval=5)
-    place.world.advance(6)
-    assert not place.client("c", **kept(V5)).connack.present
-    place.client("c", **kept(V5)).goodbye(session_expiry_interval=0)
-    assert not place.client("c", **kept(V5)).connack.present
-    assert len(place.world.hub.clients) == 1
+    context = MqttHub()
+    context.client("c", **kept(V5)).end.vanish()
+    context.world.advance(99)
+    assert context.client("c", **kept(V5)).connack.present
+    context.client("c", **kept(V5)).goodbye(session_expiry_interval=5)
+    context.world.advance(6)
+    assert not context.client("c", **kept(V5)).connack.present
+    context.client("c", **kept(V5)).goodbye(session_expiry_interval=0)
+    assert not context.client("c", **kept(V5)).connack.present
+    assert len(context.world.hub.clients) == 1
 
 
 @pytest.mark.mqtt("5:3.1.4-3")
-def test_takeover(place):
-    old = place.client("c", **kept(V5))
+def test_takeover(context):
+    old = context.client("c", **kept(V5))
     old.subscribe(wish("a", 1))
-    place.client("w").publish("a", qos=1, id=1)
+    context.client("w").publish("a", qos=1, id=1)
     (first,) = old.heard()
-    new = place.client("c", **kept(V5))
+    new = context.client("c", **kept(V5))
     assert new.connack.present
     assert [(one.id, one.dup) for one in new.first] == [(first.id, True)]
     assert [one.code for one in old.heard()] == [0x8E]
     assert old.closed
     new.ack(PUBACK, first.id)
-    assert not place.client("c", **kept(V5)).first
+    assert not context.client("c", **kept(V5)).first
 
 
 @pytest.mark.mqtt("5:4.4.0-1", "5:4.3.3-6")
-def test_what_flies_is_sent_again_in_order_and_exactly_once(place):
-    client, writer = place.client("c", **kept(V5)), place.client("w")
+def test_what_flies_is_sent_again_in_order_and_exactly_once(context):
+    client, writer = context.client("c", **kept(V5)), context.client("w")
     client.subscribe(wish("a", 2))
     for n in range(4):
         writer.publish("a", b"%d" % n, qos=2, id=n + 1)
     ids = [one.id for one in client.heard()]
     client.ack(PUBREC, ids[1])
     client.end.vanish()
-    place.world.turn()
-    again = place.client("c", **kept(V5)).first
+    context.world.turn()
+    again = context.client("c", **kept(V5)).first
     assert [type(one) for one in again] == [Publish, Ack, Publish, Publish]
     assert [one.id for one in again] == ids
     assert all(one.dup for one in again if isinstance(one, Publish))
 
 
 @pytest.mark.mqtt("5:4.3.3-10", "5:4.3.3-12")
-def test_a_letter_that_comes_twice_is_published_once(place):
-    ear, writer = place.client("ear"), place.client("w", **kept(V5))
+def test_a_letter_that_comes_twice_is_published_once(context):
+    ear, writer = context.client("ear"), context.client("w", **kept(V5))
     ear.subscribe("a")
     writer.publish("a", qos=2, id=5)
     writer.publish("a", qos=2, id=5, dup=True)
     writer.end.vanish()
-    place.world.turn()
-    writer = place.client("w", **kept(V5))
+    context.world.turn()
+    writer = context.client("w", **kept(V5))
     writer.publish("a", qos=2, id=5, dup=True)
     assert writer.ack(PUBREL, 5) == [Ack(kind=PUBCOMP, id=5)]
     assert writer.ack(PUBREL, 5) == [Ack(kind=PUBCOMP, id=5, code=0x92)]
@@ -103,8 +103,8 @@ def test_a_letter_that_comes_twice_is_published_once(place):
 
 
 @pytest.mark.mqtt("5:3.3.4-9")
-def test_receive_maximum_of_the_client(place):
-    client, writer = place.client("c", properties={"receive_maximum": 2}), place.client("w")
+def test_receive_maximum_of_the_client(context):
+    client, writer = context.client("c", properties={"receive_maximum": 2}), context.client("w")
     client.subscribe(wish("a", 1))
     for n in range(5):
         writer.publish("a", b"%d" % n, qos=1, id=1)
@@ -116,28 +116,28 @@ def test_receive_maximum_of_the_client(place):
 
 @pytest.mark.mqtt("5:3.3.2-5", "5:3.3.2-6")
 def test_message_expiry():
-    place = Place()
-    client, writer = place.client("c", **kept(V5)), place.client("w")
+    context = MqttHub()
+    client, writer = context.client("c", **kept(V5)), context.client("w")
     client.subscribe(wish("a", 1))
     client.end.vanish()
-    place.world.turn()
+    context.world.turn()
     writer.publish("a", b"short", qos=1, id=1, properties={"message_expiry_interval": 5})
     writer.publish("a", b"long", qos=1, id=1, properties={"message_expiry_interval": 50})
-    place.world.advance(10)
-    (got,) = place.client("c", **kept(V5)).first
+    context.world.advance(10)
+    (got,) = context.client("c", **kept(V5)).first
     assert got.payload == b"long"
     assert got.properties["message_expiry_interval"] == 40
     writer.publish("r", b"1", retain=True, properties={"message_expiry_interval": 5})
-    place.world.advance(6)
-    assert len(place.client("d").subscribe("r")) == 1
+    context.world.advance(6)
+    assert len(context.client("d").subscribe("r")) == 1
 
 
 def test_a_link_that_fails_as_it_comes_back_leaves_each_subscription_once(monkeypatch):
-    place = Place()
-    client, writer = place.client("c", **kept(V5)), place.client("w")
+    context = MqttHub()
+    client, writer = context.client("c", **kept(V5)), context.client("w")
     client.subscribe(wish("a", 1), wish("b", 1))
     client.end.vanish()
-    place.world.turn()
+    context.world.turn()
     form = Mqtt.form
 
     def fails(self, subscription):
@@ -145,8 +145,8 @@ def test_a_link_that_fails_as_it_comes_back_leaves_each_subscription_once(monkey
 
     with monkeypatch.context() as broken:
         broken.setattr(Mqtt, "form", fails)
-        Client(place.door).connect("c", **kept(V5))
+        Client(context.door).connect("c", **kept(V5))
     for topic in "ab":
         writer.publish(topic, qos=1, id=1)
-    assert messages(place.client("c", **kept(V5)).first) == [("a", b"x", 1), ("b", b"x", 1)]
-    assert place.world.hub.subscriptions == 2
+    assert messages(context.client("c", **kept(V5)).first) == [("a", b"x", 1), ("b", b"x", 1)]
+    assert context.world.hub.subscriptions == 2

@@ -6,18 +6,18 @@ import pytest
 
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.packets import V31, Granted, Publish
-from mqtt_client import PUBACK, PUBREC, V5, V311, Place, kept, messages, wish
+from mqtt_client import PUBACK, PUBREC, V5, V311, MqttHub, kept, messages, wish
 
 VERSIONS = (V31, V311, V5)
 
 
 @pytest.fixture(params=["tcp", "websocket"])
-def place(request):
-    return Place(request.param)
+def context(request):
+    return MqttHub(request.param)
 
 
-def members(place, count, filter="$share/g/a", qos=2, version=V5, **more):
-    found = [place.client(f"m{n}", version, **more) for n in range(count)]
+def members(context, count, filter="$share/g/a", qos=2, version=V5, **more):
+    found = [context.client(f"m{n}", version, **more) for n in range(count)]
     for one in found:
         assert one.subscribe(wish(filter, qos))[0].codes == [qos]
     return found
@@ -34,15 +34,15 @@ def payloads(found):
     return [payload for _, payload, _ in messages(found)]
 
 
-def vanish(place, client):
+def vanish(context, client):
     client.end.vanish()
-    place.world.turn()
+    context.world.turn()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_each_message_goes_to_one(place, version):
-    assert place.client("v").connack.properties.get("shared_subscription_available", 1) == 1
-    both, writer = members(place, 2, version=version), place.client("w")
+def test_each_message_goes_to_one(context, version):
+    assert context.client("v").connack.properties.get("shared_subscription_available", 1) == 1
+    both, writer = members(context, 2, version=version), context.client("w")
     assert writer.publish("a", b"0", qos=1, id=1)[0].code == 0
     send(writer, b"1", qos=2)
     send(writer, b"2", b"3", qos=0)
@@ -53,12 +53,12 @@ def test_each_message_goes_to_one(place, version):
 
 
 @pytest.mark.mqtt("5:4.8.2-3")
-def test_each_has_the_quality_and_the_identifiers_that_it_asked_for(place):
-    first, second = place.client("1"), place.client("2", V311)
+def test_each_has_the_quality_and_the_identifiers_that_it_asked_for(context):
+    first, second = context.client("1"), context.client("2", V311)
     first.subscribe(wish("$share/g/a", 1), subscription_identifier=7)
     first.subscribe(wish("a", 0), subscription_identifier=8)
     second.subscribe(wish("$share/g/a", 0))
-    send(place.client("w"), b"0", b"1", qos=2)
+    send(context.client("w"), b"0", b"1", qos=2)
     assert sorted((one.payload, one.qos, one.properties["subscription_identifier"]) for one in first.heard()) == [
         (b"0", 0, [8]), (b"0", 1, [7]), (b"1", 0, [8]),
     ]  # fmt: skip
@@ -67,117 +67,117 @@ def test_each_has_the_quality_and_the_identifiers_that_it_asked_for(place):
 
 @pytest.mark.parametrize("filter", ["$share/", "$share/g", "$share/g/", "$share//a", "$share/+/a", "$share/#/a"])
 @pytest.mark.mqtt("5:4.8.2-1", "5:4.8.2-2")
-def test_what_is_malformed_is_refused(place, filter):
-    (told,) = place.client().subscribe(filter)
+def test_what_is_malformed_is_refused(context, filter):
+    (told,) = context.client().subscribe(filter)
     assert (type(told), told.codes) == (Granted, [0x8F])
-    assert place.client(version=V311).subscribe(filter)[0].codes == [0x80]
+    assert context.client(version=V311).subscribe(filter)[0].codes == [0x80]
 
 
 @pytest.mark.mqtt("5:3.8.3-4")
-def test_no_local_ends_the_link(place):
-    client = place.client()
+def test_no_local_ends_the_link(context):
+    client = context.client()
     assert client.subscribe(wish("$share/g/a", no_local=True))[0].code == 0x82
     assert client.closed
 
 
-def test_no_retained_messages(place):
-    place.client("w").publish("a", b"kept", retain=True)
-    client = place.client()
+def test_no_retained_messages(context):
+    context.client("w").publish("a", b"kept", retain=True)
+    client = context.client()
     assert client.subscribe(wish("$share/g/a", 1), wish("$share/g/+", 0)) == [Granted(kind=9, id=1, codes=[1, 0])]
 
 
-def test_who_is_away_gets_nothing_while_others_are_there(place):
-    away, there = members(place, 2, **kept(V5))
-    vanish(place, away)
-    writer = place.client("w")
+def test_who_is_away_gets_nothing_while_others_are_there(context):
+    away, there = members(context, 2, **kept(V5))
+    vanish(context, away)
+    writer = context.client("w")
     send(writer, b"0", b"1", b"2")
     assert payloads(there.heard()) == [b"0", b"1", b"2"]
-    vanish(place, there)
+    vanish(context, there)
     send(writer, b"3", b"4", b"5", b"6")
-    (one, two) = (place.client(name, **kept(V5)).first for name in ("m0", "m1"))
+    (one, two) = (context.client(name, **kept(V5)).first for name in ("m0", "m1"))
     assert [payload for payload in payloads(one) if payload > b"2"] == [b"3", b"5"]
     assert payloads(two) == [b"0", b"1", b"2", b"4", b"6"]
 
 
-def test_what_waits_goes_to_others_when_a_member_goes(place):
-    slow = place.client("slow", clean=False, properties={"receive_maximum": 1, "session_expiry_interval": 100})
+def test_what_waits_goes_to_others_when_a_member_goes(context):
+    slow = context.client("slow", clean=False, properties={"receive_maximum": 1, "session_expiry_interval": 100})
     slow.subscribe(wish("$share/g/a", 1), wish("b", 1))
-    writer = place.client("w")
+    writer = context.client("w")
     send(writer, b"0", b"1", b"2")
     send(writer, b"b0", topic="b")
     assert payloads(slow.heard()) == [b"0"]
-    (other,) = members(place, 1, qos=1)
-    vanish(place, slow)
+    (other,) = members(context, 1, qos=1)
+    vanish(context, slow)
     assert payloads(other.heard()) == [b"1", b"2"]
-    assert payloads(place.client("slow", **kept(V5)).first) == [b"0", b"b0"]
+    assert payloads(context.client("slow", **kept(V5)).first) == [b"0", b"b0"]
 
 
 @pytest.mark.parametrize("keeps", [False, True])
-def test_what_was_sent_at_quality_1_goes_to_another_when_the_session_ends(place, keeps):
-    gone = place.client("gone", **(kept(V5) if keeps else {}))
+def test_what_was_sent_at_quality_1_goes_to_another_when_the_session_ends(context, keeps):
+    gone = context.client("gone", **(kept(V5) if keeps else {}))
     gone.subscribe(wish("$share/g/a", 2))
-    writer = place.client("w")
+    writer = context.client("w")
     send(writer, b"1")
-    (other,) = members(place, 1)
-    vanish(place, gone)
+    (other,) = members(context, 1)
+    vanish(context, gone)
     assert payloads(other.heard()) == ([] if keeps else [b"1"])
-    place.world.advance(101)
+    context.world.advance(101)
     (got,) = other.heard() if keeps else [None]
     assert got is None or (got.payload, got.qos, got.dup) == (b"1", 1, False)
-    assert place.world.hub.clients.waiting > 0
+    assert context.world.hub.clients.waiting > 0
     other.ack(PUBACK, 1)
-    assert place.world.hub.clients.waiting == 0
+    assert context.world.hub.clients.waiting == 0
 
 
 @pytest.mark.parametrize("far", ["sent", "received"])
 @pytest.mark.mqtt("5:4.8.2-4", "5:4.8.2-5")
-def test_what_was_sent_at_quality_2_is_for_nobody_else(place, far):
-    (first,) = members(place, 1, **kept(V5))
-    send(place.client("w"), b"1", qos=2)
+def test_what_was_sent_at_quality_2_is_for_nobody_else(context, far):
+    (first,) = members(context, 1, **kept(V5))
+    send(context.client("w"), b"1", qos=2)
     (sent,) = first.heard()
     if far == "received":
         first.ack(PUBREC, sent.id)
-    other = place.client("other", **kept(V5))
+    other = context.client("other", **kept(V5))
     other.subscribe(wish("$share/g/a", 2))
-    vanish(place, first)
-    (again,) = place.client("m0", **kept(V5)).first
+    vanish(context, first)
+    (again,) = context.client("m0", **kept(V5)).first
     assert again.id == sent.id
     assert isinstance(again, Publish) is (far == "sent")
-    place.client("m0", clean=True)
+    context.client("m0", clean=True)
     assert other.heard() == []
-    assert place.world.hub.clients.waiting == 0
+    assert context.world.hub.clients.waiting == 0
 
 
 @pytest.mark.mqtt("5:4.8.2-6")
-def test_what_a_member_refuses_is_for_nobody_else(place):
-    first, other = members(place, 2)
-    send(place.client("w"), b"1")
+def test_what_a_member_refuses_is_for_nobody_else(context):
+    first, other = members(context, 2)
+    send(context.client("w"), b"1")
     (got,) = first.heard()
     first.ack(PUBACK, got.id, 0x80)
-    vanish(place, first)
+    vanish(context, first)
     assert other.heard() == []
 
 
-def test_what_nobody_takes_any_more_is_gone(place):
-    (only,) = members(place, 1)
-    send(place.client("w"), b"1", b"2")
-    vanish(place, only)
-    assert place.world.hub.clients.waiting == 0
-    assert len(place.world.hub.shared) == 0
+def test_what_nobody_takes_any_more_is_gone(context):
+    (only,) = members(context, 1)
+    send(context.client("w"), b"1", b"2")
+    vanish(context, only)
+    assert context.world.hub.clients.waiting == 0
+    assert len(context.world.hub.shared) == 0
 
 
-def test_a_member_with_a_full_flight_comes_after_one_that_has_room(place):
-    narrow = place.client("n", properties={"receive_maximum": 1})
+def test_a_member_with_a_full_flight_comes_after_one_that_has_room(context):
+    narrow = context.client("n", properties={"receive_maximum": 1})
     narrow.subscribe(wish("$share/g/a", 1))
-    (wide,) = members(place, 1)
-    send(place.client("w"), b"0", b"1", b"2", b"3")
+    (wide,) = members(context, 1)
+    send(context.client("w"), b"0", b"1", b"2", b"3")
     assert payloads(narrow.heard()) == [b"0"]
     assert payloads(wide.heard()) == [b"1", b"2", b"3"]
 
 
-def test_unsubscribing_leaves_the_group(place):
-    first, other = members(place, 2)
-    writer = place.client("w")
+def test_unsubscribing_leaves_the_group(context):
+    first, other = members(context, 2)
+    writer = context.client("w")
     assert first.send(packets.Unsubscribe(id=2, filters=["a"]))[0].codes == [0x11]
     assert first.send(packets.Unsubscribe(id=3, filters=["$share/g/a"]))[0].codes == [0]
     send(writer, b"0", b"1")
@@ -185,25 +185,25 @@ def test_unsubscribing_leaves_the_group(place):
     assert payloads(other.heard()) == [b"0", b"1"]
 
 
-def test_a_message_that_goes_on_has_what_is_left_of_its_time(place):
-    (first,) = members(place, 1, qos=1)
-    place.client("w").publish("a", b"1", qos=1, id=1, properties={"message_expiry_interval": 50})
-    other = place.client("other")
+def test_a_message_that_goes_on_has_what_is_left_of_its_time(context):
+    (first,) = members(context, 1, qos=1)
+    context.client("w").publish("a", b"1", qos=1, id=1, properties={"message_expiry_interval": 50})
+    other = context.client("other")
     other.subscribe(wish("$share/g/a", 1))
-    place.world.advance(20)
-    vanish(place, first)
+    context.world.advance(20)
+    vanish(context, first)
     assert [one.properties["message_expiry_interval"] for one in other.heard()] == [30]
 
 
-def test_what_waits_stays_with_its_member_while_nobody_is_there(place):
+def test_what_waits_stays_with_its_member_while_nobody_is_there(context):
     away, narrow = (
-        place.client(name, clean=False, properties={"receive_maximum": 1, "session_expiry_interval": 100})
+        context.client(name, clean=False, properties={"receive_maximum": 1, "session_expiry_interval": 100})
         for name in ("away", "narrow")
     )
     for one in (away, narrow):
         one.subscribe(wish("$share/g/a", 1))
-    vanish(place, away)
-    send(place.client("w"), b"0", b"1", b"2")
-    vanish(place, narrow)
-    assert place.client("away", **kept(V5)).first == []
-    assert payloads(place.client("narrow", **kept(V5)).first) == [b"0", b"1", b"2"]
+    vanish(context, away)
+    send(context.client("w"), b"0", b"1", b"2")
+    vanish(context, narrow)
+    assert context.client("away", **kept(V5)).first == []
+    assert payloads(context.client("narrow", **kept(V5)).first) == [b"0", b"1", b"2"]

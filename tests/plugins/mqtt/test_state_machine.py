@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from hubbub_plugins.mqtt.packets import V31, Ack, Connack, Connect, Granted, Publish, Subscribe
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, Place, kept, wish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, MqttHub, kept, wish
 
 RUNS = int(os.environ.get("HUBBUB_STATES", "0"))
 TOPICS = ("t/a", "t/b")
@@ -31,8 +31,8 @@ class Peer:
     unsaid   answers to those that were read
     """
 
-    def __init__(self, place: Place, name: str, version: int, window: int | None = None) -> None:
-        self.place, self.name, self.version = place, name, version
+    def __init__(self, context: MqttHub, name: str, version: int, window: int | None = None) -> None:
+        self.context, self.name, self.version = context, name, version
         self.more = kept(version)
         if version == V5 and window is not None:
             self.more["properties"] = {**self.more["properties"], "receive_maximum": window}
@@ -44,8 +44,8 @@ class Peer:
 
     def come_back(self) -> None:
         """Connect, also where a link is there already: that one is taken over."""
-        before, self.link = self.link, Client(self.place.door, self.version)
-        self.place.world.ends[:] = [end for end in self.place.world.ends if not end.closed]
+        before, self.link = self.link, Client(self.context.door, self.version)
+        self.context.world.ends[:] = [end for end in self.context.world.ends if not end.closed]
         self.unread, self.unsaid = [], []
         first, *self.unread = self.link.send(Connect(version=self.version, client=self.name, **self.more))
         assert isinstance(first, Connack)
@@ -60,7 +60,7 @@ class Peer:
     def vanish(self) -> None:
         if self.link is not None:
             self.link.end.vanish()
-            self.place.world.turn()
+            self.context.world.turn()
             self.link = None
 
     def say(self, *packets: Any) -> None:
@@ -103,10 +103,10 @@ class Peer:
 class Mouth(Peer):
     """Publishes. `open`: what isn't acknowledged to the end, in order, by its id; None: only PUBCOMP is missing."""
 
-    def __init__(self, place: Place, name: str, version: int) -> None:
+    def __init__(self, context: MqttHub, name: str, version: int) -> None:
         self.open: dict[int, Publish | None] = {}
         self._id = 0
-        super().__init__(place, name, version)
+        super().__init__(context, name, version)
 
     def begin(self, present: bool) -> None:
         again = self.open.items()
@@ -148,14 +148,14 @@ class Ear(Peer):
     known    ids of quality 2 of which PUBREC was made; recorded: was sent
     """
 
-    def __init__(self, place: Place, name: str, version: int, qos: int, window: int) -> None:
+    def __init__(self, context: MqttHub, name: str, version: int, qos: int, window: int) -> None:
         self.qos = qos
         self.heard: dict[tuple[str, bytes, int], list[int]] = defaultdict(list)
         self.flying: dict[int, bytes] = {}
         self.known: set[int] = set()
         self.recorded: set[int] = set()
         self.subscribed = False
-        super().__init__(place, name, version, window)
+        super().__init__(context, name, version, window)
 
     def begin(self, present: bool) -> None:
         assert present == self.subscribed
@@ -210,9 +210,9 @@ class Machine(RuleBasedStateMachine):
         spoken=st.tuples(versions, versions, versions, versions), qos=st.integers(1, 2), window=st.integers(1, 4)
     )
     def begin(self, spoken: tuple[int, ...], qos: int, window: int) -> None:
-        place = Place()
-        self.ears = [Ear(place, "e0", spoken[0], 2, window), Ear(place, "e1", spoken[1], qos, 65_535)]
-        self.mouths = [Mouth(place, "m0", spoken[2]), Mouth(place, "m1", spoken[3])]
+        context = MqttHub()
+        self.ears = [Ear(context, "e0", spoken[0], 2, window), Ear(context, "e1", spoken[1], qos, 65_535)]
+        self.mouths = [Mouth(context, "m0", spoken[2]), Mouth(context, "m1", spoken[3])]
         self.said: dict[tuple[str, bytes, int], list[int]] = defaultdict(list)
         self.count = 0
 

@@ -1,4 +1,4 @@
-"""kernel/store.py: a store that writes down what its Kepts are told has all that a new process needs to go on."""
+"""kernel/sessions/store.py: a store that records each change has all that a new process needs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from hubbub import limits
-from hubbub.kernel.store import Kept, Owed
+from hubbub.kernel.sessions.store import InflightMessage, PersistentSession
 from hubbub_plugins.mqtt.packets import Ack, Ping, Publish, Will
 from hubbub_plugins.mqtt.properties import PINGREQ
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, Place, kept, messages, wish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, MqttHub, kept, messages, wish
 
 FACTS = ("owner", "expiry", "left", "will", "will_delay", "room", "full")
 
 
-class Written(Kept):
-    """A Kept that writes down what changes, before the end of the turn."""
+class Written(PersistentSession):
+    """A PersistentSession that writes down what changes, before the end of the turn."""
 
     __slots__ = ("store",)
 
@@ -75,7 +75,7 @@ def bare(message):
 
 
 def bare_owed(owed):
-    copy = Owed(bare(owed.message), owed.wish, owed.qos, owed.share)
+    copy = InflightMessage(bare(owed.message), owed.wish, owed.qos, owed.share)
     copy.id, copy.received = owed.id, owed.received
     return copy
 
@@ -90,19 +90,19 @@ class Disk:
 class DiaryStore:
     """A store on such a disk."""
 
-    def __init__(self, disk: Disk, rouse: Any) -> None:
+    def __init__(self, disk: Disk, schedule_flush: Any) -> None:
         self.disk = disk
-        self.rouse = rouse
+        self.schedule_flush = schedule_flush
         self.there: set[Any] = set()
         self.diary: list[bytes] = []
 
     def write(self, *what: Any) -> None:
         assert what[0] in self.there  # nothing is said of a session that has ended
         self.diary.append(pickle.dumps(what))
-        self.rouse()
+        self.schedule_flush()
 
     def load(self):
-        found: dict[Any, Kept] = {}
+        found: dict[Any, PersistentSession] = {}
         for key, what, *told in map(pickle.loads, self.disk.safe):
             if what == "begin":
                 found[key] = self._written(key, *told)
@@ -119,9 +119,9 @@ class DiaryStore:
         elif what == "mark":
             known.flight[told[0]].received = True
         elif what == "land":
-            Kept.land(known, known.flight[told[0]])
+            PersistentSession.land(known, known.flight[told[0]])
         else:
-            getattr(Kept, what)(known, *told)
+            getattr(PersistentSession, what)(known, *told)
 
     def _written(self, key, owner):
         known = Written(key, owner)
@@ -150,38 +150,38 @@ def disk():
 
 def run(disk, **more):
     """A process; the one before has been killed."""
-    place = Place(**more)
-    place.world.hub.clients.load(DiaryStore(disk, place.world.hub.rouse))
-    return place
+    context = MqttHub(**more)
+    context.world.hub.clients.load(DiaryStore(disk, context.world.hub.schedule_flush))
+    return context
 
 
-def back(place, name="c", **more):
-    client = place.client(name, **(kept(V5) | more))
+def back(context, name="c", **more):
+    client = context.client(name, **(kept(V5) | more))
     assert client.connack.present
     return client
 
 
 def test_what_waits_is_there_after_a_restart(disk):
-    place = run(disk)
-    place.client("c", **kept(V5)).subscribe(wish("a", 2), wish("zero"))
-    place.client("c", **kept(V5)).end.vanish()
-    place.world.turn()
-    writer = place.client("w")
+    context = run(disk)
+    context.client("c", **kept(V5)).subscribe(wish("a", 2), wish("zero"))
+    context.client("c", **kept(V5)).end.vanish()
+    context.world.turn()
+    writer = context.client("w")
     for n in range(3):
         writer.publish("a", b"%d" % n, qos=1, id=1)
 
-    place = run(disk)
-    assert place.world.hub.clients.waiting > 0
-    place.client("w").publish("a", b"3", qos=1, id=1)
-    client = back(place)
+    context = run(disk)
+    assert context.world.hub.clients.waiting > 0
+    context.client("w").publish("a", b"3", qos=1, id=1)
+    client = back(context)
     assert messages(client.first) == [("a", b"%d" % n, 1) for n in range(4)]
-    place.client("w").publish("zero")
+    context.client("w").publish("zero")
     assert messages(client.heard()) == [("zero", b"x", 0)]
 
 
 def test_what_flew_is_sent_again_with_its_id_and_once(disk):
-    place = run(disk)
-    client, writer = place.client("c", **kept(V5)), place.client("w")
+    context = run(disk)
+    client, writer = context.client("c", **kept(V5)), context.client("w")
     client.subscribe(wish("a", 2))
     for n in range(4):
         writer.publish("a", b"%d" % n, qos=2, id=n + 1)
@@ -190,22 +190,22 @@ def test_what_flew_is_sent_again_with_its_id_and_once(disk):
     client.ack(PUBREC, sent[3].id)
     client.ack(PUBCOMP, sent[3].id)
 
-    place = run(disk)
-    first, second, third = back(place).first
+    context = run(disk)
+    first, second, third = back(context).first
     assert [(one.id, one.dup) for one in (first, third)] == [(sent[0].id, True), (sent[2].id, True)]
     assert second == Ack(kind=PUBREL, id=sent[1].id)
-    assert place.world.hub.clients.waiting > 0
-    client = place.client("c", clean=True)
+    assert context.world.hub.clients.waiting > 0
+    client = context.client("c", clean=True)
     client.subscribe(wish("a", 2))
-    assert place.world.hub.clients.waiting == 0
+    assert context.world.hub.clients.waiting == 0
 
 
 def test_what_is_acknowledged_was_saved_before(disk):
-    place = run(disk)
-    ear, writer = place.client("ear", **kept(V5)), place.client("w", **kept(V5))
+    context = run(disk)
+    ear, writer = context.client("ear", **kept(V5)), context.client("w", **kept(V5))
     ear.subscribe(wish("a", 1))
     answered = []
-    outboxes = [link.outbox for link in place.door.place.links]
+    outboxes = [link.outbox for link in context.door.context.links]
     for outbox in outboxes:
         outbox._write = lambda data, write=outbox._write: (answered.append((data[0] >> 4, len(disk.safe))), write(data))
     before = len(disk.safe)
@@ -213,91 +213,93 @@ def test_what_is_acknowledged_was_saved_before(disk):
     (to_ear, to_writer) = sorted(answered)
     assert (to_ear[0], to_writer[0]) == (3, PUBREC)
     assert to_ear[1] == to_writer[1] > before
-    place = run(disk)
-    writer = back(place, "w")
+    context = run(disk)
+    writer = back(context, "w")
     writer.publish("a", qos=2, id=9, dup=True)
-    assert len(back(place, "ear").first) == 1
+    assert len(back(context, "ear").first) == 1
     assert writer.ack(PUBREL, 9) == [Ack(kind=PUBCOMP, id=9)]
 
 
 def test_ids_that_fly_are_not_given_again(disk):
-    place = run(disk)
-    client = place.client("c", **kept(V5))
+    context = run(disk)
+    client = context.client("c", **kept(V5))
     client.subscribe(wish("a", 1))
-    writer = place.client("w")
+    writer = context.client("w")
     for n in range(3):
         writer.publish("a", b"%d" % n, qos=1, id=1)
     client.ack(PUBACK, 1)
-    place = run(disk)
-    client = back(place)
-    place.client("w").publish("a", b"3", qos=1, id=1)
+    context = run(disk)
+    client = back(context)
+    context.client("w").publish("a", b"3", qos=1, id=1)
     assert [one.id for one in client.first + client.heard()] == [2, 3, 4]
 
 
 def test_a_will_of_a_client_that_the_end_of_the_process_cut_off(disk):
-    place = run(disk)
-    place.client("now", **kept(V5), will=Will(topic="w", payload=b"now", qos=1))
+    context = run(disk)
+    context.client("now", **kept(V5), will=Will(topic="w", payload=b"now", qos=1))
     later = Will(topic="w", payload=b"later", qos=1, properties={"will_delay_interval": 50})
-    place.client("later", **kept(V5), will=later)
-    place.client("never", **kept(V5), will=Will(topic="w", payload=b"never", qos=1)).goodbye()
-    ear = place.client("ear", **kept(V5))
+    context.client("later", **kept(V5), will=later)
+    context.client("never", **kept(V5), will=Will(topic="w", payload=b"never", qos=1)).goodbye()
+    ear = context.client("ear", **kept(V5))
     ear.subscribe(wish("w", 1))
 
-    place = run(disk)
-    place.world.advance(49)
-    ear = back(place, "ear")
+    context = run(disk)
+    context.world.advance(49)
+    ear = back(context, "ear")
     assert messages(ear.first) == [("w", b"now", 1)]
-    place.world.advance(1)
+    context.world.advance(1)
     assert messages(ear.heard()) == [("w", b"later", 1)]
-    assert place.world.hub.clients.wills == 0
-    assert place.world.hub.clients.waiting > 0
+    assert context.world.hub.clients.wills == 0
+    assert context.world.hub.clients.waiting > 0
 
 
 def test_a_session_that_has_ended_is_gone(disk):
-    place = run(disk)
-    place.client("c", **kept(V5)).goodbye(session_expiry_interval=5)
+    context = run(disk)
+    context.client("c", **kept(V5)).goodbye(session_expiry_interval=5)
     assert len(run(disk).world.hub.clients) == 1
-    place.world.advance(6)
+    context.world.advance(6)
     assert len(run(disk).world.hub.clients) == 0
-    place.client("d").subscribe(wish("a", 1))
+    context.client("d").subscribe(wish("a", 1))
     assert len(run(disk).world.hub.clients) == 0
 
 
 def test_nothing_is_left_of_sessions_that_ended_in_the_midst(disk):
-    place = run(disk)
-    writer = place.client("w")
-    for n, ends in enumerate((lambda one: one.end.vanish(), lambda one: one.goodbye(), lambda one: place.client("c0"))):
-        client = place.client(f"c{n % 2}", will=Will(topic="a", payload=b"will"))
+    context = run(disk)
+    writer = context.client("w")
+    for n, ends in enumerate(
+        (lambda one: one.end.vanish(), lambda one: one.goodbye(), lambda one: context.client("c0"))
+    ):
+        client = context.client(f"c{n % 2}", will=Will(topic="a", payload=b"will"))
         client.subscribe(wish("a", 2), wish("$share/g/a", 2))
         for id in range(1, 4):
             writer.publish("a", qos=2, id=id)
             writer.ack(PUBREL, id)
         client.publish("b", qos=2, id=1)
         ends(client)
-        place.world.turn()
-        assert place.world.hub.clients.waiting == 0
+        context.world.turn()
+        assert context.world.hub.clients.waiting == 0
     writer.end.vanish()
-    place.world.turn()
+    context.world.turn()
     assert {key for key, *_ in map(pickle.loads, disk.safe)} == {("", None, name) for name in ("w", "c0", "c1")}
     assert [kept.key[2] for kept in DiaryStore(disk, lambda: None).load()] == ["c0"]
 
 
 def test_a_member_of_a_group(disk):
-    place = run(disk)
-    place.client("c", **kept(V5)).subscribe(wish("$share/g/a", 1))
-    place = run(disk)
-    place.client("w").publish("a", qos=1, id=1)
-    assert messages(back(place).first) == [("a", b"x", 1)]
+    context = run(disk)
+    context.client("c", **kept(V5)).subscribe(wish("$share/g/a", 1))
+    context = run(disk)
+    context.client("w").publish("a", qos=1, id=1)
+    assert messages(back(context).first) == [("a", b"x", 1)]
 
 
 @pytest.mark.parametrize("full", ["drop-oldest", "drop-newest"])
 def test_the_diary_says_what_was_dropped(disk, full, monkeypatch):
     monkeypatch.setattr(limits, "QUEUE_MESSAGES", 3)
-    place = run(disk, full=full)
-    place.client("c", **kept(V5)).subscribe(wish("a", 1))
-    place.client("c", **kept(V5)).end.vanish()
-    place.world.turn()
-    writer = place.client("w")
+    context = run(disk, full=full)
+    context.client("c", **kept(V5)).subscribe(wish("a", 1))
+    context.client("c", **kept(V5)).end.vanish()
+    context.world.turn()
+    writer = context.client("w")
     for n in range(6):
         writer.publish("a", b"%d" % n, qos=1, id=1)
     wanted = [b"3", b"4", b"5"] if full == "drop-oldest" else [b"0", b"1", b"2"]
@@ -305,20 +307,20 @@ def test_the_diary_says_what_was_dropped(disk, full, monkeypatch):
 
 
 def test_a_store_that_fails_keeps_everybody_from_being_told(disk, monkeypatch):
-    place = run(disk)
-    ear, writer = place.client("ear", **kept(V5)), place.client("w")
+    context = run(disk)
+    ear, writer = context.client("ear", **kept(V5)), context.client("w")
     ear.subscribe(wish("a", 1))
 
     def full():
         raise OSError("no space left")
 
     with monkeypatch.context() as broken:
-        broken.setattr(place.world.hub.clients.store, "commit", full)
+        broken.setattr(context.world.hub.clients.store, "commit", full)
         with pytest.raises(OSError, match="no space"):
             writer.publish("a", qos=1, id=1)
         assert writer.heard() == ear.heard() == []
-    place.world.hub.rouse()
-    place.world.turn()
+    context.world.hub.schedule_flush()
+    context.world.turn()
     assert writer.heard() == [Ack(kind=PUBACK, id=1)]
     assert messages(ear.heard()) == [("a", b"x", 1)]
 
@@ -331,9 +333,9 @@ class Broken:
 
 
 def test_a_turn_in_which_something_failed_is_saved_before_anybody_is_told(disk):
-    place = run(disk)
-    writer = place.client("w", **kept(V5))
-    place.world.hub.inboxes.append(Broken())
+    context = run(disk)
+    writer = context.client("w", **kept(V5))
+    context.world.hub.inboxes.append(Broken())
     with pytest.raises(ZeroDivisionError):
         writer.publish("a", qos=2, id=9)
     assert [9] in [told for _, what, *told in map(pickle.loads, disk.safe) if what == "receive"]
@@ -342,12 +344,12 @@ def test_a_turn_in_which_something_failed_is_saved_before_anybody_is_told(disk):
 
 def test_what_flies_amid_a_flush_is_saved_before(disk, monkeypatch):
     monkeypatch.setattr(limits, "ANSWER_BYTES", 1)  # the answer to a ping holds back what comes behind it
-    place = run(disk)
-    writer, ear, other = place.client("w", **kept(V5)), place.client("ear", **kept(V5)), place.client("other")
+    context = run(disk)
+    writer, ear, other = context.client("w", **kept(V5)), context.client("ear", **kept(V5)), context.client("other")
     writer.subscribe("other")
     ear.subscribe(wish("a", 1), "b")
     saved = []
-    for link in place.door.place.links:
+    for link in context.door.context.links:
         if link.session.client == "ear":
             link.outbox._write = lambda data: saved.extend(
                 told[0].id for _, what, *told in map(pickle.loads, disk.safe) if what == "fly"
@@ -356,5 +358,5 @@ def test_what_flies_amid_a_flush_is_saved_before(disk, monkeypatch):
     writer.end.move()
     other.end.send(Publish(topic="b").encode(V5))  # so that the ear stands behind the writer
     other.end.move()
-    place.world.turn()
+    context.world.turn()
     assert saved == [1]

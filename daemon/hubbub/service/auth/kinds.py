@@ -16,7 +16,7 @@ from zope.interface import Attribute, Interface, implementer
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Open
+from hubbub.events import Connect
 
 
 class IToken(ICredentials):
@@ -88,15 +88,15 @@ class PeerCertificate:
 
 
 @implementer(IExchange)
-class Exchange:
+class AuthExchange:
     """What a client says of itself step by step."""
 
-    def __init__(self, reactor: Any, event: Open) -> None:
-        self.method = event.method or ""
+    def __init__(self, reactor: Any, event: Connect) -> None:
+        self.method = event.auth_method or ""
         self.user = event.user or ""
-        self.data = event.proof
+        self.data = event.auth_data
         self.last = b""
-        self._ask = event.ask
+        self._ask = event.challenge
         self._left = limits.LOGIN_STEPS
         self._reactor = reactor
 

@@ -19,15 +19,15 @@ from zope.interface import Interface, implementer
 
 from hubbub import limits
 from hubbub.errors import BadMethod, ConfigError, Refusal
-from hubbub.events import Fault, Open
+from hubbub.events import Connect, Fault
 from hubbub.identity import Identity
-from hubbub.kernel.session import Session
-from hubbub.kernel.sources import source_of
-from hubbub.kernel.wire import Place
+from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.ingress.sources import source_of
+from hubbub.kernel.sessions.session import Session
 from hubbub.option import shown
 from hubbub.service.auth.kinds import (
     INTERFACES,
-    Exchange,
+    AuthExchange,
     IIdentity,
     IPeerCertificate,
     NotThis,
@@ -103,16 +103,16 @@ class Logins:
         """Tell whether somebody here looks at that kind of credentials."""
         return interface in self._portal.checkers
 
-    def login(self, event: Open, session: Session, done: Callable[[str | Refusal], None]) -> None:
-        """Be the `login` of a Place (see kernel.wire.Login)."""
-        credentials = _credentials(event) if event.method is None else Exchange(self._reactor, event)
+    def login(self, event: Connect, session: Session, done: Callable[[str | Refusal], None]) -> None:
+        """Be the `login` of a Place (see kernel.connection.wire.Login)."""
+        credentials = _credentials(event) if event.auth_method is None else AuthExchange(self._reactor, event)
 
         def known(identity: Identity) -> None:
-            if event.again and identity.user != session.user:
+            if event.reauthenticate and identity.user != session.user:
                 done(Refusal("not-authorized", "who logs in again stays who it is"))
                 return
-            if isinstance(credentials, Exchange):
-                event.last = credentials.last
+            if isinstance(credentials, AuthExchange):
+                event.server_data = credentials.last
             session.admit(identity)
             done(identity.user)
 
@@ -120,7 +120,7 @@ class Logins:
         checked.addCallbacks(known, lambda failure: done(failure.value))
         checked.addErrback(lambda failure: self.log.failure("after a login", failure))
 
-    def introduce(self, event: Open | None, transport: Any, host: str) -> Deferred[Identity | None]:
+    def authenticate(self, event: Connect | None, transport: Any, host: str) -> Deferred[Identity | None]:
         """Tell who a client is by what came with its connection: a header's credentials, else a certificate.
 
         The Deferred fails with Refusal; its result is None where the client has shown nothing.
@@ -136,7 +136,7 @@ class Logins:
         """Check credentials that came from `host`. The Deferred fails with Refusal."""
         if not self._attempts.allowed(host):
             return fail(_TOO_MANY)
-        if isinstance(credentials, Exchange) and not any(_knows(one, credentials) for one in self._checkers):
+        if isinstance(credentials, AuthExchange) and not any(_knows(one, credentials) for one in self._checkers):
             return fail(BadMethod())
         if isinstance(credentials, Password) and len(credentials.username) + len(credentials.password) > _LONGEST:
             return fail(Refusal("not-authorized", "wrong user or password"))
@@ -185,11 +185,11 @@ class Logins:
         return found is not None and found[0] == key
 
 
-def end_stale(places: Iterable[Place]) -> int:
+def end_stale(contexts: Iterable[ListenerContext]) -> int:
     """End the links whose login wouldn't be let in any more; return how many they are."""
     count = 0
-    for place in places:
-        for link in list(place.links):
+    for context in contexts:
+        for link in list(context.links):
             if link.session.holds is not None and not link.session.holds():
                 link.act([Fault(_STALE)])
                 link.close(_STALE.reason, _STALE)
@@ -235,24 +235,24 @@ class _Chain:
         return Deferred.fromCoroutine(self._ask(credentials))
 
     async def _ask(self, credentials: Any) -> Any:
-        no: LoginFailed = NotThis("nobody knows this login")
+        refusal: LoginFailed = NotThis("nobody knows this login")
         for checker in self._checkers:
-            if isinstance(credentials, Exchange) and not _knows(checker, credentials):
+            if isinstance(credentials, AuthExchange) and not _knows(checker, credentials):
                 continue
             try:
                 if getattr(checker, "blocking", False):
                     return await self._workers.call(checker.requestAvatarId, credentials)
                 return await maybeDeferred(checker.requestAvatarId, credentials)
             except LoginFailed as error:
-                no = error
-        raise no
+                refusal = error
+        raise refusal
 
 
-def _knows(checker: Any, credentials: Exchange) -> bool:
+def _knows(checker: Any, credentials: AuthExchange) -> bool:
     return credentials.method in getattr(checker, "methods", ())
 
 
-def _credentials(event: Open) -> Password | Token:
+def _credentials(event: Connect) -> Password | Token:
     return Password(event.user or "", event.password or "") if event.token is None else Token(event.token)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hubbub.errors import ConfigError, Refusal
-from hubbub.kernel.permissions import ACTIONS, Subject
+from hubbub.kernel.authorization.permissions import ACTIONS, Subject
 from hubbub.option import shown
 from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.service.permissions import load
@@ -67,5 +67,5 @@ def _name(action: str, name: str) -> str:
     """Return the topic or filter that permissions are about. Raises ConfigError."""
     try:
         return unshared(check_filter(name)) if action == "subscribe" else check_topic(name)
-    except Refusal as no:
-        raise ConfigError(f"check-acl: {shown(name)}: {no.reason}") from None
+    except Refusal as refusal:
+        raise ConfigError(f"check-acl: {shown(name)}: {refusal.reason}") from None

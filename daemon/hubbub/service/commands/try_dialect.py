@@ -12,16 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hubbub import limits
-from hubbub.dialect import TRANSPORTS, Dialect, Setting
+from hubbub.dialect import TRANSPORTS, Dialect, DialectContext
 from hubbub.dialects.detect import Auto
 from hubbub.dialects.lines import Lines
 from hubbub.errors import ConfigError
-from hubbub.events import Become, Close, Event
-from hubbub.kernel.session import Session
+from hubbub.events import Close, Event, SwitchDialect
+from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
 from hubbub.option import configure, parse, shown, size
 from hubbub.service.commands.arguments import Arguments, wants_help
-from hubbub.service.described import as_text, describe
+from hubbub.service.event_text import as_text, describe
 from hubbub.service.plugins import Plugins, reason
 from hubbub.template import Template
 
@@ -139,7 +139,7 @@ class Trial:
         topic = Template(keys["topic"]) if "topic" in keys else None
         if topic is not None:
             topic.expect(found.fields)
-        self._setting = Setting(transport, longest, topic)
+        self._setting = DialectContext(transport, longest, topic)
         self._peer = Session("127.0.0.1", 0, transport, "try")
         self._closed = False
         self._become(found)
@@ -180,7 +180,7 @@ class Trial:
             events = list(call())
         for event in events:
             yield event
-            if isinstance(event, Become):
+            if isinstance(event, SwitchDialect):
                 self._become(event.dialect)
                 yield from self._receive(event.head)
             self._closed = self._closed or isinstance(event, Close)

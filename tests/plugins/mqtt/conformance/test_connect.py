@@ -7,7 +7,7 @@ import pytest
 from hubbub import Refusal
 from hubbub_plugins.mqtt.packets import Connack, Connect, Ping, Reason, Subscribe, Will, packet
 from hubbub_plugins.mqtt.wire import text
-from mqtt_client import V5, V311, Client, Place, case, kept, messages, wish
+from mqtt_client import V5, V311, Client, MqttHub, case, kept, messages, wish
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 NUL = b"\0\0"
@@ -22,7 +22,7 @@ def head(version, flags, name="MQTT", properties=b"\0"):
 @pytest.mark.mqtt("5:3.1.0-1", "3.1.1:3.1.0-1", "5:3.2.0-1", "3.1.1:3.2.0-1", "5:3.14.0-1")
 @pytest.mark.parametrize("first", [0x30, 0x82, 0xC0, 0xE0, 0x20, 0xF0, 0x00])
 def test_something_else_than_connect_comes_first(version, first):
-    client = Client(Place().door, version)
+    client = Client(MqttHub().door, version)
     assert client.raw(packet(first, b"\0\1a\0")) == []
     assert client.closed
 
@@ -30,10 +30,10 @@ def test_something_else_than_connect_comes_first(version, first):
 @BOTH
 @pytest.mark.mqtt("5:3.1.0-2", "3.1.1:3.1.0-2", "5:3.2.0-2", "5:3.1.2-8", "3.1.1:3.1.2-8", "3.1.1:4.8.0-1")
 def test_a_second_connect(version):
-    place = Place()
-    ear = place.client("ear")
+    context = MqttHub()
+    ear = context.client("ear")
     ear.subscribe("w")
-    client = place.client("c", version, will=Will(topic="w", payload=b"gone"))
+    client = context.client("c", version, will=Will(topic="w", payload=b"gone"))
     found = client.send(Connect(version=version, client="c"))
     assert [one.code for one in found if isinstance(one, Reason)] == ([0x82] if version == V5 else [])
     assert not any(isinstance(one, Connack) for one in found)
@@ -45,7 +45,7 @@ def test_a_second_connect(version):
 @pytest.mark.mqtt("5:3.1.2-1", "3.1.1:3.1.2-1")
 @BOTH
 def test_another_protocol_name(version, name):
-    client = Client(Place().door, version)
+    client = Client(MqttHub().door, version)
     client.end.send(packet(0x10, head(version, 2, name) + text("c")))
     client.end.world.turn()
     assert client.closed
@@ -55,7 +55,7 @@ def test_another_protocol_name(version, name):
 @pytest.mark.parametrize("number", [0, 1, 2, 6, 7, 127, 128, 255])
 @pytest.mark.mqtt("5:3.1.2-2", "3.1.1:3.1.2-2", "3.1.1:3.2.2-5")
 def test_another_version(number):
-    client = Client(Place().door, V311)
+    client = Client(MqttHub().door, V311)
     (answer,) = client.raw(packet(0x10, head(number, 2) + text("c")))
     assert answer == Connack(code=1)
     assert client.closed
@@ -88,7 +88,7 @@ SURPLUS, SHORT = text("u"), b"\0\5u"
 )
 @pytest.mark.mqtt("5:3.1.4-1", "3.1.1:3.1.4-1", "5:4.13.1-1", "3.1.1:4.8.0-1")
 def test_a_connect_of_another_form(version, flags, payload):
-    client = Client(Place().door, version)
+    client = Client(MqttHub().door, version)
     answers = client.raw(packet(0x10, head(version, flags) + payload))
     assert client.closed
     assert [one.code for one in answers] == ([0x81] if version == V5 else [])
@@ -96,7 +96,7 @@ def test_a_connect_of_another_form(version, flags, payload):
 
 @pytest.mark.mqtt("3.1.1:3.1.2-22", "3.1.1:3.1.4-1")
 def test_a_password_without_a_user_name():
-    client = Client(Place().door, V311)
+    client = Client(MqttHub().door, V311)
     assert client.raw(packet(0x10, head(V311, 0x42) + text("c") + text("p"))) == []
     assert client.closed
 
@@ -115,7 +115,7 @@ def test_a_password_without_a_user_name():
 )
 @pytest.mark.mqtt("5:3.1.4-1", "5:4.13.1-1", "5:3.2.2-6", "5:3.2.2-7")
 def test_properties_that_connect_may_not_have(properties):
-    client = Client(Place().door)
+    client = Client(MqttHub().door)
     (answer,) = client.raw(packet(0x10, head(V5, 2, properties=bytes((len(properties),)) + properties) + text("c")))
     assert (answer.code, answer.present) == (0x82, False)
     assert client.closed
@@ -133,7 +133,7 @@ def test_the_fields_are_read_in_their_order(version):
         logins.append((event.client, event.user, event.password, event.will.topic, bytes(event.will.payload)))
         done(event.user)
 
-    client = Client(Place(login=login).door, version)
+    client = Client(MqttHub(login=login).door, version)
     none = b"\0" if version == V5 else b""
     fields = [text("c"), none, text("w"), text("gone"), text("ada"), text("secret")]
     (answer,) = client.raw(packet(0x10, head(version, 0xC6) + b"".join(fields)))
@@ -145,7 +145,7 @@ def test_the_fields_are_read_in_their_order(version):
 @pytest.mark.parametrize("name", ["a", "0123456789", "abcdefghijklmnopqrstuvw", "ABCDEFGHIJKLMNOPQRSTUVW", "xyzXYZ"])
 @pytest.mark.mqtt("5:3.1.3-5", "3.1.1:3.1.3-5", "5:3.1.4-5", "3.1.1:3.1.4-4", "5:3.2.2-1")
 def test_identifiers_that_are_always_taken(version, name):
-    client = Client(Place().door, version)
+    client = Client(MqttHub().door, version)
     client.end.send(Connect(version=version, client=name).encode(version))
     client.end.world.turn()
     answer = client.end.received()
@@ -156,9 +156,9 @@ def test_identifiers_that_are_always_taken(version, name):
 @BOTH
 @pytest.mark.mqtt("5:3.1.3-6", "5:3.1.3-7", "5:3.2.2-16", "3.1.1:3.1.3-6")
 def test_who_has_no_identifier_gets_one(version):
-    place = Place()
-    clients = [place.client("", version) for _ in range(10)]
-    names = [name for _, _, name in place.world.hub.clients._known]
+    context = MqttHub()
+    clients = [context.client("", version) for _ in range(10)]
+    names = [name for _, _, name in context.world.hub.clients._known]
     assert len(set(names)) == 10
     assert all(names)
     if version == V5:
@@ -169,11 +169,11 @@ def test_who_has_no_identifier_gets_one(version):
 
 @pytest.mark.mqtt("5:3.1.3-7", "5:3.1.3-2")
 def test_an_identifier_that_was_given_works_like_any():
-    place = Place()
-    client = place.client("", **kept(V5))
+    context = MqttHub()
+    client = context.client("", **kept(V5))
     name = client.connack.properties["assigned_client_identifier"]
     client.goodbye()
-    again = place.client(name, **kept(V5))
+    again = context.client(name, **kept(V5))
     assert again.connack.present
     assert "assigned_client_identifier" not in again.connack.properties
 
@@ -188,7 +188,7 @@ def test_an_identifier_that_was_given_works_like_any():
 )
 @pytest.mark.mqtt("5:3.2.2-6", "3.1.1:3.2.2-4", "5:3.2.2-8")
 def test_an_identifier_that_is_refused(version, client, clean, code):
-    ear = Client(Place().door, version)
+    ear = Client(MqttHub().door, version)
     answer = ear.connect(client, clean=clean)
     assert (answer.code, answer.present) == (code, False)
     assert ear.closed
@@ -203,9 +203,9 @@ def ada_alone(event, session, done):
     "5:3.1.4-2", "5:3.2.2-6", "5:3.2.2-7", "5:3.2.2-8", "5:4.13.2-1", "3.1.1:3.2.2-4", "3.1.1:3.2.2-5", "5:3.14.0-1"
 )
 def test_a_login_that_fails(version):
-    place = Place(login=ada_alone)
-    place.client("c", version, user="ada", password=b"secret", **kept(version)).goodbye()
-    client = Client(place.door, version)
+    context = MqttHub(login=ada_alone)
+    context.client("c", version, user="ada", password=b"secret", **kept(version)).goodbye()
+    client = Client(context.door, version)
     answer = client.connect("c", user="ada", password=b"wrong", **kept(version))
     assert isinstance(answer, Connack)
     assert (answer.code, answer.present) == (0x87 if version == V5 else 5, False)
@@ -215,10 +215,10 @@ def test_a_login_that_fails(version):
 @BOTH
 @pytest.mark.mqtt("5:3.1.4-6", "3.1.1:3.1.4-5")
 def test_nothing_is_read_behind_a_refused_connect(version):
-    place = Place(login=ada_alone)
-    ear = place.client("ear", user="ada", password=b"secret")
+    context = MqttHub(login=ada_alone)
+    ear = context.client("ear", user="ada", password=b"secret")
     ear.subscribe("#")
-    client = Client(place.door, version)
+    client = Client(context.door, version)
     refused = Connect(version=version, client="c", user="bob", password=b"x").encode(version)
     (answer,) = client.raw(refused + b"\x30\x05\0\1a\0x" + Ping(kind=12).encode(version))
     assert answer.code
@@ -227,7 +227,7 @@ def test_nothing_is_read_behind_a_refused_connect(version):
 
 @pytest.mark.mqtt("3.1.1:3.2.2-6")
 def test_a_refusal_that_version_311_has_no_word_for():
-    client = Client(Place().door, V311)
+    client = Client(MqttHub().door, V311)
     assert client.connect("c", will=Will(topic="a/#", payload=b"")) == []
     assert client.closed
 
@@ -235,11 +235,11 @@ def test_a_refusal_that_version_311_has_no_word_for():
 @BOTH
 @pytest.mark.mqtt("5:3.1.4-3", "3.1.1:3.1.4-2", "5:3.1.2-8", "3.1.1:3.1.2-8")
 def test_who_comes_again_ends_the_older_link(version):
-    place = Place()
-    ear = place.client("ear")
+    context = MqttHub()
+    ear = context.client("ear")
     ear.subscribe("w")
-    old = place.client("c", version, will=Will(topic="w", payload=b"gone"))
-    place.client("c", version)
+    old = context.client("c", version, will=Will(topic="w", payload=b"gone"))
+    context.client("c", version)
     assert [one.code for one in old.heard()] == ([0x8E] if version == V5 else [])
     assert old.closed
     assert messages(ear.heard()) == [("w", b"gone", 0)]
@@ -251,30 +251,30 @@ def test_who_comes_again_ends_the_older_link(version):
     "3.1.1:3.1.4-3", "3.1.1:3.2.2-1", "3.1.1:3.2.2-2", "3.1.1:3.2.2-3",
 )  # fmt: skip
 def test_session_present(version):
-    place, keep = Place(), kept(version)
-    assert not place.client("c", version, **keep).connack.present
-    place.client("c", version, **keep).subscribe(wish("a", 1))
-    again = place.client("c", version, **keep)
+    context, keep = MqttHub(), kept(version)
+    assert not context.client("c", version, **keep).connack.present
+    context.client("c", version, **keep).subscribe(wish("a", 1))
+    again = context.client("c", version, **keep)
     assert again.connack.present
-    place.client("w").publish("a", qos=1, id=1)
+    context.client("w").publish("a", qos=1, id=1)
     assert messages(again.heard()) == [("a", b"x", 1)]
-    fresh = place.client("c", version, clean=True)
+    fresh = context.client("c", version, clean=True)
     assert (fresh.connack.present, fresh.first) == (False, [])
     fresh.end.vanish()
-    place.world.turn()
-    assert not place.client("c", version, **keep).connack.present
+    context.world.turn()
+    assert not context.client("c", version, **keep).connack.present
 
 
 @BOTH
 @pytest.mark.mqtt("5:3.2.0-2", "5:3.2.0-1", "3.1.1:3.2.0-1")
 def test_connack_comes_once_and_first(version):
-    place = Place()
-    old = place.client("c", version, **kept(version))
+    context = MqttHub()
+    old = context.client("c", version, **kept(version))
     old.subscribe(wish("a", 1))
     old.end.vanish()
-    place.world.turn()
-    place.client("w").publish("a", qos=1, id=1)
-    client = Client(place.door, version)
+    context.world.turn()
+    context.client("w").publish("a", qos=1, id=1)
+    client = Client(context.door, version)
     subscribe = Subscribe(id=1, wishes=[wish("b")])
     found = client.raw(
         Connect(version=version, client="c", **kept(version)).encode(version)
@@ -289,23 +289,23 @@ def test_connack_comes_once_and_first(version):
 @BOTH
 @pytest.mark.mqtt("5:3.1.2-22", "5:3.2.2-22", "3.1.1:3.1.2-24")
 def test_keep_alive(version):
-    place = Place()
-    client, other = place.client("c", version, keep_alive=10), place.client("d", V311)
+    context = MqttHub()
+    client, other = context.client("c", version, keep_alive=10), context.client("d", V311)
     for _ in range(3):
-        place.world.advance(14.9)
+        context.world.advance(14.9)
         client.ping()
     assert not client.closed
-    place.world.advance(14.9)
+    context.world.advance(14.9)
     assert not client.closed
-    place.world.advance(0.2)
+    context.world.advance(0.2)
     assert client.closed
-    place.world.advance(100_000)
+    context.world.advance(100_000)
     assert not other.closed
 
 
 @pytest.mark.mqtt("5:4.12.0-6")
 def test_who_names_no_authentication_method_hears_of_none():
-    client = Client(Place(login=ada_alone).door)
+    client = Client(MqttHub(login=ada_alone).door)
     answer = client.connect("c", user="ada", password=b"secret")
     assert isinstance(answer, Connack)
     assert not answer.properties.keys() & {"authentication_method", "authentication_data"}
@@ -314,12 +314,12 @@ def test_who_names_no_authentication_method_hears_of_none():
 @pytest.mark.mqtt("5:3.1.2-28")
 @pytest.mark.parametrize("asks", [{}, {"request_response_information": 0}])
 def test_response_information_that_was_not_asked_for(asks):
-    assert "response_information" not in Place().client("c", properties=asks).connack.properties
+    assert "response_information" not in MqttHub().client("c", properties=asks).connack.properties
 
 
 @pytest.mark.mqtt("5:3.1.2-29")
 def test_problem_information_that_is_not_wanted():
-    client = Place().client("c", properties={"request_problem_information": 0})
+    client = MqttHub().client("c", properties={"request_problem_information": 0})
     answers = [
         *client.publish("nobody", qos=1, id=1),
         *client.publish("nobody", qos=2, id=2),
@@ -334,9 +334,9 @@ def test_problem_information_that_is_not_wanted():
 
 @pytest.mark.mqtt("5:3.2.2-9", "5:3.2.2-10", "5:3.2.2-12", "5:3.2.2-13", "3.1.1:3.8.3-2")
 def test_all_that_could_be_missing_is_there():
-    place = Place()
+    context = MqttHub()
     will = Will(topic="w", payload=b"x", qos=2, retain=True)
-    client = place.client("c", will=will)
+    client = context.client("c", will=will)
     for name in ("maximum_qos", "retain_available", "wildcard_subscription_available"):
         assert client.connack.properties.get(name, 1) == 1
     assert client.subscribe(*(wish(f"{qos}/#", qos) for qos in range(3)))[0].codes == [0, 1, 2]
@@ -345,14 +345,14 @@ def test_all_that_could_be_missing_is_there():
 @pytest.mark.mqtt("5:3.1.2-24", "5:3.2.2-19", "5:3.2.2-20", "5:3.14.2-3", "5:3.14.2-4")
 @pytest.mark.parametrize("most", [1, 2, 4, 5, 10, 20, 40, 64, 100])
 def test_no_packet_is_longer_than_the_client_takes(most):
-    place = Place(login=ada_alone)
+    context = MqttHub(login=ada_alone)
     properties = {"maximum_packet_size": most}
     for password in (b"secret", b"wrong"):
-        client = Client(place.door)
+        client = Client(context.door)
         data = Connect(client="", user="ada", password=password, properties=properties).encode(V5)
         wishes = [wish("a")] * 50
         client.end.send(data + Subscribe(id=1, wishes=wishes).encode(V5) + Ping(kind=12).encode(V5) + b"\x00\x00")
-        place.world.turn()
+        context.world.turn()
         received = client.end.received()
         assert client.closed
         while received:

@@ -7,7 +7,7 @@ import pytest
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.packets import Publish, Reason, packet
 from hubbub_plugins.mqtt.wire import text
-from mqtt_client import PUBREL, V5, V311, Client, Place, case, messages, wish
+from mqtt_client import PUBREL, V5, V311, Client, MqttHub, case, messages, wish
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 NO_TEXT = [b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xff", b"\xc0\xaf", b"a\0b", b"\xc3"]
@@ -41,7 +41,7 @@ def connect(version, name, user=b"u", topic=b"w"):
 )
 @pytest.mark.mqtt("5:1.5.4-1", "5:1.5.4-2", "3.1.1:1.5.3-1", "3.1.1:1.5.3-2", "5:3.1.4-1", "3.1.1:3.1.4-1")
 def test_what_is_no_text_in_connect(version, bad, make):
-    client = Client(Place().door, version)
+    client = Client(MqttHub().door, version)
     answers = client.raw(make(version, bad))
     assert client.closed
     assert version == V5 or answers == []
@@ -71,7 +71,7 @@ def test_what_is_no_text_in_connect(version, bad, make):
 )
 @pytest.mark.mqtt("5:1.5.4-1", "5:1.5.4-2", "3.1.1:1.5.3-1", "3.1.1:1.5.3-2")
 def test_what_is_no_text_as_a_topic(version, bad, make):
-    client = Place().client("c", version)
+    client = MqttHub().client("c", version)
     found = client.raw(make(version, bad))
     assert client.closed
     assert [one.code for one in found] == ([0x81] if version == V5 else [])
@@ -88,7 +88,7 @@ def test_what_is_no_text_as_a_topic(version, bad, make):
 )
 @pytest.mark.mqtt("5:1.5.4-1", "5:1.5.4-2")
 def test_what_is_no_text_in_properties(bad, code):
-    client = Place().client("c")
+    client = MqttHub().client("c")
     (gone,) = client.raw(packet(0x30, text("a") + properties(V5, code + field(bad)) + b"x"))
     assert gone.code == 0x81
     assert client.closed
@@ -97,7 +97,7 @@ def test_what_is_no_text_in_properties(bad, code):
 @pytest.mark.parametrize("bad", NO_TEXT)
 @pytest.mark.mqtt("5:1.5.7-1")
 def test_what_is_no_text_as_the_name_of_a_pair(bad):
-    client = Place().client("c")
+    client = MqttHub().client("c")
     (gone,) = client.raw(packet(0x30, text("a") + properties(V5, b"\x26" + field(bad) + field(b"v"))))
     assert gone.code == 0x81
 
@@ -105,8 +105,8 @@ def test_what_is_no_text_as_the_name_of_a_pair(bad):
 @BOTH
 @pytest.mark.mqtt("5:1.5.4-3", "3.1.1:1.5.3-3", "5:4.7.3-4", "3.1.1:4.7.3-4")
 def test_no_character_is_dropped_or_replaced(version):
-    place = Place()
-    ear, writer = place.client("ear", version), place.client("w", version)
+    context = MqttHub()
+    ear, writer = context.client("ear", version), context.client("w", version)
     ear.subscribe("\ufeffa", "e\u0301", "B")
     for topic in ("\ufeffa", "a", "e\u0301", "\u00e9", "B", "b"):
         writer.publish(topic)
@@ -127,7 +127,7 @@ def test_no_character_is_dropped_or_replaced(version):
 )
 @pytest.mark.mqtt("5:1.5.5-1", "5:4.13.1-1")
 def test_lengths_that_are_longer_than_they_need_be(data):
-    client = Place().client("c")
+    client = MqttHub().client("c")
     (gone,) = client.raw(data)
     assert gone.code == 0x81
     assert client.closed
@@ -136,10 +136,10 @@ def test_lengths_that_are_longer_than_they_need_be(data):
 @pytest.mark.parametrize("size", [0, 100, 122, 123, 124, 16_378, 16_379, 16_380])
 @pytest.mark.mqtt("5:1.5.5-1", "5:2.2.2-1")
 def test_lengths_of_its_own_are_short(size):
-    place = Place()
-    ear = place.client("ear")
+    context = MqttHub()
+    ear = context.client("ear")
     ear.subscribe("a")
-    place.client("w").publish("a", b"x" * size)
+    context.client("w").publish("a", b"x" * size)
     assert ear.end.received() == packet(0x30, b"\0\1a" + b"\0" + b"x" * size)
 
 
@@ -164,7 +164,7 @@ def test_reserved_flags(version, kind, body):
         body = b"\0\1" + properties(version) + b"\0\1a" + b"\0" * (kind == 8)
     right = 2 if kind in (6, 8, 10) else 0
     for flags in set(range(16)) - {right}:
-        client = Place().client("c", version)
+        client = MqttHub().client("c", version)
         found = client.raw(packet(kind << 4 | flags, body))
         assert client.closed
         assert [one.code for one in found] == ([0x81] if version == V5 else [])
@@ -182,7 +182,7 @@ def test_reserved_flags(version, kind, body):
 )
 @pytest.mark.mqtt("5:2.2.1-3", "3.1.1:2.3.1-1")
 def test_a_packet_identifier_of_0(version, data):
-    client = Place().client("c", version)
+    client = MqttHub().client("c", version)
     found = client.raw(data(version))
     assert client.closed
     assert all(isinstance(one, Reason) and one.code == 0x82 for one in found)
@@ -191,17 +191,17 @@ def test_a_packet_identifier_of_0(version, data):
 @BOTH
 @pytest.mark.mqtt("5:2.2.1-2", "3.1.1:2.3.1-5", "5:4.3.1-1", "3.1.1:4.3.1-1", "5:3.3.1-2", "3.1.1:3.3.1-2")
 def test_quality_0_has_neither_identifier_nor_dup(version):
-    place = Place()
-    ear = place.client("ear", version)
+    context = MqttHub()
+    ear = context.client("ear", version)
     ear.subscribe(wish("a", 2))
-    place.client("w", version).publish("a", b"hello")
+    context.client("w", version).publish("a", b"hello")
     assert ear.end.received() == packet(0x30, b"\0\1a" + properties(version) + b"hello")
 
 
 @BOTH
 @pytest.mark.mqtt("5:2.2.1-5", "3.1.1:2.3.1-6", "5:2.2.1-6", "3.1.1:2.3.1-7", "5:2.2.2-1")
 def test_answers_have_the_identifier_of_the_question(version):
-    client, none = Place().client("c", version), properties(version)
+    client, none = MqttHub().client("c", version), properties(version)
     code = b"\x10" if version == V5 else b""
     client.end.send(Publish(topic="a", qos=1, id=0x1234).encode(version))
     assert client.end.say(b"") == packet(0x40, b"\x12\x34" + code)

@@ -7,21 +7,21 @@ import pytest
 from hubbub import Refusal
 from hubbub_plugins.mqtt.packets import Ack, Publish, Reason, packet
 from hubbub_plugins.mqtt.wire import text
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Place, case, kept, messages, wish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, MqttHub, case, kept, messages, wish
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 
 
 @pytest.fixture
-def place():
-    return Place()
+def context():
+    return MqttHub()
 
 
 @BOTH
 @pytest.mark.mqtt("5:3.3.1-4", "3.1.1:3.3.1-4", "5:4.13.1-1")
 @pytest.mark.parametrize("first", [0x36, 0x37, 0x3E, 0x3F])
-def test_quality_3(place, version, first):
-    client = place.client("c", version)
+def test_quality_3(context, version, first):
+    client = context.client("c", version)
     found = client.raw(packet(first, b"\0\1a\0\1\0x"))
     assert client.closed
     assert [one.code for one in found] == ([0x81] if version == V5 else [])
@@ -29,8 +29,8 @@ def test_quality_3(place, version, first):
 
 @BOTH
 @pytest.mark.mqtt("5:3.3.1-2", "3.1.1:3.3.1-2")
-def test_dup_at_quality_0(place, version):
-    client = place.client("c", version)
+def test_dup_at_quality_0(context, version):
+    client = context.client("c", version)
     client.raw(packet(0x38, b"\0\1a\0x"))
     assert client.closed
 
@@ -38,8 +38,8 @@ def test_dup_at_quality_0(place, version):
 @BOTH
 @pytest.mark.parametrize("qos", [1, 2])
 @pytest.mark.mqtt("5:3.3.1-3", "3.1.1:3.3.1-3", "5:4.3.2-2", "5:4.3.3-2")
-def test_dup_comes_in_and_not_out(place, version, qos):
-    ear, writer = place.client("ear", version), place.client("w", version)
+def test_dup_comes_in_and_not_out(context, version, qos):
+    ear, writer = context.client("ear", version), context.client("w", version)
     ear.subscribe(wish("a", 2))
     writer.publish("a", qos=qos, id=1, dup=True)
     assert [one.dup for one in ear.heard()] == [False]
@@ -47,36 +47,36 @@ def test_dup_comes_in_and_not_out(place, version, qos):
 
 @BOTH
 @pytest.mark.mqtt("5:3.3.1-5", "5:3.3.1-8", "5:3.3.1-9", "3.1.1:3.3.1-5", "3.1.1:3.3.1-7", "3.1.1:3.3.1-12")
-def test_retain_keeps_the_last_message_with_its_quality(place, version):
-    writer = place.client("w", version)
+def test_retain_keeps_the_last_message_with_its_quality(context, version):
+    writer = context.client("w", version)
     for qos, payload in ((2, b"old"), (1, b"new")):
         writer.publish("a", payload, qos=qos, id=1, retain=True)
         writer.ack(PUBREL, 1)
     writer.publish("a", b"passes", qos=1, id=2)
     writer.publish("a", b"", qos=0)
-    assert messages(place.client("one", version).subscribe(wish("a", 2))[1:]) == [("a", b"new", 1)]
+    assert messages(context.client("one", version).subscribe(wish("a", 2))[1:]) == [("a", b"new", 1)]
     writer.publish("a", b"zero", retain=True)
-    assert messages(place.client("two", version).subscribe(wish("a", 2))[1:]) == [("a", b"zero", 0)]
+    assert messages(context.client("two", version).subscribe(wish("a", 2))[1:]) == [("a", b"zero", 0)]
 
 
 @BOTH
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.mqtt("5:3.3.1-6", "5:3.3.1-7", "3.1.1:3.3.1-10", "3.1.1:3.3.1-11")
-def test_an_empty_payload_removes_what_is_retained(place, version, qos):
-    ear, writer = place.client("ear", version), place.client("w", version)
+def test_an_empty_payload_removes_what_is_retained(context, version, qos):
+    ear, writer = context.client("ear", version), context.client("w", version)
     ear.subscribe(wish("a", 2))
     writer.publish("a", b"kept", retain=True)
     writer.publish("a", b"", qos=qos, id=3 * bool(qos), retain=True)
     assert messages(ear.heard()) == [("a", b"kept", 0), ("a", b"", qos)]
-    assert place.client("late", version).subscribe(wish("a", 2))[1:] == []
+    assert context.client("late", version).subscribe(wish("a", 2))[1:] == []
     writer.publish("b", b"", retain=True)
-    assert place.client("later", version).subscribe(wish("#", 2))[1:] == []
+    assert context.client("later", version).subscribe(wish("#", 2))[1:] == []
 
 
 @BOTH
 @pytest.mark.mqtt("3.1.1:3.3.1-6", "3.1.1:3.3.1-8", "3.1.1:3.3.1-9", "5:3.3.1-12", "5:3.3.1-9")
-def test_retain_tells_what_comes_of_a_subscription(place, version):
-    ear, writer = place.client("ear", version), place.client("w", version)
+def test_retain_tells_what_comes_of_a_subscription(context, version):
+    ear, writer = context.client("ear", version), context.client("w", version)
     writer.publish("a/1", retain=True)
     writer.publish("a/2", retain=True)
     assert [(one.topic, one.retain) for one in ear.subscribe("a/+")[1:]] == [("a/1", True), ("a/2", True)]
@@ -86,25 +86,25 @@ def test_retain_tells_what_comes_of_a_subscription(place, version):
 
 @BOTH
 @pytest.mark.mqtt("3.1.1:3.1.2-7")
-def test_retained_messages_outlive_the_session(place, version):
-    writer = place.client("w", version)
+def test_retained_messages_outlive_the_session(context, version):
+    writer = context.client("w", version)
     writer.publish("a", retain=True)
     writer.goodbye()
-    assert len(place.client("c", version).subscribe("a")) == 2
+    assert len(context.client("c", version).subscribe("a")) == 2
 
 
 @pytest.mark.mqtt("5:3.3.1-9", "5:3.3.1-10", "5:3.3.1-11")
-def test_retain_handling(place):
-    place.client("w").publish("a", retain=True)
-    client = place.client("c")
+def test_retain_handling(context):
+    context.client("w").publish("a", retain=True)
+    client = context.client("c")
     heard = [len(client.subscribe(wish("a", handling=handling))) - 1 for handling in (2, 1, 0, 1, 2, 0)]
     assert heard == [0, 0, 1, 0, 0, 1]
-    assert len(place.client("new").subscribe(wish("a", handling=1))) == 2
+    assert len(context.client("new").subscribe(wish("a", handling=1))) == 2
 
 
 @pytest.mark.mqtt("5:3.3.1-12", "5:3.3.1-13")
-def test_retain_as_published(place):
-    ear, writer = place.client("ear"), place.client("w")
+def test_retain_as_published(context):
+    ear, writer = context.client("ear"), context.client("w")
     ear.subscribe(wish("as", retain_as_published=True), wish("not"))
     for topic in ("as", "not"):
         for retain in (False, True):
@@ -117,11 +117,11 @@ def test_retain_as_published(place):
 @BOTH
 @pytest.mark.parametrize("topic", ["#", "+", "a/#", "a/+/b", "a#", "+a"])
 @pytest.mark.mqtt("5:3.3.2-2", "3.1.1:3.3.2-2", "5:4.7.0-1", "3.1.1:4.7.1-1")
-def test_wildcards_in_a_topic_name(place, version, topic):
-    ear, client = place.client("ear"), place.client("c", version)
+def test_wildcards_in_a_topic_name(context, version, topic):
+    ear, client = context.client("ear"), context.client("c", version)
     ear.subscribe("#")
     for qos in (0, 1, 2):
-        client = place.client("c", version)
+        client = context.client("c", version)
         found = client.publish(topic, qos=qos, id=bool(qos))
         assert client.closed
         assert [one.code for one in found] == ([0x90] if version == V5 else [])
@@ -130,8 +130,8 @@ def test_wildcards_in_a_topic_name(place, version, topic):
 
 @BOTH
 @pytest.mark.mqtt("5:3.3.2-3", "3.1.1:3.3.2-3")
-def test_what_comes_matches_the_filter(place, version):
-    ear, writer = place.client("ear", version), place.client("w", version)
+def test_what_comes_matches_the_filter(context, version):
+    ear, writer = context.client("ear", version), context.client("w", version)
     ear.subscribe("a/+/c", "d/#")
     for topic in ("a/b/c", "a/b", "a/b/c/d", "d", "d/e/f", "de", "a//c"):
         writer.publish(topic)
@@ -150,43 +150,43 @@ SAID = {
 @pytest.mark.parametrize("retain", [False, True])
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.mqtt("5:3.3.2-4", "5:3.3.2-15", "5:3.3.2-16", "5:3.3.2-17", "5:3.3.2-18", "5:3.3.2-20")
-def test_properties_go_through(place, qos, retain):
-    ear, writer = place.client("ear"), place.client("w")
+def test_properties_go_through(context, qos, retain):
+    ear, writer = context.client("ear"), context.client("w")
     ear.subscribe(wish("a", 2))
     writer.publish("a", b"x", qos=qos, id=bool(qos), retain=retain, properties=SAID)
     assert [one.properties for one in ear.heard()] == [SAID]
     if retain:
-        assert [one.properties for one in place.client("late").subscribe(wish("a", 2))[1:]] == [SAID]
+        assert [one.properties for one in context.client("late").subscribe(wish("a", 2))[1:]] == [SAID]
 
 
 @pytest.mark.parametrize("topic", ["re/#", "+", "re/+/x"])
 @pytest.mark.mqtt("5:3.3.2-14", "5:4.13.1-1")
-def test_wildcards_in_a_response_topic(place, topic):
-    client = place.client("c")
+def test_wildcards_in_a_response_topic(context, topic):
+    client = context.client("c")
     (gone,) = client.publish("a", properties={"response_topic": topic})
     assert gone.code == 0x82
     assert client.closed
 
 
 @pytest.mark.mqtt("5:3.3.2-5", "5:3.3.2-6")
-def test_message_expiry(place):
-    client, writer = place.client("c", **kept(V5)), place.client("w")
+def test_message_expiry(context):
+    client, writer = context.client("c", **kept(V5)), context.client("w")
     client.subscribe(wish("a", 1))
     client.end.vanish()
-    place.world.turn()
+    context.world.turn()
     for seconds in (5, 30):
         writer.publish("a", b"%d" % seconds, qos=1, id=1, properties={"message_expiry_interval": seconds})
         writer.publish(f"r/{seconds}", retain=True, properties={"message_expiry_interval": seconds})
-    place.world.advance(10)
-    (got,) = place.client("c", **kept(V5)).first
+    context.world.advance(10)
+    (got,) = context.client("c", **kept(V5)).first
     assert (got.payload, got.properties["message_expiry_interval"]) == (b"30", 20)
-    (got,) = place.client("late").subscribe("r/#")[1:]
+    (got,) = context.client("late").subscribe("r/#")[1:]
     assert (got.topic, got.properties["message_expiry_interval"]) == ("r/30", 20)
 
 
 @pytest.mark.mqtt("5:3.3.2-7", "5:3.3.2-12")
-def test_aliases_of_a_client(place):
-    ear, writer = place.client("ear"), place.client("w", **kept(V5))
+def test_aliases_of_a_client(context):
+    ear, writer = context.client("ear"), context.client("w", **kept(V5))
     most = writer.connack.properties["topic_alias_maximum"]
     ear.subscribe(wish("#", 1))
     for number in range(1, most + 1):
@@ -196,8 +196,8 @@ def test_aliases_of_a_client(place):
     names = [f"a/{number}" for number in range(1, most + 1)]
     assert [one.topic for one in ear.heard()] == names + names
     writer.end.vanish()
-    place.world.turn()
-    writer = place.client("w", **kept(V5))
+    context.world.turn()
+    writer = context.client("w", **kept(V5))
     (gone,) = writer.publish("", properties={"topic_alias": 1})
     assert gone.code == 0x82
     assert ear.heard() == []
@@ -205,8 +205,8 @@ def test_aliases_of_a_client(place):
 
 @pytest.mark.parametrize("alias", [0, 33, 65_535])
 @pytest.mark.mqtt("5:3.3.2-8", "5:3.3.2-9", "5:3.2.2-17")
-def test_aliases_that_a_client_may_not_have(place, alias):
-    client = place.client("c")
+def test_aliases_that_a_client_may_not_have(context, alias):
+    client = context.client("c")
     assert client.connack.properties["topic_alias_maximum"] < 33
     (gone,) = client.publish("a", properties={"topic_alias": alias})
     assert gone.code == 0x94
@@ -215,8 +215,8 @@ def test_aliases_that_a_client_may_not_have(place, alias):
 
 @pytest.mark.parametrize("most", [0, 1, 3])
 @pytest.mark.mqtt("5:3.1.2-26", "5:3.1.2-27", "5:3.3.2-8", "5:3.3.2-11")
-def test_aliases_of_the_server(place, most):
-    ear, writer = place.client("ear", properties={"topic_alias_maximum": most} if most else {}), place.client("w")
+def test_aliases_of_the_server(context, most):
+    ear, writer = context.client("ear", properties={"topic_alias_maximum": most} if most else {}), context.client("w")
     ear.subscribe("#")
     topics = [f"a/topic/of/some/length/{n % 5}" for n in range(50)]
     names, heard = {}, []
@@ -232,8 +232,8 @@ def test_aliases_of_the_server(place, most):
 
 
 @pytest.mark.mqtt("5:3.3.4-6", "5:4.13.1-1")
-def test_a_subscription_identifier_of_a_client(place):
-    client = place.client("c")
+def test_a_subscription_identifier_of_a_client(context):
+    client = context.client("c")
     (gone,) = client.publish("a", properties={"subscription_identifier": [1]})
     assert gone.code == 0x82
     assert client.closed
@@ -241,8 +241,8 @@ def test_a_subscription_identifier_of_a_client(place):
 
 @BOTH
 @pytest.mark.mqtt("5:3.3.4-1", "3.1.1:3.3.4-1", "5:3.4.2-1", "5:3.5.2-1", "5:3.7.2-1", "5:4.3.2-4", "5:4.3.3-8")
-def test_each_quality_is_answered_as_it_has_to_be(place, version):
-    client = place.client("c", version)
+def test_each_quality_is_answered_as_it_has_to_be(context, version):
+    client = context.client("c", version)
     client.subscribe("heard")
     for topic in ("heard", "unheard"):
         code = 0x10 * (topic == "unheard" and version == V5)
@@ -268,8 +268,8 @@ class NoRights:
 @BOTH
 @pytest.mark.mqtt("3.1.1:3.3.5-2", "5:3.4.2-1", "5:3.5.2-1", "5:3.9.3-2", "3.1.1:3.9.3-2")
 def test_what_a_client_may_not_publish(version):
-    place = Place(rights=lambda session: NoRights())
-    client = place.client("c", version)
+    context = MqttHub(rights=lambda session: NoRights())
+    client = context.client("c", version)
     code = 0x87 if version == V5 else 0
     assert client.publish("a") == []
     for kind, qos in ((PUBACK, 1), (PUBREC, 2)):
@@ -280,8 +280,8 @@ def test_what_a_client_may_not_publish(version):
 
 
 @pytest.mark.mqtt("5:3.3.4-7", "5:4.13.1-1")
-def test_more_than_the_servers_receive_maximum(place):
-    client = place.client("c")
+def test_more_than_the_servers_receive_maximum(context):
+    client = context.client("c")
     most = client.connack.properties["receive_maximum"]
     for id in range(1, most + 1):
         assert client.publish("a", qos=2, id=id)[0].code < 0x80
@@ -300,16 +300,16 @@ def test_more_than_the_servers_receive_maximum(place):
         case("PUBCOMP", PUBCOMP, 0x87, shows="5:3.7.2-1"),
     ],
 )
-def test_codes_that_an_acknowledgement_has_not(place, version, kind, code):
-    client = place.client("c", version)
+def test_codes_that_an_acknowledgement_has_not(context, version, kind, code):
+    client = context.client("c", version)
     found = client.raw(packet(kind << 4 | 2 * (kind == PUBREL), b"\0\1" + bytes((code,))))
     assert client.closed
     assert [one.code for one in found] == ([0x82] if version == V5 else [])
 
 
 @pytest.mark.mqtt("5:3.6.2-1", "5:3.7.2-1", "5:3.6.2-2", "5:3.6.2-3", "5:3.7.2-2", "5:3.7.2-3")
-def test_answers_to_identifiers_that_nobody_knows(place):
-    client = place.client("c", properties={"maximum_packet_size": 100})
+def test_answers_to_identifiers_that_nobody_knows(context):
+    client = context.client("c", properties={"maximum_packet_size": 100})
     assert client.ack(PUBREC, 9) == [Ack(kind=PUBREL, id=9, code=0x92)]
     assert client.ack(PUBREL, 9) == [Ack(kind=PUBCOMP, id=9, code=0x92)]
     assert client.ack(PUBACK, 9) == []
@@ -322,8 +322,8 @@ def test_answers_to_identifiers_that_nobody_knows(place):
     "5:3.9.2-1", "5:3.9.2-2", "5:3.11.2-1", "5:3.11.2-2", "5:3.1.2-24",
 )  # fmt: skip
 def test_answers_without_the_sentence_that_makes_them_too_long():
-    place = Place(rights=lambda session: NoRights())
-    client = place.client("c", properties={"maximum_packet_size": 64})
+    context = MqttHub(rights=lambda session: NoRights())
+    client = context.client("c", properties={"maximum_packet_size": 64})
     client.publish("a", qos=1, id=1)
     for data in (
         Publish(topic="a", qos=1, id=1).encode(V5),
@@ -334,14 +334,14 @@ def test_answers_without_the_sentence_that_makes_them_too_long():
         packet(0xA2, b"\0\1\0" + text("a")),
     ):
         assert 4 <= len(client.end.say(data)) <= 6
-    assert len(place.client("c").publish("a", qos=1, id=1)[0].properties["reason_string"]) == 100
+    assert len(context.client("c").publish("a", qos=1, id=1)[0].properties["reason_string"]) == 100
 
 
 @pytest.mark.mqtt("5:3.1.2-24", "5:3.1.2-25")
-def test_a_message_that_is_longer_than_the_client_takes(place):
-    client = place.client("c", properties={"maximum_packet_size": 64, "receive_maximum": 2})
+def test_a_message_that_is_longer_than_the_client_takes(context):
+    client = context.client("c", properties={"maximum_packet_size": 64, "receive_maximum": 2})
     client.subscribe(wish("a", 2))
-    writer = place.client("w")
+    writer = context.client("w")
     for n in range(10):
         writer.publish("a", b"x" * 64, qos=n % 3, id=bool(n % 3))
         writer.ack(PUBREL, 1)

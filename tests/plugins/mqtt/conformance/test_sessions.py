@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from hubbub_plugins.mqtt.packets import Ack, Ping, Publish
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Place, kept, messages, wish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, MqttHub, kept, messages, wish
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 
 
 @pytest.fixture
-def place():
-    return Place()
+def context():
+    return MqttHub()
 
 
 def vanish(client):
@@ -20,58 +20,58 @@ def vanish(client):
     client.end.world.turn()
 
 
-def back(place, version, client="c"):
-    return place.client(client, version, **kept(version))
+def back(context, version, client="c"):
+    return context.client(client, version, **kept(version))
 
 
 @BOTH
 @pytest.mark.mqtt(
     "5:3.1.2-23", "5:4.1.0-1", "5:4.5.0-1", "3.1.1:3.1.2-4", "3.1.1:3.1.2-5", "3.1.1:4.1.0-1", "3.1.1:4.5.0-1"
 )
-def test_a_kept_session_collects(place, version):
-    client, writer = back(place, version), place.client("w", version)
+def test_a_kept_session_collects(context, version):
+    client, writer = back(context, version), context.client("w", version)
     client.subscribe(wish("a/#", 2), wish("b", 1))
     vanish(client)
     for n in range(5):
         writer.publish(f"a/{n}", b"%d" % n, qos=1 + n % 2, id=n + 1)
     writer.publish("b", qos=1, id=9)
     writer.publish("other", qos=1, id=9)
-    again = back(place, version)
+    again = back(context, version)
     assert again.connack.present
     assert messages(again.first) == [*((f"a/{n}", b"%d" % n, 1 + n % 2) for n in range(5)), ("b", b"x", 1)]
 
 
 @BOTH
 @pytest.mark.mqtt("5:4.1.0-1", "3.1.1:4.1.0-2", "5:4.5.0-1", "3.1.1:4.5.0-1")
-def test_a_session_lasts_as_long_as_its_link(place, version):
-    client = place.client("c", version)
+def test_a_session_lasts_as_long_as_its_link(context, version):
+    client = context.client("c", version)
     client.subscribe(wish("a", 1))
-    place.world.advance(400)
-    place.client("w", version).publish("a", qos=1, id=1)
+    context.world.advance(400)
+    context.client("w", version).publish("a", qos=1, id=1)
     assert messages(client.heard()) == [("a", b"x", 1)]
 
 
 @BOTH
 @pytest.mark.mqtt("3.1.1:3.1.2-6", "5:4.1.0-2")
-def test_a_session_that_is_not_kept_ends_with_its_link(place, version):
-    client = place.client("c", version)
+def test_a_session_that_is_not_kept_ends_with_its_link(context, version):
+    client = context.client("c", version)
     client.subscribe(wish("a", 1))
     vanish(client)
-    place.client("w").publish("a", qos=1, id=1)
-    again = back(place, version)
+    context.client("w").publish("a", qos=1, id=1)
+    again = back(context, version)
     assert (again.connack.present, again.first) == (False, [])
 
 
 @pytest.mark.mqtt("5:4.1.0-2", "5:3.1.2-23")
-def test_a_session_ends_when_its_interval_is_over(place):
-    vanish(back(place, V5))
-    place.world.advance(99)
-    assert back(place, V5).connack.present
-    back(place, V5).goodbye(session_expiry_interval=10)
-    place.world.advance(11)
-    assert not back(place, V5).connack.present
-    back(place, V5).goodbye(session_expiry_interval=0)
-    assert not back(place, V5).connack.present
+def test_a_session_ends_when_its_interval_is_over(context):
+    vanish(back(context, V5))
+    context.world.advance(99)
+    assert back(context, V5).connack.present
+    back(context, V5).goodbye(session_expiry_interval=10)
+    context.world.advance(11)
+    assert not back(context, V5).connack.present
+    back(context, V5).goodbye(session_expiry_interval=0)
+    assert not back(context, V5).connack.present
 
 
 @BOTH
@@ -79,8 +79,8 @@ def test_a_session_ends_when_its_interval_is_over(place):
     "5:2.2.1-4", "5:4.3.2-1", "5:4.3.3-1", "5:4.3.2-2", "5:4.3.3-2", "5:4.3.2-3", "5:4.3.3-3",
     "3.1.1:2.3.1-4", "3.1.1:4.3.2-1", "3.1.1:4.3.3-1",
 )  # fmt: skip
-def test_identifiers_of_what_is_sent(place, version):
-    client, writer = place.client("c", version), place.client("w", version)
+def test_identifiers_of_what_is_sent(context, version):
+    client, writer = context.client("c", version), context.client("w", version)
     client.subscribe(wish("a", 2))
     held, used = {}, set()
     for n in range(1_500):
@@ -103,8 +103,8 @@ def test_identifiers_of_what_is_sent(place, version):
 @BOTH
 @pytest.mark.parametrize("dup", [False, True])
 @pytest.mark.mqtt("5:4.3.2-4", "5:4.3.2-5", "3.1.1:4.3.2-2")
-def test_receiving_at_quality_1(place, version, dup):
-    ear, writer = place.client("ear"), place.client("w", version)
+def test_receiving_at_quality_1(context, version, dup):
+    ear, writer = context.client("ear"), context.client("w", version)
     ear.subscribe("a")
     for _ in range(3):
         assert writer.publish("a", qos=1, id=5, dup=dup) == [Ack(kind=PUBACK, id=5)]
@@ -113,15 +113,15 @@ def test_receiving_at_quality_1(place, version, dup):
 
 @BOTH
 @pytest.mark.mqtt("5:4.3.3-8", "5:4.3.3-10", "5:4.3.3-11", "5:4.3.3-12", "3.1.1:4.3.3-2", "5:2.2.1-5")
-def test_receiving_at_quality_2(place, version):
-    ear, writer = place.client("ear"), back(place, version, "w")
+def test_receiving_at_quality_2(context, version):
+    ear, writer = context.client("ear"), back(context, version, "w")
     ear.subscribe("a")
     assert writer.publish("a", b"1", qos=2, id=5) == [Ack(kind=PUBREC, id=5)]
     (again,) = writer.publish("a", b"1", qos=2, id=5, dup=True)
     assert (again.kind, again.id) == (PUBREC, 5)
     assert again.code < 0x80
     vanish(writer)
-    writer = back(place, version, "w")
+    writer = back(context, version, "w")
     (again,) = writer.publish("a", b"1", qos=2, id=5, dup=True)
     assert (again.kind, again.id) == (PUBREC, 5)
     assert len(ear.heard()) == 1
@@ -131,9 +131,9 @@ def test_receiving_at_quality_2(place, version):
 
 
 @pytest.mark.mqtt("5:4.3.3-9")
-def test_after_a_refused_message_the_identifier_is_free(place):
-    place = Place(rights=lambda session: Allowing("good"))
-    ear, writer = place.client("ear"), place.client("w")
+def test_after_a_refused_message_the_identifier_is_free(context):
+    context = MqttHub(rights=lambda session: Allowing("good"))
+    ear, writer = context.client("ear"), context.client("w")
     ear.subscribe("good")
     assert writer.publish("bad", qos=2, id=5)[0].code >= 0x80
     assert writer.publish("good", qos=2, id=5, dup=True) == [Ack(kind=PUBREC, id=5)]
@@ -162,8 +162,8 @@ class Allowing:
     "5:4.3.2-3", "5:4.3.3-3", "5:4.3.3-4", "5:4.3.3-5", "5:4.3.3-6", "5:4.4.0-1", "5:3.3.1-1", "5:2.2.1-4",
     "3.1.1:4.3.2-1", "3.1.1:4.3.3-1", "3.1.1:4.4.0-1", "3.1.1:3.3.1-1", "3.1.1:4.6.0-1", "3.1.1:2.3.1-4",
 )  # fmt: skip
-def test_what_is_in_flight_is_sent_again(place, version):
-    client, writer = back(place, version), place.client("w", version)
+def test_what_is_in_flight_is_sent_again(context, version):
+    client, writer = back(context, version), context.client("w", version)
     client.subscribe(wish("a", 2))
     for n, qos in enumerate((1, 2, 2, 1, 2, 1)):
         writer.publish("a", b"%d" % n, qos=qos, id=n + 1)
@@ -172,11 +172,11 @@ def test_what_is_in_flight_is_sent_again(place, version):
     client.ack(PUBREC, ids[2])
     client.ack(PUBCOMP, ids[2])
     client.ack(PUBACK, ids[3])
-    place.world.advance(90)
+    context.world.advance(90)
     assert client.heard() == []
     for _ in range(2):
         vanish(client)
-        client = back(place, version)
+        client = back(context, version)
         assert [(one.id, getattr(one, "payload", one.__class__)) for one in client.first] == [
             (ids[0], b"0"), (ids[1], Ack), (ids[4], b"4"), (ids[5], b"5"),
         ]  # fmt: skip
@@ -184,30 +184,30 @@ def test_what_is_in_flight_is_sent_again(place, version):
     assert client.ack(PUBREC, ids[1]) == [Ack(kind=PUBREL, id=ids[1])]
     assert client.ack(PUBCOMP, ids[1]) == []
     vanish(client)
-    assert [one.id for one in back(place, version).first] == [ids[0], *ids[4:]]
+    assert [one.id for one in back(context, version).first] == [ids[0], *ids[4:]]
 
 
 @pytest.mark.parametrize("kind", [PUBACK, PUBREC])
 @pytest.mark.mqtt("5:4.4.0-2")
-def test_what_the_client_refused_is_not_sent_again(place, kind):
-    client = back(place, V5)
+def test_what_the_client_refused_is_not_sent_again(context, kind):
+    client = back(context, V5)
     client.subscribe(wish("a", 2))
-    place.client("w").publish("a", qos=1 if kind == PUBACK else 2, id=1)
+    context.client("w").publish("a", qos=1 if kind == PUBACK else 2, id=1)
     (got,) = client.heard()
     assert client.ack(kind, got.id, 0x97) == []
     vanish(client)
-    assert back(place, V5).first == []
+    assert back(context, V5).first == []
 
 
 @pytest.mark.mqtt("5:4.3.3-7", "5:4.3.3-13")
-def test_what_was_sent_does_not_expire(place):
-    client, writer = back(place, V5), back(place, V5, "w")
+def test_what_was_sent_does_not_expire(context):
+    client, writer = back(context, V5), back(context, V5, "w")
     client.subscribe(wish("a", 2))
     assert writer.publish("a", qos=2, id=7, properties={"message_expiry_interval": 5})[0].code == 0
     (got,) = client.heard()
     vanish(client)
-    place.world.advance(10)
-    client = back(place, V5)
+    context.world.advance(10)
+    client = back(context, V5)
     assert [one.id for one in client.first] == [got.id]
     assert client.ack(PUBREC, got.id) == [Ack(kind=PUBREL, id=got.id)]
     assert writer.publish("a", qos=2, id=7, dup=True)[0].code < 0x80
@@ -217,8 +217,8 @@ def test_what_was_sent_does_not_expire(place):
 @BOTH
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.mqtt("5:4.6.0-5", "5:4.6.0-6", "3.1.1:4.6.0-5", "3.1.1:4.6.0-6")
-def test_order(place, version, qos):
-    client, writers = place.client("c", version), [place.client(f"w{n}", version) for n in range(3)]
+def test_order(context, version, qos):
+    client, writers = context.client("c", version), [context.client(f"w{n}", version) for n in range(3)]
     client.subscribe(wish("a", 2), wish("b", 2))
     for n in range(90):
         writers[n % 3].publish("ab"[n // 3 % 2], b"%d" % n, qos=qos, id=(1 + n) * bool(qos))
@@ -241,8 +241,8 @@ def finish(client, one):
 
 @pytest.mark.parametrize("window", [1, 2, 7])
 @pytest.mark.mqtt("5:3.3.4-9", "5:4.9.0-1", "5:4.9.0-2", "5:3.3.4-10", "5:4.9.0-3")
-def test_no_more_in_flight_than_the_client_takes(place, window):
-    client, writer = place.client("c", properties={"receive_maximum": window}), place.client("w")
+def test_no_more_in_flight_than_the_client_takes(context, window):
+    client, writer = context.client("c", properties={"receive_maximum": window}), context.client("w")
     client.subscribe(wish("a", 2))
     for n in range(20):
         writer.publish("a", b"%d" % n, qos=1 + n % 2, id=n + 1)
@@ -263,8 +263,8 @@ def test_no_more_in_flight_than_the_client_takes(place, window):
 
 
 @pytest.mark.mqtt("5:4.9.0-2", "5:3.3.4-9")
-def test_a_message_counts_until_its_end(place):
-    client, writer = place.client("c", properties={"receive_maximum": 1}), place.client("w")
+def test_a_message_counts_until_its_end(context):
+    client, writer = context.client("c", properties={"receive_maximum": 1}), context.client("w")
     client.subscribe(wish("a", 2))
     for n in (1, 2):
         writer.publish("a", b"%d" % n, qos=2, id=n)
@@ -277,6 +277,6 @@ def test_a_message_counts_until_its_end(place):
 @pytest.mark.mqtt("5:4.2-1", "3.1.1:7.1.1-1", "3.1.1:7.0.0-2")
 @pytest.mark.parametrize("transport", ["tcp", "websocket"])
 def test_transports(version, transport):
-    client = Place(transport).client("c", version)
+    client = MqttHub(transport).client("c", version)
     client.subscribe("a")
     assert messages(client.publish("a")) == [("a", b"x", 0)]

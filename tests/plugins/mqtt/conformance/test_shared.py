@@ -5,21 +5,21 @@ from __future__ import annotations
 import pytest
 
 from hubbub_plugins.mqtt.packets import Ack, Publish
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Place, kept, messages, wish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, MqttHub, kept, messages, wish
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 
 
 @pytest.fixture
-def place():
-    return Place()
+def context():
+    return MqttHub()
 
 
 @BOTH
 @pytest.mark.parametrize("filter", ["$share/", "$share/g", "$share//a", "$share/g/", "$share/+/a", "$share/g#/a"])
 @pytest.mark.mqtt("5:4.8.2-1", "5:4.8.2-2")
-def test_filters_that_share_nothing(place, version, filter):
-    client = place.client("c", version)
+def test_filters_that_share_nothing(context, version, filter):
+    client = context.client("c", version)
     assert client.subscribe(filter)[0].codes == [0x8F if version == V5 else 0x80]
     assert client.publish("a") == []
 
@@ -27,11 +27,11 @@ def test_filters_that_share_nothing(place, version, filter):
 @BOTH
 @pytest.mark.parametrize("filter", ["$share/g/a/b", "$share/g/#", "$share/a name/+/b", "$share/$share/a/b"])
 @pytest.mark.mqtt("5:4.8.2-1", "5:4.8.2-2")
-def test_filters_that_share(place, version, filter):
-    ears = [place.client(f"c{n}", version) for n in range(3)]
+def test_filters_that_share(context, version, filter):
+    ears = [context.client(f"c{n}", version) for n in range(3)]
     for one in ears:
         assert one.subscribe(filter)[0].codes == [0]
-    writer = place.client("w")
+    writer = context.client("w")
     for n in range(9):
         writer.publish("a/b", b"%d" % n)
     heard = [[int(one.payload) for one in ear.heard()] for ear in ears]
@@ -41,11 +41,11 @@ def test_filters_that_share(place, version, filter):
 
 @BOTH
 @pytest.mark.mqtt("5:4.8.2-3")
-def test_each_client_of_a_share_has_its_granted_quality(place, version):
-    ears = [place.client(f"c{qos}", version) for qos in range(3)]
+def test_each_client_of_a_share_has_its_granted_quality(context, version):
+    ears = [context.client(f"c{qos}", version) for qos in range(3)]
     for qos, one in enumerate(ears):
         one.subscribe(wish("$share/g/a", qos))
-    writer = place.client("w")
+    writer = context.client("w")
     seen = [set(), set(), set()]
     for n in range(12):
         writer.publish("a", qos=2, id=n + 1)
@@ -58,12 +58,12 @@ def test_each_client_of_a_share_has_its_granted_quality(place, version):
     assert seen == [{0}, {1}, {2}]
 
 
-def pair(place):
+def pair(context):
     """Two clients of one share, both with sessions; returns them as who has the message, and who hasn't."""
-    ears = [place.client(name, **kept(V5)) for name in "ab"]
+    ears = [context.client(name, **kept(V5)) for name in "ab"]
     for one in ears:
         one.subscribe(wish("$share/g/a", 2))
-    place.client("w").publish("a", b"1", qos=2, id=1)
+    context.client("w").publish("a", b"1", qos=2, id=1)
     heard = [one.heard() for one in ears]
     assert sorted(map(len, heard)) == [0, 1]
     at = 0 if heard[0] else 1
@@ -71,40 +71,40 @@ def pair(place):
 
 
 @pytest.mark.mqtt("5:4.8.2-4")
-def test_what_was_begun_is_finished_with_the_same_client(place):
-    name, one, other, got = pair(place)
+def test_what_was_begun_is_finished_with_the_same_client(context):
+    name, one, other, got = pair(context)
     one.end.vanish()
-    place.world.turn()
+    context.world.turn()
     assert other.heard() == []
-    again = place.client(name, **kept(V5))
+    again = context.client(name, **kept(V5))
     assert [(first.id, first.dup) for first in again.first] == [(got.id, True)]
     assert again.ack(PUBREC, got.id) == [Ack(kind=PUBREL, id=got.id)]
     assert other.heard() == []
 
 
 @pytest.mark.mqtt("5:4.8.2-5")
-def test_what_was_begun_goes_to_nobody_else_when_the_session_ends(place):
-    _, one, other, _ = pair(place)
+def test_what_was_begun_goes_to_nobody_else_when_the_session_ends(context):
+    _, one, other, _ = pair(context)
     one.goodbye(session_expiry_interval=0)
-    place.world.advance(200)
+    context.world.advance(200)
     assert [found for found in other.heard() if isinstance(found, Publish)] == []
 
 
 @pytest.mark.parametrize("code", [0x80, 0x97])
 @pytest.mark.mqtt("5:4.8.2-6", "5:4.4.0-2")
-def test_what_was_refused_goes_to_nobody_else(place, code):
-    name, one, other, got = pair(place)
+def test_what_was_refused_goes_to_nobody_else(context, code):
+    name, one, other, got = pair(context)
     assert one.ack(PUBREC, got.id, code) == []
     one.end.vanish()
-    place.world.turn()
+    context.world.turn()
     assert other.heard() == []
-    assert place.client(name, **kept(V5)).first == []
+    assert context.client(name, **kept(V5)).first == []
 
 
 @BOTH
 @pytest.mark.mqtt("5:4.8.2-1")
-def test_a_share_brings_no_retained_messages(place, version):
-    place.client("w").publish("a", b"kept", retain=True)
-    client = place.client("c", version)
+def test_a_share_brings_no_retained_messages(context, version):
+    context.client("w").publish("a", b"kept", retain=True)
+    client = context.client("c", version)
     assert len(client.subscribe("$share/g/a")) == 1
     assert messages(client.subscribe("a")[1:]) == [("a", b"kept", 0)]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from hubbub_plugins.mqtt.packets import Granted, Unsubscribe, packet
-from mqtt_client import PUBACK, PUBREC, PUBREL, V5, V311, Place, case, messages, wish
+from mqtt_client import PUBACK, PUBREC, PUBREL, V5, V311, MqttHub, case, messages, wish
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 SUBACK, UNSUBACK = 9, 11
 
 
 @pytest.fixture
-def place():
-    return Place()
+def context():
+    return MqttHub()
 
 
 def leave(client, *filters, id=1):
@@ -34,8 +34,8 @@ def leave(client, *filters, id=1):
     ],
 )
 @pytest.mark.mqtt("5:4.13.1-1", "3.1.1:4.8.0-1")
-def test_malformed(place, version, first, tail, code):
-    client = place.client("c", version)
+def test_malformed(context, version, first, tail, code):
+    client = context.client("c", version)
     found = client.raw(packet(first, b"\0\1" + b"\0" * (version == V5) + tail))
     assert client.closed
     assert [one.code for one in found] == ([code] if version == V5 else [])
@@ -43,16 +43,16 @@ def test_malformed(place, version, first, tail, code):
 
 @pytest.mark.parametrize("bits", [0x04, 0x08, 0x10, 0x20, 0x30, 0x80])
 @pytest.mark.mqtt("3.1.1:3.8.3-4")
-def test_options_that_version_311_has_not(place, bits):
-    client = place.client("c", V311)
+def test_options_that_version_311_has_not(context, bits):
+    client = context.client("c", V311)
     assert client.raw(packet(0x82, b"\0\1\0\1a" + bytes((bits,)))) == []
     assert client.closed
 
 
 @pytest.mark.mqtt("5:4.13.1-1")
 @pytest.mark.parametrize("tail", [b"\0\0\1a\x30", b"\2\x0b\0\0\1a\0", b"\4\x0b\1\x0b\2\0\1a\0"])
-def test_protocol_errors_of_version_5(place, tail):
-    client = place.client("c")
+def test_protocol_errors_of_version_5(context, tail):
+    client = context.client("c")
     (gone,) = client.raw(packet(0x82, b"\0\1" + tail))
     assert gone.code == 0x82
     assert client.closed
@@ -60,8 +60,8 @@ def test_protocol_errors_of_version_5(place, tail):
 
 @pytest.mark.parametrize("share", [False, True])
 @pytest.mark.mqtt("5:3.8.3-3", "5:3.8.3-4")
-def test_no_local(place, share):
-    client, other = place.client("c"), place.client("other")
+def test_no_local(context, share):
+    client, other = context.client("c"), context.client("other")
     if share:
         (gone,) = client.subscribe(wish("$share/g/a", no_local=True))
         assert gone.code == 0x82
@@ -83,8 +83,8 @@ def test_no_local(place, share):
     "5:3.8.4-1", "5:3.8.4-2", "5:3.8.4-5", "5:3.8.4-6", "5:3.8.4-7", "5:3.9.3-1", "5:3.9.3-2", "3.1.1:3.8.4-1",
     "3.1.1:3.8.4-2", "3.1.1:3.8.4-4", "3.1.1:3.8.4-5", "3.1.1:3.9.3-1", "3.1.1:3.9.3-2", "5:2.2.1-6", "3.1.1:2.3.1-7",
 )  # fmt: skip
-def test_one_suback_with_a_code_for_each_filter(place, version):
-    client = place.client("c", version)
+def test_one_suback_with_a_code_for_each_filter(context, version):
+    client = context.client("c", version)
     bad = 0x8F if version == V5 else 0x80
     filters = [wish("a", 2), wish("#/x", 1), wish("b", 1), wish("a+", 0), wish("c", 0), wish("", 1)]
     (told,) = client.subscribe(*filters, id=0xABCD)
@@ -95,8 +95,8 @@ def test_one_suback_with_a_code_for_each_filter(place, version):
 
 @BOTH
 @pytest.mark.mqtt("5:3.8.4-3", "5:3.8.4-4", "3.1.1:3.8.4-3")
-def test_the_same_filter_again_replaces_the_subscription(place, version):
-    client, writer = place.client("c", version), place.client("w", version)
+def test_the_same_filter_again_replaces_the_subscription(context, version):
+    client, writer = context.client("c", version), context.client("w", version)
     writer.publish("a", b"kept", qos=2, id=1, retain=True)
     for qos in (0, 2, 1):
         answer, retained = client.subscribe(wish("a", qos))
@@ -109,8 +109,8 @@ def test_the_same_filter_again_replaces_the_subscription(place, version):
 
 @BOTH
 @pytest.mark.mqtt("5:3.8.4-4", "3.1.1:3.8.4-3")
-def test_none_is_lost_when_a_subscription_is_replaced(place, version):
-    client, writer = place.client("c", version), place.client("w", version)
+def test_none_is_lost_when_a_subscription_is_replaced(context, version):
+    client, writer = context.client("c", version), context.client("w", version)
     client.subscribe(wish("a", 1))
     heard = []
     for n in range(300):
@@ -130,19 +130,19 @@ def test_none_is_lost_when_a_subscription_is_replaced(place, version):
 @pytest.mark.parametrize("granted", [0, 1, 2])
 @pytest.mark.parametrize("published", [0, 1, 2])
 @pytest.mark.mqtt("5:3.8.4-8", "3.1.1:3.8.4-6")
-def test_the_lower_quality_counts(place, version, granted, published):
-    client = place.client("c", version)
+def test_the_lower_quality_counts(context, version, granted, published):
+    client = context.client("c", version)
     client.subscribe(wish("a", granted))
-    place.client("w", version).publish("a", qos=published, id=bool(published))
+    context.client("w", version).publish("a", qos=published, id=bool(published))
     assert [one.qos for one in client.heard()] == [min(granted, published)]
 
 
 @BOTH
 @pytest.mark.mqtt("5:3.3.4-2", "3.1.1:3.3.5-1")
-def test_overlapping_filters(place, version):
-    client = place.client("c", version)
+def test_overlapping_filters(context, version):
+    client = context.client("c", version)
     client.subscribe(wish("a/b", 0), wish("a/#", 2), wish("+/b", 1))
-    writer = place.client("w", version)
+    writer = context.client("w", version)
     for qos in (0, 1, 2):
         writer.publish("a/b", qos=qos, id=bool(qos))
         assert max(one.qos for one in client.heard()) == qos
@@ -150,17 +150,17 @@ def test_overlapping_filters(place, version):
 
 
 @pytest.mark.mqtt("5:3.3.4-3", "5:3.3.4-4", "5:3.3.4-5")
-def test_identifiers_of_overlapping_filters(place):
-    client = place.client("c")
+def test_identifiers_of_overlapping_filters(context):
+    client = context.client("c")
     client.subscribe(wish("a/b", 0), subscription_identifier=1)
     client.subscribe(wish("a/#", 2), subscription_identifier=268_435_455)
     client.subscribe(wish("+/b", 1))
-    place.client("w").publish("a/b", qos=1, id=1)
+    context.client("w").publish("a/b", qos=1, id=1)
     (got,) = client.heard()
     assert sorted(got.properties["subscription_identifier"]) == [1, 268_435_455]
     client.subscribe(wish("a/b", 0))
     client.publish("a/b")
-    (got,) = client.heard() or place.client("w").publish("a/b") or client.heard()
+    (got,) = client.heard() or context.client("w").publish("a/b") or client.heard()
     assert got.properties["subscription_identifier"] == [268_435_455]
 
 
@@ -169,8 +169,8 @@ def test_identifiers_of_overlapping_filters(place):
     "5:3.10.4-1", "5:3.10.4-2", "5:3.10.4-4", "5:3.10.4-5", "5:3.10.4-6", "5:3.11.3-1", "5:3.11.3-2",
     "3.1.1:3.10.4-1", "3.1.1:3.10.4-2", "3.1.1:3.10.4-4", "3.1.1:3.10.4-5", "3.1.1:3.10.4-6",
 )  # fmt: skip
-def test_unsubscribe(place, version):
-    client, writer = place.client("c", version), place.client("w", version)
+def test_unsubscribe(context, version):
+    client, writer = context.client("c", version), context.client("w", version)
     client.subscribe("a/#", "a/b", "c", "C")
     codes = [0x11, 0, 0x11, 0] if version == V5 else []
     assert leave(client, "a/+", "a/#", "unknown", "c", id=77) == [Granted(kind=UNSUBACK, id=77, codes=codes)]
@@ -182,8 +182,8 @@ def test_unsubscribe(place, version):
 
 @BOTH
 @pytest.mark.mqtt("5:3.10.4-3", "3.1.1:3.10.4-3")
-def test_what_was_begun_is_delivered_to_its_end(place, version):
-    client, writer = place.client("c", version), place.client("w", version)
+def test_what_was_begun_is_delivered_to_its_end(context, version):
+    client, writer = context.client("c", version), context.client("w", version)
     client.subscribe(wish("a", 2))
     writer.publish("a", b"1", qos=1, id=1)
     writer.publish("a", b"2", qos=2, id=2)
@@ -192,5 +192,5 @@ def test_what_was_begun_is_delivered_to_its_end(place, version):
     assert client.ack(PUBACK, one.id) == []
     assert [more.kind for more in client.ack(PUBREC, two.id)] == [PUBREL]
     client.end.vanish()
-    place.world.turn()
-    assert place.client("c", version).first == []
+    context.world.turn()
+    assert context.client("c", version).first == []

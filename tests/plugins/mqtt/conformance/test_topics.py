@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from hubbub_plugins.mqtt.packets import Connack, Connect, Ping, packet
-from mqtt_client import V5, V311, Client, Place, case, messages
+from mqtt_client import V5, V311, Client, MqttHub, case, messages
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 
 
 @pytest.fixture
-def place():
-    return Place()
+def context():
+    return MqttHub()
 
 
 @BOTH
@@ -24,8 +24,8 @@ def place():
         case("empty", "", shows="5:4.7.3-1 3.1.1:4.7.3-1"),
     ],
 )
-def test_filters_that_there_are_not(place, version, filter):
-    client = place.client("c", version)
+def test_filters_that_there_are_not(context, version, filter):
+    client = context.client("c", version)
     assert client.subscribe(filter)[0].codes == [0x8F if version == V5 else 0x80]
     assert client.publish("a/b") == []
 
@@ -33,23 +33,23 @@ def test_filters_that_there_are_not(place, version, filter):
 @BOTH
 @pytest.mark.parametrize("filter", ["#", "+", "a/#", "+/+", "/+", "+/a/#", "a/+/b", "/", "//", "a/", "a b/+"])
 @pytest.mark.mqtt("5:4.7.1-1", "5:4.7.1-2", "3.1.1:4.7.1-2", "3.1.1:4.7.1-3", "5:4.7.0-1", "3.1.1:4.7.1-1")
-def test_filters_that_there_are(place, version, filter):
-    assert place.client("c", version).subscribe(filter)[0].codes == [0]
+def test_filters_that_there_are(context, version, filter):
+    assert context.client("c", version).subscribe(filter)[0].codes == [0]
 
 
 @BOTH
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.mqtt("5:4.7.3-1", "3.1.1:4.7.3-1")
-def test_a_topic_of_no_character(place, version, qos):
-    client = place.client("c", version)
+def test_a_topic_of_no_character(context, version, qos):
+    client = context.client("c", version)
     client.publish("", qos=qos, id=bool(qos))
     assert client.closed
 
 
 @BOTH
 @pytest.mark.mqtt("5:4.7.2-1", "3.1.1:4.7.2-1")
-def test_topics_that_begin_with_a_dollar(place, version):
-    client, writer = place.client("c", version), place.client("w", version)
+def test_topics_that_begin_with_a_dollar(context, version):
+    client, writer = context.client("c", version), context.client("w", version)
     client.subscribe("#", "+/x", "+")
     for topic in ("$own/x", "$own"):
         writer.publish(topic)
@@ -63,10 +63,10 @@ def test_topics_that_begin_with_a_dollar(place, version):
 
 @BOTH
 @pytest.mark.mqtt("5:4.7.3-3", "3.1.1:4.7.3-3")
-def test_a_topic_of_65535_bytes_harms_nobody(place, version):
-    ear = place.client("ear")
+def test_a_topic_of_65535_bytes_harms_nobody(context, version):
+    ear = context.client("ear")
     ear.subscribe("#")
-    client = place.client("c", version)
+    client = context.client("c", version)
     topic = "x" * 65_535
     client.publish(topic)
     assert client.closed or messages(ear.heard()) == [(topic, b"x", 0)]
@@ -74,8 +74,8 @@ def test_a_topic_of_65535_bytes_harms_nobody(place, version):
 
 @BOTH
 @pytest.mark.mqtt("5:4.7.3-4", "3.1.1:4.7.3-4")
-def test_topics_are_taken_as_they_are(place, version):
-    client, writer = place.client("c", version), place.client("w", version)
+def test_topics_are_taken_as_they_are(context, version):
+    client, writer = context.client("c", version), context.client("w", version)
     client.subscribe("/a", "a//b", "A", "a ", "./a", "%61")
     for topic in ("a", "a/b", "A", "a/", "/a/", "a ", " a", "a//b", "%61", "/a", "./a", "b/../a"):
         writer.publish(topic)
@@ -88,10 +88,10 @@ def test_topics_are_taken_as_they_are(place, version):
 @BOTH
 @pytest.mark.mqtt("5:6.0.0-1", "3.1.1:6.0.0-1")
 def test_a_text_frame_ends_the_link(version):
-    place = Place("websocket")
-    client = place.client("c", version)
+    context = MqttHub("websocket")
+    client = context.client("c", version)
     client.end.send("\x30\x04\0\1a\0")
-    place.world.turn()
+    context.world.turn()
     assert client.closed or client.end.close_code is not None
 
 
@@ -100,7 +100,7 @@ def test_a_text_frame_ends_the_link(version):
 def test_packets_and_frames_do_not_begin_together(version):
     data = Connect(version=version, client="c").encode(version) + Ping(kind=12).encode(version) * 2
     for size in (1, 2, 3, 7, len(data)):
-        client = Client(Place("websocket").door, version)
+        client = Client(MqttHub("websocket").door, version)
         found = []
         for at in range(0, len(data), size):
             found += client.raw(data[at : at + size])
@@ -110,7 +110,7 @@ def test_packets_and_frames_do_not_begin_together(version):
 @BOTH
 @pytest.mark.mqtt("5:6.0.0-4", "3.1.1:6.0.0-4")
 def test_the_subprotocol(version):
-    place = Place("websocket")
-    client = Client(place.door, version, subprotocol="mqtt")
+    context = MqttHub("websocket")
+    client = Client(context.door, version, subprotocol="mqtt")
     assert client.end.subprotocol == "mqtt"
     assert client.raw(packet(0x10, Connect(version=version, client="c").encode(version)[2:]))[0].code == 0

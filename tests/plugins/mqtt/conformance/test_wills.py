@@ -5,109 +5,109 @@ from __future__ import annotations
 import pytest
 
 from hubbub_plugins.mqtt.packets import Will, packet
-from mqtt_client import V5, V311, Place, kept, messages, wish
+from mqtt_client import V5, V311, MqttHub, kept, messages, wish
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 
 
 @pytest.fixture
-def place():
-    return Place()
+def context():
+    return MqttHub()
 
 
 @pytest.fixture
-def ear(place):
-    found = place.client("ear")
+def ear(context):
+    found = context.client("ear")
     found.subscribe(wish("w/#", 2, retain_as_published=True))
     return found
 
 
-def ends(place, client):
+def ends(context, client):
     """Each way for a link to end but DISCONNECT."""
-    yield lambda: client.end.vanish() or place.world.turn()
+    yield lambda: client.end.vanish() or context.world.turn()
     yield lambda: client.raw(b"\x00\x00")
-    yield lambda: place.world.advance(16)
+    yield lambda: context.world.advance(16)
 
 
 @BOTH
 @pytest.mark.parametrize("how", range(3))
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.mqtt("5:3.1.2-7", "5:3.1.2-8", "5:3.1.2-14", "3.1.1:3.1.2-8", "3.1.1:3.1.2-16")
-def test_a_will_is_published_however_the_link_ends(place, ear, version, how, qos):
-    client = place.client("c", version, keep_alive=10, will=Will(topic="w/1", payload=b"gone", qos=qos))
+def test_a_will_is_published_however_the_link_ends(context, ear, version, how, qos):
+    client = context.client("c", version, keep_alive=10, will=Will(topic="w/1", payload=b"gone", qos=qos))
     assert ear.heard() == []
-    list(ends(place, client))[how]()
+    list(ends(context, client))[how]()
     assert messages(ear.heard()) == [("w/1", b"gone", qos)]
-    assert place.client("late").subscribe("w/#")[1:] == []
+    assert context.client("late").subscribe("w/#")[1:] == []
 
 
 @BOTH
 @pytest.mark.mqtt("5:3.1.2-15", "3.1.1:3.1.2-17")
-def test_a_will_that_is_retained(place, ear, version):
-    place.client("c", version, will=Will(topic="w/1", payload=b"gone", qos=1, retain=True)).end.vanish()
-    place.world.turn()
+def test_a_will_that_is_retained(context, ear, version):
+    context.client("c", version, will=Will(topic="w/1", payload=b"gone", qos=1, retain=True)).end.vanish()
+    context.world.turn()
     assert [one.retain for one in ear.heard()] == [True]
-    (_, got) = place.client("late", version).subscribe(wish("w/#", 2))
+    (_, got) = context.client("late", version).subscribe(wish("w/#", 2))
     assert (got.payload, got.qos, got.retain) == (b"gone", 1, True)
 
 
 @BOTH
 @pytest.mark.mqtt("5:3.1.2-10", "5:3.14.4-3", "3.1.1:3.1.2-10", "3.1.1:3.14.4-3")
-def test_disconnect_drops_the_will(place, ear, version):
-    client = place.client("c", version, will=Will(topic="w/1", payload=b"gone"), **kept(version))
+def test_disconnect_drops_the_will(context, ear, version):
+    client = context.client("c", version, will=Will(topic="w/1", payload=b"gone"), **kept(version))
     client.goodbye()
     assert client.closed
-    place.world.advance(300)
+    context.world.advance(300)
     assert ear.heard() == []
 
 
 @pytest.mark.parametrize("code", [0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x97])
 @pytest.mark.mqtt("5:3.1.2-8")
-def test_a_disconnect_that_is_no_goodbye_leaves_the_will(place, ear, code):
-    place.client("c", will=Will(topic="w/1", payload=b"gone")).goodbye(code)
+def test_a_disconnect_that_is_no_goodbye_leaves_the_will(context, ear, code):
+    context.client("c", will=Will(topic="w/1", payload=b"gone")).goodbye(code)
     assert messages(ear.heard()) == [("w/1", b"gone", 0)]
 
 
 @BOTH
 @pytest.mark.mqtt("5:3.1.2-10", "3.1.1:3.1.2-10", "3.1.1:3.1.2-12")
-def test_a_will_is_published_once(place, ear, version):
-    place.client("c", version, will=Will(topic="w/1", payload=b"gone"), **kept(version)).end.vanish()
-    place.world.turn()
+def test_a_will_is_published_once(context, ear, version):
+    context.client("c", version, will=Will(topic="w/1", payload=b"gone"), **kept(version)).end.vanish()
+    context.world.turn()
     assert len(ear.heard()) == 1
-    again = place.client("c", version, **kept(version))
+    again = context.client("c", version, **kept(version))
     again.end.vanish()
-    place.world.advance(300)
+    context.world.advance(300)
     assert ear.heard() == []
 
 
 @pytest.mark.mqtt("5:3.1.2-8", "5:3.1.3-9")
-def test_a_will_waits_for_its_delay(place, ear):
+def test_a_will_waits_for_its_delay(context, ear):
     will = Will(topic="w/1", payload=b"gone", properties={"will_delay_interval": 10})
-    place.client("c", will=will, **kept(V5)).end.vanish()
-    place.world.advance(9)
-    again = place.client("c", will=will, **kept(V5))
-    place.world.advance(20)
+    context.client("c", will=will, **kept(V5)).end.vanish()
+    context.world.advance(9)
+    again = context.client("c", will=will, **kept(V5))
+    context.world.advance(20)
     assert ear.heard() == []
     again.end.vanish()
-    place.world.advance(9)
+    context.world.advance(9)
     assert ear.heard() == []
-    place.world.advance(2)
+    context.world.advance(2)
     assert messages(ear.heard()) == [("w/1", b"gone", 0)]
 
 
 @pytest.mark.mqtt("5:3.1.2-8", "5:3.1.2-7")
-def test_the_end_of_the_session_ends_the_delay(place, ear):
+def test_the_end_of_the_session_ends_the_delay(context, ear):
     will = Will(topic="w/1", payload=b"gone", properties={"will_delay_interval": 50})
-    place.client("c", will=will, properties={"session_expiry_interval": 5}).end.vanish()
-    place.world.advance(6)
+    context.client("c", will=will, properties={"session_expiry_interval": 5}).end.vanish()
+    context.world.advance(6)
     assert len(ear.heard()) == 1
-    place.client("c", will=will, **kept(V5)).end.vanish()
-    place.client("c", clean=True)
+    context.client("c", will=will, **kept(V5)).end.vanish()
+    context.client("c", clean=True)
     assert len(ear.heard()) == 1
 
 
 @pytest.mark.mqtt("5:3.1.3-10", "5:3.3.2-4", "5:3.3.2-15", "5:3.3.2-16", "5:3.3.2-17", "5:3.3.2-18", "5:3.3.2-20")
-def test_what_a_will_says_arrives(place, ear):
+def test_what_a_will_says_arrives(context, ear):
     said = {
         "payload_format_indicator": 1,
         "content_type": "text/plain",
@@ -116,8 +116,8 @@ def test_what_a_will_says_arrives(place, ear):
         "user_property": [("b", "1"), ("a", "2"), ("b", "1"), ("", "")],
         "message_expiry_interval": 60,
     }
-    place.client("c", will=Will(topic="w/1", payload=b"gone", properties=said)).end.vanish()
-    place.world.turn()
+    context.client("c", will=Will(topic="w/1", payload=b"gone", properties=said)).end.vanish()
+    context.world.turn()
     (got,) = ear.heard()
     assert got.properties == said
 
@@ -125,11 +125,11 @@ def test_what_a_will_says_arrives(place, ear):
 @pytest.mark.parametrize("topic", ["", "w/#", "+", "a\0"])
 @BOTH
 @pytest.mark.mqtt("5:3.1.4-1", "3.1.1:3.1.4-1", "5:4.7.0-1", "3.1.1:4.7.1-1", "5:4.7.3-1", "3.1.1:4.7.3-1")
-def test_a_topic_that_no_will_may_have(place, version, topic):
+def test_a_topic_that_no_will_may_have(context, version, topic):
     none = b"\0" if version == V5 else b""
     raw = topic.encode()
     body = b"\0\4MQTT" + bytes((version, 6)) + b"\0\0" + none + b"\0\1c" + none
-    client = place.door.connect()
+    client = context.door.connect()
     client.send(packet(0x10, body + len(raw).to_bytes(2, "big") + raw + b"\0\0"))
-    place.world.turn()
+    context.world.turn()
     assert client.closed

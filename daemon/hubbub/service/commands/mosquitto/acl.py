@@ -92,8 +92,8 @@ class Acl:
                 raise BadFilter(f"'{shown(access)}' isn't read, write, readwrite or deny")
             filter = filter.replace("{", "{{").replace("}", "}}")
             filter = _substituted(filter) if section is self._patterns else filter
-        except BadFilter as no:
-            self.notes.append(Note(line, no.reason))
+        except BadFilter as refusal:
+            self.notes.append(Note(line, refusal.reason))
             return
         section.add(access, filter)
         if section is self._patterns and access == "deny":

@@ -38,13 +38,13 @@ class Bridge:
     def _topic(self, line: Line) -> None:
         """Read `topic PATTERN [out|in|both [QOS [LOCAL-PREFIX [REMOTE-PREFIX]]]]`."""
         words = line.rest.split()
-        pattern, direction, quality, *prefixes = [*words, *("", "out", "0")[len(words) :]]
+        pattern, direction, qos, *prefixes = [*words, *("", "out", "0")[len(words) :]]
         if any(prefix.strip('"') for prefix in prefixes) or not pattern.strip('"'):
             self.notes.append(Note(line, "a bridge renames nothing here, but prefix= stands before all its topics"))
-        elif direction not in _DIRECTIONS or quality not in ("0", "1", "2"):
+        elif direction not in _DIRECTIONS or qos not in ("0", "1", "2"):
             self.notes.append(Note(line, "expected topic PATTERN, then out, in or both, then 0, 1 or 2"))
         else:
-            self._quality = max(self._quality, int(quality))
+            self._quality = max(self._quality, int(qos))
             for way in _DIRECTIONS[direction]:
                 self._filters[way].append(pattern)
 

@@ -1,0 +1,212 @@
+"""A half-duplex link, `answer=`: one command at a time goes out, and the next frame that comes in is its reply.
+
+    hub -> Exchange (others wait in line) -> Outbox -> device -> Exchange.heard -> whoever asked
+
+The clock of `answer=` starts when the transport has taken the command; until then the clock of who asked stands. With
+no answer in time the asker is refused, and the line rests for as long again or until something comes: that is the late
+answer, which nobody may take for that of the next command. What comes while no command is out is nobody's reply.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.events import Publish, QosPublish
+from hubbub.kernel.connection.outbox import Outbox
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.sessions.session import LATER, LOST, NOW, Batch, Receiver
+from hubbub.message import Message
+
+
+class HalfDuplexQueue:
+    """The line of one link.
+
+    answer  seconds that the device has for a reply
+    """
+
+    __slots__ = ("alarm_at", "_answer", "_asked", "_command", "_hub", "_line", "_outbox", "_resting", "_until")
+
+    def __init__(self, hub: Hub, outbox: Outbox, answer: float) -> None:
+        self.alarm_at: tuple[float, int] | None = None
+        self._hub = hub
+        self._outbox = outbox
+        self._answer = answer
+        self._line: deque[tuple[Batch, Receiver]] = deque()
+        self._command: Message | None = None  # the one that is out
+        self._until: float | None = None  # when its time, or the rest, is over; None: it isn't written yet
+        self._resting = False
+        self._asked = False  # for a turn's end
+
+    def before(self, receiver: Receiver) -> Receiver:
+        """Return the box of a subscription whose messages stand in line before they go to `box`."""
+        return _Line(self, receiver)
+
+    # What goes out
+
+    def put(self, batch: Batch, receiver: Receiver) -> None:
+        """Let each message of `batch` wait for its turn; who finds no place in the line is refused."""
+        for one in batch.singles(self._outbox.stream):
+            message = one.messages[0]
+            if len(self._line) - self._idle >= limits.COMMANDS_WAITING:
+                self._hub.counters.dropped += 1
+                self._refuse(message, "quota", f"{limits.COMMANDS_WAITING} commands wait for this device already")
+                continue
+            self._line.append((one, receiver))
+            if waiter := self._hub.requests.get(message.reply_to or ""):
+                waiter.suspend()
+        self._ask()
+
+    def room(self) -> int:
+        """Tell what would become of one more command (kernel.sessions.session.Member)."""
+        if self._idle and not self._line:
+            return NOW
+        return LATER if len(self._line) < limits.COMMANDS_WAITING else LOST
+
+    @property
+    def _idle(self) -> bool:
+        return self._command is None and not self._resting
+
+    def _ask(self) -> None:
+        if self._idle and self._line and not self._asked:
+            self._asked = True
+            self._hub.outboxes.append(self)
+            self._hub.schedule_flush()
+
+    def flush(self) -> None:
+        """Send the next command (kernel.hub.Flushed): now, so that what comes before it is written can't answer it."""
+        self._asked = False
+        found = self._next() if self._idle else None
+        if found is None:
+            return
+        one, receiver = found
+        self._command = one.messages[0]
+        receiver.put(one)
+        self._outbox.flush()
+        if not self._outbox.paused:
+            self._written()
+
+    def _next(self) -> tuple[Batch, Receiver] | None:
+        """Take the next command out of the line; what nobody wants any more by now is dropped."""
+        while self._line:
+            one, receiver = self._line.popleft()
+            message = one.messages[0]
+            if not isinstance(message, QosPublish) or message.left(self._hub.wall()) is not None:
+                return one, receiver
+            self._hub.counters.dropped += 1
+        return None
+
+    def _written(self) -> None:
+        if self._command is not None:
+            self._until = self._hub.now() + self._answer
+            self._hub.alarms.at(self, self._until)
+            if waiter := self._hub.requests.get(self._command.reply_to or ""):
+                waiter.resume()
+
+    def resumed(self) -> None:
+        """The transport has taken what it couldn't take at once."""
+        if self._until is None:
+            self._written()
+
+    # What comes in
+
+    def heard(self, frame: Publish) -> None:
+        """Give `frame` to whoever asked for it."""
+        if self._resting:
+            self._resting = False
+            self._until = None
+        elif self._command is not None and self._until is not None:
+            command, self._command, self._until = self._command, None, None
+            if command.reply_to:
+                self._reply(command, frame)
+        self._ask()
+
+    def _reply(self, command: Message, frame: Publish) -> None:
+        assert command.reply_to is not None
+        reply = _answer(command, command.reply_to, frame)
+        reply.sender = frame.sender
+        rights = getattr(command.sender, "rights", None)
+        try:
+            if rights is not None and command.reply_to not in self._hub.requests:
+                rights.publish(command.reply_to)
+            heard = self._hub.publish(reply)
+        except Refusal:  # it is the asker who named that topic
+            heard = 0
+        if not heard:
+            self._hub.counters.unanswered += 1
+
+    def alarm(self, now: float) -> None:
+        """The device's time may be over, or the rest after it (kernel.alarms.Sleeper)."""
+        if self._until is None:
+            return
+        if now < self._until:
+            self._hub.alarms.at(self, self._until)
+            return
+        self._until = None
+        if self._resting:
+            self._resting = False
+        elif self._command is not None:
+            command, self._command = self._command, None
+            self._refuse(command, "timeout", f"the device hasn't answered in {self._answer:g} s")
+            self._resting = True
+            self._until = now + self._answer
+            self._hub.alarms.at(self, self._until)
+        self._ask()
+
+    def _refuse(self, command: Message, code: str, reason: str) -> None:
+        if waiter := self._hub.requests.get(command.reply_to or ""):
+            waiter.refuse(Refusal(code, reason))
+
+    def purge(self, keep: Callable[[str], bool]) -> None:
+        """Forget what waits in the line on topics that `keep` says no to."""
+        line, self._line = self._line, deque()
+        for one, receiver in line:
+            command = one.messages[0]
+            if keep(command.topic):
+                self._line.append((one, receiver))
+            else:
+                self._refuse(command, "unavailable", "the device may no longer hear that topic")
+
+    def clear(self) -> None:
+        """The link has gone: whoever waits is told so."""
+        waiting = [one.messages[0] for one, _ in self._line]
+        if self._command is not None:
+            waiting.append(self._command)
+        self._line.clear()
+        self._command = self._until = None
+        self._hub.alarms.cancel(self)
+        for command in waiting:
+            self._refuse(command, "unavailable", "the device has gone")
+
+
+def _answer(command: Message, topic: str, frame: Publish) -> Message:
+    """Make the reply to a command: with its quality, and what its asker knows it by."""
+    kind, properties = frame.content_type, frame.properties
+    if not isinstance(command, QosPublish):
+        return Message(topic, frame.payload, False, kind, None, properties)
+    about = command.correlation
+    return QosPublish(topic, frame.payload, command.qos, content_type=kind, properties=properties, correlation=about)
+
+
+class _Line:
+    """The box of one subscription of a half-duplex link (kernel.sessions.session.Box)."""
+
+    __slots__ = ("_box", "_exchange")
+
+    def __init__(self, half_duplex: HalfDuplexQueue, receiver: Receiver) -> None:
+        self._exchange = half_duplex
+        self._box = receiver
+
+    def put(self, batch: Batch) -> None:
+        """Take messages."""
+        self._exchange.put(batch, self._box)
+
+    def room(self, message: Message) -> int:
+        """Tell what would become of a message here."""
+        return self._exchange.room()
+
+    def miss(self, count: int) -> None:
+        """Note that `count` messages could not be carried."""
+        self._box.miss(count)

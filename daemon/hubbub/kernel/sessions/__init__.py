@@ -1,0 +1,1 @@
+"""Sessions, those that outlive their link, their in-flight messages, their store, and their presence."""

@@ -1,0 +1,87 @@
+"""Plans what the links of a listener speak: the dialect that is named, or those that `auto` tells apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hubbub.dialect import Dialect, DialectContext
+from hubbub.dialects.detect import Auto
+from hubbub.dialects.lines import Lines
+from hubbub.errors import ConfigError
+from hubbub.option import configure, options_of
+from hubbub.service import toml
+from hubbub.service.config import LinkConfig, ListenerConfig
+from hubbub.service.plugins import Plugins, reason
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What new links of a listener speak.
+
+    dialects      all that may be spoken
+    first         what a link begins with: the only one, or an Auto
+    subprotocols  which of them a WebSocket subprotocol means
+    longest       bytes of the longest unit of any
+    choose        tells which of them a datagram speaks
+    """
+
+    dialects: Sequence[type[Dialect]]
+    first: type[Dialect]
+    subprotocols: Mapping[str, type[Dialect]]
+    longest: int
+    choose: Callable[[bytes], type[Dialect] | None]
+
+
+def plan(
+    config: LinkConfig, dialect_context: DialectContext, plugins: Plugins, failed: Callable[[Exception], object]
+) -> Spoken:
+    """Choose the dialects of some links; `failed` is told of what their `claims` raise. Raises ConfigError."""
+    try:
+        dialects = _candidates(config, plugins)
+        first = dialects[0]
+        choose: Callable[[bytes], type[Dialect] | None] = lambda datagram: dialects[0]  # noqa: E731
+        if config.dialect == "auto":
+            first = auto = Auto.among(dialects, configure(Lines, {}), failed)
+            choose = auto.choose
+        for template in (config.topic, config.prefix, config.subscribe):
+            if template is not None:
+                template.expect(first.fields)
+        subprotocols = {name: dialect for dialect in dialects for name in dialect.subprotocols}
+        longest = max(dialect.max_unit(dialect_context) for dialect in (*dialects, first))
+    except ConfigError as error:
+        raise ConfigError(f"{config.spec}: {error}") from None
+    except Exception as error:
+        raise ConfigError(f"{config.spec}: a dialect can't be used: {reason(error, '')}") from error
+    return Spoken(dialects, first, subprotocols, longest, choose)
+
+
+def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]:
+    its = {} if config.dialect == "auto" else options_of(plugins.find("dialect", config.dialect))
+    for key in {"pull", "push"} & (config.dialect_options.keys() - its.keys()):
+        raise ConfigError(f"{key}= is for --connect; what clients of a listener subscribe to is up to them")
+    if config.dialect != "auto":
+        found = plugins.configured("dialect", config.dialect, config.dialect_options, config.role)
+        if config.transport not in found.transports:
+            known = ", ".join(found.transports)
+            raise ConfigError(f"dialect {config.dialect} is for {known}, not for {config.transport}")
+        if config.role not in found.roles:
+            raise ConfigError(f"dialect {config.dialect} can't be the {config.role}; it plays {', '.join(found.roles)}")
+        return [found]
+    assert isinstance(config, ListenerConfig)
+    if config.dialect_options:
+        key = next(iter(config.dialect_options))
+        hint = "a key of a dialect needs dialect=NAME beside it"
+        if key in toml.SCALARS:
+            hint = "in a file it stands above the first [table]"
+        raise ConfigError(f"unknown key {key}=; {hint}")
+    own = [one for one in plugins.shipped_dialects() if one is Lines or _claims(one)]
+    for name in config.auto:
+        if not _claims(plugins.find("dialect", name)):
+            raise ConfigError(f"auto={name}: {name} can't be told by its first bytes; it needs dialect={name}")
+    every = [plugins.configured("dialect", name, {}) for name in config.auto] + [configure(one, {}) for one in own]
+    return [one for one in dict.fromkeys(every) if config.transport in one.transports]
+
+
+def _claims(dialect: type[Dialect]) -> bool:
+    return dialect.claims.__func__ is not Dialect.claims.__func__ and dialect is not Auto  # type: ignore[attr-defined]
