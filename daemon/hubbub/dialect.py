@@ -43,7 +43,8 @@ class DialectContext:
     handshake    seconds until a client must have shown its dialect
     idle         seconds that a client may be silent, for dialects that negotiate a keep alive
     node         the id of this hub among others
-    memory       client role: what a dialect keeps about the server from one link to the next
+    memory       what a dialect keeps from one link to the next: client role, about the server; over UDP, about all
+                 senders of the listener
     """
 
     transport: str = "tcp"

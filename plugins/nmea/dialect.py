@@ -1,0 +1,152 @@
+"""nmea: NMEA 0183 sentences of GPS receivers, wind and depth sensors, and AIS; several may come in a datagram.
+
+    --udp udp:10110:dialect=nmea:prefix=boat     $GPGGA,... goes to boat/GP/GGA, !AIVDM,... to boat/AI/VDM
+    --tcp tcp:10110:dialect=nmea:format=json     lines ended by CR LF, LF or CR
+    --connect udp:10.0.0.255:10110:dialect=nmea:subscribe=boat/out/#    sends what is a sentence
+
+A sentence goes to {talker}/{sentence}, or where `topic=` says; a proprietary one, $PGRME, has the talker P and the
+sentence GRME. Its checksum must be right, and may be missing with `checksum=optional`. Noise before it is skipped, and
+so is the header of IEC 61162-450.
+
+Properties are talker and sentence; the fields as they were sent, by pynmea2's names; latitude and longitude in degrees,
+south and west negative, where a sentence has both and no field of it says that there is no fix; the fields of TAG
+blocks and of the US Coast Guard's tails, tag.s the source, tag.c the time. A type that pynmea2 doesn't know, as AIS,
+has no field names: `format=json` then lists its fields as `data`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from hubbub import (
+    Close,
+    Dialect,
+    DialectContext,
+    Event,
+    Fault,
+    Message,
+    Publish,
+    Refusal,
+    Sender,
+    Subscribe,
+    Template,
+    choice,
+    option,
+)
+from hubbub.framing import EndReader, TooLong
+from hubbub.limits import PROPERTIES
+from hubbub_plugins.nmea.joiner import ROWS_OF_LINK, ROWS_OF_LISTENER, Joiner
+from hubbub_plugins.nmea.line import read
+from hubbub_plugins.nmea.sentence import Sentence
+
+_FIELDS = ("talker", "sentence")
+_ENDS = re.compile(rb"[\r\n]")
+_JSON = "application/json"
+
+
+class Nmea(Dialect):
+    """NMEA 0183 sentences and AIS, checksums checked; it sends sentences in the client role."""
+
+    roles = ("server", "client")
+    fields = _FIELDS
+
+    format = option(
+        "text",
+        choice("text", "json", "raw"),
+        "what is published: text, the sentence; json, its fields by name; raw, its line with no content type",
+    )
+    checksum = option("required", choice("required", "optional"), "whether a sentence may leave its checksum out")
+
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
+        self._reader = EndReader(b"\n", context.max_message) if context.stream else None
+        self._topic = context.topic or Template("{talker}/{sentence}")
+        self._sender = peer.fields()
+        self._source = (self._sender["host"], self._sender["port"])
+        self._joiner = Joiner(ROWS_OF_LINK)
+        if context.transport == "udp":  # an unproven address has a link for each datagram
+            self._joiner = context.memory.setdefault("nmea", Joiner(ROWS_OF_LISTENER))
+
+    @classmethod
+    def max_unit(cls, context: DialectContext) -> int:
+        """A unit is some sentences."""
+        return context.max_message
+
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        """Turn sentences into publishes."""
+        if self._reader is None:
+            longest = self.context.max_message
+            return self._lines(_ENDS.split(data), now) if len(data) <= longest else [self._too_long()]
+        try:
+            return self._lines(self._reader.feed(data.replace(b"\r", b"\n")), now)
+        except TooLong as long:
+            return [*self._lines(long.frames, now), self._too_long()]
+
+    def eof(self, now: float) -> list[Event | Message]:
+        """The last line needs no end."""
+        return self._lines([self._reader.rest()], now) if self._reader is not None else []
+
+    def held(self) -> str:
+        """Say that a line isn't over."""
+        return self._reader.held() if self._reader is not None else ""
+
+    def _lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
+        events: list[Event | Message] = []
+        for line in lines:
+            try:
+                for event in self._messages(line, now) if line else ():
+                    events.append(event)  # noqa: PERF402  what comes before a Refusal stands
+            except Refusal as refusal:
+                events.append(Fault(refusal))
+        return events
+
+    def _messages(self, data: bytes, now: float) -> Iterator[Message]:
+        """Yield the sentence of a line, and the AIS message that ends with it. Raises Refusal."""
+        line = read(data, unsummed=self.checksum == "optional")
+        tags = self._joiner.tags(self._source, line.tags, now)
+        if not line.text:
+            return
+        sentence = Sentence(line)
+        address = {"talker": sentence.talker, "sentence": sentence.sentence}
+        payload, kind = data, None
+        if self.format == "text":
+            payload, kind = line.text.encode(), "text/plain; charset=utf-8"
+        elif self.format == "json":
+            payload, kind = self._json({**sentence.object(), **address}, tags), _JSON
+        properties = _properties({**address, **sentence.properties()}, tags)
+        yield Publish(self._topic.fill({**self._sender, **address}), payload, content_type=kind, properties=properties)
+
+    def _json(self, fields: dict[str, Any], tags: dict[str, str]) -> bytes:
+        payload = json.dumps({**fields, **({"tags": tags} if tags else {})}, allow_nan=False).encode()
+        if len(payload) > self.context.max_message:
+            raise Refusal("too-long", f"a sentence as JSON is longer than {self.context.max_message} bytes")
+        return payload
+
+    def form(self, subscription: Subscribe) -> str | None:
+        """Return how a sentence ends; None in the server role, in which nothing is sent."""
+        return ("\r\n" if self.context.stream else "") if self.context.role == "client" else None
+
+    @classmethod
+    def encode(cls, message: Message, form: Any) -> bytes | None:
+        """Write a payload that is a sentence, with its TAG blocks."""
+        if form is None:
+            return None
+        try:
+            line = read(message.payload, unsummed=cls.checksum == "optional")
+        except Refusal:
+            return None
+        unit = (line.blocks + line.text).encode()
+        return unit + str(form).encode() if line.text and message.payload.startswith(unit) else None
+
+    def _too_long(self) -> Close:
+        refusal = Refusal("too-long", f"more than {self.context.max_message} bytes without an end of line")
+        return Close(refusal.reason, refusal=refusal)
+
+
+def _properties(fields: dict[str, str], tags: dict[str, str]) -> dict[str, str]:
+    """The tags, and then the fields as far as a message can have properties."""
+    return dict(islice({**{f"tag.{code}": value for code, value in tags.items()}, **fields}.items(), PROPERTIES))
