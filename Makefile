@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 .PHONY: run test check format compiled bench fuzz conformance conformance-page soak clean
 
 run:
-	@tools/venv $(VENV) nmea
+	@tools/venv $(VENV) ais
 	@exec $(BIN)/hubbub run $(ARGS)
 
 test:

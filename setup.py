@@ -15,6 +15,7 @@ RUNS_WITH = [
     "msgspec>=0.22",  # the json dialect: far faster than the standard library, and Raw keeps a number's digits
 ]
 NMEA = ["pynmea2>=1.19"]  # the dialect nmea: knows what the fields of 60 kinds of sentences are called
+AIS = [*NMEA, "pyais>=3"]  # `ais=` of nmea: reads the bits of all 27 types, and needs nothing but attrs, which is here
 TOP = ["rich"]  # `hubbub top`: a live table that fits any terminal
 TESTING = [  # what hubbub.testing needs, for who writes plugins; the daemon never imports it
     "pytest",  # the test runner
@@ -22,7 +23,7 @@ TESTING = [  # what hubbub.testing needs, for who writes plugins; the daemon nev
     "hypothesis",  # properties: of topics, grammars and framings, and of every dialect
 ]
 TESTED_WITH = [
-    *NMEA,
+    *AIS,
     *TOP,
     *TESTING,
     "pytest-xdist",  # two workers, so that `make test` stays quick
@@ -109,6 +110,7 @@ setup(
     install_requires=RUNS_WITH + COMPILED_WITH * COMPILE,
     extras_require={
         "nmea": NMEA,
+        "ais": AIS,
         "top": TOP,
         "testing": TESTING,
         "test": TESTED_WITH,

@@ -2,6 +2,7 @@
 
     --udp udp:10110:dialect=nmea:prefix=boat     $GPGGA,... goes to boat/GP/GGA, !AIVDM,... to boat/AI/VDM
     --tcp tcp:10110:dialect=nmea:format=json     lines ended by CR LF, LF or CR
+    --udp udp:10110:dialect=nmea:ais=ais/{mmsi}  decoded messages go to ais/244670316 as JSON as well
     --connect udp:10.0.0.255:10110:dialect=nmea:subscribe=boat/out/#    sends what is a sentence
 
 A sentence goes to {talker}/{sentence}, or where `topic=` says; a proprietary one, $PGRME, has the talker P and the
@@ -12,6 +13,9 @@ Properties are talker and sentence; the fields as they were sent, by pynmea2's n
 south and west negative, where a sentence has both and no field of it says that there is no fix; the fields of TAG
 blocks and of the US Coast Guard's tails, tag.s the source, tag.c the time. A type that pynmea2 doesn't know, as AIS,
 has no field names: `format=json` then lists its fields as `data`.
+
+With `ais=` the parts of an AIS message are joined by sender, source, channel and sequence id, and decoded by pyais: its
+type, mmsi, latitude, longitude, speed (knots), course, heading, name, callsign and so on, where they are available.
 """
 
 from __future__ import annotations
@@ -48,6 +52,19 @@ _ENDS = re.compile(rb"[\r\n]")
 _JSON = "application/json"
 
 
+def ais_topic(raw: object) -> Template:
+    """Read the topic of decoded messages, as in ais/{mmsi}."""
+    try:
+        import hubbub_plugins.nmea.ais  # noqa: F401  only `ais=` needs pyais
+    except ImportError as error:
+        raise ValueError(f"{error}; it needs pyais: pip install 'hubbub[ais]'") from None
+    if not isinstance(raw, str):
+        raise ValueError("expected a topic")
+    template = Template(raw)
+    template.expect((*_FIELDS, "mmsi", "type"))
+    return template
+
+
 class Nmea(Dialect):
     """NMEA 0183 sentences and AIS, checksums checked; it sends sentences in the client role."""
 
@@ -60,6 +77,7 @@ class Nmea(Dialect):
         "what is published: text, the sentence; json, its fields by name; raw, its line with no content type",
     )
     checksum = option("required", choice("required", "optional"), "whether a sentence may leave its checksum out")
+    ais = option(None, ais_topic, "where decoded AIS messages go too, such as ais/{mmsi} or ais/{mmsi}/{type}")
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         super().__init__(context, peer)
@@ -119,6 +137,24 @@ class Nmea(Dialect):
             payload, kind = self._json({**sentence.object(), **address}, tags), _JSON
         properties = _properties({**address, **sentence.properties()}, tags)
         yield Publish(self._topic.fill({**self._sender, **address}), payload, content_type=kind, properties=properties)
+        if self.ais is not None and (found := self._ais_message(sentence, tags, now)) is not None:
+            found |= address
+            texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
+            topic, properties = self.ais.fill({**self._sender, **texts}), _properties(texts, tags)
+            yield Publish(topic, self._json(found, tags), content_type=_JSON, properties=properties)
+
+    def _ais_message(self, sentence: Sentence, tags: dict[str, str], now: float) -> dict[str, Any] | None:
+        """Return what an AIS message says, if this is the last part of it that comes. Raises Refusal."""
+        from hubbub_plugins.nmea import ais
+
+        if sentence.sentence not in ais.SENTENCES:
+            return None
+        part = ais.part(sentence)
+        if part.total == 1:
+            return ais.decode([part])
+        key = (self._source, tags.get("s"), sentence.talker, sentence.sentence, part.channel, part.sequence, part.total)
+        parts = self._joiner.parts(key, part.number, part.total, part, now)
+        return ais.decode(parts) if parts is not None else None
 
     def _json(self, fields: dict[str, Any], tags: dict[str, str]) -> bytes:
         payload = json.dumps({**fields, **({"tags": tags} if tags else {})}, allow_nan=False).encode()
