@@ -147,6 +147,7 @@ RETRY_FIRST_SECONDS = 0.5  # seconds until a lost connector dials again; twice a
 RETRY_SECONDS = 10.0  # seconds at most between two tries: who plugs a cable back in stands and waits
 STEADY_SECONDS = 10.0  # seconds that a connector must have been up to begin with short waits again
 RESOLVE_SECONDS = 60.0  # seconds between looks whether the name of a UDP connector means another address now
+HELLO_BYTES = 4 * KiB  # bytes of a `hello=`: a few commands, sent at once on each of many links
 DIAL_SPREAD_SECONDS = 0.002  # seconds between the first tries of two connectors, so that links get their turns
 CONNECTOR_LINES = 6  # lines that one connector may log in the time below; what it doesn't log is told by the next one
 ECHOES = 10_000  # messages to a server of MQTT 3.1.1 whose return is awaited: about 2 MiB

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from urllib.parse import unquote_to_bytes
 
 from hubbub import limits
 from hubbub.errors import ConfigError
@@ -100,6 +101,14 @@ def flag(raw: object) -> bool:
     if raw is False or raw == "no":
         return False
     raise ValueError("expected yes or no")
+
+
+def octets(raw: object) -> bytes:
+    """Read bytes, at least one: text, in which %XX is the byte of two hexadecimal digits, as %0D%0A for CR and LF."""
+    text = _text(raw)
+    if not text or re.search("%(?![0-9A-Fa-f]{2})", text):
+        raise ValueError("expected some text, in which %XX is any byte: %0D%0A is CR and LF, %25 is %")
+    return unquote_to_bytes(text)
 
 
 class Secret(str):

@@ -122,6 +122,14 @@ def test_a_table_says_the_same_as_a_string():
     assert listen({"endpoint": "tcp:7000", "max_message": 7}).max_message == 7
 
 
+def test_a_hello_is_bytes():
+    assert listen({"endpoint": "tcp:7000", "dialect": "raw", "hello": "%00é:\r\n"}).hello == b"\0\xc3\xa9:\r\n"
+    assert listen(r"tcp:7000:dialect=raw:hello=a\:b%3Ac=d").hello == b"a:b:c=d"
+    assert listen("tcp:7000").hello == b""
+    with pytest.raises(ConfigError, match="expected at most 4096 bytes"):
+        listen(f"tcp:7000:dialect=raw:hello={'%00' * 4097}")
+
+
 BAD = [
     ("tcp", "tcp:1:answer=2s", "answer= is for a device that gets commands: name their filter with subscribe="),
     ("tcp", "tcp:1:answer=0", "answer=0: expected more than 0"),
@@ -134,6 +142,12 @@ BAD = [
     ("tcp", "tcp:1:over=drop", "add rate=10/s or the like"),
     ("tcp", "tcp:1:rate=1/s:over=wait", "over=wait: expected one of drop, latest, pause, close"),
     ("tcp", "tcp:1:changed=1", "changed=1: expected yes or no"),
+    ("tcp", "tcp:1:dialect=raw:hello=", "hello=: expected some text, in which %XX is any byte"),
+    ("tcp", "tcp:1:dialect=raw:hello=100%", "hello=100%: expected some text, in which %XX is any byte"),
+    ("tcp", "tcp:1:dialect=raw:hello=%0g", "%25 is %"),
+    ("tcp", "tcp:1:hello=x", "hello= is for a connection whose dialect= is named"),
+    ("tcp", "tcp:1:dialect=auto:hello=x", "hello= is for a connection whose dialect= is named"),
+    ("udp", "udp:1:dialect=raw:hello=x", "hello= is for a connection whose dialect= is named"),
     ("tcp", "", "unknown endpoint kind ''"),
     ("tcp", "7000", "for example tcp:7000"),
     ("tcp", "fd:3", "unknown endpoint kind 'fd', there are tcp tcp6 ssl tls unix systemd"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.errors import ConfigError
-from hubbub.option import choice, configure, duration, flag, many, option, options_of, rate, shown, size
+from hubbub.option import choice, configure, duration, flag, many, octets, option, options_of, rate, shown, size
 
 
 class Alarm:
@@ -46,6 +46,10 @@ GOOD = [
     (flag, "yes", True),
     (flag, False, False),
     (choice("a", "b"), "b", "b"),
+    (octets, "READY%0D%0a", b"READY\r\n"),
+    (octets, "%00%ff%25 \u00e9+", b"\x00\xff% \xc3\xa9+"),
+    (octets, "a\r\n", b"a\r\n"),
+    (octets, 7, b"7"),
     (many(str), "a,b", ("a", "b")),
     (many(int), [1, "2"], (1, 2)),
 ]
@@ -53,6 +57,11 @@ GOOD = [
 BAD = [
     (str, True, "expected text"),
     (str, 1.5, "expected text"),
+    (octets, "", "expected some text"),
+    (octets, "5%", "%25 is %"),
+    (octets, "%0", "%XX is any byte"),
+    (octets, "%zz", "%XX is any byte"),
+    (octets, b"x", "expected text"),
     (int, "1_000", "whole number"),
     (int, "٣", "whole number"),
     (int, 1.0, "whole number"),

@@ -37,6 +37,7 @@ class LinkConfig:
     role              which side of the dialect is spoken here
     full              None: as the dialect has it
     user              who every client here is, `as=`
+    hello             bytes that are sent first, on each link
     answer            seconds that a half-duplex device has for a reply
     presence          where it is told who is there; silent: seconds after which somebody isn't
     rate, changed     which messages are let in
@@ -61,6 +62,7 @@ class LinkConfig:
     stall: float = limits.STALL_SECONDS
     idle: float = limits.IDLE_SECONDS
     user: str | None = None
+    hello: bytes = b""
     answer: float | None = None
     presence: Template | None = None
     silent: float | None = None
@@ -186,6 +188,8 @@ def parse_listener(transport: str, raw: object, source: str) -> ListenerConfig:
         address, rest = take(parts, DATAGRAMS if transport == "udp" else STREAMS)
         own, options = _own_keys(rest, transport, _KINDS)
         _check_clashes(own, options)
+        if "hello" in own and (transport == "udp" or own.get("dialect", "auto") == "auto"):
+            raise ConfigError("hello= is for a connection whose dialect= is named: nobody else can be greeted")
         if "client_ca" in own and address.kind not in ("ssl", "tls"):
             raise ConfigError("client-ca= is for TLS, ssl: or tls:")
         if "id" not in own:
@@ -376,6 +380,7 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "compression": flag,
     "client-ca": _path,
     "as": _filled,
+    "hello": ingress_keys.hello,
     "answer": _positive(duration),
     "presence": _topic,
     "silent": _positive(duration),

@@ -1,14 +1,23 @@
-"""The keys of a link's flow, `answer= presence= silent= rate= over=`: what each takes, and what fits together."""
+"""The keys of the flow of a link, `hello= answer= presence= silent= rate= over=`: how each is read, and what fits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.kernel.ingress.rate_limiter import OVER, Rate
-from hubbub.option import choice, rate
+from hubbub.option import choice, octets, rate
 from hubbub.template import Template
+
+
+def hello(raw: object) -> bytes:
+    """Read what is sent first on each link."""
+    data = octets(raw)
+    if len(data) > limits.HELLO_BYTES:
+        raise ValueError(f"expected at most {limits.HELLO_BYTES} bytes")
+    return data
 
 
 def allowance(raw: object) -> Rate:

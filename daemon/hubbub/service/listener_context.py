@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubbub.dialect import DialectContext
+from hubbub.dialect import DialectContext, Text
 from hubbub.kernel.connection.wire import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.presence import Presence
@@ -26,8 +26,18 @@ def make_place(config: LinkConfig, dialect_context: DialectContext, hub: Hub) ->
         stall=config.stall,
         idle=config.idle,
         user=config.user,
+        hello=_unit(config.hello, config.transport),
         answer=config.answer,
         rate=config.rate,
         changed=config.changed,
         presence=presence,
     )
+
+
+def _unit(data: bytes, transport: str) -> bytes:
+    """Return what is sent as one unit: text on a WebSocket, if it is UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return data
+    return Text(data) if transport == "websocket" else data

@@ -68,6 +68,7 @@ Keys:
   retain=yes  content-type=                  stamped on what comes in
   end=crlf  size=N  length=u16be  gap=20ms   how dialect=raw cuts a stream
   max-message=  queue=  full=  stall=  idle= bounds
+  hello=READY%0D%0A                          what is sent first; %XX is any byte
   answer=2s                                  a device that answers one at a time
   presence=TOPIC  silent=30s                 1 there while it is there, else 0
   rate=10/s  over=drop  changed=yes          what is let in: over=latest, pause,

@@ -88,6 +88,8 @@ class Link(Entrance):
         self.context.opened += 1
         self.hub.join(self.session)
         self._announce()
+        if self.context.hello:
+            self._write(self.context.hello)
         self.act(self.dialect.opened(self.heard))
         self.set_alarm()
         if self.dialect.final:

@@ -74,6 +74,7 @@ class ListenerContext:
     login      checks credentials; None: this hub knows no users
     rights     tells what a client may do; None: everything
     full       the policy of the listener, or None for the dialect's
+    hello      what each link sends first, or nothing
     answer     seconds that a half-duplex device has for a reply, or None
     rate       what each client may send, or None: anything; changed: whether only what is new is let in
     presence   tells who is there, or None
@@ -98,6 +99,7 @@ class ListenerContext:
     user: str | None = None
     login: Login | None = None
     rights: Callable[[Session], Rights | None] | None = None
+    hello: bytes = b""
     answer: float | None = None
     rate: Rate | None = None
     changed: bool = False
