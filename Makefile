@@ -21,7 +21,7 @@ run:
 
 test:
 	@tools/system-packages chromium=chromium netcat-openbsd=nc socat=socat bsdutils=logger ser2net=ser2net \
-	    mosquitto=mosquitto_passwd mosquitto-clients=mosquitto_sub systemd=systemd-socket-activate \
+	    gpsd=gpsd mosquitto=mosquitto_passwd mosquitto-clients=mosquitto_sub systemd=systemd-socket-activate \
 	    gcc=cc libc6-dev=cc python3-dev=python3-config
 	@$(MAKE) --no-print-directory check
 	@tools/node-packages $(VENV)/node tests/interop/mqtt

@@ -18,7 +18,7 @@ SECONDS = 30  # until a coroutine is cancelled; pytest-timeout, at 60 s, stops t
 PACKAGES = {
     "nc": "netcat-openbsd", "socat": "socat", "chromium": "chromium", "logger": "bsdutils",
     "systemd-socket-activate": "systemd", "systemd-analyze": "systemd", "mosquitto_passwd": "mosquitto",
-    "mosquitto_sub": "mosquitto-clients", "ser2net": "ser2net", "mosquitto": "mosquitto",
+    "mosquitto_sub": "mosquitto-clients", "ser2net": "ser2net", "gpsd": "gpsd", "mosquitto": "mosquitto",
     "cc": "gcc libc6-dev python3-dev", "mosquitto_pub": "mosquitto-clients", "mosquitto_rr": "mosquitto-clients",
     "node": "nodejs npm", "stdbuf": "coreutils",
 }  # fmt: skip

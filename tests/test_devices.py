@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import socket
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from devices import Device
+from gpsd import Gpsd
 from hubbub.service.config import parse_connector
 from interop.mqtt.broker import Mosquitto
 from running import Daemon, LineClient
@@ -71,7 +73,7 @@ def device() -> Iterator[Device]:
 
 def test_every_recipe_is_tested() -> None:
     tests = [name.removeprefix("test_") for name in globals() if name.startswith("test_")]
-    assert len(RECIPES) == 9
+    assert len(RECIPES) == 11
     for title in RECIPES:
         assert re.sub(r"\W+", "_", title.lower()) in tests
 
@@ -170,6 +172,36 @@ def test_nmea_multicast_from_a_boat(tmp_path: Path) -> None:
         sentence = wanted.split(" ", 2)[2].encode()
         boat.sendto(b"$GPGLL,bad*00\r\n" + sentence + b"\r\n", daemon.udp[0])
         assert watcher.line() == wanted
+
+
+def test_ships_from_an_ais_receiver(tmp_path: Path) -> None:
+    recipe = Recipe("Ships, from an AIS receiver", tmp_path)
+    with recipe.run() as (daemon, watcher), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.sendto(recipe.wanted()[0].removeprefix("MSG AI/VDM ").encode() + b"\r\n", daemon.udp[0])
+        assert [watcher.line(), watcher.line()] == recipe.wanted()
+
+
+def test_a_gps_receiver_on_gpsd(tmp_path: Path, need) -> None:
+    recipe = Recipe("A GPS receiver on gpsd", tmp_path)
+    [sentence], [report] = recipe.wanted(), recipe.wanted(1)
+    rmc = sentence.split(" ", 2)[2]
+    with Gpsd(need("gpsd"), tmp_path) as gpsd, recipe.run(p2947=gpsd.port) as (_, watcher):
+        assert fed(gpsd, watcher, rmc, "MSG boat/") == sentence
+    with Gpsd(need("gpsd"), tmp_path) as gpsd, recipe.run(1, p2947=gpsd.port) as (_, watcher):
+        topic, shown = report.removeprefix("MSG ").split(" ", 1)
+        found = json.loads(fed(gpsd, watcher, rmc, f"MSG {topic} ").split(" ", 2)[2])
+        assert {name: found[name] for name in json.loads(shown)} == json.loads(shown)
+
+
+def fed(gpsd: Gpsd, watcher: LineClient, sentence: str, beginning: str) -> str:
+    """Feed gpsd a sentence until the hub, which may not have dialled it yet, publishes what begins so."""
+    while True:
+        gpsd.feed([sentence])
+        watcher.send("PING")
+        for line in iter(watcher.line, "PONG"):
+            if line.startswith(beginning):
+                return line
+        time.sleep(0.05)
 
 
 def test_a_label_printer_that_gets_jobs(device: Device, tmp_path: Path) -> None:

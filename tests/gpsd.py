@@ -1,0 +1,61 @@
+"""A gpsd that reads what the test feeds it as datagrams, where gpsfake would take a terminal and half of a desktop."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+
+def free(kind: int) -> int:
+    with socket.socket(socket.AF_INET, kind) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Gpsd:
+    """One gpsd; `port` is where its clients dial."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self.port, source = free(socket.SOCK_STREAM), free(socket.SOCK_DGRAM)
+        command = [program, "-N", "-n", "-S", str(self.port), "-F", str(folder / "gpsd.sock")]
+        self._command = [*command, f"udp://127.0.0.1:{source}"]
+        self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
+        self._receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._receiver.connect(("127.0.0.1", source))
+
+    def restart(self) -> None:
+        """Stop it, and start another one in its place."""
+        self._stop()
+        self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
+
+    def feed(self, lines: Iterable[str]) -> None:
+        """Let it read lines, each as a datagram."""
+        for line in lines:
+            try:
+                self._receiver.send(f"{line}\n".encode())
+            except ConnectionError:  # it doesn't listen yet
+                self._receiver.send(f"{line}\n".encode())
+
+    def __enter__(self) -> Self:
+        end = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+            except ConnectionError:
+                assert self._process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            else:
+                return self
+
+    def __exit__(self, *_: object) -> None:
+        self._receiver.close()
+        self._stop()
+
+    def _stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
