@@ -1,6 +1,6 @@
 """hubbub: one daemon for every real-time client. These are the names that plugins use, and they stay."""
 
-from hubbub.dialect import Dialect, DialectContext, NeverDrop, Text
+from hubbub.dialect import Dialect, DialectContext, NeverDrop, Splice, Text
 from hubbub.errors import BadFilter, BadTopic, ConfigError, HubbubError, Refusal
 from hubbub.events import (
     Ack,
@@ -29,7 +29,7 @@ from hubbub.template import Template
 __all__ = [
     "Ack", "Answer", "AuthResponse", "BadFilter", "BadTopic", "Close", "ConfigError", "Confirm", "Connect",
     "Dialect", "DialectContext", "Event", "Fault", "Handler", "HubbubError", "Incoming", "Message", "NeverDrop",
-    "Notice", "Ping", "Publish", "QosPublish", "Refusal", "Release", "Request", "Sender", "Subscribe",
+    "Notice", "Ping", "Publish", "QosPublish", "Refusal", "Release", "Request", "Sender", "Splice", "Subscribe",
     "SubscriptionBatch", "Template", "Text", "Unsubscribe", "choice", "duration", "flag", "many", "on", "option",
     "rate", "secret", "size",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from hubbub import limits
 from hubbub.errors import Refusal
@@ -27,6 +27,17 @@ class Text(bytes):
 
 class NeverDrop(bytes):
     """A unit that a full outbox keeps, because later units depend on it. `frame_for_link` returns few of them."""
+
+
+class Splice(bytes):
+    """A unit into which each subscription inserts its own id at offset `at`; the rest is encoded once for all."""
+
+    at: int
+
+    def __new__(cls, data: bytes, at: int) -> Self:
+        made = super().__new__(cls, data)
+        made.at = at
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,8 @@ class Dialect:
     priority         the order in which `auto` asks dialects: the highest first
     fields           the fields that it adds to templates
     final            False for a dialect that is yet to switch to another, see SwitchDialect
+    overlapping      "merge": a message that several subscriptions of a client match comes once; "each": once for each
+    splices          whether `encode` returns Splice units, see `encode_id`
     write_after_eof  whether a subscribed TCP link stays open for writing after the client's end of input
     """
 
@@ -92,6 +105,8 @@ class Dialect:
     priority: ClassVar[int] = 0
     fields: ClassVar[Sequence[str]] = ()
     final: ClassVar[bool] = True
+    overlapping: ClassVar[str] = "merge"
+    splices: ClassVar[bool] = False
     write_after_eof: ClassVar[bool] = False
 
     secrets: Sequence[bytes] = ()
@@ -177,12 +192,18 @@ class Dialect:
         """Encode a message as one unit. None: this dialect can't carry it; the client gets a gap notice."""
         return None
 
+    def encode_id(self, subscription: Subscribe) -> bytes:
+        """Encode the id that a subscription inserts into each Splice unit."""
+        return b""
+
     def frames_per_link(self) -> bool:
         """Return whether units pass `frame_for_link`; override it if that depends on the client."""
         return type(self).frame_for_link is not Dialect.frame_for_link
 
     def frame_for_link(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
         """Adapt a shared unit to this link, for example with a topic alias. Override it only if links differ."""
+        if type(frame) is Splice:
+            return frame[: frame.at] + self.encode_id(subscription) + frame[frame.at :]
         return frame
 
     def frame_qos(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:

@@ -17,8 +17,9 @@ from hubbub.message import Message
 
 FIELDS = "__slots__" if __file__.endswith(".py") else "__mypyc_attrs__"  # where a class keeps the names of its own
 _QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects say, and isn't shown where it is as always
-    "qos": (0,), "retained": ("always",), "clean_start": (True,), "session_expiry": (0.0, None), "will": (None, True),
-    "will_delay": (0.0,), "receive_maximum": (None,), "session_present": (False,), "resend_as_new": (False,),
+    "qos": (0,), "retained": ("always",), "id": (None,), "clean_start": (True,), "session_expiry": (0.0, None),
+    "will": (None, True), "will_delay": (0.0,), "receive_maximum": (None,), "session_present": (False,),
+    "resend_as_new": (False,),
     "auth_method": (None,), "reauthenticate": (False,),
 }  # fmt: skip
 
@@ -261,15 +262,16 @@ class AuthResponse(Event):
 class Subscribe(Event):
     """Let what matches `filter` come. The result is None or a Refusal.
 
-    filter    str; `$share/GROUP/FILTER` lets each message go to one of those who have said the same
+    filter    str; `$share/GROUP/FILTER` lets each message go to one of the group's members
     echo      bool: whether the client's own messages come back to it
-    full      str or None: another policy than the listener's for when the outbox is full
-    options   hashable: whatever `Dialect.form` needs to know of it
-    qos       0 to 2: the quality of service that a QosPublish has at most on its way to this client
-    retained  "always", "never" or "new", which is where there was no subscription to that filter
+    full      str or None: another overflow policy than the listener's
+    options   hashable: whatever `Dialect.form` needs to know
+    qos       0 to 2: the maximum QoS of messages to this client
+    retained  "always", "never" or "new", which means: only for a new subscription (MQTT 5.0 section 3.8.3.1)
+    id        hashable or None: the client's id of the subscription; None: the filter, so that it has one for each
     """
 
-    __slots__ = ("filter", "echo", "full", "options", "qos", "retained")
+    __slots__ = ("filter", "echo", "full", "options", "qos", "retained", "id")
 
     def __init__(
         self,
@@ -280,6 +282,7 @@ class Subscribe(Event):
         tag: Any = None,
         qos: int = 0,
         retained: str = "always",
+        id: Hashable = None,
     ) -> None:
         self.qos = qos
         self.retained = retained
@@ -287,16 +290,23 @@ class Subscribe(Event):
         self.echo = echo
         self.full = full
         self.options = options
+        self.id = id
         self.tag = tag
+
+    @property
+    def key(self) -> Hashable:
+        """What the subscription is called within its session."""
+        return self.filter if self.id is None else self.id
 
 
 class Unsubscribe(Event):
-    """End the subscription to exactly `filter`. The result is None or a Refusal."""
+    """End the subscription `id`, or the one to exactly `filter` if `id` is None. The result is None or a Refusal."""
 
-    __slots__ = ("filter",)
+    __slots__ = ("filter", "id")
 
-    def __init__(self, filter: str, tag: Any = None) -> None:
+    def __init__(self, filter: str, tag: Any = None, id: Hashable = None) -> None:
         self.filter = filter
+        self.id = id
         self.tag = tag
 
 
@@ -376,7 +386,7 @@ class Close(Event):
     """The end of the link: `data` is written first; `reason` is for the log and for a WebSocket's close frame.
 
     refusal   Refusal or None: why, where it is the client's fault
-    will      whether the client's will is published, see Open; session_expiry: replaces that of Connect, or None
+    will      whether the client's will is published, see Connect; session_expiry: replaces that of Connect, or None
     """
 
     __slots__ = ("reason", "data", "refusal", "will", "session_expiry")

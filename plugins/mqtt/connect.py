@@ -101,7 +101,7 @@ def _will(packet: packets.Connect, check_size: Callable[[bytes], None]) -> tuple
         will = publish(checked(said.topic), said.payload, said.qos, said.retain, 0, said.properties)
     except Malformed as refusal:
         raise Refused(refusal.reason, refusal.code) from None
-    will.once = None
+    will.dedup_id = None
     return will, said.properties.get("will_delay_interval", 0)
 
 

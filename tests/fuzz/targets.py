@@ -54,7 +54,7 @@ def cut(data: bytes) -> tuple[bytes, list[bytes]]:
 def drive(
     kind: type[Dialect], transport: str, pieces: Iterable[bytes], text: bool | None = None, check: Check | None = None
 ) -> list:
-    """The events of one link, each handed to `check`; those that come of a Become are the new dialect's."""
+    """The events of one link, each handed to `check`; those after a SwitchDialect are the new dialect's."""
     dialect_context, peer = (
         DialectContext(transport, LONGEST, Template("fuzz/{id}")),
         Session("192.0.2.7", 5, transport, "fuzz", None),

@@ -81,7 +81,7 @@ def test_http_is_refused_and_its_body_unread(world, dialect, request_, cutting):
     assert client.received() == HTTP_400
     assert client.closed
     assert ear.heard() == []
-    assert world.hub.counters.refused == 1
+    assert world.hub.turn.counters.refused == 1
 
 
 def test_only_the_first_line_may_be_http(world):

@@ -35,7 +35,7 @@ def test_leaving(world, name):
     one.publish("a", b"never")
     assert one.heard() == [("message", "a", b"1"), ("bye",)]
     assert one.client.closed
-    assert world.hub.sessions == set()
+    assert world.hub.subscriptions.sessions == set()
     if name.startswith("websocket"):
         assert one.client.close_code == 1000
 
@@ -47,7 +47,7 @@ def test_leaving_over_udp_ends_the_subscriptions(world, name):
     assert one.heard() == [("bye",)]
     one.publish("a", b"1")
     assert one.heard() == []
-    assert world.hub.counters.delivered == 0
+    assert world.hub.turn.counters.delivered == 0
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -128,7 +128,7 @@ def test_a_websocket_client_closes(world, name):
     one.client.leave()
     world.turn()
     assert (one.client.close_code, one.client.closed) == (1000, True)
-    assert world.hub.sessions == set()
+    assert world.hub.subscriptions.sessions == set()
 
 
 def test_answers_go_out_before_the_closing_handshake(world):

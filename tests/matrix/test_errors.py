@@ -88,7 +88,7 @@ def test_json(world, name, unit, code):
     one.tell(unit)
     one.ping()
     assert one.heard() == [("error", code), ("pong",)]
-    assert world.hub.counters.refused == 1
+    assert world.hub.turn.counters.refused == 1
 
 
 @pytest.mark.parametrize("name", JSON)
@@ -173,4 +173,4 @@ def test_a_failing_handler_costs_nobody_anything(world, name):
     mouth.publish("a", b"1")
     mouth.publish("a", b"2")
     assert ear.heard() == [ear.message("a", b"1"), ear.message("a", b"2")]
-    assert world.hub.counters.failed >= 2
+    assert world.hub.turn.counters.failed >= 2

@@ -59,9 +59,9 @@ def subscribe(world, name):
         one.subscribe(bad)
         assert one.heard() == [NO]
     else:
-        refused = world.hub.counters.refused
+        refused = world.hub.turn.counters.refused
         seat(world, name, hears=bad, talks="up", rights=rights)
-        assert world.hub.counters.refused > refused
+        assert world.hub.turn.counters.refused > refused
     mouth = outside(world)
     mouth.publish("a/x", b"no")
     mouth.publish("a/b", b"yes")
@@ -132,10 +132,10 @@ def device_publish(world, name):
     ear = seat(world, "tcp-lines", hears="#")
     for topic, heard in (("a/b", True), ("a/x", False)):
         rights = permissions("publish a/#", "deny publish a/x").of
-        refused = world.hub.counters.refused
+        refused = world.hub.turn.counters.refused
         seat(world, name, talks=topic, rights=rights).speak()
         assert [found for _, found, _ in ear.heard()] == [topic] * heard
-        assert world.hub.counters.refused - refused == (not heard)
+        assert world.hub.turn.counters.refused - refused == (not heard)
 
 
 def device_change(world, name):
@@ -162,7 +162,12 @@ class Answers(Handler):
 
 
 def subscribers(world):
-    return {filter for session in world.hub.sessions for filter in session.subscriptions or () if session.rights}
+    return {
+        filter
+        for session in world.hub.subscriptions.sessions
+        for filter in session.subscriptions or ()
+        if session.rights
+    }
 
 
 ROWS = {"publish": publish, "subscribe": subscribe, "request": request, "retained": retained, "reload": change}
@@ -196,11 +201,11 @@ def test_a_reply_goes_only_where_its_sender_may_publish(world, name):
     ear = seat(world, "tcp-lines", hears="#")
     one = seat(world, name, rights=permissions("publish ask", "publish back").of)
     for reply_to, reply in [("back", True), ("secret", False), ("$SYS/x", False)]:
-        unanswered = world.hub.counters.unanswered
+        unanswered = world.hub.turn.counters.unanswered
         one.publish("ask", b"1", reply_to=reply_to)
         expected = [("message", "ask", b"1"), *([("message", reply_to, b"an answer")] if reply else [])]
         assert ear.heard() == expected
-        assert world.hub.counters.unanswered - unanswered == (not reply)
+        assert world.hub.turn.counters.unanswered - unanswered == (not reply)
     one.publish("ask", b"1", retain=True, reply_to="secret")
     assert one.heard() == [NO]
 

@@ -49,7 +49,7 @@ def test_what_needs_a_proof(world, dialect, at):
     stranger, command = Stranger(world, dialect), NEED_PROOF[at][dialect is Json]
     token = stranger.ask(command)
     assert len(token) == 7
-    assert world.hub.sessions == set()
+    assert world.hub.subscriptions.sessions == set()
     (answer,) = stranger.say(command, token)
     assert b"CONFIRM" not in answer if dialect is Lines else answer["op"] in ("subscribed", "unsubscribed", "reply")
 
@@ -90,10 +90,10 @@ def test_a_wrong_token_is_no_proof(world, dialect):
     token = stranger.ask(command)
     wrong = b"AAAAAAA" if dialect is Lines else "AAAAAAA"
     stranger.say(command, wrong)
-    assert world.hub.sessions == set()
+    assert world.hub.subscriptions.sessions == set()
     other = Stranger(world, dialect)
     other.say(command, token)  # which is another address
-    assert world.hub.sessions == set()
+    assert world.hub.subscriptions.sessions == set()
 
 
 @pytest.mark.parametrize("dialect", [Lines, Json])

@@ -140,7 +140,7 @@ def test_a_client_that_asked_and_vanished_harms_nobody(world, name):
     world.turn()
     one.client.vanish()
     world.advance(120)
-    assert world.hub.counters.failed == 0
+    assert world.hub.turn.counters.failed == 0
     two = seat(world, name)
     two.request("ask/now", b"1")
     assert two.heard() == [("reply", b"11")]

@@ -109,12 +109,12 @@ def payload_if_it_fits(pair):
     client = pair.world.listen(transport, configure(Raw, {"size": "4"}), subscribe="a/#").connect()
     client.send(b"four")  # over UDP nobody knows it before
     pair.world.turn()
-    mouth, before = pair.mouth(), pair.world.hub.counters.uncarried
+    mouth, before = pair.mouth(), pair.world.hub.turn.counters.uncarried
     mouth.publish("a/b", b"too long")
     mouth.publish("a/b", b"this")
     pair.world.turn()
     assert client.received() in (b"this", [b"this"])
-    assert pair.world.hub.counters.uncarried == before + 1
+    assert pair.world.hub.turn.counters.uncarried == before + 1
 
 
 def payload_json_as_text(pair):

@@ -195,7 +195,7 @@ def test_no_will_is_taken_for_it(town):
     slow.subscribe("b")
     writer.end.send(2 * packets.Publish(topic="b", payload=b"x" * 900).encode(5))
     writer.end.move()
-    town.world.hub.say(Message(f"{TOP}own", b"x"))
+    town.world.hub.router.publish_own(Message(f"{TOP}own", b"x"))
     town.world.turn()
     assert slow.closed
     assert set(told(ear.heard())) == {"own"}

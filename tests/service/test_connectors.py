@@ -29,7 +29,7 @@ from hubbub.service.plugins import Plugins
 def make(spec):
     from twisted.internet import reactor
 
-    hub = Hub(lambda: reactor.callLater(0, hub.flush), time.time, time.monotonic, lambda when: None)
+    hub = Hub(lambda: reactor.callLater(0, hub.turn.flush), time.time, time.monotonic, lambda when: None)
     return Connector(reactor, parse_connector(spec, "--connect"), Plugins(), hub)
 
 

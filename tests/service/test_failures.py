@@ -23,7 +23,7 @@ def boom(*_: object) -> None:
 @pytest.fixture
 def world():
     world = World()
-    world.hub.failed = Failures()
+    world.hub.turn.failed = Failures()
     return world
 
 
@@ -73,7 +73,7 @@ def test_what_a_client_says(world, logs, transport, where):
         assert gone(client)
         assert not door.context.links
     assert failures(logs) == ["a plugin's fault"]
-    assert world.hub.counters.failed == 3
+    assert world.hub.turn.counters.failed == 3
     assert still_served(world, ear)
 
 
@@ -97,7 +97,7 @@ def test_what_a_subscriber_gets(world, logs, transport, where):
         assert ear.heard() == [("message", "a/b", b"1")]
     assert not any(door.context.links for door in doors)
     assert failures(logs) == ["a plugin's fault"]  # once, with its traceback
-    assert world.hub.counters.failed == 3
+    assert world.hub.turn.counters.failed == 3
     assert still_served(world, ear)
 
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_encoded_is_not_carried(world, logs, transport):
         mouth.publish("a/b", b"1")
         assert ear.heard() == [("message", "a/b", b"1")]
     assert len(door.context.links) == 1
-    assert world.hub.counters.uncarried == world.hub.counters.failed == 3
+    assert world.hub.turn.counters.uncarried == world.hub.turn.counters.failed == 3
     assert failures(logs) == ["a plugin's fault"]
     assert b"GAP 1" in b"".join(one.encode() if isinstance(one, str) else one for one in _units(client.received()))
 
@@ -126,7 +126,7 @@ def test_what_is_retained_and_cannot_be_encoded(world, transport):
     world.turn()
     door = subscriber(world, transport, "encode")[0]
     assert len(door.context.links) == 1
-    assert world.hub.counters.failed == 1
+    assert world.hub.turn.counters.failed == 1
 
 
 def test_an_encoding_that_is_no_bytes(world, logs):
@@ -192,7 +192,7 @@ def test_a_gap_that_is_told_amid_a_fan_out(world, logs):
     assert ear.heard() == [("message", "a/b", payload) for payload in (b"1", b"2", b"3")]
     mouth.publish("a/b", b"1")
     mouth.client.move()
-    world.hub.commit()
+    world.hub.router.commit()
     mouth.publish("a/b", b"2")
     assert ear.heard() == [("message", "a/b", b"1"), ("message", "a/b", b"2")]
     assert not door.context.links
@@ -237,7 +237,7 @@ def test_the_end_of_input_and_a_deadline(world, logs):
     world.advance(1)
     assert not door.context.links
     assert len(failures(logs)) == 1  # one place, though in two methods
-    assert world.hub.counters.failed == 4
+    assert world.hub.turn.counters.failed == 4
     assert still_served(world, ear)
 
 
@@ -252,14 +252,14 @@ def test_the_last_word(world, transport):
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_claim_is_lost_and_the_others_are_asked(world, logs, transport):
-    auto = Auto.among([frail("claims")], Lines, world.hub.fail)
+    auto = Auto.among([frail("claims")], Lines, world.hub.turn.fail)
     for _ in range(3):
         client = world.listen(transport, auto).connect()
         client.send("PING" if transport == "websocket" else b"PING\n")
         world.turn()
         assert b"PONG" in b"".join(one.encode() if isinstance(one, str) else one for one in _units(client.received()))
     assert failures(logs) == ["a plugin's fault"]
-    assert world.hub.counters.failed >= 3
+    assert world.hub.turn.counters.failed >= 3
 
 
 # What is logged

@@ -217,7 +217,7 @@ def test_refused_publishes_are_logged_once_and_counted(world):
         publish(world, "plain", "later", "plain")
         world.advance(3)
     assert careless.runner.failed == 8
-    assert world.hub.counters.failed == 8
+    assert world.hub.turn.counters.failed == 8
     assert [event["log_failure"].value.code for event in failures(logs)] == ["bad-topic"]
 
 
@@ -240,7 +240,7 @@ def test_a_reply_topic_that_the_sender_may_not_use_is_no_failure_of_the_handler(
     page = seat(world, "websocket-json")
     page.op("publish", topic="echo", data="x", reply_to="$SYS/x")
     assert page.heard() == []
-    assert (echo.runner.failed, world.hub.counters.unanswered) == (0, 1)
+    assert (echo.runner.failed, world.hub.turn.counters.unanswered) == (0, 1)
 
 
 def test_a_loop_of_replies_is_told(world):

@@ -22,10 +22,10 @@ def test_properties_count_too():
     world = World()
     ear = world.run(Ear)
     for _ in range(40):
-        world.hub.publish(Publish("a", b"", properties={"k": "v" * MiB}))
+        world.hub.router.publish(Publish("a", b"", properties={"k": "v" * MiB}))
     world.turn()
     assert ear.heard == limits.INBOX_BYTES // MiB - 1
-    assert world.hub.counters.dropped == 40 - ear.heard
-    world.hub.publish(Publish("a", b""))
+    assert world.hub.turn.counters.dropped == 40 - ear.heard
+    world.hub.router.publish(Publish("a", b""))
     world.turn()
     assert ear.heard == limits.INBOX_BYTES // MiB

@@ -12,7 +12,7 @@ from prometheus_client.registry import CollectorRegistry
 from hubbub.dialect import DialectContext
 from hubbub.errors import Refusal
 from hubbub.kernel.connection.link import Link
-from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.service.metrics import Metered, MetricsPage
 from hubbub.service.turns import Histogram, Turns
 from unit.kernel_help import FakeWire, Tiny, World

@@ -86,7 +86,7 @@ def test_a_full_inbox_goes_over_too(world):
     for number in range(limits.INBOX_TURN * 3):
         speaker.publish("a", b"%d" % number)
     speaker.client.move()
-    world.hub.flush()
+    world.hub.turn.flush()
     new = replace(world, old, Log("new", seen))
     world.turn()
     heard = [line.split()[1] for line in seen if not line.endswith(("starts", "stops"))]

@@ -100,7 +100,7 @@ def test_lines(capture, trial, options):
         "Publish a/b '21.5 °C'",
         "Subscribe c/#",
         r"Publish d b'\x00\x01\xff' retain=True",
-        "Open user='ada' password=...",
+        "Connect user='ada' password=...",
         "Fault bad-command: PUB wants a topic; HELP shows how",
         "Request e 'f' timeout=2.0",
         "Ping",
@@ -111,7 +111,7 @@ def test_lines(capture, trial, options):
 def test_mqtt(capture, trial):
     capture(b"\x10\x0d\0\4MQTT\4\2\0<\0\1c\xc0")
     opened, left = trial("mqtt", "capture.bin", "--split", "1")
-    assert opened.startswith("Open client='c' ")
+    assert opened.startswith("Connect client='c' ")
     assert left == "= 1 bytes of a packet held"
     capture(b"\x10\x0d\0\4MQTX\4\2\0<\0\1c")
     (refused,) = trial("mqtt", "capture.bin")
@@ -164,7 +164,7 @@ def test_units(capture, trial):
 @pytest.mark.parametrize(("data", "dialect"), [(b'{"op":"ping"}\n', "json"), (b"PING\n", "lines"), (b"PING", "lines")])
 def test_auto(capture, trial, data, dialect):
     capture(data)
-    assert trial("auto", "capture.bin", "--split", "1") == [f"Become {dialect}", "Ping"]
+    assert trial("auto", "capture.bin", "--split", "1") == [f"SwitchDialect {dialect}", "Ping"]
 
 
 def test_a_plugin(capture, trial, tmp_path):
@@ -263,15 +263,15 @@ def test_a_transport_that_the_dialect_has_not(capture, refused, tmp_path):
         (Publish("a", b"x" * 500), f"Publish a '{'x' * 400}'... (500 bytes)"),
         (Publish("a", "é".encode() * 400), f"Publish a '{'é' * 400}'"),
         (Request("a", b"1", timeout=0.5, blocking=False), "Request a '1' timeout=0.5 alone=False"),
-        (Connect("me", "ada", "secret", tag="t"), "Open client='me' user='ada' password=... tag='t'"),
-        (Connect(token="secret"), "Open token=..."),
+        (Connect("me", "ada", "secret", tag="t"), "Connect client='me' user='ada' password=... tag='t'"),
+        (Connect(token="secret"), "Connect token=..."),
         (Confirm("abc"), "Confirm token=..."),
         (Ping(tag=b"\xff"), r"Ping tag=b'\xff'"),
         (Answer(b"+OK\r\n"), r"Answer '+OK\r\n'"),
         (Fault(Refusal("bad-topic", "no\n\x1b[2J")), r"Fault bad-topic: no\n\x1b[2J"),
         (Close("end"), "Close end"),
         (Close("x", b"bye", Refusal("quota", "too many")), "Close quota: too many data='bye'"),
-        (Connect(client="c" * 500), f"Open client='{'c' * 399}..."),
+        (Connect(client="c" * 500), f"Connect client='{'c' * 399}..."),
     ],
 )
 def test_an_event_is_one_line(event, line):

@@ -59,7 +59,7 @@ class Fragile(Dialect):
     def encode(cls, message, form):
         raise RuntimeError("in encode")
 
-    def closing(self, reason):
+    def encode_close(self, reason):
         raise RuntimeError("in closing")
 '''
 WORDS = ["receive", "garbage", "outcome", "timeout", "encode", "form"]

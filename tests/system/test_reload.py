@@ -29,7 +29,7 @@ class Tally(Handler):
 '''
 
 MURMUR = '''
-from hubbub import Dialect, Open, Publish, Subscribe
+from hubbub import Connect, Dialect, Publish, Subscribe
 
 class Murmur(Dialect):
     """`?` subscribes to talk, anything else is said there; each version shows in what is written."""

@@ -141,7 +141,7 @@ class Forgetful(Tally):
 
 
 @breaks("beside a link that is in the middle of it")
-class SharedSubscriptions(Tally):
+class Shared(Tally):
     buffer = EndReader(b"\n", 1000)
 
     def __init__(self, context, peer):
@@ -298,7 +298,7 @@ class NoGap(Tally):
         return {}[n]
 
 
-@breaks("closing('shutdown') is None")
+@breaks("encode_close('shutdown') is None")
 class NoWords(Tally):
     def encode_close(self, reason):
         pass

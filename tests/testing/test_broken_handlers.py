@@ -43,7 +43,7 @@ class Changer(Echo):
 
 
 @breaks("it blocks with time.sleep")
-class AlarmTarget(Echo):
+class Sleeper(Echo):
     @on("echo/+")
     def echo(self, message):
         time.sleep(0)

@@ -111,7 +111,7 @@ class Strings(Pager):
         return str(id)
 
 
-@breaks("completing(1) is None")
+@breaks("encode_pubrel(1) is None")
 class NoBytes(Pager):
     def encode_pubrel(self, id):
         return None
@@ -164,13 +164,13 @@ class MergesInto(Pager):
         return wishes[0]
 
 
-@breaks("dismissing('shutdown', a Refusal) is None")
+@breaks("encode_disconnect('shutdown', a Refusal) is None")
 class NoWords(Pager):
     def encode_disconnect(self, reason, refusal):
         return None
 
 
-@breaks("challenge(Open, data) is 'why'")
+@breaks("challenge(Connect, data) is 'why'")
 class Asks(Pager):
     def hello(self):
         found = super().hello()
@@ -197,17 +197,20 @@ def with_(event, **more):
 
 says("QosPublish.qos is 3; it must be 0, 1 or 2", QosPublish("a", b"", 3))
 says("QosPublish.dedup_id is 0; it must be None or an int of 1 to 65535", QosPublish("a", b"", 2, 0))
-says("QosPublish.lifetime is -1; it must be None or seconds", QosPublish("a", b"", message_expiry=-1))
+says("QosPublish.message_expiry is -1; it must be None or seconds", QosPublish("a", b"", message_expiry=-1))
 says("QosPublish.correlation is 'x'; it must be None or at most 65535 bytes", QosPublish("a", b"", correlation="x"))
 says("Release.dedup_id is '7'; it must be an int of 1 to 65535", Release("7"))
-says("Ack.id is '7'; it must be the int that `assure` was given", Ack("7"))
+says("Ack.id is '7'; it must be the int that `frame_qos` was given", Ack("7"))
 says("Ack.stage is 'had'; it must be one of received, done, failed", Ack(7, "had"))
 says("Subscribe.qos is 5; it must be 0, 1 or 2", Subscribe("a", qos=5))
 says(
     "Subscribe.retained is 'once'; it must be one of always, never, new",
     SubscriptionBatch([Subscribe("a", retained="once")]),
 )
-says("Several has a Publish in it; it is for Subscribe, Unsubscribe and Fault", SubscriptionBatch([Publish("a", b"")]))
+says(
+    "SubscriptionBatch has a Publish in it; it is for Subscribe, Unsubscribe and Fault",
+    SubscriptionBatch([Publish("a", b"")]),
+)
 says(
     "Connect.session_expiry is None; it must be seconds, 0.0 for none",
     Connect("a", session_expiry=None, receive_maximum=1),
@@ -220,7 +223,7 @@ says("Publish.topic is '#'; it must be a valid topic", Connect("a", receive_maxi
 says("Connect.will is b'x'; it must be None, a Publish or a QosPublish", Connect("a", receive_maximum=1, will=b"x"))
 says("Connect has a will or an expiry and no receive_maximum", Connect("a", session_expiry=60.0))
 says("Connect.auth_data is 'x'; it must be bytes", with_(Connect("a"), auth_data="x"))
-says("Step.proof is 'x'; it must be bytes", AuthResponse("x"))
+says("AuthResponse.auth_data is 'x'; it must be bytes", AuthResponse("x"))
 says("Notice.text is ''; it must be one line of text for a person", Notice(""))
 says("Close.session_expiry is 'soon'; it must be None or seconds", Close("done", session_expiry="soon"))
 

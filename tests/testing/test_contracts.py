@@ -25,7 +25,7 @@ class TestLines(DialectContract):
         (b"SUB a/#\r\n", ["Subscribe a/#"]),
         (b"req a/b what now\n", ["Request a/b 'what now' timeout=2.0"]),
         (b"PING\n", ["Ping"]),
-        (b"AUTH ada secret\n", ["Open user='ada' password=..."]),
+        (b"AUTH ada secret\n", ["Connect user='ada' password=..."]),
         (b"what\n", ["Fault bad-command: no such command; HELP lists them"]),
         (b"UNSUB a/#\n", ["Unsubscribe a/#"]),
     ]

@@ -11,9 +11,11 @@ from hubbub.dialect import Dialect, DialectContext
 from hubbub.errors import BadFilter, BadTopic, Refusal
 from hubbub.events import Answer, Close, Fault, Ping, Publish, Request, Subscribe, SwitchDialect, Unsubscribe
 from hubbub.framing import EndReader
-from hubbub.kernel.connection.link import Link, ListenerContext
+from hubbub.kernel.connection.link import Link
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.sessions.session import Batch, Session
+from hubbub.kernel.routing.subscription import Batch
+from hubbub.kernel.sessions.session import Session
 from hubbub.topics import check_filter, check_topic
 
 LEVELS = st.sampled_from(["a", "b", "", "$x", "é"])
@@ -46,11 +48,11 @@ class World:
         while self.wakes and turns:
             self.wakes = 0
             turns -= 1
-            self.hub.flush()
+            self.hub.turn.flush()
 
     def sleep(self, seconds: float) -> None:
         self.clock += seconds
-        self.hub.alarms.ring(self.clock)
+        self.hub.turn.alarms.ring(self.clock)
         self.turn()
 
     def link(self, dialect: type[Dialect] | None = None, transport: str = "tcp", **more: Any) -> Link:
@@ -68,17 +70,19 @@ class World:
 
     def session(self) -> Session:
         session = Session("192.0.2.1", 1, "test", "test")
-        self.hub.join(session)
+        self.hub.subscriptions.join(session)
         return session
 
     def subscribe(self, session: Session, filter: str, receiver: Any, echo: bool = True, form: Any = None) -> list[Any]:
-        encoding = self.hub.encoding(payload_of, form)
-        return list(self.hub.subscribe(session, Subscribe(filter, echo), encoding, receiver))
+        encoding = self.hub.subscriptions.encoding(payload_of, form)
+        wish = Subscribe(filter, echo)
+        self.hub.subscriptions.subscribe(session, wish, encoding, receiver)
+        return list(self.hub.subscriptions.retained(wish))
 
     def publish(self, topic: str, payload: bytes = b"x", sender: Any = None, **more: Any) -> int:
         event = Publish(topic, payload, **more)
         event.sender = sender
-        return self.hub.publish(event)
+        return self.hub.router.publish(event)
 
 
 def payload_of(message: Any, form: Any) -> bytes | None:
@@ -115,7 +119,7 @@ class Inbox:
 
     def put(self, batch):
         if not self.waiting:
-            self.world.hub.inboxes.append(self)
+            self.world.hub.turn.inboxes.append(self)
         self.waiting += batch.messages
 
     def miss(self, count):

@@ -6,7 +6,6 @@ import pytest
 
 from hubbub.errors import Refusal
 from hubbub.events import QosPublish, Request
-from hubbub.kernel.authorization.revoke import revoke
 from hubbub.message import Message
 from hubbub.template import Template
 from unit.kernel_help import FakeWire, Receiver, World
@@ -35,7 +34,7 @@ class Asker:
         self.session = world.session()
         event = Request(topic, payload, timeout)
         event.sender = self.session
-        world.hub.request(event, self._done)
+        world.hub.requests.request(event, self._done)
         world.turn()
 
     def _done(self, result):
@@ -57,7 +56,7 @@ def test_one_command_at_a_time_and_each_answer_to_who_asked(world, device):
         says(world, device, f"answer-{n}")
     assert [asker.told for asker in askers] == [[b"answer-%d" % n] for n in range(50)]
     assert watcher.payloads == [b"answer-%d" % n for n in range(50)]
-    assert not world.hub.requests
+    assert not world.hub.requests.pending
 
 
 def test_the_askers_clock_stands_while_its_command_waits(world, device):
@@ -84,7 +83,7 @@ def test_the_askers_own_time_may_be_over_first(world, device):
     assert first.told == ["timeout"]
     device.wire.heard()
     says(world, device, "one")  # in time for the device, and nobody's any more
-    assert (second.told, world.hub.counters.unanswered) == ([], 1)
+    assert (second.told, world.hub.turn.counters.unanswered) == ([], 1)
     assert b"down=2" in device.wire.heard()
     says(world, device, "two")
     assert second.told == [b"two"]
@@ -93,14 +92,14 @@ def test_the_askers_own_time_may_be_over_first(world, device):
 def test_a_command_that_nobody_wants_any_more_is_dropped(world, device):
     asker = Asker(world, b"1")
     letter = QosPublish("down", b"2", qos=1, message_expiry=0.1)
-    world.hub.publish(letter)
-    world.hub.publish(QosPublish("down", b"3", qos=1, message_expiry=60))
+    world.hub.router.publish(letter)
+    world.hub.router.publish(QosPublish("down", b"3", qos=1, message_expiry=60))
     device.wire.heard()
     world.sleep(0.2)
     says(world, device, "one")
     assert asker.told == [b"one"]
     assert device.wire.heard().startswith(b"down=3")
-    assert world.hub.counters.dropped == 1
+    assert world.hub.turn.counters.dropped == 1
 
 
 def test_a_late_answer_is_not_taken_for_the_next_one(world, device):
@@ -160,7 +159,7 @@ def test_the_line_is_bounded(world, device):
     askers = [Asker(world, b"%d" % n) for n in range(102)]
     assert [n for n, asker in enumerate(askers) if asker.told] == [101]
     assert askers[101].told == ["quota"]
-    assert world.hub.counters.dropped == 1
+    assert world.hub.turn.counters.dropped == 1
 
 
 def test_so_is_what_comes_in_one_turn(world, device):
@@ -168,7 +167,7 @@ def test_so_is_what_comes_in_one_turn(world, device):
     hub = world.hub
     for n in range(102):
         event = Request("down", b"%d" % n)
-        hub.request(event, askers.append)
+        hub.requests.request(event, askers.append)
     world.turn()
     assert [refusal.code for refusal in askers] == ["quota"]
 
@@ -205,7 +204,7 @@ def test_a_reply_topic_that_the_asker_may_not_use(world, device):
     world.publish("down", b"get", asker, reply_to="theirs")
     world.turn()
     says(world, device, "got")
-    assert (receiver.payloads, world.hub.counters.unanswered) == ([], 1)
+    assert (receiver.payloads, world.hub.turn.counters.unanswered) == ([], 1)
 
 
 def test_the_devices_time_starts_when_the_transport_has_taken_the_command(world):
@@ -227,7 +226,7 @@ def test_a_device_that_goes(world, device):
     device.lost()
     world.turn()
     assert [asker.told for asker in askers] == [["unavailable"], ["unavailable"]]
-    assert not world.hub.requests
+    assert not world.hub.requests.pending
     world.sleep(10)
 
 
@@ -292,8 +291,8 @@ def test_what_waits_is_forgotten_once_the_device_may_no_longer_hear_it(world):
 
     device = world.link(subscribe=Template("down/+", "filter"), answer=ANSWER)
     one, other, third = (Asker(world, name.encode(), topic=f"down/{name}") for name in "abc")
-    device.session.rights = Rights()
-    revoke(device, None)
+    device.context.rights = lambda session: Rights()
+    device.reconsider()
     world.turn()
     assert other.told == ["unavailable"]
     device.wire.heard()

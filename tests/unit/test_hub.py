@@ -14,7 +14,7 @@ from hubbub import limits
 from hubbub.bounds import Bounds
 from hubbub.errors import Refusal
 from hubbub.events import Publish, Subscribe
-from hubbub.kernel import hub
+from hubbub.kernel.routing import router
 from hubbub.kernel.sessions.session import Session
 from hubbub.topics import matches
 from unit.kernel_help import FILTERS, TOPICS, Inbox, Receiver, World, payload_of
@@ -60,18 +60,18 @@ def test_it_delivers_like_a_look_at_every_subscription(ops, batch, cache):
     world = World()
     clients = [Client(world, number) for number in range(4)]
     serial, last = 0, "a"
-    with patch.object(hub, "BATCH_MESSAGES", batch), patch.object(limits, "MATCH_CACHE", cache):
+    with patch.object(router, "BATCH_MESSAGES", batch), patch.object(limits, "MATCH_CACHE", cache):
         for op, who, what in ops:
             one = clients[who]
             if op == "subscribe":
                 world.subscribe(one.session, what, one.receiver, one.echo, form=who // 2)
                 one.filters[what] = True
             elif op == "unsubscribe":
-                world.hub.unsubscribe(one.session, what)
+                world.hub.subscriptions.unsubscribe(one.session, what)
                 one.filters.pop(what, None)
             elif op == "leave":
-                world.hub.leave(one.session)
-                world.hub.join(one.session)
+                world.hub.subscriptions.leave(one.session)
+                world.hub.subscriptions.join(one.session)
                 one.filters.clear()
             elif op == "turn":
                 world.turn()
@@ -95,15 +95,15 @@ def test_it_delivers_like_a_look_at_every_subscription(ops, batch, cache):
         for made in client.receiver.batches:
             assert made.data == b"".join(message.payload for message in made.messages)
             assert made.count <= batch
-        world.hub.leave(client.session)
-    counters = world.hub.counters
+        world.hub.subscriptions.leave(client.session)
+    counters = world.hub.turn.counters
     assert counters.published == serial
     assert counters.delivered == sum(len(client.expected) for client in clients)
     assert counters.uncarried == sum(client.missed for client in clients)
-    assert world.hub._trie.match("a/b") == ()
-    assert not world.hub._trie._exact
-    assert world.hub._trie._root.empty()
-    assert world.hub.subscriptions == 0
+    assert world.hub.router.trie.match("a/b") == ()
+    assert not world.hub.router.trie._exact
+    assert world.hub.router.trie._root.empty()
+    assert world.hub.subscriptions.count == 0
 
 
 def test_messages_on_one_way_are_encoded_once_and_together():
@@ -113,9 +113,9 @@ def test_messages_on_one_way_are_encoded_once_and_together():
         encoded.append(message.payload)
         return message.payload
 
-    encoding = world.hub.encoding(encode, None)
+    encoding = world.hub.subscriptions.encoding(encode, None)
     for receiver in receivers:
-        world.hub.subscribe(world.session(), Subscribe("t"), encoding, receiver)
+        world.hub.subscriptions.subscribe(world.session(), Subscribe("t"), encoding, receiver)
     for number in range(5):
         world.publish("t", b"%d" % number)
     world.turn()
@@ -157,7 +157,7 @@ def test_a_second_subscription_to_a_filter_replaces_the_first():
     world.publish("a", b"2")
     world.turn()
     assert (first.payloads, second.payloads) == ([b"1"], [b"2"])
-    world.hub.unsubscribe(session, "a")
+    world.hub.subscriptions.unsubscribe(session, "a")
     assert world.publish("a") == 0
 
 
@@ -166,7 +166,7 @@ def test_what_was_published_before_the_end_of_a_subscription_arrives():
     session = world.session()
     world.subscribe(session, "a", receiver)
     world.publish("a", b"1")
-    world.hub.unsubscribe(session, "a")
+    world.hub.subscriptions.unsubscribe(session, "a")
     world.publish("a", b"2")
     world.turn()
     assert receiver.payloads == [b"1"]
@@ -218,10 +218,10 @@ def test_sessions_are_told_of():
         def left(self, session):
             told.append(("left", session))
 
-    world.hub.watchers.append(SessionWatcher())
+    world.hub.subscriptions.watchers.append(SessionWatcher())
     session = world.session()
-    world.hub.leave(session)
-    world.hub.leave(session)
+    world.hub.subscriptions.leave(session)
+    world.hub.subscriptions.leave(session)
     assert told == [("joined", session), ("left", session)]
 
 
@@ -239,9 +239,9 @@ def test_subscriptions_are_bounded(filter):
     world.subscribe(other, "1", receiver)
     with pytest.raises(Refusal):
         world.subscribe(other, filter, receiver)
-    world.hub.leave(session)
+    world.hub.subscriptions.leave(session)
     world.subscribe(other, filter, receiver)
-    assert world.hub.subscriptions == 2
+    assert world.hub.subscriptions.count == 2
 
 
 def test_deep_wildcards_are_bounded():
@@ -259,11 +259,11 @@ def test_deep_wildcards_are_bounded():
         world.subscribe(other, "4" + "/+" * 127, receiver)
         with pytest.raises(Refusal):
             world.subscribe(other, "5" + "/+" * 127, receiver)
-        world.hub.unsubscribe(session, "1" + "/+" * 127)
+        world.hub.subscriptions.unsubscribe(session, "1" + "/+" * 127)
         world.subscribe(other, "5" + "/+" * 127, receiver)
-        world.hub.leave(session)
-        world.hub.leave(other)
-    assert (world.hub._trie.levels, session.levels, other.levels) == (0, 0, 0)
+        world.hub.subscriptions.leave(session)
+        world.hub.subscriptions.leave(other)
+    assert (world.hub.router.trie.levels, session.levels, other.levels) == (0, 0, 0)
 
 
 # Caches
@@ -283,13 +283,13 @@ def test_who_has_gone_is_forgotten():
         for topic in (f"a/{number}", f"a/{number}/x", "a/b"):
             world.publish(topic)
         world.turn()
-        world.hub.leave(session)
+        world.hub.subscriptions.leave(session)
         del session, gone
     world.publish("a/b")
     world.turn()
     gc.collect()
     assert sum(ref() is not None for ref in receivers) <= 1
-    assert len(world.hub._routes) < 20
+    assert len(world.hub.router._routes) < 20
 
 
 def test_the_routes_hold_a_bounded_number_of_receivers():
@@ -302,7 +302,7 @@ def test_the_routes_hold_a_bounded_number_of_receivers():
             world.subscribe(one, f"t/{number}", receiver)
         for number in range(100):
             assert world.publish(f"t/{number}") == 51
-            assert sum(route.receiver_count for route in world.hub._routes.values()) <= 551
+            assert sum(route.sessions for route in world.hub.router._routes.values()) <= 551
     world.turn()
 
 
@@ -312,9 +312,9 @@ def test_a_flood_of_topics_fills_no_memory():
     with patch.object(limits, "MATCH_CACHE", 10):
         for number in range(100):
             world.publish(f"t/{number}")
-            assert len(world.hub._topics) <= 10
+            assert len(world.hub.router._topics) <= 10
     world.publish("x" * 300)
-    assert "x" * 300 not in world.hub._topics
+    assert "x" * 300 not in world.hub.router._topics
     world.turn()
     assert len(receiver.payloads) == 101
 
@@ -329,7 +329,7 @@ def test_what_handlers_publish_goes_out_in_the_same_turn():
     world.subscribe(world.session(), "#", receiver)
     world.publish("in", b"a")
     world.publish("in", b"b")
-    world.hub.flush()
+    world.hub.turn.flush()
     assert receiver.payloads == [b"a", b"b", b"A", b"B"]
 
 
@@ -341,9 +341,9 @@ def test_a_loop_of_handlers_lets_the_turn_end():
     world.subscribe(pong.session, "pong", pong)
     world.publish("ping")
     world.wakes = 0
-    world.hub.flush()
+    world.hub.turn.flush()
     assert world.wakes == 1
-    assert world.hub.counters.published == limits.HOPS + 2
+    assert world.hub.turn.counters.published == limits.HOPS + 2
 
 
 class Broken:
@@ -362,11 +362,11 @@ def test_one_that_fails_costs_nobody_else_the_turn(where):
     """A plugin's fault: it is raised, so that it is logged, and everybody else gets the next turn."""
     world = World()
     bad, good = Broken(RuntimeError("a plugin's fault")), Broken()
-    getattr(world.hub, where).extend([bad, good])
-    world.hub.schedule_flush()
+    getattr(world.hub.turn, where).extend([bad, good])
+    world.hub.turn.schedule_flush()
     world.wakes = 0
     with pytest.raises(RuntimeError):
-        world.hub.flush()
+        world.hub.turn.flush()
     assert world.wakes == 1
     world.turn()
     assert (bad.flushed, good.flushed) == (1, 1)
@@ -376,14 +376,16 @@ def test_one_that_fails_costs_nobody_else_the_turn(where):
 
 def test_an_encoder_that_fails_loses_its_messages_and_no_others():
     world, good, bad, errors = World(), Receiver(), Receiver(), []
-    world.hub.failed = lambda error, session: errors.append(error)
+    world.hub.turn.failed = lambda error, session: errors.append(error)
 
     def encode(message, form):
         if message.payload == b"bad":
             raise RuntimeError("a plugin's fault")
         return message.payload
 
-    world.hub.subscribe(world.session(), Subscribe("#"), world.hub.encoding(encode, None), bad)
+    world.hub.subscriptions.subscribe(
+        world.session(), Subscribe("#"), world.hub.subscriptions.encoding(encode, None), bad
+    )
     world.subscribe(world.session(), "#", good)
     for payload in (b"1", b"bad", b"2"):
         world.publish("a", payload)
@@ -391,7 +393,7 @@ def test_an_encoder_that_fails_loses_its_messages_and_no_others():
     assert good.payloads == [b"1", b"bad", b"2"]
     assert bad.payloads == [b"1", b"2"]
     assert bad.missed == 1
-    assert world.hub.counters.failed == 1
+    assert world.hub.turn.counters.failed == 1
     assert [str(error) for error in errors] == ["a plugin's fault"]
 
 
@@ -404,7 +406,7 @@ def test_a_publish_says_when_it_arrived(world):
     receiver = Receiver()
     world.subscribe(world.session(), "a", receiver)
     event = Publish("a", b"1")
-    world.hub.publish(event)
+    world.hub.router.publish(event)
     world.turn()
     assert event.time == 1.7e9 + world.clock
     world.clock += 5
@@ -415,18 +417,18 @@ def test_a_publish_says_when_it_arrived(world):
 
 def test_an_encoding_is_shared_and_forgotten(world):
     hub, session, receiver = world.hub, world.session(), Receiver()
-    hub.subscribe(session, Subscribe("a"), hub.encoding(payload_of, ("form", 1)), receiver)
+    hub.subscriptions.subscribe(session, Subscribe("a"), hub.subscriptions.encoding(payload_of, ("form", 1)), receiver)
     one = session.subscriptions["a"].encoding
-    assert hub.encoding(payload_of, ("form", 1)) is one
-    assert hub.encoding(payload_of, ("form", 2)) is not one
-    hub.subscribe(session, Subscribe("b"), hub.encoding(payload_of, ("form", 1)), receiver)
-    hub.subscribe(session, Subscribe("b"), hub.encoding(payload_of, ("form", 1)), receiver)
+    assert hub.subscriptions.encoding(payload_of, ("form", 1)) is one
+    assert hub.subscriptions.encoding(payload_of, ("form", 2)) is not one
+    hub.subscriptions.subscribe(session, Subscribe("b"), hub.subscriptions.encoding(payload_of, ("form", 1)), receiver)
+    hub.subscriptions.subscribe(session, Subscribe("b"), hub.subscriptions.encoding(payload_of, ("form", 1)), receiver)
     assert session.subscriptions["b"].encoding is one
-    hub.unsubscribe(session, "a")
-    assert hub.encoding(payload_of, ("form", 1)) is one
-    hub.unsubscribe(session, "b")
-    assert hub.encoding(payload_of, ("form", 1)) is not one
-    assert not hub._encodings
+    hub.subscriptions.unsubscribe(session, "a")
+    assert hub.subscriptions.encoding(payload_of, ("form", 1)) is one
+    hub.subscriptions.unsubscribe(session, "b")
+    assert hub.subscriptions.encoding(payload_of, ("form", 1)) is not one
+    assert not hub.subscriptions._encodings
 
 
 def test_a_session_says_who_it_is():

@@ -9,10 +9,9 @@ from unittest.mock import patch
 import pytest
 
 from hubbub import limits
-from hubbub.bounds import Bounds
 from hubbub.errors import Refusal
 from hubbub.events import Request
-from hubbub.kernel.hub import REPLIES
+from hubbub.kernel.sessions.session import REPLIES
 from unit.kernel_help import Inbox, Receiver, World
 
 
@@ -23,7 +22,7 @@ def world():
 
 def ask(world, topic="ask", timeout=2.0, payload=b"?"):
     results = []
-    world.hub.request(Request(topic, payload, timeout), results.append)
+    world.hub.requests.request(Request(topic, payload, timeout), results.append)
     return results
 
 
@@ -35,8 +34,8 @@ def answering(world, payload=b"!", topic="ask"):
 
 def clean(world):
     return (
-        not world.hub.requests
-        and not any(name.startswith(REPLIES) for name in [*world.hub._trie._exact, *world.hub._topics])
+        not world.hub.requests.pending
+        and not any(name.startswith(REPLIES) for name in [*world.hub.router.trie._exact, *world.hub.router._topics])
         and not world.hub.retained.count
     )
 
@@ -66,7 +65,7 @@ def test_a_request_that_only_its_sender_could_answer_is_refused(world):
     request = Request("ask", b"?")
     request.sender = session
     with pytest.raises(Refusal) as found:
-        world.hub.request(request, lambda result: None)
+        world.hub.requests.request(request, lambda result: None)
     assert found.value.code == "nobody"
 
 
@@ -106,8 +105,7 @@ def test_requests_are_bounded(world):
 
 def test_a_request_that_finds_no_room_leaves_nothing(world):
     world.subscribe(world.session(), "ask", Receiver())
-    world.hub.bound(Bounds(all_subscriptions=1))
-    with pytest.raises(Refusal):
+    with patch.object(limits, "REQUESTS", 0), pytest.raises(Refusal):
         ask(world)
     assert clean(world)
     with pytest.raises(Refusal):
@@ -132,7 +130,7 @@ def test_a_reply_is_not_kept_anywhere(world):
         found.append(weakref.ref(reply.properties))
 
     for _ in range(20):
-        world.hub.request(Request("ask", b"?"), done)
+        world.hub.requests.request(Request("ask", b"?"), done)
         world.turn()
     world.publish("other")
     world.turn()

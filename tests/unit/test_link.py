@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hubbub import limits
 from hubbub.dialect import DialectContext
 from hubbub.kernel.connection.link import Link
-from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.message import Message
 from hubbub.template import Template
 from unit.kernel_help import FakeWire, Loud, Tiny, World, cut
@@ -159,7 +159,7 @@ def test_a_reply_to_who_has_gone_goes_nowhere(world):
     world.say(other, b"rep " + topic + b" 3\n")
     world.sleep(3)
     assert link.wire.heard() == b""
-    assert not world.hub.requests
+    assert not world.hub.requests.pending
 
 
 @pytest.mark.parametrize("filter", ["$reply/#", "$reply/+", "$reply/x", "$reply"])
@@ -180,7 +180,7 @@ def test_who_doesnt_take_its_answers_isnt_read_any_more(world):
     assert world.say(link, b"say x 70000\nping\nsub a\n") == b""
     assert not link.wire.is_reading
     assert world.say(link, b"ping\n") == b""
-    assert link.outbox.answers == 70_001
+    assert link.outbox.queue.answers == 70_001
     link.wire.room()
     world.turn()
     heard = link.wire.heard()
@@ -194,7 +194,7 @@ def test_answers_never_pile_up(world):
     world.say(link, b"ping\n")
     link.receive(b"say x 1000\n" * 1_000)
     world.turn()
-    assert link.outbox.answers < limits.ANSWER_BYTES + 1_100
+    assert link.outbox.queue.answers < limits.ANSWER_BYTES + 1_100
     for _ in range(100):
         link.wire.room()
         link.wire.full = True
@@ -218,7 +218,7 @@ def test_reading_goes_on_once_the_answers_are_out_whatever_else_waits(world):
     for _ in range(20):
         publisher.receive(b"pub a " + b"x" * 90_000 + b"\n")
     world.turn()
-    assert link.outbox.count
+    assert link.outbox.queue.count
     assert link.wire.is_reading
     assert not link.holding
 
@@ -241,7 +241,7 @@ def test_retained_messages_are_paced(world):
     world.say(link, b"ping\n")
     link.wire.heard()
     world.say(link, b"sub a/#\n")
-    assert link.outbox.count == limits.RETAINED_AT_ONCE
+    assert link.outbox.queue.count == limits.RETAINED_AT_ONCE
     link.wire.room()
     world.turn()
     assert link.wire.heard().count(b"=x\n") == 3_000
@@ -313,13 +313,13 @@ def answering_at(world, link, filter):
 def test_without_a_login_nothing_is_allowed(world):
     link = world.link(anonymous=False)
     assert world.say(link, b"sub a\npub a 1\nreq a 1\nunsub a\nping\n") == b"no not-authorized\n" * 4 + b"pong 0\n"
-    assert world.hub.counters.refused == 4
+    assert world.hub.turn.counters.refused == 4
     assert world.say(world.link(anonymous=False, user="plc"), b"sub a\n") == b"ok a\n"
 
 
 def test_faults_are_answered_and_counted(world):
     assert world.say(world.link(), b"sub a+\npub a/# x\nping\n") == b"no bad-filter\nno bad-topic\npong 0\n"
-    assert world.hub.counters.refused == 2
+    assert world.hub.turn.counters.refused == 2
 
 
 def test_a_message_for_one_client(world):
@@ -367,7 +367,7 @@ def test_it_becomes_another_dialect(world):
     link = world.link()
     assert world.say(link, b"become sub a\n") == b""
     assert type(link.dialect) is Loud
-    assert link.outbox.full == "drop-newest"
+    assert link.outbox.queue.full == "drop-newest"
 
 
 def test_the_counters_of_a_place(world):
@@ -376,4 +376,4 @@ def test_the_counters_of_a_place(world):
     link.receive(b"ping\nping\n")
     assert (link.context.received, link.context.received_bytes) == (2, 10)
     assert link.context.links == {link}
-    assert world.hub.counters.links == 1
+    assert world.hub.turn.counters.links == 1

@@ -99,7 +99,7 @@ def test_open_without_a_password_is_welcome_where_anybody_is(world: World) -> No
     assert client.received() == b"helloConnect:"
     client.send(b"open ada")
     world.turn()
-    assert client.received() == b"Open:not-authorized"
+    assert client.received() == b"Connect:not-authorized"
     closed = world.listen("tcp", Talk, anonymous=False).connect()
     closed.send(b"open")
     world.turn()

@@ -30,7 +30,7 @@ def test_nothing_follows_the_last_word(world):
     other.receive(b"pub a 3\n")
     world.turn()
     assert link.wire.heard() in (b"a=1\nbye\n", b"a=1\na=2\nbye\n")
-    assert not world.hub.sessions & {link.session}
+    assert not world.hub.subscriptions.sessions & {link.session}
 
 
 def test_the_hub_closes_with_the_dialects_words(world):
@@ -50,7 +50,7 @@ def test_what_it_was_refused_does_not_hold_it(world):
         raise Refusal("too-long", "a line is too long")
     except Refusal as no:
         link.close(no.reason, no)
-    assert link.fault == "a line is too long"
+    assert link.shutdown.refusal.reason == "a line is too long"
     world.turn()
     _, refusal = link.wire.closed
     assert refusal.__traceback__ is None
@@ -143,13 +143,13 @@ def test_a_closing_link_hands_over_all_that_waits(world):
 def test_who_has_gone_leaves_nothing(world):
     link = world.link()
     assert world.say(link, b"sub a\nsub b/#\n") == b"ok a\nok b/#\n"
-    world.hub.alarms.at(link, world.clock + 5)
+    world.hub.turn.alarms.at(link, world.clock + 5)
     link.lost()
     link.lost()
     assert not link.context.links
-    assert not world.hub.sessions
+    assert not world.hub.subscriptions.sessions
     assert link.session.subscriptions == {}
-    assert world.hub._trie.match("a") == world.hub._trie.match("b/c") == ()
+    assert world.hub.router.trie.match("a") == world.hub.router.trie.match("b/c") == ()
     link.receive(b"sub a\n")
     link.ended()
     link.pause(1)
@@ -168,7 +168,7 @@ def test_a_link_that_burst_does_nothing_more(world):
     link.receive(b"pub a " + b"x" * 900 + b"\npub b 1\npub a " + b"y" * 900 + b"\npub b 2\nsub c\n")
     world.turn()
     assert link.wire.aborted
-    assert world.hub._trie.match("c") == ()
+    assert world.hub.router.trie.match("c") == ()
     assert link.wire.heard() == b""
 
 
@@ -298,7 +298,7 @@ def test_a_dialect_is_told_of_its_deadline_once(world):
 
 def test_a_lease_ends(world):
     link = world.link()
-    link.lease = world.clock + 60
+    link.timeouts.lease = world.clock + 60
     link.set_alarm()
     world.sleep(59)
     assert link.open

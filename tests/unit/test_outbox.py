@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from unittest.mock import patch
 
 import pytest
@@ -9,16 +10,24 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hubbub import limits
-from hubbub.kernel.connection import outbox
+from hubbub.kernel.connection import outbox, unit_queue
 from hubbub.kernel.connection.datagram_outbox import DatagramOutbox
-from hubbub.kernel.connection.outbox import POLICIES, Outbox
-from hubbub.kernel.sessions.session import Batch
+from hubbub.kernel.connection.outbox import Outbox
+from hubbub.kernel.connection.unit_queue import POLICIES
+from hubbub.kernel.routing.subscription import Batch
 from hubbub.message import Message
 from unit.kernel_help import World
 
 LIMIT = 300
 LONGEST = 400  # of one message: more than the whole limit
 KEEPERS = [policy for policy in POLICIES if policy != "disconnect"]
+
+
+@contextmanager
+def flushing(size):
+    """Each flush hands over that many bytes."""
+    with patch.object(outbox, "FLUSH_BYTES", size), patch.object(unit_queue, "FLUSH_BYTES", size):
+        yield
 
 
 def frame(kind, number, topic, size=0):
@@ -30,7 +39,7 @@ class Pipe:
 
     def __init__(self, full, limit=LIMIT, can_say_gap=True):
         self.world = World()
-        self.receiver = Outbox(self.world.hub, self, self.write, full, limit)
+        self.receiver = Outbox(self.world.hub.turn, self.world.hub.slow_consumers, self, self.write, full, limit)
         self.can_say_gap = can_say_gap
         self.numbers = 0
         self.topics = {}  # number -> topic, of all messages put
@@ -70,7 +79,7 @@ class Pipe:
 
     def put(self, *units, full=None):
         self.receiver.put(self.batch(units, full))
-        self.world.hub.schedule_flush()
+        self.world.hub.turn.schedule_flush()
 
     def answer(self, size=0):
         self.numbers += 1
@@ -86,7 +95,7 @@ class Pipe:
 
     def give_way(self, more):
         """Keep `more` bytes beside what can't be dropped."""
-        size = self.receiver._held + self.receiver.answers + more
+        size = self.receiver.queue.held + self.receiver.queue.answers + more
         assert self.receiver.give_way(size)
         assert self.receiver.size <= size + 20
 
@@ -106,8 +115,8 @@ class Pipe:
 
     def check_bound(self):
         # One message over the limit may wait, and one more be with the transport, with the notice before it.
-        assert self.receiver.size <= self.receiver.limit + 2 * (LONGEST + 20) + self.receiver.answers
-        assert self.receiver.count <= limits.QUEUE_MESSAGES
+        assert self.receiver.size <= self.receiver.queue.limit + 2 * (LONGEST + 20) + self.receiver.queue.answers
+        assert self.receiver.queue.count <= limits.QUEUE_MESSAGES
 
     def check_order(self):
         told, seen, newest = 0, 0, {}
@@ -177,7 +186,7 @@ EMPTIED = [  # all that a flush finds is what was superseded
 @given(st.sampled_from(KEEPERS), OPS, st.sampled_from([60, 200, 10_000]), st.sampled_from([2, 5, 1_000]))
 def test_whatever_happens_the_books_are_right(full, ops, at_once, retained_at_once):
     pipe = Pipe(full)
-    with patch.multiple(outbox, FLUSH_BYTES=at_once), patch.multiple(limits, RETAINED_AT_ONCE=retained_at_once):
+    with flushing(at_once), patch.multiple(limits, RETAINED_AT_ONCE=retained_at_once):
         play(pipe, ops)
         pipe.drain()
     receiver = pipe.receiver
@@ -186,9 +195,15 @@ def test_whatever_happens_the_books_are_right(full, ops, at_once, retained_at_on
     sent = sum(kind == "msg" for kind, _ in pipe.out())
     assert sent + receiver.dropped == len(pipe.topics)
     assert receiver.sent == sent
-    assert pipe.world.hub.counters.dropped == receiver.dropped
+    assert pipe.world.hub.turn.counters.dropped == receiver.dropped
     assert told == receiver.dropped + pipe.missed
-    assert (receiver.size, receiver.count, receiver.answers, receiver.lost, receiver.missed) == (0, 0, 0, 0, 0)
+    assert (
+        receiver.size,
+        receiver.queue.count,
+        receiver.queue.answers,
+        receiver.queue.lost,
+        receiver.queue.missed,
+    ) == (0, 0, 0, 0, 0)
     assert receiver.empty
     before = len(pipe.writes)
     pipe.put(("a", 1))
@@ -201,7 +216,7 @@ def test_whatever_happens_the_books_are_right(full, ops, at_once, retained_at_on
 def test_latest_keeps_the_newest_of_each_topic(ops):
     pipe = Pipe("latest", limit=100_000)
     pipe.blocked = True
-    with patch.multiple(outbox, QUEUE_MESSAGES=6, FLUSH_BYTES=1):
+    with patch.multiple(unit_queue, QUEUE_MESSAGES=6), flushing(1):
         play(pipe, [op for op in ops if op[0] in ("put", "answer", "turn")])
         pipe.drain()
     _, newest = pipe.check_order()
@@ -367,10 +382,10 @@ def test_who_has_gone_is_told_nothing():
 
 def test_retained_messages_come_as_room_appears():
     pipe = Pipe("drop-oldest", limit=100_000)
-    with patch.multiple(limits, RETAINED_AT_ONCE=10), patch.multiple(outbox, FLUSH_BYTES=300):
+    with patch.multiple(limits, RETAINED_AT_ONCE=10), flushing(300):
         pipe.answer()
         pipe.retained(100)
-        assert pipe.receiver.count == 10
+        assert pipe.receiver.queue.count == 10
         pipe.put(("live", 1))
         pipe.blocked = True
         pipe.world.turn()
@@ -388,7 +403,7 @@ def test_a_retained_message_that_cannot_be_carried_is_told():
         pipe.drain()
     assert [kind for kind, _ in pipe.out()] == ["msg", "gap", "msg", "gap", "msg"]
     assert pipe.receiver.sent == 3
-    assert pipe.world.hub.counters.uncarried == 2
+    assert pipe.world.hub.turn.counters.uncarried == 2
 
 
 class Datagrams:
@@ -396,7 +411,9 @@ class Datagrams:
         self.world = World()
         self.sent = []
         self.longest = 100
-        self.receiver = DatagramOutbox(self.world.hub, self, self.write, "drop-oldest", 10_000)
+        self.receiver = DatagramOutbox(
+            self.world.hub.turn, self.world.hub.slow_consumers, self, self.write, "drop-oldest", 10_000
+        )
 
     def gap(self, n):
         return b"gap %d" % n
@@ -412,7 +429,7 @@ class Datagrams:
 
     def put(self, *payloads):
         self.receiver.put(Batch([Message("t", one) for one in payloads], payloads, stream=False))
-        self.world.hub.schedule_flush()
+        self.world.hub.turn.schedule_flush()
 
 
 def test_each_unit_is_a_datagram():

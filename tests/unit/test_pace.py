@@ -8,8 +8,9 @@ from hubbub import limits
 from hubbub.bounds import Bounds
 from hubbub.dialect import DialectContext
 from hubbub.events import SubscriptionBatch, Unsubscribe
-from hubbub.kernel.connection.wire import ListenerContext
-from hubbub.kernel.ingress.paced_link import PacedLink, PacedSources
+from hubbub.kernel.connection.listener_context import ListenerContext
+from hubbub.kernel.connection.paced_link import PacedLink
+from hubbub.kernel.ingress.client_rate import SourceRates
 from unit.kernel_help import FakeWire, Receiver, Tiny, World
 
 NONE = {"message_rate": 0.0, "byte_rate": 0.0}
@@ -81,7 +82,7 @@ def test_who_is_ahead_may_go():
 
 def test_datagrams_that_are_ahead_are_dropped():
     world = World(bounds=Bounds(message_rate=4.0, byte_rate=0.0))
-    paces = PacedSources(world.hub)
+    paces = SourceRates(world.hub.turn)
     assert len(paces.admit([b"x"] * 20, "192.0.2.7")) == 5  # a second's worth, and one
     assert paces.admit([b"x"], "::ffff:192.0.2.7") == []
     assert len(paces.admit([b"x"] * 3, "192.0.2.8")) == 3
@@ -92,14 +93,14 @@ def test_datagrams_that_are_ahead_are_dropped():
 
 def test_local_datagrams_are_let_in():
     world = World(bounds=Bounds(message_rate=1.0))
-    assert len(PacedSources(world.hub).admit([b"x"] * 20, "127.0.0.1")) == 20
+    assert len(SourceRates(world.hub.turn).admit([b"x"] * 20, "127.0.0.1")) == 20
     world.hub.bound(Bounds(message_rate=1.0, local=True))
-    assert len(PacedSources(world.hub).admit([b"x"] * 20, "127.0.0.1")) == 2
+    assert len(SourceRates(world.hub.turn).admit([b"x"] * 20, "127.0.0.1")) == 2
 
 
 def test_a_flood_of_addresses_does_not_grow_the_table():
     world = World()
-    paces = PacedSources(world.hub)
+    paces = SourceRates(world.hub.turn)
     for number in range(3 * limits.SOURCE_TABLE):
         paces.admit([b"x"], f"2001:db8:{number:x}::1")
     assert len(paces._rows) == limits.SOURCE_TABLE

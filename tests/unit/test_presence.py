@@ -8,7 +8,8 @@ import pytest
 
 from hubbub import limits
 from hubbub.dialect import DialectContext
-from hubbub.kernel.connection.link import Link, ListenerContext
+from hubbub.kernel.connection.link import Link
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.sessions.presence import Presence
 from hubbub.template import Template
 from unit.kernel_help import FakeWire, Receiver, Tiny, World
@@ -31,7 +32,9 @@ def told(watcher):
 
 
 def place(world, topic="on/{id}", silent=None, transport="tcp", **more):
-    presence = Presence(world.hub, Template(topic), silent, more.get("prefix"), transport != "udp")
+    presence = Presence(
+        world.hub.turn, world.hub.presences, Template(topic), silent, more.get("prefix"), transport != "udp"
+    )
     return ListenerContext("here", DialectContext(transport), presence=presence, **more)
 
 
@@ -154,12 +157,12 @@ def test_who_has_to_log_in_is_there_after_that(world, watcher):
     one = link(world, where)
     assert told(watcher) == []
     one.session.user = "ada"
-    one.identify()
-    one._announce()
+    one.access.identify(one)
+    one.access.announce(one)
     world.turn()
     assert told(watcher) == [("on/ada", b"1")]
     one.session.user = "bob"
-    one._announce()
+    one.access.announce(one)
     world.turn()
     assert told(watcher)[1:] == [("on/ada", b"0"), ("on/bob", b"1")]
 
@@ -174,7 +177,7 @@ def test_over_udp_silence_is_the_only_sign(world, watcher):
     where = place(world, "on/{host}", silent=10, transport="udp")
     for _ in range(3):
         one = link(world, where, start=False)
-        one._announce()
+        one.access.announce(one)
         world.say(one, b"pub t x\n")
         one.lost()
         world.sleep(6)
@@ -182,7 +185,7 @@ def test_over_udp_silence_is_the_only_sign(world, watcher):
     world.sleep(4)
     assert told(watcher)[-1] == ("on/192.0.2.7", b"0")
     one = link(world, where, start=False)
-    one._announce()
+    one.access.announce(one)
     world.say(one, b"pub t x\n")
     assert told(watcher)[-2:] == [("on/192.0.2.7", b"1"), ("t", b"x")]
 
@@ -193,7 +196,7 @@ def test_the_topics_are_bounded_and_the_longest_gone_gives_way(world):
         first, second = (link(world, where, port=port) for port in (1, 2))
         third = link(world, where, port=3)
         assert [retained(world, f"on/{n}") for n in (1, 2, 3)] == [b"1", b"1", None]
-        assert world.hub.counters.refused == 1
+        assert world.hub.turn.counters.refused == 1
         gone(world, third)
         gone(world, second)
         gone(world, first)
@@ -217,7 +220,7 @@ def test_a_full_store_breaks_nothing(world):
     world.hub.retained.max_messages = 0
     one = link(world, place(world))
     gone(world, one)
-    assert world.hub.counters.refused == 2
+    assert world.hub.turn.counters.refused == 2
 
 
 def test_another_silence_after_a_reload(world):

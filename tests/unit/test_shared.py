@@ -10,7 +10,7 @@ from hubbub import limits, on
 from hubbub.bounds import Bounds
 from hubbub.errors import BadFilter, Refusal
 from hubbub.events import Subscribe
-from hubbub.kernel.sessions.session import AWAY, LATER, LOST, NOW
+from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NOW
 from hubbub.template import Template
 from hubbub.topics import check_filter, matches, unshared
 from unit.kernel_help import FILTERS, TOPICS, FakeWire, World
@@ -64,7 +64,7 @@ def test_a_bad_filter_of_a_group(filter):
     link = world.link()
     if filter != "$share/#":  # which is no group, and not what a dialect of the tests refuses
         assert world.say(link, f"sub {filter}\n".encode()) == b"no bad-filter\n"
-    assert world.hub.subscriptions == 0
+    assert world.hub.subscriptions.count == 0
 
 
 def test_each_message_goes_to_one_in_turn():
@@ -74,11 +74,11 @@ def test_each_message_goes_to_one_in_turn():
     assert world.publish("b", b"9") == 0
     numbers(world, 6)
     assert got(receivers) == [b"025", b"03", b"14"]
-    assert world.hub.counters.delivered == 7
+    assert world.hub.turn.counters.delivered == 7
     for session in sessions:
-        world.hub.leave(session)
+        world.hub.subscriptions.leave(session)
     assert len(world.hub.shared) == 0
-    assert world.hub.subscriptions == 0
+    assert world.hub.subscriptions.count == 0
     assert world.publish("a") == 0
 
 
@@ -129,7 +129,7 @@ def test_a_second_subscription_replaces_the_first():
     world.subscribe(session, "$share/g/a", again)
     numbers(world, 4)
     assert (receiver.payloads, len(other.payloads), len(again.payloads)) == ([], 2, 2)
-    assert world.hub.subscriptions == 3  # the group's own too
+    assert world.hub.subscriptions.count == 3  # the group's own too
 
 
 def test_no_retained_message_comes():
@@ -143,19 +143,19 @@ def test_no_retained_message_comes():
 def test_who_cannot_carry_it_leaves_it_to_another():
     world = World()
     mute, able = Receiver(), Receiver()
-    other = world.hub.encoding(lambda message, form: b"whatever", None)
+    other = world.hub.subscriptions.encoding(lambda message, form: b"whatever", None)
     (first, second) = world.session(), world.session()
     world.subscribe(first, "$share/g/a", mute)
-    list(world.hub.subscribe(second, Subscribe("$share/g/a"), other, able))
+    world.hub.subscriptions.subscribe(second, Subscribe("$share/g/a"), other, able)
     for _ in range(3):
         world.publish("a", b"none")
     world.turn()
     assert (mute.payloads, len(able.payloads)) == ([], 3)
-    world.hub.leave(second)
+    world.hub.subscriptions.leave(second)
     world.publish("a", b"none")
     world.turn()
-    assert world.hub.counters.uncarried == 1
-    assert world.hub.counters.delivered == 3
+    assert world.hub.turn.counters.uncarried == 1
+    assert world.hub.turn.counters.delivered == 3
 
 
 def test_who_wants_no_echo_gets_none():
@@ -199,7 +199,7 @@ def test_members_count_like_other_subscriptions():
     with pytest.raises(Refusal, match="5 subscriptions"):
         world.subscribe(other, "$share/g/d", Receiver())  # room for the member, and none for the group
     assert len(world.hub.shared) == 1
-    assert world.hub.subscriptions == 4
+    assert world.hub.subscriptions.count == 4
 
 
 def test_levels_are_the_members(monkeypatch):
@@ -209,7 +209,7 @@ def test_levels_are_the_members(monkeypatch):
     world.subscribe(session, "$share/g/a/b/c/d/e/+", Receiver())
     with pytest.raises(Refusal, match="levels"):
         world.subscribe(session, "$share/h/a/b/c/d/e/+", Receiver())
-    world.hub.unsubscribe(session, "$share/g/a/b/c/d/e/+")
+    world.hub.subscriptions.unsubscribe(session, "$share/g/a/b/c/d/e/+")
     assert session.levels == 0
     assert len(world.hub.shared) == 0
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hubbub import limits
 from hubbub.kernel.connection.link import Link
-from hubbub.kernel.ingress.rate_limiter import Rate, Sieves, TokenBucket
+from hubbub.kernel.ingress.rate_limiter import Rate, RateLimiters, TokenBucket
 from unit.kernel_help import FakeWire, Receiver, Tiny, World
 
 
@@ -54,7 +54,7 @@ def test_drop(world, watcher):
     link = world.link(rate=Rate(10, 10))
     assert world.say(link, numbers(0, 15)) == b"no rate-limited\n" * 5
     assert watcher.payloads == [b"%d" % n for n in range(10)]
-    assert (link.context.refused, world.hub.counters.refused) == ({"rate-limited": 5}, 5)
+    assert (link.context.refused, world.hub.turn.counters.refused) == ({"rate-limited": 5}, 5)
     world.sleep(0.1)
     assert world.say(link, b"tag t more\ntag t evenmore\n") == b"sent 1\nno rate-limited\n"
 
@@ -107,7 +107,7 @@ def test_latest_is_bounded_in_bytes(world, watcher):
     with patch.object(limits, "LATEST_BYTES", 10):
         told = world.say(link, b"pub t 0\npub a 123456789012345\npub b 1\npub a 123\npub b 1\npub b 12345678\n")
     assert told == b"no rate-limited\n" * 2
-    assert link._intake._sieve._latest_size == len("a123b1")
+    assert link.access.policy._limiter._latest_size == len("a123b1")
 
 
 def test_the_last_of_a_link_that_goes_is_let_in(world, watcher):
@@ -210,17 +210,17 @@ def test_over_udp_an_address_is_remembered(world, watcher):
 
 def test_the_table_of_addresses_is_bounded(world):
     context = world.link(transport="udp", rate=Rate(10, 2)).context
-    sieves = Sieves()
+    sieves = RateLimiters()
     with patch.object(limits, "UDP_SIEVES", 2):
-        first = sieves.of(world.hub, context, "a", 1)
-        sieves.of(world.hub, context, "b", 1)
-        assert sieves.of(world.hub, context, "a", 1) is first
-        second = sieves.of(world.hub, context, "c", 1)
-        assert sieves.of(world.hub, context, "a", 1) is first
-        assert sieves.of(world.hub, context, "c", 1) is second
-        assert len(sieves._found) == 2
+        first = sieves.get(world.hub.turn, world.hub.router, context, "a", 1)
+        sieves.get(world.hub.turn, world.hub.router, context, "b", 1)
+        assert sieves.get(world.hub.turn, world.hub.router, context, "a", 1) is first
+        second = sieves.get(world.hub.turn, world.hub.router, context, "c", 1)
+        assert sieves.get(world.hub.turn, world.hub.router, context, "a", 1) is first
+        assert sieves.get(world.hub.turn, world.hub.router, context, "c", 1) is second
+        assert len(sieves._by_address) == 2
 
 
 def test_a_plain_link_has_none_of_it(world):
     link = world.link()
-    assert (link._intake, link.half_duplex, link._sign) == (None, None, None)
+    assert (link.access.policy, link.half_duplex, link.access.presence) == (None, None, None)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from hubbub import limits
 from hubbub.dialect import DialectContext
 from hubbub.events import Connect, QosPublish, Subscribe
-from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.connection.listener_context import ListenerContext
+from hubbub.kernel.sessions.records import SessionRecord, StoredSession
 from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.sessions.store import MemoryStore
 from hubbub.testing import World
@@ -23,12 +26,12 @@ def stand(world, at, *filters):
 
 
 def publish(world, topic):
-    world.hub.publish(QosPublish(topic, b"x", 1))
+    world.hub.router.publish(QosPublish(topic, b"x", 1))
     world.turn()
 
 
 def waiting(client):
-    return [owed.message.topic for owed in client.kept.line]
+    return [owed.message.topic for owed in client.state.queue]
 
 
 def test_what_is_published_waits_for_the_first_link():
@@ -55,15 +58,15 @@ def test_a_connector_that_is_changed_has_what_the_one_before_it_kept():
 
 def test_one_of_an_earlier_run_has_few_identifiers_too():
     world, at = World(), place()
-    earlier = MemoryStore().begin(("\0bridge", None, "me"), Session("", 0, "tcp", "bridge"))
-    earlier.expiry = 100.0
+    key = ("\0bridge", None, "me")
+    earlier = SessionRecord(key, "", 0, "tcp", "bridge", frozenset(), None, math.inf, 1.0, None, 0.0, 100, "latest")
     store = MemoryStore()
-    store.load = lambda: [earlier]
-    world.hub.clients.load(store)
+    store.load = lambda: [StoredSession(earlier, (), (), frozenset((7,)))]
+    world.hub.load(store)
     client = stand(world, at, "a/#")
-    assert client.kept is earlier
-    assert client.delivery.ids == limits.CONNECTOR_IDS
-    assert client.kept.room == at.queue
+    assert client.state.received == {7}
+    assert client.delivery.max_id == limits.CONNECTOR_IDS
+    assert client.state.max_bytes == at.queue
 
 
 def test_a_connector_that_has_gone_keeps_nothing():
@@ -72,4 +75,4 @@ def test_a_connector_that_has_gone_keeps_nothing():
     publish(world, "a/1")
     world.hub.clients.dismiss(at)
     assert len(world.hub.clients) == 0
-    assert world.hub.subscriptions == 0
+    assert world.hub.subscriptions.count == 0

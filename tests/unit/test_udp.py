@@ -21,7 +21,7 @@ from hubbub.dialects.json import Json
 from hubbub.dialects.lines import Lines
 from hubbub.dialects.raw import Raw
 from hubbub.kernel.connection.datagram_link import DatagramLink
-from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.message import Message
 from hubbub.transports.udp import UDPProtocol, plain
 from unit.kernel_help import Receiver, World
@@ -44,7 +44,7 @@ class Town:
                 self.world.hub, self.context, wire, dialect, host, port
             ),
             choose=dialect.choose if issubclass(dialect, Auto) else lambda data: dialect,
-            now=self.world.hub.now,
+            now=self.world.hub.turn.now,
             peers=[ip_network(peer) for peer in peers],
             secret=b"not so secret",
             answers=answers,
@@ -163,8 +163,8 @@ def test_ten_thousand_forged_addresses_leave_nothing():
     assert town.known == 0
     assert not town.protocol._strangers
     assert not town.context.links
-    assert not town.world.hub.sessions
-    assert not town.world.hub.alarms._heap
+    assert not town.world.hub.subscriptions.sessions
+    assert not town.world.hub.turn.alarms._heap
     gc.collect()
     links = [one for one in gc.get_objects() if isinstance(one, DatagramLink) and one.hub is town.world.hub]
     assert len(links) <= 1  # the hub knows who published last
@@ -289,7 +289,7 @@ def test_a_subscription_ends_with_its_lease():
     town.world.sleep(2)
     assert town.known == 0
     assert not town.world.publish("a/b")
-    assert not town.world.hub.sessions
+    assert not town.world.hub.subscriptions.sessions
     assert not town.context.links
 
 
@@ -376,14 +376,14 @@ def test_the_table_of_strangers_is_bounded_and_keeps_who_talks(monkeypatch):
     monkeypatch.setattr(limits, "UDP_STRANGERS", 10)
     town = Town()
     town.say(b"PUB a b", HERE)
-    links = town.world.hub.counters
+    links = town.world.hub.turn.counters
     for n in range(100):
         town.world.clock += 0.01
         town.say(b"PUB a b", ("127.0.0.1", 6000 + n))
         town.say(b"PUB a b", HERE)
         assert town.known <= 10
     assert links.links == 101
-    assert len(town.world.hub.sessions) == 10
+    assert len(town.world.hub.subscriptions.sessions) == 10
 
 
 def test_what_waits_for_a_reply_is_bounded(monkeypatch):
@@ -410,7 +410,7 @@ def test_one_peer_that_cannot_be_reached_breaks_nobody():
     town.broken.clear()
     town.say(b"PUB a/b 2", HERE)
     assert town.hear(addresses[2])[-1] == b"MSG a/b 2"
-    assert town.world.hub.counters.dropped == 1
+    assert town.world.hub.turn.counters.dropped == 1
 
 
 def test_sizes():

@@ -23,9 +23,9 @@ class SignedTown(Town):
         super().__init__(anonymous=False, login=lambda *_: None, **more)
         hub = self.world.hub
         self.protocol.signatures = Signatures(
-            lambda user: (KEYS[user], Identity(user)) if user in KEYS else None, hub.wall
+            lambda user: (KEYS[user], Identity(user)) if user in KEYS else None, hub.turn.wall
         )
-        self.time = int(hub.wall() * 1e6)
+        self.time = int(hub.turn.wall() * 1e6)
 
     def sign(self, content, user="ann", key=None):
         self.time += 1
@@ -68,7 +68,7 @@ def test_two_users_at_one_address():
     assert town.believe(b"SUB a", user="ann") == [b"OK SUB a"]
     assert town.believe(b"SUB b", user="ben") == [b"OK SUB b"]
     assert town.known == 2
-    assert {str(session).split("(")[1] for session in town.world.hub.sessions} == {"ann)", "ben)"}
+    assert {str(session).split("(")[1] for session in town.world.hub.subscriptions.sessions} == {"ann)", "ben)"}
 
 
 @pytest.mark.parametrize("address", [ANN, HERE])

@@ -23,7 +23,7 @@ from hubbub.dialect import DialectContext
 from hubbub.dialects.lines import Lines
 from hubbub.errors import ConfigError
 from hubbub.kernel.connection.datagram_link import DatagramLink
-from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.transports.udp import UDPProtocol
 from hubbub.transports.udp_socket import listen_datagram
@@ -38,7 +38,7 @@ def spec(host: str = "127.0.0.1", port: int = 0, kind: str = "udp", **more: Any)
 def hubbub(answers: bool = True) -> UDPProtocol:
     from twisted.internet import reactor
 
-    hub = Hub(lambda: reactor.callLater(0, hub.flush), time.time, time.monotonic, lambda when: None)
+    hub = Hub(lambda: reactor.callLater(0, hub.turn.flush), time.time, time.monotonic, lambda when: None)
     context = ListenerContext("udp", DialectContext("udp"))
     return UDPProtocol(
         lambda wire, dialect, host, port: DatagramLink(hub, context, wire, dialect, host, port),

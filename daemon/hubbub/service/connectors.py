@@ -78,7 +78,7 @@ class Connector:
 
     def _plan(self, plugins: Plugins) -> Spoken:
         config = self.config
-        spoken = plan(config, self.context.dialect_context, plugins, self.hub.fail)
+        spoken = plan(config, self.context.dialect_context, plugins, self.hub.turn.fail)
         can_pull = spoken.first.can_pull and config.transport != "udp"
         for key in ("pull", "push"):
             if getattr(config, key) and not can_pull:
@@ -185,7 +185,7 @@ class Connector:
         try:
             link = Link(self.hub, self.context, wire, self.spoken.first, host, port)
         except Exception as error:  # noqa: BLE001  a plugin's dialect
-            self.hub.fail(error)
+            self.hub.turn.fail(error)
             wire.abort()
             return None
         self._last = link
@@ -217,7 +217,7 @@ class Connector:
         wait = self._wait * random.uniform(0.5, 1.0)  # noqa: S311  so that 1,000 devices don't all come back at once
         self._wait = min(2 * self._wait, limits.RETRY_SECONDS)
         last, self._last = self._last, None
-        self._reason = why((last.fault if last is not None else "") or problem, self.config.remote)
+        self._reason = why(_refusal_of(last) or problem, self.config.remote)
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._reactor.callLater(wait, self._dial)
@@ -288,3 +288,8 @@ class Told:
         self._said, self._untold = self._wanted, -1
         text = self._said + more
         self.log.info("{id}: {what()}", id=self._id, what=lambda: text)
+
+
+def _refusal_of(link: Link | None) -> str:
+    """Return why the hub has ended a link, or ""."""
+    return "" if link is None or link.shutdown.refusal is None else link.shutdown.refusal.reason

@@ -17,7 +17,7 @@ from hubbub import limits
 from hubbub.dialect import TRANSPORTS
 from hubbub.errors import ConfigError
 from hubbub.handler import Handler
-from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.service import signals
 from hubbub.service.auth.login import Logins, end_stale
@@ -62,7 +62,7 @@ class HubbubService(Service):
         self.metrics_page = MetricsPage(self.hub, self.turns, self._opens, self._is_ready)
         self.hub.system.metrics = SysMetrics(self.hub, self._contexts).metrics
         self.metrics = MetricsPort(settings.metrics, self.metrics_page.page) if settings.metrics else None
-        self.hub.failed = self._failures = Failures()
+        self.hub.turn.failed = self._failures = Failures()
         self.plugins = Plugins(settings.plugin_dirs)
         self.guard = Guard(settings.permissions, self._contexts)
         self.logins = Logins(reactor, settings.auth, self.hub.sources)
@@ -137,7 +137,7 @@ class HubbubService(Service):
 
     def _prepare(self, settings: Settings) -> Commit:
         """Tell of limits, and take up the endpoint of figures (service.reload.Prepare)."""
-        limited = settings.bounds != self.hub.bounds
+        limited = settings.bounds != self.hub.turn.bounds
         metrics = self.metrics
         if settings.metrics != (metrics and metrics.spec):
             metrics = MetricsPort(settings.metrics, self.metrics_page.page) if settings.metrics else None
@@ -163,7 +163,7 @@ class HubbubService(Service):
         self._timer = self.reactor.callLater(max(0.0, when - time.monotonic()), self._ring)
 
     def _ring(self) -> None:
-        self.hub.alarms.ring(time.monotonic())
+        self.hub.turn.alarms.ring(time.monotonic())
 
     def privilegedStartService(self) -> None:
         """Bind all listeners, as the user who may. One that fails closes the others and ends the process."""
@@ -260,7 +260,7 @@ class HubbubService(Service):
 
     def _stop_handlers(self) -> Deferred[Any]:
         stopped = [runner.stop() for runner in self.handlers.values()]
-        self.hub.flush()
+        self.hub.turn.flush()
         return DeferredList(stopped, consumeErrors=True)
 
     def _contexts(self) -> Iterator[ListenerContext]:

@@ -15,7 +15,8 @@ from twisted.logger import Logger
 
 from hubbub import limits
 from hubbub.kernel.connection.link import Link
-from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.connection.listener_context import ListenerContext
+from hubbub.kernel.connection.shutdown import State
 
 _TICK = 0.05  # seconds between looks
 
@@ -53,7 +54,7 @@ class Drain:
             self._look()
 
     def _tell(self, link: Link) -> None:
-        if link.context.dialect_context.transport == "udp" and link.lease is None:
+        if link.context.dialect_context.transport == "udp" and link.timeouts.lease is None:
             link.abort()  # it subscribed to nothing, and expects nothing
         else:
             link.close("shutdown", None, max(0.0, self._until - self._reactor.seconds()))
@@ -80,9 +81,9 @@ class Drain:
 
     def _look_at(self, link: Link, now: float) -> None:
         """Tell one that has come since; let go of one that has taken everything and doesn't close its side."""
-        if not link.ending:
+        if link.active:
             self._tell(link)
-        elif not link.shut or link.wire.unsent():
+        elif link.shutdown.state is not State.SHUT or link.wire.unsent():
             self._served.pop(link, None)
         elif now >= self._served.setdefault(link, now) + limits.DRAIN_CLOSE_SECONDS:
             link.abort()

@@ -19,7 +19,8 @@ from hubbub.errors import Refusal
 from hubbub.events import QosPublish, Request, Subscribe
 from hubbub.handler import Handler, Incoming, filters_of
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.sessions.session import REPLIES, Batch, Session, as_is
+from hubbub.kernel.routing.subscription import Batch, as_is
+from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.message import Message, cost
 from hubbub.topics import check_topic, matches
 
@@ -74,20 +75,21 @@ class HandlerRunner:
         """Take the messages that wait already, and subscribe."""
         kind = type(self.handler)
         if kind.peer_joined is not Handler.peer_joined or kind.peer_left is not Handler.peer_left:
-            self._hub.watchers.append(self)
-            for session in self._hub.sessions:
+            self._hub.subscriptions.watchers.append(self)
+            for session in self._hub.subscriptions.sessions:
                 self.joined(session)
         for message in waiting:
             self._enqueue(message, cost(message))
-        encoding = self._hub.encoding(as_is, None, stream=False)
+        encoding = self._hub.subscriptions.encoding(as_is, None, stream=False)
         for filter in dict.fromkeys(filter for _, filters in self._methods for filter in filters):
             try:
-                retained = self._hub.subscribe(self._session, Subscribe(filter, echo=False), encoding, self)
+                wish = Subscribe(filter, echo=False)
+                self._hub.subscriptions.subscribe(self._session, wish, encoding, self)
             except Refusal:
                 self._failure(Failure())
                 continue
-            for found in retained:
-                kept = found.left(self._hub.wall()) if isinstance(found, QosPublish) else found
+            for found in self._hub.subscriptions.retained(wish):
+                kept = found.left(self._hub.turn.wall()) if isinstance(found, QosPublish) else found
                 if kept is not None:
                     self._enqueue(kept, cost(kept))
 
@@ -110,9 +112,9 @@ class HandlerRunner:
         """Let nothing more come."""
         self._stopping = True
         for filter in list(self._session.subscriptions or ()):
-            self._hub.unsubscribe(self._session, filter)
-        if self in self._hub.watchers:
-            self._hub.watchers.remove(self)
+            self._hub.subscriptions.unsubscribe(self._session, filter)
+        if self in self._hub.subscriptions.watchers:
+            self._hub.subscriptions.watchers.remove(self)
 
     def _end(self) -> Deferred[Any]:
         """Call the handler's `stop`, and cancel what it left running. Fires once `stop` has ended, and never fails."""
@@ -149,7 +151,7 @@ class HandlerRunner:
     def _enqueue(self, message: Message, size: int) -> None:
         if self._count >= limits.INBOX_MESSAGES or self._size + size > limits.INBOX_BYTES:
             self.dropped += 1
-            self._hub.counters.dropped += 1
+            self._hub.turn.counters.dropped += 1
             return
         self._inbox.append(message)
         self._count += 1
@@ -159,8 +161,8 @@ class HandlerRunner:
     def _ask(self) -> None:
         if not self._queued:
             self._queued = True
-            self._hub.inboxes.append(self)
-            self._hub.schedule_flush()
+            self._hub.turn.inboxes.append(self)
+            self._hub.turn.schedule_flush()
 
     def flush(self) -> None:
         """Work off what has come, up to limits.INBOX_TURN at once."""
@@ -191,12 +193,12 @@ class HandlerRunner:
             raise Refusal("internal", f"handlers publish in a loop on {message.topic}")
         check_topic(message.topic)
         message.sender = self._session
-        return self._hub.publish(message)
+        return self._hub.router.publish(message)
 
     def reply(self, message: Incoming, reply: Message) -> None:
         """Send a reply where the message wants it."""
         if message.mute or (message.reply_to and not self._may_reply(message.sender, message.reply_to)):
-            self._hub.counters.unanswered += 1  # it is the sender who named that topic
+            self._hub.turn.counters.unanswered += 1  # it is the sender who named that topic
             return
         if message.reply_to is not None:
             try:
@@ -204,11 +206,11 @@ class HandlerRunner:
             except Refusal:
                 if _hops.get() > limits.HOPS:
                     raise
-                self._hub.counters.unanswered += 1
+                self._hub.turn.counters.unanswered += 1
             return
         send = message.sender.send if message.sender is not None else None
         if send is None or not send(reply):
-            self._hub.counters.unanswered += 1
+            self._hub.turn.counters.unanswered += 1
 
     def _may_reply(self, sender: Any, topic: str) -> bool:
         """Tell whether the sender itself may publish to the topic that it named; a handler may not do it instead."""
@@ -235,7 +237,7 @@ class HandlerRunner:
         wish = Request(topic, message.payload, timeout, content_type=kind, properties=message.properties)
         wish.sender, wish.hops = self._session, _hops.get()
         try:
-            self._hub.request(wish, done)
+            self._hub.requests.request(wish, done)
         except Refusal as refusal:
             waiting.errback(refusal)
         return waiting
@@ -270,7 +272,7 @@ class HandlerRunner:
 
     def now(self) -> float:
         """Tell the hub's monotonic time in seconds."""
-        return self._hub.now()
+        return self._hub.turn.now()
 
     # Calls into the handler
 
@@ -293,7 +295,7 @@ class HandlerRunner:
         if self._stopping and failure.check(CancelledError):
             return
         self.failed += 1
-        self._hub.counters.failed += 1
+        self._hub.turn.counters.failed += 1
         kind = "refusals" if failure.check(Refusal) else "failures"  # a client may cause the first and hide the other
         if kind not in self._told:
             self._told.add(kind)

@@ -14,7 +14,7 @@ from hubbub.errors import Refusal
 from hubbub.events import Answer, AuthResponse, Close, Connect, Publish, Request, Subscribe, SwitchDialect, Unsubscribe
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.sessions.session import Batch
+from hubbub.kernel.routing.subscription import Batch
 from hubbub.message import Message
 from hubbub.service.event_text import describe
 from hubbub.service.masking import Masker
@@ -135,7 +135,7 @@ class Tap:
             if (trace.picks and not wanted) or not trace.room():
                 continue
             if not record:
-                record = self._record(time=self.link.hub.wall(), events=list(map(self._describe, events[:_MOST])))
+                record = self._record(time=self.link.hub.turn.wall(), events=list(map(self._describe, events[:_MOST])))
                 if len(events) > _MOST:
                     record["more"] = len(events) - _MOST
                 if data:
@@ -182,7 +182,7 @@ class Tap:
             shown = Masker(False).mask(shown, hidden)
         for trace in self._traces:
             if (not trace.picks or (topic is not None and trace.wants_topic(topic))) and trace.room():
-                record = self._record(time=self.link.hub.wall(), **_bytes("out", shown))
+                record = self._record(time=self.link.hub.turn.wall(), **_bytes("out", shown))
                 record |= {name: value for name, value in (("topic", topic), ("note", note)) if value is not None}
                 trace.tell(record)
 

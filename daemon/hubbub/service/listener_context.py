@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hubbub.dialect import DialectContext, Text
-from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.presence import Presence
 from hubbub.service.config import LinkConfig
@@ -13,7 +13,9 @@ def make_place(config: LinkConfig, dialect_context: DialectContext, hub: Hub) ->
     """Return the place of all links of `config`."""
     presence = None
     if config.presence is not None:
-        presence = Presence(hub, config.presence, config.silent, config.prefix, config.transport != "udp")
+        presence = Presence(
+            hub.turn, hub.presences, config.presence, config.silent, config.prefix, config.transport != "udp"
+        )
     return ListenerContext(
         name=config.id,
         dialect_context=dialect_context,

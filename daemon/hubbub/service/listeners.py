@@ -20,9 +20,10 @@ from hubbub.errors import ConfigError, Refusal
 from hubbub.events import Close, Fault
 from hubbub.kernel.connection.datagram_link import DatagramLink
 from hubbub.kernel.connection.link import Link
+from hubbub.kernel.connection.paced_link import PacedLink
 from hubbub.kernel.connection.wire import Wire
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.ingress.paced_link import PacedLink, PacedSources
+from hubbub.kernel.ingress.client_rate import SourceRates
 from hubbub.kernel.ingress.sources import source_of
 from hubbub.kernel.sessions.session import Session
 from hubbub.service.auth.login import Logins
@@ -59,7 +60,7 @@ class Listener:
         self.logins: Logins | None = None
         secure = config.address.kind in ("ssl", "tls")
         self._certificates = self._planned(config) if secure else None
-        self.paces: PacedSources | None = None
+        self.paces: SourceRates | None = None
         self._renew: Callable[[], object] = lambda: None
         dialect_context = DialectContext(
             config.transport,
@@ -68,7 +69,7 @@ class Listener:
             handshake=settings.bounds.handshake,
             idle=config.idle,
         )
-        self.spoken = plan(config, dialect_context, plugins, hub.fail)
+        self.spoken = plan(config, dialect_context, plugins, hub.turn.fail)
         self.context = make_place(config, dialect_context, hub)
 
     def adopt(self, new: Listener) -> None:
@@ -161,12 +162,12 @@ class Listener:
     def _datagrams(self) -> UDPProtocol:
         bound = self.config.address.host
         loopback = bound is not None and source_of(bound) == "" and not self.settings.bounds.local
-        self.paces = None if loopback else PacedSources(self.hub)
+        self.paces = None if loopback else SourceRates(self.hub.turn)
         protocol = UDPProtocol(
             admit=None if self.paces is None else self.paces.admit,
             new_link=lambda wire, dialect, host, port: DatagramLink(self.hub, self.context, wire, dialect, host, port),
             choose=lambda data: self.spoken.choose(data),
-            now=self.hub.now,
+            now=self.hub.turn.now,
             peers=self.config.peers,
             secret=secrets.token_bytes(32),
             answers=self.config.group is None,
@@ -230,7 +231,7 @@ class Listener:
 
     def _distrust(self, proxy: str, why: str) -> None:
         """A proxy that should send PROXY headers has sent something else."""
-        self.hub.counters.refused += 1
+        self.hub.turn.counters.refused += 1
         self.log.warn("{id}: cut the proxy at {proxy}: {why}", id=self.config.id, proxy=proxy, why=why)  # noqa: G010
 
     def _link(self, wire: Wire, dialect: type[Dialect], host: str, port: int) -> Link | None:
@@ -246,7 +247,7 @@ class Listener:
             link = kind(self.hub, self.context, wire, dialect, host, port)
         except Exception as error:  # noqa: BLE001  a plugin's dialect
             self.hub.sources.leave(source)
-            self.hub.fail(error)
+            self.hub.turn.fail(error)
             wire.abort()
             return None
         link.source = source
@@ -259,7 +260,7 @@ class Listener:
             said = spoken(self.context.dialect_context, Session("", 0, "", "")).outcome(Fault(refusal), refusal)
             return said.data if isinstance(said, Close) else said
         except Exception as error:  # noqa: BLE001  a plugin's dialect
-            self.hub.fail(error)
+            self.hub.turn.fail(error)
             return b""
 
     @property

@@ -19,9 +19,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.ingress.paced_link import PacedSources
+from hubbub.kernel.ingress.client_rate import SourceRates
 from hubbub.service.turns import Histogram, Turns
 from hubbub.transports.dial import Losses
 from hubbub.transports.udp import UDPProtocol
@@ -40,7 +40,7 @@ class Metered(NamedTuple):
 
     context: ListenerContext
     datagrams: UDPProtocol | None = None
-    paces: PacedSources | None = None
+    paces: SourceRates | None = None
     losses: Losses | None = None
 
 
@@ -107,7 +107,7 @@ class _Daemon(Collector):
         )
 
     def _messages(self) -> Iterator[Metric]:
-        counters = self._hub.counters
+        counters = self._hub.turn.counters
         yield _counter("hubbub_messages_published", "Messages from clients and handlers", counters.published)
         yield _counter(
             "hubbub_messages_delivered", "Messages put into outboxes and handlers' inboxes", counters.delivered
@@ -122,18 +122,18 @@ class _Daemon(Collector):
         dropped = CounterMetricFamily(
             "hubbub_messages_dropped", "Messages lost by full outboxes and inboxes", labels=["reason"]
         )
-        dropped.add_metric(["full"], counters.dropped - self._hub.backlog.dropped)
-        dropped.add_metric(["outbox-bytes"], self._hub.backlog.dropped)
+        dropped.add_metric(["full"], counters.dropped - self._hub.slow_consumers.dropped)
+        dropped.add_metric(["outbox-bytes"], self._hub.slow_consumers.dropped)
         yield dropped
         yield _counter("hubbub_plugin_errors", "Exceptions in dialects and handlers", counters.failed)
 
     def _limits(self) -> Iterator[Metric]:
         hub = self._hub
         yield _gauge("hubbub_connections", "Connections and UDP leases, as limited", hub.sources.connections)
-        yield _gauge("hubbub_subscriptions", "Subscriptions of all clients and handlers", hub.subscriptions)
+        yield _gauge("hubbub_subscriptions", "Subscriptions of all clients and handlers", hub.subscriptions.count)
         yield _gauge("hubbub_retained_messages", "Retained messages", hub.retained.count)
         yield _gauge("hubbub_retained_bytes", "Bytes of retained messages", hub.retained.size)
-        yield _gauge("hubbub_backlog_bytes", "Bytes that wait for clients that don't read", hub.backlog.size)
+        yield _gauge("hubbub_backlog_bytes", "Bytes that wait for clients that don't read", hub.slow_consumers.size)
 
 
 def _traffic(opens: Sequence[Metered]) -> Iterator[Metric]:
@@ -181,9 +181,9 @@ def _sum(one: Metered) -> _Sum:
         sent_bytes += outbox.sent_bytes
         dropped += outbox.dropped
         if outbox.size:
-            waiting += outbox.count
+            waiting += outbox.queue.count
             waiting_bytes += outbox.size
-            most = max(most, outbox.count)
+            most = max(most, outbox.queue.count)
             most_bytes = max(most_bytes, outbox.size)
     if udp is not None:  # most links of UDP last for one datagram, and are in no list
         sent_bytes = udp.sent_bytes

@@ -24,7 +24,7 @@ from twisted.logger import Logger
 
 from hubbub.errors import ConfigError
 from hubbub.kernel.authorization.permissions import ACTIONS, MANAGED, Clause, Permissions, Rule, Who
-from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.sessions.session import Rights, Session
 from hubbub.option import flag, shown
 from hubbub.service import toml

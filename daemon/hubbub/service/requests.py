@@ -68,5 +68,5 @@ def _chosen(running: Any, request: Request) -> Iterator[Link]:
     if not said and request.get("host") is None and request.get("listener") is None:
         raise ConfigError("say whom: a link, or --user, --client, --host or --listener")
     for link in status.links_of(running):
-        if not link.ending and choice.has(link) and all(_CHOICES[name](link) == value for name, value in said.items()):
+        if link.active and choice.has(link) and all(_CHOICES[name](link) == value for name, value in said.items()):
             yield link

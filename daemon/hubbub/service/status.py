@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hubbub.kernel.connection.link import Link
-from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.service.reload import Running
 
@@ -46,8 +46,8 @@ def status(running: Running) -> dict[str, Any]:
         "plugins": sorted(_plugins(running)),
         "topics": _topics(hub),
         "outboxes": _outboxes(contexts),
-        "sessions": {"away": hub.clients.away, "owed": hub.clients.owed, "bytes": hub.clients.waiting},
-        "counters": {name: getattr(hub.counters, name) for name in type(hub.counters).__slots__},
+        "sessions": {"away": hub.clients.away, "queued": hub.clients.queued, "bytes": hub.clients.queued_bytes},
+        "counters": {name: getattr(hub.turn.counters, name) for name in type(hub.turn.counters).__slots__},
         "refused": _sums(context.refused for context in contexts),
         "cut": _sums(context.cut for context in contexts),
     }
@@ -81,7 +81,7 @@ def link(one: Link) -> dict[str, Any]:
         "waiting": outbox.size,
         "sent": outbox.sent,
         "dropped": outbox.dropped,
-        "silent": round(one.hub.now() - one.heard, 1),
+        "silent": round(one.hub.turn.now() - one.last_received, 1),
     }
 
 
@@ -120,8 +120,8 @@ def _plugins(running: Running) -> set[str]:
 
 def _topics(hub: Hub) -> dict[str, int]:
     return {
-        "routed": hub.routed,
-        "subscriptions": hub.subscriptions,
+        "routed": hub.router.routed,
+        "subscriptions": hub.subscriptions.count,
         "retained": hub.retained.count,
         "retained_bytes": hub.retained.size,
     }

@@ -11,7 +11,7 @@ import resource
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.service.status import installed_version
 
@@ -58,7 +58,7 @@ class SysMetrics:
     def __init__(self, hub: Hub, contexts: Callable[[], Iterable[ListenerContext]]) -> None:
         self._hub = hub
         self._contexts = contexts
-        self._began = hub.now()
+        self._began = hub.turn.now()
         self._looked = self._began
         self._loads: dict[str, Load] = {}
 
@@ -67,7 +67,7 @@ class SysMetrics:
         counts = {**self._traffic(), **self._messages()}
         said = {name: str(count) for name, count in {**counts, **self._clients(), **self._kept(), **_memory()}.items()}
         said["version"] = f"hubbub version {installed_version()}"
-        said["uptime"] = f"{int(self._hub.now() - self._began)} seconds"
+        said["uptime"] = f"{int(self._hub.turn.now() - self._began)} seconds"
         opened = counts.pop("opened")
         del said["opened"]
         loaded = {load: counts[name] for name, load in _LOADED.items()}
@@ -84,9 +84,9 @@ class SysMetrics:
         return {**counts, "publish/messages/sent": counts["messages/sent"]}
 
     def _messages(self) -> dict[str, int]:
-        counters = self._hub.counters
+        counters = self._hub.turn.counters
         return {
-            "publish/messages/received": counters.published - self._hub.system.said,
+            "publish/messages/received": counters.published - self._hub.system.published,
             "publish/messages/dropped": counters.dropped,
             "publish/bytes/received": counters.published_bytes,
             "publish/bytes/sent": counters.delivered_bytes,
@@ -106,18 +106,18 @@ class SysMetrics:
 
     def _kept(self) -> dict[str, int]:
         hub = self._hub
-        stored = hub.retained.count + hub.clients.owed
+        stored = hub.retained.count + hub.clients.queued
         return {
             "retained messages/count": hub.retained.count,
             "store/messages/count": stored,
             "messages/stored": stored,
-            "store/messages/bytes": hub.retained.size + hub.clients.waiting,
-            "subscriptions/count": hub.subscriptions,
+            "store/messages/bytes": hub.retained.size + hub.clients.queued_bytes,
+            "subscriptions/count": hub.subscriptions.count,
             "shared_subscriptions/count": len(hub.shared),
         }
 
     def _load(self, counts: dict[str, int]) -> dict[str, str]:
-        now = self._hub.now()
+        now = self._hub.turn.now()
         seconds, self._looked = now - self._looked, now
         found = {}
         for name, count in counts.items():

@@ -51,7 +51,7 @@ class Turns:
 
     def serve(self, hub: Any) -> None:
         """Take the hub whose turns these are."""
-        self._flush, self._counters = hub.flush, hub.counters
+        self._flush, self._counters = hub.turn.flush, hub.turn.counters
 
     def wake(self) -> None:
         """A turn has begun: end it once the reactor has read what there is."""

@@ -55,7 +55,7 @@ def check_answers(trial: Trial) -> None:
         for result in _results(event):
             _bytes(trial, f"outcome({kind}, {shown(result)})", dialect.outcome, event, result)
         if isinstance(event, Connect) and event.auth_method is not None:
-            _bytes(trial, "challenge(Open, data)", dialect.challenge, event, b"\x00 a question")
+            _bytes(trial, "challenge(Connect, data)", dialect.challenge, event, b"\x00 a question")
         if isinstance(event, Subscribe | Unsubscribe | Request | Ping):
             _bytes(trial, f"confirm({kind}, token)", dialect.confirm, event, _TOKEN)
     for n in (1, 10**9):

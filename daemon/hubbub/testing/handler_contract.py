@@ -154,7 +154,7 @@ class _Stage:
     def hub_publish(self, client: Any, message: Publish) -> None:
         """Have a message come from a client; it waits for the end of the turn."""
         message.sender = client.transport.protocol.link.session
-        self.world.hub.publish(message)
+        self.world.hub.router.publish(message)
 
     def publish(self, client: Any, message: Publish) -> None:
         """Have a message come from a client, and end the turn."""

@@ -28,7 +28,7 @@ from hubbub.events import (
     SwitchDialect,
     Unsubscribe,
 )  # fmt: skip
-from hubbub.kernel.connection.outbox import POLICIES
+from hubbub.kernel.connection.unit_queue import POLICIES
 from hubbub.message import Message
 from hubbub.topics import check_topic
 
@@ -176,7 +176,7 @@ def _unsubscribe(event: Unsubscribe, longest: int) -> Iterator[str]:
 def _several(event: SubscriptionBatch, longest: int) -> Iterator[str]:
     for one in event.events:
         if type(one) not in (Subscribe, Unsubscribe, Fault):
-            yield f"Several has a {type(one).__name__} in it; it is for Subscribe, Unsubscribe and Fault"
+            yield f"SubscriptionBatch has a {type(one).__name__} in it; it is for Subscribe, Unsubscribe and Fault"
             continue
         yield from _CHECKS[type(one)](one, longest)
 

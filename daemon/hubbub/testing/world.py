@@ -14,7 +14,7 @@ from hubbub.dialects.detect import Auto
 from hubbub.handler import Handler
 from hubbub.kernel.connection.datagram_link import DatagramLink
 from hubbub.kernel.connection.link import Link
-from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.presence import Presence
 from hubbub.option import configure
@@ -64,7 +64,7 @@ class World:
             moved = [end.move() for end in self.ends]
             if self._awake:
                 self._awake = False
-                self.hub.flush()
+                self.hub.turn.flush()
             elif not any(moved):
                 return
         raise AssertionError(f"the hub hasn't come to rest within {_TURNS} turns")
@@ -105,7 +105,7 @@ class World:
         self._timer = self.clock.callLater(max(0.0, when - self.clock.seconds()), self._ring)
 
     def _ring(self) -> None:
-        self.hub.alarms.ring(self.clock.seconds())
+        self.hub.turn.alarms.ring(self.clock.seconds())
 
 
 class MemoryListener:
@@ -125,7 +125,9 @@ class MemoryListener:
                 keys[name] = Template(keys[name], kind)  # type: ignore[arg-type]
         if "presence" in keys:
             topic, silent = Template(keys["presence"]), keys.pop("silent", None)
-            keys["presence"] = Presence(world.hub, topic, silent, keys.get("prefix"), transport != "udp")
+            keys["presence"] = Presence(
+                world.hub.turn, world.hub.presences, topic, silent, keys.get("prefix"), transport != "udp"
+            )
         given: dict[str, Any] = {name: keys.pop(name) for name in ("topic", "max_message") if name in keys}
         if "idle" in keys:  # of which the place knows too
             given["idle"] = keys["idle"]
@@ -160,6 +162,6 @@ class MemoryListener:
             return DatagramLink(self.world.hub, self.context, wire, dialect, host, port)
 
         choose = self.dialect.choose if issubclass(self.dialect, Auto) else lambda datagram: self.dialect
-        protocol = UDPProtocol(new_link, choose, self.world.hub.now, self._peers, _SECRET)
+        protocol = UDPProtocol(new_link, choose, self.world.hub.turn.now, self._peers, _SECRET)
         port = DatagramPort(protocol)
         return lambda world, host, number: UDPClient(world, port, host, number)

@@ -36,9 +36,11 @@ Address = tuple[Any, ...]
 class DatagramLink(Protocol):
     """What UDP needs of a link, a kernel.connection.datagram_link.DatagramLink."""
 
-    lease: float | None
-    heard: float
-
+    @property
+    def lease(self) -> float | None: ...
+    @property
+    def last_received(self) -> float: ...
+    def renew(self, until: float) -> None: ...
     def admit(self, identity: Identity) -> None: ...
     def act(self, events: Iterable[Any]) -> None: ...
     def start(self) -> None: ...
@@ -153,7 +155,7 @@ class Peer:
     def renew(self) -> None:
         """Let the subscriptions live on."""
         if self.link.lease is not None:
-            self.link.lease = self._protocol.now() + limits.LEASE_SECONDS
+            self.link.renew(self._protocol.now() + limits.LEASE_SECONDS)
 
     def hold(self) -> None:
         """Keep the link. Raises Refusal (unavailable)."""
@@ -227,7 +229,7 @@ class UDPProtocol(DatagramProtocol):
                 link = peer.link
                 link.receive_units([(datagram, None) for datagram in run])
                 if link.lease is not None:
-                    link.lease = link.heard + limits.LEASE_SECONDS
+                    link.renew(link.last_received + limits.LEASE_SECONDS)
             except Exception:  # noqa: BLE001  whatever goes wrong with some datagrams, the next ones are heard
                 self._failed(addr)
 
@@ -250,7 +252,7 @@ class UDPProtocol(DatagramProtocol):
                 return
             link.receive(content)
             if link.lease is not None and peer.proof is None:
-                link.lease = link.heard + limits.LEASE_SECONDS
+                link.renew(link.last_received + limits.LEASE_SECONDS)
         except Exception:  # noqa: BLE001  whatever goes wrong with one datagram, the next one is heard
             self._failed(addr)
 
@@ -283,12 +285,12 @@ class UDPProtocol(DatagramProtocol):
         strangers = self._strangers
         while len(strangers) >= limits.UDP_STRANGERS:
             oldest = next(iter(strangers))
-            if oldest.link.heard > oldest.since:
-                oldest.since = oldest.link.heard
+            if oldest.link.last_received > oldest.since:
+                oldest.since = oldest.link.last_received
                 strangers[oldest] = strangers.pop(oldest)
             else:
                 self.forget(oldest)
-        peer.since = peer.link.heard
+        peer.since = peer.link.last_received
         self._known[peer.key] = peer
         strangers[peer] = None
         self._start(peer)
@@ -311,7 +313,7 @@ class UDPProtocol(DatagramProtocol):
             raise Refusal("unavailable", "an earlier datagram of yours is still being worked on")
         self._strangers.pop(peer, None)
         self._held += 1
-        peer.link.lease = self.now() + limits.LEASE_SECONDS
+        peer.link.renew(self.now() + limits.LEASE_SECONDS)
         peer.link.set_alarm()
         self._start(peer)
 

@@ -125,7 +125,7 @@ def test_dropped_messages_leave_no_number_unknown(full):
     ear.end.taking = True
     context.world.turn()
     found = ear.heard()
-    assert context.world.hub.counters.dropped > 100
+    assert context.world.hub.turn.counters.dropped > 100
     assert ear.reader_of.topics(found)
     assert len(ear.reader_of.known) == 7
     for n in range(7):

@@ -9,7 +9,7 @@ from twisted.cred.error import UnauthorizedLogin
 
 from hubbub import limits
 from hubbub.service.auth import login
-from hubbub.service.auth.kinds import HalfDuplexQueue, IExchange
+from hubbub.service.auth.kinds import AuthExchange, IExchange
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.packets import Connack, Ping, Reason
 from mqtt_client import V5, V311, Client, MqttHub
@@ -179,7 +179,7 @@ def test_who_goes_in_the_middle_leaves_nothing(town):
 def test_who_goes_in_the_middle_is_held_by_nobody(town):
     def held():
         gc.collect()
-        return sum(isinstance(one, HalfDuplexQueue) and one.data == b"leaver" for one in gc.get_objects())
+        return sum(isinstance(one, AuthExchange) and one.data == b"leaver" for one in gc.get_objects())
 
     client, _ = town.begin(data=b"leaver")
     assert held() == 1

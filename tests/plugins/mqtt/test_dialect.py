@@ -299,7 +299,7 @@ def test_bad_packets(data, code):
     assert isinstance(found[-1], Reason)
     assert code is None or found[-1].code == code
     assert ear.heard() == []
-    assert context.world.hub.counters.failed == 0
+    assert context.world.hub.turn.counters.failed == 0
 
 
 def test_too_many_properties():
@@ -339,11 +339,11 @@ def test_one_that_never_acknowledges_fills_its_line_and_no_more():
     got = client.heard()
     assert len(got) == 100
     assert len({one.id for one in got}) == 100
-    assert context.world.hub.counters.dropped > 2_000
-    assert context.world.hub.clients.waiting <= 100_000 + 100 * 301
+    assert context.world.hub.turn.counters.dropped > 2_000
+    assert context.world.hub.clients.queued_bytes <= 100_000 + 100 * 301
     client.end.vanish()
     context.world.turn()
-    assert context.world.hub.clients.waiting == 0
+    assert context.world.hub.clients.queued_bytes == 0
 
 
 @pytest.mark.mqtt("5:4.3.3-10")
@@ -449,8 +449,8 @@ def test_asking_again_and_again_for_retained_messages_keeps_one_search():
     client = context.client("c")
     for _ in range(200):
         client.subscribe(wish("r/#", 1))
-    (known,) = [one for one in context.world.hub.clients._known.values() if one.kept.key[2] == "c"]
-    assert len(known.delivery._sources) == 1
+    (known,) = [one for one in context.world.hub.clients._known.values() if one.state.key[2] == "c"]
+    assert len(known.delivery._searches) == 1
 
 
 def test_rights_end_what_waits():

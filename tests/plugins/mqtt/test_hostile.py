@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubbub import limits
-from hubbub.kernel import system
+from hubbub.kernel.routing import sys_topics
 from hubbub.message import Message, cost
 from hubbub_plugins.mqtt.packets import V5, Granted, Publish, Subscribe, Will
 from mqtt_client import PUBREC, Client, MqttHub, Rights, kept, wish
@@ -38,12 +38,12 @@ def vanish(context, *clients):
 
 
 def share_of(context, name):
-    return context.world.hub.shared._shares[name]
+    return context.world.hub.shared._groups[name]
 
 
 def watch(those):
     found = []
-    for member in those.values():
+    for member in those:
         member.receiver = Asked(member.receiver)
         found.append(member.receiver)
     return found
@@ -63,7 +63,7 @@ def test_what_flew_isnt_sent_again_to_who_may_no_longer_have_it():
     again = context.client("c", **kept(V5)).first
     assert [one.topic for one in again if isinstance(one, Publish)] == ["public"]
     assert [one.id for one in again if not isinstance(one, Publish)] == [flew["half"]]  # it has that one
-    assert context.world.hub.clients.owed == 2
+    assert context.world.hub.clients.queued == 2
 
 
 def test_a_will_has_the_rights_of_its_client_for_whoever_answers_it():
@@ -72,7 +72,7 @@ def test_a_will_has_the_rights_of_its_client_for_whoever_answers_it():
     client = context.client("c", **kept(V5), will=Will(topic="w", payload=b"x", properties={"response_topic": "r"}))
     vanish(context, client)
     (known,) = context.world.hub.clients._known.values()
-    assert known.kept.owner.rights is rights
+    assert known.state.owner.rights is rights
 
 
 def test_wills_of_one_source_leave_room_for_others(context, monkeypatch):
@@ -94,7 +94,7 @@ def test_wills_of_one_source_leave_room_for_others(context, monkeypatch):
 def test_a_search_on_sys_that_waits_holds_nothing(context, monkeypatch):
     looked = []
     context.world.hub.system._known = {"$SYS/broker/uptime": "1"}
-    monkeypatch.setattr(system, "matches", lambda *_: looked.append(1))
+    monkeypatch.setattr(sys_topics, "matches", lambda *_: looked.append(1))
     found = context.world.hub.system.match("$SYS/#")
     assert not looked
     assert list(found) == []
@@ -117,8 +117,8 @@ def test_what_members_of_one_kind_cant_be_sent_is_encoded_once(context, monkeypa
         one = context.client(f"m{n}", properties={"maximum_packet_size": 40})
         one.subscribe("$share/g/a")
     hub, writer, encoded = context.world.hub, context.client("w"), []
-    real = hub.encode_each
-    monkeypatch.setattr(hub, "encode_each", lambda *more: encoded.append(1) or real(*more))
+    real = hub.router.encode_each
+    monkeypatch.setattr(hub.router, "encode_each", lambda *more: encoded.append(1) or real(*more))
     receivers = watch(share_of(context, "$share/g/a").members)
     writer.publish("a", b"x" * 100)
     assert [receiver.times for receiver in receivers] == [1] * 20

@@ -42,11 +42,11 @@ def test_all_wills_together(place, monkeypatch):
     assert Client(place.door, V311).connect("4", will=will).code == 3  # server unavailable: 3.1.1 has no other word
     first.goodbye()
     vanish(place, second)
-    assert place.world.hub.clients.wills == 0
+    assert place.world.hub.clients.will_bytes == 0
     again = place.client("5", **kept(V5), will=will)
-    assert place.world.hub.clients.wills == 401
+    assert place.world.hub.clients.will_bytes == 401
     again = place.client("5", **kept(V5))
-    assert place.world.hub.clients.wills == 0
+    assert place.world.hub.clients.will_bytes == 0
     assert again.connack.present
 
 
@@ -55,7 +55,7 @@ def test_a_will_takes_the_place_of_the_one_before_it(place, monkeypatch):
     will = Will(topic="w", payload=b"x" * 900, properties={"will_delay_interval": 50})
     vanish(place, place.client("c", **kept(V5), will=will))
     assert place.client("c", **kept(V5), will=will).connack.present
-    assert place.world.hub.clients.wills == 901
+    assert place.world.hub.clients.will_bytes == 901
 
 
 def test_a_refused_will_leaves_the_session_with_whom_it_is(place, monkeypatch):
@@ -71,7 +71,7 @@ def test_what_goes_with_a_message_counts(place):
     client.subscribe(wish("a", 1))
     vanish(place, client)
     writer.publish("a", b"", qos=1, id=1, properties={"user_property": [("k", "v" * 1_000)] * 50})
-    assert place.world.hub.clients.waiting > 50_000
+    assert place.world.hub.clients.queued_bytes > 50_000
     twice = Message("a", b"", properties={"k": "v"})
     assert cost(twice) == 3 + limits.PROPERTY_BYTES
 
@@ -85,7 +85,7 @@ def test_who_is_owed_most_gives_way(place, monkeypatch):
     writer.publish("m", b"precious", qos=1, id=1)
     for n in range(200):
         writer.publish(f"g/{n}", b"x" * 1_000, qos=1, id=1)
-    assert place.world.hub.clients.waiting <= 100_000
+    assert place.world.hub.clients.queued_bytes <= 100_000
     assert messages(place.client("m", **kept(V5)).first) == [("m", b"precious", 1)]
     got = place.client("g", **kept(V5)).first
     assert 50 < len(got) < 100
@@ -108,7 +108,7 @@ def test_who_holds_back_acknowledgements_loses_the_session(place, monkeypatch, t
             vanish(place, *hoarders)
     writer.publish("m", b"1", qos=1, id=1)
     assert messages(modest.heard()) == [("m", b"1", 1)]
-    assert place.world.hub.clients.waiting <= 50_000
+    assert place.world.hub.clients.queued_bytes <= 50_000
     if there:
         assert place.world.hub.clients.forgotten
         assert any(one.closed for one in hoarders)
@@ -131,8 +131,8 @@ def test_ten_thousand_sessions_and_one_more(place, monkeypatch):
     assert Client(place.door, host="198.51.100.9").connect("flood49", **kept(V5)).present
     assert not Client(place.door, host="198.51.100.9").connect("flood30", **kept(V5)).present
     place.world.advance(101)
-    assert clients._gone_from == {}
-    assert clients._gone == {}
+    assert clients._away_from == {}
+    assert clients._away == {}
 
 
 # What nobody can make them do
@@ -180,7 +180,7 @@ def test_a_takeover_amid_what_is_sent_again(place):
     assert not data[-1].closed
     for id in sent:
         data[-1].ack(PUBACK, id)
-    assert place.world.hub.clients.waiting == 0
+    assert place.world.hub.clients.queued_bytes == 0
     assert len(place.world.hub.clients) == 2
 
 
@@ -194,10 +194,10 @@ def test_identifiers_that_were_never_sent(place, kind):
     writer.publish("a", qos=1, id=1)
     (got,) = client.heard()
     client.ack(PUBREC, got.id)  # of a message of quality 1
-    assert place.world.hub.clients.waiting > 0
+    assert place.world.hub.clients.queued_bytes > 0
     client.ack(PUBACK, got.id)
     client.ack(PUBACK, got.id)
-    assert place.world.hub.clients.waiting == 0
+    assert place.world.hub.clients.queued_bytes == 0
     assert not client.closed
 
 
@@ -230,7 +230,7 @@ def test_new_rights_of_who_is_away_hold_for_the_will():
     denied.add("w")
     place.world.advance(51)
     assert ear.heard() == []
-    assert place.world.hub.clients.wills == 0
+    assert place.world.hub.clients.will_bytes == 0
 
 
 def test_a_will_that_is_kept_names_no_answer_that_its_client_may_not_give():
@@ -249,7 +249,7 @@ def test_a_will_stays_below_the_mount_point():
     place = MqttHub()
     ear = place.client("ear")
     ear.subscribe("#")
-    door = place.world.listen("tcp", type(next(iter(place.door.place.links)).dialect), prefix="boat")
+    door = place.world.listen("tcp", type(next(iter(place.door.context.links)).dialect), prefix="boat")
     client = Client(door)
     client.connect("c", will=Will(topic="w", payload=b"x", properties={"response_topic": "r"}))
     vanish(place, client)
@@ -261,21 +261,21 @@ def test_subscriptions_go_to_and_fro_without_a_trace(place):
     hub = place.world.hub
     client, writer = place.client("c", **kept(V5)), place.client("w")
     client.subscribe(wish("a/+/#", 1), wish("b", 0), wish("$share/g/+/c", 1))
-    hub.bound(Bounds(all_subscriptions=hub.subscriptions))  # it is full
-    before = (hub.subscriptions, hub._trie.levels, len(hub._encodings))
+    hub.bound(Bounds(all_subscriptions=hub.subscriptions.count))  # it is full
+    before = (hub.subscriptions.count, hub.router.trie.levels, len(hub.subscriptions._encodings))
     for _ in range(3):
         vanish(place, client)
-        assert hub.subscriptions == before[0]
+        assert hub.subscriptions.count == before[0]
         writer.publish("a/1", b"1", qos=1, id=1)
         writer.publish("x/c", b"2", qos=1, id=1)
         client = place.client("c", **kept(V5))
         assert messages(client.first) == [("a/1", b"1", 1), ("x/c", b"2", 1)]
         for one in client.first:
             client.ack(PUBACK, one.id)
-        assert (hub.subscriptions, hub._trie.levels, len(hub._encodings)) == before
-        (link,) = [one for one in place.door.place.links if one.session.client == "c"]
+        assert (hub.subscriptions.count, hub.router.trie.levels, len(hub.subscriptions._encodings)) == before
+        (link,) = [one for one in place.door.context.links if one.session.client == "c"]
         assert link.session.levels == 4
         writer.publish("b")
         assert messages(client.heard()) == [("b", b"x", 0)]
     client.goodbye(session_expiry_interval=0)
-    assert (hub.subscriptions, hub._trie.levels, hub._encodings) == (0, 0, {})
+    assert (hub.subscriptions.count, hub.router.trie.levels, hub.subscriptions._encodings) == (0, 0, {})

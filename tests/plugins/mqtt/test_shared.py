@@ -124,9 +124,9 @@ def test_what_was_sent_at_quality_1_goes_to_another_when_the_session_ends(contex
     context.world.advance(101)
     (got,) = other.heard() if keeps else [None]
     assert got is None or (got.payload, got.qos, got.dup) == (b"1", 1, False)
-    assert context.world.hub.clients.waiting > 0
+    assert context.world.hub.clients.queued_bytes > 0
     other.ack(PUBACK, 1)
-    assert context.world.hub.clients.waiting == 0
+    assert context.world.hub.clients.queued_bytes == 0
 
 
 @pytest.mark.parametrize("far", ["sent", "received"])
@@ -145,7 +145,7 @@ def test_what_was_sent_at_quality_2_is_for_nobody_else(context, far):
     assert isinstance(again, Publish) is (far == "sent")
     context.client("m0", clean=True)
     assert other.heard() == []
-    assert context.world.hub.clients.waiting == 0
+    assert context.world.hub.clients.queued_bytes == 0
 
 
 @pytest.mark.mqtt("5:4.8.2-6")
@@ -162,7 +162,7 @@ def test_what_nobody_takes_any_more_is_gone(context):
     (only,) = members(context, 1)
     send(context.client("w"), b"1", b"2")
     vanish(context, only)
-    assert context.world.hub.clients.waiting == 0
+    assert context.world.hub.clients.queued_bytes == 0
     assert len(context.world.hub.shared) == 0
 
 

@@ -1,4 +1,4 @@
-"""A client over UDP: no connection, so each datagram stands alone and may come from anybody."""
+"""A client over UDP: there is no connection, each datagram stands alone, and any host may have sent it."""
 
 from __future__ import annotations
 
@@ -9,137 +9,143 @@ from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.events import Close, Confirm, Connect, Fault, Request, Subscribe
+from hubbub.kernel.connection import commands
+from hubbub.kernel.connection.egress import DatagramEgress, Egress
 from hubbub.kernel.connection.link import Link
-from hubbub.kernel.connection.wire import ListenerContext, Wire
+from hubbub.kernel.connection.listener_context import ListenerContext
+from hubbub.kernel.connection.wire import Wire
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.sessions.session import Batch
+from hubbub.kernel.routing.subscription import Batch
 
 
 class Peer(Wire, Protocol):
     """The wire of a UDP client."""
 
     def hold(self) -> None:
-        """Keep the link beyond this datagram, as its `lease`. Raises Refusal (unavailable) where there is no room."""
+        """Keep the link beyond this datagram, for its `lease`. Raises Refusal (unavailable) if there is no room."""
 
     def affords(self, frames: Sequence[bytes]) -> bool:
-        """Whether so much may answer a datagram that proves nothing, from an address that is proven."""
+        """Return whether so much may answer a datagram without a proof."""
 
     def complains(self) -> bool:
-        """Whether a datagram that makes no sense may be answered; two hubs could go on complaining for ever."""
+        """Return whether a malformed datagram may be answered; two hubs could go on complaining for ever."""
 
 
 class DatagramLink(Link):
     """One UDP client. It lasts for one datagram, unless its transport keeps it."""
 
-    __slots__ = ("_peer",)
+    __slots__ = ("peer",)
 
-    ACTIONS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {}  # filled below, as mypyc needs it
+    ACTIONS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {}  # filled below
+    EGRESS: ClassVar[type[Egress]] = DatagramEgress
 
     def __init__(
         self, hub: Hub, context: ListenerContext, wire: Peer, dialect: type[Dialect], host: str, port: int
     ) -> None:
-        self._peer = wire
+        self.peer = wire
         super().__init__(hub, context, wire, dialect, host, port)
-        self._announce()  # a link that lasts for one datagram never starts
+        assert isinstance(self.egress, DatagramEgress)
+        self.egress.peer = wire
+        self.access.announce(self)  # a link that lasts for one datagram never starts
+
+    @property
+    def lease(self) -> float | None:
+        """Monotonic seconds when its subscriptions end; None: the link lasts for one datagram."""
+        return self.timeouts.lease
+
+    def renew(self, until: float) -> None:
+        """Let its subscriptions end then."""
+        self.timeouts.lease = until
 
     def begin_datagram(self) -> bool:
-        """Another datagram is about to be received: what the one before it proved doesn't count for it.
+        """Another datagram is about to be received; the proof of the one before doesn't count for it.
 
-        False: too much waits before it, so that it is to be dropped.
+        False: too much waits before it, so it is to be dropped.
         """
-        if self._held is None:
-            self._proven = self.wire.proof is None
-        elif len(self._held) >= limits.PENDING_EVENTS:
+        if not self.inbound.holding:
+            self.egress.proven = self.wire.proof is None
+        elif len(self.inbound) >= limits.PENDING_EVENTS:
             return False
         elif self.wire.proof is not None:
-            self._held.append(Confirm(""))
+            self.inbound.add((Confirm(""),))
         return True
 
-    def _subscribe(self, event: Subscribe) -> Iterator[Batch | None]:
-        self._keep()
-        return super()._subscribe(event)
+    def subscribe(self, event: Subscribe) -> Iterator[Batch | None]:
+        self.keep()
+        return super().subscribe(event)
 
-    def _affords(self, frames: Sequence[bytes]) -> bool:
-        """An address that was proven once may be written by anybody: what shows no proof gets its bounded answer."""
-        return self._proven or self._peer.affords(frames)
-
-    def _write(self, unit: bytes) -> None:
-        if self._affords((unit,)):
-            super()._write(unit)
-
-    def _keep(self) -> None:
+    def keep(self) -> None:
         """Keep the link beyond this datagram; from then on it counts as a connection. Raises Refusal."""
         if self.source is not None:
-            self._peer.hold()
+            self.peer.hold()
             return
         sources = self.hub.sources
         source = sources.enter(self.session.host)
         try:
-            self._peer.hold()
+            self.peer.hold()
         except Refusal:
             sources.leave(source)
             raise
         self.source = source
 
-    def _on_request(self, event: Request) -> None:
-        if self._unproven(event):
-            return
-        try:
-            self._authorize()
-            self._keep()
-        except Refusal as refusal:
-            self._answer(event, refusal)
-        else:
-            super()._on_request(event)
 
-    def _on_open(self, event: Connect) -> None:
-        """A password in a datagram would be worth as much to who copies it, and a login would outlast it."""
-        if self.context.login is None or (event.user is None and event.token is None):
-            super()._on_open(event)
-        else:
-            refusal = Refusal(
-                "not-authorized", "over UDP each datagram is signed: it begins with SIGN <user> <time> <mac>"
-            )
-            self._answer(event, refusal)
+def _on_request(link: Any, event: Request) -> None:
+    if commands.is_unproven(link, event):
+        return
+    try:
+        link.authentication.authorize()
+        link.keep()
+    except Refusal as error:
+        link.answer(event, error)
+    else:
+        commands.on_request(link, event)
 
-    def _on_confirm(self, event: Confirm) -> None:
-        if event.token:
-            super()._on_confirm(event)
-        else:  # a client that shows nothing, or the next of the datagrams that were held back
-            self._proven = self.wire.proof is None
 
-    def _on_fault(self, event: Fault) -> None:
-        if self._peer.complains():
-            super()._on_fault(event)
-        else:
-            self._refused(event.refusal)
+def _on_connect(link: Any, event: Connect) -> None:
+    """A password in a datagram is worth as much to a host that copies it, and a login would outlast the datagram."""
+    if link.context.login is None or (event.user is None and event.token is None):
+        commands.on_connect(link, event)
+    else:
+        refusal = Refusal("not-authorized", "over UDP each datagram is signed: it begins with SIGN <user> <time> <mac>")
+        link.answer(event, refusal)
 
-    def _on_close(self, event: Close) -> None:
-        """A bad datagram ends nothing, nor does one without proof; and where nothing is held, nothing can end."""
-        if event.refusal is not None:
-            self._refused(event.refusal)
-            goodbye = event.data if self._peer.complains() else b""
-        elif self.lease is None:
-            goodbye = event.data
-        elif self._unproven(event):
-            goodbye = b""
-        else:
-            super()._on_close(event)
-            return
-        if goodbye:
-            self._write(goodbye)
-        self.dialect = type(self.dialect)(
-            self.context.dialect_context, self.session
-        )  # the old one thinks that it is over
-        if self.hub.traced is not None:
-            self.hub.traced(self)
+
+def _on_confirm(link: Any, event: Confirm) -> None:
+    if event.token:
+        commands.on_confirm(link, event)
+    else:  # a client that shows nothing, or the next of the datagrams that were held back
+        link.egress.proven = link.wire.proof is None
+
+
+def _on_fault(link: Any, event: Fault) -> None:
+    if link.peer.complains():
+        commands.on_fault(link, event)
+    else:
+        link.count_refused(event.refusal)
+
+
+def _on_close(link: Any, event: Close) -> None:
+    """A malformed datagram ends nothing, nor does one without proof, nor one of a link without a lease."""
+    if event.refusal is not None:
+        link.count_refused(event.refusal)
+        last = event.data if link.peer.complains() else b""
+    elif link.timeouts.lease is None:
+        last = event.data
+    elif commands.is_unproven(link, event):
+        last = b""
+    else:
+        commands.on_close(link, event)
+        return
+    if last:
+        link.egress.write(last)
+    link.speak(type(link.dialect))  # the old one has closed
 
 
 DatagramLink.ACTIONS = {
-    **Link.ACTIONS,
-    Connect: DatagramLink._on_open,
-    Request: DatagramLink._on_request,
-    Confirm: DatagramLink._on_confirm,
-    Fault: DatagramLink._on_fault,
-    Close: DatagramLink._on_close,
+    **commands.ACTIONS,
+    Connect: _on_connect,
+    Request: _on_request,
+    Confirm: _on_confirm,
+    Fault: _on_fault,
+    Close: _on_close,
 }

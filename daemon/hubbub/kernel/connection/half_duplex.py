@@ -1,6 +1,6 @@
 """A half-duplex link, `answer=`: one command at a time goes out, and the next frame that comes in is its reply.
 
-    hub -> Exchange (others wait in line) -> Outbox -> device -> Exchange.heard -> whoever asked
+    Router -> HalfDuplexQueue (other commands wait) -> Outbox -> device -> HalfDuplexQueue.received -> reply
 
 The clock of `answer=` starts when the transport has taken the command; until then the clock of who asked stands. With
 no answer in time the asker is refused, and the line rests for as long again or until something comes: that is the late
@@ -16,8 +16,10 @@ from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Publish, QosPublish
 from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.hub import Hub
-from hubbub.kernel.sessions.session import LATER, LOST, NOW, Batch, Receiver
+from hubbub.kernel.routing.requests import Requests
+from hubbub.kernel.routing.router import Router
+from hubbub.kernel.routing.subscription import LATER, LOST, NOW, Batch, Receiver
+from hubbub.kernel.turn import Turn
 from hubbub.message import Message
 
 
@@ -27,22 +29,27 @@ class HalfDuplexQueue:
     answer  seconds that the device has for a reply
     """
 
-    __slots__ = ("alarm_at", "_answer", "_asked", "_command", "_hub", "_line", "_outbox", "_resting", "_until")
+    __slots__ = (
+        "alarm_at", "_answer", "_marked", "_command", "_queue", "_outbox", "_requests", "_resting", "_router",
+        "_turn", "_until",
+    )  # fmt: skip
 
-    def __init__(self, hub: Hub, outbox: Outbox, answer: float) -> None:
+    def __init__(self, turn: Turn, router: Router, requests: Requests, outbox: Outbox, answer: float) -> None:
         self.alarm_at: tuple[float, int] | None = None
-        self._hub = hub
+        self._turn = turn
+        self._router = router
+        self._requests = requests
         self._outbox = outbox
         self._answer = answer
-        self._line: deque[tuple[Batch, Receiver]] = deque()
+        self._queue: deque[tuple[Batch, Receiver]] = deque()
         self._command: Message | None = None  # the one that is out
         self._until: float | None = None  # when its time, or the rest, is over; None: it isn't written yet
         self._resting = False
-        self._asked = False  # for a turn's end
+        self._marked = False  # for a turn's end
 
     def before(self, receiver: Receiver) -> Receiver:
         """Return the box of a subscription whose messages stand in line before they go to `box`."""
-        return _Line(self, receiver)
+        return _QueuedReceiver(self, receiver)
 
     # What goes out
 
@@ -50,34 +57,34 @@ class HalfDuplexQueue:
         """Let each message of `batch` wait for its turn; who finds no place in the line is refused."""
         for one in batch.singles(self._outbox.stream):
             message = one.messages[0]
-            if len(self._line) - self._idle >= limits.COMMANDS_WAITING:
-                self._hub.counters.dropped += 1
+            if len(self._queue) - self._idle >= limits.COMMANDS_WAITING:
+                self._turn.counters.dropped += 1
                 self._refuse(message, "quota", f"{limits.COMMANDS_WAITING} commands wait for this device already")
                 continue
-            self._line.append((one, receiver))
-            if waiter := self._hub.requests.get(message.reply_to or ""):
-                waiter.suspend()
+            self._queue.append((one, receiver))
+            if reply := self._requests.pending.get(message.reply_to or ""):
+                reply.suspend()
         self._ask()
 
     def room(self) -> int:
         """Tell what would become of one more command (kernel.sessions.session.Member)."""
-        if self._idle and not self._line:
+        if self._idle and not self._queue:
             return NOW
-        return LATER if len(self._line) < limits.COMMANDS_WAITING else LOST
+        return LATER if len(self._queue) < limits.COMMANDS_WAITING else LOST
 
     @property
     def _idle(self) -> bool:
         return self._command is None and not self._resting
 
     def _ask(self) -> None:
-        if self._idle and self._line and not self._asked:
-            self._asked = True
-            self._hub.outboxes.append(self)
-            self._hub.schedule_flush()
+        if self._idle and self._queue and not self._marked:
+            self._marked = True
+            self._turn.outboxes.append(self)
+            self._turn.schedule_flush()
 
     def flush(self) -> None:
         """Send the next command (kernel.hub.Flushed): now, so that what comes before it is written can't answer it."""
-        self._asked = False
+        self._marked = False
         found = self._next() if self._idle else None
         if found is None:
             return
@@ -90,20 +97,20 @@ class HalfDuplexQueue:
 
     def _next(self) -> tuple[Batch, Receiver] | None:
         """Take the next command out of the line; what nobody wants any more by now is dropped."""
-        while self._line:
-            one, receiver = self._line.popleft()
+        while self._queue:
+            one, receiver = self._queue.popleft()
             message = one.messages[0]
-            if not isinstance(message, QosPublish) or message.left(self._hub.wall()) is not None:
+            if not isinstance(message, QosPublish) or message.left(self._turn.wall()) is not None:
                 return one, receiver
-            self._hub.counters.dropped += 1
+            self._turn.counters.dropped += 1
         return None
 
     def _written(self) -> None:
         if self._command is not None:
-            self._until = self._hub.now() + self._answer
-            self._hub.alarms.at(self, self._until)
-            if waiter := self._hub.requests.get(self._command.reply_to or ""):
-                waiter.resume()
+            self._until = self._turn.now() + self._answer
+            self._turn.alarms.at(self, self._until)
+            if reply := self._requests.pending.get(self._command.reply_to or ""):
+                reply.resume()
 
     def resumed(self) -> None:
         """The transport has taken what it couldn't take at once."""
@@ -112,7 +119,7 @@ class HalfDuplexQueue:
 
     # What comes in
 
-    def heard(self, frame: Publish) -> None:
+    def received(self, frame: Publish) -> None:
         """Give `frame` to whoever asked for it."""
         if self._resting:
             self._resting = False
@@ -129,20 +136,20 @@ class HalfDuplexQueue:
         reply.sender = frame.sender
         rights = getattr(command.sender, "rights", None)
         try:
-            if rights is not None and command.reply_to not in self._hub.requests:
+            if rights is not None and command.reply_to not in self._requests.pending:
                 rights.publish(command.reply_to)
-            heard = self._hub.publish(reply)
+            heard = self._router.publish(reply)
         except Refusal:  # it is the asker who named that topic
             heard = 0
         if not heard:
-            self._hub.counters.unanswered += 1
+            self._turn.counters.unanswered += 1
 
     def alarm(self, now: float) -> None:
         """The device's time may be over, or the rest after it (kernel.alarms.Sleeper)."""
         if self._until is None:
             return
         if now < self._until:
-            self._hub.alarms.at(self, self._until)
+            self._turn.alarms.at(self, self._until)
             return
         self._until = None
         if self._resting:
@@ -152,31 +159,31 @@ class HalfDuplexQueue:
             self._refuse(command, "timeout", f"the device hasn't answered in {self._answer:g} s")
             self._resting = True
             self._until = now + self._answer
-            self._hub.alarms.at(self, self._until)
+            self._turn.alarms.at(self, self._until)
         self._ask()
 
     def _refuse(self, command: Message, code: str, reason: str) -> None:
-        if waiter := self._hub.requests.get(command.reply_to or ""):
-            waiter.refuse(Refusal(code, reason))
+        if reply := self._requests.pending.get(command.reply_to or ""):
+            reply.refuse(Refusal(code, reason))
 
     def purge(self, keep: Callable[[str], bool]) -> None:
         """Forget what waits in the line on topics that `keep` says no to."""
-        line, self._line = self._line, deque()
+        line, self._queue = self._queue, deque()
         for one, receiver in line:
             command = one.messages[0]
             if keep(command.topic):
-                self._line.append((one, receiver))
+                self._queue.append((one, receiver))
             else:
                 self._refuse(command, "unavailable", "the device may no longer hear that topic")
 
     def clear(self) -> None:
         """The link has gone: whoever waits is told so."""
-        waiting = [one.messages[0] for one, _ in self._line]
+        waiting = [one.messages[0] for one, _ in self._queue]
         if self._command is not None:
             waiting.append(self._command)
-        self._line.clear()
+        self._queue.clear()
         self._command = self._until = None
-        self._hub.alarms.cancel(self)
+        self._turn.alarms.cancel(self)
         for command in waiting:
             self._refuse(command, "unavailable", "the device has gone")
 
@@ -190,7 +197,7 @@ def _answer(command: Message, topic: str, frame: Publish) -> Message:
     return QosPublish(topic, frame.payload, command.qos, content_type=kind, properties=properties, correlation=about)
 
 
-class _Line:
+class _QueuedReceiver:
     """The box of one subscription of a half-duplex link (kernel.sessions.session.Box)."""
 
     __slots__ = ("_box", "_exchange")

@@ -1,107 +1,171 @@
-"""One connected client: its transport's end, its dialect, its session, its outbox.
+"""One connected client: the end of its transport, its dialect, its session, its outbox.
 
-    bytes -> Link.receive -> dialect.receive -> events, acted on in order -> hub
-    hub -> Outbox -> Wire.write
+    bytes -> Link.receive -> Dialect.receive -> events, acted on in order -> Router
+    Router -> Outbox -> Wire.write
 
-An event whose result is pending holds back those after it and pauses reading. So does a link that doesn't take the
+An event whose result is pending holds back those behind it and pauses reading. So does a client that doesn't read the
 answers to its own commands.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import wraps
 from itertools import count
 from typing import Any, ClassVar
 
 from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.events import (
-    Ack,
-    Answer,
-    AuthResponse,
-    Close,
-    Confirm,
-    Connect,
-    Fault,
-    Notice,
-    Ping,
-    Publish,
-    QosPublish,
-    Release,
-    Request,
-    Subscribe,
-    SubscriptionBatch,
-    SwitchDialect,
-    Unsubscribe,
-)
-from hubbub.kernel.connection.authentication import Entrance
+from hubbub.events import Close, Connect, Publish, Request, Subscribe
+from hubbub.identity import Identity
+from hubbub.kernel.connection import commands
+from hubbub.kernel.connection.access import Access
+from hubbub.kernel.connection.authentication import Authentication
 from hubbub.kernel.connection.datagram_outbox import DatagramOutbox
+from hubbub.kernel.connection.egress import Egress
 from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
+from hubbub.kernel.connection.inbound import InboundQueue
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.connection.shutdown import own_fault
-from hubbub.kernel.connection.wire import ListenerContext, Wire
+from hubbub.kernel.connection.shutdown import Shutdown, State
+from hubbub.kernel.connection.timeouts import Timeouts
+from hubbub.kernel.connection.wire import Wire
 from hubbub.kernel.hub import Hub
+from hubbub.kernel.routing.subscription import Batch
+from hubbub.kernel.sessions.client import Client
 from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
 
 _ids = count(1)
+_OPEN, _CLOSED = State.OPEN, State.CLOSED
 
 
-class Link(Entrance):
-    """One client. Transports call `receive`, `ended`, `lost`, `pause`, `resume`; everything else follows from those."""
+def own_fault(method: Callable[..., None]) -> Callable[..., None]:
+    """Let an exception of a plugin's dialect in `method` close this link alone."""
 
-    __slots__ = ("hub", "context", "wire", "dialect", "open", "source")
+    @wraps(method)
+    def guarded(link: Any, *arguments: Any) -> None:
+        try:
+            method(link, *arguments)
+        except Exception as error:  # noqa: BLE001  whatever a plugin raises
+            link.fail(error)
 
-    ACTIONS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {}  # filled below, as mypyc needs it
+    return guarded
+
+
+class Link:
+    """One client. Transports call `receive`, `ended`, `lost`, `pause`, `resume`; everything else follows from those.
+
+    Its parts are passed the link by each call, so that they hold no reference to it.
+
+    client    its persistent session, or None
+    source    as which source the connection counts, see ingress.sources
+    requests  requests of this client that wait for a reply
+    """
+
+    __slots__ = (
+        "access", "alarm_at", "authentication", "client", "context", "dialect", "egress", "half_duplex", "hub",
+        "inbound", "outbox", "publish", "requests", "session", "shutdown", "source", "timeouts", "wire",
+    )  # fmt: skip
+
+    ACTIONS: ClassVar[dict[type, commands.Action]] = commands.ACTIONS
+    EGRESS: ClassVar[type[Egress]] = Egress
 
     def __init__(
         self, hub: Hub, context: ListenerContext, wire: Wire, dialect: type[Dialect], host: str, port: int
     ) -> None:
-        super().__init__(hub.now())
-        self.hub = hub
+        turn = hub.turn
+        self.alarm_at: tuple[float, int] | None = None
+        self.authentication = Authentication()
+        self.client: Client | None = None
         self.context = context
+        self.hub = hub
+        self.inbound = InboundQueue()
+        self.access = Access()
+        self.requests = 0
+        self.session = session = Session(host, port, context.dialect_context.transport, context.name, context.user)
+        session.id = next(_ids)
+        session.send = self.send
+        self.shutdown = Shutdown()
+        self.source: str | None = None
+        self.timeouts = Timeouts(turn.now())
         self.wire = wire
-        self.session = Session(host, port, context.dialect_context.transport, context.name, context.user)
-        self.session.id = next(_ids)
-        self.session.send = self.send
-        self.dialect = dialect(context.dialect_context, self.session)
-        self._wrap = wire.wrapper(dialect)
-        receiver = DatagramOutbox if context.dialect_context.transport == "udp" else Outbox
-        self.outbox = receiver(hub, self, wire.write, context.full or dialect.full, context.queue)
-        self.open = True
-        self.source: str | None = None  # as which it is counted, see kernel.ingress.sources
-        self._mount = self._mount_point()
-        self.half_duplex = HalfDuplexQueue(hub, self.outbox, context.answer) if context.answer is not None else None
-        self.identify()
-        self._proven = wire.proof is None
-        hub.counters.links += 1
+        self.publish = hub.router.publish
+        self.dialect = dialect(context.dialect_context, session)
+        kind = DatagramOutbox if context.dialect_context.transport == "udp" else Outbox
+        self.outbox = kind(turn, hub.slow_consumers, self, wire.write, self.full, context.queue)
+        self.half_duplex: HalfDuplexQueue | None = None
+        if context.answer is not None:
+            self.half_duplex = HalfDuplexQueue(turn, hub.router, hub.requests, self.outbox, context.answer)
+        self.egress = self.EGRESS(
+            turn, hub.router, hub.subscriptions, session, self.outbox, self.half_duplex, self.dialect
+        )
+        self.egress.wrap = wire.wrapper(dialect)
+        self.egress.mount = self.mount_point()
+        self.access.identify(self)
+        self.egress.proven = wire.proof is None
+        turn.counters.links += 1
         if hub.traced is not None:
             hub.traced(self)
 
+    @property
+    def open(self) -> bool:
+        """Whether the transport is there."""
+        return self.shutdown.state is not _CLOSED
+
+    @property
+    def active(self) -> bool:
+        """Whether it acts on events."""
+        return self.shutdown.state is _OPEN
+
+    @property
+    def full(self) -> str:
+        """The overflow policy of its outbox."""
+        return self.context.full or self.dialect.full
+
+    @property
+    def write_after_eof(self) -> bool:
+        """Whether the link stays open for writing after the client's end of input."""
+        return self.dialect.write_after_eof and bool(self.session.subscriptions)
+
+    @property
+    def last_received(self) -> float:
+        """Monotonic seconds when something came from the client."""
+        return self.timeouts.last_received
+
+    @property
+    def holding(self) -> bool:
+        """Whether events are held back, and with them reading."""
+        return self.inbound.holding
+
+    # The transport calls
+
+    def admit(self, identity: Identity) -> None:
+        """Take the identity that the transport has verified, before `start`."""
+        self.session.admit(identity)
+        self.egress.mount = self.mount_point()
+        self.access.identify(self)
+
     @own_fault
     def start(self) -> None:
-        """Join the hub, with the subscription that the listener names."""
+        """Join the hub, with the subscription of the listener."""
         self.context.links.add(self)
         self.context.opened += 1
-        self.hub.join(self.session)
-        self._announce()
+        self.hub.subscriptions.join(self.session)
+        self.access.announce(self)
         if self.context.hello:
-            self._write(self.context.hello)
-        self.act(self.dialect.opened(self.heard))
+            self.egress.write(self.context.hello)
+        self.act(self.dialect.opened(self.timeouts.last_received))
         self.set_alarm()
         if self.dialect.final:
-            self._subscribe_as_told()
-
-    # What the transport tells
+            self.access.subscribe_by_listener(self)
 
     def receive(self, data: bytes, text: bool | None = None) -> None:
         """Take what the client sent: a piece of a stream, or one whole unit."""
-        if self.open and not self._finishing:
+        if self.shutdown.state is _OPEN:
             try:
-                self.heard = now = self.hub.now()
+                self.timeouts.last_received = now = self.hub.turn.now()
                 self._received(self.dialect.receive(data, now, text), len(data))
             except Exception as error:  # noqa: BLE001  a plugin's dialect
                 self.fail(error)
@@ -109,62 +173,63 @@ class Link(Entrance):
     @own_fault
     def receive_units(self, units: Sequence[tuple[bytes, bool | None]]) -> None:
         """Take whole units that came at once, as (data, text)."""
-        if len(units) == 1 or not self.dialect.final:  # the first unit tells who takes the others
+        if len(units) == 1 or not self.dialect.final:  # the first unit decides which dialect takes the others
             self.receive(*units[0])
             units = units[1:]
-        if units and self.open and not self._finishing:
-            self.heard = now = self.hub.now()
+        if units and self.active:
+            self.timeouts.last_received = now = self.hub.turn.now()
             self._received(self.dialect.receive_units(units, now), sum([len(data) for data, _ in units]))
 
     def _received(self, events: list[Any], size: int) -> None:
         context = self.context
         context.received += len(events)
         context.received_bytes += size
-        if self._sign is not None:
-            self._sign.heard(self)
-        if self._held is None:
+        if self.access.presence is not None:
+            self.access.presence.received(self)
+        if not self.inbound.holding:
             self._act(iter(events))
         else:
-            self._held.extend(events)
+            self.inbound.add(events)
         if self.dialect.deadline is not None:
-            self.hub.alarms.at(self, self.dialect.deadline)
+            self.hub.turn.alarms.at(self, self.dialect.deadline)
+
+    @own_fault
+    def ended(self) -> None:
+        """The client has ended its input, and may still receive."""
+        self.shutdown.end_of_input(self)
 
     def lost(self) -> None:
         """The transport has gone."""
-        if self.open:
-            self.open = False
-            self.context.links.discard(self)
-            if self.client is not None:
-                self.part(True)
-            self.hub.leave(self.session)
-            self.session.send = None
-            self.hub.alarms.cancel(self)
-            self._let_go_of_extras()
-            self.context.lost(self.outbox)
-            if self.source is not None:
-                self.hub.sources.leave(self.source)
-            self.outbox.clear()
-            self._held = None
+        if not self.open:
+            return
+        self.shutdown.state = State.CLOSED
+        self.context.links.discard(self)
+        self.release_client(True)
+        self.hub.subscriptions.leave(self.session)
+        self.session.send = None
+        self.hub.turn.alarms.cancel(self)
+        self._end_parts()
+        self.context.add_closed(self.outbox.sent, self.outbox.sent_bytes, self.outbox.dropped)
+        if self.source is not None:
+            self.hub.sources.leave(self.source)
+        self.outbox.clear()
+        self.inbound.take()
 
-    def _let_go_of_extras(self) -> None:
-        """End what only some links have."""
-        self._not_any_more()
-        if self._intake is not None:
-            self._intake.end()
+    def _end_parts(self) -> None:
+        self.authentication.cancel(self)
         if self.half_duplex is not None:
             self.half_duplex.clear()
-        if self._sign is not None:
-            self._sign.down(self)
+        self.access.end(self)
 
     def pause(self, held: int) -> None:
         """The transport takes no more for now; `held` bytes wait in it."""
         self.outbox.pause(held)
-        self._progress, self._progress_at = self.wire.unsent(), self.hub.now()
+        self.timeouts.paused(self.wire.unsent(), self.hub.turn.now())
         self.set_alarm()
 
     def resume(self) -> None:
         """The transport takes more."""
-        self._progress_at = None
+        self.timeouts.resumed()
         if self.open:
             self.outbox.resume()
             if self.client is not None:
@@ -174,267 +239,233 @@ class Link(Entrance):
 
     def sign_of_life(self, size: int = 0) -> None:
         """The client has sent a ping or a pong of the transport, of so many bytes."""
-        self.heard = self.hub.now()
-        self._asked = False
+        self.timeouts.heard(self.hub.turn.now())
 
     def settle(self) -> None:
         """Send at once what this turn has brought so far."""
-        self.hub.flush()
+        self.hub.turn.flush()
 
-    @property
-    def holding(self) -> bool:
-        """Whether events are held back, and with them reading."""
-        return self._held is not None
-
-    # What the client wants
+    # Events
 
     def act(self, events: Iterable[Any]) -> None:
-        """Act on events, or keep them until what stands before them is done."""
-        if self._held is None:
+        """Act on events, or hold them back behind others."""
+        if not self.inbound.holding:
             self._act(iter(events))
         else:
-            self._held.extend(events)
+            self.inbound.add(events)
 
     def _act(self, events: Iterator[Any]) -> None:
-        publish, session = self.hub.publish, self.session
+        publish, session, access = self.publish, self.session, self.access
+        inbound, queue = self.inbound, self.outbox.queue
         for event in events:
             if type(event) is Publish:
                 event.sender = session
                 try:
-                    if self._intake is None:
+                    if access.policy is None:
                         receivers = publish(event)
                         if event.tag is None:
                             continue
                     else:
-                        receivers = self._intake.publish(event, self)
+                        receivers = access.policy.publish(event, self)
                     if event.tag is not None:
-                        self._answer(event, receivers)
-                except Refusal as refusal:
-                    self._answer(event, refusal)
-            elif self.open:
+                        commands.answer_publish(self, event, receivers)
+                except Refusal as error:
+                    self.answer(event, error)
+            elif self.shutdown.state is not _CLOSED:
                 self.ACTIONS[type(event)](self, event)
-            if self._busy or self._finishing or self.outbox.answers > limits.ANSWER_BYTES:
-                self._hold(events)
+            if inbound.blocked or queue.answers > limits.ANSWER_BYTES:
+                self.hold(events)
                 return
 
-    def _hold(self, events: Iterable[Any]) -> None:
-        """Keep `events` until what stands before them is done."""
-        if not self.open or self._finishing:
+    def hold(self, events: Iterable[Any]) -> None:
+        """Hold events back until nothing blocks them."""
+        if not self.active:
             return
-        if self._held is None:
-            self._held = deque()
-            self._held_at = self.hub.now()
+        if self.inbound.begin(self.hub.turn.now()):
             self.wire.reading(False)
-        self._held.extend(events)
-        if not self._busy:
-            self.outbox.drained = self._go_on
+        self.inbound.add(events)
+        if not self.inbound.blocked:
+            self.outbox.drained = self.go_on
 
-    def _go_on(self) -> None:
-        """Act on what was held back, and read on."""
-        if self._busy:
+    def go_on(self) -> None:
+        """Act on the events that were held back, and read on."""
+        inbound = self.inbound
+        if inbound.blocked and self.active:
             return
-        if not self._finishing:
+        if self.active:
             self.outbox.drained = None
-        held = self._held
-        self._held = None
-        if held is not None and self.open:
-            self._act(iter(held))
-            self.hub.clients.store.commit()  # others may be flushed next, where this one was drained by that
-            if not self.holding and not self._finishing:
-                self._let_go()
-                self.wire.reading(True)
-        self._finish_if_done()
+            events = inbound.take()
+            if events is not None:
+                self._act(iter(events))
+                if not inbound.holding and self.active:
+                    self._read_on()
+        self.shutdown.finish_if_done(self)
+
+    def _read_on(self) -> None:
+        held_at = self.inbound.release()
+        if held_at is not None and self.dialect.deadline is not None:  # time in which nothing was read doesn't count
+            self.dialect.deadline += self.hub.turn.now() - held_at
+            self.set_alarm()
+        self.wire.reading(True)
 
     def rest(self, until: float) -> None:
         """Act on nothing more, and read nothing, until then: a monotonic time."""
-        if self._rest_until is None:
-            self._busy += 1
-        self._rest_until = max(until, self._rest_until or until)
+        timeouts = self.timeouts
+        if timeouts.rest_until is None:
+            self.inbound.blocked += 1
+        timeouts.rest_until = max(until, timeouts.rest_until or until)
         self.set_alarm()
 
-    def _rested(self) -> None:
-        self._busy -= 1
-        self._go_on()
+    def rested(self) -> None:
+        """The time of `rest` is over."""
+        self.inbound.blocked -= 1
+        self.go_on()
 
-    def _answer(self, event: Any, result: Any) -> None:
-        """Let the dialect word the outcome of an event, and send that."""
+    def answer(self, event: Any, result: Any) -> None:
+        """Let the dialect encode the outcome of an event, and send that."""
         if isinstance(result, Refusal):
-            self._refused(result)
+            self.count_refused(result)
         if self.open:
             data: Any = self.dialect.outcome(event, result)
             if data:
                 if type(data) is Close:
-                    self._on_close(data)
+                    commands.on_close(self, data)
                 else:
-                    self._write(data)
+                    self.egress.write(data)
 
-    def _on_subscribe(self, event: Subscribe) -> None:
-        if self._unproven(event):
-            return
-        try:
-            self._authorize()
-            retained = self._subscribe(event)
-        except Refusal as refusal:
-            self._answer(event, refusal)
-            return
-        self._answer(event, None)
-        self._retained_for(event, retained)
-
-    def _on_unsubscribe(self, event: Unsubscribe) -> None:
-        if self._unproven(event):
-            return
-        try:
-            self._authorize()
-            self.unsubscribe(self.named(event.filter))
-        except Refusal as refusal:
-            self._answer(event, refusal)
-        else:
-            self._answer(event, None)
-
-    def _on_request(self, event: Request) -> None:
-        if self._unproven(event):
-            return
-        event.sender = self.session
-        try:
-            self._authorize()
-            if self._requests >= limits.REQUESTS_PER_LINK:
-                raise Refusal("quota", f"{limits.REQUESTS_PER_LINK} requests of this link wait for a reply already")
-            if self._intake is not None:
-                self._intake.request(event, self)
-            self.hub.request(event, partial(self._replied, event))
-        except Refusal as refusal:
-            self._answer(event, refusal)
-        else:
-            self._requests += 1
-            self._busy += event.blocking
+    def count_refused(self, refusal: Refusal) -> None:
+        """Count a Refusal."""
+        self.hub.turn.counters.refused += 1
+        self.context.refuse(refusal)
 
     @own_fault
-    def _replied(self, event: Request, result: Message | Refusal) -> None:
-        self._requests -= 1
-        self._answer(event, result)
+    def replied(self, event: Request, result: Message | Refusal) -> None:
+        """A request has its reply, or a Refusal."""
+        self.requests -= 1
+        self.answer(event, result)
         if event.blocking:
-            self._busy -= 1
-            self._go_on()
+            self.inbound.blocked -= 1
+            self.go_on()
         else:
-            self._finish_if_done()
+            self.shutdown.finish_if_done(self)
 
-    def _on_ping(self, event: Ping) -> None:
-        subscriptions = len(self.session.subscriptions or ())
-        if subscriptions and self._unproven(event):
-            return
-        self._answer(event, subscriptions)
+    def subscribe(self, event: Subscribe) -> Iterator[Batch | None]:
+        """Subscribe, and return the retained messages. Raises Refusal."""
+        return self.egress.subscribe(event, self.client)
 
-    def _on_letter(self, event: QosPublish) -> None:
-        event.sender = self.session
-        client = self.client
-        try:
-            if event.dedup_id is not None and client is not None and not client.is_new(event.dedup_id):
-                self._answer(event, 1)  # it went out when it came first
-                return
-            receivers = self.hub.publish(event) if self._intake is None else self._intake.publish(event, self)
-            if event.dedup_id is not None and client is not None:
-                client.kept.receive(event.dedup_id)
-        except Refusal as refusal:
-            self._answer(event, refusal)
-            return
-        if event.tag is not None:
-            self._answer(event, receivers)
+    def unsubscribe(self, id: Hashable) -> None:
+        """End a subscription, if there is one of that id."""
+        self.hub.subscriptions.unsubscribe(self.session, id)
+        if self.client is not None:
+            self.client.state.unsubscribe(id)
 
-    def _on_release(self, event: Release) -> None:
-        client = self.client
-        known = client is not None and event.dedup_id in client.kept.received
-        if client is not None:
-            client.kept.release(event.dedup_id)
-        self._answer(event, known)
+    def spend(self, count: int) -> None:
+        """One unit was so many commands."""
 
-    def _on_ack(self, event: Ack) -> None:
-        self._answer(event, self.client is not None and self.client.delivery.ack(event.id, event.stage))
-
-    def _on_several(self, event: SubscriptionBatch) -> None:
-        results: list[Any] = []
-        retained = []
-        for one in event.events:
-            try:
-                self._authorize()
-                if isinstance(one, Fault):
-                    raise one.refusal
-                if isinstance(one, Subscribe):
-                    retained.append((one, self._subscribe(one)))
-                    results.append(None)
-                else:
-                    filter = self.named(one.filter)
-                    results.append(filter in (self.session.subscriptions or ()))
-                    self.unsubscribe(filter)
-            except Refusal as refusal:
-                self._refused(refusal)
-                results.append(refusal)
-        self._answer(event, results)
-        for one, batches in retained:
-            self._retained_for(one, batches)
-        self._weigh(len(results))
-
-    def _weigh(self, count: int) -> None:
-        """What came as one was so many commands."""
-
-    def _on_answer(self, event: Answer) -> None:
-        self._write(event.data)
-
-    def _on_fault(self, event: Fault) -> None:
-        self._answer(event, event.refusal)
-
-    def _on_notice(self, event: Notice) -> None:
-        if self.context.notice is not None:
-            self.context.notice(event.text)
-
-    def _on_confirm(self, event: Confirm) -> None:
-        if self.wire.proof is not None:
-            self._proven = self.wire.proof.check(event.token)
-
-    def _unproven(self, event: Any) -> bool:
-        """Ask for a proof where one is needed and not given."""
-        if self._proven:
-            return False
-        assert self.wire.proof is not None
-        data = self.dialect.confirm(event, self.wire.proof.token())
-        if data:
-            self._write(data)
-        return True
-
-    def _on_become(self, event: SwitchDialect) -> None:
-        self.dialect = event.dialect(self.context.dialect_context, self.session)
+    def speak(self, dialect: type[Dialect]) -> None:
+        """Speak that dialect from now on."""
+        self.dialect = self.egress.dialect = dialect(self.context.dialect_context, self.session)
+        self.egress.wrap = self.wire.wrapper(dialect)
         if self.hub.traced is not None:
             self.hub.traced(self)
-        self._wrap = self.wire.wrapper(event.dialect)
-        self.outbox.full = self.context.full or event.dialect.full
-        self._subscribe_as_told()
-        self._act(iter(self.dialect.opened(self.heard)))
-        self._act(iter(self.dialect.receive(event.head, self.heard, event.text) if event.head else ()))
 
-    def _on_close(self, event: Close) -> None:
-        if event.refusal is not None:
-            self._refused(event.refusal)
-        if self.client is not None:
-            if event.session_expiry is not None:
-                self.client.kept.expiry = min(event.session_expiry, limits.SESSION_SECONDS)
-            self.part(event.will)
-        self._finish(event.reason, event.refusal, event.data)
+    # Its login
 
+    def mount_point(self) -> str:
+        """Return the prefix of this client's topics."""
+        prefix = self.context.prefix
+        return "" if prefix is None else prefix.fill(self.session.fields()) + "/"
 
-Link.ACTIONS = {
-    Subscribe: Link._on_subscribe,
-    Unsubscribe: Link._on_unsubscribe,
-    Request: Link._on_request,
-    QosPublish: Link._on_letter,
-    Release: Link._on_release,
-    Ack: Link._on_ack,
-    SubscriptionBatch: Link._on_several,
-    Connect: Link._on_open,
-    AuthResponse: Link._on_step,
-    Ping: Link._on_ping,
-    Answer: Link._on_answer,
-    Fault: Link._on_fault,
-    Notice: Link._on_notice,
-    Confirm: Link._on_confirm,
-    SwitchDialect: Link._on_become,
-    Close: Link._on_close,
-}
+    @own_fault
+    def checked(self, event: Connect, result: str | Refusal) -> None:
+        """The credentials of `event` were checked."""
+        self.authentication.checked(self, event, result)
+
+    @own_fault
+    def challenge(self, event: Connect, data: bytes, then: Callable[[Any], None]) -> None:
+        """Ask the client for more; `then` is called once, with its answer or a Refusal."""
+        self.authentication.challenge(self, event, data, then)
+
+    @own_fault
+    def reconsider(self) -> None:
+        """What this client may do has changed: what it may no longer do ends at once."""
+        self.access.reconsider(self)
+
+    # Its persistent session (sessions.client.ClientLink)
+
+    def release_client(self, will: bool) -> None:
+        """The client's session goes on without this link, or ends with it."""
+        client, self.client = self.client, None
+        if client is not None:
+            client.detach(self, will)
+
+    def take_over(self, stand_in: Session, wish: Subscribe) -> None:
+        """Take over a subscription from the session that stood in for this client."""
+        assert self.client is not None
+        self.egress.take_over(stand_in, wish, self.client)
+
+    def send(self, message: Message) -> bool:
+        """Deliver one message to this client alone. False: it can't be sent."""
+        if not self.open:
+            return False
+        try:
+            return self.egress.send(message, self.client)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self.fail(error)
+            return False
+
+    # Its end
+
+    @own_fault
+    def close(self, reason: str, refusal: Refusal | None = None, seconds: float = limits.CLOSE_SECONDS) -> None:
+        """Close the link for the hub's own reasons, after its dialect's last unit; what waits has `seconds` to go."""
+        if self.active:
+            dialect = self.dialect
+            last = dialect.encode_close(reason) if refusal is None else dialect.encode_disconnect(reason, refusal)
+            self.shutdown.finish(self, reason, refusal, last)
+            self.timeouts.close_at = self.hub.turn.now() + seconds
+            self.set_alarm()
+
+    def on_drained(self) -> None:
+        """The outbox is drained, and the link is shutting down."""
+        self.shutdown.shut(self)
+
+    def cut(self, reason: str) -> None:
+        """Cut the link, and count why."""
+        self.shutdown.note_cut(reason)
+        self.context.cuts(reason)
+        self.abort()
+
+    def abort(self) -> None:
+        """Cut the link."""
+        self.wire.abort()
+        self.lost()
+
+    def fail(self, error: Exception) -> None:
+        """The dialect has raised: cut this link."""
+        self.hub.turn.fail(error, self.session)
+        self.abort()
+
+    def on_overflow(self) -> None:
+        """The outbox is full, and the policy is to disconnect."""
+        self.cut("full")
+
+    def gap(self, n: int) -> bytes:
+        """Encode the notice that `n` messages were dropped."""
+        return self.egress.gap(n)
+
+    def set_alarm(self) -> None:
+        """Have `alarm` called at the earliest deadline."""
+        earliest = self.timeouts.earliest(self)
+        if earliest is not None:
+            self.hub.turn.alarms.at(self, earliest)
+
+    def alarm(self, now: float) -> None:
+        """A deadline may have passed (kernel.alarms.AlarmTarget)."""
+        try:
+            if self.open:
+                self.timeouts.check(self, now)
+            if self.open:
+                self.set_alarm()
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self.fail(error)

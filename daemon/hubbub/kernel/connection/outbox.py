@@ -1,7 +1,6 @@
-"""The encoded units that wait to be written to one link, bounded; and what happens when the bound is reached.
+"""The way out of one link: a bounded queue of encoded units, and one write for each turn.
 
-A unit is a Batch. One without messages is an answer, a gap notice or a closing word: it keeps its place and is never
-dropped. Nothing leaves while the transport is paused; each flush hands over at most limits.FLUSH_BYTES.
+Nothing leaves while the transport is paused; each flush hands over at most limits.FLUSH_BYTES.
 """
 
 from __future__ import annotations
@@ -10,19 +9,20 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from hubbub import limits
-from hubbub.kernel.hub import Hub
-from hubbub.kernel.sessions.session import LATER, LOST, NOW, Batch
-from hubbub.limits import FLUSH_BYTES, QUEUE_MESSAGES
+from hubbub.kernel.connection.slow_consumers import SlowConsumers
+from hubbub.kernel.connection.unit_queue import UnitQueue
+from hubbub.kernel.connection.units import Keep
+from hubbub.kernel.routing.subscription import LATER, LOST, NOW, Batch
+from hubbub.kernel.turn import Turn
+from hubbub.limits import FLUSH_BYTES
 from hubbub.message import Message
-
-POLICIES = ("drop-oldest", "drop-newest", "latest", "disconnect")
 
 
 class Owner(Protocol):
-    """Whose outbox it is: a link."""
+    """The link of an outbox."""
 
     def gap(self, n: int) -> bytes:
-        """Word the notice that n messages were dropped; empty where that can't be said."""
+        """Encode the notice that n messages were dropped; empty: the dialect has none."""
 
     def on_overflow(self) -> None:
         """The outbox is full, and the policy is to disconnect."""
@@ -31,7 +31,7 @@ class Owner(Protocol):
         """The dialect has raised: close."""
 
 
-class _Nobody:
+class _NoOwner:
     """The owner of an outbox whose link has gone."""
 
     def gap(self, n: int) -> bytes:
@@ -44,408 +44,213 @@ class _Nobody:
         pass
 
 
-_NOBODY = _Nobody()
-_END = Batch((), (b"",))  # of a _Source
-
-
-class _Source:
-    """A unit that is made as room appears: what is left of many retained messages."""
-
-    __slots__ = ("batches", "count", "size")
-
-    def __init__(self, batches: Iterator[Batch | None]) -> None:
-        self.batches = batches
-        self.count = 0
-        self.size = 0
+_NO_OWNER = _NoOwner()
 
 
 class Outbox:
-    """What waits for one stream link.
+    """The way out of one stream link.
 
+    queue    what waits
     write    takes bytes for the transport, and may call `pause` before it returns
-    full     one of POLICIES; limit: bytes
-    drained  where set, is called at the end of each flush that leaves no answer waiting
+    drained  attribute: is called at the end of each flush that leaves no answer waiting
+    paused   whether the transport takes no more
+    sent, sent_bytes  messages handed over; bytes of them and of answers
     """
 
     __slots__ = (
-        "_hub", "_owner", "_write", "_units", "_dirty", "_care", "_held", "_newest", "_dead", "_gone", "_searches",
-        "full", "limit", "drained", "size", "count", "answers", "lost", "missed", "paused",
-        "sent", "sent_bytes", "dropped",
+        "drained", "paused", "queue", "sent", "sent_bytes",
+        "_dirty", "_frames", "_gone", "_owner", "_slow", "_turn", "_write",
     )  # fmt: skip
 
     stream = True
 
-    def __init__(self, hub: Hub, owner: Owner, write: Callable[[bytes], Any], full: str, limit: int) -> None:
-        self._hub = hub
-        self._owner: Owner = owner
-        self._write = write
-        self._units: list[Any] = []
-        self._dirty = False
-        self._care = False  # something waits that a plain flush doesn't know how to handle
-        self._held = 0  # bytes handed over that the transport hasn't sent yet
-        self._newest: dict[str, Batch] | None = None  # while full with `latest`: the unit of each topic
-        self._dead = 0  # units whose message was superseded
-        self._gone = False  # its link
-        self._searches = 0  # of retained messages, that wait
-        self.full = full
-        self.limit = limit
+    def __init__(
+        self, turn: Turn, slow: SlowConsumers, owner: Owner, write: Callable[[bytes], Any], full: str, limit: int
+    ) -> None:
         self.drained: Callable[[], None] | None = None
-        self.size = 0  # bytes, what the transport holds included
-        self.count = 0  # messages
-        self.answers = 0  # bytes of units without messages
-        self.lost = 0  # messages dropped before the first that waits
-        self.missed = 0  # messages dropped after the last that waits
         self.paused = False
-        self.sent = 0  # messages handed over
-        self.sent_bytes = 0  # of them and of answers
-        self.dropped = 0  # messages lost
+        self.queue = UnitQueue(turn.counters, self._notice, full, limit, self.stream)
+        self.sent = 0
+        self.sent_bytes = 0
+        self._dirty = False  # it is flushed at the end of this turn
+        self._frames: list[bytes] = []  # of the flush that goes on
+        self._gone = False
+        self._owner: Owner = owner
+        self._slow = slow
+        self._turn = turn
+        self._write = write
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait, here and in the transport."""
+        return self.queue.size
+
+    @property
+    def dropped(self) -> int:
+        """Messages lost."""
+        return self.queue.dropped
 
     @property
     def empty(self) -> bool:
-        """Whether nothing waits here; the transport may still hold something."""
-        return not self._units and not self.missed
+        """Whether nothing waits here; the transport may still hold bytes."""
+        return not self.queue.units and not self.queue.missed
+
+    # What comes
 
     def put(self, batch: Batch) -> None:
-        """Take messages, or let the policy decide."""
-        size = self.size + batch.size
-        count = self.count + batch.count
-        if size > self.limit or count > QUEUE_MESSAGES or self._care:
-            self._squeeze(batch)
+        """Take messages (routing.subscription.Receiver)."""
+        if not self.queue.put(batch):
+            self._owner.on_overflow()
             return
-        self.size = size
-        self.count = count
-        self._units.append(batch)
         if not self._dirty:
             self._dirty = True
-            self._hub.outboxes.append(self)
+            self._turn.outboxes.append(self)
+            if not self._turn.scheduled:
+                self._turn.schedule_flush()
 
     def room(self, message: Message) -> int:
-        """Tell what would become of a message here (kernel.sessions.session.Member)."""
-        if self.count and (self.size >= self.limit or self.count >= QUEUE_MESSAGES):
+        """Return what would happen to a message here (routing.subscription.GroupMember)."""
+        if self.queue.is_full():
             return LOST
-        return LATER if self.paused or self.size > self.limit // 2 or self.count > QUEUE_MESSAGES // 2 else NOW
+        return LATER if self.paused or self.queue.is_half_full() else NOW
 
     def miss(self, count: int) -> None:
-        """Note that `count` messages could not be carried here, at this place among the others."""
-        self.missed += count
-        self._care = True
+        """Note that `count` messages can't be carried here, at this place among the others."""
+        self.queue.miss(count)
         self.mark()
 
     def answer(self, data: bytes) -> None:
         """Take an answer to the client's own command; it is never dropped."""
-        self._tell_missed()
-        self._append(Batch((), (data,), self.stream))
+        self.queue.answer(data)
         self.mark()
+
+    def wait_for_commit(self) -> None:
+        """Let what comes from now on leave once the store's open batch is safe."""
+        self.queue.barrier(self._turn.commits.open)
 
     def retained(self, batches: Iterator[Batch | None]) -> None:
         """Take retained messages: some now, the rest as the client reads. None is a step without one.
 
-        A search that stands holds a place in the tree: behind one that waits no other begins.
+        A search that has begun holds a position in the tree, so only one of a link has begun at a time.
         """
-        if self._searches:
-            self._wait_for(batches)
-            self.mark()
-            return
-        budget = limits.RETAINED_AT_ONCE
-        for batch in batches:
+        queue, budget = self.queue, 0 if self.queue.searches else limits.RETAINED_AT_ONCE
+        while budget > 0 and not queue.is_half_full():
+            batch = next(batches, _END)
+            if batch is _END:
+                break
+            budget -= 1
             if batch is None:
-                pass
-            elif batch.count:
+                continue
+            if batch.count:
                 self.put(batch)
             else:
-                self._hub.counters.uncarried += 1
-                self.miss(1)
-            budget -= 1
-            if budget <= 0 or self.size > self.limit // 2 or self.count > QUEUE_MESSAGES // 2:
-                self._wait_for(batches)
-                break
+                self._turn.counters.uncarried += 1
+                queue.miss(1)
+        else:
+            queue.wait_for(batches)
         self.mark()
 
-    @property
-    def searches(self) -> int:
-        """How many searches for retained messages wait."""
-        return self._searches
+    def purge(self, keep: Keep) -> None:
+        """Forget messages on topics that `keep` denies."""
+        self.queue.purge(keep)
+        self.mark()
 
-    def _wait_for(self, batches: Iterator[Batch | None]) -> None:
-        self._tell_missed()
-        self._units.append(_Source(batches))
-        self._searches += 1
-        self._care = True
+    def give_way(self, size: int) -> bool:
+        """All outboxes hold too much: drop messages until `size` bytes are left. False: the link is cut instead."""
+        if self.queue.give_way(size):
+            return not self._gone  # a notice may have failed
+        self._owner.on_overflow()
+        return False
 
     def fail(self, error: Exception) -> None:
-        """What was to be put here made its dialect raise."""
+        """The dialect raised for a message of this outbox."""
         self._owner.fail(error)
-
-    def mark(self) -> None:
-        """Ask for a flush at the end of this turn."""
-        if not self._dirty:
-            self._dirty = True
-            self._hub.outboxes.append(self)
-        self._hub.schedule_flush()
-
-    def _append(self, batch: Batch) -> None:
-        self._units.append(batch)
-        self.size += batch.size
-        self.count += batch.count
-        if not batch.count:
-            self.answers += batch.size
-
-    # When it is full
-
-    def _squeeze(self, batch: Batch) -> None:
-        """Take of `batch` what the policy allows, message by message."""
-        full = batch.full or self.full
-        for one in batch.singles(self.stream):
-            if full == "latest" and self._newest is not None:
-                self._supersede(one)
-            if not self._fits(one) and not self._make_room(one, full):
-                if full == "disconnect":
-                    self._owner.on_overflow()
-                    return
-                self._drop()
-                self.missed += 1
-                continue
-            self._tell_missed()
-            self._append(one)
-            if full == "latest" and self._newest is not None:
-                self._newest[one.messages[0].topic] = one
-        self.mark()
-
-    def _fits(self, one: Batch) -> bool:
-        """Whether there is room; an empty outbox always takes one message."""
-        if self.count == 0:
-            return True
-        return self.size + one.size <= self.limit and self.count < QUEUE_MESSAGES
-
-    def _make_room(self, one: Batch, full: str) -> bool:
-        """Drop messages that wait until `one` fits, where the policy says so."""
-        self._care = True
-        if full == "latest" and self._newest is None:
-            self._conflate()
-            self._supersede(one)
-        if full in ("drop-newest", "disconnect"):
-            return False
-        at = 0
-        while not self._fits(one):
-            unit = self._units[at]
-            if unit.count == 0:
-                at += 1
-                continue
-            if unit.count > 1:
-                self._units[at : at + 1] = unit.singles(self.stream)
-                unit = self._units[at]
-            del self._units[at]
-            self._lose(unit)
-        return True
-
-    def _conflate(self) -> None:
-        """Keep the newest message of each topic, of those that wait under `latest`."""
-        units, self._units, self._newest = self._units, [], {}
-        for unit in units:
-            if not unit.count or (unit.full or self.full) != "latest":
-                self._units.append(unit)
-                continue
-            for one in unit.singles(self.stream):
-                self._units.append(one)
-                self._supersede(one)
-                self._newest[one.messages[0].topic] = one
-
-    def _supersede(self, one: Batch) -> None:
-        """Let the message that waits on the topic of `one` go. Its unit was made here, so it is ours to empty."""
-        assert self._newest is not None
-        old = self._newest.get(one.messages[0].topic)
-        if old is None:
-            return
-        self._lose(old)
-        old.messages, old.frames, old.data, old.size, old.count = (), (), b"", 0, 0
-        self._dead += 1
-        if self._dead > 64 and self._dead > len(self._units) // 4:
-            self._units = [unit for unit in self._units if unit.count or type(unit) is _Source or unit.size]
-            self._dead = 0
-
-    def _lose(self, unit: Batch) -> None:
-        self.size -= unit.size
-        self.count -= unit.count
-        self.lost += unit.count
-        self._drop(unit.count)
-        self._not_newest(unit)
-
-    def _not_newest(self, unit: Batch) -> None:
-        if self._newest is not None and self._newest.get(unit.messages[0].topic) is unit:
-            del self._newest[unit.messages[0].topic]
-
-    def _drop(self, count: int = 1) -> None:
-        self.dropped += count
-        self._care = True
-        self._hub.counters.dropped += count
-
-    def _tell_missed(self) -> None:
-        if self.missed:
-            count, self.missed = self.missed, 0
-            notice = self._notice(count)
-            if notice:
-                self._append(Batch((), (notice,), self.stream))
 
     def _notice(self, count: int) -> bytes:
         try:
             return self._owner.gap(count)
-        except Exception as error:  # noqa: BLE001  a plugin's dialect, amid what others wait for
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
             self._owner.fail(error)
             return b""
 
-    def give_way(self, size: int) -> bool:
-        """All outboxes hold too much: lose messages as the policy says until this one has `size` bytes left.
+    def mark(self) -> None:
+        """Have this flushed at the end of this turn."""
+        if not self._dirty:
+            self._dirty = True
+            self._turn.outboxes.append(self)
+        self._turn.schedule_flush()
 
-        False: the link is cut, because that is the policy, or because what isn't a message takes that much.
-        """
-        kept: list[Any] = []  # answers keep their place
-        units, lost, at = self._units, self.lost, 0
-        newest = self.full == "drop-newest"
-        if newest:
-            units.reverse()
-        while self.size > size and at < len(units):
-            unit = units[at]
-            if unit.count > 1 and self.size - unit.size < size:
-                units[at : at + 1] = unit.singles(self.stream)[:: -1 if newest else 1]
-                unit = units[at]
-            at += 1
-            if not unit.count:
-                kept.append(unit)
-            elif (unit.full or self.full) == "disconnect":
-                self._owner.on_overflow()
-                return False
-            else:
-                self._lose(unit)
-        if self.size > size:
-            self._owner.on_overflow()
-            return False
-        units[:at] = kept
-        if newest:
-            units.reverse()
-            count, self.lost = self.lost - lost, lost
-            self._tell_there(len(units) - len(kept), count)
-        return not self._gone
-
-    def _tell_there(self, at: int, count: int) -> None:
-        """Tell at this place that `count` messages were dropped."""
-        notice = self._notice(count) if count else b""
-        if notice and not self._gone:
-            unit = Batch((), (notice,), self.stream)
-            self._units.insert(at, unit)
-            self.size += unit.size
-            self.answers += unit.size
-
-    # Handing over
+    # What leaves
 
     def flush(self) -> None:
         """Hand over what waits, in one write, as far as the transport takes it."""
         self._dirty = False
         if self.paused:
             if not self._gone:
-                self._hub.backlog.count(self)
+                self._slow.count(self)
             return
-        units = self._units
+        queue = self.queue
         try:
-            if self._care or self.size > FLUSH_BYTES:
-                self._flush_with_care()
-            elif units:
-                data = units[0].data if len(units) == 1 else b"".join([unit.data for unit in units])
-                units.clear()
-                self.sent += self.count
-                self.sent_bytes += self.size
-                self.size = self.count = self.answers = 0
-                self._write(data)
-            if self.drained is not None and not self.answers:
+            if not queue.plain or queue.size > FLUSH_BYTES:
+                self._flush_by_units()
+            elif queue.units:
+                self.sent += queue.count
+                self.sent_bytes += queue.size
+                self._write(queue.take_all())
+            if self.drained is not None and not queue.answers:
                 self.drained()
         except Exception as error:  # noqa: BLE001  a plugin's dialect: its fault costs its own link
             self._owner.fail(error)
 
-    def _flush_with_care(self) -> None:
-        frames: list[bytes] = []
-        self._take(frames, FLUSH_BYTES)
-        if not self._units:
-            self._newest = None
-            self._dead = 0
-            self._care = False
-            self.lost, self.missed = self.lost + self.missed, 0
-            self._tell_lost(frames)
+    def _flush_by_units(self) -> None:
+        commits = self._turn.commits
+        self.queue.take(self, commits.safe)
+        frames, self._frames = self._frames, []
         data = b"".join(frames)
-        if data:  # what was superseded has none
+        if data:  # a superseded unit has none
             self.sent_bytes += len(data)
             self._write(data)
-        if self._units and not self.paused:
-            self.mark()
+        if self.queue.units and not self.paused:
+            if self.queue.barrier_at_front() > commits.safe:
+                commits.wait(self)
+            else:
+                self.mark()
 
-    def _hand_over(self, frames: list[bytes], unit: Batch) -> None:
-        frames += (unit.data,)
+    def hand_over(self, unit: Batch) -> None:
+        """Write a unit with this flush (connection.unit_queue.Sink)."""
+        self._frames.append(unit.data)
         self.sent += unit.count
 
-    def _tell_lost(self, frames: list[bytes]) -> None:
-        notice = self._notice(self.lost) if self.lost else b""
-        self.lost = 0
-        if notice:
-            frames.append(notice)
-
-    def _take(self, frames: list[bytes], budget: int) -> None:
-        """Move units into `frames` until `budget` bytes are reached."""
-        taken, units = 0, self._units
-        while taken < len(units) and budget > 0:
-            unit = units[taken]
-            if type(unit) is _Source:
-                batch = next(unit.batches, _END)
-                if batch is _END:
-                    self._searches -= 1
-                    taken += 1
-                    continue
-                budget -= FLUSH_BYTES // limits.RETAINED_AT_ONCE
-                if batch is None:
-                    continue
-                if batch.count:
-                    self._tell_lost(frames)
-                    self._hand_over(frames, batch)
-                else:
-                    self._hub.counters.uncarried += 1
-                    self.lost += 1
-                budget -= batch.size
-                continue
-            if unit.count > 1 and unit.size > budget:
-                if unit.size <= FLUSH_BYTES:
-                    break  # it goes whole with the next flush
-                units[taken : taken + 1] = unit.singles(self.stream)
-                unit = units[taken]
-            if unit.count:
-                self._tell_lost(frames)
-                self._not_newest(unit)
-            else:
-                self.answers -= unit.size
-            self.count -= unit.count
-            self.size -= unit.size
-            self._hand_over(frames, unit)
-            budget -= unit.size
-            taken += 1
-        del units[:taken]
+    def tell_lost(self) -> None:
+        """Write the notice of what was lost before the next message."""
+        if self.queue.lost:
+            notice = self._notice(self.queue.lost)
+            self.queue.lost = 0
+            if notice:
+                self._frames.append(notice)
 
     def pause(self, held: int) -> None:
-        """The transport takes no more for now; `held` bytes of the last write still wait in it."""
+        """The transport takes no more for now; `held` bytes of the last write wait in it."""
         self.paused = True
-        self.size += held - self._held
-        self._held = held
-        self._hub.backlog.count(self)
+        self.queue.hold(held)
+        self._slow.count(self)
 
     def resume(self) -> None:
         """The transport takes more."""
         self.paused = False
-        self.size -= self._held
-        self._held = 0
-        self._hub.backlog.forget(self)
+        self.queue.hold(0)
+        self._slow.forget(self)
         self.mark()
 
     def clear(self) -> None:
-        """Forget everything: the link has gone, and takes nothing any more."""
+        """The link has gone: forget everything, and take nothing any more."""
         self._gone = True
-        self._owner = _NOBODY  # which would hold this, and this it, until somebody looked for garbage
-        self._hub.backlog.forget(self)
-        self._units.clear()
-        self._newest = self.drained = None
+        self._owner = _NO_OWNER  # or both would hold each other until a garbage collection
+        self._slow.forget(self)
+        self._turn.commits.forget(self)
+        self.queue.clear()
+        self.drained = None
         self.paused = True
-        self.size = self.count = self.answers = self.lost = self.missed = self._held = 0
+
+
+_END = Batch((), (b"",))  # of retained messages

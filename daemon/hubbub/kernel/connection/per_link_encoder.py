@@ -1,70 +1,135 @@
-"""The way to a link whose units are its own: what is encoded once for all is made this client's."""
+"""Receivers that adapt shared units to one subscription: by its id, or by whatever its dialect does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hubbub.dialect import NeverDrop
 from hubbub.events import Subscribe
 from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.sessions.session import Batch
+from hubbub.kernel.routing.subscription import Batch
 from hubbub.message import Message
+
+_PROBE = b"a unit"
 
 
 class PerLinkEncoder:
-    """The box of a subscription whose dialect makes each unit its link's own, see `Dialect.frame_for_link`."""
+    """The receiver of a subscription whose dialect adapts each unit, see `Dialect.frame_for_link`."""
 
-    __slots__ = ("stream", "_deliver", "_outbox", "_sure", "_wish", "_wrap")
+    __slots__ = ("stream", "_frame", "_kept", "_outbox", "_wish", "_wrap")
 
     def __init__(
         self,
         outbox: Outbox,
-        deliver: Callable[[bytes, Message, Subscribe], bytes],
+        frame: Callable[[bytes, Message, Subscribe], bytes],
         wrap: Callable[[bytes], bytes] | None,
         wish: Subscribe,
     ) -> None:
         self._outbox = outbox
         self.stream = outbox.stream
-        self._deliver = deliver
-        self._wrap = wrap
-        self._sure: list[int] = []  # which units of the last batch are not to be dropped
+        self._frame = frame
+        self._kept: list[int] = []  # which units of the last batch are NeverDrop
         self._wish = wish
+        self._wrap = wrap
 
-    def own(self, batch: Batch) -> Batch:
-        """The same messages in units of this link's own."""
-        deliver, wish = self._deliver, self._wish
-        frames = [deliver(frame, message, wish) for frame, message in zip(batch.frames, batch.messages, strict=True)]
-        self._sure = [at for at, frame in enumerate(frames) if type(frame) is NeverDrop]
+    def adapt(self, batch: Batch) -> Batch:
+        """Return the same messages in units for this link."""
+        frame, wish = self._frame, self._wish
+        frames = [frame(unit, message, wish) for unit, message in zip(batch.frames, batch.messages, strict=True)]
+        self._kept = [at for at, unit in enumerate(frames) if type(unit) is NeverDrop]
         if self._wrap is not None:
-            frames = [self._wrap(frame) for frame in frames]
+            frames = [self._wrap(unit) for unit in frames]
         return Batch(batch.messages, frames, self._outbox.stream, batch.full)
 
     def put(self, batch: Batch) -> None:
-        """Take messages (kernel.sessions.session.Box)."""
+        """Take messages (routing.subscription.Receiver)."""
         try:
-            own = self.own(batch)
-        except Exception as error:  # noqa: BLE001  a plugin's dialect, amid what others wait for
+            adapted = self.adapt(batch)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
             self._outbox.fail(error)
             return
-        if self._sure:
-            self._put_each(own)
+        if self._kept:
+            self._put_each(adapted)
         else:
-            self._outbox.put(own)
+            self._outbox.put(adapted)
 
     def _put_each(self, batch: Batch) -> None:
         """Put messages of which some are never dropped."""
-        sure, self._sure = self._sure, []
+        kept, self._kept = self._kept, []
         for at, one in enumerate(batch.singles(self.stream)):
-            if at in sure:
+            if at in kept:
                 self._outbox.answer(one.frames[0])
                 self._outbox.sent += 1
             else:
                 self._outbox.put(one)
 
     def room(self, message: Message) -> int:
-        """Tell what would become of a message here."""
+        """Return what would happen to a message here (routing.subscription.GroupMember)."""
         return self._outbox.room(message)
 
     def miss(self, count: int) -> None:
-        """Note that `count` messages could not be carried."""
+        """Note that `count` messages can't be carried."""
         self._outbox.miss(count)
+
+
+class SplicedBatch(Batch):
+    """A shared batch with the id of one subscription in each unit. Its frames are made only if it is split."""
+
+    __slots__ = ("_id", "_shared")
+
+    def __init__(self, shared: Batch, id: bytes) -> None:
+        self.messages = shared.messages
+        self.frames = ()
+        self.count = shared.count
+        self.full = shared.full
+        self.parts = None
+        self.data = id.join(shared.splice())
+        self.size = len(self.data)
+        self._id = id
+        self._shared = shared
+
+    def singles(self, stream: bool) -> list[Batch]:
+        return [
+            Batch((message,), (_spliced(frame, self._id),), stream, self.full)
+            for message, frame in zip(self._shared.messages, self._shared.frames, strict=True)
+        ]
+
+
+class SplicingReceiver:
+    """The receiver of a subscription whose units differ from those of others in its id alone, see dialect.Splice."""
+
+    __slots__ = ("stream", "_id", "_outbox")
+
+    def __init__(self, outbox: Outbox, id: bytes) -> None:
+        self.stream = outbox.stream
+        self._id = id
+        self._outbox = outbox
+
+    def adapt(self, batch: Batch) -> Batch:
+        """Return the same messages with this subscription's id."""
+        if self.stream:
+            return SplicedBatch(batch, self._id)
+        frames = [_spliced(frame, self._id) for frame in batch.frames]
+        return Batch(batch.messages, frames, False, batch.full)
+
+    def put(self, batch: Batch) -> None:
+        """Take messages (routing.subscription.Receiver)."""
+        self._outbox.put(self.adapt(batch))
+
+    def room(self, message: Message) -> int:
+        """Return what would happen to a message here (routing.subscription.GroupMember)."""
+        return self._outbox.room(message)
+
+    def miss(self, count: int) -> None:
+        """Note that `count` messages can't be carried."""
+        self._outbox.miss(count)
+
+
+def _spliced(frame: bytes, id: bytes) -> bytes:
+    at = getattr(frame, "at", len(frame))
+    return frame[:at] + id + frame[at:]
+
+
+def can_splice(wrap: Callable[[bytes], bytes] | None) -> bool:
+    """Return whether a transport's frame leaves the unit as it is, neither masked nor compressed."""
+    return wrap is None or wrap(_PROBE).endswith(_PROBE)

@@ -1,17 +1,12 @@
-"""The end of a link: whoever ends it, what waits is flushed and the last word said before the transport closes."""
+"""How a link ends: what waits is flushed, the last unit follows, then the transport closes."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from functools import wraps
+from enum import IntEnum
 from typing import Any
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.connection.timeouts import Deadlines
-from hubbub.kernel.sessions.registry import Client
 
 _CUT = {
     "stall": "it has taken nothing for stall= seconds",
@@ -20,146 +15,88 @@ _CUT = {
 }
 
 
-def own_fault(method: Callable[..., None]) -> Callable[..., None]:
-    """Let what a plugin's dialect raises in `method` cost its own link, and nobody else."""
+class State(IntEnum):
+    """How far a link is. It acts on events while OPEN."""
 
-    @wraps(method)
-    def guarded(link: Any, *arguments: Any) -> None:
-        try:
-            method(link, *arguments)
-        except Exception as error:  # noqa: BLE001  whatever a plugin raises
-            link.fail(error)
-
-    return guarded
+    OPEN = 0
+    FINISHING = 1  # what waits is flushed, then the last unit
+    SHUT = 2  # the last unit is written: the client closes
+    CLOSED = 3
 
 
-class Ending(Deadlines):
-    """How one link ends. Base of Outgoing, which is Link's."""
+class Shutdown:
+    """The end of one link.
 
-    __slots__ = ("client", "outbox", "session", "_busy", "_close", "_held", "_last", "_requests")
+    state        see State
+    input_ended  the client has ended its input, and may still receive
+    refusal      why the hub has ended the link, or None
+    """
 
-    outbox: Outbox
+    __slots__ = ("input_ended", "reason", "refusal", "state", "_last")
 
-    def __init__(self, now: float) -> None:
-        super().__init__(now)
-        self._held: deque[Any] | None = None  # events that wait for what stands before them
-        self.client: Client | None = None  # whose session may outlive this link
-        self._busy = 0  # how many things hold back events
-        self._requests = 0  # of this client, that wait for a reply
-        self._close: tuple[str, Refusal | None] = ("", None)
+    def __init__(self) -> None:
+        self.input_ended = False
+        self.reason = ""
+        self.refusal: Refusal | None = None
+        self.state = State.OPEN
         self._last = b""
 
-    def lost(self) -> None:
-        """The transport has gone."""
-        raise NotImplementedError
-
-    def _write(self, unit: bytes) -> None:
-        raise NotImplementedError
-
-    def part(self, will: bool) -> None:
-        """The client's session goes on without this link, or ends with it."""
-        raise NotImplementedError
-
-    def _refused(self, refusal: Refusal) -> None:
-        self.hub.counters.refused += 1
-        self.context.refuse(refusal)
-
-    @property
-    def ending(self) -> bool:
-        """Whether its last word is on the way."""
-        return self._finishing
-
-    @property
-    def shut(self) -> bool:
-        """Whether its last word has gone out, and it is for the client to close."""
-        return self._finishing and self.outbox.drained is None
-
-    @property
-    def fault(self) -> str:
-        """Why the hub has ended it, as it was refused; empty where that isn't so."""
-        refusal = self._close[1]
-        return refusal.reason if refusal is not None else ""
-
-    @property
-    def write_after_eof(self) -> bool:
-        """Whether the link stays open for writing after the client's end of input."""
-        return self.dialect.write_after_eof and bool(self.session.subscriptions)
-
-    @own_fault
-    def ended(self) -> None:
-        """The client has said its last, and may still listen."""
-        if not self.open or self._ended or self._finishing:
+    def end_of_input(self, link: Any) -> None:
+        """The client has ended its input."""
+        if self.input_ended or self.state is not State.OPEN:
             return
-        self._ended = True
-        dialect = self.dialect
-        self.act(dialect.eof(self.heard))
-        if self.dialect is not dialect:  # the end of input has told which dialect it is
-            self.act(self.dialect.eof(self.heard))
-        self._finish_if_done()
-        self.set_alarm()
+        self.input_ended = True
+        dialect = link.dialect
+        link.act(dialect.eof(link.timeouts.last_received))
+        if link.dialect is not dialect:  # the end of input has decided which dialect it is
+            link.act(link.dialect.eof(link.timeouts.last_received))
+        self.finish_if_done(link)
+        link.set_alarm()
 
-    @own_fault
-    def close(self, reason: str, refusal: Refusal | None = None, seconds: float = limits.CLOSE_SECONDS) -> None:
-        """Close the link for the hub's own reasons, after its dialect's last words; what waits has `seconds` to go."""
-        if self.open and not self._finishing:
-            dialect = self.dialect
-            last = dialect.encode_close(reason) if refusal is None else dialect.encode_disconnect(reason, refusal)
-            self._finish(reason, refusal, last)
-            self._close_at = self.hub.now() + seconds
-            self.set_alarm()
-
-    def on_overflow(self) -> None:
-        """The outbox is full, and the policy is to disconnect."""
-        self.cut("full")
-
-    def cut(self, reason: str) -> None:
-        """Cut the link, and count why."""
-        if reason in _CUT and not self._finishing:
-            self._close = reason, Refusal("unavailable", _CUT[reason])
-        super().cut(reason)
-
-    def fail(self, error: Exception) -> None:
-        """Its dialect has raised: that costs this link, and nobody else."""
-        self.hub.fail(error, self.session)
-        self.abort()
-
-    def abort(self) -> None:
-        """Cut the link."""
-        self.wire.abort()
-        self.lost()
-
-    def _finish_if_done(self) -> None:
-        if self._ended and not self.write_after_eof and self._held is None and not self._busy and not self._requests:
-            self._finish("end of input", None)
-
-    def _finish(self, reason: str, refusal: Refusal | None, last: bytes = b"") -> None:
-        """Flush what waits, say the last word, then close."""
-        if self._finishing or not self.open:
+    def finish_if_done(self, link: Any) -> None:
+        """Close after the end of input, once nothing is to come any more."""
+        if not self.input_ended or link.write_after_eof or link.inbound.holding or link.inbound.blocked:
             return
-        self._finishing = True
-        self._held = None
-        if self.client is not None:
-            self.part(True)
-        if refusal is not None:  # where it was raised knows this link, and the link keeps it: it would hold itself
+        if not link.requests:
+            self.finish(link, "end of input", None)
+
+    def finish(self, link: Any, reason: str, refusal: Refusal | None, last: bytes = b"") -> None:
+        """Flush what waits, write the last unit, then close."""
+        if self.state is not State.OPEN:
+            return
+        self.state = State.FINISHING
+        link.inbound.blocked += 1  # act on nothing more
+        link.inbound.take()
+        link.release_client(True)
+        if refusal is not None:  # its traceback knows this link, and the link keeps it: it would hold itself
             refusal.__traceback__ = None
-        self._close, self._last = (reason, refusal), last
-        self._close_at = self.hub.now() + limits.CLOSE_SECONDS
-        self.outbox.drained = self._shut
-        self.outbox.mark()
-        self.set_alarm()
+        self.reason, self.refusal, self._last = reason, refusal, last
+        link.timeouts.close_at = link.hub.turn.now() + limits.CLOSE_SECONDS
+        link.outbox.drained = link.on_drained
+        link.outbox.mark()
+        link.set_alarm()
 
-    def _shut(self) -> None:
-        if self.hub.inboxes or not self.outbox.empty:  # handlers still work on what it may have caused
-            self.outbox.mark()
+    def shut(self, link: Any) -> None:
+        """The outbox is drained: write the last unit, or close after it."""
+        turn = link.hub.turn
+        if turn.inboxes or not link.outbox.empty:  # handlers still work on what it may have caused
+            link.outbox.mark()
             return
-        self.hub.leave(self.session)  # nothing follows the last word
+        link.hub.subscriptions.leave(link.session)  # nothing follows the last unit
         last, self._last = self._last, b""
         if last:
-            self._write(last)
+            link.egress.write(last)
             return
-        self.outbox.drained = None
-        self.outbox.paused = True
-        if self._close_at is not None:  # from here on it is for the client to close
-            self._close_at = min(self._close_at, self.hub.now() + limits.CLOSE_SECONDS)
-            self.set_alarm()
-        self.wire.close(*self._close)
+        self.state = State.SHUT
+        link.outbox.drained = None
+        link.outbox.paused = True
+        timeouts = link.timeouts
+        if timeouts.close_at is not None:  # from here on the client is to close
+            timeouts.close_at = min(timeouts.close_at, turn.now() + limits.CLOSE_SECONDS)
+            link.set_alarm()
+        link.wire.close(self.reason, self.refusal)
+
+    def note_cut(self, reason: str) -> None:
+        """Remember why the link is cut."""
+        if reason in _CUT and self.state is State.OPEN:
+            self.reason, self.refusal = reason, Refusal("unavailable", _CUT[reason])

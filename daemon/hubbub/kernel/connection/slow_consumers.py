@@ -1,68 +1,67 @@
-"""What waits for all clients that don't take it, together: bounded, and whoever waits for most gives way first.
+"""The memory of all slow consumers together: bounded, and the largest outboxes give way first.
 
-Only an outbox whose transport has paused it is counted, at the end of a turn that brought it something: one that is
-read pays nothing. Messages that several outboxes share are counted for each, so that memory is never more than this.
+An outbox counts only while its transport has paused it, at the end of a turn that brought it something: a client that
+reads costs nothing here. A batch that several outboxes share counts for each, so memory is never more than the sum.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from hubbub.kernel.hub import Hub
+from hubbub.kernel.trimming import level
+from hubbub.kernel.turn import Turn
 
-_ROOM = 0.9  # of the bound, what is left when it was reached: the search for the largest isn't begun for each message
+_LOW_WATER = 0.9  # of the bound: what is left after the outboxes were trimmed
+
+
+class Trimmable(Protocol):
+    """An outbox."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
+    def give_way(self, size: int) -> bool: ...
 
 
 class SlowConsumers:
-    """The outboxes that wait, and their bytes.
+    """The paused outboxes and their bytes.
 
-    size     bytes of them, as far as they were counted
-    dropped  messages that gave way; cut: links that gave way
+    size     bytes of them, as of when each was counted last
+    dropped  messages that were trimmed; cut: links that were cut instead
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, turn: Turn) -> None:
         self.size = 0
         self.dropped = 0
         self.cut = 0
-        self._hub = hub
-        self._waiting: dict[Any, int] = {}  # outbox -> bytes
-        self._asked = False
+        self._turn = turn
+        self._waiting: dict[Trimmable, int] = {}  # bytes
+        self._marked = False  # for the end of this turn
 
-    def count(self, outbox: Any) -> None:
-        """An outbox that waits has got something."""
+    def count(self, outbox: Trimmable) -> None:
+        """A paused outbox has got something."""
         self.size += outbox.size - self._waiting.get(outbox, 0)
         self._waiting[outbox] = outbox.size
-        if self.size > self._hub.bounds.outbox_bytes and not self._asked:
-            self._asked = True
-            self._hub.outboxes.append(self)
-            self._hub.schedule_flush()
+        if self.size > self._turn.bounds.outbox_bytes and not self._marked:
+            self._marked = True
+            self._turn.flush_later(self)
 
-    def forget(self, outbox: Any) -> None:
-        """An outbox waits no longer."""
+    def forget(self, outbox: Trimmable) -> None:
+        """An outbox is no longer paused."""
         self.size -= self._waiting.pop(outbox, 0)
 
     def flush(self) -> None:
-        """Have the largest give way until all fit (kernel.hub.Flushed): none keeps more than the level that does it."""
-        self._asked = False
-        room = int(self._hub.bounds.outbox_bytes * _ROOM)
-        if self.size <= self._hub.bounds.outbox_bytes:
+        """Trim the largest outboxes to one level, so that all fit (kernel.turn.Flushable)."""
+        self._marked = False
+        most = self._turn.bounds.outbox_bytes
+        if self.size <= most:
             return
-        most = level(sorted(self._waiting.values()), room)
-        for outbox in [outbox for outbox, size in self._waiting.items() if size > most]:
+        keep = level(sorted(self._waiting.values()), int(most * _LOW_WATER))
+        for outbox in [outbox for outbox, size in self._waiting.items() if size > keep]:
             before = outbox.dropped
-            if outbox.give_way(most):
+            if outbox.give_way(keep):
                 self.dropped += outbox.dropped - before
                 self.count(outbox)
             else:
                 self.cut += 1
-
-
-def level(sizes: list[int], room: int) -> int:
-    """Return how much each may keep, so that all of `sizes`, in order, fit into `room` together."""
-    for at, size in enumerate(sizes):
-        left = len(sizes) - at
-        if size * left > room:
-            return room // left
-        room -= size
-    return room

@@ -1,148 +1,108 @@
-"""When a link's patience ends: with a stalled outbox, a silent client, a slow end, a lease, a dialect's deadline."""
+"""The deadlines of one link: a stalled outbox, an idle client, a slow shutdown, a lease, its dialect's own deadline."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from hubbub import limits
-from hubbub.dialect import Dialect
-from hubbub.kernel.connection.wire import ListenerContext, Wire
-from hubbub.kernel.hub import Hub
-from hubbub.kernel.sessions.session import Session
+from hubbub.kernel.connection.shutdown import State
 
 
-class Deadlines:
-    """The deadlines of one link, of which one alarm serves the earliest. Base of Link.
+class Timeouts:
+    """The deadlines of one link; one alarm of the link serves the earliest. All times are monotonic seconds.
 
-    heard  when something came from the client; lease: over UDP, when its subscriptions end; both monotonic seconds
+    last_received  when something came from the client
+    lease          UDP: when its subscriptions end
+    close_at       when a link that is shutting down is cut
+    rest_until     when the link acts and reads again
     """
 
-    __slots__ = (
-        "alarm_at", "heard", "lease",
-        "_asked", "_close_at", "_ended", "_finishing", "_held_at", "_progress", "_progress_at", "_rest_until",
-    )  # fmt: skip
-
-    hub: Hub
-    context: ListenerContext
-    wire: Wire
-    dialect: Dialect
-    session: Session
-    open: bool
+    __slots__ = ("close_at", "last_received", "lease", "rest_until", "_pinged", "_progress", "_progress_at")
 
     def __init__(self, now: float) -> None:
-        self.heard = now
-        self.alarm_at: tuple[float, int] | None = None
+        self.close_at: float | None = None
+        self.last_received = now
         self.lease: float | None = None
-        self._asked = False  # for a sign of life, since the client was heard
-        self._close_at: float | None = None
-        self._ended = False  # the client has ended its input
-        self._held_at: float | None = None  # since when events are held back, and nothing is read
-        self._finishing = False  # it is closed as soon as what waits is sent
-        self._rest_until: float | None = None  # when the link acts and reads again
-        self._progress = 0  # what was unsent at the last look
-        self._progress_at: float | None = None  # when something of it was last sent; None: the transport takes more
+        self.rest_until: float | None = None
+        self._pinged = False  # since something came last
+        self._progress = 0  # bytes that were unsent at the last look
+        self._progress_at: float | None = None  # when some of them were last sent; None: the transport takes more
 
-    def abort(self) -> None:
-        """Cut the link."""
-        raise NotImplementedError
+    def heard(self, now: float) -> None:
+        """A ping or pong of the transport has come."""
+        self.last_received = now
+        self._pinged = False
 
-    def act(self, events: Iterable[Any]) -> None:
-        """Act on what a passed deadline brings."""
-        raise NotImplementedError
+    def paused(self, unsent: int, now: float) -> None:
+        """The transport takes no more; so many bytes are unsent."""
+        self._progress, self._progress_at = unsent, now
 
-    def fail(self, error: Exception) -> None:
-        """Cut the link, whose dialect has raised."""
-        raise NotImplementedError
+    def resumed(self) -> None:
+        """The transport takes more."""
+        self._progress_at = None
 
-    def _expire(self) -> None:
-        """Close the link, whose login has come to its end."""
-        raise NotImplementedError
-
-    def _rested(self) -> None:
-        """Act and read again."""
-        raise NotImplementedError
-
-    def set_alarm(self) -> None:
-        """Have `alarm` called at the earliest of this link's deadlines."""
-        silent = self._finishing or self._held_at is not None
-        times = [None if silent else self.dialect.deadline, self._close_at, self.lease, self._rest_until]
-        if self.session.expires is not None:
-            times.append(self.hub.now() + max(0.0, self.session.expires - self.hub.wall()))
-        if self._ended:
-            times.append(self.hub.now() + limits.HALF_CLOSED_SECONDS)
+    def earliest(self, link: Any) -> float | None:
+        """Return the earliest deadline of a link."""
+        times = [None if _is_silent(link) else link.dialect.deadline, self.close_at, self.lease, self.rest_until]
+        turn, expires = link.hub.turn, link.session.expires
+        if expires is not None:
+            times.append(turn.now() + max(0.0, expires - turn.wall()))
+        if link.shutdown.input_ended:
+            times.append(turn.now() + limits.HALF_CLOSED_SECONDS)
         if self._progress_at is not None:
-            times.append(self._progress_at + self.context.stall)
-        if self.context.dialect_context.transport == "websocket":
-            times.append(self.heard + self.context.idle * (1.0 if self._asked else 0.5))
-        due = [time for time in times if time is not None]
-        if due:
-            self.hub.alarms.at(self, min(due))
+            times.append(self._progress_at + link.context.stall)
+        if link.context.dialect_context.transport == "websocket":
+            times.append(self.last_received + link.context.idle * (1.0 if self._pinged else 0.5))
+        return min([time for time in times if time is not None], default=None)
 
-    def alarm(self, now: float) -> None:
-        """A deadline may have passed."""
-        try:
-            if self.open:
-                self._look(now)
-        except Exception as error:  # noqa: BLE001  a plugin's dialect
-            self.fail(error)
-
-    def _look(self, now: float) -> None:
-        if self._close_at is not None and now >= self._close_at:
-            self.cut("close")
+    def check(self, link: Any, now: float) -> None:
+        """Act on each deadline of a link that has passed."""
+        if self.close_at is not None and now >= self.close_at:
+            link.cut("close")
             return
-        if self._progress_at is not None and now >= self._progress_at + self.context.stall and self._stalled(now):
-            self.cut("stall")
+        due = self._progress_at is not None and now >= self._progress_at + link.context.stall
+        if due and self._is_stalled(link.wire.unsent(), now):
+            link.cut("stall")
             return
-        if (self.lease is not None and now >= self.lease) or (self._ended and not self.wire.there()):
-            self.abort()
+        ended = link.shutdown.input_ended and not link.wire.there()
+        if ended or (self.lease is not None and now >= self.lease):
+            link.abort()
             return
-        if self._rest_until is not None and now >= self._rest_until:
-            self._rest_until = None
-            self._rested()
-        if self.session.expires is not None and self.hub.wall() >= self.session.expires:
-            self._expire()
-        deadline = None if self._finishing or self._held_at is not None else self.dialect.deadline
+        if self.rest_until is not None and now >= self.rest_until:
+            self.rest_until = None
+            link.rested()
+        if link.session.expires is not None and link.hub.turn.wall() >= link.session.expires:
+            link.authentication.expire(link)
+        deadline = None if _is_silent(link) else link.dialect.deadline
         if deadline is not None and now >= deadline:
-            self.dialect.deadline = None
-            self.act(self.dialect.timeout(now))
-        if self.open and not self._alive(now):
-            self.cut("idle")
-        if self.open:
-            self.set_alarm()
+            link.dialect.deadline = None
+            link.act(link.dialect.timeout(now))
+        if link.open and not self._is_alive(link, now):
+            link.cut("idle")
 
-    def cut(self, reason: str) -> None:
-        """Cut the link, and count why."""
-        self.context.cuts(reason)
-        self.abort()
-
-    def _let_go(self) -> None:
-        """Events are no longer held back: the time in which nothing was read doesn't count for the dialect."""
-        held_at = self._held_at
-        self._held_at = None
-        if held_at is not None and self.dialect.deadline is not None:
-            self.dialect.deadline += self.hub.now() - held_at
-            self.set_alarm()
-
-    def _stalled(self, now: float) -> bool:
-        """Whether the client took nothing at all since the last look."""
-        unsent = self.wire.unsent()
+    def _is_stalled(self, unsent: int, now: float) -> bool:
+        """Return whether the client took nothing at all since the last look."""
         if unsent == self._progress:
             return True
         self._progress, self._progress_at = unsent, now
         return False
 
-    def _alive(self, now: float) -> bool:
-        """Ask a silent WebSocket client for a sign of life, and tell whether it may stay."""
-        if self.context.dialect_context.transport != "websocket":
+    def _is_alive(self, link: Any, now: float) -> bool:
+        """Ping a silent WebSocket client, and return whether its link may stay (RFC 6455 section 5.5.2)."""
+        if link.context.dialect_context.transport != "websocket":
             return True
-        silent = now - self.heard
-        if self._rest_until is not None:  # who isn't read can't be heard
-            self.heard, silent = now, 0.0
-        if silent < self.context.idle / 2:
-            self._asked = False
-        elif not self._asked:
-            self._asked = self.wire.ping()
-            if not self._asked:  # who can't be asked isn't silent
-                self.heard, silent = now, 0.0
-        return silent < self.context.idle
+        silent, idle = now - self.last_received, link.context.idle
+        if self.rest_until is not None:  # a link that isn't read receives nothing
+            self.last_received, silent = now, 0.0
+        if silent < idle / 2:
+            self._pinged = False
+        elif not self._pinged:
+            self._pinged = link.wire.ping()
+            if not self._pinged:  # no ping could be sent, so silence means nothing
+                self.last_received, silent = now, 0.0
+        return bool(silent < idle)
+
+
+def _is_silent(link: Any) -> bool:
+    """Return whether the dialect's own deadline doesn't count: nothing is read."""
+    return link.shutdown.state >= State.FINISHING or link.inbound.held_at is not None

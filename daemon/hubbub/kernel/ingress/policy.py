@@ -1,6 +1,6 @@
-"""What a listener does to what comes in on a link: mount point, permission, stamps, `answer=`, `rate=`, `changed=`.
+"""What a listener does to the messages of a link: mount point, permissions, `retain=`, `answer=`, `rate=`, `changed=`.
 
-A link has an IngressPolicy only where there is something to do, so that a plain link pays nothing.
+A link has an IngressPolicy only if there is something to do, so that a plain link pays nothing.
 """
 
 from __future__ import annotations
@@ -8,57 +8,64 @@ from __future__ import annotations
 from hubbub.errors import Refusal
 from hubbub.events import Publish, Request
 from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
-from hubbub.kernel.connection.wire import ListenerContext
-from hubbub.kernel.hub import Hub
-from hubbub.kernel.ingress.rate_limiter import Sieve, Source
+from hubbub.kernel.connection.listener_context import ListenerContext
+from hubbub.kernel.ingress.rate_limiter import RateLimiter, Source
+from hubbub.kernel.routing.router import Router
 from hubbub.kernel.sessions.session import Session, mounted, permit
+from hubbub.kernel.turn import Turn
 
 
 class IngressPolicy:
-    """What stands between one link's messages and the hub.
+    """Stands between the messages of one link and the router.
 
-    exchange  of a half-duplex link, else None
-    allowed   attribute: whether this client may do anything
-    mount     attribute: what is put before each topic, or ""
+    allowed  whether this client may do anything
+    mount    the prefix of each topic, or ""
     """
 
-    __slots__ = ("allowed", "mount", "_exchange", "_hub", "_place", "_session", "_sieve")
+    __slots__ = ("allowed", "mount", "_context", "_half_duplex", "_limiter", "_router", "_session")
 
     def __init__(
-        self, hub: Hub, context: ListenerContext, session: Session, half_duplex: HalfDuplexQueue | None
+        self,
+        turn: Turn,
+        router: Router,
+        context: ListenerContext,
+        session: Session,
+        half_duplex: HalfDuplexQueue | None,
     ) -> None:
         self.allowed = True
-        self._hub = hub
-        self._place = context
-        self._session = session
         self.mount = ""
-        self._exchange = half_duplex
-        self._sieve: Sieve | None = None
+        self._context = context
+        self._half_duplex = half_duplex
+        self._router = router
+        self._session = session
+        self._limiter: RateLimiter | None = None
         if context.rate is not None or context.changed:
-            udp = context.dialect_context.transport == "udp"
-            self._sieve = context.sieves.of(hub, context, session.host, session.port) if udp else Sieve(hub, context)
+            if context.dialect_context.transport == "udp":
+                self._limiter = context.limiters.get(turn, router, context, session.host, session.port)
+            else:
+                self._limiter = RateLimiter(turn, router, context)
 
     def publish(self, event: Publish, link: Source) -> int:
         """Publish `event`, and return how many sessions it goes to. Raises Refusal."""
-        self._stamp(event)
-        if self._exchange is not None:
-            self._exchange.heard(event)
-        return self._hub.publish(event) if self._sieve is None else self._sieve.publish(event, link)
+        self._apply(event)
+        if self._half_duplex is not None:
+            self._half_duplex.received(event)
+        return self._router.publish(event) if self._limiter is None else self._limiter.publish(event, link)
 
     def request(self, event: Request, link: Source) -> None:
         """Apply to a request what holds for it. Raises Refusal."""
-        self._stamp(event)
-        if self._sieve is not None:
-            self._sieve.has_room(event, link)
+        self._apply(event)
+        if self._limiter is not None:
+            self._limiter.admits(event, link)
 
     def end(self) -> None:
         """The link has gone."""
-        if self._sieve is not None and self._place.dialect_context.transport != "udp":
-            self._sieve.end()
+        if self._limiter is not None and self._context.dialect_context.transport != "udp":
+            self._limiter.end()
 
-    def _stamp(self, event: Publish) -> None:
-        """Apply what the listener says of all that comes in. Raises Refusal."""
-        context, session = self._place, self._session
+    def _apply(self, event: Publish) -> None:
+        """Apply the keys of the listener to a message. Raises Refusal."""
+        context, session = self._context, self._session
         if not self.allowed:
             raise Refusal("not-authorized", "this listener wants a login")
         if self.mount:

@@ -1,18 +1,16 @@
-"""Which of a link's messages are let in: `rate=` says how many, `changed=` that they must say something new."""
+"""Limits what one client publishes: `rate=` how often, `changed=` only payloads that differ from the last one."""
 
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Publish, Request
+from hubbub.kernel.routing.router import Router
 from hubbub.kernel.sessions.session import REPLIES
-
-if TYPE_CHECKING:
-    from hubbub.kernel.connection.wire import ListenerContext
-    from hubbub.kernel.hub import Hub
+from hubbub.kernel.turn import Turn
 
 OVER = ("drop", "latest", "pause", "close")
 
@@ -20,7 +18,7 @@ OVER = ("drop", "latest", "pause", "close")
 class Rate(NamedTuple):
     """What `rate=` allows: so many messages in a second on average, and `burst` of them at once.
 
-    over  what becomes of one beyond it, one of OVER
+    over  what happens to a message beyond it, one of OVER
     """
 
     per_second: float
@@ -31,8 +29,19 @@ class Rate(NamedTuple):
         return f"{self.per_second:g}/s" if self.per_second >= 1 else f"{self.per_second * 60:g}/min"
 
 
+class Limited(Protocol):
+    """The listener whose keys hold, and whose counters count (connection.listener_context.ListenerContext)."""
+
+    rate: Rate | None
+    changed: bool
+    held_back: int
+    unchanged: int
+
+    def refuse(self, refusal: Refusal) -> None: ...
+
+
 class Source(Protocol):
-    """Whose messages they are: a link."""
+    """The link that publishes."""
 
     def rest(self, until: float) -> None:
         """Act on nothing more, and read nothing, until then."""
@@ -52,134 +61,153 @@ class TokenBucket:
         self._at = now
 
     def take(self, now: float) -> bool:
-        """Take a token, where there is one."""
+        """Take a token if there is one."""
         if self.ready(now) > now:
             return False
         self._tokens -= 1
         return True
 
     def ready(self, now: float) -> float:
-        """When there is a token: `now`, or later, in the same seconds."""
+        """Return when there is a token: `now`, or later, in the same seconds."""
         gained = (now - self._at) * self._rate.per_second
         self._tokens = min(self._rate.burst, self._tokens + gained)
         self._at = now
         missing = 1 - self._tokens
-        return now + missing / self._rate.per_second if missing > 1e-6 else now  # rounding wakes nobody for nothing
+        return (
+            now + missing / self._rate.per_second if missing > 1e-6 else now
+        )  # or rounding would set an alarm too early
 
 
-class Sieve:
-    """What is remembered of one link's messages; over UDP of one address, whose links come and go."""
+class ChangeFilter:
+    """Remembers the last payload of each topic, as digests."""
 
-    __slots__ = ("alarm_at", "_bucket", "_hub", "_last", "_latest", "_latest_size", "_place", "_rate")
+    __slots__ = ("_last",)
 
-    def __init__(self, hub: Hub, context: ListenerContext) -> None:
+    def __init__(self) -> None:
+        self._last: dict[bytes, bytes] = {}
+
+    def is_unchanged(self, event: Publish) -> bool:
+        """Return whether the last message of that topic had the same payload."""
+        return self._last.get(_digest(event.topic.encode())) == _digest(event.payload)
+
+    def remember(self, event: Publish) -> None:
+        """A message was published."""
+        topic = _digest(event.topic.encode())
+        self._last.pop(topic, None)
+        if len(self._last) >= limits.CHANGED_TOPICS:
+            del self._last[next(iter(self._last))]  # the topic that changed the longest ago
+        self._last[topic] = _digest(event.payload)
+
+
+class RateLimiter:
+    """Applies `rate=` and `changed=` to one link; over UDP to one address, whose links come and go."""
+
+    __slots__ = ("alarm_at", "_bucket", "_changes", "_context", "_latest", "_latest_size", "_rate", "_router", "_turn")
+
+    def __init__(self, turn: Turn, router: Router, context: Limited) -> None:
         self.alarm_at: tuple[float, int] | None = None
-        self._hub = hub
-        self._place = context
+        self._turn = turn
+        self._router = router
+        self._context = context
         self._rate = context.rate
-        self._bucket = TokenBucket(context.rate, hub.now()) if context.rate is not None else None
-        self._last: dict[bytes, bytes] = {}  # digest of a topic -> digest of its last payload
-        self._latest: dict[str, Publish] = {}  # the newest of each topic that waits for room, with `over=latest`
+        self._bucket = TokenBucket(context.rate, turn.now()) if context.rate is not None else None
+        self._changes = ChangeFilter()
+        self._latest: dict[str, Publish] = {}  # with `over=latest`, the newest message of each topic that waits
         self._latest_size = 0  # bytes of these
 
     def publish(self, event: Publish, link: Source) -> int:
-        """Publish `event` if it may go on; return how many sessions it goes to. Raises Refusal."""
-        return self._let_in(event) if self.has_room(event, link) else 0
+        """Publish `event` if it is within the rate; return how many sessions it goes to. Raises Refusal."""
+        return self._publish(event) if self.admits(event, link) else 0
 
-    def has_room(self, event: Publish, link: Source) -> bool:
-        """Whether `event` may go on now. False: it waits for room. Raises Refusal."""
-        bucket, rate, now = self._bucket, self._rate, self._hub.now()
+    def admits(self, event: Publish, link: Source) -> bool:
+        """Return whether `event` is within the rate. False: it waits. Raises Refusal."""
+        bucket, rate, now = self._bucket, self._rate, self._turn.now()
         if bucket is None or rate is None:
             return True
         if not self._latest and bucket.take(now):
             if rate.over == "pause" and (ready := bucket.ready(now)) > now:
                 link.rest(ready)
-                self._place.held_back += 1
+                self._context.held_back += 1
             return True
         refusal = Refusal("rate-limited", f"this listener takes {rate} of each client")
-        if rate.over == "latest" and not isinstance(event, Request) and self._wait(event, refusal, bucket.ready(now)):
+        waits = rate.over == "latest" and not isinstance(event, Request)
+        if waits and self._wait(event, refusal, bucket.ready(now)):
             return False
         if rate.over == "close":
             link.close(refusal.reason, refusal)
         raise refusal
 
-    # The newest of each topic
+    # The newest message of each topic
 
     def _wait(self, event: Publish, refusal: Refusal, until: float) -> bool:
-        """Keep `event` as the newest of its topic; `no` counts the one before it. False: too much waits already."""
+        """Keep `event` as the newest of its topic; `refusal` counts the one before. False: too much waits already."""
         old = self._latest.get(event.topic)
         size = self._latest_size + _size(event) - (_size(old) if old is not None else 0)
         alone = len(self._latest) == (old is not None)
         if not alone and (size > limits.LATEST_BYTES or (old is None and len(self._latest) >= limits.LATEST_TOPICS)):
             return False
         if old is not None:
-            self._refused(refusal)
+            self._count_refused(refusal)
         self._latest[event.topic] = event
         self._latest_size = size
-        self._hub.alarms.at(self, until)
+        self._turn.alarms.at(self, until)
         return True
 
     def alarm(self, now: float) -> None:
-        """There may be room for what waits (kernel.alarms.Sleeper)."""
+        """Publish what waits, as far as the rate allows (kernel.alarms.AlarmTarget)."""
         assert self._bucket is not None
         while self._latest and self._bucket.take(now):
-            self._let_in_first()
+            self._publish_first()
         if self._latest:
-            self._hub.alarms.at(self, self._bucket.ready(now))
+            self._turn.alarms.at(self, self._bucket.ready(now))
 
-    def _let_in_first(self) -> None:
+    def _publish_first(self) -> None:
         event = self._latest.pop(next(iter(self._latest)))
         self._latest_size -= _size(event)
         rights = getattr(event.sender, "rights", None)
         try:
             if rights is not None and not event.topic.startswith(REPLIES):
                 rights.publish(event.topic)  # they may have changed meanwhile
-            self._let_in(event)
-        except Refusal as refusal:
-            self._refused(refusal)
+            self._publish(event)
+        except Refusal as error:
+            self._count_refused(error)
 
     def end(self) -> None:
-        """The link has gone: the newest of each topic that waits is the last that will ever come."""
-        self._hub.alarms.cancel(self)
+        """The link has gone: what waits is the last of its topics, so it is published now."""
+        self._turn.alarms.cancel(self)
         while self._latest:
-            self._let_in_first()
+            self._publish_first()
 
-    def _refused(self, refusal: Refusal) -> None:
-        self._hub.counters.refused += 1
-        self._place.refuse(refusal)
+    def _count_refused(self, refusal: Refusal) -> None:
+        self._turn.counters.refused += 1
+        self._context.refuse(refusal)
 
-    # What is new
-
-    def _let_in(self, event: Publish) -> int:
-        if not self._place.changed or event.topic.startswith(REPLIES):
-            return self._hub.publish(event)
-        topic, payload = _digest(event.topic.encode()), _digest(event.payload)
-        if self._last.get(topic) == payload:
-            self._place.unchanged += 1
+    def _publish(self, event: Publish) -> int:
+        if not self._context.changed or event.topic.startswith(REPLIES):
+            return self._router.publish(event)
+        if self._changes.is_unchanged(event):
+            self._context.unchanged += 1
             return 0
-        receivers = self._hub.publish(event)
-        self._last.pop(topic, None)
-        if len(self._last) >= limits.CHANGED_TOPICS:
-            del self._last[next(iter(self._last))]  # the topic that changed the longest ago
-        self._last[topic] = payload
+        receivers = self._router.publish(event)
+        self._changes.remember(event)
         return receivers
 
 
-class Sieves:
-    """Those of a UDP listener's addresses; whoever was silent the longest is forgotten."""
+class RateLimiters:
+    """Those of a UDP listener's addresses, bounded: the address that was silent the longest is forgotten."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, int], Sieve] = {}
+        self._by_address: dict[tuple[str, int], RateLimiter] = {}
 
-    def of(self, hub: Hub, context: ListenerContext, host: str, port: int) -> Sieve:
-        """Return the sieve of an address."""
-        sieve = self._found.pop((host, port), None)
-        if sieve is None:
-            sieve = Sieve(hub, context)
-            if len(self._found) >= limits.UDP_SIEVES:
-                del self._found[next(iter(self._found))]
-        self._found[host, port] = sieve
-        return sieve
+    def get(self, turn: Turn, router: Router, context: Limited, host: str, port: int) -> RateLimiter:
+        """Return the one of an address."""
+        limiter = self._by_address.pop((host, port), None)
+        if limiter is None:
+            limiter = RateLimiter(turn, router, context)
+            if len(self._by_address) >= limits.UDP_SIEVES:
+                del self._by_address[next(iter(self._by_address))]
+        self._by_address[host, port] = limiter
+        return limiter
 
 
 def _size(event: Publish) -> int:

@@ -4,50 +4,89 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Subscribe
-from hubbub.kernel.sessions.session import REPLIES, Batch, Session, as_is
+from hubbub.events import Request, Subscribe
+from hubbub.kernel.routing.router import Router
+from hubbub.kernel.routing.subscription import Batch, Encoding, Subscription, as_is
+from hubbub.kernel.sessions.session import REPLIES, Session
+from hubbub.kernel.turn import Turn
 from hubbub.message import Message
 
-if TYPE_CHECKING:
-    from hubbub.kernel.hub import Hub
+Done = Callable[[Message | Refusal], None]
+
+
+class Requests:
+    """All requests that wait for a reply, by their reply topic."""
+
+    def __init__(self, turn: Turn, router: Router) -> None:
+        self.pending: dict[str, PendingReply] = {}
+        self._encoding = Encoding(as_is, None)
+        self._router = router
+        self._turn = turn
+
+    def request(self, message: Request, done: Done) -> None:
+        """Publish `message` with a reply topic of its own; `done` is called once, with the reply or a Refusal.
+
+        Raises Refusal: no subscriber, too many requests, or as Router.publish.
+        """
+        if len(self.pending) >= limits.REQUESTS:
+            raise Refusal("unavailable", f"{limits.REQUESTS} requests wait for a reply already")
+        reply = PendingReply(self._turn, self, done)
+        reply.route = Subscription(Session("", 0, "hub", "request"), Subscribe(reply.topic), self._encoding, reply)
+        self._router.commit()
+        self._router.add(reply.topic, reply.route)
+        self.pending[reply.topic] = reply
+        message.reply_to = reply.topic
+        try:
+            if not self._router.publish(message):
+                raise Refusal("nobody", "nobody is subscribed to that topic")
+        except Refusal:
+            reply.end()
+            raise
+        reply.wait(min(message.timeout, limits.REQUEST_SECONDS_MAX))
+
+    def forget(self, reply: PendingReply) -> None:
+        """End a request."""
+        if self.pending.pop(reply.topic, None) is not None:
+            self._router.commit()
+            self._router.remove(reply.topic, reply.route)
 
 
 class PendingReply:
-    """One request: a session with a single subscription that gets a single message.
+    """One request: it is the receiver of a single message.
 
-    done  is called once, with the reply or a Refusal, unless `end` comes first
+    done   is called once, with the reply or a Refusal, unless `end` comes first
+    topic  the reply topic; route: attribute, its subscription
     """
 
-    __slots__ = ("alarm_at", "topic", "_done", "_hub", "_left", "_result", "_session", "_until")
+    __slots__ = ("alarm_at", "route", "topic", "_done", "_left", "_requests", "_result", "_turn", "_until")
 
-    def __init__(self, hub: Hub, done: Callable[[Message | Refusal], None]) -> None:
+    route: Subscription
+
+    def __init__(self, turn: Turn, requests: Requests, done: Done) -> None:
         self.topic = REPLIES + secrets.token_urlsafe(16)
         self.alarm_at: tuple[float, int] | None = None
-        self._hub = hub
+        self._turn = turn
+        self._requests = requests
         self._done: Callable[[Message | Refusal], None] | None = done
         self._result: Message | Refusal | None = None
         self._until: float | None = None  # monotonic seconds; None while the clock stands
         self._left: float | None = None  # seconds that it still has while the clock stands
-        self._session = Session("", 0, "hub", "request")
-        self._session.subscriptions = {}
-        hub.subscribe(self._session, Subscribe(self.topic), hub.encoding(as_is, None), self)
-        hub.requests[self.topic] = self
 
     def wait(self, seconds: float) -> None:
         """Wait so long from now on, or from when the clock goes again."""
         if self._left is not None:
             self._left = seconds
         elif self._done is not None:
-            self._until = self._hub.now() + seconds
-            self._hub.alarms.at(self, self._until)
+            self._until = self._turn.now() + seconds
+            self._turn.alarms.at(self, self._until)
 
     def suspend(self) -> None:
         """Stop the clock: the command waits in a line (kernel.connection.half_duplex)."""
         if self._left is None:
-            self._left = 0.0 if self._until is None else max(0.0, self._until - self._hub.now())
+            self._left = 0.0 if self._until is None else max(0.0, self._until - self._turn.now())
             self._until = None
 
     def resume(self) -> None:
@@ -57,11 +96,11 @@ class PendingReply:
             self.wait(left)
 
     def refuse(self, refusal: Refusal) -> None:
-        """Whoever was to reply can't."""
+        """The receiver of the request can't reply."""
         self._settle(refusal)
 
     def put(self, batch: Batch) -> None:
-        """Take the reply (kernel.sessions.session.Box)."""
+        """Take the reply (routing.subscription.Receiver)."""
         self._settle(batch.messages[0])
 
     def miss(self, count: int) -> None:
@@ -70,23 +109,23 @@ class PendingReply:
     def _settle(self, result: Message | Refusal) -> None:
         if self._result is None and self._done is not None:
             self._result = result
-            self._hub.inboxes.append(self)
-            self._hub.schedule_flush()
+            self._turn.inboxes.append(self)
+            self._turn.schedule_flush()
 
     def flush(self) -> None:
-        """Tell who has asked."""
+        """Hand over the result."""
         done, result = self._done, self._result
         if done is not None and result is not None:
             self.end()
             done(result)
 
     def alarm(self, now: float) -> None:
-        """The time may be over."""
+        """The time may be over (kernel.alarms.AlarmTarget)."""
         done = self._done
         if done is None or self._until is None:
             return
         if now < self._until:
-            self._hub.alarms.at(self, self._until)
+            self._turn.alarms.at(self, self._until)
             return
         self.end()
         done(Refusal("timeout", "nobody replied in time"))
@@ -94,6 +133,5 @@ class PendingReply:
     def end(self) -> None:
         """Wait no longer."""
         self._done = self._result = None
-        self._hub.alarms.cancel(self)
-        self._hub.unsubscribe(self._session, self.topic)
-        self._hub.requests.pop(self.topic, None)
+        self._turn.alarms.cancel(self)
+        self._requests.forget(self)

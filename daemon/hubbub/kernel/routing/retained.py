@@ -1,4 +1,4 @@
-"""The last message of each topic that was published to be kept, in memory and bounded."""
+"""The retained message of each topic (MQTT 5.0 section 3.3.1.3), in memory and bounded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from hubbub import limits, topics
 from hubbub.errors import Refusal
+from hubbub.kernel.sessions.records import make_message, record_message
+from hubbub.kernel.sessions.store import MemoryStore, Store
 from hubbub.message import Message, cost
 
 
@@ -18,7 +20,7 @@ class _Node:
         self._listed: list[_Node] | None = None
 
     def listed(self, top: bool) -> list[_Node]:
-        """The children that a wildcard stands for: one list for all searches that stand here, which nobody changes.
+        """Return the children that a wildcard matches: one list, never changed, for all searches at this node.
 
         At the top those that begin with $ aren't among them (MQTT-4.7.2-1).
         """
@@ -39,7 +41,7 @@ class _Node:
 
 
 class Retained:
-    """Retained messages as a tree of levels (MQTT 5.0 section 3.3.1.3)."""
+    """Retained messages as a tree of levels; a durable store keeps them too."""
 
     def __init__(
         self,
@@ -54,12 +56,24 @@ class Retained:
         self.size = 0
         self.levels = 0
         self._root = _Node()
+        self._store: Store = MemoryStore()
+
+    def load(self, store: Store) -> None:
+        """Take the retained messages of a store, which records each change from now on."""
+        for record in store.load_retained():
+            self._put(make_message(record))
+        self._store = store
 
     def keep(self, message: Message) -> None:
         """Keep `message` as the last of its topic; an empty payload removes it. Raises Refusal (quota) when full."""
-        if not message.payload:
+        if message.payload:
+            self._put(message)
+        else:
             self._remove(message.topic)
-            return
+        if self._store.durable:
+            self._store.retain(record_message(message))
+
+    def _put(self, message: Message) -> None:
         wanted = message.topic.split("/")
         node, at = self._root, 0
         while at < len(wanted) and wanted[at] in node.children:
@@ -89,9 +103,9 @@ class Retained:
         return node.message
 
     def match(self, filter: str) -> Iterator[Message | None]:
-        """Go through the retained messages that a well formed filter matches, as they are when it is their turn.
+        """Yield the retained messages that a well formed filter matches, as they are when the search reaches them.
 
-        Yields None after each limits.RETAINED_VISITS nodes without a match, so that a long search can be put off.
+        Yields None after each limits.RETAINED_VISITS nodes without a match, so that a long search can pause.
         """
         if not topics.is_wildcard(filter):
             message = self.get(filter)
@@ -100,7 +114,7 @@ class Retained:
 
     def _walk(self, wanted: list[str]) -> Iterator[Message | None]:
         last = len(wanted)
-        stack = [(iter([self._root]), 0)]  # what is still to be looked at, and at which level of the filter
+        stack = [(iter([self._root]), 0)]  # nodes still to visit, and the level of the filter for them
         visited = 0
         while stack:
             nodes, at = stack[-1]
@@ -113,7 +127,7 @@ class Retained:
                 visited = 0
                 yield None
             level = wanted[at] if at < last else ""
-            # MQTT-4.7.1-2: # is the parent level too; below it everything, so stay at this level of the filter.
+            # MQTT-4.7.1-2: # matches the parent level too, and everything below it, so stay at this level.
             if node.message is not None and (at == last or level == "#"):
                 visited = 0
                 yield node.message

@@ -1,37 +1,54 @@
-"""Who gets a message: the receivers of a topic, grouped by how they encode, remembered until subscriptions change."""
+"""The receivers of a topic, grouped by encoding, remembered until subscriptions change."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription
 from hubbub.kernel.routing.trie import Entry
-from hubbub.kernel.sessions.session import Encoding, Receiver, Session
 
 
-class Group:
-    """The receiver_count of a route that share an encoding."""
+class ReceiverGroup:
+    """The receivers of a route that share an encoding.
+
+    quiet  those of sessions that don't want their own messages, by session; None: there are none such
+    """
 
     __slots__ = ("encoding", "receivers", "quiet")
 
     def __init__(self, encoding: Encoding) -> None:
         self.encoding = encoding
         self.receivers: list[Receiver] = []
-        self.quiet: dict[Session, Receiver] | None = None  # of them who doesn't want its own messages
+        self.quiet: dict[Any, list[Receiver]] | None = None
+
+    def others(self, sender: Any) -> list[Receiver]:
+        """Return the receivers of a message of `sender`."""
+        if self.quiet is None or sender not in self.quiet:
+            return self.receivers
+        own = self.quiet[sender]
+        return [receiver for receiver in self.receivers if receiver not in own]
 
 
 class Route:
-    """Who gets what matches these entries. Topics that match the same entries share one."""
+    """The receivers of topics that match the same filters.
 
-    __slots__ = ("entries", "versions", "checked", "groups", "receiver_count", "quiet")
+    durable   whether a store may keep the messages of some of them
+    sessions  how many sessions they belong to; quiet: whether some of these don't want their own messages
+    """
+
+    __slots__ = ("entries", "versions", "checked", "durable", "groups", "sessions", "quiet")
 
     def __init__(self, entries: tuple[Entry, ...]) -> None:
         self.entries = entries
         self.versions: tuple[int, ...] = ()
         self.checked = -1
-        self.groups: list[Group] = []
-        self.receiver_count = 0
+        self.durable = False
+        self.groups: list[ReceiverGroup] = []
+        self.sessions = 0
         self.quiet = False
 
     def refresh(self, version: int) -> None:
-        """Look at the subscribers again where they have changed."""
+        """Collect the receivers again if the subscribers of an entry have changed."""
         self.checked = version
         versions = tuple([entry.version for entry in self.entries])
         if versions != self.versions:
@@ -39,34 +56,47 @@ class Route:
             self._gather()
 
     def _gather(self) -> None:
-        if len(self.entries) == 1:
-            chosen = self.entries[0].subscribers
-        else:  # a session gets one copy, by the filter that it subscribed to with the fewest wildcards
-            chosen = {}
-            for entry in sorted(self.entries, key=_wildness, reverse=True):
-                chosen.update(entry.subscribers)
-            for session, one in [pair for pair in chosen.items() if pair[1].merge is not None]:
-                same = [entry.subscribers[session] for entry in self.entries if session in entry.subscribers]
-                if len(same) > 1 and one.merge is not None:
-                    chosen[session] = one.merge(same)
-        groups: dict[tuple[Encoding, bool], Group] = {}
-        for session, subscription in chosen.items():
+        groups: dict[tuple[Encoding, bool], ReceiverGroup] = {}
+        sessions = set()
+        self.durable = False
+        for subscription in self._chosen():
+            sessions.add(subscription.session)
             key = (subscription.encoding, subscription.wish.echo)
             group = groups.get(key)
             if group is None:
-                group = groups[key] = Group(subscription.encoding)
+                group = groups[key] = ReceiverGroup(subscription.encoding)
                 if not subscription.wish.echo:
                     group.quiet = {}
             group.receivers.append(subscription.receiver)
+            self.durable |= getattr(subscription.receiver, "durable", False)
             if group.quiet is not None:
-                group.quiet[session] = subscription.receiver
+                group.quiet.setdefault(subscription.session, []).append(subscription.receiver)
         self.groups = list(groups.values())
-        self.receiver_count = len(chosen)
+        self.sessions = len(sessions)
         self.quiet = any(group.quiet is not None for group in self.groups)
 
-    def reaches(self, sender: Session | None) -> int:
-        """How many sessions a message of `sender` goes to."""
-        return self.receiver_count - any(group.quiet is not None and sender in group.quiet for group in self.groups)
+    def _chosen(self) -> list[Subscription]:
+        """Return the subscriptions that get a copy: each one of a session that wants that, else one per session."""
+        if len(self.entries) == 1:
+            return list(self.entries[0].subscribers)
+        each: list[Subscription] = []
+        merged: dict[Any, list[Subscription]] = {}  # by session, the one with the fewest wildcards first
+        for entry in sorted(self.entries, key=_wildness):
+            for subscription in entry.subscribers:
+                if subscription.copies:
+                    each.append(subscription)
+                else:
+                    merged.setdefault(subscription.session, []).append(subscription)
+        return each + [_merge(several) for several in merged.values()]
+
+    def reaches(self, sender: Any) -> int:
+        """Return how many sessions get a message of `sender`."""
+        return self.sessions - any(group.quiet is not None and sender in group.quiet for group in self.groups)
+
+
+def _merge(several: list[Subscription]) -> Subscription:
+    merge = several[0].merge
+    return several[0] if merge is None or len(several) == 1 else merge(several)
 
 
 def _wildness(entry: Entry) -> tuple[int, bool]:

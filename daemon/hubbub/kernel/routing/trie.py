@@ -8,17 +8,17 @@ from hubbub import topics
 
 
 class Entry:
-    """One filter that somebody subscribed to.
+    """One filter with subscribers.
 
-    subscribers  session -> subscription
-    version      int, raised by every change, so that whoever remembers the subscribers knows to look again
+    subscribers  its subscriptions, as the keys of a dict, oldest first
+    version      int, raised by every change, so that a Route knows when to collect its receivers again
     """
 
     __slots__ = ("filter", "subscribers", "version")
 
     def __init__(self, filter: str) -> None:
         self.filter = filter
-        self.subscribers: dict[Any, Any] = {}
+        self.subscribers: dict[Any, None] = {}
         self.version = 0
 
 
@@ -43,7 +43,7 @@ class Trie:
         self._root = _Node()
 
     def cost(self, filter: str) -> int:
-        """How many levels `filter` may add to the tree, each with memory and a visit."""
+        """Return how many levels `filter` may add to the tree; each costs memory and a visit."""
         return len(_levels(filter)) if topics.is_wildcard(filter) else 0
 
     def get(self, filter: str) -> Entry | None:

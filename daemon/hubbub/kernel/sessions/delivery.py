@@ -1,310 +1,300 @@
-"""What one client is owed until it says that it has it: quality of service 1 and 2 (MQTT 5.0 section 4.3).
+"""Messages of QoS 1 and 2 on their way to one client (MQTT 5.0 section 4.3).
 
-    hub -> QosReceiver (a subscription's box) -> Delivery: the line, then the flight -> link -> client -> Delivery.ack
+    Router -> QosReceiver, a subscription's receiver -> Delivery: queue, in flight -> link -> client -> Delivery.ack
 
-A message waits in the line, bounded, until it may fly: at most `window` fly at once, and none while the transport is
-paused. What flies is sent again when the client comes back; so a Delivery outlives its link.
+A message waits in the bounded queue until it may be sent: at most `receive_maximum` are in flight, and none is sent
+while the transport is paused. In-flight messages are sent again when the client reconnects. A Delivery outlives its
+link.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, Protocol
 
 from hubbub import limits
 from hubbub.events import QosPublish, Subscribe
-from hubbub.kernel.sessions.session import AWAY, LATER, LOST, NOW, Batch, Receiver
-from hubbub.kernel.sessions.store import InflightMessage, PersistentSession
+from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NOW, Batch, Receiver
+from hubbub.kernel.sessions.state import InflightMessage, PersistentSession
+from hubbub.kernel.turn import Turn
 from hubbub.message import Message, cost
 
-if TYPE_CHECKING:
-    from hubbub.kernel.hub import Hub
+PassOn = Callable[[str, Message, int], bool]
+"""Gives a message of a shared filter to another member of the group with at least that room."""
 
 
-class Carrier(Protocol):
-    """The link that takes what is owed to its client."""
+class QosLink(Protocol):
+    """The link that sends messages of QoS 1 and 2."""
 
-    def carry(self, owed: InflightMessage, frame: bytes | None) -> bool: ...
-    def room(self) -> bool: ...
-    def paused(self) -> bool: ...
+    def send_inflight(self, one: InflightMessage, frame: bytes | None) -> bool: ...
+    def hold(self) -> None: ...
+    def has_room(self) -> bool: ...
+    def is_paused(self) -> bool: ...
     def send_qos0(self, batch: Batch, wish: Subscribe) -> None: ...
     def fail(self, error: Exception) -> None: ...
 
 
 class QueuedBytes:
-    """What all clients are owed together.
+    """The bytes of the queues and in-flight messages of all clients.
 
-    size  bytes; over: is called when they come to be more than limits.OWED_BYTES_ALL
+    on_overflow  is called when they become more than limits.OWED_BYTES_ALL
     """
 
-    __slots__ = ("over", "size")
+    __slots__ = ("on_overflow", "size")
 
-    def __init__(self, over: Callable[[], None]) -> None:
+    def __init__(self, on_overflow: Callable[[], None]) -> None:
         self.size = 0
-        self.over = over
+        self.on_overflow = on_overflow
 
     def add(self, size: int) -> None:
-        """Count what is owed from now on."""
+        """Count more bytes."""
         self.size += size
         if self.size > limits.OWED_BYTES_ALL:
-            self.over()
+            self.on_overflow()
 
 
 class Delivery:
-    """What leads from a client's line to its flight.
+    """Sends the messages of one PersistentSession.
 
-    kept     both, see kernel.sessions.store
-    carrier  the client's link, or None
-    window   messages that may fly at once
-    ids      the highest id
-    dropped  messages that were lost
+    link             the client's link, or None
+    receive_maximum  messages in flight at once; max_id: the highest packet identifier
+    dropped          messages that were lost
     """
 
     __slots__ = (
-        "carrier", "dropped", "ids", "kept", "window", "_again", "_hub", "_last", "_marked", "_pool", "_sources",
+        "dropped", "link", "max_id", "receive_maximum", "state",
+        "_last_id", "_marked", "_pass_on", "_queued_bytes", "_resend", "_searches", "_turn",
     )  # fmt: skip
 
-    def __init__(self, hub: Hub, pool: QueuedBytes, kept: PersistentSession) -> None:
-        self.carrier: Carrier | None = None
+    def __init__(self, turn: Turn, queued_bytes: QueuedBytes, state: PersistentSession, pass_on: PassOn) -> None:
+        self.link: QosLink | None = None
         self.dropped = 0
-        self.ids = limits.PACKET_IDS
-        self.kept = kept
-        self.window = limits.FLIGHT
-        self._again: deque[InflightMessage] = deque()  # what flies, and has still to be sent again on this link
-        self._hub = hub
-        self._last = next(reversed(kept.flight), 0)  # id
-        self._marked = False  # for a turn's end
-        self._pool = pool
-        self._sources: dict[str, tuple[Iterator[Batch | None], Subscribe]] = {}  # by filter, so that one has one
+        self.max_id = limits.PACKET_IDS
+        self.state = state
+        self.receive_maximum = limits.FLIGHT
+        self._resend: deque[InflightMessage] = deque()  # in flight, and still to be sent again on this link
+        self._turn = turn
+        self._last_id = next(reversed(state.inflight), 0)
+        self._marked = False  # for the end of this turn
+        self._pass_on = pass_on
+        self._queued_bytes = queued_bytes
+        self._searches: dict[Hashable, tuple[Iterator[Batch | None], Subscribe]] = {}  # retained messages, by id
 
-    # What goes out
+    # Outgoing
 
-    def owe(self, message: Message, wish: Subscribe, qos: int, frame: bytes | None, share: str = "") -> None:
-        """Let a message fly, or put it into the line, or drop what the policy says."""
-        kept = self.kept
-        owed = InflightMessage(message, wish, qos, share)
-        if not kept.line and self._may_fly():
-            self._pool.add(owed.size)
-            self._fly(owed, frame)
+    def add(self, message: Message, wish: Subscribe, qos: int, frame: bytes | None, share: str = "") -> None:
+        """Send a message, or put it into the queue, or drop one as the policy says."""
+        state = self.state
+        one = InflightMessage(message, wish, qos, share)
+        if not state.queue and self._may_send():
+            self._send_new(one, frame)
             return
-        while kept.line and self._too_much(owed.size):
-            if kept.full != "drop-oldest":
-                self._lose()
+        while state.queue and self._is_full(one.size):
+            if state.full != "drop-oldest":
+                self._count_drop()
                 return
-            self._drop(kept.take())
-        kept.wait(owed)
-        self._pool.add(owed.size)
+            self._drop_oldest()
+        state.enqueue(one)
+        self._queued_bytes.add(one.size)
 
     def room(self, message: Message) -> int:
-        """Tell what would become of one more message (kernel.sessions.session.Member)."""
-        if not self.kept.line and self._may_fly():
+        """Return what would happen to one more message (routing.subscription.GroupMember)."""
+        if not self.state.queue and self._may_send():
             return NOW
-        if self.kept.line and self._too_much(cost(message) + limits.OWED_BYTES):
+        if self.state.queue and self._is_full(cost(message) + limits.OWED_BYTES):
             return LOST
-        return AWAY if self.carrier is None else LATER
+        return AWAY if self.link is None else LATER
 
-    def _too_much(self, size: int) -> bool:
-        kept = self.kept
-        return len(kept.line) >= limits.QUEUE_MESSAGES or kept.size - kept.flying + size > kept.room
+    def _is_full(self, size: int) -> bool:
+        state = self.state
+        return len(state.queue) >= limits.QUEUE_MESSAGES or state.size - state.inflight_bytes + size > state.max_bytes
 
-    def _drop(self, owed: InflightMessage) -> None:
-        self._pool.size -= owed.size
-        self._lose()
+    def _drop_oldest(self) -> None:
+        self._queued_bytes.size -= self.state.drop_oldest().size
+        self._count_drop()
 
-    def _lose(self) -> None:
+    def _count_drop(self) -> None:
         self.dropped += 1
-        self._hub.counters.dropped += 1
+        self._turn.counters.dropped += 1
 
     def give_way(self, size: int) -> bool:
-        """All clients are owed too much: lose what has waited the longest. False: more than `size` bytes fly."""
-        while self.kept.line and self.kept.size > size:
-            self._drop(self.kept.take())
-        return self.kept.size <= size
+        """Drop the oldest of the queue until `size` bytes are left. False: more than that is in flight."""
+        while self.state.queue and self.state.size > size:
+            self._drop_oldest()
+        return self.state.size <= size
 
-    def _may_fly(self) -> bool:
-        kept, carrier = self.kept, self.carrier
-        if carrier is None or self._again or len(kept.flight) >= self.window or kept.flying > kept.room:
+    def _may_send(self) -> bool:
+        state, link = self.state, self.link
+        if link is None or self._resend or len(state.inflight) >= self.receive_maximum:
             return False
-        return carrier.room()
+        return state.inflight_bytes <= state.max_bytes and link.has_room()
 
-    def _fly(self, owed: InflightMessage, frame: bytes | None) -> None:
-        message = owed.message
-        if isinstance(message, QosPublish) and message.left(self._hub.wall()) is None:
-            self._drop(owed)
+    def _send_new(self, one: InflightMessage, frame: bytes | None) -> None:
+        if self._has_expired(one.message):
+            self._count_drop()
             return
-        owed.id = self._free_id()
-        self.kept.fly(owed)
-        self._carry(owed, frame)
+        one.id = self._free_id()
+        self._queued_bytes.add(one.size)
+        self.state.send_new(one)
+        self._send(one, frame)
 
-    def _carry(self, owed: InflightMessage, frame: bytes | None = None) -> None:
-        assert self.carrier is not None
-        if not self.carrier.carry(owed, frame):
-            self._land(owed)
-            self._hub.counters.uncarried += 1
+    def _send_next(self) -> None:
+        if self._has_expired(self.state.queue[0].message):
+            self._drop_oldest()
+        else:
+            self._send(self.state.send_next(self._free_id()))
 
-    def _land(self, owed: InflightMessage) -> None:
-        self.kept.land(owed)
-        self._pool.size -= owed.size
+    def _has_expired(self, message: Message) -> bool:
+        return isinstance(message, QosPublish) and message.left(self._turn.wall()) is None
+
+    def _send(self, one: InflightMessage, frame: bytes | None = None) -> None:
+        assert self.link is not None
+        if self.state.recorded:
+            self.link.hold()  # or the packet identifier could be forgotten
+        if not self.link.send_inflight(one, frame):
+            self._settle(one)
+            self._turn.counters.uncarried += 1
+
+    def _settle(self, one: InflightMessage) -> None:
+        self.state.settle(one)
+        self._queued_bytes.size -= one.size
 
     def _free_id(self) -> int:
         while True:
-            self._last = self._last % self.ids + 1
-            if self._last not in self.kept.flight:
-                return self._last
+            self._last_id = self._last_id % self.max_id + 1
+            if self._last_id not in self.state.inflight:
+                return self._last_id
 
     def go_on(self) -> None:
-        """Let as many fly as may."""
-        line = self.kept.line
-        if self._again:
-            self._resend()
-        while line and self._may_fly():
-            self._fly(self.kept.take(), None)
-        if not line and self._sources:
-            self._pull_some()
+        """Send as many messages as may be sent."""
+        state = self.state
+        if self._resend:
+            self._send_again()
+        while state.queue and self._may_send():
+            self._send_next()
+        if not state.queue and self._searches:
+            self._send_retained()
         self._mark_if_more()
 
-    def _resend(self) -> None:
-        """Send again what flies, in order, as far as the window reaches (MQTT-4.4.0-1, MQTT-4.6.0-1)."""
-        again, flight, carrier = self._again, self.kept.flight, self.carrier
-        while again and carrier is not None and carrier.room() and len(flight) - len(again) < self.window:
-            owed = again.popleft()
-            if flight.get(owed.id) is owed:  # the client may have said meanwhile that it has it
-                owed.again = True
-                self._carry(owed)
+    def _send_again(self) -> None:
+        """Send in-flight messages again, in order, within the receive maximum (MQTT-4.4.0-1, MQTT-4.6.0-1)."""
+        resend, inflight, link = self._resend, self.state.inflight, self.link
+        while resend and link is not None and link.has_room() and len(inflight) - len(resend) < self.receive_maximum:
+            one = resend.popleft()
+            if inflight.get(one.id) is one:  # not acknowledged meanwhile
+                one.resent = True
+                self._send(one)
 
     def _mark_if_more(self) -> None:
-        """Go on at the end of this turn where more may fly then; the client's acks and the link's `resume` do else."""
-        carrier = self.carrier
-        kept = self.kept
-        if self._marked or carrier is None or not (kept.line or self._sources or self._again):
+        """Go on at the end of this turn if more may be sent then; acknowledgements and `resume` go on too."""
+        link, state = self.link, self.state
+        if self._marked or link is None or not (state.queue or self._searches or self._resend):
             return
-        if not carrier.paused() and len(kept.flight) - len(self._again) < self.window and kept.flying <= kept.room:
+        sent = len(state.inflight) - len(self._resend)
+        if not link.is_paused() and sent < self.receive_maximum and state.inflight_bytes <= state.max_bytes:
             self._marked = True
-            self._hub.outboxes.append(self)
-            self._hub.schedule_flush()
+            self._turn.flush_later(self)
 
     def flush(self) -> None:
-        """A turn ends (kernel.hub.Flushed)."""
+        """Go on at the end of the turn (kernel.turn.Flushable)."""
         self._marked = False
-        carrier = self.carrier
-        if carrier is None:
+        link = self.link
+        if link is None:
             return
         try:
             self.go_on()
         except Exception as error:  # noqa: BLE001  a plugin's dialect
-            carrier.fail(error)
-        self._hub.clients.store.commit()  # the link may be the next to be flushed
+            link.fail(error)
 
-    def pull(self, batches: Iterator[Batch | None], wish: Subscribe) -> None:
-        """Deliver retained messages as there is room for them."""
-        self._sources[wish.filter] = (batches, wish)
+    def send_retained(self, batches: Iterator[Batch | None], wish: Subscribe) -> None:
+        """Send retained messages as there is room for them."""
+        self._searches[wish.key] = (batches, wish)
         self.go_on()
 
-    def _pull_some(self) -> None:
+    def _send_retained(self) -> None:
         budget = limits.RETAINED_AT_ONCE
-        while self._sources and budget > 0 and self._may_fly():
-            batches, wish = next(iter(self._sources.values()))
+        while self._searches and budget > 0 and self._may_send():
+            batches, wish = next(iter(self._searches.values()))
             batch = next(batches, _END)
             budget -= 1
             if batch is _END:
-                del self._sources[wish.filter]
+                del self._searches[wish.key]
             elif batch is not None and batch.count:
                 message = batch.messages[0]
                 qos = min(qos_of(message), wish.qos)
                 if qos:
-                    owed = InflightMessage(message, wish, qos)
-                    self._pool.add(owed.size)
-                    self._fly(owed, batch.frames[0])
-                else:
-                    self.direct(batch, wish)
+                    self._send_new(InflightMessage(message, wish, qos), batch.frames[0])
+                elif self.link is not None:
+                    self.link.send_qos0(batch, wish)
             elif batch is not None:
-                self._hub.counters.uncarried += 1
-
-    def direct(self, batch: Batch, wish: Subscribe) -> None:
-        """Send what has quality 0."""
-        if self.carrier is not None:
-            self.carrier.send_qos0(batch, wish)
+                self._turn.counters.uncarried += 1
 
     # The client comes and goes
 
-    def attach(self, carrier: Carrier, window: int) -> None:
-        """The client is there: send again what flew, then go on."""
-        self.carrier = carrier
-        self.window = min(window, limits.FLIGHT)
-        self._again = deque(self.kept.flight.values())
+    def attach(self, link: QosLink, receive_maximum: int) -> None:
+        """The client is there: send in-flight messages again, then go on."""
+        self.link = link
+        self.receive_maximum = min(receive_maximum, limits.FLIGHT)
+        self._resend = deque(self.state.inflight.values())
         self.go_on()
 
-    def begin_anew(self) -> None:
-        """The other side knows nothing of what flew: it is sent as if it never was."""
-        kept = self.kept
-        flew, waited = list(kept.flight.values()), [kept.take() for _ in range(len(kept.line))]
-        for owed in flew:
-            kept.land(owed)
-            owed.id, owed.received, owed.again = 0, False, False
-        for owed in flew + waited:
-            kept.wait(owed)
-
     def detach(self) -> None:
-        """The client has gone; what it is owed stays, and retained messages it may ask for again."""
-        self.carrier = None
-        self._again.clear()
-        self._sources.clear()
+        """The client has gone. Its messages stay; retained ones it can ask for again."""
+        self.link = None
+        self._resend.clear()
+        self._searches.clear()
 
-    def let_others(self) -> None:
-        """The client has gone: others of its groups who are there may have what waits for it."""
-        shared = self._hub.shared
-        if any(owed.share for owed in self.kept.line):
-            self._sift(lambda owed: not (owed.share and shared.pass_on(owed.share, owed.message, LATER)))
+    def pass_queue_on(self) -> None:
+        """The client has gone: members of its groups with a link may have the messages of its queue."""
+        if any(one.share for one in self.state.queue):
+            self._drop_where(lambda one: bool(one.share) and self._pass_on(one.share, one.message, LATER))
 
     def clear(self) -> None:
-        """Nothing is owed any more; others of its groups may have what no one has been sent for sure (MQTT-4.8.2-5)."""
+        """The session has ended. Other members of its groups may have its queue, and what is in flight at QoS 1."""
         self.detach()
-        kept = self.kept
-        flew = list(kept.flight.values())
-        left = [owed for owed in flew if owed.qos == 1] + list(kept.line)
-        for owed in flew:
-            self._land(owed)
-        self._sift(lambda _: False)
-        for owed in left:
-            if owed.share:
-                self._hub.shared.pass_on(owed.share, owed.message)
+        state = self.state
+        flown = list(state.inflight.values())
+        left = [one for one in flown if one.qos == 1] + list(state.queue)  # MQTT-4.8.2-5
+        for one in flown:
+            self._settle(one)
+        self._drop_where(lambda _: True)
+        for one in left:
+            if one.share:
+                self._pass_on(one.share, one.message, AWAY)
 
-    # What comes in
+    # Incoming
 
     def ack(self, id: int, stage: str) -> bool:
-        """The client has the message of that id, see events.Ack. False: none of that id flies, or not at that stage."""
-        owed = self.kept.flight.get(id)
-        if owed is None or (stage == "received" and owed.qos != 2):
+        """The client acknowledges a message, see events.Ack. False: none of that id is in flight at that stage."""
+        one = self.state.inflight.get(id)
+        if one is None or (stage == "received" and one.qos != 2):
             return False
         if stage == "received":
-            owed.received = True
-            self.kept.mark(owed)
+            self.state.mark_received(one)
         else:
-            self._land(owed)
+            self._settle(one)
             self.go_on()
         return True
 
     def purge(self, keep: Callable[[str], bool]) -> None:
-        """Forget what waits on topics that `keep` says no to; what flies is with the client already."""
-        self._sift(lambda owed: keep(owed.message.topic))
-        for filter, (batches, wish) in self._sources.items():
-            self._sources[filter] = (_kept(batches, keep), wish)
+        """Drop messages of the queue on topics that `keep` denies; in-flight ones are with the client already."""
+        self._drop_where(lambda one: not keep(one.message.topic))
+        for id, (batches, wish) in self._searches.items():
+            self._searches[id] = (_kept(batches, keep), wish)
 
     def withhold(self, keep: Callable[[str], bool]) -> None:
-        """The client is back, maybe as less than it was: what it may not have isn't sent again; what it has stays."""
-        for owed in list(self.kept.flight.values()):
-            if not owed.received and not keep(owed.message.topic):
-                self._land(owed)
+        """Don't send in-flight messages again on topics that `keep` denies, unless PUBREC has come."""
+        for one in list(self.state.inflight.values()):
+            if not one.received and not keep(one.message.topic):
+                self._settle(one)
 
-    def _sift(self, stays: Callable[[InflightMessage], bool]) -> None:
-        """Take out of the line what doesn't stay."""
-        kept = self.kept
-        for owed in [kept.take() for _ in range(len(kept.line))]:
-            if stays(owed):
-                kept.wait(owed)
-            else:
-                self._pool.size -= owed.size
+    def _drop_where(self, unwanted: Callable[[InflightMessage], bool]) -> None:
+        """Take messages out of the queue."""
+        found = {one for one in self.state.queue if unwanted(one)}
+        if found:
+            self.state.drop(found)
+            self._queued_bytes.size -= sum(one.size for one in found)
 
 
 _END = Batch((), (b"",))  # of retained messages
@@ -316,64 +306,70 @@ def _kept(batches: Iterator[Batch | None], keep: Callable[[str], bool]) -> Itera
 
 
 def qos_of(message: Message) -> int:
-    """Tell the quality of service that a message was published with."""
+    """Return the QoS that a message was published with."""
     return message.qos if isinstance(message, QosPublish) else 0
 
 
 class QosReceiver:
-    """The box of a subscription at quality 1 or 2 (kernel.sessions.session.Box).
+    """The receiver of a subscription at QoS 1 or 2 (routing.subscription.GroupMember).
 
-    box    where what has quality 0 goes; None: the client isn't there, and such is lost
-    share  the shared filter that this is a member of, or ""
+    there    whether the client has a link
+    durable  a store may keep its messages
     """
 
-    __slots__ = ("share", "_box", "_delivery", "_wish", "_wrap")
+    durable = True
+
+    __slots__ = ("_delivery", "_receiver", "_share", "_wish", "_wrap")
 
     def __init__(
         self, delivery: Delivery, receiver: Receiver | None, wrap: Callable[[bytes], bytes] | None, wish: Subscribe
     ) -> None:
-        self.share = ""
+        """`receiver` gets what has QoS 0; None: the client has no link, and drops it. `wrap` frames that before."""
+        self._share = ""
         self._delivery = delivery
-        self._box = receiver
+        self._receiver = receiver
         self._wish = wish
         self._wrap = wrap
 
+    def enlist(self, share: str) -> None:
+        """It is a member of the group of that shared filter."""
+        self._share = share
+
     @property
     def there(self) -> bool:
-        """Whether the client is."""
-        return self._box is not None
+        return self._receiver is not None
 
     def put(self, batch: Batch) -> None:
         """Take messages."""
-        delivery, there = self._delivery, self.there
+        delivery, there = self._delivery, self._receiver is not None
         if not any(map(qos_of, batch.messages)):
-            self._straight(batch)
+            self._put_qos0(batch)
             return
         try:
             for message, frame in zip(batch.messages, batch.frames, strict=True):
                 qos = min(qos_of(message), self._wish.qos)
                 if qos:
-                    delivery.owe(message, self._wish, qos, frame if there else None, self.share)
+                    delivery.add(message, self._wish, qos, frame if there else None, self._share)
                 else:
-                    self._straight(Batch((message,), (frame,), True, batch.full))
+                    self._put_qos0(Batch((message,), (frame,), True, batch.full))
             delivery.go_on()
-        except Exception as error:  # noqa: BLE001  a plugin's dialect, amid what others wait for
-            if delivery.carrier is not None:
-                delivery.carrier.fail(error)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            if delivery.link is not None:
+                delivery.link.fail(error)
 
-    def _straight(self, batch: Batch) -> None:
-        if self._box is not None:
-            self._box.put(framed(batch, self._wrap, self._box))
+    def _put_qos0(self, batch: Batch) -> None:
+        if self._receiver is not None:
+            self._receiver.put(framed(batch, self._wrap, self._receiver))
 
     def room(self, message: Message) -> int:
-        """Tell what would become of a message here."""
+        """Return what would happen to a message here."""
         if min(qos_of(message), self._wish.qos):
             return self._delivery.room(message)
-        receiver: Any = self._box
+        receiver: Any = self._receiver
         return LOST if receiver is None else int(receiver.room(message))
 
     def miss(self, count: int) -> None:
-        """Note that `count` messages can't be carried: a client that counts on them has no word for it."""
+        """Note that `count` messages can't be carried; such a client has no notice for it."""
 
 
 def framed(batch: Batch, wrap: Callable[[bytes], bytes] | None, receiver: Any) -> Batch:

@@ -6,26 +6,26 @@ older one of the same identity can't set it to `0`. Over UDP, where no link goes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from hubbub import limits
 from hubbub.errors import Refusal
+from hubbub.kernel.routing.retained import Retained
+from hubbub.kernel.routing.router import Router
+from hubbub.kernel.turn import Turn
 from hubbub.message import Message
 from hubbub.template import Template
-
-if TYPE_CHECKING:
-    from hubbub.kernel.hub import Hub
 
 
 class Owner(Protocol):
     """What is there or not: a link.
 
-    heard    when something came from it, in monotonic seconds
+    last_received  when something came from it, in monotonic seconds
     holding  whether nothing can come, because it isn't read
     """
 
-    heard: float
-
+    @property
+    def last_received(self) -> float: ...
     @property
     def holding(self) -> bool: ...
 
@@ -38,27 +38,29 @@ class PresenceState:
     connected  whether links go up and down
     """
 
-    __slots__ = ("alarm_at", "connected", "online", "owner", "silent", "topic", "_hub", "_since")
+    __slots__ = ("alarm_at", "connected", "online", "owner", "silent", "topic", "_router", "_since", "_table", "_turn")
 
-    def __init__(self, hub: Hub, topic: str) -> None:
+    def __init__(self, table: PresenceTable, turn: Turn, router: Router, topic: str) -> None:
         self.alarm_at: tuple[float, int] | None = None
         self.topic = topic
         self.silent: float | None = None
         self.connected = True
         self.owner: Owner | None = None
         self.online: bool | None = None
-        self._hub = hub
-        self._since = hub.now()  # when it was heard, as far as it was looked
+        self._router = router
+        self._table = table
+        self._turn = turn
+        self._since = turn.now()  # when it was heard, as far as it was looked
 
     def up(self, owner: Owner) -> None:
-        """A link of this identity is up: from now on it has the sign."""
+        """A link of this identity is up: from now on it has the state."""
         self.owner = owner
         self._is_there()
 
-    def heard(self, owner: Owner) -> None:
-        """Something has come; without connections whoever says something has the sign."""
+    def received(self, owner: Owner) -> None:
+        """Something has come; without connections whoever says something has the state."""
         if not self.connected:
-            self._since = owner.heard
+            self._since = owner.last_received
         if not self.online and (owner is self.owner or not self.connected):
             self._is_there()
 
@@ -71,22 +73,22 @@ class PresenceState:
     def watch(self) -> None:
         """Silence counts from now on."""
         if self.silent is not None:
-            self._since = self._hub.now()
-            self._hub.alarms.at(self, self._since + self.silent)
+            self._since = self._turn.now()
+            self._turn.alarms.at(self, self._since + self.silent)
 
     def alarm(self, now: float) -> None:
-        """It may have been silent for too long (kernel.alarms.Sleeper)."""
+        """It may have been silent for too long (kernel.alarms.AlarmTarget)."""
         if self.silent is None or self.online is False:
             return
         if self.owner is not None:
-            self._since = now if self.owner.holding else max(self._since, self.owner.heard)
+            self._since = now if self.owner.holding else max(self._since, self.owner.last_received)
         if now < self._since + self.silent:
-            self._hub.alarms.at(self, self._since + self.silent)
+            self._turn.alarms.at(self, self._since + self.silent)
         else:
             self._is_gone()
 
     def _is_there(self) -> None:
-        if self._hub.presences.keeps(self):
+        if self._table.keeps(self):
             self.online = True
             self._say(b"1")
             self.watch()
@@ -94,49 +96,51 @@ class PresenceState:
     def _is_gone(self) -> None:
         if self.online is not False:
             self.online = False
-            self._hub.presences.gone[self.topic] = self
+            self._table.gone[self.topic] = self
             self._say(b"0")
 
     def _say(self, payload: bytes) -> None:
         try:
-            self._hub.publish(Message(self.topic, payload, retain=True))
+            self._router.publish(Message(self.topic, payload, retain=True))
         except Refusal:
-            self._hub.counters.refused += 1
+            self._turn.counters.refused += 1
 
 
 class PresenceTable:
     """The signs of all listeners, by topic; `gone`: those of them that aren't there, the longest gone first."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, turn: Turn, router: Router, retained: Retained) -> None:
         self.gone: dict[str, PresenceState] = {}
         self.forgotten = 0  # that gave way, with their retained message
-        self._hub = hub
-        self._signs: dict[str, PresenceState] = {}
+        self._retained = retained
+        self._router = router
+        self._turn = turn
+        self._states: dict[str, PresenceState] = {}
 
-    def sign(self, topic: str, silent: float | None, connected: bool) -> PresenceState | None:
-        """Return the sign of `topic`; None where all that are kept are there."""
-        found = self._signs.get(topic)
+    def state(self, topic: str, silent: float | None, connected: bool) -> PresenceState | None:
+        """Return the state of `topic`; None where all that are kept are there."""
+        found = self._states.get(topic)
         if found is None:
-            if len(self._signs) >= limits.PRESENCES and not self._forget():
+            if len(self._states) >= limits.PRESENCES and not self._forget():
                 return None
-            found = self._signs[topic] = PresenceState(self._hub, topic)
+            found = self._states[topic] = PresenceState(self, self._turn, self._router, topic)
         found.silent, found.connected = silent, connected  # as the listener says that was asked last
         return found
 
-    def keeps(self, sign: PresenceState) -> bool:
-        """Take note that `sign` is there. One that gave way while its link was silent is no longer known."""
-        self.gone.pop(sign.topic, None)
-        return self._signs.get(sign.topic) is sign
+    def keeps(self, state: PresenceState) -> bool:
+        """A client is online. False: its state was forgotten while it was offline."""
+        self.gone.pop(state.topic, None)
+        return self._states.get(state.topic) is state
 
     def _forget(self) -> bool:
         """Let the one that is gone the longest give way."""
         topic = next(iter(self.gone), None)
         if topic is None:
             return False
-        sign = self._signs.pop(topic)
+        state = self._states.pop(topic)
         del self.gone[topic]
-        self._hub.alarms.cancel(sign)
-        self._hub.retained.keep(Message(topic, b""))
+        self._turn.alarms.cancel(state)
+        self._retained.keep(Message(topic, b""))
         self.forgotten += 1
         return True
 
@@ -151,10 +155,17 @@ class Presence:
     """
 
     def __init__(
-        self, hub: Hub, topic: Template, silent: float | None, prefix: Template | None = None, connected: bool = True
+        self,
+        turn: Turn,
+        table: PresenceTable,
+        topic: Template,
+        silent: float | None,
+        prefix: Template | None = None,
+        connected: bool = True,
     ) -> None:
         self._connected = connected
-        self._hub = hub
+        self._table = table
+        self._turn = turn
         self._topic = topic
         self._silent = silent
         self._prefix = prefix
@@ -164,26 +175,26 @@ class Presence:
         """The listener `id` serves: where all its clients have one topic, silence counts from now on."""
         prefixed = self._prefix.fields if self._prefix is not None else frozenset()
         if self._silent is not None and self._topic.fields | prefixed <= {"id"}:
-            sign = self._sign({"id": id})
-            if sign is not None:
-                sign.watch()
+            state = self._state({"id": id})
+            if state is not None:
+                state.watch()
 
     def up(self, link: Any, old: PresenceState | None) -> PresenceState | None:
-        """A link is up, or says who it is: return the sign that it has from now on."""
+        """A link is up, or says who it is: return the state that it has from now on."""
         fields = link.session.fields()
         if any(not fields[name] for name in self._late):
             return old
-        sign = self._sign(fields)
-        if sign is None:
-            self._hub.counters.refused += 1
-        if sign is old:
+        state = self._state(fields)
+        if state is None:
+            self._turn.counters.refused += 1
+        if state is old:
             return old
         if old is not None:
             old.down(link)
-        if sign is not None and self._connected:
-            sign.up(link)
-        return sign
+        if state is not None and self._connected:
+            state.up(link)
+        return state
 
-    def _sign(self, fields: dict[str, str]) -> PresenceState | None:
+    def _state(self, fields: dict[str, str]) -> PresenceState | None:
         mount = self._prefix.fill(fields) + "/" if self._prefix is not None else ""
-        return self._hub.presences.sign(mount + self._topic.fill(fields), self._silent, self._connected)
+        return self._table.state(mount + self._topic.fill(fields), self._silent, self._connected)

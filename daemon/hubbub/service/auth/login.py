@@ -21,7 +21,7 @@ from hubbub import limits
 from hubbub.errors import BadMethod, ConfigError, Refusal
 from hubbub.events import Connect, Fault
 from hubbub.identity import Identity
-from hubbub.kernel.connection.wire import ListenerContext
+from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.ingress.sources import source_of
 from hubbub.kernel.sessions.session import Session
 from hubbub.option import shown

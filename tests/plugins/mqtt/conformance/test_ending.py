@@ -51,7 +51,7 @@ def test_what_is_against_the_protocol_ends_the_link(context, version, data):
     assert [one.code in (0x81, 0x82) for one in found] == ([True] if version == V5 else [])
     assert all(isinstance(one, Reason) and "session_expiry_interval" not in one.properties for one in found)
     assert ear.heard() == []
-    assert context.world.hub.counters.failed == 0
+    assert context.world.hub.turn.counters.failed == 0
 
 
 @pytest.mark.mqtt("5:3.14.2-1", "5:4.13.1-1")

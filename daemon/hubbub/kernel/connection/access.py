@@ -1,0 +1,101 @@
+"""What the client of one link may do: its rights, its mount point, the policy for its messages, its presence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hubbub.errors import Refusal
+from hubbub.events import Fault, Subscribe
+from hubbub.kernel.ingress.policy import IngressPolicy
+from hubbub.kernel.sessions.presence import PresenceState
+from hubbub.topics import check_filter, unshared
+
+
+class Access:
+    """What one client may do.
+
+    policy    applies the keys of the listener to its messages; None: there is nothing to apply
+    presence  its presence, or None
+    """
+
+    __slots__ = ("policy", "presence")
+
+    def __init__(self) -> None:
+        self.policy: IngressPolicy | None = None
+        self.presence: PresenceState | None = None
+
+    def identify(self, link: Any) -> None:
+        """Look up what the client may do."""
+        context, session, hub, mount = link.context, link.session, link.hub, link.egress.mount
+        allowed = link.authentication.allowed = context.anonymous or session.user is not None
+        session.rights = context.rights(session) if context.rights is not None else None
+        keys = mount or context.retain or context.content_type or context.answer or context.rate or context.changed
+        if not keys and session.rights is None and allowed:
+            self.policy = None
+            return
+        if self.policy is None:
+            self.policy = IngressPolicy(hub.turn, hub.router, context, session, link.half_duplex)
+        self.policy.allowed, self.policy.mount = allowed, mount
+
+    def reconsider(self, link: Any) -> None:
+        """What the client may do has changed: what it may no longer do ends at once, and the client is told."""
+        session, old = link.session, link.session.rights
+        self.identify(link)
+        rights = session.rights
+        if rights is None or rights == old:
+            return
+        wishes = [one.wish for one in (session.subscriptions or {}).values()]
+        ended = [wish for wish in wishes if not rights.receives(unshared(wish.filter))]
+        for wish in ended:
+            link.unsubscribe(wish.key)
+        link.outbox.purge(rights.receives)
+        if link.half_duplex is not None:
+            link.half_duplex.purge(rights.receives)
+        if link.client is not None:
+            link.client.delivery.purge(rights.receives)
+        self.tell_ended(link, [wish.filter for wish in ended])
+
+    def tell_ended(self, link: Any, filters: Iterable[str]) -> None:
+        """Tell the client that subscriptions have ended; a dialect without a word for that closes the link."""
+        for filter in filters:
+            name = link.egress.filter_of_client(filter)
+            refusal = Refusal("not-authorized", f"you may no longer receive {name}; that subscription has ended")
+            if link.dialect.outcome(Fault(refusal), refusal):
+                link.act([Fault(refusal)])
+            else:
+                link.close(refusal.reason, refusal)
+
+    def mount(self, link: Any) -> bool:
+        """Take the mount point of the user that the client is now. Returns whether that is another one."""
+        mount = link.mount_point()
+        if mount == link.egress.mount:
+            return False
+        for id in list(link.session.subscriptions or ()):  # they stood below another user's
+            link.unsubscribe(id)
+        link.egress.mount = mount
+        return True
+
+    def announce(self, link: Any) -> None:
+        """Publish that the client is present, once it is known who it is."""
+        if link.context.presence is not None and link.authentication.allowed:
+            self.presence = link.context.presence.up(link, self.presence)
+
+    def subscribe_by_listener(self, link: Any) -> None:
+        """Subscribe to what the listener's `subscribe=` names."""
+        template = link.context.subscribe
+        if template is None or not link.authentication.allowed or not link.egress.proven:
+            return
+        try:
+            filter = check_filter(template.fill(link.session.fields()))
+            link.egress.retained(link.subscribe(Subscribe(filter, echo=False)))
+        except Refusal as error:
+            link.count_refused(error)
+            link.close(error.reason, error)
+
+    def end(self, link: Any) -> None:
+        """The link has gone."""
+        if self.policy is not None:
+            self.policy.end()
+        if self.presence is not None:
+            self.presence.down(link)

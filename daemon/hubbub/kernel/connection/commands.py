@@ -1,0 +1,262 @@
+"""What a link does for each event but a plain Publish. Each function is given the link and the event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
+from typing import Any
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.events import (
+    Ack,
+    Answer,
+    AuthResponse,
+    Close,
+    Confirm,
+    Connect,
+    Fault,
+    Notice,
+    Ping,
+    Publish,
+    QosPublish,
+    Release,
+    Request,
+    Subscribe,
+    SubscriptionBatch,
+    SwitchDialect,
+    Unsubscribe,
+)
+from hubbub.kernel.routing.subscription import Batch
+
+
+def answer_stored(link: Any, event: Any, result: Any) -> None:
+    """Answer an event that may have changed what the store keeps, once that is safe."""
+    if link.hub.turn.commits.open:
+        link.egress.hold()
+    link.answer(event, result)
+
+
+def answer_publish(link: Any, event: Publish, receivers: int) -> None:
+    """Answer a message; if a durable store keeps it, once it is safe there."""
+    if link.hub.turn.commits.open and (event.retain or link.hub.router.is_durable(event.topic)):
+        link.egress.hold()
+    link.answer(event, receivers)
+
+
+# Subscriptions
+
+
+def on_subscribe(link: Any, event: Subscribe) -> None:
+    """Subscribe; the retained messages follow the answer."""
+    if is_unproven(link, event):
+        return
+    try:
+        link.authentication.authorize()
+        retained = link.subscribe(event)
+    except Refusal as error:
+        link.answer(event, error)
+        return
+    answer_stored(link, event, None)
+    send_retained(link, event, retained)
+
+
+def send_retained(link: Any, event: Subscribe, batches: Iterator[Batch | None]) -> None:
+    """Send the retained messages of a subscription."""
+    if link.client is not None and event.qos:
+        link.client.delivery.send_retained(batches, event)
+    else:
+        link.egress.retained(batches)
+
+
+def on_unsubscribe(link: Any, event: Unsubscribe) -> None:
+    """End a subscription."""
+    if is_unproven(link, event):
+        return
+    try:
+        link.authentication.authorize()
+        link.unsubscribe(_id_of(link, event))
+    except Refusal as error:
+        link.answer(event, error)
+    else:
+        answer_stored(link, event, None)
+
+
+def _id_of(link: Any, event: Unsubscribe) -> Hashable:
+    return link.egress.filter_in_hub(event.filter) if event.id is None else event.id
+
+
+def on_subscription_batch(link: Any, event: SubscriptionBatch) -> None:
+    """Subscribe and unsubscribe several times, with one answer."""
+    results: list[Any] = []
+    retained = []
+    for one in event.events:
+        try:
+            link.authentication.authorize()
+            if isinstance(one, Fault):
+                raise one.refusal
+            if isinstance(one, Subscribe):
+                retained.append((one, link.subscribe(one)))
+                results.append(None)
+            else:
+                id = _id_of(link, one)
+                results.append(id in (link.session.subscriptions or ()))
+                link.unsubscribe(id)
+        except Refusal as error:
+            link.count_refused(error)
+            results.append(error)
+    answer_stored(link, event, results)
+    for one, batches in retained:
+        send_retained(link, one, batches)
+    link.spend(len(results))
+
+
+# Messages
+
+
+def on_request(link: Any, event: Request) -> None:
+    """Publish a request; the answer follows when it has a reply."""
+    if is_unproven(link, event):
+        return
+    event.sender = link.session
+    try:
+        link.authentication.authorize()
+        if link.requests >= limits.REQUESTS_PER_LINK:
+            raise Refusal("quota", f"{limits.REQUESTS_PER_LINK} requests of this link wait for a reply already")
+        if link.access.policy is not None:
+            link.access.policy.request(event, link)
+        link.hub.requests.request(event, partial(link.replied, event))
+    except Refusal as error:
+        link.answer(event, error)
+    else:
+        link.requests += 1
+        link.inbound.blocked += event.blocking
+
+
+def on_qos_publish(link: Any, event: QosPublish) -> None:
+    """Publish a message of QoS 1 or 2, once for each `dedup_id`."""
+    event.sender = link.session
+    client, dedup_id, policy = link.client, event.dedup_id, link.access.policy
+    numbered = dedup_id is not None and client is not None
+    try:
+        if numbered and not client.is_new(dedup_id):
+            answer_stored(link, event, 1)  # it was published when it came first
+            return
+        receivers = link.publish(event) if policy is None else policy.publish(event, link)
+        if numbered:
+            client.state.receive(dedup_id)
+            answer_stored(link, event, receivers)
+        elif event.tag is not None:
+            answer_publish(link, event, receivers)
+    except Refusal as error:
+        link.answer(event, error)
+
+
+def on_release(link: Any, event: Release) -> None:
+    """Free the packet identifier of a QoS 2 message."""
+    client = link.client
+    known = client is not None and event.dedup_id in client.state.received
+    if client is not None:
+        client.state.release(event.dedup_id)
+    answer_stored(link, event, known)
+
+
+def on_ack(link: Any, event: Ack) -> None:
+    """Acknowledge an in-flight message."""
+    found = link.client is not None and link.client.delivery.ack(event.id, event.stage)
+    answer_stored(link, event, found)
+
+
+# The link itself
+
+
+def is_unproven(link: Any, event: Any) -> bool:
+    """Ask for a proof of the address if one is needed and wasn't given."""
+    if link.egress.proven:
+        return False
+    data = link.dialect.confirm(event, link.wire.proof.token())
+    if data:
+        link.egress.write(data)
+    return True
+
+
+def on_ping(link: Any, event: Ping) -> None:
+    """Answer a ping."""
+    subscriptions = len(link.session.subscriptions or ())
+    if not subscriptions or not is_unproven(link, event):
+        link.answer(event, subscriptions)
+
+
+def on_answer(link: Any, event: Answer) -> None:
+    """Write the bytes of the dialect."""
+    link.egress.write(event.data)
+
+
+def on_fault(link: Any, event: Fault) -> None:
+    """Answer a command that can't be acted on."""
+    link.answer(event, event.refusal)
+
+
+def on_notice(link: Any, event: Notice) -> None:
+    """Report a notice about the server of a connector."""
+    if link.context.notice is not None:
+        link.context.notice(event.text)
+
+
+def on_confirm(link: Any, event: Confirm) -> None:
+    """Check the proof of an address."""
+    if link.wire.proof is not None:
+        link.egress.proven = link.wire.proof.check(event.token)
+
+
+def on_switch_dialect(link: Any, event: SwitchDialect) -> None:
+    """Speak another dialect."""
+    link.speak(event.dialect)
+    link.outbox.queue.full = link.full
+    link.access.subscribe_by_listener(link)
+    last_received = link.timeouts.last_received
+    link.act(link.dialect.opened(last_received))
+    link.act(link.dialect.receive(event.head, last_received, event.text) if event.head else ())
+
+
+def on_connect(link: Any, event: Connect) -> None:
+    """Log in."""
+    link.authentication.connect(link, event)
+
+
+def on_auth_response(link: Any, event: AuthResponse) -> None:
+    """Go on with a login."""
+    link.authentication.respond(link, event)
+
+
+def on_close(link: Any, event: Close) -> None:
+    """Close the link."""
+    if event.refusal is not None:
+        link.count_refused(event.refusal)
+    if link.client is not None:
+        if event.session_expiry is not None:
+            link.client.state.expiry = min(event.session_expiry, limits.SESSION_SECONDS)
+        link.release_client(event.will)
+    link.shutdown.finish(link, event.reason, event.refusal, event.data)
+
+
+Action = Callable[[Any, Any], None]
+
+ACTIONS: dict[type, Action] = {
+    Subscribe: on_subscribe,
+    Unsubscribe: on_unsubscribe,
+    Request: on_request,
+    QosPublish: on_qos_publish,
+    Release: on_release,
+    Ack: on_ack,
+    SubscriptionBatch: on_subscription_batch,
+    Connect: on_connect,
+    AuthResponse: on_auth_response,
+    Ping: on_ping,
+    Answer: on_answer,
+    Fault: on_fault,
+    Notice: on_notice,
+    Confirm: on_confirm,
+    SwitchDialect: on_switch_dialect,
+    Close: on_close,
+}

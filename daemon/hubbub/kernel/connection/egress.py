@@ -1,0 +1,254 @@
+"""What goes out on one link: answers, messages of its subscriptions, messages for this client alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from hubbub import limits
+from hubbub.dialect import Dialect
+from hubbub.errors import Refusal
+from hubbub.events import QosPublish, Subscribe
+from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
+from hubbub.kernel.connection.outbox import Outbox
+from hubbub.kernel.connection.per_link_encoder import PerLinkEncoder, SplicingReceiver, can_splice
+from hubbub.kernel.routing.router import Router
+from hubbub.kernel.routing.subscription import Batch, Encoding, Receiver, Subscription
+from hubbub.kernel.routing.subscriptions import Subscriptions
+from hubbub.kernel.sessions.client import Client
+from hubbub.kernel.sessions.delivery import QosReceiver, framed
+from hubbub.kernel.sessions.session import REPLIES, Session
+from hubbub.kernel.sessions.state import InflightMessage
+from hubbub.kernel.turn import Turn
+from hubbub.message import Message
+from hubbub.topics import check_filter, unshared
+
+
+class Egress:
+    """The way out of one link.
+
+    mount   the prefix of the client's topics, or ""
+    wrap    puts the transport's frame around a unit, or None
+    proven  whether the client is known to be at its address; always, but over UDP
+    """
+
+    __slots__ = (
+        "dialect", "mount", "outbox", "proven", "wrap",
+        "_half_duplex", "_router", "_session", "_subscriptions", "_turn",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        turn: Turn,
+        router: Router,
+        subscriptions: Subscriptions,
+        session: Session,
+        outbox: Outbox,
+        half_duplex: HalfDuplexQueue | None,
+        dialect: Dialect,
+    ) -> None:
+        self.dialect = dialect
+        self.mount = ""
+        self.outbox = outbox
+        self.proven = True
+        self.wrap: Callable[[bytes], bytes] | None = None
+        self._half_duplex = half_duplex
+        self._router = router
+        self._session = session
+        self._subscriptions = subscriptions
+        self._turn = turn
+
+    # Answers
+
+    def affords(self, frames: Sequence[bytes]) -> bool:
+        """Return whether so much may be sent to the client's address."""
+        return True
+
+    def write(self, unit: bytes) -> None:
+        """Write a unit that is no message."""
+        if self._session.subscriptions:
+            self._router.commit()  # messages from before the client's command stand before its answer
+        self.outbox.answer(unit if self.wrap is None else self.wrap(unit))
+
+    def gap(self, n: int) -> bytes:
+        """Encode the notice that `n` messages were dropped."""
+        notice = self.dialect.gap(n)
+        return self.wrap(notice) if notice and self.wrap is not None else notice
+
+    # Subscriptions
+
+    def filter_in_hub(self, filter: str) -> str:
+        """Return a client's filter as the hub names it. Raises BadFilter."""
+        shared = unshared(filter)
+        return check_filter(filter[: -len(shared)] + self.mount + shared)
+
+    def filter_of_client(self, filter: str) -> str:
+        """Return the hub's filter as the client names it."""
+        shared = unshared(filter)
+        return filter[: -len(shared)] + shared.removeprefix(self.mount)
+
+    def subscribe(self, event: Subscribe, client: Client | None) -> Iterator[Batch | None]:
+        """Subscribe, and return the retained messages encoded, with None for a step without one. Raises Refusal."""
+        filter = self.filter_in_hub(event.filter)
+        wish = Subscribe(filter, event.echo, event.full, event.options, None, event.qos, event.retained, event.id)
+        shared = unshared(filter)
+        if shared.startswith(REPLIES):
+            raise Refusal("not-authorized", "a reply goes to the client that has sent the request")
+        if self.outbox.queue.searches >= limits.SEARCHES:
+            raise Refusal("quota", "read your retained messages first: too many of your subscriptions wait for them")
+        if self._session.rights is not None:
+            self._session.rights.subscribe(shared)
+        encoding, receiver = self._way(event, client)
+        known = event.retained == "new" and wish.key in (self._session.subscriptions or ())
+        subscription = self._subscriptions.subscribe(self._session, wish, encoding, self._queued(receiver))
+        subscription.copies = self.dialect.overlapping == "each"
+        if client is not None:
+            subscription.merge = partial(self._merge, client)
+            client.state.subscribe(wish)
+        if known or event.retained == "never":
+            return iter(())
+        return map(partial(self._encode_one, encoding, receiver), self._subscriptions.retained(wish))
+
+    def take_over(self, stand_in: Session, wish: Subscribe, client: Client) -> None:
+        """Take over a subscription from the session that stood in for this client."""
+        encoding, receiver = self._way(wish, client)
+        self._subscriptions.hand_over(stand_in, self._session, wish, encoding, receiver)
+        assert self._session.subscriptions is not None
+        subscription: Subscription = self._session.subscriptions[wish.key]
+        subscription.copies = self.dialect.overlapping == "each"
+        subscription.merge = partial(self._merge, client)
+
+    def _merge(self, client: Client, several: Sequence[Subscription]) -> Subscription:
+        """Merge subscriptions that match one topic, as the dialect says."""
+        wish = self.dialect.merge([one.wish for one in several])
+        if wish is None:
+            return several[0]
+        return Subscription(self._session, wish, *self._way(wish, client))
+
+    def _queued(self, receiver: Receiver) -> Receiver:
+        return receiver if self._half_duplex is None else self._half_duplex.before(receiver)
+
+    def _way(self, event: Subscribe, client: Client | None) -> tuple[Encoding, Receiver]:
+        """Return how messages of a subscription are encoded, and their receiver."""
+        dialect = self.dialect
+        form = dialect.form(event)
+        receiver, wrap, id_bytes = self._qos0_way(event)
+        if event.qos and client is not None:
+            receiver, wrap = QosReceiver(client.delivery, receiver, wrap, event), None
+        stream = self.outbox.stream
+        encoding = self._subscriptions.encoding(dialect.encode, form, wrap, self.mount, stream, event.full, id_bytes)
+        return encoding, receiver
+
+    def _qos0_way(self, wish: Subscribe) -> tuple[Receiver, Callable[[bytes], bytes] | None, int | None]:
+        """Return the receiver for messages of QoS 0, the frame around each unit, and the bytes of a spliced id."""
+        dialect, wrap = self.dialect, self.wrap
+        if dialect.splices and can_splice(wrap):
+            id = dialect.encode_id(wish)
+            return SplicingReceiver(self.outbox, id), wrap, len(id)
+        if dialect.splices or dialect.frames_per_link():
+            return PerLinkEncoder(self.outbox, dialect.frame_for_link, wrap, wish), None, None
+        return self.outbox, wrap, None
+
+    # Retained messages
+
+    def retained(self, batches: Iterator[Batch | None]) -> None:
+        """Deliver retained messages of QoS 0."""
+        if self._half_duplex is None:
+            self.outbox.retained(batches)
+            return
+        for batch in islice(batches, limits.RETAINED_AT_ONCE):
+            if batch is not None and batch.count:
+                self._half_duplex.put(batch, self.outbox)
+
+    def _encode_one(self, encoding: Encoding, receiver: Receiver, message: Message | None) -> Batch | None:
+        shown = message.left(self._turn.wall()) if isinstance(message, QosPublish) else message
+        if message is None or shown is None:
+            return None
+        carried, frames = self._router.encode_each(encoding, (shown,))
+        batch = Batch([message] if carried else carried, frames, encoding.stream, encoding.full)
+        adapt = getattr(receiver, "adapt", None)
+        return batch if adapt is None else adapt(batch)
+
+    # Messages for this client alone
+
+    def send(self, message: Message, client: Client | None) -> bool:
+        """Deliver one message as if the client were subscribed to its topic. False: it can't be sent."""
+        if not message.topic.startswith(self.mount):
+            return False
+        encoding, receiver = self._way(Subscribe(message.topic), client)
+        carried, frames = self._router.encode_each(encoding, (message,))
+        if not frames or not self.affords(frames):
+            return False
+        self._router.commit()
+        self._queued(receiver).put(Batch(carried, frames, encoding.stream))
+        self._turn.schedule_flush()
+        return True
+
+    # Messages of QoS 1 and 2 (sessions.delivery.QosLink)
+
+    def has_room(self) -> bool:
+        """Return whether more may be sent in this turn."""
+        return not self.outbox.paused and self.outbox.queue.answers < limits.ANSWER_BYTES
+
+    def is_paused(self) -> bool:
+        """Return whether the transport takes no more for now."""
+        return self.outbox.paused
+
+    def send_inflight(self, one: InflightMessage, frame: bytes | None) -> bool:
+        """Send an in-flight message; `frame` is it, if it is encoded already. False: the dialect can't carry it."""
+        dialect = self.dialect
+        if one.received:
+            self.write(dialect.encode_pubrel(one.id))
+            return True
+        if frame is None:
+            found = self._encode_inflight(one)
+            if not found:
+                return False
+            frame = found[0]
+        self.write(dialect.frame_qos(frame, one.message, one.id, one.resent))
+        self.outbox.sent += 1
+        return True
+
+    def _encode_inflight(self, one: InflightMessage) -> Sequence[bytes]:
+        dialect, message = self.dialect, one.message
+        shown: Message | None = message
+        if isinstance(message, QosPublish):
+            shown = message.left(self._turn.wall(), one.resent)
+        if shown is None:
+            return ()
+        encoding = self._subscriptions.encoding(dialect.encode, dialect.form(one.wish), None, self.mount)
+        return self._router.encode_each(encoding, (shown,))[1]
+
+    def send_qos0(self, batch: Batch, wish: Subscribe) -> None:
+        """Send messages of QoS 0 of a subscription with a higher QoS."""
+        receiver, wrap, _ = self._qos0_way(wish)
+        receiver.put(framed(batch, wrap, receiver))
+
+    def fail(self, error: Exception) -> None:
+        """The dialect has raised: close."""
+        self.outbox.fail(error)
+
+    def hold(self) -> None:
+        """Send what follows once the store's open batch is safe."""
+        self.outbox.wait_for_commit()
+
+
+class DatagramEgress(Egress):
+    """The way out to one UDP address. One that isn't validated gets a bounded number of bytes.
+
+    peer  a connection.datagram_link.Peer
+    """
+
+    __slots__ = ("peer",)
+
+    peer: Any
+
+    def affords(self, frames: Sequence[bytes]) -> bool:
+        """Another host may forge an address that was validated once: without a proof the answer is bounded."""
+        return self.proven or bool(self.peer.affords(frames))
+
+    def write(self, unit: bytes) -> None:
+        if self.affords((unit,)):
+            super().write(unit)

@@ -1,0 +1,215 @@
+"""Publishing: the route of each topic, and the open batch of messages that take the same route.
+
+A published message waits in the open batch. Consecutive messages with the same receivers share one batch, which is
+encoded once for each encoding among its receivers and put into each receiver once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hubbub import limits
+from hubbub.errors import BadTopic, Refusal
+from hubbub.kernel.routing.retained import Retained
+from hubbub.kernel.routing.routes import NOWHERE, ReceiverGroup, Route
+from hubbub.kernel.routing.subscription import Batch, Encoding, Subscription
+from hubbub.kernel.routing.trie import Entry, Trie
+from hubbub.kernel.sessions.session import REPLIES
+from hubbub.kernel.turn import Turn
+from hubbub.limits import BATCH_BYTES, BATCH_MESSAGES
+from hubbub.message import Message
+from hubbub.topics import is_wildcard
+
+RESERVED = ("$SYS", "$hubbub")  # only the hub itself publishes below these
+
+
+class Router:
+    """Brings each message to the receivers of its topic.
+
+    trie  the filters of all subscriptions
+    """
+
+    def __init__(self, turn: Turn, retained: Retained) -> None:
+        self.trie = Trie()
+        self._turn = turn
+        self._retained = retained
+        self._own = False  # the hub itself publishes
+        self._version = 0  # of all subscriptions
+        self._topics: dict[str, Route] = {}
+        self._routes: dict[tuple[Entry, ...], Route] = {}
+        self._sessions = 0  # of all remembered routes, and of some that are gone
+        self._open = NOWHERE  # the route of the open batch
+        self._sender: Any = None
+        self._waiting: list[Message] = []
+        self._waiting_bytes = 0
+
+    @property
+    def routed(self) -> int:
+        """How many topics have a remembered route."""
+        return len(self._topics)
+
+    # Subscriptions
+
+    def add(self, filter: str, subscription: Subscription) -> None:
+        """Route what `filter` matches to a subscription too."""
+        entry = self.trie.get(filter)
+        if entry is None:
+            entry = self.trie.add(filter)
+            self._forget(filter)
+        entry.subscribers[subscription] = None
+        entry.version += 1
+        self._version += 1
+
+    def replace(self, filter: str, old: Subscription, new: Subscription) -> None:
+        """Let another subscription have the routes of `old`."""
+        entry = self.trie.get(filter)
+        assert entry is not None
+        del entry.subscribers[old]
+        entry.subscribers[new] = None
+        entry.version += 1
+        self._version += 1
+
+    def remove(self, filter: str, subscription: Subscription) -> None:
+        """Route nothing to a subscription any more."""
+        entry = self.trie.get(filter)
+        assert entry is not None
+        del entry.subscribers[subscription]
+        entry.version += 1
+        self._version += 1
+        if not entry.subscribers:
+            self.trie.remove(filter)
+            self._forget(filter)
+
+    def _forget(self, filter: str) -> None:
+        """Look up the topics that `filter` matches again."""
+        if is_wildcard(filter):
+            self._forget_all()
+        elif filter in self._topics:
+            entries = self._topics.pop(filter).entries
+            if entries and entries[0].filter == filter:
+                self._routes.pop(entries, None)
+
+    def _forget_all(self) -> None:
+        self._topics.clear()
+        self._routes.clear()
+        self._sessions = 0
+
+    def has_subscribers(self, topic: str) -> bool:
+        """Return whether any subscription matches a topic."""
+        return bool(self.trie.match(topic))
+
+    def is_durable(self, topic: str) -> bool:
+        """Return whether a store may keep messages on a topic, for a session or a group."""
+        route = self._topics.get(topic)
+        return route is None or route.durable
+
+    # Messages
+
+    def publish(self, message: Message) -> int:
+        """Publish `message`, whose `sender` is its Session or None. Returns how many sessions it goes to.
+
+        Raises Refusal: a reserved topic, or no room for a retained message.
+        """
+        turn = self._turn
+        if not turn.scheduled:
+            turn.schedule_flush()
+        topic = message.topic
+        message.time = turn.time
+        route = self._topics.get(topic)
+        if route is None or route.checked != self._version:
+            route = self._route(topic, route)
+        if message.retain and not topic.startswith(REPLIES):
+            self._retained.keep(message)
+        if route is not self._open or (route.quiet and message.sender is not self._sender):
+            self.commit()
+            self._open = route
+            self._sender = message.sender
+        self._waiting.append(message)
+        self._waiting_bytes += len(message.payload)
+        if self._waiting_bytes > BATCH_BYTES or len(self._waiting) >= BATCH_MESSAGES:
+            self.commit()
+        return route.reaches(message.sender) if route.quiet else route.sessions
+
+    def publish_own(self, message: Message) -> None:
+        """Publish what the hub itself has to say, on a RESERVED topic."""
+        self.commit()  # or the open batch could bring a client's will here, under the hub's own name
+        self._own = True
+        try:
+            self.publish(message)
+        finally:
+            self._own = False
+
+    def _route(self, topic: str, route: Route | None) -> Route:
+        if route is None:
+            levels = self._turn.bounds.topic_levels
+            if topic.count("/") >= levels:
+                raise BadTopic(f"it has more than {levels} levels")
+            if not self._own and topic.partition("/")[0] in RESERVED:
+                raise Refusal("not-authorized", f"{topic.partition('/')[0]} is for the hub itself")
+            if len(self._topics) >= limits.MATCH_CACHE:
+                self._forget_all()
+            entries = self.trie.match(topic)
+            route = self._routes.get(entries) or Route(entries)
+            if len(topic) <= limits.MATCH_CACHE_TOPIC and not topic.startswith(REPLIES) and not self._own:
+                self._topics[topic] = self._routes[entries] = route
+        if route.checked != self._version:
+            self.commit()  # the open batch goes to the subscribers at the time of its messages
+            self._sessions -= route.sessions
+            route.refresh(self._version)
+            self._sessions += route.sessions
+            if self._sessions > limits.MATCH_CACHE_RECEIVERS:
+                self._forget_all()
+        return route
+
+    def commit(self) -> None:
+        """Encode the open batch and put it into its receivers."""
+        messages, route = self._waiting, self._open
+        if not messages:
+            return
+        size = self._waiting_bytes
+        self._waiting = []
+        self._waiting_bytes = 0
+        self._open = NOWHERE
+        counters = self._turn.counters
+        counters.published += len(messages)
+        counters.published_bytes += size
+        if not route.groups:
+            counters.unrouted += len(messages)
+        for group in route.groups:
+            self._deliver(group, messages, size)
+
+    def _deliver(self, group: ReceiverGroup, messages: list[Message], size: int) -> None:
+        encoding, counters = group.encoding, self._turn.counters
+        try:
+            carried, frames = encoding.frames(messages)
+            batch = Batch(carried, frames, encoding.stream, encoding.full)
+        except Exception:  # noqa: BLE001  a plugin's dialect
+            carried, frames = self.encode_each(encoding, messages)
+            batch = Batch(carried, frames, encoding.stream, encoding.full)
+        receivers = group.receivers if group.quiet is None else group.others(self._sender)
+        if frames:
+            counters.delivered += len(frames) * len(receivers)
+            counters.delivered_bytes += size * len(receivers)
+            for receiver in receivers:
+                receiver.put(batch)
+        if len(frames) < len(messages):
+            missed = len(messages) - len(frames)
+            counters.uncarried += missed * len(receivers)
+            for receiver in receivers:
+                receiver.miss(missed)
+
+    def encode_each(self, encoding: Encoding, messages: Iterable[Message]) -> tuple[list[Message], list[bytes]]:
+        """Encode each message that can be; if the dialect raises on a message, it can't carry it."""
+        carried: list[Message] = []
+        frames: list[bytes] = []
+        for message in messages:
+            try:
+                one, frame = encoding.frames((message,))
+                b"".join(frame)  # or it fails together with the frames of others
+            except Exception as error:  # noqa: BLE001  a plugin's dialect
+                self._turn.fail(error)
+            else:
+                carried += one
+                frames += frame
+        return carried, frames

@@ -1,0 +1,189 @@
+"""Subscribing: who may have how many subscriptions, and to which part of the hub each of them leads.
+
+A plain filter leads to the Router, `$share/GROUP/FILTER` to a group, one below `$SYS/` to the hub's own topics too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, Protocol
+
+from hubbub import limits
+from hubbub.errors import BadFilter, Refusal
+from hubbub.events import Subscribe
+from hubbub.kernel.routing.retained import Retained
+from hubbub.kernel.routing.router import Router
+from hubbub.kernel.routing.share_groups import SharedSubscriptions
+from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription
+from hubbub.kernel.routing.sys_topics import SYSTEM, SysTopics
+from hubbub.kernel.sessions.session import Session
+from hubbub.kernel.turn import Turn
+from hubbub.message import Message
+from hubbub.topics import unshared
+
+
+class SessionWatcher(Protocol):
+    """An object that is told of sessions that come and go."""
+
+    def joined(self, session: Session) -> None: ...
+    def left(self, session: Session) -> None: ...
+
+
+class Subscriptions:
+    """The connected sessions and all subscriptions.
+
+    sessions  those that have joined; watchers: are told of each
+    """
+
+    def __init__(
+        self, turn: Turn, router: Router, retained: Retained, shared: SharedSubscriptions, system: SysTopics
+    ) -> None:
+        self.sessions: set[Session] = set()
+        self.watchers: list[SessionWatcher] = []
+        self._count = 0
+        self._turn = turn
+        self._router = router
+        self._retained = retained
+        self._shared = shared
+        self._system = system
+        self._encodings: dict[tuple[Any, ...], Encoding] = {}  # of those that a subscription uses
+
+    @property
+    def count(self) -> int:
+        """The subscriptions of all sessions, and one for each group."""
+        return self._count + len(self._shared)
+
+    def join(self, session: Session) -> None:
+        """Welcome a session."""
+        self.sessions.add(session)
+        for watcher in self.watchers:
+            watcher.joined(session)
+
+    def leave(self, session: Session) -> None:
+        """Forget a session and its subscriptions."""
+        if session not in self.sessions:
+            return
+        self._router.commit()
+        self.sessions.discard(session)
+        for id in list(session.subscriptions or ()):
+            self._drop(session, id)
+        for watcher in self.watchers:
+            watcher.left(session)
+
+    def encoding(
+        self,
+        encode: Callable[[Message, Any], bytes | None],
+        form: Any,
+        wrap: Callable[[bytes], bytes] | None = None,
+        mount: str = "",
+        stream: bool = True,
+        full: str | None = None,
+        id_bytes: int | None = None,
+    ) -> Encoding:
+        """Return the Encoding of these parts: the same one for all subscriptions that use it."""
+        key = (encode, form, wrap, mount, stream, full, id_bytes)
+        return self._encodings.get(key) or Encoding(*key)
+
+    def subscribe(self, session: Session, wish: Subscribe, encoding: Encoding, receiver: Receiver) -> Subscription:
+        """Let what matches `wish.filter` go to `receiver`. A second subscription with the same id replaces the first.
+
+        Raises Refusal: quota, or a filter that isn't well formed.
+        """
+        self._router.commit()
+        mine = session.subscriptions
+        if mine is None:
+            mine = session.subscriptions = {}
+        filter = unshared(wish.filter)
+        old = mine.get(wish.key)
+        if old is not None and old.wish.filter != wish.filter:
+            self._drop(session, wish.key)
+            old = None
+        if old is None:
+            self._check(session, wish, filter, receiver)
+            self._count += 1
+            session.levels += self._router.trie.cost(filter)
+        else:
+            self._release(old.encoding)
+        new = mine[wish.key] = Subscription(session, wish, self._use(encoding), receiver)
+        if filter.startswith(SYSTEM):
+            self._system.begin()
+        if filter != wish.filter:
+            self._shared.join(wish.filter, filter, new, old)
+        elif old is None:
+            self._router.add(filter, new)
+        else:
+            self._router.replace(filter, old, new)
+        return new
+
+    def retained(self, wish: Subscribe) -> Iterator[Message | None]:
+        """Return the retained messages for a subscription, to be delivered after its answer; none for a group."""
+        if unshared(wish.filter) != wish.filter:
+            return iter(())
+        return self._system.match(wish.filter) if wish.filter.startswith(SYSTEM) else self._retained.match(wish.filter)
+
+    def _check(self, session: Session, wish: Subscribe, filter: str, receiver: Receiver) -> None:
+        """Check the bounds for one more subscription. Raises Refusal."""
+        bounds, trie, shared = self._turn.bounds, self._router.trie, filter != wish.filter
+        if len(session.subscriptions or ()) >= bounds.subscriptions:
+            raise Refusal("quota", f"one client may have {bounds.subscriptions} subscriptions")
+        if self.count + shared >= bounds.all_subscriptions:  # a group has one of its own
+            raise Refusal("quota", f"all clients together may have {bounds.all_subscriptions} subscriptions")
+        if filter.count("/") >= bounds.topic_levels:
+            raise BadFilter(f"it has more than {bounds.topic_levels} levels")
+        levels = trie.cost(filter)
+        if session.levels + levels > limits.SUBSCRIPTION_LEVELS:
+            raise Refusal("quota", f"one client's wildcard filters may have {limits.SUBSCRIPTION_LEVELS} levels")
+        if trie.levels + levels > limits.SUBSCRIPTION_LEVELS_ALL:
+            raise Refusal("quota", "the wildcard filters of all clients have as many levels as they may have")
+        if shared and not hasattr(receiver, "room"):
+            raise BadFilter("a member of a group has to say whether it has room")
+
+    def hand_over(
+        self, old: Session, session: Session, wish: Subscribe, encoding: Encoding, receiver: Receiver
+    ) -> None:
+        """Let another session have the subscription `wish.key` of `old`: there are as many as before."""
+        self._router.commit()
+        self.unsubscribe(session, wish.key)
+        if session.subscriptions is None:
+            session.subscriptions = {}
+        assert old.subscriptions is not None
+        before = old.subscriptions.pop(wish.key)
+        self._release(before.encoding)
+        new = session.subscriptions[wish.key] = Subscription(session, wish, self._use(encoding), receiver)
+        filter = unshared(wish.filter)
+        levels = self._router.trie.cost(filter)
+        old.levels -= levels
+        session.levels += levels
+        if filter != wish.filter:
+            self._shared.join(wish.filter, filter, new, before)
+        else:
+            self._router.replace(filter, before, new)
+
+    def unsubscribe(self, session: Session, id: Hashable) -> None:
+        """End one subscription, if there is one of that id."""
+        if session.subscriptions and id in session.subscriptions:
+            self._router.commit()
+            self._drop(session, id)
+
+    def _drop(self, session: Session, id: Hashable) -> None:
+        assert session.subscriptions is not None
+        subscription: Subscription = session.subscriptions.pop(id)
+        self._release(subscription.encoding)
+        self._count -= 1
+        name = subscription.wish.filter
+        filter = unshared(name)
+        session.levels -= self._router.trie.cost(filter)
+        if filter != name:
+            self._shared.leave(name, subscription)
+        else:
+            self._router.remove(filter, subscription)
+
+    def _use(self, encoding: Encoding) -> Encoding:
+        encoding = self._encodings.setdefault(encoding.key, encoding)
+        encoding.uses += 1
+        return encoding
+
+    def _release(self, encoding: Encoding) -> None:
+        encoding.uses -= 1
+        if not encoding.uses:
+            del self._encodings[encoding.key]

@@ -1,0 +1,280 @@
+"""One client with a persistent session: it comes, goes, publishes its will, and ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.events import Connect, Publish, Subscribe
+from hubbub.kernel.routing.router import Router
+from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription, as_is
+from hubbub.kernel.routing.subscriptions import Subscriptions
+from hubbub.kernel.sessions.delivery import Delivery, QosReceiver
+from hubbub.kernel.sessions.session import Rights, Session, mounted, permit
+from hubbub.kernel.sessions.state import PersistentSession
+from hubbub.kernel.sessions.wills import Wills
+from hubbub.kernel.turn import Turn
+from hubbub.topics import unshared
+
+RightsOf = Callable[[Session], Rights | None]
+"""Returns what a session may do; None: everything."""
+
+
+class ClientLink(Protocol):
+    """The link of a client (connection.link.Link)."""
+
+    session: Session
+
+    def release_client(self, will: bool) -> None: ...
+    def close(self, reason: str, refusal: Refusal | None = None) -> None: ...
+    def take_over(self, stand_in: Session, wish: Subscribe) -> None: ...
+
+
+class Registry(Protocol):
+    """Keeps the clients (sessions.registry.ClientRegistry)."""
+
+    def is_away(self, client: Client) -> None: ...
+    def has_expired(self, client: Client) -> None: ...
+    def forget(self, client: Client) -> None: ...
+
+
+class Client:
+    """One client.
+
+    state      its session
+    link       its link, or None
+    connector  the context of the connector whose session this is, as long as there is one; None: it is of no connector
+    source     where its last link came from, see ingress.sources
+    """
+
+    __slots__ = (
+        "alarm_at", "connector", "delivery", "link", "source", "state",
+        "_ends_at", "_max_received", "_registry", "_rights", "_router", "_stand_in", "_subscriptions", "_turn",
+        "_will_at", "_wills",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        turn: Turn,
+        router: Router,
+        subscriptions: Subscriptions,
+        wills: Wills,
+        registry: Registry,
+        state: PersistentSession,
+        delivery: Delivery,
+    ) -> None:
+        self.alarm_at: tuple[float, int] | None = None
+        self.delivery = delivery
+        self.state = state
+        self.link: Any = None
+        self.source = ""
+        self.connector: Any = None
+        self._ends_at: float | None = None
+        self._max_received = limits.FLIGHT  # QoS 2 messages that wait for their PUBREL
+        self._registry = registry
+        self._rights: RightsOf | None = None
+        self._router = router
+        self._stand_in: Session | None = None
+        self._subscriptions = subscriptions
+        self._turn = turn
+        self._will_at: float | None = None
+        self._wills = wills
+
+    # Messages from the client
+
+    def is_new(self, dedup_id: int) -> bool:
+        """Return whether no message of that packet identifier waits for its PUBREL. Raises Refusal (quota)."""
+        received = self.state.received
+        if dedup_id in received:
+            return False
+        if len(received) >= self._max_received:
+            refusal = Refusal("quota", f"{self._max_received} messages of this client wait for their release already")
+            refusal.limit = "flight"
+            raise refusal
+        return True
+
+    # Its link comes and goes
+
+    def attach(self, link: ClientLink, event: Connect, max_bytes: int, full: str, rights: RightsOf | None) -> None:
+        """A link is there. `resume` follows once the client has its answer."""
+        state = self.state
+        self.link = link
+        self._turn.alarms.cancel(self)
+        self._ends_at = self._will_at = None
+        self._max_received = limits.FLIGHT if event.knows_receive_maximum else limits.UNRELEASED_UNTOLD
+        self._rights = rights
+        if self.connector is None:
+            state.expiry = min(event.session_expiry, limits.SESSION_SECONDS)
+        if event.resend_as_new:
+            for dedup_id in list(state.received):
+                state.release(dedup_id)
+            state.requeue()
+        self.put_will(event.will)
+        state.owner, state.left, state.will_delay = link.session, None, event.will_delay
+        state.max_bytes, state.full = max_bytes, full
+        state.save()
+
+    def resume(self, link: Any, receive_maximum: int) -> None:
+        """The client has its answer: its link gets the subscriptions, and its messages follow."""
+        if self.delivery.link is link.egress:
+            return
+        state, stand_in, rights, ended = self.state, self._stand_in, link.session.rights, []
+        for wish in state.subscriptions.values() if stand_in is not None else ():
+            if rights is not None and not rights.receives(unshared(wish.filter)):
+                ended.append(wish)
+            else:
+                link.take_over(stand_in, wish)
+        self._drop_stand_in()
+        for wish in ended:
+            state.unsubscribe(wish.key)
+        if rights is not None:
+            self.delivery.purge(rights.receives)
+            self.delivery.withhold(rights.receives)
+        link.access.tell_ended(link, [wish.filter for wish in ended])
+        if self.link is link:
+            self.delivery.attach(link.egress, receive_maximum)
+
+    def detach(self, link: ClientLink, will: bool) -> None:
+        """Its link goes. Without `will` the will is dropped."""
+        self.link = None
+        self.delivery.detach()
+        self.state.left = self._turn.wall()
+        if not will:
+            self.put_will(None)
+        self._go_offline(link.session)
+        self.state.save()
+        self.settle()
+
+    def revive(self, rights: RightsOf | None) -> None:
+        """Be the session of an earlier process; a link that it had then is gone. `settle` follows."""
+        self._rights = rights
+        if self.state.left is None:
+            self.state.left = self._turn.wall()
+        self._go_offline(self.state.owner)
+        self.state.save()
+
+    def settle(self) -> None:
+        """Its link has gone: wait for another one, or end."""
+        state = self.state
+        assert state.left is not None
+        since = self._turn.now() - (self._turn.wall() - state.left)
+        if state.expiry > 0:
+            self._ends_at = since + state.expiry
+            if state.will is not None and state.will_delay > 0:
+                self._will_at = since + state.will_delay
+        if self._will_at is None:
+            self._publish_will()
+        if state.expiry <= 0:
+            self.end()
+            return
+        self.delivery.pass_queue_on()
+        self._set_alarm()
+        if self.connector is None:
+            self._registry.is_away(self)
+
+    def stand(self, connector: Any, session: Session, wishes: Sequence[Subscribe]) -> None:
+        """Wait for links as the session of a connector, with these subscriptions and no others."""
+        if self.link is not None:  # of an older connector
+            self.link.release_client(False)
+        state = self.state
+        self._drop_stand_in()
+        for id in list(state.subscriptions):
+            state.unsubscribe(id)
+        for wish in wishes:
+            state.subscribe(wish)
+        self.connector, state.expiry, self._ends_at = connector, math.inf, None
+        self._go_offline(session)
+        state.save()
+
+    def _go_offline(self, old: Session) -> None:
+        """Move the subscriptions of a link's session to a stand-in, if this session lives on."""
+        state, subscriptions = self.state, self._subscriptions
+        if not state.expiry:
+            for id in state.subscriptions:
+                subscriptions.unsubscribe(old, id)
+            return
+        self._drop_stand_in()  # that a link which failed amid `resume` has left
+        self._stand_in = state.owner = stand_in = old.double()
+        for wish in list(state.subscriptions.values()):
+            receiver: Receiver = QosReceiver(self.delivery, None, None, wish)
+            encoding: Encoding = subscriptions.encoding(as_is, None)
+            try:
+                if wish.key in (old.subscriptions or ()):
+                    subscriptions.hand_over(old, stand_in, wish, encoding, receiver)
+                else:  # of an earlier process, or a connector's
+                    subscriptions.subscribe(stand_in, wish, encoding, receiver)
+            except Refusal:
+                self._turn.counters.refused += 1
+                state.unsubscribe(wish.key)
+            else:
+                assert stand_in.subscriptions is not None
+                stand_in.subscriptions[wish.key].merge = _highest_qos
+
+    def _drop_stand_in(self) -> None:
+        """End the stand-in, with the subscriptions that it still has."""
+        stand_in, self._stand_in = self._stand_in, None
+        if stand_in is not None:
+            for id in list(stand_in.subscriptions or ()):
+                self._subscriptions.unsubscribe(stand_in, id)
+
+    # Its will, and its end
+
+    def put_will(self, will: Publish | None) -> None:
+        """Have another will, or none."""
+        self._wills.count(self.source, self.state.will, will)
+        self.state.will = will
+
+    def _publish_will(self) -> None:
+        state, will = self.state, self.state.will
+        self._will_at = None
+        if will is None:
+            return
+        self.put_will(None)
+        state.save()
+        try:
+            self._router.publish(authorized_will(will, state.key[0], state.owner, self._rights))
+        except Refusal:
+            self._turn.counters.refused += 1
+
+    def _set_alarm(self) -> None:
+        times = [time for time in (self._ends_at, self._will_at) if time is not None]
+        if times and min(times) < math.inf:
+            self._turn.alarms.at(self, min(times))
+
+    def alarm(self, now: float) -> None:
+        """Its will, or its end, may be due (kernel.alarms.AlarmTarget)."""
+        if self.link is not None:
+            return
+        if self._will_at is not None and now >= self._will_at:
+            self._publish_will()
+        if self._ends_at is not None and now >= self._ends_at:
+            self._registry.has_expired(self)
+            self.end()
+        else:
+            self._set_alarm()
+
+    def end(self) -> None:
+        """The session has ended."""
+        self._publish_will()
+        self._turn.alarms.cancel(self)
+        self._drop_stand_in()
+        self.delivery.clear()
+        self.state.end()
+        self._registry.forget(self)
+
+
+def authorized_will(will: Publish, mount: str, owner: Session, rights_of: RightsOf | None) -> Publish:
+    """Return a will as the message that its client may publish now. Raises Refusal."""
+    rights = owner.rights = rights_of(owner) if rights_of is not None else None
+    will.sender = owner
+    mounted(will, mount)
+    if rights is not None:
+        permit(will, rights, will.retain)
+    return will
+
+
+def _highest_qos(several: Sequence[Subscription]) -> Subscription:
+    return max(several, key=lambda one: one.wish.qos)

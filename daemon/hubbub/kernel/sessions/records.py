@@ -1,0 +1,130 @@
+"""What a store keeps, as plain values: no live object is in a record, so that it can be written and read anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple
+
+from hubbub.events import Publish, QosPublish, Subscribe
+from hubbub.message import Message
+
+Key = tuple[str, str | None, str]
+"""A client: its mount point, its user, its client identifier."""
+
+
+class MessageRecord(NamedTuple):
+    """One message. `properties` are pairs, as names may repeat; `time`: Unix seconds; the rest as in QosPublish."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+    content_type: str | None
+    reply_to: str | None
+    properties: tuple[tuple[str, str], ...]
+    time: float
+    qos: int
+    message_expiry: float | None
+    correlation: bytes | None
+
+
+class SubscriptionRecord(NamedTuple):
+    """One subscription, as in Subscribe. `options` are str, int, bool, None or tuples of them."""
+
+    filter: str
+    echo: bool
+    full: str | None
+    options: Hashable
+    qos: int
+    retained: str
+    id: Hashable
+
+
+class DeliveryRecord(NamedTuple):
+    """One message in the queue of a session, or in flight.
+
+    number       int: its place in the session, which only grows
+    subscription the id of the subscription that it came by; share: the shared filter, or ""
+    packet_id    1 to 65,535 in flight, else 0; received: PUBREC has come
+    """
+
+    number: int
+    message: MessageRecord
+    subscription: Hashable
+    qos: int
+    share: str
+    packet_id: int
+    received: bool
+
+
+class SessionRecord(NamedTuple):
+    """One session without its subscriptions and messages; times are Unix seconds, see PersistentSession."""
+
+    key: Key
+    host: str
+    port: int
+    transport: str
+    listener: str
+    groups: frozenset[str]
+    grants: Mapping[str, tuple[str, ...]] | None
+    expiry: float
+    left: float | None
+    will: MessageRecord | None
+    will_delay: float
+    max_bytes: int
+    full: str
+
+
+class StoredSession(NamedTuple):
+    """A session of an earlier process, with all that it has. `deliveries` are in the order of their numbers."""
+
+    session: SessionRecord
+    subscriptions: tuple[SubscriptionRecord, ...]
+    deliveries: tuple[DeliveryRecord, ...]
+    received: frozenset[int]
+
+
+class _Pairs(dict[str, str]):
+    """Properties whose names may repeat: a mapping to the last value, and all pairs."""
+
+    def __init__(self, pairs: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
+def record_message(message: Message) -> MessageRecord:
+    """Return the record of a message."""
+    properties: Any = message.properties or {}
+    pairs = tuple(getattr(properties, "pairs", None) or properties.items())
+    qos, expiry, correlation = 0, None, None
+    if isinstance(message, QosPublish):
+        qos, expiry, correlation = message.qos, message.message_expiry, message.correlation
+    return MessageRecord(
+        message.topic, message.payload, message.retain, message.content_type, message.reply_to, pairs, message.time,
+        qos, expiry, correlation,
+    )  # fmt: skip
+
+
+def make_message(record: MessageRecord) -> Publish:
+    """Return the message of a record."""
+    properties = _Pairs(record.properties) if record.properties else None
+    kind, back = record.content_type, record.reply_to
+    if record.qos or record.message_expiry is not None or record.correlation is not None:
+        made: Publish = QosPublish(
+            record.topic, record.payload, record.qos, None, record.retain, kind, back, properties, None,
+            record.message_expiry, record.correlation,
+        )  # fmt: skip
+    else:
+        made = Publish(record.topic, record.payload, record.retain, kind, back, properties)
+    made.time = record.time
+    return made
+
+
+def record_subscription(wish: Subscribe) -> SubscriptionRecord:
+    """Return the record of a subscription, whose filter is the hub's."""
+    return SubscriptionRecord(wish.filter, wish.echo, wish.full, wish.options, wish.qos, wish.retained, wish.id)
+
+
+def make_subscription(record: SubscriptionRecord) -> Subscribe:
+    """Return the subscription of a record."""
+    filter, echo, full, options, qos, retained, id = record
+    return Subscribe(filter, echo, full, options, None, qos, retained, id)

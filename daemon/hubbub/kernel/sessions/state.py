@@ -1,0 +1,254 @@
+"""The state of one persistent session (MQTT 5.0 section 4.1). Its methods make every change and record it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+
+from hubbub import limits
+from hubbub.events import Publish, Subscribe
+from hubbub.kernel.sessions.records import (
+    DeliveryRecord,
+    Key,
+    SessionRecord,
+    StoredSession,
+    make_message,
+    make_subscription,
+    record_message,
+    record_subscription,
+)
+from hubbub.kernel.sessions.session import Session
+from hubbub.kernel.sessions.store import Store
+from hubbub.message import Message, cost
+
+
+class InflightMessage:
+    """One message for one client, in its queue or in flight (MQTT 5.0 section 4.9).
+
+    qos       1 or 2
+    share     the shared filter by which it came, or ""
+    size      bytes
+    number    its place in the session, which only grows
+    id        its packet identifier, 1 to 65,535 in flight, else 0
+    received  QoS 2: PUBREC has come, PUBREL follows
+    resent    whether it was sent before, on another link
+    """
+
+    __slots__ = ("message", "wish", "qos", "share", "size", "number", "id", "received", "resent")
+
+    def __init__(self, message: Message, wish: Subscribe, qos: int, share: str = "") -> None:
+        self.message = message
+        self.wish = wish
+        self.qos = qos
+        self.share = share
+        self.size = cost(message) + limits.OWED_BYTES
+        self.number = 0
+        self.id = 0
+        self.received = False
+        self.resent = False
+
+
+class PersistentSession:
+    """One session that may outlive its link.
+
+    owner           its Session as it was last seen; without a link that one has the subscriptions
+    expiry          seconds that it lives without a link
+    left            Unix seconds when its link went; None while it is there
+    will            published when the link ends other than by DISCONNECT, will_delay seconds later
+    subscriptions   by id, with the filters of the hub
+    queue           messages that wait; inflight: those with the client, by packet identifier in the order of sending
+    max_bytes, full the bound of the queue in bytes, and its overflow policy
+    size            bytes of queue and inflight; inflight_bytes: of inflight
+    received        packet identifiers of QoS 2 messages that the client may send again
+    """
+
+    __slots__ = (
+        "key", "owner", "expiry", "left", "will", "will_delay", "subscriptions", "queue", "inflight", "max_bytes",
+        "full", "size", "inflight_bytes", "received", "_number", "_recorded", "_store",
+    )  # fmt: skip
+
+    def __init__(self, key: Key, owner: Session, store: Store) -> None:
+        self.key = key
+        self.owner = owner
+        self.expiry = 0.0
+        self.left: float | None = None
+        self.will: Publish | None = None
+        self.will_delay = 0.0
+        self.subscriptions: dict[Hashable, Subscribe] = {}
+        self.queue: deque[InflightMessage] = deque()
+        self.inflight: dict[int, InflightMessage] = {}
+        self.max_bytes = limits.QUEUE_BYTES
+        self.full = "drop-oldest"
+        self.size = 0
+        self.inflight_bytes = 0
+        self.received: set[int] = set()
+        self._number = 0
+        self._recorded = False
+        self._store = store
+
+    @property
+    def recorded(self) -> bool:
+        """Whether a durable store keeps it: it outlives its link."""
+        return self._recorded
+
+    def save(self) -> None:
+        """Record the fields from `owner` to `will_delay`, and the bound of the queue."""
+        if self._store.durable and (self.expiry > 0 or self._recorded):
+            first, self._recorded = not self._recorded, True
+            self._store.save_session(self._record())
+            if first:  # it had no expiry until now
+                self._record_all()
+
+    def _record(self) -> SessionRecord:
+        owner, will = self.owner, self.will
+        return SessionRecord(
+            self.key, owner.host, owner.port, owner.transport, owner.listener, owner.groups, owner.grants, self.expiry,
+            self.left, None if will is None else record_message(will), self.will_delay, self.max_bytes, self.full,
+        )  # fmt: skip
+
+    def _record_all(self) -> None:
+        for wish in self.subscriptions.values():
+            self._store.subscribe(self.key, record_subscription(wish))
+        for one in (*self.inflight.values(), *self.queue):
+            self._store.enqueue(self.key, self._delivery(one))
+        for dedup_id in self.received:
+            self._store.receive(self.key, dedup_id)
+
+    def _delivery(self, one: InflightMessage) -> DeliveryRecord:
+        message = record_message(one.message)
+        return DeliveryRecord(one.number, message, one.wish.key, one.qos, one.share, one.id, one.received)
+
+    def end(self) -> None:
+        """The session has ended."""
+        if self._recorded:
+            self._recorded = False
+            self._store.end_session(self.key)
+
+    def subscribe(self, wish: Subscribe) -> None:
+        """Add a subscription, or replace the one of the same id."""
+        self.subscriptions[wish.key] = wish
+        if self._recorded:
+            self._store.subscribe(self.key, record_subscription(wish))
+
+    def unsubscribe(self, id: Hashable) -> None:
+        """End a subscription, if there is one of that id."""
+        if self.subscriptions.pop(id, None) is not None and self._recorded:
+            self._store.unsubscribe(self.key, id)
+
+    def receive(self, dedup_id: int) -> None:
+        """A QoS 2 message of that packet identifier has come from the client."""
+        self.received.add(dedup_id)
+        if self._recorded:
+            self._store.receive(self.key, dedup_id)
+
+    def release(self, dedup_id: int) -> None:
+        """The client has released that packet identifier."""
+        self.received.discard(dedup_id)
+        if self._recorded:
+            self._store.release(self.key, dedup_id)
+
+    def enqueue(self, one: InflightMessage) -> None:
+        """Put a new message at the end of the queue."""
+        self._add(one)
+        self.queue.append(one)
+        if self._recorded:
+            self._store.enqueue(self.key, self._delivery(one))
+
+    def send_new(self, one: InflightMessage) -> None:
+        """Put a new message, which has an id, in flight at once."""
+        self._add(one)
+        self._to_inflight(one)
+        if self._recorded:
+            self._store.enqueue(self.key, self._delivery(one))
+
+    def send_next(self, id: int) -> InflightMessage:
+        """Put the first message of the queue in flight under that id."""
+        one = self.queue.popleft()
+        one.id = id
+        self._to_inflight(one)
+        if self._recorded:
+            self._store.update(self.key, one.number, id, False)
+        return one
+
+    def _add(self, one: InflightMessage) -> None:
+        self._number += 1
+        one.number = self._number
+        self.size += one.size
+
+    def _to_inflight(self, one: InflightMessage) -> None:
+        self.inflight[one.id] = one
+        self.inflight_bytes += one.size
+
+    def mark_received(self, one: InflightMessage) -> None:
+        """PUBREC has come for an in-flight message."""
+        one.received = True
+        if self._recorded:
+            self._store.update(self.key, one.number, one.id, True)
+
+    def settle(self, one: InflightMessage) -> None:
+        """An in-flight message is acknowledged or dropped."""
+        del self.inflight[one.id]
+        self.inflight_bytes -= one.size
+        self._forget(one)
+
+    def drop_oldest(self) -> InflightMessage:
+        """Take the first message out of the queue for good."""
+        one = self.queue.popleft()
+        self._forget(one)
+        return one
+
+    def _forget(self, one: InflightMessage) -> None:
+        self.size -= one.size
+        if self._recorded:
+            self._store.settle(self.key, one.number)
+
+    def drop(self, unwanted: set[InflightMessage]) -> None:
+        """Take messages out of the queue for good."""
+        self.queue = deque(one for one in self.queue if one not in unwanted)
+        for one in unwanted:
+            self._forget(one)
+
+    def requeue(self) -> None:
+        """Put all in-flight messages back at the front of the queue, as if they had never been sent."""
+        flown = list(self.inflight.values())
+        self.inflight.clear()
+        self.inflight_bytes = 0
+        for one in flown:
+            one.id, one.received, one.resent = 0, False, False
+            if self._recorded:
+                self._store.update(self.key, one.number, 0, False)
+        self.queue.extendleft(reversed(flown))
+
+
+def restore(stored: StoredSession, store: Store) -> PersistentSession:
+    """Make the session of a record."""
+    record = stored.session
+    owner = Session(record.host, record.port, record.transport, record.listener, record.key[1])
+    owner.client, owner.groups, owner.grants = record.key[2], record.groups, record.grants
+    session = PersistentSession(record.key, owner, store)
+    session._recorded = True
+    session.expiry, session.left, session.will_delay = record.expiry, record.left, record.will_delay
+    session.max_bytes, session.full = record.max_bytes, record.full
+    session.will = None if record.will is None else make_message(record.will)
+    session.received = set(stored.received)
+    for one in stored.subscriptions:
+        wish = make_subscription(one)
+        session.subscriptions[wish.key] = wish
+    for delivery in stored.deliveries:
+        _restore_delivery(session, delivery)
+    return session
+
+
+def _restore_delivery(session: PersistentSession, record: DeliveryRecord) -> None:
+    wish = session.subscriptions.get(record.subscription)
+    if wish is None:  # it has ended; the message is still the client's
+        wish = Subscribe(str(record.subscription), qos=record.qos)
+    one = InflightMessage(make_message(record.message), wish, record.qos, record.share)
+    one.number, one.id, one.received, one.resent = record.number, record.packet_id, record.received, True
+    session._number = max(session._number, one.number)
+    session.size += one.size
+    if one.id:
+        session.inflight[one.id] = one
+        session.inflight_bytes += one.size
+    else:
+        session.queue.append(one)

@@ -1,0 +1,119 @@
+"""One turn of the reactor: its clocks, its alarms, its counters, and what is flushed when it ends.
+
+Everything in the kernel that acts later asks the Turn for it. The Turn knows none of them beyond `flush` and `alarm`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from hubbub import limits
+from hubbub.bounds import DEFAULTS, Bounds
+from hubbub.kernel.alarms import Alarms
+from hubbub.kernel.commits import Commits
+from hubbub.kernel.counters import Counters
+
+
+class Flushable(Protocol):
+    """An object that asked to be flushed at the end of the turn."""
+
+    def flush(self) -> None: ...
+
+
+class Turn:
+    """The current turn of the reactor.
+
+    wake     is called once a turn, when something waits for its end; it must have `flush` called then
+    wall     returns the Unix time in seconds; now: the monotonic time in seconds
+    arm      must have `alarms.ring` called at that monotonic time
+    bounds   what an operator may limit
+    time     Unix seconds when this turn began; valid once something was scheduled in it
+    inboxes  handlers and requests to flush; outboxes: links and others to flush after them
+    deliver  attribute: encodes the open batch of messages and puts it into the outboxes
+    commit   attribute: closes the store's batch of this turn's changes; commits: attribute, the numbers of its batches
+    failed   attribute: is called with an exception of a plugin, and its Session or None
+    """
+
+    def __init__(
+        self,
+        wake: Callable[[], object],
+        wall: Callable[[], float],
+        now: Callable[[], float],
+        arm: Callable[[float], object],
+        bounds: Bounds = DEFAULTS,
+    ) -> None:
+        self.now = now
+        self.wall = wall
+        self.alarms = Alarms(arm)
+        self.bounds = bounds
+        self.counters = Counters()
+        self.time = 0.0
+        self.inboxes: list[Flushable] = []
+        self.outboxes: list[Flushable] = []
+        self.deliver: Callable[[], object] = _nothing
+        self.commit: Callable[[], object] = _nothing
+        self.commits = Commits()
+        self.failed: Callable[[Exception, Any], object] = _ignore
+        self._wake = wake
+        self.scheduled = False
+
+    def schedule_flush(self) -> None:
+        """Have this turn flushed at its end."""
+        if not self.scheduled:
+            self.scheduled = True
+            self.time = self.wall()
+            self._wake()
+
+    def flush_later(self, one: Flushable) -> None:
+        """Flush `one` after the handlers at the end of this turn. The caller asks once a turn."""
+        self.outboxes.append(one)
+        if not self.scheduled:
+            self.schedule_flush()
+
+    def fail(self, error: Exception, session: Any = None) -> None:
+        """Count and report what a plugin's dialect has raised, and for which session if it was for one."""
+        self.counters.failed += 1
+        self.failed(error, session)
+
+    def flush(self) -> None:
+        """End the turn: drain the handlers, commit to the store, then flush each outbox once.
+
+        If a plugin raises, it loses its turn; those behind it get theirs in the next.
+        """
+        try:
+            self.deliver()
+            if self.inboxes:
+                self._drain()
+        finally:
+            # From here on a new turn begins: what a flush causes is flushed at the end of that one.
+            self.scheduled = False
+            self.commit()  # if it raises, nothing is written to any client
+            rest, self.outboxes = iter(self.outboxes), []
+            try:
+                for outbox in rest:
+                    outbox.flush()
+            finally:
+                self.outboxes += rest
+                if self.inboxes or self.outboxes:
+                    self.schedule_flush()
+
+    def _drain(self) -> None:
+        for _ in range(limits.HOPS + 1):
+            if not self.inboxes:
+                break
+            rest, self.inboxes = iter(self.inboxes), []
+            try:
+                for inbox in rest:
+                    inbox.flush()
+            finally:
+                self.inboxes += rest
+            self.deliver()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _ignore(error: Exception, session: Any) -> None:
+    pass
