@@ -21,8 +21,8 @@ run:
 
 test:
 	@tools/system-packages chromium=chromium netcat-openbsd=nc socat=socat bsdutils=logger ser2net=ser2net \
-	    gpsd=gpsd mosquitto=mosquitto_passwd mosquitto-clients=mosquitto_sub systemd=systemd-socket-activate \
-	    gcc=cc libc6-dev=cc python3-dev=python3-config
+	    gpsd=gpsd collectd-core=collectd mosquitto=mosquitto_passwd mosquitto-clients=mosquitto_sub \
+	    systemd=systemd-socket-activate gcc=cc libc6-dev=cc python3-dev=python3-config
 	@$(MAKE) --no-print-directory check
 	@tools/node-packages $(VENV)/node tests/interop/mqtt
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)

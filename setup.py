@@ -33,6 +33,7 @@ TESTED_WITH = [
     "paho-mqtt>=2",  # an MQTT client that most people have, over TCP and WebSocket
     "aiomqtt",  # the one that asyncio programs use
     "gmqtt",  # another for asyncio, with a codec of its own
+    "graphyte",  # sends metrics to Graphite
     "websockets",  # a WebSocket client that shares no code with Autobahn
     "build",  # the packaging test builds an sdist and a wheel
     "setuptools>=77",  # the same test builds without isolation, so the build backend has to be there
@@ -141,6 +142,7 @@ setup(
             "syslog = hubbub_plugins.syslog:Syslog",
             "nmea = hubbub_plugins.nmea:Nmea",
             "statsd = hubbub_plugins.statsd:Statsd",
+            "graphite = hubbub_plugins.graphite:Graphite",
         ],
     },
 )

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import graphyte
 import pytest
 
 from devices import Device
@@ -73,7 +74,7 @@ def device() -> Iterator[Device]:
 
 def test_every_recipe_is_tested() -> None:
     tests = [name.removeprefix("test_") for name in globals() if name.startswith("test_")]
-    assert len(RECIPES) == 11
+    assert len(RECIPES) == 12
     for title in RECIPES:
         assert re.sub(r"\W+", "_", title.lower()) in tests
 
@@ -162,6 +163,14 @@ def test_syslog_of_a_plant(tmp_path: Path, need) -> None:
             subprocess.run([*command, "pressure low"], check=True, timeout=20)
             heard = watcher.line()
             assert re.sub(r"syslog/[^/]+/", "syslog/press1/", heard) == recipe.wanted()[0]
+
+
+def test_metrics_for_graphite(tmp_path: Path) -> None:
+    recipe = Recipe("Metrics for Graphite", tmp_path)
+    with recipe.run() as (daemon, watcher):
+        for protocol, (host, port) in (("udp", daemon.udp[0]), ("tcp", daemon.tcp[1])):
+            graphyte.Sender(host, port, protocol=protocol).send("press1.temp", 21.5)
+            assert [watcher.line()] == recipe.wanted()
 
 
 def test_nmea_multicast_from_a_boat(tmp_path: Path) -> None:

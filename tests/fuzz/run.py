@@ -58,7 +58,8 @@ def _libfuzzer(name: str, arguments: list[str]) -> int:
 
 
 def _inside(name: str, arguments: list[str]) -> None:
-    with atheris.instrument_imports(include=["hubbub", "hubbub_plugins", "pynmea2", "pyais", "tomllib", "ipaddress"]):
+    parsers = ["pynmea2", "pyais", "pickletools", "tomllib", "ipaddress"]
+    with atheris.instrument_imports(include=["hubbub", "hubbub_plugins", *parsers]):
         from fuzz.targets import TARGETS
 
     def timed(data: bytes) -> None:

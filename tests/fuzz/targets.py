@@ -25,6 +25,7 @@ from hubbub.transports.frames import BINARY, TEXT, FrameReader
 from hubbub.transports.proof import Tokens
 from hubbub.transports.proxy import BadHeader, read_header
 from hubbub.transports.websocket import origin_refusal
+from hubbub_plugins.graphite import Graphite
 from hubbub_plugins.mqtt import Mqtt
 from hubbub_plugins.nmea import Nmea
 from hubbub_plugins.statsd import Statsd
@@ -207,6 +208,7 @@ TARGETS: dict[str, Target] = {
     "nmea-ais": dialect(Nmea, ais="ais/{mmsi}/{type}", checksum="optional"),
     "syslog": dialect(Syslog),
     "statsd": dialect(Statsd),
+    "graphite": dialect(Graphite, format="json"),
     "mqtt": mqtt.greeted(dialect(Mqtt, check=mqtt.answer)),
     "mqtt-client": mqtt.greeted(dialect(Mqtt.for_role("client"), check=mqtt.heard, version="5"), mqtt.WELCOMES),
     "mqtt-packet": mqtt.one_packet,

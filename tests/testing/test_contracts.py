@@ -9,6 +9,7 @@ from hubbub.dialects.raw import Raw
 from hubbub.testing import DialectContract, HandlerContract
 from hubbub_plugins.chat import Chat
 from hubbub_plugins.clock import Clock
+from hubbub_plugins.graphite import Graphite
 from hubbub_plugins.nmea import Nmea
 from hubbub_plugins.route import Route
 from hubbub_plugins.statsd import Statsd
@@ -94,6 +95,17 @@ class TestNmea(DialectContract):
 class TestStatsd(DialectContract):
     dialect = Statsd
     samples = [(b"api.hits:1|c|@0.1\n", ["Publish statsd/api.hits '1'"])]
+
+
+class TestGraphite(DialectContract):
+    dialect = Graphite
+    samples = [(b"web1.load 0.75 1700000000\n", ["Publish graphite/web1.load '0.75'"])]
+
+
+class TestGraphitePickle(DialectContract):
+    dialect = Graphite
+    transports = ("tcp",)
+    samples = [(b"\0\0\0\x0c]U\x01aK\x01K\x05\x86\x86a.", ["Publish graphite/a '5'"])]
 
 
 class TestUpper(HandlerContract):

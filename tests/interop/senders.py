@@ -1,0 +1,71 @@
+"""Programs and libraries that send logs and metrics, a listener for their dialect, and who hears what comes of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from running import Daemon, LineClient
+
+
+class Hub:
+    """A daemon with a TCP and a UDP listener for one dialect, and a client that hears everything.
+
+    tcp, udp   where senders find it
+    listeners  the same, by name
+    """
+
+    def __init__(self, dialect: str, keys: str = "") -> None:
+        spec = f":dialect={dialect}{keys}"
+        self._daemon = Daemon("--tcp", f"tcp:0{spec}", "--udp", f"udp:0{spec}", "--tcp", "tcp:0:id=watch")
+
+    def __enter__(self) -> Self:
+        self._daemon.__enter__()
+        self.tcp, self.udp = self._daemon.tcp[0], self._daemon.udp[0]
+        self.listeners = {"tcp": self.tcp, "udp": self.udp}
+        self._client = LineClient(self._daemon.tcp[1])
+        self._client.ask('{"op":"subscribe","topic":"#","meta":true}')
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._client.socket.close()
+        self._daemon.__exit__(*error)
+
+    def heard(self) -> tuple[str, Any, dict[str, str]]:
+        """The next message: its topic, its payload, which is a value where it is JSON, and its properties."""
+        said = json.loads(self._client.line())
+        assert said["op"] == "message", said
+        return said["topic"], said["data"], said["properties"]
+
+    def next(self) -> tuple[str, Any]:
+        """The next message, without its properties."""
+        return self.heard()[:2]
+
+    @property
+    def log(self) -> str:
+        return self._daemon.log
+
+
+@contextmanager
+def collectd(program: str, folder: Path, plugins: str) -> Iterator[None]:
+    """Collectd, which reads the load ten times a second; `plugins` says where that goes."""
+    file = folder / "collectd.conf"
+    file.write_text(f"""
+        BaseDir "{folder}"
+        PIDFile "{folder}/pid"
+        Hostname "press1"
+        FQDNLookup false
+        Interval 0.1
+        LoadPlugin load
+        {plugins}
+    """)
+    process = subprocess.Popen([program, "-f", "-C", str(file)])
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
