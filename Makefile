@@ -25,6 +25,7 @@ test:
 	    systemd=systemd-socket-activate gcc=cc libc6-dev=cc python3-dev=python3-config
 	@$(MAKE) --no-print-directory check
 	@tools/node-packages $(VENV)/node tests/interop/mqtt
+	@tools/node-packages $(VENV)/node-senders tests/interop/senders
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check:

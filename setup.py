@@ -34,6 +34,9 @@ TESTED_WITH = [
     "aiomqtt",  # the one that asyncio programs use
     "gmqtt",  # another for asyncio, with a codec of its own
     "graphyte",  # sends metrics to Graphite
+    "pygelf",  # sends logs in GELF
+    "graypy",  # the same by other habits: version 1.0, chunks of another size
+    "logging-gelf",  # the same without compression, and over TCP with LF
     "websockets",  # a WebSocket client that shares no code with Autobahn
     "build",  # the packaging test builds an sdist and a wheel
     "setuptools>=77",  # the same test builds without isolation, so the build backend has to be there
@@ -143,6 +146,7 @@ setup(
             "nmea = hubbub_plugins.nmea:Nmea",
             "statsd = hubbub_plugins.statsd:Statsd",
             "graphite = hubbub_plugins.graphite:Graphite",
+            "gelf = hubbub_plugins.gelf:Gelf",
         ],
     },
 )

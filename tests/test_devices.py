@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 import tomllib
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -74,7 +75,7 @@ def device() -> Iterator[Device]:
 
 def test_every_recipe_is_tested() -> None:
     tests = [name.removeprefix("test_") for name in globals() if name.startswith("test_")]
-    assert len(RECIPES) == 12
+    assert len(RECIPES) == 13
     for title in RECIPES:
         assert re.sub(r"\W+", "_", title.lower()) in tests
 
@@ -163,6 +164,20 @@ def test_syslog_of_a_plant(tmp_path: Path, need) -> None:
             subprocess.run([*command, "pressure low"], check=True, timeout=20)
             heard = watcher.line()
             assert re.sub(r"syslog/[^/]+/", "syslog/press1/", heard) == recipe.wanted()[0]
+
+
+def test_logs_in_gelf(tmp_path: Path) -> None:
+    recipe = Recipe("Logs in GELF", tmp_path)
+    [wanted] = recipe.wanted()
+    said = wanted.split(" ", 2)[2].encode()
+    packed = zlib.compress(said)
+    with recipe.run() as (daemon, watcher), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as program:
+        for datagram in (said, packed, b"\x1e\x0fabcdefgh\0\2" + packed[:30], b"\x1e\x0fabcdefgh\1\2" + packed[30:]):
+            program.sendto(datagram, daemon.udp[0])
+        assert [watcher.line() for _ in range(3)] == [wanted] * 3
+        with socket.create_connection(daemon.tcp[1]) as stream:
+            stream.sendall(said + b"\0" + said + b"\n")
+            assert [watcher.line() for _ in range(2)] == [wanted] * 2
 
 
 def test_metrics_for_graphite(tmp_path: Path) -> None:

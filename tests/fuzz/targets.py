@@ -25,6 +25,7 @@ from hubbub.transports.frames import BINARY, TEXT, FrameReader
 from hubbub.transports.proof import Tokens
 from hubbub.transports.proxy import BadHeader, read_header
 from hubbub.transports.websocket import origin_refusal
+from hubbub_plugins.gelf import Gelf
 from hubbub_plugins.graphite import Graphite
 from hubbub_plugins.mqtt import Mqtt
 from hubbub_plugins.nmea import Nmea
@@ -125,6 +126,16 @@ def dialect(kind: type[Dialect], chunks: bool = False, check: Check | None = Non
     return target
 
 
+def units(kind: type[Dialect], **options: object) -> Target:
+    """Any datagrams, of which some may belong together."""
+    made = configure(kind, options)
+
+    def target(data: bytes) -> None:
+        drive(made, "udp", cut(data)[1])
+
+    return target
+
+
 # Transports
 
 
@@ -208,6 +219,8 @@ TARGETS: dict[str, Target] = {
     "nmea-ais": dialect(Nmea, ais="ais/{mmsi}/{type}", checksum="optional"),
     "syslog": dialect(Syslog),
     "statsd": dialect(Statsd),
+    "gelf": dialect(Gelf),
+    "gelf-units": units(Gelf),
     "graphite": dialect(Graphite, format="json"),
     "mqtt": mqtt.greeted(dialect(Mqtt, check=mqtt.answer)),
     "mqtt-client": mqtt.greeted(dialect(Mqtt.for_role("client"), check=mqtt.heard, version="5"), mqtt.WELCOMES),

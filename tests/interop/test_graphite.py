@@ -10,7 +10,7 @@ import struct
 import graphyte
 import pytest
 
-from interop.senders import Hub, collectd
+from interop.senders.hub import Hub, collectd
 
 
 @pytest.fixture(scope="module")

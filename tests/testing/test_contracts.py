@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 from hubbub import Message
 from hubbub.dialects.json import Json
 from hubbub.dialects.lines import Lines
@@ -9,6 +11,7 @@ from hubbub.dialects.raw import Raw
 from hubbub.testing import DialectContract, HandlerContract
 from hubbub_plugins.chat import Chat
 from hubbub_plugins.clock import Clock
+from hubbub_plugins.gelf import Gelf
 from hubbub_plugins.graphite import Graphite
 from hubbub_plugins.nmea import Nmea
 from hubbub_plugins.route import Route
@@ -106,6 +109,24 @@ class TestGraphitePickle(DialectContract):
     dialect = Graphite
     transports = ("tcp",)
     samples = [(b"\0\0\0\x0c]U\x01aK\x01K\x05\x86\x86a.", ["Publish graphite/a '5'"])]
+
+
+class TestGelf(DialectContract):
+    dialect = Gelf
+    samples = [
+        (b'{"host":"box","short_message":"hello","level":5}\0\n', ["Publish gelf/box/notice"]),
+        (b'{"host":"box"}\n', ["Fault bad-payload: a message has a short_message"]),
+    ]
+
+
+class TestGelfDatagrams(DialectContract):
+    dialect = Gelf
+    options = {"format": "text"}
+    transports = ("udp", "websocket")
+    samples = [
+        (zlib.compress(b'{"host":"box","short_message":"hello"}'), ["Publish gelf/box/- 'hello'"]),
+        (b'\x1e\x0fabcdefgh\0\1{"host":"box","short_message":"hi"}', ["Publish gelf/box/- 'hi'"]),
+    ]
 
 
 class TestUpper(HandlerContract):

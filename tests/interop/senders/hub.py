@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
+
 from running import Daemon, LineClient
+
+PACKAGES = Path(sys.prefix) / "node-senders" / "node_modules"  # where tools/node-packages puts them
+SEND = Path(__file__).with_name("send.js")
 
 
 class Hub:
@@ -69,3 +75,11 @@ def collectd(program: str, folder: Path, plugins: str) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def send_from_node(node: str, library: str, hub: Hub, transport: str) -> None:
+    """Let a library of npm send what send.js says of it."""
+    if not (PACKAGES / library).exists():
+        pytest.skip(f"{library} isn't in {PACKAGES}: tools/node-packages puts it there")
+    host, port = hub.listeners[transport]
+    subprocess.run([node, str(SEND), str(PACKAGES), library, host, str(port), transport], check=True, timeout=20)

@@ -1,0 +1,25 @@
+// node send.js FOLDER LIBRARY HOST PORT TRANSPORT: let one library of FOLDER send what test_*.py expects of it.
+"use strict";
+const path = require("path");
+
+const [folder, library, host, port, transport] = process.argv.slice(2);
+const load = (name) => require(path.join(folder, name));
+
+const senders = {
+  // Each after the other: over UDP and by connections of their own they would overtake each other.
+  "gelf-pro": () => {
+    const log = load("gelf-pro");
+    const adapterOptions = transport === "udp" ? { host, port: +port, protocol: "udp4" } : { host, port: +port };
+    log.setConfig({ adapterName: transport, adapterOptions, fields: { host: "press1", facility: "press" } });
+    const tasks = [
+      (done) => log.info("short", done),
+      (done) => log.error("failed", new Error("too hot"), done),
+      (done) => log.warning("nested", { a: { b: [1, true] }, text: "größe" }, done),
+      (done) => log.debug("x".repeat(20000) + Array.from({ length: 4000 }, Math.random).join(""), done),
+    ];
+    const next = () => tasks.length && tasks.shift()((error) => { if (error) throw error; next(); });
+    next();
+  },
+};
+
+senders[library]();
