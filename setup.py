@@ -34,6 +34,8 @@ TESTED_WITH = [
     "aiomqtt",  # the one that asyncio programs use
     "gmqtt",  # another for asyncio, with a codec of its own
     "graphyte",  # sends metrics to Graphite
+    "pytelegraf",  # sends points in InfluxDB's line protocol
+    "influxdb-client",  # writes them as InfluxDB's own client for Python does
     "pygelf",  # sends logs in GELF
     "graypy",  # the same by other habits: version 1.0, chunks of another size
     "logging-gelf",  # the same without compression, and over TCP with LF
@@ -147,6 +149,7 @@ setup(
             "statsd = hubbub_plugins.statsd:Statsd",
             "graphite = hubbub_plugins.graphite:Graphite",
             "gelf = hubbub_plugins.gelf:Gelf",
+            "influx = hubbub_plugins.influx:Influx",
         ],
     },
 )

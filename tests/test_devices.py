@@ -17,6 +17,7 @@ from pathlib import Path
 
 import graphyte
 import pytest
+from telegraf import TelegrafClient
 
 from devices import Device
 from gpsd import Gpsd
@@ -75,7 +76,7 @@ def device() -> Iterator[Device]:
 
 def test_every_recipe_is_tested() -> None:
     tests = [name.removeprefix("test_") for name in globals() if name.startswith("test_")]
-    assert len(RECIPES) == 13
+    assert len(RECIPES) == 14
     for title in RECIPES:
         assert re.sub(r"\W+", "_", title.lower()) in tests
 
@@ -185,6 +186,16 @@ def test_metrics_for_graphite(tmp_path: Path) -> None:
     with recipe.run() as (daemon, watcher):
         for protocol, (host, port) in (("udp", daemon.udp[0]), ("tcp", daemon.tcp[1])):
             graphyte.Sender(host, port, protocol=protocol).send("press1.temp", 21.5)
+            assert [watcher.line()] == recipe.wanted()
+
+
+def test_points_of_telegraf(tmp_path: Path) -> None:
+    recipe = Recipe("Points of Telegraf", tmp_path)
+    with recipe.run() as (daemon, watcher):
+        TelegrafClient(*daemon.udp[0], tags={"host": "press1"}).metric("oil", {"bar": 140.5})
+        assert [watcher.line()] == recipe.wanted()
+        with socket.create_connection(daemon.tcp[1]) as stream:
+            stream.sendall(b"oil,host=press1 bar=140.5\n")
             assert [watcher.line()] == recipe.wanted()
 
 

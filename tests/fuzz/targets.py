@@ -27,6 +27,7 @@ from hubbub.transports.proxy import BadHeader, read_header
 from hubbub.transports.websocket import origin_refusal
 from hubbub_plugins.gelf import Gelf
 from hubbub_plugins.graphite import Graphite
+from hubbub_plugins.influx import Influx
 from hubbub_plugins.mqtt import Mqtt
 from hubbub_plugins.nmea import Nmea
 from hubbub_plugins.statsd import Statsd
@@ -222,6 +223,7 @@ TARGETS: dict[str, Target] = {
     "gelf": dialect(Gelf),
     "gelf-units": units(Gelf),
     "graphite": dialect(Graphite, format="json"),
+    "influx": dialect(Influx),
     "mqtt": mqtt.greeted(dialect(Mqtt, check=mqtt.answer)),
     "mqtt-client": mqtt.greeted(dialect(Mqtt.for_role("client"), check=mqtt.heard, version="5"), mqtt.WELCOMES),
     "mqtt-packet": mqtt.one_packet,

@@ -330,6 +330,7 @@ _CODES = {code: name for name, code in REASONS.items()}
 SAYS = {  # devices that only send
     "gelf": b'{"version":"1.1","host":"host","short_message":"hello"}\n',
     "graphite": b"hello 1 1700000000\n",
+    "influx": b"hello world=1\n",
     "nmea": b"$GPGLL,4916.45,N,12311.12,W,225444,A*31\r\n",
     "statsd": b"hello:1|c\n",
     "syslog": b"<13>1 2026-11-22T10:00:00Z host app - - - hello\n",

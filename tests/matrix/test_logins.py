@@ -39,6 +39,7 @@ SAYS = {
     "json": ('{"op":"publish","topic":"a/b","data":"hello"}', ""),
     "raw": ("hello", ":end=lf"),
     "statsd": ("hello:1|c", ""),
+    "influx": ("hello world=1", ""),
     "gelf": ('{"version":"1.1","host":"host","short_message":"hello"}', ""),
     "graphite": ("hello 1 1700000000", ""),
     "syslog": ("<13>1 2026-11-22T10:00:00Z host app - - - hello", ""),

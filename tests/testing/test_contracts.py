@@ -13,6 +13,7 @@ from hubbub_plugins.chat import Chat
 from hubbub_plugins.clock import Clock
 from hubbub_plugins.gelf import Gelf
 from hubbub_plugins.graphite import Graphite
+from hubbub_plugins.influx import Influx
 from hubbub_plugins.nmea import Nmea
 from hubbub_plugins.route import Route
 from hubbub_plugins.statsd import Statsd
@@ -126,6 +127,15 @@ class TestGelfDatagrams(DialectContract):
     samples = [
         (zlib.compress(b'{"host":"box","short_message":"hello"}'), ["Publish gelf/box/- 'hello'"]),
         (b'\x1e\x0fabcdefgh\0\1{"host":"box","short_message":"hi"}', ["Publish gelf/box/- 'hi'"]),
+    ]
+
+
+class TestInflux(DialectContract):
+    dialect = Influx
+    options = {"format": "text"}
+    samples = [
+        (b"load,host=web1 short=0.75,procs=7i 1700000000000000000\n", ["Publish influx/load 'load,host=web1"]),
+        (b'log text="two\nlines"\n', ["Publish influx/log 'log text=\"two\\nlines\"'"]),
     ]
 
 

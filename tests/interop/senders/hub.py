@@ -45,7 +45,7 @@ class Hub:
         """The next message: its topic, its payload, which is a value where it is JSON, and its properties."""
         said = json.loads(self._client.line())
         assert said["op"] == "message", said
-        return said["topic"], said["data"], said["properties"]
+        return said["topic"], said["data"], said.get("properties", {})
 
     def next(self) -> tuple[str, Any]:
         """The next message, without its properties."""

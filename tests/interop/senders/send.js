@@ -20,6 +20,21 @@ const senders = {
     const next = () => tasks.length && tasks.shift()((error) => { if (error) throw error; next(); });
     next();
   },
+
+  // It writes over HTTP alone; what it writes is sent as it is.
+  "@influxdata/influxdb-client": () => {
+    const { Point } = load("@influxdata/influxdb-client");
+    const point = new Point("oil").tag("host", "press 1").tag("t", "a\nb").floatField("bar", 140.5).intField("count", 7)
+      .uintField("big", "18446744073709551615").booleanField("ok", true).stringField("text", 'say "hi",\nC:\\dir')
+      .timestamp("1700000000123456789");
+    const line = point.toLineProtocol();
+    if (transport === "tcp") {
+      require("net").connect(+port, host).end(line);
+    } else {
+      const socket = require("dgram").createSocket("udp4");
+      socket.send(line, +port, host, () => socket.close());
+    }
+  },
 };
 
 senders[library]();
