@@ -33,6 +33,8 @@ TESTED_WITH = [
     "paho-mqtt>=2",  # an MQTT client that most people have, over TCP and WebSocket
     "aiomqtt",  # the one that asyncio programs use
     "gmqtt",  # another for asyncio, with a codec of its own
+    "statsd",  # sends metrics to StatsD
+    "datadog",  # the same with DogStatsD's tags, events and service checks
     "graphyte",  # sends metrics to Graphite
     "pytelegraf",  # sends points in InfluxDB's line protocol
     "influxdb-client",  # writes them as InfluxDB's own client for Python does

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import graphyte
 import pytest
+from datadog.dogstatsd.base import DogStatsd
 from telegraf import TelegrafClient
 
 from devices import Device
@@ -76,7 +77,7 @@ def device() -> Iterator[Device]:
 
 def test_every_recipe_is_tested() -> None:
     tests = [name.removeprefix("test_") for name in globals() if name.startswith("test_")]
-    assert len(RECIPES) == 14
+    assert len(RECIPES) == 15
     for title in RECIPES:
         assert re.sub(r"\W+", "_", title.lower()) in tests
 
@@ -179,6 +180,16 @@ def test_logs_in_gelf(tmp_path: Path) -> None:
         with socket.create_connection(daemon.tcp[1]) as stream:
             stream.sendall(said + b"\0" + said + b"\n")
             assert [watcher.line() for _ in range(2)] == [wanted] * 2
+
+
+def test_metrics_for_statsd(tmp_path: Path) -> None:
+    recipe = Recipe("Metrics for StatsD", tmp_path)
+    with recipe.run() as (daemon, watcher):
+        client = DogStatsd(*daemon.udp[0], disable_telemetry=True, disable_aggregation=True)
+        client.gauge("press1.temp", -4.5)
+        client.service_check("press1.db", DogStatsd.CRITICAL)
+        client.stop()
+        assert [watcher.line(), watcher.line()] == recipe.wanted()
 
 
 def test_metrics_for_graphite(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def test_each_named_test_is_there():
 
 def test_each_row_has_as_many_cells_as_its_head():
     for table in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE):
-        rows = [re.sub(r"`[^`]*`", "", line).count("|") for line in table.splitlines()]
+        rows = [line.replace("\\|", "").count("|") for line in table.splitlines()]
         assert len(set(rows)) == 1, table
 
 

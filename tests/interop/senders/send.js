@@ -35,6 +35,23 @@ const senders = {
       socket.send(line, +port, host, () => socket.close());
     }
   },
+
+  // It gathers what it sends into a datagram.
+  "hot-shots": () => {
+    const StatsD = load("hot-shots");
+    const client = new StatsD({
+      host, port: +port, protocol: transport, prefix: "press.", globalTags: { line: "4" }, maxBufferSize: 8000,
+      includeDatadogTags: false,
+    });
+    client.increment("hits");
+    client.gauge("bar", -5, { shift: "b" });
+    client.timing("took", 320, 0.999999);
+    client.set("users", "ann");
+    client.event("größe 🛢", "zwei\nZeilen 🛢", { alert_type: "error" });
+    client.check("app.db", 2, { hostname: "web1", message: "zwei\nZeilen | 🛢" });
+    client.increment("last");
+    client.close((error) => { if (error) throw error; });
+  },
 };
 
 senders[library]();
