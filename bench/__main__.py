@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from bench import machine, report
-from bench.metrics import DISTURBED, Runs
+from bench.figures import DISTURBED, Runs
 from bench.peers import HERE, PEERS, Hubbub, Unusable
 from bench.profile import profile, table
 from bench.run import Failed, build, measure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench.metrics import SUBJECT, Runs, figures_of, ran, ratio
+from bench.figures import SUBJECT, Runs, figures_of, ran, ratio
 from bench.works import Work
 
 MARKERS = "os^Dvp*"

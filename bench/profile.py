@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from rich import receiver
+from rich import box
 from rich.table import Table
 
 from bench.peers import PEERS, Running, Unusable, running
@@ -87,9 +87,7 @@ def _cpu(server: Running) -> float:
 
 def table(profiles: list[dict[str, Any]], name: str) -> Table:
     """A row for each work: microseconds of CPU for each message delivered, and the share of each part."""
-    shown = Table(
-        receiver=receiver.SIMPLE, title=f"{name}: microseconds of CPU for each delivery, and its parts in percent"
-    )
+    shown = Table(box=box.SIMPLE, title=f"{name}: microseconds of CPU for each delivery, and its parts in percent")
     names = [*PARTS, REST]
     for column in ("work", "us", *names):
         shown.add_column(column, justify="left" if column == "work" else "right", no_wrap=True)

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich import receiver
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.metrics import COMPILED, SUBJECT, Figure, Runs, Verdict, figures_of, in_words, judge, ran, ratio
+from bench.figures import COMPILED, SUBJECT, Figure, Runs, Verdict, figures_of, in_words, judge, ran, ratio
 from bench.plot import plot
 from bench.works import WORKS, Work
 
@@ -43,7 +43,7 @@ def publish(results: dict[str, Any], stem: Path, terminal: Console) -> None:
 
 def print_aims(console: Console) -> None:
     """The works, without running them."""
-    table = Table("work", "what", "unit", "peers", "aims", receiver=receiver.SIMPLE)
+    table = Table("work", "what", "unit", "peers", "aims", box=box.SIMPLE)
     for work in WORKS.values():
         aims = "\n".join(in_words(work, aim) for aim in work.aims)
         table.add_row(work.name, work.title, work.measure.unit, " ".join(work.peers), aims)
@@ -62,9 +62,7 @@ def _print_all(results: dict[str, Any], console: Console) -> None:
 
 
 def _table(runs: Runs, rounds: int) -> Table:
-    table = Table(
-        receiver=receiver.SIMPLE, title=f"medians of the undisturbed of {rounds} rounds; ratios within a round"
-    )
+    table = Table(box=box.SIMPLE, title=f"medians of the undisturbed of {rounds} rounds; ratios within a round")
     for name in ("work", "unit", "peer", "figure", "least", "most", "ratio"):
         table.add_column(name, no_wrap=True, justify="left" if name in ("work", "unit", "peer") else "right")
     table.add_column("aim")
