@@ -244,7 +244,7 @@ def test_retained_commands_stand_in_line(world):
 def test_a_handlers_reply_to_the_device_stands_in_line(world, device):
     asker = Asker(world, b"1")
     device.wire.heard()
-    assert device.session.send(Message("up", b"direct"))
+    assert device.session.link.send(Message("up", b"direct"))
     world.turn()
     assert device.wire.heard() == b""
     says(world, device, "one")

@@ -92,7 +92,7 @@ def answering(world, filter, payload=b"!"):
                 other.receive(b"rep " + line.rsplit(b"<", 1)[1][:-1] + b" " + payload + b"\n")
         return original(data)
 
-    other.wire.write = other.outbox._write = write
+    other.wire.write = write
     world.turn()
     other.wire.heard()
     return other
@@ -307,7 +307,7 @@ def answering_at(world, link, filter):
             link.receive(b"rep " + data.rsplit(b"<", 1)[1][:-2] + b" !\n")
         return original(data)
 
-    link.outbox._write = write
+    link.wire.write = write
 
 
 def test_without_a_login_nothing_is_allowed(world):
@@ -325,13 +325,13 @@ def test_faults_are_answered_and_counted(world):
 def test_a_message_for_one_client(world):
     link = world.link()
     message = Message("to/you", b"1")
-    assert link.session.send(message)
+    assert link.session.link.send(message)
     world.turn()
     assert link.wire.heard() == b"to/you=1\n"
-    assert not link.session.send(Message("to/you", b"none"))
+    assert not link.session.link.send(Message("to/you", b"none"))
     session = link.session
     link.lost()
-    assert session.send is None
+    assert session.link is None
 
 
 class Numbered(Tiny):
@@ -353,7 +353,7 @@ def test_units_that_are_a_links_own(world):
     world.say(two, b"sub a/2\n")
     world.say(two, b"pub a/2 x\npub a/2 y\n")
     assert one.wire.heard() == b"2:a/2=x\n3:a/2=y\n"
-    one.session.send(Message("b", b"z"))
+    one.session.link.send(Message("b", b"z"))
     world.turn()
     assert one.wire.heard() == b"4:b=z\n"
 

@@ -39,7 +39,7 @@ class Pipe:
 
     def __init__(self, full, limit=LIMIT, can_say_gap=True):
         self.world = World()
-        self.receiver = Outbox(self.world.hub.turn, self.world.hub.slow_consumers, self, self.write, full, limit)
+        self.receiver = Outbox(self.world.hub.turn, self.world.hub.slow_consumers, self, self, full, limit)
         self.can_say_gap = can_say_gap
         self.numbers = 0
         self.topics = {}  # number -> topic, of all messages put
@@ -412,7 +412,7 @@ class Datagrams:
         self.sent = []
         self.longest = 100
         self.receiver = DatagramOutbox(
-            self.world.hub.turn, self.world.hub.slow_consumers, self, self.write, "drop-oldest", 10_000
+            self.world.hub.turn, self.world.hub.slow_consumers, self, self, "drop-oldest", 10_000
         )
 
     def gap(self, n):

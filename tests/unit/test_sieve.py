@@ -223,4 +223,4 @@ def test_the_table_of_addresses_is_bounded(world):
 
 def test_a_plain_link_has_none_of_it(world):
     link = world.link()
-    assert (link.access.policy, link.half_duplex, link.access.presence) == (None, None, None)
+    assert (link.access.policy, link.egress.half_duplex, link.access.presence) == (None, None, None)

@@ -114,8 +114,8 @@ def test_an_unproven_address_gets_at_most_three_times_its_bytes(datagrams):
         got = town.say(datagram)
         for batch in receiver.batches:
             for message in batch.messages:
-                if message.sender is not None and message.sender.send is not None:
-                    message.sender.send(Message("echo/x", b"back " * 20))
+                if message.sender is not None and message.sender.link is not None:
+                    message.sender.link.send(Message("echo/x", b"back " * 20))
         receiver.batches.clear()
         got += town.hear(ANN)
         assert sum(map(len, got)) <= 3 * len(datagram)
@@ -144,9 +144,9 @@ def test_a_handler_answers_a_stranger_within_its_bound():
     receiver = town.handler()
     town.say(b"PUB echo/a " + b"x" * 30)  # 41 bytes
     session = receiver.batches[0].messages[0].sender
-    assert session.send(Message("echo/a", b"y" * 100))
+    assert session.link.send(Message("echo/a", b"y" * 100))
     assert len(town.hear(ANN)) == 1
-    assert session.send(Message("echo/a", b"y" * 100))
+    assert session.link.send(Message("echo/a", b"y" * 100))
     assert town.hear(ANN) == []
     assert town.protocol.withheld == 1
 
@@ -480,6 +480,6 @@ def test_nothing_is_left_when_the_port_closes():
     town.protocol.doStop()
     assert not town.context.links
     assert not town.world.publish("a/b")
-    assert receiver.batches[0].messages[0].sender.send(Message("echo/x", b"late"))
+    assert receiver.batches[0].messages[0].sender.link.send(Message("echo/x", b"late"))
     town.world.turn()
     assert town.sent == []

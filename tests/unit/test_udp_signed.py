@@ -141,7 +141,7 @@ def test_never_more_than_three_times_what_came(steps):
             got = town.say(datagram)
             for batch in receiver.batches:  # a handler that answers at length, and later
                 for message in batch.messages:
-                    message.sender.send(Message("echo/x", b"back " * 100))
+                    message.sender.link.send(Message("echo/x", b"back " * 100))
             receiver.batches.clear()
             got += town.hear(ANN)
             assert sum(map(len, got)) <= 3 * len(datagram)

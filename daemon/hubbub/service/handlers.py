@@ -208,8 +208,8 @@ class HandlerRunner:
                     raise
                 self._hub.turn.counters.unanswered += 1
             return
-        send = message.sender.send if message.sender is not None else None
-        if send is None or not send(reply):
+        link = message.sender.link if message.sender is not None else None
+        if link is None or not link.send(reply):
             self._hub.turn.counters.unanswered += 1
 
     def _may_reply(self, sender: Any, topic: str) -> bool:

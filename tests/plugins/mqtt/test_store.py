@@ -174,9 +174,8 @@ def test_what_is_acknowledged_was_saved_before(disk):
     ear, writer = context.client("ear", **kept(V5)), context.client("w", **kept(V5))
     ear.subscribe(wish("a", 1))
     answered = []
-    outboxes = [link.outbox for link in context.door.context.links]
-    for outbox in outboxes:
-        outbox._write = lambda data, write=outbox._write: (answered.append((data[0] >> 4, len(disk.safe))), write(data))
+    for wire in [link.wire for link in context.door.context.links]:
+        wire.write = lambda data, write=wire.write: (answered.append((data[0] >> 4, len(disk.safe))), write(data))
     before = len(disk.safe)
     writer.publish("a", qos=2, id=9)
     (to_ear, to_writer) = sorted(answered)
@@ -319,7 +318,7 @@ def test_what_flies_amid_a_flush_is_saved_before(disk, monkeypatch):
     saved = []
     for link in context.door.context.links:
         if link.session.client == "ear":
-            link.outbox._write = lambda data: saved.extend(
+            link.wire.write = lambda data: saved.extend(
                 rest[0].packet_id for what, _, *rest in map(pickle.loads, disk.safe) if what == "enqueue"
             )
     writer.end.send(Ping(kind=PINGREQ).encode(V5) + Publish(topic="a", qos=1, id=7).encode(V5))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hubbub.errors import Refusal
@@ -15,28 +15,37 @@ from hubbub.topics import check_filter, unshared
 class Access:
     """What one client may do.
 
-    policy    applies the keys of the listener to its messages; None: there is nothing to apply
-    presence  its presence, or None
+    allowed     whether it may do anything
+    challenged  takes its answer to a challenge of its login; None: there is no challenge
+    policy      applies the keys of the listener to its messages; None: there is nothing to apply
+    presence    its presence, or None
     """
 
-    __slots__ = ("policy", "presence")
+    __slots__ = ("allowed", "challenged", "policy", "presence")
 
     def __init__(self) -> None:
+        self.allowed = True
+        self.challenged: Callable[[Any], None] | None = None
         self.policy: IngressPolicy | None = None
         self.presence: PresenceState | None = None
+
+    def authorize(self) -> None:
+        """Check that this client may do anything. Raises Refusal (not-authorized)."""
+        if not self.allowed:
+            raise Refusal("not-authorized", "this listener wants a login")
 
     def identify(self, link: Any) -> None:
         """Look up what the client may do."""
         context, session, hub, mount = link.context, link.session, link.hub, link.egress.mount
-        allowed = link.authentication.allowed = context.anonymous or session.user is not None
+        self.allowed = context.anonymous or session.user is not None
         session.rights = context.rights(session) if context.rights is not None else None
         keys = mount or context.retain or context.content_type or context.answer or context.rate or context.changed
-        if not keys and session.rights is None and allowed:
+        if not keys and session.rights is None and self.allowed:
             self.policy = None
             return
         if self.policy is None:
-            self.policy = IngressPolicy(hub.turn, hub.router, context, session, link.half_duplex)
-        self.policy.allowed, self.policy.mount = allowed, mount
+            self.policy = IngressPolicy(hub.turn, hub.router, context, session, link.egress.half_duplex)
+        self.policy.allowed, self.policy.mount = self.allowed, mount
 
     def reconsider(self, link: Any) -> None:
         """What the client may do has changed: what it may no longer do ends at once, and the client is told."""
@@ -48,10 +57,10 @@ class Access:
         wishes = [one.wish for one in (session.subscriptions or {}).values()]
         ended = [wish for wish in wishes if not rights.receives(unshared(wish.filter))]
         for wish in ended:
-            link.unsubscribe(wish.key)
+            link.egress.unsubscribe(wish.key, link.client)
         link.outbox.purge(rights.receives)
-        if link.half_duplex is not None:
-            link.half_duplex.purge(rights.receives)
+        if link.egress.half_duplex is not None:
+            link.egress.half_duplex.purge(rights.receives)
         if link.client is not None:
             link.client.delivery.purge(rights.receives)
         self.tell_ended(link, [wish.filter for wish in ended])
@@ -66,25 +75,30 @@ class Access:
             else:
                 link.close(refusal.reason, refusal)
 
+    def mount_point(self, link: Any) -> str:
+        """Return the prefix of the client's topics."""
+        prefix = link.context.prefix
+        return "" if prefix is None else str(prefix.fill(link.session.fields())) + "/"
+
     def mount(self, link: Any) -> bool:
         """Take the mount point of the user that the client is now. Returns whether that is another one."""
-        mount = link.mount_point()
+        mount = self.mount_point(link)
         if mount == link.egress.mount:
             return False
         for id in list(link.session.subscriptions or ()):  # they stood below another user's
-            link.unsubscribe(id)
+            link.egress.unsubscribe(id, link.client)
         link.egress.mount = mount
         return True
 
     def announce(self, link: Any) -> None:
         """Publish that the client is present, once it is known who it is."""
-        if link.context.presence is not None and link.authentication.allowed:
+        if link.context.presence is not None and self.allowed:
             self.presence = link.context.presence.up(link, self.presence)
 
     def subscribe_by_listener(self, link: Any) -> None:
         """Subscribe to what the listener's `subscribe=` names."""
         template = link.context.subscribe
-        if template is None or not link.authentication.allowed or not link.egress.proven:
+        if template is None or not self.allowed or not link.egress.proven:
             return
         try:
             filter = check_filter(template.fill(link.session.fields()))

@@ -27,6 +27,7 @@ from hubbub.events import (
     SwitchDialect,
     Unsubscribe,
 )
+from hubbub.kernel.connection import authentication
 from hubbub.kernel.routing.subscription import Batch
 
 
@@ -52,7 +53,7 @@ def on_subscribe(link: Any, event: Subscribe) -> None:
     if is_unproven(link, event):
         return
     try:
-        link.authentication.authorize()
+        link.access.authorize()
         retained = link.subscribe(event)
     except Refusal as error:
         link.answer(event, error)
@@ -74,8 +75,8 @@ def on_unsubscribe(link: Any, event: Unsubscribe) -> None:
     if is_unproven(link, event):
         return
     try:
-        link.authentication.authorize()
-        link.unsubscribe(_id_of(link, event))
+        link.access.authorize()
+        link.egress.unsubscribe(_id_of(link, event), link.client)
     except Refusal as error:
         link.answer(event, error)
     else:
@@ -92,7 +93,7 @@ def on_subscription_batch(link: Any, event: SubscriptionBatch) -> None:
     retained = []
     for one in event.events:
         try:
-            link.authentication.authorize()
+            link.access.authorize()
             if isinstance(one, Fault):
                 raise one.refusal
             if isinstance(one, Subscribe):
@@ -101,7 +102,7 @@ def on_subscription_batch(link: Any, event: SubscriptionBatch) -> None:
             else:
                 id = _id_of(link, one)
                 results.append(id in (link.session.subscriptions or ()))
-                link.unsubscribe(id)
+                link.egress.unsubscribe(id, link.client)
         except Refusal as error:
             link.count_refused(error)
             results.append(error)
@@ -120,7 +121,7 @@ def on_request(link: Any, event: Request) -> None:
         return
     event.sender = link.session
     try:
-        link.authentication.authorize()
+        link.access.authorize()
         if link.requests >= limits.REQUESTS_PER_LINK:
             raise Refusal("quota", f"{limits.REQUESTS_PER_LINK} requests of this link wait for a reply already")
         if link.access.policy is not None:
@@ -142,7 +143,7 @@ def on_qos_publish(link: Any, event: QosPublish) -> None:
         if numbered and not client.is_new(dedup_id):
             answer_stored(link, event, 1)  # it was published when it came first
             return
-        receivers = link.publish(event) if policy is None else policy.publish(event, link)
+        receivers = link.hub.router.publish(event) if policy is None else policy.publish(event, link)
         if numbered:
             client.state.receive(dedup_id)
             answer_stored(link, event, receivers)
@@ -221,12 +222,12 @@ def on_switch_dialect(link: Any, event: SwitchDialect) -> None:
 
 def on_connect(link: Any, event: Connect) -> None:
     """Log in."""
-    link.authentication.connect(link, event)
+    authentication.connect(link, event)
 
 
 def on_auth_response(link: Any, event: AuthResponse) -> None:
     """Go on with a login."""
-    link.authentication.respond(link, event)
+    authentication.respond(link, event)
 
 
 def on_close(link: Any, event: Close) -> None:

@@ -93,7 +93,7 @@ def _on_request(link: Any, event: Request) -> None:
     if commands.is_unproven(link, event):
         return
     try:
-        link.authentication.authorize()
+        link.access.authorize()
         link.keep()
     except Refusal as error:
         link.answer(event, error)

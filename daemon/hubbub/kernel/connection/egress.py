@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -14,14 +14,12 @@ from hubbub.events import QosPublish, Subscribe
 from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
 from hubbub.kernel.connection.outbox import Outbox
 from hubbub.kernel.connection.per_link_encoder import PerLinkEncoder, SplicingReceiver, can_splice
-from hubbub.kernel.routing.router import Router
+from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.subscription import Batch, Encoding, Receiver, Subscription
-from hubbub.kernel.routing.subscriptions import Subscriptions
 from hubbub.kernel.sessions.client import Client
 from hubbub.kernel.sessions.delivery import QosReceiver, framed
 from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.kernel.sessions.state import InflightMessage
-from hubbub.kernel.turn import Turn
 from hubbub.message import Message
 from hubbub.topics import check_filter, unshared
 
@@ -29,36 +27,27 @@ from hubbub.topics import check_filter, unshared
 class Egress:
     """The way out of one link.
 
+    half_duplex  the queue of commands of a half-duplex link, or None
     mount   the prefix of the client's topics, or ""
     wrap    puts the transport's frame around a unit, or None
     proven  whether the client is known to be at its address; always, but over UDP
     """
 
     __slots__ = (
-        "dialect", "mount", "outbox", "proven", "wrap",
-        "_half_duplex", "_router", "_session", "_subscriptions", "_turn",
+        "dialect", "half_duplex", "mount", "outbox", "proven", "wrap", "_hub", "_session",
     )  # fmt: skip
 
     def __init__(
-        self,
-        turn: Turn,
-        router: Router,
-        subscriptions: Subscriptions,
-        session: Session,
-        outbox: Outbox,
-        half_duplex: HalfDuplexQueue | None,
-        dialect: Dialect,
+        self, hub: Hub, session: Session, outbox: Outbox, half_duplex: HalfDuplexQueue | None, dialect: Dialect
     ) -> None:
         self.dialect = dialect
+        self.half_duplex = half_duplex
         self.mount = ""
         self.outbox = outbox
         self.proven = True
         self.wrap: Callable[[bytes], bytes] | None = None
-        self._half_duplex = half_duplex
-        self._router = router
+        self._hub = hub
         self._session = session
-        self._subscriptions = subscriptions
-        self._turn = turn
 
     # Answers
 
@@ -69,7 +58,7 @@ class Egress:
     def write(self, unit: bytes) -> None:
         """Write a unit that is no message."""
         if self._session.subscriptions:
-            self._router.commit()  # messages from before the client's command stand before its answer
+            self._hub.router.commit()  # messages from before the client's command stand before its answer
         self.outbox.answer(unit if self.wrap is None else self.wrap(unit))
 
     def gap(self, n: int) -> bytes:
@@ -102,19 +91,25 @@ class Egress:
             self._session.rights.subscribe(shared)
         encoding, receiver = self._way(event, client)
         known = event.retained == "new" and wish.key in (self._session.subscriptions or ())
-        subscription = self._subscriptions.subscribe(self._session, wish, encoding, self._queued(receiver))
+        subscription = self._hub.subscriptions.subscribe(self._session, wish, encoding, self._queued(receiver))
         subscription.copies = self.dialect.overlapping == "each"
         if client is not None:
             subscription.merge = partial(self._merge, client)
             client.state.subscribe(wish)
         if known or event.retained == "never":
             return iter(())
-        return map(partial(self._encode_one, encoding, receiver), self._subscriptions.retained(wish))
+        return map(partial(self._encode_one, encoding, receiver), self._hub.subscriptions.retained(wish))
+
+    def unsubscribe(self, id: Hashable, client: Client | None) -> None:
+        """End a subscription, if there is one of that id."""
+        self._hub.subscriptions.unsubscribe(self._session, id)
+        if client is not None:
+            client.state.unsubscribe(id)
 
     def take_over(self, stand_in: Session, wish: Subscribe, client: Client) -> None:
         """Take over a subscription from the session that stood in for this client."""
         encoding, receiver = self._way(wish, client)
-        self._subscriptions.hand_over(stand_in, self._session, wish, encoding, receiver)
+        self._hub.subscriptions.hand_over(stand_in, self._session, wish, encoding, receiver)
         assert self._session.subscriptions is not None
         subscription: Subscription = self._session.subscriptions[wish.key]
         subscription.copies = self.dialect.overlapping == "each"
@@ -128,7 +123,7 @@ class Egress:
         return Subscription(self._session, wish, *self._way(wish, client))
 
     def _queued(self, receiver: Receiver) -> Receiver:
-        return receiver if self._half_duplex is None else self._half_duplex.before(receiver)
+        return receiver if self.half_duplex is None else self.half_duplex.before(receiver)
 
     def _way(self, event: Subscribe, client: Client | None) -> tuple[Encoding, Receiver]:
         """Return how messages of a subscription are encoded, and their receiver."""
@@ -138,7 +133,9 @@ class Egress:
         if event.qos and client is not None:
             receiver, wrap = QosReceiver(client.delivery, receiver, wrap, event), None
         stream = self.outbox.stream
-        encoding = self._subscriptions.encoding(dialect.encode, form, wrap, self.mount, stream, event.full, id_bytes)
+        encoding = self._hub.subscriptions.encoding(
+            dialect.encode, form, wrap, self.mount, stream, event.full, id_bytes
+        )
         return encoding, receiver
 
     def _qos0_way(self, wish: Subscribe) -> tuple[Receiver, Callable[[bytes], bytes] | None, int | None]:
@@ -155,18 +152,18 @@ class Egress:
 
     def retained(self, batches: Iterator[Batch | None]) -> None:
         """Deliver retained messages of QoS 0."""
-        if self._half_duplex is None:
+        if self.half_duplex is None:
             self.outbox.retained(batches)
             return
         for batch in islice(batches, limits.RETAINED_AT_ONCE):
             if batch is not None and batch.count:
-                self._half_duplex.put(batch, self.outbox)
+                self.half_duplex.put(batch, self.outbox)
 
     def _encode_one(self, encoding: Encoding, receiver: Receiver, message: Message | None) -> Batch | None:
-        shown = message.left(self._turn.wall()) if isinstance(message, QosPublish) else message
+        shown = message.left(self._hub.turn.wall()) if isinstance(message, QosPublish) else message
         if message is None or shown is None:
             return None
-        carried, frames = self._router.encode_each(encoding, (shown,))
+        carried, frames = self._hub.router.encode_each(encoding, (shown,))
         batch = Batch([message] if carried else carried, frames, encoding.stream, encoding.full)
         adapt = getattr(receiver, "adapt", None)
         return batch if adapt is None else adapt(batch)
@@ -178,12 +175,12 @@ class Egress:
         if not message.topic.startswith(self.mount):
             return False
         encoding, receiver = self._way(Subscribe(message.topic), client)
-        carried, frames = self._router.encode_each(encoding, (message,))
+        carried, frames = self._hub.router.encode_each(encoding, (message,))
         if not frames or not self.affords(frames):
             return False
-        self._router.commit()
+        self._hub.router.commit()
         self._queued(receiver).put(Batch(carried, frames, encoding.stream))
-        self._turn.schedule_flush()
+        self._hub.turn.schedule_flush()
         return True
 
     # Messages of QoS 1 and 2 (sessions.delivery.QosLink)
@@ -215,11 +212,11 @@ class Egress:
         dialect, message = self.dialect, one.message
         shown: Message | None = message
         if isinstance(message, QosPublish):
-            shown = message.left(self._turn.wall(), one.resent)
+            shown = message.left(self._hub.turn.wall(), one.resent)
         if shown is None:
             return ()
-        encoding = self._subscriptions.encoding(dialect.encode, dialect.form(one.wish), None, self.mount)
-        return self._router.encode_each(encoding, (shown,))[1]
+        encoding = self._hub.subscriptions.encoding(dialect.encode, dialect.form(one.wish), None, self.mount)
+        return self._hub.router.encode_each(encoding, (shown,))[1]
 
     def send_qos0(self, batch: Batch, wish: Subscribe) -> None:
         """Send messages of QoS 0 of a subscription with a higher QoS."""

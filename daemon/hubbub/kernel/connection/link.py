@@ -9,8 +9,7 @@ answers to its own commands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from functools import wraps
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any, ClassVar
 
@@ -19,11 +18,11 @@ from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.events import Close, Connect, Publish, Request, Subscribe
 from hubbub.identity import Identity
-from hubbub.kernel.connection import commands
+from hubbub.kernel.connection import authentication, commands
 from hubbub.kernel.connection.access import Access
-from hubbub.kernel.connection.authentication import Authentication
 from hubbub.kernel.connection.datagram_outbox import DatagramOutbox
 from hubbub.kernel.connection.egress import Egress
+from hubbub.kernel.connection.faults import own_fault
 from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
 from hubbub.kernel.connection.inbound import InboundQueue
 from hubbub.kernel.connection.listener_context import ListenerContext
@@ -41,19 +40,6 @@ _ids = count(1)
 _OPEN, _CLOSED = State.OPEN, State.CLOSED
 
 
-def own_fault(method: Callable[..., None]) -> Callable[..., None]:
-    """Let an exception of a plugin's dialect in `method` close this link alone."""
-
-    @wraps(method)
-    def guarded(link: Any, *arguments: Any) -> None:
-        try:
-            method(link, *arguments)
-        except Exception as error:  # noqa: BLE001  whatever a plugin raises
-            link.fail(error)
-
-    return guarded
-
-
 class Link:
     """One client. Transports call `receive`, `ended`, `lost`, `pause`, `resume`; everything else follows from those.
 
@@ -65,8 +51,8 @@ class Link:
     """
 
     __slots__ = (
-        "access", "alarm_at", "authentication", "client", "context", "dialect", "egress", "half_duplex", "hub",
-        "inbound", "outbox", "publish", "requests", "session", "shutdown", "source", "timeouts", "wire",
+        "access", "alarm_at", "client", "context", "dialect", "egress", "hub",
+        "inbound", "outbox", "requests", "session", "shutdown", "source", "timeouts", "wire",
     )  # fmt: skip
 
     ACTIONS: ClassVar[dict[type, commands.Action]] = commands.ACTIONS
@@ -77,7 +63,6 @@ class Link:
     ) -> None:
         turn = hub.turn
         self.alarm_at: tuple[float, int] | None = None
-        self.authentication = Authentication()
         self.client: Client | None = None
         self.context = context
         self.hub = hub
@@ -86,23 +71,20 @@ class Link:
         self.requests = 0
         self.session = session = Session(host, port, context.dialect_context.transport, context.name, context.user)
         session.id = next(_ids)
-        session.send = self.send
+        session.link = self
         self.shutdown = Shutdown()
         self.source: str | None = None
         self.timeouts = Timeouts(turn.now())
         self.wire = wire
-        self.publish = hub.router.publish
         self.dialect = dialect(context.dialect_context, session)
         kind = DatagramOutbox if context.dialect_context.transport == "udp" else Outbox
-        self.outbox = kind(turn, hub.slow_consumers, self, wire.write, self.full, context.queue)
-        self.half_duplex: HalfDuplexQueue | None = None
+        self.outbox = kind(turn, hub.slow_consumers, self, wire, self.full, context.queue)
+        half_duplex = None
         if context.answer is not None:
-            self.half_duplex = HalfDuplexQueue(turn, hub.router, hub.requests, self.outbox, context.answer)
-        self.egress = self.EGRESS(
-            turn, hub.router, hub.subscriptions, session, self.outbox, self.half_duplex, self.dialect
-        )
+            half_duplex = HalfDuplexQueue(turn, hub.router, hub.requests, self.outbox, context.answer)
+        self.egress = self.EGRESS(hub, session, self.outbox, half_duplex, self.dialect)
         self.egress.wrap = wire.wrapper(dialect)
-        self.egress.mount = self.mount_point()
+        self.egress.mount = self.access.mount_point(self)
         self.access.identify(self)
         self.egress.proven = wire.proof is None
         turn.counters.links += 1
@@ -144,7 +126,7 @@ class Link:
     def admit(self, identity: Identity) -> None:
         """Take the identity that the transport has verified, before `start`."""
         self.session.admit(identity)
-        self.egress.mount = self.mount_point()
+        self.egress.mount = self.access.mount_point(self)
         self.access.identify(self)
 
     @own_fault
@@ -206,20 +188,17 @@ class Link:
         self.context.links.discard(self)
         self.release_client(True)
         self.hub.subscriptions.leave(self.session)
-        self.session.send = None
+        self.session.link = None
         self.hub.turn.alarms.cancel(self)
-        self._end_parts()
+        authentication.cancel(self)
+        if self.egress.half_duplex is not None:
+            self.egress.half_duplex.clear()
+        self.access.end(self)
         self.context.add_closed(self.outbox.sent, self.outbox.sent_bytes, self.outbox.dropped)
         if self.source is not None:
             self.hub.sources.leave(self.source)
         self.outbox.clear()
-        self.inbound.take()
-
-    def _end_parts(self) -> None:
-        self.authentication.cancel(self)
-        if self.half_duplex is not None:
-            self.half_duplex.clear()
-        self.access.end(self)
+        self.inbound.clear()
 
     def pause(self, held: int) -> None:
         """The transport takes no more for now; `held` bytes wait in it."""
@@ -234,8 +213,8 @@ class Link:
             self.outbox.resume()
             if self.client is not None:
                 self.client.delivery.go_on()
-            if self.half_duplex is not None:
-                self.half_duplex.resumed()
+            if self.egress.half_duplex is not None:
+                self.egress.half_duplex.resumed()
 
     def sign_of_life(self, size: int = 0) -> None:
         """The client has sent a ping or a pong of the transport, of so many bytes."""
@@ -255,7 +234,7 @@ class Link:
             self.inbound.add(events)
 
     def _act(self, events: Iterator[Any]) -> None:
-        publish, session, access = self.publish, self.session, self.access
+        publish, session, access = self.hub.router.publish, self.session, self.access
         inbound, queue = self.inbound, self.outbox.queue
         for event in events:
             if type(event) is Publish:
@@ -274,52 +253,16 @@ class Link:
             elif self.shutdown.state is not _CLOSED:
                 self.ACTIONS[type(event)](self, event)
             if inbound.blocked or queue.answers > limits.ANSWER_BYTES:
-                self.hold(events)
+                inbound.hold(self, events)
                 return
-
-    def hold(self, events: Iterable[Any]) -> None:
-        """Hold events back until nothing blocks them."""
-        if not self.active:
-            return
-        if self.inbound.begin(self.hub.turn.now()):
-            self.wire.reading(False)
-        self.inbound.add(events)
-        if not self.inbound.blocked:
-            self.outbox.drained = self.go_on
 
     def go_on(self) -> None:
         """Act on the events that were held back, and read on."""
-        inbound = self.inbound
-        if inbound.blocked and self.active:
-            return
-        if self.active:
-            self.outbox.drained = None
-            events = inbound.take()
-            if events is not None:
-                self._act(iter(events))
-                if not inbound.holding and self.active:
-                    self._read_on()
-        self.shutdown.finish_if_done(self)
-
-    def _read_on(self) -> None:
-        held_at = self.inbound.release()
-        if held_at is not None and self.dialect.deadline is not None:  # time in which nothing was read doesn't count
-            self.dialect.deadline += self.hub.turn.now() - held_at
-            self.set_alarm()
-        self.wire.reading(True)
+        self.inbound.go_on(self)
 
     def rest(self, until: float) -> None:
         """Act on nothing more, and read nothing, until then: a monotonic time."""
-        timeouts = self.timeouts
-        if timeouts.rest_until is None:
-            self.inbound.blocked += 1
-        timeouts.rest_until = max(until, timeouts.rest_until or until)
-        self.set_alarm()
-
-    def rested(self) -> None:
-        """The time of `rest` is over."""
-        self.inbound.blocked -= 1
-        self.go_on()
+        self.inbound.rest(self, until)
 
     def answer(self, event: Any, result: Any) -> None:
         """Let the dialect encode the outcome of an event, and send that."""
@@ -353,12 +296,6 @@ class Link:
         """Subscribe, and return the retained messages. Raises Refusal."""
         return self.egress.subscribe(event, self.client)
 
-    def unsubscribe(self, id: Hashable) -> None:
-        """End a subscription, if there is one of that id."""
-        self.hub.subscriptions.unsubscribe(self.session, id)
-        if self.client is not None:
-            self.client.state.unsubscribe(id)
-
     def spend(self, count: int) -> None:
         """One unit was so many commands."""
 
@@ -371,20 +308,15 @@ class Link:
 
     # Its login
 
-    def mount_point(self) -> str:
-        """Return the prefix of this client's topics."""
-        prefix = self.context.prefix
-        return "" if prefix is None else prefix.fill(self.session.fields()) + "/"
-
     @own_fault
     def checked(self, event: Connect, result: str | Refusal) -> None:
         """The credentials of `event` were checked."""
-        self.authentication.checked(self, event, result)
+        authentication.checked(self, event, result)
 
     @own_fault
     def challenge(self, event: Connect, data: bytes, then: Callable[[Any], None]) -> None:
         """Ask the client for more; `then` is called once, with its answer or a Refusal."""
-        self.authentication.challenge(self, event, data, then)
+        authentication.challenge(self, event, data, then)
 
     @own_fault
     def reconsider(self) -> None:
@@ -398,11 +330,6 @@ class Link:
         client, self.client = self.client, None
         if client is not None:
             client.detach(self, will)
-
-    def take_over(self, stand_in: Session, wish: Subscribe) -> None:
-        """Take over a subscription from the session that stood in for this client."""
-        assert self.client is not None
-        self.egress.take_over(stand_in, wish, self.client)
 
     def send(self, message: Message) -> bool:
         """Deliver one message to this client alone. False: it can't be sent."""

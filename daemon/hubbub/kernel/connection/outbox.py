@@ -6,11 +6,11 @@ Nothing leaves while the transport is paused; each flush hands over at most limi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from hubbub import limits
 from hubbub.kernel.connection.slow_consumers import SlowConsumers
-from hubbub.kernel.connection.unit_queue import UnitQueue
+from hubbub.kernel.connection.unit_queue import Owner, UnitQueue
 from hubbub.kernel.connection.units import Keep
 from hubbub.kernel.routing.subscription import LATER, LOST, NOW, Batch
 from hubbub.kernel.turn import Turn
@@ -18,40 +18,17 @@ from hubbub.limits import FLUSH_BYTES
 from hubbub.message import Message
 
 
-class Owner(Protocol):
-    """The link of an outbox."""
+class Writer(Protocol):
+    """The wire of a link (connection.wire.Wire)."""
 
-    def gap(self, n: int) -> bytes:
-        """Encode the notice that n messages were dropped; empty: the dialect has none."""
-
-    def on_overflow(self) -> None:
-        """The outbox is full, and the policy is to disconnect."""
-
-    def fail(self, error: Exception) -> None:
-        """The dialect has raised: close."""
-
-
-class _NoOwner:
-    """The owner of an outbox whose link has gone."""
-
-    def gap(self, n: int) -> bytes:
-        return b""
-
-    def on_overflow(self) -> None:
-        pass
-
-    def fail(self, error: Exception) -> None:
-        pass
-
-
-_NO_OWNER = _NoOwner()
+    def write(self, data: bytes) -> object: ...
 
 
 class Outbox:
     """The way out of one stream link.
 
     queue    what waits
-    write    takes bytes for the transport, and may call `pause` before it returns
+    wire     takes bytes for the transport, and may call `pause` before it returns
     drained  attribute: is called at the end of each flush that leaves no answer waiting
     paused   whether the transport takes no more
     sent, sent_bytes  messages handed over; bytes of them and of answers
@@ -59,26 +36,23 @@ class Outbox:
 
     __slots__ = (
         "drained", "paused", "queue", "sent", "sent_bytes",
-        "_dirty", "_frames", "_gone", "_owner", "_slow", "_turn", "_write",
+        "_dirty", "_frames", "_gone", "_slow", "_turn", "_wire",
     )  # fmt: skip
 
     stream = True
 
-    def __init__(
-        self, turn: Turn, slow: SlowConsumers, owner: Owner, write: Callable[[bytes], Any], full: str, limit: int
-    ) -> None:
+    def __init__(self, turn: Turn, slow: SlowConsumers, owner: Owner, wire: Writer, full: str, limit: int) -> None:
         self.drained: Callable[[], None] | None = None
         self.paused = False
-        self.queue = UnitQueue(turn.counters, self._notice, full, limit, self.stream)
+        self.queue = UnitQueue(turn.counters, owner, full, limit, self.stream)
         self.sent = 0
         self.sent_bytes = 0
         self._dirty = False  # it is flushed at the end of this turn
-        self._frames: list[bytes] = []  # of the flush that goes on
+        self._frames: list[bytes] | None = None  # of the flush that goes on
         self._gone = False
-        self._owner: Owner = owner
         self._slow = slow
         self._turn = turn
-        self._write = write
+        self._wire = wire
 
     @property
     def size(self) -> int:
@@ -100,7 +74,7 @@ class Outbox:
     def put(self, batch: Batch) -> None:
         """Take messages (routing.subscription.Receiver)."""
         if not self.queue.put(batch):
-            self._owner.on_overflow()
+            self.queue.owner.on_overflow()
             return
         if not self._dirty:
             self._dirty = True
@@ -159,19 +133,12 @@ class Outbox:
         """All outboxes hold too much: drop messages until `size` bytes are left. False: the link is cut instead."""
         if self.queue.give_way(size):
             return not self._gone  # a notice may have failed
-        self._owner.on_overflow()
+        self.queue.owner.on_overflow()
         return False
 
     def fail(self, error: Exception) -> None:
         """The dialect raised for a message of this outbox."""
-        self._owner.fail(error)
-
-    def _notice(self, count: int) -> bytes:
-        try:
-            return self._owner.gap(count)
-        except Exception as error:  # noqa: BLE001  a plugin's dialect
-            self._owner.fail(error)
-            return b""
+        self.queue.owner.fail(error)
 
     def mark(self) -> None:
         """Have this flushed at the end of this turn."""
@@ -196,20 +163,22 @@ class Outbox:
             elif queue.units:
                 self.sent += queue.count
                 self.sent_bytes += queue.size
-                self._write(queue.take_all())
+                self._wire.write(queue.take_all())
             if self.drained is not None and not queue.answers:
                 self.drained()
         except Exception as error:  # noqa: BLE001  a plugin's dialect: its fault costs its own link
-            self._owner.fail(error)
+            self.queue.owner.fail(error)
 
     def _flush_by_units(self) -> None:
         commits = self._turn.commits
+        frames: list[bytes] = []
+        self._frames = frames
         self.queue.take(self, commits.safe)
-        frames, self._frames = self._frames, []
+        self._frames = None
         data = b"".join(frames)
         if data:  # a superseded unit has none
             self.sent_bytes += len(data)
-            self._write(data)
+            self._wire.write(data)
         if self.queue.units and not self.paused:
             if self.queue.barrier_at_front() > commits.safe:
                 commits.wait(self)
@@ -218,15 +187,17 @@ class Outbox:
 
     def hand_over(self, unit: Batch) -> None:
         """Write a unit with this flush (connection.unit_queue.Sink)."""
+        assert self._frames is not None
         self._frames.append(unit.data)
         self.sent += unit.count
 
     def tell_lost(self) -> None:
         """Write the notice of what was lost before the next message."""
         if self.queue.lost:
-            notice = self._notice(self.queue.lost)
+            notice = self.queue.notice(self.queue.lost)
             self.queue.lost = 0
             if notice:
+                assert self._frames is not None
                 self._frames.append(notice)
 
     def pause(self, held: int) -> None:
@@ -245,7 +216,6 @@ class Outbox:
     def clear(self) -> None:
         """The link has gone: forget everything, and take nothing any more."""
         self._gone = True
-        self._owner = _NO_OWNER  # or both would hold each other until a garbage collection
         self._slow.forget(self)
         self._turn.commits.forget(self)
         self.queue.clear()

@@ -45,4 +45,4 @@ class PacedLink(Link):
         if wait and self.open:
             self.context.held_back += 1
             self.rest(now + wait)
-            self.hold(())
+            self.inbound.hold(self, ())

@@ -66,7 +66,7 @@ class Shutdown:
             return
         self.state = State.FINISHING
         link.inbound.blocked += 1  # act on nothing more
-        link.inbound.take()
+        link.inbound.clear()
         link.release_client(True)
         if refusal is not None:  # its traceback knows this link, and the link keeps it: it would hold itself
             refusal.__traceback__ = None

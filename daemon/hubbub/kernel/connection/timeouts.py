@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hubbub import limits
+from hubbub.kernel.connection import authentication
 from hubbub.kernel.connection.shutdown import State
 
 
@@ -70,9 +71,9 @@ class Timeouts:
             return
         if self.rest_until is not None and now >= self.rest_until:
             self.rest_until = None
-            link.rested()
+            link.inbound.rested(link)
         if link.session.expires is not None and link.hub.turn.wall() >= link.session.expires:
-            link.authentication.expire(link)
+            authentication.expire(link)
         deadline = None if _is_silent(link) else link.dialect.deadline
         if deadline is not None and now >= deadline:
             link.dialect.deadline = None

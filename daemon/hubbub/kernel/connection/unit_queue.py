@@ -6,7 +6,7 @@ dropped. Gap notices stand where messages are missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from hubbub import limits
@@ -17,10 +17,36 @@ from hubbub.limits import FLUSH_BYTES, QUEUE_MESSAGES
 
 POLICIES = ("drop-oldest", "drop-newest", "latest", "disconnect")
 
-Notice = Callable[[int], bytes]
-"""Encodes the notice that so many messages were dropped; empty: there is none."""
-
 _END = Batch((), (b"",))  # of a Search
+
+
+class Owner(Protocol):
+    """The link of a queue."""
+
+    def gap(self, n: int) -> bytes:
+        """Encode the notice that n messages were dropped; empty: the dialect has none."""
+
+    def on_overflow(self) -> None:
+        """The queue is full, and the policy is to disconnect."""
+
+    def fail(self, error: Exception) -> None:
+        """The dialect has raised: close."""
+
+
+class NoOwner:
+    """The owner of a queue whose link has gone."""
+
+    def gap(self, n: int) -> bytes:
+        return b""
+
+    def on_overflow(self) -> None:
+        pass
+
+    def fail(self, error: Exception) -> None:
+        pass
+
+
+NO_OWNER = NoOwner()
 
 
 class Sink(Protocol):
@@ -33,6 +59,7 @@ class Sink(Protocol):
 class UnitQueue:
     """What waits for one link.
 
+    owner        its link
     full, limit  the overflow policy, one of POLICIES, and the bound in bytes
     held         bytes handed over that the transport hasn't sent yet
     size, count  bytes, `held` included, and messages; answers: bytes of units without messages
@@ -42,11 +69,11 @@ class UnitQueue:
     """
 
     __slots__ = (
-        "answers", "count", "dropped", "full", "held", "limit", "lost", "missed", "plain", "searches", "size", "units",
-        "_barrier", "_counters", "_latest", "_notice", "_stream",
+        "answers", "count", "dropped", "full", "held", "limit", "lost", "missed", "owner", "plain", "searches", "size",
+        "units", "_barrier", "_counters", "_latest", "_stream",
     )  # fmt: skip
 
-    def __init__(self, counters: Counters, notice: Notice, full: str, limit: int, stream: bool) -> None:
+    def __init__(self, counters: Counters, owner: Owner, full: str, limit: int, stream: bool) -> None:
         self.answers = 0
         self.count = 0
         self.dropped = 0
@@ -55,6 +82,7 @@ class UnitQueue:
         self.limit = limit
         self.lost = 0
         self.missed = 0
+        self.owner: Owner = owner
         self.plain = True
         self.searches = 0
         self.size = 0
@@ -62,7 +90,6 @@ class UnitQueue:
         self._barrier = 0  # the batch of the last barrier
         self._counters = counters
         self._latest: Latest | None = None  # while full with `latest`
-        self._notice = notice
         self._stream = stream
 
     # Units come
@@ -211,7 +238,7 @@ class UnitQueue:
     def _tell_missed(self) -> None:
         if self.missed:
             count, self.missed = self.missed, 0
-            notice = self._notice(count)
+            notice = self.notice(count)
             if notice:
                 self._append(Batch((), (notice,), self._stream))
 
@@ -246,9 +273,17 @@ class UnitQueue:
             self._tell_there(len(units) - len(kept), count)
         return True
 
+    def notice(self, count: int) -> bytes:
+        """Encode the notice that `count` messages were dropped; empty: there is none."""
+        try:
+            return self.owner.gap(count)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self.owner.fail(error)
+            return b""
+
     def _tell_there(self, at: int, count: int) -> None:
         """Put a gap notice of `count` messages at this place."""
-        notice = self._notice(count) if count else b""
+        notice = self.notice(count) if count else b""
         if notice:
             unit = Batch((), (notice,), self._stream)
             self.units.insert(at, unit)
@@ -345,6 +380,7 @@ class UnitQueue:
 
     def clear(self) -> None:
         """Forget everything: the link has gone."""
+        self.owner = NO_OWNER  # or both would hold each other until a garbage collection
         self.units.clear()
         self._latest = None
         self.size = self.count = self.answers = self.lost = self.missed = self.held = 0

@@ -30,7 +30,6 @@ class ClientLink(Protocol):
 
     def release_client(self, will: bool) -> None: ...
     def close(self, reason: str, refusal: Refusal | None = None) -> None: ...
-    def take_over(self, stand_in: Session, wish: Subscribe) -> None: ...
 
 
 class Registry(Protocol):
@@ -126,7 +125,7 @@ class Client:
             if rights is not None and not rights.receives(unshared(wish.filter)):
                 ended.append(wish)
             else:
-                link.take_over(stand_in, wish)
+                link.egress.take_over(stand_in, wish, self)
         self._drop_stand_in()
         for wish in ended:
             state.unsubscribe(wish.key)

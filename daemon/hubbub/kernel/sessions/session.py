@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from sys import intern
 from typing import Any, Protocol
 
 from hubbub.events import Publish
@@ -10,6 +11,7 @@ from hubbub.identity import Identity
 from hubbub.message import Message
 from hubbub.topics import check_topic
 
+_NO_GROUPS: frozenset[str] = frozenset()  # one for all: an empty frozenset takes 216 bytes
 REPLIES = "$reply/"  # each request has an unguessable topic below it
 
 
@@ -21,38 +23,45 @@ class Rights(Protocol):
     def receives(self, topic: str) -> bool: ...
 
 
+class SingleDelivery(Protocol):
+    """The link of a session."""
+
+    def send(self, message: Message) -> bool:
+        """Deliver one message to this client alone. False: it can't be sent."""
+
+
 class Session:
     """One client as the hub knows it. Handlers see it as a `message.Sender`.
 
     id      the number of its link in logs, `hubbub status` and `hubbub kick`; 0: it has none
     rights  what it may do; None: everything
     groups, grants, expires, holds  results of its login, see identity.Identity
-    send    delivers one message to this client alone and returns whether it could; None once it has gone
+    link    delivers messages to this client alone; None: it has gone, or has no link
     levels  the sum of the levels of its filters with wildcards
     subscriptions  its routing.subscription.Subscription objects by id; None: it never had one
     """
 
     __slots__ = (
-        "id", "host", "port", "transport", "listener", "client", "user", "rights", "subscriptions", "levels", "send",
+        "id", "host", "port", "transport", "listener", "client", "user", "rights", "subscriptions", "levels", "link",
         "groups", "grants", "expires", "holds",
     )  # fmt: skip
 
     def __init__(self, host: str, port: int, transport: str, listener: str, user: str | None = None) -> None:
         self.id = 0
-        self.host = host
+        self.host = intern(host)  # gateways and proxies have many links
         self.port = port
         self.transport = transport
         self.listener = listener
         self.client = ""
         self.user = user
         self.rights: Rights | None = None
-        self.groups: frozenset[str] = frozenset()
+        self.groups = _NO_GROUPS
         self.grants: Mapping[str, tuple[str, ...]] | None = None
         self.expires: float | None = None
         self.holds: Callable[[], bool] | None = None
         self.subscriptions: dict[Hashable, Any] | None = None
         self.levels = 0
-        self.send: Callable[[Message], bool] | None = None
+        self.link: SingleDelivery | None = None
 
     def __str__(self) -> str:
         where = f"{self.host}:{self.port}" if self.port else self.host
