@@ -13,7 +13,7 @@ from matrix.speakers import seat
 
 
 class Ear:
-    """Subscribes to everything, at a quality where there is one."""
+    """Subscribes to everything, at a QoS if its dialect has one."""
 
     def __init__(self, world, name, qos=0):
         self.world = world
@@ -41,7 +41,7 @@ class Ear:
             return None
         said = packet.properties
         found = {
-            "topic": packet.topic, "payload": packet.payload, "quality": packet.qos, "retain": packet.retain,
+            "topic": packet.topic, "payload": packet.payload, "qos": packet.qos, "retain": packet.retain,
             "expiry": said.get("message_expiry_interval"), "content type": said.get("content_type"),
             "response topic": said.get("response_topic"), "correlation": said.get("correlation_data"),
             "user properties": said.get("user_property"),
@@ -56,7 +56,7 @@ class Ear:
             return None
         about = said.get("correlation")
         found = {
-            "topic": said["topic"], "payload": self.one.read(unit)[2], "quality": said.get("qos", 0),
+            "topic": said["topic"], "payload": self.one.read(unit)[2], "qos": said.get("qos", 0),
             "retain": said["retained"], "expiry": said.get("lifetime"), "content type": said.get("content_type"),
             "response topic": said.get("reply_to"), "correlation": about and b64decode(about),
             "user properties": list(said.get("properties", {}).items()) or None,
@@ -86,7 +86,7 @@ class HandlerEar:
         self.world.turn()
         found = [
             told({
-                "topic": one.topic, "payload": one.payload, "quality": one.qos, "retain": one.retained,
+                "topic": one.topic, "payload": one.payload, "qos": one.qos, "retain": one.retained,
                 "expiry": one.message_expiry, "content type": one.content_type, "response topic": one.reply_to,
                 "correlation": one.correlation, "user properties": list((one.properties or {}).items()) or None,
             })

@@ -241,7 +241,7 @@ class RawSpeaker(Speaker):
 
 
 class MqttSpeaker(Speaker):
-    """It publishes at quality 1, so that it learns of refusals, and subscribes at 0 unless told otherwise.
+    """It publishes at QoS 1, so that it learns of refusals, and subscribes at 0 unless told otherwise.
 
     What went well is told of a SUBSCRIBE alone, as in other dialects.
     """

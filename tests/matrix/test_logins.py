@@ -225,7 +225,7 @@ class Client:
 
 
 class Packets(Client):
-    """One of MQTT, who says who it is in its first packet. Its PUBLISH is of quality 1, and so is answered."""
+    """One of MQTT, who says who it is in its first packet. Its PUBLISH has QoS 1, and so is answered."""
 
     def begin(self):
         self.reader, self.packets, self.unread = Reader(1_000), [], False

@@ -21,7 +21,7 @@ PAYLOADS = {
 KINDS = ["text/csv", "image/png"]
 PAIRS = [("k", "1"), ("k", "2"), ("a", ""), ("ü", "\n")]
 LIFETIME = 60
-OLD_WORDS = {"topic", *PAYLOADS, "quality", "retain"}  # what 3.1.1 says too
+OLD_WORDS = {"topic", *PAYLOADS, "qos", "retain"}  # what 3.1.1 says too
 
 
 def _dialect(column):
@@ -97,8 +97,8 @@ def same(way):
 def not_told(way):
     if way.row == "topic":
         assert "topic" not in way.live(topic="x")
-    elif way.row == "quality":
-        assert "quality" not in way.live(qos=2)
+    elif way.row == "qos":
+        assert "qos" not in way.live(qos=2)
     else:
         name, values = SAID[way.row]
         assert way.row not in way.live(**{name: values[0]})
@@ -106,12 +106,12 @@ def not_told(way):
 
 def lower_of_both(way):
     for said, wished in product(range(3), range(3)):
-        assert way.live(qos=said, ear_qos=wished)["quality"] == min(said, wished)
+        assert way.live(qos=said, ear_qos=wished)["qos"] == min(said, wished)
 
 
 def as_published(way):
     for qos in range(3):
-        assert way.live(qos=qos)["quality"] == qos
+        assert way.live(qos=qos)["qos"] == qos
 
 
 def kept(tells, by_listener=False):
@@ -164,11 +164,11 @@ def last_of_each(way):
 
 def zero(way):
     assert not way.can("qos")
-    assert way.live(ear_qos=2)["quality"] == 0
+    assert way.live(ear_qos=2)["qos"] == 0
 
 
 def as_it_says(way):
-    if way.row == "quality":
+    if way.row == "qos":
         lower_of_both(way)
     elif way.row == "expiry":
         what_is_left(way)
@@ -244,7 +244,7 @@ def test_to_mqtt(row, column, cell):
 def test_the_old_version_is_told_nothing_else(column):
     said = {name: dict(values[0]) if name == "properties" else values[0] for name, values in SAID.values()}
     found = Way("", seats(column)[0], "tcp-mqtt311").live(qos=1, ear_qos=1, **said)
-    assert found == {"topic": "a/b", "payload": b"1", "quality": 1, "retain": False}
+    assert found == {"topic": "a/b", "payload": b"1", "qos": 1, "retain": False}
 
 
 def test_every_row_and_column_is_there():
