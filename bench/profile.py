@@ -30,7 +30,7 @@ PARTS = {  # what is done, and the C functions or rooms that do it; the first th
     "epoll": r"^epoll_",
     "frames": r"transports/(?:frames|masks)|CPyDef_(?:frames|masks)___",
     "encode": r"^(?:\w+\.encode|_is_text|Encoding\.frames) \(hubbub/|CPyDef_lines___(?:Lines___encode|__is_text)"
-    r"|mqtt/(?:speaking|words|aliases)"
+    r"|mqtt/(?:messages|outbound|aliases)"
     r"|CPyDef_session___Encoding___frames",
     "read": r"dialects/|hubbub_plugins/|framing\.py|topics\.py|CPyDef_(?:lines|framing|topics)___",
     "events": r"hubbub/(?:events|message)\.py|CPyDef_(?:events|message)___",

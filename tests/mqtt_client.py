@@ -10,7 +10,7 @@ from hubbub.errors import Refusal
 from hubbub.testing import World
 from hubbub_plugins.mqtt import Mqtt, packets
 from hubbub_plugins.mqtt.packets import V5, V311
-from hubbub_plugins.mqtt.properties import DISCONNECT, PINGREQ, PUBACK, PUBCOMP, PUBREC, PUBREL
+from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
 from hubbub_plugins.mqtt.reader import Reader
 
 
@@ -46,8 +46,8 @@ class Client:
         return found[0] if len(found) == 1 else found
 
     def subscribe(self, *wishes: Any, id: int = 1, **properties: Any) -> list[Any]:
-        made = [packets.Wish(filter=one) if isinstance(one, str) else one for one in wishes]
-        return self.send(packets.Subscribe(id=id, wishes=made, properties=properties))
+        made = [packets.Subscription(filter=one) if isinstance(one, str) else one for one in wishes]
+        return self.send(packets.Subscribe(id=id, subscriptions=made, properties=properties))
 
     def publish(self, topic: str, payload: bytes = b"x", **more: Any) -> list[Any]:
         return self.send(packets.Publish(topic=topic, payload=payload, **more))
@@ -56,14 +56,14 @@ class Client:
         return self.send(packets.Ack(kind=kind, id=id, code=code))
 
     def ping(self) -> list[Any]:
-        return self.send(packets.Ping(kind=PINGREQ))
+        return self.send(packets.Pingreq())
 
     def goodbye(self, code: int = 0, **properties: Any) -> list[Any]:
-        return self.send(packets.Reason(kind=DISCONNECT, code=code, properties=properties))
+        return self.send(packets.Disconnect(code=code, properties=properties))
 
 
-def wish(filter: str, qos: int = 0, **more: Any) -> packets.Wish:
-    return packets.Wish(filter=filter, qos=qos, **more)
+def subscription(filter: str, qos: int = 0, **more: Any) -> packets.Subscription:
+    return packets.Subscription(filter=filter, qos=qos, **more)
 
 
 def messages(found: list[Any]) -> list[tuple[str, bytes, int]]:
@@ -115,7 +115,7 @@ __all__ = [
     "case",
     "kept",
     "messages",
-    "wish",
+    "subscription",
 ]
 
 

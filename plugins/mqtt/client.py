@@ -3,14 +3,16 @@
 --connect tcp:old-broker:1883:dialect=mqtt:pull=sensors/#:push=cmd/#
 --connect wss://broker.example.org/mqtt:dialect=mqtt:pull=#:user=hub:password-file=/etc/hubbub/broker.password
 
-What `pull=` names is asked for and published here; what is published here and `push=` names goes there. Both have the
-quality, the retain flag and, in version 5, the properties that they were published with. What is pushed at quality 1
-and 2 waits for the server while it is away, and what is pulled waits there. Why nothing goes round: client_loops.py.
+The bridge subscribes at the server to `pull=`, and publishes here what arrives. It publishes there what `push=` matches
+here. Both keep QoS, retain flag and, in version 5, properties. Messages of QoS 1 and 2 wait in the session of the side
+that sends them while there is no connection. loop_prevention.py keeps them from going round.
 """
 
 from __future__ import annotations
 
 import math
+import platform
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from hubbub import (
@@ -27,269 +29,270 @@ from hubbub import (
     Release,
     Sender,
     Subscribe,
+    choice,
+    flag,
     limits,
+    option,
+    secret,
 )
-from hubbub.topics import is_wildcard, matches, unshared
 from hubbub_plugins.mqtt import packets
-from hubbub_plugins.mqtt.aliases import Aliases
-from hubbub_plugins.mqtt.client_begin import NAMES, Beginning
-from hubbub_plugins.mqtt.client_codes import says
-from hubbub_plugins.mqtt.client_loops import Echoes, by_way_of, path_of
-from hubbub_plugins.mqtt.packets import V5, V311, Reason, Wish
-from hubbub_plugins.mqtt.properties import DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBREC, SUBACK
+from hubbub_plugins.mqtt.base import MqttBase
+from hubbub_plugins.mqtt.codes import KEEP_ALIVE_TIMEOUT, publish_reason_code
+from hubbub_plugins.mqtt.handshake import NAMES, VERSIONS, Handshake
+from hubbub_plugins.mqtt.inflight import Inflight
+from hubbub_plugins.mqtt.keep_alive import PingTimer, keep_alive_seconds
+from hubbub_plugins.mqtt.loop_prevention import NODE, Echoes, LoopPrevention, path_of, with_hop
+from hubbub_plugins.mqtt.messages import LOCAL_LIMITS, topic_of
+from hubbub_plugins.mqtt.packets import V5, V311
+from hubbub_plugins.mqtt.properties import CONNACK, PINGREQ, PUBACK, PUBCOMP, PUBREC
+from hubbub_plugins.mqtt.reason_texts import reason_text
+from hubbub_plugins.mqtt.remote_subscriptions import RemoteSubscriptions
 from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, TEXT_BYTES, Malformed
-from hubbub_plugins.mqtt.words import IMPLEMENTATION, KEEP_ALIVE, NODE, QUOTA, TOO_LARGE, publish, taken
 
 _PINGREQ = bytes((PINGREQ << 4, 0))
-_MORE_THAN_FITS = (IMPLEMENTATION, QUOTA, TOO_LARGE)  # legal, and more than a message may have here
 
 
-class MqttClient(Beginning):
+def _qos(raw: object) -> int:
+    return int(choice("0", "1", "2")(str(raw)))
+
+
+class MqttClient(MqttBase):
     """A bridge to another broker."""
 
+    roles = ("client",)
+    can_pull = True
+    has_sessions = True
+    subprotocols: ClassVar[Sequence[str]] = ("mqtt",)
+
+    version = option("auto", choice("auto", *VERSIONS), "5 or 3.1.1; auto: 5, and 3.1.1 where the server has no 5")
+    client = option("", str, "the client identifier; without one it is made of the machine's name and the id=")
+    user = option("", str, "the user's name there")
+    password_file = option("", secret, "the file with the password, or in version 5 without user= with the token")
+    qos = option(2, _qos, "the highest quality of service, both ways")
+    clean = option(False, flag, "whether neither side keeps anything while there is no connection")
+    keep_alive = option(60, keep_alive_seconds, "seconds after which each side notices that the other has gone")
+
     def __init__(self, context: DialectContext, peer: Sender) -> None:
-        super().__init__(context, peer)
-        self._echoes: Echoes | None = None  # in version 3.1.1
-        self._flying: dict[int, str] = {}  # topics, by packet identifier
-        self._highest = 2  # quality
-        self._keeps_retained = True
-        self._patience = 0.75 * self.keep_alive
-        self._ping_at: float | None = None
-        self._silent: float | None = None  # since when an answer is awaited
-        self._released: set[int] = set()  # identifiers of an older process
-        self._remote = f"{context.node}.{peer.listener}"
-        self._wishes: dict[int, str] = {}  # filters whose SUBACK is awaited
-        self._wanted: dict[str, bool] = {}  # topics that were looked at
+        timer = PingTimer(limits.CONNECT_SECONDS)
+        super().__init__(context, peer, CONNACK, "CONNACK", timer)
+        self._handshake = Handshake(self.version, context.memory)
+        self._inflight = Inflight()
+        self._max_qos = 2
+        self._ping_timer = timer
+        self._loops = LoopPrevention(context.node, f"{context.node}.{peer.listener}")
+        self._retain_available = True
+        self._subscriptions = RemoteSubscriptions(context.pull, self.qos, context.memory)
 
-    def _welcomed(self, packet: packets.Connack, found: list[Event | Message]) -> None:
-        """Begin: what waits for the server goes on its way, what it has is asked for."""
-        said, context = packet.properties, self.context
-        self._most = said.get("maximum_packet_size")
-        self._highest = said.get("maximum_qos", 2)
-        self._keeps_retained = bool(said.get("retain_available", 1))
-        self._patience = 0.75 * (said.get("server_keep_alive", self.keep_alive) or self.keep_alive)
-        if numbers := said.get("topic_alias_maximum", 0):
-            self._numbers = Aliases(numbers, self._most)
-        self._remote = dict(said.get("user_property", ())).get(NODE, self._remote)
-        if self._version == V311 and context.push:
-            self._echoes = context.memory.setdefault("echoes", Echoes())
-        if not self._highest and self.qos and context.push:
-            found.append(self._turned_away("it takes messages of quality 0 alone: give qos=0"))
-            return
-        expiry = 0.0 if self.clean else math.inf
-        window = said.get("receive_maximum", TEXT_BYTES) if self._version == V5 else limits.FLIGHT_UNTOLD
-        client, anew = self._identifier(self.peer.listener), not packet.present
-        found += [Notice(NAMES[self._version]), *self._release_all(packet.present)]
-        found.append(
-            Connect(client, clean_start=self.clean, session_expiry=expiry, receive_maximum=window, resend_as_new=anew)
+    @classmethod
+    def persistent_session(cls, context: DialectContext, name: str) -> tuple[Connect, Sequence[Subscribe]] | None:
+        return None if cls.clean else (Connect(cls._identifier(name)), cls._pushed(context))
+
+    @classmethod
+    def _identifier(cls, name: str) -> str:
+        return cls.client or f"{platform.node()}.{name}"
+
+    @classmethod
+    def _pushed(cls, context: DialectContext, retained: str = "never") -> list[Subscribe]:
+        options = (True, ())  # retain as published, no subscription identifiers
+        return [Subscribe(one, False, options=options, qos=cls.qos, retained=retained) for one in context.push]
+
+    # CONNECT and CONNACK
+
+    def opened(self, now: float) -> list[Event | Message]:
+        self.deadline = self._ping_timer.begin(now + self.context.handshake)
+        version = self._handshake.choose()
+        connect = packets.Connect(
+            version=version,
+            clean=self.clean,
+            keep_alive=self.keep_alive,
+            client=self._identifier(self.peer.listener),
         )
-        found += self._pushed(context, "always" if anew else "new")
-        found += self._pull(packet)
+        if self.password_file:
+            connect.password = self.password_file.encode()
+            self.secrets = (connect.password,)
+        if self.user or (self.password_file and version != V5):  # MQTT-3.1.2-22 of 3.1.1
+            connect.user = self.user
+        if version == V5:
+            connect.properties = {
+                "session_expiry_interval": 0 if self.clean else int(limits.SESSION_SECONDS),
+                "receive_maximum": limits.FLIGHT,
+                "maximum_packet_size": self._inbound.max_packet,
+                "topic_alias_maximum": limits.TOPIC_ALIASES,
+                "user_property": [(NODE, self.context.node)],
+            }
+        return [Answer(connect.encode(version))]
 
-    def _release_all(self, present: bool) -> list[Event | Message]:
-        """Release what the server holds by identifiers of a process that has ended, or it would take new for old."""
-        again = self.context.memory.get("begun")
-        self.context.memory["begun"] = True
-        if again or not present or self.clean or not self.context.push or self.qos < 2:
-            return []
-        self._released = set(range(1, limits.CONNECTOR_IDS + 1))
-        return [Answer(b"".join(map(self.encode_pubrel, sorted(self._released))))]
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        self._loops.now(now)
+        return super().receive(data, now, text)
 
-    # What it is asked for
-
-    def _pull(self, packet: packets.Connack) -> list[Event | Message]:
-        memory, found = self.context.memory, list[Event | Message]()
-        has = memory.setdefault("pulled", set())
-        if not packet.present:
-            has.clear()
-        no_wildcards = not packet.properties.get("wildcard_subscription_available", 1)
-        for id, filter in zip(range(TEXT_BYTES, 0, -1), self.context.pull, strict=False):
-            if filter in has and self._version != V5:
-                continue  # it would send all retained messages again
-            if no_wildcards and is_wildcard(filter):
-                found += self._pull_refused(filter, 0xA2, packets.Granted(kind=SUBACK, id=id))
-                continue
-            self._wishes[id] = filter
-            five, shared = self._version == V5, filter.startswith("$share/")  # MQTT-3.8.3-4
-            wish = Wish(
-                filter=filter,
-                qos=self.qos,
-                no_local=five and not shared,
-                retain_as_published=five,
-                handling=1 if five else 0,
-            )
-            found.append(Answer(packets.Subscribe(id=id, wishes=[wish]).encode(self._version)))
-        return found
-
-    def _on_granted(self, packet: packets.Granted, found: list[Event | Message]) -> None:
-        filter = self._wishes.pop(packet.id, None)
-        if packet.kind != SUBACK or filter is None or len(packet.codes) != 1:
-            raise Malformed("an answer to what it wasn't asked for", PROTOCOL_ERROR)
-        code = packet.codes[0]
-        if code >= 0x80:
-            found += self._pull_refused(filter, code, packet)
-        elif code > 2:
-            raise Malformed("a SUBACK of unknown quality", PROTOCOL_ERROR)
+    def handle(self, first: int, body: bytes, events: list[Event | Message]) -> None:
+        if self._outbound.version:
+            super().handle(first, body, events)
+            return
+        try:
+            packet = self._handshake.read(body)
+        except Refusal as refusal:
+            events.append(self._give_up(refusal))
         else:
-            self.context.memory["pulled"].add(filter)
+            self._on_connack(packet, events)
 
-    def _pull_refused(self, filter: str, code: int, packet: packets.Granted) -> list[Event | Message]:
-        why = f"pull={filter} is refused: {says(code, packet.properties)}"
-        return [Notice(why), Fault(Refusal("unavailable", why))]
+    def _on_connack(self, packet: packets.Connack, events: list[Event | Message]) -> None:
+        """Send what waits for the server, and subscribe there."""
+        version, properties, context = self._handshake.version, packet.properties, self.context
+        self.agree(version, properties.get("maximum_packet_size"), properties.get("topic_alias_maximum", 0))
+        self._max_qos = properties.get("maximum_qos", 2)
+        self._retain_available = bool(properties.get("retain_available", 1))
+        self._ping_timer.agree(properties.get("server_keep_alive", self.keep_alive) or self.keep_alive)
+        remote = dict(properties.get("user_property", ())).get(NODE, self._loops.remote)
+        echoes = context.memory.setdefault("echoes", Echoes()) if version == V311 and context.push else None
+        self._loops = LoopPrevention(context.node, remote, echoes)
+        if not self._max_qos and self.qos and context.push:
+            events.append(self._give_up(Refusal("unavailable", "it accepts QoS 0 alone: give qos=0")))
+            return
+        events += [Notice(NAMES[version]), *self._release(packet.present)]
+        events.append(self._session(packet))
+        events += self._pushed(context, "new" if packet.present else "always")
+        events += self._subscriptions.subscribe(version, packet)
 
-    # What comes in
+    def _session(self, packet: packets.Connack) -> Connect:
+        """Return the event that begins or resumes the session with the server."""
+        window = limits.FLIGHT_UNTOLD
+        if self._outbound.version == V5:
+            window = packet.properties.get("receive_maximum", TEXT_BYTES)
+        return Connect(
+            self._identifier(self.peer.listener),
+            clean_start=self.clean,
+            session_expiry=0.0 if self.clean else math.inf,
+            receive_maximum=window,
+            resend_as_new=not packet.present,
+        )
 
-    def _on_publish(self, packet: packets.Publish, found: list[Event | Message]) -> None:
-        topic = self._aliased(packet)
+    def _release(self, present: bool) -> list[Event | Message]:
+        """Release what a server with a session of an earlier process may hold."""
+        begun = self.context.memory.get("begun")
+        self.context.memory["begun"] = True
+        if begun or not present or self.clean or not self.context.push or self.qos < 2:
+            return []
+        return [Answer(self._inflight.release(limits.CONNECTOR_IDS, self._outbound))]
+
+    def _give_up(self, refusal: Refusal) -> Close:
+        self._closed = True
+        return Close(refusal.reason, b"", refusal)
+
+    # Inbound
+
+    def _on_publish(self, packet: packets.Publish, events: list[Event | Message]) -> None:
+        topic = self._inbound.topic(packet)
         try:
             event = self._message(topic, packet)
         except Refusal as refusal:
-            found.append(Fault(refusal))
+            events.append(Fault(refusal))
             event = None
         if event is not None:
-            found.append(event)
+            events.append(event)
         elif packet.qos:
-            found.append(Answer(self._said(PUBACK if packet.qos == 1 else PUBREC, packet.id, 0)))
+            events.append(Answer(self._outbound.ack(PUBACK if packet.qos == 1 else PUBREC, packet.id)))
 
     def _message(self, topic: str, packet: packets.Publish) -> QosPublish | None:
-        """Make the event; None: it has been here. Raises Refusal, Malformed."""
-        if not self._asked_for(topic):
-            raise Refusal("not-authorized", "it sends what it wasn't asked for")
+        """Return the event of a PUBLISH; None: it went round. Raises Refusal, Malformed."""
+        if not self._subscriptions.match(topic):
+            raise Refusal("not-authorized", "it sends what no filter of pull= matches")
         try:
-            self.check_size(packet.payload)
-            tag = packet.id if packet.qos else None
-            event = publish(topic, packet.payload, packet.qos, packet.retain, packet.id, packet.properties, tag)
-        except Malformed as refusal:
-            if refusal.code in _MORE_THAN_FITS:  # to end the link for it would have it sent again for ever
-                raise Refusal("too-long", refusal.reason) from None
+            event = self._inbound.publish(topic, packet)
+        except Malformed as error:
+            if error.code in LOCAL_LIMITS:  # closing would only let the server send it again
+                raise Refusal("too-long", error.reason) from None
             raise
-        path = path_of(event)
-        if self.context.node in path or len(path) >= limits.HOPS:
-            return None
-        if self._echoes is not None and self._echoes.is_one(topic, packet.payload):
-            return None
-        event.properties = by_way_of(event, self._remote)
-        return event
+        return event if self._loops.arrived(event) else None
 
-    def _asked_for(self, topic: str) -> bool:
-        found = self._wanted.get(topic)
-        if found is None:
-            if len(self._wanted) >= limits.TOPIC_TABLE:
-                self._wanted.clear()
-            found = self._wanted[topic] = any(matches(unshared(one), topic) for one in self.context.pull)
-        return found
+    def _on_ack(self, packet: packets.Ack, events: list[Event | Message]) -> None:
+        events += self._inflight.acknowledged(packet)
 
-    def _on_ack(self, packet: packets.Ack, found: list[Event | Message]) -> None:
-        if packet.kind == PUBCOMP and packet.id in self._released:
-            self._released.discard(packet.id)
-            return
-        if packet.code >= 0x80 and packet.kind in (PUBACK, PUBREC):
-            topic = self._flying.get(packet.id, "")
-            why = f"what is pushed to {topic} is refused: {says(packet.code, packet.properties)}"
-            found += [Notice(why), Fault(Refusal("unavailable", why))]
-        if packet.kind in (PUBACK, PUBCOMP) or packet.code >= 0x80:
-            self._flying.pop(packet.id, None)
-        self.on_ack(packet, found)
+    def _on_suback(self, packet: packets.Suback, events: list[Event | Message]) -> None:
+        events += self._subscriptions.acknowledged(packet)
 
-    def _on_ping(self, packet: packets.Ping, found: list[Event | Message]) -> None:
-        if packet.kind != PINGRESP:
-            raise Malformed("only a client sends PINGREQ", PROTOCOL_ERROR)
+    def _on_pingresp(self, packet: packets.Pingresp, events: list[Event | Message]) -> None:
+        """It has reset the timer, like every packet."""
 
-    def _on_reason(self, packet: Reason, found: list[Event | Message]) -> None:
-        if packet.kind != DISCONNECT or self._version != V5:
-            raise Malformed("only a client sends that packet", PROTOCOL_ERROR)
-        found.append(self._turned_away(f"it closes: {says(packet.code, packet.properties)}"))
-
-    ACTIONS: ClassVar[dict[type, Any]] = {
-        packets.Publish: _on_publish,
-        packets.Ack: _on_ack,
-        packets.Granted: _on_granted,
-        packets.Ping: _on_ping,
-        Reason: _on_reason,
-    }
-
-    # Time
-
-    def heard(self, now: float) -> None:
-        if self._echoes is not None:
-            self._echoes.now = now
-        if self._version:
-            self._silent = None
-            self._ping_at = self._ping_at or now + self._patience
-            self.deadline = self._ping_at
+    def _on_disconnect(self, packet: packets.Disconnect, events: list[Event | Message]) -> None:
+        if self._outbound.version != V5:
+            raise Malformed("only a client sends DISCONNECT before version 5", PROTOCOL_ERROR)
+        why = reason_text(packet.code, packet.properties)
+        events.append(self._give_up(Refusal("unavailable", f"it disconnects: {why}")))
 
     def timeout(self, now: float) -> list[Event | Message]:
+        timer = self._ping_timer
         if self._closed:
             return []
-        if self._ping_at is None:
-            self.context.memory.pop("unanswered", None)
-            return [self._turned_away(f"no CONNACK within {self.context.handshake:g} s")]
-        patience = limits.CONNECT_SECONDS
-        if self._silent is not None and now >= self._silent + patience:
-            return [self.bad(Malformed(f"no answer to PINGREQ within {patience:g} s", KEEP_ALIVE), "timeout")]
-        found: list[Event | Message] = []
-        if now >= self._ping_at:
-            self._ping_at = now + self._patience
-            self._silent = now if self._silent is None else self._silent
-            found.append(Answer(_PINGREQ))
-        self.deadline = self._ping_at if self._silent is None else min(self._ping_at, self._silent + patience)
-        return found
+        if not timer.running:
+            self._handshake.answered()
+            return [self._give_up(Refusal("unavailable", f"no CONNACK within {self.context.handshake:g} s"))]
+        if timer.unanswered(now):
+            why = f"no answer to PINGREQ within {limits.CONNECT_SECONDS:g} s"
+            return [self.fail(Malformed(why, KEEP_ALIVE_TIMEOUT), "timeout")]
+        events: list[Event | Message] = [Answer(_PINGREQ)] if timer.ping(now) else []
+        self.deadline = timer.deadline()
+        return events
 
-    # What goes out
+    # Outbound
 
     def outcome(self, event: Event | Message, result: Any) -> bytes | Close:
         if isinstance(event, Release):
-            return self._said(PUBCOMP, event.dedup_id, 0)
+            return self._outbound.ack(PUBCOMP, event.dedup_id)
         if isinstance(result, Refusal):
             if isinstance(event, QosPublish) and event.tag is not None and result.limit != "flight":
-                return self._said(PUBACK if event.qos == 1 else PUBREC, event.tag, taken(result))
+                return self._outbound.ack(PUBACK if event.qos == 1 else PUBREC, event.tag, publish_reason_code(result))
             if isinstance(event, Connect | Subscribe):
                 name = f"push={event.filter}: " if isinstance(event, Subscribe) else ""
-                return self._turned_away(name + result.reason)
+                return self._give_up(Refusal("unavailable", name + result.reason))
         return super().outcome(event, result)
 
     def form(self, subscription: Subscribe) -> Any:
-        _, qos, _, identifiers, most = super().form(subscription)
-        kept = self._keeps_retained
-        return (self._version == V5, min(qos, self._highest), kept, identifiers, most, self.context.node, self._remote)
+        v5, qos, _, identifiers, max_packet = super().form(subscription)
+        qos = min(qos, self._max_qos)
+        return (v5, qos, self._retain_available, identifiers, max_packet, self._loops.node, self._loops.remote)
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:
         *rest, node, remote = form
-        five, _, kept, *_ = rest
+        v5, _, retain_available, *_ = rest
         path = path_of(message)
         if remote in path or len(path) >= limits.HOPS:
             return None
-        shown = message.on(message.topic)
-        shown.retained = kept and message.retained
-        if five:
-            shown.properties = by_way_of(message, node)
-        return super().encode(shown, tuple(rest))
+        copy = message.on(message.topic)
+        copy.retained = retain_available and message.retained
+        if v5:
+            copy.properties = with_hop(message, node)
+        return super().encode(copy, tuple(rest))
 
     def frames_per_link(self) -> bool:
-        return self._echoes is not None or super().frames_per_link()
+        return self._loops.per_link or super().frames_per_link()
 
     def frame_for_link(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
-        self._expect(_topic_of(frame), message)
+        self._sent(topic_of(frame), message)
         return super().frame_for_link(frame, message, subscription)
 
     def frame_qos(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
-        self._flying[id] = topic = _topic_of(frame)
+        topic = topic_of(frame)
+        self._inflight.sent(id, topic)
         if not again:
-            self._expect(topic, message)
+            self._sent(topic, message)
         return super().frame_qos(frame, message, id, again)
 
-    def _expect(self, topic: str, message: Message) -> None:
-        if self._echoes is not None and self._asked_for(topic):
-            self._echoes.expect(topic, message.payload)
+    def _sent(self, topic: str, message: Message) -> None:
+        if self._loops.per_link and self._subscriptions.match(topic):
+            self._loops.sent(topic, message.payload)
 
     def encode_close(self, reason: str) -> bytes:
-        return b"" if self._closed or not self._version else Reason(kind=DISCONNECT).encode(self._version)
+        version = self._outbound.version
+        return b"" if self._closed or not version else packets.Disconnect().encode(version)
 
 
-def _topic_of(frame: bytes) -> str:
-    at = 1
-    while frame[at] >= 0x80:
-        at += 1
-    size = int.from_bytes(frame[at + 1 : at + 3], "big")
-    return frame[at + 3 : at + 3 + size].decode()
+MqttClient.ACTIONS = {
+    packets.Publish: MqttClient._on_publish,
+    packets.Ack: MqttClient._on_ack,
+    packets.Suback: MqttClient._on_suback,
+    packets.Pingresp: MqttClient._on_pingresp,
+    packets.Disconnect: MqttClient._on_disconnect,
+}

@@ -1,4 +1,4 @@
-"""The properties of MQTT 5.0 (section 2.2.2): what each is called, how it is written, and where it may stand."""
+"""Properties (MQTT 5.0 section 2.2.2) and the packet types that may have them (section 2.1.2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, Cursor, Malformed, binary, 
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE = range(1, 9)
 SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT, AUTH = range(9, 16)
-WILL = 0  # not a packet, but a place for properties: the will in CONNECT (section 3.1.3.2)
+WILL = 0  # the will in CONNECT has properties of its own (section 3.1.3.2)
 
 Properties = Mapping[str, Any]
 """By name. A value is an int, a bool, a str or bytes; `user_property` is a list of pairs, and the
@@ -19,16 +19,16 @@ Properties = Mapping[str, Any]
 class Property(NamedTuple):
     """One row of the table.
 
-    kind    u8, flag (a byte of 0 or 1), u16, u32, varint, text, binary or pair
-    places  the packets where it may stand
-    filled  whether 0 is a protocol error
+    kind     u8, flag (a byte of 0 or 1), u16, u32, varint, text, binary or pair
+    packets  the packet types that may have it
+    nonzero  whether 0 is a protocol error
     """
 
     code: int
     name: str
     kind: str
-    contexts: frozenset[int]
-    filled: bool = False
+    packets: frozenset[int]
+    nonzero: bool = False
 
 
 _ANSWERS = frozenset({CONNACK, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK, DISCONNECT, AUTH})
@@ -41,7 +41,7 @@ TABLE = (
     Property(0x03, "content_type", "text", _MESSAGE),
     Property(0x08, "response_topic", "text", _MESSAGE),
     Property(0x09, "correlation_data", "binary", _MESSAGE),
-    Property(0x0B, "subscription_identifier", "varint", frozenset({PUBLISH, SUBSCRIBE}), filled=True),
+    Property(0x0B, "subscription_identifier", "varint", frozenset({PUBLISH, SUBSCRIBE}), nonzero=True),
     Property(0x11, "session_expiry_interval", "u32", _BOTH | {DISCONNECT}),
     Property(0x12, "assigned_client_identifier", "text", frozenset({CONNACK})),
     Property(0x13, "server_keep_alive", "u16", frozenset({CONNACK})),
@@ -53,45 +53,45 @@ TABLE = (
     Property(0x1A, "response_information", "text", frozenset({CONNACK})),
     Property(0x1C, "server_reference", "text", frozenset({CONNACK, DISCONNECT})),
     Property(0x1F, "reason_string", "text", _ANSWERS),
-    Property(0x21, "receive_maximum", "u16", _BOTH, filled=True),
+    Property(0x21, "receive_maximum", "u16", _BOTH, nonzero=True),
     Property(0x22, "topic_alias_maximum", "u16", _BOTH),
     Property(0x23, "topic_alias", "u16", frozenset({PUBLISH})),
     Property(0x24, "maximum_qos", "flag", frozenset({CONNACK})),
     Property(0x25, "retain_available", "flag", frozenset({CONNACK})),
     Property(0x26, "user_property", "pair", _EVERYWHERE),
-    Property(0x27, "maximum_packet_size", "u32", _BOTH, filled=True),
+    Property(0x27, "maximum_packet_size", "u32", _BOTH, nonzero=True),
     Property(0x28, "wildcard_subscription_available", "flag", frozenset({CONNACK})),
     Property(0x29, "subscription_identifier_available", "flag", frozenset({CONNACK})),
     Property(0x2A, "shared_subscription_available", "flag", frozenset({CONNACK})),
 )
 _BY_CODE = {one.code: one for one in TABLE}
 _BY_NAME = {one.name: one for one in TABLE}
-PROPERTIES_MOST = 1_000  # properties of one packet: real ones have under 20, and each costs an object
+MAX_PROPERTIES = 1_000  # properties of one packet: real ones have under 20, and each costs an object
 
 
-def read_properties(cursor: Cursor, place: int) -> dict[str, Any]:
-    """Read the properties of a packet of kind `place`. Raises Malformed."""
+def read_properties(cursor: Cursor, packet: int) -> dict[str, Any]:
+    """Read the properties of a packet of kind `packet`. Raises Malformed."""
     size = cursor.varint()
     inner = Cursor(cursor.data, cursor.at, cursor.at + size)
     cursor.take(size)
     found: dict[str, Any] = {}
-    for _ in range(PROPERTIES_MOST):
+    for _ in range(MAX_PROPERTIES):
         if inner.done():
             return found
-        _read_one(inner, place, found)
-    raise Malformed(f"a packet has more than {PROPERTIES_MOST} properties", PROTOCOL_ERROR)
+        _read_one(inner, packet, found)
+    raise Malformed(f"a packet has more than {MAX_PROPERTIES} properties", PROTOCOL_ERROR)
 
 
-def _read_one(cursor: Cursor, place: int, found: dict[str, Any]) -> None:
+def _read_one(cursor: Cursor, packet: int, found: dict[str, Any]) -> None:
     row = _BY_CODE.get(cursor.varint())
-    if row is None or place not in row.contexts:
+    if row is None or packet not in row.packets:
         raise Malformed("a property doesn't belong here" if row else "there is no such property")
-    value = _READERS[row.kind](cursor)
-    if row.filled and not value:
+    value: Any = _READERS[row.kind](cursor)
+    if row.nonzero and not value:
         raise Malformed(f"{row.name} is 0", PROTOCOL_ERROR)
     if row.kind == "flag" and value > 1:
         raise Malformed(f"{row.name} is neither 0 nor 1", PROTOCOL_ERROR)
-    if row.kind == "pair" or (row.kind == "varint" and place == PUBLISH):
+    if row.kind == "pair" or (row.kind == "varint" and packet == PUBLISH):
         found.setdefault(row.name, []).append(value)
     elif row.name in found:
         raise Malformed(f"{row.name} is given twice", PROTOCOL_ERROR)

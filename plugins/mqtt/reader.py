@@ -1,24 +1,23 @@
-"""Cuts a stream into control packets (MQTT 5.0 section 2.1)."""
+"""Cuts a stream into control packets by their remaining length (MQTT 5.0 sections 2.1.4 and 1.5.5)."""
 
 from __future__ import annotations
 
+from hubbub_plugins.mqtt.codes import PACKET_TOO_LARGE
 from hubbub_plugins.mqtt.wire import Malformed
-
-TOO_LARGE = 0x95
 
 
 class Reader:
-    """Packets behind their length, a variable byte integer. `most`: bytes of the longest body."""
+    """Holds an incomplete packet between two calls. `max_size`: bytes of the longest body."""
 
-    __slots__ = ("most", "_need", "_rest")
+    __slots__ = ("_max_size", "_need", "_rest")
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._need = 2  # bytes until it is worth a look
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
+        self._need = 2  # bytes until the packet can be complete
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> tuple[list[tuple[int, bytes]], Malformed | None]:
-        """Return what `data` completes, first byte and body each, and what is wrong behind them."""
+        """Return the packets that `data` completes, first byte and body each, and the error after them."""
         rest = self._rest
         if rest:
             rest += data
@@ -28,7 +27,7 @@ class Reader:
             rest.clear()
         self._need = 2
         found: list[tuple[int, bytes]] = []
-        at, end, most = 0, len(data), self.most
+        at, end, max_size = 0, len(data), self._max_size
         while end - at >= 2:
             size, body = data[at + 1], at + 2
             if size >= 0x80:
@@ -36,9 +35,9 @@ class Reader:
                 if not body:
                     break
                 if size < 0:
-                    return found, Malformed("the length of a packet isn't as it must be")
-            if size > most:
-                return found, Malformed(f"a packet has more than {most} bytes", TOO_LARGE)
+                    return found, Malformed("the remaining length of a packet is malformed")
+            if size > max_size:
+                return found, Malformed(f"a packet has more than {max_size} bytes", PACKET_TOO_LARGE)
             if end - body < size:
                 self._need = body - at + size
                 break
@@ -48,7 +47,7 @@ class Reader:
         return found, None
 
     def _length(self, data: bytes, at: int) -> tuple[int, int]:
-        """Read a length: it, and where the body begins, or 0 while bytes of it are missing. -1: it is malformed."""
+        """Return a remaining length, -1 if it is malformed, and where the body begins, 0 if bytes are missing."""
         value = 0
         for width in range(4):
             if at + width >= len(data):
@@ -60,5 +59,5 @@ class Reader:
         return -1, at + 4
 
     def held(self) -> str:
-        """Say what makes no packet yet; empty: nothing is left."""
+        """Describe the incomplete packet; empty: there is none."""
         return f"{len(self._rest)} bytes of a packet held" if self._rest else ""

@@ -36,7 +36,7 @@ def answer(dialect: Any, event: object) -> None:
         event.client = event.client or "given"
     for result in outcomes(event):
         said = dialect.outcome(event, result)
-        readable(said.data if isinstance(said, Close) else said, dialect._version)
+        readable(said.data if isinstance(said, Close) else said, dialect._outbound.version)
     if isinstance(event, Publish):
         sent_on(dialect, event)
 
@@ -73,7 +73,7 @@ def sent_on(dialect: Dialect, event: Publish) -> None:
         assert isinstance(unit, bytes)
         level = min(qos, event.qos) if isinstance(event, QosPublish) else 0
         whole = dialect.frame_qos(unit, event, 7, True) if level else unit
-        (found,) = readable(whole, dialect._version)  # type: ignore[attr-defined]
+        (found,) = readable(whole, dialect._outbound.version)  # type: ignore[attr-defined]
         assert (found.topic, found.payload, found.qos) == (event.topic, event.payload, level)
         assert (found.id, found.dup) == ((7, True) if level else (0, False))
 

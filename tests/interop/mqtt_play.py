@@ -11,7 +11,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hubbub_plugins.mqtt import packets
-from hubbub_plugins.mqtt.packets import V5, Ack, Connack, Connect, Granted, Ping, Publish, Reason, Subscribe
+from hubbub_plugins.mqtt.packets import (
+    V5,
+    Ack,
+    Connack,
+    Connect,
+    Disconnect,
+    Pingresp,
+    Publish,
+    Suback,
+    Subscribe,
+    Unsuback,
+)
 from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
 from hubbub_plugins.mqtt.reader import Reader
 from hubbub_plugins.mqtt.wire import Malformed
@@ -19,7 +30,7 @@ from hubbub_plugins.mqtt.wire import Malformed
 PINGREQ = b"\xc0\0"
 SILENCE = 20  # seconds after which a connection without a CONNACK is one that stays open
 END = 25  # seconds for an end that has to come
-KINDS = {PUBACK: "PUBACK", PUBREC: "PUBREC", PUBREL: "PUBREL", PUBCOMP: "PUBCOMP", 9: "SUBACK", 11: "UNSUBACK"}
+KINDS = {PUBACK: "PUBACK", PUBREC: "PUBREC", PUBREL: "PUBREL", PUBCOMP: "PUBCOMP"}
 OWN = ("topic_alias", "message_expiry_interval")  # properties that are a server's, or change as time passes
 
 Script = Callable[["Scene"], Awaitable[None]]
@@ -67,7 +78,7 @@ class Connection:
             return
         if self.welcome:
             self._writer.write(PINGREQ)
-            await self._read(lambda found: isinstance(found, Ping), END)
+            await self._read(lambda found: isinstance(found, Pingresp), END)
         else:
             await self._read(lambda found: isinstance(found, Connack), SILENCE)
             if self.welcome:
@@ -107,7 +118,7 @@ class Connection:
             self.welcome = True
         if isinstance(found, Publish) and found.qos:
             self.flight.append(found)
-        if not isinstance(found, Ping):
+        if not isinstance(found, Pingresp):
             self._note(self.scene.words(found))
         return found
 
@@ -147,8 +158,8 @@ class Scene:
     async def ear(self, *wishes: Any, name: str = "ear", **more: Any) -> Connection:
         """A client that listens; with qos 2 to everything of this script."""
         found = await self.client(name, **more)
-        wishes = wishes or (packets.Wish(filter=self.t("#"), qos=2),)
-        await found.send(Subscribe(id=1, wishes=wishes))
+        wishes = wishes or (packets.Subscription(filter=self.t("#"), qos=2),)
+        await found.send(Subscribe(id=1, subscriptions=wishes))
         return found
 
     async def settle(self, first: Connection) -> None:
@@ -166,12 +177,12 @@ class Scene:
             flags = f"qos {found.qos}" + " retain" * found.retain + " dup" * found.dup
             topic = found.topic.removeprefix(f"{self.name}/")
             return f"PUBLISH {topic} {found.payload!r} {flags}" + f" {dict(sorted(more.items()))}" * bool(more)
-        if isinstance(found, Granted):
-            return f"{KINDS[found.kind]} {found.id} [{' '.join(f'0x{code:02X}' for code in found.codes)}]"
+        if isinstance(found, Suback | Unsuback):
+            return f"{type(found).__name__.upper()} {found.id} [{' '.join(f'0x{code:02X}' for code in found.codes)}]"
         if isinstance(found, Ack):
             number = "" if found.kind == PUBREL else f" {found.id}"
             return f"{KINDS[found.kind]}{number} 0x{found.code:02X}"
-        assert isinstance(found, Reason), found
+        assert isinstance(found, Disconnect), found
         return f"DISCONNECT 0x{found.code:02X}"
 
     def end(self) -> None:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hubbub_plugins.mqtt.packets import V5, V311, Ack, Ping, Publish, Reason, Subscribe, Unsubscribe, Will, Wish
+from hubbub_plugins.mqtt.packets import (
+    V5,
+    V311,
+    Ack,
+    Disconnect,
+    Pingreq,
+    Publish,
+    Subscribe,
+    Subscription,
+    Unsubscribe,
+    Will,
+)
 from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
 from interop.mqtt_play import Scene, Script
 
@@ -40,7 +51,7 @@ def kept(version: int) -> dict[str, Any]:
 
 @script(*BOTH)
 async def each_quality_to_each_quality(s: Scene) -> None:
-    ears = [await s.ear(Wish(filter=s.t("#"), qos=qos), name=f"ear{qos}") for qos in range(3)]
+    ears = [await s.ear(Subscription(filter=s.t("#"), qos=qos), name=f"ear{qos}") for qos in range(3)]
     client = await s.client()
     for qos in range(3):
         await client.send(said(s, "a", b"%d" % qos, qos))
@@ -83,7 +94,7 @@ async def quality_2_again_on_a_new_link(s: Scene) -> None:
 
 @script(*BOTH)
 async def quality_1_again(s: Scene) -> None:
-    await s.ear(Wish(filter=s.t("#"), qos=0))
+    await s.ear(Subscription(filter=s.t("#"), qos=0))
     client = await s.client()
     for dup in (False, True):
         await client.send(said(s, "a", qos=1, id=5, dup=dup))
@@ -101,7 +112,7 @@ async def acknowledgements_of_what_nobody_sent(s: Scene) -> None:
 @script(*BOTH)
 async def pings(s: Scene) -> None:
     client = await s.client()
-    await client.send(Ping(kind=12), Ping(kind=12))
+    await client.send(Pingreq(), Pingreq())
 
 
 @script(*BOTH)
@@ -120,14 +131,14 @@ async def subscribing_again(s: Scene) -> None:
     client = await s.client()
     await client.send(said(s, "a", b"kept", 2, retain=True), Ack(kind=PUBREL, id=1))
     for qos in (0, 1, 0):
-        await client.send(Subscribe(id=qos + 1, wishes=[Wish(filter=s.t("a"), qos=qos)]))
+        await client.send(Subscribe(id=qos + 1, subscriptions=[Subscription(filter=s.t("a"), qos=qos)]))
     await client.send(said(s, "a", qos=1))
 
 
 @script(*BOTH)
 async def several_filters(s: Scene) -> None:
     wishes = [("a", 2), ("b/#", 0), ("+/c", 1), ("d/+/e", 2)]
-    await s.ear(*(Wish(filter=s.t(filter), qos=qos) for filter, qos in wishes))
+    await s.ear(*(Subscription(filter=s.t(filter), qos=qos) for filter, qos in wishes))
     client = await s.client()
     for topic in ("a", "b", "b/x/y", "x/c", "c", "d/x/e", "d/e", "A"):
         await client.send(said(s, topic, qos=1))
@@ -135,7 +146,7 @@ async def several_filters(s: Scene) -> None:
 
 @script(*BOTH)
 async def unsubscribing(s: Scene) -> None:
-    ear = await s.ear(Wish(filter=s.t("a")), Wish(filter=s.t("b")), Wish(filter=s.t("+")))
+    ear = await s.ear(Subscription(filter=s.t("a")), Subscription(filter=s.t("b")), Subscription(filter=s.t("+")))
     await ear.send(Unsubscribe(id=7, filters=[s.t("a"), s.t("unknown"), s.t("+")]))
     client = await s.client()
     await client.send(said(s, "a"), said(s, "b"))
@@ -145,7 +156,7 @@ async def unsubscribing(s: Scene) -> None:
 @script(*BOTH)
 async def dollar_topics(s: Scene) -> None:
     name = s.name
-    ear = await s.ear(Wish(filter=f"+/{name}/#"), Wish(filter=f"$own/{name}/+"))
+    ear = await s.ear(Subscription(filter=f"+/{name}/#"), Subscription(filter=f"$own/{name}/+"))
     client = await s.client()
     await client.send(Publish(topic=f"$own/{name}/a"), Publish(topic=f"x/{name}/a"))
     await ear.send(Unsubscribe(id=2, filters=[f"$own/{name}/+"]))
@@ -154,7 +165,7 @@ async def dollar_topics(s: Scene) -> None:
 
 @script(*BOTH)
 async def topics_with_empty_levels(s: Scene) -> None:
-    await s.ear(Wish(filter=s.t("/")), Wish(filter=s.t("+/+/x")), Wish(filter=s.t("a//b")))
+    await s.ear(Subscription(filter=s.t("/")), Subscription(filter=s.t("+/+/x")), Subscription(filter=s.t("a//b")))
     client = await s.client()
     await client.send(said(s, "/"), said(s, "//x"), said(s, "a//b"), said(s, "a/b"), said(s, ""))
 
@@ -185,21 +196,21 @@ async def a_will_that_is_retained(s: Scene) -> None:
 async def no_will_after_disconnect(s: Scene) -> None:
     await s.ear()
     client = await s.client(will=Will(topic=s.t("w"), payload=b"gone"))
-    await client.send(Reason(kind=14))
+    await client.send(Disconnect())
 
 
 @script(V5)
 async def a_will_after_disconnect_0x04(s: Scene) -> None:
     await s.ear()
     client = await s.client(will=Will(topic=s.t("w"), payload=b"gone"))
-    await client.send(Reason(kind=14, code=4))
+    await client.send(Disconnect(code=4))
 
 
 @script(V5)
 async def a_will_after_disconnect_0x80(s: Scene) -> None:
     await s.ear()
     client = await s.client(will=Will(topic=s.t("w"), payload=b"gone"))
-    await client.send(Reason(kind=14, code=0x80))
+    await client.send(Disconnect(code=0x80))
 
 
 @script(*BOTH)
@@ -244,7 +255,7 @@ async def takeover_of_a_session(s: Scene) -> None:
 
 @script(*BOTH)
 async def a_session_collects(s: Scene) -> None:
-    wishes = [Wish(filter=s.t("a"), qos=2), Wish(filter=s.t("zero"), qos=0)]
+    wishes = [Subscription(filter=s.t("a"), qos=2), Subscription(filter=s.t("zero"), qos=0)]
     ear = await s.ear(*wishes, **kept(s.version))
     await ear.vanish()
     client = await s.client()
@@ -255,7 +266,7 @@ async def a_session_collects(s: Scene) -> None:
     await ear.ack()
     await ear.ack(PUBREC)
     await ear.ack(PUBCOMP)
-    await ear.send(Reason(kind=14))
+    await ear.send(Disconnect())
     await s.client("ear", clean=True)
 
 
@@ -273,7 +284,7 @@ async def what_flies_is_sent_again(s: Scene) -> None:
 @script(*BOTH)
 async def no_identifier(s: Scene) -> None:
     client = await s.client(client="")
-    await client.send(Subscribe(id=1, wishes=[Wish(filter=s.t("a"))]), said(s, "a"))
+    await client.send(Subscribe(id=1, subscriptions=[Subscription(filter=s.t("a"))]), said(s, "a"))
 
 
 @script(*BOTH)
@@ -284,7 +295,7 @@ async def a_long_identifier(s: Scene) -> None:
 @script(*BOTH)
 async def no_keep_alive(s: Scene) -> None:
     client = await s.client(keep_alive=0)
-    await client.send(Ping(kind=12))
+    await client.send(Pingreq())
 
 
 @script(*BOTH)
@@ -296,7 +307,7 @@ async def a_keep_alive_that_passes(s: Scene) -> None:
 @script(*BOTH)
 async def goodbye(s: Scene) -> None:
     client = await s.client()
-    await client.send(Reason(kind=14), said(s, "a"))
+    await client.send(Disconnect(), said(s, "a"))
 
 
 @script(V5)
@@ -321,13 +332,13 @@ async def retain_handling(s: Scene) -> None:
     client = await s.client()
     await client.send(said(s, "a", retain=True))
     for handling in (2, 1, 0, 1, 2):
-        await client.send(Subscribe(id=1, wishes=[Wish(filter=s.t("a"), handling=handling)]))
-    await s.ear(Wish(filter=s.t("a"), handling=1))
+        await client.send(Subscribe(id=1, subscriptions=[Subscription(filter=s.t("a"), retain_handling=handling)]))
+    await s.ear(Subscription(filter=s.t("a"), retain_handling=1))
 
 
 @script(V5)
 async def retain_as_published(s: Scene) -> None:
-    await s.ear(Wish(filter=s.t("as"), retain_as_published=True), Wish(filter=s.t("not")))
+    await s.ear(Subscription(filter=s.t("as"), retain_as_published=True), Subscription(filter=s.t("not")))
     client = await s.client()
     for topic in ("as", "not"):
         await client.send(said(s, topic, retain=True), said(s, topic))
@@ -336,8 +347,8 @@ async def retain_as_published(s: Scene) -> None:
 @script(V5)
 async def no_local(s: Scene) -> None:
     client = await s.client()
-    wishes = [Wish(filter=s.t("a"), no_local=True), Wish(filter=s.t("b"))]
-    await client.send(Subscribe(id=1, wishes=wishes), said(s, "a"), said(s, "b"), said(s, "a", qos=1))
+    wishes = [Subscription(filter=s.t("a"), no_local=True), Subscription(filter=s.t("b"))]
+    await client.send(Subscribe(id=1, subscriptions=wishes), said(s, "a"), said(s, "b"), said(s, "a", qos=1))
 
 
 @script(V5)
@@ -345,16 +356,16 @@ async def subscription_identifiers(s: Scene) -> None:
     ear = await s.client("ear")
     for number, filter in ((1, "a"), (268_435_455, "b")):
         properties = {"subscription_identifier": number}
-        await ear.send(Subscribe(id=1, wishes=[Wish(filter=s.t(filter), qos=1)], properties=properties))
+        await ear.send(Subscribe(id=1, subscriptions=[Subscription(filter=s.t(filter), qos=1)], properties=properties))
     client = await s.client()
     await client.send(said(s, "a"), said(s, "b", qos=1))
-    await ear.send(Subscribe(id=1, wishes=[Wish(filter=s.t("a"))]))
+    await ear.send(Subscribe(id=1, subscriptions=[Subscription(filter=s.t("a"))]))
     await client.send(said(s, "a"))
 
 
 @script(*BOTH)
 async def overlapping_filters(s: Scene) -> None:
-    await s.ear(Wish(filter=s.t("a/b"), qos=0), Wish(filter=s.t("a/#"), qos=2))
+    await s.ear(Subscription(filter=s.t("a/b"), qos=0), Subscription(filter=s.t("a/#"), qos=2))
     client = await s.client()
     await client.send(said(s, "a/b", qos=1))
 
@@ -404,13 +415,13 @@ async def a_message_that_the_client_refuses(s: Scene) -> None:
 async def a_session_that_is_ended_by_disconnect(s: Scene) -> None:
     for interval in (50, 0):
         client = await s.client(**kept(V5))
-        await client.send(Reason(kind=14, properties={"session_expiry_interval": interval}))
+        await client.send(Disconnect(properties={"session_expiry_interval": interval}))
     await s.client(**kept(V5))
 
 
 @script(V5)
 async def a_share_of_one(s: Scene) -> None:
-    ear = await s.ear(Wish(filter=f"$share/g/{s.t('a')}", qos=1))
+    ear = await s.ear(Subscription(filter=f"$share/g/{s.t('a')}", qos=1))
     client = await s.client()
     for qos in range(3):
         await client.send(said(s, "a", qos=qos), *released(qos))

@@ -220,9 +220,9 @@ def test_a_message_that_is_refused(guarded, tmp_path):
     keys = ("push=down/#,up/#", "pull=up/#", "user=hub", f"password-file={tmp_path}/password")
     with bridged(guarded.port, *keys) as daemon, near(daemon) as here:
         here.publish("down/1", b"x", 1)
-        daemon.wait_for(r"b: what is pushed to down/1 is refused: not authorized \(0x87\)")
+        daemon.wait_for(r"b: the server refuses a message on down/1: not authorized \(0x87\)")
         here.publish("down/2", b"x", 2)
-        daemon.wait_for(r"b: what is pushed to down/2 is refused: not authorized \(0x87\)")
+        daemon.wait_for(r"b: the server refuses a message on down/2: not authorized \(0x87\)")
 
 
 def test_two_of_one_name():
@@ -231,7 +231,7 @@ def test_two_of_one_name():
         at = "tcp:{}:{}:dialect=mqtt:client=twin:id=b".format(*there.tcp[0])
         with Daemon("--tcp", "tcp:0", "--connect", at) as one, Daemon("--tcp", "tcp:0", "--connect", at) as other:
             for daemon in (one, other):
-                daemon.wait_for(r"b: it closes: somebody came with the same identifier, see client= ")
+                daemon.wait_for(r"b: it disconnects: another client has the same identifier, see client= ")
 
 
 # What is lost

@@ -25,10 +25,9 @@ from hubbub.option import configure
 from hubbub.service.plugins import Plugins
 from hubbub.testing import World
 from hubbub_plugins.mqtt import Mqtt, packets
+from hubbub_plugins.mqtt.codes import REASONS
 from hubbub_plugins.mqtt.packets import V5, V311
-from hubbub_plugins.mqtt.properties import SUBACK
 from hubbub_plugins.mqtt.reader import Reader
-from hubbub_plugins.mqtt.words import REASONS
 
 TRANSPORTS = ("tcp", "udp", "websocket")
 COMMANDING = [f"{transport}-{dialect}" for transport in TRANSPORTS for dialect in ("lines", "json")]
@@ -269,7 +268,7 @@ class MqttSpeaker(Speaker):
     def subscribe(self, filter: str, **more: Any) -> None:
         number = self.id()
         self._wishes[number] = filter
-        self.send(packets.Subscribe(id=number, wishes=[packets.Wish(filter=filter, **more)]))
+        self.send(packets.Subscribe(id=number, subscriptions=[packets.Subscription(filter=filter, **more)]))
 
     def unsubscribe(self, filter: str) -> None:
         number = self.id()
@@ -308,13 +307,13 @@ class MqttSpeaker(Speaker):
         if isinstance(packet, packets.Publish):
             back = self._asked.get(packet.properties.get("correlation_data", b""))
             return ("reply", packet.payload) if packet.topic == back else ("message", packet.topic, packet.payload)
-        if isinstance(packet, packets.Granted):
+        if isinstance(packet, packets.Suback | packets.Unsuback):
             filter = self._wishes.pop(packet.id)
             (code,) = packet.codes
             if code >= 0x80:
                 return ("error", _CODES[code])
-            return ("subscribed" if packet.kind == SUBACK else "unsubscribed", filter)
-        if isinstance(packet, packets.Reason):
+            return ("subscribed" if isinstance(packet, packets.Suback) else "unsubscribed", filter)
+        if isinstance(packet, packets.Disconnect):
             return ("error", _CODES.get(packet.code, "bye"))
         assert isinstance(packet, packets.Ack), packet
         return ("error", _CODES[packet.code]) if packet.code >= 0x80 else ()

@@ -20,9 +20,9 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from certificates import Authority
 from hubbub.service.plugins import Plugins
 from hubbub_plugins.mqtt import packets
+from hubbub_plugins.mqtt.codes import BAD_USER_NAME_OR_PASSWORD, NOT_AUTHORIZED
 from hubbub_plugins.mqtt.packets import V5
 from hubbub_plugins.mqtt.reader import Reader
-from hubbub_plugins.mqtt.words import BAD_LOGIN, NOT_AUTHORIZED
 from interop.clients import SansIO
 from running import Daemon, LineClient
 from service.test_passwords import cheap
@@ -244,7 +244,7 @@ class Packets(Client):
             assert data
             self.packets = self.reader.feed(data)[0]
         found = packets.decode(*self.packets.pop(0), V5)
-        return "not-authorized" if found.code in (BAD_LOGIN, NOT_AUTHORIZED) else ""
+        return "not-authorized" if found.code in (BAD_USER_NAME_OR_PASSWORD, NOT_AUTHORIZED) else ""
 
     def publish(self):
         if not self.said:  # else the connection has ended

@@ -9,7 +9,7 @@ from hubbub.dialects.lines import Lines
 from hubbub.service.sys_metrics import SysMetrics
 from hubbub.testing import World
 from hubbub_plugins.mqtt import packets
-from mqtt_client import Client, Mqtt, wish
+from mqtt_client import Client, Mqtt, subscription
 from running import Daemon, LineClient
 
 TOP = "$SYS/broker/"
@@ -48,7 +48,7 @@ class Town:
 
     def ask(self, client, filter=f"{TOP}#", **more):
         """Subscribe, and return what is told at once."""
-        granted, *found = client.subscribe(wish(filter, **more))
+        granted, *found = client.subscribe(subscription(filter, **more))
         assert granted.codes[0] < 0x80, granted
         assert all(one.retain for one in found)
         return told(found)
@@ -74,9 +74,9 @@ def test_all_names(town):
 
 def test_what_is_counted(town):
     ear = town.client("ear")
-    ear.subscribe(wish("a/#", 1))
+    ear.subscribe(subscription("a/#", 1))
     gone = town.client("gone", properties={"session_expiry_interval": 100}, clean=False)
-    gone.subscribe(wish("a/#", 1))
+    gone.subscribe(subscription("a/#", 1))
     gone.end.vanish()
     town.lines.connect().say(b"PUB! a/kept 12345\n")
     writer = town.client("w")
@@ -169,8 +169,8 @@ def test_a_shared_subscription_gets_what_changes(town):
 
 def test_retain_handling(town):
     client = town.client()
-    assert town.ask(client, f"{TOP}version", handling=2) == {}
-    assert town.ask(client, f"{TOP}version", handling=1) == {}
+    assert town.ask(client, f"{TOP}version", retain_handling=2) == {}
+    assert town.ask(client, f"{TOP}version", retain_handling=1) == {}
     assert len(town.ask(client, f"{TOP}version")) == 1
 
 

@@ -229,7 +229,7 @@ def test_secrets_of_a_login_in_steps_are_masked(town):
     caller = town.trace()
     said = {"authentication_method": "m", "authentication_data": b"hunter2"}
     say(town, client, packets.Connect(client="c", properties=said).encode(5))
-    say(town, client, packets.Reason(kind=15, code=0x18, properties=said).encode(5))
+    say(town, client, packets.Auth(code=0x18, properties=said).encode(5))
     assert len(caller.records) >= 4
     assert "AuthResponse" in str(caller.records)
     assert "hunter2" not in str(caller.records)

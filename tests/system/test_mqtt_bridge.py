@@ -13,7 +13,7 @@ import pytest
 from devices import Device
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.packets import V5, V311
-from hubbub_plugins.mqtt.properties import DISCONNECT, PUBACK, PUBREL, SUBACK
+from hubbub_plugins.mqtt.properties import PUBACK, PUBREL
 from running import Daemon, LineClient
 
 
@@ -181,7 +181,7 @@ def test_a_server_without_version_5(server, how):
             second = Caller(one, V311)
             assert second.next().version == V311
             second.say(packets.Connack())
-            assert second.next().wishes == [packets.Wish(filter="a/#", qos=2)]
+            assert second.next().subscriptions == [packets.Subscription(filter="a/#", qos=2)]
             daemon.wait_for("b: MQTT 3.1.1")
     assert "Traceback" not in daemon.log
 
@@ -209,10 +209,10 @@ def test_what_is_said_at_the_beginning(server, tmp_path):
         assert (said.version, said.client, said.user, said.password) == (V5, "me", "hub", b"se:cret")
         assert (said.clean, said.keep_alive) == (False, 30)
         assert said.properties["session_expiry_interval"] == 7 * 86_400
-        wishes = [caller.next().wishes[0], caller.next().wishes[0]]
-        assert wishes == [
-            packets.Wish(filter="a/#", qos=1, no_local=True, retain_as_published=True, handling=1),
-            packets.Wish(filter="$share/g/b", qos=1, retain_as_published=True, handling=1),
+        asked = [caller.next().subscriptions[0], caller.next().wishes[0]]
+        assert asked == [
+            packets.Subscription(filter="a/#", qos=1, no_local=True, retain_as_published=True, retain_handling=1),
+            packets.Subscription(filter="$share/g/b", qos=1, retain_as_published=True, retain_handling=1),
         ]
         daemon.wait_for("b: MQTT 5")
     with bridge(server, "clean=yes") as daemon, server.greet() as caller:
@@ -237,8 +237,8 @@ def test_what_is_refused_is_told(server, tmp_path):
         with server.greet() as caller:
             first, second = caller.next(), caller.next()
             caller.say(
-                packets.Granted(kind=SUBACK, id=second.id, codes=[0x87], properties={"reason_string": "not\nyours"}),
-                packets.Granted(kind=SUBACK, id=first.id, codes=[1]),
+                packets.Suback(id=second.id, codes=[0x87], properties={"reason_string": "not\nyours"}),
+                packets.Suback(id=first.id, codes=[1]),
             )
             daemon.wait_for(r"b: pull=b/# is refused: not authorized \(0x87\): not")
             with LineClient(daemon.tcp[0]) as client:
@@ -256,7 +256,7 @@ def test_who_closes_says_why(server):
         daemon.wait_for(r"b: it refuses the connection: quota exceeded \(0x97\); tcp")
         with server.greet() as caller:
             caller.say(bytes((0xE0, 1, 0x8B)))
-        daemon.wait_for(r"b: it closes: it shuts down \(0x8B\); tcp")
+        daemon.wait_for(r"b: it disconnects: it shuts down \(0x8B\); tcp")
 
 
 GOOD = packets.Publish(topic="a/good", payload=b"x").encode(V5)
@@ -270,7 +270,7 @@ def test_a_hostile_server_is_left_and_dialled_again(server, said):
                 caller.next()
                 caller.say(GOOD, said)
                 assert watcher.line() == "MSG a/good x"
-                assert caller.next().kind == DISCONNECT
+                assert isinstance(caller.next(), packets.Disconnect)
                 assert caller.connection.ended()
         assert len([line for line in daemon.lines if "dialled again" in line]) <= 2
         assert "Traceback" not in daemon.log

@@ -6,7 +6,7 @@ import pytest
 
 from hubbub import limits
 from hubbub_plugins.mqtt.packets import Publish
-from mqtt_client import PUBACK, V311, Client, MqttHub, kept, wish
+from mqtt_client import PUBACK, V311, Client, MqttHub, kept, subscription
 
 TOPIC = "a/long/topic"
 NAMES = [f"{TOPIC}/{n}" for n in range(50)]
@@ -55,7 +55,7 @@ def sizes(found):
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_a_topic_that_repeats_becomes_a_number(context, qos, most_wanted):
     ear, writer = client(context), context.client("w")
-    ear.subscribe(wish("#", most_wanted))
+    ear.subscribe(subscription("#", most_wanted))
     for n in range(4):
         writer.publish(TOPIC, b"%d" % n, qos=qos, id=n + 1 if qos else 0)
     found = ear.heard()
@@ -89,7 +89,7 @@ def test_a_short_topic_stays(context):
 @pytest.mark.mqtt("5:3.1.2-26", "5:3.3.2-11")
 def test_as_many_as_the_client_and_the_hub_want(context, most, numbers):
     ear, writer = client(context, most), context.client("w")
-    ear.subscribe(wish("#", 1))
+    ear.subscribe(subscription("#", 1))
     for n in range(3):
         for at, topic in enumerate(NAMES):
             writer.publish(topic, qos=(n + at) % 2, id=1 * ((n + at) % 2))
@@ -104,7 +104,7 @@ def test_as_many_as_the_client_and_the_hub_want(context, most, numbers):
 def test_what_a_message_says_stays(context):
     said = {"user_property": [("k", "v" * 200)], "content_type": "text/plain", "correlation_data": b"\0" * 100}
     ear, writer = client(context), context.client("w")
-    ear.subscribe(wish("#", 1), subscription_identifier=300)
+    ear.subscribe(subscription("#", 1), subscription_identifier=300)
     for qos in (0, 1):
         for _ in range(3):
             writer.publish(TOPIC, b"x" * 200, qos=qos, id=qos, properties=said)
@@ -118,7 +118,7 @@ def test_what_a_message_says_stays(context):
 def test_dropped_messages_leave_no_number_unknown(full):
     context = MqttHub(queue=20_000, full=full)
     ear, writer = client(context), context.client("w")
-    ear.subscribe(wish("#", 1))
+    ear.subscribe(subscription("#", 1))
     ear.end.taking = False
     for n in range(400):
         writer.publish(NAMES[n % 7], b"x" * 1_000)
@@ -151,14 +151,14 @@ def test_retained_messages_have_none(context):
     for _ in range(3):
         found = ear.subscribe("#")[1:]
         assert sorted(one.topic for one in found) == sorted(NAMES)
-        found = ear.subscribe(wish("#", 1))[1:]
+        found = ear.subscribe(subscription("#", 1))[1:]
         assert sorted(one.topic for one in found) == sorted(NAMES)
 
 
 @pytest.mark.mqtt("5:3.3.2-7")
 def test_numbers_end_with_the_connection(context):
     ear, writer = client(context, session_expiry_interval=100), context.client("w")
-    ear.subscribe(wish("#", 1))
+    ear.subscribe(subscription("#", 1))
     for n in range(3):
         writer.publish(TOPIC, b"%d" % n, qos=1, id=1)
     assert ear.reader_of.topics(ear.heard()) == [TOPIC] * 3

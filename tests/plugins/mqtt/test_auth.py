@@ -11,7 +11,7 @@ from hubbub import limits
 from hubbub.service.auth import login
 from hubbub.service.auth.kinds import AuthExchange, IExchange
 from hubbub_plugins.mqtt import packets
-from hubbub_plugins.mqtt.packets import Connack, Ping, Reason
+from hubbub_plugins.mqtt.packets import Auth, Connack, Disconnect, Pingreq, Pingresp
 from mqtt_client import V5, V311, Client, MqttHub
 
 AUTH, CONTINUE, AGAIN = 15, 0x18, 0x19
@@ -78,11 +78,11 @@ class Town(MqttHub):
 
 def auth(client, data, code=CONTINUE, method="sum"):
     properties = {"authentication_method": method, "authentication_data": data}
-    return client.send(Reason(kind=AUTH, code=code, properties=properties))
+    return client.send(Auth(code=code, properties=properties))
 
 
 def asks(data):
-    return [Reason(kind=AUTH, code=CONTINUE, properties={"authentication_method": "sum", "authentication_data": data})]
+    return [Auth(code=CONTINUE, properties={"authentication_method": "sum", "authentication_data": data})]
 
 
 @pytest.fixture(params=["tcp", "websocket"])
@@ -99,7 +99,7 @@ def test_a_login_in_steps(town):
     assert isinstance(welcome, Connack)
     assert welcome.properties["authentication_method"] == "sum"
     assert welcome.properties["authentication_data"] == b"well done"
-    assert client.ping() == [Ping(kind=13)]
+    assert client.ping() == [Pingresp()]
     assert [link.session.user for link in town.door.context.links] == ["ann"]
     assert town.attempts.failures == 0
     town.world.advance(100)
@@ -140,7 +140,7 @@ def test_a_hub_without_logins_knows_none():
 def test_it_takes_a_bounded_number_of_steps(town):
     client, found = town.begin(method="endless")
     steps = 0
-    while isinstance(found[0], Reason):
+    while isinstance(found[0], Auth):
         steps += 1
         found = auth(client, b"", method="endless")
     assert steps == limits.LOGIN_STEPS
@@ -195,10 +195,10 @@ def test_a_checker_that_fails(town):
 
 
 PUBLISH = packets.Publish(topic="a")
-SUBSCRIBE = packets.Subscribe(id=1, wishes=[packets.Wish(filter="a")])
+SUBSCRIBE = packets.Subscribe(id=1, subscriptions=[packets.Subscription(filter="a")])
 
 
-@pytest.mark.parametrize("packet", [PUBLISH, SUBSCRIBE, Ping(kind=12)])
+@pytest.mark.parametrize("packet", [PUBLISH, SUBSCRIBE, Pingreq()])
 @pytest.mark.mqtt("5:3.2.0-1", "5:3.1.4-6")
 def test_nothing_else_comes_before_the_welcome(packet):
     town = Town(anonymous=True)
@@ -229,7 +229,7 @@ def test_an_auth_that_is_wrong(code, method):
 def test_an_auth_without_a_method_in_connect():
     client = MqttHub().client("c")
     (refusal,) = auth(client, b"3", AGAIN)
-    assert (type(refusal), refusal.code) == (Reason, 0x82)
+    assert (type(refusal), refusal.code) == (Disconnect, 0x82)
     assert client.closed
 
 
@@ -247,12 +247,12 @@ def test_there_is_no_auth_before_version_5(version):
 def test_logging_in_again(town):
     client = town.enter()
     assert auth(client, b"", AGAIN) == asks(b"1+2")
-    assert client.ping() == [Ping(kind=13)]
+    assert client.ping() == [Pingresp()]
     assert auth(client, b"3") == asks(b"3+4")
     (done,) = auth(client, b"7")
     properties = {"authentication_method": "sum", "authentication_data": b"well done"}
-    assert done == Reason(kind=AUTH, code=0, properties=properties)
-    assert client.ping() == [Ping(kind=13)]
+    assert done == Auth(code=0, properties=properties)
+    assert client.ping() == [Pingresp()]
     assert auth(client, b"", AGAIN) == asks(b"1+2")
 
 
@@ -261,7 +261,7 @@ def test_failing_to_log_in_again(town):
     client = town.enter()
     auth(client, b"", AGAIN)
     (gone,) = auth(client, b"4")
-    assert (type(gone), gone.code) == (Reason, 0x87)
+    assert (type(gone), gone.code) == (Disconnect, 0x87)
     assert client.closed
     assert town.attempts.failures == 1
 
@@ -272,7 +272,7 @@ def test_somebody_else_cant_log_in_again(town):
     auth(client, b"bob", AGAIN)
     auth(client, b"3")
     (gone,) = auth(client, b"7")
-    assert (type(gone), gone.code) == (Reason, 0x87)
+    assert (type(gone), gone.code) == (Disconnect, 0x87)
     assert client.closed
 
 
@@ -281,7 +281,7 @@ def test_an_auth_that_is_wrong_then(town, code):
     client = town.enter()
     auth(client, b"", AGAIN)
     (gone,) = auth(client, b"3", code)
-    assert (type(gone), gone.code) == (Reason, 0x82)
+    assert (type(gone), gone.code) == (Disconnect, 0x82)
     assert client.closed
     assert not town.logins._waiting
 
@@ -290,7 +290,7 @@ def test_an_auth_that_is_wrong_then(town, code):
 def test_logging_in_again_by_another_method(town):
     client = town.enter()
     (gone,) = auth(client, b"", AGAIN, "endless")
-    assert (type(gone), gone.code) == (Reason, 0x82)
+    assert (type(gone), gone.code) == (Disconnect, 0x82)
     assert client.closed
 
 
@@ -306,6 +306,6 @@ def test_who_doesnt_answer_then(town):
     auth(client, b"", AGAIN)
     town.world.advance(limits.LOGIN_STEP_SECONDS + 1)
     (gone,) = client.heard()
-    assert isinstance(gone, Reason)
+    assert isinstance(gone, Disconnect)
     assert gone.code >= 0x80
     assert client.closed

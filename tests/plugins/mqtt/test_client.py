@@ -23,10 +23,9 @@ from hubbub.option import configure
 from hubbub.template import Template
 from hubbub.testing import DialectContract
 from hubbub_plugins.mqtt import Mqtt, packets
-from hubbub_plugins.mqtt.client_loops import Echoes, by_way_of, path_of
+from hubbub_plugins.mqtt.loop_prevention import NODE, Echoes, path_of, with_hop
 from hubbub_plugins.mqtt.packets import V5, V311
-from hubbub_plugins.mqtt.properties import DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBACK
-from hubbub_plugins.mqtt.words import NODE
+from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
 
 MqttClient = Mqtt.for_role("client")
 NOW = 1000.0
@@ -63,9 +62,9 @@ def published(topic="a/x", payload=b"x", **more):
 HOSTILE = {
     "rubbish": b"\xff\xff\xff\xff\xff",
     "CONNECT": packets.Connect().encode(V5),
-    "SUBSCRIBE": packets.Subscribe(id=1, wishes=[packets.Wish(filter="#")]).encode(V5),
+    "SUBSCRIBE": packets.Subscribe(id=1, subscriptions=[packets.Subscription(filter="#")]).encode(V5),
     "UNSUBSCRIBE": packets.Unsubscribe(id=1, filters=["#"]).encode(V5),
-    "PINGREQ": packets.Ping(kind=PINGREQ).encode(V5),
+    "PINGREQ": packets.Pingreq().encode(V5),
     "a second CONNACK": packets.Connack().encode(V5),
     "AUTH": bytes((0xF0, 0)),
     "a huge packet": b"\x30\xff\xff\xff\x7f",
@@ -76,9 +75,9 @@ HOSTILE = {
     "an alias above ours": published("a/x", properties={"topic_alias": 3000}).encode(V5),
     "a response topic with a wildcard": published("a/x", properties={"response_topic": "#"}).encode(V5),
     "quality 3": b"\x36\x05\0\1a\0\1",
-    "an answer to nothing": packets.Granted(kind=SUBACK, id=9, codes=[0]).encode(V5),
-    "a SUBACK of quality 3": packets.Granted(kind=SUBACK, id=65_535, codes=[3]).encode(V5),
-    "two codes": packets.Granted(kind=SUBACK, id=65_535, codes=[0, 0]).encode(V5),
+    "an answer to nothing": packets.Suback(id=9, codes=[0]).encode(V5),
+    "a SUBACK of quality 3": packets.Suback(id=65_535, codes=[3]).encode(V5),
+    "two codes": packets.Suback(id=65_535, codes=[0, 0]).encode(V5),
 }
 
 
@@ -89,7 +88,7 @@ def test_a_server_that_breaks_the_rules_is_left(said):
     found = bridge.hear(published(), said, published())
     assert [type(one) for one in found] == [QosPublish, Close]
     assert found[1].refusal is not None
-    assert decoded(found[1].data, V5).kind == DISCONNECT
+    assert isinstance(decoded(found[1].data, V5), packets.Disconnect)
     assert bridge.hear(published()) == []
 
 
@@ -110,14 +109,14 @@ def test_in_3_1_1_what_is_pulled_already_is_not_asked_for_again():
     """It would bring all retained messages once more."""
     bridge = Bridge(V311)
     asked = bridge.dial()[1][-1]
-    bridge.hear(packets.Granted(kind=SUBACK, id=decoded(asked.data, V311).id, codes=[2]))
+    bridge.hear(packets.Suback(id=decoded(asked.data, V311).id, codes=[2]))
     assert not [one for one in bridge.dial(present=True)[1] if isinstance(one, Answer) and one.data[0] == 0x82]
     assert [one for one in bridge.dial()[1] if isinstance(one, Answer) and one.data[0] == 0x82]
 
 
 def test_only_quality_0_there_is_a_mistake_that_is_told():
     (close,) = [one for one in Bridge().dial(properties={"maximum_qos": 0})[1] if isinstance(one, Close)]
-    assert close.reason == "it takes messages of quality 0 alone: give qos=0"
+    assert close.reason == "it accepts QoS 0 alone: give qos=0"
 
 
 def test_a_server_that_is_silent_is_asked_and_left():
@@ -126,8 +125,8 @@ def test_a_server_that_is_silent_is_asked_and_left():
     dialect = bridge.dialect
     assert dialect.deadline == NOW + 45
     (ping,) = dialect.timeout(NOW + 45)
-    assert decoded(ping.data, V5).kind == PINGREQ
-    bridge.hear(packets.Ping(kind=PINGRESP), now=NOW + 46)
+    assert decoded(ping.data, V5) == packets.Pingreq()
+    bridge.hear(packets.Pingresp(), now=NOW + 46)
     assert dialect.deadline == NOW + 90
     dialect.timeout(NOW + 90)
     assert dialect.deadline == NOW + 100
@@ -180,7 +179,7 @@ def test_codes_of_acknowledgements_name_the_topic():
     frame = bridge.kind.encode(message, bridge.dialect.form(wish))
     bridge.dialect.frame_qos(frame, message, 3, False)
     notice, fault, ack = bridge.hear(packets.Ack(kind=PUBACK, id=3, code=0x97))
-    assert notice.text == "what is pushed to b/x is refused: quota exceeded (0x97)"
+    assert notice.text == "the server refuses a message on b/x: quota exceeded (0x97)"
     assert isinstance(fault, Fault)
     assert (ack.id, ack.stage) == (3, "failed")
 
@@ -225,7 +224,7 @@ def test_a_way_has_an_end():
     bridge.dial()
     message = Message("b/x", b"x")
     for n in range(8):
-        message.properties = by_way_of(message, str(n))
+        message.properties = with_hop(message, str(n))
     assert carried(bridge, message) is None
 
 
@@ -248,19 +247,19 @@ def test_echoes_are_known_once_each_and_for_a_while():
     echoes = Echoes()
     for _ in range(2):
         echoes.expect("a", b"x")
-    assert [echoes.is_one("a", b"x") for _ in range(3)] == [True, True, False]
+    assert [echoes.is_echo("a", b"x") for _ in range(3)] == [True, True, False]
     echoes.expect("a", b"x")
-    assert not echoes.is_one("a", b"y")
+    assert not echoes.is_echo("a", b"y")
     echoes.now = 61.0
-    assert not echoes.is_one("a", b"x")
+    assert not echoes.is_echo("a", b"x")
 
 
 def test_there_are_not_too_many_echoes():
     echoes = Echoes()
     for n in range(10_001):
         echoes.expect(str(n), b"")
-    assert not echoes.is_one("0", b"")
-    assert echoes.is_one("1", b"")
+    assert not echoes.is_echo("0", b"")
+    assert echoes.is_echo("1", b"")
 
 
 class _Asking(MqttClient):
@@ -283,5 +282,5 @@ class TestContract(DialectContract):
         (published("a/b", b"x", qos=2, id=2).encode(V5), ["QosPublish a/b"]),
         (packets.Ack(kind=PUBREL, id=2).encode(V5), ["Release"]),
         (packets.Ack(kind=PUBACK, id=2).encode(V5), ["Ack"]),
-        (packets.Reason(kind=DISCONNECT, code=0x8B).encode(V5), ["Close"]),
+        (packets.Disconnect(code=0x8B).encode(V5), ["Close"]),
     ]

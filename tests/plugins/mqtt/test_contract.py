@@ -15,10 +15,13 @@ class Contract(DialectContract):
         (packets.Publish(topic="a/b", payload=b"x", qos=2, id=2).encode(V5), ["QosPublish a/b"]),
         (packets.Ack(kind=6, id=2).encode(V5), ["Release"]),
         (packets.Ack(kind=4, id=2).encode(V5), ["Ack"]),
-        (packets.Subscribe(id=3, wishes=[packets.Wish(filter="a/#", qos=1)]).encode(V5), ["SubscriptionBatch"]),
+        (
+            packets.Subscribe(id=3, subscriptions=[packets.Subscription(filter="a/#", qos=1)]).encode(V5),
+            ["SubscriptionBatch"],
+        ),
         (packets.Unsubscribe(id=4, filters=["a/#"]).encode(V5), ["SubscriptionBatch"]),
-        (packets.Ping(kind=12).encode(V5), ["Answer"]),
-        (packets.Reason(kind=14).encode(V5), ["Close"]),
+        (packets.Pingreq().encode(V5), ["Answer"]),
+        (packets.Disconnect().encode(V5), ["Close"]),
     ]
 
 
@@ -31,8 +34,11 @@ class TestMqtt311(Contract):
     samples = [
         (packets.Publish(topic="a/b", payload=b"21.5").encode(V311), ["Publish a/b"]),
         (packets.Publish(topic="a/b", payload=b"x", qos=1, id=1).encode(V311), ["QosPublish a/b"]),
-        (packets.Subscribe(id=3, wishes=[packets.Wish(filter="a/#", qos=1)]).encode(V311), ["SubscriptionBatch"]),
-        (packets.Reason(kind=14).encode(V311), ["Close"]),
+        (
+            packets.Subscribe(id=3, subscriptions=[packets.Subscription(filter="a/#", qos=1)]).encode(V311),
+            ["SubscriptionBatch"],
+        ),
+        (packets.Disconnect().encode(V311), ["Close"]),
     ]
 
 

@@ -7,8 +7,8 @@ import pytest
 from hubbub import limits
 from hubbub.kernel.routing import sys_topics
 from hubbub.message import Message, cost
-from hubbub_plugins.mqtt.packets import V5, Granted, Publish, Subscribe, Will
-from mqtt_client import PUBREC, Client, MqttHub, Rights, kept, wish
+from hubbub_plugins.mqtt.packets import V5, Publish, Suback, Subscribe, Will
+from mqtt_client import PUBREC, Client, MqttHub, Rights, kept, subscription
 
 
 class Asked:
@@ -53,7 +53,7 @@ def test_what_flew_isnt_sent_again_to_who_may_no_longer_have_it():
     rights = Rights()
     context = MqttHub(rights=lambda session: rights)
     client, writer = context.client("c", **kept(V5)), context.client("w")
-    client.subscribe(wish("#", 2))
+    client.subscribe(subscription("#", 2))
     for id, topic in enumerate(("secret", "public", "half"), 1):
         writer.publish(topic, b"x", qos=2, id=id)
     flew = {one.topic: one.id for one in client.heard()}
@@ -106,8 +106,8 @@ def test_searches_of_one_link_have_a_bound(context, monkeypatch):
     writer, client = context.client("w"), context.client("c")
     for topic in "abc":
         writer.publish(topic, b"x", retain=True)
-    two = Subscribe(id=1, wishes=[wish("#")] * 2).encode(V5)
-    heard = [one for one in client.raw(two * 2) if isinstance(one, Granted)]
+    two = Subscribe(id=1, subscriptions=[subscription("#")] * 2).encode(V5)
+    heard = [one for one in client.raw(two * 2) if isinstance(one, Suback)]
     assert [one.codes for one in heard] == [[0, 0], [0x97, 0x97]]
     assert client.subscribe("#")[0].codes == [0]
 
@@ -128,13 +128,13 @@ def test_what_members_of_one_kind_cant_be_sent_is_encoded_once(context, monkeypa
 def test_who_is_away_isnt_asked_for_what_those_who_are_there_get(context):
     holder = context.client("h", **kept(V5))
     others = [context.client(f"o{n}", **kept(V5)) for n in range(5)]
-    holder.subscribe(wish("$share/g/a", 1))
+    holder.subscribe(subscription("$share/g/a", 1))
     vanish(context, holder)
     writer = context.client("w")
     for n in range(10):
         writer.publish("a", b"%d" % n, qos=1, id=n + 1)
     for other in others:
-        other.subscribe(wish("$share/g/a", 1))
+        other.subscribe(subscription("$share/g/a", 1))
     vanish(context, *others)
     holder = context.client("h", **kept(V5))
     receivers = watch(share_of(context, "$share/g/a").away)

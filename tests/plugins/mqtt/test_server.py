@@ -6,8 +6,8 @@ import pytest
 
 from hubbub import Refusal
 from hubbub_plugins.mqtt import packets
-from hubbub_plugins.mqtt.packets import Ack, Granted, Reason
-from mqtt_client import PUBACK, PUBREC, V5, V311, Client, MqttHub, wish
+from hubbub_plugins.mqtt.packets import Ack, Disconnect, Suback
+from mqtt_client import PUBACK, PUBREC, V5, V311, Client, MqttHub, subscription
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,15 @@ def test_a_refused_message_is_told_why(qos, kind):
 @pytest.mark.mqtt("5:3.9.2-1", "5:3.1.2-29")
 def test_a_refused_subscription_is_told_why():
     context = MqttHub(rights=lambda session: Rights())
-    (told,) = context.client("c").subscribe(wish("a"), wish("b"))
+    (told,) = context.client("c").subscribe(subscription("a"), subscription("b"))
     assert told.codes == [0, 0x87]
     assert told.properties == {"reason_string": "you may not subscribe to that"}
-    (told,) = context.client("d", properties={"request_problem_information": 0}).subscribe(wish("a"), wish("b"))
-    assert told == Granted(kind=9, id=1, codes=[0, 0x87])
-    (told,) = context.client("d", V311).subscribe(wish("a"), wish("b"))
-    assert told == Granted(kind=9, id=1, codes=[0, 0x80])
+    (told,) = context.client("d", properties={"request_problem_information": 0}).subscribe(
+        subscription("a"), subscription("b")
+    )
+    assert told == Suback(id=1, codes=[0, 0x87])
+    (told,) = context.client("d", V311).subscribe(subscription("a"), subscription("b"))
+    assert told == Suback(id=1, codes=[0, 0x80])
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,7 @@ def test_why_the_hub_ends_a_connection(reason, refusal, code):
         link.close(reason, refusal)
     context.world.turn()
     (gone,) = new.heard()
-    assert isinstance(gone, Reason)
+    assert isinstance(gone, Disconnect)
     assert gone.code == code
     assert gone.properties == {"reason_string": refusal.reason if refusal else reason}
     assert old.heard() == []

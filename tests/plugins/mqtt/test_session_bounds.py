@@ -8,7 +8,7 @@ from hubbub import limits
 from hubbub.bounds import Bounds
 from hubbub.message import Message, cost
 from hubbub_plugins.mqtt.packets import Ack, Connect, Publish, Will
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, MqttHub, Rights, kept, messages, wish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, MqttHub, Rights, kept, messages, subscription
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_refused_will_leaves_the_session_with_whom_it_is(place, monkeypatch):
 
 def test_what_goes_with_a_message_counts(place):
     client, writer = place.client("c", **kept(V5)), place.client("w")
-    client.subscribe(wish("a", 1))
+    client.subscribe(subscription("a", 1))
     vanish(place, client)
     writer.publish("a", b"", qos=1, id=1, properties={"user_property": [("k", "v" * 1_000)] * 50})
     assert place.world.hub.clients.queued_bytes > 50_000
@@ -79,8 +79,8 @@ def test_what_goes_with_a_message_counts(place):
 def test_who_is_owed_most_gives_way(place, monkeypatch):
     monkeypatch.setattr(limits, "OWED_BYTES_ALL", 100_000)
     greedy, modest, writer = place.client("g", **kept(V5)), place.client("m", **kept(V5)), place.client("w")
-    greedy.subscribe(wish("#", 1))
-    modest.subscribe(wish("m", 1))
+    greedy.subscribe(subscription("#", 1))
+    modest.subscribe(subscription("m", 1))
     vanish(place, greedy, modest)
     writer.publish("m", b"precious", qos=1, id=1)
     for n in range(200):
@@ -98,9 +98,9 @@ def test_who_holds_back_acknowledgements_loses_the_session(place, monkeypatch, t
     monkeypatch.setattr(limits, "OWED_BYTES_ALL", 50_000)
     hoarders, writer = [place.client(f"h{n}", **kept(V5)) for n in range(3)], place.client("w")
     modest = place.client("m")
-    modest.subscribe(wish("m", 1))
+    modest.subscribe(subscription("m", 1))
     for n, hoarder in enumerate(hoarders):
-        hoarder.subscribe(wish(f"h{n}", 1))
+        hoarder.subscribe(subscription(f"h{n}", 1))
     for _ in range(20):
         for n in range(3):
             writer.publish(f"h{n}", b"x" * 1_000, qos=1, id=1)
@@ -141,7 +141,7 @@ def test_ten_thousand_sessions_and_one_more(place, monkeypatch):
 @pytest.mark.mqtt("5:3.3.4-9", "5:4.4.0-1")
 def test_no_more_is_sent_again_than_the_client_takes(place):
     client, writer = place.client("c", **kept(V5)), place.client("w")
-    client.subscribe(wish("a", 2))
+    client.subscribe(subscription("a", 2))
     for n in range(6):
         writer.publish("a", b"%d" % n, qos=2, id=n + 1)
     sent = [one.id for one in client.heard()]
@@ -165,7 +165,7 @@ def test_no_more_is_sent_again_than_the_client_takes(place):
 @pytest.mark.mqtt("5:4.4.0-1")
 def test_a_takeover_amid_what_is_sent_again(place):
     client, writer = place.client("c", **kept(V5)), place.client("w")
-    client.subscribe(wish("a", 1))
+    client.subscribe(subscription("a", 1))
     for n in range(50):
         writer.publish("a", b"%d" % n, qos=1, id=1)
     sent = [one.id for one in client.heard()]
@@ -187,7 +187,7 @@ def test_a_takeover_amid_what_is_sent_again(place):
 @pytest.mark.parametrize("kind", [PUBACK, PUBREC, PUBREL, PUBCOMP])
 def test_identifiers_that_were_never_sent(place, kind):
     client, writer = place.client("c"), place.client("w")
-    client.subscribe(wish("a", 1))
+    client.subscribe(subscription("a", 1))
     for id in (1, 2, 65_535):
         for answer in client.ack(kind, id):
             assert answer.code == 0x92
@@ -260,7 +260,7 @@ def test_a_will_stays_below_the_mount_point():
 def test_subscriptions_go_to_and_fro_without_a_trace(place):
     hub = place.world.hub
     client, writer = place.client("c", **kept(V5)), place.client("w")
-    client.subscribe(wish("a/+/#", 1), wish("b", 0), wish("$share/g/+/c", 1))
+    client.subscribe(subscription("a/+/#", 1), subscription("b", 0), subscription("$share/g/+/c", 1))
     hub.bound(Bounds(all_subscriptions=hub.subscriptions.count))  # it is full
     before = (hub.subscriptions.count, hub.router.trie.levels, len(hub.subscriptions._encodings))
     for _ in range(3):

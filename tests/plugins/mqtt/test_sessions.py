@@ -6,7 +6,7 @@ import pytest
 
 from hubbub_plugins.mqtt import Mqtt
 from hubbub_plugins.mqtt.packets import V31, Ack, Publish
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, MqttHub, kept, messages, wish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, MqttHub, kept, messages, subscription
 
 VERSIONS = (V31, V311, V5)
 
@@ -21,7 +21,7 @@ def context(request):
 def test_a_session_outlives_its_link(context, version):
     client, writer = context.client("c", version, **kept(version)), context.client("w")
     assert not client.connack.present
-    client.subscribe(wish("a", 2), wish("zero", 0))
+    client.subscribe(subscription("a", 2), subscription("zero", 0))
     client.end.vanish()
     context.world.turn()
     for n in range(3):
@@ -57,7 +57,7 @@ def test_a_session_ends():
 @pytest.mark.mqtt("5:3.1.4-3")
 def test_takeover(context):
     old = context.client("c", **kept(V5))
-    old.subscribe(wish("a", 1))
+    old.subscribe(subscription("a", 1))
     context.client("w").publish("a", qos=1, id=1)
     (first,) = old.heard()
     new = context.client("c", **kept(V5))
@@ -72,7 +72,7 @@ def test_takeover(context):
 @pytest.mark.mqtt("5:4.4.0-1", "5:4.3.3-6")
 def test_what_flies_is_sent_again_in_order_and_exactly_once(context):
     client, writer = context.client("c", **kept(V5)), context.client("w")
-    client.subscribe(wish("a", 2))
+    client.subscribe(subscription("a", 2))
     for n in range(4):
         writer.publish("a", b"%d" % n, qos=2, id=n + 1)
     ids = [one.id for one in client.heard()]
@@ -105,7 +105,7 @@ def test_a_letter_that_comes_twice_is_published_once(context):
 @pytest.mark.mqtt("5:3.3.4-9")
 def test_receive_maximum_of_the_client(context):
     client, writer = context.client("c", properties={"receive_maximum": 2}), context.client("w")
-    client.subscribe(wish("a", 1))
+    client.subscribe(subscription("a", 1))
     for n in range(5):
         writer.publish("a", b"%d" % n, qos=1, id=1)
     got = client.heard()
@@ -118,7 +118,7 @@ def test_receive_maximum_of_the_client(context):
 def test_message_expiry():
     context = MqttHub()
     client, writer = context.client("c", **kept(V5)), context.client("w")
-    client.subscribe(wish("a", 1))
+    client.subscribe(subscription("a", 1))
     client.end.vanish()
     context.world.turn()
     writer.publish("a", b"short", qos=1, id=1, properties={"message_expiry_interval": 5})
@@ -135,7 +135,7 @@ def test_message_expiry():
 def test_a_link_that_fails_as_it_comes_back_leaves_each_subscription_once(monkeypatch):
     context = MqttHub()
     client, writer = context.client("c", **kept(V5)), context.client("w")
-    client.subscribe(wish("a", 1), wish("b", 1))
+    client.subscribe(subscription("a", 1), subscription("b", 1))
     client.end.vanish()
     context.world.turn()
     form = Mqtt.form

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hubbub_plugins.mqtt import packets
-from hubbub_plugins.mqtt.packets import V31, Granted, Publish
-from mqtt_client import PUBACK, PUBREC, V5, V311, MqttHub, kept, messages, wish
+from hubbub_plugins.mqtt.packets import V31, Publish, Suback
+from mqtt_client import PUBACK, PUBREC, V5, V311, MqttHub, kept, messages, subscription
 
 VERSIONS = (V31, V311, V5)
 
@@ -19,7 +19,7 @@ def context(request):
 def members(context, count, filter="$share/g/a", qos=2, version=V5, **more):
     found = [context.client(f"m{n}", version, **more) for n in range(count)]
     for one in found:
-        assert one.subscribe(wish(filter, qos))[0].codes == [qos]
+        assert one.subscribe(subscription(filter, qos))[0].codes == [qos]
     return found
 
 
@@ -55,9 +55,9 @@ def test_each_message_goes_to_one(context, version):
 @pytest.mark.mqtt("5:4.8.2-3")
 def test_each_has_the_quality_and_the_identifiers_that_it_asked_for(context):
     first, second = context.client("1"), context.client("2", V311)
-    first.subscribe(wish("$share/g/a", 1), subscription_identifier=7)
-    first.subscribe(wish("a", 0), subscription_identifier=8)
-    second.subscribe(wish("$share/g/a", 0))
+    first.subscribe(subscription("$share/g/a", 1), subscription_identifier=7)
+    first.subscribe(subscription("a", 0), subscription_identifier=8)
+    second.subscribe(subscription("$share/g/a", 0))
     send(context.client("w"), b"0", b"1", qos=2)
     assert sorted((one.payload, one.qos, one.properties["subscription_identifier"]) for one in first.heard()) == [
         (b"0", 0, [8]), (b"0", 1, [7]), (b"1", 0, [8]),
@@ -69,21 +69,23 @@ def test_each_has_the_quality_and_the_identifiers_that_it_asked_for(context):
 @pytest.mark.mqtt("5:4.8.2-1", "5:4.8.2-2")
 def test_what_is_malformed_is_refused(context, filter):
     (told,) = context.client().subscribe(filter)
-    assert (type(told), told.codes) == (Granted, [0x8F])
+    assert (type(told), told.codes) == (Suback, [0x8F])
     assert context.client(version=V311).subscribe(filter)[0].codes == [0x80]
 
 
 @pytest.mark.mqtt("5:3.8.3-4")
 def test_no_local_ends_the_link(context):
     client = context.client()
-    assert client.subscribe(wish("$share/g/a", no_local=True))[0].code == 0x82
+    assert client.subscribe(subscription("$share/g/a", no_local=True))[0].code == 0x82
     assert client.closed
 
 
 def test_no_retained_messages(context):
     context.client("w").publish("a", b"kept", retain=True)
     client = context.client()
-    assert client.subscribe(wish("$share/g/a", 1), wish("$share/g/+", 0)) == [Granted(kind=9, id=1, codes=[1, 0])]
+    assert client.subscribe(subscription("$share/g/a", 1), subscription("$share/g/+", 0)) == [
+        Suback(id=1, codes=[1, 0])
+    ]
 
 
 def test_who_is_away_gets_nothing_while_others_are_there(context):
@@ -101,7 +103,7 @@ def test_who_is_away_gets_nothing_while_others_are_there(context):
 
 def test_what_waits_goes_to_others_when_a_member_goes(context):
     slow = context.client("slow", clean=False, properties={"receive_maximum": 1, "session_expiry_interval": 100})
-    slow.subscribe(wish("$share/g/a", 1), wish("b", 1))
+    slow.subscribe(subscription("$share/g/a", 1), subscription("b", 1))
     writer = context.client("w")
     send(writer, b"0", b"1", b"2")
     send(writer, b"b0", topic="b")
@@ -115,7 +117,7 @@ def test_what_waits_goes_to_others_when_a_member_goes(context):
 @pytest.mark.parametrize("keeps", [False, True])
 def test_what_was_sent_at_quality_1_goes_to_another_when_the_session_ends(context, keeps):
     gone = context.client("gone", **(kept(V5) if keeps else {}))
-    gone.subscribe(wish("$share/g/a", 2))
+    gone.subscribe(subscription("$share/g/a", 2))
     writer = context.client("w")
     send(writer, b"1")
     (other,) = members(context, 1)
@@ -138,7 +140,7 @@ def test_what_was_sent_at_quality_2_is_for_nobody_else(context, far):
     if far == "received":
         first.ack(PUBREC, sent.id)
     other = context.client("other", **kept(V5))
-    other.subscribe(wish("$share/g/a", 2))
+    other.subscribe(subscription("$share/g/a", 2))
     vanish(context, first)
     (again,) = context.client("m0", **kept(V5)).first
     assert again.id == sent.id
@@ -168,7 +170,7 @@ def test_what_nobody_takes_any_more_is_gone(context):
 
 def test_a_member_with_a_full_flight_comes_after_one_that_has_room(context):
     narrow = context.client("n", properties={"receive_maximum": 1})
-    narrow.subscribe(wish("$share/g/a", 1))
+    narrow.subscribe(subscription("$share/g/a", 1))
     (wide,) = members(context, 1)
     send(context.client("w"), b"0", b"1", b"2", b"3")
     assert payloads(narrow.heard()) == [b"0"]
@@ -189,7 +191,7 @@ def test_a_message_that_goes_on_has_what_is_left_of_its_time(context):
     (first,) = members(context, 1, qos=1)
     context.client("w").publish("a", b"1", qos=1, id=1, properties={"message_expiry_interval": 50})
     other = context.client("other")
-    other.subscribe(wish("$share/g/a", 1))
+    other.subscribe(subscription("$share/g/a", 1))
     context.world.advance(20)
     vanish(context, first)
     assert [one.properties["message_expiry_interval"] for one in other.heard()] == [30]
@@ -201,7 +203,7 @@ def test_what_waits_stays_with_its_member_while_nobody_is_there(context):
         for name in ("away", "narrow")
     )
     for one in (away, narrow):
-        one.subscribe(wish("$share/g/a", 1))
+        one.subscribe(subscription("$share/g/a", 1))
     vanish(context, away)
     send(context.client("w"), b"0", b"1", b"2")
     vanish(context, narrow)

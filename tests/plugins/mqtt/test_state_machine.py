@@ -15,8 +15,8 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from hubbub_plugins.mqtt.packets import V31, Ack, Connack, Connect, Granted, Publish, Subscribe
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, MqttHub, kept, wish
+from hubbub_plugins.mqtt.packets import V31, Ack, Connack, Connect, Publish, Suback, Subscribe
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, MqttHub, kept, subscription
 
 RUNS = int(os.environ.get("HUBBUB_STATES", "0"))
 TOPICS = ("t/a", "t/b")
@@ -160,9 +160,9 @@ class Ear(Peer):
     def begin(self, present: bool) -> None:
         assert present == self.subscribed
         if not present:
-            self.say(Subscribe(id=1, wishes=[wish("t/#", self.qos), wish("t/a", 1)]))
+            self.say(Subscribe(id=1, subscriptions=[subscription("t/#", self.qos), subscription("t/a", 1)]))
             (granted,) = self.unread
-            assert isinstance(granted, Granted)
+            assert isinstance(granted, Suback)
             self.unread, self.subscribed = [], True
 
     def take(self, packet: Any) -> None:

@@ -10,9 +10,8 @@ import pytest
 from hubbub import limits
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.sessions.records import StoredSession
-from hubbub_plugins.mqtt.packets import Ack, Ping, Publish, Will
-from hubbub_plugins.mqtt.properties import PINGREQ
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, MqttHub, kept, messages, wish
+from hubbub_plugins.mqtt.packets import Ack, Pingreq, Pingresp, Publish, Will
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, MqttHub, kept, messages, subscription
 
 
 class Disk:
@@ -132,7 +131,7 @@ def back(context, name="c", **more):
 
 def test_what_waits_is_there_after_a_restart(disk):
     context = run(disk)
-    context.client("c", **kept(V5)).subscribe(wish("a", 2), wish("zero"))
+    context.client("c", **kept(V5)).subscribe(subscription("a", 2), subscription("zero"))
     context.client("c", **kept(V5)).end.vanish()
     context.world.turn()
     writer = context.client("w")
@@ -151,7 +150,7 @@ def test_what_waits_is_there_after_a_restart(disk):
 def test_what_flew_is_sent_again_with_its_id_and_once(disk):
     context = run(disk)
     client, writer = context.client("c", **kept(V5)), context.client("w")
-    client.subscribe(wish("a", 2))
+    client.subscribe(subscription("a", 2))
     for n in range(4):
         writer.publish("a", b"%d" % n, qos=2, id=n + 1)
     sent = client.heard()
@@ -165,14 +164,14 @@ def test_what_flew_is_sent_again_with_its_id_and_once(disk):
     assert second == Ack(kind=PUBREL, id=sent[1].id)
     assert context.world.hub.clients.queued_bytes > 0
     client = context.client("c", clean=True)
-    client.subscribe(wish("a", 2))
+    client.subscribe(subscription("a", 2))
     assert context.world.hub.clients.queued_bytes == 0
 
 
 def test_what_is_acknowledged_was_saved_before(disk):
     context = run(disk)
     ear, writer = context.client("ear", **kept(V5)), context.client("w", **kept(V5))
-    ear.subscribe(wish("a", 1))
+    ear.subscribe(subscription("a", 1))
     answered = []
     for wire in [link.wire for link in context.door.context.links]:
         wire.write = lambda data, write=wire.write: (answered.append((data[0] >> 4, len(disk.safe))), write(data))
@@ -191,7 +190,7 @@ def test_what_is_acknowledged_was_saved_before(disk):
 def test_ids_that_fly_are_not_given_again(disk):
     context = run(disk)
     client = context.client("c", **kept(V5))
-    client.subscribe(wish("a", 1))
+    client.subscribe(subscription("a", 1))
     writer = context.client("w")
     for n in range(3):
         writer.publish("a", b"%d" % n, qos=1, id=1)
@@ -209,7 +208,7 @@ def test_a_will_of_a_client_that_the_end_of_the_process_cut_off(disk):
     context.client("later", **kept(V5), will=later)
     context.client("never", **kept(V5), will=Will(topic="w", payload=b"never", qos=1)).goodbye()
     ear = context.client("ear", **kept(V5))
-    ear.subscribe(wish("w", 1))
+    ear.subscribe(subscription("w", 1))
 
     context = run(disk)
     context.world.advance(49)
@@ -227,7 +226,7 @@ def test_a_session_that_has_ended_is_gone(disk):
     assert len(run(disk).world.hub.clients) == 1
     context.world.advance(6)
     assert len(run(disk).world.hub.clients) == 0
-    context.client("d").subscribe(wish("a", 1))
+    context.client("d").subscribe(subscription("a", 1))
     assert len(run(disk).world.hub.clients) == 0
 
 
@@ -238,7 +237,7 @@ def test_nothing_is_left_of_sessions_that_ended_in_the_midst(disk):
         (lambda one: one.end.vanish(), lambda one: one.goodbye(), lambda one: context.client("c0"))
     ):
         client = context.client(f"c{n % 2}", will=Will(topic="a", payload=b"will"))
-        client.subscribe(wish("a", 2), wish("$share/g/a", 2))
+        client.subscribe(subscription("a", 2), subscription("$share/g/a", 2))
         for id in range(1, 4):
             writer.publish("a", qos=2, id=id)
             writer.ack(PUBREL, id)
@@ -253,7 +252,7 @@ def test_nothing_is_left_of_sessions_that_ended_in_the_midst(disk):
 
 def test_a_member_of_a_group(disk):
     context = run(disk)
-    context.client("c", **kept(V5)).subscribe(wish("$share/g/a", 1))
+    context.client("c", **kept(V5)).subscribe(subscription("$share/g/a", 1))
     context = run(disk)
     context.client("w").publish("a", qos=1, id=1)
     assert messages(back(context).first) == [("a", b"x", 1)]
@@ -263,7 +262,7 @@ def test_a_member_of_a_group(disk):
 def test_what_was_dropped_is_dropped_on_the_disk_too(disk, full, monkeypatch):
     monkeypatch.setattr(limits, "QUEUE_MESSAGES", 3)
     context = run(disk, full=full)
-    context.client("c", **kept(V5)).subscribe(wish("a", 1))
+    context.client("c", **kept(V5)).subscribe(subscription("a", 1))
     context.client("c", **kept(V5)).end.vanish()
     context.world.turn()
     writer = context.client("w")
@@ -276,7 +275,7 @@ def test_what_was_dropped_is_dropped_on_the_disk_too(disk, full, monkeypatch):
 def test_a_store_that_fails_keeps_everybody_from_being_told(disk, monkeypatch):
     context = run(disk)
     ear, writer = context.client("ear", **kept(V5)), context.client("w")
-    ear.subscribe(wish("a", 1))
+    ear.subscribe(subscription("a", 1))
 
     def full():
         raise OSError("no space left")
@@ -314,14 +313,14 @@ def test_what_flies_amid_a_flush_is_saved_before(disk, monkeypatch):
     context = run(disk)
     writer, ear, other = context.client("w", **kept(V5)), context.client("ear", **kept(V5)), context.client("other")
     writer.subscribe("other")
-    ear.subscribe(wish("a", 1), "b")
+    ear.subscribe(subscription("a", 1), "b")
     saved = []
     for link in context.door.context.links:
         if link.session.client == "ear":
             link.wire.write = lambda data: saved.extend(
                 rest[0].packet_id for what, _, *rest in map(pickle.loads, disk.safe) if what == "enqueue"
             )
-    writer.end.send(Ping(kind=PINGREQ).encode(V5) + Publish(topic="a", qos=1, id=7).encode(V5))
+    writer.end.send(Pingreq().encode(V5) + Publish(topic="a", qos=1, id=7).encode(V5))
     writer.end.move()
     other.end.send(Publish(topic="b").encode(V5))  # so that the ear stands behind the writer
     other.end.move()
@@ -332,8 +331,8 @@ def test_what_flies_amid_a_flush_is_saved_before(disk, monkeypatch):
 def test_a_slow_commit_holds_back_what_depends_on_it_and_nothing_else(disk):
     context = run(disk)
     ear, writer, away = context.client("ear"), context.client("w"), context.client("away", **kept(V5))
-    ear.subscribe(wish("plain"))
-    away.subscribe(wish("kept", 1))
+    ear.subscribe(subscription("plain"))
+    away.subscribe(subscription("kept", 1))
     context.store.slow = True
 
     assert writer.publish("kept", qos=1, id=1) == []  # neither the acknowledgement
@@ -341,13 +340,13 @@ def test_a_slow_commit_holds_back_what_depends_on_it_and_nothing_else(disk):
     writer.publish("plain", b"live")  # QoS 0 goes on
     assert messages(ear.heard()) == [("plain", b"live", 0)]
     assert [one.id for one in ear.publish("nowhere", qos=1, id=5)] == [5]  # nothing of it is kept
-    assert writer.end.send(Ping(kind=PINGREQ).encode(V5)) is None  # its own order stays
+    assert writer.end.send(Pingreq().encode(V5)) is None  # its own order stays
     writer.end.move()
     assert writer.heard() == []
     context.store.finish()
     context.world.turn()
     first, second = writer.heard()
-    assert (first, type(second)) == (Ack(kind=PUBACK, id=1), Ping)
+    assert (first, type(second)) == (Ack(kind=PUBACK, id=1), Pingresp)
     assert messages(away.heard()) == [("kept", b"x", 1)]
 
 
@@ -360,4 +359,4 @@ def test_retained_messages_are_there_after_a_restart(disk):
     writer.publish("r/2", b"", retain=True)
     context = run(disk)
     client = context.client("c")
-    assert messages(client.subscribe(wish("r/#"))[1:]) == [("r/1", b"new", 0)]
+    assert messages(client.subscribe(subscription("r/#"))[1:]) == [("r/1", b"new", 0)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hubbub import Refusal
-from hubbub_plugins.mqtt.packets import Connack, Connect, Ping, Reason, Subscribe, Will, packet
+from hubbub_plugins.mqtt.packets import Connack, Connect, Disconnect, Pingreq, Subscribe, Will, packet
 from hubbub_plugins.mqtt.wire import text
-from mqtt_client import V5, V311, Client, MqttHub, case, kept, messages, wish
+from mqtt_client import V5, V311, Client, MqttHub, case, kept, messages, subscription
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 NUL = b"\0\0"
@@ -35,7 +35,7 @@ def test_a_second_connect(version):
     ear.subscribe("w")
     client = context.client("c", version, will=Will(topic="w", payload=b"gone"))
     found = client.send(Connect(version=version, client="c"))
-    assert [one.code for one in found if isinstance(one, Reason)] == ([0x82] if version == V5 else [])
+    assert [one.code for one in found if isinstance(one, Disconnect)] == ([0x82] if version == V5 else [])
     assert not any(isinstance(one, Connack) for one in found)
     assert client.closed
     assert messages(ear.heard()) == [("w", b"gone", 0)]
@@ -220,7 +220,7 @@ def test_nothing_is_read_behind_a_refused_connect(version):
     ear.subscribe("#")
     client = Client(context.door, version)
     refused = Connect(version=version, client="c", user="bob", password=b"x").encode(version)
-    (answer,) = client.raw(refused + b"\x30\x05\0\1a\0x" + Ping(kind=12).encode(version))
+    (answer,) = client.raw(refused + b"\x30\x05\0\1a\0x" + Pingreq().encode(version))
     assert answer.code
     assert ear.heard() == []
 
@@ -253,7 +253,7 @@ def test_who_comes_again_ends_the_older_link(version):
 def test_session_present(version):
     context, keep = MqttHub(), kept(version)
     assert not context.client("c", version, **keep).connack.present
-    context.client("c", version, **keep).subscribe(wish("a", 1))
+    context.client("c", version, **keep).subscribe(subscription("a", 1))
     again = context.client("c", version, **keep)
     assert again.connack.present
     context.client("w").publish("a", qos=1, id=1)
@@ -270,16 +270,16 @@ def test_session_present(version):
 def test_connack_comes_once_and_first(version):
     context = MqttHub()
     old = context.client("c", version, **kept(version))
-    old.subscribe(wish("a", 1))
+    old.subscribe(subscription("a", 1))
     old.end.vanish()
     context.world.turn()
     context.client("w").publish("a", qos=1, id=1)
     client = Client(context.door, version)
-    subscribe = Subscribe(id=1, wishes=[wish("b")])
+    subscribe = Subscribe(id=1, subscriptions=[subscription("b")])
     found = client.raw(
         Connect(version=version, client="c", **kept(version)).encode(version)
         + subscribe.encode(version)
-        + Ping(kind=12).encode(version)
+        + Pingreq().encode(version)
     )
     assert isinstance(found[0], Connack)
     assert sum(isinstance(one, Connack) for one in found) == 1
@@ -325,7 +325,7 @@ def test_problem_information_that_is_not_wanted():
         *client.publish("nobody", qos=2, id=2),
         *client.ack(6, 2),
         *client.ack(6, 99),
-        *client.subscribe(wish("a"), wish("#/bad")),
+        *client.subscribe(subscription("a"), subscription("#/bad")),
     ]
     assert len(answers) == 5
     assert all("reason_string" not in one.properties for one in answers)
@@ -339,7 +339,7 @@ def test_all_that_could_be_missing_is_there():
     client = context.client("c", will=will)
     for name in ("maximum_qos", "retain_available", "wildcard_subscription_available"):
         assert client.connack.properties.get(name, 1) == 1
-    assert client.subscribe(*(wish(f"{qos}/#", qos) for qos in range(3)))[0].codes == [0, 1, 2]
+    assert client.subscribe(*(subscription(f"{qos}/#", qos) for qos in range(3)))[0].codes == [0, 1, 2]
 
 
 @pytest.mark.mqtt("5:3.1.2-24", "5:3.2.2-19", "5:3.2.2-20", "5:3.14.2-3", "5:3.14.2-4")
@@ -350,8 +350,8 @@ def test_no_packet_is_longer_than_the_client_takes(most):
     for password in (b"secret", b"wrong"):
         client = Client(context.door)
         data = Connect(client="", user="ada", password=password, properties=properties).encode(V5)
-        wishes = [wish("a")] * 50
-        client.end.send(data + Subscribe(id=1, wishes=wishes).encode(V5) + Ping(kind=12).encode(V5) + b"\x00\x00")
+        wishes = [subscription("a")] * 50
+        client.end.send(data + Subscribe(id=1, subscriptions=wishes).encode(V5) + Pingreq().encode(V5) + b"\x00\x00")
         context.world.turn()
         received = client.end.received()
         assert client.closed

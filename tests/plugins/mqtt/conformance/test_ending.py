@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hubbub_plugins.mqtt.packets import Ping, Reason, packet
-from mqtt_client import V5, V311, Client, MqttHub, case, kept, messages, wish
+from hubbub_plugins.mqtt.packets import Disconnect, Pingresp, packet
+from mqtt_client import V5, V311, Client, MqttHub, case, kept, messages, subscription
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 PINGRESP = 13
@@ -20,8 +20,8 @@ def context():
 @pytest.mark.mqtt("5:3.12.4-1", "3.1.1:3.12.4-1")
 def test_ping(context, version):
     client = context.client("c", version)
-    assert client.ping() == [Ping(kind=PINGRESP)]
-    assert client.raw(b"\xc0\0" * 5) == [Ping(kind=PINGRESP)] * 5
+    assert client.ping() == [Pingresp()]
+    assert client.raw(b"\xc0\0" * 5) == [Pingresp()] * 5
 
 
 @BOTH
@@ -49,7 +49,7 @@ def test_what_is_against_the_protocol_ends_the_link(context, version, data):
     found = client.raw(data + b"\x30\x04\0\1a\0" + b"\xc0\0")
     assert client.closed
     assert [one.code in (0x81, 0x82) for one in found] == ([True] if version == V5 else [])
-    assert all(isinstance(one, Reason) and "session_expiry_interval" not in one.properties for one in found)
+    assert all(isinstance(one, Disconnect) and "session_expiry_interval" not in one.properties for one in found)
     assert ear.heard() == []
     assert context.world.hub.turn.counters.failed == 0
 
@@ -83,7 +83,7 @@ def test_a_session_that_was_not_to_be_kept_can_not_be_later(context):
 @pytest.mark.mqtt("5:4.13.2-1", "5:3.14.4-2")
 def test_an_error_of_one_link_leaves_the_others(context):
     client, other = context.client("c", **kept(V5)), context.client("other")
-    client.subscribe(wish("a", 1))
+    client.subscribe(subscription("a", 1))
     client.raw(b"\x00\0")
     assert client.closed
     other.publish("a", qos=1, id=1)

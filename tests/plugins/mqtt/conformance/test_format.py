@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hubbub_plugins.mqtt import packets
-from hubbub_plugins.mqtt.packets import Publish, Reason, packet
+from hubbub_plugins.mqtt.packets import Disconnect, Publish, packet
 from hubbub_plugins.mqtt.wire import text
-from mqtt_client import PUBREL, V5, V311, Client, MqttHub, case, messages, wish
+from mqtt_client import PUBREL, V5, V311, Client, MqttHub, case, messages, subscription
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 NO_TEXT = [b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xff", b"\xc0\xaf", b"a\0b", b"\xc3"]
@@ -176,7 +176,7 @@ def test_reserved_flags(version, kind, body):
     [
         lambda v: Publish(topic="a", qos=1, id=0).encode(v),
         lambda v: Publish(topic="a", qos=2, id=0).encode(v),
-        lambda v: packets.Subscribe(id=0, wishes=[wish("a")]).encode(v),
+        lambda v: packets.Subscribe(id=0, subscriptions=[subscription("a")]).encode(v),
         lambda v: packets.Unsubscribe(id=0, filters=["a"]).encode(v),
     ],
 )
@@ -185,7 +185,7 @@ def test_a_packet_identifier_of_0(version, data):
     client = MqttHub().client("c", version)
     found = client.raw(data(version))
     assert client.closed
-    assert all(isinstance(one, Reason) and one.code == 0x82 for one in found)
+    assert all(isinstance(one, Disconnect) and one.code == 0x82 for one in found)
 
 
 @BOTH
@@ -193,7 +193,7 @@ def test_a_packet_identifier_of_0(version, data):
 def test_quality_0_has_neither_identifier_nor_dup(version):
     context = MqttHub()
     ear = context.client("ear", version)
-    ear.subscribe(wish("a", 2))
+    ear.subscribe(subscription("a", 2))
     context.client("w", version).publish("a", b"hello")
     assert ear.end.received() == packet(0x30, b"\0\1a" + properties(version) + b"hello")
 
@@ -207,6 +207,9 @@ def test_answers_have_the_identifier_of_the_question(version):
     assert client.end.say(b"") == packet(0x40, b"\x12\x34" + code)
     assert client.end.say(Publish(topic="a", qos=2, id=0xFFFF).encode(version)) == packet(0x50, b"\xff\xff" + code)
     assert client.end.say(packets.Ack(kind=PUBREL, id=0xFFFF).encode(version)) == packet(0x70, b"\xff\xff")
-    subscribe, unsubscribe = packets.Subscribe(id=7, wishes=[wish("a", 1)]), packets.Unsubscribe(id=8, filters=["a"])
+    subscribe, unsubscribe = (
+        packets.Subscribe(id=7, subscriptions=[subscription("a", 1)]),
+        packets.Unsubscribe(id=8, filters=["a"]),
+    )
     assert client.end.say(subscribe.encode(version)) == packet(0x90, b"\0\7" + none + b"\1")
     assert client.end.say(unsubscribe.encode(version)) == packet(0xB0, b"\0\x08" + none + b"\0" * (version == V5))

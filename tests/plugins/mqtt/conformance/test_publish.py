@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hubbub import Refusal
-from hubbub_plugins.mqtt.packets import Ack, Publish, Reason, packet
+from hubbub_plugins.mqtt.packets import Ack, Disconnect, Publish, packet
 from hubbub_plugins.mqtt.wire import text
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, MqttHub, case, kept, messages, wish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, MqttHub, case, kept, messages, subscription
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 
@@ -40,7 +40,7 @@ def test_dup_at_quality_0(context, version):
 @pytest.mark.mqtt("5:3.3.1-3", "3.1.1:3.3.1-3", "5:4.3.2-2", "5:4.3.3-2")
 def test_dup_comes_in_and_not_out(context, version, qos):
     ear, writer = context.client("ear", version), context.client("w", version)
-    ear.subscribe(wish("a", 2))
+    ear.subscribe(subscription("a", 2))
     writer.publish("a", qos=qos, id=1, dup=True)
     assert [one.dup for one in ear.heard()] == [False]
 
@@ -54,9 +54,9 @@ def test_retain_keeps_the_last_message_with_its_quality(context, version):
         writer.ack(PUBREL, 1)
     writer.publish("a", b"passes", qos=1, id=2)
     writer.publish("a", b"", qos=0)
-    assert messages(context.client("one", version).subscribe(wish("a", 2))[1:]) == [("a", b"new", 1)]
+    assert messages(context.client("one", version).subscribe(subscription("a", 2))[1:]) == [("a", b"new", 1)]
     writer.publish("a", b"zero", retain=True)
-    assert messages(context.client("two", version).subscribe(wish("a", 2))[1:]) == [("a", b"zero", 0)]
+    assert messages(context.client("two", version).subscribe(subscription("a", 2))[1:]) == [("a", b"zero", 0)]
 
 
 @BOTH
@@ -64,13 +64,13 @@ def test_retain_keeps_the_last_message_with_its_quality(context, version):
 @pytest.mark.mqtt("5:3.3.1-6", "5:3.3.1-7", "3.1.1:3.3.1-10", "3.1.1:3.3.1-11")
 def test_an_empty_payload_removes_what_is_retained(context, version, qos):
     ear, writer = context.client("ear", version), context.client("w", version)
-    ear.subscribe(wish("a", 2))
+    ear.subscribe(subscription("a", 2))
     writer.publish("a", b"kept", retain=True)
     writer.publish("a", b"", qos=qos, id=3 * bool(qos), retain=True)
     assert messages(ear.heard()) == [("a", b"kept", 0), ("a", b"", qos)]
-    assert context.client("late", version).subscribe(wish("a", 2))[1:] == []
+    assert context.client("late", version).subscribe(subscription("a", 2))[1:] == []
     writer.publish("b", b"", retain=True)
-    assert context.client("later", version).subscribe(wish("#", 2))[1:] == []
+    assert context.client("later", version).subscribe(subscription("#", 2))[1:] == []
 
 
 @BOTH
@@ -97,15 +97,15 @@ def test_retained_messages_outlive_the_session(context, version):
 def test_retain_handling(context):
     context.client("w").publish("a", retain=True)
     client = context.client("c")
-    heard = [len(client.subscribe(wish("a", handling=handling))) - 1 for handling in (2, 1, 0, 1, 2, 0)]
+    heard = [len(client.subscribe(subscription("a", retain_handling=handling))) - 1 for handling in (2, 1, 0, 1, 2, 0)]
     assert heard == [0, 0, 1, 0, 0, 1]
-    assert len(context.client("new").subscribe(wish("a", handling=1))) == 2
+    assert len(context.client("new").subscribe(subscription("a", retain_handling=1))) == 2
 
 
 @pytest.mark.mqtt("5:3.3.1-12", "5:3.3.1-13")
 def test_retain_as_published(context):
     ear, writer = context.client("ear"), context.client("w")
-    ear.subscribe(wish("as", retain_as_published=True), wish("not"))
+    ear.subscribe(subscription("as", retain_as_published=True), subscription("not"))
     for topic in ("as", "not"):
         for retain in (False, True):
             writer.publish(topic, retain=retain)
@@ -152,11 +152,11 @@ SAID = {
 @pytest.mark.mqtt("5:3.3.2-4", "5:3.3.2-15", "5:3.3.2-16", "5:3.3.2-17", "5:3.3.2-18", "5:3.3.2-20")
 def test_properties_go_through(context, qos, retain):
     ear, writer = context.client("ear"), context.client("w")
-    ear.subscribe(wish("a", 2))
+    ear.subscribe(subscription("a", 2))
     writer.publish("a", b"x", qos=qos, id=bool(qos), retain=retain, properties=SAID)
     assert [one.properties for one in ear.heard()] == [SAID]
     if retain:
-        assert [one.properties for one in context.client("late").subscribe(wish("a", 2))[1:]] == [SAID]
+        assert [one.properties for one in context.client("late").subscribe(subscription("a", 2))[1:]] == [SAID]
 
 
 @pytest.mark.parametrize("topic", ["re/#", "+", "re/+/x"])
@@ -171,7 +171,7 @@ def test_wildcards_in_a_response_topic(context, topic):
 @pytest.mark.mqtt("5:3.3.2-5", "5:3.3.2-6")
 def test_message_expiry(context):
     client, writer = context.client("c", **kept(V5)), context.client("w")
-    client.subscribe(wish("a", 1))
+    client.subscribe(subscription("a", 1))
     client.end.vanish()
     context.world.turn()
     for seconds in (5, 30):
@@ -188,7 +188,7 @@ def test_message_expiry(context):
 def test_aliases_of_a_client(context):
     ear, writer = context.client("ear"), context.client("w", **kept(V5))
     most = writer.connack.properties["topic_alias_maximum"]
-    ear.subscribe(wish("#", 1))
+    ear.subscribe(subscription("#", 1))
     for number in range(1, most + 1):
         writer.publish(f"a/{number}", qos=1, id=1, properties={"topic_alias": number})
     for number in range(1, most + 1):
@@ -275,7 +275,7 @@ def test_what_a_client_may_not_publish(version):
     for kind, qos in ((PUBACK, 1), (PUBREC, 2)):
         (told,) = client.publish("a", qos=qos, id=qos)
         assert (told.kind, told.id, told.code) == (kind, qos, code)
-    assert client.subscribe(wish("a", 1))[0].codes == [0x87 if version == V5 else 0x80]
+    assert client.subscribe(subscription("a", 1))[0].codes == [0x87 if version == V5 else 0x80]
     assert not client.closed
 
 
@@ -286,7 +286,7 @@ def test_more_than_the_servers_receive_maximum(context):
     for id in range(1, most + 1):
         assert client.publish("a", qos=2, id=id)[0].code < 0x80
     (gone,) = client.publish("a", qos=2, id=most + 1)
-    assert (type(gone), gone.code) == (Reason, 0x93)
+    assert (type(gone), gone.code) == (Disconnect, 0x93)
     assert client.closed
 
 
@@ -340,7 +340,7 @@ def test_answers_without_the_sentence_that_makes_them_too_long():
 @pytest.mark.mqtt("5:3.1.2-24", "5:3.1.2-25")
 def test_a_message_that_is_longer_than_the_client_takes(context):
     client = context.client("c", properties={"maximum_packet_size": 64, "receive_maximum": 2})
-    client.subscribe(wish("a", 2))
+    client.subscribe(subscription("a", 2))
     writer = context.client("w")
     for n in range(10):
         writer.publish("a", b"x" * 64, qos=n % 3, id=bool(n % 3))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hubbub_plugins.mqtt.packets import Ack, Ping, Publish
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, MqttHub, kept, messages, wish
+from hubbub_plugins.mqtt.packets import Ack, Pingresp, Publish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, MqttHub, kept, messages, subscription
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 
@@ -30,7 +30,7 @@ def back(context, version, client="c"):
 )
 def test_a_kept_session_collects(context, version):
     client, writer = back(context, version), context.client("w", version)
-    client.subscribe(wish("a/#", 2), wish("b", 1))
+    client.subscribe(subscription("a/#", 2), subscription("b", 1))
     vanish(client)
     for n in range(5):
         writer.publish(f"a/{n}", b"%d" % n, qos=1 + n % 2, id=n + 1)
@@ -45,7 +45,7 @@ def test_a_kept_session_collects(context, version):
 @pytest.mark.mqtt("5:4.1.0-1", "3.1.1:4.1.0-2", "5:4.5.0-1", "3.1.1:4.5.0-1")
 def test_a_session_lasts_as_long_as_its_link(context, version):
     client = context.client("c", version)
-    client.subscribe(wish("a", 1))
+    client.subscribe(subscription("a", 1))
     context.world.advance(400)
     context.client("w", version).publish("a", qos=1, id=1)
     assert messages(client.heard()) == [("a", b"x", 1)]
@@ -55,7 +55,7 @@ def test_a_session_lasts_as_long_as_its_link(context, version):
 @pytest.mark.mqtt("3.1.1:3.1.2-6", "5:4.1.0-2")
 def test_a_session_that_is_not_kept_ends_with_its_link(context, version):
     client = context.client("c", version)
-    client.subscribe(wish("a", 1))
+    client.subscribe(subscription("a", 1))
     vanish(client)
     context.client("w").publish("a", qos=1, id=1)
     again = back(context, version)
@@ -81,7 +81,7 @@ def test_a_session_ends_when_its_interval_is_over(context):
 )  # fmt: skip
 def test_identifiers_of_what_is_sent(context, version):
     client, writer = context.client("c", version), context.client("w", version)
-    client.subscribe(wish("a", 2))
+    client.subscribe(subscription("a", 2))
     held, used = {}, set()
     for n in range(1_500):
         writer.publish("a", b"%d" % n, qos=1 + n % 2, id=1)
@@ -164,7 +164,7 @@ class Allowing:
 )  # fmt: skip
 def test_what_is_in_flight_is_sent_again(context, version):
     client, writer = back(context, version), context.client("w", version)
-    client.subscribe(wish("a", 2))
+    client.subscribe(subscription("a", 2))
     for n, qos in enumerate((1, 2, 2, 1, 2, 1)):
         writer.publish("a", b"%d" % n, qos=qos, id=n + 1)
     ids = [one.id for one in client.heard()]
@@ -191,7 +191,7 @@ def test_what_is_in_flight_is_sent_again(context, version):
 @pytest.mark.mqtt("5:4.4.0-2")
 def test_what_the_client_refused_is_not_sent_again(context, kind):
     client = back(context, V5)
-    client.subscribe(wish("a", 2))
+    client.subscribe(subscription("a", 2))
     context.client("w").publish("a", qos=1 if kind == PUBACK else 2, id=1)
     (got,) = client.heard()
     assert client.ack(kind, got.id, 0x97) == []
@@ -202,7 +202,7 @@ def test_what_the_client_refused_is_not_sent_again(context, kind):
 @pytest.mark.mqtt("5:4.3.3-7", "5:4.3.3-13")
 def test_what_was_sent_does_not_expire(context):
     client, writer = back(context, V5), back(context, V5, "w")
-    client.subscribe(wish("a", 2))
+    client.subscribe(subscription("a", 2))
     assert writer.publish("a", qos=2, id=7, properties={"message_expiry_interval": 5})[0].code == 0
     (got,) = client.heard()
     vanish(client)
@@ -219,7 +219,7 @@ def test_what_was_sent_does_not_expire(context):
 @pytest.mark.mqtt("5:4.6.0-5", "5:4.6.0-6", "3.1.1:4.6.0-5", "3.1.1:4.6.0-6")
 def test_order(context, version, qos):
     client, writers = context.client("c", version), [context.client(f"w{n}", version) for n in range(3)]
-    client.subscribe(wish("a", 2), wish("b", 2))
+    client.subscribe(subscription("a", 2), subscription("b", 2))
     for n in range(90):
         writers[n % 3].publish("ab"[n // 3 % 2], b"%d" % n, qos=qos, id=(1 + n) * bool(qos))
     heard, seen = client.heard(), {}
@@ -243,12 +243,12 @@ def finish(client, one):
 @pytest.mark.mqtt("5:3.3.4-9", "5:4.9.0-1", "5:4.9.0-2", "5:3.3.4-10", "5:4.9.0-3")
 def test_no_more_in_flight_than_the_client_takes(context, window):
     client, writer = context.client("c", properties={"receive_maximum": window}), context.client("w")
-    client.subscribe(wish("a", 2))
+    client.subscribe(subscription("a", 2))
     for n in range(20):
         writer.publish("a", b"%d" % n, qos=1 + n % 2, id=n + 1)
     flight = client.heard()
     assert len(flight) == window
-    assert client.ping() == [Ping(kind=13)]
+    assert client.ping() == [Pingresp()]
     writer.publish("a", b"zero")
     assert messages(client.heard()) == [("a", b"zero", 0)]
     assert client.publish("b", qos=1, id=1) != []
@@ -265,7 +265,7 @@ def test_no_more_in_flight_than_the_client_takes(context, window):
 @pytest.mark.mqtt("5:4.9.0-2", "5:3.3.4-9")
 def test_a_message_counts_until_its_end(context):
     client, writer = context.client("c", properties={"receive_maximum": 1}), context.client("w")
-    client.subscribe(wish("a", 2))
+    client.subscribe(subscription("a", 2))
     for n in (1, 2):
         writer.publish("a", b"%d" % n, qos=2, id=n)
     (one,) = client.heard()

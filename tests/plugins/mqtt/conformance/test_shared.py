@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubbub_plugins.mqtt.packets import Ack, Publish
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, MqttHub, kept, messages, wish
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, MqttHub, kept, messages, subscription
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 
@@ -44,7 +44,7 @@ def test_filters_that_share(context, version, filter):
 def test_each_client_of_a_share_has_its_granted_quality(context, version):
     ears = [context.client(f"c{qos}", version) for qos in range(3)]
     for qos, one in enumerate(ears):
-        one.subscribe(wish("$share/g/a", qos))
+        one.subscribe(subscription("$share/g/a", qos))
     writer = context.client("w")
     seen = [set(), set(), set()]
     for n in range(12):
@@ -62,7 +62,7 @@ def pair(context):
     """Two clients of one share, both with sessions; returns them as who has the message, and who hasn't."""
     ears = [context.client(name, **kept(V5)) for name in "ab"]
     for one in ears:
-        one.subscribe(wish("$share/g/a", 2))
+        one.subscribe(subscription("$share/g/a", 2))
     context.client("w").publish("a", b"1", qos=2, id=1)
     heard = [one.heard() for one in ears]
     assert sorted(map(len, heard)) == [0, 1]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hubbub_plugins.mqtt.packets import Granted, Unsubscribe, packet
-from mqtt_client import PUBACK, PUBREC, PUBREL, V5, V311, MqttHub, case, messages, wish
+from hubbub_plugins.mqtt.packets import Suback, Unsuback, Unsubscribe, packet
+from mqtt_client import PUBACK, PUBREC, PUBREL, V5, V311, MqttHub, case, messages, subscription
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 SUBACK, UNSUBACK = 9, 11
@@ -63,11 +63,11 @@ def test_protocol_errors_of_version_5(context, tail):
 def test_no_local(context, share):
     client, other = context.client("c"), context.client("other")
     if share:
-        (gone,) = client.subscribe(wish("$share/g/a", no_local=True))
+        (gone,) = client.subscribe(subscription("$share/g/a", no_local=True))
         assert gone.code == 0x82
         assert client.closed
         return
-    client.subscribe(wish("a", 2, no_local=True), wish("b", 2))
+    client.subscribe(subscription("a", 2, no_local=True), subscription("b", 2))
     other.subscribe("a")
     for qos in (0, 1, 2):
         client.publish("a", qos=qos, id=qos)
@@ -86,9 +86,16 @@ def test_no_local(context, share):
 def test_one_suback_with_a_code_for_each_filter(context, version):
     client = context.client("c", version)
     bad = 0x8F if version == V5 else 0x80
-    filters = [wish("a", 2), wish("#/x", 1), wish("b", 1), wish("a+", 0), wish("c", 0), wish("", 1)]
+    filters = [
+        subscription("a", 2),
+        subscription("#/x", 1),
+        subscription("b", 1),
+        subscription("a+", 0),
+        subscription("c", 0),
+        subscription("", 1),
+    ]
     (told,) = client.subscribe(*filters, id=0xABCD)
-    assert (told.kind, told.id, told.codes) == (SUBACK, 0xABCD, [2, bad, 1, bad, 0, bad])
+    assert (type(told), told.id, told.codes) == (Suback, 0xABCD, [2, bad, 1, bad, 0, bad])
     for topic in ("a", "b", "c"):
         assert len(client.publish(topic)) == 1
 
@@ -99,7 +106,7 @@ def test_the_same_filter_again_replaces_the_subscription(context, version):
     client, writer = context.client("c", version), context.client("w", version)
     writer.publish("a", b"kept", qos=2, id=1, retain=True)
     for qos in (0, 2, 1):
-        answer, retained = client.subscribe(wish("a", qos))
+        answer, retained = client.subscribe(subscription("a", qos))
         assert answer.codes == [qos]
         assert (retained.retain, retained.qos) == (True, qos)
         writer.publish("a", b"live", qos=2, id=2)
@@ -111,16 +118,16 @@ def test_the_same_filter_again_replaces_the_subscription(context, version):
 @pytest.mark.mqtt("5:3.8.4-4", "3.1.1:3.8.4-3")
 def test_none_is_lost_when_a_subscription_is_replaced(context, version):
     client, writer = context.client("c", version), context.client("w", version)
-    client.subscribe(wish("a", 1))
+    client.subscribe(subscription("a", 1))
     heard = []
     for n in range(300):
         writer.publish("a", b"%d" % n, qos=1, id=1)
         if n % 7 == 0:
-            heard += client.subscribe(wish("a", 1))
+            heard += client.subscribe(subscription("a", 1))
     heard += client.heard()
     seen = []
     while heard:
-        published = [one for one in heard if not isinstance(one, Granted)]
+        published = [one for one in heard if not isinstance(one, Suback)]
         seen += [one.payload for one in published]
         heard = [more for one in published for more in client.ack(PUBACK, one.id)]
     assert seen == [b"%d" % n for n in range(300)]
@@ -132,7 +139,7 @@ def test_none_is_lost_when_a_subscription_is_replaced(context, version):
 @pytest.mark.mqtt("5:3.8.4-8", "3.1.1:3.8.4-6")
 def test_the_lower_quality_counts(context, version, granted, published):
     client = context.client("c", version)
-    client.subscribe(wish("a", granted))
+    client.subscribe(subscription("a", granted))
     context.client("w", version).publish("a", qos=published, id=bool(published))
     assert [one.qos for one in client.heard()] == [min(granted, published)]
 
@@ -141,7 +148,7 @@ def test_the_lower_quality_counts(context, version, granted, published):
 @pytest.mark.mqtt("5:3.3.4-2", "3.1.1:3.3.5-1")
 def test_overlapping_filters(context, version):
     client = context.client("c", version)
-    client.subscribe(wish("a/b", 0), wish("a/#", 2), wish("+/b", 1))
+    client.subscribe(subscription("a/b", 0), subscription("a/#", 2), subscription("+/b", 1))
     writer = context.client("w", version)
     for qos in (0, 1, 2):
         writer.publish("a/b", qos=qos, id=bool(qos))
@@ -152,13 +159,13 @@ def test_overlapping_filters(context, version):
 @pytest.mark.mqtt("5:3.3.4-3", "5:3.3.4-4", "5:3.3.4-5")
 def test_identifiers_of_overlapping_filters(context):
     client = context.client("c")
-    client.subscribe(wish("a/b", 0), subscription_identifier=1)
-    client.subscribe(wish("a/#", 2), subscription_identifier=268_435_455)
-    client.subscribe(wish("+/b", 1))
+    client.subscribe(subscription("a/b", 0), subscription_identifier=1)
+    client.subscribe(subscription("a/#", 2), subscription_identifier=268_435_455)
+    client.subscribe(subscription("+/b", 1))
     context.client("w").publish("a/b", qos=1, id=1)
     (got,) = client.heard()
     assert sorted(got.properties["subscription_identifier"]) == [1, 268_435_455]
-    client.subscribe(wish("a/b", 0))
+    client.subscribe(subscription("a/b", 0))
     client.publish("a/b")
     (got,) = client.heard() or context.client("w").publish("a/b") or client.heard()
     assert got.properties["subscription_identifier"] == [268_435_455]
@@ -173,7 +180,7 @@ def test_unsubscribe(context, version):
     client, writer = context.client("c", version), context.client("w", version)
     client.subscribe("a/#", "a/b", "c", "C")
     codes = [0x11, 0, 0x11, 0] if version == V5 else []
-    assert leave(client, "a/+", "a/#", "unknown", "c", id=77) == [Granted(kind=UNSUBACK, id=77, codes=codes)]
+    assert leave(client, "a/+", "a/#", "unknown", "c", id=77) == [Unsuback(id=77, codes=codes)]
     for topic in ("a/x", "a/b", "c", "C"):
         writer.publish(topic)
     assert [one.topic for one in client.heard()] == ["a/b", "C"]
@@ -184,7 +191,7 @@ def test_unsubscribe(context, version):
 @pytest.mark.mqtt("5:3.10.4-3", "3.1.1:3.10.4-3")
 def test_what_was_begun_is_delivered_to_its_end(context, version):
     client, writer = context.client("c", version), context.client("w", version)
-    client.subscribe(wish("a", 2))
+    client.subscribe(subscription("a", 2))
     writer.publish("a", b"1", qos=1, id=1)
     writer.publish("a", b"2", qos=2, id=2)
     one, two = client.heard()

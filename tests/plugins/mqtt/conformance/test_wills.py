@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubbub_plugins.mqtt.packets import Will, packet
-from mqtt_client import V5, V311, MqttHub, kept, messages, wish
+from mqtt_client import V5, V311, MqttHub, kept, messages, subscription
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 
@@ -18,7 +18,7 @@ def context():
 @pytest.fixture
 def ear(context):
     found = context.client("ear")
-    found.subscribe(wish("w/#", 2, retain_as_published=True))
+    found.subscribe(subscription("w/#", 2, retain_as_published=True))
     return found
 
 
@@ -47,7 +47,7 @@ def test_a_will_that_is_retained(context, ear, version):
     context.client("c", version, will=Will(topic="w/1", payload=b"gone", qos=1, retain=True)).end.vanish()
     context.world.turn()
     assert [one.retain for one in ear.heard()] == [True]
-    (_, got) = context.client("late", version).subscribe(wish("w/#", 2))
+    (_, got) = context.client("late", version).subscribe(subscription("w/#", 2))
     assert (got.payload, got.qos, got.retain) == (b"gone", 1, True)
 
 

@@ -1,18 +1,18 @@
-"""What the codes of a server say to people (MQTT 5.0 section 2.4; MQTT 3.1.1 section 3.2.2.3)."""
+"""Reason codes and return codes of a server as text (MQTT 5.0 section 2.4; MQTT 3.1.1 section 3.2.2.3)."""
 
 from __future__ import annotations
 
 from hubbub.option import shown
 from hubbub_plugins.mqtt.properties import Properties
 
-_RETURNS = {
+_RETURN_CODES = {
     1: "it doesn't speak that version of MQTT",
     2: "it doesn't take that client identifier",
     3: "it is unavailable",
     4: "bad user name or password",
     5: "not authorized",
 }
-_REASONS = {
+_REASON_CODES = {
     0x80: "unspecified error",
     0x81: "malformed packet",
     0x82: "protocol error",
@@ -27,7 +27,7 @@ _REASONS = {
     0x8B: "it shuts down",
     0x8C: "bad authentication method",
     0x8D: "keep alive timeout",
-    0x8E: "somebody came with the same identifier, see client=",
+    0x8E: "another client has the same identifier, see client=",
     0x8F: "it doesn't take that filter",
     0x90: "it doesn't take that topic",
     0x91: "packet identifier in use",
@@ -51,9 +51,9 @@ _REASONS = {
 }
 
 
-def says(code: int, properties: Properties) -> str:
-    """Say what a code means, with what the server says of it and whom it sends us to: all of it in one line."""
-    known = _RETURNS.get(code) or _REASONS.get(code) or "a code that nobody knows"
+def reason_text(code: int, properties: Properties) -> str:
+    """Describe a code in one line, with the server's reason string and server reference."""
+    known = _RETURN_CODES.get(code) or _REASON_CODES.get(code) or "an unknown code"
     text = f"{known} (0x{code:02X})" if code >= 0x80 else f"{known} ({code})"
     for name in ("reason_string", "server_reference"):
         if properties.get(name):

@@ -1,0 +1,143 @@
+"""PUBLISH packets and the hub's messages: one becomes the other (MQTT 5.0 section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hubbub import Message, QosPublish
+from hubbub.errors import BadTopic
+from hubbub.limits import NAME_CHARACTERS, PROPERTIES
+from hubbub.topics import check_topic
+from hubbub_plugins.mqtt.codes import (
+    IMPLEMENTATION_SPECIFIC_ERROR,
+    PACKET_TOO_LARGE,
+    QUOTA_EXCEEDED,
+    TOPIC_NAME_INVALID,
+)
+from hubbub_plugins.mqtt.properties import Properties, write_properties
+from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, TEXT_BYTES, Malformed
+
+LOCAL_LIMITS = (IMPLEMENTATION_SPECIFIC_ERROR, QUOTA_EXCEEDED, PACKET_TOO_LARGE)
+"""Reason codes of a PUBLISH that MQTT allows, and that is more than this hub accepts."""
+
+
+class UserProperties(dict[str, str]):
+    """User properties: a mapping for handlers, and for MQTT all pairs in order.
+
+    format  the payload format indicator; None: the message has none
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]], format: int | None = None) -> None:
+        self.pairs = tuple(pairs)
+        self.format = format
+        super().__init__(self.pairs)
+
+
+def checked_topic(topic: str) -> str:
+    """Return a topic name as it is (section 4.7). Raises Malformed."""
+    if "\0" in topic:
+        raise Malformed("a string contains U+0000")  # MQTT-1.5.4-2
+    try:
+        return check_topic(topic)
+    except BadTopic as error:
+        raise Malformed(f"a topic: {error.reason}", TOPIC_NAME_INVALID) from None
+
+
+def too_large(max_message: int) -> Malformed:
+    """Return the error for a payload of more than `max_message` bytes."""
+    return Malformed(f"a payload has more than {max_message} bytes", PACKET_TOO_LARGE)
+
+
+def qos_publish(
+    topic: str, payload: bytes, qos: int, retain: bool, id: int, properties: Properties, tag: Any = None
+) -> QosPublish:
+    """Return the event of a PUBLISH or a will message. Raises Malformed."""
+    content_type, reply_to = properties.get("content_type"), properties.get("response_topic")
+    if content_type is not None and len(content_type) > NAME_CHARACTERS:
+        raise Malformed(f"a content type of more than {NAME_CHARACTERS} characters", IMPLEMENTATION_SPECIFIC_ERROR)
+    if reply_to is not None:
+        try:
+            check_topic(reply_to)
+        except BadTopic as error:
+            raise Malformed(f"the response topic: {error.reason}", PROTOCOL_ERROR) from None  # MQTT-3.3.2-14
+    pairs, format = properties.get("user_property", ()), properties.get("payload_format_indicator")
+    if len(pairs) > PROPERTIES:
+        raise Malformed(f"a message has more than {PROPERTIES} user properties", QUOTA_EXCEEDED)
+    user_properties = UserProperties(pairs, format) if pairs or format is not None else None
+    dedup_id = id if qos == 2 else None
+    event = QosPublish(topic, payload, qos, dedup_id, retain, content_type, reply_to, user_properties, tag)
+    event.message_expiry = properties.get("message_expiry_interval")
+    event.correlation = properties.get("correlation_data")
+    return event
+
+
+def _properties_of(message: Message, identifiers: tuple[int, ...]) -> bytes | None:
+    """Write the properties of a PUBLISH of version 5. None: they can't be encoded."""
+    found: dict[str, Any] = {}
+    user_properties = message.properties
+    if user_properties is not None:
+        if user_properties:
+            found["user_property"] = list(getattr(user_properties, "pairs", None) or user_properties.items())
+        if (format := getattr(user_properties, "format", None)) is not None:
+            found["payload_format_indicator"] = format
+    if message.content_type is not None:
+        found["content_type"] = message.content_type
+    if message.reply_to is not None:
+        found["response_topic"] = message.reply_to
+    if isinstance(message, QosPublish):
+        if message.correlation is not None:
+            found["correlation_data"] = message.correlation
+        if message.message_expiry is not None:
+            found["message_expiry_interval"] = max(0, min(int(message.message_expiry), 0xFFFFFFFF))
+    if identifiers:
+        found["subscription_identifier"] = list(identifiers)
+    if not found:
+        return b"\0"
+    try:
+        return write_properties(found)
+    except ValueError:  # a lone surrogate, or more than 65,535 bytes
+        return None
+
+
+def encode_publish(
+    message: Message, v5: bool, qos: int, retain_as_published: bool, identifiers: tuple[int, ...]
+) -> bytes | None:
+    """Encode a PUBLISH (section 3.3); at QoS 1 and 2 with the packet identifier 0, see `with_packet_id`.
+
+    None: MQTT can't carry the message.
+    """
+    topic = message.topic.encode()
+    if len(topic) > TEXT_BYTES or "\0" in message.topic:
+        return None
+    properties = _properties_of(message, identifiers) if v5 else b""
+    if properties is None:
+        return None
+    id, payload = b"\0\0" if qos else b"", message.payload
+    size = 2 + len(topic) + len(id) + len(properties) + len(payload)
+    retain = message.retained or (retain_as_published and message.retain)
+    head = bytearray((0x30 | qos << 1 | retain,))
+    while size >= 0x80:
+        head.append(size & 0x7F | 0x80)
+        size >>= 7
+    head += bytes((size, len(topic) >> 8, len(topic) & 0xFF))
+    return b"".join((head, topic, id, properties, payload))
+
+
+def with_packet_id(frame: bytes, id: int, dup: bool) -> bytes:
+    """Put the packet identifier, and the DUP flag if `dup`, into what `encode_publish` returned."""
+    at = 1
+    while frame[at] >= 0x80:
+        at += 1
+    at += 3 + (frame[at + 1] << 8 | frame[at + 2])
+    owned = frame[:at] + id.to_bytes(2, "big") + frame[at + 2 :]
+    return bytes((frame[0] | 8,)) + owned[1:] if dup else owned
+
+
+def topic_of(frame: bytes) -> str:
+    """Return the topic of what `encode_publish` returned."""
+    at = 1
+    while frame[at] >= 0x80:
+        at += 1
+    size = int.from_bytes(frame[at + 1 : at + 3], "big")
+    return frame[at + 3 : at + 3 + size].decode()
