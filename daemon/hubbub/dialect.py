@@ -115,6 +115,9 @@ class Dialect:
     deadline: float | None = None
     """When `timeout` is called, in the seconds of `now`; None: never."""
 
+    max_qos: int = 2
+    """The highest QoS that the other side accepts (MQTT 5.0 section 3.2.2.3.4); `form` keeps to it."""
+
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         self.context = context
         self.peer = peer

@@ -7,7 +7,7 @@ identifier, an `id`). The link hands event and result to `Dialect.outcome`.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from mypy_extensions import mypyc_attr
 
@@ -146,13 +146,15 @@ class Release(Event):
 class Ack(Event):
     """The client acknowledges the in-flight message `id`.
 
-    stage  "received": QoS 2, PUBREC; "done": PUBACK or PUBCOMP; "failed": the client refuses the message
-    The result is a bool: whether a message with that id was in flight at that stage.
+    stage  one of STAGES: QoS 1 has "acknowledged" (PUBACK) alone; QoS 2 has "received" (PUBREC), then "completed"
+           (PUBCOMP), or "rejected" (a PUBREC that refuses the message)
+    The result is a bool: whether a message with that id was in flight; or a Refusal, if it is at another stage.
     """
 
+    STAGES: ClassVar[Sequence[str]] = ("acknowledged", "received", "completed", "rejected")
     __slots__ = ("id", "stage")
 
-    def __init__(self, id: int, stage: str = "done", tag: Any = None) -> None:
+    def __init__(self, id: int, stage: str = "acknowledged", tag: Any = None) -> None:
         self.id = id
         self.stage = stage
         self.tag = tag

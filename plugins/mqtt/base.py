@@ -124,6 +124,8 @@ class MqttBase(Dialect):
             return self._outbound.ack(PUBACK if event.qos == 1 else PUBREC, event.tag, code)
         if isinstance(event, Release):
             return self._outbound.ack(PUBCOMP, event.dedup_id, 0 if result is True else PACKET_IDENTIFIER_NOT_FOUND)
+        if isinstance(event, Ack) and isinstance(result, Refusal):
+            return self.fail(Malformed(result.reason, PROTOCOL_ERROR))  # MQTT-4.3.2-3, MQTT-4.3.3-3, MQTT-4.3.3-5
         if isinstance(event, Ack) and event.stage == "received":
             return self._outbound.ack(PUBREL, event.id, 0 if result is True else PACKET_IDENTIFIER_NOT_FOUND)
         return b""

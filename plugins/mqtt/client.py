@@ -77,7 +77,6 @@ class MqttClient(MqttBase):
         super().__init__(context, peer, CONNACK, "CONNACK", timer)
         self._handshake = Handshake(self.version, context.memory)
         self._inflight = Inflight()
-        self._max_qos = 2
         self._ping_timer = timer
         self._loops = LoopPrevention(context.node, f"{context.node}.{peer.listener}")
         self._retain_available = True
@@ -123,8 +122,9 @@ class MqttClient(MqttBase):
         return [Answer(connect.encode(version))]
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        events = super().receive(data, now, text)
         self._loops.now(now)
-        return super().receive(data, now, text)
+        return events
 
     def handle(self, first: int, body: bytes, events: list[Event | Message]) -> None:
         if self._outbound.version:
@@ -141,13 +141,13 @@ class MqttClient(MqttBase):
         """Send what waits for the server, and subscribe there."""
         version, properties, context = self._handshake.version, packet.properties, self.context
         self.agree(version, properties.get("maximum_packet_size"), properties.get("topic_alias_maximum", 0))
-        self._max_qos = properties.get("maximum_qos", 2)
+        self.max_qos = properties.get("maximum_qos", 2)
         self._retain_available = bool(properties.get("retain_available", 1))
         self._ping_timer.agree(properties.get("server_keep_alive", self.keep_alive) or self.keep_alive)
         remote = dict(properties.get("user_property", ())).get(NODE, self._loops.remote)
         echoes = context.memory.setdefault("echoes", Echoes()) if version == V311 and context.push else None
         self._loops = LoopPrevention(context.node, remote, echoes)
-        if not self._max_qos and self.qos and context.push:
+        if not self.max_qos and self.qos and context.push:
             events.append(self._give_up(Refusal("unavailable", "it accepts QoS 0 alone: give qos=0")))
             return
         events += [Notice(NAMES[version]), *self._release(packet.present)]
@@ -250,7 +250,7 @@ class MqttClient(MqttBase):
 
     def form(self, subscription: Subscribe) -> Any:
         v5, qos, _, identifiers, max_packet = super().form(subscription)
-        qos = min(qos, self._max_qos)
+        qos = min(qos, self.max_qos)
         return (v5, qos, self._retain_available, identifiers, max_packet, self._loops.node, self._loops.remote)
 
     @classmethod

@@ -12,7 +12,7 @@ from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBLISH, PUBREC, PUB
 from hubbub_plugins.mqtt.wire import Malformed
 
 _QOS = {PUBLISH << 4 | qos << 1: qos for qos in range(3)}  # by the first byte, with neither DUP nor RETAIN
-_STAGES = {PUBACK << 4: "done", PUBREC << 4: "received", PUBCOMP << 4: "done"}
+_STAGES = {PUBACK << 4: "acknowledged", PUBREC << 4: "received", PUBCOMP << 4: "completed"}
 _PUBREL = PUBREL << 4 | 2
 
 

@@ -6,9 +6,11 @@ from hubbub import Ack, QosPublish, Release
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.aliases import InboundAliases
 from hubbub_plugins.mqtt.messages import qos_publish, too_large
-from hubbub_plugins.mqtt.properties import PUBREC, PUBREL
+from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
 from hubbub_plugins.mqtt.reader import Reader
 from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, Malformed
+
+_STAGES = {PUBACK: "acknowledged", PUBREC: "received", PUBCOMP: "completed"}
 
 
 class Inbound:
@@ -64,6 +66,5 @@ def acknowledgement(packet: packets.Ack) -> Ack | Release:
     """Return the event of PUBACK, PUBREC, PUBREL or PUBCOMP."""
     if packet.kind == PUBREL:
         return Release(packet.id, packet)
-    if packet.kind == PUBREC and packet.code < 0x80:
-        return Ack(packet.id, "received", packet)
-    return Ack(packet.id, "failed" if packet.code >= 0x80 else "done", packet)
+    rejected = packet.kind == PUBREC and packet.code >= 0x80  # section 4.3.3: then neither PUBREL nor PUBCOMP follows
+    return Ack(packet.id, "rejected" if rejected else _STAGES[packet.kind], packet)

@@ -13,7 +13,7 @@ import pytest
 from devices import Device
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.packets import V5, V311
-from hubbub_plugins.mqtt.properties import PUBACK, PUBREL
+from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
 from running import Daemon, LineClient
 
 
@@ -209,7 +209,7 @@ def test_what_is_said_at_the_beginning(server, tmp_path):
         assert (said.version, said.client, said.user, said.password) == (V5, "me", "hub", b"se:cret")
         assert (said.clean, said.keep_alive) == (False, 30)
         assert said.properties["session_expiry_interval"] == 7 * 86_400
-        asked = [caller.next().subscriptions[0], caller.next().wishes[0]]
+        asked = [caller.next().subscriptions[0], caller.next().subscriptions[0]]
         assert asked == [
             packets.Subscription(filter="a/#", qos=1, no_local=True, retain_as_published=True, retain_handling=1),
             packets.Subscription(filter="$share/g/b", qos=1, retain_as_published=True, retain_handling=1),
@@ -321,6 +321,32 @@ def test_what_a_server_takes_is_kept_to(server):
             caller.connection.socket.settimeout(20)
             caller.say(packets.Ack(kind=PUBACK, id=first.id))
             assert caller.next().payload == b"3"
+
+
+@pytest.mark.parametrize(
+    ("qos", "kinds"), [(1, [PUBREC]), (1, [PUBCOMP]), (2, [PUBACK]), (2, [PUBCOMP]), (2, [PUBREC, PUBACK])]
+)
+def test_a_wrong_acknowledgement_of_a_server(server, qos, kinds):
+    """The connection ends, and the message is sent again on the next one."""
+    with bridge(server, "push=c/#") as daemon:
+        with server.greet() as caller:
+            with socket.create_connection(daemon.tcp[0]) as bare:
+                bare.sendall(packets.Connect(client="x").encode(V5))
+                bare.sendall(packets.Publish(topic="c/1", payload=b"once", qos=qos, id=1).encode(V5))
+                sent = caller.next()
+                for kind in kinds[:-1]:
+                    caller.say(packets.Ack(kind=kind, id=sent.id))
+                    assert caller.next() == packets.Ack(kind=PUBREL, id=sent.id)
+                caller.say(packets.Ack(kind=kinds[-1], id=sent.id))
+                gone = caller.next()
+                assert (type(gone), gone.code) == (packets.Disconnect, 0x82)
+                assert caller.connection.ended()
+        with server.greet(present=True) as caller:
+            again = caller.next()
+            if len(kinds) > 1:
+                assert again == packets.Ack(kind=PUBREL, id=sent.id)
+            else:
+                assert (again.id, again.payload, again.dup) == (sent.id, b"once", True)
 
 
 def test_what_an_older_process_left_is_released(server):

@@ -32,7 +32,7 @@ from hubbub.kernel.connection.unit_queue import POLICIES
 from hubbub.message import Message
 from hubbub.topics import check_topic
 
-_QUALITIES, _STAGES, _RETAINED = (0, 1, 2), ("received", "done", "failed"), ("always", "never", "new")
+_QUALITIES, _RETAINED = (0, 1, 2), ("always", "never", "new")
 _AN_ID = f"an int of 1 to {limits.PACKET_IDS}"
 _NO_PART = ("sender", "time", "hops", "retained")  # what the hub fills in
 
@@ -139,7 +139,7 @@ def _release(event: Release, longest: int) -> Iterator[str]:
 
 def _ack(event: Ack, longest: int) -> Iterator[str]:
     yield from _wrong(event, "id", isinstance(event.id, int), "the int that `frame_qos` was given")
-    yield from _wrong(event, "stage", event.stage in _STAGES, f"one of {', '.join(_STAGES)}")
+    yield from _wrong(event, "stage", event.stage in Ack.STAGES, f"one of {', '.join(Ack.STAGES)}")
 
 
 def _are_properties(properties: Any) -> bool:

@@ -181,7 +181,7 @@ def test_codes_of_acknowledgements_name_the_topic():
     notice, fault, ack = bridge.hear(packets.Ack(kind=PUBACK, id=3, code=0x97))
     assert notice.text == "the server refuses a message on b/x: quota exceeded (0x97)"
     assert isinstance(fault, Fault)
-    assert (ack.id, ack.stage) == (3, "failed")
+    assert (ack.id, ack.stage) == (3, "acknowledged")
 
 
 def test_what_was_released_at_the_beginning_is_not_taken_for_an_answer():

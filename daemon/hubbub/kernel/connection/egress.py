@@ -17,7 +17,7 @@ from hubbub.kernel.connection.per_link_encoder import PerLinkEncoder, SplicingRe
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.subscription import Batch, Encoding, Receiver, Subscription
 from hubbub.kernel.sessions.client import Client
-from hubbub.kernel.sessions.delivery import QosReceiver, framed
+from hubbub.kernel.sessions.delivery import QosReceiver, framed, qos_of
 from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.kernel.sessions.state import InflightMessage
 from hubbub.message import Message
@@ -199,6 +199,8 @@ class Egress:
         if one.received:
             self.write(dialect.encode_pubrel(one.id))
             return True
+        if one.resent or one.qos > dialect.max_qos:
+            one.qos = min(qos_of(one.message), one.wish.qos, dialect.max_qos)  # links may differ in their maximum
         if frame is None:
             found = self._encode_inflight(one)
             if not found:

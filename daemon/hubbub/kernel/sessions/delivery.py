@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Protocol
 
 from hubbub import limits
+from hubbub.errors import Refusal
 from hubbub.events import QosPublish, Subscribe
 from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NOW, Batch, Receiver
 from hubbub.kernel.sessions.state import InflightMessage, PersistentSession
@@ -265,11 +266,13 @@ class Delivery:
 
     # Incoming
 
-    def ack(self, id: int, stage: str) -> bool:
-        """The client acknowledges a message, see events.Ack. False: none of that id is in flight at that stage."""
+    def ack(self, id: int, stage: str) -> bool | Refusal:
+        """Take an acknowledgement, see events.Ack. False: no message with that id is in flight."""
         one = self.state.inflight.get(id)
-        if one is None or (stage == "received" and one.qos != 2):
+        if one is None:
             return False
+        if stage not in _STAGES[one.qos + one.received]:
+            return Refusal("bad-command", "an acknowledgement that isn't the one for this QoS and stage (MQTT 4.3)")
         if stage == "received":
             self.state.mark_received(one)
         else:
@@ -297,6 +300,7 @@ class Delivery:
             self._queued_bytes.size -= sum(one.size for one in found)
 
 
+_STAGES = {1: ("acknowledged",), 2: ("received", "rejected"), 3: ("received", "completed")}  # 3: after PUBREC
 _END = Batch((), (b"",))  # of retained messages
 
 
