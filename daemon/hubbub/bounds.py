@@ -66,7 +66,7 @@ class Bounds:
     subscriptions: int = _bound(limits.SUBSCRIPTIONS, _at_least_one(_count), "subscriptions of one client")
     all_subscriptions: int = _bound(limits.SUBSCRIPTIONS_ALL, _at_least_one(_count), "subscriptions of all clients")
     topic_levels: int = _bound(
-        limits.TOPIC_LEVELS, _at_least_one(_count, limits.TOPIC_LEVELS), "levels of a topic or a filter"
+        limits.TOPIC_LEVELS, _at_least_one(_count, limits.MAX_TOPIC_LEVELS), "levels of a topic or a filter"
     )
     retained_messages: int = _bound(limits.RETAINED_MESSAGES, _count, "retained messages; 0: none is kept")
     retained_bytes: int = _bound(limits.RETAINED_BYTES, size, "bytes of them, topics included")

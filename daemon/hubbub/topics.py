@@ -60,8 +60,10 @@ def _check_name(text: str, error: type[BadTopic | BadFilter]) -> None:
         raise error("it is empty")
     if "\0" in text:
         raise error("it contains NUL (U+0000)")
-    if text.count("/") >= limits.TOPIC_LEVELS:
-        raise error(f"it has more than {limits.TOPIC_LEVELS} levels")
+    if text.count("/") >= limits.MAX_TOPIC_LEVELS:
+        refusal = error(f"it has more than {limits.MAX_TOPIC_LEVELS} levels")
+        refusal.limit = "topic-levels"
+        raise refusal
     try:
         size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:

@@ -53,6 +53,7 @@ from hubbub_plugins.mqtt.connect import (
 from hubbub_plugins.mqtt.fast_path import FastPath
 from hubbub_plugins.mqtt.inbound import acknowledgement
 from hubbub_plugins.mqtt.keep_alive import KeepAlive
+from hubbub_plugins.mqtt.messages import checked_filter
 from hubbub_plugins.mqtt.packets import V5, Suback, Unsuback
 from hubbub_plugins.mqtt.properties import AUTH, CONNECT, DISCONNECT, PINGRESP
 from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, Malformed
@@ -141,12 +142,14 @@ class Mqtt(MqttBase):
         identifiers = (identifier,) if identifier is not None else ()
         found: list[Any] = []
         for one in packet.subscriptions:
+            filter = checked_filter(one.filter, self._outbound.version == V5)
             options, retained = (one.retain_as_published, identifiers), _RETAINED[one.retain_handling]
-            found.append(Subscribe(one.filter, not one.no_local, options=options, qos=one.qos, retained=retained))
+            found.append(Subscribe(filter, not one.no_local, options=options, qos=one.qos, retained=retained))
         events.append(SubscriptionBatch(found, packet))
 
     def _on_unsubscribe(self, packet: packets.Unsubscribe, events: list[Event | Message]) -> None:
-        events.append(SubscriptionBatch([Unsubscribe(filter) for filter in packet.filters], packet))
+        v5 = self._outbound.version == V5
+        events.append(SubscriptionBatch([Unsubscribe(checked_filter(one, v5)) for one in packet.filters], packet))
 
     def _on_pingreq(self, packet: packets.Pingreq, events: list[Event | Message]) -> None:
         events.append(Answer(_PINGRESP))

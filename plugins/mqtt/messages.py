@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from hubbub import Message, QosPublish
-from hubbub.errors import BadTopic
+from hubbub.errors import BadFilter, BadTopic
 from hubbub.limits import NAME_CHARACTERS, PROPERTIES
-from hubbub.topics import check_topic
+from hubbub.topics import SHARE, check_filter, check_topic
 from hubbub_plugins.mqtt.codes import (
     IMPLEMENTATION_SPECIFIC_ERROR,
     PACKET_TOO_LARGE,
@@ -42,6 +42,21 @@ def checked_topic(topic: str) -> str:
         return check_topic(topic)
     except BadTopic as error:
         raise Malformed(f"a topic: {error.reason}", TOPIC_NAME_INVALID) from None
+
+
+def checked_filter(filter: str, v5: bool) -> str:
+    """Return a topic filter as it is. Raises Malformed, not for one that only this hub doesn't accept."""
+    plain = filter
+    if v5 and filter.startswith(SHARE):
+        group, _, plain = filter[len(SHARE) :].partition("/")
+        if not group or not plain or "+" in group or "#" in group:  # MQTT-4.8.2-1, MQTT-4.8.2-2
+            raise Malformed("a shared filter is $share/GROUP/FILTER, with no + or # in the name of the group")
+    try:
+        check_filter(plain)
+    except BadFilter as error:
+        if not error.limit:  # MQTT-4.7.1-1, MQTT-4.7.1-2, MQTT-4.7.3-1
+            raise Malformed(f"a filter: {error.reason}") from None
+    return filter
 
 
 def too_large(max_message: int) -> Malformed:

@@ -53,7 +53,7 @@ def test_the_command_line_replaces_one_of_the_file(tmp_path):
     ("connections=0", "more than 0: this limit can't be turned off"),
     ("connections=many", "connections=many: expected a whole number"),
     ("byte-rate=fast", "byte-rate=fast: expected bytes per second, such as 32MiB/s"),
-    ("topic-levels=129", "expected 128 at most"),
+    ("topic-levels=1025", "expected 1024 at most"),
     ("outbox-bytes=0", "can't be turned off"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line(spec, says):

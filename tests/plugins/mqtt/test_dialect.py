@@ -54,8 +54,8 @@ def test_several_filters_are_answered_at_once_and_before_retained_messages(conte
     writer.publish("a", b"1", retain=True)
     writer.publish("b", b"2", retain=True, qos=1, id=3)
     client = context.client("c")
-    found = client.subscribe(subscription("a"), subscription("b", 1), subscription("#/bad"))
-    said = {"reason_string": "# is only allowed as the last level, as in a/#"}
+    found = client.subscribe(subscription("a"), subscription("b", 1), subscription("/" * 200))
+    said = {"reason_string": "it has more than 128 levels"}
     assert found[0] == Suback(id=1, codes=[0, 1, 0x8F], properties=said)
     assert sorted(messages(found[1:])) == [("a", b"1", 0), ("b", b"2", 1)]
     assert all(one.retain for one in found[1:])

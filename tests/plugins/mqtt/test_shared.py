@@ -65,14 +65,6 @@ def test_each_has_the_quality_and_the_identifiers_that_it_asked_for(context):
     assert messages(second.heard()) == [("a", b"1", 0)]
 
 
-@pytest.mark.parametrize("filter", ["$share/", "$share/g", "$share/g/", "$share//a", "$share/+/a", "$share/#/a"])
-@pytest.mark.mqtt("5:4.8.2-1", "5:4.8.2-2")
-def test_what_is_malformed_is_refused(context, filter):
-    (told,) = context.client().subscribe(filter)
-    assert (type(told), told.codes) == (Suback, [0x8F])
-    assert context.client(version=V311).subscribe(filter)[0].codes == [0x80]
-
-
 @pytest.mark.mqtt("5:3.8.3-4")
 def test_no_local_ends_the_link(context):
     client = context.client()

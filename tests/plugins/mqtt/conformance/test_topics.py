@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from hubbub_plugins.mqtt.packets import Connack, Connect, Pingreq, Pingresp, packet
-from mqtt_client import V5, V311, Client, MqttHub, case, messages
+from hubbub_plugins.mqtt.packets import (
+    Connack,
+    Connect,
+    Disconnect,
+    Pingreq,
+    Pingresp,
+    Subscribe,
+    Unsubscribe,
+    packet,
+)
+from mqtt_client import V5, V311, Client, MqttHub, case, kept, messages, subscription
 
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 
@@ -19,15 +28,35 @@ def context():
 @pytest.mark.parametrize(
     "filter",
     [
-        *(case(one, one, shows="5:4.7.1-1 3.1.1:4.7.1-2") for one in ("a#", "#a", "a/#/b", "##", "a/b#", "#/")),
+        *(
+            case(one, one, shows="5:4.7.1-1 3.1.1:4.7.1-2")
+            for one in ("a#", "#a", "$share/g#/a", "a/#/b", "##", "a/b#", "#/")
+        ),
         *(case(one, one, shows="5:4.7.1-2 3.1.1:4.7.1-3") for one in ("a+", "+a", "a/b+", "++", "a/+b/c")),
         case("empty", "", shows="5:4.7.3-1 3.1.1:4.7.3-1"),
     ],
 )
+@pytest.mark.mqtt("5:4.13.1-1", "3.1.1:4.8.0-1")
 def test_filters_that_there_are_not(context, version, filter):
-    client = context.client("c", version)
-    assert client.subscribe(filter)[0].codes == [0x8F if version == V5 else 0x80]
-    assert client.publish("a/b") == []
+    """They are malformed packets, so the connection ends, and no filter beside them counts."""
+    for said in (
+        Subscribe(id=1, subscriptions=[subscription("good", 1), subscription(filter, 1)]),
+        Unsubscribe(id=1, filters=["good", filter]),
+    ):
+        client = context.client("c", version, **kept(version))
+        found = client.send(said)
+        assert client.closed
+        assert [(type(one), one.code) for one in found] == ([(Disconnect, 0x81)] if version == V5 else [])
+    context.client("w").publish("good", qos=1, id=1)
+    assert context.client("c", version, **kept(version)).first == []
+
+
+@pytest.mark.mqtt("5:3.8.4-7")
+def test_a_well_formed_filter_that_is_not_accepted(context):
+    client = context.client("c")
+    deep = "/".join("a" * 200)
+    assert client.subscribe(deep, "$share/g/$share/h/a", "b")[0].codes == [0x8F, 0x8F, 0]
+    assert not client.closed
 
 
 @BOTH
