@@ -51,19 +51,19 @@ class Connect:
 
     @staticmethod
     def _decode_rest(number: int, body: Cursor) -> Connect:
-        bits = body.u8()
-        if bits & 1:
+        bits, strict = body.u8(), number != V31  # 3.1 says nothing of unused bits
+        if bits & 1 and strict:
             raise Malformed("the reserved flag of CONNECT is set")  # MQTT-3.1.2-3
         found = Connect(version=number, clean=bool(bits & 2), keep_alive=body.u16())
         if number == V5:
             found.properties = read_properties(body, CONNECT)
         found.client = body.text()
         found.will = _decode_will(bits, body, number)
-        if bits & 0x80:
+        if bits & 0x40 and not bits & 0x80 and number != V5:
+            raise Malformed("a password without a user name")  # MQTT-3.1.2-22 of 3.1.1
+        if bits & 0x80 and (strict or not body.done()):  # 3.1 section 3.1: both fields may be missing
             found.user = body.text()
-        if bits & 0x40:
-            if not bits & 0x80 and number != V5:
-                raise Malformed("a password without a user name")  # MQTT-3.1.2-22 of 3.1.1
+        if bits & 0x40 and (strict or not body.done()):
             found.password = body.binary()
         return found
 
@@ -87,7 +87,7 @@ class Connect:
 def _decode_will(bits: int, body: Cursor, version: int) -> Will | None:
     qos = bits >> 3 & 3
     if not bits & 4:
-        if bits & 0x38:
+        if bits & 0x38 and (version != V31 or qos == 3):
             raise Malformed("flags of a will without a will")  # MQTT-3.1.2-11, 3.1.2-13
         return None
     if qos == 3:
@@ -108,12 +108,13 @@ class Connack:
     def decode(flags: int, body: Cursor, version: int) -> Connack:
         """Read the body. Raises Malformed."""
         bits, code = body.u8(), body.u8()
-        if bits > 1:
+        if bits > 1 and version != V31:
             raise Malformed("a reserved flag of CONNACK is set")  # MQTT-3.2.2-1
         properties = read_properties(body, CONNACK) if version == V5 else {}
-        return Connack(present=bool(bits), code=code, properties=properties)
+        return Connack(present=bits == 1 and version != V31, code=code, properties=properties)
 
     def encode(self, version: int) -> bytes:
         """Return the whole packet."""
         properties = write_properties(self.properties) if version == V5 else b""
-        return packet(CONNACK << 4, bytes((self.present, self.code)) + properties)
+        present = self.present and version != V31  # 3.1 section 3.2: that byte is reserved
+        return packet(CONNACK << 4, bytes((present, self.code)) + properties)
