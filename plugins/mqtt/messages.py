@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -104,7 +105,7 @@ def _properties_of(message: Message, identifiers: tuple[int, ...]) -> bytes | No
         if message.correlation is not None:
             found["correlation_data"] = message.correlation
         if message.message_expiry is not None:
-            found["message_expiry_interval"] = max(0, min(int(message.message_expiry), 0xFFFFFFFF))
+            found["message_expiry_interval"] = _whole_seconds(message.message_expiry)
     if identifiers:
         found["subscription_identifier"] = list(identifiers)
     if not found:
@@ -113,6 +114,11 @@ def _properties_of(message: Message, identifiers: tuple[int, ...]) -> bytes | No
         return write_properties(found)
     except ValueError:  # a lone surrogate, or more than 65,535 bytes
         return None
+
+
+def _whole_seconds(expiry: float) -> int:
+    """Return a message expiry interval, rounded up: 0 is for ever to some brokers. Clocks differ by less than 1 ms."""
+    return max(1, math.ceil(round(min(expiry, 0xFFFFFFFF), 3)))
 
 
 def encode_publish(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from hubbub_plugins.mqtt.codes import QUOTA_EXCEEDED
 from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, Cursor, Malformed, binary, text, varint
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE = range(1, 9)
@@ -79,7 +80,7 @@ def read_properties(cursor: Cursor, packet: int) -> dict[str, Any]:
         if inner.done():
             return found
         _read_one(inner, packet, found)
-    raise Malformed(f"a packet has more than {MAX_PROPERTIES} properties", PROTOCOL_ERROR)
+    raise Malformed(f"a packet has more than {MAX_PROPERTIES} properties", QUOTA_EXCEEDED)
 
 
 def _read_one(cursor: Cursor, packet: int, found: dict[str, Any]) -> None:

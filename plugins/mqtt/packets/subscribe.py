@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hubbub.limits import SUBSCRIPTIONS
+from hubbub_plugins.mqtt.codes import QUOTA_EXCEEDED
 from hubbub_plugins.mqtt.packets.header import V5, packet, read_packet_id
 from hubbub_plugins.mqtt.properties import (
     SUBACK,
@@ -17,8 +18,6 @@ from hubbub_plugins.mqtt.properties import (
     write_properties,
 )
 from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, Cursor, Malformed, text
-
-_QUOTA_EXCEEDED = 0x97
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,7 +66,7 @@ class Subscribe:
 
 def _check_count(found: Sequence[object]) -> None:
     if len(found) >= SUBSCRIPTIONS:
-        raise Malformed(f"more than {SUBSCRIPTIONS} filters at once", _QUOTA_EXCEEDED)
+        raise Malformed(f"more than {SUBSCRIPTIONS} filters at once", QUOTA_EXCEEDED)
 
 
 def _decode_subscription(body: Cursor, version: int) -> Subscription:

@@ -184,6 +184,34 @@ def test_message_expiry(context):
     assert (got.topic, got.properties["message_expiry_interval"]) == ("r/30", 20)
 
 
+@pytest.mark.parametrize(("passed", "left"), [(0.05, 1), (0.95, 1), (0.99999, 1), (1.0, None)])
+@pytest.mark.mqtt("5:3.3.2-5", "5:3.3.2-6")
+def test_message_expiry_is_rounded_up(context, passed, left):
+    """0 would say that it has expired, and a server that gets it over a bridge may keep it for ever."""
+    client, writer = context.client("c", **kept(V5)), context.client("w")
+    client.subscribe(subscription("a", 1))
+    client.end.vanish()
+    context.world.turn()
+    for more in ({"qos": 1, "id": 1}, {"retain": True}):
+        writer.publish("a", properties={"message_expiry_interval": 1}, **more)
+    context.world.advance(passed)
+    waited, retained = context.client("c", **kept(V5)).first, context.client("late").subscribe("a")[1:]
+    for found in (waited, retained):
+        assert [one.properties["message_expiry_interval"] for one in found] == ([left] if left else [])
+
+
+@pytest.mark.mqtt("5:3.3.2-6", "5:4.4.0-1")
+def test_what_expired_in_flight_is_sent_again_and_never_with_0(context):
+    client, writer = context.client("c", **kept(V5)), context.client("w")
+    client.subscribe(subscription("a", 1))
+    writer.publish("a", qos=1, id=1, properties={"message_expiry_interval": 1})
+    assert len(client.heard()) == 1
+    client.end.vanish()
+    context.world.advance(5)
+    (again,) = context.client("c", **kept(V5)).first
+    assert again.properties["message_expiry_interval"] == 1
+
+
 @pytest.mark.mqtt("5:3.3.2-7", "5:3.3.2-12")
 def test_aliases_of_a_client(context):
     ear, writer = context.client("ear"), context.client("w", **kept(V5))
