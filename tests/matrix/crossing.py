@@ -57,7 +57,7 @@ class Ear:
         about = said.get("correlation")
         found = {
             "topic": said["topic"], "payload": self.one.read(unit)[2], "qos": said.get("qos", 0),
-            "retain": said["retained"], "expiry": said.get("lifetime"), "content type": said.get("content_type"),
+            "retain": said["retained"], "expiry": said.get("message_expiry"), "content type": said.get("content_type"),
             "response topic": said.get("reply_to"), "correlation": about and b64decode(about),
             "user properties": list(said.get("properties", {}).items()) or None,
         }  # fmt: skip
@@ -125,7 +125,7 @@ class RawMouth(Mouth):
 
 
 class JsonMouth(Mouth):
-    words = {"retain", "qos", "lifetime", "content_type", "reply_to", "correlation", "properties"}
+    words = {"retain", "qos", "message_expiry", "content_type", "reply_to", "correlation", "properties"}
 
     def say(self, topic="a/b", payload=b"1", correlation=None, **more):
         if correlation is not None:
@@ -135,7 +135,11 @@ class JsonMouth(Mouth):
 
 class MqttMouth(Mouth):
     words = JsonMouth.words
-    NAMES = {"lifetime": "message_expiry_interval", "reply_to": "response_topic", "correlation": "correlation_data"}
+    NAMES = {
+        "message_expiry": "message_expiry_interval",
+        "reply_to": "response_topic",
+        "correlation": "correlation_data",
+    }
 
     def say(self, topic="a/b", payload=b"1", qos=0, **more):
         pairs = more.pop("properties", None)

@@ -73,7 +73,7 @@ class Way:
 # What the words in the cells mean
 
 SAID = {  # row: the argument, and values
-    "expiry": ("lifetime", [LIFETIME]),
+    "expiry": ("message_expiry", [LIFETIME]),
     "content type": ("content_type", KINDS),
     "response topic": ("reply_to", ["back/here"]),
     "correlation": ("correlation", [b"\0\xff", b"7"]),

@@ -363,7 +363,7 @@ def test_a_handler_reads_and_says_what_few_messages_say(world):
     ear.subscribe("out", meta=True)
     seat(world, "tcp-json").publish("in", b"1", qos=2, message_expiry=60, correlation="AP8=")
     told = ear.told()[-1]
-    assert (told["qos"], told["lifetime"], told["correlation"]) == (2, 60.0, "AP8=")
+    assert (told["qos"], told["message_expiry"], told["correlation"]) == (2, 60.0, "AP8=")
 
 
 @pytest.mark.parametrize("qos", [3, -1, "1", None])

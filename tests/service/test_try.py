@@ -262,7 +262,7 @@ def test_a_transport_that_the_dialect_has_not(capture, refused, tmp_path):
         (Publish("a", b"", reply_to="r", tag=0), "Publish a '' reply_to='r' tag=0"),
         (Publish("a", b"x" * 500), f"Publish a '{'x' * 400}'... (500 bytes)"),
         (Publish("a", "é".encode() * 400), f"Publish a '{'é' * 400}'"),
-        (Request("a", b"1", timeout=0.5, blocking=False), "Request a '1' timeout=0.5 alone=False"),
+        (Request("a", b"1", timeout=0.5, blocking=False), "Request a '1' timeout=0.5 blocking=False"),
         (Connect("me", "ada", "secret", tag="t"), "Connect client='me' user='ada' password=... tag='t'"),
         (Connect(token="secret"), "Connect token=..."),
         (Confirm("abc"), "Confirm token=..."),

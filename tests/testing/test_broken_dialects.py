@@ -267,7 +267,10 @@ def says(sentence, event):
     breaks(sentence)(type("Says", (Says,), {"event": event}))
 
 
-says("Message is no event; a link acts on exactly these, no subclasses: Ack, Answer, Close, Confirm", Message("a", b""))
+says(
+    "Message is no event; a link acts on exactly these, no subclasses: Ack, Answer, AuthResponse, Close",
+    Message("a", b""),
+)
 says("Publish.topic is 'tally/#'; it must be a valid topic", Publish("tally/#", b""))
 says("Publish.payload is bytearray(b'1'); it must be bytes", Publish("a", bytearray(b"1")))
 says("Publish.properties is {'n': 1}; it must be None or at most 64 str by str", Publish("a", b"", properties={"n": 1}))

@@ -128,23 +128,23 @@ def test_everything_that_a_publish_may_say():
 
 
 def test_what_few_messages_say():
-    event = read({"op": "publish", "topic": "t", "data": "x", "qos": 2, "lifetime": 60, "correlation": "AP8=",
+    event = read({"op": "publish", "topic": "t", "data": "x", "qos": 2, "message_expiry": 60, "correlation": "AP8=",
                   "retain": True, "content_type": "t/x", "reply_to": "r",
                   "properties": {"k": "v"}, "id": 7})  # fmt: skip
     assert type(event) is QosPublish
     assert (event.qos, event.dedup_id, event.message_expiry, event.correlation) == (2, None, 60.0, b"\0\xff")
     assert (event.topic, event.payload, event.retain, event.tag) == ("t", b"x", True, 7)
     assert (event.content_type, event.reply_to, event.properties) == ("t/x", "r", {"k": "v"})
-    for alone in ({"qos": 1}, {"lifetime": 0.5}, {"correlation": ""}):
+    for alone in ({"qos": 1}, {"message_expiry": 0.5}, {"correlation": ""}):
         assert type(read({"op": "publish", "topic": "t", "data": 1, **alone})) is QosPublish
-    assert type(read({"op": "publish", "topic": "t", "data": 1, "qos": 0, "lifetime": None})) is Publish
+    assert type(read({"op": "publish", "topic": "t", "data": 1, "qos": 0, "message_expiry": None})) is Publish
 
 
 def test_a_letter_is_told_with_meta():
     letter = QosPublish("a", b"x", 1, message_expiry=59.5, correlation=b"\0\xff")
     head = b'{"op":"message","topic":"a","data":"x"'
     assert Json.encode(letter, (False, True, False)) == head + (
-        b',"time":0.0,"retained":false,"qos":1,"lifetime":59.5,"correlation":"AP8="}'
+        b',"time":0.0,"retained":false,"qos":1,"message_expiry":59.5,"correlation":"AP8="}'
     )
     assert Json.encode(letter, (False, False, False)) == head + b"}"
 

@@ -5,10 +5,10 @@
     {"op":"unsubscribe","topic":"a/#"}                  {"op":"unsubscribed","topic":"a/#"}
     {"op":"publish","topic":"a/b","data":<any JSON>}    with "id": {"op":"published","id":..,"receivers":n}
        or "base64":".."; also "retain":true "content_type" "reply_to" "properties":{..}
-       "qos":1 (or 2) "lifetime" (seconds) "correlation" (base64)
+       "qos":1 (or 2) "message_expiry" (seconds) "correlation" (base64)
     {"op":"message","topic":"a/b","data":<any JSON>}    or "base64" where the payload isn't UTF-8
        with meta: "time" (Unix seconds) "retained" "content_type" "properties" "reply_to"
-       "qos" (that it was published with) "lifetime" (what is left) "correlation" (base64)
+       "qos" (that it was published with) "message_expiry" (what is left) "correlation" (base64)
     {"op":"request","topic":..,"data":..,"timeout":2,"id":7}   {"op":"reply","id":7,"data":..}
     {"op":"auth","user":..,"password":..}, or "token"   {"op":"authenticated","user":..}
     {"op":"ping"}                                       {"op":"pong"}; over UDP with "subscriptions":n
@@ -68,7 +68,7 @@ class _Message(_Answer, tag="message"):
     properties: dict[str, str] | None = None
     reply_to: str | None = None
     qos: int | None = None
-    lifetime: float | None = None
+    message_expiry: float | None = None
     correlation: bytes | None = None
 
 
@@ -253,7 +253,7 @@ class Json(Dialect):
             answer.reply_to = message.reply_to
             if isinstance(message, QosPublish):
                 answer.qos = message.qos or None
-                answer.lifetime = message.message_expiry
+                answer.message_expiry = message.message_expiry
                 answer.correlation = message.correlation
         try:
             unit = _write(answer)

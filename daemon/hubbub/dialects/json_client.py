@@ -44,7 +44,7 @@ class _Publish(Struct, tag_field="op", tag="publish", omit_defaults=True, gc=Fal
     content_type: str | None = None
     properties: dict[str, str] | None = None
     qos: int = 0
-    lifetime: float | None = None
+    message_expiry: float | None = None
     correlation: bytes | None = None
 
 
@@ -103,7 +103,7 @@ class JsonClient(LineClient):
         retain = message.retain or message.retained
         said = _Publish(message.topic, data, base64, retain, message.content_type, properties)
         if isinstance(message, QosPublish):
-            said.qos, said.lifetime, said.correlation = message.qos, message.message_expiry, message.correlation
+            said.qos, said.message_expiry, said.correlation = message.qos, message.message_expiry, message.correlation
         try:
             unit = _write(said)
         except UnicodeEncodeError:  # a lone surrogate that came with a property

@@ -75,7 +75,7 @@ class Saying(Carrier, kw_only=True, gc=False):
 
     reply_to: str | None = None
     qos: Quality = 0
-    lifetime: Seconds | None = None
+    message_expiry: Seconds | None = None
     correlation: Correlation | None = None
 
     def message(self, max_message: int, retain: bool) -> events.Publish:
@@ -84,10 +84,10 @@ class Saying(Carrier, kw_only=True, gc=False):
         payload, kind = self.read(max_message)
         back = None if self.reply_to is None else _check_reply_to(self.reply_to)
         properties = None if self.properties is None else self.checked_properties()
-        qos, lifetime, about = self.qos, self.lifetime, self.correlation
-        if qos or lifetime is not None or about is not None:
+        qos, message_expiry, about = self.qos, self.message_expiry, self.correlation
+        if qos or message_expiry is not None or about is not None:
             return events.QosPublish(
-                topic, payload, qos, None, retain, kind, back, properties, self.id, lifetime, about
+                topic, payload, qos, None, retain, kind, back, properties, self.id, message_expiry, about
             )
         return events.Publish(topic, payload, retain, kind, back, properties, self.id)
 

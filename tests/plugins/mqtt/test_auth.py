@@ -9,7 +9,7 @@ from twisted.cred.error import UnauthorizedLogin
 
 from hubbub import limits
 from hubbub.service.auth import login
-from hubbub.service.auth.kinds import AuthExchange, IExchange
+from hubbub.service.auth.kinds import AuthExchange, IAuthExchange
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.packets import Auth, Connack, Disconnect, Pingreq, Pingresp
 from mqtt_client import V5, V311, Client, MqttHub
@@ -20,7 +20,7 @@ AUTH, CONTINUE, AGAIN = 15, 0x18, 0x19
 class Sum:
     """Asks for sums: who adds well is ann, or who the proof names."""
 
-    credentialInterfaces = (IExchange,)
+    credentialInterfaces = (IAuthExchange,)
     methods = ("sum", "endless", "broken")
 
     def __init__(self):

@@ -31,7 +31,7 @@ class IPeerCertificate(ICredentials):
     certificate = Attribute("a cryptography.x509.Certificate")
 
 
-class IExchange(ICredentials):
+class IAuthExchange(ICredentials):
     """A login of several steps, as MQTT's enhanced authentication and SASL have it: the checker asks the client.
 
     Its checker says in `methods` which it knows, and in `requestAvatarId` may ask as often as it has to.
@@ -50,7 +50,7 @@ class IIdentity(Interface):
     """What a login is for, a hubbub.identity.Identity."""
 
 
-INTERFACES = (IUsernamePassword, IToken, IPeerCertificate, IExchange)
+INTERFACES = (IUsernamePassword, IToken, IPeerCertificate, IAuthExchange)
 """The credentials that clients of hubbub can have."""
 
 
@@ -87,7 +87,7 @@ class PeerCertificate:
         self.certificate = certificate
 
 
-@implementer(IExchange)
+@implementer(IAuthExchange)
 class AuthExchange:
     """What a client says of itself step by step."""
 

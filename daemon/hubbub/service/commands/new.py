@@ -28,7 +28,7 @@ NAME is in lower case, such as scale or weigh_bridge. The files are put into
 KINDS = ("dialect", "handler")
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-_IMPORT = re.compile(r"^from \S+ import (.+)$", re.MULTILINE)
+_IMPORT = re.compile(r"^from \S+ import (\([^)]*\)|.+)$", re.MULTILINE)
 _NAME_CHARACTERS = 40  # a name is typed in options, and its file may be 255 bytes long
 _FILES = {
     "pyproject.toml": "pyproject.toml.txt",
@@ -97,7 +97,7 @@ def _fields(kind: str, name: str) -> dict[str, str]:
 def _fill(source: str, fields: dict[str, str]) -> str:
     """Fill a template. Raises ConfigError where the plugin's class would hide what its files import."""
     template = (files("hubbub.service.commands") / "templates" / source).read_text(encoding="utf-8")
-    imported = {name for names in _IMPORT.findall(template) for name in names.split(", ")}
+    imported = {name for names in _IMPORT.findall(template) for name in re.findall(r"\w+", names)}
     if fields["Class"] in imported or keyword.iskeyword(fields["Class"]):
         reason = f"its class would be {fields['Class']}, which is taken"
         raise ConfigError(f"'{fields['name']}' is no name for a {fields['kind']}: {reason}")
