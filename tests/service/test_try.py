@@ -115,7 +115,7 @@ def test_mqtt(capture, trial):
     assert left == "= 1 bytes of a packet held"
     capture(b"\x10\x0d\0\4MQTX\4\2\0<\0\1c")
     (refused,) = trial("mqtt", "capture.bin")
-    assert refused.startswith("Close bad-command: that protocol name isn't spoken here")
+    assert refused.startswith("Close bad-command: that protocol name isn't supported")
 
 
 def test_json(capture, trial):
@@ -223,8 +223,8 @@ def test_what_is_wrong_with_a_dialect_is_one_line(capture, refused, tmp_path):
         (["raw", "capture.bin", "--hex"], "capture.bin, line 2: 'P' is no hexadecimal digit"),
         (["raw", "odd.hex", "--hex"], "odd.hex: 3 hexadecimal digits, but a byte has two"),
         (["raw", "long.bin"], f"long.bin is longer than {limits.CAPTURE_BYTES} bytes"),
-        (["nope", "capture.bin"], "unknown dialect 'nope'; there are auto, json, lines, "),
-        (["upper", "capture.bin"], "unknown dialect 'upper'; there are auto, json, lines, "),
+        (["nope", "capture.bin"], "unknown dialect 'nope'; there are auto, gelf, graphite, influx, json, lines, "),
+        (["upper", "capture.bin"], "unknown dialect 'upper'; there are auto, gelf, graphite, influx, json, lines, "),
         (["raw", "capture.bin", "size"], "'size' is no KEY=VALUE"),
         (["raw", "capture.bin", "=8"], "'=8' is no KEY=VALUE"),
         (["raw", "capture.bin", "size=8", "size=9"], "size= is given twice"),
