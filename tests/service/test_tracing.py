@@ -338,6 +338,20 @@ def test_what_a_full_outbox_loses_is_told(town):
     assert caller.told("topic", "note") == ["a", "1 dropped: the outbox is full"]
 
 
+def test_a_slow_consumer_that_is_cut(town):
+    door, two = town.door("tcp", Lines, queue=50_000, full="disconnect"), town.door("tcp", Lines, id="two")
+    reader, other, writer = door.connect(), two.connect(), two.connect()
+    say(town, reader, b"SUB a\n")
+    say(town, other, b"SUB a\n")
+    reader.taking = False
+    caller = town.trace(listener="door")
+    say(town, writer, *[b"PUB a " + b"x" * 30_000 + b"\n"] * 5)
+    assert reader.closed
+    assert set(caller.told("topic")) == {"a"}
+    assert other.received().count(b"MSG a") == 5
+    assert town.hub.turn.counters.failed == 0
+
+
 def test_a_link_whose_listener_has_gone(town):
     """A reload may take a listener away while its links are still told so."""
     client = town.door("tcp", Lines).connect()

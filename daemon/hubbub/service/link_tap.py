@@ -217,19 +217,25 @@ def _traced(receiver: type[Outbox]) -> type[Outbox]:
             receiver.put(self, batch)
             lost = self.dropped - before
             note = f"{lost} dropped: the outbox is full" if lost else None
-            if tap := vars(self._owner.dialect).get("tap"):  # type: ignore[attr-defined]
+            if tap := _tap_of(self):
                 for message, frame in zip(batch.messages, batch.frames, strict=True):
                     tap.tell_out(frame, message.topic, note)
 
         def answer(self: Outbox, data: bytes) -> None:
             receiver.answer(self, data)
-            if tap := vars(self._owner.dialect).get("tap"):  # type: ignore[attr-defined]
+            if tap := _tap_of(self):
                 tap.tell_out(data, None)
 
         _TRACED[receiver] = type(
             f"Traced{receiver.__name__}", (receiver,), {"__slots__": (), "put": put, "answer": answer}
         )
     return _TRACED[receiver]
+
+
+def _tap_of(outbox: Outbox) -> Any:
+    """Return the tap of an outbox's link; None: it isn't traced, or the link has gone."""
+    dialect = getattr(outbox.queue.owner, "dialect", None)
+    return None if dialect is None else vars(dialect).get("tap")
 
 
 def _secrets(event: Connect | AuthResponse) -> list[bytes]:
