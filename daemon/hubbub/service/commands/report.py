@@ -53,7 +53,7 @@ def summary(status: Row) -> list[str]:
         f"messages  {counters['published']} in, {counters['delivered']} out, {counters['dropped']} dropped",
         f"refused   {_reasons(counters['refused'], status['refused'])}",
         f"waiting   {waiting}",
-        f"sessions  {sessions['away']} without a link, {sessions['owed']} messages owed ({size(sessions['bytes'])})",
+        f"sessions  {sessions['away']} offline, {sessions['queued']} messages queued ({size(sessions['bytes'])})",
         f"plugins   {', '.join(status['plugins'])}",
     ]
     if handlers:
