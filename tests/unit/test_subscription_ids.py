@@ -1,0 +1,152 @@
+"""Subscriptions with ids of their own: several to one filter, a copy for each, and units that differ in the id alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hubbub.dialect import Dialect, Splice
+from hubbub.events import Publish, Request, Subscribe, Unsubscribe
+from hubbub.framing import EndReader
+from unit.kernel_help import FakeWire, World
+
+
+class Numbered(Dialect):
+    """`sub ID FILTER`, `unsub ID`, `pub TOPIC PAYLOAD`; a message comes as `ID TOPIC PAYLOAD`."""
+
+    overlapping = "each"
+    splices = True
+    encoded = 0
+
+    def __init__(self, context: Any, peer: Any) -> None:
+        super().__init__(context, peer)
+        self.reader = EndReader(b"\n", 1_000)
+
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Any]:
+        return [self.event(line.decode().split(" ")) for line in self.reader.feed(data)]
+
+    def event(self, words: list[str]) -> Any:
+        match words:
+            case ["sub", id, filter]:
+                return Subscribe(filter, id=id)
+            case ["unsub", id]:
+                return Unsubscribe("", id=id)
+            case ["req", topic, payload]:
+                return Request(topic, payload.encode())
+        return Publish(words[1], words[2].encode(), retain=words[0] == "keep")
+
+    @classmethod
+    def encode(cls, message: Any, form: Any) -> bytes:
+        cls.encoded += 1
+        return Splice(b"<" + b" %s %s>" % (message.topic.encode(), message.payload), 1)
+
+    def encode_id(self, subscription: Subscribe) -> bytes:
+        return str(subscription.id).encode()
+
+
+class Merging(Numbered):
+    overlapping = "merge"
+
+
+def framed(unit: bytes) -> bytes:
+    """A frame like a WebSocket's: the length, then the unit as it is."""
+    return b"[%d]" % len(unit) + unit
+
+
+def masked(unit: bytes) -> bytes:
+    """A frame that changes the unit."""
+    return b"[%d]" % len(unit) + unit[::-1]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_one_client_subscribes_twice_to_one_filter(world):
+    link = world.link(Numbered)
+    world.say(link, b"sub 1 a/+\nsub 2 a/+\n")
+    assert world.say(link, b"pub a/b x\n") == b"<1 a/b x><2 a/b x>"
+    world.say(link, b"unsub 1\n")
+    assert world.say(link, b"pub a/b y\n") == b"<2 a/b y>"
+
+
+def test_overlapping_subscriptions_get_a_copy_each(world):
+    link = world.link(Numbered)
+    world.say(link, b"sub one a/b\nsub two a/#\nsub three +/b\n")
+    assert sorted(world.say(link, b"pub a/b x\n").split(b">")) == [b"", b"<one a/b x", b"<three a/b x", b"<two a/b x"]
+
+
+def test_overlapping_subscriptions_merge_where_the_dialect_says_so(world):
+    link = world.link(Merging)
+    world.say(link, b"sub one a/b\nsub two a/#\n")
+    assert world.say(link, b"pub a/b x\n") == b"<one a/b x>"
+
+
+def test_a_second_subscription_of_an_id_replaces_the_first(world):
+    link = world.link(Numbered)
+    world.say(link, b"sub 1 a\nsub 1 b\n")
+    assert world.say(link, b"pub a x\npub b y\n") == b"<1 b y>"
+    assert world.hub.subscriptions.count == 1
+
+
+def test_each_of_them_counts(world):
+    link = world.link(Numbered)
+    world.say(link, b"sub 1 a\nsub 2 a\nsub 3 b\n")
+    assert world.hub.subscriptions.count == 3
+    link.lost()
+    assert world.hub.subscriptions.count == 0
+    assert world.hub.router.trie.match("a") == ()
+
+
+def test_a_publish_tells_of_sessions_not_of_copies(world):
+    link = world.link(Numbered)
+    world.say(link, b"sub 1 a\nsub 2 a\n")
+    assert world.publish("a") == 1
+
+
+def test_what_they_share_is_encoded_once(world):
+    links = [world.link(Numbered) for _ in range(10)]
+    for number, link in enumerate(links):
+        world.say(link, b"sub %d a\n" % number)
+    Numbered.encoded = 0
+    world.publish("a", b"x")
+    world.publish("a", b"y")
+    world.turn()
+    assert Numbered.encoded == 2
+    assert [link.wire.heard() for link in links] == [b"<%d a x><%d a y>" % (n, n) for n in range(10)]
+
+
+@pytest.mark.parametrize("wrap", [framed, masked])
+def test_each_unit_has_a_frame_of_its_own_length(world, wrap):
+    links = [world.link(Numbered, wire=FakeWire(wrap)) for _ in range(3)]
+    for id, link in zip((b"1", b"22", b"1"), links, strict=True):
+        world.say(link, b"sub %s a\n" % id)
+    world.publish("a", b"x")
+    world.turn()
+    assert [link.wire.heard() for link in links] == [wrap(b"<%s a x>" % id) for id in (b"1", b"22", b"1")]
+
+
+def test_a_full_queue_drops_single_messages(world):
+    link = world.link(Numbered, queue=30)
+    world.say(link, b"sub 1 a\n")
+    for number in range(10):
+        world.publish("a", b"%d" % number)
+    world.turn()
+    assert link.wire.heard() == b"<1 a 6><1 a 7><1 a 8><1 a 9>"
+    assert link.outbox.dropped == 6
+
+
+def test_retained_messages_have_the_id_too(world):
+    link = world.link(Numbered)
+    world.say(link, b"keep a x\n")
+    assert world.say(link, b"sub 7 a\n") == b"<7 a x>"
+
+
+def test_a_client_may_be_two_members_of_a_group(world):
+    link = world.link(Numbered)
+    world.say(link, b"sub 1 $share/g/a\nsub 2 $share/g/a\n")
+    assert sorted(world.say(link, b"pub a x\npub a y\n").split(b">")) == [b"", b"<1 a x", b"<2 a y"]
+    world.say(link, b"unsub 1\n")
+    assert world.say(link, b"pub a z\n") == b"<2 a z>"
