@@ -7,6 +7,7 @@ import inspect
 import os
 import shutil
 from collections.abc import Callable, Generator
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import hypothesis
@@ -32,6 +33,14 @@ hypothesis.settings.load_profile("hubbub")
 
 def on_ci() -> bool:
     return os.environ.get("CI") == "true"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_default_control_socket() -> Generator[None]:
+    """Daemons that other processes start would find each other at the default place, and ask whether one is there."""
+    with TemporaryDirectory(prefix="hubbub-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
 
 
 @pytest.fixture(scope="session")

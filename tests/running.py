@@ -13,11 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hub_process import HUBBUB, Forked, start
+
 _READY = re.compile(r"\bready: ")
 _ADDRESS = re.compile(r"(tcp|udp|websocket) (?:\[([^\]]+)\]|([^:,\s]+)):(\d+)")
 
 Address = tuple[str, int]
-RUN = (sys.executable, "-m", "hubbub", "run")
+RUN = (*HUBBUB, "run")
 TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "-n", "hubbub")
 
 
@@ -26,7 +28,7 @@ class Daemon:
 
     tcp, udp, websocket   lists of (host, port) in the order of the options; Unix sockets aren't in them
     lines                 what it has logged, kept up to date by a thread: a full pipe would stop the daemon
-    command               what stands before the options
+    command               what stands before the options where it isn't a plain `hubbub run`
     hands                 descriptors that it gets beside the usual three
     """
 
@@ -34,7 +36,7 @@ class Daemon:
         self,
         *options: str,
         folder: Path | None = None,
-        command: tuple[str, ...] = RUN,
+        command: tuple[str, ...] | None = None,
         hands: tuple[int, ...] = (),
     ) -> None:
         self.options = options
@@ -45,15 +47,19 @@ class Daemon:
         self.tcp: list[Address] = []
         self.udp: list[Address] = []
         self.websocket: list[Address] = []
+        self.process: Forked | subprocess.Popen[bytes]
         self._news = threading.Condition()
         self._ended = False
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen(
-            [*self.command, *self.options],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.folder,
-            pass_fds=self.hands,
-        )  # fmt: skip
+        if self.command is None:
+            self.process = start("run", *self.options, folder=self.folder)
+        else:
+            self.process = subprocess.Popen(
+                [*self.command, *self.options],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.folder,
+                pass_fds=self.hands,
+            )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:

@@ -11,11 +11,12 @@ import subprocess
 import pytest
 
 from certificates import Authority
+from hub_process import hubbub
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.service.tls import Certificates, Spec
 from interop.clients import Tcp
-from running import RUN, Daemon
+from running import Daemon
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ def test_keys_certificates_and_chains_may_stand_in_files_of_their_own(authority,
 
 
 def refused(*options):
-    done = subprocess.run([*RUN, *options], capture_output=True, text=True, timeout=40, stdin=subprocess.DEVNULL)
+    done = hubbub("run", *options)
     assert done.returncode == 1, done
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stdout + done.stderr

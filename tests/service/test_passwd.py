@@ -5,25 +5,21 @@ from __future__ import annotations
 import os
 import pty
 import stat
-import subprocess
-import sys
 
 import pytest
 
+from hub_process import HUBBUB, hubbub
 from hubbub.service.auth.passwords import read
-
-PASSWD = (sys.executable, "-m", "hubbub", "passwd")
 
 
 def passwd(*words, said="", status=0):
     """Run it, and return what it prints: on stdout, or where it fails on stderr."""
-    done = subprocess.run([*PASSWD, *map(str, words)], input=said.encode(), capture_output=True, timeout=60)
+    done = hubbub("passwd", *words, said=said)
     assert done.returncode == status, done
-    out, err = done.stdout.decode(), done.stderr.decode()
-    if err:
-        assert err.startswith("hubbub: ")
-        assert err.count("\n") == 1
-    return out + err
+    if done.stderr:
+        assert done.stderr.startswith("hubbub: ")
+        assert done.stderr.count("\n") == 1
+    return done.stdout + done.stderr
 
 
 def test_add_check_and_remove(tmp_path):
@@ -94,7 +90,7 @@ def test_mistakes_are_one_line_and_change_nothing(tmp_path, monkeypatch, words, 
 
 def test_help():
     assert "add FILE USER" in passwd("--help")
-    assert "passwd" in subprocess.run([*PASSWD[:-1], "--help"], capture_output=True, text=True, check=True).stdout
+    assert "passwd" in hubbub("--help").stdout
 
 
 @pytest.mark.parametrize("again", ["a secret", "another"])
@@ -102,7 +98,7 @@ def test_at_a_terminal_it_asks_twice_and_shows_nothing(tmp_path, again):
     file = tmp_path / "passwords"
     child, terminal = pty.fork()
     if child == 0:
-        os.execv(PASSWD[0], [*PASSWD, "add", str(file), "ann"])
+        os.execv(HUBBUB[0], [*HUBBUB, "passwd", "add", str(file), "ann"])
     shown = b""
     for answer in (b"a secret\n", again.encode() + b"\n"):
         before = len(shown)

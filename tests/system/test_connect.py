@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import subprocess
-import sys
 from contextlib import ExitStack
 
 import pytest
 
 from devices import Device
+from hub_process import hubbub
 from running import Daemon, LineClient
 
 PLC = "id=plc:end=crlf:topic=plant/7/up:subscribe=plant/7/down"
@@ -322,8 +321,7 @@ def frame(server):
 
 def test_a_mistake_is_one_line():
     connector = "tcp:a:1:dialect=nothing"
-    command = [sys.executable, "-m", "hubbub", "run", "--tcp", "tcp:0", "--connect", connector]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = hubbub("run", "--tcp", "tcp:0", "--connect", connector)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith(f"hubbub: --connect {connector}: unknown dialect 'nothing'")

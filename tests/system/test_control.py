@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from hub_process import hubbub
 from hubbub.errors import ConfigError
 from hubbub.service.cli import main
 from hubbub.service.commands import client
@@ -23,14 +24,6 @@ from running import Daemon, LineClient
 from system.clients import Datagrams
 
 PLAIN = ("--tcp", "tcp:0:id=a")
-
-
-def hubbub(*arguments: object, seconds: float = 20, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "hubbub", *map(str, arguments)],
-        env={**os.environ, **environment}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
-        check=False,
-    )  # fmt: skip
 
 
 def said(done: subprocess.CompletedProcess, status: int = 0) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import resource
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
+from hub_process import hubbub
 from running import RUN, Daemon, LineClient
 
 LIMIT = 128
@@ -55,10 +54,7 @@ def test_at_the_limit_clients_are_refused_politely_and_then_let_in_again(tmp_pat
             web.settimeout(10)
             web.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert web.recv(100).startswith(b"HTTP/1.1 503 ")
-        done = subprocess.run(
-            [sys.executable, "-m", "hubbub", "status", "--control", str(control)],
-            capture_output=True, text=True, timeout=30, check=False,
-        )  # fmt: skip
+        done = hubbub("status", "--control", control)
         assert done.returncode == 0, done.stderr
         assert first.ask("PING") == "PONG"
         assert daemon.descriptors() < LIMIT

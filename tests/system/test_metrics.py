@@ -6,12 +6,12 @@ import http.client
 import re
 import signal
 import socket
-import subprocess
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from running import RUN, Daemon, LineClient
+from hub_process import hubbub
+from running import Daemon, LineClient
 from system.clients import WebSocketClient, received
 
 
@@ -172,8 +172,7 @@ def test_it_is_alive_but_not_ready_while_it_stops():
     ("tcp:9100:interface=198.51.100.1", "can't listen: Cannot assign requested address"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line(spec, says):
-    command = [*RUN, "--tcp", "tcp:0", "--metrics", spec]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = hubbub("run", "--tcp", "tcp:0", "--metrics", spec)
     assert done.returncode == 1
     line = [one for one in done.stderr.splitlines() if one.startswith("hubbub: ")]
     assert len(line) == 1

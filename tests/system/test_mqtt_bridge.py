@@ -11,6 +11,7 @@ from contextlib import ExitStack
 import pytest
 
 from devices import Device
+from hub_process import hubbub
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.packets import V5, V311
 from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
@@ -223,10 +224,8 @@ def test_what_is_said_at_the_beginning(server, tmp_path):
 
 
 def status(folder):
-    found = subprocess.run(
-        [sys.executable, "-m", "hubbub", "status", "--json", "--control", folder / "control"],
-        capture_output=True, check=True, text=True,
-    )  # fmt: skip
+    found = hubbub("status", "--json", "--control", folder / "control")
+    assert found.returncode == 0, found.stderr
     [connector] = json.loads(found.stdout)["connectors"]
     return connector["state"]
 

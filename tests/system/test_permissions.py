@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from hub_process import hubbub
 from running import Daemon, LineClient
 from system.clients import WebSocketClient
 
@@ -141,8 +140,7 @@ def test_a_mistake_at_the_start_is_one_line(file: Path, text: str | None, says: 
     file.unlink()
     if text is not None:
         file.write_text(text)
-    command = [sys.executable, "-m", "hubbub", "run", "--tcp", "tcp:0", "--permissions", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = hubbub("run", "--tcp", "tcp:0", "--permissions", file)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"hubbub: {file}{says}\n")
 
 

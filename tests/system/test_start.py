@@ -10,16 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from hub_process import hubbub
 from running import RUN, TWISTD, Daemon, LineClient
 
 LOOPBACK = "127.0.0.1"
 
 
-def refused(*options: str, folder: Path | None = None, command: tuple[str, ...] = RUN) -> str:
+def refused(*options: str, folder: Path | None = None, command: tuple[str, ...] | None = None) -> str:
     """Start a daemon that must refuse, and return its one line."""
-    done = subprocess.run(
-        [*command, *options], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=40
-    )
+    if command is None:
+        done = hubbub("run", *options, folder=folder)
+    else:
+        done = subprocess.run(
+            [*command, *options], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=40
+        )
     assert done.returncode == 1, done
     assert re.fullmatch(r"hubbub: [^\n]+\n", done.stderr), done.stderr
     for word in ("Traceback", "Unhandled", "Usage", "ready:"):
@@ -188,10 +192,11 @@ def test_tls_with_other_files(spec, tmp_path):
     assert re.search("can't listen: .*[a-z]{4}", refused("--tcp", spec.format(tmp_path)))
 
 
-def test_plain_twistd_refuses_alike(tmp_path):
+@pytest.mark.parametrize("command", [RUN, TWISTD], ids=["hubbub run", "twistd -n hubbub"])
+def test_an_interpreter_of_its_own_refuses_alike(command, tmp_path):
     with taken(socket.SOCK_STREAM) as port:
-        assert "in use" in refused("--tcp", f"tcp:{port}", folder=tmp_path, command=TWISTD)
-    assert "klingon" in refused("--tcp", "tcp:0:dialect=klingon", folder=tmp_path, command=TWISTD)
+        assert "in use" in refused("--tcp", f"tcp:{port}", folder=tmp_path, command=command)
+    assert "klingon" in refused("--tcp", "tcp:0:dialect=klingon", folder=tmp_path, command=command)
     assert not list(tmp_path.iterdir())
 
 

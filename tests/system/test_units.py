@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hub_process import hubbub
 from hubbub import limits
 from running import RUN, Daemon, LineClient
 from system.clients import WebSocketClient
@@ -86,10 +87,7 @@ def test_hubbub_works_under_these_settings(tmp_path, need):
         "        try:\n            socket.socket(int(message.text), socket.SOCK_RAW)\n"
         "        except OSError as error:\n            message.reply(error.strerror)\n"
     )
-    subprocess.run(
-        [sys.executable, "-m", "hubbub", "passwd", "add", str(tmp_path / "passwd"), "ada"],
-        input="correct horse\n", text=True, check=True, timeout=60,
-    )  # fmt: skip
+    assert hubbub("passwd", "add", tmp_path / "passwd", "ada", said="correct horse\n").returncode == 0
     command = (sys.executable, HARDENED, str(UNITS / "hubbub.service"), str(tmp_path), *RUN)
     with Daemon("--config", str(tmp_path / "hubbub.toml"), command=command) as daemon:
         status = Path(f"/proc/{daemon.process.pid}/status").read_text()
