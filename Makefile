@@ -6,14 +6,15 @@
 VENV := .venv
 BIN := $(VENV)/bin
 COMPILED := .venv-compiled
+OBJECTS := .compiled
 ARGS :=
 SECONDS := 600
 TARGETS :=
 
 # What a developer's shell may have set must not leak into ours.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONOPTIMIZE VIRTUAL_ENV
 
-.PHONY: run test check format compiled bench fuzz conformance conformance-page soak clean
+.PHONY: run test test-all check node objects format compiled bench fuzz conformance conformance-page soak clean
 
 run:
 	@tools/venv $(VENV) ais
@@ -23,10 +24,16 @@ test:
 	@tools/system-packages chromium=chromium netcat-openbsd=nc socat=socat bsdutils=logger ser2net=ser2net \
 	    gpsd=gpsd collectd-core=collectd mosquitto=mosquitto_passwd mosquitto-clients=mosquitto_sub \
 	    systemd=systemd-socket-activate gcc=cc libc6-dev=cc python3-dev=python3-config
-	@$(MAKE) --no-print-directory check
-	@tools/node-packages $(VENV)/node tests/interop/mqtt
-	@tools/node-packages $(VENV)/node-senders tests/interop/senders
+	@tools/venv $(VENV) test check
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target check node $(if $(ARGS),,objects)
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+# What `make test` leaves out: every cell of the tables, an interpreter of its own for each daemon, and then all tests
+# once more against the compiled modules.
+test-all: export HUBBUB_TABLE := whole
+test-all: export HUBBUB_STARTS := whole
+test-all: test objects
+	PYTHONPATH=$(CURDIR)/$(OBJECTS)/tree/daemon $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check:
 	@tools/venv $(VENV) test check
@@ -35,13 +42,22 @@ check:
 	$(BIN)/mypy
 	$(BIN)/towncrier build --draft --version next > /dev/null
 
+# What the tests need beside Debian's packages and the venv.
+node:
+	@tools/node-packages $(VENV)/node tests/interop/mqtt
+	@tools/node-packages $(VENV)/node-senders tests/interop/senders
+
+objects:
+	@tools/venv $(VENV) test check
+	@tools/compile $(OBJECTS) $(BIN)/python
+
 # ruff's formatter is the one policy: run it, don't argue with it.
 format:
 	@tools/venv $(VENV) test check
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# The hot modules as C, in a venv of its own; tests run against it too.
+# The hot modules as C, in a venv of its own, for `make bench`.
 compiled:
 	@tools/system-packages gcc=cc libc6-dev=cc python3-dev=python3-config
 	@HUBBUB_COMPILE=1 tools/venv $(COMPILED) $(EXTRAS)
@@ -80,4 +96,4 @@ soak:
 	cd tests && ../$(BIN)/python -m soak $(SECONDS)
 
 clean:
-	rm -rf $(VENV) $(COMPILED) build dist daemon/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(COMPILED) $(OBJECTS) build dist daemon/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz
