@@ -151,6 +151,8 @@ RESOLVE_SECONDS = 60.0  # seconds between looks whether the name of a UDP connec
 HELLO_BYTES = 4 * KiB  # bytes of a `hello=`: a few commands, sent at once on each of many links
 DIAL_SPREAD_SECONDS = 0.002  # seconds between the first tries of two connectors, so that links get their turns
 CONNECTOR_LINES = 6  # lines that one connector may log in the time below; what it doesn't log is told by the next one
+RETAINED_CHANGES = 10_000  # topics whose retained message changed while a connector was away; beyond them all are sent
+RETAINED_CHANGES_SIZE = 4 * MiB  # characters of these topics
 ECHOES = 10_000  # messages to a server of MQTT 3.1.1 whose return is awaited: about 2 MiB
 ECHO_SECONDS = 60.0  # seconds until such a one is no longer awaited: the same may come from somebody else
 CONNECTOR_NOTES = 5  # things to know of a link that its connector's state tells, the last ones

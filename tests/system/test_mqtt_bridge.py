@@ -348,6 +348,51 @@ def test_a_wrong_acknowledgement_of_a_server(server, qos, kinds):
                 assert (again.id, again.payload, again.dup) == (sent.id, b"once", True)
 
 
+# Retained messages
+
+
+def publish(daemon, *lines):
+    with LineClient(daemon.tcp[0]) as client:
+        client.send(*lines, "PING")
+        assert client.line() == "PONG"
+
+
+def retained(caller, count):
+    """The next messages, as topic -> payload."""
+    found = [caller.next() for _ in range(count)]
+    assert all(one.retain for one in found), found
+    return {one.topic: one.payload for one in found}
+
+
+@pytest.mark.parametrize("keys", [(), ("version=3.1.1",), ("qos=0",), ("clean=yes",)])
+def test_what_was_retained_before_goes_out_at_once(server, keys):
+    """Nothing else happens on the link, so nothing else could have it flushed."""
+    with bridge(server, "push=#", *keys) as daemon:
+        publish(daemon, "PUB! c/1 x", "PUB! c/2 y")
+        with server.greet(V311 if "version=3.1.1" in keys else V5) as caller:
+            assert retained(caller, 2) == {"c/1": b"x", "c/2": b"y"}
+
+
+@pytest.mark.parametrize("keys", [(), ("version=3.1.1",), ("qos=0",), ("prefix=here",)])
+@pytest.mark.parametrize("present", [True, False])
+def test_what_changed_or_was_cleared_while_the_link_was_away_reaches_the_server(server, present, keys):
+    version, at = V311 if "version=3.1.1" in keys else V5, "here/c" if "prefix=here" in keys else "c"
+    with bridge(server, "push=c/#", *keys) as daemon:
+        publish(daemon, *(f"PUB! {at}/{name} old" for name in ("same", "changed", "cleared", "both")))
+        with server.greet(version) as caller:
+            assert len(retained(caller, 4)) == 4
+        daemon.wait_for("b: .*dialled again")
+        publish(daemon, f"PUB! {at}/changed new", f"PUB! {at}/cleared ", f"PUB! {at}/both ", f"PUB! {at}/both again")
+        publish(daemon, f"PUB {at}/passing x", f"PUB! {at}/new 1")
+        with server.greet(version, present=present) as caller:
+            expected = {"c/changed": b"new", "c/cleared": b"", "c/both": b"again", "c/new": b"1"}
+            if not present:
+                expected["c/same"] = b"old"
+            assert retained(caller, len(expected)) == expected
+            publish(daemon, f"PUB {at}/end x")
+            assert caller.next().topic == "c/end"
+
+
 def test_what_an_older_process_left_is_released(server):
     """Else the server would take a new message for one that it has, as identifiers begin anew."""
     with bridge(server, "push=c/#") as _, server.greet(present=True) as caller:

@@ -49,6 +49,7 @@ class World:
         self.clock.advance(_START)
         self.hub = Hub(self._wake, self.wall, self.clock.seconds, self._arm, **more)
         self.ends: list[End] = []
+        self.listeners: list[MemoryListener] = []
         self._ports = 50_000
         self._awake = False
         self._timer: Any = None
@@ -66,8 +67,18 @@ class World:
                 self._awake = False
                 self.hub.turn.flush()
             elif not any(moved):
+                self._check_outboxes()
                 return
         raise AssertionError(f"the hub hasn't come to rest within {_TURNS} turns")
+
+    def _check_outboxes(self) -> None:
+        """Whatever puts something into an outbox has to schedule its flush, or it waits for other traffic."""
+        safe = self.hub.turn.commits.safe
+        for link in [link for one in self.listeners for link in one.context.links]:
+            queue = link.outbox.queue
+            waits = queue.count or queue.answers or queue.searches
+            if waits and not link.outbox.paused and queue.barrier_at_front() <= safe:
+                raise AssertionError(f"something waits in the outbox of {link.session}, and no flush is scheduled")
 
     def advance(self, seconds: float) -> None:
         """Let time pass; whatever is due meanwhile happens at its time, and ends its turn."""
@@ -116,6 +127,7 @@ class MemoryListener:
     """
 
     def __init__(self, world: World, transport: str, dialect: type[Dialect], **keys: Any) -> None:
+        world.listeners.append(self)
         self.world = world
         self.transport = transport
         self.dialect = dialect

@@ -96,9 +96,11 @@ class Egress:
         if client is not None:
             subscription.merge = partial(self._merge, client)
             client.state.subscribe(wish)
-        if known or event.retained == "never":
+        if event.retained == "never":
             return iter(())
-        return map(partial(self._encode_one, encoding, receiver), self._hub.subscriptions.retained(wish))
+        changes = client.delivery.changes if client is not None else None
+        messages = self._hub.subscriptions.retained(wish, changes, known)
+        return map(partial(self._encode_one, encoding, receiver), messages)
 
     def unsubscribe(self, id: Hashable, client: Client | None) -> None:
         """End a subscription, if there is one of that id."""

@@ -6,6 +6,7 @@ A plain filter leads to the Router, `$share/GROUP/FILTER` to a group, one below 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from itertools import chain
 from typing import Any, Protocol
 
 from hubbub import limits
@@ -16,6 +17,7 @@ from hubbub.kernel.routing.router import Router
 from hubbub.kernel.routing.share_groups import SharedSubscriptions
 from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription
 from hubbub.kernel.routing.sys_topics import SYSTEM, SysTopics
+from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message
@@ -115,11 +117,23 @@ class Subscriptions:
             self._router.replace(filter, old, new)
         return new
 
-    def retained(self, wish: Subscribe) -> Iterator[Message | None]:
-        """Return the retained messages for a subscription, to be delivered after its answer; none for a group."""
+    def retained(
+        self, wish: Subscribe, changes: RetainedChanges | None = None, known: bool = False
+    ) -> Iterator[Message | None]:
+        """Return the retained messages for a subscription, to be delivered after its answer; none for a group.
+
+        changes  what the client has missed, or None; known: it has all but that
+        """
         if unshared(wish.filter) != wish.filter:
             return iter(())
-        return self._system.match(wish.filter) if wish.filter.startswith(SYSTEM) else self._retained.match(wish.filter)
+        if changes is None:
+            return iter(()) if known else self._match(wish.filter)
+        all_again = changes.overflown(wish.key) or not known
+        missed = changes.take(wish.key, self._retained.get, all_again)
+        return chain(self._match(wish.filter), missed) if all_again else missed
+
+    def _match(self, filter: str) -> Iterator[Message | None]:
+        return self._system.match(filter) if filter.startswith(SYSTEM) else self._retained.match(filter)
 
     def _check(self, session: Session, wish: Subscribe, filter: str, receiver: Receiver) -> None:
         """Check the bounds for one more subscription. Raises Refusal."""

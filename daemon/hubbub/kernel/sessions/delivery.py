@@ -17,6 +17,7 @@ from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import QosPublish, Subscribe
 from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NOW, Batch, Receiver
+from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.state import InflightMessage, PersistentSession
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message, cost
@@ -61,14 +62,16 @@ class Delivery:
     link             the client's link, or None
     receive_maximum  messages in flight at once; max_id: the highest packet identifier
     dropped          messages that were lost
+    changes          of retained messages while there is no link; None: the client asks for those that it wants
     """
 
     __slots__ = (
-        "dropped", "link", "max_id", "receive_maximum", "state",
+        "changes", "dropped", "link", "max_id", "receive_maximum", "state",
         "_last_id", "_marked", "_pass_on", "_queued_bytes", "_resend", "_searches", "_turn",
     )  # fmt: skip
 
     def __init__(self, turn: Turn, queued_bytes: QueuedBytes, state: PersistentSession, pass_on: PassOn) -> None:
+        self.changes: RetainedChanges | None = None
         self.link: QosLink | None = None
         self.dropped = 0
         self.max_id = limits.PACKET_IDS
@@ -364,6 +367,8 @@ class QosReceiver:
     def _put_qos0(self, batch: Batch) -> None:
         if self._receiver is not None:
             self._receiver.put(framed(batch, self._wrap, self._receiver))
+        elif self._delivery.changes is not None:
+            self._delivery.changes.note(self._wish.key, batch.messages)
 
     def room(self, message: Message) -> int:
         """Return what would happen to a message here."""

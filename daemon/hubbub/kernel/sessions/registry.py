@@ -20,6 +20,7 @@ from hubbub.kernel.routing.subscriptions import Subscriptions
 from hubbub.kernel.sessions.client import Client, RightsOf
 from hubbub.kernel.sessions.delivery import Delivery, QueuedBytes
 from hubbub.kernel.sessions.records import Key
+from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.sessions.state import PersistentSession, restore
 from hubbub.kernel.sessions.store import MemoryStore, Store
@@ -139,6 +140,7 @@ class ClientRegistry:
         client = self._known.get(key) or self._make(PersistentSession(key, session, self.store))
         client.state.max_bytes, client.state.full = context.queue, full
         client.delivery.max_id = limits.CONNECTOR_IDS
+        client.delivery.changes = client.delivery.changes or RetainedChanges()
         wishes = [Subscribe(mount + one.filter, one.echo, one.full, one.options, None, one.qos) for one in wishes]
         client.stand(context, session, wishes)
 
