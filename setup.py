@@ -64,6 +64,7 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/alarms",
     "kernel/counters",
     "kernel/commits",
+    "kernel/scheduler",
     "kernel/turn",
     "kernel/sessions/session",
     "kernel/sessions/state",

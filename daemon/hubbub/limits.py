@@ -53,6 +53,12 @@ UDP_SIEVES = 4_096  # UDP addresses whose `rate=` and `changed=` are remembered,
 PRESENCES = 10_000  # `presence=` topics that are kept, of all listeners: whoever is gone the longest gives way
 
 # The hub
+TURN_SECONDS = 0.005  # seconds of a turn for what its sockets have, and again for paced jobs: nobody feels it
+JOB_SECONDS = 0.0005  # seconds of one link's events, or of one job, before others have their share
+EVENTS_AT_ONCE = 64  # publishes of one link between two looks whether its share is over: about 0.2 ms
+COMMANDS_AT_ONCE = 16  # other events, which cost more
+PROMPT_BYTES = 512  # bytes that a socket may have to read at once and stay before those that have more
+LATE_BYTES = 32 * KiB  # bytes read at once from one that has: 6,500 of the shortest commands: then others are read
 MATCH_CACHE = 65_536  # topics whose receivers are remembered: with the row below at most about 26 MiB
 MATCH_CACHE_RECEIVERS = 1_000_000  # receivers of all topics that are remembered: 8 MiB
 MATCH_CACHE_TOPIC = 256  # characters of a topic that is worth remembering

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
+from time import sleep
 
 import pytest
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
+from hubbub.limits import PROMPT_BYTES, TURN_SECONDS
 from hubbub.service.reactor import HubbubReactor
 
 
@@ -155,3 +158,67 @@ def test_an_ending_that_fails_leaves_the_others(server: Server) -> None:
     globalLogPublisher.removeObserver(seen.append)
     assert seen, "what failed is in the log"
     client.close()
+
+
+def listen(server: Server, count: int, act: Callable[[int], object] = lambda n: None) -> list[tuple[int, int]]:
+    """Note which connection reads how many bytes, in order."""
+    read: list[tuple[int, int]] = []
+
+    def remember(n: int, data: bytes) -> None:
+        read.append((n, len(data)))
+        act(n)
+
+    for n in range(count):
+        server.made[n].dataReceived = partial(remember, n)  # type: ignore[method-assign]
+    return read
+
+
+def test_who_has_much_to_read_is_read_after_the_others(server: Server) -> None:
+    busy, other = server.connect(), server.connect()
+    read = listen(server, 2)
+    busy.sendall(b"x" * 100_000)
+    server.turn(lambda: len(read) > 1)
+    other.sendall(b"x")
+    before = len(read)
+    server.turn(lambda: len(read) > before + 1)
+    assert read[before] == (1, 1)
+    assert read[before + 1][0] == 0
+    server.turn(lambda: sum(size for _, size in read) == 100_001)
+    busy.sendall(b"x")
+    server.turn(lambda: read[-1] == (0, 1))
+    read.clear()
+    busy.sendall(b"x")
+    other.sendall(b"x")
+    server.turn(lambda: len(read) > 1)
+    assert read == [(0, 1), (1, 1)], "it is prompt again"
+    busy.close()
+    other.close()
+
+
+def test_who_is_not_read_in_one_turn_is_read_first_in_the_next(server: Server) -> None:
+    clients = [server.connect() for _ in range(4)]
+    read = listen(server, 4, lambda n: sleep(2 * TURN_SECONDS) if n == 0 else None)
+    for n, client in enumerate(clients):
+        client.sendall(b"x" * (PROMPT_BYTES + 1) if n == 1 else b"x")
+    server.reactor.iterate(0.01)
+    assert read == [(0, 1)], "its time was over"
+    clients[0].sendall(b"x")
+    server.turn(lambda: len(read) > 4)
+    assert [n for n, _ in read] == [0, 2, 3, 0, 1], "who has more than a little waits for the others"
+    for client in clients:
+        client.close()
+
+
+def test_what_has_hung_up_is_found_before_others_are_read(server: Server) -> None:
+    clients = [server.connect() for _ in range(3)]
+    gone = server.made[2]
+    ended: list[bool] = []
+    read = listen(server, 2, lambda n: ended.append(gone.ended is not None))
+    for client in clients[:2]:
+        client.sendall(b"x")
+    clients[2].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    clients[2].close()
+    server.turn(lambda: len(read) > 1)
+    assert ended == [True, True]
+    for client in clients[:2]:
+        client.close()

@@ -1,4 +1,4 @@
-"""Subscriptions with ids of their own: several to one filter, a copy for each, and units that differ in the id alone."""
+"""Subscriptions with ids: several to one filter, a copy for each, and units that differ in the id alone."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from hubbub.bounds import DEFAULTS, Bounds
 from hubbub.kernel.alarms import Alarms
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.counters import Counters
+from hubbub.kernel.scheduler import Scheduler
 
 
 class Flushable(Protocol):
@@ -31,6 +32,7 @@ class Turn:
     time     Unix seconds when this turn began; valid once something was scheduled in it
     inboxes  handlers and requests to flush; outboxes: links and others to flush after them
     deliver  attribute: encodes the open batch of messages and puts it into the outboxes
+    scheduler  the jobs that go on in later turns
     commit   attribute: closes the store's batch of this turn's changes; commits: attribute, the numbers of its batches
     failed   attribute: is called with an exception of a plugin, and its Session or None
     """
@@ -48,6 +50,7 @@ class Turn:
         self.alarms = Alarms(arm)
         self.bounds = bounds
         self.counters = Counters()
+        self.scheduler = Scheduler(now)
         self.time = 0.0
         self.inboxes: list[Flushable] = []
         self.outboxes: list[Flushable] = []
@@ -77,7 +80,7 @@ class Turn:
         self.failed(error, session)
 
     def flush(self) -> None:
-        """End the turn: drain the handlers, commit to the store, then flush each outbox once.
+        """End the turn: drain the handlers, commit to the store, flush each outbox once, then go on with paced jobs.
 
         If a plugin raises, it loses its turn; those behind it get theirs in the next.
         """
@@ -97,6 +100,16 @@ class Turn:
                 self.outboxes += rest
                 if self.inboxes or self.outboxes:
                     self.schedule_flush()
+        if self.scheduler.waiting:
+            self.run_jobs()
+
+    def run_jobs(self) -> None:
+        """Go on with paced jobs; what is left goes on in the next turn."""
+        try:
+            self.scheduler.run()
+        finally:
+            if self.scheduler.waiting:
+                self.schedule_flush()
 
     def _drain(self) -> None:
         for _ in range(limits.HOPS + 1):

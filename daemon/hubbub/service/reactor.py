@@ -1,4 +1,8 @@
-"""Twisted's epoll reactor with a shorter way from a readable socket to its protocol.
+"""Twisted's epoll reactor with turns of bounded time, and a shorter way from a readable socket to its protocol.
+
+A turn handles events until its time is over. A socket that had more than a little to read is late from then on, until
+it has little again: late ones take turns behind the others, as flow queueing does it (RFC 8290 section 4.2), so a
+client that asks for little doesn't wait for busy ones. What has hung up comes first, before more is queued for it.
 
 Twisted enters a log context around each event, so that a log line can name its connection; hubbub's lines name theirs
 themselves. `hubbub run` uses it, `twistd --reactor=hubbub` offers it, and every other reactor works as well.
@@ -6,8 +10,12 @@ themselves. `hubbub run` uses it, `twistd --reactor=hubbub` offers it, and every
 
 from __future__ import annotations
 
+import fcntl
 import select
+import termios
+from array import array
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from twisted.internet import tcp, unix
@@ -15,8 +23,12 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.main import installReactor
 from twisted.python import log
 
+from hubbub.limits import LATE_BYTES, PROMPT_BYTES, TURN_SECONDS
+
 # Exactly these read with one `recv` and hand it on; a subclass, or a connection under TLS, may do more.
 _PLAIN = frozenset({tcp.Server, tcp.Client, unix.Server, unix.Client})
+_HUNG_UP = select.EPOLLHUP | select.EPOLLERR
+_Event = tuple[int, int]
 
 
 class HubbubReactor(EPollReactor):
@@ -24,6 +36,13 @@ class HubbubReactor(EPollReactor):
 
     _turning = False
     _endings: tuple[Callable[[], object], ...] = ()
+    _place = 0
+
+    def __init__(self) -> None:
+        self._late: dict[int, int] = {}  # places of the sockets that take turns, by descriptor
+        self._missed: set[int] = set()  # prompt ones that the last turn didn't come to
+        self._answer = array("i", [0])  # of an ioctl
+        super().__init__()
 
     def call_at_turn_end(self, ending: Callable[[], object]) -> None:
         """Have `ending` called once, after the events that are there now: sooner than a timer of 0 s, and cheaper."""
@@ -38,14 +57,11 @@ class HubbubReactor(EPollReactor):
             events = self._poller.poll(-1 if timeout is None else timeout, len(self._selectables))
         except InterruptedError:
             return
-        selectables, others = self._selectables, self._doReadOrWrite
         self._turning = True
-        for fd, event in events:
-            selectable: Any = selectables.get(fd)
-            if event == select.EPOLLIN and type(selectable) in _PLAIN and self._read(selectable):
-                continue
-            if selectable is not None:
-                log.callWithLogger(selectable, others, selectable, fd, event)
+        prompt, late = self._in_order(events)
+        ends = monotonic() + TURN_SECONDS
+        self._handle(prompt, ends)
+        self._handle(late, ends)
         self._turning = False
         endings, self._endings = self._endings, ()
         for ending in endings:
@@ -56,14 +72,66 @@ class HubbubReactor(EPollReactor):
 
     doIteration = doPoll
 
-    def _read(self, connection: Any) -> bool:
-        """Hand on what there is to read; False where there is nothing, or an error that Twisted shall find."""
+    def _in_order(self, events: list[_Event]) -> tuple[list[_Event], list[_Event]]:
+        """Return the events of prompt sockets, first those that a turn didn't come to, and of late ones in turn."""
+        missed, late = self._missed, self._late
+        if len(events) > 1:
+            hung_up = [one for one in events if one[1] & _HUNG_UP]
+            if hung_up:
+                events = hung_up + [one for one in events if not one[1] & _HUNG_UP]
+        if missed:
+            self._missed = set()
+            events = [one for one in events if one[0] in missed] + [one for one in events if one[0] not in missed]
+        if not late:
+            return events, []
+        behind = sorted([one for one in events if one[0] in late], key=lambda one: late[one[0]])
+        return [one for one in events if one[0] not in late], behind
+
+    def _handle(self, events: list[_Event], ends: float) -> None:
+        """Act on events until the time is over, on one at least."""
+        selectables, others = self._selectables, self._doReadOrWrite
+        for at, (fd, event) in enumerate(events):
+            selectable: Any = selectables.get(fd)
+            if event == select.EPOLLIN and type(selectable) in _PLAIN and self._read(fd, selectable):
+                pass
+            elif selectable is not None:
+                log.callWithLogger(selectable, others, selectable, fd, event)
+            if monotonic() >= ends:
+                self._leave([fd for fd, _ in events[at + 1 :] if fd not in self._late])
+                break
+
+    def _leave(self, descriptors: list[int]) -> None:
+        """The turn didn't come to these: who has more than a little to read becomes late unread."""
+        for fd in descriptors:
+            if self._unread(fd) < PROMPT_BYTES:
+                self._missed.add(fd)
+            else:
+                self._put_behind(fd)
+
+    def _unread(self, fd: int) -> int:
         try:
-            data = connection.socket.recv(connection.bufferSize)
+            fcntl.ioctl(fd, termios.FIONREAD, self._answer)
+        except OSError:  # no socket that is read, such as a listening one
+            return 0
+        return self._answer[0]
+
+    def _put_behind(self, fd: int) -> None:
+        self._place += 1
+        self._late[fd] = self._place
+
+    def _read(self, fd: int, connection: Any) -> bool:
+        """Pass on what there is to read. False: there is nothing, or an error that Twisted is to find."""
+        late = self._late
+        try:
+            data = connection.socket.recv(PROMPT_BYTES if fd not in late else LATE_BYTES)
         except OSError:
             return False
         if not data:
             return False
+        if len(data) >= PROMPT_BYTES:
+            self._put_behind(fd)
+        elif late:
+            late.pop(fd, None)
         try:
             connection.protocol.dataReceived(data)
         except Exception as error:  # noqa: BLE001  one connection's fault ends that connection, as in Twisted

@@ -70,6 +70,10 @@ class DatagramLink(Link):
             self.inbound.add((Confirm(""),))
         return True
 
+    def must_yield(self) -> bool:
+        """One datagram is acted on at once: its proof counts for no other."""
+        return False
+
     def subscribe(self, event: Subscribe) -> Iterator[Batch | None]:
         self.keep()
         return super().subscribe(event)

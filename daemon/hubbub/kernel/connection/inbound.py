@@ -1,10 +1,12 @@
-"""The events of one link that wait: for the result of an earlier one, or for a client that doesn't read its answers."""
+"""The events of one link that wait: for the result of an earlier one, for their turn, or for answers to be read."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from hubbub import limits
 
 
 class InboundQueue:
@@ -12,43 +14,65 @@ class InboundQueue:
 
     blocked  how many reasons there are to act on no further event
     held_at  monotonic seconds since when events are held back; None: they aren't
+    holding  whether events are held back, and with them reading
     """
 
-    __slots__ = ("blocked", "held_at", "_events")
+    __slots__ = ("blocked", "held_at", "holding", "_events", "_taking")
 
     def __init__(self) -> None:
         self.blocked = 0
         self.held_at: float | None = None
-        self._events: deque[Any] | None = None
-
-    @property
-    def holding(self) -> bool:
-        """Whether events are held back, and with them reading."""
-        return self._events is not None
+        self.holding = False
+        self._events: deque[Any] = _NOTHING
+        self._taking: Iterator[Any] | None = None  # what `take` returned: its events have never left the queue
 
     def __len__(self) -> int:
-        return len(self._events or ())
-
-    def add(self, events: Iterable[Any]) -> None:
-        """Hold events back behind those that wait already; only while `holding`."""
-        assert self._events is not None
-        self._events.extend(events)
-
-    def clear(self) -> None:
-        """Forget the events that are held back: the link acts on nothing more."""
-        self._events = None
+        return len(self._events)
 
     def hold(self, link: Any, events: Iterable[Any]) -> None:
         """Hold events back until nothing blocks them, and stop reading."""
         if not link.active:
             return
-        if self._events is None:
-            self._events = deque()
-            self.held_at = link.hub.turn.now()
+        if self.holding:
+            self.add(events)
+        else:
+            self._begin(link.hub.turn.now())
+            if events is not self._taking:
+                self._events.extendleft(reversed(list(events)))
             link.wire.reading(False)
-        self._events.extend(events)
         if not self.blocked:
             link.outbox.drained = link.go_on
+
+    def _begin(self, now: float) -> None:
+        self.holding = True
+        if self._events is _NOTHING:
+            self._events = deque()
+        if self.held_at is None:
+            self.held_at = now
+
+    def must_yield(self, link: Any) -> bool:
+        """Return whether the link's share is over; if so, it has another one later."""
+        turn = link.hub.turn
+        now = turn.now()
+        if now < link.timeouts.last_received + limits.JOB_SECONDS or now < turn.scheduler.ends or not link.active:
+            return False
+        if not turn.scheduled:
+            turn.schedule_flush()
+        self.blocked += 1
+        turn.scheduler.add("commands", link.take_turn)
+        return True
+
+    def add(self, events: Iterable[Any]) -> None:
+        """Hold events back behind those that wait already; only while `holding`."""
+        if events is not self._taking:
+            self._events.extend(events)
+
+    def clear(self) -> None:
+        """Forget all events."""
+        self.holding = False
+        self.held_at = None
+        self._events = _NOTHING
+        self._taking = None
 
     def go_on(self, link: Any) -> None:
         """Act on the events that were held back, and read on."""
@@ -56,15 +80,17 @@ class InboundQueue:
             return
         if link.active:
             link.outbox.drained = None
-            events, self._events = self._events, None
-            if events is not None:
-                link.act(events)
+            if self.holding:
+                self.holding = False
+                self._taking = _drained(self._events)
+                link.act(self._taking)
                 if not self.holding and link.active:
                     self._read_on(link)
         link.shutdown.finish_if_done(link)
 
     def _read_on(self, link: Any) -> None:
-        held_at, self.held_at = self.held_at, None
+        held_at = self.held_at
+        self.clear()
         if held_at is not None and link.dialect.deadline is not None:  # time in which nothing was read doesn't count
             link.dialect.deadline += link.hub.turn.now() - held_at
             link.set_alarm()
@@ -82,3 +108,11 @@ class InboundQueue:
         """The time of `rest` is over."""
         self.blocked -= 1
         self.go_on(link)
+
+
+_NOTHING: deque[Any] = deque()  # of a queue that holds nothing back: most links never do
+
+
+def _drained(events: deque[Any]) -> Iterator[Any]:
+    while events:
+        yield events.popleft()

@@ -34,9 +34,11 @@ from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.subscription import Batch
 from hubbub.kernel.sessions.client import Client
 from hubbub.kernel.sessions.session import Session
+from hubbub.limits import COMMANDS_AT_ONCE, EVENTS_AT_ONCE
 from hubbub.message import Message
 
 _ids = count(1)
+COST_OF_COMMAND = EVENTS_AT_ONCE // COMMANDS_AT_ONCE
 _OPEN, _CLOSED = State.OPEN, State.CLOSED
 
 
@@ -236,6 +238,7 @@ class Link:
     def _act(self, events: Iterator[Any]) -> None:
         publish, session, access = self.hub.router.publish, self.session, self.access
         inbound, queue = self.inbound, self.outbox.queue
+        left = EVENTS_AT_ONCE
         for event in events:
             if type(event) is Publish:
                 event.sender = session
@@ -243,7 +246,9 @@ class Link:
                     if access.policy is None:
                         receivers = publish(event)
                         if event.tag is None:
-                            continue
+                            left -= 1
+                            if left > 0:
+                                continue
                     else:
                         receivers = access.policy.publish(event, self)
                     if event.tag is not None:
@@ -255,10 +260,27 @@ class Link:
             if inbound.blocked or queue.answers > limits.ANSWER_BYTES:
                 inbound.hold(self, events)
                 return
+            left -= COST_OF_COMMAND
+            if left <= 0:
+                left = EVENTS_AT_ONCE
+                if self.must_yield():
+                    inbound.hold(self, events)
+                    return
+
+    def must_yield(self) -> bool:
+        """Return whether this link's share of the turn is over: `take_turn` is called in a later one."""
+        return self.inbound.must_yield(self)
 
     def go_on(self) -> None:
         """Act on the events that were held back, and read on."""
         self.inbound.go_on(self)
+
+    @own_fault
+    def take_turn(self) -> None:
+        """Its turn has come: act on events that were put off."""
+        self.inbound.blocked -= 1
+        if self.open:
+            self.go_on()
 
     def rest(self, until: float) -> None:
         """Act on nothing more, and read nothing, until then: a monotonic time."""
