@@ -209,7 +209,8 @@ class Lines(Dialect):
             count = b" %d" % result if self.context.transport == "udp" else b""
             return b"PONG%b%b" % (count, self._end)
         if isinstance(event, Connect):
-            return b"OK AUTH %b%b" % (quote(result).encode(), self._end)
+            user = f" {quote(result)}" if result else ""
+            return b"OK AUTH%b%b" % (user.encode(), self._end)
         return b""
 
     def form(self, subscription: Subscribe) -> Hashable:

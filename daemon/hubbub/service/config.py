@@ -149,7 +149,7 @@ class HandlerConfig:
 class Settings:
     """Everything that one daemon was asked for.
 
-    auth         pairs of where an `--auth` stands and what it says
+    auth         pairs of where an `--auth` stands and what it says; ignore_logins: it is `none`
     permissions  the file of rules, control: the control socket, None: the default place
     metrics      the endpoint where figures are served; drain: seconds
     bounds       what `--limit` says
@@ -162,6 +162,7 @@ class Settings:
     origins: tuple[str, ...] = ()
     trust_proxy: tuple[Network, ...] = ()
     auth: tuple[tuple[str, str], ...] = ()
+    ignore_logins: bool = False
     permissions: Path | None = None
     metrics: str | None = None
     control: Path | None = None

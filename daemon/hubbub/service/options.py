@@ -18,7 +18,7 @@ from hubbub.errors import ConfigError
 from hubbub.option import duration, shown
 from hubbub.service import toml
 from hubbub.service.auth.kinds import INTERFACES
-from hubbub.service.auth.specs import read_spec
+from hubbub.service.auth.specs import ignores, read_spec
 from hubbub.service.config import Settings, parse_connector, parse_handler, parse_listener, parse_network
 
 T = TypeVar("T")
@@ -126,7 +126,7 @@ class Options(usage.Options, AuthOptionMixin):
         self._add("connect", spec)
 
     def opt_auth(self, spec: str) -> None:
-        """Let clients log in: hubbub:FILE, see `hubbub passwd`; --help-auth lists the kinds. Repeats."""
+        """Let clients log in: hubbub:FILE, see `hubbub passwd`; --help-auth lists the kinds; none ignores logins. Repeats."""
         self._add("auth", read_spec(spec, "--auth", Path.cwd())[1])
 
     def opt_trust_proxy(self, network: str) -> None:
@@ -231,6 +231,8 @@ class Options(usage.Options, AuthOptionMixin):
         found |= {name: [(f"--{name}", self[name])] for name in toml.SCALARS if name in self}
         if not any(found[name] for name in DEFAULTS):
             found |= {name: [(f"--{name}", spec)] for name, spec in DEFAULTS.items()}
+        auth = tuple(read_spec(raw, at, self._here) for at, raw in found["auth"])
+        ignore_logins = ignores(auth)
         return Settings(
             listeners=tuple(one for name in DEFAULTS for one in self._each(found[name], partial(parse_listener, name))),
             connectors=tuple(self._each(found["connect"], parse_connector)),
@@ -238,7 +240,8 @@ class Options(usage.Options, AuthOptionMixin):
             plugin_dirs=tuple(self._each(found["plugin-dir"], _folder)),
             origins=tuple(self._each(found["origin"], _origin)),
             trust_proxy=tuple(self._each(found["trust-proxy"], parse_network)),
-            auth=tuple(read_spec(raw, at, self._here) for at, raw in found["auth"]),
+            auth=() if ignore_logins else auth,
+            ignore_logins=ignore_logins,
             bounds=Bounds(**dict(self._each([*found["limits"], *self.get("limit", ())], read_bound))),
             **{name: one for name in toml.SCALARS for one in self._each(found[name], _SCALARS[name])},
         )

@@ -10,6 +10,8 @@ from typing import Any
 from hubbub.errors import BadMethod, Refusal
 from hubbub.events import AuthResponse, Connect, Fault
 
+_NO_LOGINS = "this hub has no logins: send no user name, or have it started with --auth none"
+
 
 def expire(link: Any) -> None:
     """The login has expired."""
@@ -30,7 +32,7 @@ def connect(link: Any, event: Connect) -> None:
             return
         event.challenge = partial(link.challenge, event)
         _check(link, event)
-    elif event.user is None and event.token is None:
+    elif context.ignore_logins or (event.user is None and event.token is None):
         try:
             link.access.authorize()
         except Refusal as error:
@@ -38,7 +40,9 @@ def connect(link: Any, event: Connect) -> None:
         else:
             _succeed(link, event, link.session.user)
     elif context.login is None:
-        link.answer(event, Refusal("not-authorized", "this hub knows no users"))
+        if context.notice is not None:
+            context.notice("a client sent a user name, and there are no logins: --auth none ignores it")
+        link.answer(event, Refusal("not-authorized", _NO_LOGINS))
     else:
         _check(link, event)
 

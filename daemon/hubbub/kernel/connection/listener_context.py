@@ -26,6 +26,7 @@ class ListenerContext:
     user       the user that every client here is, or None
     anonymous  whether a client without a user may do anything
     login      checks credentials; None: this hub has no logins
+    ignore_logins  whether a client with credentials counts as one without
     rights     returns what a client may do; None: everything
     full       the overflow policy, or None for that of the dialect
     hello      what each link sends first, or nothing
@@ -52,6 +53,7 @@ class ListenerContext:
     anonymous: bool = True
     user: str | None = None
     login: Login | None = None
+    ignore_logins: bool = False
     rights: Callable[[Session], Rights | None] | None = None
     hello: bytes = b""
     answer: float | None = None

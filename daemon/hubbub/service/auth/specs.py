@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hubbub.errors import ConfigError
 from hubbub.option import shown
 from hubbub.service.endpoint import join, split
 
+NONE = "none"  # the kind that ignores logins
 _FILES = ("hubbub", "mosquitto")  # whose argument is a path
 
 
@@ -25,3 +27,15 @@ def read_spec(raw: object, source: str, folder: Path) -> tuple[str, str]:
             raise ConfigError(f"{source} {kind}: {error}") from None
         return source, f"{kind}:{join(parts)}"
     return source, raw
+
+
+def ignores(specs: Sequence[tuple[str, str]]) -> bool:
+    """Return whether logins are ignored, which no other kind may stand beside. Raises ConfigError."""
+    for source, spec in specs:
+        if spec.partition(":")[0] == NONE:
+            if spec != NONE:
+                raise ConfigError(f"{source} {NONE}: it takes no argument")
+            if len(specs) > 1:
+                raise ConfigError(f"{source} {NONE}: it stands alone, as it ignores what clients log in with")
+            return True
+    return False
