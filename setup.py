@@ -57,6 +57,7 @@ HOT = [  # what each message passes through, in the order of its way
     "transports/masks",
     "transports/frames",
     "framing",
+    "line_dialect",
     "dialects/lines",
     "events",
     "message",

@@ -24,11 +24,10 @@ import zlib
 from typing import Any, NamedTuple
 
 from hubbub import (
-    Close,
-    Dialect,
     DialectContext,
     Event,
     Fault,
+    LineDialect,
     Message,
     Publish,
     Refusal,
@@ -37,7 +36,6 @@ from hubbub import (
     choice,
     option,
 )
-from hubbub.framing import EndReader, TooLong
 from hubbub.limits import PROPERTIES, MiB
 
 CHUNKS = 128  # chunks of one message: GELF's own bound
@@ -205,10 +203,11 @@ def _numbers(chunk: bytes) -> tuple[int, int]:
     return number, count
 
 
-class Gelf(Dialect):
+class Gelf(LineDialect):
     """Log messages in Graylog's GELF, each published as it comes; it only receives."""
 
     fields = ("hostname", "severity", "facility")
+    single_line = ("udp", "websocket")
 
     format = option(
         "json",
@@ -218,7 +217,6 @@ class Gelf(Dialect):
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         super().__init__(context, peer)
-        self._reader = EndReader(b"\n", context.max_message) if context.stream else None
         self._empty = False  # whether the last line was
         self._chunks: Chunks = context.memory.setdefault("chunks", Chunks())
         self._topic = context.topic or Template("gelf/{hostname}/{severity}")
@@ -231,26 +229,18 @@ class Gelf(Dialect):
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
         """Turn log messages into publishes."""
-        if self._reader is None:
-            return self._unit(data, now)
-        try:
-            return self._lines(self._reader.feed(data.replace(b"\0", b"\n")))
-        except TooLong as long:
-            return [*self._lines(long.frames), self._too_long()]
+        return super().receive(data.replace(b"\0", b"\n") if self.context.stream else data, now, text)
 
-    def eof(self, now: float) -> list[Event | Message]:
-        """The last object needs no end."""
-        rest = self._reader.rest() if self._reader is not None else b""
-        return self._lines([rest]) if rest else []
+    def read_lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
+        """Read the objects of a stream, or units."""
+        return self._objects(lines) if self.context.stream else [e for unit in lines for e in self._unit(unit, now)]
 
     def held(self) -> str:
         """Say what is no whole message yet."""
-        return self._chunks.held() if self._reader is None else self._reader.held()
+        return super().held() if self.context.stream else self._chunks.held()
 
     def _unit(self, data: bytes, now: float) -> list[Event | Message]:
         longest = self.context.max_message
-        if len(data) > longest:
-            return [self._too_long()]
         events: list[Event | Message] = []
         try:
             whole = self._chunks.add(self._sender["host"], data, now, longest) if data.startswith(_CHUNK) else data
@@ -260,7 +250,7 @@ class Gelf(Dialect):
             events.append(Fault(no))
         return [*events, *map(Fault, self._chunks.given_up(now))]
 
-    def _lines(self, lines: list[bytes]) -> list[Event | Message]:
+    def _objects(self, lines: list[bytes]) -> list[Event | Message]:
         """An empty line is what stands between a NUL and an LF; more of them are a mistake."""
         events: list[Event | Message] = []
         for line in lines:
@@ -284,7 +274,3 @@ class Gelf(Dialect):
         if len(payload) > self.context.max_message:  # NaN and its like are longer as text
             return Fault(Refusal("too-long", f"a message is longer than {self.context.max_message} bytes"))
         return Publish(topic, payload, content_type=kind, properties=entry.properties)
-
-    def _too_long(self) -> Close:
-        refusal = Refusal("too-long", f"a message is longer than {self.context.max_message} bytes")
-        return Close(refusal.reason, refusal=refusal)

@@ -28,11 +28,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from hubbub import (
-    Close,
-    Dialect,
     DialectContext,
     Event,
     Fault,
+    LineDialect,
     Message,
     Publish,
     Refusal,
@@ -41,7 +40,7 @@ from hubbub import (
     choice,
     option,
 )
-from hubbub.framing import EndReader, LengthReader, TooLong
+from hubbub.framing import EndReader, LengthReader
 from hubbub.limits import PROPERTIES
 
 PATH_CHARACTERS = 2_048  # characters of a name with its tags: real ones are below 500, and each name is a topic
@@ -219,7 +218,35 @@ def _text(value: Any) -> str:
         raise Refusal("bad-utf8", "a path and a value are UTF-8") from None
 
 
-class Graphite(Dialect):
+class PointReader:
+    """Lines, or pickles behind their length: the first byte of a stream tells which, as no line begins with NUL."""
+
+    def __init__(self, max_frame: int) -> None:
+        self._max_frame = max_frame
+        self._reader: EndReader | LengthReader | None = None
+
+    @property
+    def pickled(self) -> bool:
+        """Whether these are pickles; a length below 16 MiB begins with NUL."""
+        return isinstance(self._reader, LengthReader)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the lines or pickles that `data` completes. Raises TooLong."""
+        if self._reader is None:
+            longest = self._max_frame
+            self._reader = LengthReader("u32be", longest) if data.startswith(b"\0") else EndReader(b"\n", longest)
+        return self._reader.feed(data)
+
+    def held(self) -> str:
+        """Say what is no whole line or pickle yet."""
+        return self._reader.held() if self._reader is not None else ""
+
+    def rest(self) -> bytes:
+        """Take what is left."""
+        return self._reader.rest() if self._reader is not None else b""
+
+
+class Graphite(LineDialect):
     """Metrics of Graphite, as lines or pickled, each published as it comes; it only receives."""
 
     fields = ("name",)
@@ -232,7 +259,6 @@ class Graphite(Dialect):
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         super().__init__(context, peer)
-        self._reader: EndReader | LengthReader | None = None  # until the first byte of a stream tells which
         self._topic = context.topic or Template("graphite/{name}")
         self._sender = peer.fields()
 
@@ -241,34 +267,25 @@ class Graphite(Dialect):
         """A unit is some data points."""
         return context.max_message
 
-    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
-        """Turn data points into publishes."""
-        longest = self.context.max_message
-        if not self.context.stream:
-            return self._lines(data.split(b"\n")) if len(data) <= longest else [self._too_long()]
-        if self._reader is None:  # a length below 16 MiB begins with NUL, and no line does
-            self._reader = LengthReader("u32be", longest) if data.startswith(b"\0") else EndReader(b"\n", longest)
-        read = self._lines if isinstance(self._reader, EndReader) else self._pickles
-        try:
-            return read(self._reader.feed(data))
-        except TooLong as long:
-            return [*read(long.frames), self._too_long()]
+    def make_reader(self) -> PointReader:
+        """Return what tells lines and pickles apart."""
+        return PointReader(self.context.max_message)
+
+    @property
+    def _pickled(self) -> bool:
+        return isinstance(self.reader, PointReader) and self.reader.pickled
 
     def eof(self, now: float) -> list[Event | Message]:
         """The last line needs no LF; a pickle shorter than its length is none."""
-        rest = self._reader.rest() if self._reader is not None else b""
-        if isinstance(self._reader, LengthReader) and rest:
+        if self._pickled and self.reader is not None and self.reader.rest():
             return [Fault(Refusal("bad-payload", "the last message is shorter than its length"))]
-        return self._lines([rest])
+        return super().eof(now)
 
-    def held(self) -> str:
-        """Say what is no whole line or pickle yet."""
-        return self._reader.held() if self._reader is not None else ""
+    def read_lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
+        """Turn data points into publishes."""
+        return self._pickles(lines) if self._pickled else [self._point(line) for line in lines if line.strip()]
 
-    def _lines(self, lines: list[bytes]) -> list[Event | Message]:
-        return [self._line(line) for line in lines if line.strip()]
-
-    def _line(self, line: bytes) -> Event | Message:
+    def _point(self, line: bytes) -> Event | Message:
         try:
             return self._publish(parse(line), line.removesuffix(b"\r"))
         except Refusal as no:
@@ -293,10 +310,6 @@ class Graphite(Dialect):
         if len(payload) > self.context.max_message:  # JSON has more to say
             return Fault(Refusal("too-long", f"a data point is longer than {self.context.max_message} bytes"))
         return Publish(topic, payload, content_type=kind, properties=metric.properties())
-
-    def _too_long(self) -> Close:
-        refusal = Refusal("too-long", f"a line or a pickle is longer than {self.context.max_message} bytes")
-        return Close(refusal.reason, refusal=refusal)
 
 
 def _line(metric: Metric) -> bytes:

@@ -31,11 +31,10 @@ import re
 from typing import Any, NamedTuple
 
 from hubbub import (
-    Close,
-    Dialect,
     DialectContext,
     Event,
     Fault,
+    LineDialect,
     Message,
     Publish,
     Refusal,
@@ -44,7 +43,6 @@ from hubbub import (
     choice,
     option,
 )
-from hubbub.framing import EndReader, TooLong
 from hubbub.limits import PROPERTIES
 
 TYPES = {"c": "counter", "g": "gauge", "ms": "timer", "h": "histogram", "d": "distribution", "s": "set"}
@@ -258,10 +256,11 @@ def _number(text: str) -> float:
     return int(text) if digits.isdecimal() else float(text)
 
 
-class Statsd(Dialect):
+class Statsd(LineDialect):
     """StatsD metrics, with DogStatsD's tags, events and service checks, published as they come; it only receives."""
 
     fields = ("name", "type")
+    single_line = ("udp", "websocket")
 
     format = option(
         "text",
@@ -274,7 +273,6 @@ class Statsd(Dialect):
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         super().__init__(context, peer)
-        self._reader = EndReader(b"\n", context.max_message) if context.stream else None
         self._topic = context.topic or Template("statsd/{name}")
         self._sender = peer.fields()
 
@@ -283,26 +281,14 @@ class Statsd(Dialect):
         """A unit is some metrics."""
         return context.max_message
 
-    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
-        """Turn metrics into publishes."""
-        if self._reader is None:
-            if len(data) > self.context.max_message:
-                return [self._too_long()]
-            return self._lines(_joined(data.rstrip(b"\n").split(b"\n")))
-        try:
-            return self._lines(self._reader.feed(data))
-        except TooLong as long:
-            return [*self._lines(long.frames), self._too_long()]
+    def read_lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
+        """Turn metrics into publishes; a unit may have several."""
+        if not self.context.stream:
+            lines = [line for unit in lines for line in _joined(unit.rstrip(b"\n").split(b"\n"))]
+        return super().read_lines(lines, now)
 
-    def eof(self, now: float) -> list[Event | Message]:
-        """The last line needs no LF."""
-        return self._lines([self._reader.rest()]) if self._reader is not None else []
-
-    def _lines(self, lines: list[bytes]) -> list[Event | Message]:
-        lines = [line.removesuffix(b"\r") for line in lines]
-        return [event for line in lines if line for event in self._line(line)]
-
-    def _line(self, line: bytes) -> list[Event | Message]:
+    def read_line(self, line: bytes, now: float) -> list[Event | Message]:
+        """Turn the metrics of a line into publishes."""
         try:
             metrics = parse(line, self.gauges)
             if self.format == "raw":
@@ -322,10 +308,6 @@ class Statsd(Dialect):
         if len(payload) > self.context.max_message:
             raise Refusal("too-long", f"a metric as JSON is longer than {self.context.max_message} bytes")
         return Publish(self._fill(metric), payload, content_type=kind, properties=metric.properties())
-
-    def _too_long(self) -> Close:
-        refusal = Refusal("too-long", f"more than {self.context.max_message} bytes without an end of line")
-        return Close(refusal.reason, refusal=refusal)
 
 
 def _joined(lines: list[bytes]) -> list[bytes]:

@@ -23,11 +23,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from hubbub import (
-    Close,
-    Dialect,
     DialectContext,
     Event,
     Fault,
+    LineDialect,
     Message,
     Publish,
     Refusal,
@@ -187,6 +186,10 @@ class Frames:
             return at, len(rest) - rest.endswith(b"\r"), len(rest) + 1
         return at, end - rest.endswith(b"\r", at, end), end + 1
 
+    def held(self) -> str:
+        """Say what makes no message yet; empty: nothing is left."""
+        return f"{len(self._rest)} bytes of a message held" if self._rest else ""
+
     def rest(self) -> bytes:
         """Take what is left: a last line without LF, or the part of a counted frame with its length."""
         rest = bytes(self._rest)
@@ -195,11 +198,12 @@ class Frames:
         return rest
 
 
-class Syslog(Dialect):
+class Syslog(LineDialect):
     """Log messages of RFC 5424 and 3164, over UDP, TCP and TLS; it sends only where it dials."""
 
     roles = ("server", "client")
     fields = ("hostname", "app", "severity", "facility", "procid", "msgid")
+    single_line = ("udp", "websocket")
 
     format = option(
         "text",
@@ -209,7 +213,6 @@ class Syslog(Dialect):
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         super().__init__(context, peer)
-        self._reader = Frames(context.max_message) if context.stream else None
         self._topic = context.topic or Template("syslog/{hostname}/{app}/{severity}")
         self._sender = peer.fields()
 
@@ -218,18 +221,17 @@ class Syslog(Dialect):
         """A unit is a message."""
         return context.max_message
 
-    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+    def make_reader(self) -> Frames:
+        """Return what tells counted messages and lines apart."""
+        return Frames(self.context.max_message)
+
+    def read_lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
         """Turn log messages into publishes."""
-        if self._reader is None:
-            return [self._message(data)] if len(data) <= self.context.max_message else [self._too_long()]
-        try:
-            return [self._message(frame) for frame in self._reader.feed(data)]
-        except TooLong as long:
-            return [*(self._message(frame) for frame in long.frames), self._too_long()]
+        return [self._message(frame) for frame in lines]
 
     def eof(self, now: float) -> list[Event | Message]:
         """The last line needs no LF; a frame shorter than its length is none."""
-        rest = self._reader.rest().removesuffix(b"\r") if self._reader is not None else b""
+        rest = self.reader.rest().removesuffix(b"\r") if self.reader is not None else b""
         if _COUNT.match(rest):
             return [_bad("the last message is shorter than its length")]
         return [self._message(rest)] if rest else []
@@ -271,10 +273,6 @@ class Syslog(Dialect):
             return None
         frame = write(message)
         return b"%d %b" % (len(frame), frame) if form else frame
-
-    def _too_long(self) -> Close:
-        refusal = Refusal("too-long", f"a message is longer than {self.context.max_message} bytes")
-        return Close(refusal.reason, refusal=refusal)
 
 
 def write(message: Message) -> bytes:

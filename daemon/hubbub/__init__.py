@@ -22,14 +22,15 @@ from hubbub.events import (
     Unsubscribe,
 )  # fmt: skip
 from hubbub.handler import Handler, Incoming, on
+from hubbub.line_dialect import LineDialect
 from hubbub.message import Message, Sender
 from hubbub.option import choice, duration, flag, many, option, rate, secret, size
 from hubbub.template import Template
 
 __all__ = [
     "Ack", "Answer", "AuthResponse", "BadFilter", "BadTopic", "Close", "ConfigError", "Confirm", "Connect",
-    "Dialect", "DialectContext", "Event", "Fault", "Handler", "HubbubError", "Incoming", "Message", "NeverDrop",
-    "Notice", "Ping", "Publish", "QosPublish", "Refusal", "Release", "Request", "Sender", "Splice", "Subscribe",
-    "SubscriptionBatch", "Template", "Text", "Unsubscribe", "choice", "duration", "flag", "many", "on", "option",
-    "rate", "secret", "size",
+    "Dialect", "DialectContext", "Event", "Fault", "Handler", "HubbubError", "Incoming", "LineDialect", "Message",
+    "NeverDrop", "Notice", "Ping", "Publish", "QosPublish", "Refusal", "Release", "Request", "Sender", "Splice",
+    "Subscribe", "SubscriptionBatch", "Template", "Text", "Unsubscribe", "choice", "duration", "flag", "many", "on",
+    "option", "rate", "secret", "size",
 ]  # fmt: skip

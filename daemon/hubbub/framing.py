@@ -11,6 +11,7 @@ A reader that has raised TooLong is done with: its link closes.
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 from hubbub.errors import HubbubError
 
@@ -23,6 +24,19 @@ class TooLong(HubbubError):
     def __init__(self, frames: list[bytes], limit: int) -> None:
         super().__init__(f"longer than {limit} bytes")
         self.frames = frames
+
+
+class Reader(Protocol):
+    """Cuts a stream into frames."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the frames that `data` completes. Raises TooLong."""
+
+    def held(self) -> str:
+        """Describe an incomplete frame; empty: there is none."""
+
+    def rest(self) -> bytes:
+        """Remove and return an incomplete frame."""
 
 
 class EndReader:

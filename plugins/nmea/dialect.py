@@ -21,17 +21,15 @@ type, mmsi, latitude, longitude, speed (knots), course, heading, name, callsign 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from hubbub import (
-    Close,
-    Dialect,
     DialectContext,
     Event,
     Fault,
+    LineDialect,
     Message,
     Publish,
     Refusal,
@@ -41,14 +39,12 @@ from hubbub import (
     choice,
     option,
 )
-from hubbub.framing import EndReader, TooLong
 from hubbub.limits import PROPERTIES
 from hubbub_plugins.nmea.joiner import ROWS_OF_LINK, ROWS_OF_LISTENER, Joiner
 from hubbub_plugins.nmea.line import read
 from hubbub_plugins.nmea.sentence import Sentence
 
 _FIELDS = ("talker", "sentence")
-_ENDS = re.compile(rb"[\r\n]")
 _JSON = "application/json"
 
 
@@ -65,7 +61,7 @@ def ais_topic(raw: object) -> Template:
     return template
 
 
-class Nmea(Dialect):
+class Nmea(LineDialect):
     """NMEA 0183 sentences and AIS, checksums checked; it sends sentences in the client role."""
 
     roles = ("server", "client")
@@ -81,7 +77,6 @@ class Nmea(Dialect):
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         super().__init__(context, peer)
-        self._reader = EndReader(b"\n", context.max_message) if context.stream else None
         self._topic = context.topic or Template("{talker}/{sentence}")
         self._sender = peer.fields()
         self._source = (self._sender["host"], self._sender["port"])
@@ -95,31 +90,21 @@ class Nmea(Dialect):
         return context.max_message
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
-        """Turn sentences into publishes."""
-        if self._reader is None:
-            longest = self.context.max_message
-            return self._lines(_ENDS.split(data), now) if len(data) <= longest else [self._too_long()]
-        try:
-            return self._lines(self._reader.feed(data.replace(b"\r", b"\n")), now)
-        except TooLong as long:
-            return [*self._lines(long.frames, now), self._too_long()]
+        """Turn sentences into publishes; a CR alone ends one too."""
+        return super().receive(data.replace(b"\r", b"\n"), now, text)
 
-    def eof(self, now: float) -> list[Event | Message]:
-        """The last line needs no end."""
-        return self._lines([self._reader.rest()], now) if self._reader is not None else []
+    def receive_units(self, units: Sequence[tuple[bytes, bool | None]], now: float) -> list[Event | Message]:
+        """Turn the sentences of datagrams into publishes."""
+        return super().receive_units([(data.replace(b"\r", b"\n"), text) for data, text in units], now)
 
-    def held(self) -> str:
-        """Say that a line isn't over."""
-        return self._reader.held() if self._reader is not None else ""
-
-    def _lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
+    def read_line(self, line: bytes, now: float) -> list[Event | Message]:
+        """Turn a line into the publishes of its sentence."""
         events: list[Event | Message] = []
-        for line in lines:
-            try:
-                for event in self._messages(line, now) if line else ():
-                    events.append(event)  # noqa: PERF402  what comes before a Refusal stands
-            except Refusal as refusal:
-                events.append(Fault(refusal))
+        try:
+            for event in self._messages(line, now):
+                events.append(event)  # noqa: PERF402  what comes before a Refusal stands
+        except Refusal as refusal:
+            events.append(Fault(refusal))
         return events
 
     def _messages(self, data: bytes, now: float) -> Iterator[Message]:
@@ -177,10 +162,6 @@ class Nmea(Dialect):
             return None
         unit = (line.blocks + line.text).encode()
         return unit + str(form).encode() if line.text and message.payload.startswith(unit) else None
-
-    def _too_long(self) -> Close:
-        refusal = Refusal("too-long", f"more than {self.context.max_message} bytes without an end of line")
-        return Close(refusal.reason, refusal=refusal)
 
 
 def _properties(fields: dict[str, str], tags: dict[str, str]) -> dict[str, str]:

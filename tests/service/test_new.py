@@ -91,7 +91,7 @@ def test_nothing_is_overwritten_and_nothing_half_written(here, capsys, file):
         (["handler", ""], "'' is no name for a handler: expected "),
         (["handler", "a" * 41], f"'{'a' * 41}' is no name for a handler: expected "),
         (["dialect", "none"], "'none' is no name for a dialect: its class would be None, which is taken"),
-        (["dialect", "dialect"], "'dialect' is no name for a dialect: its class would be Dialect, which is taken"),
+        (["dialect", "fault"], "'fault' is no name for a dialect: its class would be Fault, which is taken"),
         (["dialect", "any"], "'any' is no name for a dialect: its class would be Any, which is taken"),
         (["handler", "world"], "'world' is no name for a handler: its class would be World, which is taken"),
         (["dialect", "json"], "there is a plugin json already (built in)"),

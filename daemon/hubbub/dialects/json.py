@@ -45,8 +45,8 @@ from hubbub.events import (
     Subscribe,
     Unsubscribe,
 )
-from hubbub.framing import HTTP_400, EndReader, TooLong, http_request
-from hubbub.message import Message, Sender
+from hubbub.line_dialect import LineDialect
+from hubbub.message import Message
 
 _write = msgspec.json.Encoder().encode
 
@@ -122,7 +122,7 @@ class _Confirm(_Answer, tag="confirm"):
     id: Id | None = None
 
 
-class Json(Dialect):
+class Json(LineDialect):
     """JSON objects, for browsers and programs: publish, subscribe, request."""
 
     roles = ("server", "client")
@@ -130,12 +130,7 @@ class Json(Dialect):
     text = True
     priority = 10
     write_after_eof = True
-
-    def __init__(self, context: DialectContext, peer: Sender) -> None:
-        super().__init__(context, peer)
-        self._reader = EndReader(b"\n", self.max_unit(context)) if context.stream else None
-        self._first = context.stream
-        self._closed = False
+    single_line = ("websocket",)
 
     @classmethod
     def for_role(cls, role: str) -> type[Dialect]:
@@ -152,42 +147,7 @@ class Json(Dialect):
 
     # What comes in
 
-    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
-        if self._closed:
-            return []
-        try:
-            lines = self._lines(data)
-        except TooLong as error:
-            found = self._commands(error.frames)
-            if not self._closed:
-                found.append(self._too_long(f"a command is {error}"))
-            return found
-        return self._commands(lines)
-
-    def _lines(self, data: bytes) -> Sequence[bytes]:
-        """Cut what came into commands. Raises TooLong."""
-        if self._reader is not None:
-            return self._reader.feed(data)
-        longest = self.max_unit(self.context)
-        if len(data) > longest:
-            raise TooLong([], longest)
-        return data.split(b"\n") if self.context.transport == "udp" else (data,)
-
-    def eof(self, now: float) -> list[Event | Message]:
-        if self._reader is None or self._closed:
-            return []
-        return self._commands((self._reader.rest(),))
-
-    def held(self) -> str:
-        return self._reader.held() if self._reader is not None else ""
-
-    def _commands(self, lines: Sequence[bytes]) -> list[Event | Message]:
-        """Turn commands into events, up to one that ends the link."""
-        if self._first and lines:
-            self._first = False
-            if http_request(lines[0]):
-                self._closed = True
-                return [Close("an HTTP request", HTTP_400, Refusal("bad-command", "an HTTP request"))]
+    def read_lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
         found: list[Event | Message] = []
         max_message = self.context.max_message
         for line in lines:
@@ -204,17 +164,12 @@ class Json(Dialect):
                 if line.strip():
                     found.append(explain(error, line))
             if found and type(found[-1]) is Close:
-                self._closed = True
                 found[-1].data = found[-1].data or self.encode_close("")
                 break
         return found
 
     def _refused(self, refusal: Refusal, tag: Any) -> Event:
-        return self._too_long(refusal.reason, tag) if refusal.code == "too-long" else Fault(refusal, tag)
-
-    def _too_long(self, reason: str, tag: Any = None) -> Close:
-        self._closed = True
-        return Close(reason, self._unit(_Error("too-long", reason, tag)), Refusal("too-long", reason))
+        return self.too_long(refusal.reason, tag) if refusal.code == "too-long" else Fault(refusal, tag)
 
     # What goes out
 
@@ -276,8 +231,7 @@ class Json(Dialect):
         return head.startswith(b"{") if head else None
 
     def _unit(self, answer: _Answer) -> bytes:
-        unit = _write(answer)
-        return unit + b"\n" if self.context.stream else unit
+        return _write(answer) + self.unit_end
 
 
 def carry(message: Message, parse: bool) -> tuple[str | Raw | None, bytes | None]:

@@ -10,7 +10,6 @@ what goes out doesn't come back, so that `pull=` and `subscribe=` may overlap.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from typing import Any
 
 import msgspec
@@ -19,9 +18,10 @@ from msgspec import Raw, Struct
 from hubbub.dialect import DialectContext
 from hubbub.dialects.json import Json, carry
 from hubbub.dialects.json_commands import UNREADABLE, Saying, explain
-from hubbub.dialects.line_client import LineClient, refused
+from hubbub.dialects.line_client import pushes, refused, refused_push
 from hubbub.errors import Refusal
-from hubbub.events import Answer, Close, Event, Fault, Publish, QosPublish, Subscribe
+from hubbub.events import Answer, Close, Event, Fault, Publish, QosPublish
+from hubbub.line_dialect import LineDialect
 from hubbub.message import Message
 
 _write = msgspec.json.Encoder().encode
@@ -52,10 +52,13 @@ _said = msgspec.json.Decoder(_Said).decode
 _message = msgspec.json.Decoder(_Message).decode
 
 
-class JsonClient(LineClient):
+class JsonClient(LineDialect):
     """What a client of json says and hears."""
 
     name = "json"
+    roles = ("client",)
+    can_pull = True
+    text = True
     subprotocols = Json.subprotocols
 
     @classmethod
@@ -64,11 +67,11 @@ class JsonClient(LineClient):
 
     def opened(self, now: float) -> list[Event | Message]:
         wishes = [{"op": "subscribe", "topic": one, "echo": False, "meta": True} for one in self.context.pull]
-        return [*(Answer(_write(wish) + self._end) for wish in wishes), *self._pushes()]
+        return [*(Answer(_write(wish) + self.unit_end) for wish in wishes), *pushes(self.context)]
 
     # What comes in
 
-    def _lines(self, lines: Sequence[bytes]) -> list[Event | Message]:
+    def read_lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
         events: list[Event | Message] = []
         for line in lines:
             if not line.strip():
@@ -93,8 +96,8 @@ class JsonClient(LineClient):
 
     # What goes out
 
-    def form(self, subscription: Subscribe) -> Hashable:
-        return self._end
+    def outcome(self, event: Event | Message, result: Any) -> bytes | Close:
+        return refused_push(self, event, result)
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:
@@ -112,4 +115,4 @@ class JsonClient(LineClient):
         return unit + end
 
     def encode_close(self, reason: str) -> bytes:
-        return b'{"op":"bye"}' + self._end
+        return b'{"op":"bye"}' + self.unit_end

@@ -8,7 +8,7 @@ from __future__ import annotations
 from base64 import b64encode
 from binascii import Error as BadBase64
 from binascii import a2b_base64
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from hubbub import limits
@@ -27,7 +27,7 @@ from hubbub.events import (
     Subscribe,
     Unsubscribe,
 )  # fmt: skip
-from hubbub.framing import HTTP_400, EndReader, TooLong, http_request
+from hubbub.line_dialect import LineDialect
 from hubbub.message import Message, Sender
 from hubbub.topics import TopicTable, check_filter, quote, read_name
 
@@ -50,7 +50,7 @@ _CR = 13
 _NOT_IN_A_LINE = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])  # TAB is fine
 
 
-class Lines(Dialect):
+class Lines(LineDialect):
     """Commands a person can type into nc: SUB, PUB, REQ, HELP."""
 
     subprotocols = ("hubbub.lines",)
@@ -60,11 +60,7 @@ class Lines(Dialect):
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         super().__init__(context, peer)
-        self._max_unit = self.max_unit(context)
-        self._reader = EndReader(b"\n", self._max_unit) if context.stream else None
-        self._first = context.stream
         self._max = context.max_message
-        self._end = b"\n" if context.stream else b""
         self._topics = TopicTable()
 
     @classmethod
@@ -82,37 +78,7 @@ class Lines(Dialect):
 
     # What comes in
 
-    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
-        if self._reader is None:
-            return self.receive_units(((data, text),), now)
-        try:
-            lines = self._reader.feed(data)
-        except TooLong as long:
-            return [*self._commands(long.frames), self._too_long("a line")]
-        if self._first and lines:
-            self._first = False
-            if http_request(lines[0]):
-                return [Close("an HTTP request", HTTP_400, Refusal("bad-command", "an HTTP request"))]
-        return self._commands(lines)
-
-    def receive_units(self, units: Sequence[tuple[bytes, bool | None]], now: float) -> list[Event | Message]:
-        lines: list[bytes] = []
-        for data, _ in units:
-            if len(data) > self._max_unit:
-                return [*self._commands(lines), self._too_long("a line")]
-            lines += data.split(b"\n")
-            if not lines[-1]:
-                lines.pop()
-        return self._commands(lines)
-
-    def eof(self, now: float) -> list[Event | Message]:
-        rest = self._reader.rest() if self._reader is not None else b""
-        return self._commands([rest]) if rest else []
-
-    def held(self) -> str:
-        return self._reader.held() if self._reader is not None else ""
-
-    def _commands(self, lines: list[bytes]) -> list[Event | Message]:
+    def read_lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
         events: list[Event | Message] = []
         topics, longest = self._topics, self._max
         for line in lines:
@@ -153,7 +119,7 @@ class Lines(Dialect):
         else:
             payload.decode()
         if len(payload) > self._max:
-            events.append(self._too_long("the payload"))
+            events.append(self._payload_too_long())
         else:
             events.append(Publish(topic, payload, retain=word.endswith(b"!")))
 
@@ -162,7 +128,7 @@ class Lines(Dialect):
         payload = words[2] if len(words) > 2 else b""
         payload.decode()
         if len(payload) > self._max:
-            events.append(self._too_long("the payload"))
+            events.append(self._payload_too_long())
         else:
             events.append(Request(topic, payload))
 
@@ -188,10 +154,10 @@ class Lines(Dialect):
         events.append(Ping())
 
     def _help(self, words: list[bytes], events: list[Event | Message]) -> None:
-        events += [Answer(f"# {line}".encode() + self._end) for line in HELP.splitlines()]
+        events += [Answer(f"# {line}".encode() + self.unit_end) for line in HELP.splitlines()]
 
     def _quit(self, words: list[bytes], events: list[Event | Message]) -> None:
-        events.append(Close("the client said QUIT", b"BYE" + self._end))
+        events.append(Close("the client said QUIT", b"BYE" + self.unit_end))
 
     # What goes out
 
@@ -200,21 +166,18 @@ class Lines(Dialect):
             return self._error(result)
         if isinstance(event, Subscribe | Unsubscribe):
             word = b"SUB" if isinstance(event, Subscribe) else b"UNSUB"
-            return b"OK %b %b%b" % (word, quote(event.filter).encode(), self._end)
+            return b"OK %b %b%b" % (word, quote(event.filter).encode(), self.unit_end)
         if isinstance(event, Request):
             if is_text(result.payload):
-                return b"REP %b%b" % (result.payload, self._end)
-            return b"REPB %b%b" % (b64encode(result.payload), self._end)
+                return b"REP %b%b" % (result.payload, self.unit_end)
+            return b"REPB %b%b" % (b64encode(result.payload), self.unit_end)
         if isinstance(event, Ping):
             count = b" %d" % result if self.context.transport == "udp" else b""
-            return b"PONG%b%b" % (count, self._end)
+            return b"PONG%b%b" % (count, self.unit_end)
         if isinstance(event, Connect):
             user = f" {quote(result)}" if result else ""
-            return b"OK AUTH%b%b" % (user.encode(), self._end)
+            return b"OK AUTH%b%b" % (user.encode(), self.unit_end)
         return b""
-
-    def form(self, subscription: Subscribe) -> Hashable:
-        return self._end
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes:
@@ -224,20 +187,19 @@ class Lines(Dialect):
         return b"MSGB %b %b%b" % (quote(message.topic).encode(), b64encode(payload), form)
 
     def gap(self, n: int) -> bytes:
-        return b"GAP %d%b" % (n, self._end)
+        return b"GAP %d%b" % (n, self.unit_end)
 
     def encode_close(self, reason: str) -> bytes:
-        return b"BYE" + self._end
+        return b"BYE" + self.unit_end
 
     def confirm(self, event: Event | Message, token: str) -> bytes:
-        return b"CONFIRM %b%b" % (token.encode(), self._end)
+        return b"CONFIRM %b%b" % (token.encode(), self.unit_end)
 
     def _error(self, refusal: Refusal) -> bytes:
-        return f"ERR {refusal.code} {refusal.reason}".encode() + self._end
+        return f"ERR {refusal.code} {refusal.reason}".encode() + self.unit_end
 
-    def _too_long(self, what: str) -> Close:
-        refusal = Refusal("too-long", f"{what} is longer than this listener takes ({self._max} bytes of payload)")
-        return Close(refusal.reason, self._error(refusal), refusal)
+    def _payload_too_long(self) -> Close:
+        return self.too_long(f"the payload is longer than {self._max} bytes")
 
 
 _COMMANDS: dict[bytes, Callable[[Lines, list[bytes], list[Event | Message]], None]] = {

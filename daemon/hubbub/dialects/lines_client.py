@@ -10,22 +10,25 @@ Everything else that a hub says (OK, PONG, GAP, #) needs no action; ERR is count
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Hashable, Sequence
 from typing import Any
 
 from hubbub.dialect import DialectContext
-from hubbub.dialects.line_client import LineClient, refused
+from hubbub.dialects.line_client import pushes, refused, refused_push
 from hubbub.dialects.lines import Lines, from_base64, is_text
 from hubbub.errors import Refusal
-from hubbub.events import Answer, Close, Event, Fault, Publish, Subscribe
+from hubbub.events import Answer, Close, Event, Fault, Publish
+from hubbub.line_dialect import LineDialect
 from hubbub.message import Message, Sender
 from hubbub.topics import TopicTable, quote
 
 
-class LinesClient(LineClient):
+class LinesClient(LineDialect):
     """What a client of lines says and hears."""
 
     name = "lines"
+    roles = ("client",)
+    can_pull = True
+    text = True
     subprotocols = Lines.subprotocols
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
@@ -37,12 +40,12 @@ class LinesClient(LineClient):
         return Lines.max_unit(context)
 
     def opened(self, now: float) -> list[Event | Message]:
-        wishes = [Answer(b"SUB %b%b" % (quote(filter).encode(), self._end)) for filter in self.context.pull]
-        return [*wishes, *self._pushes()]
+        wishes = [Answer(b"SUB %b%b" % (quote(filter).encode(), self.unit_end)) for filter in self.context.pull]
+        return [*wishes, *pushes(self.context)]
 
     # What comes in
 
-    def _lines(self, lines: Sequence[bytes]) -> list[Event | Message]:
+    def read_lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
         events: list[Event | Message] = []
         for line in lines:
             words = line.removesuffix(b"\r").split(b" ", 2)
@@ -73,8 +76,8 @@ class LinesClient(LineClient):
 
     # What goes out
 
-    def form(self, subscription: Subscribe) -> Hashable:
-        return self._end
+    def outcome(self, event: Event | Message, result: Any) -> bytes | Close:
+        return refused_push(self, event, result)
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes:
@@ -85,4 +88,4 @@ class LinesClient(LineClient):
         return b"PUBB%b %b %b%b" % (mark, topic, b64encode(payload), form)
 
     def encode_close(self, reason: str) -> bytes:
-        return b"QUIT" + self._end
+        return b"QUIT" + self.unit_end

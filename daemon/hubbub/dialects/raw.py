@@ -17,7 +17,7 @@ from typing import Any
 from hubbub.dialect import Dialect, DialectContext, Text
 from hubbub.errors import Refusal
 from hubbub.events import Close, Event, Fault, Publish, Subscribe
-from hubbub.framing import LENGTHS, EndReader, LengthReader, SizeReader, TooLong, prefixed
+from hubbub.framing import LENGTHS, EndReader, LengthReader, Reader, SizeReader, TooLong, prefixed
 from hubbub.message import Message, Sender
 from hubbub.option import choice, duration, option
 from hubbub.template import Template
@@ -69,7 +69,7 @@ class Raw(Dialect):
     def max_unit(cls, context: DialectContext) -> int:
         return context.max_message
 
-    def _make_reader(self) -> EndReader | SizeReader | LengthReader | None:
+    def _make_reader(self) -> Reader | None:
         longest = self.context.max_message
         if self.end is not None:
             return EndReader(self.end, longest)
