@@ -343,7 +343,10 @@ class Answer(Event):
 
 
 class Notice(Event):
-    """What an operator should know of the server that a connector has dialled: it is logged, and shown as its state."""
+    """A notice for the operator about the peer: hubbub logs it, and shows it in the state of a connector.
+
+    A listener logs each text once.
+    """
 
     __slots__ = ("text",)
 

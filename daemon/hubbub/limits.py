@@ -162,6 +162,7 @@ RETAINED_CHANGES_SIZE = 4 * MiB  # characters of these topics
 ECHOES = 10_000  # messages to a server of MQTT 3.1.1 whose return is awaited: about 2 MiB
 ECHO_SECONDS = 60.0  # seconds until such a one is no longer awaited: the same may come from somebody else
 CONNECTOR_NOTES = 5  # things to know of a link that its connector's state tells, the last ones
+LISTENER_NOTICES = 20  # notices that one listener logs: a dialect has a few texts
 CONNECTOR_LINES_SECONDS = 60.0  # seconds: 1,000 devices that come and go are 100 lines a second
 
 # The process

@@ -30,6 +30,7 @@ from hubbub.service.auth.login import Logins
 from hubbub.service.config import ListenerConfig, Settings
 from hubbub.service.dialect_plan import plan
 from hubbub.service.listener_context import make_place
+from hubbub.service.notices import Notices
 from hubbub.service.plugins import Plugins
 from hubbub.service.tls import Certificates, Spec
 from hubbub.transports.forwarded import Trust
@@ -72,7 +73,7 @@ class Listener:
         self.spoken = plan(config, dialect_context, plugins, hub.turn.fail)
         self.context = make_place(config, dialect_context, hub)
         self.context.ignore_logins = settings.ignore_logins
-        self.context.notice = self._note
+        self.context.notice = Notices(config.id)
 
     def adopt(self, new: Listener) -> None:
         """Become what `new` was planned to be, with the port that is open; `new` isn't bound.
@@ -114,9 +115,6 @@ class Listener:
         if self.context.presence is not None:
             self.context.presence.watch(self.config.id)
         self._tell_of_logins()
-
-    def _note(self, text: str) -> None:
-        self.log.warn("{id}: {text}", id=self.config.id, text=text)  # noqa: G010  Twisted calls it so
 
     def _tell_of_logins(self) -> None:
         """Log that all clients will be refused, where logins are wanted and nothing here could be one."""

@@ -199,7 +199,7 @@ def on_fault(link: Any, event: Fault) -> None:
 
 
 def on_notice(link: Any, event: Notice) -> None:
-    """Report a notice about the server of a connector."""
+    """Report a notice about the other side."""
     if link.context.notice is not None:
         link.context.notice(event.text)
 

@@ -33,7 +33,7 @@ class ListenerContext:
     answer     seconds that a half-duplex device has for a reply, or None
     rate       the rate limit of each client, or None; changed: whether unchanged payloads are dropped
     presence   publishes the presence of clients, or None
-    notice     is called with notices about the server of a connector
+    notice     is called with notices about clients, or about the server of a connector
     links      the open links
     refused    refusals by code; cut: links that were cut, by reason
     coming     connections that may still become links
