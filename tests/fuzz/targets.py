@@ -219,6 +219,7 @@ TARGETS: dict[str, Target] = {
     "nmea": dialect(Nmea, format="json", checksum="optional"),
     "nmea-ais": dialect(Nmea, ais="ais/{mmsi}/{type}", checksum="optional"),
     "syslog": dialect(Syslog),
+    "syslog-gap": dialect(Syslog, gap="1s"),
     "statsd": dialect(Statsd),
     "gelf": dialect(Gelf),
     "gelf-units": units(Gelf),
