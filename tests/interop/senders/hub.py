@@ -79,7 +79,22 @@ def collectd(program: str, folder: Path, plugins: str) -> Iterator[None]:
 
 def send_from_node(node: str, library: str, hub: Hub, transport: str) -> None:
     """Let a library of npm send what send.js says of it."""
+    with sending_from_node(node, library, hub, transport):
+        pass
+
+
+@contextmanager
+def sending_from_node(node: str, library: str, hub: Hub, transport: str, *more: str) -> Iterator[None]:
+    """Let a library of npm send; one that stays is ended afterwards."""
     if not (PACKAGES / library).exists():
         pytest.skip(f"{library} isn't in {PACKAGES}: tools/node-packages puts it there")
     host, port = hub.listeners[transport]
-    subprocess.run([node, str(SEND), str(PACKAGES), library, host, str(port), transport], check=True, timeout=20)
+    command = [node, str(SEND), str(PACKAGES), library, host, str(port), transport, *more]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    try:
+        yield
+        process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0

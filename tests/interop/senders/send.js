@@ -1,8 +1,8 @@
-// node send.js FOLDER LIBRARY HOST PORT TRANSPORT: let one library of FOLDER send what test_*.py expects of it.
+// node send.js FOLDER LIBRARY HOST PORT TRANSPORT MORE..: let one library of FOLDER send what test_*.py expects of it.
 "use strict";
 const path = require("path");
 
-const [folder, library, host, port, transport] = process.argv.slice(2);
+const [folder, library, host, port, transport, ...more] = process.argv.slice(2);
 const load = (name) => require(path.join(folder, name));
 
 const senders = {
@@ -51,6 +51,26 @@ const senders = {
     client.check("app.db", 2, { hostname: "web1", message: "zwei\nZeilen | 🛢" });
     client.increment("last");
     client.close((error) => { if (error) throw error; });
+  },
+
+  // MORE is the type, BSD or 5424, and what ends a message. It stays until its standard input ends.
+  "winston-syslog": () => {
+    const { createLogger, config } = load("winston");
+    const { Syslog } = load("winston-syslog");
+    const [type, eol] = more;
+    const syslog = new Syslog({ host, port: +port, protocol: `${transport}4`, type, eol, app_name: "shop", localhost: "web" });
+    const log = createLogger({ levels: config.syslog.levels, transports: [syslog] });
+    log.info("w1");
+    log.error("w2");
+    process.stdin.on("end", () => process.exit(0)).resume();
+  },
+
+  // A program that lines of pino are piped into, and whose output is piped on.
+  "pino-syslog": () => {
+    const program = require("child_process").spawn(process.execPath, [path.join(folder, "pino-syslog", "psyslog.js")]);
+    program.stdout.pipe(require("net").connect(+port, host));
+    const line = (level, msg) => JSON.stringify({ level, time: 1700000000000, pid: 7, hostname: "web", msg }) + "\n";
+    program.stdin.end(line(30, "p1") + line(50, "p2"));
   },
 };
 
