@@ -21,7 +21,7 @@ def options(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def checked(options: tuple[str, ...]) -> Iterator[Checked]:
-    with Daemon(*LISTENERS, *options) as one, contextlib.encode_close(Probe(one)) as probe:
+    with Daemon(*LISTENERS, *options) as one, contextlib.closing(Probe(one)) as probe:
         probe.check()
         yield one, probe
 

@@ -44,7 +44,7 @@ def read_pressed(client: WebSocketClient, window: int = 15) -> tuple[bool, bytes
 
 
 def ending(client: WebSocketClient) -> int:
-    with contextlib.encode_close(client):
+    with contextlib.closing(client):
         return client.closed()
 
 
@@ -76,7 +76,7 @@ def test_around_the_limit(daemon, make):
             if more > 0:
                 assert ending(client) == 1009
                 continue
-            with contextlib.encode_close(client):
+            with contextlib.closing(client):
                 assert len(subscriber.line()) == len("MSGB seen ") + (LIMIT + more + 2) // 3 * 4
         subscriber.send("PING")
         assert subscriber.line() == "PONG"  # and nothing of the others

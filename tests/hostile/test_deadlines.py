@@ -86,7 +86,7 @@ def daemon(certificate):
 @pytest.fixture(scope="module")
 def times(daemon) -> Iterator[dict[str, list[float | None]]]:
     """When each kind of client was cut."""
-    with contextlib.encode_close(Probe(daemon)) as probe:
+    with contextlib.closing(Probe(daemon)) as probe:
         probe.check()
         with unharmed(daemon, probe):
             web, tls, wss, auto = daemon.websocket[0], daemon.tcp[2], daemon.websocket[2], daemon.tcp[0]

@@ -45,7 +45,7 @@ def checked(tmp_path_factory):
     (folder / "secret").write_bytes(SECRET)
     open_to_all = [word if word.startswith("--") else word + ":anonymous=yes" for word in LISTENERS]
     auth = ("--auth", f"hubbub:{folder}/passwords", "--auth", f"jwt:algorithms=HS256:key={folder}/secret:leeway=1s")
-    with Daemon(*open_to_all, *WANT_LOGIN, *auth) as one, contextlib.encode_close(Probe(one)) as probe:
+    with Daemon(*open_to_all, *WANT_LOGIN, *auth) as one, contextlib.closing(Probe(one)) as probe:
         probe.check()
         yield one, probe
 
@@ -196,7 +196,7 @@ def signed(content, when=None, key=KEY):
 
 
 def test_datagrams_that_are_forged_or_come_again(daemon):
-    with LineClient(daemon.tcp[0]) as watcher, contextlib.encode_close(Datagrams(daemon.udp[-1])) as client:
+    with LineClient(daemon.tcp[0]) as watcher, contextlib.closing(Datagrams(daemon.udp[-1])) as client:
         watcher.ask("SUB signed/#")
         good = signed(b"PUB signed/a 1")
         old = time.time_ns() // 1000 - 3_600_000_000

@@ -117,7 +117,7 @@ def slow() -> Iterator[dict[tuple[str, str], Slow]]:
         options += ["--websocket", f"tcp:0:id=web{n}:queue=1MiB:full={full}"]
     with contextlib.ExitStack() as stack:
         daemon = stack.enter_context(Daemon(*options))
-        load = stack.enter_context(contextlib.encode_close(Load(daemon, SIZE)))
+        load = stack.enter_context(contextlib.closing(Load(daemon, SIZE)))
         found = {(kind, full): Slow(daemon, kind, POLICIES.index(full) + kind.endswith("tcp")) for kind, full in CASES}
         found["raw tcp", ""] = Slow(daemon, "raw tcp", 5)
         found["raw tcp", "drop-oldest"] = Slow(daemon, "raw tcp", 6)
@@ -208,7 +208,7 @@ def test_100_megabytes(full):
     listener = f"tcp:0:full={full}"
     options = ("--tcp", "tcp:0:id=others", "--tcp", f"{listener}:id=a", "--websocket", f"{listener}:id=b")
     with Daemon(*options) as daemon, contextlib.ExitStack() as stack:
-        load = stack.enter_context(contextlib.encode_close(Load(daemon, 10_000)))
+        load = stack.enter_context(contextlib.closing(Load(daemon, 10_000)))
         slow = [Slow(daemon, "lines tcp", 1), Slow(daemon, "json websocket", 0)]
         for one in slow:
             stack.callback(one.close)
@@ -225,7 +225,7 @@ def test_who_takes_nothing_at_all_is_cut():
     options = ("--tcp", "tcp:0:id=others", "--tcp", "tcp:0:stall=2s", "--websocket", "tcp:0:stall=2s")
     with Daemon(*options) as daemon, contextlib.ExitStack() as stack:
         usual = daemon.descriptors()
-        load = stack.enter_context(contextlib.encode_close(Load(daemon, 10_000)))
+        load = stack.enter_context(contextlib.closing(Load(daemon, 10_000)))
         stuck = [Slow(daemon, "lines tcp", 1), Slow(daemon, "json tcp", 1), Slow(daemon, "lines websocket", 0)]
         sipping = Slow(daemon, "lines tcp", 1)
         for one in (*stuck, sipping):

@@ -65,7 +65,7 @@ def test_a_unix_socket_of_systemd_keeps_its_file_and_mode(tmp_path):
                     assert client.ask("PING") == "PONG"
                 assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
             assert daemon.process.returncode == 0
-            with contextlib.encode_close(socket.socket(socket.AF_UNIX)) as waiting:
+            with contextlib.closing(socket.socket(socket.AF_UNIX)) as waiting:
                 waiting.connect(path)  # it waits for the next one
 
 

@@ -73,7 +73,7 @@ def checked(tmp_path_factory):
     options += ("--tcp", "tcp:0:id=t:dialect=fragile", "--udp", "udp:0:id=u:dialect=fragile")
     with (
         Daemon(*options, "--websocket", "tcp:0:id=w:dialect=fragile") as one,
-        contextlib.encode_close(Probe(one)) as probe,
+        contextlib.closing(Probe(one)) as probe,
     ):
         probe.check()
         yield one, probe
