@@ -59,7 +59,9 @@ def test_a_connector_that_is_changed_has_what_the_one_before_it_kept():
 def test_one_of_an_earlier_run_has_few_identifiers_too():
     world, at = World(), place()
     key = ("\0bridge", None, "me")
-    earlier = SessionRecord(key, "", 0, "tcp", "bridge", frozenset(), None, math.inf, 1.0, None, 0.0, 100, "latest")
+    earlier = SessionRecord(
+        key, "", 0, "tcp", "bridge", frozenset(), None, False, None, math.inf, 1.0, None, 0.0, 100, "latest"
+    )
     store = MemoryStore()
     store.load = lambda: [StoredSession(earlier, (), (), frozenset((7,)))]
     world.hub.load(store)

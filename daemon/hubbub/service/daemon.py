@@ -64,7 +64,7 @@ class HubbubService(Service):
         self.metrics = MetricsPort(settings.metrics, self.metrics_page.page) if settings.metrics else None
         self.hub.turn.failed = self._failures = Failures()
         self.plugins = Plugins(settings.plugin_dirs)
-        self.guard = Guard(settings.permissions, self._contexts)
+        self.guard = Guard(settings.permissions, self._contexts, self.hub)
         self.logins = Logins(reactor, settings.auth, self.hub.sources)
         self.listeners = [self.make_listener(config, settings, self.plugins) for config in settings.listeners]
         self.connectors = [self.make_connector(config, settings, self.plugins) for config in settings.connectors]
@@ -152,8 +152,8 @@ class HubbubService(Service):
                     self.metrics.close()
                 self.metrics = metrics
                 yield "metrics moved"
-            if ended := end_stale(self._contexts()):
-                yield f"{ended} link{'s' * (ended > 1)} ended, as the login has changed"
+            if ended := end_stale(self._contexts(), self.hub.clients, time.time()):
+                yield ended
 
         return commit
 

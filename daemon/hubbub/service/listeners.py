@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
@@ -17,7 +17,8 @@ from hubbub import limits
 from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.detect import Auto
 from hubbub.errors import ConfigError, Refusal
-from hubbub.events import Close, Fault
+from hubbub.events import Close, Connect, Fault
+from hubbub.identity import Identity
 from hubbub.kernel.connection.datagram_link import DatagramLink
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.paced_link import PacedLink
@@ -81,7 +82,7 @@ class Listener:
         New links get all of it. Live ones keep what they began with: dialect, topics and subscription; who came in
         as nobody in particular, and may not any more, is sent away.
         """
-        user, presence = self.context.user, self.context.presence
+        presence = self.context.presence
         same = all(getattr(self.config, name) == getattr(new.config, name) for name in ("presence", "silent", "prefix"))
         self.config, self.settings, self.spoken = new.config, new.settings, new.spoken
         self.logins = new.logins
@@ -96,9 +97,8 @@ class Listener:
         self._renew()
         self._tell_of_logins()
         for link in list(self.context.links):
-            who = link.session.user
-            if who == user and (who != self.context.user or not (self.context.user or self.context.anonymous)):
-                link.close("this listener wants a login now", Refusal("not-authorized", "who may come in has changed"))
+            if link.session.holds is None and not self.context.admits(link.session.user):
+                link.revoke("this listener wants a login now", Refusal("not-authorized", "who may come in has changed"))
             else:
                 link.reconsider()
 
@@ -151,12 +151,12 @@ class Listener:
         factory = TCPFactory(
             lambda wire, host, port: self._link(wire, self.spoken.first, host, port),
             self.settings.bounds.handshake,
-            self._introduce if self.config.client_ca else None,
+            self._introduce_tls(),
             self._enter,
         )
 
         def renew() -> None:
-            factory.authenticate = self._introduce if self.config.client_ca else None
+            factory.authenticate = self._introduce_tls()
             factory.handshake = self.settings.bounds.handshake
 
         self._renew = renew
@@ -226,6 +226,10 @@ class Listener:
     def _introduce(self) -> Introduce | None:
         return None if self.logins is None else self.logins.authenticate
 
+    def _introduce_tls(self) -> Introduce | None:
+        """Return what waits for a client's certificate before there is a link."""
+        return (self._introduce or _nobody) if self.config.client_ca else None
+
     def _planned(self, config: ListenerConfig) -> Certificates:
         try:
             return Certificates(Spec.of(config.address.values, config.client_ca))
@@ -254,6 +258,8 @@ class Listener:
             wire.abort()
             return None
         link.source = source
+        if self._certificates is not None and self.config.client_ca is not None:
+            link.session.vouched = self._certificates.voucher(getattr(wire, "transport", None))
         return link
 
     def _goodbye(self, dialect: type[Dialect], refusal: Refusal) -> bytes:
@@ -282,6 +288,11 @@ class Listener:
             name = getattr(address, "name", b"")
             return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
         return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
+
+
+def _nobody(event: Connect | None, transport: Any, host: str) -> Deferred[Identity | None]:
+    """Know nobody (transports.stream.Introduce): there are no logins."""
+    return succeed(None)
 
 
 def now(listening: Deferred[IListeningPort]) -> IListeningPort:

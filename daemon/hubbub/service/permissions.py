@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from hubbub.errors import ConfigError
 from hubbub.kernel.authorization.permissions import ACTIONS, MANAGED, Clause, Permissions, Rule, Who
 from hubbub.kernel.connection.listener_context import ListenerContext
+from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.session import Rights, Session
 from hubbub.option import flag, shown
 from hubbub.service import toml
@@ -45,9 +46,10 @@ class Guard:
     places  returns those of all listeners and connectors: each has `rights_of` as its `rights`
     """
 
-    def __init__(self, path: Path | None, contexts: Callable[[], Iterable[ListenerContext]]) -> None:
+    def __init__(self, path: Path | None, contexts: Callable[[], Iterable[ListenerContext]], hub: Hub) -> None:
         self._permissions = load(path)
         self._contexts = contexts
+        self._hub = hub
 
     def rights_of(self, session: Session) -> Rights | None:
         """Return what a client may do (kernel.connection.wire.Place)."""
@@ -68,8 +70,9 @@ class Guard:
             before = self._subscriptions()
             for link in [link for context in self._contexts() for link in context.links]:
                 link.reconsider()
+            ended = before - self._subscriptions() + self._hub.clients.reconsider()
+            self._hub.requests.reconsider()
             self.check(settings)
-            ended = before - self._subscriptions()
             return [f"permissions changed ({ended} subscription{'s' * (ended != 1)} ended)"]
 
         return commit

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
-from OpenSSL.crypto import X509
+from OpenSSL.crypto import X509, X509Store, X509StoreContext, X509StoreContextError
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IProtocolFactory
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -90,6 +91,7 @@ class Certificates:
         self._state: object = None
         self._default: SSL.Context
         self._contexts: dict[str, SSL.Context]
+        self._authorities: list[x509.Certificate] | None
         self._load()
 
     def wrap(self, factory: IProtocolFactory) -> IProtocolFactory:
@@ -103,10 +105,28 @@ class Certificates:
             self.look()
         return SSL.Connection(self._default, None)
 
+    def voucher(self, transport: Any) -> Callable[[], bool]:
+        """Return what tells whether the authorities of now vouch for the client of a connection that is set up."""
+        handle: SSL.Connection = transport.getHandle()
+        leaf = handle.get_peer_certificate(as_cryptography=False)
+        return partial(self._vouch, leaf, handle.get_peer_cert_chain(as_cryptography=False) or [])
+
+    def _vouch(self, leaf: X509 | None, chain: Sequence[X509]) -> bool:
+        if leaf is None or self._authorities is None:
+            return False
+        store = X509Store()
+        for one in self._authorities:
+            store.add_cert(X509.from_cryptography(one))
+        try:
+            X509StoreContext(store, leaf, chain).verify_certificate()
+        except X509StoreContextError:
+            return False
+        return True
+
     def adopt(self, new: Certificates) -> None:
         """Become what `new` is."""
         self.spec, self.warnings, self._state = new.spec, new.warnings, new._state
-        self._default, self._contexts = new._default, new._contexts
+        self._default, self._contexts, self._authorities = new._default, new._contexts, new._authorities
 
     def look(self) -> None:
         """Read the files again if they have changed."""
@@ -142,6 +162,7 @@ class Certificates:
                 contexts.setdefault(name, context)
         assert default is not None
         self._default, self._contexts, self.warnings = default, contexts, warnings
+        self._authorities = authorities
 
     def _choose(self, connection: SSL.Connection) -> None:
         """Take the certificate that fits the name (RFC 6066 section 3); without one the first stays."""

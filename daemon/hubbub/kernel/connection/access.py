@@ -65,6 +65,20 @@ class Access:
             link.client.delivery.purge(rights.receives)
         self.tell_ended(link, [wish.filter for wish in ended])
 
+    def revoke(self, link: Any, reason: str, refusal: Refusal) -> None:
+        """The client may do nothing here any more: end all that it has here, tell it, and close."""
+        link.session.revoked = True
+        client, link.client = link.client, None
+        if client is not None:
+            client.revoke()
+        link.hub.subscriptions.leave(link.session)
+        link.outbox.purge(_nothing)
+        if link.egress.half_duplex is not None:
+            link.egress.half_duplex.purge(_nothing)
+        if link.active:
+            link.ACTIONS[Fault](link, Fault(refusal))
+        link.close(reason, refusal)
+
     def tell_ended(self, link: Any, filters: Iterable[str]) -> None:
         """Tell the client that subscriptions have ended; a dialect without a word for that closes the link."""
         for filter in filters:
@@ -113,3 +127,8 @@ class Access:
             self.policy.end()
         if self.presence is not None:
             self.presence.down(link)
+
+
+def _nothing(topic: str) -> bool:
+    """No message may stay (units.Keep)."""
+    return False

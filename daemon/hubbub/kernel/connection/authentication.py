@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from hubbub.errors import BadMethod, Refusal
-from hubbub.events import AuthResponse, Connect, Fault
+from hubbub.events import AuthResponse, Connect
 
 _NO_LOGINS = "this hub has no logins: send no user name, or have it started with --auth none"
 
@@ -17,8 +17,7 @@ def expire(link: Any) -> None:
     """The login has expired."""
     refusal = Refusal("not-authorized", "the login has expired")
     link.session.expires = None
-    link.act([Fault(refusal)])
-    link.close(refusal.reason, refusal)
+    link.revoke(refusal.reason, refusal)
 
 
 def connect(link: Any, event: Connect) -> None:

@@ -307,6 +307,8 @@ class Link:
     def replied(self, event: Request, result: Message | Refusal) -> None:
         """A request has its reply, or a Refusal."""
         self.requests -= 1
+        if self.session.revoked:
+            return
         self.answer(event, result)
         if event.blocking:
             self.inbound.blocked -= 1
@@ -355,7 +357,7 @@ class Link:
 
     def send(self, message: Message) -> bool:
         """Deliver one message to this client alone. False: it can't be sent."""
-        if not self.open:
+        if not self.open or self.session.revoked:
             return False
         try:
             return self.egress.send(message, self.client)
@@ -374,6 +376,11 @@ class Link:
             self.shutdown.finish(self, reason, refusal, last)
             self.timeouts.close_at = self.hub.turn.now() + seconds
             self.set_alarm()
+
+    @own_fault
+    def revoke(self, reason: str, refusal: Refusal) -> None:
+        """The client may do nothing here any more: nothing is delivered, published or answered for it from now on."""
+        self.access.revoke(self, reason, refusal)
 
     def on_drained(self) -> None:
         """The outbox is drained, and the link is shutting down."""

@@ -75,6 +75,10 @@ class ListenerContext:
     refused: dict[str, int] = field(default_factory=dict)
     cut: dict[str, int] = field(default_factory=dict)
 
+    def admits(self, user: str | None) -> bool:
+        """Return whether a client without a login is that user here, None: anonymous, and may do anything."""
+        return user == self.user and (self.user is not None or self.anonymous)
+
     def adopt(self, new: ListenerContext) -> None:
         """Take the keys of `new`; the counters, which stand from `links` on, stay."""
         names = [one.name for one in fields(self)]

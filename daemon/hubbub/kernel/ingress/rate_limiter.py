@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Publish, Request
 from hubbub.kernel.routing.router import Router
-from hubbub.kernel.sessions.session import REPLIES
+from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.kernel.turn import Turn
 
 OVER = ("drop", "latest", "pause", "close")
@@ -164,7 +164,10 @@ class RateLimiter:
     def _publish_first(self) -> None:
         event = self._latest.pop(next(iter(self._latest)))
         self._latest_size -= _size(event)
-        rights = getattr(event.sender, "rights", None)
+        sender: Any = event.sender
+        rights = getattr(sender, "rights", None)
+        if isinstance(sender, Session) and not sender.is_valid(self._turn.wall()):
+            return
         try:
             if rights is not None and not event.topic.startswith(REPLIES):
                 rights.publish(event.topic)  # they may have changed meanwhile

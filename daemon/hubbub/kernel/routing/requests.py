@@ -33,7 +33,7 @@ class Requests:
         """
         if len(self.pending) >= limits.REQUESTS:
             raise Refusal("unavailable", f"{limits.REQUESTS} requests wait for a reply already")
-        reply = PendingReply(self._turn, self, done)
+        reply = PendingReply(self._turn, self, message, done)
         reply.route = Subscription(Session("", 0, "hub", "request"), Subscribe(reply.topic), self._encoding, reply)
         self._router.commit()
         self._router.add(reply.topic, reply.route)
@@ -47,6 +47,16 @@ class Requests:
             raise
         reply.wait(min(message.timeout, limits.REQUEST_SECONDS_MAX))
 
+    def reconsider(self) -> None:
+        """What clients may do has changed: refuse requests that might not be sent any more."""
+        for reply in list(self.pending.values()):
+            rights = getattr(reply.sender, "rights", None)
+            if rights is not None and not reply.asked.startswith(REPLIES):
+                try:
+                    rights.publish(reply.asked)
+                except Refusal as refusal:
+                    reply.refuse(refusal)
+
     def forget(self, reply: PendingReply) -> None:
         """End a request."""
         if self.pending.pop(reply.topic, None) is not None:
@@ -57,15 +67,20 @@ class Requests:
 class PendingReply:
     """One request: it is the receiver of a single message.
 
-    done   is called once, with the reply or a Refusal, unless `end` comes first
-    topic  the reply topic; route: attribute, its subscription
+    done    is called once, with the reply or a Refusal, unless `end` comes first
+    topic   the reply topic; route: attribute, its subscription
+    sender  the session that asks; asked: the topic of the request
     """
 
-    __slots__ = ("alarm_at", "route", "topic", "_done", "_left", "_requests", "_result", "_turn", "_until")
+    __slots__ = (
+        "alarm_at", "asked", "route", "sender", "topic", "_done", "_left", "_requests", "_result", "_turn", "_until",
+    )  # fmt: skip
 
     route: Subscription
 
-    def __init__(self, turn: Turn, requests: Requests, done: Done) -> None:
+    def __init__(self, turn: Turn, requests: Requests, message: Request, done: Done) -> None:
+        self.asked = message.topic
+        self.sender = message.sender
         self.topic = REPLIES + secrets.token_urlsafe(16)
         self.alarm_at: tuple[float, int] | None = None
         self._turn = turn

@@ -15,7 +15,7 @@ from typing import Any
 
 from hubbub.events import QosPublish, Subscribe
 from hubbub.kernel.routing.router import Router
-from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NOW, Batch, Encoding, Subscription, as_is
+from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW, Batch, Encoding, Subscription, as_is
 from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message
@@ -129,9 +129,9 @@ class ShareGroup:
         return any(self._put(member, message, tried) for member in others[LOST])
 
     def _room(self, member: Subscription, message: Message) -> int:
-        """Return what would happen to a message there; less than LOST: it isn't for that member."""
+        """Return what would happen to a message there."""
         if member.session is message.sender and not member.wish.echo:
-            return LOST - 1
+            return NEVER
         receiver: Any = member.receiver
         return int(receiver.room(message))
 

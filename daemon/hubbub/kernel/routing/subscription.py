@@ -126,7 +126,7 @@ class Receiver(Protocol):
         """Note that `count` messages can't be carried to this subscriber."""
 
 
-LOST, AWAY, LATER, NOW = 0, 1, 2, 3  # what `GroupMember.room` returns
+NEVER, LOST, AWAY, LATER, NOW = -1, 0, 1, 2, 3  # what `GroupMember.room` returns
 
 
 class GroupMember(Receiver, Protocol):
@@ -135,7 +135,8 @@ class GroupMember(Receiver, Protocol):
     def room(self, message: Message) -> int:
         """Return what would happen to `message` here.
 
-        NOW: it leaves at once; LATER: it waits for others; AWAY: it waits for its client; LOST: something is dropped.
+        NOW: it leaves at once; LATER: it waits for others; AWAY: it waits for its client; LOST: something is dropped;
+        NEVER: it isn't for this member.
         """
 
 

@@ -122,7 +122,9 @@ class Client:
             return
         state, stand_in, rights, ended = self.state, self._stand_in, link.session.rights, []
         for wish in state.subscriptions.values() if stand_in is not None else ():
-            if rights is not None and not rights.receives(unshared(wish.filter)):
+            assert stand_in is not None
+            kept = wish.key in (stand_in.subscriptions or ())
+            if not kept or (rights is not None and not rights.receives(unshared(wish.filter))):
                 ended.append(wish)
             else:
                 link.egress.take_over(stand_in, wish, self)
@@ -173,6 +175,30 @@ class Client:
         self._set_alarm()
         if self.connector is None:
             self._registry.is_away(self)
+
+    def reconsider(self) -> int:
+        """What the client may do has changed while it is away. Returns how many subscriptions have ended.
+
+        They stay in the state, so that the client is told when it comes back, see `resume`.
+        """
+        stand_in = self._stand_in
+        rights = None if stand_in is None or self._rights is None else self._rights(stand_in)
+        if stand_in is None or rights is None:
+            return 0
+        stand_in.rights = rights
+        there = stand_in.subscriptions or {}
+        ended = [id for id, one in there.items() if not rights.receives(unshared(one.wish.filter))]
+        for id in ended:
+            self._subscriptions.unsubscribe(stand_in, id)
+        self.delivery.purge(rights.receives)
+        self.delivery.withhold(rights.receives)
+        return len(ended)
+
+    def revoke(self) -> None:
+        """The client may do nothing here any more: its session ends, without its will."""
+        self.link = None
+        self.put_will(None)
+        self.end()
 
     def stand(self, connector: Any, session: Session, wishes: Sequence[Subscribe]) -> None:
         """Wait for links as the session of a connector, with these subscriptions and no others."""
@@ -233,19 +259,27 @@ class Client:
             return
         self.put_will(None)
         state.save()
+        if not state.owner.is_valid(self._turn.wall()):
+            return
         try:
             self._router.publish(authorized_will(will, state.key[0], state.owner, self._rights))
         except Refusal:
             self._turn.counters.refused += 1
 
     def _set_alarm(self) -> None:
-        times = [time for time in (self._ends_at, self._will_at) if time is not None]
+        expires, turn = self.state.owner.expires, self._turn
+        revoked_at = None if expires is None else turn.now() + max(0.0, expires - turn.wall())
+        times = [time for time in (self._ends_at, self._will_at, revoked_at) if time is not None]
         if times and min(times) < math.inf:
             self._turn.alarms.at(self, min(times))
 
     def alarm(self, now: float) -> None:
         """Its will, or its end, may be due (kernel.alarms.AlarmTarget)."""
         if self.link is not None:
+            return
+        expires = self.state.owner.expires
+        if expires is not None and self._turn.wall() >= expires:
+            self.revoke()
             return
         if self._will_at is not None and now >= self._will_at:
             self._publish_will()

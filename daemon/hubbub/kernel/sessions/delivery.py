@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import QosPublish, Subscribe
-from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NOW, Batch, Receiver
+from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW, Batch, Receiver
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.state import InflightMessage, PersistentSession
 from hubbub.kernel.turn import Turn
@@ -106,6 +106,8 @@ class Delivery:
         """Return what would happen to one more message (routing.subscription.GroupMember)."""
         if not self.state.queue and self._may_send():
             return NOW
+        if self.link is None and not self.state.owner.is_valid(self._turn.wall()):
+            return NEVER
         if self.state.queue and self._is_full(cost(message) + limits.OWED_BYTES):
             return LOST
         return AWAY if self.link is None else LATER
@@ -257,15 +259,10 @@ class Delivery:
     def clear(self) -> None:
         """The session has ended. Other members of its groups may have its queue, and what is in flight at QoS 1."""
         self.detach()
-        state = self.state
-        flown = list(state.inflight.values())
-        left = [one for one in flown if one.qos == 1] + list(state.queue)  # MQTT-4.8.2-5
+        flown = list(self.state.inflight.values())
         for one in flown:
             self._settle(one)
-        self._drop_where(lambda _: True)
-        for one in left:
-            if one.share:
-                self._pass_on(one.share, one.message, AWAY)
+        self._give_to_others(flown + self._drop_where(lambda _: True))
 
     # Incoming
 
@@ -284,23 +281,34 @@ class Delivery:
         return True
 
     def purge(self, keep: Callable[[str], bool]) -> None:
-        """Drop messages of the queue on topics that `keep` denies; in-flight ones are with the client already."""
-        self._drop_where(lambda one: not keep(one.message.topic))
+        """Drop messages of the queue on topics that `keep` denies, or give them to other members of its groups.
+
+        In-flight ones are with the client already.
+        """
+        self._give_to_others(self._drop_where(lambda one: not keep(one.message.topic)))
         for id, (batches, wish) in self._searches.items():
             self._searches[id] = (_kept(batches, keep), wish)
 
     def withhold(self, keep: Callable[[str], bool]) -> None:
         """Don't send in-flight messages again on topics that `keep` denies, unless PUBREC has come."""
-        for one in list(self.state.inflight.values()):
-            if not one.received and not keep(one.message.topic):
-                self._settle(one)
+        found = [one for one in self.state.inflight.values() if not one.received and not keep(one.message.topic)]
+        for one in found:
+            self._settle(one)
+        self._give_to_others(found)
 
-    def _drop_where(self, unwanted: Callable[[InflightMessage], bool]) -> None:
-        """Take messages out of the queue."""
-        found = {one for one in self.state.queue if unwanted(one)}
+    def _give_to_others(self, those: list[InflightMessage]) -> None:
+        """Give what this client no longer gets to other members of its groups, but no QoS 2 of its flight."""
+        for one in those:
+            if one.share and (one.qos == 1 or not one.id):  # MQTT-4.8.2-5
+                self._pass_on(one.share, one.message, AWAY)
+
+    def _drop_where(self, unwanted: Callable[[InflightMessage], bool]) -> list[InflightMessage]:
+        """Take messages out of the queue, and return them in their order."""
+        found = [one for one in self.state.queue if unwanted(one)]
         if found:
-            self.state.drop(found)
+            self.state.drop(set(found))
             self._queued_bytes.size -= sum(one.size for one in found)
+        return found
 
 
 _STAGES = {1: ("acknowledged",), 2: ("received", "rejected"), 3: ("received", "completed")}  # 3: after PUBREC

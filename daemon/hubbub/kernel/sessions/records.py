@@ -57,7 +57,10 @@ class DeliveryRecord(NamedTuple):
 
 
 class SessionRecord(NamedTuple):
-    """One session without its subscriptions and messages; times are Unix seconds, see PersistentSession."""
+    """One session without its subscriptions and messages; times are Unix seconds, see PersistentSession.
+
+    login  whether its client has logged in; login_expires: when that ends, or None
+    """
 
     key: Key
     host: str
@@ -66,6 +69,8 @@ class SessionRecord(NamedTuple):
     listener: str
     groups: frozenset[str]
     grants: Mapping[str, tuple[str, ...]] | None
+    login: bool
+    login_expires: float | None
     expiry: float
     left: float | None
     will: MessageRecord | None

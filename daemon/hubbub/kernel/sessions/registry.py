@@ -7,7 +7,7 @@ client identifier: one user can't take over, or keep out, a client of another. A
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hubbub import limits
@@ -109,11 +109,12 @@ class ClientRegistry:
         old = self._known.get(key)
         will, source = (None, None) if old is None else (old.state.will, old.source)
         self._wills.check(event.will, will, source, session.host)
+        stale = old is not None and not old.state.owner.is_valid(self._turn.wall())
         if old is not None and old.link is not None:
             other = old.link
             other.release_client(True)
             other.close(TAKEN_OVER)
-        if old is not None and event.clean_start and self.has(old):
+        if old is not None and (event.clean_start or stale) and self.has(old):
             old.end()
         client = self._known.get(key)
         event.session_present = client is not None
@@ -150,6 +151,17 @@ class ClientRegistry:
             client.connector, client.state.expiry = None, 0.0
             if client.link is None:
                 client.end()
+
+    def revoke(self, is_valid: Callable[[Session], bool]) -> int:
+        """End the sessions of clients that are away and may do nothing here any more. Returns how many they are."""
+        those = [one for one in self._away.values() if not is_valid(one.state.owner)]
+        for client in those:
+            client.revoke()
+        return len(those)
+
+    def reconsider(self) -> int:
+        """What clients may do has changed: see to those without a link. Returns how many subscriptions have ended."""
+        return sum([client.reconsider() for client in list(self._known.values()) if client.link is None])
 
     def is_away(self, client: Client) -> None:
         """A client has no link any more. If too many have none, the session that is away the longest ends.

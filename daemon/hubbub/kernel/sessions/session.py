@@ -35,7 +35,9 @@ class Session:
 
     id      the number of its link in logs, `hubbub status` and `hubbub kick`; 0: it has none
     rights  what it may do; None: everything
-    groups, grants, expires, holds  results of its login, see identity.Identity
+    groups, grants, expires, holds  results of its login, see identity.Identity; it has logged in where `holds` is set
+    vouched  tells whether the TLS certificate that it has shown would be taken now, or None: it has shown none
+    revoked  whether it may do nothing here any more
     link    delivers messages to this client alone; None: it has gone, or has no link
     levels  the sum of the levels of its filters with wildcards
     subscriptions  its routing.subscription.Subscription objects by id; None: it never had one
@@ -43,7 +45,7 @@ class Session:
 
     __slots__ = (
         "id", "host", "port", "transport", "listener", "client", "user", "rights", "subscriptions", "levels", "link",
-        "groups", "grants", "expires", "holds",
+        "groups", "grants", "expires", "holds", "vouched", "revoked",
     )  # fmt: skip
 
     def __init__(self, host: str, port: int, transport: str, listener: str, user: str | None = None) -> None:
@@ -59,6 +61,8 @@ class Session:
         self.grants: Mapping[str, tuple[str, ...]] | None = None
         self.expires: float | None = None
         self.holds: Callable[[], bool] | None = None
+        self.vouched: Callable[[], bool] | None = None
+        self.revoked = False
         self.subscriptions: dict[Hashable, Any] | None = None
         self.levels = 0
         self.link: SingleDelivery | None = None
@@ -75,10 +79,19 @@ class Session:
         self.expires = identity.expires
         self.holds = identity.holds
 
+    def is_valid(self, now: float) -> bool:
+        """Return whether the client would be let in at Unix seconds `now`, as far as its login tells."""
+        if self.revoked or (self.expires is not None and now >= self.expires):
+            return False
+        return (self.holds is None or self.holds()) and (self.vouched is None or self.vouched())
+
     def double(self) -> Session:
         """Return a session of the same client without a link."""
         double = Session(self.host, self.port, self.transport, self.listener, self.user)
         double.client, double.groups, double.grants = self.client, self.groups, self.grants
+        double.expires, double.holds, double.vouched, double.revoked = (
+            self.expires, self.holds, self.vouched, self.revoked,
+        )  # fmt: skip
         return double
 
     def fields(self) -> dict[str, str]:

@@ -102,8 +102,9 @@ class PersistentSession:
     def _record(self) -> SessionRecord:
         owner, will = self.owner, self.will
         return SessionRecord(
-            self.key, owner.host, owner.port, owner.transport, owner.listener, owner.groups, owner.grants, self.expiry,
-            self.left, None if will is None else record_message(will), self.will_delay, self.max_bytes, self.full,
+            self.key, owner.host, owner.port, owner.transport, owner.listener, owner.groups, owner.grants,
+            owner.holds is not None, owner.expires, self.expiry, self.left,
+            None if will is None else record_message(will), self.will_delay, self.max_bytes, self.full,
         )  # fmt: skip
 
     def _record_all(self) -> None:
@@ -225,6 +226,9 @@ def restore(stored: StoredSession, store: Store) -> PersistentSession:
     record = stored.session
     owner = Session(record.host, record.port, record.transport, record.listener, record.key[1])
     owner.client, owner.groups, owner.grants = record.key[2], record.groups, record.grants
+    owner.expires = record.login_expires
+    if record.login:
+        owner.holds = _unknown
     session = PersistentSession(record.key, owner, store)
     session._recorded = True
     session.expiry, session.left, session.will_delay = record.expiry, record.left, record.will_delay
@@ -237,6 +241,11 @@ def restore(stored: StoredSession, store: Store) -> PersistentSession:
     for delivery in stored.deliveries:
         _restore_delivery(session, delivery)
     return session
+
+
+def _unknown() -> bool:
+    """Be the `holds` of a login of an earlier process: what it was isn't kept."""
+    return True
 
 
 def _restore_delivery(session: PersistentSession, record: DeliveryRecord) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,10 +20,11 @@ from zope.interface import Interface, implementer
 
 from hubbub import limits
 from hubbub.errors import BadMethod, ConfigError, Refusal
-from hubbub.events import Connect, Fault
+from hubbub.events import Connect
 from hubbub.identity import Identity
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.ingress.sources import source_of
+from hubbub.kernel.sessions.registry import ClientRegistry
 from hubbub.kernel.sessions.session import Session
 from hubbub.option import shown
 from hubbub.service.auth.kinds import (
@@ -76,7 +78,7 @@ class Logins:
         self._workers = Workers(reactor)
         self._specs = tuple(specs)
         self._checkers = [make_checker(source, spec) for source, spec in specs]
-        self._portal = _portal(self._checkers, self._workers)
+        self._portal = self._make_portal()
         self.signatures = Signatures(self.datagram_key, time.time)
 
     def prepare(self, settings: Settings) -> Commit:
@@ -90,14 +92,23 @@ class Logins:
                 checker.reload()
 
         def commit() -> Iterable[str]:
-            for checker in self._checkers:
-                if checker not in checkers and hasattr(checker, "retire"):
-                    checker.retire()
             self._specs, self._checkers = specs, checkers
-            self._portal = _portal(checkers, self._workers)
+            self._portal = self._make_portal()
             return ["logins changed"] if changed else []
 
         return commit
+
+    def _make_portal(self) -> Portal:
+        portal = Portal(_Realm())
+        for interface in INTERFACES:
+            chosen = [one for one in self._checkers if interface in one.credentialInterfaces]
+            if chosen:
+                portal.registerChecker(_Chain(interface, chosen, self._workers, self._holds), interface)
+        return portal
+
+    def _holds(self, checker: Any, identity: Identity) -> bool:
+        """Tell whether a login by `checker` would be let in now: it is asked yet, and would say the same."""
+        return checker in self._checkers and (identity.holds is None or identity.holds())
 
     def takes(self, interface: type[Interface]) -> bool:
         """Tell whether somebody here looks at that kind of credentials."""
@@ -185,53 +196,53 @@ class Logins:
         return found is not None and found[0] == key
 
 
-def end_stale(contexts: Iterable[ListenerContext]) -> int:
-    """End the links whose login wouldn't be let in any more; return how many they are."""
-    count = 0
-    for context in contexts:
-        for link in list(context.links):
-            if link.session.holds is not None and not link.session.holds():
-                link.act([Fault(_STALE)])
-                link.close(_STALE.reason, _STALE)
-                count += 1
-    return count
+def end_stale(contexts: Iterable[ListenerContext], clients: ClientRegistry, now: float) -> str:
+    """End the links and sessions of those who wouldn't be let in at Unix seconds `now`; return what to say of it."""
+    by_name = {context.name: context for context in contexts}
 
+    def is_valid(session: Session) -> bool:
+        context = by_name.get(session.listener)
+        anonymous = session.holds is None  # or is who the listener says
+        return session.is_valid(now) and (not anonymous or (context is not None and context.admits(session.user)))
 
-def _portal(checkers: Sequence[Any], workers: Workers) -> Portal:
-    portal = Portal(_Realm())
-    for interface in INTERFACES:
-        chosen = [one for one in checkers if interface in one.credentialInterfaces]
-        if chosen:
-            portal.registerChecker(_Chain(interface, chosen, workers), interface)
-    return portal
+    links = [link for context in by_name.values() for link in context.links if link.active]
+    stale = [link for link in links if not link.session.is_valid(now)]
+    for link in stale:
+        link.revoke(_STALE.reason, _STALE)
+    counts = {"link": len(stale), "session": clients.revoke(is_valid)}
+    ended = " and ".join(f"{count} {what}{'s' * (count > 1)}" for what, count in counts.items() if count)
+    return f"{ended} ended, as the login has changed" if ended else ""
 
 
 @implementer(IRealm)
 class _Realm:
-    """Makes an Identity of whatever a checker names its users by."""
+    """Knows each user by the Identity that a _Chain has found."""
 
     def requestAvatar(self, avatarId: Any, mind: object, *interfaces: Any) -> tuple[Any, Identity, Callable[[], None]]:
-        user = avatarId.decode() if isinstance(avatarId, bytes) else avatarId
-        identity = user if isinstance(user, Identity) else Identity(user)
-        if not isinstance(identity.user, str) or not identity.user:
-            raise NotThis("this login names no user")
-        return IIdentity, identity, lambda: None
+        return IIdentity, avatarId, lambda: None
 
 
 @implementer(ICredentialsChecker)
 class _Chain:
-    """Asks checkers in their order; the first that says yes decides."""
+    """Asks checkers in their order; the first that says yes decides. Its login holds as `holds` says."""
 
-    def __init__(self, interface: type[Interface], checkers: Sequence[Any], workers: Workers) -> None:
+    def __init__(
+        self,
+        interface: type[Interface],
+        checkers: Sequence[Any],
+        workers: Workers,
+        holds: Callable[[Any, Identity], bool],
+    ) -> None:
         self.credentialInterfaces = (interface,)
         self._checkers = checkers
+        self._holds = holds
         self._workers = workers
 
     def requestAvatarId(self, credentials: Any) -> Deferred[Any]:
         for checker in self._checkers:
             known = checker.recall(credentials) if hasattr(checker, "recall") else None
             if known is not None:
-                return succeed(known)
+                return succeed(self._identity(checker, known))
         return Deferred.fromCoroutine(self._ask(credentials))
 
     async def _ask(self, credentials: Any) -> Any:
@@ -241,11 +252,21 @@ class _Chain:
                 continue
             try:
                 if getattr(checker, "blocking", False):
-                    return await self._workers.call(checker.requestAvatarId, credentials)
-                return await maybeDeferred(checker.requestAvatarId, credentials)
+                    found = await self._workers.call(checker.requestAvatarId, credentials)
+                else:
+                    found = await maybeDeferred(checker.requestAvatarId, credentials)
+                return self._identity(checker, found)
             except LoginFailed as error:
                 refusal = error
         raise refusal
+
+    def _identity(self, checker: Any, found: Any) -> Identity:
+        """Make an Identity of whatever a checker names its users by. Raises NotThis."""
+        user = found.decode() if isinstance(found, bytes) else found
+        identity = user if isinstance(user, Identity) else Identity(user)
+        if not isinstance(identity.user, str) or not identity.user:
+            raise NotThis("this login names no user")
+        return replace(identity, holds=partial(self._holds, checker, identity))
 
 
 def _knows(checker: Any, credentials: AuthExchange) -> bool:

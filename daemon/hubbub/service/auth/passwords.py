@@ -102,7 +102,6 @@ class PasswordFile:
 
     def __init__(self, path: Path, keyed: bool) -> None:
         self._file = Watched(path, lambda path: read(path, keyed))
-        self._retired = False
 
     def requestAvatarId(self, credentials: Password) -> Any:
         """Return who that is, an Identity. Raises NotThis."""
@@ -122,7 +121,7 @@ class PasswordFile:
 
     def _identity(self, user: str, entry: Entry | None) -> Identity:
         """Say who has logged in with what the file said then: it holds for as long as the file says the same."""
-        return Identity(user, holds=lambda: not self._retired and self._file.get().entries.get(user) == entry)
+        return Identity(user, holds=lambda: self._file.get().entries.get(user) == entry)
 
     def datagram_key(self, user: str) -> bytes | None:
         """Return the key that signs the user's datagrams."""
@@ -132,10 +131,6 @@ class PasswordFile:
     def reload(self) -> None:
         """Look whether the file has changed. Raises ConfigError."""
         self._file.look()
-
-    def retire(self) -> None:
-        """Nobody asks this file any more: no login by it holds."""
-        self._retired = True
 
 
 def _name(user: bytes) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ class Tokens:
 
     def requestAvatarId(self, credentials: Token) -> Any:
         """Return who the bearer is, an Identity. Raises NotThis."""
-        claims, spec = self._claims(credentials.token), self._spec
+        (id, key, claims), spec = self._claims(credentials.token), self._spec
         user, groups = claims.get(spec.user), claims.get(spec.groups, ())
         if not isinstance(user, str) or not 0 < len(user) <= limits.NAME_CHARACTERS or not user.isprintable():
             raise NotThis(f"the token's {spec.user} isn't the name of a user")
@@ -98,14 +99,24 @@ class Tokens:
             expires = float(claims["exp"]) + spec.leeway
         except OverflowError:
             raise NotThis("the token's exp is no time") from None
-        return Identity(user, frozenset(groups), _grants(claims), expires)
+        return Identity(user, frozenset(groups), _grants(claims), expires, partial(self._trusts, id, key))
 
-    def _claims(self, token: str) -> Mapping[str, Any]:
+    def _trusts(self, id: object, key: Key) -> bool:
+        """Return whether a token that names that key would still be checked with it."""
+        try:
+            found = self._choose(id)
+        except DecodeError:
+            return False
+        return (found.algorithm, found.key) == (key.algorithm, key.key)
+
+    def _claims(self, token: str) -> tuple[object, Key, Mapping[str, Any]]:
+        """Return which key a token names, that key, and what it says. Raises NotThis."""
         spec = self._spec
         if len(token) > limits.TOKEN_CHARACTERS:
             raise NotThis("the token is too long")
         try:
-            key = self._choose(jwt.get_unverified_header(token).get("kid"))
+            id = jwt.get_unverified_header(token).get("kid")
+            key = self._choose(id)
             required = ["exp", spec.user, *(["iss"] if spec.issuer else []), *(["aud"] if spec.audience else [])]
             found: Mapping[str, Any] = jwt.decode(
                 token,
@@ -119,7 +130,7 @@ class Tokens:
         except (PyJWTError, ValueError, OverflowError, RecursionError) as error:  # OverflowError: "exp":1e400
             says = (text for kind, text in _SAYS if isinstance(error, kind))
             raise NotThis(next(says, "the token isn't one that this hub trusts")) from None
-        return found
+        return id, key, found
 
     def _choose(self, id: object) -> Key:
         """Return the key that a token names; one that names none gets the only one. Raises DecodeError."""
