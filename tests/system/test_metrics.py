@@ -141,14 +141,14 @@ def test_who_takes_too_long_is_counted(daemon):
 
 
 def test_what_a_udp_connector_loses_is_counted():
-    metrics = free_port()
+    port = free_port()
     connector = "udp:127.0.0.1:9:id=gps:subscribe=gps"
-    with Daemon("--tcp", "tcp:0", "--connect", connector, "--metrics", f"tcp:{metrics}") as one:
+    with Daemon("--tcp", "tcp:0", "--connect", connector, "--metrics", f"tcp:{port}") as one:
         one.wait_for("gps: connected")
         with LineClient(one.tcp[0]) as client:
             client.send("PUBB gps " + "AAAA" * 22_000)  # longer than a datagram
             assert client.ask("PING") == "PONG"
-        found = metrics(metrics)
+        found = metrics(port)
         assert value(found, "hubbub_datagrams_dropped_total", listener="gps", reason="unsent") == 1
         reasons = {dict(said)["reason"] for name, said in found if name == "hubbub_datagrams_dropped_total"}
         assert reasons == {"unsent", "kernel"}
