@@ -126,7 +126,7 @@ class Options(usage.Options, AuthOptionMixin):
         self._add("connect", spec)
 
     def opt_auth(self, spec: str) -> None:
-        """Let clients log in: hubbub:FILE, see `hubbub passwd`; --help-auth has the kinds; none ignores them. Repeats."""
+        """Let clients log in: hubbub:FILE, see `hubbub passwd`; --help-auth has the kinds; none: ignored. Repeats."""
         self._add("auth", read_spec(spec, "--auth", Path.cwd())[1])
 
     def opt_trust_proxy(self, network: str) -> None:
