@@ -9,6 +9,7 @@ from typing import Any
 
 from hubbub.errors import BadMethod, Refusal
 from hubbub.events import AuthResponse, Connect
+from hubbub.kernel.connection.faults import guarded
 
 _NO_LOGINS = "this hub has no logins: send no user name, or have it started with --auth none"
 
@@ -29,7 +30,7 @@ def connect(link: Any, event: Connect) -> None:
         if context.login is None:
             link.answer(event, BadMethod())
             return
-        event.challenge = partial(link.challenge, event)
+        event.challenge = partial(guarded, link, challenge, event)
         _check(link, event)
     elif context.ignore_logins or (event.user is None and event.token is None):
         try:
@@ -48,7 +49,7 @@ def connect(link: Any, event: Connect) -> None:
 
 def _check(link: Any, event: Connect) -> None:
     link.inbound.blocked += 1
-    link.context.login(event, link.session, partial(link.checked, event))
+    link.context.login(event, link.session, partial(guarded, link, checked, event))
 
 
 def checked(link: Any, event: Connect, result: str | Refusal) -> None:

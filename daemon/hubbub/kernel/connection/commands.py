@@ -28,7 +28,9 @@ from hubbub.events import (
     Unsubscribe,
 )
 from hubbub.kernel.connection import authentication
+from hubbub.kernel.connection.faults import guarded
 from hubbub.kernel.routing.subscription import Batch
+from hubbub.message import Message
 
 
 def answer_stored(link: Any, event: Any, result: Any) -> None:
@@ -126,12 +128,23 @@ def on_request(link: Any, event: Request) -> None:
             raise Refusal("quota", f"{limits.REQUESTS_PER_LINK} requests of this link wait for a reply already")
         if link.access.policy is not None:
             link.access.policy.request(event, link)
-        link.hub.requests.request(event, partial(link.replied, event))
+        link.hub.requests.request(event, partial(guarded, link, replied, event))
     except Refusal as error:
         link.answer(event, error)
     else:
         link.requests += 1
         link.inbound.blocked += event.blocking
+
+
+def replied(link: Any, event: Request, result: Message | Refusal) -> None:
+    """A request has its reply, or a Refusal."""
+    link.requests -= 1
+    link.answer(event, result)
+    if event.blocking:
+        link.inbound.blocked -= 1
+        link.go_on()
+    else:
+        link.shutdown.finish_if_done(link)
 
 
 def on_qos_publish(link: Any, event: QosPublish) -> None:

@@ -18,3 +18,11 @@ def own_fault(method: Callable[..., None]) -> Callable[..., None]:
             link.fail(error)
 
     return guarded
+
+
+def guarded(link: Any, call: Callable[..., None], *arguments: Any) -> None:
+    """Call a function of the link, and let an exception of its dialect close this link alone."""
+    try:
+        call(link, *arguments)
+    except Exception as error:  # noqa: BLE001  whatever a plugin raises
+        link.fail(error)

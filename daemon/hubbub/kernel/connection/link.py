@@ -9,14 +9,14 @@ answers to its own commands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any, ClassVar
 
 from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.events import Close, Connect, Publish, Request, Subscribe
+from hubbub.events import Close, Publish, Subscribe
 from hubbub.identity import Identity
 from hubbub.kernel.connection import authentication, commands
 from hubbub.kernel.connection.access import Access
@@ -303,19 +303,6 @@ class Link:
         self.hub.turn.counters.refused += 1
         self.context.refuse(refusal)
 
-    @own_fault
-    def replied(self, event: Request, result: Message | Refusal) -> None:
-        """A request has its reply, or a Refusal."""
-        self.requests -= 1
-        if self.session.revoked:
-            return
-        self.answer(event, result)
-        if event.blocking:
-            self.inbound.blocked -= 1
-            self.go_on()
-        else:
-            self.shutdown.finish_if_done(self)
-
     def subscribe(self, event: Subscribe) -> Iterator[Batch | None]:
         """Subscribe, and return the retained messages. Raises Refusal."""
         return self.egress.subscribe(event, self.client)
@@ -329,18 +316,6 @@ class Link:
         self.egress.wrap = self.wire.wrapper(dialect)
         if self.hub.traced is not None:
             self.hub.traced(self)
-
-    # Its login
-
-    @own_fault
-    def checked(self, event: Connect, result: str | Refusal) -> None:
-        """The credentials of `event` were checked."""
-        authentication.checked(self, event, result)
-
-    @own_fault
-    def challenge(self, event: Connect, data: bytes, then: Callable[[Any], None]) -> None:
-        """Ask the client for more; `then` is called once, with its answer or a Refusal."""
-        authentication.challenge(self, event, data, then)
 
     @own_fault
     def reconsider(self) -> None:
