@@ -24,10 +24,11 @@ import re
 from typing import NamedTuple
 
 from hubbub import (
+    Close,
+    Dialect,
     DialectContext,
     Event,
     Fault,
-    LineDialect,
     Message,
     Publish,
     Refusal,
@@ -178,11 +179,10 @@ def _ends_in_text(piece: bytes, inside: bool) -> bool:
     return texts is not None and piece.startswith(b'="', texts.end())
 
 
-class Influx(LineDialect):
+class Influx(Dialect):
     """Points in InfluxDB's line protocol, each published as it comes; it only receives."""
 
     fields = ("measurement", "hostname")
-    single_line = ("udp", "websocket")
 
     format = option(
         "json",
@@ -192,6 +192,7 @@ class Influx(LineDialect):
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         super().__init__(context, peer)
+        self._reader = LineReader(context.max_message)
         self._topic = context.topic or Template("influx/{measurement}")
         self._sender = peer.fields()
 
@@ -200,22 +201,27 @@ class Influx(LineDialect):
         """A unit is some lines."""
         return context.max_message
 
-    def make_reader(self) -> LineReader:
-        """Return what tells an LF from one inside a text."""
-        return LineReader(self.context.max_message)
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        """Turn lines into publishes."""
+        try:
+            events = self._lines(self._reader.feed(data))
+        except TooLong as long:
+            return [*self._lines(long.frames), self._too_long()]
+        return events if self.context.stream else events + self.eof(now)
 
-    def read_lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
-        """Turn lines into publishes; a unit may have several."""
-        if not self.context.stream:
-            lines = [line for unit in lines for line in self._cut(unit)]
+    def eof(self, now: float) -> list[Event | Message]:
+        """The last line needs no LF."""
+        return self._lines([self._reader.rest()])
+
+    def held(self) -> str:
+        """Say what is no whole line yet."""
+        return self._reader.held()
+
+    def _lines(self, lines: list[bytes]) -> list[Event | Message]:
         lines = [line.strip() for line in lines]
-        return [self._event(line) for line in lines if line and not line.startswith(b"#")]
+        return [self._line(line) for line in lines if line and not line.startswith(b"#")]
 
-    def _cut(self, unit: bytes) -> list[bytes]:
-        reader = self.make_reader()
-        return [*reader.feed(unit), reader.rest()]
-
-    def _event(self, line: bytes) -> Event | Message:
+    def _line(self, line: bytes) -> Event | Message:
         try:
             point = parse(line)
         except Refusal as no:
@@ -230,3 +236,7 @@ class Influx(LineDialect):
             return Fault(Refusal("too-long", f"a point as JSON is longer than {self.context.max_message} bytes"))
         topic = self._topic.fill({**self._sender, **named})
         return Publish(topic, payload, content_type=kind, properties=point.properties())
+
+    def _too_long(self) -> Close:
+        refusal = Refusal("too-long", f"a line is longer than {self.context.max_message} bytes")
+        return Close(refusal.reason, refusal=refusal)

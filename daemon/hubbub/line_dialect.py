@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
+from mypy_extensions import mypyc_attr
+
 from hubbub.dialect import Dialect, DialectContext
 from hubbub.errors import Refusal
 from hubbub.events import Close, Event, Fault, Subscribe
@@ -23,6 +25,7 @@ from hubbub.message import Message, Sender
 _UNITS = {"tcp": "a line", "udp": "a datagram", "websocket": "a message"}
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class LineDialect(Dialect):
     """A dialect of lines. Override `read_line`, or `read_lines` where several lines at once are cheaper.
 

@@ -46,7 +46,7 @@ class Frames:
 
     If the first frame is a number and `<`, that number is a count, and so is each later number with a `<`. In other
     streams a number is a count if a whole `<PRI>` follows it. A `<` after a NUL shows that NUL ends the messages, and
-    that LF is text. Empty lines are skipped. A frame has neither the CR of a CR LF nor an LF at the end of its count.
+    that LF is text. Empty lines are skipped, up to `max_frame` bytes in a row. A frame has neither the CR of a CR LF nor an LF at the end of its count.
     """
 
     def __init__(self, max_frame: int, joined: bool = False) -> None:
@@ -56,6 +56,9 @@ class Frames:
         self._end = _LF_OR_NUL
         self._after_nul = False
         self._counted: bool | None = None  # whether the first frame is; None: none is complete yet
+        self._empty = (
+            0  # bytes of the empty lines since the last message: a flood of them counts as one that is too long
+        )
         self._rest = bytearray()
         self._searched = 0  # bytes of the rest that have no end mark
 
@@ -84,7 +87,13 @@ class Frames:
             if end > start:
                 frames.append(bytes(self._rest[start:end]))
                 self._counted = bool(self._counted)
+                self._empty = 0
+            else:
+                self._empty += after - at
             at, self._searched = after, 0
+            if self._empty > self.max_frame:
+                self.rest()
+                raise TooLong(frames, self.max_frame)
         del self._rest[:at]
         return frames
 

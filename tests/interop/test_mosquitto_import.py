@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hubbub.kernel.permissions import Subject
 
+from hubbub.kernel.authorization.permissions import Subject
 from hubbub.service.cli import main
 from hubbub.service.permissions import load
 from running import Daemon, LineClient

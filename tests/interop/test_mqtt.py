@@ -133,7 +133,7 @@ def session(cell):
         for one in missed:
             mouth.publish(one.topic, one.payload, qos)
         again = cell.client("kept", keep=True)
-        assert again.present in (True, None)
+        assert again.present in ((False, None) if cell.version == V31 else (True, None))
         if cell.kind == "mosquitto":  # which has nothing to listen with before it subscribes
             again.subscribe(f"{cell.topic}/#", 2)
         assert [again.next() for _ in missed] == missed

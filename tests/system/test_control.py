@@ -419,7 +419,7 @@ def test_who_may_come_in_can_be_changed(tmp_path):
         assert client.ask("SUB a") == "OK SUB a"
         daemon.config.write_text(ONE + "anonymous = false\n")
         assert said(daemon.ask("reload")) == "reloaded: listener one changed (anonymous)\n"
-        assert client.line() == "BYE"
+        assert client.line() == "ERR not-authorized who may come in has changed"
         with LineClient(daemon.tcp[0]) as late:
             assert late.ask("SUB a").startswith("ERR not-authorized")
 
