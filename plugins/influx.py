@@ -47,11 +47,12 @@ _INTEGER = re.compile(r"([+-]?[0-9]{1,20})[iu]")
 _TIMESTAMP = re.compile(r"-?[0-9]{1,20}")
 _FLAGS = dict.fromkeys("t T true True TRUE".split(), True) | dict.fromkeys("f F false False FALSE".split(), False)
 _BLANK, _COMMA, _EQUALS = (re.compile(rf"(?<!\\){mark}") for mark in (" +", ",", "="))
-_FIELD = re.compile(r'((?:[^\\,= ]++|\\.)+)=("(?:[^"\\]++|\\.)*+"|[^", ]+)(,|(?= )|\Z)', re.DOTALL)
+# Python before 3.11.4 matches possessive groups wrongly, so only single characters are possessive here.
+_FIELD = re.compile(r'((?:[^\\,= ]++|\\.)+)=("[^"\\]*+(?:\\.[^"\\]*+)*"|[^", ]+)(,|(?= )|\Z)', re.DOTALL)
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _SERIES_END = re.compile(rb"(?<!\\) ")
-_TEXT_END = re.compile(rb'(?:[^"\\]++|\\.)*+"', re.DOTALL)
-_TEXTS = re.compile(rb'(?:\\.|="(?:[^"\\]++|\\.)*+"|[^\\=]++|=(?!"))*+', re.DOTALL)  # up to a text without its end
+_TEXT_END = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*"', re.DOTALL)
+_TEXTS = re.compile(rb'(?:\\.|="[^"\\]*+(?:\\.[^"\\]*+)*"|[^\\=]++|=(?!"))*', re.DOTALL)  # up to a text without its end
 
 
 class Point(NamedTuple):

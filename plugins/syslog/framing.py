@@ -46,7 +46,8 @@ class Frames:
 
     If the first frame is a number and `<`, that number is a count, and so is each later number with a `<`. In other
     streams a number is a count if a whole `<PRI>` follows it. A `<` after a NUL shows that NUL ends the messages, and
-    that LF is text. Empty lines are skipped, up to `max_frame` bytes in a row. A frame has neither the CR of a CR LF nor an LF at the end of its count.
+    that LF is text. Empty lines are skipped, up to `max_frame` bytes in a row. A frame has neither the CR of a CR LF
+    nor an LF at the end of its count.
     """
 
     def __init__(self, max_frame: int, joined: bool = False) -> None:

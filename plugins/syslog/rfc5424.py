@@ -20,7 +20,7 @@ _HEADER = re.compile(
 )
 _NAME = rb"[!#-<>-\\^-~]{1,32}"
 _ELEMENT = re.compile(rb"\[(%b)" % _NAME)
-_PARAM = re.compile(rb' (%b)="((?:[^"\\]++|\\.)*+)"' % _NAME, re.DOTALL)  # an unescaped ] is forgiven
+_PARAM = re.compile(rb' (%b)="([^"\\]*+(?:\\.[^"\\]*+)*)"' % _NAME, re.DOTALL)  # an unescaped ] is forgiven
 _ESCAPED = re.compile(r'\\(["\\\]])')
 _LENGTHS = {"hostname": 255, "app": 48, "procid": 128, "msgid": 32}
 _PRINTABLE = re.compile("[!-~]+")
