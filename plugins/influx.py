@@ -24,11 +24,10 @@ import re
 from typing import NamedTuple
 
 from hubbub import (
-    Close,
-    Dialect,
     DialectContext,
     Event,
     Fault,
+    LineDialect,
     Message,
     Publish,
     Refusal,
@@ -180,10 +179,11 @@ def _ends_in_text(piece: bytes, inside: bool) -> bool:
     return texts is not None and piece.startswith(b'="', texts.end())
 
 
-class Influx(Dialect):
+class Influx(LineDialect):
     """Points in InfluxDB's line protocol, each published as it comes; it only receives."""
 
     fields = ("measurement", "hostname")
+    single_line = ("udp", "websocket")
 
     format = option(
         "json",
@@ -193,7 +193,6 @@ class Influx(Dialect):
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         super().__init__(context, peer)
-        self._reader = LineReader(context.max_message)
         self._topic = context.topic or Template("influx/{measurement}")
         self._sender = peer.fields()
 
@@ -202,27 +201,22 @@ class Influx(Dialect):
         """A unit is some lines."""
         return context.max_message
 
-    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
-        """Turn lines into publishes."""
-        try:
-            events = self._lines(self._reader.feed(data))
-        except TooLong as long:
-            return [*self._lines(long.frames), self._too_long()]
-        return events if self.context.stream else events + self.eof(now)
+    def make_reader(self) -> LineReader:
+        """Return a reader to which an LF inside a text is no end of a line."""
+        return LineReader(self.context.max_message)
 
-    def eof(self, now: float) -> list[Event | Message]:
-        """The last line needs no LF."""
-        return self._lines([self._reader.rest()])
-
-    def held(self) -> str:
-        """Say what is no whole line yet."""
-        return self._reader.held()
-
-    def _lines(self, lines: list[bytes]) -> list[Event | Message]:
+    def read_lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
+        """Publish the points of lines; a unit may have several lines."""
+        if not self.context.stream:
+            lines = [line for unit in lines for line in self._cut(unit)]
         lines = [line.strip() for line in lines]
-        return [self._line(line) for line in lines if line and not line.startswith(b"#")]
+        return [self._event(line) for line in lines if line and not line.startswith(b"#")]
 
-    def _line(self, line: bytes) -> Event | Message:
+    def _cut(self, unit: bytes) -> list[bytes]:
+        reader = self.make_reader()
+        return [*reader.feed(unit), reader.rest()]
+
+    def _event(self, line: bytes) -> Event | Message:
         try:
             point = parse(line)
         except Refusal as no:
@@ -237,7 +231,3 @@ class Influx(Dialect):
             return Fault(Refusal("too-long", f"a point as JSON is longer than {self.context.max_message} bytes"))
         topic = self._topic.fill({**self._sender, **named})
         return Publish(topic, payload, content_type=kind, properties=point.properties())
-
-    def _too_long(self) -> Close:
-        refusal = Refusal("too-long", f"a line is longer than {self.context.max_message} bytes")
-        return Close(refusal.reason, refusal=refusal)

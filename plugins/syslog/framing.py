@@ -57,9 +57,7 @@ class Frames:
         self._end = _LF_OR_NUL
         self._after_nul = False
         self._counted: bool | None = None  # whether the first frame is; None: none is complete yet
-        self._empty = (
-            0  # bytes of the empty lines since the last message: a flood of them counts as one that is too long
-        )
+        self._empty = 0  # bytes of the empty lines since the last message
         self._rest = bytearray()
         self._searched = 0  # bytes of the rest that have no end mark
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hubbub import Close, DialectContext, LineDialect, Message, Publish, Refusal
+from hubbub import Close, DialectContext, LineDialect, Message, Publish, Refusal, Subscribe
 from hubbub.dialects.json import Json
 from hubbub.dialects.lines import Lines
 from hubbub.framing import HTTP_400
@@ -84,7 +84,7 @@ def test_other_ends_and_units_of_one_line() -> None:
     assert said(notes("tcp", Frames).receive(b"a\nb\r\rc\r", 0)) == [b"a\nb", b"c"]
     assert said(notes("udp", Frames).receive(b"a\nb\rc", 0)) == [b"a\nb", b"c"]
     assert said(notes("websocket", Frames).receive(b"a\rb\r", 0)) == [b"a\rb\r"]
-    assert [notes(transport, Frames).form(None) for transport in ("tcp", "udp")] == [b"\r", b""]  # type: ignore[arg-type]
+    assert [notes(transport, Frames).form(Subscribe("a")) for transport in ("tcp", "udp")] == [b"\r", b""]
 
 
 @pytest.mark.parametrize(("transport", "unit"), [("tcp", "a line"), ("udp", "a datagram"), ("websocket", "a message")])
