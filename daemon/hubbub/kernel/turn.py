@@ -27,6 +27,7 @@ class Turn:
 
     wake     is called once a turn, when something waits for its end; it must have `flush` called then
     wall     returns the Unix time in seconds; now: the monotonic time in seconds
+    began    attribute: the monotonic time in seconds when the hub was built
     arm      must have `alarms.ring` called at that monotonic time
     bounds   what an operator may limit
     time     Unix seconds when this turn began; valid once something was scheduled in it
@@ -46,6 +47,7 @@ class Turn:
         bounds: Bounds = DEFAULTS,
     ) -> None:
         self.now = now
+        self.began = now()
         self.wall = wall
         self.alarms = Alarms(arm)
         self.bounds = bounds

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,8 +12,6 @@ from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.service.reload import Running
-
-_STARTED = time.monotonic()
 
 
 def installed_version() -> str:
@@ -32,7 +29,7 @@ def status(running: Running) -> dict[str, Any]:
     return {
         "version": installed_version(),
         "pid": os.getpid(),
-        "uptime": round(time.monotonic() - _STARTED, 3),
+        "uptime": round(hub.turn.now() - hub.turn.began, 3),
         "memory": _memory(),
         "descriptors": len(os.listdir("/proc/self/fd")),  # noqa: PTH208  names are enough
         "links": sum(len(context.links) for context in contexts),

@@ -58,8 +58,7 @@ class SysMetrics:
     def __init__(self, hub: Hub, contexts: Callable[[], Iterable[ListenerContext]]) -> None:
         self._hub = hub
         self._contexts = contexts
-        self._began = hub.turn.now()
-        self._looked = self._began
+        self._looked = hub.turn.began
         self._loads: dict[str, Load] = {}
 
     def metrics(self) -> dict[str, str]:
@@ -67,7 +66,7 @@ class SysMetrics:
         counts = {**self._traffic(), **self._messages()}
         said = {name: str(count) for name, count in {**counts, **self._clients(), **self._kept(), **_memory()}.items()}
         said["version"] = f"hubbub version {installed_version()}"
-        said["uptime"] = f"{int(self._hub.turn.now() - self._began)} seconds"
+        said["uptime"] = f"{int(self._hub.turn.now() - self._hub.turn.began)} seconds"
         opened = counts.pop("opened")
         del said["opened"]
         loaded = {load: counts[name] for name, load in _LOADED.items()}
