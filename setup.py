@@ -58,6 +58,7 @@ HOT = [  # what each message passes through, in the order of its way
     "transports/frames",
     "framing",
     "line_dialect",
+    "dialects/lines_text",
     "dialects/lines",
     "events",
     "message",

@@ -21,16 +21,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from hubbub import limits
 from hubbub.dialect import Dialect, DialectContext
+from hubbub.dialects.json_client import JsonClient
 from hubbub.dialects.json_commands import UNREADABLE, Id, explain, parse
-from hubbub.dialects.json_text import claims_json, compact
+from hubbub.dialects.json_text import SUBPROTOCOLS, carry, max_unit
 from hubbub.errors import Refusal
 from hubbub.events import (
     Close,
@@ -126,7 +125,7 @@ class Json(LineDialect):
     """JSON objects, for browsers and programs: publish, subscribe, request."""
 
     roles = ("server", "client")
-    subprotocols: ClassVar[Sequence[str]] = ("hubbub.json",)
+    subprotocols = SUBPROTOCOLS
     text = True
     priority = 10
     write_after_eof = True
@@ -134,16 +133,11 @@ class Json(LineDialect):
 
     @classmethod
     def for_role(cls, role: str) -> type[Dialect]:
-        if role == "server":
-            return cls
-        from hubbub.dialects.json_client import JsonClient  # which is made of this
-
-        return JsonClient
+        return cls if role == "server" else JsonClient
 
     @classmethod
     def max_unit(cls, context: DialectContext) -> int:
-        """JSON may take 6 bytes for one: a control character as in `\\u0000` (RFC 8259 section 7)."""
-        return context.max_message * 6 + limits.LINE_SLACK
+        return max_unit(context)
 
     # What comes in
 
@@ -232,17 +226,3 @@ class Json(LineDialect):
 
     def _unit(self, answer: _Answer) -> bytes:
         return _write(answer) + self.unit_end
-
-
-def carry(message: Message, parse: bool) -> tuple[str | Raw | None, bytes | None]:
-    """Return what `data` and `base64` are for that payload; one of them is None."""
-    payload = message.payload
-    if parse or (message.content_type is not None and claims_json(message.content_type)):
-        try:
-            return Raw(compact(payload)), None
-        except Refusal:
-            pass  # it isn't what it claims: bytes like any others
-    try:
-        return payload.decode(), None
-    except UnicodeDecodeError:
-        return None, payload

@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from hubbub.dialect import DialectContext
-from hubbub.dialects.json import Json, carry
 from hubbub.dialects.json_commands import UNREADABLE, Saying, explain
+from hubbub.dialects.json_text import SUBPROTOCOLS, carry, max_unit
 from hubbub.dialects.line_client import pushes, refused, refused_push
 from hubbub.errors import Refusal
 from hubbub.events import Answer, Close, Event, Fault, Publish, QosPublish
@@ -59,11 +59,11 @@ class JsonClient(LineDialect):
     roles = ("client",)
     can_pull = True
     text = True
-    subprotocols = Json.subprotocols
+    subprotocols = SUBPROTOCOLS
 
     @classmethod
     def max_unit(cls, context: DialectContext) -> int:
-        return Json.max_unit(context)
+        return max_unit(context)
 
     def opened(self, now: float) -> list[Event | Message]:
         wishes = [{"op": "subscribe", "topic": one, "echo": False, "meta": True} for one in self.context.pull]

@@ -11,11 +11,15 @@ from itertools import accumulate
 from math import isinf
 
 import msgspec
+from msgspec import Raw
 
 from hubbub import limits
+from hubbub.dialect import DialectContext
 from hubbub.errors import Refusal
+from hubbub.message import Message
 
 APPLICATION_JSON = "application/json"
+SUBPROTOCOLS = ("hubbub.json",)
 
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # as signed bytes: one level in, one level out
@@ -26,6 +30,11 @@ _BIG_INTEGER = b"0" * _BIG_DIGITS
 
 _format = msgspec.json.format
 _NUMBER = re.compile(rb"-?\d[-+.\deE]*")
+
+
+def max_unit(context: DialectContext) -> int:
+    """Return the bytes of the longest unit: JSON may take 6 for one, as in `\\u0000` (RFC 8259 section 7)."""
+    return context.max_message * 6 + limits.LINE_SLACK
 
 
 def claims_json(content_type: str) -> bool:
@@ -60,6 +69,20 @@ def compact(text: bytes, max_bytes: int | None = None) -> bytes:
     if shape.find(_BIG_EXPONENT) >= 0 or (len(line) >= _BIG_DIGITS and shape.find(_BIG_INTEGER) >= 0):
         _check_numbers(line)
     return line
+
+
+def carry(message: Message, parse: bool) -> tuple[str | Raw | None, bytes | None]:
+    """Return what `data` and `base64` are for that payload; one of them is None."""
+    payload = message.payload
+    if parse or (message.content_type is not None and claims_json(message.content_type)):
+        try:
+            return Raw(compact(payload)), None
+        except Refusal:
+            pass  # it isn't what it claims: bytes like any others
+    try:
+        return payload.decode(), None
+    except UnicodeDecodeError:
+        return None, payload
 
 
 def not_json(text: str) -> str:

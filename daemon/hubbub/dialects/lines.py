@@ -6,13 +6,13 @@ The grammar is HELP, which the command of that name shows.
 from __future__ import annotations
 
 from base64 import b64encode
-from binascii import Error as BadBase64
-from binascii import a2b_base64
 from collections.abc import Callable
 from typing import Any
 
 from hubbub import limits
 from hubbub.dialect import Dialect, DialectContext
+from hubbub.dialects.lines_client import LinesClient
+from hubbub.dialects.lines_text import SUBPROTOCOLS, from_base64, is_text, max_unit
 from hubbub.errors import BadFilter, Refusal
 from hubbub.events import (
     Answer,
@@ -47,13 +47,12 @@ Commands may be in any case; exactly one space separates; in a topic, space, % a
 """
 
 _CR = 13
-_NOT_IN_A_LINE = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])  # TAB is fine
 
 
 class Lines(LineDialect):
     """Commands a person can type into nc: SUB, PUB, REQ, HELP."""
 
-    subprotocols = ("hubbub.lines",)
+    subprotocols = SUBPROTOCOLS
     roles = ("server", "client")
     text = True
     write_after_eof = True
@@ -65,16 +64,11 @@ class Lines(LineDialect):
 
     @classmethod
     def for_role(cls, role: str) -> type[Dialect]:
-        if role == "server":
-            return cls
-        from hubbub.dialects.lines_client import LinesClient  # which is made of this
-
-        return LinesClient
+        return cls if role == "server" else LinesClient
 
     @classmethod
     def max_unit(cls, context: DialectContext) -> int:
-        """Base64 makes 4 bytes of 3 (RFC 4648 section 4)."""
-        return context.max_message * 4 // 3 + limits.LINE_SLACK
+        return max_unit(context)
 
     # What comes in
 
@@ -233,19 +227,6 @@ class _Heads(dict[str, bytes]):
 _HEADS = _Heads()
 
 
-def is_text(payload: bytes) -> bool:
-    """Whether a payload can stand in a line as it is."""
-    if len(payload.translate(None, _NOT_IN_A_LINE)) != len(payload):
-        return False
-    if payload.isascii():
-        return True
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _argument(words: list[bytes], what: str) -> bytes:
     if len(words) < 2:
         raise Refusal("bad-command", f"{words[0].upper().decode()} wants {what}; HELP shows how")
@@ -257,11 +238,3 @@ def _filter(words: list[bytes]) -> str:
     if len(words) > 2:
         raise BadFilter("a filter has no spaces; write them as %20")
     return check_filter(read_name(name, BadFilter))
-
-
-def from_base64(payload: bytes) -> bytes:
-    """Read the payload of a PUBB. Raises Refusal."""
-    try:
-        return a2b_base64(payload, strict_mode=True)
-    except BadBase64:
-        raise Refusal("bad-payload", "PUBB wants base64 (RFC 4648 section 4), padded, without spaces") from None

@@ -14,7 +14,7 @@ from typing import Any
 
 from hubbub.dialect import DialectContext
 from hubbub.dialects.line_client import pushes, refused, refused_push
-from hubbub.dialects.lines import Lines, from_base64, is_text
+from hubbub.dialects.lines_text import SUBPROTOCOLS, from_base64, is_text, max_unit
 from hubbub.errors import Refusal
 from hubbub.events import Answer, Close, Event, Fault, Publish
 from hubbub.line_dialect import LineDialect
@@ -29,7 +29,7 @@ class LinesClient(LineDialect):
     roles = ("client",)
     can_pull = True
     text = True
-    subprotocols = Lines.subprotocols
+    subprotocols = SUBPROTOCOLS
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         super().__init__(context, peer)
@@ -37,7 +37,7 @@ class LinesClient(LineDialect):
 
     @classmethod
     def max_unit(cls, context: DialectContext) -> int:
-        return Lines.max_unit(context)
+        return max_unit(context)
 
     def opened(self, now: float) -> list[Event | Message]:
         wishes = [Answer(b"SUB %b%b" % (quote(filter).encode(), self.unit_end)) for filter in self.context.pull]

@@ -1,0 +1,40 @@
+"""The common parts of both sides of lines: which payloads fit into a line, base64, and the length of a line."""
+
+from __future__ import annotations
+
+from binascii import Error as BadBase64
+from binascii import a2b_base64
+
+from hubbub import limits
+from hubbub.dialect import DialectContext
+from hubbub.errors import Refusal
+
+SUBPROTOCOLS = ("hubbub.lines",)
+
+_NOT_IN_A_LINE = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])  # TAB is fine
+
+
+def max_unit(context: DialectContext) -> int:
+    """Return the bytes of the longest line: base64 makes 4 bytes of 3 (RFC 4648 section 4)."""
+    return context.max_message * 4 // 3 + limits.LINE_SLACK
+
+
+def is_text(payload: bytes) -> bool:
+    """Whether a payload can stand in a line as it is."""
+    if len(payload.translate(None, _NOT_IN_A_LINE)) != len(payload):
+        return False
+    if payload.isascii():
+        return True
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def from_base64(payload: bytes) -> bytes:
+    """Read the payload of a PUBB. Raises Refusal."""
+    try:
+        return a2b_base64(payload, strict_mode=True)
+    except BadBase64:
+        raise Refusal("bad-payload", "PUBB wants base64 (RFC 4648 section 4), padded, without spaces") from None
