@@ -24,24 +24,47 @@ from bench.works import Work
 
 RATE = 500  # samples a second
 WARM = 0.7  # s until the links are open and messages flow
-PARTS = {  # what is done, and the C functions or rooms that do it; the first that fits counts
+SYSTEM_CALLS = {
     "recv": r"^(__libc_recv|recv|__recv|recvfrom|__recvfrom|__libc_recvfrom|recvmsg)\b",
     "send": r"^(__libc_send|send|__send|sendto|__sendto|writev|__libc_sendto)\b",
     "epoll": r"^epoll_",
-    "frames": r"transports/(?:frames|masks)|CPyDef_(?:frames|masks)___",
-    "encode": r"^(?:\w+\.encode|_is_text|Encoding\.frames) \(hubbub/|CPyDef_lines___(?:Lines___encode|__is_text)"
-    r"|mqtt/(?:messages|outbound|aliases)"
-    r"|CPyDef_session___Encoding___frames",
-    "read": r"dialects/|hubbub_plugins/|framing\.py|topics\.py|CPyDef_(?:lines|framing|topics)___",
-    "events": r"hubbub/(?:events|message)\.py|CPyDef_(?:events|message)___",
-    "outbox": r"kernel/(?:outbox|datagram_outbox|own_units|backlog|delivery|store)"
-    r"|CPyDef_(?:outbox|datagram_outbox|own_units|delivery)___",
-    "hub": r"kernel/(?:hub|routes|trie|session|retained|alarms)|CPyDef_(?:hub|routes|trie|session|retained|alarms)___",
-    "link": r"kernel/|CPyDef_(?:link|datagram|deadlines|ending|outgoing|intake)___",
-    "transport": r"transports/|service/reactor",
-    "autobahn": r"autobahn/",
-    "twisted": r"twisted/",
 }
+FILES = {  # of daemon/hubbub: the files and folders whose functions do it
+    "frames": "transports/frames transports/masks transports/deflate",
+    "read": "dialects framing line_dialect topics",
+    "events": "events message",
+    "outbox": "kernel/connection/units kernel/connection/unit_queue kernel/connection/outbox kernel/connection/egress "
+    "kernel/connection/datagram_outbox kernel/connection/per_link_encoder kernel/sessions",
+    "hub": "kernel/hub kernel/turn kernel/alarms kernel/counters kernel/commits kernel/scheduler kernel/routing",
+    "link": "kernel/connection kernel/ingress kernel/authorization",
+    "transport": "transports service/process/reactor",
+}
+ENCODE = (
+    r"^(?:\w+\.encode|is_text|Encoding\.frames) \(hubbub/|mqtt/(?:messages|outbound|aliases)"
+    r"|CPyDef_(?:lines___Lines___encode|lines_text___is_text|subscription___Encoding___frames)"
+)
+LIBRARIES = {"autobahn": r"autobahn/", "twisted": r"twisted/"}
+HUBBUB = Path(__file__).parents[1] / "daemon/hubbub"
+
+
+def pattern_of(files: str) -> str:
+    """Return a pattern for frames of these files and folders, and for the C functions that mypyc makes of them."""
+    stems = {
+        inner.stem
+        for one in files.split()
+        for inner in ([HUBBUB / f"{one}.py"] if (HUBBUB / f"{one}.py").exists() else (HUBBUB / one).iterdir())
+        if inner.suffix == ".py" and inner.stem != "__init__"
+    }
+    return rf"hubbub/(?:{'|'.join(files.split())})[./]|CPyDef_(?:{'|'.join(sorted(stems))})___"
+
+
+PARTS = {  # what is done, and the frames that do it; the first that fits counts
+    **SYSTEM_CALLS,
+    "encode": ENCODE,
+    **{name: pattern_of(files) for name, files in FILES.items()},
+    **LIBRARIES,
+}
+PARTS["read"] += r"|hubbub_plugins/"
 _PARTS = {name: re.compile(pattern) for name, pattern in PARTS.items()}
 REST = "rest"
 
