@@ -24,8 +24,8 @@ FDS = 4  # standard input, output and error, and the pipe that takes the process
 IMPORTED = (
     "twisted.scripts.twistd",
     "hubbub.service.tap",
-    "hubbub.service.reactor",
-    "hubbub.service.logs",
+    "hubbub.service.process.reactor",
+    "hubbub.service.logs.observers",
     "hubbub.dialects.json",
     "hubbub.dialects.raw",
 )

@@ -22,7 +22,7 @@ from telegraf import TelegrafClient
 
 from devices import Device
 from gpsd import Gpsd
-from hubbub.service.config import parse_connector
+from hubbub.service.config.settings import parse_connector
 from interop.mqtt.broker import Mosquitto
 from running import Daemon, LineClient
 

@@ -176,7 +176,7 @@ SERVICE, PLUGIN = "daemon/hubbub/service/tap.py", "plugins/upper.py"
         (TRANSPORT, "from hubbub.kernel import link"),
         (TRANSPORT, "import hubbub.dialects.lines"),
         (TRANSPORT, "import msgspec"),
-        (TRANSPORT, "from hubbub.service import listeners"),
+        (TRANSPORT, "from hubbub.service.links import listener"),
         (SERVICE, "from hubbub.testing import pump"),
         (SERVICE, "from hubbub_plugins.upper import Upper"),
         (SERVICE, "NAME = 'hubbub_plugins.upper:Upper'"),

@@ -18,11 +18,11 @@ from hubbub.kernel.authorization.permissions import Subject
 from hubbub.service.auth import passwords as password_files
 from hubbub.service.auth import tokens
 from hubbub.service.auth.kinds import NotThis, Token
+from hubbub.service.auth.permissions import load
 from hubbub.service.commands.mosquitto.conf import Import
-from hubbub.service.config import parse_connector, parse_handler, parse_listener
-from hubbub.service.endpoint import join, split
-from hubbub.service.options import Options
-from hubbub.service.permissions import load
+from hubbub.service.config.endpoint import join, split
+from hubbub.service.config.options import Options
+from hubbub.service.config.settings import parse_connector, parse_handler, parse_listener
 from hubbub.template import Template
 from hubbub.topics import check_filter, check_topic, matches, quote, quote_value, unquote
 from hubbub.transports.signed import Signatures

@@ -22,9 +22,9 @@ from hubbub.template import Template
 from hubbub.testing.wellformed import faults, plain
 from hubbub.transports.forwarded import Trust
 from hubbub.transports.frames import BINARY, TEXT, FrameReader
+from hubbub.transports.http.origin import origin_refusal
 from hubbub.transports.proof import Tokens
 from hubbub.transports.proxy import BadHeader, read_header
-from hubbub.transports.websocket import origin_refusal
 from hubbub_plugins.gelf import Gelf
 from hubbub_plugins.graphite import Graphite
 from hubbub_plugins.influx import Influx

@@ -12,8 +12,9 @@ from hubbub.events import Connect
 from hubbub.identity import Identity
 from hubbub.testing.streams import TCPClient
 from hubbub.testing.world import World
-from hubbub.transports.http import Pages
-from hubbub.transports.websocket import WebSocketFactory, make_site
+from hubbub.transports.http.pages import Pages
+from hubbub.transports.http.site import make_site
+from hubbub.transports.websocket import WebSocketFactory
 
 _HOST, _PORT = "192.0.2.7", 50_000
 UPGRADE = (

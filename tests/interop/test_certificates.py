@@ -14,7 +14,7 @@ from certificates import Authority
 from hub_process import hubbub
 from hubbub import limits
 from hubbub.errors import ConfigError
-from hubbub.service.tls import Certificates, Spec
+from hubbub.service.links.tls import Certificates, Spec
 from interop.clients import Tcp
 from running import Daemon
 

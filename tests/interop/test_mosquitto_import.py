@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from hubbub.kernel.authorization.permissions import Subject
+from hubbub.service.auth.permissions import load
 from hubbub.service.cli import main
-from hubbub.service.permissions import load
 from running import Daemon, LineClient
 
 ACL = """

@@ -22,7 +22,7 @@ from hubbub.dialects.json import Json
 from hubbub.dialects.lines import Lines
 from hubbub.dialects.raw import Raw
 from hubbub.option import configure
-from hubbub.service.plugins import Plugins
+from hubbub.service.plugins.discovery import Plugins
 from hubbub.testing import World
 from hubbub_plugins.mqtt import Mqtt, packets
 from hubbub_plugins.mqtt.codes import REASONS

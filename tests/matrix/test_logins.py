@@ -18,7 +18,7 @@ import pytest
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from certificates import Authority
-from hubbub.service.plugins import Plugins
+from hubbub.service.plugins.discovery import Plugins
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.codes import BAD_USER_NAME_OR_PASSWORD, NOT_AUTHORIZED
 from hubbub_plugins.mqtt.packets import V5

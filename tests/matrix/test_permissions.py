@@ -9,7 +9,7 @@ import pytest
 
 from hubbub import Handler, on
 from hubbub.kernel.authorization.permissions import Clause, Permissions, Rule, Who
-from hubbub.service.plugins import Plugins
+from hubbub.service.plugins.discovery import Plugins
 from hubbub.template import Template
 from matrix.speakers import ANSWERED, COMMANDING, DEVICES, EVERY, MQTT, RAW, STREAMS, seat, shipped
 

@@ -13,7 +13,7 @@ import hubbub_plugins.route as module
 from hubbub import ConfigError, Handler, on
 from hubbub.handler import as_payload
 from hubbub.option import configure
-from hubbub.service.handlers import HandlerRunner
+from hubbub.service.plugins.handler_runner import HandlerRunner
 from hubbub.testing import World
 from hubbub_plugins.route import Route, pointer
 from interop.clients import Tcp, Udp, WebSocket

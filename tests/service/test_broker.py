@@ -6,7 +6,7 @@ import pytest
 
 from hubbub import Message, Refusal
 from hubbub.dialects.lines import Lines
-from hubbub.service.sys_metrics import SysMetrics
+from hubbub.service.metrics.sys_metrics import SysMetrics
 from hubbub.testing import World
 from hubbub_plugins.mqtt import packets
 from mqtt_client import Client, Mqtt, subscription

@@ -19,11 +19,11 @@ from hubbub.dialect import DialectContext
 from hubbub.errors import ConfigError
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.hub import Hub
-from hubbub.service.config import parse_connector, parse_listener
-from hubbub.service.connectors import Connector, Told
-from hubbub.service.dial import dial_stream
-from hubbub.service.dialect_plan import plan
-from hubbub.service.plugins import Plugins
+from hubbub.service.config.settings import parse_connector, parse_listener
+from hubbub.service.links.connector import Connector, Told
+from hubbub.service.links.dial import dial_stream
+from hubbub.service.plugins.dialect_plan import plan
+from hubbub.service.plugins.discovery import Plugins
 
 
 def make(spec):
@@ -145,7 +145,7 @@ async def test_waits_grow_up_to_a_bound(monkeypatch):
         return later(seconds, function, *more)
 
     connector._reactor = SimpleNamespace(callLater=call_later, seconds=whole.seconds)
-    monkeypatch.setattr("hubbub.service.connectors.dial_stream", lambda reactor, *more: dial_stream(whole, *more))
+    monkeypatch.setattr("hubbub.service.links.connector.dial_stream", lambda reactor, *more: dial_stream(whole, *more))
     connector.start()
     await passed(lambda: len(waits) >= 8)
     connector.stop()
@@ -158,7 +158,7 @@ async def test_a_udp_link_follows_its_name(monkeypatch):
     monkeypatch.setattr(limits, "RESOLVE_SECONDS", 0.01)
     monkeypatch.setattr(limits, "RETRY_FIRST_SECONDS", 0.01)
     addresses = ["127.0.0.1"]
-    monkeypatch.setattr("hubbub.service.connectors.resolve", lambda reactor, host: succeed(list(addresses)))
+    monkeypatch.setattr("hubbub.service.links.connector.resolve", lambda reactor, host: succeed(list(addresses)))
     with udp("127.0.0.1", 0) as before, udp("127.0.0.2", before.getsockname()[1]) as after:
         connector = make(f"udp:gps.example.org:{before.getsockname()[1]}:topic=up")
         connector.start()

@@ -10,7 +10,7 @@ import pytest
 
 from hubbub.errors import ConfigError
 from hubbub.service.commands.report import size, table, time
-from hubbub.service.control_path import default_path, make_folder, where_to_look
+from hubbub.service.control.control_path import default_path, make_folder, where_to_look
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hubbub import DialectContext, Handler, limits, on
 from hubbub.dialects.detect import Auto
 from hubbub.dialects.lines import Lines
 from hubbub.kernel.sessions.session import Session
-from hubbub.service.failures import Failures
+from hubbub.service.logs.failures import Failures
 from hubbub.testing import World
 from matrix.speakers import seat
 

@@ -10,7 +10,7 @@ from twisted.logger import capturedLogs
 from hubbub import BadFilter, ConfigError, Handler, limits, many, on, option
 from hubbub.kernel.hub import Hub
 from hubbub.option import configure
-from hubbub.service.handlers import HandlerRunner
+from hubbub.service.plugins.handler_runner import HandlerRunner
 from hubbub.testing import World
 from matrix.speakers import seat
 

@@ -1,4 +1,4 @@
-"""service/handlers.py: what waits for a handler is bounded, whatever a message is made of."""
+"""service/plugins/handler_runner.py: what waits for a handler is bounded, whatever a message is made of."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from hubbub.kernel.sessions.session import Session
 from hubbub.service.auth import login as module
 from hubbub.service.auth.kinds import Password, Token
 from hubbub.service.auth.login import Logins
-from hubbub.service.config import Settings
+from hubbub.service.config.settings import Settings
 from service.test_passwords import cheap
 
 

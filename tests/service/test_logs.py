@@ -15,8 +15,8 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from hubbub import limits
-from hubbub.service.journal import Journal, is_journal
-from hubbub.service.logs import Observer, Repeats, Stream, entry, human, machine
+from hubbub.service.logs.journal import Journal, is_journal
+from hubbub.service.logs.observers import Observer, Repeats, Stream, entry, human, machine
 
 
 def event(format="hello {name}", level=LogLevel.info, **fields):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubbub.service.masking import Masker
+from hubbub.service.tracing.masking import Masker
 
 SECRETS = [
     b"AUTH bob hunter2 hunter2\nPUB a b\n",

@@ -13,8 +13,8 @@ from hubbub.dialect import DialectContext
 from hubbub.errors import Refusal
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
-from hubbub.service.metrics import Metered, MetricsPage
-from hubbub.service.turns import Histogram, Turns
+from hubbub.service.metrics.prometheus import Metered, MetricsPage
+from hubbub.service.process.turns import Histogram, Turns
 from unit.kernel_help import FakeWire, Tiny, World
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"

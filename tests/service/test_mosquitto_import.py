@@ -12,8 +12,8 @@ import pytest
 from hubbub.service.cli import main
 from hubbub.service.commands.mosquitto.conf import KNOWN, Import
 from hubbub.service.commands.mosquitto.notes import toml
-from hubbub.service.options import Options
-from hubbub.service.plugins import Plugins
+from hubbub.service.config.options import Options
+from hubbub.service.plugins.discovery import Plugins
 
 
 @pytest.fixture

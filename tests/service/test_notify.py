@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from hubbub import limits
-from hubbub.service.notify import Notifier
+from hubbub.service.process.notify import Notifier
 
 
 class Systemd:

@@ -8,8 +8,8 @@ import pytest
 
 from hubbub.errors import ConfigError
 from hubbub.kernel.authorization.permissions import Subject
+from hubbub.service.auth.permissions import load
 from hubbub.service.cli import main
-from hubbub.service.permissions import load
 
 ROOT = Path(__file__).parents[2]
 

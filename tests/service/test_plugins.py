@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hubbub import ConfigError
-from hubbub.service.plugins import Plugins
+from hubbub.service.plugins.discovery import Plugins
 
 HANDLER = '''\
 from hubbub import Handler

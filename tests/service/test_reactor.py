@@ -1,4 +1,4 @@
-"""service/reactor.py: what it reads itself behaves as under Twisted's own reactor."""
+"""service/process/reactor.py: what it reads itself behaves as under Twisted's own reactor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from hubbub.limits import PROMPT_BYTES, TURN_SECONDS
-from hubbub.service.reactor import HubbubReactor
+from hubbub.service.process.reactor import HubbubReactor
 
 
 class Echo(Protocol):

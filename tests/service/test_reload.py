@@ -15,10 +15,10 @@ from twisted.logger import capturedLogs, formatEvent
 
 from hubbub import Handler, limits, on
 from hubbub.errors import ConfigError
-from hubbub.service.config import Settings, parse_handler, parse_listener
-from hubbub.service.handlers import HandlerRunner
-from hubbub.service.listeners import Listener
-from hubbub.service.plugins import Plugins
+from hubbub.service.config.settings import Settings, parse_handler, parse_listener
+from hubbub.service.links.listener import Listener
+from hubbub.service.plugins.discovery import Plugins
+from hubbub.service.plugins.handler_runner import HandlerRunner
 from hubbub.service.reload import Reloader
 from hubbub.testing import World
 from matrix.speakers import seat
@@ -236,7 +236,7 @@ class Reactor(MemoryReactorClock):
 
 
 class Daemon:
-    """The parts that are reloaded, without the rest (service.reload.Running)."""
+    """The parts that are reloaded, without the rest (service.running.Running)."""
 
     def __init__(self, world: World, folder: Path, **wanted) -> None:
         self.world = world

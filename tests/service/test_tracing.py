@@ -16,7 +16,7 @@ from hubbub.kernel.connection.datagram_outbox import DatagramOutbox
 from hubbub.kernel.connection.outbox import Outbox
 from hubbub.option import configure
 from hubbub.service.commands.running import traced
-from hubbub.service.tracing import Tracing
+from hubbub.service.tracing.traces import Tracing
 from hubbub.testing import World
 from hubbub_plugins.mqtt import Mqtt, packets
 

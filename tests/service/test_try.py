@@ -14,7 +14,7 @@ from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Answer, Close, Confirm, Connect, Fault, Ping, Publish, Request, Subscribe, Unsubscribe
 from hubbub.service.cli import main
-from hubbub.service.event_text import describe
+from hubbub.service.tracing.event_text import describe
 
 METER = '''
 from hubbub import ConfigError, Dialect, Fault, Publish, Refusal, option

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hubbub.service.config import Settings
-from hubbub.service.options import Options
+from hubbub.service.config.options import Options
+from hubbub.service.config.settings import Settings
 
 ETC = Path(__file__).parents[2] / "etc"
 EXAMPLE = (ETC / "hubbub/hubbub.toml").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from system.clients import WebSocketClient
 
 JOURNAL = """
 import os, sys
-import hubbub.service.journal as journal
+import hubbub.service.logs.journal as journal
 from hubbub.service.cli import main
 
 journal.SOCKET = sys.argv[1]
@@ -40,7 +40,7 @@ def test_machines_get_json():
 
 @pytest.mark.parametrize("factory", ["json_lines", "human_lines", "journal_fields", "by_destination"])
 def test_twistd_can_be_told_to_write_them(factory):
-    command = (*TWISTD[:-1], f"--logger=hubbub.service.logs.{factory}", "hubbub")
+    command = (*TWISTD[:-1], f"--logger=hubbub.service.logs.observers.{factory}", "hubbub")
     with Daemon("--tcp", "tcp:0", command=command) as daemon:
         ready = daemon.wait_for("ready: ")
     assert ready.startswith("{") == (factory != "human_lines")

@@ -9,7 +9,7 @@ import pytest
 from hubbub import limits
 from hubbub.bounds import DEFAULTS, KINDS, Bounds, read_bound, table
 from hubbub.errors import ConfigError
-from hubbub.service.options import Options
+from hubbub.service.config.options import Options
 
 PAGE = Path(__file__).parents[2] / "docs" / "limits.md"
 

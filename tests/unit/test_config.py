@@ -11,8 +11,8 @@ from twisted.internet.endpoints import _parse as twisted_parse
 
 from hubbub import limits
 from hubbub.errors import ConfigError
-from hubbub.service.config import Settings, parse_handler, parse_listener
-from hubbub.service.endpoint import join, split
+from hubbub.service.config.endpoint import join, split
+from hubbub.service.config.settings import Settings, parse_handler, parse_listener
 from hubbub.template import Template
 
 TEXT = st.text(max_size=20)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hubbub.service.options import Options
+from hubbub.service.config.options import Options
 
 
 def parsed(*words):
@@ -146,7 +146,7 @@ def test_version_is_ours(capsys):
 
 
 def test_a_mistake_ends_with_status_1_on_stderr():
-    code = "from hubbub.service.options import Options; Options().parseOptions(['--tcp', 'x'])"
+    code = "from hubbub.service.config.options import Options; Options().parseOptions(['--tcp', 'x'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("hubbub: --tcp x: ")

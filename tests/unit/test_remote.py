@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hubbub.errors import ConfigError
-from hubbub.service.config import Settings, parse_connector, parse_listener
-from hubbub.service.endpoint import split
-from hubbub.service.remote import take_remote
+from hubbub.service.config.endpoint import split
+from hubbub.service.config.remote import take_remote
+from hubbub.service.config.settings import Settings, parse_connector, parse_listener
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from hubbub import limits
 from hubbub.errors import ConfigError
-from hubbub.service.toml import read
+from hubbub.service.config.toml import read
 
 
 @pytest.fixture

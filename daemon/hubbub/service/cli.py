@@ -14,7 +14,7 @@ hubbub: one daemon for every real-time client
 
   hubbub run [OPTIONS]  open the listeners and serve until SIGINT or SIGTERM;
                         same as twistd --nodaemon --pidfile= --reactor=hubbub
-                        --logger=hubbub.service.logs.by_destination
+                        --logger=hubbub.service.logs.observers.by_destination
                         hubbub [OPTIONS]
   hubbub run --help     the options
   hubbub new dialect NAME  or  hubbub new handler NAME
@@ -38,7 +38,7 @@ hubbub: one daemon for every real-time client
   hubbub --help         this text
 """
 
-LOGGER = "--logger=hubbub.service.logs.by_destination"
+LOGGER = "--logger=hubbub.service.logs.observers.by_destination"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,26 +19,27 @@ from hubbub.errors import ConfigError
 from hubbub.handler import Handler
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
-from hubbub.service import signals
 from hubbub.service.auth.login import Logins, end_stale
-from hubbub.service.config import ConnectorConfig, HandlerConfig, ListenerConfig, Settings
-from hubbub.service.connectors import Connector
-from hubbub.service.control import ControlSocket
-from hubbub.service.control_path import default_path, make_folder
-from hubbub.service.descriptors import raise_descriptor_limit, room_for_clients
+from hubbub.service.auth.permissions import Guard
+from hubbub.service.config.reloadable import Commit, Prepare
+from hubbub.service.config.settings import ConnectorConfig, HandlerConfig, ListenerConfig, Settings
+from hubbub.service.control.control_path import default_path, make_folder
+from hubbub.service.control.control_socket import ControlSocket
+from hubbub.service.control.requests import commands
 from hubbub.service.drain import Drain
-from hubbub.service.failures import Failures
-from hubbub.service.handlers import HandlerRunner
-from hubbub.service.listeners import Listener
-from hubbub.service.metrics import Metered, MetricsPage
-from hubbub.service.metrics_port import MetricsPort
-from hubbub.service.notify import Notifier
-from hubbub.service.permissions import Guard
-from hubbub.service.plugins import Plugins, reason
-from hubbub.service.reload import Commit, Prepare, Reloader
-from hubbub.service.requests import commands
-from hubbub.service.sys_metrics import SysMetrics
-from hubbub.service.turns import Turns
+from hubbub.service.links.connector import Connector
+from hubbub.service.links.listener import Listener
+from hubbub.service.logs.failures import Failures
+from hubbub.service.metrics.port import MetricsPort
+from hubbub.service.metrics.prometheus import Metered, MetricsPage
+from hubbub.service.metrics.sys_metrics import SysMetrics
+from hubbub.service.plugins.discovery import Plugins, reason
+from hubbub.service.plugins.handler_runner import HandlerRunner
+from hubbub.service.process import signals
+from hubbub.service.process.descriptors import raise_descriptor_limit, room_for_clients
+from hubbub.service.process.notify import Notifier
+from hubbub.service.process.turns import Turns
+from hubbub.service.reload import Reloader
 
 
 class CannotServe(SystemExit, Exception):
@@ -136,7 +137,7 @@ class HubbubService(Service):
         return bool(self.running) and all(listener.port is not None for listener in self.listeners)
 
     def _prepare(self, settings: Settings) -> Commit:
-        """Tell of limits, and take up the endpoint of figures (service.reload.Prepare)."""
+        """Tell of limits, and take up the endpoint of figures (service.config.reloadable.Prepare)."""
         limited = settings.bounds != self.hub.turn.bounds
         metrics = self.metrics
         if settings.metrics != (metrics and metrics.spec):

@@ -7,57 +7,25 @@ can't fail. A listener whose endpoint is the same keeps its socket and its links
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.logger import Logger
 
 from hubbub.errors import ConfigError
-from hubbub.kernel.hub import Hub
-from hubbub.service.config import HandlerConfig, LinkConfig, ListenerConfig, Settings
-from hubbub.service.dialect_plan import Spoken
+from hubbub.service.config.reloadable import Commit
+from hubbub.service.config.settings import HandlerConfig, LinkConfig, ListenerConfig, Settings
 from hubbub.service.drain import Drain
-from hubbub.service.handlers import HandlerRunner
-from hubbub.service.listeners import Listener
-from hubbub.service.plugins import Changes, Plugins
+from hubbub.service.links.listener import Listener
+from hubbub.service.plugins.dialect_plan import Spoken
+from hubbub.service.plugins.discovery import Changes, Plugins
+from hubbub.service.plugins.handler_runner import HandlerRunner
+from hubbub.service.running import Running
 
 Config = TypeVar("Config", HandlerConfig, LinkConfig)
 _log = Logger(namespace="hubbub.reload")
-
-Commit = Callable[[], Iterable[str]]
-"""Puts into effect what was prepared, which can't fail, and tells what has changed."""
-Prepare = Callable[[Settings], Commit]
-"""Reads what the settings name, and changes nothing. Raises ConfigError."""
-
-
-class Running(Protocol):
-    """What is reloaded: a daemon.
-
-    parts  what else has something to read anew, users and permissions; the last may bind, as nothing can fail after it
-    """
-
-    reactor: Any
-    hub: Hub
-    settings: Settings
-    plugins: Plugins
-    listeners: list[Listener]
-    connectors: list[Any]
-    handlers: dict[str, HandlerRunner]
-    parts: list[Prepare]
-
-    def reread(self) -> Settings:
-        """Read the options again. Raises ConfigError."""
-
-    def make_listener(self, config: ListenerConfig, settings: Settings, plugins: Plugins) -> Listener:
-        """Plan a listener. Raises ConfigError."""
-
-    def make_connector(self, config: Any, settings: Settings, plugins: Plugins) -> Any:
-        """Plan a connector. Raises ConfigError."""
-
-    def make_runner(self, config: HandlerConfig, plugins: Plugins) -> HandlerRunner:
-        """Make a handler, unstarted. Raises ConfigError."""
 
 
 class Reloader:

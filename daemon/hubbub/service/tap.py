@@ -7,10 +7,10 @@ import sys
 from twisted.application.service import IService
 
 from hubbub.errors import ConfigError
-from hubbub.service import signals
+from hubbub.service.config.options import Options
 from hubbub.service.daemon import HubbubService
-from hubbub.service.options import Options
-from hubbub.service.plugins import Plugins
+from hubbub.service.plugins.discovery import Plugins
+from hubbub.service.process import signals
 
 __all__ = ["Options", "makeService"]
 

@@ -25,7 +25,7 @@ from hubbub.events import Event, Subscribe
 from hubbub.kernel.connection.unit_queue import POLICIES
 from hubbub.message import Message
 from hubbub.option import configure
-from hubbub.service.event_text import describe
+from hubbub.service.tracing.event_text import describe
 from hubbub.template import Template
 from hubbub.testing.answers import check_answers, check_encoding, check_round_trip
 from hubbub.testing.claims import check_claims

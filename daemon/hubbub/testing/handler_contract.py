@@ -24,7 +24,7 @@ from hubbub.errors import ConfigError
 from hubbub.events import Publish
 from hubbub.handler import Handler, filters_of
 from hubbub.option import configure
-from hubbub.service.handlers import HandlerRunner
+from hubbub.service.plugins.handler_runner import HandlerRunner
 from hubbub.testing.trial import broken, shown
 from hubbub.testing.watching import blocking, told, watching
 from hubbub.testing.wellformed import plain

@@ -18,14 +18,15 @@ from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.presence import Presence
 from hubbub.option import configure
-from hubbub.service.handlers import HandlerRunner
+from hubbub.service.plugins.handler_runner import HandlerRunner
 from hubbub.template import Template
 from hubbub.testing.datagrams import DatagramPort, UDPClient
 from hubbub.testing.streams import TCPClient
 from hubbub.testing.websocket import WebSocketClient
+from hubbub.transports.http.site import make_site
 from hubbub.transports.tcp import TCPFactory
 from hubbub.transports.udp import UDPProtocol
-from hubbub.transports.websocket import WebSocketFactory, make_site
+from hubbub.transports.websocket import WebSocketFactory
 
 _START = 1_000.0  # seconds that the clock shows at first
 _EPOCH = 1.7e9  # seconds of Unix time when the clock shows 0

@@ -128,7 +128,7 @@ class _Waiting(Protocol, TimeoutMixin):
 
     def _hand_over(self, client: Address | None, rest: bytes) -> None:
         transport = self.transport
-        transport.proxied = True  # wherever it says that its client is: see transports.http.is_local
+        transport.proxied = True  # wherever it says that its client is: see transports.http.origin.is_local
         if client is not None:
             peer = client_address(*client)
             transport.getPeer = lambda: peer  # whoever asks from now on, TLS and HTTP too, is told of the client

@@ -23,7 +23,6 @@ from hubbub.errors import Refusal
 from hubbub.events import Connect
 from hubbub.identity import Identity
 from hubbub.transports.forwarded import UNIX, plain_host
-from hubbub.transports.http import turn_away
 
 # A transport of exactly these types, not switched to TLS, has nothing between `write` and its socket. On any other
 # `transport.socket` may be the raw socket under TLS, and what is sent there goes out as plaintext.
@@ -53,6 +52,9 @@ class StreamLink(Protocol):
 
 MakeLink = Callable[[Any, str, int], StreamLink | None]
 """wire, host, port -> the link that the wire serves; None: it can't be made, and the wire is cut."""
+
+Enter = Callable[[str], Callable[[], object]]
+"""Counts a connection from a host, and returns what is to be called when it has gone. Raises Refusal."""
 
 Introduce = Callable[[Connect | None, Any, str], "Deferred[Identity | None]"]
 """What came with the connection, transport, host -> who that is; None: nobody in particular. Fails with Refusal."""
@@ -204,3 +206,12 @@ def _set_keepalive(transport: Any, times: tuple[int, int, int]) -> None:
 def _queued(handle: socket.socket) -> int:
     """How many bytes the kernel hasn't got rid of (tcp(7), SIOCOUTQ)."""
     return int(struct.unpack("i", fcntl.ioctl(handle, termios.TIOCOUTQ, b"\0\0\0\0"))[0])
+
+
+def turn_away(transport: Any, last: bytes) -> None:
+    """Say `last` and close a connection that there is no room for; where TLS would first shake hands, just close."""
+    if getattr(transport, "TLS", False) or hasattr(transport, "getPeerCertificate"):
+        transport.abortConnection()
+    else:
+        transport.write(last)
+        transport.loseConnection()

@@ -14,8 +14,7 @@ from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.identity import Identity
 from hubbub.transports.forwarded import plain_host
-from hubbub.transports.http import Enter
-from hubbub.transports.stream import _PLAIN, Introduce, MakeLink, Stream, half_closed
+from hubbub.transports.stream import _PLAIN, Enter, Introduce, MakeLink, Stream, half_closed
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener)

@@ -27,7 +27,7 @@ _MEMINFO = struct.Struct("9I")  # <linux/sock_diag.h>, SK_MEMINFO_VARS; the last
 
 
 class Endpoint(Protocol):
-    """Where to listen, a service.endpoint.Endpoint: `udp` or `udp6` with host and port, or `systemd`."""
+    """Where to listen, a service.config.endpoint.Endpoint: `udp` or `udp6` with host and port, or `systemd`."""
 
     @property
     def kind(self) -> str: ...
@@ -40,7 +40,7 @@ class Endpoint(Protocol):
 
 
 class Spec(Protocol):
-    """What is asked for, a service.config.ListenerConfig: `rcvbuf` in bytes, `group` a multicast address."""
+    """What is asked for, a service.config.settings.ListenerConfig: `rcvbuf` in bytes, `group` a multicast address."""
 
     @property
     def address(self) -> Endpoint: ...

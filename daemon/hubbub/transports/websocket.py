@@ -1,29 +1,21 @@
-"""WebSocket (RFC 6455): a twisted.web site that upgrades on any path and shows a small page at `/`."""
+"""WebSocket (RFC 6455): the protocol of an upgraded connection, and its factory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from importlib.resources import files
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.protocol import WebSocketProtocol as AnyWebSocketProtocol
 from autobahn.websocket.types import ConnectionRequest
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
-from zope.interface import implementer
 
 from hubbub import limits
 from hubbub.dialect import Dialect, Text
 from hubbub.errors import Refusal
 from hubbub.identity import Identity
-from hubbub.transports.credentials import Doorkeeper
 from hubbub.transports.deflate import accept, deflated_frame, longest_deflated
 from hubbub.transports.forwarded import Trust
 from hubbub.transports.frames import BINARY, TEXT, FrameReader, frame, text_frame
-from hubbub.transports.http import Enter, OneRequestSite, Pages, is_address, is_local, no_pages, page, plain
 from hubbub.transports.stream import Introduce, Stream, close_code
 
 _REASON_BYTES = 123  # what fits into a close frame beside the code (section 5.5)
@@ -243,97 +235,3 @@ class WebSocketFactory(WebSocketServerFactory):
         found = {name: getattr(self, name) for name in kind.CONFIG_ATTRS}
         options = {name: staticmethod(one) if callable(one) else one for name, one in found.items()}
         return type(kind.__name__, (kind,), {**options, "CONFIG_ATTRS": ()})
-
-
-@implementer(IResource)
-class UpgradeResource(Resource):
-    """The one resource of a site: upgrades any path to WebSocket, and shows the page at `/`."""
-
-    isLeaf = True
-
-    def __init__(self, factory: WebSocketFactory, origins: Iterable[str], pages: Pages = no_pages) -> None:
-        super().__init__()
-        self._pages = pages
-        self._factory = factory
-        self._doorkeeper = (
-            Doorkeeper(factory.authenticate, factory.trust, self._upgrade) if factory.authenticate else None
-        )
-        self._origins = frozenset(origins)
-        self._page = files("hubbub.transports").joinpath("page.html").read_bytes()
-
-    def render(self, request: Request) -> bytes | int:
-        if (request.getHeader("upgrade") or "").lower() == "websocket":
-            refusal = origin_refusal(request.getHeader("origin"), request.getHeader("host") or "", self._origins)
-            if refusal is not None:
-                return plain(request, 403, refusal)
-            return self._upgrade(request, None) if self._doorkeeper is None else self._doorkeeper.ask(request)
-        if request.method not in (b"GET", b"HEAD"):
-            request.setHeader("allow", "GET, HEAD")
-            return plain(request, 405, "This port speaks WebSocket.")
-        if request.path != b"/":
-            metrics = page(request, self._pages) if is_local(request, self._origins) else None
-            if metrics is not None:
-                return metrics
-            return plain(request, 404, "There is no page here; WebSocket clients may use any path.")
-        request.setHeader("content-type", "text/html; charset=utf-8")
-        request.setHeader("content-security-policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
-        request.setHeader("x-content-type-options", "nosniff")
-        return self._page
-
-    def _upgrade(self, request: Request, identity: Identity | None) -> bytes | int:
-        channel: Any = request.channel  # a transports.http.OneRequestChannel
-        if channel.early:  # it would be lost
-            return plain(request, 400, "A client sends nothing before our answer (RFC 6455 section 4.1).")
-        answer: bytes | int = WebSocketResource(_Known(self._factory, identity, channel.leave)).render(request)
-        if answer == NOT_DONE_YET:  # the channel and its request hold each other, and nobody needs them any more
-            channel.requests.clear()
-        return answer
-
-
-class _Known:
-    """Makes the protocol of one request, whose client is known; `leave` counts it no longer as a request."""
-
-    def __init__(self, factory: WebSocketFactory, identity: Identity | None, leave: Callable[[], object]) -> None:
-        self._factory = factory
-        self._identity = identity
-        self._leave = leave
-
-    def buildProtocol(self, address: Any) -> Any:
-        """As the factory does it."""
-        made: Any = self._factory.buildProtocol(address)
-        made.identity, made.leave = self._identity, self._leave
-        return made
-
-
-def origin_refusal(origin: str | None, host: str, allowed: frozenset[str]) -> str | None:
-    """Tell why a page of `origin` may not connect to `host`, or None where it may.
-
-    No Origin isn't a browser. A page may connect to where it came from, if that is an address or a name that the
-    operator knows: a name alone proves nothing, since whoever owns one can point it here (DNS rebinding).
-    """
-    if origin is None or origin.lower() in allowed:
-        return None
-    try:
-        page, here = urlsplit(origin), urlsplit("//" + host)
-        default = 443 if page.scheme in ("https", "wss") else 80
-        same = (page.hostname, page.port or default) == (here.hostname, here.port or default)
-    except ValueError:
-        return "The Origin or the Host header is malformed."
-    if page.hostname is None:
-        return "A page without an origin may not connect."
-    if same and (page.hostname == "localhost" or page.hostname in allowed or is_address(page.hostname)):
-        return None
-    fix = page.hostname if same else origin
-    return f"Pages of {origin} may not connect here; start hubbub with --origin {fix} to let them."
-
-
-def make_site(
-    factory: WebSocketFactory,
-    origins: Iterable[str],
-    reactor: Any,
-    pages: Pages = no_pages,
-    enter: Enter | None = None,
-    slow: Callable[[], object] = lambda: None,
-) -> Site:
-    """Make the site of one listener; `pages` are for this machine alone."""
-    return OneRequestSite(UpgradeResource(factory, origins, pages), reactor, factory.openHandshakeTimeout, enter, slow)

@@ -9,4 +9,4 @@ hubbub = ServiceMaker(
     "One daemon for every real-time client: TCP, UDP and WebSocket in one topic space.",
     "hubbub",
 )
-hubbub_reactor = Reactor("hubbub", "hubbub.service.reactor", "epoll, with a shorter way to plain connections.")
+hubbub_reactor = Reactor("hubbub", "hubbub.service.process.reactor", "epoll, with a shorter way to plain connections.")

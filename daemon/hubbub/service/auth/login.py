@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.error import LoginFailed, UnhandledCredentials
@@ -38,11 +38,9 @@ from hubbub.service.auth.kinds import (
     Token,
 )
 from hubbub.service.auth.workers import Workers
+from hubbub.service.config.reloadable import Commit
+from hubbub.service.config.settings import Settings
 from hubbub.transports.signed import Signatures
-
-if TYPE_CHECKING:
-    from hubbub.service.config import Settings
-    from hubbub.service.reload import Commit
 
 _LONGEST = limits.PASSWORD_BYTES + 4 * limits.NAME_CHARACTERS
 _TOO_MANY = Refusal("rate-limited", "too many logins from your address have failed; wait a minute")

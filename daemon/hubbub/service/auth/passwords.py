@@ -27,7 +27,7 @@ from hubbub.errors import ConfigError
 from hubbub.identity import Identity
 from hubbub.service.auth import hashes
 from hubbub.service.auth.kinds import NotThis, Password
-from hubbub.service.auth.watch import Watched, read_bounded
+from hubbub.service.config.watched_file import Watched, read_bounded
 
 NO_PASSWORD = "*"  # noqa: S105  as in shadow(5)
 _KEY = re.compile(r"key=([0-9a-f]{64})")

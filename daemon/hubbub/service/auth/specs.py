@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hubbub.errors import ConfigError
 from hubbub.option import shown
-from hubbub.service.endpoint import join, split
+from hubbub.service.config.endpoint import join, split
 
 NONE = "none"  # the kind that ignores logins
 _FILES = ("hubbub", "mosquitto")  # whose argument is a path

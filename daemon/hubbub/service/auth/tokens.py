@@ -36,8 +36,8 @@ from hubbub.errors import BadFilter, ConfigError
 from hubbub.identity import Identity
 from hubbub.option import choice, duration, many, parse
 from hubbub.service.auth.kinds import IToken, NotThis, Token
-from hubbub.service.auth.watch import Watched, read_bounded
-from hubbub.service.endpoint import split
+from hubbub.service.config.endpoint import split
+from hubbub.service.config.watched_file import Watched, read_bounded
 from hubbub.topics import check_filter
 
 _SECRET_BYTES = 32  # at least as long as the hash (RFC 7518 section 3.2)

@@ -14,12 +14,12 @@ from twisted.internet.defer import maybeDeferred
 from hubbub.errors import ConfigError
 from hubbub.service.commands.arguments import wants_help
 from hubbub.service.commands.client import ask
-from hubbub.service.config import ListenerConfig, Settings
+from hubbub.service.config.options import Options
+from hubbub.service.config.settings import ListenerConfig, Settings
 from hubbub.service.daemon import HubbubService
-from hubbub.service.listeners import Listener
-from hubbub.service.metrics_port import MetricsPort
-from hubbub.service.options import Options
-from hubbub.transports.http import no_pages
+from hubbub.service.links.listener import Listener
+from hubbub.service.metrics.port import MetricsPort
+from hubbub.transports.http.pages import no_pages
 from hubbub.transports.inherited import handed_over
 
 USAGE = """\

@@ -9,8 +9,8 @@ from pathlib import Path
 from hubbub.errors import ConfigError, Refusal
 from hubbub.kernel.authorization.permissions import ACTIONS, Subject
 from hubbub.option import shown
+from hubbub.service.auth.permissions import load
 from hubbub.service.commands.arguments import Arguments, wants_help
-from hubbub.service.permissions import load
 from hubbub.topics import check_filter, check_topic, unshared
 
 USAGE = """\

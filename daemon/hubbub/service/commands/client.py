@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hubbub.errors import ConfigError
-from hubbub.service.control_path import where_to_look
+from hubbub.service.control.control_path import where_to_look
 
 
 def ask(path: Path | None, request: Mapping[str, object], seconds: float | None = 30.0) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from string import Template
 from hubbub.errors import ConfigError
 from hubbub.option import shown
 from hubbub.service.commands.arguments import Arguments, wants_help
-from hubbub.service.plugins import Plugins
+from hubbub.service.plugins.discovery import Plugins
 
 USAGE = """\
 hubbub new: write a small working plugin to start from, ready for pip install

@@ -21,8 +21,8 @@ from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
 from hubbub.option import configure, parse, shown, size
 from hubbub.service.commands.arguments import Arguments, wants_help
-from hubbub.service.event_text import as_text, describe
-from hubbub.service.plugins import Plugins, reason
+from hubbub.service.plugins.discovery import Plugins, reason
+from hubbub.service.tracing.event_text import as_text, describe
 from hubbub.template import Template
 
 _NOW = 1_000.0  # seconds: one moment for the whole capture, so that each trial of it is the same

@@ -10,7 +10,7 @@ from hubbub.errors import ConfigError
 from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.service.commands.mosquitto.conf import Import
 from hubbub.service.commands.mosquitto.notes import Note
-from hubbub.service.plugins import Plugins
+from hubbub.service.plugins.discovery import Plugins
 
 USAGE = """\
 hubbub import: write what another broker's configuration says as hubbub's files

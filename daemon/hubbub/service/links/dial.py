@@ -24,7 +24,7 @@ from zope.interface import implementer
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.option import shown
-from hubbub.service.remote import Remote
+from hubbub.service.config.remote import Remote
 from hubbub.transports.dial import DialledDatagrams
 from hubbub.transports.udp_socket import dial_datagram
 

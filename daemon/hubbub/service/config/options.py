@@ -16,10 +16,10 @@ from twisted.python import usage
 from hubbub.bounds import Bounds, read_bound, table
 from hubbub.errors import ConfigError
 from hubbub.option import duration, shown
-from hubbub.service import toml
 from hubbub.service.auth.kinds import INTERFACES
 from hubbub.service.auth.specs import ignores, read_spec
-from hubbub.service.config import Settings, parse_connector, parse_handler, parse_listener, parse_network
+from hubbub.service.config import toml
+from hubbub.service.config.settings import Settings, parse_connector, parse_handler, parse_listener, parse_network
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from hubbub.dialect import DialectContext, Text
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.presence import Presence
-from hubbub.service.config import LinkConfig
+from hubbub.service.config.settings import LinkConfig
 
 
 def make_place(config: LinkConfig, dialect_context: DialectContext, hub: Hub) -> ListenerContext:

@@ -7,11 +7,11 @@ from typing import Any
 from hubbub import limits
 from hubbub.errors import ConfigError, Refusal
 from hubbub.kernel.connection.link import Link
-from hubbub.service.control import Caller
-from hubbub.service.control import Request as Asked
-from hubbub.service.link_selector import Choice
-from hubbub.service.link_tap import Tap
-from hubbub.service.status import links_of
+from hubbub.service.control.control_socket import Caller
+from hubbub.service.control.control_socket import Request as Asked
+from hubbub.service.control.link_selector import Choice
+from hubbub.service.control.status import links_of
+from hubbub.service.tracing.link_tap import Tap
 from hubbub.topics import check_filter, matches
 
 

@@ -20,11 +20,11 @@ from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.wire import Wire
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.session import Session
-from hubbub.service.config import ConnectorConfig
-from hubbub.service.dial import Attempt, check_files, dial_stream, open_datagrams, resolve, why
-from hubbub.service.dialect_plan import Spoken, plan
-from hubbub.service.listener_context import make_place
-from hubbub.service.plugins import Plugins
+from hubbub.service.config.settings import ConnectorConfig
+from hubbub.service.links.dial import Attempt, check_files, dial_stream, open_datagrams, resolve, why
+from hubbub.service.links.listener_context import make_place
+from hubbub.service.plugins.dialect_plan import Spoken, plan
+from hubbub.service.plugins.discovery import Plugins
 from hubbub.transports.dial import DialFactory, DialledDatagrams, Losses
 from hubbub.transports.websocket_client import DialledWebSocketFactory
 

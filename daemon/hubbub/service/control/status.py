@@ -11,7 +11,7 @@ from typing import Any
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
-from hubbub.service.reload import Running
+from hubbub.service.running import Running
 
 
 def installed_version() -> str:

@@ -10,10 +10,10 @@ from twisted.python.failure import Failure
 
 from hubbub.errors import ConfigError, Refusal
 from hubbub.kernel.connection.link import Link
-from hubbub.service import status
-from hubbub.service.control import Caller, Command, Request
-from hubbub.service.link_selector import Choice
-from hubbub.service.tracing import Tracing
+from hubbub.service.control import status
+from hubbub.service.control.control_socket import Caller, Command, Request
+from hubbub.service.control.link_selector import Choice
+from hubbub.service.tracing.traces import Tracing
 
 _log = Logger(namespace="hubbub.control")
 _KICKED = Refusal("not-authorized", "an operator has closed this link")

@@ -29,7 +29,7 @@ from zope.interface import implementer
 
 from hubbub import limits
 from hubbub.errors import ConfigError
-from hubbub.service.auth.watch import read_bounded
+from hubbub.service.config.watched_file import read_bounded
 
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all good
 _OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET | SSL.OP_CIPHER_SERVER_PREFERENCE

@@ -1,12 +1,10 @@
-"""HTTP as far as it goes here: connections of one request each, without a body, and the pages of figures."""
+"""HTTP connections of one request each, without a body, and the site of such connections."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
-from ipaddress import ip_address
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
-from urllib.parse import urlsplit
 
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
@@ -14,20 +12,8 @@ from twisted.web.server import Request, Site
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.transports.forwarded import plain_host
-
-Enter = Callable[[str], Callable[[], object]]
-"""Counts a connection from a host, and returns what is to be called when it has gone. Raises Refusal."""
-
-Pages = Callable[[str, str], tuple[int, str, bytes] | None]
-"""Path and Accept header -> status, content type and body of a page of figures; None: there is no such page."""
-
-
-def no_pages(path: str, accept: str) -> None:
-    """Have no page."""
-
-
-_FORWARDED = ("x-forwarded-for", "forwarded", "via", "x-real-ip")  # who sends one speaks for somebody else
+from hubbub.transports.http.pages import plain
+from hubbub.transports.stream import Enter, turn_away
 
 
 class OneRequestChannel(HTTPChannel):
@@ -89,15 +75,6 @@ _UNAVAILABLE = (
 )
 
 
-def turn_away(transport: Any, last: bytes) -> None:
-    """Say `last` and close a connection that there is no room for; where TLS would first shake hands, just close."""
-    if getattr(transport, "TLS", False) or hasattr(transport, "getPeerCertificate"):
-        transport.abortConnection()
-    else:
-        transport.write(last)
-        transport.loseConnection()
-
-
 def _is_text(value: bytes) -> bool:
     try:
         value.decode()
@@ -150,49 +127,3 @@ class OneRequestSite(Site):
 
     def log(self, request: object) -> None:
         """Write no line for each request: whoever can connect could fill the disk."""
-
-
-def plain(request: Request, code: int, text: str) -> bytes:
-    """Answer with a sentence."""
-    request.setResponseCode(code)
-    request.setHeader("content-type", "text/plain; charset=utf-8")
-    return text.encode() + b"\n"
-
-
-def page(request: Request, pages: Pages) -> bytes | None:
-    """Answer with one of `pages`, if it is one."""
-    found = pages(request.path.decode("latin-1"), request.getHeader("accept") or "")
-    if found is None:
-        return None
-    status, kind, body = found
-    request.setResponseCode(status)
-    request.setHeader("content-type", kind)
-    request.setHeader("cache-control", "no-store")
-    request.setHeader("x-content-type-options", "nosniff")
-    return body
-
-
-def is_local(request: Request, names: Container[str]) -> bool:
-    """Tell whether a request comes from this machine and speaks for nobody else.
-
-    names  of this machine; any other may be one that a web page has pointed here (DNS rebinding)
-    """
-    if any(request.getHeader(name) is not None for name in _FORWARDED):
-        return False
-    if getattr(request.channel.transport, "proxied", False):  # by a PROXY header; TLS passes the question on
-        return False
-    try:
-        peer = ip_address(plain_host(str(getattr(request.channel.getPeer(), "host", ""))))
-        host = urlsplit("//" + (request.getHeader("host") or "")).hostname
-    except ValueError:
-        return False
-    return peer.is_loopback and (host is None or host == "localhost" or host in names or is_address(host))
-
-
-def is_address(host: str) -> bool:
-    """Tell whether `host` is an IP address rather than a name."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -28,21 +28,22 @@ from hubbub.kernel.ingress.client_rate import SourceRates
 from hubbub.kernel.ingress.sources import source_of
 from hubbub.kernel.sessions.session import Session
 from hubbub.service.auth.login import Logins
-from hubbub.service.config import ListenerConfig, Settings
-from hubbub.service.dialect_plan import plan
-from hubbub.service.listener_context import make_place
-from hubbub.service.notices import Notices
-from hubbub.service.plugins import Plugins
-from hubbub.service.tls import Certificates, Spec
+from hubbub.service.config.settings import ListenerConfig, Settings
+from hubbub.service.links.listener_context import make_place
+from hubbub.service.links.tls import Certificates, Spec
+from hubbub.service.logs.notices import Notices
+from hubbub.service.plugins.dialect_plan import plan
+from hubbub.service.plugins.discovery import Plugins
 from hubbub.transports.forwarded import Trust
-from hubbub.transports.http import Pages, no_pages
+from hubbub.transports.http.pages import Pages, no_pages
+from hubbub.transports.http.site import UpgradeResource, make_site
 from hubbub.transports.inherited import listen_stream
 from hubbub.transports.proxy import ProxyFactory
 from hubbub.transports.stream import Introduce
 from hubbub.transports.tcp import TCPFactory
 from hubbub.transports.udp import UDPProtocol
 from hubbub.transports.udp_socket import listen_datagram, set_buffer
-from hubbub.transports.websocket import UpgradeResource, WebSocketFactory, make_site
+from hubbub.transports.websocket import WebSocketFactory
 
 
 class Listener:

@@ -28,8 +28,8 @@ from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.session import Rights, Session
 from hubbub.option import flag, shown
-from hubbub.service import toml
-from hubbub.service.config import Settings
+from hubbub.service.config import toml
+from hubbub.service.config.settings import Settings
 from hubbub.template import Template
 
 FIELDS = frozenset({"user", "client"})

@@ -16,8 +16,8 @@ from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.outbox import Outbox
 from hubbub.kernel.routing.subscription import Batch
 from hubbub.message import Message
-from hubbub.service.event_text import describe
-from hubbub.service.masking import Masker
+from hubbub.service.tracing.event_text import describe
+from hubbub.service.tracing.masking import Masker
 from hubbub.topics import quote
 
 _COVERED = ("opened", "receive", "receive_units", "eof", "timeout", "outcome")
@@ -25,7 +25,7 @@ _MARK = object()  # the tag of a Publish without one, whose result is wanted
 
 
 class Onlooker(Protocol):
-    """One who is told, a service.tracing.Trace."""
+    """One who is told, a service.tracing.traces.Trace."""
 
     @property
     def picks(self) -> bool:

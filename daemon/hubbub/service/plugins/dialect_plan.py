@@ -10,9 +10,9 @@ from hubbub.dialects.detect import Auto
 from hubbub.dialects.lines import Lines
 from hubbub.errors import ConfigError
 from hubbub.option import configure, options_of
-from hubbub.service import toml
-from hubbub.service.config import LinkConfig, ListenerConfig
-from hubbub.service.plugins import Plugins, reason
+from hubbub.service.config import toml
+from hubbub.service.config.settings import LinkConfig, ListenerConfig
+from hubbub.service.plugins.discovery import Plugins, reason
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from hubbub.errors import Refusal
 from hubbub.events import Connect
 from hubbub.identity import Identity
 from hubbub.transports.forwarded import UNIX, Trust, plain_host
-from hubbub.transports.http import plain
+from hubbub.transports.http.pages import plain
 from hubbub.transports.stream import Introduce
 
 COOKIE = b"hubbub"

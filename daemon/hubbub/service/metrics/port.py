@@ -13,9 +13,10 @@ from twisted.web.server import Request
 from hubbub import limits
 from hubbub.errors import ConfigError, Refusal
 from hubbub.option import shown
-from hubbub.service.endpoint import STREAMS, split, take
-from hubbub.service.listeners import now, sentence
-from hubbub.transports.http import OneRequestSite, Pages, page, plain
+from hubbub.service.config.endpoint import STREAMS, split, take
+from hubbub.service.links.listener import now, sentence
+from hubbub.transports.http.channel import OneRequestSite
+from hubbub.transports.http.pages import Pages, page, plain
 
 
 class MetricsPort:

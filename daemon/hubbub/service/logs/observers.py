@@ -1,8 +1,9 @@
 """Writes the log: lines for people on a terminal, JSON lines for machines, fields for systemd's journal.
 
-`hubbub run` chooses by where the log goes. With twistd: `--logger=hubbub.service.logs.json_lines`, or `human_lines`,
-`journal_fields`, `by_destination`. Whatever a stranger can cause again and again is written limits.LOG_REPEATS times
-in limits.LOG_SECONDS, then counted; and a log that nobody reads is dropped, and counted, before it stops the daemon.
+`hubbub run` chooses by where the log goes. With twistd:
+`--logger=hubbub.service.logs.observers.json_lines`, or `human_lines`, `journal_fields`, `by_destination`. Entries that
+clients can cause again and again are written limits.LOG_REPEATS times in limits.LOG_SECONDS, then counted. A log output
+that isn't read loses entries, which are counted, before it stops the daemon.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText
 from zope.interface import implementer
 
 from hubbub import limits
-from hubbub.service.journal import Journal, is_journal
+from hubbub.service.logs.journal import Journal, is_journal
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _FIELD = re.compile("[a-z][a-z0-9_]*")

@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.ingress.client_rate import SourceRates
-from hubbub.service.turns import Histogram, Turns
+from hubbub.service.process.turns import Histogram, Turns
 from hubbub.transports.dial import Losses
 from hubbub.transports.udp import UDPProtocol
 
@@ -73,7 +73,7 @@ class MetricsPage:
         self._ready = ready
 
     def page(self, path: str, accept: str) -> tuple[int, str, bytes] | None:
-        """Return status, content type and body of a page (transports.http.Pages)."""
+        """Return status, content type and body of a page (transports.http.pages.Pages)."""
         if path == "/metrics":
             encode, kind = choose_encoder(accept)
             return 200, kind, encode(self._registry)

@@ -14,9 +14,9 @@ from hubbub.bounds import DEFAULTS, Bounds
 from hubbub.errors import ConfigError, Refusal
 from hubbub.kernel.ingress.rate_limiter import Rate
 from hubbub.option import choice, duration, flag, many, parse, shown, size
-from hubbub.service import ingress_keys
-from hubbub.service.endpoint import DATAGRAMS, STREAMS, Endpoint, Part, split, take
-from hubbub.service.remote import Remote, masked, split_remote, take_remote
+from hubbub.service.config import ingress_keys
+from hubbub.service.config.endpoint import DATAGRAMS, STREAMS, Endpoint, Part, split, take
+from hubbub.service.config.remote import Remote, masked, split_remote, take_remote
 from hubbub.template import Template
 from hubbub.topics import check_filter
 

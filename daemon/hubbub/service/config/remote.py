@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from hubbub.errors import ConfigError
 from hubbub.option import shown
-from hubbub.service.endpoint import Part, filled, number, read_values, split
+from hubbub.service.config.endpoint import Part, filled, number, read_values, split
 
 _TLS = ("trustRoots", "certificate", "privateKey")
 _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
-from hubbub.service.status import installed_version
+from hubbub.service.control.status import installed_version
 
 _TOP = "$SYS/broker/"
 _LOADS = {"1min": 60.0, "5min": 300.0, "15min": 900.0}

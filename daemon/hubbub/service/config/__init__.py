@@ -1,0 +1,1 @@
+"""What the operator wants: the command line and the files, read and checked."""

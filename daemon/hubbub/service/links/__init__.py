@@ -1,0 +1,1 @@
+"""Listeners and connectors: what makes links of the operator's endpoints."""

@@ -1,0 +1,1 @@
+"""`hubbub trace`: the events and the bytes of a link, as text."""

@@ -1,0 +1,92 @@
+"""The site of a WebSocket listener: upgrades on any path (RFC 6455 section 4), and shows a small page at `/`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib.resources import files
+from typing import Any
+
+from autobahn.twisted.resource import WebSocketResource
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+from zope.interface import implementer
+
+from hubbub.identity import Identity
+from hubbub.transports.http.channel import OneRequestSite
+from hubbub.transports.http.credentials import Doorkeeper
+from hubbub.transports.http.origin import is_local, origin_refusal
+from hubbub.transports.http.pages import Pages, no_pages, page, plain
+from hubbub.transports.stream import Enter
+from hubbub.transports.websocket import WebSocketFactory
+
+
+@implementer(IResource)
+class UpgradeResource(Resource):
+    """The one resource of a site: upgrades any path to WebSocket, and shows the page at `/`."""
+
+    isLeaf = True
+
+    def __init__(self, factory: WebSocketFactory, origins: Iterable[str], pages: Pages = no_pages) -> None:
+        super().__init__()
+        self._pages = pages
+        self._factory = factory
+        self._doorkeeper = (
+            Doorkeeper(factory.authenticate, factory.trust, self._upgrade) if factory.authenticate else None
+        )
+        self._origins = frozenset(origins)
+        self._page = files("hubbub.transports.http").joinpath("page.html").read_bytes()
+
+    def render(self, request: Request) -> bytes | int:
+        if (request.getHeader("upgrade") or "").lower() == "websocket":
+            refusal = origin_refusal(request.getHeader("origin"), request.getHeader("host") or "", self._origins)
+            if refusal is not None:
+                return plain(request, 403, refusal)
+            return self._upgrade(request, None) if self._doorkeeper is None else self._doorkeeper.ask(request)
+        if request.method not in (b"GET", b"HEAD"):
+            request.setHeader("allow", "GET, HEAD")
+            return plain(request, 405, "This port speaks WebSocket.")
+        if request.path != b"/":
+            metrics = page(request, self._pages) if is_local(request, self._origins) else None
+            if metrics is not None:
+                return metrics
+            return plain(request, 404, "There is no page here; WebSocket clients may use any path.")
+        request.setHeader("content-type", "text/html; charset=utf-8")
+        request.setHeader("content-security-policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
+        request.setHeader("x-content-type-options", "nosniff")
+        return self._page
+
+    def _upgrade(self, request: Request, identity: Identity | None) -> bytes | int:
+        channel: Any = request.channel  # a transports.http.channel.OneRequestChannel
+        if channel.early:  # it would be lost
+            return plain(request, 400, "A client sends nothing before our answer (RFC 6455 section 4.1).")
+        answer: bytes | int = WebSocketResource(_Known(self._factory, identity, channel.leave)).render(request)
+        if answer == NOT_DONE_YET:  # the channel and its request hold each other, and nobody needs them any more
+            channel.requests.clear()
+        return answer
+
+
+class _Known:
+    """Makes the protocol of one request, whose client is known; `leave` counts it no longer as a request."""
+
+    def __init__(self, factory: WebSocketFactory, identity: Identity | None, leave: Callable[[], object]) -> None:
+        self._factory = factory
+        self._identity = identity
+        self._leave = leave
+
+    def buildProtocol(self, address: Any) -> Any:
+        """As the factory does it."""
+        made: Any = self._factory.buildProtocol(address)
+        made.identity, made.leave = self._identity, self._leave
+        return made
+
+
+def make_site(
+    factory: WebSocketFactory,
+    origins: Iterable[str],
+    reactor: Any,
+    pages: Pages = no_pages,
+    enter: Enter | None = None,
+    slow: Callable[[], object] = lambda: None,
+) -> Site:
+    """Make the site of one listener; `pages` are for this machine alone."""
+    return OneRequestSite(UpgradeResource(factory, origins, pages), reactor, factory.openHandshakeTimeout, enter, slow)
