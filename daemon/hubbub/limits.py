@@ -49,7 +49,7 @@ COMMANDS_WAITING = 100  # commands that wait for one half-duplex device: at 100 
 LATEST_TOPICS = 1_000  # topics whose newest message waits for a link's `rate=`, with `over=latest`
 LATEST_BYTES = 128 * KiB  # bytes of these, unless it is one alone: with the table of UDP below 512 MiB
 CHANGED_TOPICS = 256  # topics of a link whose last payload is remembered, as 16 bytes: 50 KiB a link
-UDP_SIEVES = 4_096  # UDP addresses whose `rate=` and `changed=` are remembered, a listener
+UDP_SIEVES = 4_096  # UDP clients, each an address and a user, whose `rate=` and `changed=` are remembered, a listener
 PRESENCES = 10_000  # `presence=` topics that are kept, of all listeners: whoever is gone the longest gives way
 
 # The hub

@@ -76,12 +76,30 @@ def test_the_newer_of_two_has_the_topic(world):
     assert retained(world) == b"0"
 
 
-def test_the_older_can_not_take_it_back(world):
+def test_the_older_takes_it_back(world, watcher):
     where = place(world, silent=10)
     old, new = link(world, where), link(world, where)
     gone(world, new)
-    world.say(old, b"ping\n")
+    assert retained(world) == b"1"
+    world.sleep(10)
     assert retained(world) == b"0"
+    world.say(old, b"ping\n")
+    assert retained(world) == b"1"
+    gone(world, old)
+    assert retained(world) == b"0"
+
+
+def test_a_silent_one_of_two_gives_way_to_the_one_that_is_heard(world):
+    where = place(world, silent=10)
+    old, new = link(world, where), link(world, where)
+    world.sleep(10)
+    world.say(old, b"ping\n")
+    assert retained(world) == b"1"
+    gone(world, old)
+    assert retained(world) == b"1"  # until it is known to be silent
+    world.sleep(10)
+    assert retained(world) == b"0"
+    gone(world, new)
 
 
 def test_two_listeners_share_a_topic(world):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hubbub import limits
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.ingress.rate_limiter import Rate, RateLimiters, TokenBucket
+from hubbub.kernel.sessions.session import Session
 from unit.kernel_help import FakeWire, Receiver, Tiny, World
 
 
@@ -208,17 +209,21 @@ def test_over_udp_an_address_is_remembered(world, watcher):
     assert (watcher.payloads, context.refused, context.unchanged) == ([b"1"], {"rate-limited": 2}, 1)
 
 
-def test_the_table_of_addresses_is_bounded(world):
+def test_the_table_of_clients_is_bounded(world):
     context = world.link(transport="udp", rate=Rate(10, 2)).context
     sieves = RateLimiters()
+
+    def get(host, user=None):
+        return sieves.get(world.hub.turn, world.hub.router, context, Session(host, 1, "udp", "here", user))
+
     with patch.object(limits, "UDP_SIEVES", 2):
-        first = sieves.get(world.hub.turn, world.hub.router, context, "a", 1)
-        sieves.get(world.hub.turn, world.hub.router, context, "b", 1)
-        assert sieves.get(world.hub.turn, world.hub.router, context, "a", 1) is first
-        second = sieves.get(world.hub.turn, world.hub.router, context, "c", 1)
-        assert sieves.get(world.hub.turn, world.hub.router, context, "a", 1) is first
-        assert sieves.get(world.hub.turn, world.hub.router, context, "c", 1) is second
-        assert len(sieves._by_address) == 2
+        first = get("a")
+        get("b")
+        assert get("a") is first
+        second = get("a", "ann")
+        assert get("a") is first
+        assert get("a", "ann") is second
+        assert len(sieves._by_client) == 2
 
 
 def test_a_plain_link_has_none_of_it(world):

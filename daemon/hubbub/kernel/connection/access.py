@@ -52,7 +52,10 @@ class Access:
         session, old = link.session, link.session.rights
         self.identify(link)
         rights = session.rights
-        if rights is None or rights == old:
+        if rights == old:
+            return
+        self.announce(link)
+        if rights is None:
             return
         wishes = [one.wish for one in (session.subscriptions or {}).values()]
         ended = [wish for wish in wishes if not rights.receives(unshared(wish.filter))]

@@ -22,7 +22,7 @@ class IngressPolicy:
     mount    the prefix of each topic, or ""
     """
 
-    __slots__ = ("allowed", "mount", "_context", "_half_duplex", "_limiter", "_router", "_session")
+    __slots__ = ("allowed", "mount", "_context", "_half_duplex", "_limiter", "_limits", "_router", "_session", "_turn")
 
     def __init__(
         self,
@@ -38,30 +38,38 @@ class IngressPolicy:
         self._half_duplex = half_duplex
         self._router = router
         self._session = session
-        self._limiter: RateLimiter | None = None
-        if context.rate is not None or context.changed:
-            if context.dialect_context.transport == "udp":
-                self._limiter = context.limiters.get(turn, router, context, session.host, session.port)
-            else:
-                self._limiter = RateLimiter(turn, router, context)
+        self._limiter: RateLimiter | None = None  # until the first message: by then it is known who signs
+        self._limits = context.rate is not None or context.changed
+        self._turn = turn
 
     def publish(self, event: Publish, link: Source) -> int:
         """Publish `event`, and return how many sessions it goes to. Raises Refusal."""
         self._apply(event)
         if self._half_duplex is not None:
             self._half_duplex.received(event)
-        return self._router.publish(event) if self._limiter is None else self._limiter.publish(event, link)
+        return self._limited().publish(event, link) if self._limits else self._router.publish(event)
 
     def request(self, event: Request, link: Source) -> None:
         """Apply to a request what holds for it. Raises Refusal."""
         self._apply(event)
-        if self._limiter is not None:
-            self._limiter.admits(event, link)
+        if self._limits:
+            self._limited().admits(event, link)
 
     def end(self) -> None:
         """The link has gone."""
         if self._limiter is not None and self._context.dialect_context.transport != "udp":
             self._limiter.end()
+
+    def _limited(self) -> RateLimiter:
+        """Return the rate and the last payloads of this client."""
+        limiter, context = self._limiter, self._context
+        if limiter is None:
+            if context.dialect_context.transport == "udp":
+                limiter = context.limiters.get(self._turn, self._router, context, self._session)
+            else:
+                limiter = RateLimiter(self._turn, self._router, context)
+            self._limiter = limiter
+        return limiter
 
     def _apply(self, event: Publish) -> None:
         """Apply the keys of the listener to a message. Raises Refusal."""

@@ -100,7 +100,7 @@ class ChangeFilter:
 
 
 class RateLimiter:
-    """Applies `rate=` and `changed=` to one link; over UDP to one address, whose links come and go."""
+    """Applies `rate=` and `changed=` to one link; over UDP to one address and user, whose links come and go."""
 
     __slots__ = ("alarm_at", "_bucket", "_changes", "_context", "_latest", "_latest_size", "_rate", "_router", "_turn")
 
@@ -197,19 +197,23 @@ class RateLimiter:
 
 
 class RateLimiters:
-    """Those of a UDP listener's addresses, bounded: the address that was silent the longest is forgotten."""
+    """Those of a UDP listener's clients, bounded: the one that was silent the longest is forgotten.
+
+    A client is an address and the user who signs; what others write from that address spends nothing of his.
+    """
 
     def __init__(self) -> None:
-        self._by_address: dict[tuple[str, int], RateLimiter] = {}
+        self._by_client: dict[tuple[str, int, str | None], RateLimiter] = {}
 
-    def get(self, turn: Turn, router: Router, context: Limited, host: str, port: int) -> RateLimiter:
-        """Return the one of an address."""
-        limiter = self._by_address.pop((host, port), None)
+    def get(self, turn: Turn, router: Router, context: Limited, session: Session) -> RateLimiter:
+        """Return the one of a session's client."""
+        client = (session.host, session.port, session.user)
+        limiter = self._by_client.pop(client, None)
         if limiter is None:
             limiter = RateLimiter(turn, router, context)
-            if len(self._by_address) >= limits.UDP_SIEVES:
-                del self._by_address[next(iter(self._by_address))]
-        self._by_address[host, port] = limiter
+            if len(self._by_client) >= limits.UDP_SIEVES:
+                del self._by_client[next(iter(self._by_client))]
+        self._by_client[client] = limiter
         return limiter
 
 

@@ -1,7 +1,8 @@
 """Who is there: the retained `1` or `0` of `presence=`, and what `silent=` makes of a client that says nothing.
 
-Each identity, which is a topic, has one Sign, whatever listeners its links come through. The newest link has it: an
-older one of the same identity can't set it to `0`. Over UDP, where no link goes up or down, whoever is heard has it.
+Each topic has one PresenceState, whatever listeners its links come through. It is `1` as long as one of them is up. A
+topic with `{client}` belongs to one user while links are up: others who choose the same client identifier can't set it,
+but a login displaces clients without one. Over UDP, where no link goes up or down, whoever is heard has the state.
 """
 
 from __future__ import annotations
@@ -31,14 +32,18 @@ class Owner(Protocol):
 
 
 class PresenceState:
-    """Whether one identity is there.
+    """Whether the client of one topic is there.
 
+    owner      its newest link, or the one that was heard last
     online     None until the first word on it
     silent     seconds without a word after which it isn't there; None: it is as long as its link is up
     connected  whether links go up and down
     """
 
-    __slots__ = ("alarm_at", "connected", "online", "owner", "silent", "topic", "_router", "_since", "_table", "_turn")
+    __slots__ = (
+        "alarm_at", "connected", "online", "owner", "silent", "topic",
+        "_links", "_router", "_since", "_table", "_turn", "_user",
+    )  # fmt: skip
 
     def __init__(self, table: PresenceTable, turn: Turn, router: Router, topic: str) -> None:
         self.alarm_at: tuple[float, int] | None = None
@@ -47,28 +52,43 @@ class PresenceState:
         self.connected = True
         self.owner: Owner | None = None
         self.online: bool | None = None
+        self._links: dict[Owner, None] = {}  # the newest at the end
         self._router = router
         self._table = table
         self._turn = turn
+        self._user: str | None = None  # whose links these are
         self._since = turn.now()  # when it was heard, as far as it was looked
 
-    def up(self, owner: Owner) -> None:
-        """A link of this identity is up: from now on it has the state."""
-        self.owner = owner
-        self._is_there()
+    def up(self, owner: Owner, user: str | None) -> bool:
+        """A link of `user` is up: from now on it has the state. False: another user has it."""
+        known = owner in self._links
+        if user != self._user and len(self._links) > known:
+            if self._user is not None:
+                self.down(owner)
+                return False
+            self._links.clear()
+        self._links[owner] = None
+        self._user, self.owner = user, owner
+        if not known:
+            self._is_there()
+        return True
 
     def received(self, owner: Owner) -> None:
         """Something has come; without connections whoever says something has the state."""
         if not self.connected:
             self._since = owner.last_received
-        if not self.online and (owner is self.owner or not self.connected):
+        if not self.online and (owner in self._links or not self.connected):
+            if self.connected:
+                self.owner = owner
             self._is_there()
 
     def down(self, owner: Owner) -> None:
-        """A link of this identity has gone."""
+        """A link has gone: the newest of those that are left has the state."""
+        self._links.pop(owner, None)
         if owner is self.owner:
-            self.owner = None
-            self._is_gone()
+            self.owner = next(reversed(self._links), None)
+            if self.owner is None:
+                self._is_gone()
 
     def watch(self) -> None:
         """Silence counts from now on."""
@@ -107,7 +127,7 @@ class PresenceState:
 
 
 class PresenceTable:
-    """The signs of all listeners, by topic; `gone`: those of them that aren't there, the longest gone first."""
+    """The states of all listeners, by topic; `gone`: those of them that aren't there, the longest gone first."""
 
     def __init__(self, turn: Turn, router: Router, retained: Retained) -> None:
         self.gone: dict[str, PresenceState] = {}
@@ -170,31 +190,45 @@ class Presence:
         self._silent = silent
         self._prefix = prefix
         self._late = topic.fields & {"user", "client"}
+        fields = topic.fields | (prefix.fields if prefix is not None else frozenset())
+        self._chosen = "client" in fields  # by the client
+        self._fixed = fields <= {"id"}  # one topic for all clients
 
     def watch(self, id: str) -> None:
         """The listener `id` serves: where all its clients have one topic, silence counts from now on."""
-        prefixed = self._prefix.fields if self._prefix is not None else frozenset()
-        if self._silent is not None and self._topic.fields | prefixed <= {"id"}:
+        if self._silent is not None and self._fixed:
             state = self._state({"id": id})
             if state is not None:
                 state.watch()
 
     def up(self, link: Any, old: PresenceState | None) -> PresenceState | None:
         """A link is up, or says who it is: return the state that it has from now on."""
-        fields = link.session.fields()
+        session = link.session
+        fields = session.fields()
         if any(not fields[name] for name in self._late):
             return old
-        state = self._state(fields)
+        state = self._state(fields) if self._permits(session, fields) else None
+        if old is not None and state is not old:
+            old.down(link)
+        if state is not None and self._connected and not state.up(link, session.user if self._chosen else None):
+            state = None
         if state is None:
             self._turn.counters.refused += 1
-        if state is old:
-            return old
-        if old is not None:
-            old.down(link)
-        if state is not None and self._connected:
-            state.up(link)
         return state
 
-    def _state(self, fields: dict[str, str]) -> PresenceState | None:
+    def _permits(self, session: Any, fields: dict[str, str]) -> bool:
+        """Return whether a client may have its topic: one without a login has to be allowed to publish to it."""
+        if self._fixed or session.user is not None or session.rights is None:
+            return True
+        try:
+            session.rights.publish(self._topic_of(fields))
+        except Refusal:
+            return False
+        return True
+
+    def _topic_of(self, fields: dict[str, str]) -> str:
         mount = self._prefix.fill(fields) + "/" if self._prefix is not None else ""
-        return self._table.state(mount + self._topic.fill(fields), self._silent, self._connected)
+        return mount + self._topic.fill(fields)
+
+    def _state(self, fields: dict[str, str]) -> PresenceState | None:
+        return self._table.state(self._topic_of(fields), self._silent, self._connected)

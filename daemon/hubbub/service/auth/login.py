@@ -262,7 +262,8 @@ class _Chain:
         """Make an Identity of whatever a checker names its users by. Raises NotThis."""
         user = found.decode() if isinstance(found, bytes) else found
         identity = user if isinstance(user, Identity) else Identity(user)
-        if not isinstance(identity.user, str) or not identity.user:
+        name = identity.user
+        if not isinstance(name, str) or not 0 < len(name) <= limits.NAME_CHARACTERS or not name.isprintable():
             raise NotThis("this login names no user")
         return replace(identity, holds=partial(self._holds, checker, identity))
 

@@ -84,10 +84,11 @@ class Table:
     def recalls(self, user: str, password: bytes, now: float) -> bool:
         """Tell whether this was right a moment ago."""
         digest = self._digest(user, password)
-        return now < self._known.get(digest, now)
+        return user in self.entries and now < self._known.get(digest, now)
 
     def _digest(self, user: str, password: bytes) -> bytes:
-        return hmac.digest(self._secret, user.encode(errors="surrogatepass") + b"\0" + password, "sha256")
+        name = user.encode(errors="surrogatepass")
+        return hmac.digest(self._secret, len(name).to_bytes(4) + name + password, "sha256")
 
 
 @implementer(ICredentialsChecker)
