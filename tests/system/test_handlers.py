@@ -213,7 +213,9 @@ def daemon(folder):
     assert one.process.returncode == 0
     assert "the last word" in one.log
     failures = re.findall("handler .* failed; .*", one.log)
-    assert {line.split()[1] for line in failures} == {"bad", "clockwork", "ping", "later"}
+    refused = re.findall("handler .* was refused something: .*", one.log)
+    assert {line.split()[1] for line in failures} == {"bad", "clockwork"}
+    assert {line.split()[1] for line in refused} == {"bad", "ping", "later"}
     assert len(set(failures)) == len(failures) == one.log.count("Traceback")  # once each; the rest is counted
     assert "Unhandled" not in one.log
 

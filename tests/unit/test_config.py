@@ -67,7 +67,7 @@ def test_split(text, parts):
         ("tcp", "tls:/etc/certs", r"tls:/etc/certs:443:interface=\:\:1", "tls-443"),
         ("tcp", "ssl:1:privateKey=/k", "ssl:1:privateKey=/k:interface=127.0.0.1", "ssl-1"),
         ("tcp", "unix:/run/hub.sock:mode=660", "unix:/run/hub.sock:mode=660", "unix-hub.sock"),
-        ("tcp", r"unix:/run/a\:b:id=x", r"unix:/run/a\:b", "x"),
+        ("tcp", r"unix:/run/a\:b:id=x", r"unix:/run/a\:b:mode=660", "x"),
         ("tcp", "haproxy:tcp:8080", "tcp:8080:interface=127.0.0.1", "tcp-8080"),
         ("websocket", "tcp:8999", "tcp:8999:interface=127.0.0.1", "websocket-8999"),
         ("websocket", "systemd:domain=INET:index=0", "systemd:domain=INET:index=0", "websocket-0"),

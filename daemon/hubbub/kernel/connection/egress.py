@@ -163,7 +163,7 @@ class Egress:
 
     def _encode_one(self, encoding: Encoding, receiver: Receiver, message: Message | None) -> Batch | None:
         shown = message.left(self._hub.turn.wall()) if isinstance(message, QosPublish) else message
-        if message is None or shown is None:
+        if message is None or shown is None or not message.topic.startswith(encoding.mount):
             return None
         carried, frames = self._hub.router.encode_each(encoding, (shown,))
         batch = Batch([message] if carried else carried, frames, encoding.stream, encoding.full)

@@ -181,6 +181,8 @@ class Router:
 
     def _deliver(self, group: ReceiverGroup, messages: list[Message], size: int) -> None:
         encoding, counters = group.encoding, self._turn.counters
+        if encoding.mount:
+            messages = encoding.visible(messages)
         try:
             carried, frames = encoding.frames(messages)
             batch = Batch(carried, frames, encoding.stream, encoding.full)

@@ -45,6 +45,10 @@ class Encoding:
         self.key = (encode, form, wrap, mount, stream, full, id_bytes)
         self.uses = 0
 
+    def visible(self, messages: list[Message]) -> list[Message]:
+        """Return the messages that the subscribers may know of: not those on the topic of the mount point itself."""
+        return [message for message in messages if message.topic.startswith(self.mount)]
+
     def frames(self, messages: Sequence[Message]) -> tuple[Sequence[Message], list[bytes]]:
         """Encode each message once. Returns those that could be carried, and their frames."""
         encode, form, wrap = self.encode, self.form, self.wrap

@@ -170,6 +170,8 @@ def _complete(kind: str, values: dict[str, str]) -> dict[str, str]:
             raise ConfigError(f"{kind}: needs its {name}, as in {kind}:{'/path' if name != 'port' else '7000'}")
     if kind in _LOOPBACK:
         values.setdefault("interface", _LOOPBACK[kind])
+    if kind == "unix":
+        values.setdefault("mode", "660")  # Twisted's own is 666
     return values
 
 

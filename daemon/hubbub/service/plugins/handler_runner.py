@@ -296,10 +296,16 @@ class HandlerRunner:
             return
         self.failed += 1
         self._hub.turn.counters.failed += 1
-        kind = "refusals" if failure.check(Refusal) else "failures"  # a client may cause the first and hide the other
-        if kind not in self._told:
-            self._told.add(kind)
-            self.log.failure("handler {id} failed; later {kind} are only counted", failure, id=self.id, kind=kind)
+        refused = failure.check(Refusal) is not None
+        kind = "refusals" if refused else "failures"  # a client may cause the first and hide the other
+        if kind in self._told:
+            return
+        self._told.add(kind)
+        if refused:
+            says = "handler {id} was refused something: {refusal}; later refusals are only counted"
+            self.log.warn(says, id=self.id, refusal=failure.value)  # noqa: G010  Twisted's logger
+        else:
+            self.log.failure("handler {id} failed; later failures are only counted", failure, id=self.id)
 
 
 def _methods(handler: Handler) -> list[tuple[Callable[[Incoming], Any], list[str]]]:
