@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from hubbub.errors import Refusal
+from hubbub.option import configure
 from hubbub.testing import World
 from hubbub_plugins.mqtt import Mqtt, packets
 from hubbub_plugins.mqtt.packets import V5, V311
 from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
 from hubbub_plugins.mqtt.reader import Reader
+
+NO_OPTIONS: Mapping[str, object] = MappingProxyType({})
 
 
 class Client:
@@ -87,9 +92,9 @@ def case(what: str, *values: Any, shows: str) -> Any:
 class MqttHub:
     """A world with one listener for MQTT."""
 
-    def __init__(self, transport: str = "tcp", **keys: Any) -> None:
+    def __init__(self, transport: str = "tcp", options: Mapping[str, object] = NO_OPTIONS, **keys: Any) -> None:
         self.world = World()
-        self.door = self.world.listen(transport, Mqtt, **keys)
+        self.door = self.world.listen(transport, configure(Mqtt, options), **keys)
 
     def client(self, client: str = "", version: int = V5, **more: Any) -> Client:
         """A client that is connected."""

@@ -2,6 +2,9 @@
 
 --tcp tcp:1883:dialect=mqtt        or without `dialect=`: CONNECT tells it
 --websocket tcp:8083               the subprotocols mqtt and mqttv3.1; packets may span frames (section 6)
+
+A stopping daemon closes its links without a DISCONNECT unless `disconnect=yes`: libmosquitto's loop ends on each of
+them, so its programs wouldn't reconnect after a restart.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ from hubbub import (
     Subscribe,
     SubscriptionBatch,
     Unsubscribe,
+    flag,
+    option,
 )
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.authentication import EnhancedAuthentication, encode_auth
@@ -70,6 +75,8 @@ class Mqtt(MqttBase):
 
     roles = ("server", "client")
     priority = 20
+
+    disconnect = option(False, flag, "whether clients of version 5 get DISCONNECT 0x8B when the daemon stops")
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         timer = KeepAlive()
@@ -242,9 +249,9 @@ class Mqtt(MqttBase):
         return data if outbound.fits(data) else self._too_long(outbound.disconnect(PACKET_TOO_LARGE, _TOO_LONG))
 
     def encode_close(self, reason: str) -> bytes:
-        return (
-            b"" if self._closed else self._outbound.disconnect(_CLOSE_CODES.get(reason, ADMINISTRATIVE_ACTION), reason)
-        )
+        if self._closed or (reason == "shutdown" and not self.disconnect):
+            return b""
+        return self._outbound.disconnect(_CLOSE_CODES.get(reason, ADMINISTRATIVE_ACTION), reason)
 
     def encode_disconnect(self, reason: str, refusal: Refusal) -> bytes:
         code = ADMINISTRATIVE_ACTION if reason == "kicked" else reason_code(refusal)

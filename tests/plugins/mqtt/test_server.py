@@ -85,7 +85,6 @@ def test_a_refused_subscription_is_told_why():
 @pytest.mark.parametrize(
     ("reason", "refusal", "code"),
     [
-        ("shutdown", None, 0x8B),
         ("taken over", None, 0x8E),
         ("its name means another address", None, 0x98),
         ("kicked", Refusal("unavailable", "an operator has closed it"), 0x98),
@@ -105,6 +104,20 @@ def test_why_the_hub_ends_a_connection(reason, refusal, code):
     assert isinstance(gone, Disconnect)
     assert gone.code == code
     assert gone.properties == {"reason_string": refusal.reason if refusal else reason}
+    assert old.heard() == []
+    assert new.closed
+    assert old.closed
+
+
+@pytest.mark.parametrize(("options", "codes"), [({}, []), ({"disconnect": "yes"}, [0x8B])])
+def test_a_stopping_daemon_says_nothing_unless_it_is_told_to(options, codes):
+    """Whether real clients come back: interop/test_restart.py."""
+    context = MqttHub(options=options)
+    new, old = context.client("c"), context.client("d", V311)
+    for link in list(context.door.context.links):
+        link.close("shutdown")
+    context.world.turn()
+    assert [one.code for one in new.heard()] == codes
     assert old.heard() == []
     assert new.closed
     assert old.closed
