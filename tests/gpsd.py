@@ -9,18 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-
-def free(kind: int) -> int:
-    with socket.socket(socket.AF_INET, kind) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+from ports import free_port
 
 
 class Gpsd:
     """One gpsd; `port` is where its clients dial."""
 
     def __init__(self, program: str, folder: Path) -> None:
-        self.port, source = free(socket.SOCK_STREAM), free(socket.SOCK_DGRAM)
+        self.port, source = free_port(), free_port(socket.SOCK_DGRAM)
         command = [program, "-N", "-n", "-S", str(self.port), "-F", str(folder / "gpsd.sock")]
         self._command = [*command, f"udp://127.0.0.1:{source}"]
         self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)

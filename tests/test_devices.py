@@ -24,6 +24,7 @@ from devices import Device
 from gpsd import Gpsd
 from hubbub.service.config.settings import parse_connector
 from interop.mqtt.broker import Mosquitto
+from ports import free_port
 from running import Daemon, LineClient
 
 PAGE = (Path(__file__).parent.parent / "docs" / "devices.md").read_text()
@@ -108,8 +109,7 @@ def test_a_serial_device_through_ser2net(tmp_path: Path, need) -> None:
         links = [f"pty,raw,echo=0,link={tty}", f"pty,raw,echo=0,link={meter}"]
         stack.enter_context(running([need("socat"), *links]))
         until(lambda: tty.exists() and meter.exists())
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         yaml = recipe.block("yaml").replace("/dev/ttyUSB0", str(tty)).replace("4001", str(port))
         (tmp_path / "ser2net.yaml").write_text(yaml)
         _, watcher = stack.enter_context(recipe.run(p4001=port))  # before its device is there

@@ -14,9 +14,10 @@ import time
 import pytest
 
 from hostile.oracle import wait_for_descriptors
+from ports import free_port
 from running import Daemon, LineClient
 from system.clients import Datagrams, WebSocketClient, connect, received, reset_on_close, status, upgrade
-from system.test_metrics import free_port, metrics, value
+from system.test_metrics import metrics, value
 
 FIGURES = free_port()
 SUBSCRIPTIONS, RETAINED, LEVELS = 5_000, 300, 20

@@ -11,6 +11,7 @@ import graphyte
 import pytest
 
 from interop.senders.hub import Hub, collectd
+from ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +66,7 @@ NODE = """
 
 def test_collectd(need, tmp_path):
     """Over both transports; a timer of its statsd has no average while nothing comes, which is nan."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        statsd = free.getsockname()
+    statsd = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
     with Hub("graphite") as hub, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as timer:
         nodes = [NODE.format(transport=one, host=host, port=port) for one, (host, port) in hub.listeners.items()]
         plugins = f"""

@@ -14,6 +14,7 @@ import pytest
 from hubbub.kernel.authorization.permissions import Subject
 from hubbub.service.auth.permissions import load
 from hubbub.service.cli import main
+from ports import free_port
 from running import Daemon, LineClient
 
 ACL = """
@@ -55,11 +56,6 @@ TOPICS = [
 DIFFERENT = {("%u", "users/%u/in"), ("plus+", "dev/c-1/x"), ("plus+", "dev/c-1")}
 """A name is percent-encoded in topics here; there one with + or # gets nothing by patterns."""
 CLIENT = "c-1"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
 
 
 def text(value: str) -> bytes:

@@ -15,9 +15,10 @@ import pytest
 
 from certificates import Authority
 from interop.mqtt.base import SECONDS, V5, V311, At, Said, Wish
-from interop.mqtt.broker import Mosquitto, free_port
+from interop.mqtt.broker import Mosquitto
 from interop.mqtt.paho_client import Paho
 from interop.tap import Tap
+from ports import free_port
 from running import Daemon
 
 VERSIONS = {"5": V5, "3.1.1": V311}

@@ -18,6 +18,7 @@ from interop import mqtt_malformed
 from interop.mqtt_play import play
 from interop.mqtt_scripts import SCRIPTS
 from mqtt_differences import DIFFERENCES
+from ports import free_port
 from running import Daemon
 
 ALL = SCRIPTS | mqtt_malformed.scripts()
@@ -28,8 +29,7 @@ NAMES = {4: "3.1.1", 5: "5"}
 @contextlib.contextmanager
 def mosquitto(folder: Path, program: str) -> Iterator[int]:
     """Run one; yield its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     config = folder / "mosquitto.conf"
     user = "user root\n" if os.getuid() == 0 else ""
     config.write_text(f"{user}listener {port} 127.0.0.1\nallow_anonymous true\nlog_type none\n")

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from interop.mqtt import returning
 from interop.mqtt.asyncio_clients import loop
 from interop.mqtt.base import SECONDS, V5, V311
-from interop.mqtt.broker import free_port
+from ports import free_port
 from running import Daemon, LineClient
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ports import free_port
 from running import Daemon, LineClient
 from system.activated import activated, bound
 
@@ -109,9 +110,7 @@ def test_who_comes_between_two_daemons_waits_and_no_datagram_is_lost(sockets):
 def test_systemd_socket_activate(kind, name, need):
     """The tool that comes with systemd: it waits for the first client, and becomes the daemon."""
     program = need("systemd-socket-activate")
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "stream" else socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port(socket.SOCK_STREAM if kind == "stream" else socket.SOCK_DGRAM)
     transport, flag = ("--tcp", ()) if kind == "stream" else ("--udp", ("--datagram",))
     command = [
         program, *flag, "-l", f"127.0.0.1:{port}", *(["--fdname=hubbub"] if name == "name=hubbub" else []),

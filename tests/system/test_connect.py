@@ -11,6 +11,7 @@ import pytest
 
 from devices import Device
 from hub_process import hubbub
+from ports import free_port
 from running import Daemon, LineClient
 
 PLC = "id=plc:end=crlf:topic=plant/7/up:subscribe=plant/7/down"
@@ -193,8 +194,7 @@ def test_json_may_pull_what_it_pushes():
 
 
 def test_a_hub_that_restarts():
-    with Device() as device:
-        port = device.address[1]
+    port = free_port()
     connector = f"ws://127.0.0.1:{port}/:dialect=json:id=there:pull=up"
     with run("--connect", connector) as here, console(here) as near:
         here.wait_for("there: connection refused")
@@ -251,8 +251,7 @@ def test_a_udp_device():
 
 def test_a_udp_device_that_was_away_gets_the_next_datagram():
     """The kernel's word that nobody was there, which comes while nothing is sent, ends nothing."""
-    with udp() as device:
-        port = device.getsockname()[1]
+    port = free_port(socket.SOCK_DGRAM)
     with run("--connect", f"udp:127.0.0.1:{port}:topic=gps/up:subscribe=gps/down") as daemon:
         daemon.wait_for("connected to udp")
         with console(daemon, "gps/up") as watcher:

@@ -20,6 +20,7 @@ from hub_process import hubbub
 from hubbub.errors import ConfigError
 from hubbub.service.cli import main
 from hubbub.service.commands import client
+from ports import free_port
 from running import Daemon, LineClient
 from system.clients import Datagrams
 
@@ -426,9 +427,7 @@ def test_who_may_come_in_can_be_changed(tmp_path):
 
 def test_a_port_moves_to_another_address(tmp_path):
     """What held it is closed first, and who was on it is told."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with Controlled(tmp_path, config=f'tcp = ["tcp:{port}"]\n') as daemon:
         with LineClient(("127.0.0.1", port)) as old:
             assert old.ask("PING") == "PONG"

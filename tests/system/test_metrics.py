@@ -11,14 +11,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hub_process import hubbub
+from ports import free_port
 from running import Daemon, LineClient
 from system.clients import WebSocketClient, received
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def get(port, path, host="127.0.0.1", **headers):

@@ -15,12 +15,8 @@ from hub_process import hubbub
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.packets import V5, V311
 from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
+from ports import free_port
 from running import Daemon, LineClient
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
 
 
 def console(daemon, filter="#"):

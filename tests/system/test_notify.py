@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ports import free_port
 from running import RUN, Daemon, LineClient
 
 STUCK = """
@@ -51,9 +52,7 @@ def supervisor(tmp_path):
 
 
 def test_ready_means_that_all_listeners_are_open(supervisor):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        taken = probe.getsockname()[1]
+    taken = free_port()
     specs = ("--tcp", f"tcp:{taken}", "--websocket", "tcp:0", "--udp", "udp:0")
     with Daemon(*specs, command=supervisor.command()) as daemon:
         assert supervisor.told().startswith("READY=1\nSTATUS=serving, links: 0")

@@ -9,13 +9,9 @@ from pathlib import Path
 from typing import Self
 
 from interop.mqtt.base import SECONDS, At
+from ports import free_port
 
 STORED = "persistence true\npersistence_file stored.db\n"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
 
 
 class Mosquitto:
