@@ -17,6 +17,7 @@ RUNS_WITH = [
 NMEA = ["pynmea2>=1.19"]  # the dialect nmea: knows what the fields of 60 kinds of sentences are called
 AIS = [*NMEA, "pyais>=3"]  # `ais=` of nmea: reads the bits of all 27 types, and needs nothing but attrs, which is here
 TOP = ["rich"]  # `hubbub top`: a live table that fits any terminal
+STATE = ["apsw>=3.54,<4"]  # `--state`: brings a SQLite without the WAL-reset bug of 3.7.0 to 3.51.2; Debian 12 has 3.40
 TESTING = [  # what hubbub.testing needs, for who writes plugins; the daemon never imports it
     "pytest",  # the test runner
     "pytest-twisted",  # runs each test inside the reactor
@@ -25,6 +26,7 @@ TESTING = [  # what hubbub.testing needs, for who writes plugins; the daemon nev
 TESTED_WITH = [
     *AIS,
     *TOP,
+    *STATE,
     *TESTING,
     "pytest-xdist",  # two workers, so that `make test` stays quick
     "pytest-timeout",  # the last net under a test that hangs
@@ -135,6 +137,7 @@ setup(
         "nmea": NMEA,
         "ais": AIS,
         "top": TOP,
+        "state": STATE,
         "testing": TESTING,
         "test": TESTED_WITH,
         "fuzz": FUZZED_WITH,

@@ -28,6 +28,7 @@ RINGS = {
     "hubbub.kernel": (),
     "hubbub.dialects": ("msgspec",),
     "hubbub.transports": ("twisted", "autobahn", "zope", "mypy_extensions", "librt"),  # the last for what is compiled
+    "hubbub.storage": ("hubbub.kernel", "apsw", "msgspec"),
     "hubbub.service": ("*",),
     "hubbub.testing": ("*",),
 }
@@ -77,7 +78,9 @@ def daemon_may_import(module: str, name: str) -> bool:
     if within(name, "hubbub.testing") and ring != "hubbub.testing":
         return False
     if top == "hubbub":
-        return RINGS[ring] == ("*",) or is_public(name) or (ring != "hubbub" and within(name, ring))
+        others = [one for one in RINGS[ring] if one.startswith("hubbub.")]
+        own = ring != "hubbub" and within(name, ring)
+        return RINGS[ring] == ("*",) or is_public(name) or own or any(within(name, one) for one in others)
     return top in sys.stdlib_module_names or top in RINGS[ring] or RINGS[ring] == ("*",)
 
 

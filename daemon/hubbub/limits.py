@@ -87,6 +87,7 @@ OWED_BYTES = 200  # bytes that a waiting message takes beside its payload
 UNRELEASED_UNTOLD = 1_000  # messages of quality 2 that a client may leave unreleased where nobody can tell it FLIGHT
 FLIGHT_UNTOLD = 20  # messages on their way to a server that can't say how many it takes: Mosquitto drops the 21st
 CONNECTOR_IDS = 128  # the highest packet identifier of a connector: few, so that all can be released after a restart
+QUEUE_GAPS = 10_000  # messages dropped from the midst of one queue, by number; more, and the rest is written anew
 SESSIONS = 10_000  # sessions without a link: whoever is gone the longest gives way
 SESSION_SECONDS = 7 * 86_400.0  # seconds that a session lives without its link, at most: a week
 SESSIONS_SOURCE = 1_000  # sessions of one source among them; where it has more, it is one of its own that gives way
@@ -97,6 +98,15 @@ SYSTEM_SECONDS = 10.0  # seconds between looks at what is told on `$SYS/`, while
 ALIAS_TOPIC_CHARACTERS = 8  # characters of a topic that is worth a number, which takes five bytes itself
 ALIAS_UNIT_BYTES = 4 * KiB  # bytes of a message that gives a topic its number, and so isn't dropped: 128 KiB a link
 TOPIC_ALIASES = 32  # topics that one client may give a number: with the longest names 2 MiB a link
+
+# The durable store
+STORE_MESSAGES = 10_000  # messages in one transaction: 50 ms; more wait for the next
+STORE_SWEEP = 20_000  # members of audiences that one sweep looks at: about 5 ms of the writer
+STORE_SWEEP_SECONDS = 0.25  # seconds between sweeps: what is acknowledged within is deleted together
+STORE_WAL_PAGES = 2_000  # pages of 4 KiB in the log before a checkpoint moves them into the database
+STORE_WAL_BYTES = 64 * MiB  # bytes that the log's file keeps after a checkpoint
+STORE_CACHE_KIB = 8_192  # KiB of pages that SQLite keeps in memory
+STORE_BUSY_MILLISECONDS = 10_000  # milliseconds that the store waits for another program that reads the file
 
 # The outbox
 QUEUE_BYTES = 8 * MiB  # bytes that wait for one link, `queue=`: eight of the longest messages

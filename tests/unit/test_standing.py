@@ -8,7 +8,7 @@ from hubbub import limits
 from hubbub.dialect import DialectContext
 from hubbub.events import Connect, QosPublish, Subscribe
 from hubbub.kernel.connection.listener_context import ListenerContext
-from hubbub.kernel.sessions.records import SessionRecord, StoredSession
+from hubbub.kernel.sessions.records import Progress, SessionRecord, StoredSession
 from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.sessions.store import MemoryStore
 from hubbub.testing import World
@@ -63,12 +63,16 @@ def test_one_of_an_earlier_run_has_few_identifiers_too():
         key, "", 0, "tcp", "bridge", frozenset(), None, False, None, math.inf, 1.0, None, 0.0, 100, "latest"
     )
     store = MemoryStore()
-    store.load = lambda: [StoredSession(earlier, (), (), frozenset((7,)))]
+    store.load = lambda: [StoredSession(1, earlier, (), (), Progress(1, (), (), (7,)))]
     world.hub.load(store)
     client = stand(world, at, "a/#")
     assert client.state.received == {7}
     assert client.delivery.max_id == limits.CONNECTOR_IDS
     assert client.state.max_bytes == at.queue
+    assert client.delivery.changes.overflown("a/#")  # what was retained between them is sent
+    assert world.hub.clients.away == 0  # others can't displace it
+    world.hub.clients.dismiss_strays()
+    assert len(world.hub.clients) == 1
 
 
 def test_a_connector_that_has_gone_keeps_nothing():

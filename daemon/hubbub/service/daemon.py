@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, fail, maybeDeferred
+from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -40,6 +41,7 @@ from hubbub.service.process.descriptors import raise_descriptor_limit, room_for_
 from hubbub.service.process.notify import Notifier
 from hubbub.service.process.turns import Turns
 from hubbub.service.reload import Reloader
+from hubbub.service.state import open_store, told
 
 
 class CannotServe(SystemExit, Exception):
@@ -76,6 +78,7 @@ class HubbubService(Service):
         self.reread = reread or (lambda: settings)
         self._reloader = Reloader(self)
         self.control: ControlSocket | None = None
+        self.store: Any = None  # a storage.store.DurableStore, if there is one
         self._timer: Any = None
         self._drain: Drain | None = None
         self._hurried: Deferred[None] = Deferred()
@@ -187,6 +190,7 @@ class HubbubService(Service):
 
     def startService(self) -> None:
         """Start the handlers, then say that the daemon is ready."""
+        self._load()
         self.control = self._open_control()
         super().startService()
         self.turns.start()
@@ -194,6 +198,17 @@ class HubbubService(Service):
         for runner in self.handlers.values():
             runner.start()
         self.reactor.callWhenRunning(self._ready)
+
+    def _load(self) -> None:
+        """Take what an earlier process has stored, as the user who serves."""
+        try:
+            self.store = store = open_store(self.settings, self.reactor.callFromThread)
+        except ConfigError as error:
+            self._give_up(error)
+        if store is not None:
+            self.hub.load(store, self.guard.rights_of)
+            store.start()
+        self.log.info("{kept}", kept=told(store))
 
     def _open_control(self) -> ControlSocket | None:
         """Open the control socket, as the user who serves. That it can't be is a mistake where it was asked for."""
@@ -222,6 +237,7 @@ class HubbubService(Service):
         self.notifier.ready()
         for count, connector in enumerate(self.connectors):
             connector.start(count * limits.DIAL_SPREAD_SECONDS)
+        self.hub.clients.dismiss_strays()
 
     def stopService(self) -> Deferred[Any]:
         """Accept nobody any more, say goodbye to everybody, a few at a time, and wait a little until that is heard."""
@@ -254,9 +270,12 @@ class HubbubService(Service):
         """Close last what tells of the end."""
         either: list[Deferred[Any]] = [DeferredList(ended, consumeErrors=True), self._hurried]
         await DeferredList(either, fireOnOneCallback=True)
-        for told in (self.metrics, self.control):
-            if told is not None:
-                await told.close()
+        for service in (self.metrics, self.control):
+            if service is not None:
+                await service.close()
+        if self.store is not None:
+            self.hub.turn.flush()
+            await deferToThread(self.store.stop)
         self.notifier.stop()
 
     def _stop_handlers(self) -> Deferred[Any]:

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import pickle
+import shutil
+from itertools import count
+from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 from hubbub import limits
 from hubbub.kernel.commits import Commits
-from hubbub.kernel.sessions.records import StoredSession
+from hubbub.kernel.sessions.records import (
+    DeliveryRecord,
+    Progress,
+    StoredSession,
+    Way,
+    make_message,
+    record_message,
+)
+from hubbub.kernel.sessions.store import Recorded
+from hubbub.message import Message
+from hubbub.storage.database import Database
+from hubbub.storage.store import DurableStore
 from hubbub_plugins.mqtt.packets import Ack, Pingreq, Pingresp, Publish, Will
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, MqttHub, kept, messages, subscription
 
@@ -19,6 +34,10 @@ class Disk:
 
     def __init__(self) -> None:
         self.safe: list[bytes] = []
+
+    def run(self, slow: bool) -> JournalStore:
+        """The store of a new process."""
+        return JournalStore(self, slow)
 
 
 class JournalStore:
@@ -33,17 +52,41 @@ class JournalStore:
         self.disk = disk
         self.slow = slow
         self.journal: list[bytes] = []
+        self.noted: list[Recorded] = []
         self.unsafe: list[tuple[int, list[bytes]]] = []
+        self.last = max((rest[-1] for what, _, *rest in map(pickle.loads, disk.safe) if what == "enqueue"), default=0)
 
     def _write(self, *what: Any) -> None:
         self.journal.append(pickle.dumps(what))
         self.changed()
 
+    def begin_session(self) -> int:
+        return 1 + len(self.disk.safe) + sum(len(batch) for _, batch in self.unsafe) + len(self.journal)
+
+    def enqueue(self, number: int, message: Message, way: Way, last: int) -> int:
+        self.last = max(self.last, last) + 1
+        self._write("enqueue", number, record_message(message), way, self.last)
+        return self.last
+
+    def note(self, session: Recorded) -> None:
+        self.noted.append(session)
+        self.changed()
+
+    def retain(self, message: Message) -> None:
+        self._write("retain", record_message(message))
+
     def commit(self) -> None:
+        for session in self.noted:
+            if session.number:
+                self._write("advance", session.number, session.progress())
+        self.noted.clear()
         batch, self.journal = self.journal, []
         self.unsafe.append((self.commits.close(), batch))
         if not self.slow or not any(changes for _, changes in self.unsafe):
             self.finish()
+
+    def start(self) -> None:
+        """The journal needs no thread."""
 
     def finish(self) -> None:
         """All batches are safe."""
@@ -53,25 +96,22 @@ class JournalStore:
             self.commits.done(number)
 
     def load(self):
-        found: dict[Any, Read] = {}
-        for what, key, *rest in map(pickle.loads, self.disk.safe):
+        found: dict[int, Read] = {}
+        for what, number, *rest in map(pickle.loads, self.disk.safe):
             if what == "save_session":
-                found.setdefault(key.key, Read()).session = key
+                found.setdefault(number, Read()).session = rest[0]
             elif what == "end_session":
-                del found[key]
+                del found[number]
             elif what != "retain":
-                getattr(found[key], what)(*rest)
-        return [one.stored() for one in found.values()]
+                getattr(found[number], what)(*rest)
+        return [one.stored(number) for number, one in found.items()]
 
     def load_retained(self):
         found = {record.topic: record for what, record, *_ in map(pickle.loads, self.disk.safe) if what == "retain"}
         return [record for record in found.values() if record.payload]
 
 
-for name in (
-    "save_session", "end_session", "subscribe", "unsubscribe", "enqueue", "update", "settle", "receive", "release",
-    "retain",
-):  # fmt: skip
+for name in ("save_session", "end_session", "subscribe", "unsubscribe"):
     setattr(JournalStore, name, lambda self, *what, name=name: self._write(name, *what))
 
 
@@ -81,8 +121,8 @@ class Read:
     def __init__(self):
         self.session = None
         self.subscriptions = {}
-        self.deliveries = {}
-        self.received = set()
+        self.messages = {}
+        self.progress = Progress(0, (), (), ())
 
     def subscribe(self, record):
         self.subscriptions[record.filter if record.id is None else record.id] = record
@@ -90,36 +130,73 @@ class Read:
     def unsubscribe(self, id):
         del self.subscriptions[id]
 
-    def enqueue(self, record):
-        self.deliveries[record.number] = record
+    def enqueue(self, message, way, number):
+        self.messages[number] = make_message(message), way
 
-    def update(self, number, packet_id, received):
-        self.deliveries[number] = self.deliveries[number]._replace(packet_id=packet_id, received=received)
+    def advance(self, progress):
+        self.progress = progress
 
-    def settle(self, number):
-        del self.deliveries[number]
+    def stored(self, number):
+        subscriptions, inflight = tuple(self.subscriptions.values()), self.progress.inflight
+        waiting = [(one, 0, False) for one in sorted(self.messages)]
+        queue = [one for one in waiting if one[0] >= self.progress.next and one[0] not in self.progress.gaps]
+        deliveries = [DeliveryRecord(one, *self.messages[one], *rest) for one, *rest in (*inflight, *queue)]
+        return StoredSession(number, self.session, subscriptions, tuple(deliveries), self.progress)
 
-    def receive(self, dedup_id):
-        self.received.add(dedup_id)
 
-    def release(self, dedup_id):
-        self.received.discard(dedup_id)
+class DatabaseDisk:
+    """The same for the database: what a killed process leaves is a copy of its files."""
 
-    def stored(self):
-        deliveries = tuple(self.deliveries[number] for number in sorted(self.deliveries))
-        return StoredSession(self.session, tuple(self.subscriptions.values()), deliveries, frozenset(self.received))
+    def __init__(self, folder: Path) -> None:
+        self.folders = (folder / str(n) for n in count())
+        self.folder: Path | None = None
+        self.stores: list[PromptStore] = []
+
+    def run(self, slow: bool) -> PromptStore:
+        assert not slow
+        before, self.folder = self.folder, next(self.folders)
+        if before is not None:
+            shutil.copytree(before, self.folder)
+        self.stores.append(PromptStore(self.folder))
+        return self.stores[-1]
+
+
+class PromptStore(DurableStore):
+    """A DurableStore whose batches are safe at the end of their turn."""
+
+    def __init__(self, folder: Path) -> None:
+        self.calls: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
+        super().__init__(Database(folder, "process"), lambda *call: self.calls.put(call))
+
+    def commit(self) -> None:
+        super().commit()
+        while self.commits.safe < self.commits.open - 1:
+            call, *arguments = self.calls.get(timeout=10)
+            call(*arguments)
 
 
 @pytest.fixture
-def disk():
+def journal():
     return Disk()
+
+
+@pytest.fixture(params=["journal", "database"])
+def disk(request, tmp_path, journal):
+    if request.param == "journal":
+        yield journal
+        return
+    database = DatabaseDisk(tmp_path)
+    yield database
+    for store in database.stores:
+        store.stop()
 
 
 def run(disk, slow=False, **more):
     """A process; the one before has been killed."""
     context = MqttHub(**more)
-    context.store = JournalStore(disk, slow)
+    context.store = disk.run(slow)
     context.world.hub.load(context.store)
+    context.store.start()
     return context
 
 
@@ -168,19 +245,19 @@ def test_what_flew_is_sent_again_with_its_id_and_once(disk):
     assert context.world.hub.clients.queued_bytes == 0
 
 
-def test_what_is_acknowledged_was_saved_before(disk):
-    context = run(disk)
+def test_what_is_acknowledged_was_saved_before(journal):
+    context = run(journal)
     ear, writer = context.client("ear", **kept(V5)), context.client("w", **kept(V5))
     ear.subscribe(subscription("a", 1))
     answered = []
     for wire in [link.wire for link in context.door.context.links]:
-        wire.write = lambda data, write=wire.write: (answered.append((data[0] >> 4, len(disk.safe))), write(data))
-    before = len(disk.safe)
+        wire.write = lambda data, write=wire.write: (answered.append((data[0] >> 4, len(journal.safe))), write(data))
+    before = len(journal.safe)
     writer.publish("a", qos=2, id=9)
     (to_ear, to_writer) = sorted(answered)
     assert (to_ear[0], to_writer[0]) == (3, PUBREC)
     assert to_ear[1] == to_writer[1] > before
-    context = run(disk)
+    context = run(journal)
     writer = back(context, "w")
     writer.publish("a", qos=2, id=9, dup=True)
     assert len(back(context, "ear").first) == 1
@@ -223,15 +300,17 @@ def test_a_will_of_a_client_that_the_end_of_the_process_cut_off(disk):
 def test_a_session_that_has_ended_is_gone(disk):
     context = run(disk)
     context.client("c", **kept(V5)).goodbye(session_expiry_interval=5)
-    assert len(run(disk).world.hub.clients) == 1
+    context = run(disk)
+    assert len(context.world.hub.clients) == 1
     context.world.advance(6)
-    assert len(run(disk).world.hub.clients) == 0
+    context = run(disk)
+    assert len(context.world.hub.clients) == 0
     context.client("d").subscribe(subscription("a", 1))
     assert len(run(disk).world.hub.clients) == 0
 
 
-def test_nothing_is_left_of_sessions_that_ended_in_the_midst(disk):
-    context = run(disk)
+def test_nothing_is_left_of_sessions_that_ended_in_the_midst(journal):
+    context = run(journal)
     writer = context.client("w")
     for n, ends in enumerate(
         (lambda one: one.end.vanish(), lambda one: one.goodbye(), lambda one: context.client("c0"))
@@ -247,7 +326,7 @@ def test_nothing_is_left_of_sessions_that_ended_in_the_midst(disk):
         assert context.world.hub.clients.queued_bytes == 0
     writer.end.vanish()
     context.world.turn()
-    assert disk.safe == []  # a session that ends with its link is never written
+    assert journal.safe == []  # a session that ends with its link is never written
 
 
 def test_a_member_of_a_group(disk):
@@ -272,8 +351,8 @@ def test_what_was_dropped_is_dropped_on_the_disk_too(disk, full, monkeypatch):
     assert [payload for _, payload, _ in messages(back(run(disk)).first)] == wanted
 
 
-def test_a_store_that_fails_keeps_everybody_from_being_told(disk, monkeypatch):
-    context = run(disk)
+def test_a_store_that_fails_keeps_everybody_from_being_told(journal, monkeypatch):
+    context = run(journal)
     ear, writer = context.client("ear", **kept(V5)), context.client("w")
     ear.subscribe(subscription("a", 1))
 
@@ -298,19 +377,19 @@ class Broken:
         raise ZeroDivisionError
 
 
-def test_a_turn_in_which_something_failed_is_saved_before_anybody_is_told(disk):
-    context = run(disk)
+def test_a_turn_in_which_something_failed_is_saved_before_anybody_is_told(journal):
+    context = run(journal)
     writer = context.client("w", **kept(V5))
     context.world.hub.turn.inboxes.append(Broken())
     with pytest.raises(ZeroDivisionError):
         writer.publish("a", qos=2, id=9)
-    assert [9] in [rest for what, _, *rest in map(pickle.loads, disk.safe) if what == "receive"]
+    assert (9,) in [rest[0].received for what, _, *rest in map(pickle.loads, journal.safe) if what == "advance"]
     assert [one.id for one in writer.heard()] == [9]
 
 
-def test_what_flies_amid_a_flush_is_saved_before(disk, monkeypatch):
+def test_what_flies_amid_a_flush_is_saved_before(journal, monkeypatch):
     monkeypatch.setattr(limits, "ANSWER_BYTES", 1)  # the answer to a ping holds back what comes behind it
-    context = run(disk)
+    context = run(journal)
     writer, ear, other = context.client("w", **kept(V5)), context.client("ear", **kept(V5)), context.client("other")
     writer.subscribe("other")
     ear.subscribe(subscription("a", 1), "b")
@@ -318,7 +397,10 @@ def test_what_flies_amid_a_flush_is_saved_before(disk, monkeypatch):
     for link in context.door.context.links:
         if link.session.client == "ear":
             link.wire.write = lambda data: saved.extend(
-                rest[0].packet_id for what, _, *rest in map(pickle.loads, disk.safe) if what == "enqueue"
+                id
+                for what, _, *rest in map(pickle.loads, journal.safe)
+                if what == "advance"
+                for _, id, _ in rest[0].inflight
             )
     writer.end.send(Pingreq().encode(V5) + Publish(topic="a", qos=1, id=7).encode(V5))
     writer.end.move()
@@ -328,8 +410,8 @@ def test_what_flies_amid_a_flush_is_saved_before(disk, monkeypatch):
     assert saved == [1]
 
 
-def test_a_slow_commit_holds_back_what_depends_on_it_and_nothing_else(disk):
-    context = run(disk)
+def test_a_slow_commit_holds_back_what_depends_on_it_and_nothing_else(journal):
+    context = run(journal)
     ear, writer, away = context.client("ear"), context.client("w"), context.client("away", **kept(V5))
     ear.subscribe(subscription("plain"))
     away.subscribe(subscription("kept", 1))

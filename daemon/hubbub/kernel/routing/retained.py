@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hubbub import limits, topics
 from hubbub.errors import Refusal
-from hubbub.kernel.sessions.records import make_message, record_message
+from hubbub.kernel.sessions.records import make_message
 from hubbub.kernel.sessions.store import MemoryStore, Store
 from hubbub.message import Message, cost
 
@@ -71,7 +71,7 @@ class Retained:
         else:
             self._remove(message.topic)
         if self._store.durable:
-            self._store.retain(record_message(message))
+            self._store.retain(message)
 
     def _put(self, message: Message) -> None:
         wanted = message.topic.split("/")

@@ -10,6 +10,8 @@ from hubbub.message import Message
 
 Key = tuple[str, str | None, str]
 """A client: its mount point, its user, its client identifier."""
+Way = tuple[Hashable, int, str]
+"""How a message comes to a session: the id of the subscription, the QoS, the shared filter or ""."""
 
 
 class MessageRecord(NamedTuple):
@@ -39,19 +41,30 @@ class SubscriptionRecord(NamedTuple):
     id: Hashable
 
 
-class DeliveryRecord(NamedTuple):
-    """One message in the queue of a session, or in flight.
+class Progress(NamedTuple):
+    """How far a session has come with its messages. Their numbers are the store's, and grow in the order of the queue.
 
-    number       int: its place in the session, which only grows
-    subscription the id of the subscription that it came by; share: the shared filter, or ""
-    packet_id    1 to 65,535 in flight, else 0; received: PUBREC has come
+    next      the queue has all messages of the session from this number on, but the `gaps`
+    inflight  (number, packet identifier, whether PUBREC has come) of those before `next`; an identifier of 0: it was
+              in flight, and waits at the front of the queue again
+    received  packet identifiers of QoS 2 messages that the client may send again
+    """
+
+    next: int
+    inflight: tuple[tuple[int, int, bool], ...]
+    gaps: tuple[int, ...]
+    received: tuple[int, ...]
+
+
+class DeliveryRecord(NamedTuple):
+    """One message in the queue of a session, or in flight; sessions share the Message.
+
+    number, packet_id, received  see Progress.inflight
     """
 
     number: int
-    message: MessageRecord
-    subscription: Hashable
-    qos: int
-    share: str
+    message: Message
+    way: Way
     packet_id: int
     received: bool
 
@@ -80,12 +93,17 @@ class SessionRecord(NamedTuple):
 
 
 class StoredSession(NamedTuple):
-    """A session of an earlier process, with all that it has. `deliveries` are in the order of their numbers."""
+    """A session of an earlier process, with all that it has.
 
+    number      what the store calls it
+    deliveries  those in flight in the order of their sending, then the queue in its order
+    """
+
+    number: int
     session: SessionRecord
     subscriptions: tuple[SubscriptionRecord, ...]
     deliveries: tuple[DeliveryRecord, ...]
-    received: frozenset[int]
+    progress: Progress
 
 
 class _Pairs(dict[str, str]):

@@ -29,6 +29,7 @@ from hubbub.kernel.trimming import level
 from hubbub.kernel.turn import Turn
 
 TAKEN_OVER = "taken over"
+_CONNECTOR = "\0"  # begins the mount point of a connector's key
 _LOW_WATER = 0.9  # of the memory bound: what is left after queues were trimmed
 
 
@@ -138,12 +139,23 @@ class ClientRegistry:
         session.client = event.client or ""
         session.rights = context.rights(session) if context.rights is not None else None
         key = _key(context, session, session.client, mount)
+        restored = key in self._known
         client = self._known.get(key) or self._make(PersistentSession(key, session, self.store))
         client.state.max_bytes, client.state.full = context.queue, full
         client.delivery.max_id = limits.CONNECTOR_IDS
-        client.delivery.changes = client.delivery.changes or RetainedChanges()
         wishes = [Subscribe(mount + one.filter, one.echo, one.full, one.options, None, one.qos) for one in wishes]
+        if client.delivery.changes is None:
+            client.delivery.changes = RetainedChanges()
+            for wish in wishes if restored else ():
+                client.delivery.changes.miss(wish.key)
+        self._is_back(client)
         client.stand(context, session, wishes)
+
+    def dismiss_strays(self) -> None:
+        """End the sessions of connectors of an earlier process that are no more."""
+        for key, client in list(self._known.items()):
+            if key[0].startswith(_CONNECTOR) and client.connector is None:
+                client.end()
 
     def dismiss(self, context: Any) -> None:
         """The connector of that context has gone for good."""
@@ -222,4 +234,4 @@ class ClientRegistry:
 
 def _key(context: Any, session: Session, client: str, mount: str) -> Key:
     """Return the key of a client; no client that connects here has the key of a connector."""
-    return (f"\0{context.name}" if context.dialect_context.role == "client" else mount, session.user, client)
+    return (f"{_CONNECTOR}{context.name}" if context.dialect_context.role == "client" else mount, session.user, client)

@@ -34,6 +34,10 @@ class RetainedChanges:
                 topics[message.topic] = None
                 self._size += len(message.topic)
 
+    def miss(self, id: Hashable) -> None:
+        """Changes for a subscription weren't noted, as in an earlier process."""
+        self._overflown.add(id)
+
     def overflown(self, id: Hashable) -> bool:
         """Return whether there were too many, and forget that: all retained messages are sent again then."""
         found = id in self._overflown

@@ -10,6 +10,7 @@ from hubbub.events import Publish, Subscribe
 from hubbub.kernel.sessions.records import (
     DeliveryRecord,
     Key,
+    Progress,
     SessionRecord,
     StoredSession,
     make_message,
@@ -28,7 +29,7 @@ class InflightMessage:
     qos       1 or 2
     share     the shared filter by which it came, or ""
     size      bytes
-    number    its place in the session, which only grows
+    number    what the store calls it; 0: it is in no durable store
     id        its packet identifier, 1 to 65,535 in flight, else 0
     received  QoS 2: PUBREC has come, PUBREL follows
     resent    whether it was sent before, on another link
@@ -60,11 +61,12 @@ class PersistentSession:
     max_bytes, full the bound of the queue in bytes, and its overflow policy
     size            bytes of queue and inflight; inflight_bytes: of inflight
     received        packet identifiers of QoS 2 messages that the client may send again
+    number          what a durable store calls it; 0: none keeps it
     """
 
     __slots__ = (
         "key", "owner", "expiry", "left", "will", "will_delay", "subscriptions", "queue", "inflight", "max_bytes",
-        "full", "size", "inflight_bytes", "received", "_number", "_recorded", "_store",
+        "full", "size", "inflight_bytes", "received", "number", "_gaps", "_last", "_next", "_noted", "_store",
     )  # fmt: skip
 
     def __init__(self, key: Key, owner: Session, store: Store) -> None:
@@ -82,22 +84,31 @@ class PersistentSession:
         self.size = 0
         self.inflight_bytes = 0
         self.received: set[int] = set()
-        self._number = 0
-        self._recorded = False
+        self.number = 0
+        self._gaps: set[int] = set()  # what was dropped from the midst of the queue, see records.Progress
+        self._last = 0  # of the newest message
+        self._next = 1  # of the first message that was never sent; those before it are in flight, settled or dropped
+        self._noted = False  # the store asks for the progress
         self._store = store
 
     @property
     def recorded(self) -> bool:
         """Whether a durable store keeps it: it outlives its link."""
-        return self._recorded
+        return self.number != 0
+
+    # What the store keeps
 
     def save(self) -> None:
         """Record the fields from `owner` to `will_delay`, and the bound of the queue."""
-        if self._store.durable and (self.expiry > 0 or self._recorded):
-            first, self._recorded = not self._recorded, True
-            self._store.save_session(self._record())
+        if self._store.durable and (self.expiry > 0 or self.number):
+            first = not self.number
             if first:  # it had no expiry until now
-                self._record_all()
+                self.number = self._store.begin_session()
+            self._store.save_session(self.number, self._record())
+            if first:
+                for wish in self.subscriptions.values():
+                    self._store.subscribe(self.number, record_subscription(wish))
+                self._record_messages()
 
     def _record(self) -> SessionRecord:
         owner, will = self.owner, self.will
@@ -107,74 +118,103 @@ class PersistentSession:
             None if will is None else record_message(will), self.will_delay, self.max_bytes, self.full,
         )  # fmt: skip
 
-    def _record_all(self) -> None:
-        for wish in self.subscriptions.values():
-            self._store.subscribe(self.key, record_subscription(wish))
-        for one in (*self.inflight.values(), *self.queue):
-            self._store.enqueue(self.key, self._delivery(one))
-        for dedup_id in self.received:
-            self._store.receive(self.key, dedup_id)
+    def _record_messages(self) -> None:
+        """Record all messages anew."""
+        for one in self.inflight.values():
+            self._record_new(one)
+        self._next = self._last + 1
+        self._gaps.clear()
+        for one in self.queue:
+            self._record_new(one)
+        self._note()
 
-    def _delivery(self, one: InflightMessage) -> DeliveryRecord:
-        message = record_message(one.message)
-        return DeliveryRecord(one.number, message, one.wish.key, one.qos, one.share, one.id, one.received)
+    def _record_new(self, one: InflightMessage) -> None:
+        way = one.wish.key, one.qos, one.share
+        self._last = one.number = self._store.enqueue(self.number, one.message, way, self._last)
+
+    def _note(self) -> None:
+        """Have the store ask for the progress at the end of this turn."""
+        if self.number and not self._noted:
+            self._noted = True
+            self._store.note(self)
+
+    def progress(self) -> Progress:
+        """Return how far it has come (sessions.store.Recorded)."""
+        self._noted = False
+        inflight = [(one.number, one.id, one.received) for one in self.inflight.values()]
+        for one in self.queue:
+            if one.number >= self._next:
+                self._next = one.number
+                break
+            inflight.append((one.number, 0, False))
+        else:
+            self._next = self._last + 1
+        if self._gaps:
+            self._gaps = {number for number in self._gaps if number > self._next}
+        return Progress(self._next, tuple(inflight), tuple(sorted(self._gaps)), tuple(self.received))
 
     def end(self) -> None:
         """The session has ended."""
-        if self._recorded:
-            self._recorded = False
-            self._store.end_session(self.key)
+        if self.number:
+            self._store.end_session(self.number)
+            self.number = 0
+
+    # Subscriptions
 
     def subscribe(self, wish: Subscribe) -> None:
         """Add a subscription, or replace the one of the same id."""
         self.subscriptions[wish.key] = wish
-        if self._recorded:
-            self._store.subscribe(self.key, record_subscription(wish))
+        if self.number:
+            self._store.subscribe(self.number, record_subscription(wish))
 
     def unsubscribe(self, id: Hashable) -> None:
         """End a subscription, if there is one of that id."""
-        if self.subscriptions.pop(id, None) is not None and self._recorded:
-            self._store.unsubscribe(self.key, id)
+        if self.subscriptions.pop(id, None) is not None and self.number:
+            self._store.unsubscribe(self.number, id)
+
+    # Messages from the client
 
     def receive(self, dedup_id: int) -> None:
         """A QoS 2 message of that packet identifier has come from the client."""
         self.received.add(dedup_id)
-        if self._recorded:
-            self._store.receive(self.key, dedup_id)
+        self._note()
 
     def release(self, dedup_id: int) -> None:
         """The client has released that packet identifier."""
         self.received.discard(dedup_id)
-        if self._recorded:
-            self._store.release(self.key, dedup_id)
+        self._note()
+
+    # Messages to the client
 
     def enqueue(self, one: InflightMessage) -> None:
         """Put a new message at the end of the queue."""
-        self._add(one)
+        self.size += one.size
         self.queue.append(one)
-        if self._recorded:
-            self._store.enqueue(self.key, self._delivery(one))
+        if self.number:
+            self._record_new(one)
 
     def send_new(self, one: InflightMessage) -> None:
-        """Put a new message, which has an id, in flight at once."""
-        self._add(one)
+        """Put a new message, which has an id, in flight at once, as none is queued."""
+        self.size += one.size
         self._to_inflight(one)
-        if self._recorded:
-            self._store.enqueue(self.key, self._delivery(one))
+        if self.number:
+            self._record_new(one)
+            self._next = one.number + 1
+            self._note()
 
     def send_next(self, id: int) -> InflightMessage:
         """Put the first message of the queue in flight under that id."""
-        one = self.queue.popleft()
+        one = self._pop()
         one.id = id
         self._to_inflight(one)
-        if self._recorded:
-            self._store.update(self.key, one.number, id, False)
         return one
 
-    def _add(self, one: InflightMessage) -> None:
-        self._number += 1
-        one.number = self._number
-        self.size += one.size
+    def _pop(self) -> InflightMessage:
+        one = self.queue.popleft()
+        if one.number >= self._next:
+            self._next = one.number + 1
+        self._note()
+        return one
 
     def _to_inflight(self, one: InflightMessage) -> None:
         self.inflight[one.id] = one
@@ -183,31 +223,31 @@ class PersistentSession:
     def mark_received(self, one: InflightMessage) -> None:
         """PUBREC has come for an in-flight message."""
         one.received = True
-        if self._recorded:
-            self._store.update(self.key, one.number, one.id, True)
+        self._note()
 
     def settle(self, one: InflightMessage) -> None:
         """An in-flight message is acknowledged or dropped."""
         del self.inflight[one.id]
         self.inflight_bytes -= one.size
-        self._forget(one)
+        self.size -= one.size
+        self._note()
 
     def drop_oldest(self) -> InflightMessage:
         """Take the first message out of the queue for good."""
-        one = self.queue.popleft()
-        self._forget(one)
-        return one
-
-    def _forget(self, one: InflightMessage) -> None:
+        one = self._pop()
         self.size -= one.size
-        if self._recorded:
-            self._store.settle(self.key, one.number)
+        return one
 
     def drop(self, unwanted: set[InflightMessage]) -> None:
         """Take messages out of the queue for good."""
         self.queue = deque(one for one in self.queue if one not in unwanted)
         for one in unwanted:
-            self._forget(one)
+            self.size -= one.size
+            if one.number >= self._next:
+                self._gaps.add(one.number)
+        self._note()
+        if len(self._gaps) > limits.QUEUE_GAPS and self.number:
+            self._record_messages()
 
     def requeue(self) -> None:
         """Put all in-flight messages back at the front of the queue, as if they had never been sent."""
@@ -216,9 +256,8 @@ class PersistentSession:
         self.inflight_bytes = 0
         for one in flown:
             one.id, one.received, one.resent = 0, False, False
-            if self._recorded:
-                self._store.update(self.key, one.number, 0, False)
         self.queue.extendleft(reversed(flown))
+        self._note()
 
 
 def restore(stored: StoredSession, store: Store) -> PersistentSession:
@@ -230,11 +269,12 @@ def restore(stored: StoredSession, store: Store) -> PersistentSession:
     if record.login:
         owner.holds = _unknown
     session = PersistentSession(record.key, owner, store)
-    session._recorded = True
+    session.number, session._next = stored.number, stored.progress.next
+    session._last, session._gaps = session._next - 1, set(stored.progress.gaps)
     session.expiry, session.left, session.will_delay = record.expiry, record.left, record.will_delay
     session.max_bytes, session.full = record.max_bytes, record.full
     session.will = None if record.will is None else make_message(record.will)
-    session.received = set(stored.received)
+    session.received = set(stored.progress.received)
     for one in stored.subscriptions:
         wish = make_subscription(one)
         session.subscriptions[wish.key] = wish
@@ -249,12 +289,13 @@ def _unknown() -> bool:
 
 
 def _restore_delivery(session: PersistentSession, record: DeliveryRecord) -> None:
-    wish = session.subscriptions.get(record.subscription)
+    id, qos, share = record.way
+    wish = session.subscriptions.get(id)
     if wish is None:  # it has ended; the message is still the client's
-        wish = Subscribe(str(record.subscription), qos=record.qos)
-    one = InflightMessage(make_message(record.message), wish, record.qos, record.share)
+        wish = Subscribe(str(id), qos=qos)
+    one = InflightMessage(record.message, wish, qos, share)
     one.number, one.id, one.received, one.resent = record.number, record.packet_id, record.received, True
-    session._number = max(session._number, one.number)
+    session._last = max(session._last, one.number)
     session.size += one.size
     if one.id:
         session.inflight[one.id] = one

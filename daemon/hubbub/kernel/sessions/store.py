@@ -1,7 +1,7 @@
 """Where persistent sessions and retained messages are kept.
 
     store.load()      once, before the daemon serves: the sessions of an earlier process; load_retained(): its messages
-    store.…           each change, when it happens, as records of plain values
+    store.…           each change, when it happens
     store.commit()    at the end of each turn: its changes make one batch
     commits.done(n)   the store calls it, in the reactor, when batch n is safe
 
@@ -15,13 +15,23 @@ from typing import Protocol
 
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.sessions.records import (
-    DeliveryRecord,
-    Key,
     MessageRecord,
+    Progress,
     SessionRecord,
     StoredSession,
     SubscriptionRecord,
+    Way,
 )
+from hubbub.message import Message
+
+
+class Recorded(Protocol):
+    """A session that the store keeps (sessions.state.PersistentSession)."""
+
+    number: int
+
+    def progress(self) -> Progress:
+        """Return how far it has come; it is noted again with the next change."""
 
 
 class Store(Protocol):
@@ -40,34 +50,31 @@ class Store(Protocol):
     def load_retained(self) -> Iterable[MessageRecord]:
         """Return the retained messages of an earlier process."""
 
-    def save_session(self, record: SessionRecord) -> None:
+    def begin_session(self) -> int:
+        """Return a number for a new session, more than 0."""
+
+    def save_session(self, number: int, record: SessionRecord) -> None:
         """A session has begun or changed."""
 
-    def end_session(self, key: Key) -> None:
+    def end_session(self, number: int) -> None:
         """Forget a session and everything that it has."""
 
-    def subscribe(self, key: Key, record: SubscriptionRecord) -> None:
+    def subscribe(self, number: int, record: SubscriptionRecord) -> None:
         """A session has a subscription; it replaces one of the same id."""
 
-    def unsubscribe(self, key: Key, id: Hashable) -> None:
+    def unsubscribe(self, number: int, id: Hashable) -> None:
         """A subscription has ended."""
 
-    def enqueue(self, key: Key, record: DeliveryRecord) -> None:
-        """A message waits in the queue of a session, or went into flight at once."""
+    def enqueue(self, number: int, message: Message, way: Way, last: int) -> int:
+        """A session has a message more. Returns the number of the message there: it is kept once for all sessions.
 
-    def update(self, key: Key, number: int, packet_id: int, received: bool) -> None:
-        """A message went into flight, out of it, or its PUBREC has come."""
+        last  the number of the newest message that the session had, or 0; the new one has a higher number
+        """
 
-    def settle(self, key: Key, number: int) -> None:
-        """A message was acknowledged or dropped."""
+    def note(self, session: Recorded) -> None:
+        """The progress of a session changes in this turn; `commit` asks for it."""
 
-    def receive(self, key: Key, dedup_id: int) -> None:
-        """A QoS 2 message of that packet identifier has come from the client."""
-
-    def release(self, key: Key, dedup_id: int) -> None:
-        """The client has released that packet identifier."""
-
-    def retain(self, record: MessageRecord) -> None:
+    def retain(self, message: Message) -> None:
         """A message is the retained one of its topic; an empty payload clears it."""
 
     def commit(self) -> None:
@@ -89,14 +96,16 @@ class MemoryStore:
     def load_retained(self) -> Iterable[MessageRecord]:
         return ()
 
-    def save_session(self, record: SessionRecord) -> None: ...
-    def end_session(self, key: Key) -> None: ...
-    def subscribe(self, key: Key, record: SubscriptionRecord) -> None: ...
-    def unsubscribe(self, key: Key, id: Hashable) -> None: ...
-    def enqueue(self, key: Key, record: DeliveryRecord) -> None: ...
-    def update(self, key: Key, number: int, packet_id: int, received: bool) -> None: ...
-    def settle(self, key: Key, number: int) -> None: ...
-    def receive(self, key: Key, dedup_id: int) -> None: ...
-    def release(self, key: Key, dedup_id: int) -> None: ...
-    def retain(self, record: MessageRecord) -> None: ...
+    def begin_session(self) -> int:
+        return 0
+
+    def save_session(self, number: int, record: SessionRecord) -> None: ...
+    def end_session(self, number: int) -> None: ...
+    def subscribe(self, number: int, record: SubscriptionRecord) -> None: ...
+    def unsubscribe(self, number: int, id: Hashable) -> None: ...
+    def enqueue(self, number: int, message: Message, way: Way, last: int) -> int:
+        return 0
+
+    def note(self, session: Recorded) -> None: ...
+    def retain(self, message: Message) -> None: ...
     def commit(self) -> None: ...

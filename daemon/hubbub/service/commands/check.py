@@ -19,6 +19,7 @@ from hubbub.service.config.settings import ListenerConfig, Settings
 from hubbub.service.daemon import HubbubService
 from hubbub.service.links.listener import Listener
 from hubbub.service.metrics.port import MetricsPort
+from hubbub.service.state import check_state
 from hubbub.transports.http.pages import no_pages
 from hubbub.transports.inherited import handed_over
 
@@ -58,6 +59,8 @@ class Check:
         self._ports(reactor, settings, self._make(reactor, settings))
         self._metrics(reactor, settings)
         self._place_of_control()
+        with self._finding():
+            check_state(settings)
         self._sockets(settings)
 
     @contextmanager

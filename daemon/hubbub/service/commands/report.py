@@ -54,11 +54,16 @@ def summary(status: Row) -> list[str]:
         f"refused   {_reasons(counters['refused'], status['refused'])}",
         f"waiting   {waiting}",
         f"sessions  {sessions['away']} offline, {sessions['queued']} messages queued ({size(sessions['bytes'])})",
+        f"kept      {_kept(status['store'])}",
         f"plugins   {', '.join(status['plugins'])}",
     ]
     if handlers:
         lines.append(f"handlers  {', '.join(handlers)}")
     return lines
+
+
+def _kept(store: Row | None) -> str:
+    return "in memory" if store is None else f"in {store['folder']}, durability {store['durability']}"
 
 
 def _reasons(count: int, reasons: Mapping[str, int]) -> str:

@@ -92,6 +92,7 @@ class Options(usage.Options, AuthOptionMixin):
             "config": usage.CompleteFiles("*.toml"),
             "permissions": usage.CompleteFiles("*.toml"),
             "plugin-dir": usage.CompleteDirs(),
+            "state": usage.CompleteDirs(),
         },
     )
 
@@ -151,6 +152,14 @@ class Options(usage.Options, AuthOptionMixin):
     def opt_control(self, file: str) -> None:
         """The socket through which `hubbub status`, `reload`, `trace` and the like talk to this daemon."""
         self._set("control", file)
+
+    def opt_state(self, folder: str) -> None:
+        """Keep sessions, queued and retained messages in this folder, past the end of the process."""
+        self._set("state", folder)
+
+    def opt_durability(self, level: str) -> None:
+        """What an acknowledgement waits for: fsync survives power loss, process the daemon's end alone."""
+        self._set("durability", level)
 
     def opt_drain(self, time: str) -> None:
         """How long a stopping daemon lets its clients take what waits for them, such as 30s."""
@@ -216,7 +225,7 @@ class Options(usage.Options, AuthOptionMixin):
 
     def _fix_paths(self) -> None:
         """What is read again is meant from where the command was given, and twistd may go elsewhere (--rundir)."""
-        for name in ("config", "permissions", "control"):
+        for name in ("config", "permissions", "control", "state"):
             if name in self:
                 self[name] = str(Path(self[name]).absolute())
         if "plugin-dir" in self:
@@ -301,10 +310,18 @@ def _origin(raw: object, source: str) -> str:
     raise ConfigError(f"{source} {shown(raw)}: {reason}")
 
 
-_BESIDE = ("plugin-dir", "permissions")
+def _durability(raw: object, source: str) -> str:
+    if raw in ("fsync", "process"):
+        return str(raw)
+    raise ConfigError(f"{source} {shown(raw)}: expected fsync or process")
+
+
+_BESIDE = ("plugin-dir", "permissions", "state")
 _SCALARS: dict[str, Callable[[object, str], Any]] = {
     "permissions": _file,
     "metrics": _text,
     "control": _file,
     "drain": _duration,
+    "state": _file,
+    "durability": _durability,
 }

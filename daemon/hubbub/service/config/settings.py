@@ -152,6 +152,8 @@ class Settings:
     auth         pairs of where an `--auth` stands and what it says; ignore_logins: it is `none`
     permissions  the file of rules, control: the control socket, None: the default place
     metrics      the endpoint where figures are served; drain: seconds
+    state        the folder where sessions and retained messages are kept, None: in memory
+    durability   "fsync" or "process": what an acknowledgement waits for
     bounds       what `--limit` says
     """
 
@@ -167,6 +169,8 @@ class Settings:
     metrics: str | None = None
     control: Path | None = None
     drain: float = limits.DRAIN_SECONDS
+    state: Path | None = None
+    durability: str = "fsync"
     bounds: Bounds = DEFAULTS
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from hubbub.option import shown
 
 ARRAYS = ("tcp", "udp", "websocket", "connect", "handler", "plugin-dir", "origin", "auth", "trust-proxy")
 """The names of arrays that a file may have; those of several files add up."""
-SCALARS = ("permissions", "metrics", "control", "drain")
+SCALARS = ("permissions", "metrics", "control", "drain", "state", "durability")
 """The names of single values that a file may have; one that is set twice is an error."""
 TABLES = ("limits",)
 """The names of tables that a file may have: each key of one is a single value."""

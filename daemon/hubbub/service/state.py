@@ -1,0 +1,44 @@
+"""`--state`: where sessions and retained messages are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from hubbub.errors import ConfigError
+from hubbub.service.config.settings import Settings
+
+IN_MEMORY = "sessions and retained messages are kept in memory, and end with this process; --state DIR keeps them"
+
+
+def check_state(settings: Settings) -> None:
+    """Check that there can be a durable store. Raises ConfigError."""
+    if settings.state is None:
+        return
+    if find_spec("apsw") is None:
+        raise ConfigError("--state needs apsw, which brings its own SQLite: pip install 'hubbub[state]'")
+    if not settings.state.parent.is_dir():
+        raise ConfigError(f"--state {settings.state}: there is no folder {settings.state.parent}")
+
+
+def open_store(settings: Settings, call: Callable[..., object]) -> Any:
+    """Return the DurableStore that was asked for, or None; `call` calls a function in the reactor.
+
+    Raises ConfigError.
+    """
+    check_state(settings)
+    if settings.state is None:
+        return None
+    from hubbub.storage.database import Database  # which imports apsw: not everybody has it
+    from hubbub.storage.store import DurableStore
+
+    return DurableStore(Database(settings.state, settings.durability), call)
+
+
+def told(store: Any) -> str:
+    """Return in a line where things are kept."""
+    if store is None:
+        return IN_MEMORY
+    figures = store.figures()
+    return f"sessions and retained messages are kept in {figures['folder']}, durability {figures['durability']}"

@@ -1,0 +1,47 @@
+"""What one batch changes, as the reactor hands it to the writer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hubbub.kernel.sessions.records import Progress, SessionRecord, SubscriptionRecord, Way
+from hubbub.message import Message
+
+
+class Stored(NamedTuple):
+    """One message: its number, and how each session gets it. Nobody changes a message that was published."""
+
+    number: int
+    message: Message
+    receivers: dict[int, Way]
+
+
+class Changes:
+    """The changes of some turns; of what changes several times the last counts.
+
+    messages       in the order of their numbers
+    subscriptions  by session and id; None: it has ended
+    retained       by topic; None: it was cleared
+    size           bytes that they take in memory, about
+    """
+
+    __slots__ = ("ended", "messages", "progress", "retained", "sessions", "size", "subscriptions")
+
+    def __init__(self) -> None:
+        self.messages: list[Stored] = []
+        self.sessions: dict[int, SessionRecord] = {}
+        self.ended: list[int] = []
+        self.subscriptions: dict[tuple[int, bytes], SubscriptionRecord | None] = {}
+        self.progress: dict[int, Progress] = {}
+        self.retained: dict[str, Message | None] = {}
+        self.size = 0
+
+    def add(self, later: Changes) -> None:
+        """Take the changes of a later batch too."""
+        self.messages += later.messages
+        self.sessions.update(later.sessions)
+        self.ended += later.ended
+        self.subscriptions.update(later.subscriptions)
+        self.progress.update(later.progress)
+        self.retained.update(later.retained)
+        self.size += later.size
