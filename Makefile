@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 COMPILED := .venv-compiled
 OBJECTS := .compiled
 ARGS :=
+# Two for each of two cores: tests wait for deadlines and other programs for half of their time.
+WORKERS := -n 4 --dist loadscope
 SECONDS := 600
 TARGETS :=
 
@@ -26,14 +28,13 @@ test:
 	    systemd=systemd-socket-activate gcc=cc libc6-dev=cc python3-dev=python3-config
 	@tools/venv $(VENV) test check
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target check node $(if $(ARGS),,objects)
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest $(WORKERS) $(ARGS)
 
-# What `make test` leaves out: every cell of the tables, an interpreter of its own for each daemon, and then all tests
-# once more against the compiled modules.
-test-all: export HUBBUB_TABLE := whole
-test-all: export HUBBUB_STARTS := whole
+# What `make test` leaves out: every cell of the tables, whole crowds, an interpreter of its own for each daemon, and
+# then all tests once more against the compiled modules.
+test-all: export HUBBUB_FULL := 1
 test-all: test objects
-	PYTHONPATH=$(CURDIR)/$(OBJECTS)/tree/daemon $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	PYTHONPATH=$(CURDIR)/$(OBJECTS)/tree/daemon $(BIN)/pytest $(WORKERS) $(ARGS)
 
 check:
 	@tools/venv $(VENV) test check

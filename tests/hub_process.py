@@ -1,6 +1,6 @@
 """`hubbub ARGUMENTS` in a process of its own, forked by tests/forkserver.py: a start takes 0.05 s instead of 0.8 s.
 
-With HUBBUB_STARTS=whole each is an interpreter of its own, as `make test-all` has it.
+With HUBBUB_FULL=1 each is an interpreter of its own, as `make test-all` has it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+from scale import FULL
+
 HUBBUB = (sys.executable, "-m", "hubbub")
 NOTHING_MORE: Mapping[str, str] = {}
-WHOLE = os.environ.get("HUBBUB_STARTS") == "whole"
 
 
 class Forked:
@@ -94,7 +95,7 @@ def _server() -> socket.socket:
 
 def start(*arguments: str, folder: Path | None = None) -> Forked | subprocess.Popen[bytes]:
     """Begin `hubbub ARGUMENTS`; `stdout` of what is returned is a pipe with all that it prints."""
-    if WHOLE:
+    if FULL:
         command = [*HUBBUB, *arguments]
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder
@@ -115,7 +116,7 @@ def hubbub(
 ) -> subprocess.CompletedProcess[str]:
     """Run `hubbub ARGUMENTS` to its end, with `said` on standard input; what runs longer is killed, and an error."""
     words = [str(one) for one in arguments]
-    if WHOLE:
+    if FULL:
         command = [*HUBBUB, *words]
         return subprocess.run(
             command, input=said, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True,

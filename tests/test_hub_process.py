@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub_process import HUBBUB, WHOLE, hubbub
+from hub_process import FULL, HUBBUB, hubbub
 from running import RUN, Daemon, LineClient
 
 LOOK = """
@@ -78,7 +78,7 @@ def test_what_does_not_end_is_killed():
 def test_a_signal_is_told():
     daemon = Daemon("--tcp", "tcp:0")
     with daemon:
-        assert isinstance(daemon.process, subprocess.Popen) == WHOLE
+        assert isinstance(daemon.process, subprocess.Popen) == FULL
         assert daemon.process.poll() is None
         daemon.process.kill()
         assert daemon.process.wait(20) == daemon.process.poll() == -signal.SIGKILL

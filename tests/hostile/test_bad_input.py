@@ -9,6 +9,7 @@ import time
 import pytest
 
 from running import LineClient
+from scale import crowd
 from system.clients import (
     BINARY,
     Datagrams,
@@ -277,7 +278,7 @@ def test_datagram_flood(daemon, lines, listener, data):
 # Connections
 
 
-@pytest.mark.parametrize(("listener", "count"), [("tcp", 7_000), ("websocket", 3_000)])
+@pytest.mark.parametrize(("listener", "count"), [("tcp", crowd(7_000)), ("websocket", crowd(3_000))])
 def test_connections_opened_and_dropped(daemon, listener, count):
     address = getattr(daemon, listener)[0]
     heads = (b"", b"SUB a/#\n", b"PUB a ", upgrade("a"), upgrade("a")[:40], b'{"op":')

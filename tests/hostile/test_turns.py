@@ -6,7 +6,6 @@ Each test is a row of docs/security.md's table. `make test` has a small crowd; w
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
 import socket
 import time
@@ -16,9 +15,9 @@ import pytest
 
 from hostile.canary import Canary
 from running import Daemon, LineClient
+from scale import FULL
 from system.clients import MiB, connect, reset_on_close
 
-FULL = os.environ.get("HUBBUB_FULL") == "1"
 SOURCE = ("--limit", "source-connections=0")
 
 

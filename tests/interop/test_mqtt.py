@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from interop.mqtt.javascript import PACKAGE, MqttJs, Node, Page
 from interop.mqtt.mosquitto import Mosquitto
 from interop.mqtt.paho_client import Paho
 from running import Daemon
+from scale import FULL
 
 CARRIERS = ("tcp", "tls", "websocket", "wss", "unix")
 VERSIONS = {"3.1": V31, "3.1.1": V311, "5.0": V5}
@@ -203,16 +203,15 @@ def requests(cell):
 BEHAVIOURS = (each_quality, order, retained, will, session, wildcards, crossing, properties, requests)
 OF_VERSION_5 = (properties, requests)
 SHORT = (order, session, crossing)  # what else there is to see is the same beneath TLS, on a Unix socket, and in 3.1
-WHOLE = os.environ.get("HUBBUB_TABLE") == "whole"
 
 
 def table():
-    """Return every cell; those that can't be are in LACKS and OF_VERSION_5. HUBBUB_TABLE=whole leaves out nothing."""
+    """Return every cell; those that can't be are in LACKS and OF_VERSION_5. HUBBUB_FULL=1 leaves out nothing."""
     found = []
     for kind, carrier, version, behaviour in itertools.product(CLIENTS, CARRIERS, VERSIONS, BEHAVIOURS):
         lacks = LACKS.get(kind, set())
         unusual = (carrier not in ("tcp", "websocket")) + (version == "3.1")
-        if not WHOLE and (unusual > 1 or (unusual and behaviour not in SHORT)):
+        if not FULL and (unusual > 1 or (unusual and behaviour not in SHORT)):
             continue
         if carrier not in lacks and version not in lacks and (version == "5.0" or behaviour not in OF_VERSION_5):
             name = f"{kind}-{carrier}-{version}-{behaviour.__name__}"
