@@ -32,7 +32,7 @@ SYSTEM_CALLS = {
 FILES = {  # of daemon/hubbub: the files and folders whose functions do it
     "frames": "transports/frames transports/masks transports/deflate",
     "read": "dialects framing line_dialect topics",
-    "events": "events message",
+    "events": "events publish message",
     "outbox": "kernel/connection/units kernel/connection/unit_queue kernel/connection/outbox kernel/connection/egress "
     "kernel/connection/datagram_outbox kernel/connection/per_link_encoder kernel/sessions",
     "hub": "kernel/hub kernel/turn kernel/alarms kernel/counters kernel/commits kernel/scheduler kernel/routing",

@@ -13,18 +13,16 @@ from hubbub.events import (
     Fault,
     Notice,
     Ping,
-    Publish,
-    QosPublish,
     Release,
-    Request,
     Subscribe,
     SubscriptionBatch,
     Unsubscribe,
-)  # fmt: skip
+)
 from hubbub.handler import Handler, Incoming, on
 from hubbub.line_dialect import LineDialect
 from hubbub.message import Message, Sender
 from hubbub.option import choice, duration, flag, many, option, rate, secret, size
+from hubbub.publish import Publish, QosPublish, Request
 from hubbub.template import Template
 
 __all__ = [

@@ -6,14 +6,13 @@ identifier, an `id`). The link hands event and result to `Dialect.outcome`.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 from mypy_extensions import mypyc_attr
 
-from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.message import Message
+from hubbub.publish import Publish
 
 FIELDS = "__slots__" if __file__.endswith(".py") else "__mypyc_attrs__"  # where a class keeps the names of its own
 _QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects say, and isn't shown where it is as always
@@ -43,96 +42,6 @@ class Event:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Publish(Message):
-    """A message on its way in. Its outcome is told where it has a `tag`, and where it fails.
-
-    The result is the number of sessions that it goes to, an int, or a Refusal.
-    """
-
-    __slots__ = ("tag",)
-
-    def __init__(
-        self,
-        topic: str,
-        payload: bytes,
-        retain: bool = False,
-        content_type: str | None = None,
-        reply_to: str | None = None,
-        properties: Mapping[str, str] | None = None,
-        tag: Any = None,
-    ) -> None:
-        # Written out: a call of Message.__init__ costs as much as all the rest, for each message.
-        self.topic = topic
-        self.payload = payload
-        self.retain = retain
-        self.content_type = content_type
-        self.reply_to = reply_to
-        self.properties = properties
-        self.retained = False
-        self.time = 0.0
-        self.sender = None
-        self.hops = 0
-        self.tag = tag
-
-
-class QosPublish(Publish):
-    """A message with a quality of service, an expiry, or correlation data.
-
-    qos             int: 0 at most once, 1 at least once, 2 exactly once (MQTT 5.0 section 4.3)
-    dedup_id        int or None: a further message with this number is not published again until its Release
-    message_expiry  float or None: seconds after its arrival at the hub when the message expires
-    correlation     bytes or None: correlation data, which the reply repeats (MQTT 5.0 section 4.10)
-    """
-
-    __slots__ = ("qos", "dedup_id", "message_expiry", "correlation")
-
-    def __init__(
-        self,
-        topic: str,
-        payload: bytes,
-        qos: int = 0,
-        dedup_id: int | None = None,
-        retain: bool = False,
-        content_type: str | None = None,
-        reply_to: str | None = None,
-        properties: Mapping[str, str] | None = None,
-        tag: Any = None,
-        message_expiry: float | None = None,
-        correlation: bytes | None = None,
-    ) -> None:
-        super().__init__(topic, payload, retain, content_type, reply_to, properties, tag)
-        self.qos = qos
-        self.dedup_id = dedup_id
-        self.message_expiry = message_expiry
-        self.correlation = correlation
-
-    def extra(self) -> int:
-        """Return the bytes that it has beyond those of every message."""
-        return len(self.correlation or b"")
-
-    def on(self, topic: str) -> Message:
-        """Return a copy under another topic."""
-        copy = QosPublish(
-            topic, self.payload, self.qos, None, self.retain, self.content_type, self.reply_to, self.properties
-        )
-        copy.retained, copy.time, copy.sender, copy.hops = self.retained, self.time, self.sender, self.hops
-        copy.message_expiry, copy.correlation = self.message_expiry, self.correlation
-        return copy
-
-    def left(self, now: float, sent: bool = False) -> QosPublish | None:
-        """Return the message with the expiry that remains at `now`, a Unix time. None: it has expired.
-
-        A message that was `sent` before is sent again even if it has expired, with an expiry of 0.
-        """
-        if self.message_expiry is None:
-            return self
-        copy = self.on(self.topic)
-        assert isinstance(copy, QosPublish)
-        copy.message_expiry = max(0.0, self.time + self.message_expiry - now)
-        return copy if copy.message_expiry or sent else None
-
-
 class Release(Event):
     """The number `dedup_id` is free again (PUBREL). The result is a bool: whether a message had that number."""
 
@@ -158,31 +67,6 @@ class Ack(Event):
         self.id = id
         self.stage = stage
         self.tag = tag
-
-
-class Request(Publish):
-    """A message that wants one reply within `timeout` seconds. The result is the reply, a Message, or a Refusal.
-
-    If `blocking`, later events wait for its result; otherwise up to limits.REQUESTS_PER_LINK requests run at once.
-    """
-
-    __slots__ = ("timeout", "blocking")
-
-    def __init__(
-        self,
-        topic: str,
-        payload: bytes,
-        timeout: float = limits.REQUEST_SECONDS,
-        blocking: bool = True,
-        retain: bool = False,
-        content_type: str | None = None,
-        reply_to: str | None = None,
-        properties: Mapping[str, str] | None = None,
-        tag: Any = None,
-    ) -> None:
-        super().__init__(topic, payload, retain, content_type, reply_to, properties, tag)
-        self.timeout = timeout
-        self.blocking = blocking
 
 
 class Connect(Event):

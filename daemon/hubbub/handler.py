@@ -18,9 +18,9 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from hubbub import limits
 from hubbub.errors import BadFilter, ConfigError
-from hubbub.events import QosPublish
 from hubbub.message import Message, Sender
 from hubbub.option import options_of, shown
+from hubbub.publish import QosPublish
 from hubbub.topics import SHARE, check_filter
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -81,7 +81,7 @@ class Runner(Protocol):
 
 
 class Incoming(Message):
-    """A message as a handler gets it: one that can be replied to. What few say of one is as in events.QosPublish."""
+    """A message as a handler gets it: one that can be replied to. What few say of one is as in publish.QosPublish."""
 
     __slots__ = ("_runner", "mute", "qos", "message_expiry", "correlation")
 
@@ -168,7 +168,7 @@ class Handler:
     ) -> int:
         """Publish bytes, a str or a JSON value. Returns how many sessions it goes to; this handler isn't among them.
 
-        `qos`, `message_expiry` and `correlation` are as in events.QosPublish. Raises BadTopic, Refusal, ValueError for
+        `qos`, `message_expiry` and `correlation` are as in publish.QosPublish. Raises BadTopic, Refusal, ValueError for
         a QoS other than 0 to 2, and TypeError or ValueError for what can't be JSON.
         """
         data, kind = as_payload(payload)

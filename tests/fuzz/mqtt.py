@@ -7,7 +7,8 @@ from typing import Any
 
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.events import Close, Connect, Publish, QosPublish, Subscribe, SubscriptionBatch
+from hubbub.events import Close, Connect, Subscribe, SubscriptionBatch
+from hubbub.publish import Publish, QosPublish
 from hubbub_plugins.mqtt import Mqtt, packets
 from hubbub_plugins.mqtt.packets import V5, V31, V311, Connack, decode
 from hubbub_plugins.mqtt.properties import AUTH, read_properties, write_properties

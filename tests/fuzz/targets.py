@@ -15,9 +15,10 @@ from hubbub.dialects.json import Json
 from hubbub.dialects.lines import Lines
 from hubbub.dialects.raw import Raw
 from hubbub.errors import Refusal
-from hubbub.events import Close, Publish, Request, Subscribe, SwitchDialect
+from hubbub.events import Close, Subscribe, SwitchDialect
 from hubbub.kernel.sessions.session import Session
 from hubbub.option import configure
+from hubbub.publish import Publish, Request
 from hubbub.template import Template
 from hubbub.testing.wellformed import faults, plain
 from hubbub.transports.forwarded import Trust

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from interop import mqtt_malformed
+from interop import mqtt_malformed, mqtt_scripts, mqtt_scripts_sessions  # noqa: F401  which fill SCRIPTS
 from interop.mqtt_play import play
-from interop.mqtt_scripts import SCRIPTS
+from interop.mqtt_script import SCRIPTS
 from mqtt_differences import DIFFERENCES
 from ports import free_port
 from running import Daemon

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote, unquote
 
 from hubbub.dialect import Dialect
@@ -24,71 +24,16 @@ from hubbub.dialects.raw import Raw
 from hubbub.option import configure
 from hubbub.service.plugins.discovery import Plugins
 from hubbub.testing import World
-from hubbub_plugins.mqtt import Mqtt, packets
-from hubbub_plugins.mqtt.codes import REASONS
-from hubbub_plugins.mqtt.packets import V5, V311
-from hubbub_plugins.mqtt.reader import Reader
+from hubbub_plugins.mqtt import Mqtt
+from matrix.mqtt_speaker import Mqtt311Speaker, MqttSpeaker
+from matrix.speaker import TRANSPORTS, Heard, Speaker
 
-TRANSPORTS = ("tcp", "udp", "websocket")
 COMMANDING = [f"{transport}-{dialect}" for transport in TRANSPORTS for dialect in ("lines", "json")]
 RAW = [f"{transport}-raw" for transport in TRANSPORTS]
 MQTT = [f"{transport}-mqtt" for transport in Mqtt.transports]
 EVERY = [*COMMANDING, *RAW, *MQTT]
 ANSWERED = [*COMMANDING, *MQTT]  # whose clients learn what became of a command
 STREAMS = [name for name in COMMANDING if not name.startswith("udp")]
-
-Heard = tuple[Any, ...]
-
-
-class Speaker:
-    """One client of one dialect on a listener of its own.
-
-    script  where set, what it says is collected there, as bytes of the wire, instead of being sent
-    """
-
-    dialect: ClassVar[type[Dialect]]
-
-    def __init__(self, world: World, transport: str, **keys: Any) -> None:
-        self.world = world
-        self.transport = transport
-        self.door = world.listen(transport, self.kind(), **keys)
-        self.client = self.door.connect()
-        self.script: list[bytes] | None = None
-
-    def kind(self) -> type[Dialect]:
-        return self.dialect
-
-    def tell(self, unit: bytes) -> None:
-        """Send one unit."""
-        whole = self.framed(unit)
-        if self.script is None:
-            self.client.send(whole)
-        else:
-            self.script.append(self.client.encode(whole) if self.transport == "websocket" else whole)
-
-    def heard(self) -> list[Heard]:
-        """End the turn, and return what has come."""
-        self.world.turn()
-        return [self.read(unit) for unit in self.units()]
-
-    def units(self) -> list[bytes]:
-        received = self.client.received()
-        if self.transport == "tcp":
-            return self.split(received)
-        return [unit.encode() if isinstance(unit, str) else unit for unit in received]
-
-    def message(self, topic: str, payload: bytes) -> Heard:
-        """What is heard of a message."""
-        return ("message", topic, payload)
-
-    def framed(self, unit: bytes) -> bytes | str:
-        raise NotImplementedError
-
-    def split(self, data: bytes) -> list[bytes]:
-        raise NotImplementedError
-
-    def read(self, unit: bytes) -> Heard:
-        raise NotImplementedError
 
 
 class _Texts(Speaker):
@@ -237,93 +182,6 @@ class RawSpeaker(Speaker):
 
     def read(self, unit: bytes) -> Heard:
         return ("message", None, unit)
-
-
-class MqttSpeaker(Speaker):
-    """It publishes at QoS 1, so that it learns of refusals, and subscribes at 0 unless told otherwise.
-
-    What went well is told of a SUBSCRIBE alone, as in other dialects.
-    """
-
-    dialect = Mqtt
-    version: ClassVar[int] = V5
-
-    def __init__(self, world: World, transport: str, **keys: Any) -> None:
-        connect = {name: keys.pop(name) for name in ("client", "clean", "properties") if name in keys}
-        super().__init__(world, transport, **keys)
-        self._reader = Reader(10_000_000)
-        self._next = 0
-        self._wishes: dict[int, str] = {}  # filters, by packet identifier
-        self._asked: dict[bytes, str] = {}  # reply topics, by correlation
-        self.send(packets.Connect(version=self.version, **connect))
-        self.connack, *self.first = self.told()
-
-    def send(self, packet: Any) -> None:
-        self.tell(packet.encode(self.version))
-
-    def id(self) -> int:
-        self._next = self._next % 65_535 + 1
-        return self._next
-
-    def subscribe(self, filter: str, **more: Any) -> None:
-        number = self.id()
-        self._wishes[number] = filter
-        self.send(packets.Subscribe(id=number, subscriptions=[packets.Subscription(filter=filter, **more)]))
-
-    def unsubscribe(self, filter: str) -> None:
-        number = self.id()
-        self._wishes[number] = filter
-        self.send(packets.Unsubscribe(id=number, filters=[filter]))
-
-    def publish(self, topic: str, payload: bytes, retain: bool = False, qos: int = 1, **properties: Any) -> None:
-        number = self.id() if qos else 0
-        said = packets.Publish(topic=topic, payload=payload, qos=qos, id=number, retain=retain, properties=properties)
-        self.send(said)
-
-    def request(self, topic: str, payload: bytes, back: str = "back") -> None:
-        """Ask as MQTT 5 does (section 4.10): who asks has subscribed to `back`."""
-        about = b"%d" % len(self._asked)
-        self._asked[about] = back
-        self.publish(topic, payload, response_topic=back, correlation_data=about)
-
-    def told(self) -> list[Any]:
-        """The packets that have come."""
-        self.world.turn()
-        return self.units()
-
-    def units(self) -> list[Any]:
-        received = self.client.received()
-        found, wrong = self._reader.feed(received if isinstance(received, bytes) else b"".join(received))
-        assert wrong is None
-        return [packets.decode(first, body, self.version) for first, body in found]
-
-    def heard(self) -> list[Heard]:
-        return [one for one in super().heard() if one]
-
-    def framed(self, unit: bytes) -> bytes:
-        return unit
-
-    def read(self, packet: Any) -> Heard:
-        if isinstance(packet, packets.Publish):
-            back = self._asked.get(packet.properties.get("correlation_data", b""))
-            return ("reply", packet.payload) if packet.topic == back else ("message", packet.topic, packet.payload)
-        if isinstance(packet, packets.Suback | packets.Unsuback):
-            filter = self._wishes.pop(packet.id)
-            (code,) = packet.codes
-            if code >= 0x80:
-                return ("error", _CODES[code])
-            return ("subscribed" if isinstance(packet, packets.Suback) else "unsubscribed", filter)
-        if isinstance(packet, packets.Disconnect):
-            return ("error", _CODES.get(packet.code, "bye"))
-        assert isinstance(packet, packets.Ack), packet
-        return ("error", _CODES[packet.code]) if packet.code >= 0x80 else ()
-
-
-class Mqtt311Speaker(MqttSpeaker):
-    version = V311
-
-
-_CODES = {code: name for name, code in REASONS.items()}
 
 
 SAYS = {  # devices that only send

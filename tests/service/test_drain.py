@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from hubbub import limits
 from hubbub.dialects.lines import Lines
 from hubbub.service.drain import Drain
 from hubbub.testing import World
-
-
-@pytest.fixture
-def world():
-    return World()
 
 
 def drained(world: World, *doors, seconds: float = 30.0) -> list[float]:

@@ -15,11 +15,6 @@ from hubbub.testing import World
 from matrix.speakers import seat
 
 
-@pytest.fixture
-def world():
-    return World()
-
-
 class Watch(Handler):
     """Collect what comes."""
 

@@ -12,7 +12,8 @@ import pytest
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Answer, Close, Confirm, Connect, Fault, Ping, Publish, Request, Subscribe, Unsubscribe
+from hubbub.events import Answer, Close, Confirm, Connect, Fault, Ping, Subscribe, Unsubscribe
+from hubbub.publish import Publish, Request
 from hubbub.service.cli import main
 from hubbub.service.tracing.event_text import describe
 

@@ -12,8 +12,8 @@ import pytest
 
 from hubbub import limits
 from hubbub.errors import ConfigError
-from hubbub.events import QosPublish
 from hubbub.kernel.sessions.records import Progress, SessionRecord
+from hubbub.publish import QosPublish
 from hubbub.storage import schema
 from hubbub.storage.database import FILE, Database
 from hubbub.storage.store import DurableStore

@@ -8,7 +8,7 @@ import pytest
 
 from hubbub_plugins.mqtt.packets import V5, V311, Connack, Connect, Publish, decode
 from running import Daemon, LineClient
-from system.test_reload import hang_up
+from system.plugin_files import hang_up
 from system.test_start import refused
 
 

@@ -8,7 +8,7 @@ import subprocess
 
 from hub_process import hubbub
 from system.activated import bound, handing
-from system.test_control import ONE, Controlled, said
+from system.controlled import ONE, Controlled, said
 
 
 def test_check_says_what_is_fine(tmp_path):

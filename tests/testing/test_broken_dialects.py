@@ -8,50 +8,10 @@ import subprocess
 import sys
 import time
 
-from hubbub import Close, Dialect, Fault, Message, Publish, Refusal, Subscribe
-from hubbub.framing import EndReader, TooLong
-from hubbub.testing import DialectContract
-from testing.suites import Broken, check, failures
-
-
-class Tally(Dialect):
-    """One number a line, both ways; it keeps every rule."""
-
-    def __init__(self, context, peer):
-        super().__init__(context, peer)
-        self.lines = EndReader(b"\n", context.max_message)
-
-    def receive(self, data, now, text=None):
-        try:
-            frames = self.lines.feed(data if self.context.stream else data + b"\n")
-        except TooLong as long:
-            refusal = Refusal("too-long", "a line is too long")
-            return [*self.numbers(long.frames), Close(refusal.reason, refusal=refusal)]
-        return self.numbers(frames)
-
-    def eof(self, now):
-        return self.numbers([self.lines.rest()])
-
-    def numbers(self, lines):
-        return [self.number(line) for line in lines if line]
-
-    def number(self, line):
-        if not line.isdigit():
-            return Fault(Refusal("bad-payload", "a line is a number"))
-        return Publish("tally", line)
-
-    def form(self, subscription):
-        return self.context.stream
-
-    @classmethod
-    def encode(cls, message, form):
-        return message.payload + b"\n" * form if message.payload.isdigit() else None
-
-
-class TallyContract(DialectContract):
-    dialect = Tally
-    samples = [(b"125\n", ["Publish tally '125'"]), (b"x\n", ["Fault bad-payload"])]
-    round_trip = [Message("tally", b"7")]
+from hubbub import Close, Fault, Message, Publish, Refusal, Subscribe
+from hubbub.framing import EndReader
+from testing.suites import Broken, failures
+from testing.tally import Tally, TallyContract, check_dialect
 
 
 def test_what_keeps_the_rules_passes():
@@ -286,80 +246,6 @@ class Behind(Tally):
         return [Close("done"), *super().receive(data, now, text)]
 
 
-# What goes out
-
-
-@breaks("outcome(Publish, Refusal('bad-command', 'a reason, für alle')) is 'no'")
-class Words(Tally):
-    def outcome(self, event, result):
-        return "no"
-
-
-@breaks("gap(1) raised KeyError")
-class NoGap(Tally):
-    def gap(self, n):
-        return {}[n]
-
-
-@breaks("encode_close('shutdown') is None")
-class NoWords(Tally):
-    def encode_close(self, reason):
-        pass
-
-
-@breaks("raised AttributeError: 'NoneType' object has no attribute 'encode'")
-class TextOnly(Tally):
-    @classmethod
-    def encode(cls, message, form):
-        return message.text.encode()
-
-
-@breaks("is '21.5'.\nReturn bytes, or None")
-class Strings(Tally):
-    @classmethod
-    def encode(cls, message, form):
-        return message.text
-
-
-@breaks("is b'0', and then b'1'.\nWhat it writes is shared by links")
-class Counted(Tally):
-    @classmethod
-    def encode(cls, message, form):
-        cls.count = getattr(cls, "count", -1) + 1
-        return b"%d" % (cls.count % 2)
-
-
-@breaks("encode changes the message")
-class Changes(Tally):
-    @classmethod
-    def encode(cls, message, form):
-        message.payload = message.payload.strip()
-        return message.payload
-
-
-@breaks("raised TypeError: unhashable type: 'list'")
-class ListForm(Tally):
-    def form(self, subscription):
-        return [self.context.stream]
-
-
-@breaks("raised TypeError: cannot unpack non-iterable NoneType object")
-class OptionForm(Tally):
-    def form(self, subscription):
-        kind, _ = subscription.options
-        return kind
-
-
-@breaks("and that is read as [")
-class Unreadable(Tally):
-    def number(self, line):
-        return Publish("tally", line)
-
-    @classmethod
-    def encode(cls, message, form):
-        return message.payload + b"\n"
-
-
 @breaks("is None.\nReturn its unit, or take it out of `round_trip`")
 class Mute(Tally):
     @classmethod
@@ -393,9 +279,7 @@ class Shy(Tally):
 
 @BROKEN.every
 def test_a_broken_rule_is_told(sentence, broken):
-    if issubclass(broken, Dialect):
-        broken = type("Contract", (TallyContract,), {"dialect": broken})
-    check(sentence, broken)
+    check_dialect(sentence, broken)
 
 
 IN_PYTEST = """

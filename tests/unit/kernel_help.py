@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from hubbub.dialect import Dialect, DialectContext
 from hubbub.errors import BadFilter, BadTopic, Refusal
-from hubbub.events import Answer, Close, Fault, Ping, Publish, Request, Subscribe, SwitchDialect, Unsubscribe
+from hubbub.events import Answer, Close, Fault, Ping, Subscribe, SwitchDialect, Unsubscribe
 from hubbub.framing import EndReader
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.subscription import Batch
 from hubbub.kernel.sessions.session import Session
+from hubbub.publish import Publish, Request
 from hubbub.topics import check_filter, check_topic
 
 LEVELS = st.sampled_from(["a", "b", "", "$x", "é"])

@@ -14,9 +14,10 @@ from hubbub.dialects.json import Json
 from hubbub.dialects.json_client import JsonClient
 from hubbub.dialects.lines import Lines
 from hubbub.dialects.lines_client import LinesClient
-from hubbub.events import Answer, Close, Fault, Publish, Subscribe
+from hubbub.events import Answer, Close, Fault, Subscribe
 from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
+from hubbub.publish import Publish
 
 PEER = Session("192.0.2.7", 4711, "tcp", "there")
 WISH = Subscribe("#")

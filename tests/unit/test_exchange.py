@@ -5,17 +5,12 @@ from __future__ import annotations
 import pytest
 
 from hubbub.errors import Refusal
-from hubbub.events import QosPublish, Request
 from hubbub.message import Message
+from hubbub.publish import QosPublish, Request
 from hubbub.template import Template
 from unit.kernel_help import FakeWire, Receiver, World
 
 ANSWER = 0.5
-
-
-@pytest.fixture
-def world():
-    return World()
 
 
 @pytest.fixture

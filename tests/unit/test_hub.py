@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import weakref
 from unittest.mock import patch
 
 import pytest
@@ -11,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubbub import limits
-from hubbub.bounds import Bounds
 from hubbub.errors import Refusal
-from hubbub.events import Publish, Subscribe
+from hubbub.events import Subscribe
 from hubbub.kernel.routing import router
 from hubbub.kernel.sessions.session import Session
+from hubbub.publish import Publish
 from hubbub.topics import matches
 from unit.kernel_help import FILTERS, TOPICS, Inbox, Receiver, World, payload_of
 
@@ -225,100 +223,6 @@ def test_sessions_are_told_of():
     assert told == [("joined", session), ("left", session)]
 
 
-@pytest.mark.parametrize("filter", ["a/+", "a/b"])
-def test_subscriptions_are_bounded(filter):
-    world, receiver = World(bounds=Bounds(subscriptions=2, all_subscriptions=3)), Receiver()
-    session = world.session()
-    world.subscribe(session, "1", receiver)
-    world.subscribe(session, "2", receiver)
-    world.subscribe(session, "2", receiver)
-    with pytest.raises(Refusal) as found:
-        world.subscribe(session, filter, receiver)
-    assert found.value.code == "quota"
-    other = world.session()
-    world.subscribe(other, "1", receiver)
-    with pytest.raises(Refusal):
-        world.subscribe(other, filter, receiver)
-    world.hub.subscriptions.leave(session)
-    world.subscribe(other, filter, receiver)
-    assert world.hub.subscriptions.count == 2
-
-
-def test_deep_wildcards_are_bounded():
-    """Each level of a filter with wildcards costs 250 bytes and a visit."""
-    world, receiver = World(), Receiver()
-    session, other = world.session(), world.session()
-    with patch.multiple(limits, SUBSCRIPTION_LEVELS=300, SUBSCRIPTION_LEVELS_ALL=400):
-        world.subscribe(session, "1" + "/+" * 127, receiver)
-        world.subscribe(session, "2" + "/+" * 127, receiver)
-        world.subscribe(session, "2" + "/+" * 127, receiver)
-        with pytest.raises(Refusal) as found:
-            world.subscribe(session, "3" + "/+" * 127, receiver)
-        assert found.value.code == "quota"
-        world.subscribe(session, "3" + "/x" * 127, receiver)
-        world.subscribe(other, "4" + "/+" * 127, receiver)
-        with pytest.raises(Refusal):
-            world.subscribe(other, "5" + "/+" * 127, receiver)
-        world.hub.subscriptions.unsubscribe(session, "1" + "/+" * 127)
-        world.subscribe(other, "5" + "/+" * 127, receiver)
-        world.hub.subscriptions.leave(session)
-        world.hub.subscriptions.leave(other)
-    assert (world.hub.router.trie.levels, session.levels, other.levels) == (0, 0, 0)
-
-
-# Caches
-
-
-def test_who_has_gone_is_forgotten():
-    """No cache keeps the box of a session that has left, once others publish on."""
-    world = World()
-    stays, receiver = world.session(), Receiver()
-    world.subscribe(stays, "a/#", receiver)
-    receivers = []
-    for number in range(50):
-        session, gone = world.session(), Receiver()
-        receivers.append(weakref.ref(gone))
-        for filter in (f"a/{number}", "a/#", f"a/{number}/+", "#"):
-            world.subscribe(session, filter, gone)
-        for topic in (f"a/{number}", f"a/{number}/x", "a/b"):
-            world.publish(topic)
-        world.turn()
-        world.hub.subscriptions.leave(session)
-        del session, gone
-    world.publish("a/b")
-    world.turn()
-    gc.collect()
-    assert sum(ref() is not None for ref in receivers) <= 1
-    assert len(world.hub.router._routes) < 20
-
-
-def test_the_routes_hold_a_bounded_number_of_receivers():
-    world, receiver = World(), Receiver()
-    for _ in range(50):
-        world.subscribe(world.session(), "#", receiver)
-    one = world.session()
-    with patch.object(limits, "MATCH_CACHE_RECEIVERS", 500):
-        for number in range(100):
-            world.subscribe(one, f"t/{number}", receiver)
-        for number in range(100):
-            assert world.publish(f"t/{number}") == 51
-            assert sum(route.sessions for route in world.hub.router._routes.values()) <= 551
-    world.turn()
-
-
-def test_a_flood_of_topics_fills_no_memory():
-    world, receiver = World(), Receiver()
-    world.subscribe(world.session(), "#", receiver)
-    with patch.object(limits, "MATCH_CACHE", 10):
-        for number in range(100):
-            world.publish(f"t/{number}")
-            assert len(world.hub.router._topics) <= 10
-    world.publish("x" * 300)
-    assert "x" * 300 not in world.hub.router._topics
-    world.turn()
-    assert len(receiver.payloads) == 101
-
-
 # Turns
 
 
@@ -395,11 +299,6 @@ def test_an_encoder_that_fails_loses_its_messages_and_no_others():
     assert bad.missed == 1
     assert world.hub.turn.counters.failed == 1
     assert [str(error) for error in errors] == ["a plugin's fault"]
-
-
-@pytest.fixture
-def world():
-    return World()
 
 
 def test_a_publish_says_when_it_arrived(world):

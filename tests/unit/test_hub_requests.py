@@ -10,14 +10,9 @@ import pytest
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Request
 from hubbub.kernel.sessions.session import REPLIES
-from unit.kernel_help import Inbox, Receiver, World
-
-
-@pytest.fixture
-def world():
-    return World()
+from hubbub.publish import Request
+from unit.kernel_help import Inbox, Receiver
 
 
 def ask(world, topic="ask", timeout=2.0, payload=b"?"):

@@ -12,8 +12,9 @@ from hubbub import limits
 from hubbub.dialect import DialectContext
 from hubbub.dialects.json import Json
 from hubbub.errors import Refusal
-from hubbub.events import Close, Confirm, Connect, Fault, Ping, Publish, QosPublish, Request, Subscribe, Unsubscribe
+from hubbub.events import Close, Confirm, Connect, Fault, Ping, Subscribe, Unsubscribe
 from hubbub.message import Message
+from hubbub.publish import Publish, QosPublish, Request
 from unit.json_help import JSON, PLAIN, feeds, link, read, refused, shown
 
 SESSION = (

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from hubbub.dialect import DialectContext
 from hubbub.dialects.lines import Lines
 from hubbub.errors import Refusal
-from hubbub.events import Answer, Close, Confirm, Connect, Event, Fault, Ping, Publish, Request, Subscribe, Unsubscribe
+from hubbub.events import Answer, Close, Confirm, Connect, Event, Fault, Ping, Subscribe, Unsubscribe
 from hubbub.framing import HTTP_400
 from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
+from hubbub.publish import Publish, Request
 from hubbub.topics import quote
 
 PEER = Session("127.0.0.1", 1, "tcp", "test")

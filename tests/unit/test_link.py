@@ -17,11 +17,6 @@ from hubbub.template import Template
 from unit.kernel_help import FakeWire, Loud, Tiny, World, cut
 
 
-@pytest.fixture
-def world():
-    return World()
-
-
 def test_a_message_goes_from_one_link_to_another(world):
     one, two = world.link(), world.link()
     assert world.say(two, b"sub a/#\n") == b"ok a/#\n"

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from hubbub import limits
 from hubbub.errors import Refusal
-from unit.kernel_help import Tiny, World
-
-
-@pytest.fixture
-def world():
-    return World()
+from unit.kernel_help import Tiny
 
 
 def test_quit_says_bye_and_closes(world):

@@ -5,16 +5,11 @@ from __future__ import annotations
 import pytest
 
 from hubbub import limits
-from hubbub.events import Publish
 from hubbub.kernel.authorization.permissions import Clause, Permissions, Rule, Who
 from hubbub.kernel.ingress.rate_limiter import Rate
+from hubbub.publish import Publish
 from hubbub.template import Template
-from unit.kernel_help import FakeWire, Tiny, World
-
-
-@pytest.fixture
-def world():
-    return World()
+from unit.kernel_help import FakeWire, Tiny
 
 
 def permissions(*said):

@@ -12,12 +12,7 @@ from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.sessions.presence import Presence
 from hubbub.template import Template
-from unit.kernel_help import FakeWire, Receiver, Tiny, World
-
-
-@pytest.fixture
-def world():
-    return World()
+from unit.kernel_help import FakeWire, Receiver, Tiny
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from hubbub.dialect import DialectContext, Text
 from hubbub.dialects.raw import Raw
 from hubbub.errors import ConfigError
-from hubbub.events import Close, Fault, Publish
+from hubbub.events import Close, Fault
 from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
 from hubbub.option import configure
+from hubbub.publish import Publish
 from hubbub.template import Template
 
 PEER = Session("10.0.0.7", 1, "tcp", "plc7")

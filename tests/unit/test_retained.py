@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Publish
 from hubbub.kernel.routing.retained import Retained
 from hubbub.message import Message
+from hubbub.publish import Publish
 from hubbub.topics import matches
 from unit.kernel_help import FILTERS, TOPICS, FakeWire, World
 

@@ -12,12 +12,7 @@ from hubbub import limits
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.ingress.rate_limiter import Rate, RateLimiters, TokenBucket
 from hubbub.kernel.sessions.session import Session
-from unit.kernel_help import FakeWire, Receiver, Tiny, World
-
-
-@pytest.fixture
-def world():
-    return World()
+from unit.kernel_help import FakeWire, Receiver, Tiny
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ import math
 
 from hubbub import limits
 from hubbub.dialect import DialectContext
-from hubbub.events import Connect, QosPublish, Subscribe
+from hubbub.events import Connect, Subscribe
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.sessions.records import Progress, SessionRecord, StoredSession
 from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.sessions.store import MemoryStore
+from hubbub.publish import QosPublish
 from hubbub.testing import World
 
 

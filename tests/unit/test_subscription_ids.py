@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from hubbub.dialect import Dialect, Splice
-from hubbub.events import Publish, Request, Subscribe, Unsubscribe
+from hubbub.events import Subscribe, Unsubscribe
 from hubbub.framing import EndReader
-from unit.kernel_help import FakeWire, World
+from hubbub.publish import Publish, Request
+from unit.kernel_help import FakeWire
 
 
 class Numbered(Dialect):
@@ -57,11 +58,6 @@ def framed(unit: bytes) -> bytes:
 def masked(unit: bytes) -> bytes:
     """A frame that changes the unit."""
     return b"[%d]" % len(unit) + unit[::-1]
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
 
 
 def test_one_client_subscribes_twice_to_one_filter(world):

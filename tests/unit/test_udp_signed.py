@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hubbub.identity import Identity
 from hubbub.message import Message
 from hubbub.transports.signed import Signatures
-from unit.test_udp import ANN, BOB, EVE, HERE, Town
+from unit.udp_help import ANN, BOB, EVE, HERE, Town
 
 KEYS = {"ann": b"a" * 32, "ben": b"b" * 32}
 

@@ -31,21 +31,10 @@ from hubbub.dialects.json_client import JsonClient
 from hubbub.dialects.json_commands import UNREADABLE, Id, explain, parse
 from hubbub.dialects.json_text import SUBPROTOCOLS, carry, max_unit
 from hubbub.errors import Refusal
-from hubbub.events import (
-    Close,
-    Confirm,
-    Connect,
-    Event,
-    Fault,
-    Ping,
-    Publish,
-    QosPublish,
-    Request,
-    Subscribe,
-    Unsubscribe,
-)
+from hubbub.events import Close, Confirm, Connect, Event, Fault, Ping, Subscribe, Unsubscribe
 from hubbub.line_dialect import LineDialect
 from hubbub.message import Message
+from hubbub.publish import Publish, QosPublish, Request
 
 _write = msgspec.json.Encoder().encode
 

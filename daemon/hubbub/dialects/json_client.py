@@ -20,9 +20,10 @@ from hubbub.dialects.json_commands import UNREADABLE, Saying, explain
 from hubbub.dialects.json_text import SUBPROTOCOLS, carry, max_unit
 from hubbub.dialects.line_client import pushes, refused, refused_push
 from hubbub.errors import Refusal
-from hubbub.events import Answer, Close, Event, Fault, Publish, QosPublish
+from hubbub.events import Answer, Close, Event, Fault
 from hubbub.line_dialect import LineDialect
 from hubbub.message import Message
+from hubbub.publish import Publish, QosPublish
 
 _write = msgspec.json.Encoder().encode
 

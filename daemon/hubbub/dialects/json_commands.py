@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from hubbub import events, limits
+from hubbub import events, limits, publish
 from hubbub.dialects.json_text import APPLICATION_JSON, compact, not_json, too_deep
 from hubbub.errors import BadTopic, Refusal
 from hubbub.topics import check_filter, check_topic
@@ -41,9 +41,11 @@ class _Command(Struct, tag_field="op", kw_only=True, gc=False):
     confirm: str | None = None
 
 
-class Carrier(_Command, kw_only=True, gc=False):
-    """A command with a payload."""
+class Carrier(Struct, tag_field="op", kw_only=True, gc=False):
+    """A command with a payload; `id` and `confirm` are those of every command."""
 
+    id: Id = _ABSENT
+    confirm: str | None = None
     topic: str
     data: Raw = Raw()
     base64: bytes | None = None
@@ -71,14 +73,14 @@ class Carrier(_Command, kw_only=True, gc=False):
 
 
 class Saying(Carrier, kw_only=True, gc=False):
-    """A message, with what it says of itself where it says more than most: see events.QosPublish."""
+    """A message, with what it says of itself where it says more than most: see publish.QosPublish."""
 
     reply_to: str | None = None
     qos: Quality = 0
     message_expiry: Seconds | None = None
     correlation: Correlation | None = None
 
-    def message(self, max_message: int, retain: bool) -> events.Publish:
+    def message(self, max_message: int, retain: bool) -> publish.Publish:
         """Return the event. Raises Refusal, or UnicodeDecodeError."""
         topic = check_topic(self.topic)
         payload, kind = self.read(max_message)
@@ -86,10 +88,10 @@ class Saying(Carrier, kw_only=True, gc=False):
         properties = None if self.properties is None else self.checked_properties()
         qos, message_expiry, about = self.qos, self.message_expiry, self.correlation
         if qos or message_expiry is not None or about is not None:
-            return events.QosPublish(
+            return publish.QosPublish(
                 topic, payload, qos, None, retain, kind, back, properties, self.id, message_expiry, about
             )
-        return events.Publish(topic, payload, retain, kind, back, properties, self.id)
+        return publish.Publish(topic, payload, retain, kind, back, properties, self.id)
 
 
 class Publish(Saying, tag="publish", kw_only=True, gc=False):
@@ -97,7 +99,7 @@ class Publish(Saying, tag="publish", kw_only=True, gc=False):
 
     retain: bool = False
 
-    def event(self, max_message: int) -> events.Publish:
+    def event(self, max_message: int) -> publish.Publish:
         """Return the event. Raises Refusal, or UnicodeDecodeError."""
         return self.message(max_message, self.retain)
 
@@ -107,13 +109,13 @@ class Request(Carrier, tag="request", kw_only=True, gc=False):
 
     timeout: float = limits.REQUEST_SECONDS
 
-    def event(self, max_message: int) -> events.Request:
+    def event(self, max_message: int) -> publish.Request:
         """Return the event. Raises Refusal, or UnicodeDecodeError."""
         if not 0 < self.timeout <= limits.REQUEST_SECONDS_MAX:
             raise Refusal("bad-command", f'"timeout": above 0 and at most {limits.REQUEST_SECONDS_MAX:g} seconds')
         topic = check_topic(self.topic)
         payload, content_type = self.read(max_message)
-        return events.Request(
+        return publish.Request(
             topic,
             payload,
             self.timeout,

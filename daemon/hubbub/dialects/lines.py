@@ -14,21 +14,10 @@ from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.lines_client import LinesClient
 from hubbub.dialects.lines_text import SUBPROTOCOLS, from_base64, is_text, max_unit
 from hubbub.errors import BadFilter, Refusal
-from hubbub.events import (
-    Answer,
-    Close,
-    Confirm,
-    Connect,
-    Event,
-    Fault,
-    Ping,
-    Publish,
-    Request,
-    Subscribe,
-    Unsubscribe,
-)  # fmt: skip
+from hubbub.events import Answer, Close, Confirm, Connect, Event, Fault, Ping, Subscribe, Unsubscribe
 from hubbub.line_dialect import LineDialect
 from hubbub.message import Message, Sender
+from hubbub.publish import Publish, Request
 from hubbub.topics import TopicTable, check_filter, quote, read_name
 
 HELP = """\

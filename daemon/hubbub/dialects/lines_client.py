@@ -16,9 +16,10 @@ from hubbub.dialect import DialectContext
 from hubbub.dialects.line_client import pushes, refused, refused_push
 from hubbub.dialects.lines_text import SUBPROTOCOLS, from_base64, is_text, max_unit
 from hubbub.errors import Refusal
-from hubbub.events import Answer, Close, Event, Fault, Publish
+from hubbub.events import Answer, Close, Event, Fault
 from hubbub.line_dialect import LineDialect
 from hubbub.message import Message, Sender
+from hubbub.publish import Publish
 from hubbub.topics import TopicTable, quote
 
 

@@ -16,10 +16,11 @@ from typing import Any
 
 from hubbub.dialect import Dialect, DialectContext, Text
 from hubbub.errors import Refusal
-from hubbub.events import Close, Event, Fault, Publish, Subscribe
+from hubbub.events import Close, Event, Fault, Subscribe
 from hubbub.framing import LENGTHS, EndReader, LengthReader, Reader, SizeReader, TooLong, prefixed
 from hubbub.message import Message, Sender
 from hubbub.option import choice, duration, option
+from hubbub.publish import Publish
 from hubbub.template import Template
 
 _MARKS = {"crlf": b"\r\n", "lf": b"\n", "cr": b"\r", "nul": b"\0"}

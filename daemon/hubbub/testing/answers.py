@@ -16,14 +16,13 @@ from hubbub.events import (
     Connect,
     Fault,
     Ping,
-    Publish,
     Release,
-    Request,
     Subscribe,
     SubscriptionBatch,
     Unsubscribe,
 )
 from hubbub.message import Message
+from hubbub.publish import Publish, Request
 from hubbub.testing.trial import EXAMPLES, Trial, attempt, broken, shown
 from hubbub.testing.watching import impure, watching
 from hubbub.testing.wellformed import plain

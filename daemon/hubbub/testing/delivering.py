@@ -8,7 +8,8 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.dialect import Dialect
-from hubbub.events import Ack, Connect, QosPublish, Subscribe, SubscriptionBatch
+from hubbub.events import Ack, Connect, Subscribe, SubscriptionBatch
+from hubbub.publish import QosPublish
 from hubbub.testing.trial import Trial, attempt, broken, shown
 from hubbub.testing.wellformed import faults, plain
 

@@ -21,9 +21,9 @@ from twisted.logger import capturedLogs
 from hubbub import limits
 from hubbub.dialects.lines import Lines
 from hubbub.errors import ConfigError
-from hubbub.events import Publish
 from hubbub.handler import Handler, filters_of
 from hubbub.option import configure
+from hubbub.publish import Publish
 from hubbub.service.plugins.handler_runner import HandlerRunner
 from hubbub.testing.trial import broken, shown
 from hubbub.testing.watching import blocking, told, watching

@@ -19,17 +19,15 @@ from hubbub.events import (
     Fault,
     Notice,
     Ping,
-    Publish,
-    QosPublish,
     Release,
-    Request,
     Subscribe,
     SubscriptionBatch,
     SwitchDialect,
     Unsubscribe,
-)  # fmt: skip
+)
 from hubbub.kernel.connection.unit_queue import POLICIES
 from hubbub.message import Message
+from hubbub.publish import Publish, QosPublish, Request
 from hubbub.topics import check_topic
 
 _QUALITIES, _RETAINED = (0, 1, 2), ("always", "never", "new")

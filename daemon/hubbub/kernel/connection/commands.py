@@ -18,10 +18,7 @@ from hubbub.events import (
     Fault,
     Notice,
     Ping,
-    Publish,
-    QosPublish,
     Release,
-    Request,
     Subscribe,
     SubscriptionBatch,
     SwitchDialect,
@@ -31,6 +28,7 @@ from hubbub.kernel.connection import authentication
 from hubbub.kernel.connection.faults import guarded
 from hubbub.kernel.routing.subscription import Batch
 from hubbub.message import Message
+from hubbub.publish import Publish, QosPublish, Request
 
 
 def answer_stored(link: Any, event: Any, result: Any) -> None:

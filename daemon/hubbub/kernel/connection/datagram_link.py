@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.events import Close, Confirm, Connect, Fault, Request, Subscribe
+from hubbub.events import Close, Confirm, Connect, Fault, Subscribe
 from hubbub.kernel.connection import commands
 from hubbub.kernel.connection.egress import DatagramEgress, Egress
 from hubbub.kernel.connection.link import Link
@@ -16,6 +16,7 @@ from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.connection.wire import Wire
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.subscription import Batch
+from hubbub.publish import Request
 
 
 class Peer(Wire, Protocol):

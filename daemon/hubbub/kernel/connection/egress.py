@@ -10,7 +10,7 @@ from typing import Any
 from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.events import QosPublish, Subscribe
+from hubbub.events import Subscribe
 from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
 from hubbub.kernel.connection.outbox import Outbox
 from hubbub.kernel.connection.per_link_encoder import PerLinkEncoder, SplicingReceiver, can_splice
@@ -21,6 +21,7 @@ from hubbub.kernel.sessions.delivery import QosReceiver, framed, qos_of
 from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.kernel.sessions.state import InflightMessage
 from hubbub.message import Message
+from hubbub.publish import QosPublish
 from hubbub.topics import check_filter, unshared
 
 

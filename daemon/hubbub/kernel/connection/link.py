@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.events import Close, Publish, Subscribe
+from hubbub.events import Close, Subscribe
 from hubbub.identity import Identity
 from hubbub.kernel.connection import authentication, commands
 from hubbub.kernel.connection.access import Access
@@ -36,6 +36,7 @@ from hubbub.kernel.sessions.client import Client
 from hubbub.kernel.sessions.session import Session
 from hubbub.limits import COMMANDS_AT_ONCE, EVENTS_AT_ONCE
 from hubbub.message import Message
+from hubbub.publish import Publish
 
 _ids = count(1)
 COST_OF_COMMAND = EVENTS_AT_ONCE // COMMANDS_AT_ONCE
@@ -263,13 +264,9 @@ class Link:
             left -= COST_OF_COMMAND
             if left <= 0:
                 left = EVENTS_AT_ONCE
-                if self.must_yield():
+                if inbound.must_yield(self):
                     inbound.hold(self, events)
                     return
-
-    def must_yield(self) -> bool:
-        """Return whether this link's share of the turn is over: `take_turn` is called in a later one."""
-        return self.inbound.must_yield(self)
 
     def go_on(self) -> None:
         """Act on the events that were held back, and read on."""
@@ -283,7 +280,7 @@ class Link:
             self.go_on()
 
     def rest(self, until: float) -> None:
-        """Act on nothing more, and read nothing, until then: a monotonic time."""
+        """Act on nothing more, and read nothing, until then: a monotonic time (ingress.rate_limiter.Source)."""
         self.inbound.rest(self, until)
 
     def answer(self, event: Any, result: Any) -> None:

@@ -6,13 +6,13 @@ A link has an IngressPolicy only if there is something to do, so that a plain li
 from __future__ import annotations
 
 from hubbub.errors import Refusal
-from hubbub.events import Publish, Request
 from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.ingress.rate_limiter import RateLimiter, Source
 from hubbub.kernel.routing.router import Router
 from hubbub.kernel.sessions.session import Session, mounted, permit
 from hubbub.kernel.turn import Turn
+from hubbub.publish import Publish, Request
 
 
 class IngressPolicy:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, Protocol
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Publish, Request
 from hubbub.kernel.routing.router import Router
 from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.kernel.turn import Turn
+from hubbub.publish import Publish, Request
 
 OVER = ("drop", "latest", "pause", "close")
 

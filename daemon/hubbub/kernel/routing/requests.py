@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Request, Subscribe
+from hubbub.events import Subscribe
 from hubbub.kernel.routing.router import Router
 from hubbub.kernel.routing.subscription import Batch, Encoding, Subscription, as_is
 from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message
+from hubbub.publish import Request
 
 Done = Callable[[Message | Refusal], None]
 

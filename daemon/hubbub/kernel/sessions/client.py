@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Connect, Publish, Subscribe
+from hubbub.events import Connect, Subscribe
 from hubbub.kernel.routing.router import Router
 from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription, as_is
 from hubbub.kernel.routing.subscriptions import Subscriptions
@@ -17,6 +17,7 @@ from hubbub.kernel.sessions.session import Rights, Session, mounted, permit
 from hubbub.kernel.sessions.state import PersistentSession
 from hubbub.kernel.sessions.wills import Wills
 from hubbub.kernel.turn import Turn
+from hubbub.publish import Publish
 from hubbub.topics import unshared
 
 RightsOf = Callable[[Session], Rights | None]

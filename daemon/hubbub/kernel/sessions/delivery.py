@@ -15,12 +15,13 @@ from typing import Any, Protocol
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import QosPublish, Subscribe
+from hubbub.events import Subscribe
 from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW, Batch, Receiver
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.state import InflightMessage, PersistentSession
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message, cost
+from hubbub.publish import QosPublish
 
 PassOn = Callable[[str, Message, int], bool]
 """Gives a message of a shared filter to another member of the group with at least that room."""

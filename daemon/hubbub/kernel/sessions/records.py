@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
-from hubbub.events import Publish, QosPublish, Subscribe
+from hubbub.events import Subscribe
 from hubbub.message import Message
+from hubbub.publish import Publish, QosPublish
 
 Key = tuple[str, str | None, str]
 """A client: its mount point, its user, its client identifier."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Hashable, Mapping
 from sys import intern
 from typing import Any, Protocol
 
-from hubbub.events import Publish
 from hubbub.identity import Identity
 from hubbub.message import Message
+from hubbub.publish import Publish
 from hubbub.topics import check_topic
 
 _NO_GROUPS: frozenset[str] = frozenset()  # one for all: an empty frozenset takes 216 bytes

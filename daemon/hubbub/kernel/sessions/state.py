@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Hashable
 
 from hubbub import limits
-from hubbub.events import Publish, Subscribe
+from hubbub.events import Subscribe
 from hubbub.kernel.sessions.records import (
     DeliveryRecord,
     Key,
@@ -21,6 +21,7 @@ from hubbub.kernel.sessions.records import (
 from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.sessions.store import Store
 from hubbub.message import Message, cost
+from hubbub.publish import Publish
 
 
 class InflightMessage:

@@ -6,9 +6,9 @@ from collections import Counter
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Publish
 from hubbub.kernel.ingress.sources import Sources, source_of
 from hubbub.message import cost
+from hubbub.publish import Publish
 
 
 class Wills:

@@ -16,12 +16,13 @@ from twisted.python.failure import Failure
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import QosPublish, Request, Subscribe
+from hubbub.events import Subscribe
 from hubbub.handler import Handler, Incoming, filters_of
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.subscription import Batch, as_is
 from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.message import Message, cost
+from hubbub.publish import QosPublish, Request
 from hubbub.topics import check_topic, matches
 
 _hops: ContextVar[int] = ContextVar("hubbub_hops", default=0)

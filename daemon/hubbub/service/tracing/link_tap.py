@@ -11,11 +11,12 @@ from typing import Any, Protocol
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Answer, AuthResponse, Close, Connect, Publish, Request, Subscribe, SwitchDialect, Unsubscribe
+from hubbub.events import Answer, AuthResponse, Close, Connect, Subscribe, SwitchDialect, Unsubscribe
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.outbox import Outbox
 from hubbub.kernel.routing.subscription import Batch
 from hubbub.message import Message
+from hubbub.publish import Publish, Request
 from hubbub.service.tracing.event_text import describe
 from hubbub.service.tracing.masking import Masker
 from hubbub.topics import quote
