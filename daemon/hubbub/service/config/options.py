@@ -19,7 +19,8 @@ from hubbub.option import duration, shown
 from hubbub.service.auth.kinds import INTERFACES
 from hubbub.service.auth.specs import ignores, read_spec
 from hubbub.service.config import toml
-from hubbub.service.config.settings import Settings, parse_connector, parse_handler, parse_listener, parse_network
+from hubbub.service.config.link_keys import parse_network
+from hubbub.service.config.settings import Settings, parse_connector, parse_handler, parse_listener
 
 T = TypeVar("T")
 

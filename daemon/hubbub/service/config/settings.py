@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar
 
 from hubbub import limits
 from hubbub.bounds import DEFAULTS, Bounds
-from hubbub.errors import ConfigError, Refusal
+from hubbub.errors import ConfigError
 from hubbub.kernel.ingress.rate_limiter import Rate
-from hubbub.option import choice, duration, flag, many, parse, shown, size
+from hubbub.option import parse, shown
 from hubbub.service.config import ingress_keys
 from hubbub.service.config.endpoint import DATAGRAMS, STREAMS, Endpoint, Part, split, take
+from hubbub.service.config.link_keys import CONNECTOR_KEYS, LISTENER_KEYS, Address, Network, identifier
 from hubbub.service.config.remote import Remote, masked, split_remote, take_remote
 from hubbub.template import Template
-from hubbub.topics import check_filter
 
-N = TypeVar("N", int, float)
-Network = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
-
-FULL = ("drop-oldest", "drop-newest", "latest", "disconnect")
 FRAMINGS = ("end", "size", "length", "gap")
 
 
@@ -191,14 +185,14 @@ def parse_listener(transport: str, raw: object, source: str) -> ListenerConfig:
     spec, parts = _parts(raw, "endpoint", source)
     try:
         address, rest = take(parts, DATAGRAMS if transport == "udp" else STREAMS)
-        own, options = _own_keys(rest, transport, _KINDS)
+        own, options = _own_keys(rest, transport, LISTENER_KEYS)
         _check_clashes(own, options)
         if "hello" in own and (transport == "udp" or own.get("dialect", "auto") == "auto"):
             raise ConfigError("hello= is for a connection whose dialect= is named: nobody else can be greeted")
         if "client_ca" in own and address.kind not in ("ssl", "tls"):
             raise ConfigError("client-ca= is for TLS, ssl: or tls:")
         if "id" not in own:
-            own["id"] = parse("id", _identifier, _default_id(transport, address))
+            own["id"] = parse("id", identifier, _default_id(transport, address))
     except ConfigError as error:
         raise ConfigError(f"{spec}: {error}") from None
     return ListenerConfig(spec=spec, transport=transport, address=address, dialect_options=options, **own)
@@ -209,14 +203,14 @@ def parse_connector(raw: object, source: str) -> ConnectorConfig:
     spec, parts = _parts(raw, "endpoint", source, split_remote)
     try:
         remote, rest = take_remote(parts)
-        own, options = _own_keys(rest, remote.transport, _CONNECTOR_KINDS)
+        own, options = _own_keys(rest, remote.transport, CONNECTOR_KEYS)
         _check_clashes(own, options)
         for name in own.keys() & _LISTENER_FIELDS:
             raise ConfigError(f"{name}= is for listeners; a connector is one link to somebody you know")
         if own.get("dialect") == "auto":
             raise ConfigError("dialect=auto waits for what a client says first; a connector names its dialect")
         if "id" not in own:
-            own["id"] = parse("id", _identifier, remote.label)
+            own["id"] = parse("id", identifier, remote.label)
     except ConfigError as error:
         raise ConfigError(f"{spec}: {error}") from None
     return ConnectorConfig(spec=spec, transport=remote.transport, remote=remote, dialect_options=options, **own)
@@ -231,7 +225,7 @@ def parse_handler(raw: object, source: str) -> HandlerConfig:
             raise ConfigError("it begins with the handler's name, as in upper or alarm:above=30")
         if len(options) < len(parts) - 1:
             raise ConfigError("after the name each part is key=value, and a colon inside a value is written \\:")
-        own = parse("id", _identifier, options.pop("id", name))
+        own = parse("id", identifier, options.pop("id", name))
     except ConfigError as error:
         raise ConfigError(f"{spec}: {error}") from None
     return HandlerConfig(spec=spec, name=name, id=own, options=options)
@@ -298,104 +292,7 @@ def _is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _identifier(raw: object) -> str:
-    if isinstance(raw, (str, int)) and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", str(raw)):
-        return str(raw)
-    raise ValueError("an id is up to 64 letters, digits, and _ . -, given as id=NAME")
-
-
-def _filled(raw: object) -> str:
-    if isinstance(raw, str) and raw and raw.isprintable():
-        return raw
-    raise ValueError("expected some text")
-
-
-def _positive(kind: Callable[[object], N]) -> Callable[[object], N]:
-    def check(raw: object) -> N:
-        value = kind(raw)
-        if value <= 0:
-            raise ValueError("expected more than 0")
-        return value
-
-    return check
-
-
-def _topic(raw: object) -> Template:
-    return _template(raw, "topic")
-
-
-def _filter(raw: object) -> Template:
-    return _template(raw, "filter")
-
-
-def _template(raw: object, kind: Literal["topic", "filter"]) -> Template:
-    if isinstance(raw, str):
-        return Template(raw, kind)
-    raise ValueError(f"expected a {kind}")
-
-
-def _filtered(raw: object) -> str:
-    try:
-        return check_filter(_filled(raw))
-    except Refusal as error:
-        raise ValueError(f"'{shown(raw)}' is no filter: {error.reason}") from None
-
-
-def _path(raw: object) -> Path:
-    return Path(_filled(raw)).absolute()
-
-
-def _network(raw: object) -> Network:
-    return ip_network(_filled(raw))
-
-
-def parse_network(raw: object, source: str) -> Network:
-    """Read one network, 10.0.0.0/8 or an address alone; `source` is where it stands, for messages."""
-    try:
-        return _network(raw)
-    except ValueError as error:
-        raise ConfigError(f"{source} {shown(raw)}: {error}; a network is written 10.0.0.0/8") from None
-
-
-def _group(raw: object) -> Address:
-    address = ip_address(_filled(raw))
-    if not address.is_multicast:
-        raise ValueError("expected a multicast address, such as 239.255.0.1")
-    return address
-
-
 _UDP_KEYS = frozenset({"rcvbuf", "reuse", "peers", "group"})
 _WEB_KEYS = frozenset({"compression"})
 _FIELDS = {"as": "user"}
-_KINDS: dict[str, Callable[[object], object]] = {
-    "id": _identifier,
-    "dialect": _filled,
-    "auto": many(_filled),
-    "topic": _topic,
-    "prefix": _topic,
-    "subscribe": _filter,
-    "retain": flag,
-    "content-type": _filled,
-    "max-message": _positive(size),
-    "queue": _positive(size),
-    "full": choice(*FULL),
-    "stall": _positive(duration),
-    "idle": _positive(duration),
-    "anonymous": flag,
-    "compression": flag,
-    "client-ca": _path,
-    "as": _filled,
-    "hello": ingress_keys.hello,
-    "answer": _positive(duration),
-    "presence": _topic,
-    "silent": _positive(duration),
-    "rate": ingress_keys.allowance,
-    "over": ingress_keys.over,
-    "changed": flag,
-    "rcvbuf": _positive(size),
-    "reuse": flag,
-    "peers": many(_network),
-    "group": _group,
-}
-_CONNECTOR_KINDS = {**_KINDS, "pull": many(_filtered), "push": many(_filtered)}
 _LISTENER_FIELDS = {"anonymous", "client_ca", "compression", "auto", "reuse", "peers", "group"}
