@@ -64,7 +64,7 @@ def decode(parts: Sequence[Part]) -> dict[str, Any]:
     lines = [f"!AIVDM,{len(parts)},{one.number},0,A,{one.payload},{one.fill}*00" for one in parts]
     try:
         message = pyais.decode(*lines)
-        fields = message.asdict(enum_as_int=True)
+        fields: dict[str, Any] = message.asdict(enum_as_int=True)
     except Exception as error:  # noqa: BLE001  pyais on untrusted bits
         raise Refusal("bad-payload", f"no AIS message: {type(error).__name__}") from None
     bits = 6 * sum(len(one.payload) for one in parts) - parts[-1].fill
