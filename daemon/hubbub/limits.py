@@ -100,7 +100,10 @@ ALIAS_UNIT_BYTES = 4 * KiB  # bytes of a message that gives a topic its number, 
 TOPIC_ALIASES = 32  # topics that one client may give a number: with the longest names 2 MiB a link
 
 # The durable store
-STORE_MESSAGES = 10_000  # messages in one transaction: 50 ms; more wait for the next
+STORE_BATCHES = 2  # batches with the writer: one is written, one waits; the next stays open until there is room
+STORE_WAITING_BYTES = 64 * MiB  # bytes that wait for their commit: beyond them publishers are refused
+STORE_PATIENCE_SECONDS = 5.0  # seconds that a store may fail until publishers are refused rather than kept waiting
+STORE_RETRY_SECONDS = 0.5  # seconds until a store that failed tries again
 STORE_SWEEP = 20_000  # members of audiences that one sweep looks at: about 5 ms of the writer
 STORE_SWEEP_SECONDS = 0.25  # seconds between sweeps: what is acknowledged within is deleted together
 STORE_WAL_PAGES = 2_000  # pages of 4 KiB in the log before a checkpoint moves them into the database

@@ -131,13 +131,17 @@ class MqttBase(Dialect):
         return b""
 
     def _refused(self, event: QosPublish, refusal: Refusal) -> bytes | Close:
-        """Answer a PUBLISH that the hub refused; 3.1.1 has no code for that, so it counts as accepted, and is lost."""
+        """Answer a PUBLISH that the hub refused; 3.1.1 has no code for that, so it counts as accepted, and is lost.
+
+        If the hub can't keep it for now, a client of 3.1.1 is disconnected instead, and will send it again.
+        """
         if event.tag is None:
             return b""
         code = publish_reason_code(refusal)
         if refusal.limit == "flight":
             return self.fail(Malformed(refusal.reason, RECEIVE_MAXIMUM_EXCEEDED), refusal.code)
-        if code == TOPIC_NAME_INVALID:
+        again = refusal.code == "unavailable" and self._outbound.version != V5
+        if code == TOPIC_NAME_INVALID or again:
             return self.fail(Malformed(refusal.reason, code), refusal.code)
         return self._outbound.ack(PUBACK if event.qos == 1 else PUBREC, event.tag, code, refusal.reason)
 

@@ -42,9 +42,10 @@ def reason_code(refusal: Refusal) -> int:
 
 
 def publish_reason_code(refusal: Refusal) -> int:
-    """Return the one for PUBACK and PUBREC, which have no code for rates and lengths (section 3.4.2.1)."""
+    """Return the one for PUBACK and PUBREC, which have none for rates, lengths and a full disk (section 3.4.2.1)."""
     code = reason_code(refusal)
-    return QUOTA_EXCEEDED if code in (MESSAGE_RATE_TOO_HIGH, PACKET_TOO_LARGE) else code
+    full = code in (MESSAGE_RATE_TOO_HIGH, PACKET_TOO_LARGE) or refusal.code == "unavailable"
+    return QUOTA_EXCEEDED if full else code
 
 
 def return_code(code: int) -> int:

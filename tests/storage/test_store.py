@@ -16,6 +16,8 @@ from hubbub.kernel.sessions.records import Progress, SessionRecord
 from hubbub.publish import QosPublish
 from hubbub.storage import schema
 from hubbub.storage.database import FILE, Database
+from hubbub.storage.loading import Loader
+from hubbub.storage.opening import open_store
 from hubbub.storage.store import DurableStore
 
 MESSAGES = 100  # of 100 bytes
@@ -52,7 +54,9 @@ class Recording(DurableStore):
 
     def __init__(self, folder: Path) -> None:
         self.calls: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
-        super().__init__(Database(folder, "process"), lambda *call: self.calls.put(call))
+        database = Database(folder)
+        database.open("process")
+        super().__init__(database, Loader(database.connection), lambda *call: self.calls.put(call))
 
     def settle(self) -> None:
         self.commit()
@@ -165,7 +169,7 @@ def test_numbers_are_not_given_again(store, tmp_path):
 
 def test_two_daemons_share_no_folder(store, tmp_path):
     with pytest.raises(ConfigError, match="another daemon has it"):
-        Database(tmp_path / "state", "fsync")
+        open_store(tmp_path / "state", "fsync", print)
 
 
 def write(folder: Path, **pragmas: int) -> None:
@@ -179,10 +183,10 @@ def write(folder: Path, **pragmas: int) -> None:
 def test_a_file_of_a_newer_version_is_refused(tmp_path):
     write(tmp_path / "state", application_id=schema.APPLICATION_ID, user_version=schema.VERSION + 1)
     with pytest.raises(ConfigError, match="a newer hubbub has written"):
-        Database(tmp_path / "state", "fsync")
+        open_store(tmp_path / "state", "fsync", print)
 
 
 def test_a_file_of_another_program_is_refused(tmp_path):
     write(tmp_path / "state")
     with pytest.raises(ConfigError, match="another program"):
-        Database(tmp_path / "state", "fsync")
+        open_store(tmp_path / "state", "fsync", print)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import subprocess
 
@@ -90,3 +91,42 @@ def test_mistakes_are_one_line(tmp_path):
         done = hubbub("check", "--tcp", "tcp:0", *options)
         assert done.returncode == 1
         assert mistake in done.stderr
+
+
+def test_a_disk_that_takes_nothing_and_then_does_again(tmp_path):
+    """The daemon may write no file beyond its length now: EFBIG, where a full disk says ENOSPC."""
+    state = tmp_path / "state"
+    with Daemon("--tcp", "tcp:0", "--state", str(state), "--control", str(tmp_path / "control.sock")) as daemon:
+        mosquitto("sub", daemon, *AWAY, "-t", "a", "-E")
+        length = (state / "hubbub.db-wal").stat().st_size
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (length, resource.RLIM_INFINITY))
+        with LineClient(daemon.tcp[0]) as ear:
+            assert ear.ask("SUB plain") == "OK SUB plain"
+            publisher = subprocess.Popen(
+                ["mosquitto_pub", "-p", str(daemon.tcp[0][1]), "-q", "1", "-t", "a", "-m", "kept"]
+            )
+            daemon.wait_for("the store can't write; until it can, nothing that it must keep is acknowledged: ")
+            mosquitto("pub", daemon, "-t", "plain", "-m", "live")
+            assert ear.line() == "MSG plain live"
+            assert publisher.poll() is None
+        assert "; NOTHING CAN BE WRITTEN: " in hubbub("status", "--control", tmp_path / "control.sock").stdout
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert publisher.wait(20) == 0
+        daemon.wait_for("the store writes again")
+        assert daemon.log.count("the store can't write") == 1
+        assert mosquitto("sub", daemon, *AWAY, "-t", "a", "-C", "1") == "kept\n"
+
+
+def test_a_damaged_file(tmp_path):
+    state = tmp_path / "state"
+    options = ("--tcp", "tcp:0", "--state", str(state))
+    with Daemon(*options):
+        pass
+    (state / "hubbub.db").write_bytes(b"x" * 100_000)
+    refused = hubbub("run", *options, "--on-damage", "refuse")
+    assert refused.returncode == 1
+    assert f"hubbub: {state / 'hubbub.db'} is damaged: " in refused.stderr
+    with Daemon(*options) as daemon:
+        assert f"{state / 'hubbub.db'} is damaged: " in daemon.log
+    (aside,) = [one for one in state.iterdir() if ".damaged-" in one.name]
+    assert aside.read_bytes() == b"x" * 100_000

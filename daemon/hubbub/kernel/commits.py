@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from hubbub.errors import Refusal
+
 
 class Waiting(Protocol):
     """An outbox whose next bytes depend on a batch."""
@@ -21,13 +23,15 @@ class Commits:
     open    the number of the batch that takes changes now; 0: the store isn't durable, and nothing waits for it. A
             durable store begins at 1
     safe    the number of the newest batch that is safe, as all before it are
+    refuses  why nothing more can be kept for now, or ""
     """
 
-    __slots__ = ("open", "safe", "_waiting")
+    __slots__ = ("open", "refuses", "safe", "_waiting")
 
     def __init__(self) -> None:
         self.open = 0
         self.safe = 0
+        self.refuses = ""
         self._waiting: dict[Waiting, None] = {}
 
     def close(self) -> int:
@@ -41,6 +45,16 @@ class Commits:
         waiting, self._waiting = self._waiting, {}
         for outbox in waiting:
             outbox.mark()
+
+    @property
+    def waiting(self) -> int:
+        """How many outboxes hold something back."""
+        return len(self._waiting)
+
+    def check(self) -> None:
+        """Check that something more can be kept. Raises Refusal (unavailable)."""
+        if self.refuses:
+            raise Refusal("unavailable", self.refuses)
 
     def wait(self, outbox: Waiting) -> None:
         """Have `outbox` flushed after the next batch."""

@@ -41,7 +41,7 @@ from hubbub.service.process.descriptors import raise_descriptor_limit, room_for_
 from hubbub.service.process.notify import Notifier
 from hubbub.service.process.turns import Turns
 from hubbub.service.reload import Reloader
-from hubbub.service.state import open_store, told
+from hubbub.service.state import make_store, told
 
 
 class CannotServe(SystemExit, Exception):
@@ -202,7 +202,7 @@ class HubbubService(Service):
     def _load(self) -> None:
         """Take what an earlier process has stored, as the user who serves."""
         try:
-            self.store = store = open_store(self.settings, self.reactor.callFromThread)
+            self.store = store = make_store(self.settings, self.reactor.callFromThread, self.log)
         except ConfigError as error:
             self._give_up(error)
         if store is not None:

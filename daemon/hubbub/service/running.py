@@ -15,7 +15,6 @@ from hubbub.service.plugins.handler_runner import HandlerRunner
 class Running(Protocol):
     """What is reloaded: a daemon.
 
-    store  a storage.store.DurableStore, or None
     parts  what else has something to read anew, users and permissions; the last may bind, as nothing can fail after it
     """
 
@@ -27,7 +26,6 @@ class Running(Protocol):
     connectors: list[Any]
     handlers: dict[str, HandlerRunner]
     parts: list[Prepare]
-    store: Any
 
     def reread(self) -> Settings:
         """Read the options again. Raises ConfigError."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
+
+from twisted.logger import Logger
 
 from hubbub.errors import ConfigError
 from hubbub.service.config.settings import Settings
@@ -22,7 +25,7 @@ def check_state(settings: Settings) -> None:
         raise ConfigError(f"--state {settings.state}: there is no folder {settings.state.parent}")
 
 
-def open_store(settings: Settings, call: Callable[..., object]) -> Any:
+def make_store(settings: Settings, call: Callable[..., object], log: Logger) -> Any:
     """Return the DurableStore that was asked for, or None; `call` calls a function in the reactor.
 
     Raises ConfigError.
@@ -30,10 +33,22 @@ def open_store(settings: Settings, call: Callable[..., object]) -> Any:
     check_state(settings)
     if settings.state is None:
         return None
-    from hubbub.storage.database import Database  # which imports apsw: not everybody has it
-    from hubbub.storage.store import DurableStore
+    from hubbub.storage.opening import open_store  # which imports apsw: not everybody has it
 
-    return DurableStore(Database(settings.state, settings.durability), call)
+    def warn(text: str) -> None:
+        log.critical("{damage}", damage=text)
+
+    store = open_store(settings.state, settings.durability, call, settings.on_damage, warn)
+    store.on_alarm = partial(tell_alarm, log)
+    return store
+
+
+def tell_alarm(log: Logger, why: str) -> None:
+    """Log that the store can't write, once, and that it can again."""
+    if why:
+        log.critical("the store can't write; until it can, nothing that it must keep is acknowledged: {why}", why=why)
+    else:
+        log.info("the store writes again")
 
 
 def told(store: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -15,47 +15,54 @@ from hubbub.errors import ConfigError
 from hubbub.storage.schema import NewerVersion, OtherFile, migrate
 
 FILE = "hubbub.db"
-DURABILITIES = ("fsync", "process")
+
+
+class Damaged(Exception):
+    """The database can't be read."""
 
 
 class Database:
     """The database of one daemon, open for writing.
 
-    folder      where it is
+    folder      where it is; path: its file
     durability  "fsync": a commit is on the disk; "process": it is with the operating system
     connection  the one connection that writes; whoever has it may be in any thread, one at a time
     """
 
-    def __init__(self, folder: Path, durability: str) -> None:
-        """Lock the folder, which is made if it isn't there, and open the database. Raises ConfigError."""
-        self.folder = folder
-        self.durability = durability
-        self._wal_pages = 0
-        self._lock = _locked(folder)
-        try:
-            self.connection = self._open(folder / FILE)
-        except BaseException:
-            os.close(self._lock)
-            raise
+    connection: apsw.Connection
 
-    def _open(self, path: Path) -> apsw.Connection:
+    def __init__(self, folder: Path, vfs: str | None = None) -> None:
+        """Lock the folder, which is made if it isn't there. Raises ConfigError.
+
+        vfs  the name of SQLite's layer above the operating system, None: its own
+        """
+        self.folder = folder
+        self.path = folder / FILE
+        self.durability = ""
+        self._pages = 0  # in the log
+        self._checkpoint_at = limits.STORE_WAL_PAGES
+        self._vfs = vfs
+        self._lock = _locked(folder)
+
+    def open(self, durability: str) -> None:
+        """Open the file. Raises ConfigError, Damaged."""
+        self.durability = durability
+        path = self.path
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite's other files get the mode of this one
-            connection = connect(path)
-            migrate(connection)
-            connection.pragma("synchronous", "FULL" if self.durability == "fsync" else "NORMAL")
+            write_again(log_of(path))
+            self.connection = connect(path, self._vfs)
+            migrate(self.connection)
+            self.connection.pragma("synchronous", "FULL" if durability == "fsync" else "NORMAL")
         except NewerVersion as error:
             raise ConfigError(f"{path} is of version {error}, which a newer hubbub has written: run that one") from None
         except OtherFile:
             raise ConfigError(f"{path} is a database of another program: choose another folder") from None
+        except (apsw.CorruptError, apsw.NotADBError) as error:
+            raise Damaged(str(error)) from None
         except (apsw.Error, OSError) as error:
             raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-        connection.set_wal_hook(self._count_pages)
-        return connection
-
-    def _count_pages(self, connection: apsw.Connection, name: str, pages: int) -> int:
-        self._wal_pages = pages
-        return apsw.SQLITE_OK
+        self.connection.set_wal_hook(self._count_pages)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -69,24 +76,80 @@ class Database:
                 self.connection.execute("ROLLBACK")
             raise
 
+    def why(self, error: apsw.Error) -> str:
+        """Say what is wrong, for an operator."""
+        return f"{self.path}: {str(error) or type(error).__name__}"
+
+    # The log
+
+    def _count_pages(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        self._pages = pages
+        return apsw.SQLITE_OK
+
     def checkpoint(self) -> None:
         """Move the log into the database once it is long. Raises apsw.Error: an automatic one would hide a failure."""
-        if self._wal_pages >= limits.STORE_WAL_PAGES:
-            self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if not self.has_unmoved():
+            return
+        try:
+            pages, moved = self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.IOError:
+            with suppress(OSError):  # the next try says it
+                write_again(log_of(self.path))
+            raise
+        # A program that reads holds a checkpoint up: then it goes on when the log is longer by as much again.
+        self._checkpoint_at = limits.STORE_WAL_PAGES + (pages if moved < pages else 0)
+        self._pages = 0
+
+    def has_unmoved(self) -> bool:
+        """Return whether a checkpoint is due."""
+        return self._pages >= self._checkpoint_at
+
+    # The end
+
+    def disconnect(self) -> None:
+        """Close the file, if it is open."""
+        connection = self.__dict__.pop("connection", None)
+        if connection is not None:
+            with suppress(apsw.Error):  # of the last checkpoint: the next start makes it
+                connection.close()
 
     def close(self) -> None:
-        """Close it, and leave the folder to others."""
-        self.connection.close()
+        """Close the file, and leave the folder to others."""
+        self.disconnect()
         os.close(self._lock)
 
 
-def connect(path: Path) -> apsw.Connection:
+def log_of(path: Path) -> Path:
+    """Return where SQLite has the log of a database."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def write_again(path: Path) -> None:
+    """Write a file over itself, and sync it. Raises OSError.
+
+    After a failed fsync Linux takes the pages for clean, and the next fsync says nothing of them, in another process
+    neither: so all are made dirty again.
+    """
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return
+    try:
+        at = 0
+        while data := os.pread(file, limits.MiB, at):
+            at += os.pwrite(file, data, at)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def connect(path: Path, vfs: str | None = None) -> apsw.Connection:
     """Open a database as the store wants it. Raises apsw.Error.
 
     Neither mmap nor automatic checkpoints: SQLite reports a write error of the one as a signal, and of the others not
     at all.
     """
-    connection = apsw.Connection(str(path))
+    connection = apsw.Connection(str(path), vfs=vfs)
     connection.set_busy_timeout(limits.STORE_BUSY_MILLISECONDS)
     connection.pragma("journal_mode", "WAL")
     connection.pragma("mmap_size", 0)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import apsw
+import msgspec
 
 from hubbub.kernel.sessions.records import (
     DeliveryRecord,
@@ -18,17 +19,29 @@ from hubbub.kernel.sessions.records import (
 )
 from hubbub.storage import codec
 from hubbub.storage.audiences import Audiences
+from hubbub.storage.database import Damaged
+
+_DAMAGE = (apsw.CorruptError, apsw.NotADBError, msgspec.MsgspecError, LookupError, TypeError)
 
 
 class Loader:
-    """Reads a database once, before anything is written.
+    """Reads a database once, before anything is written; raises Damaged.
 
     audiences  those that have messages
     last_message, last_session  the highest numbers that were given
+    sessions   in the order in which they began; retained: the retained messages
     """
 
     def __init__(self, database: apsw.Connection) -> None:
         self._database = database
+        try:
+            self._read(database)
+            self.sessions = list(self._sessions())
+            self.retained = list(self._retained())
+        except _DAMAGE as error:
+            raise Damaged(str(error)) from None
+
+    def _read(self, database: apsw.Connection) -> None:
         self._progress: dict[int, Progress] = {
             session: codec.unpack_progress(record)
             for session, record in database.execute("SELECT session, record FROM progress")
@@ -47,8 +60,7 @@ class Loader:
         members = [number for receivers in self._receivers.values() for number, _ in receivers]
         self.last_session = max([0, *self._progress, *members])
 
-    def sessions(self) -> Iterator[StoredSession]:
-        """Yield each session in the order in which they began."""
+    def _sessions(self) -> Iterator[StoredSession]:
         subscriptions: dict[int, list[SubscriptionRecord]] = {}
         for number, record in self._database.execute("SELECT session, record FROM subscriptions"):
             subscriptions.setdefault(number, []).append(codec.unpack_subscription(record))
@@ -87,7 +99,6 @@ class Loader:
             queued[session] = [one for _, one in those] + queued.get(session, [])
         return queued
 
-    def retained(self) -> Iterator[MessageRecord]:
-        """Yield the retained messages."""
+    def _retained(self) -> Iterator[MessageRecord]:
         for (body,) in self._database.execute("SELECT body FROM retained"):
             yield codec.unpack_message(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
@@ -16,44 +17,56 @@ from hubbub.storage.database import Database
 from hubbub.storage.loading import Loader
 from hubbub.storage.writer import Writer
 
+_WAITS = "more waits for the disk than the hub holds; try again"
+
 
 class DurableStore:
     """Keeps sessions and retained messages in a database.
 
-    database  open, and no other thread's business until `start`
+    database  open, and no other thread's business until `start`; loader: what it had
     call      calls a function with arguments in the reactor, from any thread
+    on_alarm  attribute: is called with why nothing can be written, and with "" when it can be again
+    observed  attribute: is called with the seconds of each transaction
+    failures  tries to write that have failed
     """
 
     durable = True
 
-    def __init__(self, database: Database, call: Callable[..., object]) -> None:
+    def __init__(self, database: Database, loader: Loader, call: Callable[..., object]) -> None:
         self.commits = Commits()
         self.commits.open = 1
         self.changed: Callable[[], object] = lambda: None
+        self.on_alarm: Callable[[str], object] = lambda why: None
+        self.observed: Callable[[float], object] = lambda seconds: None
         self.database = database
-        self._loader = loader = Loader(database.connection)
+        self.failures = 0
+        self._sessions = loader.sessions
+        self._retained = loader.retained
         self._last = loader.last_message
         self._last_session = loader.last_session
         self._changes = Changes()
         self._noted: list[Recorded] = []
-        self._open: dict[Message, Stored] = {}  # of this turn
+        self._open: dict[Message, Stored] = {}  # of the open batch
         self._dirty = False
-        self._closed = 0  # the last batch that was closed
-        self._handed = 0  # the last that the writer got
-        self._writer = Writer(database, loader.audiences, call, self._safe)
+        self._written: list[int] = []  # bytes of the batches that the writer has
+        self._failing = 0.0  # since when, in monotonic seconds
+        self._why = ""
+        self._writer = Writer(database, loader.audiences, call, self)
 
     def load(self) -> Iterable[StoredSession]:
-        return self._loader.sessions()
+        sessions, self._sessions = self._sessions, []
+        return sessions
 
     def load_retained(self) -> Iterable[MessageRecord]:
-        return self._loader.retained()
+        retained, self._retained = self._retained, []
+        return retained
 
     def start(self) -> None:
         """Begin to write; everything is loaded."""
         self._writer.start()
 
     def stop(self) -> None:
-        """Write what was committed, and close the database, in any thread: it blocks for as long as that takes."""
+        """Write what the writer has, and close the database, in any thread: it blocks for as long as that takes."""
         self._writer.stop()
         self.database.close()
 
@@ -105,24 +118,75 @@ class DurableStore:
     # Batches
 
     def commit(self) -> None:
-        number = self._closed = self.commits.close()
+        """Hand the open batch to the writer, or leave it open while that has enough."""
         if not self._dirty:
-            if self.commits.safe >= self._handed:  # or its turn comes with the batch before it
-                self.commits.done(number)
+            if not self._written:
+                self.commits.done(self.commits.close())
             return
+        if len(self._written) >= limits.STORE_BATCHES:
+            self._refuse()
+            return
+        changes, self._changes = self._changes, Changes()
         for session in self._noted:
             if session.number:
-                self._changes.progress[session.number] = session.progress()
-        changes, self._changes = self._changes, Changes()
+                changes.progress[session.number] = session.progress()
         self._noted = []
         self._open = {}
         self._dirty = False
-        self._handed = number
-        self._writer.put(number, changes)
+        self._written.append(changes.size)
+        self._writer.put(self.commits.close(), changes)
 
-    def _safe(self, number: int) -> None:
-        self.commits.done(self._closed if number == self._handed else number)
+    def _refuse(self) -> None:
+        """Refuse what can't be kept now, and take it again once it can be."""
+        if self._why and time.monotonic() >= self._failing + limits.STORE_PATIENCE_SECONDS:
+            self.commits.refuses = "the hub can't write to its disk; try again"
+        else:
+            self.commits.refuses = _WAITS if self.waiting_bytes > limits.STORE_WAITING_BYTES else ""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for their commit."""
+        return self._changes.size + sum(self._written)
+
+    # What the writer tells (storage.writer.Owner)
+
+    def committed(self, number: int, seconds: float) -> None:
+        """A batch is safe."""
+        del self._written[0]
+        self.observed(seconds)
+        self._refuse()
+        self.commits.done(number)
+        if self._dirty or not self._written:
+            self.changed()
+
+    def recovered(self) -> None:
+        """What failed succeeds again."""
+        self._why = ""
+        self.on_alarm("")
+        self._refuse()
+
+    def failing(self, why: str) -> None:
+        """A try to write has failed."""
+        self.failures += 1
+        if not self._why:
+            self._failing = time.monotonic()
+            self.on_alarm(why)
+        self._why = why
+        self._refuse()
+
+    def ended(self, traceback: str) -> None:
+        """The writer has a fault: nothing is acknowledged any more."""
+        self.failing(f"the writer has ended: {traceback}")
+        self._failing = 0.0
+        self._refuse()
 
     def figures(self) -> dict[str, Any]:
         """Return what an operator may want to know."""
-        return {"folder": str(self.database.folder), "durability": self.database.durability}
+        return {
+            "folder": str(self.database.folder),
+            "durability": self.database.durability,
+            "failing": self._why,
+            "failures": self.failures,
+            "waiting_bytes": self.waiting_bytes,
+            "waiting_links": self.commits.waiting,
+        }

@@ -1,4 +1,10 @@
-"""The thread that owns the connection: it writes, it checkpoints, and nobody else does."""
+"""The thread that owns the connection: it writes, it checkpoints, and nobody else does.
+
+What fails is tried again until it succeeds. A failed transaction is rolled back, and its batch is written again as a
+whole, by the same connection and to the same place of the log: so its pages are dirty again, and the next fsync is
+about them. A connection that was opened anew would take what the failed fsync has left in the page cache for committed,
+and go on behind it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
-from typing import Any
+from traceback import format_exc
+from typing import Any, NamedTuple, Protocol
+
+import apsw
 
 from hubbub import limits
 from hubbub.kernel.sessions.records import record_message
@@ -18,20 +27,42 @@ from hubbub.storage.database import Database
 Row = Sequence[Any]
 
 
+class Owner(Protocol):
+    """Whom the writer tells, in the reactor (storage.store.DurableStore)."""
+
+    def committed(self, number: int, seconds: float) -> None:
+        """A batch is safe; its transaction took so long."""
+
+    def recovered(self) -> None:
+        """What failed succeeds again."""
+
+    def failing(self, why: str) -> None:
+        """A try to write has failed."""
+
+    def ended(self, traceback: str) -> None:
+        """The writer has a fault, and writes nothing any more."""
+
+
+class Prepared(NamedTuple):
+    """A batch as rows, which may be written more than once."""
+
+    changes: Changes
+    audiences: list[tuple[int, bytes]]
+    messages: list[tuple[int, int, bytes]]
+    sweeps: list[Sweep]
+
+
 class Writer:
-    """Writes batches.
+    """Writes batches; `call` calls a function in the reactor."""
 
-    call  calls a function in the reactor; safe: is called there with the number of a batch that is committed
-    """
-
-    def __init__(
-        self, database: Database, audiences: Audiences, call: Callable[..., object], safe: Callable[[int], object]
-    ) -> None:
+    def __init__(self, database: Database, audiences: Audiences, call: Callable[..., object], owner: Owner) -> None:
         self._audiences = audiences
         self._call = call
         self._database = database
+        self._owner = owner
         self._queue: SimpleQueue[tuple[int, Changes] | None] = SimpleQueue()
-        self._safe = safe
+        self._stopping = threading.Event()
+        self._failing = False
         self._swept = 0.0  # when, in monotonic seconds
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
 
@@ -44,30 +75,54 @@ class Writer:
         self._queue.put((number, changes))
 
     def stop(self) -> None:
-        """Write what is there, and end."""
+        """Write what is there, and end; what can't be written now is given up."""
+        self._stopping.set()
         self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
-        while (batch := self._queue.get()) is not None:
-            number, changes = batch
-            ends = False
-            while not ends and len(changes.messages) < limits.STORE_MESSAGES:
-                try:
-                    more = self._queue.get_nowait()
-                except Empty:
-                    break
-                ends = more is None
-                if more is not None:
-                    number = more[0]
-                    changes.add(more[1])
-            self._write(changes)
-            self._call(self._safe, number)
-            self._database.checkpoint()
-            if ends:
+        try:
+            while (batch := self._next()) is not None:
+                number, changes = batch
+                self._write(number, self._prepare(changes))
+                self._try(self._database.checkpoint)
+        except Exception:  # noqa: BLE001  a fault here must not look like a slow disk
+            self._call(self._owner.ended, format_exc())
+
+    def _next(self) -> tuple[int, Changes] | None:
+        """Wait for a batch; meanwhile a checkpoint that has failed is tried again."""
+        while True:
+            try:
+                return self._queue.get(timeout=limits.STORE_RETRY_SECONDS if self._failing else None)
+            except Empty:
+                self._try(self._database.checkpoint)
+
+    def _write(self, number: int, batch: Prepared) -> None:
+        while True:
+            began = time.monotonic()
+            if self._try(lambda: self._transact(batch)):
+                self._audiences.swept(batch.sweeps)
+                self._call(self._owner.committed, number, time.monotonic() - began)
+                return
+            if self._stopping.wait(limits.STORE_RETRY_SECONDS):
                 return
 
-    def _write(self, changes: Changes) -> None:
+    def _try(self, write: Callable[[], object]) -> bool:
+        """Write. False: it failed, which is told; the first success after that too."""
+        try:
+            write()
+        except apsw.Error as error:
+            self._failing = True
+            self._call(self._owner.failing, self._database.why(error))
+            return False
+        if self._failing and not self._database.has_unmoved():
+            self._failing = False
+            self._call(self._owner.recovered)
+        return True
+
+    # One batch
+
+    def _prepare(self, changes: Changes) -> Prepared:
         new: list[tuple[int, bytes]] = []
         take = self._audiences.take
         messages = [
@@ -78,15 +133,24 @@ class Writer:
             self._audiences.advance(session, progress)
         for session in changes.ended:
             self._audiences.end(session)
-        sweeps = self._sweep()
-        with self._database.transaction():
-            self._insert(changes, new, messages)
-            self._delete(changes, sweeps)
-        self._audiences.swept(sweeps)
+        return Prepared(changes, new, messages, self._sweep())
 
-    def _insert(self, changes: Changes, new: list[tuple[int, bytes]], messages: Sequence[Row]) -> None:
-        self._replace("audiences (id, receivers)", new)
-        self._replace("messages (number, audience, body)", messages)
+    def _sweep(self) -> list[Sweep]:
+        now = time.monotonic()
+        if now < self._swept + limits.STORE_SWEEP_SECONDS:
+            return []
+        self._swept = now
+        return list(self._audiences.sweep())
+
+    def _transact(self, batch: Prepared) -> None:
+        with self._database.transaction():
+            self._insert(batch)
+            self._delete(batch)
+
+    def _insert(self, batch: Prepared) -> None:
+        changes = batch.changes
+        self._replace("audiences (id, receivers)", batch.audiences)
+        self._replace("messages (number, audience, body)", batch.messages)
         self._replace("sessions (number, record)", [(one, pack(record)) for one, record in changes.sessions.items()])
         there = [(*key, pack(record)) for key, record in changes.subscriptions.items() if record is not None]
         self._replace("subscriptions (session, id, record)", there)
@@ -103,8 +167,8 @@ class Writer:
             execute(f"INSERT OR REPLACE INTO {table} VALUES {values}", _flat(rows[at : at + count]))  # noqa: S608
             at += count
 
-    def _delete(self, changes: Changes, sweeps: Iterable[Sweep]) -> None:
-        execute = self._database.connection.execute
+    def _delete(self, batch: Prepared) -> None:
+        changes, execute = batch.changes, self._database.connection.execute
         for session in changes.ended:
             execute("DELETE FROM sessions WHERE number = ?", (session,))
             execute("DELETE FROM subscriptions WHERE session = ?", (session,))
@@ -115,19 +179,12 @@ class Writer:
         for topic, message in changes.retained.items():
             if message is None:
                 execute("DELETE FROM retained WHERE topic = ?", (topic,))
-        for one in sweeps:
+        for one in batch.sweeps:
             for first, last in one.ranges:
                 where = one.audience.id, first, last
                 execute("DELETE FROM messages WHERE audience = ? AND number BETWEEN ? AND ?", where)
             if one.ended:
                 execute("DELETE FROM audiences WHERE id = ?", (one.audience.id,))
-
-    def _sweep(self) -> list[Sweep]:
-        now = time.monotonic()
-        if now < self._swept + limits.STORE_SWEEP_SECONDS:
-            return []
-        self._swept = now
-        return list(self._audiences.sweep())
 
 
 def _largest(count: int) -> int:

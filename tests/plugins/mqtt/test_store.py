@@ -24,6 +24,7 @@ from hubbub.kernel.sessions.records import (
 from hubbub.kernel.sessions.store import Recorded
 from hubbub.message import Message
 from hubbub.storage.database import Database
+from hubbub.storage.loading import Loader
 from hubbub.storage.store import DurableStore
 from hubbub_plugins.mqtt.packets import Ack, Pingreq, Pingresp, Publish, Will
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, MqttHub, kept, messages, subscription
@@ -166,7 +167,9 @@ class PromptStore(DurableStore):
 
     def __init__(self, folder: Path) -> None:
         self.calls: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
-        super().__init__(Database(folder, "process"), lambda *call: self.calls.put(call))
+        database = Database(folder)
+        database.open("process")
+        super().__init__(database, Loader(database.connection), lambda *call: self.calls.put(call))
 
     def commit(self) -> None:
         super().commit()

@@ -117,8 +117,6 @@ def _succeed(link: Any, event: Connect, user: str | None) -> None:
         except Refusal as error:
             link.answer(event, error)
             return
-    if link.hub.turn.commits.open and event.receive_maximum is not None:
-        link.egress.hold()
     link.answer(event, user or "")
     moved = link.access.mount(link)
     link.reconsider()

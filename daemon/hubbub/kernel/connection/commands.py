@@ -32,17 +32,17 @@ from hubbub.publish import Publish, QosPublish, Request
 
 
 def answer_stored(link: Any, event: Any, result: Any) -> None:
-    """Answer an event that may have changed what the store keeps, once that is safe."""
-    if link.hub.turn.commits.open:
+    """Answer an event that may have changed what the store keeps of the client's session, once that is safe."""
+    if link.client is not None and link.client.state.recorded:
         link.egress.hold()
     link.answer(event, result)
 
 
 def answer_publish(link: Any, event: Publish, receivers: int) -> None:
-    """Answer a message; if a durable store keeps it, once it is safe there."""
+    """Answer a message; if a durable store keeps it, or that it has come, once it is safe there."""
     if link.hub.turn.commits.open and (event.retain or link.hub.router.is_durable(event.topic)):
         link.egress.hold()
-    link.answer(event, receivers)
+    answer_stored(link, event, receivers)
 
 
 # Subscriptions
@@ -154,10 +154,12 @@ def on_qos_publish(link: Any, event: QosPublish) -> None:
         if numbered and not client.is_new(dedup_id):
             answer_stored(link, event, 1)  # it was published when it came first
             return
+        if link.hub.turn.commits.refuses and link.hub.router.needs_store(event.topic):
+            link.hub.turn.commits.check()
         receivers = link.hub.router.publish(event) if policy is None else policy.publish(event, link)
         if numbered:
             client.state.receive(dedup_id)
-            answer_stored(link, event, receivers)
+            answer_publish(link, event, receivers)
         elif event.tag is not None:
             answer_publish(link, event, receivers)
     except Refusal as error:

@@ -65,7 +65,11 @@ class Retained:
         self._store = store
 
     def keep(self, message: Message) -> None:
-        """Keep `message` as the last of its topic; an empty payload removes it. Raises Refusal (quota) when full."""
+        """Keep `message` as the last of its topic; an empty payload removes it.
+
+        Raises Refusal: quota when full, unavailable where the store can't keep it.
+        """
+        self._store.commits.check()
         if message.payload:
             self._put(message)
         else:

@@ -104,6 +104,11 @@ class Router:
         route = self._topics.get(topic)
         return route is None or route.durable
 
+    def needs_store(self, topic: str) -> bool:
+        """Return whether a message on a topic would be kept for a session or a group; it looks at all of them."""
+        those = (one.receiver for entry in self.trie.match(topic) for one in entry.subscribers)
+        return any(getattr(receiver, "durable", False) for receiver in those)
+
     # Messages
 
     def publish(self, message: Message) -> int:

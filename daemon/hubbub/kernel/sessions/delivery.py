@@ -330,10 +330,8 @@ class QosReceiver:
     """The receiver of a subscription at QoS 1 or 2 (routing.subscription.GroupMember).
 
     there    whether the client has a link
-    durable  a store may keep its messages
+    durable  whether a store keeps its messages
     """
-
-    durable = True
 
     __slots__ = ("_delivery", "_receiver", "_share", "_wish", "_wrap")
 
@@ -354,6 +352,10 @@ class QosReceiver:
     @property
     def there(self) -> bool:
         return self._receiver is not None
+
+    @property
+    def durable(self) -> bool:
+        return self._delivery.state.recorded
 
     def put(self, batch: Batch) -> None:
         """Take messages."""

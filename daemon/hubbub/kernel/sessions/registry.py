@@ -104,11 +104,15 @@ class ClientRegistry:
         return self._known.get(client.state.key) is client
 
     def connect(self, link: Any, event: Connect, mount: str) -> Client:
-        """Return the client of a link that wants a persistent session; sets `event.session_present`. Raises Refusal."""
+        """Return the client of a link that wants a persistent session; sets `event.session_present`. Raises Refusal.
+
+        The answer is held back if a store keeps the session, or kept the one before it.
+        """
         session, context = link.session, link.context
         key = _key(context, session, session.client, mount)
         old = self._known.get(key)
         will, source = (None, None) if old is None else (old.state.will, old.source)
+        recorded = old is not None and old.state.recorded
         self._wills.check(event.will, will, source, session.host)
         stale = old is not None and not old.state.owner.is_valid(self._turn.wall())
         if old is not None and old.link is not None:
@@ -125,6 +129,8 @@ class ClientRegistry:
         client.put_will(None)  # it counted for where it came from
         client.source = source_of(session.host)
         client.attach(link, event, context.queue, link.full, context.rights)
+        if recorded or client.state.recorded:
+            link.egress.hold()
         return client
 
     def _make(self, state: PersistentSession) -> Client:

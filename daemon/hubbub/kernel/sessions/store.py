@@ -11,7 +11,7 @@ No acknowledgement leaves before its batch is safe: see kernel.commits. A store 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.sessions.records import (
@@ -80,6 +80,9 @@ class Store(Protocol):
     def commit(self) -> None:
         """Close the batch of this turn's changes. If it raises, nothing is written to any client in this turn."""
 
+    def figures(self) -> dict[str, Any]:
+        """Return what an operator may want to know of a durable store: see storage.store; {}: it keeps nothing."""
+
 
 class MemoryStore:
     """Sessions and retained messages end with the process."""
@@ -109,3 +112,5 @@ class MemoryStore:
     def note(self, session: Recorded) -> None: ...
     def retain(self, message: Message) -> None: ...
     def commit(self) -> None: ...
+    def figures(self) -> dict[str, Any]:
+        return {}

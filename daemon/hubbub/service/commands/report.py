@@ -62,8 +62,11 @@ def summary(status: Row) -> list[str]:
     return lines
 
 
-def _kept(store: Row | None) -> str:
-    return "in memory" if store is None else f"in {store['folder']}, durability {store['durability']}"
+def _kept(store: Row) -> str:
+    if not store:
+        return "in memory"
+    failing = f"; NOTHING CAN BE WRITTEN: {store['failing']}" if store["failing"] else ""
+    return f"in {store['folder']}, durability {store['durability']}{failing}"
 
 
 def _reasons(count: int, reasons: Mapping[str, int]) -> str:

@@ -162,6 +162,10 @@ class Options(usage.Options, AuthOptionMixin):
         """What an acknowledgement waits for: fsync survives power loss, process the daemon's end alone."""
         self._set("durability", level)
 
+    def opt_on_damage(self, what: str) -> None:
+        """What to do with a damaged file in --state: set-aside begins with what can be read, refuse doesn't start."""
+        self._set("on-damage", what)
+
     def opt_drain(self, time: str) -> None:
         """How long a stopping daemon lets its clients take what waits for them, such as 30s."""
         self._set("drain", time)
@@ -253,7 +257,7 @@ class Options(usage.Options, AuthOptionMixin):
             auth=() if ignore_logins else auth,
             ignore_logins=ignore_logins,
             bounds=Bounds(**dict(self._each([*found["limits"], *self.get("limit", ())], read_bound))),
-            **{name: one for name in toml.SCALARS for one in self._each(found[name], _SCALARS[name])},
+            **{name.replace("-", "_"): one for name in toml.SCALARS for one in self._each(found[name], _SCALARS[name])},
         )
 
     def _each(self, entries: Iterable[tuple[str, object]], read: Callable[[object, str], T]) -> Iterator[T]:
@@ -311,10 +315,13 @@ def _origin(raw: object, source: str) -> str:
     raise ConfigError(f"{source} {shown(raw)}: {reason}")
 
 
-def _durability(raw: object, source: str) -> str:
-    if raw in ("fsync", "process"):
-        return str(raw)
-    raise ConfigError(f"{source} {shown(raw)}: expected fsync or process")
+def _one_of(*words: str) -> Callable[[object, str], str]:
+    def read(raw: object, source: str) -> str:
+        if raw in words:
+            return str(raw)
+        raise ConfigError(f"{source} {shown(raw)}: expected {' or '.join(words)}")
+
+    return read
 
 
 _BESIDE = ("plugin-dir", "permissions", "state")
@@ -324,5 +331,6 @@ _SCALARS: dict[str, Callable[[object, str], Any]] = {
     "control": _file,
     "drain": _duration,
     "state": _file,
-    "durability": _durability,
+    "durability": _one_of("fsync", "process"),
+    "on-damage": _one_of("set-aside", "refuse"),
 }

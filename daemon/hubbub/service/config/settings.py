@@ -147,6 +147,7 @@ class Settings:
     permissions  the file of rules, control: the control socket, None: the default place
     metrics      the endpoint where figures are served; drain: seconds
     state        the folder where sessions and retained messages are kept, None: in memory
+    on_damage    "set-aside" or "refuse": what becomes of a damaged file there
     durability   "fsync" or "process": what an acknowledgement waits for
     bounds       what `--limit` says
     """
@@ -165,6 +166,7 @@ class Settings:
     drain: float = limits.DRAIN_SECONDS
     state: Path | None = None
     durability: str = "fsync"
+    on_damage: str = "set-aside"
     bounds: Bounds = DEFAULTS
 
     def __post_init__(self) -> None:

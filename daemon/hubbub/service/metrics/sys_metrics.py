@@ -66,6 +66,8 @@ class SysMetrics:
         counts = {**self._traffic(), **self._messages()}
         said = {name: str(count) for name, count in {**counts, **self._clients(), **self._kept(), **_memory()}.items()}
         said["version"] = f"hubbub version {installed_version()}"
+        if store := self._hub.clients.store.figures():
+            said["store/failing"] = store["failing"]
         said["uptime"] = f"{int(self._hub.turn.now() - self._hub.turn.began)} seconds"
         opened = counts.pop("opened")
         del said["opened"]

@@ -1,0 +1,183 @@
+"""A disk that is full, fails, tears or is slow: nothing that was acknowledged is lost, and everything else goes on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import apsw
+import pytest
+
+from hubbub import limits
+from hubbub.storage.opening import open_store
+from hubbub_plugins.mqtt.packets import Ack, Pingresp
+from mqtt_client import PUBACK, PUBREC, V5, V311, Client, MqttHub, kept, messages, subscription
+from storage.faulty import NAME, FaultyDisk
+
+
+class Process:
+    """A hub whose store is in a thread, over a disk that may fail."""
+
+    def __init__(self, folder: Path, durability: str = "fsync", vfs: str | None = NAME, **more: Any) -> None:
+        self.calls: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
+        self.store = open_store(folder, durability, lambda *call: self.calls.put(call), vfs=vfs, **more)
+        self.alarms: list[str] = []
+        self.store.on_alarm = self.alarms.append
+        self.hub = MqttHub()
+        self.hub.world.hub.load(self.store)
+        self.store.start()
+
+    def wait(self, until: Callable[[], object]) -> None:
+        """Let the writer tell what it has to, until something is so."""
+        while not until():
+            call, *arguments = self.calls.get(timeout=10)
+            call(*arguments)
+            self.hub.world.turn()
+
+    def settle(self) -> None:
+        """Wait until everything is safe."""
+        self.hub.world.turn()
+        self.wait(lambda: self.store.commits.safe == self.store.commits.open - 1)
+
+    def client(self, name: str = "", version: int = V5, **more: Any) -> Client:
+        """A client that is connected, however long the store takes to say so."""
+        client = Client(self.hub.door, version)
+        found = client.connect(name, **more)
+        if found == []:
+            self.settle()
+            found = client.heard()
+        client.first = found[1:] if isinstance(found, list) else []
+        return client
+
+    def away(self, name: str, *filters: str) -> None:
+        """A session whose client has gone."""
+        client = self.client(name, **kept(V5))
+        client.subscribe(*(subscription(one, 2) for one in filters))
+        client.end.vanish()
+        self.settle()
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    monkeypatch.setattr(limits, "STORE_RETRY_SECONDS", 0.01)
+    disk = FaultyDisk()
+    yield disk
+    disk.go.set()
+    disk.unregister()
+
+
+@pytest.fixture
+def process(disk, tmp_path):
+    process = Process(tmp_path / "state")
+    yield process
+    disk.full = disk.unsynced = disk.tears = False
+    process.store.stop()
+
+
+@pytest.mark.parametrize("fault", ["full", "unsynced", "tears"])
+def test_nothing_is_acknowledged_that_is_not_safe(process, disk, fault):
+    process.away("away", "a")
+    ear = process.client("ear")
+    ear.subscribe("plain")
+    writer = process.client("w")
+    setattr(disk, fault, True)
+    assert writer.publish("a", b"kept", qos=1, id=1) == []
+    process.wait(lambda: process.store.failures > 2)
+    assert writer.heard() == []
+    other = process.client("other")
+    other.publish("plain", b"live")  # QoS 0 goes on, and so does what nobody keeps
+    assert messages(ear.heard()) == [("plain", b"live", 0)]
+    assert other.publish("nowhere", qos=1, id=2) == [Ack(kind=PUBACK, id=2, code=0x10)]
+    assert len(process.alarms) == 1
+
+    setattr(disk, fault, False)
+    process.settle()
+    assert writer.heard() == [Ack(kind=PUBACK, id=1)]
+    process.wait(lambda: len(process.alarms) == 2)
+    assert process.alarms[1] == ""
+    assert messages(process.client("away", **kept(V5)).first) == [("a", b"kept", 1)]
+
+
+def test_publishers_are_refused_once_it_has_failed_for_long(process, disk, monkeypatch):
+    monkeypatch.setattr(limits, "STORE_PATIENCE_SECONDS", 0.0)
+    process.away("away", "a")
+    waiting, writer, old = process.client("w"), process.client("x"), process.client("y", V311)
+    lines = process.client("z")
+    disk.full = True
+    waiting.publish("a", b"1", qos=1, id=1)
+    process.wait(lambda: process.store.commits.refuses)
+    assert [(one.kind, one.code) for one in writer.publish("a", qos=1, id=1)] == [(PUBACK, 0x97)]
+    assert [(one.kind, one.code) for one in writer.publish("a", qos=2, id=1)] == [(PUBREC, 0x97)]
+    assert [(one.kind, one.code) for one in writer.publish("r", qos=1, id=1, retain=True)] == [(PUBACK, 0x97)]
+    assert writer.publish("new", qos=1, id=1) == [Ack(kind=PUBACK, id=1, code=0x10)]  # which nobody keeps
+    old.publish("a", qos=1, id=1)
+    assert old.closed  # version 3.1.1 has no other way to say it
+    assert isinstance(lines.ping()[0], Pingresp)
+
+    disk.full = False
+    process.settle()
+    assert waiting.heard() == [Ack(kind=PUBACK, id=1)]
+    writer.publish("a", b"2", qos=1, id=1)
+    process.settle()
+    assert writer.heard() == [Ack(kind=PUBACK, id=1)]
+    assert messages(process.client("away", **kept(V5)).first) == [("a", b"1", 1), ("a", b"2", 1)]
+
+
+def test_publishers_are_refused_once_too_much_waits(process, disk, monkeypatch):
+    monkeypatch.setattr(limits, "STORE_WAITING_BYTES", 10_000)
+    process.away("away", "a")
+    writer = process.client("w")
+    disk.go.clear()  # a disk that takes its time
+    answers = []
+    for id in range(1, 31):
+        answers += writer.publish("a", bytes(1_000), qos=1, id=id)
+    assert process.store.waiting_bytes < 20_000
+    disk.go.set()
+    process.settle()
+    answers += writer.heard()
+    refused = [one.id for one in answers if one.code]
+    assert refused == list(range(refused[0], 31))  # in the order of their coming
+    assert [one.id for one in answers if not one.code] == list(range(1, refused[0]))
+    back = process.client("away", **kept(V5))
+    assert len(back.first) == refused[0] - 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_power_loss_after_failed_syncs_loses_nothing_that_was_acknowledged(disk, tmp_path, seed, monkeypatch):
+    """Pages whose sync has failed are gone, even where a later sync of the file succeeds."""
+    monkeypatch.setattr(limits, "STORE_WAL_PAGES", 40)  # checkpoints fail too
+    monkeypatch.setattr(limits, "STORE_RETRY_SECONDS", 0.001)
+    rolls = random.Random(seed)
+    process = Process(tmp_path / "state")
+    process.away("away", "a")
+    writer = process.client("w")
+    acknowledged: list[int] = []
+    for n in range(60):
+        disk.unsynced = rolls.random() < 0.3
+        writer.publish("a", b"%d" % n, qos=1, id=n + 1)
+        if disk.unsynced:
+            failures = process.store.failures
+            process.wait(lambda failures=failures: process.store.failures > failures)
+            disk.unsynced = False
+        if rolls.random() < 0.5:
+            process.settle()
+        acknowledged += [one.id - 1 for one in writer.heard()]
+    disk.lose_power(tmp_path / "later")
+    process.store.stop()
+    check(tmp_path / "later" / "hubbub.db")
+    process = Process(tmp_path / "later", vfs=None)
+    back = process.client("away", **kept(V5))
+    found = [int(one.payload) for one in back.first]
+    assert found == list(range(len(found)))
+    assert set(acknowledged) <= set(found)
+    assert len(acknowledged) > 20
+    process.store.stop()
+
+
+def check(path: Path) -> None:
+    with closing(apsw.Connection(str(path))) as database:
+        assert database.pragma("integrity_check") == "ok"
