@@ -199,11 +199,12 @@ FAILURES_TOLD = 100  # failures of dialects that are logged with a traceback, be
 CONTROL_BYTES = 64 * KiB  # bytes of one request: a few names
 CONTROL_CONNECTIONS = 16  # commands at work at once: an operator has two hands, and a `hubbub top` or two
 CONTROL_SECONDS = 30.0  # seconds until a request must be there, and that a client may take nothing
+CONTROL_LOCK_SECONDS = 1.0  # seconds that a start waits for another start in the same folder: that takes milliseconds
 CONTROL_ANSWERS = 100  # answers written before others have their turn
 TRACES = 4  # traces that run at once: each costs all that it sees
 TRACE_RECORDS = 1_000  # records that one trace is told in a second; more are counted: nobody reads them
 TRACE_BYTES = 256  # bytes of one unit that a trace shows
-TRACE_LINE_BYTES = 4 * KiB  # bytes before a piece that are looked at, so that no secret is shown in pieces
+TRACE_LINE_BYTES = 4 * KiB  # bytes before a piece, without the secret that it goes on with, that are looked at
 
 # Files of the operator
 CONFIG_BYTES = 1 * MiB  # bytes of one configuration file

@@ -43,15 +43,18 @@ class Onlooker(Protocol):
 
 
 class Tap:
-    """Sees one link at work."""
+    """Sees one link at work.
 
-    def __init__(self, link: Link, traces: Sequence[Onlooker]) -> None:
+    masker  of the tap that it had before, which knows what has begun; None: it had none
+    """
+
+    def __init__(self, link: Link, traces: Sequence[Onlooker], masker: Masker | None = None) -> None:
         context = link.context
         self.link = link
         self._traces = traces
         self._dialect = link.dialect
         self._mount = context.prefix.fill(link.session.fields()) + "/" if context.prefix is not None else ""
-        self._masker = Masker(context.dialect_context.stream)
+        self.masker = masker or Masker(context.dialect_context.stream, bool(link.dialect.held()))
         self._inside = False
         self._waiting = 0  # results that are still to come
         self._unchanged = 0
@@ -129,7 +132,9 @@ class Tap:
         if any(type(event) is SwitchDialect and event.head for event in events):
             return  # it comes again, to the dialect that it is for
         known = [secret for event in events if isinstance(event, Connect | AuthResponse) for secret in _secrets(event)]
-        masked = self._masker.mask(data, known)
+        masked = self.masker.mask(data, known)
+        if events:
+            self.masker.amid = False
         record: dict[str, object] = {}
         for trace in self._traces:
             wanted = [event for event in events if self._concerns(trace, event)]

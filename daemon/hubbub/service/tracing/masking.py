@@ -9,7 +9,7 @@ from hubbub import limits
 
 _SECRETS = re.compile(
     rb"""
-      ^AUTH[ ][^ \r\n]*[ ]                                                  ([^\r\n]+)            # lines
+      ^AUTH[ ][^ \n]*[ ]                                                    ([^\n]+)              # lines
     | "(?:password|passwd|pass|passcode|token|auth_token|jwt|secret)"\s*:\s*" ((?:[^"\\\n]|\\.)+)   # json, NATS
     | "[^"\\\n]*\\.(?:[^"\\\n]|\\.)*"\s*:\s*"                               ((?:[^"\\\n]|\\.)+)   # a key with an escape
     | ^(?:proxy-)?authorization\s*:\s*(?:(?:basic|bearer|digest)[ ]+)?      ([^\r\n]+)            # HTTP
@@ -31,10 +31,19 @@ _PACKETS = re.compile(
 _HEAD_BYTES = 18  # of the longest of these, less one
 
 
-class Masker:
-    """Masks what one client sends; `stream`: whether a secret may be spread over several pieces."""
+_MANY_SPACES = re.compile(rb"[ \t\r\f\v]{9,}")
+_FEW_SPACES = b" " * 8
 
-    def __init__(self, stream: bool) -> None:
+
+class Masker:
+    """Masks what one client sends.
+
+    stream  whether a secret may be spread over several pieces
+    amid    attribute: whether what comes began before anybody looked, so that none of it is shown
+    """
+
+    def __init__(self, stream: bool, amid: bool = False) -> None:
+        self.amid = amid
         self._stream = stream
         self._before = b""  # of the line that isn't over
         self._head = b""  # what may begin a packet
@@ -44,7 +53,9 @@ class Masker:
         """Return `data` with a * for each byte of a secret; `secrets` are some that are known."""
         whole = self._before + data
         masked = bytearray(whole)
+        last: re.Match[bytes] | None = None
         for found in _SECRETS.finditer(whole):
+            last = found
             start, end = found.span(found.lastindex or 0)
             masked[start:end] = b"*" * (end - start)
         for secret in secrets:
@@ -54,8 +65,8 @@ class Masker:
                 at = whole.find(secret, at + len(secret))
         shown = self._without_packets(data, masked[len(self._before) :])
         if self._stream:
-            self._before = whole[whole.rfind(b"\n") + 1 :][-limits.TRACE_LINE_BYTES :]
-        return shown
+            self._before = _unfinished(whole, last)
+        return b"*" * len(data) if self.amid else shown
 
     def _without_packets(self, data: bytes, masked: bytearray) -> bytes:
         """Mask what stands behind the heads of MQTT's packets with secrets, to their ends, whether or not they come."""
@@ -71,3 +82,17 @@ class Masker:
             self._left = max(self._left, end - len(whole))
         self._head = whole[-_HEAD_BYTES:]
         return bytes(masked)
+
+
+def _unfinished(whole: bytes, last: re.Match[bytes] | None) -> bytes:
+    """Return what tells whether the next piece goes on with a secret; `last` is the last one in `whole`.
+
+    Of one that goes on no more is needed than that there is one, and of many spaces no more than a few.
+    """
+    line = whole.rfind(b"\n") + 1
+    before = whole[line:]
+    if last is not None:
+        start, end = last.span(last.lastindex or 0)
+        if whole[end:] in (b"", b"\\"):
+            before = whole[min(line, last.start()) : start] + b"*" + whole[end:]
+    return _MANY_SPACES.sub(_FEW_SPACES, before)[-limits.TRACE_LINE_BYTES :]

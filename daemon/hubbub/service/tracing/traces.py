@@ -120,7 +120,7 @@ class Tracing:
             old.detach()
         traces = [trace for trace in self._traces if trace.wants(link)]
         if traces:
-            Tap(link, traces).attach()
+            Tap(link, traces, None if old is None else old.masker).attach()
 
 
 def _filter(topic: object) -> str | None:

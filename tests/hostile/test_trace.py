@@ -1,0 +1,91 @@
+"""Secrets that a trace might show: in whatever pieces they come, and whenever somebody begins to look."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+
+import pytest
+
+from hubbub_plugins.mqtt import packets
+from hubbub_plugins.mqtt.packets import V5
+from running import Daemon
+
+MARK = "SeCrEt"
+TOKEN = MARK * 1400  # 8,400 bytes
+CONNECT = packets.Connect(client="c", user="ann", password=TOKEN.encode(), properties={}).encode(V5)
+LOGINS = {
+    "lines": f"AUTH TOKEN {TOKEN}\n".encode(),
+    "lines-user": f"AUTH ann {TOKEN}\n".encode(),
+    "json": json.dumps({"op": "auth", "token": TOKEN, "id": 1}).encode() + b"\n",
+    "json-behind": json.dumps({"op": "auth", "user": "x" * 250, "password": TOKEN}).encode() + b"\n",
+    "json-spaces": b'{"op":"auth","token"' + b" " * 5000 + b":" + b" " * 5000 + b'"%b"}\n' % TOKEN.encode(),
+    "json-escapes": b'{"op":"auth","token":"' + rb"\"" * 3000 + b'%b"}\n' % TOKEN.encode(),
+    "mqtt": CONNECT,
+}
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trace")
+    with Daemon("--tcp", "tcp:0:id=a", "--control", str(folder / "control")) as one:
+        one.control = str(folder / "control")
+        yield one
+
+
+class Trace:
+    """One who looks on: what it was told of what came in."""
+
+    def __init__(self, daemon):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(10)
+        self.socket.connect(daemon.control)
+        self.socket.sendall(b'{"command":"trace"}\n')
+        self.told = map(json.loads, self.socket.makefile("rb"))
+        assert "tracing" in next(self.told)
+        self.shown = ""
+
+    def next(self):
+        """Read up to what came in next."""
+        while "in" not in (record := next(self.told)):
+            self.shown += str(record)
+        self.shown += str({name: value for name, value in record.items() if name != "hex"})
+        self.shown += bytes.fromhex(record["hex"]).decode("latin-1")
+
+
+def mark_in(text):
+    """Whether a piece of a secret is in a text: its parts may be cut anywhere."""
+    return MARK in text or any(MARK[at:] + MARK[:at] in text for at in range(1, len(MARK)))
+
+
+@pytest.mark.parametrize("size", [200, 1448, 5000])
+@pytest.mark.parametrize("login", LOGINS)
+def test_a_long_secret_in_pieces(daemon, login, size):
+    data = LOGINS[login]
+    trace = Trace(daemon)
+    with contextlib.closing(trace.socket), socket.create_connection(daemon.tcp[0]) as client:
+        for at in range(0, len(data), size):
+            client.sendall(data[at : at + size])
+            trace.next()
+    assert not mark_in(trace.shown)
+
+
+@pytest.mark.parametrize("login", LOGINS)
+def test_a_trace_that_begins_amid_a_secret(daemon, login):
+    data = LOGINS[login]
+    with socket.create_connection(daemon.tcp[0]) as client:
+        with contextlib.closing(Trace(daemon).socket):
+            client.sendall(data[:2000])
+        first = Trace(daemon)
+        client.sendall(data[2000:4000])
+        first.next()
+        second = Trace(daemon)
+        client.sendall(data[4000:7000])
+        second.next()
+        first.next()
+        first.socket.close()
+        client.sendall(data[7000:])
+        second.next()
+        second.socket.close()
+    assert not mark_in(first.shown + second.shown)
