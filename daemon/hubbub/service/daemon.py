@@ -64,7 +64,7 @@ class HubbubService(Service):
         self.turns.serve(self.hub)
         self.metrics_page = MetricsPage(self.hub, self.turns, self._opens, self._is_ready)
         self.hub.system.metrics = SysMetrics(self.hub, self._contexts).metrics
-        self.metrics = MetricsPort(settings.metrics, self.metrics_page.page) if settings.metrics else None
+        self.metrics = self._make_metrics(settings)
         self.hub.turn.failed = self._failures = Failures()
         self.plugins = Plugins(settings.plugin_dirs)
         self.guard = Guard(settings.permissions, self._contexts, self.hub)
@@ -144,7 +144,7 @@ class HubbubService(Service):
         limited = settings.bounds != self.hub.turn.bounds
         metrics = self.metrics
         if settings.metrics != (metrics and metrics.spec):
-            metrics = MetricsPort(settings.metrics, self.metrics_page.page) if settings.metrics else None
+            metrics = self._make_metrics(settings)
             if metrics is not None:
                 metrics.listen(self.reactor)
 
@@ -156,10 +156,15 @@ class HubbubService(Service):
                     self.metrics.close()
                 self.metrics = metrics
                 yield "metrics moved"
+            if metrics is not None:
+                metrics.names = settings.origins
             if ended := end_stale(self._contexts(), self.hub.clients, time.time()):
                 yield ended
 
         return commit
+
+    def _make_metrics(self, settings: Settings) -> MetricsPort | None:
+        return MetricsPort(settings.metrics, self.metrics_page.page, settings.origins) if settings.metrics else None
 
     def _arm(self, when: float) -> None:
         if self._timer is not None and self._timer.active():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -16,16 +17,21 @@ from hubbub.option import shown
 from hubbub.service.config.endpoint import STREAMS, split, take
 from hubbub.service.links.listener import now, sentence
 from hubbub.transports.http.channel import OneRequestSite
+from hubbub.transports.http.origin import is_for_us
 from hubbub.transports.http.pages import Pages, page, plain
 
 
 class MetricsPort:
-    """One endpoint, such as `tcp:9100`, on loopback where it names no interface. Making it raises ConfigError."""
+    """One endpoint, such as `tcp:9100`, on loopback where it names no interface. Making it raises ConfigError.
 
-    def __init__(self, spec: str, pages: Pages) -> None:
+    names  attribute: of this machine, beside its addresses and localhost
+    """
+
+    def __init__(self, spec: str, pages: Pages, names: Container[str] = ()) -> None:
+        self.names = names
         self.spec = spec
         self.port: IListeningPort | None = None
-        self._pages = pages
+        self.pages = pages
         try:
             self._endpoint, rest = take(split(spec), STREAMS)
             if rest:
@@ -35,7 +41,7 @@ class MetricsPort:
 
     def listen(self, reactor: Any) -> None:
         """Bind. Raises ConfigError."""
-        site = OneRequestSite(_Root(self._pages), reactor, enter=self._enter)
+        site = OneRequestSite(_Root(self), reactor, enter=self._enter)
         self._open = 0
         try:
             self.port = now(serverFromString(reactor, self._endpoint.text).listen(site))
@@ -62,13 +68,15 @@ class _Root(Resource):
 
     isLeaf = True
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, port: MetricsPort) -> None:
         super().__init__()
-        self._pages = pages
+        self._port = port
 
     def render(self, request: Request) -> bytes:
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader("allow", "GET, HEAD")
             return plain(request, 405, "Figures can only be read.")
-        found = page(request, self._pages)
+        if not is_for_us(request, self._port.names):
+            return plain(request, 403, "This host isn't known by that name; start hubbub with --origin NAME.")
+        found = page(request, self._port.pages)
         return plain(request, 404, "There are /metrics, /healthz and /readyz.") if found is None else found

@@ -16,7 +16,7 @@ _FORWARDED = ("x-forwarded-for", "forwarded", "via", "x-real-ip")  # who sends o
 def is_local(request: Request, names: Container[str]) -> bool:
     """Tell whether a request comes from this machine and speaks for nobody else.
 
-    names  of this machine; any other may be one that a web page has pointed here (DNS rebinding)
+    names  of this machine
     """
     if any(request.getHeader(name) is not None for name in _FORWARDED):
         return False
@@ -24,10 +24,21 @@ def is_local(request: Request, names: Container[str]) -> bool:
         return False
     try:
         peer = ip_address(plain_host(str(getattr(request.channel.getPeer(), "host", ""))))
+    except ValueError:
+        return False
+    return peer.is_loopback and is_for_us(request, names)
+
+
+def is_for_us(request: Request, names: Container[str]) -> bool:
+    """Tell whether a request is for an address, for localhost, or for one of the names of this machine.
+
+    Any other name may be one that a web page has pointed here (DNS rebinding). HTTP/1.0 needs none.
+    """
+    try:
         host = urlsplit("//" + (request.getHeader("host") or "")).hostname
     except ValueError:
         return False
-    return peer.is_loopback and (host is None or host == "localhost" or host in names or is_address(host))
+    return host is None or host == "localhost" or host in names or is_address(host)
 
 
 def origin_refusal(origin: str | None, host: str, allowed: frozenset[str]) -> str | None:
