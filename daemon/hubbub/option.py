@@ -229,8 +229,13 @@ def parse(key: str, kind: Callable[[Any], T], raw: object) -> T:
 def shown(raw: object) -> str:
     """Write what an operator gave into a message: one line, cut where it is long."""
     text = ("no", "yes")[raw] if isinstance(raw, bool) else str(raw)
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: limits.SHOWN_CHARACTERS + 1])
+    text = printable(text[: limits.SHOWN_CHARACTERS + 1])
     return text if len(text) <= limits.SHOWN_CHARACTERS else text[: limits.SHOWN_CHARACTERS] + "..."
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return `text` with an escape for each character that could move a cursor, other than those of `keep`."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
 
 
 def _subclass(cls: type[T], settled: dict[str, Any]) -> type[T]:

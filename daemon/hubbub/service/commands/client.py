@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from hubbub.errors import ConfigError
-from hubbub.service.control.control_path import where_to_look
+from hubbub.option import printable
+from hubbub.service.control.control_path import is_trusted, peer_user, where_to_look
 
 
 def ask(path: Path | None, request: Mapping[str, object], seconds: float | None = 30.0) -> Iterator[dict[str, Any]]:
@@ -29,7 +31,7 @@ def ask(path: Path | None, request: Mapping[str, object], seconds: float | None 
                 for line in answers:
                     answer: dict[str, Any] = json.loads(line)
                     if "error" in answer:
-                        raise ConfigError(answer["error"])
+                        raise ConfigError(printable(str(answer["error"])))
                     yield answer
                     if "done" in answer:
                         return
@@ -41,15 +43,30 @@ def ask(path: Path | None, request: Mapping[str, object], seconds: float | None 
 
 
 def _connect(path: Path | None) -> socket.socket:
-    tried = []
+    """Connect to the daemon at `path`, or at the first of the default places where one answers that can be trusted."""
+    tried: list[str] = []
+    strange: list[str] = []
     for one in [path] if path is not None else where_to_look():
         found = socket.socket(socket.AF_UNIX)
         try:
+            found.setblocking(False)  # a daemon that is stopped has a queue that may be full: then it would wait
             found.connect(str(one))
+            user = peer_user(found)
+            if is_trusted(one, user, path is not None):
+                _warn(strange)
+                return found
+            reason = f"user {user} answers there, who isn't you, root, or the owner of a folder of its own"
+            strange.append(f"{one}: {reason}")
+        except BlockingIOError:
+            reason = "it takes no connections now"
         except OSError as error:
-            found.close()
-            tried.append(f"{one}: {error.strerror or error}")
-        else:
-            return found
+            reason = error.strerror or str(error)
+        found.close()
+        tried.append(f"{one}: {reason}")
     hint = "" if path is not None else "; --control FILE says where it is"
     raise ConfigError(f"no daemon answers ({', '.join(tried)}){hint}")
+
+
+def _warn(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(f"hubbub: {line}", file=sys.stderr)

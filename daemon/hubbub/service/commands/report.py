@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from hubbub.option import printable
+
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], object]]
 
@@ -36,7 +38,7 @@ def headline(status: Row) -> str:
     """Say in a line how the daemon is."""
     up = time(status["uptime"])
     links = f"{status['links']} link{'s' * (status['links'] != 1)}"
-    return f"hubbub {status['version']}, pid {status['pid']}, up {up}, {size(status['memory'])}, {links}"
+    return printable(f"hubbub {status['version']}, pid {status['pid']}, up {up}, {size(status['memory'])}, {links}")
 
 
 def summary(status: Row) -> list[str]:
@@ -59,7 +61,7 @@ def summary(status: Row) -> list[str]:
     ]
     if handlers:
         lines.append(f"handlers  {', '.join(handlers)}")
-    return lines
+    return list(map(printable, lines))
 
 
 def _kept(store: Row) -> str:
@@ -76,7 +78,7 @@ def _reasons(count: int, reasons: Mapping[str, int]) -> str:
 
 def table(rows: Iterable[Row], columns: Columns) -> str:
     """Write rows under the names of their columns; numbers stand to the right."""
-    cells = [list(columns), *([str(column(row)) for column in columns.values()] for row in rows)]
+    cells = [list(columns), *([printable(str(column(row))) for column in columns.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [all(cell[:1].isdigit() for cell in column[1:]) for column in zip(*cells, strict=True)]
     lines = []

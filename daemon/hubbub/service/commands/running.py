@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hubbub.option import duration, shown
+from hubbub.option import duration, printable, shown
 from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.service.commands.client import ask
 from hubbub.service.commands.report import report, table
@@ -68,7 +68,7 @@ def reload(arguments: Sequence[str]) -> int:
         return 0
     asked = _parser("reload").parse_args(arguments)
     for answer in ask(asked.control, {"command": "reload"}, seconds=None):
-        print(f"reloaded: {answer['changed']}")
+        print(f"reloaded: {printable(answer['changed'])}")
     return 0
 
 
@@ -152,7 +152,7 @@ def traced(record: Mapping[str, Any]) -> str:
     if "more" in record:
         lines.append(f"  ... {record['more']} more events")
     lines += [f"  = {record[name]}" for name in ("result", "held") if name in record]
-    return "\n".join([head, *lines])
+    return printable("\n".join([head, *lines]), keep="\n")
 
 
 def top(arguments: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hubbub.errors import ConfigError
+from hubbub.option import printable
 from hubbub.service.commands.report import headline, report, size, summary
 
 Status = Mapping[str, Any]
@@ -45,13 +46,14 @@ def _looks(look: Callable[[], Status], seconds: float, count: int | None) -> Ite
 def _screen(status: Status, before: Status) -> Any:
     from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     shown = Table(box=None, pad_edge=False)
     for name in _COLUMNS:
         shown.add_column(name, justify="left" if name in _COLUMNS[:2] else "right")
     for row in rows(status, before):
-        shown.add_row(*row)
-    return Group(headline(status), "", shown, "", *summary(status))
+        shown.add_row(*(Text(printable(cell)) for cell in row))  # as text, it would be read as markup
+    return Group(Text(headline(status)), "", shown, "", *map(Text, summary(status)))
 
 
 def rows(status: Status, before: Status) -> Iterator[tuple[str, ...]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
+import struct
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 from hubbub.errors import ConfigError
 
 NAME = "control.sock"
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 _SYSTEM = Path("/run/hubbub") / NAME  # RuntimeDirectory= of the unit
 
 
@@ -24,8 +27,35 @@ def default_path(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def where_to_look(environment: Mapping[str, str] = os.environ) -> list[Path]:
-    """Return the places of a daemon that no --control names, the likelier first."""
-    return list(dict.fromkeys((default_path(environment), _SYSTEM)))
+    """Return the places of a daemon that no --control names: first where the environment says, last in a shared one."""
+    told = environment.get("RUNTIME_DIRECTORY") or environment.get("XDG_RUNTIME_DIR")
+    own = default_path(environment)
+    return list(dict.fromkeys((own, _SYSTEM) if told else (_SYSTEM, own)))
+
+
+def peer_user(link: socket.socket) -> int:
+    """Return the id of the user at the other end of a Unix socket, as the kernel knows it (SO_PEERCRED in unix(7))."""
+    _, user, _ = _CREDENTIALS.unpack(link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return int(user)
+
+
+def is_trusted(path: Path, user: int, named: bool) -> bool:
+    """Return whether `user` may answer at `path`: this one, root, or who owns a folder that nobody else can write to.
+
+    named  whether the operator has named that path; if not, that folder must be where nobody but root can have put it
+
+    Raises OSError.
+    """
+    if user in (0, os.geteuid()):
+        return True
+    folder = path.absolute().parent
+    found = folder.stat()
+    return user == found.st_uid and not found.st_mode & 0o022 and (named or _is_root_s(folder.parent))
+
+
+def _is_root_s(folder: Path) -> bool:
+    found = folder.stat()
+    return found.st_uid == 0 and not found.st_mode & 0o022
 
 
 def make_folder(folder: Path) -> None:

@@ -14,7 +14,7 @@ import json
 import os
 import socket
 import stat
-import struct
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,11 @@ from zope.interface import implementer
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.framing import EndReader, TooLong
+from hubbub.service.control.control_path import peer_user
 
 Request = Mapping[str, Any]
 Command = Callable[[Request, "Caller"], None]
 """Acts on a request, now or later: it calls `answer`, `finish` or `refuse` of the caller. Raises ConfigError."""
-
-_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
 
 class Caller(Protocol, TimeoutMixin):
@@ -53,9 +52,7 @@ class Caller(Protocol, TimeoutMixin):
     def connectionMade(self) -> None:
         self.factory.callers.add(self)
         self.setTimeout(limits.CONTROL_SECONDS)
-        raw = self.transport.getHandle().getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        _, user, _ = _CREDENTIALS.unpack(raw)
-        if user not in (0, os.geteuid()):
+        if peer_user(self.transport.getHandle()) not in (0, os.geteuid()):
             self._asked = True
             self.refuse("only the daemon's own user and root may control it")
         elif len(self.factory.callers) > limits.CONTROL_CONNECTIONS:
@@ -199,7 +196,7 @@ class ControlSocket:
             raise ConfigError(f"the control socket {self.path}: {error.strerror}") from None
         before = os.umask(0o177)  # Twisted changes the mode after it has bound
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)  # two that start together shall not take each other for stale
+            _lock(folder)
             _remove_stale(self.path)
             self._port = self._reactor.listenUNIX(str(self.path), self._factory, mode=0o600)
         except Exception as error:
@@ -220,6 +217,23 @@ class ControlSocket:
         return maybeDeferred(port.stopListening if port is not None else lambda: None)
 
 
+def _lock(folder: int) -> None:
+    """Lock a folder, so that two daemons that start together don't take each other's socket for a stale one.
+
+    Anybody who may read the folder may hold that lock, so it isn't waited for long.
+    """
+    until = time.monotonic() + limits.CONTROL_LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return
+            time.sleep(0.01)
+        else:
+            return
+
+
 def _remove_stale(path: Path) -> None:
     """Remove what a daemon has left that ended without a chance to. Raises ConfigError, OSError."""
     try:
@@ -229,9 +243,12 @@ def _remove_stale(path: Path) -> None:
     if not stat.S_ISSOCK(mode):
         raise ConfigError(f"{path} is there already, and is no socket")
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)  # a daemon that is stopped has a queue that may be full: then it would wait
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
             return
+        except BlockingIOError:
+            pass
     raise ConfigError(f"another daemon has the control socket {path}")

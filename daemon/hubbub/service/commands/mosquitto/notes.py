@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hubbub import limits
 from hubbub.errors import ConfigError
-from hubbub.option import shown
+from hubbub.option import printable, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 def _name(path: Path) -> str:
     """Write a path, which a file may have named, as one printable line."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
+    return printable(str(path))
 
 
 def toml(value: str | bool | int | Sequence[str]) -> str:
