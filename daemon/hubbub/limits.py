@@ -115,6 +115,7 @@ STORE_BUSY_MILLISECONDS = 10_000  # milliseconds that the store waits for anothe
 QUEUE_BYTES = 8 * MiB  # bytes that wait for one link, `queue=`: eight of the longest messages
 QUEUE_MESSAGES = 10_000  # messages that wait for one link: small ones cost more than their bytes
 FLUSH_BYTES = 256 * KiB  # bytes handed to a transport at once: about a socket's buffer
+UNSENT_BYTES = 128 * KiB  # bytes that the kernel takes of a TCP link and hasn't sent (TCP_NOTSENT_LOWAT in tcp(7))
 ANSWER_BYTES = 64 * KiB  # bytes of answers that wait before the link's reading is paused
 STALL_SECONDS = 30.0  # seconds that a link may take nothing at all, `stall=`
 IDLE_SECONDS = 300.0  # seconds without a sign of life where the hub can ask for one, `idle=`

@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Connect
 from hubbub.identity import Identity
@@ -78,6 +79,7 @@ class Stream:
         transport = self.transport
         if type(transport) in _PLAIN and not transport.TLS:
             self._send_now = transport.socket.send
+        _bound_unsent(transport)
         _set_keepalive(transport, _KEEPALIVE)
         peer = transport.getPeer()
         host = plain_host(str(getattr(peer, "host", "") or UNIX))
@@ -122,7 +124,7 @@ class Stream:
 
     def unsent(self) -> int:
         """How many bytes wait in the transport and in the kernel."""
-        raw = getattr(self.transport, "transport", None) or self.transport  # below TLS
+        raw = _below_tls(self.transport)
         waiting = len(raw.dataBuffer) - raw.offset + raw._tempDataLen if isinstance(raw, tcp.Connection) else 0
         try:
             return waiting + _queued(raw.getHandle())
@@ -190,9 +192,24 @@ def half_closed(transport: Any) -> None:
     _set_keepalive(transport, _KEEPALIVE_HALF_CLOSED)
 
 
+def _below_tls(transport: Any) -> Any:
+    """Return the transport of the socket."""
+    return getattr(transport, "transport", None) or transport
+
+
+def _bound_unsent(transport: Any) -> None:
+    """Let the kernel take no more than it can send soon: what waits there can't be dropped, or withdrawn any more."""
+    try:
+        handle = _below_tls(transport).getHandle()
+        if handle.family in (socket.AF_INET, socket.AF_INET6):
+            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.UNSENT_BYTES)
+    except (OSError, AttributeError):
+        pass  # a transport without a socket of its own, or one that has gone already
+
+
 def _set_keepalive(transport: Any, times: tuple[int, int, int]) -> None:
     try:
-        handle = transport.getHandle()
+        handle = _below_tls(transport).getHandle()
         if handle.family in (socket.AF_INET, socket.AF_INET6):
             handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
