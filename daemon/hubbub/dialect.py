@@ -54,6 +54,7 @@ class DialectContext:
     handshake    seconds until a client must have shown its dialect
     idle         seconds that a client may be silent, for dialects that negotiate a keep alive
     node         the id of this hub among others
+    login        whether the listener checks credentials
     memory       what a dialect keeps from one link to the next: client role, about the server; over UDP, about all
                  senders of the listener
     """
@@ -67,6 +68,7 @@ class DialectContext:
     idle: float = limits.IDLE_SECONDS
     push: tuple[str, ...] = ()
     node: str = NODE
+    login: bool = False
     memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -198,6 +200,9 @@ class Dialect:
     def encode_id(self, subscription: Subscribe) -> bytes:
         """Encode the id that a subscription inserts into each Splice unit."""
         return b""
+
+    def ended(self, id: Hashable) -> None:
+        """The subscription `id` has ended, for whatever reason but the end of the link."""
 
     def frames_per_link(self) -> bool:
         """Return whether units pass `frame_for_link`; override it if that depends on the client."""

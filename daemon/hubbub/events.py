@@ -18,7 +18,7 @@ FIELDS = "__slots__" if __file__.endswith(".py") else "__mypyc_attrs__"  # where
 _QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects say, and isn't shown where it is as always
     "qos": (0,), "retained": ("always",), "id": (None,), "clean_start": (True,), "session_expiry": (0.0, None),
     "will": (None, True), "will_delay": (0.0,), "receive_maximum": (None,), "session_present": (False,),
-    "resend_as_new": (False,),
+    "resend_as_new": (False,), "after": (0,),
     "auth_method": (None,), "reauthenticate": (False,),
 }  # fmt: skip
 
@@ -186,11 +186,15 @@ class Subscribe(Event):
 
 
 class Unsubscribe(Event):
-    """End the subscription `id`, or the one to exactly `filter` if `id` is None. The result is None or a Refusal."""
+    """End the subscription `id`, or the one to exactly `filter` if `id` is None. The result is None or a Refusal.
 
-    __slots__ = ("filter", "id")
+    after  int: not before it has had that many messages, counted from its beginning; only for dialects with `splices`
+    """
 
-    def __init__(self, filter: str, tag: Any = None, id: Hashable = None) -> None:
+    __slots__ = ("after", "filter", "id")
+
+    def __init__(self, filter: str, tag: Any = None, id: Hashable = None, after: int = 0) -> None:
+        self.after = after
         self.filter = filter
         self.id = id
         self.tag = tag

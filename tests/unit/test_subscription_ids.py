@@ -14,7 +14,7 @@ from unit.kernel_help import FakeWire
 
 
 class Numbered(Dialect):
-    """`sub ID FILTER`, `unsub ID`, `pub TOPIC PAYLOAD`; a message comes as `ID TOPIC PAYLOAD`."""
+    """`sub ID FILTER`, `unsub ID [AFTER]`, `pub TOPIC PAYLOAD`; a message comes as `ID TOPIC PAYLOAD`."""
 
     overlapping = "each"
     splices = True
@@ -23,6 +23,7 @@ class Numbered(Dialect):
     def __init__(self, context: Any, peer: Any) -> None:
         super().__init__(context, peer)
         self.reader = EndReader(b"\n", 1_000)
+        self.over: list[Any] = []
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Any]:
         return [self.event(line.decode().split(" ")) for line in self.reader.feed(data)]
@@ -33,6 +34,8 @@ class Numbered(Dialect):
                 return Subscribe(filter, id=id)
             case ["unsub", id]:
                 return Unsubscribe("", id=id)
+            case ["unsub", id, after]:
+                return Unsubscribe("", id=id, after=int(after))
             case ["req", topic, payload]:
                 return Request(topic, payload.encode())
         return Publish(words[1], words[2].encode(), retain=words[0] == "keep")
@@ -41,6 +44,9 @@ class Numbered(Dialect):
     def encode(cls, message: Any, form: Any) -> bytes:
         cls.encoded += 1
         return Splice(b"<" + b" %s %s>" % (message.topic.encode(), message.payload), 1)
+
+    def ended(self, id: Any) -> None:
+        self.over.append(id)
 
     def encode_id(self, subscription: Subscribe) -> bytes:
         return str(subscription.id).encode()
@@ -146,3 +152,41 @@ def test_a_client_may_be_two_members_of_a_group(world):
     assert sorted(world.say(link, b"pub a x\npub a y\n").split(b">")) == [b"", b"<1 a x", b"<2 a y"]
     world.say(link, b"unsub 1\n")
     assert world.say(link, b"pub a z\n") == b"<2 a z>"
+
+
+@pytest.mark.parametrize("wrap", [None, framed, masked])
+def test_a_subscription_ends_after_so_many_messages(world, wrap):
+    link = world.link(Numbered, wire=FakeWire(wrap))
+    units = (lambda *said: b"".join(said)) if wrap is None else (lambda *said: b"".join(map(wrap, said)))
+    world.say(link, b"sub 1 a\npub a w\n")
+    world.say(link, b"unsub 1 3\nsub 2 a\n")
+    world.say(link, b"pub a x\n")
+    assert link.dialect.over == []
+    assert world.say(link, b"pub a y\npub a z\n") == units(b"<1 a y>", b"<2 a y>", b"<2 a z>")
+    assert link.dialect.over == ["1"]
+    assert world.hub.subscriptions.count == 1
+    world.say(link, b"unsub 2 3\n")
+    assert link.dialect.over == ["1", "2"]
+    assert world.publish("a") == 0
+
+
+def test_a_subscription_that_ends_after_some_messages_may_begin_anew(world):
+    link = world.link(Numbered)
+    world.say(link, b"sub 1 a\nunsub 1 2\nunsub 1\nsub 1 b\n")
+    assert world.say(link, b"pub b x\npub b y\npub b z\n") == b"<1 b x><1 b y><1 b z>"
+    world.say(link, b"unsub 7 1\n")
+    assert link.dialect.over == ["1", "7"]
+
+
+def test_a_retained_message_counts(world):
+    link = world.link(Numbered)
+    world.say(link, b"keep a x\n")
+    assert world.say(link, b"sub 7 a\nunsub 7 1\npub a y\n") == b"<7 a x>"
+
+
+def test_a_member_of_a_group_ends_after_some_messages(world):
+    link = world.link(Numbered)
+    world.say(link, b"sub 1 $share/g/a\nsub 2 $share/g/a\nunsub 1 1\nunsub 2 2\n")
+    said = world.say(link, b"pub a 1\npub a 2\npub a 3\npub a 4\n")
+    assert sorted(said.split(b">")) == [b"", b"<1 a 1", b"<2 a 2", b"<2 a 3"]
+    assert world.hub.subscriptions.count == 0

@@ -169,6 +169,7 @@ def _subscribe(event: Subscribe, longest: int) -> Iterator[str]:
 
 def _unsubscribe(event: Unsubscribe, longest: int) -> Iterator[str]:
     yield from _wrong(event, "filter", isinstance(event.filter, str), "a str")
+    yield from _wrong(event, "after", isinstance(event.after, int) and event.after >= 0, "a number of messages")
 
 
 def _several(event: SubscriptionBatch, longest: int) -> Iterator[str]:

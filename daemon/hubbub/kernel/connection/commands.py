@@ -76,7 +76,7 @@ def on_unsubscribe(link: Any, event: Unsubscribe) -> None:
         return
     try:
         link.access.authorize()
-        link.egress.unsubscribe(_id_of(link, event), link.client)
+        link.egress.unsubscribe(_id_of(link, event), link.client, event.after)
     except Refusal as error:
         link.answer(event, error)
     else:
@@ -102,7 +102,7 @@ def on_subscription_batch(link: Any, event: SubscriptionBatch) -> None:
             else:
                 id = _id_of(link, one)
                 results.append(id in (link.session.subscriptions or ()))
-                link.egress.unsubscribe(id, link.client)
+                link.egress.unsubscribe(id, link.client, one.after)
         except Refusal as error:
             link.count_refused(error)
             results.append(error)

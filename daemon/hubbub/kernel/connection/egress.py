@@ -13,7 +13,7 @@ from hubbub.errors import Refusal
 from hubbub.events import Subscribe
 from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
 from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.connection.per_link_encoder import PerLinkEncoder, SplicingReceiver, can_splice
+from hubbub.kernel.connection.per_link_encoder import AdaptingReceiver, PerLinkEncoder, SplicingReceiver, can_splice
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.subscription import Batch, Encoding, Receiver, Subscription
 from hubbub.kernel.sessions.client import Client
@@ -103,11 +103,26 @@ class Egress:
         messages = self._hub.subscriptions.retained(wish, changes, known)
         return map(partial(self._encode_one, encoding, receiver), messages)
 
-    def unsubscribe(self, id: Hashable, client: Client | None) -> None:
-        """End a subscription, if there is one of that id."""
+    def unsubscribe(self, id: Hashable, client: Client | None, after: int = 0) -> None:
+        """End a subscription, if there is one of that id, once it has had `after` messages."""
+        if after:
+            receiver = self._receiver_of(id)
+            if isinstance(receiver, AdaptingReceiver) and receiver.end_after(after, partial(self._exhausted, id)):
+                return
         self._hub.subscriptions.unsubscribe(self._session, id)
         if client is not None:
             client.state.unsubscribe(id)
+        self.dialect.ended(id)
+
+    def _receiver_of(self, id: Hashable) -> Receiver | None:
+        self._hub.router.commit()  # it has these messages already
+        subscription: Subscription | None = (self._session.subscriptions or {}).get(id)
+        return None if subscription is None else subscription.receiver
+
+    def _exhausted(self, id: Hashable, receiver: Receiver) -> None:
+        """A subscription has had as many messages as it should."""
+        if self._receiver_of(id) is receiver:
+            self.unsubscribe(id, None)
 
     def take_over(self, stand_in: Session, wish: Subscribe, client: Client) -> None:
         """Take over a subscription from the session that stood in for this client."""

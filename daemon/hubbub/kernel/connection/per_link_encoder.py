@@ -7,16 +7,72 @@ from collections.abc import Callable
 from hubbub.dialect import NeverDrop
 from hubbub.events import Subscribe
 from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.routing.subscription import Batch
+from hubbub.kernel.routing.subscription import Batch, Receiver
 from hubbub.message import Message
 
 _PROBE = b"a unit"
 
 
-class PerLinkEncoder:
+class AdaptingReceiver:
+    """A receiver that adapts shared units, counts its messages, and may end after a number of them."""
+
+    __slots__ = ("stream", "taken", "_ended", "_max", "_outbox")
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.stream = outbox.stream
+        self.taken = 0
+        self._ended: Callable[[Receiver], None] | None = None
+        self._max = 0  # messages; 0: any number
+        self._outbox = outbox
+
+    def end_after(self, count: int, ended: Callable[[Receiver], None]) -> bool:
+        """Take `count` messages in all, then call `ended`, once. False: it has had as many."""
+        if self.taken >= count:
+            return False
+        self._max, self._ended = count, ended
+        return True
+
+    def put(self, batch: Batch) -> None:
+        """Take messages (routing.subscription.Receiver)."""
+        try:
+            if self._max:
+                self._put_last(batch)
+            else:
+                self._put(batch)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self._outbox.fail(error)
+
+    def _put(self, batch: Batch) -> None:
+        self._outbox.put(self.adapt(batch))
+
+    def _put_last(self, batch: Batch) -> None:
+        left = self._max - self.taken
+        if left > 0:
+            if batch.count > left:
+                batch = Batch(batch.messages[:left], batch.frames[:left], self.stream, batch.full)
+            self._put(batch)
+        ended = self._ended
+        if ended is not None and self.taken >= self._max:
+            self._ended = None
+            ended(self)
+
+    def adapt(self, batch: Batch) -> Batch:
+        """Return the same messages in units for this subscription, and count them."""
+        raise NotImplementedError
+
+    def room(self, message: Message) -> int:
+        """Return what would happen to a message here (routing.subscription.GroupMember)."""
+        return self._outbox.room(message)
+
+    def miss(self, count: int) -> None:
+        """Note that `count` messages can't be carried."""
+        self._outbox.miss(count)
+
+
+class PerLinkEncoder(AdaptingReceiver):
     """The receiver of a subscription whose dialect adapts each unit, see `Dialect.frame_for_link`."""
 
-    __slots__ = ("stream", "_frame", "_kept", "_outbox", "_wish", "_wrap")
+    __slots__ = ("_frame", "_kept", "_wish", "_wrap")
 
     def __init__(
         self,
@@ -25,15 +81,14 @@ class PerLinkEncoder:
         wrap: Callable[[bytes], bytes] | None,
         wish: Subscribe,
     ) -> None:
-        self._outbox = outbox
-        self.stream = outbox.stream
+        super().__init__(outbox)
         self._frame = frame
         self._kept: list[int] = []  # which units of the last batch are NeverDrop
         self._wish = wish
         self._wrap = wrap
 
     def adapt(self, batch: Batch) -> Batch:
-        """Return the same messages in units for this link."""
+        self.taken += batch.count
         frame, wish = self._frame, self._wish
         frames = [frame(unit, message, wish) for unit, message in zip(batch.frames, batch.messages, strict=True)]
         self._kept = [at for at, unit in enumerate(frames) if type(unit) is NeverDrop]
@@ -41,13 +96,8 @@ class PerLinkEncoder:
             frames = [self._wrap(unit) for unit in frames]
         return Batch(batch.messages, frames, self._outbox.stream, batch.full)
 
-    def put(self, batch: Batch) -> None:
-        """Take messages (routing.subscription.Receiver)."""
-        try:
-            adapted = self.adapt(batch)
-        except Exception as error:  # noqa: BLE001  a plugin's dialect
-            self._outbox.fail(error)
-            return
+    def _put(self, batch: Batch) -> None:
+        adapted = self.adapt(batch)
         if self._kept:
             self._put_each(adapted)
         else:
@@ -62,14 +112,6 @@ class PerLinkEncoder:
                 self._outbox.sent += 1
             else:
                 self._outbox.put(one)
-
-    def room(self, message: Message) -> int:
-        """Return what would happen to a message here (routing.subscription.GroupMember)."""
-        return self._outbox.room(message)
-
-    def miss(self, count: int) -> None:
-        """Note that `count` messages can't be carried."""
-        self._outbox.miss(count)
 
 
 class SplicedBatch(Batch):
@@ -95,34 +137,21 @@ class SplicedBatch(Batch):
         ]
 
 
-class SplicingReceiver:
+class SplicingReceiver(AdaptingReceiver):
     """The receiver of a subscription whose units differ from those of others in its id alone, see dialect.Splice."""
 
-    __slots__ = ("stream", "_id", "_outbox")
+    __slots__ = ("_id",)
 
     def __init__(self, outbox: Outbox, id: bytes) -> None:
-        self.stream = outbox.stream
+        super().__init__(outbox)
         self._id = id
-        self._outbox = outbox
 
     def adapt(self, batch: Batch) -> Batch:
-        """Return the same messages with this subscription's id."""
+        self.taken += batch.count
         if self.stream:
             return SplicedBatch(batch, self._id)
         frames = [_spliced(frame, self._id) for frame in batch.frames]
         return Batch(batch.messages, frames, False, batch.full)
-
-    def put(self, batch: Batch) -> None:
-        """Take messages (routing.subscription.Receiver)."""
-        self._outbox.put(self.adapt(batch))
-
-    def room(self, message: Message) -> int:
-        """Return what would happen to a message here (routing.subscription.GroupMember)."""
-        return self._outbox.room(message)
-
-    def miss(self, count: int) -> None:
-        """Note that `count` messages can't be carried."""
-        self._outbox.miss(count)
 
 
 def _spliced(frame: bytes, id: bytes) -> bytes:

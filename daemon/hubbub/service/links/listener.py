@@ -71,6 +71,7 @@ class Listener:
             config.topic,
             handshake=settings.bounds.handshake,
             idle=config.idle,
+            login=bool(settings.auth),
         )
         self.spoken = plan(config, dialect_context, plugins, hub.turn.fail)
         self.context = make_place(config, dialect_context, hub)
