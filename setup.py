@@ -151,6 +151,7 @@ setup(
             "clock = hubbub_plugins.clock:Clock",
             "chat = hubbub_plugins.chat:Chat",
             "mqtt = hubbub_plugins.mqtt:Mqtt",
+            "nats = hubbub_plugins.nats:Nats",
             "poll = hubbub_plugins.poll:Poll",
             "route = hubbub_plugins.route:Route",
             "syslog = hubbub_plugins.syslog:Syslog",

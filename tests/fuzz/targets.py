@@ -7,7 +7,7 @@ import json as stdlib_json
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address, ip_network
 
-from fuzz import files, mqtt, web
+from fuzz import files, mqtt, nats, web
 from hubbub import limits
 from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.detect import Auto
@@ -30,6 +30,7 @@ from hubbub_plugins.gelf import Gelf
 from hubbub_plugins.graphite import Graphite
 from hubbub_plugins.influx import Influx
 from hubbub_plugins.mqtt import Mqtt
+from hubbub_plugins.nats import Nats
 from hubbub_plugins.nmea import Nmea
 from hubbub_plugins.statsd import Statsd
 from hubbub_plugins.syslog import Syslog
@@ -103,8 +104,8 @@ def answer(dialect: Dialect, event: object) -> None:
 
 
 def of_any(spoken: Dialect, event: object) -> None:
-    """As `answer`, or what MQTT says in its place."""
-    (mqtt.answer if isinstance(spoken, Mqtt) else answer)(spoken, event)
+    """As `answer`, or what MQTT or NATS says in its place."""
+    (mqtt.answer if isinstance(spoken, Mqtt) else nats.answer if isinstance(spoken, Nats) else answer)(spoken, event)
 
 
 def dialect(kind: type[Dialect], chunks: bool = False, check: Check | None = None, **options: object) -> Target:
@@ -210,7 +211,7 @@ def proof(data: bytes) -> None:
 TARGETS: dict[str, Target] = {
     "lines": dialect(Lines),
     "json": dialect(Json),
-    "auto": dialect(Auto.among([Lines, Json, Nmea, Syslog, Mqtt], Lines), check=of_any),
+    "auto": dialect(Auto.among([Lines, Json, Nmea, Syslog, Mqtt, Nats], Lines), check=of_any),
     "lines-client": dialect(Lines.for_role("client")),
     "json-client": dialect(Json.for_role("client")),
     "raw-chunk": dialect(Raw, chunks=True),
@@ -230,6 +231,9 @@ TARGETS: dict[str, Target] = {
     "mqtt-client": mqtt.greeted(dialect(Mqtt.for_role("client"), check=mqtt.heard, version="5"), mqtt.WELCOMES),
     "mqtt-packet": mqtt.one_packet,
     "mqtt-properties": mqtt.properties,
+    "nats": nats.greeted(dialect(Nats, check=nats.answer)),
+    "nats-headers": nats.headers,
+    "nats-subjects": nats.subjects,
     "frames": frames,
     "proxy": proxy,
     "forwarded": forwarded,

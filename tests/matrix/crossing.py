@@ -9,6 +9,7 @@ import json
 from base64 import b64decode, b64encode
 
 from hubbub import Handler, on
+from hubbub_plugins.nats.subjects import topic_of
 from matrix.speakers import seat
 
 
@@ -23,7 +24,7 @@ class Ear:
             self.one.subscribe("#", qos=qos)
         elif self.dialect == "json":
             self.one.subscribe("#", meta=True)
-        elif self.dialect == "lines":
+        elif self.dialect in ("lines", "nats"):
             self.one.subscribe("#")
 
     def heard(self):
@@ -49,6 +50,22 @@ class Ear:
         return told(found)
 
     mqtt311 = mqtt
+
+    def nats(self, operation):
+        words, data = operation
+        if words[0] not in (b"MSG", b"HMSG"):
+            return None
+        size = int(words[-2]) if words[0] == b"HMSG" else 0
+        pairs = [tuple(line.split(": ", 1)) for line in data[:size].decode().split("\r\n")[1:-2]]
+        kinds = [value for name, value in pairs if name == "Content-Type"]
+        reply = words[3:-2] if size else words[3:-1]
+        found = {
+            "topic": topic_of(words[1].decode()), "payload": data[size:],
+            "content type": kinds[0] if kinds else None,
+            "response topic": topic_of(reply[0].decode()) if reply else None,
+            "user properties": [pair for pair in pairs if pair[0] != "Content-Type"] or None,
+        }  # fmt: skip
+        return told(found)
 
     def json(self, unit):
         said = json.loads(unit)
@@ -147,6 +164,19 @@ class MqttMouth(Mouth):
         self.one.publish(topic, payload, qos=qos, **said, **({} if pairs is None else {"user_property": pairs}))
 
 
+class Mqtt311Mouth(MqttMouth):
+    words = {"retain", "qos"}
+
+
+class NatsMouth(Mouth):
+    words = {"content_type", "reply_to", "properties"}
+
+    def say(self, topic="a/b", payload=b"1", content_type=None, reply_to="", properties=()):
+        pairs = [("Content-Type", content_type)] * (content_type is not None) + list(properties)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in pairs)
+        self.one.publish(topic, payload, reply_to, f"NATS/1.0\r\n{lines}\r\n".encode() if pairs else b"")
+
+
 class HandlerMouth(Mouth):
     words = JsonMouth.words
 
@@ -154,8 +184,10 @@ class HandlerMouth(Mouth):
         self.one = world.run(Handler)
 
 
-MOUTHS = {"lines": Mouth, "json": JsonMouth, "raw": RawMouth, "a handler": HandlerMouth, "mqtt": MqttMouth}
-MOUTHS["mqtt311"] = MqttMouth
+MOUTHS = {
+    "lines": Mouth, "json": JsonMouth, "raw": RawMouth, "a handler": HandlerMouth, "nats": NatsMouth,
+    "mqtt": MqttMouth, "mqtt311": Mqtt311Mouth,
+}  # fmt: skip
 
 
 def mouth(world, name, *more, **keys):

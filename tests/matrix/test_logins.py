@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hmac
 import itertools
+import json
 import socket
 import ssl
 import time
@@ -45,12 +46,14 @@ SAYS = {
     "syslog": ("<13>1 2026-11-22T10:00:00Z host app - - - hello", ""),
     "nmea": ("$GPGLL,4916.45,N,12311.12,W,225444,A*31", ""),
     "mqtt": ("hello", ""),  # see Packets
+    "nats": ("hello", ""),  # see Operations
 }
 AUTH = {
     "auto": "AUTH ann {}",
     "lines": "AUTH ann {}",
     "json": '{{"op":"auth","user":"ann","password":"{}"}}',
     "mqtt": "{}",  # see Packets
+    "nats": "{}",  # see Operations
 }
 
 
@@ -261,8 +264,41 @@ class Packets(Client):
         super().finish()
 
 
+class Operations(Packets):
+    """One of NATS, who says who it is in CONNECT. A PING behind each operation is answered after it."""
+
+    def begin(self):
+        self.lines, self.unread = [], False
+        assert "INFO" in self.line()
+        login = {"user": "ann", "pass": "right" if self.right else "wrong"} if self.way == "auth" else {}
+        self.operate("CONNECT " + json.dumps({"verbose": False, **login}))
+        self.said = self.answer()
+
+    def operate(self, text):
+        data = text.encode() + b"\r\nPING\r\n"
+        self.end.send(data) if self.transport in ("ws", "wss") else self.end.sendall(data)
+
+    def line(self):
+        while not self.lines:
+            data = self.end.receive() if self.transport in ("ws", "wss") else self.end.recv(65_536)
+            assert data
+            self.lines = data.decode().splitlines()
+        return self.lines.pop(0)
+
+    def answer(self):
+        return "not-authorized" if "Authorization Violation" in self.line() else ""
+
+    def publish(self):
+        if not self.said:
+            self.operate("PUB a.b 5\r\nhello")
+            self.unread = True
+
+
+OWN = {"mqtt": Packets, "nats": Operations}
+
+
 def client_of(town, transport, dialect, *more, **named):
-    return (Packets if dialect == "mqtt" else Client)(town, transport, dialect, *more, **named)
+    return OWN.get(dialect, Client)(town, transport, dialect, *more, **named)
 
 
 def test_no_pair_lacks_a_row():

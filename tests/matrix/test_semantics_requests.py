@@ -6,6 +6,7 @@ import pytest
 
 from hubbub import Handler, Refusal, on
 from hubbub.testing import World
+from hubbub_plugins.nats.subjects import topic_of
 from matrix import page
 from matrix.speakers import seat
 
@@ -23,6 +24,9 @@ class Answerer:
 
     def seat_MQTT_311(self):
         self.one = seat(self.world, "tcp-mqtt311", hears="ask")
+
+    def seat_NATS(self):
+        self.one = seat(self.world, "websocket-nats", hears="ask")
 
     def seat_json(self):
         self.one = seat(self.world, "udp-json")
@@ -58,6 +62,11 @@ class Answerer:
             (asked,) = self.one.told()
             more = {"correlation": asked["correlation"]} if "correlation" in asked else {}
             self.one.publish(asked["reply_to"], b"an answer", **more)
+        elif self.column == "NATS":
+            self.world.turn()
+            ((words, payload),) = self.one.units()
+            assert payload == b"what?"
+            self.one.publish(topic_of(words[3].decode()), b"an answer")
         elif self.column != "a handler":
             assert self.one.heard() == [self.one.message("ask", b"what?")]
             self.one.publish("up" if "answer" in self.column else "back", b"an answer")
@@ -91,6 +100,10 @@ def ask(world, row):
             return [("reply", packet.payload, packet.properties.get("correlation_data")) for packet in found]
 
         return replies
+    if row == "NATS":
+        one = seat(world, "tcp-nats", hears="back")
+        one.request("ask", b"what?")
+        return one.heard
     one = seat(world, "tcp-lines" if row == "lines `REQ`" else "websocket-json")
     one.request("ask", b"what?")
     return one.heard
@@ -101,6 +114,7 @@ OUTCOMES = {
     "the reply": [("reply", b"an answer")],
     "no reply": [("error", "timeout")],
     "with its correlation": [("reply", b"an answer", b"\0\xff")],
+    "without its correlation": [("reply", b"an answer", None)],
     "by agreement": [("reply", b"an answer", None)],
 }
 
@@ -112,9 +126,10 @@ def test_who_asks_and_who_answers(row, column, cell):
     outcome = ask(world, row)
     answerer.answer()
     world.advance(3)
-    assert outcome() == OUTCOMES[cell]
+    shown = 2 if row == "NATS" else 3  # it has no correlation
+    assert outcome() == [found[:shown] for found in OUTCOMES[cell]]
 
 
 def test_every_asker_and_answerer_is_there():
-    assert {row for row, *_ in ASKED} == {"lines `REQ`", "json `request`", "a handler", "MQTT 5"}
+    assert {row for row, *_ in ASKED} == {"lines `REQ`", "json `request`", "a handler", "MQTT 5", "NATS"}
     assert {cell for *_, cell in ASKED} == set(OUTCOMES) <= page.explained()

@@ -1,0 +1,83 @@
+"""INFO and CONNECT: what a server and a client say of themselves, as JSON."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hubbub import Connect, DialectContext, Sender, limits
+from hubbub_plugins.nats.wire import Malformed
+
+VERSION = "2.12.0"  # of nats-server, whose core protocol this is: clients look up there what they may use
+
+
+class Options(msgspec.Struct, gc=False):
+    """What a client says in CONNECT; what it leaves out is as at nats-server."""
+
+    verbose: bool = True
+    pedantic: bool = True
+    echo: bool = True
+    headers: bool = False
+    no_responders: bool = False
+    protocol: int = 0
+    name: str | None = None
+    user: str | None = None
+    password: str | None = msgspec.field(default=None, name="pass")
+    auth_token: str | None = None
+
+
+class Info(msgspec.Struct, gc=False):
+    """What a server says in INFO, as far as a client needs it."""
+
+    headers: bool = False
+    max_payload: int = limits.MESSAGE_BYTES
+    ldm: bool = False
+    server_name: str = ""
+    auth_required: bool = False
+    tls_required: bool = False
+
+
+_read_options = msgspec.json.Decoder(Options).decode
+_read_info = msgspec.json.Decoder(Info).decode
+
+
+def read_connect(data: bytes) -> Options:
+    """Read the JSON of CONNECT. Raises Malformed."""
+    try:
+        return _read_options(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Malformed("Parser Error", "CONNECT is followed by a JSON object with fields of the known types") from None
+
+
+def read_info(data: bytes) -> Info:
+    """Read the JSON of INFO. Raises Malformed."""
+    try:
+        return _read_info(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Malformed("Parser Error", "INFO is followed by a JSON object with fields of the known types") from None
+
+
+def connect_event(options: Options) -> Connect:
+    """Return the login of a client."""
+    name = (options.name or "")[: limits.NAME_CHARACTERS]
+    if options.auth_token is not None:
+        return Connect(name, token=options.auth_token)
+    user = options.user
+    return Connect(name, user=user, password=None if user is None else options.password or "")
+
+
+def encode_info(context: DialectContext, peer: Sender, ldm: bool = False) -> bytes:
+    """Encode the INFO of a server; `ldm`: it is about to close."""
+    said = {
+        "server_id": context.node.upper(),
+        "server_name": "hubbub",
+        "version": VERSION,
+        "proto": 1,
+        "headers": True,
+        "max_payload": context.max_message,
+        "client_ip": peer.host,
+    }
+    if context.login:
+        said["auth_required"] = True
+    if ldm:
+        said["ldm"] = True
+    return b"INFO " + msgspec.json.encode(said) + b" \r\n"

@@ -1,0 +1,267 @@
+"""nats: the NATS client protocol, the server's side.
+
+--tcp tcp:4222:dialect=nats          clients wait for the server's INFO, so they need a listener of their own
+--tcp tcp:6999:auto=nats             or one on which INFO is sent after a short silence
+--websocket tcp:8222:dialect=nats    the same bytes in binary messages, cut anywhere
+
+    INFO {...}                                 CONNECT {...}     +OK, if "verbose"
+    PUB subject [reply] bytes                  HPUB subject [reply] header-bytes bytes
+    SUB subject [queue] sid                    UNSUB sid [max]
+    MSG subject sid [reply] bytes              HMSG subject sid [reply] header-bytes bytes
+    PING, PONG                                 -ERR 'text'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from hubbub import (
+    Answer,
+    Close,
+    Connect,
+    Dialect,
+    DialectContext,
+    Event,
+    Fault,
+    Message,
+    Publish,
+    Refusal,
+    Sender,
+    Subscribe,
+    Unsubscribe,
+    limits,
+)
+from hubbub_plugins.nats.connect import Options, connect_event, encode_info, read_connect
+from hubbub_plugins.nats.headers import read_headers
+from hubbub_plugins.nats.inboxes import Inboxes
+from hubbub_plugins.nats.messages import encode_message
+from hubbub_plugins.nats.subjects import filter_of, shared_filter, subject_of
+from hubbub_plugins.nats.topics import Topics
+from hubbub_plugins.nats.unanswered import unanswered
+from hubbub_plugins.nats.wire import OK, PING, PONG, Malformed, Operation, Reader, error_line, number
+
+_CLAIM = b"CONNECT {"
+_PINGS = 2  # unanswered pings after which a client counts as gone, as at nats-server
+
+
+class Nats(Dialect):
+    """The NATS client protocol: subjects, queue groups, requests, headers."""
+
+    transports = ("tcp", "websocket")
+    roles = ("server", "client")
+    priority = 10
+    full = "disconnect"  # it has no gap notice: a client that is cut knows that it has missed something
+    overlapping = "each"
+    splices = True
+
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
+        self._closed = False
+        self._inboxes = Inboxes()
+        self._login_by: float | None = None  # when the client must have logged in
+        self._options = Options()
+        self._pings = 0  # that are unanswered
+        self._pause = context.idle / (_PINGS + 1)  # seconds of silence before a ping
+        self._reader = Reader((b"PUB", b"HPUB"), context.max_message)
+        self._topics = Topics()
+
+    @classmethod
+    def max_unit(cls, context: DialectContext) -> int:
+        return context.max_message + limits.LINE_SLACK
+
+    @classmethod
+    def claims(cls, head: bytes) -> bool | None:
+        if head.startswith(_CLAIM):
+            return True
+        return None if _CLAIM.startswith(head) else False
+
+    def opened(self, now: float) -> list[Event | Message]:
+        if self.context.login:
+            self._login_by = now + self.context.handshake
+        self.deadline = self._login_by or now + self._pause
+        return [Answer(encode_info(self.context, self.peer))]
+
+    def timeout(self, now: float) -> list[Event | Message]:
+        if self._closed:
+            return []
+        if self._login_by is not None:
+            return [self._fail(Malformed("Authentication Timeout", "no login in time", "timeout"))]
+        if self._pings >= _PINGS:
+            return [self._fail(Malformed("Stale Connection", "the client answers no ping", "timeout"))]
+        self._pings += 1
+        self.deadline = now + self._pause
+        return [Answer(PING)]
+
+    def held(self) -> str:
+        return self._reader.held()
+
+    # Inbound
+
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        if self._closed:
+            return []
+        self._pings = 0
+        self.deadline = self._login_by or now + self._pause
+        events: list[Event | Message] = []
+        operations, error = self._reader.feed(data)
+        topics, plain = self._topics, self._options.verbose is False
+        for operation in operations:
+            words, payload = operation
+            try:
+                if plain and len(words) == 3 and words[0] == b"PUB":
+                    events.append(Publish(topics[words[1]], payload))
+                    continue
+                self._act(operation, events)
+                plain = self._options.verbose is False
+            except Refusal as refusal:
+                events.append(Fault(refusal, self._not_published(words[1], refusal)))
+            except Malformed as malformed:
+                error = malformed
+                break
+        if error is not None:
+            events.append(self._fail(error))
+        return events
+
+    def _act(self, operation: Operation, events: list[Event | Message]) -> None:
+        """Turn any operation into events. Raises Malformed; Refusal for a subject to publish on."""
+        words, rest = operation
+        action = _ACTIONS.get(words[0].upper()) if words else None
+        if action is None:
+            raise Malformed("Unknown Protocol Operation", "there is no such operation")
+        action(self, words, rest, events)
+
+    def _on_connect(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
+        self._options = read_connect(rest)
+        if self._options.no_responders and not self._options.headers:
+            raise Malformed("no responders requires headers support", "the status of a reply is a header")
+        events.append(connect_event(self._options))
+
+    def _on_publish(self, words: list[bytes], payload: bytes, events: list[Event | Message]) -> None:
+        if not 3 <= len(words) <= 4:
+            raise Malformed("Parser Error", "PUB is followed by a subject, perhaps a reply subject, and a length")
+        events.append(self._message(words[1], words[2:-1], payload))
+
+    def _on_publish_with_headers(self, words: list[bytes], data: bytes, events: list[Event | Message]) -> None:
+        if not 4 <= len(words) <= 5:
+            raise Malformed("Parser Error", "HPUB is followed by a subject, perhaps a reply subject, and two lengths")
+        size = number(words[-2], len(data))
+        event = self._message(words[1], words[2:-2], data[size:])
+        try:
+            event.properties, event.content_type = read_headers(data[:size])
+        except Refusal as refusal:
+            events.append(Fault(refusal, self._not_published(words[1], refusal)))
+        else:
+            events.append(event)
+
+    def _message(self, subject: bytes, reply: list[bytes], payload: bytes) -> Publish:
+        """Return a message. Raises Refusal."""
+        event = Publish(self._topics[subject], payload)
+        if reply:
+            event.reply_to = self._topics[reply[0]]
+        if self._options.verbose or (reply and self._options.no_responders):
+            event.tag = True
+        return event
+
+    def _on_subscribe(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
+        if not 3 <= len(words) <= 4 or len(words[-1]) > limits.NAME_CHARACTERS:
+            raise Malformed("Parser Error", "SUB is followed by a subject, perhaps a queue, and a short id")
+        try:
+            subject, *queue, id = [word.decode() for word in words[1:]]
+            filter = filter_of(subject)
+        except UnicodeDecodeError:
+            events.append(Fault(Refusal("bad-utf8", "a subject, a queue and an id are UTF-8"), "Invalid Subject"))
+        except Refusal as refusal:
+            events.append(Fault(refusal, "Invalid Subject"))
+        else:
+            filter = shared_filter(queue[0], filter) if queue else filter
+            said = f'"{subject}"' + (f' using queue "{queue[0]}"' if queue else "")
+            events.append(Subscribe(filter, self._options.echo, id=id, tag=said))
+
+    def _on_unsubscribe(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
+        if not 2 <= len(words) <= 3:
+            raise Malformed("Parser Error", "UNSUB is followed by an id, and perhaps a maximum")
+        after = number(words[2]) if len(words) > 2 else 0
+        events.append(Unsubscribe("", id=words[1].decode(errors="replace"), after=after))
+
+    def _on_ping(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
+        events.append(Answer(PONG))
+
+    def _on_nothing(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
+        """A PONG has reset the clock, as everything does."""
+
+    def _not_published(self, subject: bytes, refusal: Refusal) -> str:
+        """Return the text for a message that nats-server would take: one that lets a client stay connected."""
+        if self._options.pedantic and refusal.code == "bad-topic":
+            return "Invalid Publish Subject"
+        said = subject.decode(errors="replace")
+        return f'Permissions Violation for Publish to "{said}": {refusal}'
+
+    def _fail(self, error: Malformed) -> Close:
+        self._closed = True
+        return Close(error.reason, error_line(error.text), Refusal(error.code, error.reason))
+
+    # Outbound
+
+    def outcome(self, event: Event | Message, result: Any) -> bytes | Close:
+        if isinstance(result, Refusal):
+            return self._refused(event, result)
+        if isinstance(event, Connect):
+            self._login_by = None
+        elif isinstance(event, Subscribe):
+            self._inboxes.add(str(event.id), event.filter)
+        answer = OK if self._options.verbose else b""
+        if isinstance(event, Publish) and not result and event.reply_to and self._options.no_responders:
+            id = self._inboxes.find(event.reply_to)
+            return answer if id is None else answer + unanswered(event, id)
+        return answer
+
+    def _refused(self, event: Event | Message, refusal: Refusal) -> bytes | Close:
+        if isinstance(event, Connect) or (refusal.code == "not-authorized" and self._login_by is not None):
+            return self._fail(Malformed("Authorization Violation", refusal.reason, refusal.code))
+        if isinstance(event, Fault) and event.tag:
+            return error_line(event.tag)
+        why = "" if refusal.code == "not-authorized" else f": {refusal}"
+        if isinstance(event, Publish):
+            return error_line(f'Permissions Violation for Publish to "{subject_of(event.topic)}"{why}')
+        if isinstance(event, Subscribe):
+            quota = refusal.code == "quota"
+            text = f"Permissions Violation for Subscription to {event.tag}{why}"
+            return error_line("maximum subscriptions exceeded" if quota else text)
+        return error_line(f"Permissions Violation: {refusal.reason}")
+
+    def ended(self, id: Hashable) -> None:
+        self._inboxes.remove(str(id))
+
+    def form(self, subscription: Subscribe) -> bool:
+        """Return whether the client takes headers."""
+        return self._options.headers
+
+    @classmethod
+    def encode(cls, message: Message, form: Any) -> bytes | None:
+        return encode_message(message, form)
+
+    def encode_id(self, subscription: Subscribe) -> bytes:
+        return str(subscription.id).encode()
+
+    def encode_close(self, reason: str) -> bytes:
+        if self._closed or reason != "shutdown" or not self._options.protocol:
+            return b""
+        return encode_info(self.context, self.peer, ldm=True)
+
+    def encode_disconnect(self, reason: str, refusal: Refusal) -> bytes:
+        if self._closed:
+            return b""
+        text = "User Authentication Expired" if "expired" in refusal.reason else "Authorization Violation"
+        return error_line(text) if refusal.code == "not-authorized" else b""
+
+
+_ACTIONS: dict[bytes, Callable[[Nats, list[bytes], bytes, list[Event | Message]], None]] = {
+    b"CONNECT": Nats._on_connect,
+    b"PUB": Nats._on_publish,
+    b"HPUB": Nats._on_publish_with_headers,
+    b"SUB": Nats._on_subscribe,
+    b"UNSUB": Nats._on_unsubscribe,
+    b"PING": Nats._on_ping,
+    b"PONG": Nats._on_nothing,
+}

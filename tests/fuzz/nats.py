@@ -1,0 +1,78 @@
+"""More targets: subjects and headers of NATS, and the check of what its dialect makes of operations."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from hubbub.errors import BadFilter, BadTopic, Refusal
+from hubbub.events import Close, Connect, Fault, Publish, Subscribe
+from hubbub.message import Message
+from hubbub_plugins.nats import Nats
+from hubbub_plugins.nats.headers import read_headers, write_headers
+from hubbub_plugins.nats.messages import encode_message, encode_publish
+from hubbub_plugins.nats.subjects import filter_of, subject_of, subjects_of, topic_of
+from hubbub_plugins.nats.wire import Reader
+
+GREETINGS = [b"", b"CONNECT {}\r\n", b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n']
+
+
+def greeted(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    """Let the first byte tell with which greeting, if any, the stream begins; the rest is as for `target`."""
+
+    def with_connect(data: bytes) -> None:
+        count = data[1] % 8 if len(data) > 1 else 0
+        target(data[1 : 2 + count] + GREETINGS[data[0] % len(GREETINGS) if data else 0] + data[2 + count :])
+
+    return with_connect
+
+
+def answer(dialect: Any, event: object) -> None:
+    """Each outcome is operations that can be read, and what is published can be sent on."""
+    assert isinstance(dialect, Nats)
+    results: list[Any] = [Refusal("internal", "it is refused"), Refusal("not-authorized", "it is refused")]
+    if not isinstance(event, Fault | Close):
+        results += ["ada"] if isinstance(event, Connect) else [0, 1] if isinstance(event, Publish) else [None]
+    for result in results:
+        said = dialect.outcome(event, result)
+        operations(said.data if isinstance(said, Close) else said)
+    if isinstance(event, Subscribe):
+        dialect.ended(event.id)
+    if isinstance(event, Publish):
+        for headers in (False, True):
+            unit = encode_message(event, headers)
+            operations(unit[: unit.at] + b"1" + unit[unit.at :])
+            operations(encode_publish(event, headers))
+
+
+def operations(data: bytes) -> None:
+    reader = Reader((b"MSG", b"HMSG", b"PUB", b"HPUB"), 10_000_000)
+    found, error = reader.feed(data)
+    assert error is None
+    assert not reader.held()
+    assert all(words[0] in (b"MSG", b"HMSG", b"PUB", b"HPUB", b"+OK", b"-ERR") for words, _ in found)
+
+
+def headers(data: bytes) -> None:
+    """A block that can be read is written as it is, and what is read of it is read again."""
+    for block in (data, b"NATS/1.0" + data, b"NATS/1.0\r\n" + data + b"\r\n\r\n"):
+        try:
+            properties, content_type = read_headers(block)
+        except Refusal:
+            continue
+        assert write_headers(Message("a", b"", properties=properties, content_type=content_type)) == block
+        written = write_headers(Message("a", b"", properties=dict(properties), content_type=content_type))
+        assert not written or read_headers(written)
+
+
+def subjects(data: bytes) -> None:
+    """What has a topic is its subject, and what has a filter is one of its subjects."""
+    text = data.decode("latin-1")
+    with contextlib.suppress(BadTopic):
+        assert subject_of(topic_of(text)) == text
+    try:
+        filter = filter_of(text)
+    except BadFilter:
+        return
+    assert text in (*subjects_of(filter), "*.>")

@@ -1,0 +1,262 @@
+"""plugins/nats, the server's side: what clients are told, and when a connection ends."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hubbub import Handler, Refusal, on
+from hubbub.bounds import Bounds
+from hubbub.dialect import DialectContext
+from hubbub.kernel.authorization.permissions import Clause, Permissions, Rule, Who
+from hubbub.message import Message
+from hubbub.template import Template
+from hubbub.testing import World
+from hubbub_plugins.mqtt.messages import UserProperties
+from hubbub_plugins.nats import Nats
+from hubbub_plugins.nats.messages import encode_message
+from matrix.speakers import seat
+
+QUIET = b'CONNECT {"verbose":false,"headers":true,"no_responders":true,"protocol":1}\r\n'
+
+
+class Peer:
+    host = "192.0.2.7"
+
+
+class Client:
+    """One on a listener of its own."""
+
+    def __init__(self, world, hello=QUIET, **keys):
+        self.world = world
+        self.end = world.listen("tcp", Nats, **keys).connect()
+        self.info = json.loads(self.heard().removeprefix(b"INFO "))
+        self.say(hello)
+
+    def say(self, data):
+        self.end.send(data)
+        return self.heard()
+
+    def heard(self):
+        self.world.turn()
+        return self.end.received()
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def permissions(*said):
+    clauses = [Clause(True, action, Template(filter, "filter"), "") for action, filter in map(str.split, said)]
+    return Permissions([Rule(Who(), tuple(clauses))]).of
+
+
+# INFO and CONNECT
+
+
+def test_info_says_what_clients_need(world):
+    info = Client(world, max_message=500).info
+    assert info["max_payload"] == 500
+    assert info["headers"] is True
+    assert [part.isdigit() for part in info["version"].split(".")] == [True] * 3
+    assert "auth_required" not in info
+
+
+def test_a_login_is_asked_for_where_there_are_logins():
+    dialect = Nats(DialectContext(login=True), Peer())
+    assert b'"auth_required":true' in dialect.opened(0.0)[0].data
+
+
+@pytest.mark.parametrize("said", [b"SUB a 1\r\n", b'CONNECT {"user":"ann","pass":"no"}\r\n', QUIET])
+def test_who_has_no_login_is_told_so_and_ends(said):
+    dialect = Nats(DialectContext(login=True), Peer())
+    dialect.opened(0.0)
+    (event,) = dialect.receive(said, 0.0)
+    close = dialect.outcome(event, Refusal("not-authorized", "this listener wants a login"))
+    assert close.data == b"-ERR 'Authorization Violation'\r\n"
+
+
+def test_connect_says_who_the_client_is(world):
+    seen = []
+
+    def login(event, session, done):
+        seen.append((event.client, event.user, event.password, event.token))
+        done("ann")
+
+    Client(world, b'CONNECT {"name":"lab","user":"ann","pass":"right","lang":"go","version":"1"}\r\n', login=login)
+    Client(world, b'CONNECT {"auth_token":"t","sig":null,"tls_required":false}\r\n', login=login)
+    assert seen == [("lab", "ann", "right", None), ("", None, None, "t")]
+
+
+def test_the_first_line_after_connect_and_ping_is_pong(world):
+    assert Client(world, QUIET + b"PING\r\n").heard() == b""
+    client = Client(world, b"")
+    assert client.say(QUIET + b"PING\r\nSUB a 1\r\n") == b"PONG\r\n"
+
+
+# What is refused
+
+
+def test_permissions(world):
+    client = Client(world, rights=permissions("publish a/#", "subscribe b"))
+    assert client.say(b"PUB b.c 1\r\nx\r\n") == b"-ERR 'Permissions Violation for Publish to \"b.c\"'\r\n"
+    assert client.say(b"SUB a.* 1\r\n") == b"-ERR 'Permissions Violation for Subscription to \"a.*\"'\r\n"
+    wanted = b'-ERR \'Permissions Violation for Subscription to "a" using queue "q"\'\r\n'
+    assert client.say(b"SUB a q 1\r\n") == wanted
+    assert client.say(b"SUB b 1\r\nPING\r\n") == b"PONG\r\n"
+
+
+def test_a_subscription_that_ends_with_its_right_is_told(world):
+    client = Client(world, rights=permissions("subscribe b"))
+    client.say(b"SUB b 1\r\n")
+    (link,) = world.listeners[-1].context.links
+    link.context.rights = permissions("publish b")
+    link.reconsider()
+    assert client.heard().startswith(b"-ERR 'Permissions Violation: you may no longer receive b")
+    assert not client.end.closed
+
+
+def test_too_many_subscriptions():
+    world = World(bounds=Bounds(subscriptions=1))
+    client = Client(world)
+    assert client.say(b"SUB a 1\r\nSUB b 2\r\nPING\r\n") == b"-ERR 'maximum subscriptions exceeded'\r\nPONG\r\n"
+
+
+def test_what_is_too_long_ends_the_connection(world):
+    client = Client(world, max_message=10)
+    assert client.say(b"PUB a 11\r\n") == b"-ERR 'Maximum Payload Violation'\r\n"
+    assert client.end.closed
+
+
+# Clocks
+
+
+def test_a_silent_client_is_pinged_and_then_cut(world):
+    client = Client(world, idle=300.0)
+    world.advance(101)
+    assert client.heard() == b"PING\r\n"
+    client.say(b"PONG\r\n")
+    world.advance(99)
+    assert client.heard() == b""
+    world.advance(2)
+    assert client.heard() == b"PING\r\n"
+    world.advance(100)
+    assert client.heard() == b"PING\r\n"
+    world.advance(100)
+    assert client.heard() == b"-ERR 'Stale Connection'\r\n"
+    assert client.end.closed
+
+
+def test_a_client_that_does_not_log_in_in_time():
+    dialect = Nats(DialectContext(login=True, handshake=10.0), Peer())
+    dialect.opened(100.0)
+    assert dialect.deadline == 110.0
+    dialect.receive(b"PING\r\n", 105.0)
+    assert dialect.deadline == 110.0
+    (close,) = dialect.timeout(110.0)
+    assert close.data == b"-ERR 'Authentication Timeout'\r\n"
+
+
+def test_who_speaks_protocol_1_is_told_of_the_end(world):
+    client, old = Client(world), Client(world, b'CONNECT {"verbose":false}\r\n')
+    for listener in world.listeners:
+        for link in list(listener.context.links):
+            link.close("shutdown")
+    assert b'"ldm":true' in client.heard()
+    assert old.heard() == b""
+
+
+def test_a_login_that_has_expired(world):
+    client = Client(world)
+    (link,) = world.listeners[-1].context.links
+    refusal = Refusal("not-authorized", "the login has expired")
+    link.revoke(refusal.reason, refusal)
+    assert client.heard().endswith(b"-ERR 'User Authentication Expired'\r\n")
+
+
+def test_a_slow_consumer_is_cut(world):
+    client = Client(world, queue=100)
+    client.say(b"SUB a 1\r\n")
+    mouth = seat(world, "tcp-lines")
+    client.end.taking = False
+    for _ in range(100):
+        mouth.publish("a", b"x" * 50_000)
+        world.turn()
+    assert world.listeners[0].context.cut == {"full": 1}
+
+
+# Messages
+
+
+def test_a_request_that_nobody_hears(world):
+    client = Client(world)
+    client.say(b"SUB _INBOX.x.* 9\r\n")
+    said = client.say(b"PUB ask _INBOX.x.1 0\r\n\r\n")
+    assert said == b"HMSG _INBOX.x.1 9 35 35\r\nNATS/1.0 503\r\nNats-Subject: ask\r\n\r\n\r\n"
+    client.say(b"UNSUB 9\r\n")
+    assert client.say(b"PUB ask _INBOX.x.1 0\r\n\r\n") == b""
+
+
+def test_jetstream_is_not_here(world):
+    client = Client(world)
+    client.say(b"SUB r 1\r\n")
+    head, body, _ = client.say(b"PUB $JS.API.STREAM.NAMES r 2\r\n{}\r\n").split(b"\r\n")
+    assert head == b"MSG r 1 %d" % len(body)
+    error = json.loads(body)["error"]
+    assert (error["code"], error["err_code"]) == (503, 10076)
+    assert "nats-server" in error["description"]
+
+
+def test_retained_messages_come_after_a_subscription(world):
+    seat(world, "tcp-lines").publish("a/b", b"kept", retain=True)
+    client = Client(world)
+    assert client.say(b"SUB a.> 1\r\nPING\r\n") == b"MSG a.b 1 4\r\nkept\r\nPONG\r\n"
+
+
+def test_headers_pass_as_they_are(world):
+    client, other = Client(world), Client(world)
+    other.say(b"SUB > 7\r\n")
+    block = b"NATS/1.0\r\nA:1\r\nA: 2\r\nContent-Type:  text/csv\r\n\r\n"
+    client.say(b"HPUB a r %d %d\r\n%bx\r\n" % (len(block), len(block) + 1, block))
+    assert other.heard() == b"HMSG a 7 r %d %d\r\n%bx\r\n" % (len(block), len(block) + 1, block)
+
+
+def test_headers_become_properties(world):
+    heard = []
+
+    class Hears(Handler):
+        @on("#")
+        def hear(self, message):
+            heard.append((dict(message.properties), message.content_type))
+
+    world.run(Hears)
+    client = Client(world)
+    block = b"NATS/1.0 404 No Messages\r\nA: 1\r\ncontent-type: text/csv\r\nB:\r\n\r\n"
+    client.say(b"HPUB a %d %d\r\n%b\r\n" % (len(block), len(block), block))
+    assert heard == [({"Status": "404", "Description": "No Messages", "A": "1", "B": ""}, "text/csv")]
+
+
+def test_properties_become_headers():
+    message = Message("a", b"x", content_type="text/csv", properties=UserProperties([("k", "1"), ("k", "ü"), ("", "")]))
+    block = "NATS/1.0\r\nContent-Type: text/csv\r\nk: 1\r\nk: ü\r\n\r\n".encode()
+    assert encode_message(message, True) == b"HMSG a  %d %d\r\n%bx\r\n" % (len(block), len(block) + 1, block)
+    assert encode_message(message, False) == b"MSG a  1\r\nx\r\n"
+    for properties in ({"a b": "1"}, {"k": "1\r\nX: 2"}, {"k:": "1"}, {"k": "\ud800"}, {"ü": "1"}):
+        assert encode_message(Message("a", b"x", properties=properties), True) == b"MSG a  1\r\nx\r\n"
+
+
+def test_too_many_headers_are_refused(world):
+    client = Client(world)
+    block = b"NATS/1.0\r\n" + b"A: 1\r\n" * 65 + b"\r\n"
+    assert b"64 headers" in client.say(b"HPUB a %d %d\r\n%b\r\n" % (len(block), len(block), block))
+    assert not client.end.closed
+
+
+def test_ids_are_found_by_what_they_match(world):
+    client = Client(world)
+    client.say(b"SUB r.* 1\r\nSUB r.> 2\r\nSUB r.a.b 3\r\nSUB * 4\r\n")
+    for reply, id in ((b"r.a.b", b"3"), (b"r.a", b"1"), (b"r.a.c", b"2"), (b"x", b"4")):
+        assert client.say(b"PUB ask.it %b 0\r\n\r\n" % reply).split()[:3] == [b"HMSG", reply, id]
+    assert client.say(b"PUB ask.it y.z 0\r\n\r\n") == b""
