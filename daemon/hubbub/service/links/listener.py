@@ -36,7 +36,7 @@ from hubbub.service.plugins.dialect_plan import plan
 from hubbub.service.plugins.discovery import Plugins
 from hubbub.transports.forwarded import Trust
 from hubbub.transports.http.pages import Pages, no_pages
-from hubbub.transports.http.site import UpgradeResource, make_site
+from hubbub.transports.http.site import make_resource, make_site
 from hubbub.transports.inherited import listen_stream
 from hubbub.transports.proxy import ProxyFactory
 from hubbub.transports.stream import Introduce
@@ -196,7 +196,7 @@ class Listener:
 
         def renew() -> None:  # a link keeps the factory that made it, and with it its limits
             site.timeOut = self.settings.bounds.handshake
-            site.resource = UpgradeResource(self._web_factory(), self.settings.origins, self.pages)
+            site.resource = make_resource(self._web_factory(), self.settings.origins, self.pages)
 
         self._renew = renew
         return site

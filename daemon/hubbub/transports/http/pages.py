@@ -1,10 +1,15 @@
-"""Answers with a page or a sentence."""
+"""The pages of a WebSocket listener: the one at `/`, and those with metrics for this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib.resources import files
 
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
+from zope.interface import implementer
+
+from hubbub.transports.http.origin import is_local
 
 Pages = Callable[[str, str], tuple[int, str, bytes] | None]
 """Path and Accept header -> status, content type and body of a page of figures; None: there is no such page."""
@@ -12,6 +17,36 @@ Pages = Callable[[str, str], tuple[int, str, bytes] | None]
 
 def no_pages(path: str, accept: str) -> None:
     """Have no page."""
+
+
+@implementer(IResource)
+class PageResource(Resource):
+    """All pages of a listener; `pages` are for this machine alone."""
+
+    isLeaf = True
+
+    def __init__(self, origins: Iterable[str], pages: Pages) -> None:
+        super().__init__()
+        self._origins = frozenset(origins)
+        self._pages = pages
+        self._front = files("hubbub.transports.http").joinpath("page.html").read_bytes()
+
+    def render(self, request: Request) -> bytes:
+        if request.method not in (b"GET", b"HEAD"):
+            request.setHeader("allow", "GET, HEAD")
+            return plain(request, 405, "This port speaks WebSocket.")
+        if request.path == b"/":
+            return self._front_page(request)
+        found = page(request, self._pages) if is_local(request, self._origins) else None
+        if found is None:
+            return plain(request, 404, "There is no page here; WebSocket clients may use any path.")
+        return found
+
+    def _front_page(self, request: Request) -> bytes:
+        request.setHeader("content-type", "text/html; charset=utf-8")
+        request.setHeader("content-security-policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
+        request.setHeader("x-content-type-options", "nosniff")
+        return self._front
 
 
 def plain(request: Request, code: int, text: str) -> bytes:

@@ -1,9 +1,8 @@
-"""The site of a WebSocket listener: upgrades on any path (RFC 6455 section 4), and shows a small page at `/`."""
+"""The site of a WebSocket listener: the upgrade on any path (RFC 6455 section 4), and pages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from importlib.resources import files
 from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource
@@ -14,19 +13,19 @@ from zope.interface import implementer
 from hubbub.identity import Identity
 from hubbub.transports.http.channel import OneRequestSite
 from hubbub.transports.http.credentials import Doorkeeper
-from hubbub.transports.http.origin import is_local, origin_refusal
-from hubbub.transports.http.pages import Pages, no_pages, page, plain
+from hubbub.transports.http.origin import origin_refusal
+from hubbub.transports.http.pages import PageResource, Pages, no_pages, plain
 from hubbub.transports.stream import Enter
 from hubbub.transports.websocket import WebSocketFactory
 
 
 @implementer(IResource)
 class UpgradeResource(Resource):
-    """The one resource of a site: upgrades any path to WebSocket, and shows the page at `/`."""
+    """The one resource of a site: upgrades any path to WebSocket, and passes other requests on to `pages`."""
 
     isLeaf = True
 
-    def __init__(self, factory: WebSocketFactory, origins: Iterable[str], pages: Pages = no_pages) -> None:
+    def __init__(self, factory: WebSocketFactory, origins: Iterable[str], pages: PageResource) -> None:
         super().__init__()
         self._pages = pages
         self._factory = factory
@@ -34,26 +33,14 @@ class UpgradeResource(Resource):
             Doorkeeper(factory.authenticate, factory.trust, self._upgrade) if factory.authenticate else None
         )
         self._origins = frozenset(origins)
-        self._page = files("hubbub.transports.http").joinpath("page.html").read_bytes()
 
     def render(self, request: Request) -> bytes | int:
-        if (request.getHeader("upgrade") or "").lower() == "websocket":
-            refusal = origin_refusal(request.getHeader("origin"), request.getHeader("host") or "", self._origins)
-            if refusal is not None:
-                return plain(request, 403, refusal)
-            return self._upgrade(request, None) if self._doorkeeper is None else self._doorkeeper.ask(request)
-        if request.method not in (b"GET", b"HEAD"):
-            request.setHeader("allow", "GET, HEAD")
-            return plain(request, 405, "This port speaks WebSocket.")
-        if request.path != b"/":
-            metrics = page(request, self._pages) if is_local(request, self._origins) else None
-            if metrics is not None:
-                return metrics
-            return plain(request, 404, "There is no page here; WebSocket clients may use any path.")
-        request.setHeader("content-type", "text/html; charset=utf-8")
-        request.setHeader("content-security-policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
-        request.setHeader("x-content-type-options", "nosniff")
-        return self._page
+        if (request.getHeader("upgrade") or "").lower() != "websocket":
+            return self._pages.render(request)
+        refusal = origin_refusal(request.getHeader("origin"), request.getHeader("host") or "", self._origins)
+        if refusal is not None:
+            return plain(request, 403, refusal)
+        return self._upgrade(request, None) if self._doorkeeper is None else self._doorkeeper.ask(request)
 
     def _upgrade(self, request: Request, identity: Identity | None) -> bytes | int:
         channel: Any = request.channel  # a transports.http.channel.OneRequestChannel
@@ -80,6 +67,11 @@ class _Known:
         return made
 
 
+def make_resource(factory: WebSocketFactory, origins: Iterable[str], pages: Pages) -> UpgradeResource:
+    """Make the resource of one listener; `pages` are for this machine alone."""
+    return UpgradeResource(factory, origins, PageResource(origins, pages))
+
+
 def make_site(
     factory: WebSocketFactory,
     origins: Iterable[str],
@@ -89,4 +81,4 @@ def make_site(
     slow: Callable[[], object] = lambda: None,
 ) -> Site:
     """Make the site of one listener; `pages` are for this machine alone."""
-    return OneRequestSite(UpgradeResource(factory, origins, pages), reactor, factory.openHandshakeTimeout, enter, slow)
+    return OneRequestSite(make_resource(factory, origins, pages), reactor, factory.openHandshakeTimeout, enter, slow)
