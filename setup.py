@@ -73,6 +73,7 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/turn",
     "kernel/sessions/session",
     "kernel/sessions/state",
+    "kernel/sessions/queued_bytes",
     "kernel/sessions/delivery",
     "kernel/routing/subscription",
     "kernel/routing/trie",

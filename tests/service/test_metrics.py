@@ -13,8 +13,9 @@ from hubbub.dialect import DialectContext
 from hubbub.errors import Refusal
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
+from hubbub.service.metrics.histogram import Histogram
 from hubbub.service.metrics.prometheus import Metered, MetricsPage
-from hubbub.service.process.turns import Histogram, Turns
+from hubbub.service.process.turns import Turns
 from unit.kernel_help import FakeWire, Tiny, World
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -80,7 +81,7 @@ def test_what_waits_and_what_was_lost():
     scraped = Scraped(queue=1_000)
     world, link = scraped.world, scraped.link()
     world.say(link, b"sub a\n")
-    link.pause(0)
+    link.transport_paused(0)
     for _ in range(20):
         world.publish("a", b"x" * 97)
         world.turn()
@@ -105,7 +106,7 @@ def test_refusals_and_cuts_by_reason():
     world.turn()
     world.say(link, b"sub a\n")
     link.wire.held = 5
-    link.pause(5)
+    link.transport_paused(5)
     world.sleep(31)
     world.sleep(31)
     for reason, count in {"not-authorized": 2, "bad-filter": 1, "other": 1}.items():

@@ -157,7 +157,7 @@ class FakeWire:
         self.writes.append(data)
         if self.full:
             self.held = len(data)
-            self.link.pause(self.held)
+            self.link.transport_paused(self.held)
         return True
 
     def reading(self, on: bool) -> None:
@@ -189,7 +189,7 @@ class FakeWire:
     def room(self) -> None:
         """The socket takes everything again."""
         self.full, self.held = False, 0
-        self.link.resume()
+        self.link.transport_resumed()
 
 
 class Tiny(Dialect):

@@ -17,7 +17,7 @@ def stalled(world, count, **more):
     links = [world.link(**more) for _ in range(count)]
     for link in links:
         world.say(link, b"sub a\n")
-        link.pause(0)
+        link.transport_paused(0)
     return links
 
 
@@ -45,7 +45,7 @@ def test_the_largest_gives_way_and_the_others_keep_theirs():
         == world.hub.turn.counters.dropped
     )
     assert large.outbox.queue.count + small.outbox.queue.count >= 40, "no more than was needed"
-    large.resume()
+    large.transport_resumed()
     world.turn()
     assert large.wire.heard().startswith(b"gap %d\n" % large.outbox.dropped)
 
@@ -63,7 +63,7 @@ def test_what_has_gone_or_is_read_counts_no_longer():
     gone, reads = stalled(world, 2)
     publish(world, 3)
     assert world.hub.slow_consumers.size == 6 * SIZE
-    reads.resume()
+    reads.transport_resumed()
     assert world.hub.slow_consumers.size == 3 * SIZE
     gone.lost()
     assert world.hub.slow_consumers.size == 0
@@ -85,9 +85,9 @@ def test_who_goes_amid_a_turn_leaves_nothing():
 def test_what_the_transport_holds_counts():
     world = World()
     link = world.link()
-    link.pause(1_000)
+    link.transport_paused(1_000)
     assert world.hub.slow_consumers.size == 1_000
-    link.resume()
+    link.transport_resumed()
     assert world.hub.slow_consumers.size == 0
 
 

@@ -145,8 +145,8 @@ def test_who_has_gone_leaves_nothing(world):
     assert world.hub.router.trie.match("a") == world.hub.router.trie.match("b/c") == ()
     link.receive(b"sub a\n")
     link.ended()
-    link.pause(1)
-    link.resume()
+    link.transport_paused(1)
+    link.transport_resumed()
     world.sleep(10)
     assert link.wire.heard() == b""
     assert not link.wire.aborted

@@ -23,9 +23,10 @@ from hubbub.testing.contracts import DialectContract
 from hubbub.testing.cutting import CUTTINGS, Cutting
 from hubbub.testing.datagrams import UDPClient
 from hubbub.testing.handler_contract import HandlerContract
+from hubbub.testing.memory_listener import MemoryListener
 from hubbub.testing.streams import TCPClient
 from hubbub.testing.websocket import WebSocketClient
-from hubbub.testing.world import MemoryListener, World
+from hubbub.testing.world import World
 
 __all__ = [
     "CUTTINGS",

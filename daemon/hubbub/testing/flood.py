@@ -41,7 +41,7 @@ def _floods(units: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _flood_stream(trial: Trial, head: bytes, filler: bytes) -> None:
-    flood = 3 * _bound(trial)
+    flood = 3 * _max_held(trial)
     piece = filler * (flood // _LOOKS // len(filler) + 1)
     events = len(trial.feed(head)) if head else 0
     fed = len(head)
@@ -56,7 +56,7 @@ def _flood_stream(trial: Trial, head: bytes, filler: bytes) -> None:
 
 
 def _flood_units(trial: Trial, unit: bytes) -> None:
-    count, events = 3 * _bound(trial) // len(unit), 0
+    count, events = 3 * _max_held(trial) // len(unit), 0
     for at in range(count):
         events += len(trial.feed(unit))
         trial.events.clear()
@@ -77,7 +77,7 @@ def _send_too_long(trial: Trial, head: bytes, filler: bytes) -> None:
 
 def _check_held(trial: Trial, what: str) -> None:
     held = trial.held()
-    if held > _bound(trial):
+    if held > _max_held(trial):
         rule = f"after {what} it holds {held} bytes, and max_unit allows {_longest(trial)} and some slack"
         broken(trial.who, rule, "Give every buffer and table a bound, as the readers of hubbub.framing have: max_frame")
 
@@ -93,6 +93,6 @@ def _longest(trial: Trial) -> int:
     return type(trial.dialect).max_unit(trial.dialect.context)
 
 
-def _bound(trial: Trial) -> int:
+def _max_held(trial: Trial) -> int:
     """Bytes that it may hold: a unit, in a bytearray that has room to grow, and the slack."""
     return _longest(trial) * 5 // 4 + _SLACK

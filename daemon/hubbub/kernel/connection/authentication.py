@@ -126,7 +126,7 @@ def _succeed(link: Any, event: Connect, user: str | None) -> None:
     if session.expires is not None:
         link.set_alarm()
     if link.client is not None and event.receive_maximum is not None:
-        link.client.resume(link, event.receive_maximum)
+        link.client.go_online(link, event.receive_maximum)
 
 
 def _no_answer() -> Refusal:

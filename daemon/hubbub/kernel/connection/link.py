@@ -44,7 +44,7 @@ _OPEN, _CLOSED = State.OPEN, State.CLOSED
 
 
 class Link:
-    """One client. Transports call `receive`, `ended`, `lost`, `pause`, `resume`; everything else follows from those.
+    """One client. Transports call `receive`, `ended`, `lost` and the like; everything else follows from those.
 
     Its parts are passed the link by each call, so that they hold no reference to it.
 
@@ -203,13 +203,13 @@ class Link:
         self.outbox.clear()
         self.inbound.clear()
 
-    def pause(self, held: int) -> None:
+    def transport_paused(self, held: int) -> None:
         """The transport takes no more for now; `held` bytes wait in it."""
         self.outbox.pause(held)
         self.timeouts.paused(self.wire.unsent(), self.hub.turn.now())
         self.set_alarm()
 
-    def resume(self) -> None:
+    def transport_resumed(self) -> None:
         """The transport takes more."""
         self.timeouts.resumed()
         if self.open:

@@ -117,7 +117,7 @@ class Client:
         state.max_bytes, state.full = max_bytes, full
         state.save()
 
-    def resume(self, link: Any, receive_maximum: int) -> None:
+    def go_online(self, link: Any, receive_maximum: int) -> None:
         """The client has its answer: its link gets the subscriptions, and its messages follow."""
         if self.delivery.link is link.egress:
             return

@@ -17,6 +17,7 @@ from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Subscribe
 from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW, Batch, Receiver
+from hubbub.kernel.sessions.queued_bytes import QueuedBytes
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.state import InflightMessage, PersistentSession
 from hubbub.kernel.turn import Turn
@@ -36,25 +37,6 @@ class QosLink(Protocol):
     def is_paused(self) -> bool: ...
     def send_qos0(self, batch: Batch, wish: Subscribe) -> None: ...
     def fail(self, error: Exception) -> None: ...
-
-
-class QueuedBytes:
-    """The bytes of the queues and in-flight messages of all clients.
-
-    on_overflow  is called when they become more than limits.OWED_BYTES_ALL
-    """
-
-    __slots__ = ("on_overflow", "size")
-
-    def __init__(self, on_overflow: Callable[[], None]) -> None:
-        self.size = 0
-        self.on_overflow = on_overflow
-
-    def add(self, size: int) -> None:
-        """Count more bytes."""
-        self.size += size
-        if self.size > limits.OWED_BYTES_ALL:
-            self.on_overflow()
 
 
 class Delivery:

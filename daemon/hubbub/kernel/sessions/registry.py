@@ -18,7 +18,8 @@ from hubbub.kernel.routing.router import Router
 from hubbub.kernel.routing.share_groups import SharedSubscriptions
 from hubbub.kernel.routing.subscriptions import Subscriptions
 from hubbub.kernel.sessions.client import Client, RightsOf
-from hubbub.kernel.sessions.delivery import Delivery, QueuedBytes
+from hubbub.kernel.sessions.delivery import Delivery
+from hubbub.kernel.sessions.queued_bytes import QueuedBytes
 from hubbub.kernel.sessions.records import Key
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.session import Session

@@ -22,7 +22,8 @@ from prometheus_client.registry import Collector
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.ingress.client_rate import SourceRates
-from hubbub.service.process.turns import Histogram, Turns
+from hubbub.service.metrics.histogram import Histogram
+from hubbub.service.process.turns import Turns
 from hubbub.transports.dial import Losses
 from hubbub.transports.udp import UDPProtocol
 

@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from functools import partial
 from time import monotonic
 from typing import Any
 
+from hubbub.service.metrics.histogram import Histogram
+
 LATENCY = (0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 LAG = (0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 LAG_SECONDS = 1.0  # between two looks at the reactor's lag
-
-
-class Histogram:
-    """How many observations were at most so many seconds: plain integers, read by whoever asks.
-
-    bounds  upper bounds in seconds; counts: of each, and the last of what is above all; sum: seconds
-    """
-
-    __slots__ = ("bounds", "counts", "sum")
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def add(self, seconds: float, times: int = 1) -> None:
-        """Note `times` observations of `seconds`."""
-        self.counts[bisect_left(self.bounds, seconds)] += times
-        self.sum += seconds * times
 
 
 class Turns:

@@ -1,0 +1,26 @@
+"""The memory that the queues of all clients take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hubbub import limits
+
+
+class QueuedBytes:
+    """The bytes of the queues and in-flight messages of all clients.
+
+    on_overflow  is called when they become more than limits.OWED_BYTES_ALL
+    """
+
+    __slots__ = ("on_overflow", "size")
+
+    def __init__(self, on_overflow: Callable[[], None]) -> None:
+        self.size = 0
+        self.on_overflow = on_overflow
+
+    def add(self, size: int) -> None:
+        """Count more bytes."""
+        self.size += size
+        if self.size > limits.OWED_BYTES_ALL:
+            self.on_overflow()
