@@ -88,13 +88,15 @@ conformance-page:
 	@tools/venv $(VENV) test
 	$(BIN)/python tests/mqtt_conformance.py
 
-# 1,000 mixed clients through 100 reloads and 20 restarts; then half an hour of clients that come and go, which has to
-# leave memory and descriptors flat: make soak SECONDS=60. docs/operating.md has the figures of one.
+# 1,000 mixed clients through 100 reloads and 20 restarts; a daemon with --state that is killed again and again; then half
+# an hour of clients that come and go, which has to leave memory and descriptors flat: make soak SECONDS=60.
+# docs/operating.md and docs/durability.md have the figures of one.
 soak: SECONDS := 1800
 soak:
 	@tools/venv $(VENV) test
 	HUBBUB_SOAK_CLIENTS=1000 HUBBUB_SOAK_RELOADS=100 HUBBUB_SOAK_RESTARTS=20 $(BIN)/pytest tests/system/test_under_load.py \
 	    tests/system/test_fleet.py
+	HUBBUB_SOAK_CRASH=$(SECONDS) $(BIN)/pytest -s tests/system/test_crash.py
 	cd tests && ../$(BIN)/python -m soak $(SECONDS)
 
 clean:
