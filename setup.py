@@ -35,6 +35,9 @@ TESTED_WITH = [
     "paho-mqtt>=2",  # an MQTT client that most people have, over TCP and WebSocket
     "aiomqtt",  # the one that asyncio programs use
     "gmqtt",  # another for asyncio, with a codec of its own
+    "zmqtt",  # one more, which reconnects by itself
+    "amqtt",  # a client and a broker for asyncio, of 3.1.1 alone
+    "adafruit-circuitpython-minimqtt",  # what microcontrollers have
     "statsd",  # sends metrics to StatsD
     "datadog",  # the same with DogStatsD's tags, events and service checks
     "graphyte",  # sends metrics to Graphite

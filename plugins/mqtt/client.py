@@ -226,7 +226,6 @@ class MqttClient(MqttBase):
         if self._closed:
             return []
         if not timer.running:
-            self._handshake.answered()
             return [self._give_up(Refusal("unavailable", f"no CONNACK within {self.context.handshake:g} s"))]
         if timer.unanswered(now):
             why = f"no answer to PINGREQ within {limits.CONNECT_SECONDS:g} s"

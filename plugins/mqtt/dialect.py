@@ -82,6 +82,7 @@ class Mqtt(MqttBase):
         timer = KeepAlive()
         super().__init__(context, peer, CONNECT, "CONNECT", timer)
         self._authentication = EnhancedAuthentication()
+        self._bridge = False
         self._keep_alive = timer
         self._session_expires = False  # with the connection
 
@@ -128,6 +129,7 @@ class Mqtt(MqttBase):
         explain = packet.version == V5 and properties.get("request_problem_information", 1) == 1
         max_packet, alias_maximum = properties.get("maximum_packet_size"), properties.get("topic_alias_maximum", 0)
         self.agree(packet.version, max_packet, alias_maximum, explain)
+        self._bridge = packet.bridge
         self._keep_alive.agree(keep_alive(packet, self.context.idle))
         self._session_expires = session_expiry(packet) == 0
         events.append(connect_event(packet, self._inbound.check_size))
@@ -150,8 +152,9 @@ class Mqtt(MqttBase):
         found: list[Any] = []
         for one in packet.subscriptions:
             filter = checked_filter(one.filter, self._outbound.version == V5)
-            options, retained = (one.retain_as_published, identifiers), _RETAINED[one.retain_handling]
-            found.append(Subscribe(filter, not one.no_local, options=options, qos=one.qos, retained=retained))
+            options = (one.retain_as_published or self._bridge, identifiers)
+            echo, retained = not (one.no_local or self._bridge), _RETAINED[one.retain_handling]
+            found.append(Subscribe(filter, echo, options=options, qos=one.qos, retained=retained))
         events.append(SubscriptionBatch(found, packet))
 
     def _on_unsubscribe(self, packet: packets.Unsubscribe, events: list[Event | Message]) -> None:

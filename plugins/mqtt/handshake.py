@@ -31,7 +31,7 @@ class Handshake:
         self._option = option
 
     def choose(self) -> int:
-        """Choose the version, and return it. A server that closed without CONNACK may not know the one of last time."""
+        """Choose the version, and return it. A server that gave no CONNACK may not know the version of last time."""
         if self._option in VERSIONS:
             self.version = VERSIONS[self._option]
             return self.version

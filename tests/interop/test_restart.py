@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from interop.mqtt import returning
+from interop.mqtt import listeners
 from interop.mqtt.asyncio_clients import loop
 from interop.mqtt.base import SECONDS, V5, V311
 from ports import free_port
@@ -52,13 +52,22 @@ def hubbub(port, hear, keys):
 
 
 def mqtt(kind, version, **more):
-    return lambda port, hear: getattr(returning, kind)(port, version, "again", hear, **more)
+    return lambda port, hear: getattr(listeners, f"listen_{kind}")(port, version, "again", 1, hear, **more)
 
 
-MQTT = ("paho_loop", "aiomqtt_loop", "gmqtt_client", "mosquitto_sub", "mqtt_js")
+MQTT = (
+    "paho",
+    "aiomqtt",
+    "gmqtt",
+    "zmqtt",
+    "mosquitto",
+    "mqtt_js",
+    "u8",
+)  # paho_c_sub connects, and subscribes no more
 VERSIONS = {"3.1.1": V311, "5.0": V5}
 OVER_TCP = {
     **{f"{kind}-{name}": mqtt(kind, version) for kind in MQTT for name, version in VERSIONS.items()},
+    **{f"{kind}-3.1.1": mqtt(kind, V311) for kind in ("amqtt", "minimqtt")},
     **{
         f"hubbub-{keys}": partial(hubbub, keys=keys)
         for keys in ("lines", "json", "mqtt:version=3.1.1", "mqtt:version=5")

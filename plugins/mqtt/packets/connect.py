@@ -9,6 +9,7 @@ from hubbub_plugins.mqtt.properties import CONNACK, CONNECT, WILL, Properties, r
 from hubbub_plugins.mqtt.wire import Cursor, Malformed, binary, text
 
 UNSUPPORTED_VERSION = 0x84
+_BRIDGE = 0x80  # in the version
 _NAMES = {V31: "MQIsdp", V311: "MQTT", V5: "MQTT"}
 
 
@@ -25,9 +26,10 @@ class Will:
 
 @dataclass(slots=True, kw_only=True)
 class Connect:
-    """CONNECT (section 3.1). `keep_alive` is in seconds, 0 for none."""
+    """CONNECT (section 3.1). `keep_alive` is in seconds, 0 for none; `bridge` is the bit that Mosquitto's set."""
 
     version: int = V5
+    bridge: bool = False
     clean: bool = True
     keep_alive: int = 0
     client: str = ""
@@ -39,22 +41,24 @@ class Connect:
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Connect:
         """Read the body. Raises Malformed."""
-        name, number = body.text(), body.u8()
-        if _NAMES.get(number & 0x7F) != name or number & 0x80:  # the high bit marks a bridge at some brokers
+        name, level = body.text(), body.u8()
+        bridge = level in (V31 | _BRIDGE, V311 | _BRIDGE)
+        number = level & ~_BRIDGE if bridge else level
+        if _NAMES.get(number) != name:
             what = f"version {number}" if name in _NAMES.values() else "name"
             raise Malformed(f"that protocol {what} isn't supported", UNSUPPORTED_VERSION)
         try:
-            return Connect._decode_rest(number, body)
+            return Connect._decode_rest(number, bridge, body)
         except Malformed as error:
             error.version = number
             raise
 
     @staticmethod
-    def _decode_rest(number: int, body: Cursor) -> Connect:
+    def _decode_rest(number: int, bridge: bool, body: Cursor) -> Connect:
         bits, strict = body.u8(), number != V31  # 3.1 says nothing of unused bits
         if bits & 1 and strict:
             raise Malformed("the reserved flag of CONNECT is set")  # MQTT-3.1.2-3
-        found = Connect(version=number, clean=bool(bits & 2), keep_alive=body.u16())
+        found = Connect(version=number, bridge=bridge, clean=bool(bits & 2), keep_alive=body.u16())
         if number == V5:
             found.properties = read_properties(body, CONNECT)
         found.client = body.text()

@@ -14,7 +14,8 @@ from typing import Any
 from interop.mqtt.base import EXPIRY, SECONDS, V5, V31, At, Closing, Heard, Said, Wish
 
 DRIVER = Path(__file__).with_name("driver.js")
-PACKAGE = Path(sys.prefix) / "node" / "node_modules" / "mqtt"  # where tools/node-packages puts it
+NODE_MODULES = Path(sys.prefix) / "node" / "node_modules"  # where tools/node-packages puts them
+PACKAGE = NODE_MODULES / "mqtt"
 PATHS = {"tcp": "mqtt://", "tls": "mqtts://", "websocket": "ws://", "wss": "wss://"}
 
 

@@ -36,7 +36,7 @@ class Bridge:
 
     def __init__(self, version=V5, pull=("a/#",), push=("b/#",), **keys):
         self.version = version
-        name = "5" if version == V5 else "3.1.1"
+        name = {V5: "5", V311: "3.1.1"}.get(version, version)
         self.kind = configure(MqttClient, {"version": name, **keys})
         self.dialect_context = DialectContext("tcp", 1000, None, "client", pull, push=push, node="here")
 
@@ -146,6 +146,17 @@ def test_no_connack():
     dialect.opened(NOW)
     (close,) = dialect.timeout(dialect.deadline)
     assert close.reason == "no CONNACK within 10 s"
+
+
+def test_a_server_that_is_silent_to_one_version_is_asked_in_the_other():
+    """amqtt's broker leaves a CONNECT of version 5 unanswered, and the connection open."""
+    bridge, asked = Bridge(version="auto"), []
+    for _ in range(3):
+        dialect = bridge.kind(bridge.dialect_context, Session("192.0.2.7", 1883, "tcp", "b"))
+        (connect,) = dialect.opened(NOW)
+        asked.append(packets.decode(connect.data[0], connect.data[2:], V5).version)
+        dialect.timeout(dialect.deadline)
+    assert asked == [V5, V311, V5]
 
 
 def test_a_message_that_is_too_much_here_is_acknowledged_and_counted():
