@@ -17,7 +17,7 @@ import hubbub
 from running import Daemon
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("dialects.md", "handlers.md", "authentication.md", "durability.md")
+PAGES = ("dialects.md", "handlers.md", "authentication.md", "durability.md", "nats.md")
 ANEW = "\n## All events and methods\n"  # where a page begins with other files: what follows is a test of its own
 BLOCK = re.compile(r"(.*?)^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DEFAULT = ("--tcp", "tcp:6999")  # what a page means where it names no listener
@@ -91,7 +91,7 @@ class Terminals:
             self.close()
             self.start(shlex.split(command)[2:])
             return
-        command = re.sub(r"\b(6999|7001)\b", lambda port: self.ports.get(port[0], port[0]), command)
+        command = re.sub(r"\b(4222|6999|7001)\b", lambda port: self.ports.get(port[0], port[0]), command)
         waiting = next((one for one in self.listeners if one.expected), None)
         if "cat)" in command or ("SUB " in command and "QUIT" not in command):
             listener = Listener(command, expected, self.folder)

@@ -142,6 +142,11 @@ class Dialect:
         """
         return None
 
+    @classmethod
+    def greeting(cls, context: DialectContext, peer: Sender) -> bytes:
+        """Return what `opened` sends first, for `dialect=auto`, which sends it where clients wait. Empty: none do."""
+        return b""
+
     def opened(self, now: float) -> list[Event | Message]:
         """The link is open and nothing has arrived: send a greeting, or set a first deadline."""
         return []

@@ -264,12 +264,16 @@ class Confirm(Event):
 
 
 class SwitchDialect(Event):
-    """From here on the link speaks `dialect`, a Dialect class, from the bytes `head` on; `text` as in `receive`."""
+    """From here on the link speaks `dialect`, a Dialect class, from the bytes `head` on; `text` as in `receive`.
 
-    __slots__ = ("dialect", "head", "text")
+    greeted  bool: its greeting has been sent, so what it answers when it opens isn't
+    """
 
-    def __init__(self, dialect: Any, head: bytes, text: bool | None = None) -> None:
+    __slots__ = ("dialect", "greeted", "head", "text")
+
+    def __init__(self, dialect: Any, head: bytes, text: bool | None = None, greeted: bool = False) -> None:
         self.dialect = dialect
+        self.greeted = greeted
         self.head = head
         self.text = text
         self.tag = None

@@ -33,6 +33,7 @@ DEFLATE_LEVEL = 3  # of zlib's 1 to 9: above it a megabyte holds up everybody fo
 FRAGMENTS = 100_000  # pieces of one WebSocket message, 10 MB: 4 MiB in frames of 64 bytes fit, as a test suite sends
 DETECT_BYTES = 64  # bytes after which the dialect is told from what is there
 BACKLOG = 1_024  # connections that wait to be accepted: beyond them a client asks again after 1 s
+GREET_SECONDS = 0.3  # seconds of silence, `greet=`, after which a server that has to speak first does: a person waits
 HANDSHAKE_SECONDS = 10.0  # seconds until a client must have shown what it speaks
 PROXY_BYTES = 4 * KiB  # bytes of a PROXY header of version 2: addresses, and what else a proxy knows of TLS
 PROXIES = 32  # entries of X-Forwarded-For that are looked at, from its end: chains of proxies are under 5 long

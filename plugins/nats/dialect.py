@@ -76,11 +76,15 @@ class Nats(Dialect):
             return True
         return None if _CLAIM.startswith(head) else False
 
+    @classmethod
+    def greeting(cls, context: DialectContext, peer: Sender) -> bytes:
+        return encode_info(context, peer)
+
     def opened(self, now: float) -> list[Event | Message]:
         if self.context.login:
             self._login_by = now + self.context.handshake
         self.deadline = self._login_by or now + self._pause
-        return [Answer(encode_info(self.context, self.peer))]
+        return [Answer(self.greeting(self.context, self.peer))]
 
     def timeout(self, now: float) -> list[Event | Message]:
         if self._closed:

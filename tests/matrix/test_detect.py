@@ -11,6 +11,7 @@ from hubbub.dialects.json import Json
 from hubbub.dialects.lines import Lines
 from hubbub.framing import HTTP_400
 from hubbub.testing import CUTTINGS
+from hubbub_plugins.nats import Nats
 from matrix.speakers import seat
 
 AUTO = Auto.among([Lines, Json], Lines)
@@ -133,3 +134,46 @@ def test_a_subscription_of_the_listener_waits_for_the_dialect(world, transport):
     mouth.publish("news", b"2")
     world.turn()
     assert client.received() == (b"MSG news 2\n" if transport == "tcp" else ["MSG news 2"])
+
+
+GREETS = Auto.among([Lines, Json, Nats], Lines, greeter=Nats)
+
+
+@pytest.mark.parametrize("cutting", CUTTINGS)
+def test_a_client_that_waits_is_greeted_and_goes_on_in_any_dialect(world, cutting):
+    for said, answer in (*FIRST.items(), (b'CONNECT {"verbose":false}\r\nPING\r\n', b"PONG\r\n")):
+        client = world.listen("tcp", GREETS).connect()
+        world.advance(0.2)
+        assert client.received() == b""
+        world.advance(0.2)
+        (info,) = client.received().splitlines()
+        assert info.startswith(b"INFO {")
+        for piece in CUTTINGS[cutting]([said]):
+            client.send(piece)
+            world.turn()
+        assert client.received() == answer
+
+
+def test_a_client_that_speaks_is_not_greeted(world):
+    client = world.listen("tcp", GREETS).connect()
+    client.send(b"P")
+    world.advance(0.4)
+    assert client.say(b"ING\n") == b"PONG\n"
+    client = world.listen("tcp", GREETS).connect()
+    assert client.say(b"CONNECT {}\r\nPING\r\n").split(b"\r\n", 1)[1] == b"+OK\r\nPONG\r\n"
+
+
+def test_a_greeted_client_of_nats_has_its_deadlines(world):
+    client = world.listen("tcp", GREETS, idle=30.0).connect()
+    world.advance(0.4)
+    client.say(b'CONNECT {"verbose":false}\r\n')
+    world.advance(10.1)
+    assert client.received() == b"PING\r\n"
+
+
+def test_a_greeted_web_client(world):
+    client = world.listen("websocket", GREETS).connect()
+    world.advance(0.4)
+    (info,) = client.received()
+    assert info.startswith(b"INFO {")
+    assert client.say(b"CONNECT {}\r\n") == [b"+OK\r\n"]

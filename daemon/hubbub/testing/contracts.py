@@ -89,7 +89,7 @@ class DialectContract:
             broken(who, rule, f"It is a tuple of some of {', '.join(TRANSPORTS)}")
         if dialect.full not in POLICIES:
             broken(who, f"`full` is {dialect.full!r}", f"It is one of {', '.join(POLICIES)}")
-        for name in ("encode", "claims", "max_unit", "merge", "for_role", "persistent_session"):
+        for name in ("encode", "claims", "greeting", "max_unit", "merge", "for_role", "persistent_session"):
             if not isinstance(inspect.getattr_static(dialect, name), classmethod | staticmethod):
                 broken(who, f"{name} is a plain method", "It serves all links at once: make it a @classmethod")
 

@@ -229,7 +229,8 @@ def on_switch_dialect(link: Any, event: SwitchDialect) -> None:
     link.outbox.queue.full = link.full
     link.access.subscribe_by_listener(link)
     last_received = link.timeouts.last_received
-    link.act(link.dialect.opened(last_received))
+    opening = link.dialect.opened(last_received)
+    link.act([one for one in opening if type(one) is not Answer] if event.greeted else opening)
     link.act(link.dialect.receive(event.head, last_received, event.text) if event.head else ())
 
 

@@ -92,6 +92,7 @@ LISTENER_KEYS: dict[str, Callable[[object], object]] = {
     "id": identifier,
     "dialect": _filled,
     "auto": many(_filled),
+    "greet": _positive(duration),
     "topic": _topic,
     "prefix": _topic,
     "subscribe": _filter,

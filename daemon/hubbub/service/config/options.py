@@ -62,6 +62,7 @@ Keys:
   interface=ADDRESS                          where; else 127.0.0.1 or ::1
   anonymous=yes  as=USER                     who may come in, if not only you
   id=NAME  dialect=NAME  auto=NAME,...       which dialect, which to tell apart
+  greet=300ms                                when auto=nats sends its INFO
   topic=  prefix=  subscribe=                where messages go and come from
   pull=FILTER,...  push=FILTER,...           what to ask a hub for, and tell it
   user=  password-file=  client=  qos=       --connect with dialect=mqtt alone;

@@ -71,7 +71,8 @@ class ListenerConfig(LinkConfig):
     """One open port as the operator wants it.
 
     address    the endpoint in parts; `endpoint` is its string for Twisted
-    auto       dialects beyond the shipped ones that `dialect=auto` may choose
+    auto       dialects beyond the shipped ones that `dialect=auto` may choose, and those that have to speak first
+    greet      seconds of silence after which one of these does
     anonymous  None: not said, see `admits_anonymous`
     client_ca    the file with the authorities that TLS clients need a certificate of
     compression  whether WebSocket clients may have messages compressed
@@ -82,6 +83,7 @@ class ListenerConfig(LinkConfig):
     address: Endpoint
     dialect: str = "auto"
     auto: tuple[str, ...] = ()
+    greet: float = limits.GREET_SECONDS
     anonymous: bool | None = None
     compression: bool = False
     client_ca: Path | None = None
@@ -297,4 +299,4 @@ def _is_loopback(host: str) -> bool:
 _UDP_KEYS = frozenset({"rcvbuf", "reuse", "peers", "group"})
 _WEB_KEYS = frozenset({"compression"})
 _FIELDS = {"as": "user"}
-_LISTENER_FIELDS = {"anonymous", "client_ca", "compression", "auto", "reuse", "peers", "group"}
+_LISTENER_FIELDS = {"anonymous", "client_ca", "compression", "auto", "greet", "reuse", "peers", "group"}

@@ -42,7 +42,9 @@ def plan(
         first = dialects[0]
         choose: Callable[[bytes], type[Dialect] | None] = lambda datagram: dialects[0]  # noqa: E731
         if config.dialect == "auto":
-            first = auto = Auto.among(dialects, configure(Lines, {}), failed)
+            assert isinstance(config, ListenerConfig)
+            greeter = next((one for one in dialects if one.name in config.auto and _greets(one)), None)
+            first = auto = Auto.among(dialects, configure(Lines, {}), failed, greeter, config.greet)
             choose = auto.choose
         for template in (config.topic, config.prefix, config.subscribe):
             if template is not None:
@@ -81,6 +83,10 @@ def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]
             raise ConfigError(f"auto={name}: {name} can't be told by its first bytes; it needs dialect={name}")
     every = [plugins.configured("dialect", name, {}) for name in config.auto] + [configure(one, {}) for one in own]
     return [one for one in dict.fromkeys(every) if config.transport in one.transports]
+
+
+def _greets(dialect: type[Dialect]) -> bool:
+    return dialect.greeting.__func__ is not Dialect.greeting.__func__  # type: ignore[attr-defined]
 
 
 def _claims(dialect: type[Dialect]) -> bool:
