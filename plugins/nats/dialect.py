@@ -222,7 +222,8 @@ class Nats(Dialect):
 
     def _refused(self, event: Event | Message, refusal: Refusal) -> bytes | Close:
         if isinstance(event, Connect) or (refusal.code == "not-authorized" and self._login_by is not None):
-            return self._fail(Malformed("Authorization Violation", refusal.reason, refusal.code))
+            self._closed = True
+            return Close(refusal.reason, error_line("Authorization Violation"))
         if isinstance(event, Fault) and event.tag:
             return error_line(event.tag)
         why = "" if refusal.code == "not-authorized" else f": {refusal}"

@@ -102,6 +102,7 @@ class WebSocketWire(Stream, AnyWebSocketProtocol):
         if not self._closing and self.state == self.STATE_OPEN:
             self._closing = True
             self._say_close(close_code(refusal, reason), reason)
+            self.reading(True)  # the client's close frame, also where its events were held back
 
     def _say_close(self, code: int, reason: str) -> None:
         """Begin the closing handshake. Autobahn's sendClose is for applications, and refuses the protocol's codes."""

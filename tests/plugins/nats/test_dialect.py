@@ -260,3 +260,20 @@ def test_ids_are_found_by_what_they_match(world):
     for reply, id in ((b"r.a.b", b"3"), (b"r.a", b"1"), (b"r.a.c", b"2"), (b"x", b"4")):
         assert client.say(b"PUB ask.it %b 0\r\n\r\n" % reply).split()[:3] == [b"HMSG", reply, id]
     assert client.say(b"PUB ask.it y.z 0\r\n\r\n") == b""
+
+
+def test_a_web_client_that_is_refused_closes_at_once(world):
+    """Its later operations were held back, and with them reading; its close frame is to be read all the same."""
+    waiting = []
+    listener = world.listen("websocket", Nats, login=lambda event, session, done: waiting.append(done))
+    end = listener.connect()
+    end.send(b'CONNECT {"user":"ann","pass":"no"}\r\n')
+    world.turn()
+    end.send(b"PING\r\n")
+    world.turn()
+    waiting[0](Refusal("not-authorized", "wrong user or password"))
+    world.turn()
+    assert end.received()[1:] == [b"-ERR 'Authorization Violation'\r\n"]
+    assert end.close_code == 1000
+    assert not listener.context.links
+    assert listener.context.refused == {"not-authorized": 1}
