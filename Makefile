@@ -47,6 +47,7 @@ check:
 node:
 	@tools/node-packages $(VENV)/node tests/interop/mqtt
 	@tools/node-packages $(VENV)/node-senders tests/interop/senders
+	@tools/node-packages $(VENV)/node-nats tests/interop/nats
 	@tools/unpacked-packages $(VENV)/debian rsyslog syslog-ng-core busybox-static paho.mqtt.c-examples
 
 objects:

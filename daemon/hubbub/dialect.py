@@ -55,6 +55,7 @@ class DialectContext:
     idle         seconds that a client may be silent, for dialects that negotiate a keep alive
     node         the id of this hub among others
     login        whether the listener checks credentials
+    secure       whether the listener takes TLS alone
     memory       what a dialect keeps from one link to the next: client role, about the server; over UDP, about all
                  senders of the listener
     """
@@ -69,6 +70,7 @@ class DialectContext:
     push: tuple[str, ...] = ()
     node: str = NODE
     login: bool = False
+    secure: bool = False
     memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -78,6 +78,8 @@ def encode_info(context: DialectContext, peer: Sender, ldm: bool = False) -> byt
     }
     if context.login:
         said["auth_required"] = True
+    if context.secure and context.stream:  # clients in JavaScript refuse to go on without it
+        said["tls_required"] = True
     if ldm:
         said["ldm"] = True
     return b"INFO " + msgspec.json.encode(said) + b" \r\n"

@@ -23,11 +23,15 @@ def coded(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-class Node:
-    """A process of Node."""
+def decoded(text: str) -> bytes:
+    return base64.b64decode(text)
 
-    def __init__(self, node: str) -> None:
-        command = [node, str(DRIVER), str(PACKAGE)]
+
+class Node:
+    """A process of Node that runs a driver, which loads a package."""
+
+    def __init__(self, node: str, driver: Path = DRIVER, package: Path = PACKAGE) -> None:
+        command = [node, str(driver), str(package)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._ids = itertools.count()
 
@@ -121,10 +125,10 @@ class MqttJs(Closing):
         said = Said(
             found.get("contentType"),
             found.get("responseTopic"),
-            None if correlation is None else base64.b64decode(correlation),
+            None if correlation is None else decoded(correlation),
             tuple(found.get("userProperties", {}).items()),
         )
-        return Heard(told["topic"], base64.b64decode(told["payload"]), told["qos"], told["retain"], said)
+        return Heard(told["topic"], decoded(told["payload"]), told["qos"], told["retain"], said)
 
     def _end(self, politely: bool) -> None:
         self._act("end" if politely else "die")

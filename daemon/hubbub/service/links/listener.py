@@ -72,6 +72,7 @@ class Listener:
             handshake=settings.bounds.handshake,
             idle=config.idle,
             login=bool(settings.auth),
+            secure=secure,
         )
         self.spoken = plan(config, dialect_context, plugins, hub.turn.fail)
         self.context = make_place(config, dialect_context, hub)

@@ -1,0 +1,142 @@
+"""The NATS clients that people have, each behind the same few methods."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nats
+from nats.errors import NoRespondersError
+
+from interop.mqtt.asyncio_clients import run
+from interop.mqtt.base import At, Closing, Mailbox
+from interop.mqtt.javascript import Node, coded, decoded
+
+FOLDER = Path(sys.prefix) / "node-nats" / "node_modules"  # where tools/node-packages puts them
+DRIVER = Path(__file__).with_name("driver.js")
+SCHEMES = {"tcp": "nats", "tls": "tls", "websocket": "ws", "wss": "wss"}
+
+Pairs = list[tuple[str, str]]
+
+
+class Heard(NamedTuple):
+    """A message that a client was given."""
+
+    subject: str
+    payload: bytes
+    reply: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class NatsPy(Mailbox, Closing):
+    """nats-py."""
+
+    def __init__(self, at: At, **login: str) -> None:
+        super().__init__()
+        self.events: asyncio.Queue[str] = asyncio.Queue()
+        run(self._connect(at, login))
+
+    async def _connect(self, at: At, login: dict[str, str]) -> None:
+        async def reconnected() -> None:
+            self.events.put_nowait("reconnect")
+
+        self.client = await nats.connect(
+            f"{SCHEMES[at.carrier]}://{at.host}:{at.port}",
+            tls=at.context(),
+            tls_handshake_first=at.carrier == "tls",
+            reconnect_time_wait=0.05,
+            max_reconnect_attempts=-1,
+            reconnected_cb=reconnected,
+            **({"password" if name == "pass" else name: value for name, value in login.items()}),
+        )
+
+    def subscribe(self, subject: str, queue: str = "", max: int = 0) -> None:
+        async def hear(message: Any) -> None:
+            headers = tuple((message.headers or {}).items())
+            self.queue.put(Heard(message.subject, message.data, message.reply, headers))
+
+        async def work() -> None:
+            subscription = await self.client.subscribe(subject, queue, cb=hear)
+            if max:
+                await subscription.unsubscribe(max)
+            await self.client.flush()
+
+        run(work())
+
+    def publish(self, subject: str, *payloads: bytes, reply: str = "", headers: Pairs | None = None) -> None:
+        async def work() -> None:
+            for payload in payloads:
+                await self.client.publish(subject, payload, reply, dict(headers) if headers else None)
+            await self.client.flush()
+
+        run(work())
+
+    def request(self, subject: str, payload: bytes) -> bytes | None:
+        """Return the reply; None: there are no responders."""
+        try:
+            return run(self.client.request(subject, payload, timeout=3)).data
+        except NoRespondersError:
+            return None
+
+    def drain(self) -> None:
+        run(self.client.drain())
+
+    def left(self) -> list[Heard]:
+        return [self.queue.get_nowait() for _ in range(self.queue.qsize())]
+
+    def reconnected(self) -> None:
+        """Wait until it has reconnected."""
+        assert run(self.events.get()) == "reconnect"
+
+    def _end(self, politely: bool) -> None:
+        run(self.client.close())
+
+
+class NatsJs(Closing):
+    """A client in Node: `library` is "transport" (@nats-io/transport-node), "nats", or "web" (wsconnect)."""
+
+    _numbers = itertools.count()
+
+    def __init__(self, node: Node, library: str, at: At, **login: str) -> None:
+        self._node = node
+        self._number = next(self._numbers)
+        more = {"tls": str(at.trust)} if at.carrier == "tls" else {}
+        server = f"{SCHEMES[at.carrier]}://{at.host}:{at.port}" if at.web else f"{at.host}:{at.port}"
+        self._act("open", library, {"servers": server, **more, **login})
+
+    def _act(self, action: str, *said: Any) -> Any:
+        return self._node.act(action, self._number, *said)
+
+    def subscribe(self, subject: str, queue: str = "", max: int = 0) -> None:
+        self._act("subscribe", subject, {"queue": queue} if queue else {"max": max} if max else {})
+
+    def publish(self, subject: str, *payloads: bytes, reply: str = "", headers: Pairs | None = None) -> None:
+        self._act("publish", subject, [coded(one) for one in payloads], reply, headers or [])
+
+    def request(self, subject: str, payload: bytes) -> bytes | None:
+        """Return the reply; None: there are no responders."""
+        found = self._act("request", subject, coded(payload))
+        return None if found is None else decoded(found)
+
+    def next(self) -> Heard:
+        return self._heard(self._act("next"))
+
+    def drain(self) -> None:
+        self._act("drain")
+
+    def left(self) -> list[Heard]:
+        return [self._heard(one) for one in self._act("left")]
+
+    def reconnected(self) -> None:
+        """Wait until it has reconnected."""
+        self._act("state", "reconnect")
+
+    def _heard(self, said: Any) -> Heard:
+        pairs = tuple((name, value) for name, value in said["headers"])
+        return Heard(said["subject"], decoded(said["payload"]), said["reply"], pairs)
+
+    def _end(self, politely: bool) -> None:
+        self._act("end")

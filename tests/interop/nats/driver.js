@@ -1,0 +1,69 @@
+// Does with @nats-io/nats-core, or its predecessor nats, what lines of JSON on standard input say.
+"use strict";
+const load = require("module").createRequire(process.argv[2] + "/");
+const { connect } = load("@nats-io/transport-node");
+const { headers, wsconnect } = load("@nats-io/nats-core");
+const old = load("nats");
+globalThis.WebSocket ??= load("ws");
+
+const bytes = text => Buffer.from(text, "base64");
+const coded = data => Buffer.from(data).toString("base64");
+const clients = {};
+
+function told({ subject, data, reply, headers }) {
+  const pairs = headers ? [...headers].flatMap(([name, values]) => values.map(value => [name, value])) : [];
+  return { subject, payload: coded(data), reply: reply || "", headers: pairs };
+}
+
+function plain({ tls, ...options }) {
+  return { ...options, ...(tls ? { tls: { caFile: tls, handshakeFirst: true } } : {}) };
+}
+
+async function open(number, library, options) {
+  const opens = { transport: connect, nats: old.connect, web: wsconnect }[library];
+  const connection = await opens({ reconnectTimeWait: 50, maxReconnectAttempts: -1, ...plain(options) });
+  const one = clients[number] = { connection, heard: [], waiting: [], states: [], watching: [], old: library === "nats" };
+  (async () => {
+    for await (const { type } of connection.status()) (one.watching.shift() ?? (state => one.states.push(state)))(type);
+  })();
+}
+
+const ACTIONS = {
+  open,
+  subscribe: async ({ connection, heard, waiting }, subject, options) => {
+    const callback = (error, message) => waiting.length ? waiting.shift()(told(message)) : heard.push(told(message));
+    connection.subscribe(subject, { ...options, callback });
+    await connection.flush();
+  },
+  publish: async ({ connection, old: first }, subject, payloads, reply, pairs) => {
+    const said = pairs.length ? (first ? old.headers : headers)() : undefined;
+    for (const [name, value] of pairs) said.append(name, value);
+    for (const one of payloads) connection.publish(subject, bytes(one), { reply: reply || undefined, headers: said });
+    await connection.flush();
+  },
+  next: one => new Promise(done => one.heard.length ? done(one.heard.shift()) : one.waiting.push(done)),
+  request: async ({ connection }, subject, payload) => {
+    try {
+      return coded((await connection.request(subject, bytes(payload), { timeout: 3000 })).data);
+    } catch (error) {
+      return error.isNoResponders?.() || error.code === "503" ? null : Promise.reject(error);
+    }
+  },
+  drain: ({ connection }) => connection.drain(),
+  left: one => one.heard.splice(0),
+  state: async (one, wanted) => {
+    for (;;) {
+      const found = one.states.length ? one.states.shift() : await new Promise(done => one.watching.push(done));
+      if (found === wanted) return found;
+    }
+  },
+  end: ({ connection }) => connection.close(),
+};
+
+require("readline").createInterface({ input: process.stdin }).on("line", async line => {
+  const { id, said: [action, number, ...more] } = JSON.parse(line);
+  const late = new Promise((_, failed) => setTimeout(() => failed(new Error(action + ": too late")), 10000).unref());
+  const done = Promise.race([action === "open" ? open(number, ...more) : ACTIONS[action](clients[number], ...more), late]);
+  const answer = await done.then(result => ({ id, result }), error => ({ id, error: String(error) }));
+  process.stdout.write(JSON.stringify(answer) + "\n");
+});
