@@ -46,8 +46,8 @@ CHUNKED_BYTES = 8 * MiB  # bytes of their chunks: eight of the longest messages
 PROPERTY_CHARACTERS = 1_024  # characters of a name or a value that becomes a property: tracebacks are longer
 SEVERITIES = "emerg alert crit err warning notice info debug".split()
 _SEVERITY = {str(level): word for level, word in enumerate(SEVERITIES)}
-_SAID = ("facility", "file", "line", "timestamp")  # what is a property under its own name
-_STANDARD = frozenset({*_SAID, "version", "host", "short_message", "message", "full_message", "level"})
+_READ = ("facility", "file", "line", "timestamp")  # what is a property under its own name
+_STANDARD = frozenset({*_READ, "version", "host", "short_message", "message", "full_message", "level"})
 _CHUNK = b"\x1e\x0f"
 _HEADER = 12  # bytes of a chunk before its part
 _COMPRESSED = (b"\x78", b"\x1f\x8b")  # what zlib, by its usual window, and gzip begin with
@@ -94,7 +94,7 @@ def parse(data: bytes, host: str) -> Entry:
 def _properties(whole: dict[str, Any], host: str) -> dict[str, str]:
     level = _text(whole.get("level", ""))
     pairs = [("hostname", whole.get("host") or host), ("severity", _SEVERITY.get(level, level))]
-    pairs += [(name, whole.get(name, "")) for name in _SAID]
+    pairs += [(name, whole.get(name, "")) for name in _READ]
     properties = {name: text for name, value in pairs if 0 < len(text := _text(value)) <= PROPERTY_CHARACTERS}
     for key, value in whole.items():
         name, text = f"field.{_text(key).removeprefix('_')}", _text(value)

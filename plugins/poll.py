@@ -12,7 +12,7 @@ from hubbub.errors import BadTopic
 from hubbub.option import duration
 from hubbub.topics import check_topic
 
-PATIENCE = 0.9  # of the time between two beats, for a reply: a beat that got none doesn't hold up the next one
+MAX_WAIT = 0.9  # of the time between two beats, for a reply: a beat that got none doesn't hold up the next one
 LONGEST = 60.0  # seconds: the longest that a request may wait
 
 
@@ -73,7 +73,7 @@ class Poll(Handler):
             return
         self._asking = True
         try:
-            await self.request(self.topic, self._command, min(PATIENCE * self.every_, LONGEST))
+            await self.request(self.topic, self._command, min(MAX_WAIT * self.every_, LONGEST))
         except Refusal as refusal:
             self._tell(refusal.reason)
         else:

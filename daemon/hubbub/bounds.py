@@ -1,6 +1,6 @@
 """The limits that an operator may set, with `--limit NAME=VALUE` or in the table `[limits]` of a file.
 
-Each is on by default. What stands in `limits` alone is no option: it bounds what nobody has a reason to change.
+Each is on by default. A bound that is in `limits` alone is no option: there is no reason to change it.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Bounds:
     )
     retained_messages: int = _bound(limits.RETAINED_MESSAGES, _count, "retained messages; 0: none is kept")
     retained_bytes: int = _bound(limits.RETAINED_BYTES, size, "bytes of them, topics included")
-    outbox_bytes: int = _bound(limits.OUTBOX_BYTES, _at_least_one(size), "bytes that wait for those who don't read")
+    outbox_bytes: int = _bound(limits.OUTBOX_BYTES, _at_least_one(size), "bytes that wait for clients that don't read")
 
 
 DEFAULTS = Bounds()

@@ -7,7 +7,7 @@
         ├── BadTopic
         └── BadFilter
 
-Whoever raises one says what was wrong, where, and what to do.
+Its text says what was wrong, where, and what to do.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Refusal(HubbubError):
 
 
 class BadMethod(Refusal):
-    """A way to log in that nobody here knows (MQTT 5.0 section 4.12)."""
+    """An authentication method that no checker supports (MQTT 5.0 section 4.12)."""
 
     def __init__(self) -> None:
         super().__init__("not-authorized", "this hub has no logins of that method")

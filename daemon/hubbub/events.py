@@ -1,6 +1,6 @@
-"""What a client can want: a dialect turns bytes into these, and the link acts on them in order.
+"""The events of a client: a dialect decodes bytes into these, and the link acts on them in order.
 
-An event whose outcome the client is told carries a `tag`: whatever its dialect needs to word the answer (a packet
+An event with an answer carries a `tag`: whatever its dialect needs to encode the answer (a packet
 identifier, an `id`). The link hands event and result to `Dialect.outcome`.
 """
 
@@ -15,7 +15,7 @@ from hubbub.errors import Refusal
 from hubbub.publish import Publish
 
 FIELDS = "__slots__" if __file__.endswith(".py") else "__mypyc_attrs__"  # where a class keeps the names of its own
-_QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects say, and isn't shown where it is as always
+_QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects set, and isn't shown at its default
     "qos": (0,), "retained": ("always",), "id": (None,), "clean_start": (True,), "session_expiry": (0.0, None),
     "will": (None, True), "will_delay": (0.0,), "receive_maximum": (None,), "session_present": (False,),
     "resend_as_new": (False,), "after": (0,),
@@ -23,12 +23,12 @@ _QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects say, and isn't shown
 }  # fmt: skip
 
 
-_UNSAID = ("password", "auth_data", "challenge", "server_data")  # what is secret, or the hub's own
+_UNSAID = ("password", "auth_data", "challenge", "server_data")  # secrets, and what the hub itself sets
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Event:
-    """One wish of a client."""
+    """One command of a client."""
 
     __slots__ = ("tag",)
 
@@ -70,7 +70,7 @@ class Ack(Event):
 
 
 class Connect(Event):
-    """The client says who it is. The result is a str, its user name ("" for anonymous), or a Refusal.
+    """The client logs in. The result is a str, its user name ("" for anonymous), or a Refusal.
 
     client                 str or None: the client identifier
     receive_maximum        int: messages of QoS 1 and 2 in flight to the client at once (MQTT 5.0 section 3.1.2.11.3);
@@ -81,7 +81,7 @@ class Connect(Event):
     will_delay             float: seconds until the will is published, unless the client is back by then
     session_present        bool, set before the outcome: an existing session goes on. sets an empty `client`
     resend_as_new          bool, connectors only: the server has no session, so in-flight messages are sent as new ones
-    knows_receive_maximum  bool: the client was told limits.FLIGHT; otherwise it may send more at once
+    knows_receive_maximum  bool: the client was told limits.INFLIGHT_MESSAGES; otherwise it may send more at once
     auth_method            str or None: enhanced authentication, see AuthResponse (MQTT 5.0 section 4.12)
     auth_data              bytes: the client's first data for it; server_data: the server's last, set before the outcome
     reauthenticate         bool: the client is logged in already

@@ -70,7 +70,7 @@ def _check(filter: str) -> str:
 
 
 class Runner(Protocol):
-    """Who runs a handler: the daemon, or `hubbub.testing`."""
+    """Runs a handler: the daemon's, or that of `hubbub.testing`."""
 
     def publish(self, message: Message) -> int: ...
     def reply(self, message: Incoming, reply: Message) -> None: ...
@@ -86,7 +86,7 @@ class Incoming(Message):
     __slots__ = ("_runner", "mute", "qos", "message_expiry", "correlation")
 
     def __init__(self, message: Message, runner: Runner, mute: bool = False) -> None:
-        """`mute`: it names a topic for replies that its sender may not publish to, and so nobody is told of it."""
+        """`mute`: its sender may not publish to the response topic that it names, so replies are dropped."""
         super().__init__(
             message.topic, message.payload, message.retain, message.content_type, message.reply_to, message.properties
         )

@@ -1,4 +1,4 @@
-"""Who a client has turned out to be: what a login learned."""
+"""The identity of a client, as its login has established it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Identity:
     groups   names of groups that the login vouches for, such as a claim of a token
     grants   None: the login says nothing of rights; else the filters under "publish" and "subscribe", and no others
     expires  Unix seconds when this ends, or None
-    holds    tells whether the same login would be let in now, or None: nobody knows; asked at a reload
+    holds    tells whether the same login would be let in now, or None: it can't be known; asked at a reload
     """
 
     user: str

@@ -1,4 +1,4 @@
-"""What travels: one payload on one topic."""
+"""Messages: one payload on one topic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hubbub import limits
 
 
 class Sender(Protocol):
-    """Who sent a message, as a handler may know it."""
+    """The sender of a message, as a handler sees it."""
 
     @property
     def host(self) -> str: ...
@@ -33,7 +33,7 @@ class Sender(Protocol):
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Message:
-    """One payload on one topic. Whoever receives one leaves it as it is: all receivers share it.
+    """One payload on one topic. Receivers leave it as it is: they all share it.
 
     topic         str, well formed (`topics.check_topic`)
     payload       bytes

@@ -114,7 +114,7 @@ class MqttClient(MqttBase):
         if version == V5:
             connect.properties = {
                 "session_expiry_interval": 0 if self.clean else int(limits.SESSION_SECONDS),
-                "receive_maximum": limits.FLIGHT,
+                "receive_maximum": limits.INFLIGHT_MESSAGES,
                 "maximum_packet_size": self._inbound.max_packet,
                 "topic_alias_maximum": limits.TOPIC_ALIASES,
                 "user_property": [(NODE, self.context.node)],
@@ -157,7 +157,7 @@ class MqttClient(MqttBase):
 
     def _session(self, packet: packets.Connack) -> Connect:
         """Return the event that begins or resumes the session with the server."""
-        window = limits.FLIGHT_UNTOLD
+        window = limits.INFLIGHT_UNANNOUNCED
         if self._outbound.version == V5:
             window = packet.properties.get("receive_maximum", TEXT_BYTES)
         return Connect(

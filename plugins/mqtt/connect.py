@@ -129,7 +129,7 @@ def connack(event: Connect, max_packet: int, idle: float, node: str) -> Connack:
     if packet.version == V5:
         seconds = keep_alive(packet, idle)
         properties = {
-            "receive_maximum": limits.FLIGHT,
+            "receive_maximum": limits.INFLIGHT_MESSAGES,
             "maximum_packet_size": max_packet,
             "topic_alias_maximum": limits.TOPIC_ALIASES,
             "server_keep_alive": seconds if seconds != packet.keep_alive else None,  # MQTT-3.2.2-21

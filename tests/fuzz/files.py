@@ -17,7 +17,7 @@ from hubbub.identity import Identity
 from hubbub.kernel.authorization.permissions import Subject
 from hubbub.service.auth import passwords as password_files
 from hubbub.service.auth import tokens
-from hubbub.service.auth.kinds import NotThis, Token
+from hubbub.service.auth.kinds import NotApplicable, Token
 from hubbub.service.auth.permissions import load
 from hubbub.service.commands.mosquitto.conf import Import
 from hubbub.service.config.endpoint import join, split
@@ -142,12 +142,12 @@ def signed(data: bytes) -> None:
     who = Identity("ann")
     signatures = Signatures(lambda user: (KEY, who) if user == "ann" else None, lambda: NOW)
     envelope = signatures.open(data)
-    assert envelope is None or (data.endswith(envelope.content) and isinstance(envelope.who, Refusal))
+    assert envelope is None or (data.endswith(envelope.content) and isinstance(envelope.sender, Refusal))
     head = b"SIGN ann %d" % int(NOW * 1e6 + 1)
     mac = hmac.digest(KEY, head + b"\n" + data, "sha256")[:16].hex().encode()
     envelope = signatures.open(head + b" " + mac + b"\n" + data)
     assert envelope == (who, data)
-    assert isinstance(signatures.open(head + b" " + mac + b"\n" + data).who, Refusal)
+    assert isinstance(signatures.open(head + b" " + mac + b"\n" + data).sender, Refusal)
 
 
 def token(data: bytes) -> None:
@@ -161,7 +161,7 @@ def token(data: bytes) -> None:
             mac = base64.urlsafe_b64encode(hmac.digest(KEY, body, "sha256")).rstrip(b"=")
             texts.append((body + b"." + mac).decode())
         for text in texts:
-            with contextlib.suppress(NotThis):
+            with contextlib.suppress(NotApplicable):
                 found = checker.requestAvatarId(Token(text))
                 assert found.user.isprintable()
                 assert len(found.user) <= limits.NAME_CHARACTERS

@@ -30,7 +30,7 @@ class Visit:
     def __init__(self, *pieces: bytes) -> None:
         world, self.asked = World(), []
         door = world.listen("websocket", Lines)
-        factory = WebSocketFactory(door._link, {}, Lines, 1_000, authenticate=self._introduce)
+        factory = WebSocketFactory(door._link, {}, Lines, 1_000, authenticate=self._authenticate)
         site = make_site(factory, (), world.clock, _PAGES)
         client = TCPClient(world, site.buildProtocol(None), _HOST, _PORT)
         world.ends.append(client)
@@ -40,7 +40,7 @@ class Visit:
         assert client.closed or self.answer.startswith(b"HTTP/1.1 101 "), "it is still open after a minute"
         self.links = len(door.context.links)
 
-    def _introduce(self, said: Connect | None, transport: Any, host: str) -> Deferred[Identity | None]:
+    def _authenticate(self, said: Connect | None, transport: Any, host: str) -> Deferred[Identity | None]:
         assert host == _HOST
         self.asked.append(said)
         return succeed(Identity("ann") if said is not None else None)

@@ -14,7 +14,7 @@ from hostile.rights import WAYS, Scene, lines_of, trace
 STATES = (
     "link", "requests", "lease", "device", "away", "group", "flight", "will", "will of a session", "published", "trace",
 )  # fmt: skip
-THE_END = ("this login isn't good any more", "who may come in has changed", "you may no longer receive")
+THE_END = ("this login isn't good any more", "the logins of this listener have changed", "you may no longer receive")
 KEEPS_ITS_LOGIN = "the permission is revoked"
 TAKES_ITS_TIME = "the token has expired"
 

@@ -87,7 +87,7 @@ def order(cell):
     In version 5 the hub says how many may fly, and not every client heeds that by itself.
     """
     mouth, ear = cell.client(), cell.ear(cell.topic, 2)
-    numbers = [b"%d" % number for number in range(limits.FLIGHT - 2 if cell.version == V5 else 150)]
+    numbers = [b"%d" % number for number in range(limits.INFLIGHT_MESSAGES - 2 if cell.version == V5 else 150)]
     for qos in (1, 2):
         mouth.publish_all(cell.topic, numbers, qos)
         assert [ear.next() for _ in numbers] == [Heard(cell.topic, number, qos) for number in numbers]

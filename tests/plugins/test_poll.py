@@ -101,7 +101,7 @@ def test_trouble_is_told_when_it_begins_and_when_it_is_over(monkeypatch):
         bench.world.advance(1)
         bench.answers(b"2")
     told = [(event["log_level"], event.get("reason")) for event in logs if event.get("topic") == COMMAND]
-    assert told == [(LogLevel.warn, "nobody is subscribed to that topic"), (LogLevel.info, None)]
+    assert told == [(LogLevel.warn, "no client is subscribed to that topic"), (LogLevel.info, None)]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from hubbub.errors import ConfigError
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.hub import Hub
 from hubbub.service.config.settings import parse_connector, parse_listener
-from hubbub.service.links.connector import Connector, Told
+from hubbub.service.links.connector import Connector, ConnectorLog
 from hubbub.service.links.dial import dial_stream
 from hubbub.service.plugins.dialect_plan import plan
 from hubbub.service.plugins.discovery import Plugins
@@ -230,7 +230,7 @@ async def test_it_says_in_words_why_it_is_down(spec, protocol, why, server, monk
 
 def test_each_change_is_logged_once(logged):
     clock = Clock()
-    told = Told(clock, "plc")
+    told = ConnectorLog(clock, "plc")
     for _ in range(3):
         told.tell("connected")
     told.tell("gone")
@@ -239,14 +239,14 @@ def test_each_change_is_logged_once(logged):
 
 def test_one_that_flaps_logs_a_bounded_number_of_lines(logged):
     clock = Clock()
-    told = Told(clock, "plc")
+    told = ConnectorLog(clock, "plc")
     for _ in range(1_000):
         told.tell("connected")
         told.tell("gone")
-    assert len(logged()) == limits.CONNECTOR_LINES
-    clock.advance(limits.CONNECTOR_LINES_SECONDS)
-    assert len(logged()) == limits.CONNECTOR_LINES + 1
-    assert logged()[-1] == f"plc: gone ({2_000 - limits.CONNECTOR_LINES - 1} changes before that)"
+    assert len(logged()) == limits.CONNECTOR_LOG_LINES
+    clock.advance(limits.CONNECTOR_LOG_SECONDS)
+    assert len(logged()) == limits.CONNECTOR_LOG_LINES + 1
+    assert logged()[-1] == f"plc: gone ({2_000 - limits.CONNECTOR_LOG_LINES - 1} changes before that)"
     told.tell("connected")
     assert logged()[-1] == "plc: connected"
     told.stop()

@@ -287,7 +287,7 @@ def test_each_place_is_told_once_until_the_files_change(logs):
 
 
 def test_the_log_is_bounded(logs, monkeypatch):
-    monkeypatch.setattr(limits, "FAILURES_TOLD", 2)
+    monkeypatch.setattr(limits, "FAILURES_LOGGED", 2)
     tell = Failures()
     for kind in (ValueError, TypeError, KeyError):
         tell(kind("never raised"))

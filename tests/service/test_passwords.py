@@ -10,7 +10,7 @@ from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.identity import Identity
 from hubbub.service.auth import hashes, mosquitto, passwords
-from hubbub.service.auth.kinds import NotThis, Password
+from hubbub.service.auth.kinds import NotApplicable, Password
 
 # Cheap to check, so that a test isn't slow; made with argon2 -id -t 1 -k 8 -p 1.
 CHEAP = hashes._hasher.__class__(time_cost=1, memory_cost=8, parallelism=1)
@@ -36,7 +36,7 @@ def test_who_is_in_the_file(file):
     assert log_in(checker, "ann", "a secret") == Identity("ann")
     assert log_in(checker, "ben", "löwe:#") == Identity("ben")
     for user, password in [("ann", "a secre"), ("ann", ""), ("ben", "a secret"), ("eve", "x"), ("", ""), ("key", "*")]:
-        with pytest.raises(NotThis, match="wrong user or password"):
+        with pytest.raises(NotApplicable, match="wrong user or password"):
             log_in(checker, user, password)
     assert checker.datagram_key("key") == b"\xab" * 32
     assert checker.datagram_key("ann") is checker.datagram_key("eve") is None
@@ -63,7 +63,7 @@ def test_a_changed_file_counts_at_once(file):
     log_in(checker, "ann", "a secret")
     file.write_text(f"ann:{cheap('another')}\n")
     assert checker.recall(Password("ann", "a secret")) is None
-    with pytest.raises(NotThis):
+    with pytest.raises(NotApplicable):
         log_in(checker, "ann", "a secret")
     assert log_in(checker, "ann", "another") == Identity("ann")
     file.write_text("ann:nonsense\n")
@@ -71,7 +71,7 @@ def test_a_changed_file_counts_at_once(file):
     file.unlink()
     assert log_in(checker, "ann", "another") == Identity("ann")
     file.write_text("")
-    with pytest.raises(NotThis):
+    with pytest.raises(NotApplicable):
         log_in(checker, "ann", "another")
 
 
@@ -80,12 +80,12 @@ def test_nobody_is_compared_too(file, monkeypatch):
     checker, seen = passwords.make(str(file)), []
     monkeypatch.setattr(hashes, "verify", lambda known, password: seen.append(known.rsplit("$", 2)[0]))
     for user in ("ann", "eve", "key"):
-        with pytest.raises(NotThis):
+        with pytest.raises(NotApplicable):
             log_in(checker, user, "wrong")
     assert seen[0] == seen[1] == seen[2]
     empty = file.with_name("empty")
     empty.write_text("")
-    with pytest.raises(NotThis):
+    with pytest.raises(NotApplicable):
         log_in(passwords.make(str(empty)), "eve", "x")
     assert seen[3].startswith("$argon2id$v=19$m=65536,t=3,p=4")
 
@@ -97,7 +97,7 @@ def test_nobody_is_like_somebody_in_a_file_of_several_kinds(tmp_path, monkeypatc
     checker = passwords.make(str(path))
     monkeypatch.setattr(hashes, "verify", lambda known, password: seen.append(known[:3]))
     for user in [f"eve{at}" for at in range(64)] * 2:
-        with pytest.raises(NotThis):
+        with pytest.raises(NotApplicable):
             log_in(checker, user, "wrong")
     assert set(seen) == {"$ar", "$6$"}
     assert seen[:64] == seen[64:]
@@ -105,10 +105,10 @@ def test_nobody_is_like_somebody_in_a_file_of_several_kinds(tmp_path, monkeypatc
 
 def test_the_hash_of_nobody_costs_what_others_do():
     made = hashes.make(b"x")
-    assert made.rsplit("$", 2)[0] == hashes.NOBODY.rsplit("$", 2)[0]
+    assert made.rsplit("$", 2)[0] == hashes.UNKNOWN_USER.rsplit("$", 2)[0]
     assert hashes.verify(made, b"x")
     assert not hashes.verify(made, b"y")
-    assert not hashes.verify(hashes.NOBODY, b"")
+    assert not hashes.verify(hashes.UNKNOWN_USER, b"")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_files_of_mosquitto(tmp_path, need, kind):
     assert log_in(checker, "ann", "a secret") == Identity("ann")
     assert log_in(checker, "ünï", "pass wörd") == Identity("ünï")
     for user, password in (("ann", "a"), ("ann", ""), ("eve", "a secret")):
-        with pytest.raises(NotThis):
+        with pytest.raises(NotApplicable):
             log_in(checker, user, password)
 
 

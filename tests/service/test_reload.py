@@ -131,19 +131,19 @@ def daemon(world, tmp_path):
 
 def test_a_handler_and_a_dialect_are_taken_up(world, daemon):
     client = seat(world, "tcp-lines")
-    two = daemon.listeners[1].spoken.dialects
+    two = daemon.listeners[1].dialect_plan.dialects
     assert daemon.reload() == ["reloaded: nothing has changed"]
     daemon.write(2)
     assert daemon.reload() == ["reloaded: shout.py changed; new links of one, handler shout"]
-    assert daemon.listeners[0].spoken.first.version == 2
-    assert daemon.listeners[1].spoken.dialects == two
+    assert daemon.listeners[0].dialect_plan.first.version == 2
+    assert daemon.listeners[1].dialect_plan.dialects == two
     client.publish("shout", b"hey")
     assert client.heard() == [("message", "shout", b"hey?2")]
 
 
 def test_a_broken_file_is_one_line_and_changes_nothing(world, daemon):
     """Nothing at all: not even what is right elsewhere."""
-    shout, plain, listeners = daemon.handlers["shout"], daemon.listeners[0].spoken, list(daemon.listeners)
+    shout, plain, listeners = daemon.handlers["shout"], daemon.listeners[0].dialect_plan, list(daemon.listeners)
     before = sys.modules["hubbub_plugin_shout"]
     daemon.write(2, "import json\n\nnonsense")
     (daemon.folder / "other.py").write_text("from hubbub import Handler\nclass Other(Handler): pass\n")
@@ -153,7 +153,7 @@ def test_a_broken_file_is_one_line_and_changes_nothing(world, daemon):
         assert daemon.reload() == [f"not reloaded: {why}; what it was before stays"]
     assert daemon.handlers == {"shout": shout}
     assert daemon.listeners == listeners
-    assert daemon.listeners[0].spoken is plain
+    assert daemon.listeners[0].dialect_plan is plain
     assert not daemon.plugins.has("handler", "other")
     assert sys.modules["hubbub_plugin_shout"] is before
 
@@ -169,12 +169,12 @@ def test_a_broken_file_that_nobody_named_is_told_and_harms_nobody(daemon):
 
 def test_options_that_do_not_fit_any_more(world, daemon):
     """All stays as it was, and the daemon says so until it is mended."""
-    old, plain = daemon.handlers["shout"], daemon.listeners[0].spoken
+    old, plain = daemon.handlers["shout"], daemon.listeners[0].dialect_plan
     daemon.write(2, SHOUT.replace("mark = option", "sign = option").replace("self.mark", "self.sign"))
     for _ in range(2):
         assert daemon.reload() == ["not reloaded: --handler shout:mark=?: shout: unknown key mark=, it takes sign="]
     assert daemon.handlers["shout"] is old
-    assert daemon.listeners[0].spoken is plain
+    assert daemon.listeners[0].dialect_plan is plain
     daemon.write(3)
     daemon.reload()
     assert daemon.handlers["shout"].handler.version == 3
@@ -182,11 +182,11 @@ def test_options_that_do_not_fit_any_more(world, daemon):
 
 def test_a_file_that_has_gone(world, daemon):
     """Its handler stops. A listener can't do without its dialect."""
-    client, plain = seat(world, "tcp-lines"), daemon.listeners[0].spoken
+    client, plain = seat(world, "tcp-lines"), daemon.listeners[0].dialect_plan
     (daemon.folder / "shout.py").unlink()
     (logged,) = daemon.reload()
     assert logged.startswith("not reloaded: --tcp tcp:0:id=one:dialect=plain: unknown dialect 'plain'; ")
-    assert daemon.listeners[0].spoken is plain
+    assert daemon.listeners[0].dialect_plan is plain
     daemon.want(tcp=[TWO], handlers=["shout:mark=?"])
     assert daemon.reload() == ["reloaded: shout.py gone; listener one removed, handler shout has stopped"]
     assert daemon.reload() == ["reloaded: nothing has changed"]
@@ -230,11 +230,11 @@ def test_a_folder_that_has_gone(daemon):
     ["subprotocols = 7", "transports = None", "@classmethod\n    def max_unit(cls, context): return 1 // 0"],
 )
 def test_a_dialect_that_makes_no_sense(daemon, body):
-    before = daemon.listeners[0].spoken
+    before = daemon.listeners[0].dialect_plan
     daemon.write(2, SHOUT.replace('name = "plain"', f'name = "plain"\n    {body}'))
     logged = daemon.reload()
     assert logged[0].startswith("not reloaded: --tcp tcp:0:id=one:dialect=plain: ")
-    assert daemon.listeners[0].spoken is before
+    assert daemon.listeners[0].dialect_plan is before
 
 
 # Listeners
@@ -251,7 +251,7 @@ def test_listeners_come_change_and_go(daemon):
     assert [listener.config.id for listener in daemon.listeners] == ["one", "tcp-7777"]
     assert daemon.listeners[0] is one
     assert one.port is port
-    assert (one.spoken.first.name, one.context.stall, one.context.user) == ("raw", 5.0, "ann")
+    assert (one.dialect_plan.first.name, one.context.stall, one.context.user) == ("raw", 5.0, "ann")
     assert two.port is None
     assert daemon.reload() == ["reloaded: nothing has changed"]
 

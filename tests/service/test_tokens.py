@@ -15,7 +15,7 @@ from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
 from hubbub.errors import ConfigError
 from hubbub.service.auth import tokens
-from hubbub.service.auth.kinds import NotThis, Token
+from hubbub.service.auth.kinds import NotApplicable, Token
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 RSA, OTHER_RSA = (rsa.generate_private_key(65537, 2048) for _ in range(2))
@@ -47,7 +47,7 @@ def who(checker, token):
 
 
 def refused(checker, token):
-    with pytest.raises(NotThis) as found:
+    with pytest.raises(NotApplicable) as found:
         who(checker, token)
     return str(found.value)
 

@@ -223,7 +223,10 @@ def test_kick(tmp_path):
         assert daemon.ask("kick", "--host", "10.0.0.0/8").returncode == 1
         assert said(daemon.ask("kick", "--listener", "a", "--host", "127.0.0.0/8")) == "kicked 1 link\n"
         assert clients[1].line() == "BYE"
-        assert said(daemon.ask("kick"), 1) == "hubbub: say whom: a link, or --user, --client, --host or --listener\n"
+        assert (
+            said(daemon.ask("kick"), 1)
+            == "hubbub: name what to close: a link, or --user, --client, --host or --listener\n"
+        )
         assert said(daemon.ask("kick", "x"), 1).startswith("hubbub: kick: argument LINK: invalid int value: 'x'")
         for client in clients:
             client.close()

@@ -110,7 +110,7 @@ def test_who_may_come_in_can_be_changed(tmp_path):
         assert client.ask("SUB a") == "OK SUB a"
         daemon.config.write_text(ONE + "anonymous = false\n")
         assert said(daemon.ask("reload")) == "reloaded: listener one changed (anonymous)\n"
-        assert client.line() == "ERR not-authorized who may come in has changed"
+        assert client.line() == "ERR not-authorized the logins of this listener have changed"
         with LineClient(daemon.tcp[0]) as late:
             assert late.ask("SUB a").startswith("ERR not-authorized")
 

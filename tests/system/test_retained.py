@@ -70,7 +70,7 @@ def test_at_quality_0(daemon):
 def test_at_quality_1(daemon):
     with connect(daemon) as link:
         subscribe(link, 1)
-        data = read(link, UNIT * limits.FLIGHT)
+        data = read(link, UNIT * limits.INFLIGHT_MESSAGES)
         others_do_not_wait(daemon)  # while none is acknowledged
         seen = set()
         while True:
@@ -78,7 +78,7 @@ def test_at_quality_1(daemon):
             link.sendall(b"".join([b"\x40\x02" + data[at + 11 : at + 13] for at in range(0, len(data), UNIT)]))
             if len(seen) == COUNT:
                 break
-            data = read(link, UNIT * min(limits.FLIGHT, COUNT - len(seen)))
+            data = read(link, UNIT * min(limits.INFLIGHT_MESSAGES, COUNT - len(seen)))
         assert seen == {b"r/%05d" % n for n in range(COUNT)}
         link.sendall(PINGREQ)
         assert read(link, 2) == PINGRESP

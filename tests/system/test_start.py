@@ -205,4 +205,4 @@ def test_who_can_not_log_in_is_told_of_at_the_start():
     options = ("--tcp", "tcp:0:id=mute:dialect=raw:topic=a", "--tcp", "tcp:0:id=known:dialect=syslog:as=plant")
     options += ("--tcp", "tcp:0:id=open:dialect=raw:topic=a:anonymous=yes", "--udp", "udp:0:id=signed:dialect=statsd")
     with Daemon(*options, "--tcp", "tcp:0:id=both", "--auth", "memory:ann:secret") as daemon:
-        assert re.findall(r"(\w+): with --auth nobody may publish here", daemon.log) == ["mute"]
+        assert re.findall(r"(\w+): with --auth no client may publish here", daemon.log) == ["mute"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.kernel.authorization.permissions import Clause, Permissions, Rule, Subject, Who
+from hubbub.kernel.authorization.permissions import Audience, Clause, Permissions, Rule, Subject
 from hubbub.kernel.sessions.session import Session
 from hubbub.template import Template
 from hubbub.topics import matches
@@ -21,7 +21,7 @@ def rule(who=None, **said):
         verb, _, action = key.rpartition("_")
         texts = texts if isinstance(texts, list) else [texts]
         clauses += [Clause(verb != "deny", action, Template(text, "filter"), f"rule {text}") for text in texts]
-    return Rule(who or Who(), tuple(clauses))
+    return Rule(who or Audience(), tuple(clauses))
 
 
 def rights(*rules, user="ann", client="c1", listener="tcp-6999", groups=(), file_groups=None, grants=None):
@@ -45,25 +45,25 @@ def names(*them):
 @pytest.mark.parametrize(
     ("who", "whom", "expected"),
     [
-        (Who(), {}, True),
-        (Who(), {"user": None}, True),
-        (Who(users=names("ann", "ben")), {}, True),
-        (Who(users=names("ben")), {}, False),
-        (Who(users=names("ann")), {"user": None}, False),
-        (Who(groups=names("ops")), {"file_groups": {"ops": names("ann")}}, True),
-        (Who(groups=names("ops")), {"file_groups": {"ops": names("ben")}}, False),
-        (Who(groups=names("ops")), {"file_groups": {"ops": names()}, "groups": ["ops"]}, True),
-        (Who(groups=names("ops")), {"user": None, "file_groups": {"ops": names("ann")}}, False),
-        (Who(clients=names("c1")), {}, True),
-        (Who(clients=names("c2")), {}, False),
-        (Who(listeners=names("tcp-6999")), {}, True),
-        (Who(listeners=names("udp-6999")), {}, False),
-        (Who(login=True), {}, True),
-        (Who(login=True), {"user": None}, False),
-        (Who(login=False), {}, False),
-        (Who(login=False), {"user": None}, True),
-        (Who(users=names("ann"), listeners=names("tcp-6999")), {}, True),
-        (Who(users=names("ann"), listeners=names("udp-6999")), {}, False),
+        (Audience(), {}, True),
+        (Audience(), {"user": None}, True),
+        (Audience(users=names("ann", "ben")), {}, True),
+        (Audience(users=names("ben")), {}, False),
+        (Audience(users=names("ann")), {"user": None}, False),
+        (Audience(groups=names("ops")), {"file_groups": {"ops": names("ann")}}, True),
+        (Audience(groups=names("ops")), {"file_groups": {"ops": names("ben")}}, False),
+        (Audience(groups=names("ops")), {"file_groups": {"ops": names()}, "groups": ["ops"]}, True),
+        (Audience(groups=names("ops")), {"user": None, "file_groups": {"ops": names("ann")}}, False),
+        (Audience(clients=names("c1")), {}, True),
+        (Audience(clients=names("c2")), {}, False),
+        (Audience(listeners=names("tcp-6999")), {}, True),
+        (Audience(listeners=names("udp-6999")), {}, False),
+        (Audience(login=True), {}, True),
+        (Audience(login=True), {"user": None}, False),
+        (Audience(login=False), {}, False),
+        (Audience(login=False), {"user": None}, True),
+        (Audience(users=names("ann"), listeners=names("tcp-6999")), {}, True),
+        (Audience(users=names("ann"), listeners=names("udp-6999")), {}, False),
     ],
 )
 def test_who(who, whom, expected):
@@ -106,7 +106,7 @@ def test_what(said, action, name, expected):
 
 
 def test_rules_add_up_and_a_deny_of_any_wins():
-    one = rights(rule(publish="a/#"), rule(Who(users=names("ann")), publish="b"), rule(deny_publish="+/x"))
+    one = rights(rule(publish="a/#"), rule(Audience(users=names("ann")), publish="b"), rule(deny_publish="+/x"))
     assert [may(one, "publish", topic) for topic in ("a/b", "b", "a/x", "c")] == [True, True, False, False]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubbub import limits
-from hubbub.kernel.authorization.permissions import Clause, Permissions, Rule, Who
+from hubbub.kernel.authorization.permissions import Audience, Clause, Permissions, Rule
 from hubbub.kernel.ingress.rate_limiter import Rate
 from hubbub.publish import Publish
 from hubbub.template import Template
@@ -18,7 +18,7 @@ def permissions(*said):
     for text in said:
         *verb, action, filter = text.split(" ")
         clauses.append(Clause(not verb, action, Template(filter, "filter"), "a rule"))
-    return Permissions([Rule(Who(), tuple(clauses))])
+    return Permissions([Rule(Audience(), tuple(clauses))])
 
 
 def change(link, *said):
@@ -208,7 +208,7 @@ def test_who_cannot_be_told_is_closed(world):
 
 def test_who_logs_in_as_somebody_keeps_only_what_that_one_may_have(world):
     said = Clause(True, "subscribe", Template("#", "filter"), "")
-    link = world.link(rights=Permissions([Rule(Who(login=False), (said,))]).of)
+    link = world.link(rights=Permissions([Rule(Audience(login=False), (said,))]).of)
     world.say(link, b"sub a\n")
     link.session.user = "ann"
     link.reconsider()

@@ -1,4 +1,4 @@
-"""Who is there: the retained 1 and 0."""
+"""Presence: the retained 1 and 0."""
 
 from __future__ import annotations
 

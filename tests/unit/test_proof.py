@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub import limits
-from hubbub.transports.proof import Tally, Tokens
+from hubbub.transports.proof import HashedCounter, Tokens
 
 
 def test_a_token_is_short_and_for_one_address():
@@ -33,7 +33,7 @@ def test_only_the_token_itself_is_good(guess, now):
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 2)), max_size=60))
 def test_a_tally_never_counts_too_much(adds):
-    tally = Tally(b"secret", b"test", 3)
+    tally = HashedCounter(b"secret", b"test", 3)
     counts: dict[Any, int] = {}
     for key, epoch in adds:
         counts[key, epoch] = counts.get((key, epoch), 0) + 1

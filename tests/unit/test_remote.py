@@ -55,9 +55,9 @@ def test_a_table():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "there is nobody to dial with '': there are tcp: tls: unix: udp: ws:// wss://"),
-        ("7000", "there is nobody to dial with '7000'"),
-        ("ssl:host:1", "there is nobody to dial with 'ssl'"),
+        ("", "there is no connector for '': there are tcp: tls: unix: udp: ws:// wss://"),
+        ("7000", "there is no connector for '7000'"),
+        ("ssl:host:1", "there is no connector for 'ssl'"),
         ("tcp:7000", "tcp: needs its port, as in tcp:10.0.0.5:7000"),
         ("tcp", "tcp: needs its host"),
         ("unix", "unix: needs its address, as in unix:/run/device.sock"),

@@ -211,7 +211,7 @@ def test_the_table_of_clients_is_bounded(world):
     def get(host, user=None):
         return sieves.get(world.hub.turn, world.hub.router, context, Session(host, 1, "udp", "here", user))
 
-    with patch.object(limits, "UDP_SIEVES", 2):
+    with patch.object(limits, "UDP_RATE_LIMITERS", 2):
         first = get("a")
         get("b")
         assert get("a") is first

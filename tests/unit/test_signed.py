@@ -41,7 +41,7 @@ class Hub:
         """Open a datagram signed `ahead` seconds after the start; tell whether it is believed."""
         found = self.open(sign(user, int((START + ahead) * 1e6), content, key))
         assert found.content == content
-        return isinstance(found.who, Identity)
+        return isinstance(found.sender, Identity)
 
 
 def test_a_signed_datagram_tells_who_made_it():
@@ -72,13 +72,13 @@ def test_a_changed_byte_is_found(data):
     datagram[at] = data.draw(st.integers(0, 255).filter(lambda other: other != was))
     found = hub.open(bytes(datagram))
     hexadecimal = bytes([was]).lower() == bytes([datagram[at]]).lower() and at in range(29, 61)
-    assert hexadecimal or found is None or isinstance(found.who, Refusal)
+    assert hexadecimal or found is None or isinstance(found.sender, Refusal)
 
 
 def test_unknown_users_and_wrong_keys_sound_alike():
     hub = Hub()
     stamp = int(START * 1e6) + 1
-    answers = [hub.open(sign(b"nobody", stamp, b"x")).who, hub.open(sign(b"sensor", stamp, b"x", b"k" * 32)).who]
+    answers = [hub.open(sign(b"nobody", stamp, b"x")).sender, hub.open(sign(b"sensor", stamp, b"x", b"k" * 32)).sender]
     assert str(answers[0]) == str(answers[1])
     assert answers[0].code == "not-authorized"
     assert hub.hear(0.5)  # and neither has used up anything
@@ -105,7 +105,7 @@ def test_the_time_has_to_be_right():
     for ahead, good in ((1_061, False), (1_059, True), (939, False), (941, True)):
         assert hub.hear(ahead) is good, ahead
     found = hub.open(sign(b"sensor", int(START * 1e6), b"x"))
-    assert str(int(hub.now * 1e6)) in found.who.reason  # so that a device without a clock can set one
+    assert str(int(hub.now * 1e6)) in found.sender.reason  # so that a device without a clock can set one
 
 
 def test_what_was_signed_before_the_hub_began_does_not_count():

@@ -17,7 +17,7 @@ class Where:
 
     def refused(self, host):
         with pytest.raises(ConnectionLimit) as found:
-            self.sources.enter(host)
+            self.sources.acquire(host)
         assert found.value.code == "unavailable"
         return found.value.limit
 
@@ -41,21 +41,21 @@ def test_what_counts_as_one(host, source):
 
 def test_a_source_has_so_many_and_all_have_so_many():
     where = Where(connections=4, source_connections=2)
-    first = [where.sources.enter("2001:db8::1"), where.sources.enter("2001:db8::2")]
+    first = [where.sources.acquire("2001:db8::1"), where.sources.acquire("2001:db8::2")]
     assert where.refused("2001:db8::3") == "source-connections"
-    where.sources.enter("::ffff:192.0.2.7")
-    where.sources.enter("192.0.2.7")
+    where.sources.acquire("::ffff:192.0.2.7")
+    where.sources.acquire("192.0.2.7")
     assert where.refused("198.51.100.1") == "connections"
-    where.sources.leave(first.pop())
-    where.sources.enter("2001:db8::4")
+    where.sources.release(first.pop())
+    where.sources.acquire("2001:db8::4")
     assert where.sources.connections == 4
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "unix"])
 def test_local_peers_are_no_source_unless_that_is_asked_for(host):
     where = Where(source_connections=1)
-    where.sources.enter(host)
-    where.sources.enter(host)
+    where.sources.acquire(host)
+    where.sources.acquire(host)
     assert not where.sources.rated(host)
     where.bounds = Bounds(source_connections=1, local=True)
     assert where.refused(host) == "source-connections"
@@ -64,24 +64,24 @@ def test_local_peers_are_no_source_unless_that_is_asked_for(host):
 
 def test_the_total_holds_for_local_peers_too():
     where = Where(connections=1)
-    where.sources.enter("127.0.0.1")
+    where.sources.acquire("127.0.0.1")
     assert where.refused("127.0.0.1") == "connections"
 
 
 def test_zero_is_no_limit():
     where = Where(source_connections=0, failed_logins=0)
     for _ in range(2_000):
-        where.sources.enter("192.0.2.7")
+        where.sources.acquire("192.0.2.7")
         where.sources.failed("192.0.2.7")
     assert where.sources.allowed("192.0.2.7")
 
 
 def test_what_has_gone_leaves_nothing():
     where = Where()
-    there = [where.sources.enter(f"198.51.{high}.{low}") for high in range(8) for low in range(256)]
+    there = [where.sources.acquire(f"198.51.{high}.{low}") for high in range(8) for low in range(256)]
     assert len(where.sources._counts) == 2_048
     for source in there:
-        where.sources.leave(source)
+        where.sources.release(source)
     assert where.sources._counts == {}
     assert where.sources.connections == 0
 

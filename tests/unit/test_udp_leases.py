@@ -106,7 +106,7 @@ def test_the_table_of_peers_is_bounded(monkeypatch):
 
 
 def test_the_table_of_strangers_is_bounded_and_keeps_who_talks(monkeypatch):
-    monkeypatch.setattr(limits, "UDP_STRANGERS", 10)
+    monkeypatch.setattr(limits, "UDP_IDLE_PEERS", 10)
     town = Town()
     town.say(b"PUB a b", HERE)
     links = town.world.hub.turn.counters

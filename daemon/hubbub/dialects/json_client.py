@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from hubbub.dialect import DialectContext
-from hubbub.dialects.json_commands import UNREADABLE, Saying, explain
+from hubbub.dialects.json_commands import UNREADABLE, MessageCommand, explain
 from hubbub.dialects.json_text import SUBPROTOCOLS, carry, max_unit
 from hubbub.dialects.line_client import pushes, refused, refused_push
 from hubbub.errors import Refusal
@@ -28,12 +28,12 @@ from hubbub.publish import Publish, QosPublish
 _write = msgspec.json.Encoder().encode
 
 
-class _Said(Struct, gc=False):
+class _Command(Struct, gc=False):
     op: str = ""
     reason: str = ""
 
 
-class _Message(Saying, tag="message", kw_only=True, gc=False):
+class _Message(MessageCommand, tag="message", kw_only=True, gc=False):
     retained: bool = False
 
 
@@ -49,8 +49,8 @@ class _Publish(Struct, tag_field="op", tag="publish", omit_defaults=True, gc=Fal
     correlation: bytes | None = None
 
 
-_said = msgspec.json.Decoder(_Said).decode
-_message = msgspec.json.Decoder(_Message).decode
+_read_command = msgspec.json.Decoder(_Command).decode
+_read_message = msgspec.json.Decoder(_Message).decode
 
 
 class JsonClient(LineDialect):
@@ -78,9 +78,9 @@ class JsonClient(LineDialect):
             if not line.strip():
                 continue
             try:
-                said = _said(line)
+                said = _read_command(line)
                 if said.op == "message":
-                    events.append(self._publish(_message(line)))
+                    events.append(self._publish(_read_message(line)))
                 elif said.op == "error":
                     events.append(refused(said.reason))
                 elif said.op == "bye":

@@ -1,4 +1,4 @@
-"""What a client says in the `json` dialect: each command a typed struct that msgspec fills in one go.
+"""The commands of the `json` dialect: each is a typed struct that msgspec fills at once.
 
     parse(b'{"op":"ping","id":1}').event(max_message)    ->  Ping(tag=1)
 
@@ -20,7 +20,7 @@ from hubbub.errors import BadTopic, Refusal
 from hubbub.topics import check_filter, check_topic
 
 Policy = Literal["drop-oldest", "drop-newest", "latest", "disconnect"]
-Quality = Annotated[int, Meta(ge=0, le=2)]
+Qos = Annotated[int, Meta(ge=0, le=2)]
 Seconds = Annotated[float, Meta(gt=0, le=2**32 - 1)]
 Correlation = Annotated[bytes, Meta(max_length=limits.CORRELATION_BYTES)]
 Name = Annotated[str, Meta(max_length=limits.NAME_CHARACTERS)]
@@ -72,11 +72,11 @@ class Carrier(Struct, tag_field="op", kw_only=True, gc=False):
         return found or None
 
 
-class Saying(Carrier, kw_only=True, gc=False):
+class MessageCommand(Carrier, kw_only=True, gc=False):
     """A message, with what it says of itself where it says more than most: see publish.QosPublish."""
 
     reply_to: str | None = None
-    qos: Quality = 0
+    qos: Qos = 0
     message_expiry: Seconds | None = None
     correlation: Correlation | None = None
 
@@ -94,7 +94,7 @@ class Saying(Carrier, kw_only=True, gc=False):
         return publish.Publish(topic, payload, retain, kind, back, properties, self.id)
 
 
-class Publish(Saying, tag="publish", kw_only=True, gc=False):
+class Publish(MessageCommand, tag="publish", kw_only=True, gc=False):
     """Send a message."""
 
     retain: bool = False
@@ -151,7 +151,7 @@ class Unsubscribe(_Command, tag="unsubscribe", kw_only=True, gc=False):
 
 
 class Auth(_Command, tag="auth", kw_only=True, gc=False):
-    """Say who one is."""
+    """Log in."""
 
     user: str | None = None
     password: str | None = None
@@ -202,7 +202,9 @@ class _Tag(Struct, gc=False):
 
 
 _tag = msgspec.json.Decoder(_Tag).decode
-_SAID = 200  # characters of the end of what msgspec says: the rest may repeat what the client said, at any length
+_ERROR_CHARACTERS = (
+    200  # characters of the end of what msgspec says: the rest may repeat what the client said, at any length
+)
 _NOT_UTF8 = Refusal("bad-utf8", "a command is UTF-8")
 _NO_OBJECT = Refusal("bad-command", "a command is a JSON object")
 _OPS = "publish, subscribe, unsubscribe, request, auth, ping, bye"
@@ -226,7 +228,7 @@ def explain(error: Exception, line: bytes) -> events.Fault:
         return events.Fault(_NO_OBJECT)
     if isinstance(error, UnicodeDecodeError):
         return events.Fault(_NOT_UTF8, _find_tag(line))
-    refusal = _refusal(str(error)[-_SAID:])
+    refusal = _refusal(str(error)[-_ERROR_CHARACTERS:])
     return events.Fault(refusal, _find_tag(line) if isinstance(error, msgspec.ValidationError) else None)
 
 
@@ -237,7 +239,7 @@ def _find_tag(line: bytes) -> Any:
         return None
 
 
-@lru_cache(maxsize=64)  # who says nonsense says it again
+@lru_cache(maxsize=64)  # a client that sends nonsense repeats it
 def _refusal(text: str) -> Refusal:
     """Say in plain words what msgspec says."""
     what, _, where = text.rpartition(" - at `$.")

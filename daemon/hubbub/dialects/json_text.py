@@ -1,7 +1,7 @@
 """JSON that came from outside, made fit to be passed on: checked whole, and brought to one line.
 
 A JSON text that is spliced into another unread could carry a line break or a second frame with it, or stop the parser
-of everybody who gets it. Numbers keep their digits, and strings their escapes: nothing is written anew.
+of every receiver. Numbers keep their digits, and strings their escapes: nothing is written anew.
 """
 
 from __future__ import annotations

@@ -25,9 +25,7 @@ class Alarms:
     def __init__(self, arm: Callable[[float], object]) -> None:
         self._arm = arm
         self._heap: list[tuple[float, int]] = []
-        self._sleepers: dict[
-            int, AlarmTarget
-        ] = {}  # by number; a row without one is stale, and holds nobody who has gone
+        self._sleepers: dict[int, AlarmTarget] = {}  # by number; a row without one is stale, and keeps no target alive
         self._serial = 0
 
     def at(self, sleeper: AlarmTarget, when: float) -> None:
@@ -56,9 +54,9 @@ class Alarms:
             heapq.heapify(self._heap)
 
     def ring(self, now: float) -> None:
-        """Wake everybody whose deadline has passed, then arm for the next.
+        """Wake all targets whose deadline has passed, then arm for the next.
 
-        Who asks for a time that has passed already gets the next ring; who raises keeps nobody from theirs.
+        A target that asks for a time in the past is woken by the next ring. One that raises doesn't stop the others.
         """
         due: deque[tuple[float, int]] = deque()
         while self._heap and self._heap[0][0] <= now:

@@ -1,4 +1,4 @@
-"""The command `hubbub`: a short way to twistd, and tools for who writes plugins."""
+"""The command `hubbub`: a short way to twistd, and tools for authors of plugins."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class HubbubService(Service):
     def _reloaded(self, result: Any) -> Any:
         if self.running:
             self.notifier.ready()
-        # What was before holds itself, as every class does, and _ready has made it so that nobody looks for years.
+        # Classes of an earlier run are cycles, and _ready has set the collector so that it doesn't find them for years.
         gc.collect()
         return result
 
@@ -175,7 +175,7 @@ class HubbubService(Service):
         self.hub.turn.alarms.ring(time.monotonic())
 
     def privilegedStartService(self) -> None:
-        """Bind all listeners, as the user who may. One that fails closes the others and ends the process."""
+        """Bind all listeners, as the user with the right to. One that fails closes the others and ends the process."""
         raise_descriptor_limit()
         try:
             for listener in self.listeners:
@@ -205,7 +205,7 @@ class HubbubService(Service):
         self.reactor.callWhenRunning(self._ready)
 
     def _load(self) -> None:
-        """Take what an earlier process has stored, as the user who serves."""
+        """Take what an earlier process has stored, as the user that serves."""
         try:
             self.store = store = make_store(self.settings, self.reactor.callFromThread, self.log)
         except ConfigError as error:
@@ -216,7 +216,7 @@ class HubbubService(Service):
         self.log.info("{kept}", kept=told(store))
 
     def _open_control(self) -> ControlSocket | None:
-        """Open the control socket, as the user who serves. That it can't be is a mistake where it was asked for."""
+        """Open the control socket, as the user that serves. That it can't be is a mistake where it was asked for."""
         path = self.settings.control or default_path()
         control = ControlSocket(self.reactor, path, commands(self))
         try:
@@ -236,7 +236,7 @@ class HubbubService(Service):
         # What is here now stays, and messages die without cycles: looking through all links for garbage after every
         # 700 messages cost 15% of a fan-in.
         gc.freeze()
-        gc.set_threshold(*limits.GARBAGE)
+        gc.set_threshold(*limits.GC_THRESHOLDS)
         # A call, so that the addresses stand in the line alone, and not a second time among its fields.
         self.log.info("ready: {where()}", where=lambda: ", ".join(map(str, self.listeners)))
         self.notifier.ready()
@@ -245,7 +245,7 @@ class HubbubService(Service):
         self.hub.clients.dismiss_strays()
 
     def stopService(self) -> Deferred[Any]:
-        """Accept nobody any more, say goodbye to everybody, a few at a time, and wait a little until that is heard."""
+        """Accept no more connections, close links a few at a time, and wait a little until they have ended."""
         super().stopService()
         self.notifier.stopping()
         for connector in self.connectors:

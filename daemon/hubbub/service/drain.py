@@ -24,7 +24,7 @@ _TICK = 0.05  # seconds between looks
 class Drain:
     """One draining of all links of `places`.
 
-    seconds  how long it may take; who hasn't taken everything by then is cut
+    seconds  how long it may take; links that haven't taken everything by then are cut
     """
 
     log = Logger(namespace="hubbub.drain")
@@ -41,7 +41,7 @@ class Drain:
         self.told: Deferred[None] = Deferred()
         """Fires once everybody has been told."""
         self.gone: Deferred[None] = Deferred()
-        """Fires once nobody is left."""
+        """Fires once no link is left."""
 
     def start(self) -> None:
         """Begin with the first few."""

@@ -19,7 +19,7 @@ from hubbub.service.config.reloadable import Commit
 from hubbub.service.config.settings import HandlerConfig, LinkConfig, ListenerConfig, Settings
 from hubbub.service.drain import Drain
 from hubbub.service.links.listener import Listener
-from hubbub.service.plugins.dialect_plan import Spoken
+from hubbub.service.plugins.dialect_plan import DialectPlan
 from hubbub.service.plugins.discovery import Changes, Plugins
 from hubbub.service.plugins.handler_runner import HandlerRunner
 from hubbub.service.running import Running
@@ -68,7 +68,9 @@ class _Plan:
         self._added: dict[str, Listener] = {}
         self._starting: list[tuple[HandlerConfig, HandlerRunner]] = []
         self._plan_listeners()
-        self._spoken: list[tuple[Any, Spoken]] = []  # connectors that stay, and what they speak from their next link on
+        self._planned: list[
+            tuple[Any, DialectPlan]
+        ] = []  # connectors that stay, and what they speak from their next link on
         self._dialling = list(self._plan_connectors())
         self._plan_handlers()
         self._commits: list[Commit] = []
@@ -92,7 +94,7 @@ class _Plan:
             new = self._running.make_connector(config, self._settings, self._plugins)
             old = there.get(config.id)
             if old is not None and _same(old.config, config):
-                self._spoken.append((old, new.spoken))
+                self._planned.append((old, new.dialect_plan))
                 yield old, None
             else:
                 yield old, new
@@ -113,7 +115,7 @@ class _Plan:
 
     async def bind(self) -> None:
         """Open the ports that are new. Raises ConfigError, and all is as it was."""
-        moved: list[Listener] = []  # had a port that a new one wants; for a moment nobody listens there
+        moved: list[Listener] = []  # had a port that a new one wants; for a moment the port is closed
         try:
             waiting = [(listener, holder) for listener in self._added.values() if (holder := self._listen(listener))]
             for listener, holder in waiting:
@@ -129,7 +131,7 @@ class _Plan:
             raise
 
     def _listen(self, listener: Listener, last: bool = False) -> Listener | None:
-        """Bind. Returns who holds the port, if it is one that has to go anyway. Raises ConfigError."""
+        """Bind. Returns the listener that holds the port, if it has to go anyway. Raises ConfigError."""
         self._bound.append(listener)
         try:
             listener.listen(self._running.reactor)
@@ -161,7 +163,10 @@ class _Plan:
     def _commit_listeners(self, gone: list[Listener]) -> Iterator[str]:
         """Yield what to say of each listener that is different."""
         for old, new in self._kept.values():
-            different, renewed = _differences(old.config, new.config), new.spoken.dialects != old.spoken.dialects
+            different, renewed = (
+                _differences(old.config, new.config),
+                new.dialect_plan.dialects != old.dialect_plan.dialects,
+            )
             old.adopt(new)
             if different:
                 yield f"listener {old.config.id} changed ({', '.join(different)})"
@@ -175,9 +180,9 @@ class _Plan:
 
     def _commit_connectors(self) -> Iterator[str]:
         running = self._running
-        for connector, spoken in self._spoken:
-            if connector.spoken.dialects != spoken.dialects:
-                connector.spoken = spoken
+        for connector, dialect_plan in self._planned:
+            if connector.dialect_plan.dialects != dialect_plan.dialects:
+                connector.dialect_plan = dialect_plan
                 yield f"new links of {connector.config.id}"
         staying = [old for old, new in self._dialling if new is None]
         gone = [connector for connector in running.connectors if connector not in staying]
@@ -214,7 +219,7 @@ class _Plan:
 
 
 def _refuse_broken(changes: Changes, settings: Settings) -> None:
-    """Raise ConfigError where a plugin that is named can't be run; one that nobody named harms nobody."""
+    """Raise ConfigError if a named plugin can't be run; others don't matter."""
     named = {config.name for config in settings.handlers}
     for config in (*settings.listeners, *settings.connectors):
         named |= {config.dialect, *getattr(config, "auto", ())}
@@ -259,7 +264,7 @@ def _closed(listener: Listener) -> Deferred[Any]:
 
 
 def _end(reactor: Any, listener: Listener) -> None:
-    """Let a listener go that isn't wanted any more: nobody comes in, and who is there is told in its dialect."""
+    """End a listener that isn't configured any more: it accepts no connections, and its links are closed."""
     drain = Drain(reactor, [listener.context], listener.settings.drain)
     if listener.config.transport == "udp":  # what it says goes out through its port
         drain.gone.addCallback(lambda _: _closed(listener))

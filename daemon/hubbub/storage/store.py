@@ -102,7 +102,7 @@ class DurableStore:
             self._last += 1
             stored = self._open[message] = Stored(self._last, message, {})
             changes.messages.append(stored)
-            changes.size += cost(message) + limits.OWED_BYTES
+            changes.size += cost(message) + limits.QUEUED_MESSAGE_BYTES
         stored.receivers[number] = way
         return stored.number
 
@@ -113,7 +113,7 @@ class DurableStore:
     def retain(self, message: Message) -> None:
         changes = self._change()
         changes.retained[message.topic] = message if message.payload else None
-        changes.size += cost(message) + limits.OWED_BYTES
+        changes.size += cost(message) + limits.QUEUED_MESSAGE_BYTES
 
     # Batches
 

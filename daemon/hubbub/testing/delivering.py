@@ -64,7 +64,7 @@ def _check_unit(trial: Trial, frame: bytes, message: QosPublish, wish: Subscribe
     if frames_per_link:
         _bytes(trial, f"frame_for_link({shown(frame)}, ...)", dialect.frame_for_link, frame, message, wish)
     if qos:
-        _check_assure(trial, frame, message)
+        _check_frame_qos(trial, frame, message)
     if qos == 2:
         for number in _IDS:
             _bytes(trial, f"encode_pubrel({number})", dialect.encode_pubrel, number)
@@ -74,7 +74,7 @@ def _check_unit(trial: Trial, frame: bytes, message: QosPublish, wish: Subscribe
         )
 
 
-def _check_assure(trial: Trial, frame: bytes, message: QosPublish) -> None:
+def _check_frame_qos(trial: Trial, frame: bytes, message: QosPublish) -> None:
     dialect, units = trial.dialect, {}
     for number in _IDS:
         for again in (False, True):

@@ -30,7 +30,7 @@ from hubbub.message import Message
 from hubbub.publish import Publish, QosPublish, Request
 from hubbub.topics import check_topic
 
-_QUALITIES, _RETAINED = (0, 1, 2), ("always", "never", "new")
+_QOS, _RETAINED = (0, 1, 2), ("always", "never", "new")
 _AN_ID = f"an int of 1 to {limits.PACKET_IDS}"
 _NO_PART = ("sender", "time", "hops", "retained")  # what the hub fills in
 
@@ -111,9 +111,9 @@ def _publish(event: Publish, longest: int) -> Iterator[str]:
     )
 
 
-def _letter(event: QosPublish, longest: int) -> Iterator[str]:
+def _qos_publish(event: QosPublish, longest: int) -> Iterator[str]:
     yield from _publish(event, longest)
-    yield from _wrong(event, "qos", event.qos in _QUALITIES, "0, 1 or 2")
+    yield from _wrong(event, "qos", event.qos in _QOS, "0, 1 or 2")
     yield from _wrong(event, "dedup_id", event.dedup_id is None or _is_id(event.dedup_id), f"None or {_AN_ID}")
     yield from _wrong(
         event, "message_expiry", event.message_expiry is None or _is_time(event.message_expiry), "None or seconds"
@@ -159,7 +159,7 @@ def _subscribe(event: Subscribe, longest: int) -> Iterator[str]:
     yield from _wrong(event, "filter", isinstance(event.filter, str), "a str")
     yield from _wrong(event, "echo", isinstance(event.echo, bool), "a bool")
     yield from _wrong(event, "full", event.full in (None, *POLICIES), f"None or one of {', '.join(POLICIES)}")
-    yield from _wrong(event, "qos", event.qos in _QUALITIES, "0, 1 or 2")
+    yield from _wrong(event, "qos", event.qos in _QOS, "0, 1 or 2")
     yield from _wrong(event, "retained", event.retained in _RETAINED, f"one of {', '.join(_RETAINED)}")
     try:
         hash(event.options)
@@ -172,7 +172,7 @@ def _unsubscribe(event: Unsubscribe, longest: int) -> Iterator[str]:
     yield from _wrong(event, "after", isinstance(event.after, int) and event.after >= 0, "a number of messages")
 
 
-def _several(event: SubscriptionBatch, longest: int) -> Iterator[str]:
+def _subscription_batch(event: SubscriptionBatch, longest: int) -> Iterator[str]:
     for one in event.events:
         if type(one) not in (Subscribe, Unsubscribe, Fault):
             yield f"SubscriptionBatch has a {type(one).__name__} in it; it is for Subscribe, Unsubscribe and Fault"
@@ -180,7 +180,7 @@ def _several(event: SubscriptionBatch, longest: int) -> Iterator[str]:
         yield from _CHECKS[type(one)](one, longest)
 
 
-def _open(event: Connect, longest: int) -> Iterator[str]:
+def _connect(event: Connect, longest: int) -> Iterator[str]:
     for name in ("client", "user", "password", "token", "auth_method"):
         value = getattr(event, name)
         if value is not None and not isinstance(value, str):
@@ -215,7 +215,7 @@ def _sentence(what: str, text: object) -> Iterator[str]:
         yield f"{what} is {text!r:.80}; it must be one line of text for a person"
 
 
-def _step(event: AuthResponse, longest: int) -> Iterator[str]:
+def _auth_response(event: AuthResponse, longest: int) -> Iterator[str]:
     yield from _wrong(event, "auth_data", isinstance(event.auth_data, bytes), "bytes")
 
 
@@ -252,15 +252,15 @@ def _nothing(event: Any, longest: int) -> Iterator[str]:
 
 _CHECKS: dict[type, Callable[[Any, int], Iterator[str]]] = {
     Publish: _publish,
-    QosPublish: _letter,
+    QosPublish: _qos_publish,
     Release: _release,
     Ack: _ack,
-    SubscriptionBatch: _several,
+    SubscriptionBatch: _subscription_batch,
     Request: _request,
     Subscribe: _subscribe,
     Unsubscribe: _unsubscribe,
-    Connect: _open,
-    AuthResponse: _step,
+    Connect: _connect,
+    AuthResponse: _auth_response,
     Notice: _notice,
     Ping: _nothing,
     Answer: _answer,

@@ -1,6 +1,6 @@
 """Compression of WebSocket messages, permessage-deflate (RFC 7692): what is agreed on, and how hubbub writes them.
 
-Each message is compressed by itself (server_no_context_takeover): so it is done once for all who take it, and no link
+Each message is compressed by itself (server_no_context_takeover): so it is done once for all clients, and no link
 keeps a window. Clients are asked for the same. What they compress is Autobahn's to unpack, up to the listener's limit.
 """
 
@@ -37,7 +37,7 @@ def longest_deflated(size: int) -> int:
 
 
 def deflated_frame(agreed: Any, text: bool) -> Callable[[bytes], bytes]:
-    """Return what puts a frame around a unit and compresses it, the same function for all who agreed on the same.
+    """Return what puts a frame around a unit and compresses it, one function for all links that agreed on the same.
 
     agreed  the link's extension, an autobahn PerMessageDeflate
     text    whether every message is text; else those are that the dialect says so of

@@ -21,7 +21,7 @@ Lost = Callable[[BaseException | str], None]
 
 
 class DialledProtocol(TCPProtocol):
-    """One connection that was dialled. Its link is made once the other side has shown who it is."""
+    """One connection that was dialled. Its link is made once the other side has proved its identity."""
 
     def __init__(self, make_link: MakeLink, lost: Lost) -> None:
         super().__init__(make_link)
@@ -99,7 +99,7 @@ class Losses:
 
 
 class DialledDatagrams(DatagramProtocol):
-    """One UDP link to one address, and its wire: the kernel lets nobody else's datagrams in."""
+    """One UDP link to one address, and its wire: the kernel drops datagrams of other addresses."""
 
     noisy = False
     proof = None
@@ -133,7 +133,7 @@ class DialledDatagrams(DatagramProtocol):
         """Send one datagram. False: it couldn't be sent."""
         try:
             self.transport.socket.send(data)
-        except (OSError, AttributeError):  # nobody listened to the last one; too long; or it is closed
+        except (OSError, AttributeError):  # the port was closed at the last one; too long; or this one is closed
             self._losses.unsent += 1
             return False
         return True
@@ -150,11 +150,11 @@ class DialledDatagrams(DatagramProtocol):
         return 0
 
     def there(self) -> bool:
-        """Nobody ever says that it has ended its input."""
+        """A datagram client never ends its input."""
         return True
 
     def ping(self) -> bool:
-        """There is nobody who had to answer."""
+        """There is no answer to wait for."""
         return False
 
     def close(self, reason: str, refusal: Refusal | None) -> None:

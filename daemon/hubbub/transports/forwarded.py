@@ -1,4 +1,4 @@
-"""Which proxies are believed, and whom they say they speak for in `X-Forwarded-For`.
+"""Trusted proxies, and the client address that they give in `X-Forwarded-For`.
 
 RFC 7239's `Forwarded` isn't read: a proxy that writes one of the two headers passes on the other as the client wrote
 it, and a client that can choose which one is read can choose where it comes from.
@@ -20,13 +20,13 @@ _ENTRY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9
 
 
 class Trust:
-    """The networks whose proxies are believed, `--trust-proxy`; who comes over a Unix socket counts as 127.0.0.1."""
+    """The networks of trusted proxies, `--trust-proxy`; a client over a Unix socket counts as 127.0.0.1."""
 
     def __init__(self, networks: Iterable[IPv4Network | IPv6Network] = ()) -> None:
         self._networks = tuple(networks)
 
     def adopt(self, other: Trust) -> None:
-        """Believe whom `other` believes, in its place."""
+        """Trust what `other` trusts."""
         self._networks = other._networks
 
     def __contains__(self, host: str) -> bool:
@@ -39,9 +39,9 @@ class Trust:
         return any(address in network for network in self._networks)
 
     def client(self, peer: Address, forwarded: str) -> Address:
-        """Tell who is behind `peer`, who sent `forwarded`, the value of X-Forwarded-For.
+        """Return the address of the client behind `peer`, which sent `forwarded`, the value of X-Forwarded-For.
 
-        Each proxy adds at the end whom it talks to: this reads from there, as long as who wrote an entry is believed.
+        Each proxy appends the address of its peer: this reads from the end, as long as the proxies are trusted.
         """
         client = peer
         for entry in reversed(forwarded.rsplit(",", limits.PROXIES)[-limits.PROXIES :]):

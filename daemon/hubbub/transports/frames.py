@@ -26,7 +26,7 @@ def frame(data: bytes, first: int) -> bytes:
 
 
 def masked_frame(data: bytes, first: int, key: bytes) -> bytes:
-    """Put a client's frame around one message; `key` is 4 bytes that nobody can foresee (section 5.3)."""
+    """Put a client's frame around one message; `key` is 4 unpredictable bytes (section 5.3)."""
     size = len(data)
     if size < 126:
         head = bytes((first, _MASKED | size))

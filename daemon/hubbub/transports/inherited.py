@@ -22,7 +22,7 @@ _KINDS = {socket.SOCK_STREAM: "streams", socket.SOCK_DGRAM: "UDP"}
 
 def handed_over() -> list[tuple[str, int]]:
     """Return name and number of each descriptor, in order; a name may be there for several, "" where it has none."""
-    # Twisted takes them out of the environment when it is first imported; nobody else can see them.
+    # Twisted takes them out of the environment when it is first imported; no other process can see them.
     given = endpoints._SystemdParser._sddaemon
     return list(zip(given._names, given.inheritedDescriptors(), strict=True)) or [("", one) for one in _NAMELESS]
 

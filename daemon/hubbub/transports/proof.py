@@ -1,4 +1,4 @@
-"""How a UDP client proves that it is where it says."""
+"""Address validation over UDP: a client proves that it receives at its address."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import base64
 import hmac
 
 from hubbub import limits
-from hubbub.tally import Tally
+from hubbub.hashed_counter import HashedCounter
 
 _CHARACTERS = 7  # of base64url: 42 bits, short enough to be typed
 
 
 class Tokens:
-    """The tokens of addresses: a keyed hash of address, port and epoch, so that nothing is kept of who asked.
+    """The tokens of addresses: a keyed hash of address, port and epoch, so that asking for one leaves no state.
 
-    secret  bytes that nobody else knows
+    secret  random bytes
     """
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._failures = Tally(secret, b"failures", limits.TOKEN_FAILURE_TABLE)
+        self._failures = HashedCounter(secret, b"failures", limits.TOKEN_FAILURE_TABLE)
 
     def token(self, host: str, port: int, now: float) -> str:
         """Return the token of that address in the epoch of `now`, in seconds."""
@@ -28,17 +28,17 @@ class Tokens:
     def check(self, host: str, port: int, token: str, now: float, known: bool = False) -> bool | None:
         """Tell whether `token` is that address's, of this epoch or the one before.
 
-        None: that address has shown too many wrong ones, and isn't heard in this epoch. One that is `known`, because it
-        has proved itself before, is always heard: others can forge its address, and would silence it.
+        None: that address has sent too many wrong ones and is ignored in this epoch. A `known` one was validated before
+        and is never ignored: a sender that forges its address would silence it.
         """
-        current, who = epoch(now), f"{host} {port}"
-        if not known and self._failures.count(who, current) >= limits.TOKEN_FAILURES:
+        current, address = epoch(now), f"{host} {port}"
+        if not known and self._failures.count(address, current) >= limits.TOKEN_FAILURES:
             return None
         given = token.encode(errors="replace")
         for one in (current, current - 1):
             if hmac.compare_digest(given, self._token(host, port, one)):
                 return True
-        self._failures.add(who, current)
+        self._failures.add(address, current)
         return False
 
     def _token(self, host: str, port: int, epoch: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The PROXY protocol, versions 1 and 2: a proxy's first bytes tell whom it speaks for.
+"""The PROXY protocol, versions 1 and 2: the first bytes of a connection give the address of the client.
 
 https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt. The header stands before everything else, TLS too. A
 listener whose endpoint begins with `haproxy:` wants it from trusted networks, always: a proxy that may leave it out
@@ -131,7 +131,7 @@ class _Waiting(Protocol, TimeoutMixin):
         transport.proxied = True  # wherever it says that its client is: see transports.http.origin.is_local
         if client is not None:
             peer = client_address(*client)
-            transport.getPeer = lambda: peer  # whoever asks from now on, TLS and HTTP too, is told of the client
+            transport.getPeer = lambda: peer  # TLS and HTTP too see the client's address from now on
         protocol: Any = self._factory.inner.buildProtocol(transport.getPeer())
         if protocol is None:
             transport.abortConnection()

@@ -1,4 +1,4 @@
-"""Signed datagrams: how a UDP client says who it is. What it signs may be of any dialect.
+"""Signed datagrams: authentication over UDP, for any dialect.
 
     SIGN <user> <time> <mac>
     <the rest of the datagram>
@@ -9,8 +9,8 @@ mac   32 hexadecimal digits: the first half of HMAC-SHA-256 (RFC 2104), with the
       the mac and the space before it: SIGN <user> <time> LF <the rest>
 
 The time has to be within limits.SIGNED_SECONDS of the hub's, and not before the hub began. Each datagram counts once;
-the last limits.SIGNED_WINDOW of a user may overtake each other. A signature tells who made a datagram, not where that
-one is: what has to be confirmed (CONFIRM) has to be here too.
+the last limits.SIGNED_WINDOW of a user may overtake each other. A signature authenticates a datagram, not its source
+address: a command that has to be confirmed (CONFIRM) has to be here too.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from hubbub.identity import Identity
 _HEAD = re.compile(rb"SIGN ([^ \n]{1,1024}) ([0-9]{16}) ([0-9A-Fa-f]{32})\n")
 _MAC_BYTES = 16
 _SECOND = 1_000_000  # microseconds
-_WRONG = Refusal("not-authorized", "the signature is wrong, or nobody here has that name and a key")
-_AGAIN = Refusal("not-authorized", "a datagram of that time, or a much later one, has come already")
+_BAD_SIGNATURE = Refusal("not-authorized", "the signature is wrong, or no user has that name and a key")
+_REPLAYED = Refusal("not-authorized", "a datagram of that time, or a much later one, has come already")
 
 
 class Envelope(NamedTuple):
-    """A signed datagram: who made it, or why that isn't believed, and what is in it."""
+    """A signed datagram: its sender or the refusal, and its content."""
 
-    who: Identity | Refusal
+    sender: Identity | Refusal
     content: bytes
 
 
 class Signatures:
     """Opens signed datagrams, and remembers of each user which have come: for all ports of a hub.
 
-    key   the user's name -> the key and who that is, or None
+    key   the user's name -> the key and the identity, or None
     wall  tells the Unix time in seconds
     """
 
@@ -52,7 +52,7 @@ class Signatures:
         self._key = key
         self._wall = wall
         self._began = int(wall() * _SECOND)  # what is older never counts
-        self._nobody = secrets.token_bytes(32)
+        self._unknown_key = secrets.token_bytes(32)
         self._windows: OrderedDict[str, _Window] = OrderedDict()  # the one that was used last at the end
 
     def open(self, datagram: bytes) -> Envelope | None:
@@ -61,11 +61,11 @@ class Signatures:
         if found is None:
             return None
         user = found[1].decode(errors="replace")
-        key, identity = self._key(user) or (self._nobody, None)
+        key, identity = self._key(user) or (self._unknown_key, None)
         content = datagram[found.end() :]
         mac = hmac.digest(key, datagram[: found.end(2)] + b"\n" + content, "sha256")[:_MAC_BYTES]
         if not hmac.compare_digest(mac, bytes.fromhex(found[3].decode())) or identity is None:
-            return Envelope(_WRONG, content)
+            return Envelope(_BAD_SIGNATURE, content)
         return Envelope(self._refusal(user, int(found[2])) or identity, content)
 
     def _refusal(self, user: str, time: int) -> Refusal | None:
@@ -78,7 +78,7 @@ class Signatures:
             self._began = max(self._began, old)  # and stays so if the clock is set back
         window = self._windows.pop(user, None) or _Window(self._began)
         self._windows[user] = window
-        return None if window.take(time, now - slack) else _AGAIN
+        return None if window.take(time, now - slack) else _REPLAYED
 
 
 class _Window:

@@ -54,11 +54,11 @@ class StreamLink(Protocol):
 MakeLink = Callable[[Any, str, int], StreamLink | None]
 """wire, host, port -> the link that the wire serves; None: it can't be made, and the wire is cut."""
 
-Enter = Callable[[str], Callable[[], object]]
+Acquire = Callable[[str], Callable[[], object]]
 """Counts a connection from a host, and returns what is to be called when it has gone. Raises Refusal."""
 
-Introduce = Callable[[Connect | None, Any, str], "Deferred[Identity | None]"]
-"""What came with the connection, transport, host -> who that is; None: nobody in particular. Fails with Refusal."""
+Authenticate = Callable[[Connect | None, Any, str], "Deferred[Identity | None]"]
+"""The credentials of the connection, transport, host -> the identity; None: anonymous. Fails with Refusal."""
 
 
 @implementer(IPushProducer)
@@ -75,7 +75,7 @@ class Stream:
     _closing = False
 
     def open_stream(self, make_link: MakeLink, identity: Identity | None = None) -> None:
-        """Take over the transport, make the link and start it; `identity`: who the client has turned out to be."""
+        """Take over the transport, make the link and start it; `identity`: that of the client, if it is known."""
         transport = self.transport
         if type(transport) in _PLAIN and not transport.TLS:
             self._send_now = transport.socket.send
@@ -146,10 +146,10 @@ class Stream:
         except AttributeError:  # no socket to ask
             return True
 
-    def turn_away(self, last: bytes, refusal: Refusal) -> None:
+    def reject(self, last: bytes, refusal: Refusal) -> None:
         """Say `last` and close, before there is a link: there is no room for one."""
         self._closing = True
-        turn_away(self.transport, last)
+        reject(self.transport, last)
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -225,7 +225,7 @@ def _queued(handle: socket.socket) -> int:
     return int(struct.unpack("i", fcntl.ioctl(handle, termios.TIOCOUTQ, b"\0\0\0\0"))[0])
 
 
-def turn_away(transport: Any, last: bytes) -> None:
+def reject(transport: Any, last: bytes) -> None:
     """Say `last` and close a connection that there is no room for; where TLS would first shake hands, just close."""
     if getattr(transport, "TLS", False) or hasattr(transport, "getPeerCertificate"):
         transport.abortConnection()

@@ -14,7 +14,7 @@ from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.identity import Identity
 from hubbub.transports.forwarded import plain_host
-from hubbub.transports.stream import _PLAIN, Enter, Introduce, MakeLink, Stream, half_closed
+from hubbub.transports.stream import _PLAIN, Acquire, Authenticate, MakeLink, Stream, half_closed
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener)
@@ -25,54 +25,54 @@ class TCPProtocol(Stream, TimeoutMixin, Protocol):
         self,
         make_link: MakeLink,
         handshake: float = limits.HANDSHAKE_SECONDS,
-        authenticate: Introduce | None = None,
-        enter: Enter | None = None,
+        authenticate: Authenticate | None = None,
+        acquire: Acquire | None = None,
     ) -> None:
         self._make_link = make_link
-        self._enter = enter
-        self._leave: Callable[[], object] | None = None
+        self._acquire = acquire
+        self._release: Callable[[], object] | None = None
         self._handshake = handshake
-        self._introduce = authenticate
-        self._early = b""  # what has come before it is known who the client is
+        self._authenticate = authenticate
+        self._early = b""  # what has come before the client's identity is known
 
     def connectionMade(self) -> None:
         if ISSLTransport.providedBy(self.transport):
             self.setTimeout(self._handshake)
-            if self._introduce is not None:
+            if self._authenticate is not None:
                 self._await_handshake()
-                return  # the client's certificate tells who it is, and comes with the handshake
+                return  # the client's certificate is its identity, and comes with the handshake
         self.open_stream(self._make_link)
 
     def dataReceived(self, data: bytes) -> None:
         if self.link is not None:
             self.link.receive(data)
-        elif self._introduce is not None:
+        elif self._authenticate is not None:
             self._early += data
 
     def handshakeCompleted(self) -> None:
         """TLS is set up; plain TCP has nothing to set up, and no deadline."""
-        if self._introduce is None:
+        if self._authenticate is None:
             self.setTimeout(None)
             return
         self.transport.pauseProducing()
         host = plain_host(str(getattr(self.transport.getPeer(), "host", "")))
-        self._introduce(None, self.transport, host).addCallbacks(self._known, lambda failure: self.abort())
+        self._authenticate(None, self.transport, host).addCallbacks(self._known, lambda failure: self.abort())
 
     def _await_handshake(self) -> None:
         """Count the connection, until there is a link that counts."""
-        if self._enter is not None:
+        if self._acquire is not None:
             try:
-                self._leave = self._enter(str(getattr(self.transport.getPeer(), "host", "")))
+                self._release = self._acquire(str(getattr(self.transport.getPeer(), "host", "")))
             except Refusal as refusal:
-                self.turn_away(b"", refusal)
+                self.reject(b"", refusal)
 
     def _left(self) -> None:
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
+        release, self._release = self._release, None
+        if release is not None:
+            release()
 
     def _known(self, identity: Identity | None) -> None:
-        self._introduce = None
+        self._authenticate = None
         self._left()
         if self._closing:
             return
@@ -132,7 +132,7 @@ class TCPFactory(Factory):
     """Makes a TCPProtocol for each connection.
 
     handshake  seconds that TLS may take
-    introduce  tells who a TLS client is, before there is a link; enter: counts those that it isn't known of yet
+    authenticate  returns the identity of a TLS client, before there is a link; acquire: counts those until then
     """
 
     noisy = False
@@ -141,13 +141,13 @@ class TCPFactory(Factory):
         self,
         make_link: MakeLink,
         handshake: float = limits.HANDSHAKE_SECONDS,
-        authenticate: Introduce | None = None,
-        enter: Enter | None = None,
+        authenticate: Authenticate | None = None,
+        acquire: Acquire | None = None,
     ) -> None:
         self.handshake = handshake
-        self.enter = enter
+        self.acquire = acquire
         self.authenticate = authenticate
         self._make_link = make_link
 
     def buildProtocol(self, addr: IAddress | None) -> TCPProtocol:
-        return TCPProtocol(self._make_link, self.handshake, self.authenticate, self.enter)
+        return TCPProtocol(self._make_link, self.handshake, self.authenticate, self.acquire)

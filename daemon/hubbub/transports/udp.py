@@ -1,10 +1,10 @@
-"""UDP: datagrams from anybody, and the few addresses that something is held for.
+"""UDP: datagrams of any source, and the addresses that a link is kept for.
 
-There is no connection, so nobody's address is trusted. A stranger's datagram gets a link of its own, which is forgotten
-with it; it may be answered with limits.AMPLIFICATION times its bytes. A client that proves to be at its address, or is
-vouched for by the operator, may subscribe and request: its link is kept for limits.LEASE_SECONDS, and each proof, or
-each datagram of a vouched one, renews that. A datagram that is signed has a link of its user's own, so that what it may
-do is never what somebody else from that address, or who writes that address, may do.
+There is no connection, so no source address is trusted. A datagram of an unknown address gets a link of its own, which
+ends with it; the answer has at most limits.AMPLIFICATION times its bytes. A client that validates its address, or one
+of the networks in `peers=`, may subscribe and request: its link is kept for limits.LEASE_SECONDS. Each validation, or
+each datagram of a trusted peer, renews that lease. A signed datagram has a link of its user, so its rights never become
+those of other senders at that address, or of senders that forge it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.events import Fault
+from hubbub.hashed_counter import HashedCounter
 from hubbub.identity import Identity
-from hubbub.tally import Tally
 from hubbub.transports.proof import Tokens, epoch
 from hubbub.transports.signed import Signatures
 
@@ -54,7 +54,7 @@ class DatagramLink(Protocol):
 class Peer:
     """The wire of one link (see kernel.connection.datagram_link.Peer): one address that speaks one dialect.
 
-    key      the dialect's name, the address, and the user who signs, or "": a dialect that is loaded anew doesn't part
+    key      the dialect's name, the address, and the user that signs, or "": a dialect that is loaded anew doesn't part
              a client from its link
     proof    itself, or None for a vouched address
     checked  whether the link has to be asked before it receives a datagram
@@ -120,11 +120,11 @@ class Peer:
         return 0
 
     def there(self) -> bool:
-        """Nobody ever says that it has ended its input."""
+        """A datagram client never ends its input."""
         return True
 
     def ping(self) -> bool:
-        """Whoever wants to stay says so."""
+        """A client renews its lease itself."""
         return False
 
     def close(self, reason: str, refusal: Refusal | None) -> None:
@@ -173,10 +173,10 @@ class UDPProtocol(DatagramProtocol):
     new_link  wire, dialect, host, port -> the link that the wire serves
     choose    datagram -> the dialect that it speaks, or None
     now       tells the monotonic time in seconds
-    peers     whose datagrams are vouched for, besides those from loopback
-    answers   whether anything is ever sent: not to those who speak to a multicast group
+    peers     networks whose source addresses are trusted, besides loopback
+    answers   whether anything is ever sent: not on a port of a multicast group
     admit     datagrams in a row, host -> those of them that are read; None: all
-    signatures  opens signed datagrams; None: nobody has a key
+    signatures  opens signed datagrams; None: no user has a key
 
     dropped (too much waits before it), withheld (not sent to an unproven address), unsent (the kernel
     wouldn't) are counted in datagrams; failed in exceptions; sent_bytes without headers.
@@ -206,7 +206,7 @@ class UDPProtocol(DatagramProtocol):
         self._new_link = new_link
         self._choose = choose
         self.peers = tuple(peers)
-        self._complaints = Tally(secret, b"complaints", limits.TOKEN_FAILURE_TABLE)
+        self._complaints = HashedCounter(secret, b"complaints", limits.TOKEN_FAILURE_TABLE)
         self._known: dict[tuple[Any, Address, str], Peer] = {}
         self._strangers: dict[Peer, None] = {}  # of these the vouched ones without a lease, oldest first
         self._held = 0  # the others
@@ -236,8 +236,8 @@ class UDPProtocol(DatagramProtocol):
     def datagramReceived(self, datagram: bytes, addr: Address) -> None:
         try:
             signed = self.signatures.open(datagram) if self.signatures is not None else None
-            who, content = signed or (None, datagram)
-            known = who if isinstance(who, Identity) else None
+            sender, content = signed or (None, datagram)
+            known = sender if isinstance(sender, Identity) else None
             dialect = self._choose(content)
             peer = self._known.get((dialect and dialect.name, addr, known.user if known else ""))
             if peer is None:
@@ -247,8 +247,8 @@ class UDPProtocol(DatagramProtocol):
             elif peer.checked and not self._ready(peer, len(datagram)):
                 return
             link = peer.link
-            if isinstance(who, Refusal):
-                link.act([Fault(who)])
+            if isinstance(sender, Refusal):
+                link.act([Fault(sender)])
                 return
             link.receive(content)
             if link.lease is not None and peer.proof is None:
@@ -256,12 +256,12 @@ class UDPProtocol(DatagramProtocol):
         except Exception:  # noqa: BLE001  whatever goes wrong with one datagram, the next one is heard
             self._failed(addr)
 
-    def _newcomer(self, dialect: type[Dialect], address: Address, size: int, who: Identity | None) -> Peer:
-        peer = Peer(self, dialect, address, self._vouched(plain(address[0])), who.user if who else "")
+    def _newcomer(self, dialect: type[Dialect], address: Address, size: int, identity: Identity | None) -> Peer:
+        peer = Peer(self, dialect, address, self._vouched(plain(address[0])), identity.user if identity else "")
         peer.allow(size)
         peer.link = self._new_link(peer, dialect, peer.host, peer.port)
-        if who is not None:
-            peer.link.admit(who)
+        if identity is not None:
+            peer.link.admit(identity)
         if peer.proof is None:
             self._remember(peer)
         return peer
@@ -278,12 +278,12 @@ class UDPProtocol(DatagramProtocol):
         address = ip_address(host)
         return address.is_loopback or any(address in network for network in self.peers)
 
-    # Who is known
+    # Peers that are remembered
 
     def _remember(self, peer: Peer) -> None:
         """Keep a vouched stranger, so that its next datagram finds its link; the longest silent gives way."""
         strangers = self._strangers
-        while len(strangers) >= limits.UDP_STRANGERS:
+        while len(strangers) >= limits.UDP_IDLE_PEERS:
             oldest = next(iter(strangers))
             if oldest.link.last_received > oldest.since:
                 oldest.since = oldest.link.last_received
@@ -306,7 +306,7 @@ class UDPProtocol(DatagramProtocol):
     def hold(self, peer: Peer) -> None:
         """Keep the link of `peer` for the time of a lease. Raises Refusal (unavailable)."""
         if not self.answers:
-            raise Refusal("unavailable", "nobody is answered here: this port listens to a multicast group")
+            raise Refusal("unavailable", "this port sends no answers: it listens to a multicast group")
         if self._held >= limits.UDP_PEERS:
             raise Refusal("unavailable", f"{limits.UDP_PEERS} UDP clients are subscribed here already")
         if self._known.setdefault(peer.key, peer) is not peer:
@@ -327,7 +327,7 @@ class UDPProtocol(DatagramProtocol):
         peer.link.lost()
 
     def forget_strangers(self, current: Container[type[Dialect]]) -> None:
-        """Let those go whose dialect is no longer a `current` one, or who aren't vouched for any more."""
+        """Forget peers whose dialect is no longer a `current` one, or whose address is no longer trusted."""
         for peer in list(self._strangers):
             if peer.dialect not in current or not self._vouched(peer.host):
                 self.forget(peer)
@@ -354,8 +354,8 @@ class UDPProtocol(DatagramProtocol):
         """Tell whether one more bad datagram of `peer` may be answered."""
         now = epoch(self.now())
         if peer.proof is None:
-            return self._complaints.add(f"{peer.host} {peer.port}", now) <= limits.COMPLAINTS_VOUCHED
-        return self._complaints.add(peer.host, now) <= limits.COMPLAINTS
+            return self._complaints.add(f"{peer.host} {peer.port}", now) <= limits.UDP_ERRORS_TRUSTED
+        return self._complaints.add(peer.host, now) <= limits.UDP_ERRORS
 
     def _failed(self, address: Address) -> None:
         """Log an exception: the first with its traceback, then one line each time that their number has doubled."""

@@ -90,10 +90,10 @@ class DatagramPort(udp.Port):
 
 
 class DialledPort(DatagramPort):
-    """A UDP port that is connected: the kernel tells it when nobody listened to a datagram (udp(7))."""
+    """A UDP port that is connected: the kernel reports when no process listened to a datagram (udp(7))."""
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        """Go on where the reactor takes such an error for the end; the one who is away may come back."""
+        """Go on where the reactor takes such an error for the end; the peer may come back."""
         if reason is not None and reason.check(ConnectionDone):
             self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # which clears it
             self.startReading()
@@ -124,7 +124,7 @@ def dial_datagram(
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as made:
         made.setblocking(False)
         _set_buffer(made, rcvbuf)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # who names a broadcast address means it
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # a broadcast address was given on purpose
         if own is not None:
             made.bind(_address(own, 0, own))
             if made.family == socket.AF_INET:
@@ -145,11 +145,11 @@ def set_buffer(port: Any, size: int) -> None:
 
 
 def _set_buffer(bound: socket.socket, size: int) -> None:
-    """Ask for `size` bytes; a size that somebody chose and the kernel doesn't give is logged."""
+    """Ask for `size` bytes; a configured size that the kernel doesn't grant is logged."""
     size = min(size, 2**30 - 1)
     try:
         bound.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
-    except OSError:  # who isn't root is bound by net.core.rmem_max
+    except OSError:  # without root the bound is net.core.rmem_max
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
     given = bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # socket(7): it is doubled
     if given < size and size != limits.DATAGRAM_BUFFER:

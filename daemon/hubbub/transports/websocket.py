@@ -16,11 +16,11 @@ from hubbub.identity import Identity
 from hubbub.transports.deflate import accept, deflated_frame, longest_deflated
 from hubbub.transports.forwarded import Trust
 from hubbub.transports.frames import BINARY, TEXT, FrameReader, frame, text_frame
-from hubbub.transports.stream import Introduce, Stream, close_code
+from hubbub.transports.stream import Authenticate, Stream, close_code
 
 _REASON_BYTES = 123  # what fits into a close frame beside the code (section 5.5)
 
-_NOBODY = Trust()
+_NO_PROXIES = Trust()
 
 MakeLinkFor = Callable[[Any, type[Dialect], str, int], Any]
 
@@ -41,11 +41,11 @@ class WebSocketWire(Stream, AnyWebSocketProtocol):
     def onMessageFrameBegin(self, length: int) -> None:
         super().onMessageFrameBegin(length)
         if len(self.message_data) > limits.FRAGMENTS:
-            self._say_close(1009, f"a message has more than {limits.FRAGMENTS} frames")
+            self._send_close(1009, f"a message has more than {limits.FRAGMENTS} frames")
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if len(payload) > self.factory.longest:  # Autobahn's own limit is one above, see WebSocketFactory
-            self._say_close(1009, f"a message is longer than {self.factory.longest} bytes")
+            self._send_close(1009, f"a message is longer than {self.factory.longest} bytes")
         elif self.link is not None:
             self.link.receive(payload, not isBinary)
 
@@ -93,18 +93,18 @@ class WebSocketWire(Stream, AnyWebSocketProtocol):
         self.sendPing()
         return True
 
-    def turn_away(self, last: bytes, refusal: Refusal) -> None:
-        """Say why: somebody else was faster since the upgrade."""
+    def reject(self, last: bytes, refusal: Refusal) -> None:
+        """Close with the reason: another connection took the room since the upgrade."""
         self.close(refusal.reason, refusal)
 
     def close(self, reason: str, refusal: Refusal | None) -> None:
         """Say why, then let Autobahn finish the closing handshake."""
         if not self._closing and self.state == self.STATE_OPEN:
             self._closing = True
-            self._say_close(close_code(refusal, reason), reason)
+            self._send_close(close_code(refusal, reason), reason)
             self.reading(True)  # the client's close frame, also where its events were held back
 
-    def _say_close(self, code: int, reason: str) -> None:
+    def _send_close(self, code: int, reason: str) -> None:
         """Begin the closing handshake. Autobahn's sendClose is for applications, and refuses the protocol's codes."""
         shortened = reason.encode()[:_REASON_BYTES].decode(errors="ignore")
         self.sendCloseFrame(code, shortened.encode(), isReply=False)
@@ -116,13 +116,13 @@ class WebSocketProtocol(WebSocketWire, WebSocketServerProtocol):  # type: ignore
     factory: WebSocketFactory
 
     identity: Identity | None = None  # what the handshake told of it
-    leave: Callable[[], object] = staticmethod(lambda: None)  # counts it no longer as a request
+    release: Callable[[], object] = staticmethod(lambda: None)  # counts it no longer as a request
     _frames: FrameReader
     _forwarded = ""
     _cut: Any = None  # the timer of a handshake that has failed
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
-        """Choose the first subprotocol that somebody here speaks; with none, the first message tells the dialect."""
+        """Choose the first subprotocol that a dialect has; without one the first message decides the dialect."""
         chosen = next((name for name in request.protocols if name in self.factory.dialects), None)
         self._dialect = self.factory.dialects[chosen] if chosen is not None else self.factory.default
         self._forwarded = request.headers.get("x-forwarded-for", "")
@@ -134,7 +134,7 @@ class WebSocketProtocol(WebSocketWire, WebSocketServerProtocol):  # type: ignore
         self._cut = self.factory.reactor.callLater(limits.CLOSE_SECONDS, self.abort)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        self.leave()
+        self.release()
         if self._cut is not None and self._cut.active():
             self._cut.cancel()
         super().onClose(wasClean, code, reason)
@@ -143,7 +143,7 @@ class WebSocketProtocol(WebSocketWire, WebSocketServerProtocol):  # type: ignore
         make_link, dialect, trust = self.factory.make_link, self._dialect, self.factory.trust
         self.transport.unregisterProducer()  # the HTTP channel, which took the request
         self._frames = FrameReader(self.factory.longest)
-        self.leave()  # its link is counted
+        self.release()  # its link is counted
         self.open_stream(
             lambda wire, host, port: make_link(wire, dialect, *trust.client((host, port), self._forwarded)),
             self.identity,
@@ -183,10 +183,10 @@ class WebSocketFactory(WebSocketServerFactory):
     make_link    wire, dialect, host, port -> link
     dialects     subprotocol -> dialect class; default: the one without a subprotocol
     longest      bytes of the longest message that the listener can speak
-    trust        whose X-Forwarded-For is believed
+    trust        proxies whose X-Forwarded-For is read
     compression  whether clients may have messages compressed
     handshake    seconds that a client has for the upgrade
-    introduce    tells who a client is by its handshake; None: nobody asks
+    authenticate  returns the identity of a client by its handshake; None: no logins
     """
 
     noisy = False
@@ -197,10 +197,10 @@ class WebSocketFactory(WebSocketServerFactory):
         dialects: Mapping[str, type[Dialect]],
         default: type[Dialect],
         longest: int,
-        trust: Trust = _NOBODY,
+        trust: Trust = _NO_PROXIES,
         compression: bool = False,
         handshake: float = limits.HANDSHAKE_SECONDS,
-        authenticate: Introduce | None = None,
+        authenticate: Authenticate | None = None,
     ) -> None:
         super().__init__(server="hubbub")
         self.authenticate = authenticate

@@ -77,7 +77,7 @@ def test_what_goes_with_a_message_counts(place):
 
 
 def test_who_is_owed_most_gives_way(place, monkeypatch):
-    monkeypatch.setattr(limits, "OWED_BYTES_ALL", 100_000)
+    monkeypatch.setattr(limits, "QUEUED_BYTES_ALL", 100_000)
     greedy, modest, writer = place.client("g", **kept(V5)), place.client("m", **kept(V5)), place.client("w")
     greedy.subscribe(subscription("#", 1))
     modest.subscribe(subscription("m", 1))
@@ -95,7 +95,7 @@ def test_who_is_owed_most_gives_way(place, monkeypatch):
 
 @pytest.mark.parametrize("there", [True, False])
 def test_who_holds_back_acknowledgements_loses_the_session(place, monkeypatch, there):
-    monkeypatch.setattr(limits, "OWED_BYTES_ALL", 50_000)
+    monkeypatch.setattr(limits, "QUEUED_BYTES_ALL", 50_000)
     hoarders, writer = [place.client(f"h{n}", **kept(V5)) for n in range(3)], place.client("w")
     modest = place.client("m")
     modest.subscribe(subscription("m", 1))

@@ -36,8 +36,8 @@ class Subject(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
-    """Whom a rule is about: all that is given has to hold; nothing given is everyone."""
+class Audience:
+    """The clients that a rule is about: all that is given has to hold; with nothing given all clients."""
 
     users: frozenset[str] | None = None
     groups: frozenset[str] | None = None
@@ -46,7 +46,7 @@ class Who:
     login: bool | None = None
 
     def holds(self, one: Subject, groups: frozenset[str]) -> bool:
-        """Tell whether the rule is about `one`, who is in `groups`."""
+        """Tell whether the rule is about `one`, a member of `groups`."""
         return (
             (self.users is None or one.user in self.users)
             and (self.groups is None or not self.groups.isdisjoint(groups))
@@ -73,7 +73,7 @@ class Clause:
 class Rule:
     """What is said of some clients."""
 
-    who: Who
+    audience: Audience
     clauses: tuple[Clause, ...]
 
 
@@ -147,7 +147,7 @@ class Permissions:
     """All rules.
 
     groups  name -> its users
-    open    whether a client that no login limits may do anything: nobody has given rules
+    open    whether a client that no login limits may do anything: there are no rules
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class Permissions:
         self.open = open
         self._known: dict[Subject, ClientRights] = {}
         self._by_client = any(
-            rule.who.clients is not None or any("client" in clause.template.fields for clause in rule.clauses)
+            rule.audience.clients is not None or any("client" in clause.template.fields for clause in rule.clauses)
             for rule in rules
         )
 
@@ -172,7 +172,7 @@ class Permissions:
         )
 
     def rights(self, one: Subject) -> ClientRights:
-        """Return what clients that are one subject may do: those who have the same share it, with all it remembers."""
+        """Return the rights of a subject; clients with the same rights share them, and their cache."""
         if not self._by_client:
             one = one._replace(client="")
         known = self._known.get(one)
@@ -184,15 +184,17 @@ class Permissions:
 
     def listeners(self) -> frozenset[str]:
         """Return the listeners that rules name."""
-        return frozenset().union(*(rule.who.listeners or () for rule in self.rules))
+        return frozenset().union(*(rule.audience.listeners or () for rule in self.rules))
 
     def _clauses(self, one: Subject) -> dict[tuple[bool, str, str], Clause]:
         groups = one.groups.union(name for name, users in self.groups.items() if one.user in users)
         values = {"user": one.user or "", "client": one.client}
         found: dict[tuple[bool, str, str], Clause] = {}
-        said = (clause for rule in self.rules if rule.who.holds(one, groups) for clause in rule.clauses)
+        said = (clause for rule in self.rules if rule.audience.holds(one, groups) for clause in rule.clauses)
         for clause in (*said, *_granted(one.grants or ())):
-            if all(values[name] for name in clause.template.fields):  # who has none gets what is for nobody
+            if all(
+                values[name] for name in clause.template.fields
+            ):  # a client without such a value gets no such clause
                 found.setdefault((clause.allow, clause.action, clause.template.fill(values)), clause)
         return found
 

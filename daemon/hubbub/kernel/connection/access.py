@@ -108,7 +108,7 @@ class Access:
         return True
 
     def announce(self, link: Any) -> None:
-        """Publish that the client is present, once it is known who it is."""
+        """Publish that the client is present, once its identity is known."""
         if link.context.presence is not None and self.allowed:
             self.presence = link.context.presence.up(link, self.presence)
 

@@ -22,7 +22,7 @@ def expire(link: Any) -> None:
 
 
 def connect(link: Any, event: Connect) -> None:
-    """The client says who it is."""
+    """Act on a Connect."""
     context = link.context
     if link.access.challenged is not None:
         link.answer(event, Refusal("bad-command", "another login goes on"))

@@ -85,11 +85,11 @@ class DatagramLink(Link):
             self.peer.hold()
             return
         sources = self.hub.sources
-        source = sources.enter(self.session.host)
+        source = sources.acquire(self.session.host)
         try:
             self.peer.hold()
         except Refusal:
-            sources.leave(source)
+            sources.release(source)
             raise
         self.source = source
 

@@ -2,9 +2,9 @@
 
     Router -> HalfDuplexQueue (other commands wait) -> Outbox -> device -> HalfDuplexQueue.received -> reply
 
-The clock of `answer=` starts when the transport has taken the command; until then the clock of who asked stands. With
+The clock of `answer=` starts when the transport has taken the command; the timeout of the request waits for that. With
 no answer in time the asker is refused, and the line rests for as long again or until something comes: that is the late
-answer, which nobody may take for that of the next command. What comes while no command is out is nobody's reply.
+answer, which must not be taken for that of the next command. A frame that comes while no command is out is no reply.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class HalfDuplexQueue:
         self._marked = False  # for a turn's end
 
     def before(self, receiver: Receiver) -> Receiver:
-        """Return the box of a subscription whose messages stand in line before they go to `box`."""
+        """Return the receiver of a subscription whose messages wait in the queue before they go to `box`."""
         return _QueuedReceiver(self, receiver)
 
     # What goes out
 
     def put(self, batch: Batch, receiver: Receiver) -> None:
-        """Let each message of `batch` wait for its turn; who finds no place in the line is refused."""
+        """Queue each message of `batch`; one that finds no room is refused."""
         for one in batch.singles(self._outbox.stream):
             message = one.messages[0]
             if len(self._queue) - self._idle >= limits.COMMANDS_WAITING:
@@ -96,7 +96,7 @@ class HalfDuplexQueue:
             self._written()
 
     def _next(self) -> tuple[Batch, Receiver] | None:
-        """Take the next command out of the line; what nobody wants any more by now is dropped."""
+        """Take the next command out of the queue; a request that has timed out by now is dropped."""
         while self._queue:
             one, receiver = self._queue.popleft()
             message = one.messages[0]
@@ -120,7 +120,7 @@ class HalfDuplexQueue:
     # What comes in
 
     def received(self, frame: Publish) -> None:
-        """Give `frame` to whoever asked for it."""
+        """Give `frame` to the request that waits for it."""
         if self._resting:
             self._resting = False
             self._until = None
@@ -139,7 +139,7 @@ class HalfDuplexQueue:
             if rights is not None and command.reply_to not in self._requests.pending:
                 rights.publish(command.reply_to)
             heard = self._router.publish(reply)
-        except Refusal:  # it is the asker who named that topic
+        except Refusal:  # the client that asked chose that topic
             heard = 0
         if not heard:
             self._turn.counters.unanswered += 1
@@ -177,7 +177,7 @@ class HalfDuplexQueue:
                 self._refuse(command, "unavailable", "the device may no longer hear that topic")
 
     def clear(self) -> None:
-        """The link has gone: whoever waits is told so."""
+        """The link has gone: refuse the requests that wait."""
         waiting = [one.messages[0] for one, _ in self._queue]
         if self._command is not None:
             waiting.append(self._command)

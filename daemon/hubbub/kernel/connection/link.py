@@ -199,7 +199,7 @@ class Link:
         self.access.end(self)
         self.context.add_closed(self.outbox.sent, self.outbox.sent_bytes, self.outbox.dropped)
         if self.source is not None:
-            self.hub.sources.leave(self.source)
+            self.hub.sources.release(self.source)
         self.outbox.clear()
         self.inbound.clear()
 

@@ -45,7 +45,7 @@ class Wire(Protocol):
     def close(self, reason: str, refusal: Refusal | None) -> None:
         """Close once everything is sent."""
 
-    def turn_away(self, last: bytes, refusal: Refusal) -> None:
+    def reject(self, last: bytes, refusal: Refusal) -> None:
         """Send `last` and close, before there is a link."""
 
     def abort(self) -> None:

@@ -38,7 +38,7 @@ class IngressPolicy:
         self._half_duplex = half_duplex
         self._router = router
         self._session = session
-        self._limiter: RateLimiter | None = None  # until the first message: by then it is known who signs
+        self._limiter: RateLimiter | None = None  # until the first message: by then the user that signs is known
         self._limits = context.rate is not None or context.changed
         self._turn = turn
 

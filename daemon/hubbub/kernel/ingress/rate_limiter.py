@@ -199,7 +199,7 @@ class RateLimiter:
 class RateLimiters:
     """Those of a UDP listener's clients, bounded: the one that was silent the longest is forgotten.
 
-    A client is an address and the user who signs; what others write from that address spends nothing of his.
+    A client is an address and the user that signs: datagrams of other users from that address don't count.
     """
 
     def __init__(self) -> None:
@@ -211,7 +211,7 @@ class RateLimiters:
         limiter = self._by_client.pop(client, None)
         if limiter is None:
             limiter = RateLimiter(turn, router, context)
-            if len(self._by_client) >= limits.UDP_SIEVES:
+            if len(self._by_client) >= limits.UDP_RATE_LIMITERS:
                 del self._by_client[next(iter(self._by_client))]
         self._by_client[client] = limiter
         return limiter

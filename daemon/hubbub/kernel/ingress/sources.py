@@ -14,7 +14,7 @@ from secrets import token_bytes
 from hubbub import limits
 from hubbub.bounds import Bounds
 from hubbub.errors import Refusal
-from hubbub.tally import Tally
+from hubbub.hashed_counter import HashedCounter
 
 _MINUTE = 60.0  # seconds in which failed logins add up
 
@@ -28,7 +28,7 @@ class ConnectionLimit(Refusal):
 
 
 class Sources:
-    """Who is connected to one hub, by source.
+    """The connections to one hub, by source.
 
     bounds       tells what holds now
     now          tells the monotonic time in seconds
@@ -43,10 +43,10 @@ class Sources:
         self._bounds = bounds
         self._now = now
         self._counts: dict[str, int] = {}
-        self._failures = Tally(token_bytes(32), b"logins", limits.SOURCE_TABLE)
+        self._failures = HashedCounter(token_bytes(32), b"logins", limits.SOURCE_TABLE)
 
-    def enter(self, host: str) -> str:
-        """Count one more connection from `host`; return what `leave` is to be given. Raises Full."""
+    def acquire(self, host: str) -> str:
+        """Count one more connection from `host`; return what `release` is to be given. Raises Full."""
         bounds = self._bounds()
         if self.connections >= bounds.connections:
             raise ConnectionLimit("connections", f"{bounds.connections} connections are open already")
@@ -63,7 +63,7 @@ class Sources:
         self._counts[source] = count + 1
         return source
 
-    def leave(self, source: str) -> None:
+    def release(self, source: str) -> None:
         """A connection has gone."""
         self.connections -= 1
         left = self._counts[source] - 1

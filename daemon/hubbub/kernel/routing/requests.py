@@ -42,7 +42,7 @@ class Requests:
         message.reply_to = reply.topic
         try:
             if not self._router.publish(message):
-                raise Refusal("nobody", "nobody is subscribed to that topic")
+                raise Refusal("nobody", "no client is subscribed to that topic")
         except Refusal:
             reply.end()
             raise
@@ -144,7 +144,7 @@ class PendingReply:
             self._turn.alarms.at(self, self._until)
             return
         self.end()
-        done(Refusal("timeout", "nobody replied in time"))
+        done(Refusal("timeout", "no reply came in time"))
 
     def end(self) -> None:
         """Wait no longer."""

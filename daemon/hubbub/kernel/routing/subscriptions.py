@@ -1,4 +1,4 @@
-"""Subscribing: who may have how many subscriptions, and to which part of the hub each of them leads.
+"""Subscribing: the bounds of subscriptions, and the part of the hub that each of them is added to.
 
 A plain filter leads to the Router, `$share/GROUP/FILTER` to a group, one below `$SYS/` to the hub's own topics too.
 """

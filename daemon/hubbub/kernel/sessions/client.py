@@ -73,7 +73,7 @@ class Client:
         self.source = ""
         self.connector: Any = None
         self._ends_at: float | None = None
-        self._max_received = limits.FLIGHT  # QoS 2 messages that wait for their PUBREL
+        self._max_received = limits.INFLIGHT_MESSAGES  # QoS 2 messages that wait for their PUBREL
         self._registry = registry
         self._rights: RightsOf | None = None
         self._router = router
@@ -104,7 +104,7 @@ class Client:
         self.link = link
         self._turn.alarms.cancel(self)
         self._ends_at = self._will_at = None
-        self._max_received = limits.FLIGHT if event.knows_receive_maximum else limits.UNRELEASED_UNTOLD
+        self._max_received = limits.INFLIGHT_MESSAGES if event.knows_receive_maximum else limits.UNRELEASED_UNANNOUNCED
         self._rights = rights
         if self.connector is None:
             state.expiry = min(event.session_expiry, limits.SESSION_SECONDS)

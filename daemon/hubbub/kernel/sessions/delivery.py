@@ -59,7 +59,7 @@ class Delivery:
         self.dropped = 0
         self.max_id = limits.PACKET_IDS
         self.state = state
-        self.receive_maximum = limits.FLIGHT
+        self.receive_maximum = limits.INFLIGHT_MESSAGES
         self._resend: deque[InflightMessage] = deque()  # in flight, and still to be sent again on this link
         self._turn = turn
         self._last_id = next(reversed(state.inflight), 0)
@@ -91,7 +91,7 @@ class Delivery:
             return NOW
         if self.link is None and not self.state.owner.is_valid(self._turn.wall()):
             return NEVER
-        if self.state.queue and self._is_full(cost(message) + limits.OWED_BYTES):
+        if self.state.queue and self._is_full(cost(message) + limits.QUEUED_MESSAGE_BYTES):
             return LOST
         return AWAY if self.link is None else LATER
 
@@ -224,7 +224,7 @@ class Delivery:
     def attach(self, link: QosLink, receive_maximum: int) -> None:
         """The client is there: send in-flight messages again, then go on."""
         self.link = link
-        self.receive_maximum = min(receive_maximum, limits.FLIGHT)
+        self.receive_maximum = min(receive_maximum, limits.INFLIGHT_MESSAGES)
         self._resend = deque(self.state.inflight.values())
         self.go_on()
 

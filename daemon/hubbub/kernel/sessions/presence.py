@@ -1,8 +1,8 @@
-"""Who is there: the retained `1` or `0` of `presence=`, and what `silent=` makes of a client that says nothing.
+"""Presence: the retained `1` or `0` of `presence=`, and `silent=`, which ends the presence of a silent client.
 
 Each topic has one PresenceState, whatever listeners its links come through. It is `1` as long as one of them is up. A
 topic with `{client}` belongs to one user while links are up: others who choose the same client identifier can't set it,
-but a login displaces clients without one. Over UDP, where no link goes up or down, whoever is heard has the state.
+but a login displaces clients without one. Over UDP, where no link goes up or down, the last sender has the state.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hubbub.template import Template
 
 
 class Owner(Protocol):
-    """What is there or not: a link.
+    """The link of a client.
 
     last_received  when something came from it, in monotonic seconds
     holding  whether nothing can come, because it isn't read
@@ -32,11 +32,11 @@ class Owner(Protocol):
 
 
 class PresenceState:
-    """Whether the client of one topic is there.
+    """Whether the client of one topic is online.
 
-    owner      its newest link, or the one that was heard last
-    online     None until the first word on it
-    silent     seconds without a word after which it isn't there; None: it is as long as its link is up
+    owner      its newest link, or the last sender
+    online     None until it is first known
+    silent     seconds of silence after which it is offline; None: it is online as long as its link is up
     connected  whether links go up and down
     """
 
@@ -57,7 +57,7 @@ class PresenceState:
         self._table = table
         self._turn = turn
         self._user: str | None = None  # whose links these are
-        self._since = turn.now()  # when it was heard, as far as it was looked
+        self._since = turn.now()  # when something came, as far as was looked
 
     def up(self, owner: Owner, user: str | None) -> bool:
         """A link of `user` is up: from now on it has the state. False: another user has it."""
@@ -74,7 +74,7 @@ class PresenceState:
         return True
 
     def received(self, owner: Owner) -> None:
-        """Something has come; without connections whoever says something has the state."""
+        """Something has come; without connections the last sender has the state."""
         if not self.connected:
             self._since = owner.last_received
         if not self.online and (owner in self._links or not self.connected):
@@ -97,7 +97,7 @@ class PresenceState:
             self._turn.alarms.at(self, self._since + self.silent)
 
     def alarm(self, now: float) -> None:
-        """It may have been silent for too long (kernel.alarms.AlarmTarget)."""
+        """The client may have been silent for too long (kernel.alarms.AlarmTarget)."""
         if self.silent is None or self.online is False:
             return
         if self.owner is not None:
@@ -127,24 +127,24 @@ class PresenceState:
 
 
 class PresenceTable:
-    """The states of all listeners, by topic; `gone`: those of them that aren't there, the longest gone first."""
+    """The states of all listeners, by topic; `gone`: those that are offline, the longest first."""
 
     def __init__(self, turn: Turn, router: Router, retained: Retained) -> None:
         self.gone: dict[str, PresenceState] = {}
-        self.forgotten = 0  # that gave way, with their retained message
+        self.forgotten = 0  # evicted, with their retained message
         self._retained = retained
         self._router = router
         self._turn = turn
         self._states: dict[str, PresenceState] = {}
 
     def state(self, topic: str, silent: float | None, connected: bool) -> PresenceState | None:
-        """Return the state of `topic`; None where all that are kept are there."""
+        """Return the state of `topic`; None: the table is full of clients that are online."""
         found = self._states.get(topic)
         if found is None:
             if len(self._states) >= limits.PRESENCES and not self._forget():
                 return None
             found = self._states[topic] = PresenceState(self, self._turn, self._router, topic)
-        found.silent, found.connected = silent, connected  # as the listener says that was asked last
+        found.silent, found.connected = silent, connected  # of the listener that was asked last
         return found
 
     def keeps(self, state: PresenceState) -> bool:
@@ -153,7 +153,7 @@ class PresenceTable:
         return self._states.get(state.topic) is state
 
     def _forget(self) -> bool:
-        """Let the one that is gone the longest give way."""
+        """Evict the state that is offline the longest."""
         topic = next(iter(self.gone), None)
         if topic is None:
             return False
@@ -166,9 +166,9 @@ class PresenceTable:
 
 
 class Presence:
-    """What one listener says of the presence of its clients.
+    """The presence of the clients of one listener.
 
-    topic   of each one; a field that only a login tells has it wait for that
+    topic   of each client; with a field that only a login gives, it waits for the login
     silent  seconds, or None
     prefix  the mount point
     connected  whether links go up and down, which they don't over UDP
@@ -202,7 +202,7 @@ class Presence:
                 state.watch()
 
     def up(self, link: Any, old: PresenceState | None) -> PresenceState | None:
-        """A link is up, or says who it is: return the state that it has from now on."""
+        """A link is up, or has logged in: return the state that it has from now on."""
         session = link.session
         fields = session.fields()
         if any(not fields[name] for name in self._late):

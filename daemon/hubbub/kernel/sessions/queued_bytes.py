@@ -10,7 +10,7 @@ from hubbub import limits
 class QueuedBytes:
     """The bytes of the queues and in-flight messages of all clients.
 
-    on_overflow  is called when they become more than limits.OWED_BYTES_ALL
+    on_overflow  is called when they become more than limits.QUEUED_BYTES_ALL
     """
 
     __slots__ = ("on_overflow", "size")
@@ -22,5 +22,5 @@ class QueuedBytes:
     def add(self, size: int) -> None:
         """Count more bytes."""
         self.size += size
-        if self.size > limits.OWED_BYTES_ALL:
+        if self.size > limits.QUEUED_BYTES_ALL:
             self.on_overflow()

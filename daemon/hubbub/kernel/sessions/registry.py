@@ -221,10 +221,10 @@ class ClientRegistry:
     def flush(self) -> None:
         """Trim the largest queues until all fit (kernel.turn.Flushable); a client that never acknowledges ends."""
         self._marked = False
-        if self._queued_bytes.size <= limits.OWED_BYTES_ALL:
+        if self._queued_bytes.size <= limits.QUEUED_BYTES_ALL:
             return
         those = [client for client in self._known.values() if client.state.size]
-        keep = level(sorted(client.state.size for client in those), int(limits.OWED_BYTES_ALL * _LOW_WATER))
+        keep = level(sorted(client.state.size for client in those), int(limits.QUEUED_BYTES_ALL * _LOW_WATER))
         for client in those:
             if client.state.size > keep and not client.delivery.give_way(keep):
                 self.forgotten += 1

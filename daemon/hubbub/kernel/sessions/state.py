@@ -43,7 +43,7 @@ class InflightMessage:
         self.wish = wish
         self.qos = qos
         self.share = share
-        self.size = cost(message) + limits.OWED_BYTES
+        self.size = cost(message) + limits.QUEUED_MESSAGE_BYTES
         self.number = 0
         self.id = 0
         self.received = False

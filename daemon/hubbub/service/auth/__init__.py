@@ -1,1 +1,1 @@
-"""Logins: who a client is, through twisted.cred. `kinds` tells what `--auth` may name, `login` asks them."""
+"""Logins, through twisted.cred, and permissions. `kinds` tells what `--auth` may name, `login` asks them."""

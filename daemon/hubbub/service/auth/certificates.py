@@ -1,4 +1,4 @@
-"""The checker `certificate`: who has shown a certificate that the listener's `client-ca=` vouches for."""
+"""The checker `certificate`: clients with a certificate that the listener's `client-ca=` has signed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zope.interface import implementer
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.identity import Identity
-from hubbub.service.auth.kinds import IPeerCertificate, NotThis, PeerCertificate
+from hubbub.service.auth.kinds import IPeerCertificate, NotApplicable, PeerCertificate
 
 _FIELDS = ("cn", "san")
 
@@ -31,14 +31,14 @@ class Certificates:
         self._field = field
 
     def requestAvatarId(self, credentials: PeerCertificate) -> Any:
-        """Return who that is, an Identity. Raises NotThis."""
+        """Return the Identity. Raises NotApplicable."""
         try:
             names = _common_names if self._field == "cn" else _alternative_names
             name = next(names(credentials.certificate), "")
         except ValueError:  # an extension that can't be read
             name = ""
         if not 0 < len(name) <= limits.NAME_CHARACTERS or not name.isprintable():
-            raise NotThis(f"the certificate has no {self._field} that names a user")
+            raise NotApplicable(f"the certificate has no {self._field} that names a user")
         return Identity(name, expires=credentials.certificate.not_valid_after_utc.timestamp())
 
 

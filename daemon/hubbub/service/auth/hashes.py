@@ -19,8 +19,8 @@ from hubbub import limits
 
 _hasher = PasswordHasher()
 
-# A hash like those that `make` writes, of a password that nobody knows: whoever isn't in a file is compared with it.
-NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$bm9ib2R5IGtub3dzIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+# A hash like those that `make` writes, of a random password: logins of unknown users are compared with it.
+UNKNOWN_USER = "$argon2id$v=19$m=65536,t=3,p=4$bm9ib2R5IGtub3dzIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 
 def make(password: bytes) -> str:

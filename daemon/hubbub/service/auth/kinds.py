@@ -20,7 +20,7 @@ from hubbub.events import Connect
 
 
 class IToken(ICredentials):
-    """A token, such as a JWT, that says by itself who its bearer is."""
+    """A token, such as a JWT, that names its bearer."""
 
     token = Attribute("str, as the client sent it")
 
@@ -54,7 +54,7 @@ INTERFACES = (IUsernamePassword, IToken, IPeerCertificate, IAuthExchange)
 """The credentials that clients of hubbub can have."""
 
 
-class NotThis(UnauthorizedLogin):
+class NotApplicable(UnauthorizedLogin):
     """Credentials that a checker looked at and didn't accept; the text is a sentence for their owner."""
 
 
@@ -104,7 +104,7 @@ class AuthExchange:
         """Ask the client, as often and with as much patience as limits say."""
         self._left -= 1
         if self._left < 0:
-            return fail(NotThis(f"a login asks at most {limits.LOGIN_STEPS} times"))
+            return fail(NotApplicable(f"a login asks at most {limits.LOGIN_STEPS} times"))
         answered: Deferred[bytes] = Deferred()
 
         def then(answer: bytes | Refusal) -> None:

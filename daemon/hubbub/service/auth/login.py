@@ -1,4 +1,4 @@
-"""Asks the checkers of `--auth` who a client is: one place for all listeners, transports and dialects."""
+"""Authenticates clients by the checkers of `--auth`, for all listeners, transports and dialects."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from hubbub.service.auth.kinds import (
     AuthExchange,
     IIdentity,
     IPeerCertificate,
-    NotThis,
+    NotApplicable,
     Password,
     PeerCertificate,
     Token,
@@ -53,7 +53,7 @@ Specs = Sequence[tuple[str, str]]
 
 
 class Attempts(Protocol):
-    """Who may try to log in, by the address of the client."""
+    """Bounds failed logins, by the address of the client."""
 
     def allowed(self, host: str) -> bool: ...
     def failed(self, host: str) -> None: ...
@@ -109,7 +109,7 @@ class Logins:
         return checker in self._checkers and (identity.holds is None or identity.holds())
 
     def takes(self, interface: type[Interface]) -> bool:
-        """Tell whether somebody here looks at that kind of credentials."""
+        """Return whether a checker takes that kind of credentials."""
         return interface in self._portal.checkers
 
     def login(self, event: Connect, session: Session, done: Callable[[str | Refusal], None]) -> None:
@@ -118,7 +118,7 @@ class Logins:
 
         def known(identity: Identity) -> None:
             if event.reauthenticate and identity.user != session.user:
-                done(Refusal("not-authorized", "who logs in again stays who it is"))
+                done(Refusal("not-authorized", "a client that logs in again keeps its identity"))
                 return
             if isinstance(credentials, AuthExchange):
                 event.server_data = credentials.last
@@ -130,7 +130,7 @@ class Logins:
         checked.addErrback(lambda failure: self.log.failure("after a login", failure))
 
     def authenticate(self, event: Connect | None, transport: Any, host: str) -> Deferred[Identity | None]:
-        """Tell who a client is by what came with its connection: a header's credentials, else a certificate.
+        """Authenticate a client by what came with its connection: a header's credentials, else a certificate.
 
         The Deferred fails with Refusal; its result is None where the client has shown nothing.
         """
@@ -174,7 +174,7 @@ class Logins:
         if isinstance(error, LoginFailed):
             self._attempts.failed(host)
             self._refused += 1
-            if self._refused <= limits.FAILED_LOGINS_TOLD or self._refused & (self._refused - 1) == 0:
+            if self._refused <= limits.FAILED_LOGINS_LOGGED or self._refused & (self._refused - 1) == 0:
                 says = "login {count} refused, from {host}: {why}"
                 self.log.warn(says, count=self._refused, host=host, why=_reason(error))  # noqa: G010
             return Failure(Refusal("not-authorized", _reason(error)))
@@ -182,7 +182,7 @@ class Logins:
         return Failure(Refusal("unavailable", "logins can't be checked now; the log of the hub says why"))
 
     def datagram_key(self, user: str) -> tuple[bytes, Identity] | None:
-        """Return the key that signs a user's datagrams, and who that is."""
+        """Return the key that signs a user's datagrams, and the user's identity."""
         for checker in self._checkers:
             key = checker.datagram_key(user) if hasattr(checker, "datagram_key") else None
             if key is not None:
@@ -195,12 +195,12 @@ class Logins:
 
 
 def end_stale(contexts: Iterable[ListenerContext], clients: ClientRegistry, now: float) -> str:
-    """End the links and sessions of those who wouldn't be let in at Unix seconds `now`; return what to say of it."""
+    """End links and sessions whose login is no longer valid at Unix seconds `now`; return what to log."""
     by_name = {context.name: context for context in contexts}
 
     def is_valid(session: Session) -> bool:
         context = by_name.get(session.listener)
-        anonymous = session.holds is None  # or is who the listener says
+        anonymous = session.holds is None  # or has the user that the listener names
         return session.is_valid(now) and (not anonymous or (context is not None and context.admits(session.user)))
 
     links = [link for context in by_name.values() for link in context.links if link.active]
@@ -244,7 +244,7 @@ class _Chain:
         return Deferred.fromCoroutine(self._ask(credentials))
 
     async def _ask(self, credentials: Any) -> Any:
-        refusal: LoginFailed = NotThis("nobody knows this login")
+        refusal: LoginFailed = NotApplicable("no checker knows this login")
         for checker in self._checkers:
             if isinstance(credentials, AuthExchange) and not _knows(checker, credentials):
                 continue
@@ -259,12 +259,12 @@ class _Chain:
         raise refusal
 
     def _identity(self, checker: Any, found: Any) -> Identity:
-        """Make an Identity of whatever a checker names its users by. Raises NotThis."""
+        """Make an Identity of whatever a checker names its users by. Raises NotApplicable."""
         user = found.decode() if isinstance(found, bytes) else found
         identity = user if isinstance(user, Identity) else Identity(user)
         name = identity.user
         if not isinstance(name, str) or not 0 < len(name) <= limits.NAME_CHARACTERS or not name.isprintable():
-            raise NotThis("this login names no user")
+            raise NotApplicable("this login names no user")
         return replace(identity, holds=partial(self._holds, checker, identity))
 
 
@@ -278,7 +278,7 @@ def _credentials(event: Connect) -> Password | Token:
 
 def _reason(error: LoginFailed) -> str:
     """What may be told: the text of our own checkers; others' may say more than is good."""
-    return str(error) if isinstance(error, NotThis) else "wrong user or password"
+    return str(error) if isinstance(error, NotApplicable) else "wrong user or password"
 
 
 def _peer_certificate(transport: Any) -> Any:

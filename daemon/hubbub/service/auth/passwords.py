@@ -26,7 +26,7 @@ from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.identity import Identity
 from hubbub.service.auth import hashes
-from hubbub.service.auth.kinds import NotThis, Password
+from hubbub.service.auth.kinds import NotApplicable, Password
 from hubbub.service.config.watched_file import Watched, read_bounded
 
 NO_PASSWORD = "*"  # noqa: S105  as in shadow(5)
@@ -56,7 +56,7 @@ class Table:
     def __init__(self, entries: dict[str, Entry]) -> None:
         self.entries = entries
         hashed = dict.fromkeys(entry.hash for entry in entries.values() if entry.hash != NO_PASSWORD)
-        self._hashes = list(hashed) or [hashes.NOBODY]
+        self._hashes = list(hashed) or [hashes.UNKNOWN_USER]
         self._secret = secrets.token_bytes(32)
         self._known: dict[bytes, float] = {}  # keyed hashes, and until when they count
         self._lock = Lock()
@@ -70,7 +70,7 @@ class Table:
         return hashes.verify(entry.hash, password)
 
     def _nobody(self, user: str) -> str:
-        """Return what somebody who isn't there is compared with: always the same one of those who are."""
+        """Return the entry that an unknown user is compared with: for one name always the same."""
         return self._hashes[int.from_bytes(self._digest(user, b"")[:8]) % len(self._hashes)]
 
     def remember(self, user: str, password: bytes, now: float) -> None:
@@ -105,23 +105,23 @@ class PasswordFile:
         self._file = Watched(path, lambda path: read(path, keyed))
 
     def requestAvatarId(self, credentials: Password) -> Any:
-        """Return who that is, an Identity. Raises NotThis."""
+        """Return the Identity. Raises NotApplicable."""
         user, password, now = _name(credentials.username), credentials.password, time.monotonic()
         table = self._file.get()
         if len(password) > limits.PASSWORD_BYTES or not table.check(user, password):
-            raise NotThis("wrong user or password")
+            raise NotApplicable("wrong user or password")
         table.remember(user, password, now)
         return self._identity(user, table.entries.get(user))
 
     def recall(self, credentials: Password) -> Identity | None:
-        """Return who that is where it was checked a moment ago."""
+        """Return the Identity, if this login was verified recently."""
         user = _name(credentials.username)
         table = self._file.get()
         found = table.recalls(user, credentials.password, time.monotonic())
         return self._identity(user, table.entries.get(user)) if found else None
 
     def _identity(self, user: str, entry: Entry | None) -> Identity:
-        """Say who has logged in with what the file said then: it holds for as long as the file says the same."""
+        """Make the identity of a login: it holds as long as the file has the same entry."""
         return Identity(user, holds=lambda: self._file.get().entries.get(user) == entry)
 
     def datagram_key(self, user: str) -> bytes | None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from hubbub.errors import ConfigError
-from hubbub.kernel.authorization.permissions import ACTIONS, MANAGED, Clause, Permissions, Rule, Who
+from hubbub.kernel.authorization.permissions import ACTIONS, MANAGED, Audience, Clause, Permissions, Rule
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.session import Rights, Session
@@ -126,9 +126,9 @@ def _rule(raw: object, where: str, groups: Collection[str]) -> Rule:
     return Rule(_who(table["who"], where, groups), tuple(clauses))
 
 
-def _who(raw: object, where: str, groups: Collection[str]) -> Who:
+def _who(raw: object, where: str, groups: Collection[str]) -> Audience:
     if raw == "everyone":
-        return Who()
+        return Audience()
     if isinstance(raw, str) or not raw:
         raise ConfigError(f'{where}: who = {shown(raw)}: expected "everyone", or who.user = "ann" and the like')
     table = _known(raw, _WHO, f"{where}: who")
@@ -136,7 +136,7 @@ def _who(raw: object, where: str, groups: Collection[str]) -> Who:
     for group in sorted(said.get("groups", frozenset()) - set(groups)):
         reason = f"there is no such group; add {shown(group)} = [...] to [groups], empty where only logins name it"
         raise ConfigError(f"{where}: who.group = {shown(group)}: {reason}")
-    return Who(**said, login=_flag(table["login"], f"{where}: who.login") if "login" in table else None)
+    return Audience(**said, login=_flag(table["login"], f"{where}: who.login") if "login" in table else None)
 
 
 def _clauses(verb: str, raw: object, where: str) -> Iterable[Clause]:

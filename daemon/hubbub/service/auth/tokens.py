@@ -35,7 +35,7 @@ from hubbub import limits
 from hubbub.errors import BadFilter, ConfigError
 from hubbub.identity import Identity
 from hubbub.option import choice, duration, many, parse
-from hubbub.service.auth.kinds import IToken, NotThis, Token
+from hubbub.service.auth.kinds import IToken, NotApplicable, Token
 from hubbub.service.config.endpoint import split
 from hubbub.service.config.watched_file import Watched, read_bounded
 from hubbub.topics import check_filter
@@ -88,17 +88,17 @@ class Tokens:
         self._keys = Watched(spec.key, lambda path: read_keys(path, spec.algorithms))
 
     def requestAvatarId(self, credentials: Token) -> Any:
-        """Return who the bearer is, an Identity. Raises NotThis."""
+        """Return the Identity of the bearer. Raises NotApplicable."""
         (id, key, claims), spec = self._claims(credentials.token), self._spec
         user, groups = claims.get(spec.user), claims.get(spec.groups, ())
         if not isinstance(user, str) or not 0 < len(user) <= limits.NAME_CHARACTERS or not user.isprintable():
-            raise NotThis(f"the token's {spec.user} isn't the name of a user")
+            raise NotApplicable(f"the token's {spec.user} isn't the name of a user")
         if not _names(groups):
-            raise NotThis(f"the token's {spec.groups} isn't a list of names")
+            raise NotApplicable(f"the token's {spec.groups} isn't a list of names")
         try:
             expires = float(claims["exp"]) + spec.leeway
         except OverflowError:
-            raise NotThis("the token's exp is no time") from None
+            raise NotApplicable("the token's exp is no time") from None
         return Identity(user, frozenset(groups), _grants(claims), expires, partial(self._trusts, id, key))
 
     def _trusts(self, id: object, key: Key) -> bool:
@@ -110,10 +110,10 @@ class Tokens:
         return (found.algorithm, found.key) == (key.algorithm, key.key)
 
     def _claims(self, token: str) -> tuple[object, Key, Mapping[str, Any]]:
-        """Return which key a token names, that key, and what it says. Raises NotThis."""
+        """Return which key a token names, that key, and what it says. Raises NotApplicable."""
         spec = self._spec
         if len(token) > limits.TOKEN_CHARACTERS:
-            raise NotThis("the token is too long")
+            raise NotApplicable("the token is too long")
         try:
             id = jwt.get_unverified_header(token).get("kid")
             key = self._choose(id)
@@ -129,7 +129,7 @@ class Tokens:
             )
         except (PyJWTError, ValueError, OverflowError, RecursionError) as error:  # OverflowError: "exp":1e400
             says = (text for kind, text in _SAYS if isinstance(error, kind))
-            raise NotThis(next(says, "the token isn't one that this hub trusts")) from None
+            raise NotApplicable(next(says, "the token isn't one that this hub trusts")) from None
         return id, key, found
 
     def _choose(self, id: object) -> Key:
@@ -151,18 +151,18 @@ def _names(value: object) -> bool:
 
 
 def _grants(claims: Mapping[str, Any]) -> dict[str, tuple[str, ...]] | None:
-    """Return the filters that the token grants, None where it has neither claim. Raises NotThis."""
+    """Return the filters that the token grants, None where it has neither claim. Raises NotApplicable."""
     if "publish" not in claims and "subscribe" not in claims:
         return None
     found: dict[str, tuple[str, ...]] = {}
     for name in ("publish", "subscribe"):
         filters = claims.get(name, [])
         if not _names(filters):
-            raise NotThis(f"the token's {name} isn't a list of filters")
+            raise NotApplicable(f"the token's {name} isn't a list of filters")
         try:
             found[name] = tuple(check_filter(one) for one in filters)
         except BadFilter:
-            raise NotThis(f"the token's {name} isn't a list of filters") from None
+            raise NotApplicable(f"the token's {name} isn't a list of filters") from None
     return found
 
 

@@ -133,7 +133,7 @@ def _edited(lines: Sequence[str], user: str, entry: Entry | None) -> Iterator[st
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file in one step, so that who reads it meanwhile sees the old one or the new one; owner and mode stay."""
+    """Write a file in one step, so that a reader sees the old one or the new one; owner and mode stay."""
     before = path.stat() if path.exists() else None
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -28,7 +28,7 @@ what has changed; what can't be is one line, status 1, and changes nothing.
 STATUS_USAGE = f"""\
 hubbub status: show what a running hubbub does
 
-  --links          each link too: its id, who it is, what waits for it
+  --links          each link too: its id, its identity, what waits for it
   --json           for programs: one JSON object; with --links "each" is a list
 {_WHERE}"""
 KICK_USAGE = f"""\
@@ -41,7 +41,7 @@ hubbub kick: close links of a running hubbub, and print how many
                    or connector; of several all have to hold
 {_WHERE}"""
 TRACE_USAGE = f"""\
-hubbub trace: show what comes in and goes out, and what becomes of it
+hubbub trace: show what comes in and goes out, and its results
 
 Each unit of bytes as text and hex, the events that it became, how many
 subscribers its topic has or why it got nowhere. Passwords and tokens are

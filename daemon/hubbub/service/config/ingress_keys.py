@@ -37,8 +37,8 @@ def settle(own: dict[str, Any], transport: str) -> None:
     policy = own.pop("over", None)
     if policy is not None:
         if "rate" not in own:
-            raise ConfigError(f"over={policy} says what becomes of messages beyond a rate: add rate=10/s or the like")
-        if transport == "udp" and policy in ("pause", "close"):  # nobody can be held up or hung up on
+            raise ConfigError(f"over={policy} is for messages beyond a rate: add rate=10/s or the like")
+        if transport == "udp" and policy in ("pause", "close"):  # there is no connection to pause or close
             policy = "drop"
         own["rate"] = own["rate"]._replace(over=policy)
     if "answer" in own and "subscribe" not in own:

@@ -25,7 +25,7 @@ from hubbub.service.config.settings import Settings, parse_connector, parse_hand
 T = TypeVar("T")
 
 DEFAULTS = {"tcp": "tcp:6999", "udp": "udp:6999", "websocket": "tcp:8999"}
-"""The listeners that are opened where nobody names one."""
+"""The listeners that are opened if no option names one."""
 
 _ORIGIN = re.compile(r"(https?://)?[A-Za-z0-9][A-Za-z0-9_.-]{0,252}(?(1)(:[0-9]{1,5})?)")
 
@@ -53,14 +53,14 @@ inside a value is written \\: as in interface=\\:\\:1. Endpoints:
   tcp:PORT  tcp6:PORT  ssl:PORT:privateKey=FILE  tls:FOLDER:PORT
   unix:FILE:mode=660  systemd:domain=INET:name=NAME  haproxy:ENDPOINT
   and for UDP  udp:PORT  udp6:PORT  systemd:domain=INET:name=NAME
-Whom to dial with --connect; dialect=raw where none is named:
+Where --connect dials to; dialect=raw if none is named:
   tcp:HOST:PORT  unix:FILE  udp:HOST:PORT  each with bindAddress=ADDRESS
   tls:HOST:PORT:trustRoots=FILE:certificate=FILE:privateKey=FILE
   ws://HOST:PORT/PATH  wss://HOST:PORT/PATH  where keys follow a colon; one
   in the path is written %3A
 Keys:
   interface=ADDRESS                          where; else 127.0.0.1 or ::1
-  anonymous=yes  as=USER                     who may come in, if not only you
+  anonymous=yes  as=USER                     clients that may connect
   id=NAME  dialect=NAME  auto=NAME,...       which dialect, which to tell apart
   greet=300ms                                when auto=nats sends its INFO
   topic=  prefix=  subscribe=                where messages go and come from
@@ -72,12 +72,12 @@ Keys:
   max-message=  queue=  full=  stall=  idle= bounds
   hello=READY%0D%0A                          what is sent first; %XX is any byte
   answer=2s                                  a device that answers one at a time
-  presence=TOPIC  silent=30s                 1 there while it is there, else 0
+  presence=TOPIC  silent=30s                 1 while the client is there, else 0
   rate=10/s  over=drop  changed=yes          what is let in: over=latest, pause,
                                              close; what differs from the last
   rcvbuf=  reuse=  peers=CIDR,...  group=    UDP alone
   compression=yes                            WebSocket alone
-  client-ca=FILE                             TLS alone: who has certificates
+  client-ca=FILE                             TLS alone: CA of its clients
 
 """
 
@@ -133,11 +133,11 @@ class Options(usage.Options, AuthOptionMixin):
         self._add("auth", read_spec(spec, "--auth", Path.cwd())[1])
 
     def opt_trust_proxy(self, network: str) -> None:
-        """Believe what proxies of this network, such as 10.0.0.0/8, say of whom they speak for. Repeats."""
+        """Trust proxies of this network, such as 10.0.0.0/8, to give the address of their client. Repeats."""
         self._add("trust-proxy", network)
 
     def opt_permissions(self, file: str) -> None:
-        """Who may publish and subscribe to what: a TOML file. Once it is given, what it doesn't allow is denied."""
+        """Permissions to publish and subscribe: a TOML file. Once it is given, what it doesn't allow is denied."""
         self._set("permissions", file)
 
     def opt_metrics(self, endpoint: str) -> None:

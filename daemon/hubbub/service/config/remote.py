@@ -35,7 +35,7 @@ _PASSWORD = re.compile("//[^/?#]*@")
 
 @dataclass(frozen=True)
 class Remote:
-    """Somebody to dial, checked and complete.
+    """The address that a connector dials, checked and complete.
 
     kind    one of tcp, tls, unix, udp, ws, wss
     values  its parts by name, with Twisted's names; for a URL `host` and `port` too
@@ -66,7 +66,7 @@ class Remote:
 
     @property
     def label(self) -> str:
-        """An id for who gives none: tcp-10.0.0.5-7000."""
+        """The default id: tcp-10.0.0.5-7000."""
         where = f"{self.host}-{self.port}" if self.host else posixpath.basename(self.values["address"])
         return f"{self.kind}-{re.sub('[:%]', '-', where)}"
 
@@ -122,7 +122,7 @@ def take_remote(parts: list[Part]) -> tuple[Remote, list[tuple[str, object]]]:
 def _unknown_kind(kind: str) -> str:
     if kind in ("ws", "wss"):
         return f"{kind}: is written as a URL, {kind}://HOST:PORT/"
-    return f"there is nobody to dial with '{shown(kind)}': there are tcp: tls: unix: udp: ws:// wss://"
+    return f"there is no connector for '{shown(kind)}': there are tcp: tls: unix: udp: ws:// wss://"
 
 
 def _read_url(url: str) -> dict[str, str]:

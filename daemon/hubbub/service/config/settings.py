@@ -24,16 +24,16 @@ FRAMINGS = ("end", "size", "length", "gap")
 
 @dataclass(frozen=True, kw_only=True)
 class LinkConfig:
-    """What an operator may say of links, whoever opens them; what each key means is a table in the docs.
+    """The keys of links, of listeners and of connectors; the docs have a table of them.
 
     spec              where it was given and how, for messages: `--tcp tcp:7000`
     transport         tcp, udp or websocket
     role              which side of the dialect is spoken here
     full              None: as the dialect has it
-    user              who every client here is, `as=`
+    user              the user that every client here is, `as=`
     hello             bytes that are sent first, on each link
     answer            seconds that a half-duplex device has for a reply
-    presence          where it is told who is there; silent: seconds after which somebody isn't
+    presence          topic of a client's presence; silent: seconds of silence after which it is offline
     rate, changed     which messages are let in
     max_message, queue, rcvbuf are bytes; stall, idle are seconds
     dialect_options   what is left, for the options of the dialect
@@ -149,7 +149,7 @@ class Settings:
     permissions  the file of rules, control: the control socket, None: the default place
     metrics      the endpoint where figures are served; drain: seconds
     state        the folder where sessions and retained messages are kept, None: in memory
-    on_damage    "set-aside" or "refuse": what becomes of a damaged file there
+    on_damage    "set-aside" or "refuse": for a damaged file there
     durability   "fsync" or "process": what an acknowledgement waits for
     bounds       what `--limit` says
     """
@@ -192,7 +192,7 @@ def parse_listener(transport: str, raw: object, source: str) -> ListenerConfig:
         own, options = _own_keys(rest, transport, LISTENER_KEYS)
         _check_clashes(own, options)
         if "hello" in own and (transport == "udp" or own.get("dialect", "auto") == "auto"):
-            raise ConfigError("hello= is for a connection whose dialect= is named: nobody else can be greeted")
+            raise ConfigError("hello= is for a connection whose dialect= is named")
         if "client_ca" in own and address.kind not in ("ssl", "tls"):
             raise ConfigError("client-ca= is for TLS, ssl: or tls:")
         if "id" not in own:
@@ -210,7 +210,7 @@ def parse_connector(raw: object, source: str) -> ConnectorConfig:
         own, options = _own_keys(rest, remote.transport, CONNECTOR_KEYS)
         _check_clashes(own, options)
         for name in own.keys() & _LISTENER_FIELDS:
-            raise ConfigError(f"{name}= is for listeners; a connector is one link to somebody you know")
+            raise ConfigError(f"{name}= is for listeners; a connector is one link to a known address")
         if own.get("dialect") == "auto":
             raise ConfigError("dialect=auto waits for what a client says first; a connector names its dialect")
         if "id" not in own:
@@ -279,7 +279,7 @@ def _check_clashes(own: Mapping[str, Any], options: Mapping[str, object]) -> Non
     if len(framings) > 1:
         raise ConfigError(f"{' and '.join(framings)} are given, but a stream is framed in one way")
     if own.get("anonymous") and "user" in own:
-        raise ConfigError("anonymous=yes and as= are given, but with as= nobody is anonymous")
+        raise ConfigError("anonymous=yes and as= are given, but with as= every client has a user")
     if "auto" in own and own.get("dialect", "auto") != "auto":
         raise ConfigError(f"auto= and dialect={own['dialect']} are given, but auto= is for dialect=auto")
     if "prefix" in own and own["prefix"].text.endswith("/"):

@@ -40,9 +40,9 @@ def peer_user(link: socket.socket) -> int:
 
 
 def is_trusted(path: Path, user: int, named: bool) -> bool:
-    """Return whether `user` may answer at `path`: this one, root, or who owns a folder that nobody else can write to.
+    """Return whether `user` may answer at `path`: this one, root, or the owner of a folder that is its alone.
 
-    named  whether the operator has named that path; if not, that folder must be where nobody but root can have put it
+    named  whether the operator has named that path; if not, that folder must be where only root can have put it
 
     Raises OSError.
     """
@@ -59,7 +59,7 @@ def _is_root_s(folder: Path) -> bool:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder of a default path, for this user alone. Raises ConfigError where it is somebody else's."""
+    """Make the folder of a default path, for this user alone. Raises ConfigError if it is another user's."""
     try:
         folder.mkdir(mode=0o700, parents=False, exist_ok=True)
         found = folder.lstat()

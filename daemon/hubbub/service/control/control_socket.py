@@ -4,7 +4,7 @@
     {"link": 7, ...}                            any number of answers
     {"done": true, ...} or {"error": "..."}     the last one; then the daemon closes
 
-Its file has mode 600, and the kernel tells who is there (SO_PEERCRED in unix(7)): the daemon's own user, or root.
+Its file has mode 600, and the kernel tells the peer's user (SO_PEERCRED in unix(7)): the daemon's own user, or root.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ class ControlSocket:
             os.close(folder)
 
     def close(self) -> Deferred[Any]:
-        """Hear nobody any more, and remove the file."""
+        """Accept no more commands, and remove the file."""
         port, self._port = self._port, None
         for caller in list(self._factory.callers):
             caller.transport.loseConnection()
@@ -220,7 +220,7 @@ class ControlSocket:
 def _lock(folder: int) -> None:
     """Lock a folder, so that two daemons that start together don't take each other's socket for a stale one.
 
-    Anybody who may read the folder may hold that lock, so it isn't waited for long.
+    Any user that may read the folder may hold that lock, so it isn't waited for long.
     """
     until = time.monotonic() + limits.CONTROL_LOCK_SECONDS
     while True:

@@ -10,7 +10,7 @@ from hubbub.errors import ConfigError
 from hubbub.kernel.connection.link import Link
 
 
-class Choice:
+class LinkSelector:
     """What `asked` says by `listener` and `host`; each may be missing. Raises ConfigError for what can't be meant."""
 
     def __init__(self, running: Any, asked: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from hubbub.errors import ConfigError, Refusal
 from hubbub.kernel.connection.link import Link
 from hubbub.service.control import status
 from hubbub.service.control.control_socket import Caller, Command, Request
-from hubbub.service.control.link_selector import Choice
+from hubbub.service.control.link_selector import LinkSelector
 from hubbub.service.tracing.traces import Tracing
 
 _log = Logger(namespace="hubbub.control")
@@ -63,10 +63,10 @@ _CHOICES: Mapping[str, Callable[[Link], object]] = {
 
 def _chosen(running: Any, request: Request) -> Iterator[Link]:
     """Yield the links that a request means: all that it says has to hold. Raises ConfigError where it says nothing."""
-    choice = Choice(running, request)
+    choice = LinkSelector(running, request)
     said = {name: request[name] for name in _CHOICES if request.get(name) is not None}
     if not said and request.get("host") is None and request.get("listener") is None:
-        raise ConfigError("say whom: a link, or --user, --client, --host or --listener")
+        raise ConfigError("name what to close: a link, or --user, --client, --host or --listener")
     for link in status.links_of(running):
         if link.active and choice.has(link) and all(_CHOICES[name](link) == value for name, value in said.items()):
             yield link

@@ -111,9 +111,9 @@ def _place(one: Any) -> dict[str, Any]:
 
 
 def _plugins(running: Running) -> set[str]:
-    return {dialect.name for one in (*running.listeners, *running.connectors) for dialect in one.spoken.dialects} | {
-        one.handler.name for one in running.handlers.values()
-    }
+    return {
+        dialect.name for one in (*running.listeners, *running.connectors) for dialect in one.dialect_plan.dialects
+    } | {one.handler.name for one in running.handlers.values()}
 
 
 def _topics(hub: Hub) -> dict[str, int]:
@@ -126,7 +126,7 @@ def _topics(hub: Hub) -> dict[str, int]:
 
 
 def _outboxes(contexts: Iterable[ListenerContext]) -> dict[str, Any]:
-    """Tell how much waits, and for whom the most."""
+    """Return how much waits, and for which link the most."""
     total, worst = 0, None
     for context in contexts:
         for one in context.links:

@@ -22,8 +22,8 @@ from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.session import Session
 from hubbub.service.config.settings import ConnectorConfig
 from hubbub.service.links.dial import Attempt, check_files, dial_stream, open_datagrams, resolve, why
-from hubbub.service.links.listener_context import make_place
-from hubbub.service.plugins.dialect_plan import Spoken, plan
+from hubbub.service.links.listener_context import make_listener_context
+from hubbub.service.plugins.dialect_plan import DialectPlan, plan
 from hubbub.service.plugins.discovery import Plugins
 from hubbub.transports.dial import DialFactory, DialledDatagrams, Losses
 from hubbub.transports.websocket_client import DialledWebSocketFactory
@@ -53,9 +53,9 @@ class Connector:
         dialect_context = DialectContext(
             config.transport, config.max_message, config.topic, config.role, pull, push=push
         )
-        self.context = make_place(config, dialect_context, hub)
+        self.context = make_listener_context(config, dialect_context, hub)
         self.context.notice = self._note
-        self.spoken = self._plan(plugins)
+        self.dialect_plan = self._plan(plugins)
         try:
             check_files(config.remote)
         except ConfigError as error:
@@ -74,19 +74,19 @@ class Connector:
         self._reason = ""
         self._notes: list[str] = []  # what is to be known of the link that is up
         self._noted: list[str] = []  # and was of the one before
-        self._told = Told(reactor, config.id)
+        self._told = ConnectorLog(reactor, config.id)
 
-    def _plan(self, plugins: Plugins) -> Spoken:
+    def _plan(self, plugins: Plugins) -> DialectPlan:
         config = self.config
-        spoken = plan(config, self.context.dialect_context, plugins, self.hub.turn.fail)
-        can_pull = spoken.first.can_pull and config.transport != "udp"
+        dialect_plan = plan(config, self.context.dialect_context, plugins, self.hub.turn.fail)
+        can_pull = dialect_plan.first.can_pull and config.transport != "udp"
         for key in ("pull", "push"):
             if getattr(config, key) and not can_pull:
                 says = f"{key}= is for a dialect that can subscribe, lines, json or mqtt, not over UDP"
                 raise ConfigError(f"{config.spec}: {says}")
-        if config.subscribe is not None and spoken.first.has_sessions:
+        if config.subscribe is not None and dialect_plan.first.has_sessions:
             raise ConfigError(f"{config.spec}: what goes out in {config.dialect} is named with push=FILTER,...")
-        return spoken
+        return dialect_plan
 
     @property
     def state(self) -> str:
@@ -110,7 +110,7 @@ class Connector:
 
     def _stand(self) -> None:
         """Keep what is published for the other side from now on, where the dialect has a session that does."""
-        first, context, remote = self.spoken.first, self.context, self.config.remote
+        first, context, remote = self.dialect_plan.first, self.context, self.config.remote
         persistent_session = first.persistent_session(context.dialect_context, context.name)
         if persistent_session is not None:
             event, wishes = persistent_session
@@ -161,9 +161,11 @@ class Connector:
     def _make_attempt(self, lost: Any) -> Attempt:
         if self.config.transport != "websocket":
             return DialFactory(self._link, lost)
-        first = self.spoken.first
+        first = self.dialect_plan.first
         url = self.config.remote.values["url"]
-        return DialledWebSocketFactory(url, first.subprotocols, self.spoken.longest, self._link, lost, self._reactor)
+        return DialledWebSocketFactory(
+            url, first.subprotocols, self.dialect_plan.longest, self._link, lost, self._reactor
+        )
 
     def _open_datagrams(self, addresses: list[str], lost: Any) -> None:
         remote = self.config.remote
@@ -183,7 +185,7 @@ class Connector:
     def _link(self, wire: Wire, host: str, port: int) -> Link | None:
         """The wire is there: make its link. None where its dialect can't be made, and the wire is cut."""
         try:
-            link = Link(self.hub, self.context, wire, self.spoken.first, host, port)
+            link = Link(self.hub, self.context, wire, self.dialect_plan.first, host, port)
         except Exception as error:  # noqa: BLE001  a plugin's dialect
             self.hub.turn.fail(error)
             wire.abort()
@@ -198,7 +200,7 @@ class Connector:
     def _note(self, text: str) -> None:
         """The other side wants an operator to know something."""
         if text not in self._notes:
-            self._notes = [*self._notes, text][-limits.CONNECTOR_NOTES :]
+            self._notes = [*self._notes, text][-limits.CONNECTOR_NOTICES :]
             if text not in self._noted:
                 self._told.tell(text)
 
@@ -212,7 +214,7 @@ class Connector:
         if not self._running:
             return
         now = self._reactor.seconds()
-        if up_at is not None and now - up_at >= limits.STEADY_SECONDS:
+        if up_at is not None and now - up_at >= limits.BACKOFF_RESET_SECONDS:
             self._wait = limits.RETRY_FIRST_SECONDS
         wait = self._wait * random.uniform(0.5, 1.0)  # noqa: S311  so that 1,000 devices don't all come back at once
         self._wait = min(2 * self._wait, limits.RETRY_SECONDS)
@@ -245,8 +247,8 @@ class Connector:
             self._look_later()
 
 
-class Told:
-    """Tells the log how it stands with a connector: each change once, and no more than limits.CONNECTOR_LINES."""
+class ConnectorLog:
+    """Tells the log how it stands with a connector: each change once, and no more than limits.CONNECTOR_LOG_LINES."""
 
     log = Logger(namespace="hubbub.connect")
 
@@ -276,10 +278,10 @@ class Told:
     def _log(self) -> None:
         self._timer = None
         now = self._reactor.seconds()
-        if now >= self._since + limits.CONNECTOR_LINES_SECONDS:
+        if now >= self._since + limits.CONNECTOR_LOG_SECONDS:
             self._since, self._lines = now, 0
-        if self._lines >= limits.CONNECTOR_LINES:
-            self._timer = self._reactor.callLater(self._since + limits.CONNECTOR_LINES_SECONDS - now, self._log)
+        if self._lines >= limits.CONNECTOR_LOG_LINES:
+            self._timer = self._reactor.callLater(self._since + limits.CONNECTOR_LOG_SECONDS - now, self._log)
             return
         if self._wanted == self._said and not self._untold:
             return

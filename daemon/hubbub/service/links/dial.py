@@ -37,7 +37,7 @@ class Attempt(Protocol):
 
 
 def dial_stream(reactor: Any, remote: Remote, factory: Attempt) -> Deferred[Any]:
-    """Dial a stream. The Deferred fails where nobody answers; once it is there, the protocol tells its loss."""
+    """Dial a stream. The Deferred fails if nothing answers; after that the protocol reports its loss."""
     values = remote.values
     if remote.kind == "unix":
         endpoint: Any = UNIXClientEndpoint(reactor, values["address"], limits.CONNECT_SECONDS)

@@ -29,7 +29,7 @@ from hubbub.kernel.ingress.sources import source_of
 from hubbub.kernel.sessions.session import Session
 from hubbub.service.auth.login import Logins
 from hubbub.service.config.settings import ListenerConfig, Settings
-from hubbub.service.links.listener_context import make_place
+from hubbub.service.links.listener_context import make_listener_context
 from hubbub.service.links.tls import Certificates, Spec
 from hubbub.service.logs.notices import Notices
 from hubbub.service.plugins.dialect_plan import plan
@@ -39,7 +39,7 @@ from hubbub.transports.http.pages import Pages, no_pages
 from hubbub.transports.http.site import make_resource, make_site
 from hubbub.transports.inherited import listen_stream
 from hubbub.transports.proxy import ProxyFactory
-from hubbub.transports.stream import Introduce
+from hubbub.transports.stream import Authenticate
 from hubbub.transports.tcp import TCPFactory
 from hubbub.transports.udp import UDPProtocol
 from hubbub.transports.udp_socket import listen_datagram, set_buffer
@@ -74,34 +74,37 @@ class Listener:
             login=bool(settings.auth),
             secure=secure,
         )
-        self.spoken = plan(config, dialect_context, plugins, hub.turn.fail)
-        self.context = make_place(config, dialect_context, hub)
+        self.dialect_plan = plan(config, dialect_context, plugins, hub.turn.fail)
+        self.context = make_listener_context(config, dialect_context, hub)
         self.context.ignore_logins = settings.ignore_logins
         self.context.notice = Notices(config.id)
 
     def adopt(self, new: Listener) -> None:
         """Become what `new` was planned to be, with the port that is open; `new` isn't bound.
 
-        New links get all of it. Live ones keep what they began with: dialect, topics and subscription; who came in
-        as nobody in particular, and may not any more, is sent away.
+        New links get all of it. Live ones keep what they began with: dialect, topics and subscription; anonymous links
+        that are no longer allowed are closed.
         """
         presence = self.context.presence
         same = all(getattr(self.config, name) == getattr(new.config, name) for name in ("presence", "silent", "prefix"))
-        self.config, self.settings, self.spoken = new.config, new.settings, new.spoken
+        self.config, self.settings, self.dialect_plan = new.config, new.settings, new.dialect_plan
         self.logins = new.logins
         if self._certificates is not None and new._certificates is not None:
             self._certificates.adopt(new._certificates)
         self._trust.adopt(new._trust)
         self.context.adopt(new.context)
-        if same:  # it knows who is there
+        if same:  # it has the states of the clients
             self.context.presence = presence
         elif self.context.presence is not None:
             self.context.presence.watch(self.config.id)
         self._renew()
-        self._tell_of_logins()
+        self._log_missing_logins()
         for link in list(self.context.links):
             if link.session.holds is None and not self.context.admits(link.session.user):
-                link.revoke("this listener wants a login now", Refusal("not-authorized", "who may come in has changed"))
+                link.revoke(
+                    "this listener wants a login now",
+                    Refusal("not-authorized", "the logins of this listener have changed"),
+                )
             else:
                 link.reconsider()
 
@@ -117,16 +120,16 @@ class Listener:
         self.context.anonymous = self.config.admits_anonymous(self.host, bool(self.settings.auth))
         if self.context.presence is not None:
             self.context.presence.watch(self.config.id)
-        self._tell_of_logins()
+        self._log_missing_logins()
 
-    def _tell_of_logins(self) -> None:
+    def _log_missing_logins(self) -> None:
         """Log that all clients will be refused, where logins are wanted and nothing here could be one."""
         context, config = self.context, self.config
         elsewhere = config.transport != "tcp" or config.client_ca is not None  # headers, signatures, certificates
-        mute = all(one.outcome is Dialect.outcome for one in self.spoken.dialects)  # no answers, no logins
+        mute = all(one.outcome is Dialect.outcome for one in self.dialect_plan.dialects)  # no answers, no logins
         if self.settings.auth and mute and not (context.anonymous or context.user or elsewhere):
             self.log.warn(  # noqa: G010  Twisted calls it so
-                "{id}: with --auth nobody may publish here, as {dialect} has no logins: as=USER says who they are",
+                "{id}: with --auth no client may publish here, as {dialect} has no logins: as=USER names their user",
                 id=config.id,
                 dialect=config.dialect,
             )
@@ -140,7 +143,7 @@ class Listener:
             self._certificates.tell()
             factory = self._certificates.wrap(factory)
         if address.proxied:  # its header comes before TLS
-            factory = ProxyFactory(factory, self._trust, self._distrust, lambda: self.settings.bounds.handshake)
+            factory = ProxyFactory(factory, self._trust, self._stop_trusting, lambda: self.settings.bounds.handshake)
         if address.kind == "systemd":
             return listen_stream(reactor, address.values, factory)
         if self._certificates is not None:
@@ -152,14 +155,14 @@ class Listener:
 
     def _streams(self) -> TCPFactory:
         factory = TCPFactory(
-            lambda wire, host, port: self._link(wire, self.spoken.first, host, port),
+            lambda wire, host, port: self._link(wire, self.dialect_plan.first, host, port),
             self.settings.bounds.handshake,
-            self._introduce_tls(),
-            self._enter,
+            self._authenticate_tls(),
+            self._acquire,
         )
 
         def renew() -> None:
-            factory.authenticate = self._introduce_tls()
+            factory.authenticate = self._authenticate_tls()
             factory.handshake = self.settings.bounds.handshake
 
         self._renew = renew
@@ -172,7 +175,7 @@ class Listener:
         protocol = UDPProtocol(
             admit=None if self.paces is None else self.paces.admit,
             new_link=lambda wire, dialect, host, port: DatagramLink(self.hub, self.context, wire, dialect, host, port),
-            choose=lambda data: self.spoken.choose(data),
+            choose=lambda data: self.dialect_plan.choose(data),
             now=self.hub.turn.now,
             peers=self.config.peers,
             secret=secrets.token_bytes(32),
@@ -183,7 +186,7 @@ class Listener:
         def renew() -> None:
             protocol.peers = self.config.peers
             protocol.signatures = self.logins.signatures if self.logins is not None else None
-            protocol.forget_strangers(self.spoken.dialects)
+            protocol.forget_strangers(self.dialect_plan.dialects)
             if self.port is not None:
                 set_buffer(self.port, self.config.rcvbuf)
 
@@ -193,7 +196,7 @@ class Listener:
 
     def _site(self, reactor: Any) -> Site:
         slow = lambda: self.context.cuts("handshake")  # noqa: E731
-        site = make_site(self._web_factory(), self.settings.origins, reactor, self.pages, self._enter, slow)
+        site = make_site(self._web_factory(), self.settings.origins, reactor, self.pages, self._acquire, slow)
 
         def renew() -> None:  # a link keeps the factory that made it, and with it its limits
             site.timeOut = self.settings.bounds.handshake
@@ -203,35 +206,35 @@ class Listener:
         return site
 
     def _web_factory(self) -> WebSocketFactory:
-        spoken = self.spoken
+        dialect_plan = self.dialect_plan
         compression = self.config.compression
         return WebSocketFactory(
-            self._link, spoken.subprotocols, spoken.first, spoken.longest, self._trust, compression,
-            self.settings.bounds.handshake, self._introduce,
+            self._link, dialect_plan.subprotocols, dialect_plan.first, dialect_plan.longest, self._trust, compression,
+            self.settings.bounds.handshake, self._authenticate,
         )  # fmt: skip
 
-    def _enter(self, host: str) -> Callable[[], None]:
-        """Count a connection that may become a link; one of a proxy is for somebody yet unknown. Raises Refusal."""
+    def _acquire(self, host: str) -> Callable[[], None]:
+        """Count a connection that may become a link; one of a proxy is of a client yet unknown. Raises Refusal."""
         try:
-            source = self.hub.sources.enter("" if host in self._trust else host)
+            source = self.hub.sources.acquire("" if host in self._trust else host)
         except Refusal as refusal:
             self.context.refuse(refusal)
             raise
         self.context.coming += 1
 
-        def leave() -> None:
+        def release() -> None:
             self.context.coming -= 1
-            self.hub.sources.leave(source)
+            self.hub.sources.release(source)
 
-        return leave
+        return release
 
     @property
-    def _introduce(self) -> Introduce | None:
+    def _authenticate(self) -> Authenticate | None:
         return None if self.logins is None else self.logins.authenticate
 
-    def _introduce_tls(self) -> Introduce | None:
+    def _authenticate_tls(self) -> Authenticate | None:
         """Return what waits for a client's certificate before there is a link."""
-        return (self._introduce or _nobody) if self.config.client_ca else None
+        return (self._authenticate or _anonymous) if self.config.client_ca else None
 
     def _planned(self, config: ListenerConfig) -> Certificates:
         try:
@@ -239,7 +242,7 @@ class Listener:
         except ConfigError as error:
             raise ConfigError(f"{config.spec}: can't listen: {error}") from None
 
-    def _distrust(self, proxy: str, why: str) -> None:
+    def _stop_trusting(self, proxy: str, why: str) -> None:
         """A proxy that should send PROXY headers has sent something else."""
         self.hub.turn.counters.refused += 1
         self.log.warn("{id}: cut the proxy at {proxy}: {why}", id=self.config.id, proxy=proxy, why=why)  # noqa: G010
@@ -247,16 +250,16 @@ class Listener:
     def _link(self, wire: Wire, dialect: type[Dialect], host: str, port: int) -> Link | None:
         """Make a link; None where there is no room for it, or its dialect can't be made, and the wire is cut."""
         try:
-            source = self.hub.sources.enter(host)
+            source = self.hub.sources.acquire(host)
         except Refusal as refusal:
             self.context.refuse(refusal)
-            wire.turn_away(self._goodbye(dialect, refusal), refusal)
+            wire.reject(self._last_unit(dialect, refusal), refusal)
             return None
         try:
             kind = PacedLink if self.hub.sources.rated(host) else Link
             link = kind(self.hub, self.context, wire, dialect, host, port)
         except Exception as error:  # noqa: BLE001  a plugin's dialect
-            self.hub.sources.leave(source)
+            self.hub.sources.release(source)
             self.hub.turn.fail(error)
             wire.abort()
             return None
@@ -265,12 +268,12 @@ class Listener:
             link.session.vouched = self._certificates.voucher(getattr(wire, "transport", None))
         return link
 
-    def _goodbye(self, dialect: type[Dialect], refusal: Refusal) -> bytes:
+    def _last_unit(self, dialect: type[Dialect], refusal: Refusal) -> bytes:
         """How the dialect tells a refusal; `auto` does it as the one that it falls back to."""
         spoken = dialect.fallback if issubclass(dialect, Auto) else dialect
         try:
-            said = spoken(self.context.dialect_context, Session("", 0, "", "")).outcome(Fault(refusal), refusal)
-            return said.data if isinstance(said, Close) else said
+            answer = spoken(self.context.dialect_context, Session("", 0, "", "")).outcome(Fault(refusal), refusal)
+            return answer.data if isinstance(answer, Close) else answer
         except Exception as error:  # noqa: BLE001  a plugin's dialect
             self.hub.turn.fail(error)
             return b""
@@ -293,8 +296,8 @@ class Listener:
         return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
 
 
-def _nobody(event: Connect | None, transport: Any, host: str) -> Deferred[Identity | None]:
-    """Know nobody (transports.stream.Introduce): there are no logins."""
+def _anonymous(event: Connect | None, transport: Any, host: str) -> Deferred[Identity | None]:
+    """Authenticate no client (transports.stream.Authenticate): there are no logins."""
     return succeed(None)
 
 

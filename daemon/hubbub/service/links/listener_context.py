@@ -9,7 +9,7 @@ from hubbub.kernel.sessions.presence import Presence
 from hubbub.service.config.settings import LinkConfig
 
 
-def make_place(config: LinkConfig, dialect_context: DialectContext, hub: Hub) -> ListenerContext:
+def make_listener_context(config: LinkConfig, dialect_context: DialectContext, hub: Hub) -> ListenerContext:
     """Return the place of all links of `config`."""
     presence = None
     if config.presence is not None:

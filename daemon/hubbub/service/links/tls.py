@@ -194,7 +194,7 @@ def _read(spec: Spec) -> _Found:
                 elif label.endswith(b"PRIVATE KEY"):
                     found.keys.append((path, serialization.load_pem_private_key(block, None)))
             except TypeError:
-                raise ConfigError(f"{path}: the key wants a passphrase, which nobody is there to type") from None
+                raise ConfigError(f"{path}: the key needs a passphrase, which hubbub can't ask for") from None
             except ValueError:
                 raise ConfigError(f"{path}: a {label.decode().lower()} in it can't be read") from None
     return found

@@ -22,7 +22,7 @@ class Failures:
     def __call__(self, error: Exception, session: Session | None = None) -> None:
         """Log `error` of the link of `session`, unless one of its type was raised at its place before."""
         place = (*_raised_at(error.__traceback__), type(error))
-        if place in self._told or len(self._told) >= limits.FAILURES_TOLD:
+        if place in self._told or len(self._told) >= limits.FAILURES_LOGGED:
             return
         self._told.add(place)
         of = "" if session is None else f" for link {session.id}, {session}"

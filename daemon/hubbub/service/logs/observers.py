@@ -91,7 +91,7 @@ class Stream:
             return
         if self._lost:
             made["lost"], self._lost = self._lost, 0
-            made["msg"] = f"{made['msg']} ({made['lost']} lines before this one were lost: nobody took them)"
+            made["msg"] = f"{made['msg']} ({made['lost']} lines before this one were lost, as nothing read them)"
         data = (self._word(made) + "\n").encode(errors="backslashreplace")
         try:
             while data:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 class Histogram:
-    """How many observations were at most so many seconds: plain integers, read by whoever asks.
+    """Counts of observations of at most so many seconds each, as plain integers.
 
     bounds  upper bounds in seconds; counts: of each, and the last of what is above all; sum: seconds
     """

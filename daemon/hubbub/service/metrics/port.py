@@ -1,4 +1,4 @@
-"""The endpoint of `--metrics`: the pages of figures for whoever can reach it."""
+"""The endpoint of `--metrics`: the pages of metrics."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MetricsPort:
 
     def listen(self, reactor: Any) -> None:
         """Bind. Raises ConfigError."""
-        site = OneRequestSite(_Root(self), reactor, enter=self._enter)
+        site = OneRequestSite(_Root(self), reactor, acquire=self._acquire)
         self._open = 0
         try:
             self.port = now(serverFromString(reactor, self._endpoint.text).listen(site))
@@ -53,13 +53,13 @@ class MetricsPort:
         port, self.port = self.port, None
         return maybeDeferred(port.stopListening) if port is not None else maybeDeferred(lambda: None)
 
-    def _enter(self, host: str) -> Any:
+    def _acquire(self, host: str) -> Any:
         if self._open >= limits.METRICS_CONNECTIONS:
             raise Refusal("unavailable", f"{limits.METRICS_CONNECTIONS} connections are open already")
         self._open += 1
-        return self._leave
+        return self._release
 
-    def _leave(self) -> None:
+    def _release(self) -> None:
         self._open -= 1
 
 

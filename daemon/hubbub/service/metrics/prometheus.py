@@ -1,4 +1,4 @@
-"""Figures for Prometheus: what the daemon counts anyway, read when somebody asks.
+"""Metrics for Prometheus: the counters of the daemon, read when a scraper asks.
 
     hubbub run --metrics tcp:9100       then http://127.0.0.1:9100/metrics, /healthz and /readyz
 
@@ -113,7 +113,7 @@ class _Daemon(Collector):
         yield _counter(
             "hubbub_messages_delivered", "Messages put into outboxes and handlers' inboxes", counters.delivered
         )
-        yield _counter("hubbub_messages_unrouted", "Messages that nobody was subscribed to", counters.unrouted)
+        yield _counter("hubbub_messages_unrouted", "Messages on topics without a subscription", counters.unrouted)
         yield _counter(
             "hubbub_messages_uncarried", "Messages that a subscriber's dialect can't carry", counters.uncarried
         )

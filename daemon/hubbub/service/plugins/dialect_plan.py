@@ -16,7 +16,7 @@ from hubbub.service.plugins.discovery import Plugins, reason
 
 
 @dataclass(frozen=True)
-class Spoken:
+class DialectPlan:
     """What new links of a listener speak.
 
     dialects      all that may be spoken
@@ -35,7 +35,7 @@ class Spoken:
 
 def plan(
     config: LinkConfig, dialect_context: DialectContext, plugins: Plugins, failed: Callable[[Exception], object]
-) -> Spoken:
+) -> DialectPlan:
     """Choose the dialects of some links; `failed` is told of what their `claims` raise. Raises ConfigError."""
     try:
         dialects = _candidates(config, plugins)
@@ -55,7 +55,7 @@ def plan(
         raise ConfigError(f"{config.spec}: {error}") from None
     except Exception as error:
         raise ConfigError(f"{config.spec}: a dialect can't be used: {reason(error, '')}") from error
-    return Spoken(dialects, first, subprotocols, longest, choose)
+    return DialectPlan(dialects, first, subprotocols, longest, choose)
 
 
 def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]:

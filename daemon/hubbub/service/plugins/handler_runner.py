@@ -56,7 +56,7 @@ class HandlerRunner:
         handler.runner = self
 
     def start(self) -> Deferred[Any]:
-        """Call the handler's `start`, then let messages come, and first who is here already."""
+        """Call the handler's `start`, then let messages come, and first the peers that are connected already."""
         self._listen(())
         return self._begin()
 
@@ -139,7 +139,7 @@ class HandlerRunner:
     def miss(self, count: int) -> None:
         """A handler takes any message."""
 
-    # Who comes and goes is never dropped, or a handler would take the gone for present; links bound how many these are.
+    # joined and left are never dropped, or a handler would take a gone peer for present; links bound their number.
 
     def joined(self, session: Session) -> None:
         self._inbox.append((self.handler.peer_joined, session))
@@ -199,7 +199,7 @@ class HandlerRunner:
     def reply(self, message: Incoming, reply: Message) -> None:
         """Send a reply where the message wants it."""
         if message.mute or (message.reply_to and not self._may_reply(message.sender, message.reply_to)):
-            self._hub.turn.counters.unanswered += 1  # it is the sender who named that topic
+            self._hub.turn.counters.unanswered += 1  # the sender chose that topic
             return
         if message.reply_to is not None:
             try:
@@ -278,7 +278,7 @@ class HandlerRunner:
     # Calls into the handler
 
     def _call(self, method: Callable[..., Any], *arguments: Any, hops: int = 0) -> Deferred[Any]:
-        """Call code of the handler; what it raises, now or later, is logged and counted, and breaks nobody else."""
+        """Call code of the handler; what it raises, now or later, is logged and counted, and breaks nothing else."""
         context = copy_context()
         context.run(_hops.set, hops)
         running: Deferred[Any] = context.run(maybeDeferred, method, *arguments)

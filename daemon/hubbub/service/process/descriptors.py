@@ -26,5 +26,5 @@ def raise_descriptor_limit() -> None:
 def room_for_clients() -> int:
     """Return how many more clients may be connected, with some descriptors left for the operator's own commands."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    kept = min(limits.DESCRIPTORS_KEPT, most // limits.DESCRIPTORS_SHARE)
+    kept = min(limits.DESCRIPTORS_RESERVED, most // limits.DESCRIPTORS_SHARE)
     return max(1, most - kept - len(list(Path("/proc/self/fd").iterdir())))

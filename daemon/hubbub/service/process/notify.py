@@ -1,7 +1,7 @@
 """Tells systemd how the daemon fares (sd_notify(3)): ready, reloading, stopping, its links, and that it is alive.
 
 A notification never blocks: what finds no room in systemd's queue is sent a moment later, in its order. Without
-NOTIFY_SOCKET nothing is sent, so that nobody has to ask whether systemd is there.
+NOTIFY_SOCKET nothing is sent, so callers needn't ask whether systemd is there.
 """
 
 from __future__ import annotations

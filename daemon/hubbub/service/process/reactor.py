@@ -101,7 +101,7 @@ class HubbubReactor(EPollReactor):
                 break
 
     def _leave(self, descriptors: list[int]) -> None:
-        """The turn didn't come to these: who has more than a little to read becomes late unread."""
+        """The turn didn't come to these: sockets with more than a little to read become late unread."""
         for fd in descriptors:
             if self._unread(fd) < PROMPT_BYTES:
                 self._missed.add(fd)

@@ -20,7 +20,7 @@ def install(reactor: Any, log: Logger, reload: Callable[[], object], hurry: Call
     """Take the signals over from twistd, which would end with the signal's own status (143 for SIGTERM).
 
     reload  is called in the reactor after SIGHUP; for those that come before it is, once
-    hurry   is called in the reactor after a second signal to stop: it has the end wait for nobody
+    hurry   is called in the reactor after a second signal to stop: it has the stop wait for no client
     """
     asked = False
 
@@ -30,7 +30,7 @@ def install(reactor: Any, log: Logger, reload: Callable[[], object], hurry: Call
 
     def hasten(number: int, frame: object) -> None:
         _stoppers(signal.SIG_DFL)
-        signal.alarm(limits.HURRY_SECONDS)  # a reactor that is stuck hurries no more; SIGALRM ends the process
+        signal.alarm(limits.QUICK_STOP_SECONDS)  # a reactor that is stuck hurries no more; SIGALRM ends the process
         reactor._exitSignal = number  # twistd removes its pid file, then ends by it: the end wasn't the one asked for
         reactor.callFromThread(hurry)
 

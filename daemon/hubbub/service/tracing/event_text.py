@@ -60,7 +60,7 @@ def _line(text: str) -> str:
 
 def _value(value: object) -> str:
     """Write any value, cut where it is long."""
-    most = limits.CAPTURE_SHOWN
+    most = limits.CAPTURE_VALUE_CHARACTERS
     if isinstance(value, bytes):
         text = as_text(value)
         whole = value if text is None else text

@@ -1,4 +1,4 @@
-"""Sees one link at work, for those who trace it.
+"""Records one link at work, for its traces.
 
 The methods of its dialect that are called for each unit are covered by the tap's own, on that one object, and its
 outbox gets a class that tells what it is given. A link without a tap runs as if this weren't here.
@@ -25,8 +25,8 @@ _COVERED = ("opened", "receive", "receive_units", "eof", "timeout", "outcome")
 _MARK = object()  # the tag of a Publish without one, whose result is wanted
 
 
-class Onlooker(Protocol):
-    """One who is told, a service.tracing.traces.Trace."""
+class TraceSink(Protocol):
+    """Takes the records: a service.tracing.traces.Trace."""
 
     @property
     def picks(self) -> bool:
@@ -48,7 +48,7 @@ class Tap:
     masker  of the tap that it had before, which knows what has begun; None: it had none
     """
 
-    def __init__(self, link: Link, traces: Sequence[Onlooker], masker: Masker | None = None) -> None:
+    def __init__(self, link: Link, traces: Sequence[TraceSink], masker: Masker | None = None) -> None:
         context = link.context
         self.link = link
         self._traces = traces
@@ -106,7 +106,7 @@ class Tap:
                 vars(self._dialect).pop("outcome", None)
         self._tell_result(event, result)
         if marked and not isinstance(result, Refusal):
-            return b""  # nobody but the tap has asked
+            return b""  # only the tap has asked
         return type(self._dialect).outcome(self._dialect, event, result)
 
     def _see(self, data: bytes, call: Callable[[], list[Any]], what: str | None = None) -> list[Any]:
@@ -192,7 +192,7 @@ class Tap:
                 record |= {name: value for name, value in (("topic", topic), ("note", note)) if value is not None}
                 trace.tell(record)
 
-    def _concerns(self, trace: Onlooker, event: Any) -> bool:
+    def _concerns(self, trace: TraceSink, event: Any) -> bool:
         if not trace.picks:
             return True
         if isinstance(event, Message):
@@ -245,7 +245,7 @@ def _tap_of(outbox: Outbox) -> Any:
 
 
 def _secrets(event: Connect | AuthResponse) -> list[bytes]:
-    """What nobody is to see of a login."""
+    """Return the secrets of a login."""
     said = [event.auth_data]
     if isinstance(event, Connect):
         said += [text.encode(errors="surrogatepass") for text in (event.password, event.token) if text]

@@ -1,4 +1,4 @@
-"""`hubbub trace`: who looks on, at which links, and how much of it is told."""
+"""`hubbub trace`: the running traces, their links, and how many records each gets."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from hubbub.errors import ConfigError, Refusal
 from hubbub.kernel.connection.link import Link
 from hubbub.service.control.control_socket import Caller
 from hubbub.service.control.control_socket import Request as Asked
-from hubbub.service.control.link_selector import Choice
+from hubbub.service.control.link_selector import LinkSelector
 from hubbub.service.control.status import links_of
 from hubbub.service.tracing.link_tap import Tap
 from hubbub.topics import check_filter, matches
 
 
 class Trace:
-    """One who looks on.
+    """One running trace.
 
-    caller   who is told
+    caller   gets the records
     choice   the links that it wants to see
     asked    what of them: `topic` (a filter), which may be missing
 
     Raises ConfigError.
     """
 
-    def __init__(self, reactor: Any, caller: Caller, choice: Choice, asked: Asked) -> None:
+    def __init__(self, reactor: Any, caller: Caller, choice: LinkSelector, asked: Asked) -> None:
         self._caller = caller
         self._reactor = reactor
         self.wants = choice.has
@@ -76,7 +76,7 @@ class Trace:
         self._caller.answer(**record)
 
     def stop(self) -> None:
-        """Nobody looks any more."""
+        """Record nothing any more."""
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
@@ -94,7 +94,7 @@ class Tracing:
         """Let `caller` look on until it goes. Raises ConfigError."""
         if len(self._traces) >= limits.TRACES:
             raise ConfigError(f"{limits.TRACES} traces run already")
-        trace = Trace(self._running.reactor, caller, Choice(self._running, asked), asked)
+        trace = Trace(self._running.reactor, caller, LinkSelector(self._running, asked), asked)
         self._traces.append(trace)
         caller.gone = lambda: self._end(trace)
         caller.follow(trace.pause)

@@ -13,7 +13,7 @@ from twisted.web.server import Request, Site
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.transports.http.pages import plain
-from hubbub.transports.stream import Enter, turn_away
+from hubbub.transports.stream import Acquire, reject
 
 
 class OneRequestChannel(HTTPChannel):
@@ -21,32 +21,32 @@ class OneRequestChannel(HTTPChannel):
 
     site: Any  # a OneRequestSite; set by it
     transport: Any
-    _leave: Callable[[], object] | None = None
-    _turned_away = False
+    _release: Callable[[], object] | None = None
+    _rejected = False
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        enter = self.site.enter
-        if enter is not None:
+        acquire = self.site.acquire
+        if acquire is not None:
             try:
-                self._leave = enter(str(getattr(self.transport.getPeer(), "host", "")))
+                self._release = acquire(str(getattr(self.transport.getPeer(), "host", "")))
             except Refusal as refusal:
-                self._turned_away = True
-                turn_away(self.transport, _UNAVAILABLE % (len(refusal.reason) + 1, refusal.reason.encode()))
+                self._rejected = True
+                reject(self.transport, _UNAVAILABLE % (len(refusal.reason) + 1, refusal.reason.encode()))
 
     def dataReceived(self, data: bytes) -> None:
-        if not self._turned_away:
+        if not self._rejected:
             super().dataReceived(data)
 
     def connectionLost(self, reason: Any = None) -> None:
-        self.leave()
+        self.release()
         super().connectionLost(reason)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Count it no longer, as it has gone or has become a WebSocket, which is counted anew."""
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
+        release, self._release = self._release, None
+        if release is not None:
+            release()
 
     def resetTimeout(self) -> None:
         pass
@@ -63,7 +63,7 @@ class OneRequestChannel(HTTPChannel):
 
     def timeoutConnection(self) -> None:
         self.site.slow()
-        self.forceAbortClient()  # at once: whoever hasn't ended a TLS handshake can't be told
+        self.forceAbortClient()  # at once: before the end of a TLS handshake no answer can be sent
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         return False
@@ -106,7 +106,7 @@ class _Request(Request):
 class OneRequestSite(Site):
     """A site of such connections.
 
-    enter  counts connections, or None; slow: is called where one is cut because its time is over
+    acquire  counts connections, or None; slow: called when one is cut because its time is over
     """
 
     noisy = False
@@ -118,12 +118,12 @@ class OneRequestSite(Site):
         resource: IResource,
         reactor: Any,
         seconds: float = limits.HANDSHAKE_SECONDS,
-        enter: Enter | None = None,
+        acquire: Acquire | None = None,
         slow: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__(resource, requestFactory=_Request, timeout=seconds, reactor=reactor)
-        self.enter = enter
+        self.acquire = acquire
         self.slow = slow
 
     def log(self, request: object) -> None:
-        """Write no line for each request: whoever can connect could fill the disk."""
+        """Write no line for each request: any client could fill the disk."""

@@ -1,7 +1,7 @@
-"""Who a WebSocket client is, by what its handshake says: `Authorization`, else the cookie `hubbub`, a token.
+"""The credentials in a WebSocket handshake: `Authorization`, else the cookie `hubbub`, a token.
 
-A page can't set headers, and so its first message may say it instead. What is said in the handshake and isn't true is
-refused there, with 401: a client that thinks that it is somebody would find out late else.
+A page can't set headers, so its first message may have them instead. Wrong credentials in the handshake are refused
+there, with 401: otherwise a client would learn late that it isn't logged in.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hubbub.events import Connect
 from hubbub.identity import Identity
 from hubbub.transports.forwarded import UNIX, Trust, plain_host
 from hubbub.transports.http.pages import plain
-from hubbub.transports.stream import Introduce
+from hubbub.transports.stream import Authenticate
 
 COOKIE = b"hubbub"
 _STATUS = {"not-authorized": 401, "rate-limited": 429, "unavailable": 503}
@@ -49,17 +49,17 @@ def _malformed() -> Refusal:
     return Refusal("not-authorized", "Authorization is Basic with user and password, or Bearer with a token")
 
 
-class Doorkeeper:
-    """Lets a request in once it is known whose it is.
+class HandshakeAuthenticator:
+    """Authenticates a request before its upgrade.
 
-    introduce  tells who that is; trust: whose X-Forwarded-For is believed
-    upgrade    request, identity or None -> makes a WebSocket of it, or answers why not
+    authenticate  returns the identity; trust: proxies whose X-Forwarded-For is read
+    upgrade       request, identity or None -> makes a WebSocket of it, or answers with the reason
     """
 
     def __init__(
-        self, authenticate: Introduce, trust: Trust, upgrade: Callable[[Request, Identity | None], bytes | int]
+        self, authenticate: Authenticate, trust: Trust, upgrade: Callable[[Request, Identity | None], bytes | int]
     ) -> None:
-        self._introduce = authenticate
+        self._authenticate = authenticate
         self._trust = trust
         self._upgrade = upgrade
 
@@ -88,7 +88,7 @@ class Doorkeeper:
                 request.write(body)
                 request.finish()
 
-        self._introduce(said, request.channel.transport, host).addBoth(answer)
+        self._authenticate(said, request.channel.transport, host).addBoth(answer)
         return NOT_DONE_YET
 
 

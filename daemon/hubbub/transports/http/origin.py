@@ -10,11 +10,11 @@ from twisted.web.server import Request
 
 from hubbub.transports.forwarded import plain_host
 
-_FORWARDED = ("x-forwarded-for", "forwarded", "via", "x-real-ip")  # who sends one speaks for somebody else
+_FORWARDED = ("x-forwarded-for", "forwarded", "via", "x-real-ip")  # a proxy sends these for its client
 
 
 def is_local(request: Request, names: Container[str]) -> bool:
-    """Tell whether a request comes from this machine and speaks for nobody else.
+    """Tell whether a request comes from this machine, and not through a proxy.
 
     names  of this machine
     """
@@ -45,7 +45,7 @@ def origin_refusal(origin: str | None, host: str, allowed: frozenset[str]) -> st
     """Tell why a page of `origin` may not connect to `host`, or None where it may.
 
     No Origin isn't a browser. A page may connect to where it came from, if that is an address or a name that the
-    operator knows: a name alone proves nothing, since whoever owns one can point it here (DNS rebinding).
+    operator knows: a name alone proves nothing, since its owner can point it here (DNS rebinding).
     """
     if origin is None or origin.lower() in allowed:
         return None

@@ -12,10 +12,10 @@ from zope.interface import implementer
 
 from hubbub.identity import Identity
 from hubbub.transports.http.channel import OneRequestSite
-from hubbub.transports.http.credentials import Doorkeeper
+from hubbub.transports.http.credentials import HandshakeAuthenticator
 from hubbub.transports.http.origin import origin_refusal
 from hubbub.transports.http.pages import PageResource, Pages, no_pages, plain
-from hubbub.transports.stream import Enter
+from hubbub.transports.stream import Acquire
 from hubbub.transports.websocket import WebSocketFactory
 
 
@@ -29,8 +29,8 @@ class UpgradeResource(Resource):
         super().__init__()
         self._pages = pages
         self._factory = factory
-        self._doorkeeper = (
-            Doorkeeper(factory.authenticate, factory.trust, self._upgrade) if factory.authenticate else None
+        self._authenticator = (
+            HandshakeAuthenticator(factory.authenticate, factory.trust, self._upgrade) if factory.authenticate else None
         )
         self._origins = frozenset(origins)
 
@@ -40,30 +40,32 @@ class UpgradeResource(Resource):
         refusal = origin_refusal(request.getHeader("origin"), request.getHeader("host") or "", self._origins)
         if refusal is not None:
             return plain(request, 403, refusal)
-        return self._upgrade(request, None) if self._doorkeeper is None else self._doorkeeper.ask(request)
+        return self._upgrade(request, None) if self._authenticator is None else self._authenticator.ask(request)
 
     def _upgrade(self, request: Request, identity: Identity | None) -> bytes | int:
         channel: Any = request.channel  # a transports.http.channel.OneRequestChannel
         if channel.early:  # it would be lost
             return plain(request, 400, "A client sends nothing before our answer (RFC 6455 section 4.1).")
-        answer: bytes | int = WebSocketResource(_Known(self._factory, identity, channel.leave)).render(request)
-        if answer == NOT_DONE_YET:  # the channel and its request hold each other, and nobody needs them any more
+        answer: bytes | int = WebSocketResource(_IdentifiedFactory(self._factory, identity, channel.release)).render(
+            request
+        )
+        if answer == NOT_DONE_YET:  # the channel and its request refer to each other, and aren't needed any more
             channel.requests.clear()
         return answer
 
 
-class _Known:
-    """Makes the protocol of one request, whose client is known; `leave` counts it no longer as a request."""
+class _IdentifiedFactory:
+    """Makes the protocol of one request, whose client is known; `release` counts it no longer as a request."""
 
-    def __init__(self, factory: WebSocketFactory, identity: Identity | None, leave: Callable[[], object]) -> None:
+    def __init__(self, factory: WebSocketFactory, identity: Identity | None, release: Callable[[], object]) -> None:
         self._factory = factory
         self._identity = identity
-        self._leave = leave
+        self._release = release
 
     def buildProtocol(self, address: Any) -> Any:
         """As the factory does it."""
         made: Any = self._factory.buildProtocol(address)
-        made.identity, made.leave = self._identity, self._leave
+        made.identity, made.release = self._identity, self._release
         return made
 
 
@@ -77,8 +79,8 @@ def make_site(
     origins: Iterable[str],
     reactor: Any,
     pages: Pages = no_pages,
-    enter: Enter | None = None,
+    acquire: Acquire | None = None,
     slow: Callable[[], object] = lambda: None,
 ) -> Site:
     """Make the site of one listener; `pages` are for this machine alone."""
-    return OneRequestSite(make_resource(factory, origins, pages), reactor, factory.openHandshakeTimeout, enter, slow)
+    return OneRequestSite(make_resource(factory, origins, pages), reactor, factory.openHandshakeTimeout, acquire, slow)

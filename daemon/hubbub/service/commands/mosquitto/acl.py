@@ -62,7 +62,7 @@ class Acl:
 
     @property
     def users(self) -> list[str]:
-        """Who has lines of their own."""
+        """Return the users that have lines of their own."""
         return list(self._users)
 
     def sections(self) -> Iterator[Section]:

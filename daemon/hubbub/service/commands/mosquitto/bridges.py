@@ -49,7 +49,7 @@ class Bridge:
                 self._filters[way].append(pattern)
 
     def toml(self) -> Iterator[str]:
-        """Yield its lines. Raises ConfigError where nobody can tell where it goes."""
+        """Yield its lines. Raises ConfigError if it has no usable address."""
         yield "[[connect]]"
         yield f"endpoint = {toml(self._endpoint())}"
         yield f"id = {toml(self._id)}"

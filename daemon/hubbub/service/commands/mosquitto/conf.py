@@ -41,7 +41,7 @@ class _Listener:
 
 
 class Import:
-    """What becomes of one mosquitto.conf: `config` and `permissions` are files for hubbub, `notes` what is missing."""
+    """One mosquitto.conf, converted: `config` and `permissions` are files for hubbub, `notes` what is missing."""
 
     def __init__(self, path: Path) -> None:
         """Raises ConfigError where a file can't be read."""
@@ -155,7 +155,9 @@ class Import:
             self.notes += acl.notes
             if acl.users and not self._auth:
                 line = self._security(listeners[0], "acl_file")
-                self.notes.append(Note(line, "it names users, but there is no password_file: nobody can log in as one"))
+                self.notes.append(
+                    Note(line, "it names users, but there is no password_file, so none of them can log in")
+                )
             ids = [one.id for one in listeners] if len(listeners) < len(self._listeners) else []
             rules += [section.toml(ids) for section in acl.sections()]
         if free:  # without an acl_file everything is allowed there

@@ -31,7 +31,7 @@ _WORDS = {
     "at most 10,000 messages wait for one client, and as many bytes as queue= says": "max_queued_messages",
     "in MQTT 5 a client is told idle= as the longest": "max_keepalive",
     "it is always on": "set_tcp_nodelay",
-    "the unit file says who the daemon runs as: User=": "user",
+    "the unit file names the user of the daemon: User=": "user",
     "systemd knows the process; `twistd --pidfile` writes such a file": "pid_file",
     "what has changed below $SYS is published every 10 s": "sys_interval",
     "revocation lists aren't read": "crlfile",

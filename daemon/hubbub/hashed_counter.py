@@ -1,15 +1,15 @@
-"""How strangers are counted in a table of fixed size."""
+"""Counts for each key, in a table of fixed size."""
 
 from __future__ import annotations
 
 import hmac
 
 
-class Tally:
-    """Counts what strangers do in an epoch, in a table that they can't make grow.
+class HashedCounter:
+    """Counts keys, such as addresses, in an epoch. Its table has a fixed number of rows.
 
-    Of two keys with the same row the newer one takes it. Which keys those are depends on the secret: who wants a count
-    forgotten has to forge addresses until one happens to hit its row, and nobody else is counted out by that.
+    A key's row is a keyed hash. When two keys share a row, the newer one takes it, and the count of the older is lost.
+    An attacker that doesn't know the secret can only try addresses until one hits a row.
     """
 
     def __init__(self, secret: bytes, purpose: bytes, rows: int) -> None:
