@@ -58,7 +58,7 @@ def checked(link: Any, event: Connect, result: str | Refusal) -> None:
     if link.access.challenged is None:
         link.inbound.blocked -= 1
     link.access.challenged = None
-    if not link.open:
+    if not link.active:
         return
     if isinstance(result, Refusal):
         link.answer(event, result)

@@ -162,7 +162,7 @@ class Logins:
             # Guesses that were made at once are worth no more than those made one after the other.
             return result if self._attempts.allowed(host) else Failure(_TOO_MANY)
 
-        return asked.addBoth(answered).addCallbacks(lambda found: found[1], self._refuse, errbackArgs=(host,))
+        return asked.addBoth(answered).addCallbacks(_admitted, self._refuse, errbackArgs=(host,))
 
     def _refuse(self, failure: Failure, host: str) -> Failure:
         """Turn what a checker says into a Refusal, and count it."""
@@ -203,7 +203,7 @@ def end_stale(contexts: Iterable[ListenerContext], clients: ClientRegistry, now:
         anonymous = session.holds is None  # or has the user that the listener names
         return session.is_valid(now) and (not anonymous or (context is not None and context.admits(session.user)))
 
-    links = [link for context in by_name.values() for link in context.links if link.active]
+    links = [link for context in by_name.values() for link in context.links if not link.session.revoked]
     stale = [link for link in links if not link.session.is_valid(now)]
     for link in stale:
         link.revoke(_STALE.reason, _STALE)
@@ -266,6 +266,14 @@ class _Chain:
         if not isinstance(name, str) or not 0 < len(name) <= limits.NAME_CHARACTERS or not name.isprintable():
             raise NotApplicable("this login names no user")
         return replace(identity, holds=partial(self._holds, checker, identity))
+
+
+def _admitted(found: tuple[Any, Identity, Any]) -> Identity | Failure:
+    """Return who that is, unless a reload has ended the login while it was checked."""
+    identity = found[1]
+    if identity.holds is None or identity.holds():
+        return identity
+    return Failure(Refusal(_STALE.code, _STALE.reason))
 
 
 def _knows(checker: Any, credentials: AuthExchange) -> bool:

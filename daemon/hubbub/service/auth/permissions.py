@@ -91,20 +91,21 @@ def load(path: Path | None) -> Permissions:
     """Read the rules of a file; without one everybody may do everything. Raises ConfigError, naming file and line."""
     if path is None:
         return Permissions(open=True)
-    found = toml.parse(path)
+    text = toml.read_text(path)
+    found = toml.parse_text(text, path)
     _known(found, ("groups", "rule"), str(path))
     groups = _groups(found.get("groups", {}), path)
     raw = found.get("rule", [])
     if not isinstance(raw, list):
         raise ConfigError(f"{path}: rule is an array of tables: each rule begins with [[rule]]")
     return Permissions(
-        [_rule(one, where, groups) for one, where in zip(raw, _contexts(path, len(raw)), strict=True)], groups
+        [_rule(one, where, groups) for one, where in zip(raw, _contexts(path, text, len(raw)), strict=True)], groups
     )
 
 
-def _contexts(path: Path, count: int) -> list[str]:
+def _contexts(path: Path, text: str, count: int) -> list[str]:
     """Say where each of `count` rules stands, with the line of its header where that is sure."""
-    lines = [at for at, line in enumerate(path.read_text().splitlines(), 1) if _HEADER.match(line)]
+    lines = [at for at, line in enumerate(text.split("\n"), 1) if _HEADER.match(line)]
     if len(lines) == count:
         return [f"{path}:{line}: rule {at}" for at, line in enumerate(lines, 1)]
     return [f"{path}: rule {at}" for at in range(1, count + 1)]

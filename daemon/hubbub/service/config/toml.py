@@ -11,6 +11,7 @@ from pathlib import Path
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.option import shown
+from hubbub.service.config.watched_file import read_bounded
 
 ARRAYS = ("tcp", "udp", "websocket", "connect", "handler", "plugin-dir", "origin", "auth", "trust-proxy")
 """The names of arrays that a file may have; those of several files add up."""
@@ -68,21 +69,23 @@ def _fragments(folder: Path) -> list[Path]:
 
 def parse(path: Path) -> dict[str, object]:
     """Read one TOML file. Raises ConfigError naming file, line and column."""
-    """Read one TOML file. Raises ConfigError naming file, line, column."""
+    return parse_text(read_text(path), path)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file. Raises ConfigError naming file, line and column."""
+    data = read_bounded(path, limits.CONFIG_BYTES)
     try:
-        with path.open("rb") as stream:
-            data = stream.read(limits.CONFIG_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    if len(data) > limits.CONFIG_BYTES:
-        raise ConfigError(f"{path} is longer than {limits.CONFIG_BYTES} bytes")
-    text = ""
-    try:
-        text = data.decode()
-        return tomllib.loads(text)
+        return data.decode()
     except UnicodeDecodeError as error:
         line, column = _place(data[: error.start].decode())
         raise ConfigError(f"{path}:{line}:{column}: it isn't UTF-8") from None
+
+
+def parse_text(text: str, path: Path) -> dict[str, object]:
+    """Read the text of a TOML file. Raises ConfigError naming file, line and column."""
+    try:
+        return tomllib.loads(text)
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply") from None
     except ValueError as error:

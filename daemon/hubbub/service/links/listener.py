@@ -100,7 +100,8 @@ class Listener:
         self._renew()
         self._log_missing_logins()
         for link in list(self.context.links):
-            if link.session.holds is None and not self.context.admits(link.session.user):
+            anonymous = link.access.allowed and link.session.holds is None  # others have yet to log in, or have
+            if anonymous and not self.context.admits(link.session.user):
                 link.revoke(
                     "this listener wants a login now",
                     Refusal("not-authorized", "the logins of this listener have changed"),

@@ -29,7 +29,7 @@ from zope.interface import implementer
 
 from hubbub import limits
 from hubbub.errors import ConfigError
-from hubbub.service.config.watched_file import read_bounded
+from hubbub.service.config.watched_file import read_bounded, stamp
 
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all good
 _OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET | SSL.OP_CIPHER_SERVER_PREFERENCE
@@ -174,14 +174,7 @@ class Certificates:
 
 def _state_of(spec: Spec) -> object:
     """What changes when the files do. Raises ConfigError."""
-    found = []
-    for path in [*spec.paths(), *([spec.client_ca] if spec.client_ca else [])]:
-        try:
-            status = path.stat()
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}") from None
-        found.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
-    return found
+    return [(path, stamp(path)) for path in [*spec.paths(), *([spec.client_ca] if spec.client_ca else [])]]
 
 
 def _read(spec: Spec) -> _Found:

@@ -198,7 +198,11 @@ class HandlerRunner:
 
     def reply(self, message: Incoming, reply: Message) -> None:
         """Send a reply where the message wants it."""
-        if message.mute or (message.reply_to and not self._may_reply(message.sender, message.reply_to)):
+        sender, now = message.sender, self._hub.turn.wall()
+        if isinstance(sender, Session) and not sender.is_valid(now):  # it has lost its rights since it asked
+            self._hub.turn.counters.unanswered += 1
+            return
+        if message.mute or (message.reply_to and not self._may_reply(sender, message.reply_to)):
             self._hub.turn.counters.unanswered += 1  # the sender chose that topic
             return
         if message.reply_to is not None:
@@ -209,7 +213,7 @@ class HandlerRunner:
                     raise
                 self._hub.turn.counters.unanswered += 1
             return
-        link = message.sender.link if message.sender is not None else None
+        link = sender.link if sender is not None else None
         if link is None or not link.send(reply):
             self._hub.turn.counters.unanswered += 1
 
