@@ -176,3 +176,13 @@ def test_a_command_to_a_stopped_one(stopped, command):
     done = hubbub(command, "--control", stopped, seconds=10)
     assert (done.returncode, done.stdout) == (1, "")
     assert f"{stopped}: it takes no connections now" in done.stderr
+
+
+# Commands that read what others wrote
+
+
+def test_what_a_capture_shows(tmp_path):
+    (tmp_path / "capture").write_bytes(f"PUB a\u202e/{ESCAPE}\x9b {ESCAPE}\nPUBB a {ESCAPE}\n".encode())
+    done = hubbub("try", "lines", tmp_path / "capture")
+    assert done.returncode == 0
+    assert all(one.isprintable() or one == "\n" for one in done.stdout), done.stdout

@@ -58,7 +58,7 @@ def test_a_line_for_people():
 
 
 def test_nobody_outside_can_begin_a_line_or_move_the_cursor():
-    attack = "x\n2026-01-01 00:00:00 info     all is well\r\x1b[2J\x9b\u2028"
+    attack = "x\n2026-01-01 00:00:00 info     all is well\r\x1b[2J\x9b\u2028\u202e\u200b\ud800"
     lines = human(entry(event(name=attack, log_failure=failed(attack)))).split("\n")
     assert all(line.isprintable() for line in lines)
     assert all(line.startswith("    ") for line in lines[1:])

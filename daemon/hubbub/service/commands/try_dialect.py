@@ -19,7 +19,7 @@ from hubbub.errors import ConfigError
 from hubbub.events import Close, Event, SwitchDialect
 from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
-from hubbub.option import configure, parse, shown, size
+from hubbub.option import configure, parse, printable, shown, size
 from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.service.plugins.discovery import Plugins, reason
 from hubbub.service.tracing.event_text import as_text, describe
@@ -71,7 +71,7 @@ def try_dialect(arguments: Sequence[str]) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # payloads may hold what the terminal can't show
     try:
         for event in trial.run(read_capture(asked.file, asked.hex), asked.split):
-            print(describe(event))
+            print(printable(describe(event)))
         if held := trial.held():
             print(f"= {held}")
         sys.stdout.flush()

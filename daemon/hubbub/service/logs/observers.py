@@ -23,9 +23,9 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText
 from zope.interface import implementer
 
 from hubbub import limits
+from hubbub.option import printable
 from hubbub.service.logs.journal import Journal, is_journal
 
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _FIELD = re.compile("[a-z][a-z0-9_]*")
 _OWN = frozenset({"ts", "level", "ns", "msg", "traceback", "isError", "message", "time", "system", "format", "failure"})
 _PRINTED = ("stdout", "stderr")  # what a plugin prints is its author's wish, and no repeat
@@ -63,13 +63,9 @@ def _shortened(text: str) -> str:
 def human(made: Entry) -> str:
     """Word an entry for people: time, level, what. What comes from outside can't begin a line, or move the cursor."""
     at = datetime.fromisoformat(str(made["ts"])).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    lines = [f"{at} {made['level']:<8} {_safe(str(made['msg']))}"]
-    lines += [f"    {_safe(line)}" for line in str(made.get("traceback") or "").split("\n") if line]
+    lines = [f"{at} {made['level']:<8} {printable(str(made['msg']))}"]
+    lines += [f"    {printable(line)}" for line in str(made.get("traceback") or "").split("\n") if line]
     return "\n".join(lines)
-
-
-def _safe(text: str) -> str:
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def machine(made: Entry) -> str:
