@@ -107,6 +107,7 @@ STORE_PATIENCE_SECONDS = 5.0  # seconds that a store may fail until publishers a
 STORE_RETRY_SECONDS = 0.5  # seconds until a store that failed tries again
 STORE_SWEEP = 20_000  # members of audiences that one sweep looks at: about 5 ms of the writer
 STORE_SWEEP_SECONDS = 0.25  # seconds between sweeps: what is acknowledged within is deleted together
+STORE_LOOK_SECONDS = 5.0  # seconds between looks how old the oldest message is
 STORE_WAL_PAGES = 2_000  # pages of 4 KiB in the log before a checkpoint moves them into the database
 STORE_WAL_BYTES = 64 * MiB  # bytes that the log's file keeps after a checkpoint
 STORE_CACHE_KIB = 8_192  # KiB of pages that SQLite keeps in memory

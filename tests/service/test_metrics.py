@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,9 +14,11 @@ from hubbub.dialect import DialectContext
 from hubbub.errors import Refusal
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
+from hubbub.publish import QosPublish
 from hubbub.service.metrics.histogram import Histogram
 from hubbub.service.metrics.prometheus import Metered, MetricsPage
 from hubbub.service.process.turns import Turns
+from hubbub.storage.opening import open_store
 from unit.kernel_help import FakeWire, Tiny, World
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -160,9 +163,12 @@ def test_openmetrics_for_who_asks_for_it():
     assert body.endswith(b"# EOF\n")
 
 
-def rows():
-    """The table of the page, as the code has it."""
-    registry: CollectorRegistry = Scraped().metrics._registry
+def rows(folder):
+    """The table of the page, as the code has it; the store has figures too."""
+    scraped = Scraped()
+    store = open_store(folder / "state", "process", print)
+    scraped.world.hub.load(store)
+    registry: CollectorRegistry = scraped.metrics._registry
     for family in registry.collect():
         if family.name.startswith("hubbub_"):
             name = family.name + ("_total" if family.type == "counter" else "")
@@ -170,14 +176,40 @@ def rows():
             yield f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
 
 
-def test_the_page_has_each_and_no_other():
+def test_the_page_has_each_and_no_other(tmp_path):
     table = [line for line in PAGE.read_text().splitlines() if line.startswith("| `hubbub_")]
-    assert table == list(rows()), "\n".join(rows())
+    found = list(rows(tmp_path))
+    assert table == found, "\n".join(found)
 
 
-def test_names_and_labels_are_as_promised():
+def test_the_figures_of_a_store(tmp_path):
+    scraped, calls = Scraped(), SimpleQueue()
+    store = open_store(tmp_path / "state", "process", lambda *call: calls.put(call))
+    store.observed = scraped.turns.commits.add
+    scraped.world.hub.load(store)
+    link = scraped.link()
+    assert scraped.value("hubbub_store_bytes") > 0
+    scraped.world.hub.retained.keep(QosPublish("a", bytes(1_000), 1, None, True))
+    assert scraped.value("hubbub_store_waiting_bytes") > 1_000
+    link.egress.hold()
+    link.egress.write(b"x")
+    scraped.world.turn()
+    assert scraped.value("hubbub_store_waiting_links") == 1
+    store.failing("the disk is gone")
+    assert (scraped.value("hubbub_store_failing"), scraped.value("hubbub_store_failures_total")) == (1, 1)
+    store.recovered()
+    store.start()
+    call, *arguments = calls.get(timeout=10)
+    call(*arguments)
+    for name in ("failing", "waiting_bytes", "waiting_links"):
+        assert scraped.value(f"hubbub_store_{name}") == 0
+    assert sum(scraped.turns.commits.counts) == 1
+    store.stop()
+
+
+def test_names_and_labels_are_as_promised(tmp_path):
     allowed = {"listener", "transport", "dialect", "reason"}
-    for row in rows():
+    for row in rows(tmp_path):
         name, kind, labels, help = row[2:-2].split(" | ")
         assert name.strip("`").startswith("hubbub_")
         assert name.strip("`").endswith("_total") == (kind == "counter")

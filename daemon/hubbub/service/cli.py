@@ -31,6 +31,8 @@ hubbub: one daemon for every real-time client
                         the users of a password file for --auth hubbub:FILE
   hubbub check-acl USER publish|subscribe TOPIC
                         tell whether the permissions allow it, and why
+  hubbub store stats|check|export|import DIR
+                        look at the folder of --state, and carry it elsewhere
   hubbub import mosquitto mosquitto.conf
                         write what a Mosquitto does as hubbub's files
   hubbub COMMAND --help
@@ -97,6 +99,7 @@ COMMANDS = {
     **{name: f".commands.running:{name}" for name in ("status", "reload", "kick", "trace", "top")},
     "check-acl": ".commands.check_acl:check_acl",
     "passwd": ".commands.passwd:passwd",
+    "store": ".commands.store:store",
     "import": ".commands.mosquitto.command:import_from",
     **dict.fromkeys(("--version", "-V", "version"), ".cli:show_version"),
     **dict.fromkeys(("--help", "-h", "help"), ".cli:show_help"),

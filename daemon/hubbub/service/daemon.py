@@ -211,6 +211,7 @@ class HubbubService(Service):
         except ConfigError as error:
             self._give_up(error)
         if store is not None:
+            store.observed = self.turns.commits.add
             self.hub.load(store, self.guard.rights_of)
             store.start()
         self.log.info("{kept}", kept=told(store))

@@ -15,12 +15,20 @@ from hubbub.service.config.settings import Settings
 IN_MEMORY = "sessions and retained messages are kept in memory, and end with this process; --state DIR keeps them"
 
 
+NO_APSW = "needs apsw, which brings its own SQLite: pip install 'hubbub[state]'"
+
+
+def has_apsw() -> bool:
+    """Return whether there can be a store."""
+    return find_spec("apsw") is not None
+
+
 def check_state(settings: Settings) -> None:
     """Check that there can be a durable store. Raises ConfigError."""
     if settings.state is None:
         return
-    if find_spec("apsw") is None:
-        raise ConfigError("--state needs apsw, which brings its own SQLite: pip install 'hubbub[state]'")
+    if not has_apsw():
+        raise ConfigError(f"--state {NO_APSW}")
     if not settings.state.parent.is_dir():
         raise ConfigError(f"--state {settings.state}: there is no folder {settings.state.parent}")
 

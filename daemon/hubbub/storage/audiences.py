@@ -55,6 +55,7 @@ class Audiences:
         self._last_id = 0
         self._next: dict[int, int] = {}
         self._inflight: dict[int, tuple[int, ...]] = {}
+        self._unswept = 0  # audiences until all were looked at since a session has come further
         self._sweeping: Iterator[Audience] | None = None  # None: the next sweep begins anew
 
     def __len__(self) -> int:
@@ -68,6 +69,7 @@ class Audiences:
 
     def advance(self, session: int, progress: Progress) -> None:
         """A session has come so far."""
+        self._unswept = len(self._by_key)
         self._next[session] = progress.next
         if progress.inflight:
             self._inflight[session] = tuple([number for number, _, _ in progress.inflight])
@@ -76,6 +78,7 @@ class Audiences:
 
     def end(self, session: int) -> None:
         """A session has ended."""
+        self._unswept = len(self._by_key)
         self._next.pop(session, None)
         self._inflight.pop(session, None)
 
@@ -93,6 +96,11 @@ class Audiences:
 
     # What nobody waits for
 
+    @property
+    def unswept(self) -> bool:
+        """Whether a sweep may find something."""
+        return self._unswept > 0
+
     def sweep(self) -> Iterator[Sweep]:
         """Yield what may be deleted for some audiences; the next call goes on behind them."""
         if self._sweeping is None:
@@ -100,6 +108,7 @@ class Audiences:
         visited = 0
         for audience in self._sweeping:
             yield self._sweep(audience)
+            self._unswept -= 1
             visited += len(audience.members)
             if visited >= limits.STORE_SWEEP:
                 return

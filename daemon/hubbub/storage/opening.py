@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-import msgspec
 
 from hubbub.errors import ConfigError
 from hubbub.kernel.sessions.records import Progress
 from hubbub.storage import codec
 from hubbub.storage.database import FILE, Damaged, Database, log_of
 from hubbub.storage.loading import Loader
+from hubbub.storage.reading import TABLES, UNREADABLE
 from hubbub.storage.store import DurableStore
 
 ON_DAMAGE = ("set-aside", "refuse")
@@ -68,14 +68,6 @@ def _set_aside(database: Database) -> Path:
     return aside
 
 
-_TABLES: dict[str, tuple[str, str, Callable[[bytes], object]]] = {  # each with its key, and what reads its record
-    "sessions": ("number", "record", codec.unpack_session),
-    "subscriptions": ("session, id", "record", codec.unpack_subscription),
-    "progress": ("session", "record", codec.unpack_progress),
-    "audiences": ("id", "receivers", codec.unpack_receivers),
-    "messages": ("number, audience", "body", codec.unpack_message),
-    "retained": ("topic", "body", codec.unpack_message),
-}
 _PARTS = (
     "DELETE FROM subscriptions WHERE session NOT IN (SELECT number FROM sessions)",
     "DELETE FROM progress WHERE session NOT IN (SELECT number FROM sessions)",
@@ -91,7 +83,7 @@ def _salvage(aside: Path, database: Database) -> str:
     with database.transaction():
         try:
             with closing(_read_only(aside)) as damaged:
-                for table, (key, record, read) in _TABLES.items():
+                for table, (key, record, read) in TABLES.items():
                     marks = ", ".join("?" * (key.count(",") + 2))
                     for row in _readable(damaged, table, key, record, read):
                         connection.execute(f"INSERT OR IGNORE INTO {table} ({key}, {record}) VALUES ({marks})", row)  # noqa: S608
@@ -102,7 +94,7 @@ def _salvage(aside: Path, database: Database) -> str:
         connection.execute("INSERT OR IGNORE INTO progress SELECT number, ? FROM sessions", (nowhere,))
         for part in _PARTS:
             connection.execute(part)
-    counts = [(connection.execute(f"SELECT count(*) FROM {table}").get, table) for table in _TABLES]  # noqa: S608
+    counts = [(connection.execute(f"SELECT count(*) FROM {table}").get, table) for table in TABLES]  # noqa: S608
     return ", ".join(f"{count} {table}" for count, table in counts if table in ("sessions", "messages", "retained"))
 
 
@@ -122,7 +114,7 @@ def _readable(
             for row in damaged.execute(f"SELECT {key}, {record} FROM {table} ORDER BY {first} {order}"):  # noqa: S608
                 try:
                     read(row[-1])
-                except (msgspec.MsgspecError, LookupError, TypeError, ValueError):
+                except UNREADABLE:
                     continue
                 yield row
         except apsw.Error:

@@ -15,6 +15,7 @@ from hubbub.storage.changes import Changes, Stored
 from hubbub.storage.codec import pack_id
 from hubbub.storage.database import Database
 from hubbub.storage.loading import Loader
+from hubbub.storage.reading import file_bytes
 from hubbub.storage.writer import Writer
 
 _WAITS = "more waits for the disk than the hub holds; try again"
@@ -27,7 +28,7 @@ class DurableStore:
     call      calls a function with arguments in the reactor, from any thread
     on_alarm  attribute: is called with why nothing can be written, and with "" when it can be again
     observed  attribute: is called with the seconds of each transaction
-    failures  tries to write that have failed
+    failures  tries to write that have failed; stored: messages
     """
 
     durable = True
@@ -40,6 +41,7 @@ class DurableStore:
         self.observed: Callable[[float], object] = lambda seconds: None
         self.database = database
         self.failures = 0
+        self.stored = 0
         self._sessions = loader.sessions
         self._retained = loader.retained
         self._last = loader.last_message
@@ -102,6 +104,7 @@ class DurableStore:
             self._last += 1
             stored = self._open[message] = Stored(self._last, message, {})
             changes.messages.append(stored)
+            self.stored += 1
             changes.size += cost(message) + limits.QUEUED_MESSAGE_BYTES
         stored.receivers[number] = way
         return stored.number
@@ -181,12 +184,21 @@ class DurableStore:
         self._refuse()
 
     def figures(self) -> dict[str, Any]:
-        """Return what an operator may want to know."""
+        """Return what an operator may want to know.
+
+        folder, durability  as asked for
+        bytes    of the files; stored: messages that were written; oldest: Unix seconds of the oldest that is there
+        waiting_bytes, waiting_links  what waits for its commit, and links that hold something back for one
+        failing  why nothing can be written, or ""; failures: tries that have failed
+        """
         return {
             "folder": str(self.database.folder),
             "durability": self.database.durability,
-            "failing": self._why,
-            "failures": self.failures,
+            "bytes": file_bytes(self.database.path),
+            "stored": self.stored,
+            "oldest": self._writer.oldest,
             "waiting_bytes": self.waiting_bytes,
             "waiting_links": self.commits.waiting,
+            "failing": self._why,
+            "failures": self.failures,
         }

@@ -8,9 +8,11 @@ and go on behind it.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 from traceback import format_exc
 from typing import Any, NamedTuple, Protocol
@@ -21,7 +23,7 @@ from hubbub import limits
 from hubbub.kernel.sessions.records import record_message
 from hubbub.storage.audiences import Audiences, Sweep
 from hubbub.storage.changes import Changes
-from hubbub.storage.codec import pack
+from hubbub.storage.codec import pack, unpack_message
 from hubbub.storage.database import Database
 
 Row = Sequence[Any]
@@ -53,9 +55,13 @@ class Prepared(NamedTuple):
 
 
 class Writer:
-    """Writes batches; `call` calls a function in the reactor."""
+    """Writes batches; `call` calls a function in the reactor.
+
+    oldest  Unix seconds of the oldest message, as of a look some seconds ago; None: there was none
+    """
 
     def __init__(self, database: Database, audiences: Audiences, call: Callable[..., object], owner: Owner) -> None:
+        self.oldest: float | None = None
         self._audiences = audiences
         self._call = call
         self._database = database
@@ -63,6 +69,7 @@ class Writer:
         self._queue: SimpleQueue[tuple[int, Changes] | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._failing = False
+        self._looked = -math.inf  # for the oldest, in monotonic seconds
         self._swept = 0.0  # when, in monotonic seconds
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
 
@@ -86,21 +93,26 @@ class Writer:
                 number, changes = batch
                 self._write(number, self._prepare(changes))
                 self._try(self._database.checkpoint)
+                self._look()
         except Exception:  # noqa: BLE001  a fault here must not look like a slow disk
             self._call(self._owner.ended, format_exc())
 
     def _next(self) -> tuple[int, Changes] | None:
-        """Wait for a batch; meanwhile a checkpoint that has failed is tried again."""
+        """Wait for a batch; meanwhile try a checkpoint again that has failed, and delete what nobody waits for."""
         while True:
+            seconds = limits.STORE_SWEEP_SECONDS if self._audiences.unswept else None
             try:
-                return self._queue.get(timeout=limits.STORE_RETRY_SECONDS if self._failing else None)
+                return self._queue.get(timeout=limits.STORE_RETRY_SECONDS if self._failing else seconds)
             except Empty:
                 self._try(self._database.checkpoint)
+            batch = self._prepare(Changes())
+            if any(one.ranges for one in batch.sweeps) and self._try(partial(self._transact, batch)):
+                self._audiences.swept(batch.sweeps)
 
     def _write(self, number: int, batch: Prepared) -> None:
         while True:
             began = time.monotonic()
-            if self._try(lambda: self._transact(batch)):
+            if self._try(partial(self._transact, batch)):
                 self._audiences.swept(batch.sweeps)
                 self._call(self._owner.committed, number, time.monotonic() - began)
                 return
@@ -119,6 +131,16 @@ class Writer:
             self._failing = False
             self._call(self._owner.recovered)
         return True
+
+    def _look(self) -> None:
+        """Look for the oldest message now and then."""
+        if (now := time.monotonic()) >= self._looked + limits.STORE_LOOK_SECONDS:
+            self._looked = now
+            self._try(self._find_oldest)
+
+    def _find_oldest(self) -> None:
+        body = self._database.connection.execute("SELECT body FROM messages ORDER BY number LIMIT 1").get
+        self.oldest = None if body is None else unpack_message(body).time
 
     # One batch
 

@@ -106,6 +106,7 @@ class _Daemon(Collector):
         yield _histogram(
             "hubbub_reactor_lag_seconds", "How late the reactor was, looked at once a second", self._turns.lag
         )
+        yield from self._store()
 
     def _messages(self) -> Iterator[Metric]:
         counters = self._hub.turn.counters
@@ -135,6 +136,21 @@ class _Daemon(Collector):
         yield _gauge("hubbub_retained_messages", "Retained messages", hub.retained.count)
         yield _gauge("hubbub_retained_bytes", "Bytes of retained messages", hub.retained.size)
         yield _gauge("hubbub_backlog_bytes", "Bytes that wait for clients that don't read", hub.slow_consumers.size)
+
+    def _store(self) -> Iterator[Metric]:
+        """The durable store, if there is one."""
+        store, now = self._hub.clients.store.figures(), self._hub.turn.wall()
+        if not store:
+            return
+        age = 0.0 if store["oldest"] is None else max(0.0, now - store["oldest"])
+        yield _histogram("hubbub_store_commit_seconds", "Transactions of the durable store", self._turns.commits)
+        yield _counter("hubbub_store_messages", "Messages written, each once for all its receivers", store["stored"])
+        yield _gauge("hubbub_store_bytes", "Bytes of the database and its log", store["bytes"])
+        yield _gauge("hubbub_store_oldest_seconds", "Age of the oldest message that waits", age)
+        yield _gauge("hubbub_store_waiting_bytes", "Bytes that wait for their commit", store["waiting_bytes"])
+        yield _gauge("hubbub_store_waiting_links", "Links that wait for a commit", store["waiting_links"])
+        yield _gauge("hubbub_store_failing", "1 while nothing can be written", bool(store["failing"]))
+        yield _counter("hubbub_store_failures", "Tries to write that have failed", store["failures"])
 
 
 def _traffic(opens: Sequence[Metered]) -> Iterator[Metric]:

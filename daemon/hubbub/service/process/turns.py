@@ -18,11 +18,13 @@ class Turns:
     """The turns of one hub.
 
     latency  from the first message of a turn, read and understood, to the end of its writes, once for each delivery
+    commits  of the durable store's transactions
     lag      by how much the reactor was late for a call that was due, looked at once a second
     """
 
     def __init__(self, reactor: Any) -> None:
         self.latency = Histogram(LATENCY)
+        self.commits = Histogram(LAG)
         self.lag = Histogram(LAG)
         self._reactor = reactor
         self._at_turn_end = getattr(reactor, "call_at_turn_end", partial(reactor.callLater, 0))

@@ -1,0 +1,134 @@
+"""A store as lines of JSON, and back.
+
+    {"session": {...}, "number": 1, "progress": {...}}
+    {"subscription": {...}, "of": 1}
+    {"audience": 3, "receivers": [[1, ["a/#", 1, ""]]]}
+    {"message": {...}, "number": 17, "audience": 3}
+    {"retained": {...}}
+
+Fields are those of the records (kernel.sessions.records). A payload that is text is `payload`, any other `base64`.
+"""
+
+from __future__ import annotations
+
+import math
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from hubbub.errors import ConfigError
+from hubbub.kernel.sessions.records import MessageRecord, Progress, SessionRecord, SubscriptionRecord
+from hubbub.storage import codec
+from hubbub.storage.database import FILE, Damaged, Database
+from hubbub.storage.reading import UNREADABLE
+
+
+def export(reader: apsw.Connection) -> Iterator[bytes]:
+    """Yield each row as a line, without its end. Raises Damaged."""
+    try:
+        yield from _export(reader)
+    except (apsw.Error, *UNREADABLE) as error:
+        raise Damaged(str(error)) from None
+
+
+def _export(reader: apsw.Connection) -> Iterator[bytes]:
+    sessions = "SELECT number, sessions.record, progress.record FROM sessions JOIN progress ON session = number"
+    with reader:  # one snapshot of all tables
+        for number, record, progress in reader.execute(sessions):
+            told = _session(codec.unpack_session(record))
+            yield _line(session=told, number=number, progress=codec.unpack_progress(progress)._asdict())
+        for number, record in reader.execute("SELECT session, record FROM subscriptions"):
+            yield _line(subscription=codec.unpack_subscription(record)._asdict(), of=number)
+        for id, receivers in reader.execute("SELECT id, receivers FROM audiences"):
+            yield _line(audience=id, receivers=codec.unpack_receivers(receivers))
+        for number, audience, body in reader.execute("SELECT number, audience, body FROM messages"):
+            yield _line(message=_message(codec.unpack_message(body)), number=number, audience=audience)
+        for (body,) in reader.execute("SELECT body FROM retained"):
+            yield _line(retained=_message(codec.unpack_message(body)))
+
+
+def _line(**fields: Any) -> bytes:
+    return msgspec.json.encode(fields)
+
+
+def _session(record: SessionRecord) -> dict[str, Any]:
+    will = None if record.will is None else _message(record.will)
+    return {**record._asdict(), "expiry": None if record.expiry == math.inf else record.expiry, "will": will}
+
+
+def _message(record: MessageRecord) -> dict[str, Any]:
+    told = record._asdict()
+    payload = told.pop("payload")
+    try:
+        told["payload"] = payload.decode()
+    except UnicodeDecodeError:
+        told["base64"] = b64encode(payload).decode()
+    if record.correlation is not None:
+        told["correlation"] = b64encode(record.correlation).decode()
+    return told
+
+
+def import_lines(folder: Path, lines: Iterator[bytes]) -> int:
+    """Fill a store that is empty. Returns the number of lines. Raises ConfigError, and leaves the store empty."""
+    database = Database(folder)
+    try:
+        database.open("fsync")
+        if database.connection.execute("SELECT EXISTS (SELECT 1 FROM sessions UNION SELECT 1 FROM retained)").get:
+            raise ConfigError(f"{folder / FILE} has sessions or messages already: import into an empty folder")
+        count = 0
+        with database.transaction():
+            for count, line in enumerate(lines, 1):
+                try:
+                    _insert(database.connection, msgspec.json.decode(line))
+                except UNREADABLE as error:
+                    raise ConfigError(f"line {count} is no row of a store: {error}") from None
+    except (apsw.Error, Damaged) as error:
+        raise ConfigError(f"{folder / FILE}: {error}") from None
+    finally:
+        database.close()
+    return count
+
+
+def _insert(connection: apsw.Connection, row: Mapping[str, Any]) -> None:
+    execute = connection.execute
+    if "session" in row:
+        number = int(row["number"])
+        execute("INSERT INTO sessions VALUES (?, ?)", (number, codec.pack(_session_of(row["session"]))))
+        progress = _convert(row["progress"], Progress)
+        execute("INSERT INTO progress VALUES (?, ?)", (number, codec.pack(progress)))
+    elif "subscription" in row:
+        record = SubscriptionRecord(**{name: codec.hashable(value) for name, value in row["subscription"].items()})
+        id = record.filter if record.id is None else record.id
+        execute("INSERT INTO subscriptions VALUES (?, ?, ?)", (int(row["of"]), codec.pack_id(id), codec.pack(record)))
+    elif "receivers" in row:
+        receivers = codec.pack_receivers(codec.hashable(row["receivers"]))
+        execute("INSERT INTO audiences VALUES (?, ?)", (int(row["audience"]), receivers))
+    elif "message" in row:
+        body = codec.pack(_message_of(row["message"]))
+        execute("INSERT INTO messages VALUES (?, ?, ?)", (int(row["number"]), int(row["audience"]), body))
+    else:
+        message = _message_of(row["retained"])
+        execute("INSERT INTO retained VALUES (?, ?)", (message.topic, codec.pack(message)))
+
+
+def _convert(fields: Mapping[str, Any], kind: Any) -> Any:
+    """Return a record of its fields. Raises LookupError, msgspec.ValidationError."""
+    return msgspec.convert([fields[name] for name in kind._fields], kind)
+
+
+def _message_of(fields: Mapping[str, Any]) -> MessageRecord:
+    payload = fields["payload"].encode() if "payload" in fields else b64decode(fields["base64"])
+    correlation = None if fields["correlation"] is None else b64decode(fields["correlation"])
+    made: MessageRecord = _convert({**fields, "payload": payload, "correlation": correlation}, MessageRecord)
+    return made
+
+
+def _session_of(fields: Mapping[str, Any]) -> SessionRecord:
+    will = None if fields["will"] is None else _message_of(fields["will"])
+    expiry = math.inf if fields["expiry"] is None else fields["expiry"]
+    made: SessionRecord = _convert({**fields, "expiry": expiry, "will": None}, SessionRecord)
+    return made._replace(will=will)
