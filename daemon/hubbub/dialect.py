@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Self
 
 from hubbub import limits
@@ -18,7 +19,12 @@ from hubbub.message import Message, Sender
 from hubbub.template import Template
 
 TRANSPORTS = ("tcp", "udp", "websocket")
-NODE = secrets.token_hex(8)  # the id of this hub among others, new at each start
+
+
+@cache
+def this_node() -> str:
+    """Return the id of this hub among others, new at each start."""
+    return secrets.token_hex(8)
 
 
 class Text(bytes):
@@ -55,7 +61,7 @@ class DialectContext:
     idle         seconds that a client may be silent, for dialects that negotiate a keep alive
     node         the id of this hub among others
     login        whether the listener checks credentials
-    secure       whether the listener takes TLS alone
+    secure       whether the listener takes TLS alone, or the connector dials with TLS
     memory       what a dialect keeps from one link to the next: client role, about the server; over UDP, about all
                  senders of the listener
     """
@@ -68,7 +74,7 @@ class DialectContext:
     handshake: float = limits.HANDSHAKE_SECONDS
     idle: float = limits.IDLE_SECONDS
     push: tuple[str, ...] = ()
-    node: str = NODE
+    node: str = field(default_factory=this_node)
     login: bool = False
     secure: bool = False
     memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)

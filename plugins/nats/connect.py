@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hubbub import Connect, DialectContext, Sender, limits
-from hubbub_plugins.nats.wire import Malformed
+from hubbub_plugins.nats.wire import PING, Malformed
 
 VERSION = "2.12.0"  # of nats-server, whose core protocol this is: clients look up there what they may use
 
@@ -30,9 +30,8 @@ class Info(msgspec.Struct, gc=False):
 
     headers: bool = False
     max_payload: int = limits.MESSAGE_BYTES
+    server_id: str = ""
     ldm: bool = False
-    server_name: str = ""
-    auth_required: bool = False
     tls_required: bool = False
 
 
@@ -68,7 +67,7 @@ def connect_event(options: Options) -> Connect:
 def encode_info(context: DialectContext, peer: Sender, ldm: bool = False) -> bytes:
     """Encode the INFO of a server; `ldm`: it is about to close."""
     said = {
-        "server_id": context.node.upper(),
+        "server_id": context.node,
         "server_name": "hubbub",
         "version": VERSION,
         "proto": 1,
@@ -83,3 +82,21 @@ def encode_info(context: DialectContext, peer: Sender, ldm: bool = False) -> byt
     if ldm:
         said["ldm"] = True
     return b"INFO " + msgspec.json.encode(said) + b" \r\n"
+
+
+def encode_connect(name: str, secure: bool, login: dict[str, str]) -> bytes:
+    """Encode the CONNECT of a client, and the PING whose PONG says that the server accepts it."""
+    said = {
+        "verbose": False,
+        "pedantic": False,
+        "echo": False,
+        "headers": True,
+        "no_responders": False,
+        "protocol": 1,
+        "tls_required": secure,
+        "name": name,
+        "lang": "hubbub",
+        "version": VERSION,
+        **login,
+    }
+    return b"CONNECT " + msgspec.json.encode(said) + b"\r\n" + PING

@@ -32,23 +32,21 @@ from hubbub import (
     Unsubscribe,
     limits,
 )
+from hubbub_plugins.nats.base import NatsBase
 from hubbub_plugins.nats.connect import Options, connect_event, encode_info, read_connect
 from hubbub_plugins.nats.headers import read_headers
 from hubbub_plugins.nats.inboxes import Inboxes
 from hubbub_plugins.nats.messages import encode_message
 from hubbub_plugins.nats.subjects import filter_of, shared_filter, subject_of
-from hubbub_plugins.nats.topics import Topics
 from hubbub_plugins.nats.unanswered import unanswered
-from hubbub_plugins.nats.wire import OK, PING, PONG, Malformed, Operation, Reader, error_line, number
+from hubbub_plugins.nats.wire import OK, PONG, Malformed, Operation, error_line, number
 
 _CLAIM = b"CONNECT {"
-_PINGS = 2  # unanswered pings after which a client counts as gone, as at nats-server
 
 
-class Nats(Dialect):
+class Nats(NatsBase):
     """The NATS client protocol: subjects, queue groups, requests, headers."""
 
-    transports = ("tcp", "websocket")
     roles = ("server", "client")
     priority = 10
     full = "disconnect"  # it has no gap notice: a client that is cut knows that it has missed something
@@ -56,19 +54,17 @@ class Nats(Dialect):
     splices = True
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
-        super().__init__(context, peer)
-        self._closed = False
+        super().__init__(context, peer, (b"PUB", b"HPUB"))
         self._inboxes = Inboxes()
-        self._login_by: float | None = None  # when the client must have logged in
         self._options = Options()
-        self._pings = 0  # that are unanswered
-        self._pause = context.idle / (_PINGS + 1)  # seconds of silence before a ping
-        self._reader = Reader((b"PUB", b"HPUB"), context.max_message)
-        self._topics = Topics()
 
     @classmethod
-    def max_unit(cls, context: DialectContext) -> int:
-        return context.max_message + limits.LINE_SLACK
+    def for_role(cls, role: str) -> type[Dialect]:
+        if role == "server":
+            return cls
+        from hubbub_plugins.nats.client import NatsClient  # only connectors need it
+
+        return NatsClient
 
     @classmethod
     def claims(cls, head: bytes) -> bool | None:
@@ -82,31 +78,16 @@ class Nats(Dialect):
 
     def opened(self, now: float) -> list[Event | Message]:
         if self.context.login:
-            self._login_by = now + self.context.handshake
-        self.deadline = self._login_by or now + self._pause
+            self._begin_by = now + self.context.handshake
+        self.heard(now)
         return [Answer(self.greeting(self.context, self.peer))]
-
-    def timeout(self, now: float) -> list[Event | Message]:
-        if self._closed:
-            return []
-        if self._login_by is not None:
-            return [self._fail(Malformed("Authentication Timeout", "no login in time", "timeout"))]
-        if self._pings >= _PINGS:
-            return [self._fail(Malformed("Stale Connection", "the client answers no ping", "timeout"))]
-        self._pings += 1
-        self.deadline = now + self._pause
-        return [Answer(PING)]
-
-    def held(self) -> str:
-        return self._reader.held()
 
     # Inbound
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
         if self._closed:
             return []
-        self._pings = 0
-        self.deadline = self._login_by or now + self._pause
+        self.heard(now)
         events: list[Event | Message] = []
         operations, error = self._reader.feed(data)
         topics, plain = self._topics, self._options.verbose is False
@@ -124,7 +105,7 @@ class Nats(Dialect):
                 error = malformed
                 break
         if error is not None:
-            events.append(self._fail(error))
+            events.append(self.fail(error))
         return events
 
     def _act(self, operation: Operation, events: list[Event | Message]) -> None:
@@ -201,7 +182,7 @@ class Nats(Dialect):
         said = subject.decode(errors="replace")
         return f'Permissions Violation for Publish to "{said}": {refusal}'
 
-    def _fail(self, error: Malformed) -> Close:
+    def fail(self, error: Malformed) -> Close:
         self._closed = True
         return Close(error.reason, error_line(error.text), Refusal(error.code, error.reason))
 
@@ -211,7 +192,7 @@ class Nats(Dialect):
         if isinstance(result, Refusal):
             return self._refused(event, result)
         if isinstance(event, Connect):
-            self._login_by = None
+            self._begin_by = None
         elif isinstance(event, Subscribe):
             self._inboxes.add(str(event.id), event.filter)
         answer = OK if self._options.verbose else b""
@@ -221,7 +202,7 @@ class Nats(Dialect):
         return answer
 
     def _refused(self, event: Event | Message, refusal: Refusal) -> bytes | Close:
-        if isinstance(event, Connect) or (refusal.code == "not-authorized" and self._login_by is not None):
+        if isinstance(event, Connect) or (refusal.code == "not-authorized" and self._begin_by is not None):
             self._closed = True
             return Close(refusal.reason, error_line("Authorization Violation"))
         if isinstance(event, Fault) and event.tag:

@@ -18,12 +18,15 @@ from hubbub_plugins.nats.wire import Reader
 GREETINGS = [b"", b"CONNECT {}\r\n", b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n']
 
 
-def greeted(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
+WELCOMES = [b"", b"INFO {}\r\n", b'INFO {"headers":true,"server_id":"N1"}\r\nPONG\r\n']
+
+
+def greeted(target: Callable[[bytes], None], greetings: list[bytes] = GREETINGS) -> Callable[[bytes], None]:
     """Let the first byte tell with which greeting, if any, the stream begins; the rest is as for `target`."""
 
     def with_connect(data: bytes) -> None:
         count = data[1] % 8 if len(data) > 1 else 0
-        target(data[1 : 2 + count] + GREETINGS[data[0] % len(GREETINGS) if data else 0] + data[2 + count :])
+        target(data[1 : 2 + count] + greetings[data[0] % len(greetings) if data else 0] + data[2 + count :])
 
     return with_connect
 
@@ -44,6 +47,13 @@ def answer(dialect: Any, event: object) -> None:
             unit = encode_message(event, headers)
             operations(unit[: unit.at] + b"1" + unit[unit.at :])
             operations(encode_publish(event, headers))
+
+
+def heard(dialect: Any, event: object) -> None:
+    """No event of what a server says has an answer but to end the link."""
+    for result in (None, Refusal("internal", "it is refused")):
+        said = dialect.outcome(event, result)
+        assert said == b"" or isinstance(said, Close)
 
 
 def operations(data: bytes) -> None:

@@ -232,6 +232,7 @@ TARGETS: dict[str, Target] = {
     "mqtt-packet": mqtt.one_packet,
     "mqtt-properties": mqtt.properties,
     "nats": nats.greeted(dialect(Nats, check=nats.answer)),
+    "nats-client": nats.greeted(dialect(Nats.for_role("client"), check=nats.heard), nats.WELCOMES),
     "nats-headers": nats.headers,
     "nats-subjects": nats.subjects,
     "frames": frames,

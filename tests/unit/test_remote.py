@@ -76,6 +76,10 @@ def test_a_table():
         ("ws://hub/#a", "no #fragment"),
         ("ws://me:secret@hub/", r"ws://\*\*\*@hub/: a URL with a user and a password isn't"),
         ("ws://hub:8999x/", "that is no URL of WebSocket"),
+        ("nats://", "that is no address of NATS"),
+        ("nats://hub:x", "that is no address of NATS"),
+        ("nats://hub/path", "that is no address of NATS"),
+        ("nats://me:secret@hub", r"nats://\*\*\*@hub: a URL with a user and a password isn't"),
         ("ws://hub/ü", "ASCII"),
         ("tcp:a:1:anonymous=yes", "anonymous= is for listeners"),
         ("udp:a:1:reuse=yes", "reuse= is for listeners"),
@@ -114,3 +118,19 @@ def test_paths_are_meant_from_here(tmp_path, monkeypatch):
 def test_equal_settings_are_equal():
     assert parse_connector("tcp:a:1", "--connect") == parse_connector("tcp:a:1", "--connect")
     assert parse_connector("tcp:a:1", "--connect") != parse_connector("tcp:a:2", "--connect")
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "pull"),
+    [
+        ("nats://hub", "hub", 4222, ()),
+        ("nats://hub/", "hub", 4222, ()),
+        ("nats://hub:4333", "hub", 4333, ()),
+        ("nats://[::1]:4333:pull=a/#,b", "::1", 4333, ("a/#", "b")),
+        ("nats://hub:pull=a/#", "hub", 4222, ("a/#",)),
+    ],
+)
+def test_nats(text, host, port, pull):
+    config = parse_connector(text, "--connect")
+    assert (config.dialect, config.transport, config.pull) == ("nats", "tcp", pull)
+    assert (config.remote.kind, config.remote.host, config.remote.port) == ("tcp", host, port)

@@ -1,7 +1,8 @@
 """Where a connector dials: a client endpoint such as `tcp:10.0.0.5:7000`, or a WebSocket URL; and its keys.
 
 An endpoint is split as a listener's is. In a URL, `ws://hub:8999/path:dialect=json`, the colons of `//host:port` are
-its own; the next one begins the keys. A colon in its path or query is written %3A.
+its own; the next one begins the keys. A colon in its path or query is written %3A. `nats://HOST:PORT` is another way to
+write `tcp:HOST:PORT:dialect=nats`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """For each kind: the parts without a key, in order, and the keys."""
 
 _URL = re.compile(r"(wss?://(?:\[[^\]]*\]|[^\[\]/?#:\\]*)(?::[0-9]*)?(?:[/?][^:]*)?)(?::(.*))?", re.DOTALL)
+_NATS = re.compile(r"nats://(\[[^\]]*\]|[^\[\]/?#:\\]+)(?::([0-9]+))?/?(?::(.*))?", re.DOTALL)
+_NATS_PORT = "4222"
 _PASSWORD = re.compile("//[^/?#]*@")
 
 
@@ -78,14 +81,24 @@ class Remote:
 
 def split_remote(text: str) -> list[Part]:
     """Split an option string of a connector; a URL is one part, as it stands. Raises ConfigError."""
-    if not re.match("wss?://", text):
+    if not re.match("(?:wss?|nats)://", text):
         return split(text)
     if _PASSWORD.search(text):
         raise ConfigError("a URL with a user and a password isn't supported")
+    if text.startswith("nats:"):
+        return _split_nats(text)
     found = _URL.fullmatch(text)
     if found is None or (found[2] is not None and "=" not in found[2].partition(":")[0]):
         raise ConfigError("that is no URL of WebSocket and keys, such as ws://hub.example.org:8999/:dialect=json")
     return [(None, found[1]), *(split(found[2]) if found[2] is not None else [])]
+
+
+def _split_nats(text: str) -> list[Part]:
+    found = _NATS.fullmatch(text)
+    if found is None or (found[3] is not None and "=" not in found[3].partition(":")[0]):
+        raise ConfigError("that is no address of NATS and keys, such as nats://nats.example.org:4222:pull=sensors/#")
+    address: list[Part] = [(None, "tcp"), (None, found[1].strip("[]")), (None, found[2] or _NATS_PORT)]
+    return [*address, ("dialect", "nats"), *(split(found[3]) if found[3] is not None else [])]
 
 
 def masked(text: str) -> str:

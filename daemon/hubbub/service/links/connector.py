@@ -51,7 +51,13 @@ class Connector:
         self.hub = hub
         pull, push = config.pull, config.push
         dialect_context = DialectContext(
-            config.transport, config.max_message, config.topic, config.role, pull, push=push
+            config.transport,
+            config.max_message,
+            config.topic,
+            config.role,
+            pull,
+            push=push,
+            secure=config.remote.secure,
         )
         self.context = make_listener_context(config, dialect_context, hub)
         self.context.notice = self._note
@@ -82,7 +88,7 @@ class Connector:
         can_pull = dialect_plan.first.can_pull and config.transport != "udp"
         for key in ("pull", "push"):
             if getattr(config, key) and not can_pull:
-                says = f"{key}= is for a dialect that can subscribe, lines, json or mqtt, not over UDP"
+                says = f"{key}= is for a dialect that can subscribe, lines, json, mqtt or nats, not over UDP"
                 raise ConfigError(f"{config.spec}: {says}")
         if config.subscribe is not None and dialect_plan.first.has_sessions:
             raise ConfigError(f"{config.spec}: what goes out in {config.dialect} is named with push=FILTER,...")
