@@ -33,15 +33,16 @@ FILES = {  # of daemon/hubbub: the files and folders whose functions do it
     "frames": "transports/frames transports/masks transports/deflate",
     "read": "dialects framing line_dialect topics",
     "events": "events publish message",
-    "outbox": "kernel/connection/units kernel/connection/unit_queue kernel/connection/outbox kernel/connection/egress "
+    "outbox": "kernel/connection/units kernel/connection/overflow kernel/connection/backlog "
+    "kernel/connection/outbox kernel/connection/egress "
     "kernel/connection/datagram_outbox kernel/connection/per_link_encoder kernel/sessions",
     "hub": "kernel/hub kernel/turn kernel/alarms kernel/counters kernel/commits kernel/scheduler kernel/routing",
     "link": "kernel/connection kernel/ingress kernel/authorization",
     "transport": "transports service/process/reactor",
 }
 ENCODE = (
-    r"^(?:\w+\.encode|is_text|Encoding\.frames) \(hubbub/|mqtt/(?:messages|outbound|aliases)"
-    r"|CPyDef_(?:lines___Lines___encode|lines_text___is_text|subscription___Encoding___frames)"
+    r"^(?:\w+\.encode|is_text|encoded) \(hubbub/|mqtt/(?:messages|outbound|aliases)"
+    r"|CPyDef_(?:lines___Lines___encode|lines_text___is_text|router___encoded)"
 )
 LIBRARIES = {"autobahn": r"autobahn/", "twisted": r"twisted/"}
 HUBBUB = Path(__file__).parents[1] / "daemon/hubbub"

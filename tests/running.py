@@ -128,6 +128,11 @@ class Daemon:
         assert found is not None
         return int(found[1]) * 1024
 
+    def processor(self) -> float:
+        """Seconds of processor time that its main thread has used."""
+        pid = self.process.pid
+        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
+
     def descriptors(self) -> int:
         """How many files and sockets it has open."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))

@@ -115,6 +115,9 @@ STORE_BUSY_MILLISECONDS = 10_000  # milliseconds that the store waits for anothe
 
 # The outbox
 QUEUE_BYTES = 8 * MiB  # bytes that wait for one link, `queue=`: eight of the longest messages
+PACKED_BYTES = 512  # bytes of a message that keeps only its frame while it waits: below, the change costs more
+BACKLOG_LINKS = 16  # stalled links for which messages are kept once; and backlogs in which one link stands
+BACKLOG_REST = 8  # turns that bring a paused link something until it stands in backlogs: it has stopped reading
 QUEUE_MESSAGES = 10_000  # messages that wait for one link: small ones cost more than their bytes
 FLUSH_BYTES = 256 * KiB  # bytes handed to a transport at once: about a socket's buffer
 UNSENT_BYTES = 128 * KiB  # bytes that the kernel takes of a TCP link and hasn't sent (TCP_NOTSENT_LOWAT in tcp(7))

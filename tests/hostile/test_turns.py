@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 
@@ -104,3 +105,92 @@ def test_a_burst_of_each_of_many_links(daemon, burst):
     with links(daemon, crowd(100, 500)) as many, Canary(daemon) as canary:
         pour(many, BURSTS[burst], b"PONG\n")
     canary.check()
+
+
+POLICIES = ("drop-oldest", "drop-newest", "latest", "disconnect")
+
+
+class Publisher:
+    """Publishes 100 bytes again and again, as lines or as MQTT 3.1.1 at QoS 0, and sees how long that takes."""
+
+    def __init__(self, daemon: Daemon, dialect: str) -> None:
+        self.daemon = daemon
+        self.client = connect(daemon.tcp[0], seconds=120)
+        if dialect == "mqtt":
+            self.client.sendall(mqtt_connect("publisher"))
+            assert self.client.recv(4) == b"\x20\x02\x00\x00"
+            self.one, self.ends = b"\x30\x6b\x00\x05turns" + b"x" * 100, (b"\xc0\x00", b"\xd0\x00")
+        else:
+            self.one, self.ends = b"PUB turns %b\n" % (b"x" * 100), (b"PING\n", b"PONG\n")
+
+    def publish(self, count: int) -> float:
+        """Publish so many. Returns the seconds of processor time that the daemon took for them."""
+        before = self.daemon.processor()
+        pour([self.client], self.one * count + self.ends[0], self.ends[1], 120)
+        return self.daemon.processor() - before
+
+
+def mqtt_connect(client: str) -> bytes:
+    """CONNECT of MQTT 3.1.1, with a clean session."""
+    name = client.encode()
+    return b"\x10%c\x00\x04MQTT\x04\x02\x00\x00\x00%c%b" % (len(name) + 12, len(name), name)
+
+
+def stall(subscribers: Sequence[socket.socket], dialect: str) -> None:
+    """Subscribe each, and read nothing but the answer."""
+    for at, one in enumerate(subscribers):
+        if dialect == "mqtt":
+            one.sendall(mqtt_connect(f"stalled-{at}") + b"\x82\x0a\x00\x01\x00\x05turns\x00")
+            assert one.recv(4) == b"\x20\x02\x00\x00"
+        else:
+            one.sendall(b"SUB turns\n")
+            assert one.recv(100) == b"OK SUB turns\n"
+
+
+@pytest.mark.parametrize("dialect", ["lines", "mqtt"])
+@pytest.mark.parametrize("full", POLICIES)
+def test_subscribers_that_have_stopped_reading(full, dialect):
+    """They cost no more than one that reads: what waits is kept once, and costs the same however many they are."""
+    count = crowd(20_000, 40_000)
+    with Daemon("--tcp", f"tcp:0:full={full}", *SOURCE) as daemon:
+        publisher = Publisher(daemon, dialect)
+        with links(daemon, 1) as (reader,):
+            stall([reader], dialect)
+            thread = threading.Thread(target=swallow, args=(reader,))
+            thread.start()
+            publisher.publish(count)
+            alone = publisher.publish(count)
+            with links(daemon, crowd(100, 1_000), buffer=4096) as many, Canary(daemon) as canary:
+                stall(many, dialect)
+                publisher.publish(60_000)  # more than the kernel holds for them, and 10,000 messages
+                before = daemon.memory()
+                assert publisher.publish(count) < 1.5 * alone + 0.05
+                assert daemon.memory() - before < 32 * MiB
+            canary.check()
+            reader.shutdown(socket.SHUT_RDWR)
+            thread.join()
+        publisher.client.close()
+        assert "Traceback" not in daemon.log
+
+
+def swallow(reader: socket.socket) -> None:
+    """Read up to the end."""
+    while reader.recv(1 << 20):
+        pass
+
+
+@pytest.mark.parametrize("dialect", ["lines", "mqtt"])
+def test_a_subscriber_that_pings_and_reads_nothing(daemon, dialect):
+    """Its answers stand before all messages, and no message looks at them."""
+    ping, number = (b"\xc0\x00", 32_000) if dialect == "mqtt" else (b"PING\n", 13_000)
+    publisher = Publisher(daemon, dialect)
+    alone = publisher.publish(20_000)
+    with links(daemon, 1, buffer=4096) as (one,), Canary(daemon) as canary:
+        stall([one], dialect)
+        publisher.publish(60_000)  # until it is full
+        for _ in range(20):  # answers and messages in turns
+            pings([one], ping * (number // 20))
+            publisher.publish(100)
+        assert publisher.publish(20_000) < 3 * alone + 0.05
+    canary.check()
+    publisher.client.close()

@@ -14,7 +14,7 @@ from hubbub.framing import EndReader
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.routing.subscription import Batch
+from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.sessions.session import Session
 from hubbub.publish import Publish, Request
 from hubbub.topics import check_filter, check_topic

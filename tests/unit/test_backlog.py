@@ -36,15 +36,15 @@ def test_the_largest_gives_way_and_the_others_keep_theirs():
     world.say(reading, b"sub a\n")
     publish(world, 15)
     assert world.hub.slow_consumers.size <= 50 * SIZE
-    assert small.outbox.queue.count == 15
+    assert small.outbox.count == 15
     assert small.outbox.dropped == reading.outbox.dropped == 0
     assert (
         large.outbox.dropped
-        == 45 - large.outbox.queue.count
+        == 45 - large.outbox.count
         == world.hub.slow_consumers.dropped
         == world.hub.turn.counters.dropped
     )
-    assert large.outbox.queue.count + small.outbox.queue.count >= 40, "no more than was needed"
+    assert large.outbox.count + small.outbox.count >= 40, "no more than was needed"
     large.transport_resumed()
     world.turn()
     assert large.wire.heard().startswith(b"gap %d\n" % large.outbox.dropped)

@@ -175,7 +175,7 @@ def test_who_doesnt_take_its_answers_isnt_read_any_more(world):
     assert world.say(link, b"say x 70000\nping\nsub a\n") == b""
     assert not link.wire.is_reading
     assert world.say(link, b"ping\n") == b""
-    assert link.outbox.queue.answers == 70_001
+    assert link.outbox.answers == 70_001
     link.wire.room()
     world.turn()
     heard = link.wire.heard()
@@ -189,7 +189,7 @@ def test_answers_never_pile_up(world):
     world.say(link, b"ping\n")
     link.receive(b"say x 1000\n" * 1_000)
     world.turn()
-    assert link.outbox.queue.answers < limits.ANSWER_BYTES + 1_100
+    assert link.outbox.answers < limits.ANSWER_BYTES + 1_100
     for _ in range(100):
         link.wire.room()
         link.wire.full = True
@@ -213,7 +213,7 @@ def test_reading_goes_on_once_the_answers_are_out_whatever_else_waits(world):
     for _ in range(20):
         publisher.receive(b"pub a " + b"x" * 90_000 + b"\n")
     world.turn()
-    assert link.outbox.queue.count
+    assert link.outbox.count
     assert link.wire.is_reading
     assert not link.holding
 
@@ -236,7 +236,7 @@ def test_retained_messages_are_paced(world):
     world.say(link, b"ping\n")
     link.wire.heard()
     world.say(link, b"sub a/#\n")
-    assert link.outbox.queue.count == limits.RETAINED_AT_ONCE
+    assert link.outbox.count == limits.RETAINED_AT_ONCE
     link.wire.room()
     world.turn()
     assert link.wire.heard().count(b"=x\n") == 3_000
@@ -362,7 +362,7 @@ def test_it_becomes_another_dialect(world):
     link = world.link()
     assert world.say(link, b"become sub a\n") == b""
     assert type(link.dialect) is Loud
-    assert link.outbox.queue.full == "drop-newest"
+    assert link.outbox.full == "drop-newest"
 
 
 def test_the_counters_of_a_place(world):

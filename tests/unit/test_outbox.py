@@ -10,11 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hubbub import limits
-from hubbub.kernel.connection import outbox, unit_queue
+from hubbub.kernel.connection import outbox, overflow
 from hubbub.kernel.connection.datagram_outbox import DatagramOutbox
 from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.connection.unit_queue import POLICIES
-from hubbub.kernel.routing.subscription import Batch
+from hubbub.kernel.connection.overflow import POLICIES
+from hubbub.kernel.routing.batch import Batch
 from hubbub.message import Message
 from unit.kernel_help import World
 
@@ -26,7 +26,7 @@ KEEPERS = [policy for policy in POLICIES if policy != "disconnect"]
 @contextmanager
 def flushing(size):
     """Each flush hands over that many bytes."""
-    with patch.object(outbox, "FLUSH_BYTES", size), patch.object(unit_queue, "FLUSH_BYTES", size):
+    with patch.object(outbox, "FLUSH_BYTES", size), patch("hubbub.kernel.connection.flushing.FLUSH_BYTES", size):
         yield
 
 
@@ -95,7 +95,7 @@ class Pipe:
 
     def give_way(self, more):
         """Keep `more` bytes beside what can't be dropped."""
-        size = self.receiver.queue.held + self.receiver.queue.answers + more
+        size = self.receiver.held + self.receiver.answers + more
         assert self.receiver.give_way(size)
         assert self.receiver.size <= size + 20
 
@@ -115,8 +115,8 @@ class Pipe:
 
     def check_bound(self):
         # One message over the limit may wait, and one more be with the transport, with the notice before it.
-        assert self.receiver.size <= self.receiver.queue.limit + 2 * (LONGEST + 20) + self.receiver.queue.answers
-        assert self.receiver.queue.count <= limits.QUEUE_MESSAGES
+        assert self.receiver.size <= self.receiver.limit + 2 * (LONGEST + 20) + self.receiver.answers
+        assert self.receiver.count <= limits.QUEUE_MESSAGES
 
     def check_order(self):
         told, seen, newest = 0, 0, {}
@@ -199,10 +199,10 @@ def test_whatever_happens_the_books_are_right(full, ops, at_once, retained_at_on
     assert told == receiver.dropped + pipe.missed
     assert (
         receiver.size,
-        receiver.queue.count,
-        receiver.queue.answers,
-        receiver.queue.lost,
-        receiver.queue.missed,
+        receiver.count,
+        receiver.answers,
+        receiver.lost,
+        receiver.missed,
     ) == (0, 0, 0, 0, 0)
     assert receiver.empty
     before = len(pipe.writes)
@@ -216,7 +216,7 @@ def test_whatever_happens_the_books_are_right(full, ops, at_once, retained_at_on
 def test_latest_keeps_the_newest_of_each_topic(ops):
     pipe = Pipe("latest", limit=100_000)
     pipe.blocked = True
-    with patch.multiple(unit_queue, QUEUE_MESSAGES=6), flushing(1):
+    with patch.object(overflow, "QUEUE_MESSAGES", 6), patch.object(outbox, "QUEUE_MESSAGES", 6), flushing(1):
         play(pipe, [op for op in ops if op[0] in ("put", "answer", "turn")])
         pipe.drain()
     _, newest = pipe.check_order()
@@ -385,7 +385,7 @@ def test_retained_messages_come_as_room_appears():
     with patch.multiple(limits, RETAINED_AT_ONCE=10), flushing(300):
         pipe.answer()
         pipe.retained(100)
-        assert pipe.receiver.queue.count == 10
+        assert pipe.receiver.count == 10
         pipe.put(("live", 1))
         pipe.blocked = True
         pipe.world.turn()

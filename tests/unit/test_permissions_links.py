@@ -93,8 +93,8 @@ def test_what_waits_is_forgotten_and_not_called_lost(world, full):
     assert b"a=" not in heard
     assert heard.count(b"b=") == 30
     assert b"gap" not in heard
-    assert (link.outbox.dropped, link.outbox.queue.lost, link.outbox.queue.missed) == (0, 0, 0)
-    assert (link.outbox.size, link.outbox.queue.count) == (0, 0)
+    assert (link.outbox.dropped, link.outbox.lost, link.outbox.missed) == (0, 0, 0)
+    assert (link.outbox.size, link.outbox.count) == (0, 0)
 
 
 @pytest.mark.parametrize("full", ["drop-oldest", "drop-newest", "latest"])
@@ -117,7 +117,7 @@ def test_what_was_lost_before_is_still_told(world, full):
     assert b"a/" not in heard
     assert b"gap %d\n" % lost in heard
     assert b"b/last=1\n" in heard
-    assert (link.outbox.dropped, link.outbox.size, link.outbox.queue.count) == (lost, 0, 0)
+    assert (link.outbox.dropped, link.outbox.size, link.outbox.count) == (lost, 0, 0)
 
 
 def test_a_topic_that_was_forgotten_may_come_back(world):
@@ -138,7 +138,7 @@ def test_a_topic_that_was_forgotten_may_come_back(world):
     heard = link.wire.heard()
     assert heard.count(b"a=") == 1
     assert b"a=back\n" in heard
-    assert (link.outbox.size, link.outbox.queue.count) == (0, 0)
+    assert (link.outbox.size, link.outbox.count) == (0, 0)
 
 
 def test_retained_messages_that_are_still_to_come_stay_away(world):

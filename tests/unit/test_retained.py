@@ -171,4 +171,4 @@ def test_a_search_of_a_second_subscription_comes_behind_the_first():
     got = world.say(link, b"sub r/#\nsub r/+\nsub +/7\n").split()
     assert len(got) == 6 + 2_500 + 2_500 + 1
     assert got[-1] == b"r/7=x"
-    assert link.outbox.queue.searches == 0
+    assert link.outbox.searches == 0

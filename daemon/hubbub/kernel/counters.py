@@ -15,11 +15,12 @@ class Counters:
     unanswered  replies whose receiver has gone or can't take them
     failed      exceptions in plugins
     links       links opened
+    stalls      times that a link has been paused for a while
     """
 
     __slots__ = (
         "published", "delivered", "unrouted", "dropped", "uncarried", "refused", "unanswered", "failed", "links",
-        "published_bytes", "delivered_bytes",
+        "stalls", "published_bytes", "delivered_bytes",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -32,5 +33,6 @@ class Counters:
         self.unanswered = 0
         self.failed = 0
         self.links = 0
+        self.stalls = 0
         self.published_bytes = 0
         self.delivered_bytes = 0

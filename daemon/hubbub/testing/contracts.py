@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from hubbub.dialect import TRANSPORTS, Dialect, DialectContext
 from hubbub.errors import ConfigError
 from hubbub.events import Event, Subscribe
-from hubbub.kernel.connection.unit_queue import POLICIES
+from hubbub.kernel.connection.overflow import POLICIES
 from hubbub.message import Message
 from hubbub.option import configure
 from hubbub.service.tracing.event_text import describe

@@ -25,7 +25,7 @@ from hubbub.events import (
     SwitchDialect,
     Unsubscribe,
 )
-from hubbub.kernel.connection.unit_queue import POLICIES
+from hubbub.kernel.connection.overflow import POLICIES
 from hubbub.message import Message
 from hubbub.publish import Publish, QosPublish, Request
 from hubbub.topics import check_topic

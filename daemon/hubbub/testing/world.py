@@ -53,9 +53,9 @@ class World:
         """Whatever puts something into an outbox has to schedule its flush, or it waits for other traffic."""
         safe = self.hub.turn.commits.safe
         for link in [link for one in self.listeners for link in one.context.links]:
-            queue = link.outbox.queue
-            waits = queue.count or queue.answers or queue.searches
-            if waits and not link.outbox.paused and queue.barrier_at_front() <= safe:
+            outbox = link.outbox
+            waits = outbox.count or outbox.answers or outbox.searches
+            if waits and not outbox.paused and outbox.barrier_at_front() <= safe:
                 raise AssertionError(f"something waits in the outbox of {link.session}, and no flush is scheduled")
 
     def advance(self, seconds: float) -> None:

@@ -102,12 +102,15 @@ class Stream:
                 sent = 0
             if sent == len(data):
                 return
-            data = data[sent:]
-            self._handed = len(data)
-            transport.write(data)
+            self._handed = len(data) - sent
+            if sent > len(data) // 2:  # what is left is little, and would keep all of it in memory
+                data, sent = data[sent:], 0
+            # The transport goes on there, without a copy: links that stop reading share the data.
+            transport.dataBuffer, transport.offset = data, sent
+            transport.startWriting()
+            # Below its own threshold the transport doesn't pause, and so wouldn't tell when it is empty.
+            transport.producerPaused = True
             if not self._paused:
-                # Below its own threshold the transport doesn't pause, and so wouldn't tell when it is empty.
-                transport.producerPaused = True
                 self.pauseProducing()
             return
         self._handed = len(data)

@@ -26,7 +26,7 @@ from hubbub.events import (
 )
 from hubbub.kernel.connection import authentication
 from hubbub.kernel.connection.faults import guarded
-from hubbub.kernel.routing.subscription import Batch
+from hubbub.kernel.routing.batch import Batch
 from hubbub.message import Message
 from hubbub.publish import Publish, QosPublish, Request
 
@@ -226,7 +226,8 @@ def on_confirm(link: Any, event: Confirm) -> None:
 def on_switch_dialect(link: Any, event: SwitchDialect) -> None:
     """Speak another dialect."""
     link.speak(event.dialect)
-    link.outbox.queue.full = link.full
+    link.outbox.evict()
+    link.outbox.full = link.full
     link.access.subscribe_by_listener(link)
     last_received = link.timeouts.last_received
     opening = link.dialect.opened(last_received)

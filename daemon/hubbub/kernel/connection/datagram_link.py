@@ -15,7 +15,7 @@ from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.connection.wire import Wire
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.routing.subscription import Batch
+from hubbub.kernel.routing.batch import Batch
 from hubbub.publish import Request
 
 

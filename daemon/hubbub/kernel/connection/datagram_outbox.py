@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.routing.subscription import Batch
 
 
 class DatagramOutbox(Outbox):
@@ -17,23 +18,24 @@ class DatagramOutbox(Outbox):
 
     def flush(self) -> None:
         """Send as many bytes as a flush may have; the rest waits for the next turn."""
-        self.queue.plain = False
+        self.plain = False
         super().flush()
 
-    def hand_over(self, unit: Batch) -> None:
+    def hand_over(self, unit: Any) -> None:
         for frame in unit.frames:
             if not unit.count:
-                self._wire.write(frame)
+                self.wire.write(frame)
                 continue
             self.tell_lost()
-            if self._wire.write(frame):
+            if self.wire.write(frame):
                 self.sent += 1
             else:
-                self.queue.lose_sent()
+                self.lost += 1
+                self.lose(1)
 
     def tell_lost(self) -> None:
-        notice = self.queue.notice(self.queue.lost) if self.queue.lost else b""
-        if not notice or self._wire.write(notice):
-            self.queue.lost = 0
+        notice = self.notice(self.lost) if self.lost else b""
+        if not notice or self.wire.write(notice):
+            self.lost = 0
         else:
-            self.queue.plain = False  # the notice goes before the next message that can be sent
+            self.plain = False  # the notice goes before the next message that can be sent

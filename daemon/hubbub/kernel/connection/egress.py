@@ -15,7 +15,8 @@ from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
 from hubbub.kernel.connection.outbox import Outbox
 from hubbub.kernel.connection.per_link_encoder import AdaptingReceiver, PerLinkEncoder, SplicingReceiver, can_splice
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.routing.subscription import Batch, Encoding, Receiver, Subscription
+from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription
 from hubbub.kernel.sessions.client import Client
 from hubbub.kernel.sessions.delivery import QosReceiver, framed, qos_of
 from hubbub.kernel.sessions.session import REPLIES, Session
@@ -86,7 +87,7 @@ class Egress:
         shared = unshared(filter)
         if shared.startswith(REPLIES):
             raise Refusal("not-authorized", "a reply goes to the client that has sent the request")
-        if self.outbox.queue.searches >= limits.SEARCHES:
+        if self.outbox.searches >= limits.SEARCHES:
             raise Refusal("quota", "read your retained messages first: too many of your subscriptions wait for them")
         if self._session.rights is not None:
             self._session.rights.subscribe(shared)
@@ -205,7 +206,7 @@ class Egress:
 
     def has_room(self) -> bool:
         """Return whether more may be sent in this turn."""
-        return not self.outbox.paused and self.outbox.queue.answers < limits.ANSWER_BYTES
+        return not self.outbox.paused and self.outbox.answers < limits.ANSWER_BYTES
 
     def is_paused(self) -> bool:
         """Return whether the transport takes no more for now."""

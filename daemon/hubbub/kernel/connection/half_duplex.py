@@ -15,9 +15,10 @@ from collections.abc import Callable
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.kernel.connection.outbox import Outbox
+from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.requests import Requests
 from hubbub.kernel.routing.router import Router
-from hubbub.kernel.routing.subscription import LATER, LOST, NOW, Batch, Receiver
+from hubbub.kernel.routing.subscription import LATER, LOST, NOW, Receiver
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message
 from hubbub.publish import Publish, QosPublish

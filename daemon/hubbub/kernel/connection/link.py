@@ -31,7 +31,7 @@ from hubbub.kernel.connection.shutdown import Shutdown, State
 from hubbub.kernel.connection.timeouts import Timeouts
 from hubbub.kernel.connection.wire import Wire
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.routing.subscription import Batch
+from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.sessions.client import Client
 from hubbub.kernel.sessions.session import Session
 from hubbub.limits import COMMANDS_AT_ONCE, EVENTS_AT_ONCE
@@ -238,7 +238,7 @@ class Link:
 
     def _act(self, events: Iterator[Any]) -> None:
         publish, session, access = self.hub.router.publish, self.session, self.access
-        inbound, queue = self.inbound, self.outbox.queue
+        inbound, outbox = self.inbound, self.outbox
         left = EVENTS_AT_ONCE
         for event in events:
             if type(event) is Publish:
@@ -258,7 +258,7 @@ class Link:
                     self.answer(event, error)
             elif self.shutdown.state is not _CLOSED:
                 self.ACTIONS[type(event)](self, event)
-            if inbound.blocked or queue.answers > limits.ANSWER_BYTES:
+            if inbound.blocked or outbox.answers > limits.ANSWER_BYTES:
                 inbound.hold(self, events)
                 return
             left -= COST_OF_COMMAND

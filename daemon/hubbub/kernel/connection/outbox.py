@@ -1,81 +1,125 @@
 """The way out of one link: a bounded queue of encoded units, and one write for each turn.
 
-Nothing leaves while the transport is paused; each flush hands over at most limits.FLUSH_BYTES.
+Nothing leaves while the transport is paused; each flush hands over at most limits.FLUSH_BYTES. `overflow.py` decides
+what a full outbox drops. Gap notices stand where messages are missing. Where many links have stopped reading, what
+comes for all of them waits in a `Backlog`, and each takes its part when it reads again.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any
 
 from hubbub import limits
+from hubbub.kernel.connection import flushing, overflow
+from hubbub.kernel.connection.backlog import Backlog, Place
+from hubbub.kernel.connection.owner import NO_OWNER, Owner, Writer
 from hubbub.kernel.connection.slow_consumers import SlowConsumers
-from hubbub.kernel.connection.unit_queue import Owner, UnitQueue
-from hubbub.kernel.connection.units import Keep
-from hubbub.kernel.routing.subscription import LATER, LOST, NOW, Batch
+from hubbub.kernel.connection.units import END, Answers, Barrier, Keep, Latest, Search
+from hubbub.kernel.routing.batch import Batch, Frames
+from hubbub.kernel.routing.subscription import LATER, LOST, NOW
 from hubbub.kernel.turn import Turn
-from hubbub.limits import FLUSH_BYTES
+from hubbub.limits import FLUSH_BYTES, QUEUE_MESSAGES
 from hubbub.message import Message
-
-
-class Writer(Protocol):
-    """The wire of a link (connection.wire.Wire)."""
-
-    def write(self, data: bytes) -> object: ...
 
 
 class Outbox:
     """The way out of one stream link.
 
-    queue    what waits
-    wire     takes bytes for the transport, and may call `pause` before it returns
-    drained  attribute: is called at the end of each flush that leaves no answer waiting
-    paused   whether the transport takes no more
+    owner, wire  its link; takes bytes for the transport, and may call `pause` before it returns
+    full, limit  the overflow policy, one of overflow.POLICIES, and the bound in bytes
+    drained  is called at the end of each flush that leaves no answer waiting
+    paused   whether the transport takes no more; stalled: it has been so for a while, see Backlog
     sent, sent_bytes  messages handed over; bytes of them and of answers
+    units        what waits: Batch, Part, Answers, Search, Barrier; a list while nothing has to leave before others
+    front        those units, none of them messages, that stand before `units`: the messages between were dropped
+    held         bytes handed over that the transport hasn't sent yet
+    size, count  bytes, `held` included, and messages; answers: bytes of units without messages
+    lost, missed  messages dropped before the first that waits; after the last
+    latest       the newest message of each topic, while full with the policy `latest`
+    places       where it stands in backlogs, or None
+    plain        whether all that waits may leave in one write, without a look at each unit
     """
 
     __slots__ = (
-        "drained", "paused", "queue", "sent", "sent_bytes",
-        "_dirty", "_frames", "_gone", "_slow", "_turn", "_wire",
+        "answers", "count", "drained", "front", "full", "held", "latest", "limit", "lost", "missed", "owner", "paused",
+        "places", "plain", "searches", "sent", "sent_bytes", "size", "stalled", "units", "wire",
+        "_alone", "_barrier", "_dirty", "_dropped", "_frames", "_gone", "_rest", "_slow", "_turn",
     )  # fmt: skip
 
     stream = True
 
     def __init__(self, turn: Turn, slow: SlowConsumers, owner: Owner, wire: Writer, full: str, limit: int) -> None:
+        self.answers = 0
+        self.count = 0
         self.drained: Callable[[], None] | None = None
+        self.front: list[Any] = []
+        self.full = full
+        self.held = 0
+        self.latest: Latest | None = None
+        self.limit = limit
+        self.lost = 0
+        self.missed = 0
+        self.owner: Owner = owner
         self.paused = False
-        self.queue = UnitQueue(turn.counters, owner, full, limit, self.stream)
+        self.places: dict[Backlog, Place] | None = None
+        self.plain = True
+        self.searches = 0
         self.sent = 0
         self.sent_bytes = 0
+        self.size = 0
+        self.stalled = False
+        self.units: list[Any] | deque[Any] = []
+        self.wire = wire
+        self._alone = False  # it takes part in no backlog
+        self._barrier = 0  # the store's batch of the last barrier
         self._dirty = False  # it is flushed at the end of this turn
+        self._dropped = 0
         self._frames: list[bytes] | None = None  # of the flush that goes on
         self._gone = False
+        self._rest = 0  # turns that bring something until it may stand in a backlog
         self._slow = slow
         self._turn = turn
-        self._wire = wire
-
-    @property
-    def size(self) -> int:
-        """Bytes that wait, here and in the transport."""
-        return self.queue.size
 
     @property
     def dropped(self) -> int:
         """Messages lost."""
-        return self.queue.dropped
+        return self._dropped + self.unsettled
+
+    @property
+    def unsettled(self) -> int:
+        """How many of them were dropped in backlogs, and aren't counted yet."""
+        return 0 if self.places is None else overflow.lost_in_backlogs(self)
 
     @property
     def empty(self) -> bool:
         """Whether nothing waits here; the transport may still hold bytes."""
-        return not self.queue.units and not self.queue.missed
+        return not self.units and not self.front and not self.missed and self.places is None
+
+    def depth(self) -> tuple[int, int]:
+        """Return how many messages and bytes wait."""
+        if self.places is None:
+            return self.count, self.size
+        count, size = overflow.depth(self)
+        return min(count, QUEUE_MESSAGES), min(size, max(self.limit, self.size))
 
     # What comes
 
     def put(self, batch: Batch) -> None:
         """Take messages (routing.subscription.Receiver)."""
-        if not self.queue.put(batch):
-            self.queue.owner.on_overflow()
-            return
+        size = self.size + batch.size
+        count = self.count + batch.count
+        if size > self.limit or count > QUEUE_MESSAGES or not self.plain:
+            if self.places is not None:
+                self.evict()
+            if not overflow.put(self, batch):
+                self.owner.on_overflow()
+                return
+        else:
+            self.size = size
+            self.count = count
+            self.units.append(batch)
         if not self._dirty:
             self._dirty = True
             self._turn.outboxes.append(self)
@@ -84,33 +128,71 @@ class Outbox:
 
     def room(self, message: Message) -> int:
         """Return what would happen to a message here (routing.subscription.GroupMember)."""
-        if self.queue.is_full():
+        count, size = self.depth()
+        if count and (size >= self.limit or count >= QUEUE_MESSAGES):
             return LOST
-        return LATER if self.paused or self.queue.is_half_full() else NOW
+        return LATER if self.paused or self.is_half_full() else NOW
+
+    def is_half_full(self) -> bool:
+        """Return whether a message would wait behind many others."""
+        return self.size > self.limit // 2 or self.count > QUEUE_MESSAGES // 2
 
     def miss(self, count: int) -> None:
         """Note that `count` messages can't be carried here, at this place among the others."""
-        self.queue.miss(count)
+        self.evict()
+        self.missed += count
+        self.plain = False
         self.mark()
 
     def answer(self, data: bytes) -> None:
         """Take an answer to the client's own command; it is never dropped."""
-        self.queue.answer(data)
+        self.evict()
+        if self.missed:
+            overflow.tell_missed(self)
+        self.append_answer(data)
         self.mark()
+
+    def queue(self) -> deque[Any]:
+        """Return what waits as a queue whose first unit may leave alone."""
+        units = self.units
+        if not isinstance(units, deque):
+            units = self.units = deque(units)
+        return units
+
+    def append_answer(self, data: bytes) -> None:
+        """Take a unit that is no message."""
+        units, size = self.units, len(data)
+        if units and type(units[-1]) is Answers:
+            units[-1].add((data,), size)
+        else:
+            units.append(Answers(data))
+        self.size += size
+        self.answers += size
+
+    def barrier_at_front(self) -> int:
+        """Return the number of the barrier before all that waits, or 0."""
+        first = self.front[0] if self.front else self.units[0] if self.units else None
+        return first.number if type(first) is Barrier else 0
 
     def wait_for_commit(self) -> None:
         """Let what comes from now on leave once the store's open batch is safe."""
-        self.queue.barrier(self._turn.commits.open)
+        number = self._turn.commits.open
+        if number > self._barrier:
+            self.evict()
+            self._barrier = number
+            self.units.append(Barrier(number))
+            self.plain = False
 
     def retained(self, batches: Iterator[Batch | None]) -> None:
         """Take retained messages: some now, the rest as the client reads. None is a step without one.
 
         A search that has begun holds a position in the tree, so only one of a link has begun at a time.
         """
-        queue, budget = self.queue, 0 if self.queue.searches else limits.RETAINED_AT_ONCE
-        while budget > 0 and not queue.is_half_full():
-            batch = next(batches, _END)
-            if batch is _END:
+        self.evict()
+        budget = 0 if self.searches else limits.RETAINED_AT_ONCE
+        while budget > 0 and not self.is_half_full():
+            batch = next(batches, END)
+            if batch is END:
                 break
             budget -= 1
             if batch is None:
@@ -118,27 +200,50 @@ class Outbox:
             if batch.count:
                 self.put(batch)
             else:
-                self._turn.counters.uncarried += 1
-                queue.miss(1)
+                self.note_uncarried()
+                self.miss(1)
         else:
-            queue.wait_for(batches)
+            overflow.tell_missed(self)
+            self.units.append(Search(batches))
+            self.searches += 1
+            self.plain = False
         self.mark()
 
     def purge(self, keep: Keep) -> None:
-        """Forget messages on topics that `keep` denies."""
-        self.queue.purge(keep)
+        """Forget messages on topics that `keep` denies. The client may not know of them: they don't count as lost."""
+        self.evict()
+        overflow.purge(self, keep)
         self.mark()
 
     def give_way(self, size: int) -> bool:
         """All outboxes hold too much: drop messages until `size` bytes are left. False: the link is cut instead."""
-        if self.queue.give_way(size):
+        self.evict()
+        if overflow.give_way(self, size):
             return not self._gone  # a notice may have failed
-        self.queue.owner.on_overflow()
+        self.owner.on_overflow()
         return False
+
+    def lose(self, count: int) -> None:
+        """Count messages that were dropped; a gap notice follows."""
+        self._dropped += count
+        self._turn.counters.dropped += count
+        self.plain = False
+
+    def note_uncarried(self) -> None:
+        """Count a message that can't be carried here."""
+        self._turn.counters.uncarried += 1
+
+    def notice(self, count: int) -> bytes:
+        """Encode the notice that `count` messages were dropped; empty: there is none."""
+        try:
+            return self.owner.gap(count)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            self.owner.fail(error)
+            return b""
 
     def fail(self, error: Exception) -> None:
         """The dialect raised for a message of this outbox."""
-        self.queue.owner.fail(error)
+        self.owner.fail(error)
 
     def mark(self) -> None:
         """Have this flushed at the end of this turn."""
@@ -147,6 +252,49 @@ class Outbox:
             self._turn.outboxes.append(self)
         self._turn.schedule_flush()
 
+    # Backlogs
+
+    def new_backlog(self, group: Any) -> Backlog:
+        """Return a backlog for a group of receivers, of which this is one."""
+        return Backlog(self._turn, self._slow, group)
+
+    def evict(self) -> None:
+        """Take what waits in backlogs, and stand in none for a while: something comes for this outbox alone."""
+        if self.places is not None:
+            self.stalled = False
+            self._rest = limits.BACKLOG_REST
+            for backlog in overflow.settle(self):
+                backlog.send_home(self)
+
+    def settle(self) -> None:
+        """Take what waits in backlogs, and stand in them again."""
+        for backlog in overflow.settle(self):
+            if not backlog.join(self):
+                backlog.send_home(self)
+
+    def is_over(self) -> bool:
+        """Return whether more waits, here and in backlogs, than fits."""
+        count, size = overflow.depth(self)
+        return count > QUEUE_MESSAGES or size > self.limit
+
+    def stay_alone(self, alone: bool) -> None:
+        """Have each message put into this outbox itself, as a trace wants it."""
+        self.evict()
+        self._alone, self.stalled = alone, False
+
+    def _wait_paused(self) -> None:
+        """A turn has ended that brought something while the transport is paused."""
+        for unit in reversed(self.units):
+            if type(unit) is not Batch or type(unit.frames) is Frames:
+                break
+            unit.pack()
+        self._slow.count(self)
+        if self._rest:
+            self._rest -= 1
+        elif not self.stalled and not self._alone:
+            self.stalled = True
+            self._turn.counters.stalls += 1
+
     # What leaves
 
     def flush(self) -> None:
@@ -154,48 +302,56 @@ class Outbox:
         self._dirty = False
         if self.paused:
             if not self._gone:
-                self._slow.count(self)
+                self._wait_paused()
             return
-        queue = self.queue
         try:
-            if not queue.plain or queue.size > FLUSH_BYTES:
+            if not self.plain or self.size > FLUSH_BYTES:
                 self._flush_by_units()
-            elif queue.units:
-                self.sent += queue.count
-                self.sent_bytes += queue.size
-                self._wire.write(queue.take_all())
-            if self.drained is not None and not queue.answers:
+            elif self.units:
+                self.sent += self.count
+                self.sent_bytes += self.size
+                self.wire.write(self._take_all())
+            if self.drained is not None and not self.answers:
                 self.drained()
         except Exception as error:  # noqa: BLE001  a plugin's dialect: its fault costs its own link
-            self.queue.owner.fail(error)
+            self.owner.fail(error)
+
+    def _take_all(self) -> bytes:
+        """Take everything, joined; only while `plain`."""
+        units = self.units
+        data: bytes = units[0].data if len(units) == 1 else b"".join([unit.data for unit in units])
+        units.clear()
+        self.size = self.held
+        self.count = self.answers = 0
+        return data
 
     def _flush_by_units(self) -> None:
         commits = self._turn.commits
         frames: list[bytes] = []
         self._frames = frames
-        self.queue.take(self, commits.safe)
+        flushing.take(self, commits.safe)
         self._frames = None
         data = b"".join(frames)
         if data:  # a superseded unit has none
             self.sent_bytes += len(data)
-            self._wire.write(data)
-        if self.queue.units and not self.paused:
-            if self.queue.barrier_at_front() > commits.safe:
+            self.wire.write(data)
+        if self.units and not self.paused:
+            if self.barrier_at_front() > commits.safe:
                 commits.wait(self)
             else:
                 self.mark()
 
-    def hand_over(self, unit: Batch) -> None:
-        """Write a unit with this flush (connection.unit_queue.Sink)."""
+    def hand_over(self, unit: Any) -> None:
+        """Write a unit with this flush."""
         assert self._frames is not None
         self._frames.append(unit.data)
         self.sent += unit.count
 
     def tell_lost(self) -> None:
         """Write the notice of what was lost before the next message."""
-        if self.queue.lost:
-            notice = self.queue.notice(self.queue.lost)
-            self.queue.lost = 0
+        if self.lost:
+            notice = self.notice(self.lost)
+            self.lost = 0
             if notice:
                 assert self._frames is not None
                 self._frames.append(notice)
@@ -203,24 +359,35 @@ class Outbox:
     def pause(self, held: int) -> None:
         """The transport takes no more for now; `held` bytes of the last write wait in it."""
         self.paused = True
-        self.queue.hold(held)
+        self._rest = limits.BACKLOG_REST
+        self._hold(held)
         self._slow.count(self)
 
     def resume(self) -> None:
         """The transport takes more."""
-        self.paused = False
-        self.queue.hold(0)
+        self.evict()
+        self.paused = self.stalled = False
+        self._hold(0)
         self._slow.forget(self)
         self.mark()
 
+    def _hold(self, held: int) -> None:
+        self.size += held - self.held
+        self.held = held
+
     def clear(self) -> None:
         """The link has gone: forget everything, and take nothing any more."""
+        self._dropped = self.dropped
+        for backlog, place in (self.places or {}).items():
+            backlog.remove(self, place)
+        self.places = None
         self._gone = True
         self._slow.forget(self)
         self._turn.commits.forget(self)
-        self.queue.clear()
+        self.owner = NO_OWNER  # or both would hold each other until a garbage collection
+        self.units.clear()
+        self.units, self.front = [], []
+        self.latest = None
+        self.size = self.count = self.answers = self.lost = self.missed = self.held = 0
         self.drained = None
-        self.paused = True
-
-
-_END = Batch((), (b"",))  # of retained messages
+        self.paused, self.stalled = True, False

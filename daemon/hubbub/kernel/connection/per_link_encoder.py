@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from hubbub.dialect import NeverDrop
 from hubbub.events import Subscribe
 from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.routing.subscription import Batch, Receiver
+from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.subscription import Receiver
 from hubbub.message import Message
 
 _PROBE = b"a unit"
@@ -117,7 +119,7 @@ class PerLinkEncoder(AdaptingReceiver):
 class SplicedBatch(Batch):
     """A shared batch with the id of one subscription in each unit. Its frames are made only if it is split."""
 
-    __slots__ = ("_id", "_shared")
+    __slots__ = ("_id", "_shared", "_whole")
 
     def __init__(self, shared: Batch, id: bytes) -> None:
         self.messages = shared.messages
@@ -127,14 +129,33 @@ class SplicedBatch(Batch):
         self.parts = None
         self.data = id.join(shared.splice())
         self.size = len(self.data)
+        self._cut = (0, 0, None)
+        self._ends = self._topics = None
         self._id = id
         self._shared = shared
+        self._whole: Batch | None = None
+
+    def whole(self) -> Batch:
+        """Return the same messages with a frame of each."""
+        if self._whole is None:
+            frames = [_spliced(frame, self._id) for frame in self._shared.frames]
+            self._whole = Batch(self.messages, frames, True, self.full)
+        return self._whole
 
     def singles(self, stream: bool) -> list[Batch]:
-        return [
-            Batch((message,), (_spliced(frame, self._id),), stream, self.full)
-            for message, frame in zip(self._shared.messages, self._shared.frames, strict=True)
-        ]
+        return self.whole().singles(stream)
+
+    def ends(self) -> list[int]:
+        return self.whole().ends()
+
+    def topics(self) -> dict[str, tuple[int, int]]:
+        return self.whole().topics()
+
+    def part(self, start: int, end: int) -> Any:
+        return self.whole().part(start, end)
+
+    def single(self, at: int) -> Any:
+        return self.whole().single(at)
 
 
 class SplicingReceiver(AdaptingReceiver):

@@ -21,6 +21,8 @@ class Trimmable(Protocol):
     def size(self) -> int: ...
     @property
     def dropped(self) -> int: ...
+    @property
+    def unsettled(self) -> int: ...
     def give_way(self, size: int) -> bool: ...
 
 
@@ -38,6 +40,11 @@ class SlowConsumers:
         self._turn = turn
         self._waiting: dict[Trimmable, int] = {}  # bytes
         self._marked = False  # for the end of this turn
+
+    @property
+    def unsettled(self) -> int:
+        """Messages that were dropped in backlogs, and aren't counted yet."""
+        return sum([one.unsettled for one in self._waiting])
 
     def count(self, outbox: Trimmable) -> None:
         """A paused outbox has got something."""

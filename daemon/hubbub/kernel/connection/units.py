@@ -1,13 +1,35 @@
-"""What waits in an outbox: batches, searches for retained messages, and barriers that wait for a commit."""
+"""What waits in an outbox beside batches: answers, searches for retained messages, barriers that wait for a commit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from hubbub.kernel.routing.subscription import Batch
+from hubbub.kernel.routing.batch import Batch
 
 Keep = Callable[[str], bool]
 """Returns whether messages on a topic may stay."""
+
+
+class Answers:
+    """Consecutive units that are no messages: answers, gap notices, last units. They are never dropped."""
+
+    __slots__ = ("count", "frames", "size")
+
+    def __init__(self, frame: bytes) -> None:
+        self.count = 0
+        self.frames = [frame]
+        self.size = len(frame)
+
+    @property
+    def data(self) -> bytes:
+        """Their bytes, for a stream."""
+        return self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+
+    def add(self, frames: Sequence[bytes], size: int) -> None:
+        """Take more behind them."""
+        self.frames += frames
+        self.size += size
 
 
 class Search:
@@ -51,29 +73,28 @@ class Latest:
 
     def __init__(self) -> None:
         self.dead = 0
-        self._newest: dict[str, Batch] = {}
+        self._newest: dict[str, Any] = {}
 
-    def add(self, one: Batch) -> None:
-        """A batch of one message is the newest of its topic."""
-        self._newest[one.messages[0].topic] = one
+    def add(self, one: Any) -> None:
+        """A unit of one message is the newest of its topic."""
+        self._newest[one.topic] = one
 
-    def remove(self, unit: Batch) -> None:
+    def remove(self, unit: Any) -> None:
         """A unit leaves the queue."""
-        if unit.messages and self._newest.get(unit.messages[0].topic) is unit:
-            del self._newest[unit.messages[0].topic]
+        topic = unit.topic if unit.count == 1 else None
+        if topic is not None and self._newest.get(topic) is unit:
+            del self._newest[topic]
 
-    def superseded(self, one: Batch) -> Batch | None:
-        """Return the waiting batch on the topic of `one`."""
-        return self._newest.get(one.messages[0].topic)
-
-    def empty(self, old: Batch) -> None:
-        """Empty a superseded unit, which was made for this queue alone."""
-        old.messages, old.frames, old.data, old.size, old.count = (), (), b"", 0, 0
-        self.dead += 1
+    def superseded(self, topic: str) -> Any:
+        """Return the waiting unit of a topic, or None."""
+        return self._newest.get(topic)
 
 
-def part_of(unit: Batch, keep: Keep, stream: bool) -> Batch:
+def part_that(unit: Any, keep: Keep) -> Any:
     """Return what `keep` leaves of a unit, which other outboxes may share."""
-    left = [one for one in unit.singles(stream) if keep(one.messages[0].topic)]
-    frames: Sequence[bytes] = [one.frames[0] for one in left]
-    return Batch([one.messages[0] for one in left], frames, stream, unit.full)
+    whole = unit.part(0, unit.count)
+    left = [pair for pair in zip(whole.messages, whole.frames, strict=True) if keep(pair[0].topic)]
+    return Batch([message for message, _ in left], [frame for _, frame in left], True, unit.full)
+
+
+END = Batch((), (b"",))  # of a search

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Subscribe
+from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.router import Router
-from hubbub.kernel.routing.subscription import Batch, Encoding, Subscription, as_is
+from hubbub.kernel.routing.subscription import Encoding, Subscription, as_is
 from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message

@@ -6,14 +6,15 @@ encoded once for each encoding among its receivers and put into each receiver on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hubbub import limits
 from hubbub.errors import BadTopic, Refusal
+from hubbub.kernel.routing.batch import Batch, wrap_splice
 from hubbub.kernel.routing.retained import Retained
 from hubbub.kernel.routing.routes import NOWHERE, ReceiverGroup, Route
-from hubbub.kernel.routing.subscription import Batch, Encoding, Subscription
+from hubbub.kernel.routing.subscription import Encoding, Subscription
 from hubbub.kernel.routing.trie import Entry, Trie
 from hubbub.kernel.sessions.session import REPLIES
 from hubbub.kernel.turn import Turn
@@ -189,21 +190,28 @@ class Router:
         if encoding.mount:
             messages = encoding.visible(messages)
         try:
-            carried, frames = encoding.frames(messages)
+            carried, frames = encoded(encoding, messages)
             batch = Batch(carried, frames, encoding.stream, encoding.full)
         except Exception:  # noqa: BLE001  a plugin's dialect
             carried, frames = self.encode_each(encoding, messages)
             batch = Batch(carried, frames, encoding.stream, encoding.full)
+        if counters.stalls - group.looked >= limits.BACKLOG_LINKS:
+            group.sift(counters.stalls)
         receivers = group.receivers if group.quiet is None else group.others(self._sender)
+        backlog = group.backlog
+        stalled = 0 if backlog is None else len(backlog.places)
         if frames:
-            counters.delivered += len(frames) * len(receivers)
-            counters.delivered_bytes += size * len(receivers)
+            counters.delivered += len(frames) * (len(receivers) + stalled)
+            counters.delivered_bytes += size * (len(receivers) + stalled)
             for receiver in receivers:
                 receiver.put(batch)
+            if stalled:
+                assert backlog is not None
+                backlog.put(batch, counters.published)
         if len(frames) < len(messages):
             missed = len(messages) - len(frames)
-            counters.uncarried += missed * len(receivers)
-            for receiver in receivers:
+            counters.uncarried += missed * (len(receivers) + stalled)
+            for receiver in [*receivers, *(backlog.places if backlog is not None else ())]:
                 receiver.miss(missed)
 
     def encode_each(self, encoding: Encoding, messages: Iterable[Message]) -> tuple[list[Message], list[bytes]]:
@@ -212,7 +220,7 @@ class Router:
         frames: list[bytes] = []
         for message in messages:
             try:
-                one, frame = encoding.frames((message,))
+                one, frame = encoded(encoding, (message,))
                 b"".join(frame)  # or it fails together with the frames of others
             except Exception as error:  # noqa: BLE001  a plugin's dialect
                 self._turn.fail(error)
@@ -220,3 +228,32 @@ class Router:
                 carried += one
                 frames += frame
         return carried, frames
+
+
+def encoded(encoding: Encoding, messages: Sequence[Message]) -> tuple[Sequence[Message], list[bytes]]:
+    """Encode each message once. Returns those that could be carried, and their frames."""
+    encode, form, wrap = encoding.encode, encoding.form, encoding.wrap
+    if encoding.mount:
+        below = [_below_mount(encoding.mount, message) for message in messages]
+        found = [None if shown is None else encode(shown, form) for shown in below]
+    else:
+        found = [encode(message, form) for message in messages]
+    frames: list[Any] = found
+    if None in found:
+        messages = [message for message, frame in zip(messages, found, strict=True) if frame is not None]
+        frames = [frame for frame in found if frame is not None]
+    if wrap is not None:
+        n = encoding.id_bytes
+        frames = [wrap(frame) for frame in frames] if n is None else [wrap_splice(one, wrap, n) for one in frames]
+    return messages, frames
+
+
+def _below_mount(mount: str, message: Message) -> Message | None:
+    """Return a message as seen from the mount point; None for the topic of the mount point itself."""
+    reply_to = message.reply_to
+    if not message.topic.startswith(mount):
+        return None
+    shown = message.on(message.topic[len(mount) :])
+    if reply_to and not reply_to.startswith(REPLIES):
+        shown.reply_to = reply_to[len(mount) :] if reply_to.startswith(mount) else None
+    return shown

@@ -4,22 +4,52 @@ from __future__ import annotations
 
 from typing import Any
 
-from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription
+from hubbub.kernel.routing.subscription import Backlog, Encoding, Receiver, Subscription
 from hubbub.kernel.routing.trie import Entry
+from hubbub.limits import BACKLOG_LINKS
 
 
 class ReceiverGroup:
     """The receivers of a route that share an encoding.
 
-    quiet  those of sessions that don't want their own messages, by session; None: there are none such
+    quiet    those of sessions that don't want their own messages, by session; None: there are none such
+    backlog  what waits for those that have stopped reading, who aren't in `receivers` then; or None
+    looked   counters.stalls when these were last looked for
     """
 
-    __slots__ = ("encoding", "receivers", "quiet")
+    __slots__ = ("backlog", "encoding", "looked", "receivers", "quiet")
 
     def __init__(self, encoding: Encoding) -> None:
         self.encoding = encoding
         self.receivers: list[Receiver] = []
         self.quiet: dict[Any, list[Receiver]] | None = None
+        self.backlog: Backlog | None = None
+        self.looked = 0
+
+    def sift(self, stalls: int) -> None:
+        """Give receivers that have stopped reading a place in the backlog, if they are many."""
+        self.looked = stalls
+        if self.quiet is not None:
+            return
+        stalled: list[Any] = [one for one in self.receivers if getattr(one, "stalled", False)]
+        if self.backlog is None:
+            if len(stalled) < BACKLOG_LINKS or len(set(self.receivers)) < len(self.receivers):
+                return
+            self.backlog = stalled[0].new_backlog(self)
+        taken = {one for one in stalled if self.backlog.join(one)}
+        self.receivers = [one for one in self.receivers if one not in taken]
+
+    def succeed(self, before: ReceiverGroup) -> None:
+        """Take over the backlog of the group before a subscription changed."""
+        backlog, receivers = before.backlog, set(self.receivers)
+        assert backlog is not None
+        same = len(receivers) == len(self.receivers)
+        for outbox in list(backlog.places):
+            if not same or outbox not in receivers:
+                outbox.evict()
+        self.backlog = backlog
+        backlog.group = self
+        self.receivers = [one for one in self.receivers if one not in backlog.places]
 
     def others(self, sender: Any) -> list[Receiver]:
         """Return the receivers of a message of `sender`."""
@@ -56,6 +86,7 @@ class Route:
             self._gather()
 
     def _gather(self) -> None:
+        before = {(one.encoding, one.quiet is None): one for one in self.groups if one.backlog is not None}
         groups: dict[tuple[Encoding, bool], ReceiverGroup] = {}
         sessions = set()
         self.durable = False
@@ -72,6 +103,8 @@ class Route:
             if group.quiet is not None:
                 group.quiet.setdefault(subscription.session, []).append(subscription.receiver)
         self.groups = list(groups.values())
+        for key, old in before.items():
+            (groups.get(key) or ReceiverGroup(old.encoding)).succeed(old)
         self.sessions = len(sessions)
         self.quiet = any(group.quiet is not None for group in self.groups)
 

@@ -14,8 +14,9 @@ from collections import OrderedDict
 from typing import Any
 
 from hubbub.events import Subscribe
+from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.router import Router
-from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW, Batch, Encoding, Subscription, as_is
+from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW, Encoding, Subscription, as_is
 from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message

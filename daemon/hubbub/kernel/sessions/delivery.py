@@ -16,7 +16,8 @@ from typing import Any, Protocol
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Subscribe
-from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW, Batch, Receiver
+from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW, Receiver
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.state import InflightMessage, PersistentSession

@@ -76,7 +76,7 @@ def link(one: Link) -> dict[str, Any]:
         "client": session.client,
         "dialect": type(one.dialect).name,
         "subscriptions": len(session.subscriptions or ()),
-        "waiting": outbox.size,
+        "waiting": outbox.depth()[1],
         "sent": outbox.sent,
         "dropped": outbox.dropped,
         "silent": round(one.hub.turn.now() - one.last_received, 1),
@@ -104,7 +104,7 @@ def _place(one: Any) -> dict[str, Any]:
         "received_bytes": context.received_bytes,
         "sent": context.sent + sum(outbox.sent for outbox in outboxes),
         "sent_bytes": context.sent_bytes + sum(outbox.sent_bytes for outbox in outboxes),
-        "waiting": sum(outbox.size for outbox in outboxes),
+        "waiting": sum(outbox.depth()[1] for outbox in outboxes),
         "dropped": context.dropped + sum(outbox.dropped for outbox in outboxes),
         "refused": sum(context.refused.values()),
     }

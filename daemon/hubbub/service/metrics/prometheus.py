@@ -124,7 +124,9 @@ class _Daemon(Collector):
         dropped = CounterMetricFamily(
             "hubbub_messages_dropped", "Messages lost by full outboxes and inboxes", labels=["reason"]
         )
-        dropped.add_metric(["full"], counters.dropped - self._hub.slow_consumers.dropped)
+        dropped.add_metric(
+            ["full"], counters.dropped + self._hub.slow_consumers.unsettled - self._hub.slow_consumers.dropped
+        )
         dropped.add_metric(["outbox-bytes"], self._hub.slow_consumers.dropped)
         yield dropped
         yield _counter("hubbub_plugin_errors", "Exceptions in dialects and handlers", counters.failed)
@@ -197,11 +199,12 @@ def _sum(one: Metered) -> _Sum:
         sent += outbox.sent
         sent_bytes += outbox.sent_bytes
         dropped += outbox.dropped
-        if outbox.size:
-            waiting += outbox.queue.count
-            waiting_bytes += outbox.size
-            most = max(most, outbox.queue.count)
-            most_bytes = max(most_bytes, outbox.size)
+        if outbox.size or outbox.places is not None:
+            count, size = outbox.depth()
+            waiting += count
+            waiting_bytes += size
+            most = max(most, count)
+            most_bytes = max(most_bytes, size)
     if udp is not None:  # most links of UDP last for one datagram, and are in no list
         sent_bytes = udp.sent_bytes
     return _Sum(dialects, sent, sent_bytes, dropped, waiting, waiting_bytes, most, most_bytes)

@@ -88,7 +88,7 @@ class SysMetrics:
         counters = self._hub.turn.counters
         return {
             "publish/messages/received": counters.published - self._hub.system.published,
-            "publish/messages/dropped": counters.dropped,
+            "publish/messages/dropped": counters.dropped + self._hub.slow_consumers.unsettled,
             "publish/bytes/received": counters.published_bytes,
             "publish/bytes/sent": counters.delivered_bytes,
         }

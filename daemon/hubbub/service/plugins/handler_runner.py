@@ -19,7 +19,8 @@ from hubbub.errors import Refusal
 from hubbub.events import Subscribe
 from hubbub.handler import Handler, Incoming, filters_of
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.routing.subscription import Batch, as_is
+from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.subscription import as_is
 from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.message import Message, cost
 from hubbub.publish import QosPublish, Request

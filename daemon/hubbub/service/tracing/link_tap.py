@@ -14,7 +14,7 @@ from hubbub.errors import Refusal
 from hubbub.events import Answer, AuthResponse, Close, Connect, Subscribe, SwitchDialect, Unsubscribe
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.routing.subscription import Batch
+from hubbub.kernel.routing.batch import Batch
 from hubbub.message import Message
 from hubbub.publish import Publish, Request
 from hubbub.service.tracing.event_text import describe
@@ -65,6 +65,7 @@ class Tap:
         for name in _COVERED:
             mine[name] = getattr(self, name)
         mine["tap"] = self
+        self.link.outbox.stay_alone(True)
         self.link.outbox.__class__ = _traced(type(self.link.outbox))
 
     def detach(self) -> None:
@@ -74,6 +75,7 @@ class Tap:
         for name in (*_COVERED, "tap"):
             if name != "outcome" or not self._waiting:
                 mine.pop(name, None)
+        self.link.outbox.stay_alone(False)
         receiver = type(self.link.outbox)
         if receiver in _TRACED.values():
             self.link.outbox.__class__ = receiver.__base__  # type: ignore[assignment]
@@ -240,7 +242,7 @@ def _traced(receiver: type[Outbox]) -> type[Outbox]:
 
 def _tap_of(outbox: Outbox) -> Any:
     """Return the tap of an outbox's link; None: it isn't traced, or the link has gone."""
-    dialect = getattr(outbox.queue.owner, "dialect", None)
+    dialect = getattr(outbox.owner, "dialect", None)
     return None if dialect is None else vars(dialect).get("tap")
 
 

@@ -1,0 +1,223 @@
+"""Encoded messages: a batch that all its receivers share, and a part of one."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any
+
+from hubbub.dialect import Splice
+from hubbub.limits import PACKED_BYTES
+
+
+class Frames(Sequence[bytes]):
+    """The frames of a packed batch, cut out of its data."""
+
+    __slots__ = ("_data", "_ends")
+
+    def __init__(self, data: bytes, ends: list[int]) -> None:
+        self._data = data
+        self._ends = ends
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return [self[one] for one in range(*at.indices(len(self._ends)))]
+        ends = self._ends
+        return self._data[ends[at - 1] if at else 0 : ends[at]]
+
+
+class Topic:
+    """What is left of a message in a packed batch."""
+
+    __slots__ = ("topic",)
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+
+
+class Batch:
+    """Consecutive messages to the same receivers, encoded; all outboxes share it.
+
+    messages  each is a Message, or a Topic once the batch is packed
+    data   their frames joined, for streams; size: bytes
+    full   the overflow policy of the subscription, or None
+    parts  what stands between the ids that each subscription inserts, see dialect.Splice
+    """
+
+    __slots__ = ("messages", "frames", "data", "size", "count", "full", "parts", "_cut", "_ends", "_topics")
+
+    def __init__(
+        self, messages: Sequence[Any], frames: Sequence[bytes], stream: bool = True, full: str | None = None
+    ) -> None:
+        self.messages = messages
+        self.frames = frames
+        self.parts: list[bytes] | None = None
+        self.count = len(messages)
+        self.full = full
+        self._cut: tuple[int, int, Any] = (0, 0, None)
+        self._ends: list[int] | None = None
+        self._topics: dict[str, tuple[int, int]] | None = None
+        if stream:
+            self.data = frames[0] if len(frames) == 1 else b"".join(frames)
+            self.size = len(self.data)
+        else:
+            self.data = b""
+            self.size = sum(map(len, frames))
+
+    def splice(self) -> list[bytes]:
+        """Return the data in the pieces that an id joins; made once for all subscriptions."""
+        if self.parts is None:
+            self.parts, rest = [], b""
+            for frame in self.frames:
+                at = getattr(frame, "at", len(frame))
+                self.parts.append(rest + frame[:at])
+                rest = frame[at:]
+            self.parts.append(rest)
+        return self.parts
+
+    def pack(self) -> None:
+        """Keep nothing twice: the batch waits, and all its receivers have it. Datagrams stay as they are."""
+        if type(self.frames) is Frames or not self.data or self.parts is not None:
+            return
+        self.frames = Frames(self.data, self.ends())
+        if self.size > PACKED_BYTES * self.count:
+            self.messages = [Topic(message.topic) for message in self.messages]
+
+    def singles(self, stream: bool) -> list[Batch]:
+        """Return the same messages in batches of one."""
+        return [
+            Batch((message,), (frame,), stream, self.full)
+            for message, frame in zip(self.messages, self.frames, strict=True)
+        ]
+
+    def ends(self) -> list[int]:
+        """Return at which byte each message ends; made once for all receivers."""
+        if self._ends is None:
+            self._ends = list(accumulate(map(len, self.frames)))
+        return self._ends
+
+    def topics(self) -> dict[str, tuple[int, int]]:
+        """Return the place of each topic's newest message, and its longest in bytes, in the order of those places."""
+        if self._topics is None:
+            found: dict[str, tuple[int, int]] = {}
+            for at, (message, frame) in enumerate(zip(self.messages, self.frames, strict=True)):
+                found[message.topic] = (at, max(len(frame), found.pop(message.topic, (0, 0))[1]))
+            self._topics = found
+        return self._topics
+
+    def fitting(self, room: int, at: int = 0) -> int:
+        """Return how many messages, from that one on, have at most so many bytes together."""
+        ends = self.ends()
+        return bisect_right(ends, room + (ends[at - 1] if at else 0), at) - at
+
+    def freeing(self, need: int) -> int:
+        """Return how many messages, from the first, have at least so many bytes together, all if none have."""
+        return min(bisect_left(self.ends(), need) + 1, self.count)
+
+    def part(self, start: int, end: int) -> Any:
+        """Return the messages from `start` to before `end`.
+
+        Few of them are copied, because a Part would keep all others in memory; receivers in the same state share that.
+        """
+        if start == 0 and end == self.count:
+            return self
+        first, last, cut = self._cut
+        if cut is None or first != start or last != end:
+            part = Part(self, start, end)
+            if part.size * 2 >= self.size:
+                return part
+            cut = Batch(self.messages[start:end], self.frames[start:end], True, self.full)
+            self._cut = (start, end, cut)
+        return cut
+
+    def single(self, at: int) -> Any:
+        """Return one message as a unit that its taker may `empty`."""
+        if self.count == 1:
+            return Part(self, 0, 1)
+        return Batch((self.messages[at],), (self.frames[at],), True, self.full)
+
+    @property
+    def topic(self) -> str:
+        """The topic of the first message."""
+        topic: str = self.messages[0].topic
+        return topic
+
+    def empty(self) -> None:
+        """Take its messages out: newer ones have replaced them."""
+        self.messages, self.frames, self.data, self.size, self.count = (), (), b"", 0, 0
+
+
+class Part:
+    """Some messages of a batch; it looks like a Batch to those who take it.
+
+    messages, frames, data, size, count, full  as of a Batch
+    """
+
+    __slots__ = ("batch", "count", "end", "full", "size", "start")
+
+    def __init__(self, batch: Batch, start: int, end: int) -> None:
+        ends = batch.ends()
+        self.batch = batch
+        self.count = end - start
+        self.end = end
+        self.full = batch.full
+        self.size = ends[end - 1] - (ends[start - 1] if start else 0)
+        self.start = start
+
+    @property
+    def messages(self) -> Sequence[Any]:
+        return self.batch.messages[self.start : self.end]
+
+    @property
+    def frames(self) -> Sequence[bytes]:
+        return self.batch.frames[self.start : self.end]
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(self.frames)
+
+    @property
+    def topic(self) -> str:
+        """The topic of the first message."""
+        topic: str = self.batch.messages[self.start].topic
+        return topic
+
+    def topics(self) -> dict[str, tuple[int, int]]:
+        """Return the place of each topic's newest message, and its longest in bytes, in the order of those places."""
+        return Batch(self.messages, self.frames, False).topics()
+
+    def fitting(self, room: int, at: int = 0) -> int:
+        """Return how many messages, from that one on, have at most so many bytes together."""
+        ends, start = self.batch.ends(), self.start + at
+        return bisect_right(ends, room + (ends[start - 1] if start else 0), start, self.end) - start
+
+    def freeing(self, need: int) -> int:
+        """Return how many messages, from the first, have at least so many bytes together, all if none have."""
+        ends, start = self.batch.ends(), self.start
+        at = bisect_left(ends, need + (ends[start - 1] if start else 0), start, self.end) - start
+        return min(at + 1, self.count)
+
+    def part(self, start: int, end: int) -> Any:
+        """Return the messages from `start` to before `end`, counted from the first of this part."""
+        return self.batch.part(self.start + start, self.start + end)
+
+    def single(self, at: int) -> Any:
+        """Return one message as a unit that its taker may `empty`."""
+        return self.batch.single(self.start + at)
+
+    def empty(self) -> None:
+        """Take its messages out: newer ones have replaced them."""
+        self.count = self.size = 0
+        self.end = self.start
+
+
+def wrap_splice(unit: bytes, wrap: Callable[[bytes], bytes], id_bytes: int) -> Splice:
+    """Put the transport's frame around a unit that is to get an id of so many bytes."""
+    at = getattr(unit, "at", len(unit))
+    whole = wrap(unit[:at] + bytes(id_bytes) + unit[at:])
+    start = len(whole) - len(unit) - id_bytes + at
+    return Splice(whole[:start] + whole[start + id_bytes :], start)
