@@ -6,6 +6,7 @@ Each test is a row of docs/security.md's table. `make test` has a small crowd; w
 from __future__ import annotations
 
 import contextlib
+import itertools
 import selectors
 import socket
 import threading
@@ -194,3 +195,17 @@ def test_a_subscriber_that_pings_and_reads_nothing(daemon, dialect):
         assert publisher.publish(20_000) < 3 * alone + 0.05
     canary.check()
     publisher.client.close()
+
+
+def test_overlapping_wildcards_and_a_topic_for_each_publish(daemon):
+    """A topic's first message costs a search; a publisher whose messages all do has its share of each turn."""
+    levels, topics = crowd(9, 12), crowd(1_000, 5_900)
+    filters = ["/".join(one) + "/#" for one in itertools.product("a+", repeat=levels)]
+    names = ["/".join("a" * levels) + f"/{n}" for n in range(topics)]
+    with links(daemon, 2) as (one, other):
+        pour([one], "".join(f"SUB {filter}\n" for filter in filters + names).encode() + b"PING\n", b"PONG\n")
+        before = daemon.memory()
+        with Canary(daemon) as canary:
+            pour([other], "".join(f"PUB {name} x\n" for name in names).encode() + b"PING\n", b"PONG\n", 300)
+        canary.check()
+        assert daemon.memory() - before < 32 * MiB

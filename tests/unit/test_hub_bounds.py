@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from time import process_time
 from unittest.mock import patch
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from hubbub import limits
 from hubbub.bounds import Bounds
 from hubbub.errors import Refusal
+from hubbub.kernel.ingress.rate_limiter import Rate
 from unit.kernel_help import Receiver, World
 
 
@@ -81,18 +83,23 @@ def test_who_has_gone_is_forgotten():
     assert len(world.hub.router._routes) < 20
 
 
-def test_the_routes_hold_a_bounded_number_of_receivers():
+def test_the_routes_hold_a_bounded_number_of_receivers_and_entries():
     world, receiver = World(), Receiver()
     for _ in range(50):
         world.subscribe(world.session(), "#", receiver)
     one = world.session()
-    with patch.object(limits, "MATCH_CACHE_RECEIVERS", 500):
+    with patch.object(limits, "MATCH_CACHE_PLACES", 500):
         for number in range(100):
             world.subscribe(one, f"t/{number}", receiver)
         for number in range(100):
             assert world.publish(f"t/{number}") == 51
-            assert sum(route.sessions for route in world.hub.router._routes.values()) <= 551
+            assert sum(route.cost for route in world.hub.router._routes.values()) <= 500 + route_cost()
     world.turn()
+
+
+def route_cost():
+    """What a route of 2 entries and 51 sessions takes."""
+    return limits.ROUTE_COST + 2 + 51
 
 
 def test_a_flood_of_topics_fills_no_memory():
@@ -106,3 +113,19 @@ def test_a_flood_of_topics_fills_no_memory():
     assert "x" * 300 not in world.hub.router._topics
     world.turn()
     assert len(receiver.payloads) == 101
+
+
+def test_what_is_held_back_costs_a_message_nothing():
+    """`rate=...:over=pause` with many held events: each message costs the same, however many are behind it."""
+    used = []
+    for count in (1_000, 8_000):
+        world = World()
+        link = world.link(rate=Rate(1_000, 1, "pause"))
+        link.receive(b"pub a x\n" * count)
+        began = process_time()
+        for _ in range(900):
+            world.sleep(0.001)
+        used.append(process_time() - began)
+        assert world.hub.turn.counters.published > 500
+        assert len(link.inbound) == count - world.hub.turn.counters.published
+    assert used[1] < 3 * used[0] + 0.05

@@ -172,3 +172,33 @@ def test_a_search_of_a_second_subscription_comes_behind_the_first():
     assert len(got) == 6 + 2_500 + 2_500 + 1
     assert got[-1] == b"r/7=x"
     assert link.outbox.searches == 0
+
+
+def test_searches_that_wait_keep_no_lists_of_their_own():
+    store = Retained()
+    for n in range(2_000):
+        keep(store, f"t/{n}", b"x")
+    tracemalloc.start()
+    try:
+        searches = []
+        before = tracemalloc.get_traced_memory()[0]
+        for n in range(100):
+            search = store.match("t/+")
+            assert next(message for message in search if message is not None)
+            searches.append(search)
+            keep(store, f"t/{n}", b"")  # and another comes
+            keep(store, f"t/{n + 2_000}", b"x")
+        assert tracemalloc.get_traced_memory()[0] - before < 1_000_000  # 100 lists of 2,000 topics are 1.6 MB
+    finally:
+        tracemalloc.stop()
+    found = [[message.topic for message in search if message is not None] for search in searches]
+    assert all(len(set(topics)) == len(topics) > 1_800 for topics in found)
+
+
+def test_a_search_ends_though_topics_come_all_the_while():
+    store = Retained()
+    keep(store, "t/0", b"x")
+    for n, message in enumerate(store.match("t/+"), 1):
+        assert message is not None
+        keep(store, f"t/{n}", b"x")
+    assert n == 1

@@ -237,8 +237,8 @@ class Link:
             self.inbound.add(events)
 
     def _act(self, events: Iterator[Any]) -> None:
-        publish, session, access = self.hub.router.publish, self.session, self.access
-        inbound, outbox = self.inbound, self.outbox
+        router, session, access = self.hub.router, self.session, self.access
+        inbound, outbox, publish = self.inbound, self.outbox, router.publish
         left = EVENTS_AT_ONCE
         for event in events:
             if type(event) is Publish:
@@ -248,7 +248,7 @@ class Link:
                         receivers = publish(event)
                         if event.tag is None:
                             left -= 1
-                            if left > 0:
+                            if left > 0 and not router.searched:
                                 continue
                     else:
                         receivers = access.policy.publish(event, self)
@@ -262,7 +262,8 @@ class Link:
                 inbound.hold(self, events)
                 return
             left -= COST_OF_COMMAND
-            if left <= 0:
+            if left <= 0 or router.searched:
+                router.searched = False
                 left = EVENTS_AT_ONCE
                 if inbound.must_yield(self):
                     inbound.hold(self, events)

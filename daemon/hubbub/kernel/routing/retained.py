@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from hubbub import limits, topics
@@ -12,32 +13,54 @@ from hubbub.message import Message, cost
 
 
 class _Node:
-    __slots__ = ("children", "message", "_listed")
+    """One level of topics.
 
-    def __init__(self) -> None:
+    number  grows with each child of its parent
+    """
+
+    __slots__ = ("children", "message", "number", "_gone", "_kin")
+
+    def __init__(self, number: int) -> None:
         self.children: dict[str, _Node] = {}
         self.message: Message | None = None
-        self._listed: list[_Node] | None = None
+        self.number = number
+        self._gone = 0  # children in `_kin` that are dropped: they have neither a message nor children
+        self._kin: list[_Node] | None = None  # the children by number, once a search has asked for them
 
-    def listed(self, top: bool) -> list[_Node]:
-        """Return the children that a wildcard matches: one list, never changed, for all searches at this node.
-
-        At the top those that begin with $ aren't among them (MQTT-4.7.2-1).
-        """
-        if self._listed is None:
-            self._listed = [node for level, node in self.children.items() if not top or level[:1] != "$"]
-        return self._listed
-
-    def put(self, level: str) -> _Node:
+    def put(self, level: str, number: int) -> _Node:
         """Make a child."""
-        self._listed = None
-        node = self.children[level] = _Node()
+        node = self.children[level] = _Node(number)
+        if self._kin is not None:
+            self._kin.append(node)
         return node
 
     def drop(self, level: str) -> None:
         """Forget a child."""
-        self._listed = None
         del self.children[level]
+        if self._kin is not None:
+            self._gone += 1
+            if self._gone * 2 > len(self._kin):
+                self._kin, self._gone = list(self.children.values()), 0
+
+    def below(self) -> Iterator[_Node]:
+        """Yield the children that are there now, and maybe some that are gone; all searches share one list of them."""
+        if self._kin is None:
+            self._kin, self._gone = list(self.children.values()), 0
+        kin, at, last = self._kin, 0, -1
+        newest = kin[-1].number if kin else -1
+        while last < newest:
+            if kin is not self._kin:  # those that are gone have left it
+                kin = self._kin
+                at = bisect_right(kin, last, key=_number)
+            if at == len(kin) or kin[at].number > newest:
+                break
+            last = kin[at].number
+            yield kin[at]
+            at += 1
+
+
+def _number(node: _Node) -> int:
+    return node.number
 
 
 class Retained:
@@ -55,7 +78,8 @@ class Retained:
         self.count = 0
         self.size = 0
         self.levels = 0
-        self._root = _Node()
+        self._root = _Node(0)
+        self._nodes = 0  # that were ever made
         self._store: Store = MemoryStore()
 
     def load(self, store: Store) -> None:
@@ -90,7 +114,8 @@ class Retained:
         if count > self.max_messages or size > self.max_bytes or levels > self.max_levels:
             raise Refusal("quota", "the hub keeps no more retained messages; publish some with an empty payload")
         for level in wanted[at:]:
-            node = node.put(level)
+            self._nodes += 1
+            node = node.put(level, self._nodes)
         kept = message.on(message.topic)
         kept.retained, kept.sender = True, None
         node.message = kept
@@ -138,9 +163,15 @@ class Retained:
             if at == last:
                 continue
             if level == "#" or level == "+":
-                stack.append((iter(node.listed(node is self._root)), at + (level == "+")))
+                below = node.below() if node is not self._root else self._shown()
+                stack.append((below, at + (level == "+")))
             elif level in node.children:
                 stack.append((iter([node.children[level]]), at + 1))
+
+    def _shown(self) -> Iterator[_Node]:
+        """Yield the first levels that a wildcard matches: not those that begin with $ (MQTT-4.7.2-1)."""
+        hidden = {node for level, node in self._root.children.items() if level[:1] == "$"}
+        return (node for node in self._root.below() if node not in hidden)
 
     def _remove(self, topic: str) -> None:
         levels = topic.split("/")

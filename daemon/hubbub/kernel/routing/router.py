@@ -29,17 +29,19 @@ class Router:
     """Brings each message to the receivers of its topic.
 
     trie  the filters of all subscriptions
+    searched  whether a route had to be searched for, or its receivers collected, since that was last set to False
     """
 
     def __init__(self, turn: Turn, retained: Retained) -> None:
         self.trie = Trie()
         self._turn = turn
         self._retained = retained
+        self.searched = False
         self._own = False  # the hub itself publishes
         self._version = 0  # of all subscriptions
         self._topics: dict[str, Route] = {}
         self._routes: dict[tuple[Entry, ...], Route] = {}
-        self._sessions = 0  # of all remembered routes, and of some that are gone
+        self._cost = 0  # of all remembered routes, and of some that are gone
         self._open = NOWHERE  # the route of the open batch
         self._sender: Any = None
         self._waiting: list[Message] = []
@@ -94,7 +96,7 @@ class Router:
     def _forget_all(self) -> None:
         self._topics.clear()
         self._routes.clear()
-        self._sessions = 0
+        self._cost = 0
 
     def has_subscribers(self, topic: str) -> bool:
         """Return whether any subscription matches a topic."""
@@ -147,6 +149,7 @@ class Router:
             self._own = False
 
     def _route(self, topic: str, route: Route | None) -> Route:
+        self.searched = True
         if route is None:
             levels = self._turn.bounds.topic_levels
             if topic.count("/") >= levels:
@@ -161,10 +164,10 @@ class Router:
                 self._topics[topic] = self._routes[entries] = route
         if route.checked != self._version:
             self.commit()  # the open batch goes to the subscribers at the time of its messages
-            self._sessions -= route.sessions
+            before = route.cost if route.checked >= 0 else 0
             route.refresh(self._version)
-            self._sessions += route.sessions
-            if self._sessions > limits.MATCH_CACHE_RECEIVERS:
+            self._cost += route.cost - before
+            if self._cost > limits.MATCH_CACHE_PLACES:
                 self._forget_all()
         return route
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hubbub.kernel.routing.subscription import Backlog, Encoding, Receiver, Subscription
 from hubbub.kernel.routing.trie import Entry
-from hubbub.limits import BACKLOG_LINKS
+from hubbub.limits import BACKLOG_LINKS, ROUTE_COST
 
 
 class ReceiverGroup:
@@ -66,11 +66,11 @@ class Route:
     sessions  how many sessions they belong to; quiet: whether some of these don't want their own messages
     """
 
-    __slots__ = ("entries", "versions", "checked", "durable", "groups", "sessions", "quiet")
+    __slots__ = ("entries", "checked", "durable", "groups", "sessions", "quiet", "_versions")
 
     def __init__(self, entries: tuple[Entry, ...]) -> None:
         self.entries = entries
-        self.versions: tuple[int, ...] = ()
+        self._versions = -1  # of all entries together
         self.checked = -1
         self.durable = False
         self.groups: list[ReceiverGroup] = []
@@ -80,9 +80,9 @@ class Route:
     def refresh(self, version: int) -> None:
         """Collect the receivers again if the subscribers of an entry have changed."""
         self.checked = version
-        versions = tuple([entry.version for entry in self.entries])
-        if versions != self.versions:
-            self.versions = versions
+        versions = sum([entry.version for entry in self.entries])  # each only ever grows
+        if versions != self._versions:
+            self._versions = versions
             self._gather()
 
     def _gather(self) -> None:
@@ -122,6 +122,11 @@ class Route:
                     merged.setdefault(subscription.session, []).append(subscription)
         return each + [_merge(several) for several in merged.values()]
 
+    @property
+    def cost(self) -> int:
+        """How many places for entries, receivers and what belongs to them it takes in memory."""
+        return ROUTE_COST + len(self.entries) + self.sessions
+
     def reaches(self, sender: Any) -> int:
         """Return how many sessions get a message of `sender`."""
         return self.sessions - any(group.quiet is not None and sender in group.quiet for group in self.groups)
@@ -132,8 +137,8 @@ def _merge(several: list[Subscription]) -> Subscription:
     return several[0] if merge is None or len(several) == 1 else merge(several)
 
 
-def _wildness(entry: Entry) -> tuple[int, bool]:
-    return entry.filter.count("+") + entry.filter.endswith("#"), entry.filter.endswith("#")
+def _wildness(entry: Entry) -> int:
+    return entry.wildness
 
 
 NOWHERE = Route(())

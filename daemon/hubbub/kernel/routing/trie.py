@@ -12,14 +12,16 @@ class Entry:
 
     subscribers  its subscriptions, as the keys of a dict, oldest first
     version      int, raised by every change, so that a Route knows when to collect its receivers again
+    wildness     int, larger the more the filter's wildcards match
     """
 
-    __slots__ = ("filter", "subscribers", "version")
+    __slots__ = ("filter", "subscribers", "version", "wildness")
 
     def __init__(self, filter: str) -> None:
         self.filter = filter
         self.subscribers: dict[Any, None] = {}
         self.version = 0
+        self.wildness = 2 * (filter.count("+") + filter.endswith("#")) + filter.endswith("#")
 
 
 class _Node:
