@@ -12,8 +12,9 @@ from hubbub.events import Connect
 from hubbub.identity import Identity
 from hubbub.testing.streams import TCPClient
 from hubbub.testing.world import World
+from hubbub.transports.http.channel import OneRequestSite
 from hubbub.transports.http.pages import Pages
-from hubbub.transports.http.site import make_site
+from hubbub.transports.http.site import make_resource
 from hubbub.transports.websocket import WebSocketFactory
 
 _HOST, _PORT = "192.0.2.7", 50_000
@@ -31,7 +32,7 @@ class Visit:
         world, self.asked = World(), []
         door = world.listen("websocket", Lines)
         factory = WebSocketFactory(door._link, {}, Lines, 1_000, authenticate=self._authenticate)
-        site = make_site(factory, (), world.clock, _PAGES)
+        site = OneRequestSite(make_resource(factory, (), _PAGES), world.clock)
         client = TCPClient(world, site.buildProtocol(None), _HOST, _PORT)
         world.ends.append(client)
         self.answer = b"".join(client.say(piece) for piece in pieces)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -16,6 +18,8 @@ from running import Daemon
 
 MILLISECONDS = 10_000
 NAME = "hub.example"  # that its owner has pointed here
+ADVICE = f"start hubbub with --origin {NAME} to let them."
+README = Path(__file__).parents[2] / "README.md"
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", f"--host-resolver-rules=MAP {NAME} 127.0.0.1"]
 
 # hub.open(...) resolves to how the socket opened or failed; hub.next() to the next message, or to how it closed.
@@ -245,6 +249,26 @@ def test_a_page_of_another_origin_is_let_in_where_the_operator_says_so(page, els
             assert page.evaluate("url => hub.open(url, ['hubbub.json'])", daemon.url()) == outcome
 
 
+@pytest.mark.parametrize("place", ["file", "server"])
+@pytest.mark.parametrize("told", [False, True])
+def test_the_page_in_readme_from_a_file_and_from_a_development_server(page, elsewhere, tmp_path, place, told):
+    """It works with the option that README names, and without it the log of the daemon names the same."""
+    script = re.search(r"```js\n(.*?)```", README.read_text(), re.DOTALL)[1]
+    file = tmp_path / "page.html"
+    at = {"file": file.as_uri(), "server": f"http://localhost:{elsewhere}/{file.name}"}[place]
+    origin = {"file": "null", "server": f"http://localhost:{elsewhere}"}[place]
+    options = ("--origin", origin) if told else ()
+    with Daemon("--tcp", "tcp:0", "--websocket", "tcp:0", *options) as daemon, Tcp(daemon.tcp[0]) as tcp:
+        tcp.send("SUB hello/page")
+        tcp.expect("OK SUB hello/page")
+        file.write_text(f"<!doctype html><script>{script.replace('ws://127.0.0.1:8999/', daemon.url())}</script>")
+        page.goto(at)
+        if told:
+            tcp.expect("MSG hello/page from a page")
+        else:
+            daemon.wait_for(f"page 1 refused.* --origin {origin} ")
+
+
 def test_a_page_can_not_make_the_browser_publish_over_http(daemon, page, elsewhere, tcp):
     """What a page can send to the TCP port begins as an HTTP request: refused, its body unread."""
     assert tcp.ask("SUB http/#") == "OK SUB http/#"
@@ -281,3 +305,5 @@ def test_a_name_that_somebody_has_pointed_here_is_no_way_in(page):
             at = f"{NAME}:{daemon.websocket[0][1]}"
             page.goto(f"http://{at}/")
             assert page.evaluate("url => hub.open(url, ['hubbub.json'])", f"ws://{at}/") == outcome
+            says = page.locator("#refusal").text_content()
+            assert says == ("" if options else f"Pages of http://{at} may not connect here; {ADVICE}")

@@ -49,6 +49,17 @@ def test_other_options_leave_the_defaults():
     assert [str(folder) for folder in settings.plugin_dirs] == ["/p"]
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "hub.example.org", "https://app.example.org", "http://localhost:5173", "http://[::1]:5173", "file://", "null",
+        "capacitor://localhost", "ionic://localhost", "chrome-extension://abcdef", "app://my-app", "tauri://localhost",
+    ],
+)  # fmt: skip
+def test_an_origin_of_any_scheme(origin):
+    assert parsed("--origin", origin.upper()).settings().origins == (origin,)
+
+
 def test_options_repeat_in_order():
     assert [one.id for one in parsed("--tcp", "tcp:2", "--tcp", "tcp:1").settings().listeners] == [
         "tcp-2",
@@ -104,7 +115,8 @@ def test_list_plugins_is_a_flag():
             "hubbub: --tcp tcp:1: the id tcp-1 is taken by --tcp tcp:1; add id=NAME",
         ),
         (["--handler", "upper", "--handler", "upper"], "hubbub: --handler upper: the id upper is taken"),
-        (["--origin", "ftp://x"], "hubbub: --origin ftp://x: expected a host name"),
+        (["--origin", "ftp://"], "hubbub: --origin ftp://: expected a host name"),
+        (["--origin", "https://x/"], "hubbub: --origin https://x/: expected a host name"),
         (["--trust-proxy", "10.0.0.1/8"], "hubbub: --trust-proxy 10.0.0.1/8: 10.0.0.1/8 has host bits set; a network"),
         (["--trust-proxy", "hub"], "hubbub: --trust-proxy hub: 'hub' does not appear to be an IPv4 or IPv6 network"),
         (["--tcp", "haproxy:tcp:1"], "hubbub: --tcp haproxy:tcp:1: haproxy: reads what a proxy says of its clients"),

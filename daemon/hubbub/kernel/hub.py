@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hubbub.bounds import DEFAULTS, Bounds
+from hubbub.errors import Refusal
 from hubbub.kernel.connection.slow_consumers import SlowConsumers
 from hubbub.kernel.ingress.sources import Sources
 from hubbub.kernel.routing.requests import Requests
@@ -25,6 +26,7 @@ class Hub:
     """One topic space. See Turn for `wake`, `wall`, `now`, `arm`.
 
     traced  attribute: is called with each link when it gets a dialect, while there is a trace
+    rejected  attribute: is called with listener, host and Refusal of who gets no link, while there is a trace
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Hub:
         self.presences = PresenceTable(turn, router, self.retained)
         self.slow_consumers = SlowConsumers(turn)
         self.traced: Callable[[Any], object] | None = None
+        self.rejected: Callable[[str, str, Refusal], object] | None = None
         turn.deliver = router.commit
 
     def bound(self, bounds: Bounds) -> None:

@@ -19,7 +19,8 @@ from hubbub.template import Template
 from hubbub.testing.datagrams import DatagramPort, UDPClient
 from hubbub.testing.streams import TCPClient
 from hubbub.testing.websocket import WebSocketClient
-from hubbub.transports.http.site import make_site
+from hubbub.transports.http.channel import OneRequestSite
+from hubbub.transports.http.site import make_resource
 from hubbub.transports.tcp import TCPFactory
 from hubbub.transports.udp import UDPProtocol
 from hubbub.transports.websocket import WebSocketFactory
@@ -94,7 +95,8 @@ class MemoryListener:
             dialects = (*self.dialect.candidates, self.dialect.fallback)
         by_name = {name: one for one in dialects for name in one.subprotocols}
         longest = max(one.max_unit(self.context.dialect_context) for one in dialects)
-        site = make_site(WebSocketFactory(self._link, by_name, self.dialect, longest), (), self.world.clock)
+        resource = make_resource(WebSocketFactory(self._link, by_name, self.dialect, longest), ())
+        site = OneRequestSite(resource, self.world.clock)
         return lambda world, host, port, **more: WebSocketClient(world, site.buildProtocol(None), host, port, **more)
 
     def _udp(self) -> Callable[..., UDPClient]:

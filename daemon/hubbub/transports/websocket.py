@@ -224,6 +224,7 @@ class WebSocketFactory(WebSocketServerFactory):
             tcpNoDelay=True,
             autoPingInterval=0,  # one sweep over all links asks, not a timer for each
             serveFlashSocketPolicy=False,
+            allowNullOrigin=True,  # http.origin has decided
             perMessageCompressionAccept=accept if compression else lambda offers: None,
         )
         self.protocol = self._with_options(WebSocketProtocol)

@@ -140,7 +140,10 @@ def traced(record: Mapping[str, Any]) -> str:
         return f"tracing {count} link{'s' * (count != 1)}, and those that come"
     if "dropped" in record:
         return f"({record['dropped']} more, which came too fast to be shown)"
-    head = f"#{record['link']} {record['listener']} {record['peer']} {record['dialect']}"
+    if "refused" in record:
+        head = f"{record['listener']} {record['host']} refused: {record['refused']}"
+    else:
+        head = f"#{record['link']} {record['listener']} {record['peer']} {record['dialect']}"
     if "time" in record:
         head = f"{datetime.fromtimestamp(record['time']).astimezone():%H:%M:%S.%f}"[:-3] + f" {head}"
     lines = []

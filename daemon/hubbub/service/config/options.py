@@ -27,7 +27,8 @@ T = TypeVar("T")
 DEFAULTS = {"tcp": "tcp:6999", "udp": "udp:6999", "websocket": "tcp:8999"}
 """The listeners that are opened if no option names one."""
 
-_ORIGIN = re.compile(r"(https?://)?[A-Za-z0-9][A-Za-z0-9_.-]{0,252}(?(1)(:[0-9]{1,5})?)")
+_HOST = "[a-z0-9][a-z0-9_.-]{0,252}"
+_ORIGIN = re.compile(rf"{_HOST}|file://|[a-z][a-z0-9+.-]{{0,62}}://({_HOST}|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?")
 
 EXAMPLES = """
 Opens TCP, UDP and WebSocket over one topic space. Without options: TCP 6999,
@@ -310,9 +311,9 @@ def _duration(raw: object, source: str) -> float:
 
 
 def _origin(raw: object, source: str) -> str:
-    if isinstance(raw, str) and _ORIGIN.fullmatch(raw):
+    if isinstance(raw, str) and _ORIGIN.fullmatch(raw.lower()):
         return raw.lower()
-    reason = "expected a host name, or an origin such as https://app.example.org"
+    reason = "expected a host name, or an origin such as https://app.example.org, capacitor://localhost or file://"
     raise ConfigError(f"{source} {shown(raw)}: {reason}")
 
 

@@ -22,9 +22,13 @@ class LinkSelector:
 
     def has(self, link: Link) -> bool:
         """Whether `link` is meant."""
-        if self._listener is not None and link.context.name != self._listener:
+        return self.covers(link.context.name, link.session.host)
+
+    def covers(self, listener: str, host: str) -> bool:
+        """Whether links of that listener and host are meant."""
+        if self._listener is not None and listener != self._listener:
             return False
-        return self._network is None or _within(link.session.host, self._network)
+        return self._network is None or _within(host, self._network)
 
 
 def _network(host: object) -> IPv4Network | IPv6Network | str | None:

@@ -11,6 +11,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from hubbub import limits
@@ -35,8 +36,9 @@ from hubbub.service.logs.notices import Notices
 from hubbub.service.plugins.dialect_plan import plan
 from hubbub.service.plugins.discovery import Plugins
 from hubbub.transports.forwarded import Trust
+from hubbub.transports.http.channel import OneRequestSite
 from hubbub.transports.http.pages import Pages, no_pages
-from hubbub.transports.http.site import make_resource, make_site
+from hubbub.transports.http.site import make_resource
 from hubbub.transports.inherited import listen_stream
 from hubbub.transports.proxy import ProxyFactory
 from hubbub.transports.stream import Authenticate
@@ -196,12 +198,15 @@ class Listener:
         return protocol
 
     def _site(self, reactor: Any) -> Site:
+        def resource() -> IResource:
+            return make_resource(self._web_factory(), self.settings.origins, self.pages, self._page_refused)
+
         slow = lambda: self.context.cuts("handshake")  # noqa: E731
-        site = make_site(self._web_factory(), self.settings.origins, reactor, self.pages, self._acquire, slow)
+        site = OneRequestSite(resource(), reactor, self.settings.bounds.handshake, self._acquire, slow)
 
         def renew() -> None:  # a link keeps the factory that made it, and with it its limits
             site.timeOut = self.settings.bounds.handshake
-            site.resource = make_resource(self._web_factory(), self.settings.origins, self.pages)
+            site.resource = resource()
 
         self._renew = renew
         return site
@@ -214,12 +219,27 @@ class Listener:
             self.settings.bounds.handshake, self._authenticate,
         )  # fmt: skip
 
+    def _page_refused(self, host: str, refusal: Refusal) -> None:
+        """Log it each time that the number has doubled: whoever can connect could fill the disk."""
+        self._rejected(host, refusal)
+        count = self.context.refused["origin"]
+        if count & (count - 1) == 0:
+            says = "{id}: page {count} refused, in a browser at {host}: {why}"
+            self.log.warn(says, id=self.config.id, count=count, host=host, why=refusal.reason)  # noqa: G010
+
+    def _rejected(self, host: str, refusal: Refusal) -> None:
+        """Somebody gets no link."""
+        self.hub.turn.counters.refused += 1
+        self.context.refuse(refusal)
+        if self.hub.rejected is not None:
+            self.hub.rejected(self.config.id, host, refusal)
+
     def _acquire(self, host: str) -> Callable[[], None]:
         """Count a connection that may become a link; one of a proxy is of a client yet unknown. Raises Refusal."""
         try:
             source = self.hub.sources.acquire("" if host in self._trust else host)
         except Refusal as refusal:
-            self.context.refuse(refusal)
+            self._rejected(host, refusal)
             raise
         self.context.coming += 1
 
@@ -253,7 +273,7 @@ class Listener:
         try:
             source = self.hub.sources.acquire(host)
         except Refusal as refusal:
-            self.context.refuse(refusal)
+            self._rejected(host, refusal)
             wire.reject(self._last_unit(dialect, refusal), refusal)
             return None
         try:

@@ -28,6 +28,7 @@ class Trace:
     def __init__(self, reactor: Any, caller: Caller, choice: LinkSelector, asked: Asked) -> None:
         self._caller = caller
         self._reactor = reactor
+        self.covers = choice.covers
         self.wants = choice.has
         self._filter = _filter(asked.get("topic"))
         self._over = False
@@ -101,6 +102,7 @@ class Tracing:
         seen = [one for one in links_of(self._running) if trace.wants(one)]
         caller.answer(tracing=len(seen))
         self._running.hub.traced = self._cover
+        self._running.hub.rejected = self._tell_rejected
         for link in seen:
             self._cover(link)
 
@@ -108,10 +110,17 @@ class Tracing:
         trace.stop()
         self._traces.remove(trace)
         if not self._traces:
-            self._running.hub.traced = None
+            self._running.hub.traced = self._running.hub.rejected = None
         for link in links_of(self._running):
             if trace.wants(link):
                 self._cover(link)
+
+    def _tell_rejected(self, listener: str, host: str, refusal: Refusal) -> None:
+        """Somebody got no link; a trace of some topics wants to see links alone."""
+        for trace in self._traces:
+            if not trace.picks and trace.covers(listener, host) and trace.room():
+                now = self._running.hub.turn.wall()
+                trace.tell({"time": now, "listener": listener, "host": host, "refused": refusal.reason})
 
     def _cover(self, link: Link) -> None:
         """Give `link` the tap that it is to have now, or take it away."""

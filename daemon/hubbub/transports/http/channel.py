@@ -96,6 +96,15 @@ class _Request(Request):
         self.write(said)
         self.finish()
 
+    def render(self, resrc: Any) -> None:
+        """Answer HEAD without a body; twisted.web would write a line into the log for each."""
+        if self.method != b"HEAD":
+            super().render(resrc)
+            return
+        self.setHeader("content-length", str(len(resrc.render(self))))
+        self.write(b"")
+        self.finish()
+
     def gotLength(self, length: int | None) -> None:
         super().gotLength(0)
 

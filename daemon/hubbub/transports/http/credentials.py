@@ -16,8 +16,9 @@ from twisted.web.server import NOT_DONE_YET, Request
 from hubbub.errors import Refusal
 from hubbub.events import Connect
 from hubbub.identity import Identity
-from hubbub.transports.forwarded import UNIX, Trust, plain_host
-from hubbub.transports.http.pages import plain
+from hubbub.transports.forwarded import Trust
+from hubbub.transports.http.origin import client_of
+from hubbub.transports.http.pages import plain, sentence
 from hubbub.transports.stream import Authenticate
 
 COOKIE = b"hubbub"
@@ -69,10 +70,7 @@ class HandshakeAuthenticator:
             said = shown(request)
         except Refusal as refusal:
             return refused(request, refusal)
-        peer = request.channel.getPeer()
-        client = (plain_host(str(getattr(peer, "host", "") or UNIX)), getattr(peer, "port", 0))
-        forwarded = request.requestHeaders.getRawHeaders("x-forwarded-for", [])
-        host, _ = self._trust.client(client, ",".join(forwarded))
+        host, _ = client_of(request, self._trust)
         gone: list[object] = []
         request.notifyFinish().addErrback(gone.append)
 
@@ -99,4 +97,4 @@ def refused(request: Request, refusal: Refusal) -> bytes:
         request.setHeader("www-authenticate", 'Basic realm="hubbub", charset="UTF-8"')
     else:
         request.setHeader("retry-after", "60")
-    return plain(request, status, f"{refusal.reason[:1].upper()}{refusal.reason[1:]}.")
+    return plain(request, status, sentence(refusal))

@@ -8,9 +8,25 @@ from urllib.parse import urlsplit
 
 from twisted.web.server import Request
 
-from hubbub.transports.forwarded import plain_host
+from hubbub.errors import Refusal
+from hubbub.option import shown
+from hubbub.transports.forwarded import UNIX, Address, Trust, plain_host
 
 _FORWARDED = ("x-forwarded-for", "forwarded", "via", "x-real-ip")  # a proxy sends these for its client
+_PORTS = {"http": 80, "https": 443}
+_ELSEWHERE = "pages of {origin} may not connect here; start hubbub with --origin {fix} to let them"
+_NULL = (
+    "pages without an origin (a file in some browsers, a data: URL, a sandboxed frame) may not connect here; "
+    "--origin null lets them, and with them every page that wants to be one of these"
+)
+
+
+def client_of(request: Request, trust: Trust) -> Address:
+    """Return the address of the client, behind the proxies that are believed."""
+    peer = request.channel.getPeer()
+    host = plain_host(str(getattr(peer, "host", "") or UNIX))
+    forwarded = request.requestHeaders.getRawHeaders("x-forwarded-for", [])
+    return trust.client((host, getattr(peer, "port", 0)), ",".join(forwarded))
 
 
 def is_local(request: Request, names: Container[str]) -> bool:
@@ -41,8 +57,8 @@ def is_for_us(request: Request, names: Container[str]) -> bool:
     return host is None or host == "localhost" or host in names or is_address(host)
 
 
-def origin_refusal(origin: str | None, host: str, allowed: frozenset[str]) -> str | None:
-    """Tell why a page of `origin` may not connect to `host`, or None where it may.
+def origin_refusal(origin: str | None, host: str, allowed: frozenset[str]) -> Refusal | None:
+    """Return why a page of `origin` may not connect to `host`, or None where it may.
 
     No Origin isn't a browser. A page may connect to where it came from, if that is an address or a name that the
     operator knows: a name alone proves nothing, since its owner can point it here (DNS rebinding).
@@ -51,16 +67,29 @@ def origin_refusal(origin: str | None, host: str, allowed: frozenset[str]) -> st
         return None
     try:
         page, here = urlsplit(origin), urlsplit("//" + host)
-        default = 443 if page.scheme in ("https", "wss") else 80
-        same = (page.hostname, page.port or default) == (here.hostname, here.port or default)
+        default = _PORTS.get(page.scheme)
+        same = default is not None and (page.hostname, page.port or default) == (here.hostname, here.port or default)
     except ValueError:
-        return "The Origin or the Host header is malformed."
-    if page.hostname is None:
-        return "A page without an origin may not connect."
-    if same and (page.hostname == "localhost" or page.hostname in allowed or is_address(page.hostname)):
+        return _refusal("the Origin or the Host header is malformed")
+    if not origin:
+        return _refusal("the Origin header is empty")
+    if same and (page.hostname == "localhost" or page.hostname in allowed or is_address(page.hostname or "")):
         return None
-    fix = page.hostname if same else origin
-    return f"Pages of {origin} may not connect here; start hubbub with --origin {fix} to let them."
+    if origin == "null":
+        return _refusal(_NULL)
+    return _refusal(_ELSEWHERE.format(origin=shown(origin), fix=shown(page.hostname if same else origin)))
+
+
+def page_refusal(host: str, allowed: frozenset[str]) -> Refusal | None:
+    """Return why the page that is shown at `host` may not connect to where it came from, or None where it may."""
+    found = [origin_refusal(f"{scheme}://{host}", host, allowed) for scheme in _PORTS]
+    return found[0] if all(found) else None
+
+
+def _refusal(reason: str) -> Refusal:
+    made = Refusal("not-authorized", reason)
+    made.limit = "origin"
+    return made
 
 
 def is_address(host: str) -> bool:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from html import escape
 from importlib.resources import files
 
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from hubbub.transports.http.origin import is_local
+from hubbub.errors import Refusal
+from hubbub.transports.http.origin import is_local, page_refusal
 
 Pages = Callable[[str, str], tuple[int, str, bytes] | None]
 """Path and Accept header -> status, content type and body of a page of figures; None: there is no such page."""
+
+
+_REFUSAL = b"<!-- refusal -->"  # where the front page says why its own WebSocket will be refused
 
 
 def no_pages(path: str, accept: str) -> None:
@@ -46,7 +51,13 @@ class PageResource(Resource):
         request.setHeader("content-type", "text/html; charset=utf-8")
         request.setHeader("content-security-policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
         request.setHeader("x-content-type-options", "nosniff")
-        return self._front
+        refusal = page_refusal(request.getHeader("host") or "localhost", self._origins)
+        return self._front.replace(_REFUSAL, b"" if refusal is None else escape(sentence(refusal)).encode())
+
+
+def sentence(refusal: Refusal) -> str:
+    """Write the reason as a sentence."""
+    return f"{refusal.reason[:1].upper()}{refusal.reason[1:]}."
 
 
 def plain(request: Request, code: int, text: str) -> bytes:

@@ -7,16 +7,24 @@ from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
+from hubbub.errors import Refusal
 from hubbub.identity import Identity
-from hubbub.transports.http.channel import OneRequestSite
 from hubbub.transports.http.credentials import HandshakeAuthenticator
-from hubbub.transports.http.origin import origin_refusal
-from hubbub.transports.http.pages import PageResource, Pages, no_pages, plain
-from hubbub.transports.stream import Acquire
+from hubbub.transports.http.origin import client_of, origin_refusal
+from hubbub.transports.http.pages import PageResource, Pages, no_pages, plain, sentence
 from hubbub.transports.websocket import WebSocketFactory
+
+Refused = Callable[[str, Refusal], object]
+"""Is told of a page that was refused: the host of its browser, and why."""
+
+_OLD = "A WebSocket needs HTTP/1.1 (RFC 6455 section 4.1); have your proxy speak it (nginx: proxy_http_version 1.1)."
+
+
+def not_told(host: str, refusal: Refusal) -> None:
+    """Do without being told."""
 
 
 @implementer(IResource)
@@ -25,9 +33,12 @@ class UpgradeResource(Resource):
 
     isLeaf = True
 
-    def __init__(self, factory: WebSocketFactory, origins: Iterable[str], pages: PageResource) -> None:
+    def __init__(
+        self, factory: WebSocketFactory, origins: Iterable[str], pages: PageResource, refused: Refused
+    ) -> None:
         super().__init__()
         self._pages = pages
+        self._refused = refused
         self._factory = factory
         self._authenticator = (
             HandshakeAuthenticator(factory.authenticate, factory.trust, self._upgrade) if factory.authenticate else None
@@ -35,11 +46,15 @@ class UpgradeResource(Resource):
         self._origins = frozenset(origins)
 
     def render(self, request: Request) -> bytes | int:
-        if (request.getHeader("upgrade") or "").lower() != "websocket":
+        if request.method != b"GET" or (request.getHeader("upgrade") or "").lower() != "websocket":
             return self._pages.render(request)
+        if request.clientproto == b"HTTP/1.0":
+            return plain(request, 400, _OLD)
         refusal = origin_refusal(request.getHeader("origin"), request.getHeader("host") or "", self._origins)
         if refusal is not None:
-            return plain(request, 403, refusal)
+            host, _ = client_of(request, self._factory.trust)
+            self._refused(host, refusal)
+            return plain(request, 403, sentence(refusal))
         return self._upgrade(request, None) if self._authenticator is None else self._authenticator.ask(request)
 
     def _upgrade(self, request: Request, identity: Identity | None) -> bytes | int:
@@ -69,18 +84,12 @@ class _IdentifiedFactory:
         return made
 
 
-def make_resource(factory: WebSocketFactory, origins: Iterable[str], pages: Pages) -> UpgradeResource:
-    """Make the resource of one listener; `pages` are for this machine alone."""
-    return UpgradeResource(factory, origins, PageResource(origins, pages))
+def make_resource(
+    factory: WebSocketFactory, origins: Iterable[str], pages: Pages = no_pages, refused: Refused = not_told
+) -> UpgradeResource:
+    """Make the resource of one listener.
 
-
-def make_site(
-    factory: WebSocketFactory,
-    origins: Iterable[str],
-    reactor: Any,
-    pages: Pages = no_pages,
-    acquire: Acquire | None = None,
-    slow: Callable[[], object] = lambda: None,
-) -> Site:
-    """Make the site of one listener; `pages` are for this machine alone."""
-    return OneRequestSite(make_resource(factory, origins, pages), reactor, factory.openHandshakeTimeout, acquire, slow)
+    origins  names of this hub, and origins whose pages may connect
+    pages    are for this machine alone
+    """
+    return UpgradeResource(factory, origins, PageResource(origins, pages), refused)
