@@ -30,7 +30,7 @@ def test_refused_connects(version, more, code):
     assert client.closed
 
 
-@pytest.mark.parametrize("version", [2, 6, 0x84])
+@pytest.mark.parametrize("version", [2, 6, 0x82, 0x85])
 @pytest.mark.mqtt("5:3.1.2-2", "3.1.1:3.1.2-2")
 def test_an_unknown_version(version):
     client = Client(MqttHub().door, V311)
