@@ -29,13 +29,13 @@ from hubbub_plugins.mqtt.codes import (
     TOPIC_NAME_INVALID,
     publish_reason_code,
 )
-from hubbub_plugins.mqtt.fast_path import FastPath
 from hubbub_plugins.mqtt.inbound import Inbound
 from hubbub_plugins.mqtt.keep_alive import KeepAlive, PingTimer
-from hubbub_plugins.mqtt.messages import encode_publish, with_packet_id
+from hubbub_plugins.mqtt.messages import encode_publish
 from hubbub_plugins.mqtt.outbound import Outbound
 from hubbub_plugins.mqtt.packets import V5
 from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
+from hubbub_plugins.mqtt.reader import Reader
 from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, Malformed
 
 
@@ -56,9 +56,9 @@ class MqttBase(Dialect):
         super().__init__(context, peer)
         self._aliases: OutboundAliases | None = None
         self._closed = False
-        self._fast_path: FastPath | None = None
-        self._inbound = Inbound(kind, kind_name, self.max_unit(context), context.max_message)
+        self._inbound = Inbound(context.max_message)
         self._outbound = Outbound()
+        self._reader = Reader(self.max_unit(context), kind, kind_name)
         self._timer = timer
 
     @classmethod
@@ -66,7 +66,7 @@ class MqttBase(Dialect):
         return context.max_message + 4 * limits.LINE_SLACK  # the properties of a PUBLISH or a CONNECT
 
     def held(self) -> str:
-        return self._inbound.held()
+        return self._reader.held()
 
     # Inbound
 
@@ -74,16 +74,16 @@ class MqttBase(Dialect):
         closed = self._closed
         if closed:
             return []
+        if text:
+            return [self.fail(Malformed("MQTT goes in binary messages"))]  # MQTT-6.0.0-1
         events: list[Event | Message] = []
-        units, error = self._inbound.read(data, text)
+        found, error = self._reader.feed(data)
         try:
-            for first, body in units:
-                fast_path = self._fast_path
-                event = None if fast_path is None else fast_path.read(first, body)
-                if event is not None:
-                    events.append(event)
+            for one in found:
+                if not isinstance(one, tuple):
+                    events.append(one)
                     continue
-                self.handle(first, body, events)
+                self.handle(*one, events)
                 if self._closed:
                     return events
         except Malformed as malformed:
@@ -155,12 +155,7 @@ class MqttBase(Dialect):
         options: Any = subscription.options or (False, ())
         return (self._outbound.version == V5, subscription.qos, *options, self._outbound.max_packet)
 
-    @classmethod
-    def encode(cls, message: Message, form: Any) -> bytes | None:
-        v5, qos, retain_as_published, identifiers, max_packet = form
-        qos = min(qos, message.qos) if isinstance(message, QosPublish) else 0
-        frame = encode_publish(message, v5, qos, retain_as_published, identifiers)
-        return frame if frame is None or max_packet is None or len(frame) <= max_packet else None  # MQTT-3.1.2-24
+    encode = staticmethod(encode_publish)  # for all links with one form, whatever their class
 
     def frames_per_link(self) -> bool:
         return self._aliases is not None
@@ -173,7 +168,12 @@ class MqttBase(Dialect):
     def frame_qos(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
         if self._aliases is not None and not message.retained:
             frame = self._aliases.shorten(frame, message.topic)
-        return with_packet_id(frame, id, again)
+        at = 1  # where the remaining length ends, then the topic
+        while frame[at] >= 0x80:
+            at += 1
+        at += 3 + (frame[at + 1] << 8 | frame[at + 2])
+        owned = frame[:at] + id.to_bytes(2, "big") + frame[at + 2 :]
+        return bytes((frame[0] | 8,)) + owned[1:] if again else owned
 
     def encode_pubrel(self, id: int) -> bytes:
         return self._outbound.ack(PUBREL, id)

@@ -115,7 +115,7 @@ class MqttClient(MqttBase):
             connect.properties = {
                 "session_expiry_interval": 0 if self.clean else int(limits.SESSION_SECONDS),
                 "receive_maximum": limits.INFLIGHT_MESSAGES,
-                "maximum_packet_size": self._inbound.max_packet,
+                "maximum_packet_size": self._reader.max_size,
                 "topic_alias_maximum": limits.TOPIC_ALIASES,
                 "user_property": [(NODE, self.context.node)],
             }

@@ -55,7 +55,6 @@ from hubbub_plugins.mqtt.connect import (
     session_expiry,
     session_seconds,
 )
-from hubbub_plugins.mqtt.fast_path import FastPath
 from hubbub_plugins.mqtt.inbound import acknowledgement
 from hubbub_plugins.mqtt.keep_alive import KeepAlive
 from hubbub_plugins.mqtt.messages import checked_filter
@@ -136,7 +135,7 @@ class Mqtt(MqttBase):
         method = properties.get("authentication_method")
         self._authentication = EnhancedAuthentication(method)
         if method is None:
-            self._fast_path = FastPath(packet.version, self.context.max_message)
+            self._reader.read_frequent(packet.version, self.context.max_message)
 
     def _on_publish(self, packet: packets.Publish, events: list[Event | Message]) -> None:
         if "subscription_identifier" in packet.properties:
@@ -219,8 +218,8 @@ class Mqtt(MqttBase):
             self._closed = True
             code = connect_reason_code(result)
             return Close(result.reason, refused_connack(code, result.reason, outbound.version, outbound.max_packet))
-        self._fast_path = self._fast_path or FastPath(outbound.version, context.max_message)
-        packet = connack(event, self._inbound.max_packet, context.idle, context.node).encode(outbound.version)
+        self._reader.read_frequent(outbound.version, context.max_message)
+        packet = connack(event, self._reader.max_size, context.idle, context.node).encode(outbound.version)
         if outbound.fits(packet):
             return packet
         return self._too_long(refused_connack(PACKET_TOO_LARGE, _TOO_LONG, outbound.version, outbound.max_packet))

@@ -121,13 +121,15 @@ def _whole_seconds(expiry: float) -> int:
     return max(1, math.ceil(round(min(expiry, 0xFFFFFFFF), 3)))
 
 
-def encode_publish(
-    message: Message, v5: bool, qos: int, retain_as_published: bool, identifiers: tuple[int, ...]
-) -> bytes | None:
-    """Encode a PUBLISH (section 3.3); at QoS 1 and 2 with the packet identifier 0, see `with_packet_id`.
+def encode_publish(message: Message, form: Any) -> bytes | None:
+    """Encode a PUBLISH (section 3.3); at QoS 1 and 2 with the packet identifier 0, see `MqttBase.frame_qos`.
 
-    None: MQTT can't carry the message.
+    form  what `MqttBase.form` returned
+
+    None: MQTT can't carry the message, or the other side takes no packet of that length.
     """
+    v5, qos, retain_as_published, identifiers, max_packet = form
+    qos = min(qos, message.qos) if isinstance(message, QosPublish) else 0
     topic = message.topic.encode()
     if len(topic) > TEXT_BYTES or "\0" in message.topic:
         return None
@@ -142,17 +144,8 @@ def encode_publish(
         head.append(size & 0x7F | 0x80)
         size >>= 7
     head += bytes((size, len(topic) >> 8, len(topic) & 0xFF))
-    return b"".join((head, topic, id, properties, payload))
-
-
-def with_packet_id(frame: bytes, id: int, dup: bool) -> bytes:
-    """Put the packet identifier, and the DUP flag if `dup`, into what `encode_publish` returned."""
-    at = 1
-    while frame[at] >= 0x80:
-        at += 1
-    at += 3 + (frame[at + 1] << 8 | frame[at + 2])
-    owned = frame[:at] + id.to_bytes(2, "big") + frame[at + 2 :]
-    return bytes((frame[0] | 8,)) + owned[1:] if dup else owned
+    frame = b"".join((head, topic, id, properties, payload))
+    return frame if max_packet is None or len(frame) <= max_packet else None  # MQTT-3.1.2-24
 
 
 def topic_of(frame: bytes) -> str:
