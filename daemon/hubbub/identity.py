@@ -15,6 +15,7 @@ class Identity:
     grants   None: the login says nothing of rights; else the filters under "publish" and "subscribe", and no others
     expires  Unix seconds when this ends, or None
     holds    tells whether the same login would be let in now, or None: it can't be known; asked at a reload
+    mark     what its checker recognises the login by after a restart, which gives away no secret; "": nothing
     """
 
     user: str
@@ -22,3 +23,4 @@ class Identity:
     grants: Mapping[str, tuple[str, ...]] | None = None
     expires: float | None = None
     holds: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
+    mark: str = field(default="", compare=False, repr=False)

@@ -33,7 +33,7 @@ class Away:
         self.at = Progress(1, (), (), ())
         self.last = 0
         record = SessionRecord(
-            ("", None, name), "", 0, "tcp", "", frozenset(), None, False, None, 60.0, 1.0, None, 0.0, 100, "drop-oldest"
+            ("", None, name), "", 0, "tcp", "", frozenset(), None, None, None, 60.0, 1.0, None, 0.0, 100, "drop-oldest"
         )
         store.save_session(self.number, record)
         store.note(self)

@@ -61,7 +61,7 @@ def test_one_of_an_earlier_run_has_few_identifiers_too():
     world, at = World(), place()
     key = ("\0bridge", None, "me")
     earlier = SessionRecord(
-        key, "", 0, "tcp", "bridge", frozenset(), None, False, None, math.inf, 1.0, None, 0.0, 100, "latest"
+        key, "", 0, "tcp", "bridge", frozenset(), None, None, None, math.inf, 1.0, None, 0.0, 100, "latest"
     )
     store = MemoryStore()
     store.load = lambda: [StoredSession(1, earlier, (), (), Progress(1, (), (), (7,)))]

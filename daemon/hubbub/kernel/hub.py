@@ -17,7 +17,7 @@ from hubbub.kernel.routing.subscriptions import Subscriptions
 from hubbub.kernel.routing.sys_topics import SysTopics
 from hubbub.kernel.sessions.client import RightsOf
 from hubbub.kernel.sessions.presence import PresenceTable
-from hubbub.kernel.sessions.registry import ClientRegistry
+from hubbub.kernel.sessions.registry import ClientRegistry, EarlierLogins
 from hubbub.kernel.sessions.store import Store
 from hubbub.kernel.turn import Turn
 
@@ -58,10 +58,10 @@ class Hub:
         self.turn.bounds = bounds
         self.retained.max_messages, self.retained.max_bytes = bounds.retained_messages, bounds.retained_bytes
 
-    def load(self, store: Store, rights: RightsOf | None = None) -> None:
+    def load(self, store: Store, rights: RightsOf | None = None, logins: EarlierLogins | None = None) -> None:
         """Keep retained messages and sessions in `store`, once, before the daemon serves."""
         self.turn.commits = store.commits
         self.turn.commit = store.commit
         store.changed = self.turn.schedule_flush
         self.retained.load(store)
-        self.clients.load(store, rights)
+        self.clients.load(store, rights, logins)

@@ -20,7 +20,7 @@ from hubbub.errors import ConfigError
 from hubbub.handler import Handler
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
-from hubbub.service.auth.login import Logins, end_stale
+from hubbub.service.auth.login import Admission, Logins, end_stale
 from hubbub.service.auth.permissions import Guard
 from hubbub.service.config.reloadable import Commit, Prepare
 from hubbub.service.config.settings import ConnectorConfig, HandlerConfig, ListenerConfig, Settings
@@ -158,7 +158,8 @@ class HubbubService(Service):
                 yield "metrics moved"
             if metrics is not None:
                 metrics.names = settings.origins
-            if ended := end_stale(self._contexts(), self.hub.clients, time.time()):
+            admission = Admission(self.logins, self._contexts())
+            if ended := end_stale(admission, self._contexts(), self.hub.clients, time.time()):
                 yield ended
 
         return commit
@@ -212,7 +213,7 @@ class HubbubService(Service):
             self._give_up(error)
         if store is not None:
             store.observed = self.turns.commits.add
-            self.hub.load(store, self.guard.rights_of)
+            self.hub.load(store, self.guard.rights_of, Admission(self.logins, self._contexts()))
             store.start()
         self.log.info("{kept}", kept=told(store))
 

@@ -73,7 +73,8 @@ class DeliveryRecord(NamedTuple):
 class SessionRecord(NamedTuple):
     """One session without its subscriptions and messages; times are Unix seconds, see PersistentSession.
 
-    login  whether its client has logged in; login_expires: when that ends, or None
+    login  what its client's login is recognised by, see identity.Identity.mark; None: it hasn't logged in
+    login_expires  when that ends, or None
     """
 
     key: Key
@@ -83,7 +84,7 @@ class SessionRecord(NamedTuple):
     listener: str
     groups: frozenset[str]
     grants: Mapping[str, tuple[str, ...]] | None
-    login: bool
+    login: str | None
     login_expires: float | None
     expiry: float
     left: float | None

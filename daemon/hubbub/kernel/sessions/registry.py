@@ -8,7 +8,8 @@ client identifier: one user can't take over, or keep out, a client of another. A
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from hubbub import limits
 from hubbub.errors import Refusal
@@ -32,6 +33,16 @@ from hubbub.kernel.turn import Turn
 TAKEN_OVER = "taken over"
 _CONNECTOR = "\0"  # begins the mount point of a connector's key
 _LOW_WATER = 0.9  # of the memory bound: what is left after queues were trimmed
+
+
+class EarlierLogins(Protocol):
+    """Knows of the clients of an earlier process who would be let in now."""
+
+    def recognises(self, user: str | None, mark: str) -> bool:
+        """Tell whether a login with that mark would be, see identity.Identity."""
+
+    def admits(self, session: Session) -> bool:
+        """Tell whether a client without a login would be, where it came in."""
 
 
 class ClientRegistry:
@@ -86,19 +97,27 @@ class ClientRegistry:
         """Bytes of all wills."""
         return self._wills.size
 
-    def load(self, store: Store, rights: RightsOf | None = None) -> None:
+    def load(self, store: Store, rights: RightsOf | None = None, logins: EarlierLogins | None = None) -> None:
         """Take the sessions of a store, once, before the daemon serves. Those that have begun already go there too."""
         before = list(self._known.values())
         self.store = store
         for stored in store.load():
             state = restore(stored, store)
+            owner = state.owner
+            if owner.holds is not None and logins is not None:
+                owner.holds = partial(logins.recognises, owner.user, owner.mark)
             client = self._make(state)
             self._queued_bytes.add(state.size)
             self._wills.count(client.source, None, state.will)
             client.revive(rights)
         for client in list(self._known.values()):  # once all are there to get their wills
-            if client not in before:
+            if client in before:
+                continue
+            owner = client.state.owner
+            if owner.is_valid(self._turn.wall()) and (logins is None or logins.admits(owner)):
                 client.settle()
+            else:
+                client.revoke()
 
     def has(self, client: Client) -> bool:
         """Return whether its session goes on."""

@@ -35,7 +35,7 @@ class Session:
 
     id      the number of its link in logs, `hubbub status` and `hubbub kick`; 0: it has none
     rights  what it may do; None: everything
-    groups, grants, expires, holds  results of its login, see identity.Identity; it has logged in where `holds` is set
+    groups, grants, expires, holds, mark  results of its login, see identity.Identity; it has one where `holds` is set
     vouched  tells whether the TLS certificate that it has shown would be taken now, or None: it has shown none
     revoked  whether it may do nothing here any more
     link    delivers messages to this client alone; None: it has gone, or has no link
@@ -45,7 +45,7 @@ class Session:
 
     __slots__ = (
         "id", "host", "port", "transport", "listener", "client", "user", "rights", "subscriptions", "levels", "link",
-        "groups", "grants", "expires", "holds", "vouched", "revoked",
+        "groups", "grants", "expires", "holds", "mark", "vouched", "revoked",
     )  # fmt: skip
 
     def __init__(self, host: str, port: int, transport: str, listener: str, user: str | None = None) -> None:
@@ -61,6 +61,7 @@ class Session:
         self.grants: Mapping[str, tuple[str, ...]] | None = None
         self.expires: float | None = None
         self.holds: Callable[[], bool] | None = None
+        self.mark = ""
         self.vouched: Callable[[], bool] | None = None
         self.revoked = False
         self.subscriptions: dict[Hashable, Any] | None = None
@@ -78,6 +79,7 @@ class Session:
         self.grants = identity.grants
         self.expires = identity.expires
         self.holds = identity.holds
+        self.mark = identity.mark
 
     def is_valid(self, now: float) -> bool:
         """Return whether the client would be let in at Unix seconds `now`, as far as its login tells."""
@@ -89,8 +91,8 @@ class Session:
         """Return a session of the same client without a link."""
         double = Session(self.host, self.port, self.transport, self.listener, self.user)
         double.client, double.groups, double.grants = self.client, self.groups, self.grants
-        double.expires, double.holds, double.vouched, double.revoked = (
-            self.expires, self.holds, self.vouched, self.revoked,
+        double.expires, double.holds, double.mark, double.vouched, double.revoked = (
+            self.expires, self.holds, self.mark, self.vouched, self.revoked,
         )  # fmt: skip
         return double
 

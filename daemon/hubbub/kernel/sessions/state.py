@@ -115,7 +115,7 @@ class PersistentSession:
         owner, will = self.owner, self.will
         return SessionRecord(
             self.key, owner.host, owner.port, owner.transport, owner.listener, owner.groups, owner.grants,
-            owner.holds is not None, owner.expires, self.expiry, self.left,
+            None if owner.holds is None else owner.mark, owner.expires, self.expiry, self.left,
             None if will is None else record_message(will), self.will_delay, self.max_bytes, self.full,
         )  # fmt: skip
 
@@ -267,8 +267,8 @@ def restore(stored: StoredSession, store: Store) -> PersistentSession:
     owner = Session(record.host, record.port, record.transport, record.listener, record.key[1])
     owner.client, owner.groups, owner.grants = record.key[2], record.groups, record.grants
     owner.expires = record.login_expires
-    if record.login:
-        owner.holds = _unknown
+    if record.login is not None:
+        owner.holds, owner.mark = _unknown, record.login
     session = PersistentSession(record.key, owner, store)
     session.number, session._next = stored.number, stored.progress.next
     session._last, session._gaps = session._next - 1, set(stored.progress.gaps)
@@ -285,7 +285,7 @@ def restore(stored: StoredSession, store: Store) -> PersistentSession:
 
 
 def _unknown() -> bool:
-    """Be the `holds` of a login of an earlier process: what it was isn't kept."""
+    """Be the `holds` of a login of an earlier process, as long as there is nobody to ask."""
     return True
 
 

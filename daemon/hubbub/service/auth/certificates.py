@@ -16,6 +16,7 @@ from hubbub.identity import Identity
 from hubbub.service.auth.kinds import IPeerCertificate, NotApplicable, PeerCertificate
 
 _FIELDS = ("cn", "san")
+_MARK = "certificate"
 
 
 @implementer(ICredentialsChecker)
@@ -39,7 +40,11 @@ class Certificates:
             name = ""
         if not 0 < len(name) <= limits.NAME_CHARACTERS or not name.isprintable():
             raise NotApplicable(f"the certificate has no {self._field} that names a user")
-        return Identity(name, expires=credentials.certificate.not_valid_after_utc.timestamp())
+        return Identity(name, expires=credentials.certificate.not_valid_after_utc.timestamp(), mark=_MARK)
+
+    def recognises(self, user: str, mark: str) -> bool:
+        """Tell whether a login of an earlier process was by a certificate; its authority isn't known any more."""
+        return mark == _MARK
 
 
 def _common_names(certificate: x509.Certificate) -> Iterator[str]:

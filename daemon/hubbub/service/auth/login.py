@@ -108,6 +108,14 @@ class Logins:
         """Tell whether a login by `checker` would be let in now: it is asked yet, and would say the same."""
         return checker in self._checkers and (identity.holds is None or identity.holds())
 
+    def recognises(self, user: str | None, mark: str) -> bool:
+        """Tell whether a login of an earlier process would be let in now (kernel.sessions.registry.Recognises)."""
+        if user is None:
+            return False
+        if not mark:  # its checker can't tell
+            return any(not hasattr(checker, "recognises") for checker in self._checkers)
+        return any(checker.recognises(user, mark) for checker in self._checkers if hasattr(checker, "recognises"))
+
     def takes(self, interface: type[Interface]) -> bool:
         """Return whether a checker takes that kind of credentials."""
         return interface in self._portal.checkers
@@ -194,22 +202,34 @@ class Logins:
         return found is not None and found[0] == key
 
 
-def end_stale(contexts: Iterable[ListenerContext], clients: ClientRegistry, now: float) -> str:
+class Admission:
+    """Whether clients may be where they came in, at listeners and connectors as they are now."""
+
+    def __init__(self, logins: Logins, contexts: Iterable[ListenerContext]) -> None:
+        self._by_name = {context.name: context for context in contexts}
+        self.recognises = logins.recognises
+
+    def admits(self, session: Session) -> bool:
+        """Tell whether a client that hasn't logged in may be there: anonymous, or as the listener says who it is.
+
+        Where its listener has gone it may come back by any other that would let it in.
+        """
+        if session.holds is not None:
+            return True
+        context = self._by_name.get(session.listener)
+        return any(one.admits(session.user) for one in ([context] if context else self._by_name.values()))
+
+
+def end_stale(admission: Admission, contexts: Iterable[ListenerContext], clients: ClientRegistry, now: float) -> str:
     """End links and sessions whose login is no longer valid at Unix seconds `now`; return what to log."""
-    by_name = {context.name: context for context in contexts}
-
-    def is_valid(session: Session) -> bool:
-        context = by_name.get(session.listener)
-        anonymous = session.holds is None  # or has the user that the listener names
-        return session.is_valid(now) and (not anonymous or (context is not None and context.admits(session.user)))
-
-    links = [link for context in by_name.values() for link in context.links if not link.session.revoked]
+    links = [link for context in contexts for link in context.links if not link.session.revoked]
     stale = [link for link in links if not link.session.is_valid(now)]
     for link in stale:
         link.revoke(_STALE.reason, _STALE)
-    counts = {"link": len(stale), "session": clients.revoke(is_valid)}
-    ended = " and ".join(f"{count} {what}{'s' * (count > 1)}" for what, count in counts.items() if count)
-    return f"{ended} ended, as the login has changed" if ended else ""
+    ended = clients.revoke(lambda session: session.is_valid(now) and admission.admits(session))
+    counts = {"link": len(stale), "session": ended}
+    said = " and ".join(f"{count} {what}{'s' * (count > 1)}" for what, count in counts.items() if count)
+    return f"{said} ended, as the login has changed" if said else ""
 
 
 @implementer(IRealm)

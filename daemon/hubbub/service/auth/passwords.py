@@ -14,6 +14,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar
@@ -48,6 +49,10 @@ class Entry:
     def text(self) -> str:
         """What stands behind the user's name in the file."""
         return self.hash if self.key is None else f"{self.hash}:key={self.key.hex()}"
+
+    def mark(self, user: str) -> str:
+        """Return what this user's logins are recognised by after a restart (identity.Identity)."""
+        return f"password {blake2b(f'{user}:{self.text}'.encode(), digest_size=16).hexdigest()}"
 
 
 class Table:
@@ -127,7 +132,13 @@ class PasswordFile:
 
     def _identity(self, user: str, entry: Entry | None) -> Identity:
         """Make the identity of a login: it holds as long as the file has the same entry."""
-        return Identity(user, holds=lambda: self._file.get().entries.get(user) == entry)
+        mark = "" if entry is None else entry.mark(user)
+        return Identity(user, holds=lambda: self._file.get().entries.get(user) == entry, mark=mark)
+
+    def recognises(self, user: str, mark: str) -> bool:
+        """Tell whether a login of an earlier process was that of the user whom the file has now."""
+        entry = self._file.get().entries.get(user)
+        return entry is not None and entry.mark(user) == mark
 
     def datagram_key(self, user: str) -> bytes | None:
         """Return the key that signs the user's datagrams."""

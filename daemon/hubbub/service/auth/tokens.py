@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,12 @@ class Key:
     key: Any = field(repr=False)
     id: str | None = None
 
+    @property
+    def mark(self) -> str:
+        """What logins by this key are recognised by after a restart (identity.Identity)."""
+        key = self.key if isinstance(self.key, bytes) else _written(self.key)
+        return f"token {blake2b(key, digest_size=16, person=self.algorithm.encode()).hexdigest()}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
@@ -99,7 +106,12 @@ class Tokens:
             expires = float(claims["exp"]) + spec.leeway
         except OverflowError:
             raise NotApplicable("the token's exp is no time") from None
-        return Identity(user, frozenset(groups), _grants(claims), expires, partial(self._trusts, id, key))
+        trusted = partial(self._trusts, id, key)
+        return Identity(user, frozenset(groups), _grants(claims), expires, trusted, key.mark)
+
+    def recognises(self, user: str, mark: str) -> bool:
+        """Tell whether the key of a token of an earlier process is one of those that the file has now."""
+        return any(key.mark == mark for key in self._keys.get())
 
     def _trusts(self, id: object, key: Key) -> bool:
         """Return whether a token that names that key would still be checked with it."""
@@ -143,6 +155,11 @@ class Tokens:
     def reload(self) -> None:
         """Look whether the file has changed. Raises ConfigError."""
         self._keys.look()
+
+
+def _written(key: Any) -> bytes:
+    written: bytes = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return written
 
 
 def _names(value: object) -> bool:
