@@ -17,6 +17,7 @@ import pytest
 
 from hostile.mqtt import MqttClient
 from hub_process import hubbub
+from hubbub.service.commands import client
 from hubbub.service.commands.running import traced
 from running import Daemon, LineClient
 
@@ -38,10 +39,10 @@ def answer(path, ready):
         server.listen()
         ready.set()
         while True:
-            client, _ = server.accept()
-            with client:
-                client.recv(65536)
-                client.sendall(json.dumps({"status": STATUS, "error": f"from a stranger {ESCAPE}"}).encode() + b"\n")
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(65536)
+                caller.sendall(json.dumps({"status": STATUS, "error": f"from a stranger {ESCAPE}"}).encode() + b"\n")
 
 
 @pytest.fixture
@@ -82,6 +83,13 @@ def test_a_stranger_s_folder_in_a_shared_one(stranger, shared, command):
     assert "stranger" not in done.stdout + done.stderr
     assert "\x1b" not in done.stdout + done.stderr
     assert f"{folder / 'control.sock'}: user {NOBODY} answers there" in done.stderr
+
+
+def test_a_stranger_before_the_daemon_is_warned_of(stranger, shared, daemon, monkeypatch, capsys):
+    stranger(shared / "control.sock")
+    monkeypatch.setattr(client, "where_to_look", lambda: [shared / "control.sock", daemon.control])
+    assert "version" in next(client.ask(None, {"command": "status"}))["status"]
+    assert capsys.readouterr().err.startswith(f"hubbub: {shared}/control.sock: user {NOBODY} answers there")
 
 
 def test_a_stranger_s_socket_where_it_was_named(stranger, shared):
@@ -125,13 +133,13 @@ def test_names_that_clients_choose(daemon, command):
 
 
 def test_what_a_trace_shows(daemon):
-    with socket.socket(socket.AF_UNIX) as control, LineClient(daemon.tcp[0]) as client:
+    with socket.socket(socket.AF_UNIX) as control, LineClient(daemon.tcp[0]) as lines:
         control.settimeout(10)
         control.connect(str(daemon.control))
         control.sendall(b'{"command":"trace"}\n')
         told = control.makefile()
         assert "tracing" in json.loads(told.readline())
-        client.send(f"SUB a{ESCAPE}", f"PUB a{ESCAPE} {ESCAPE}", "PING")
+        lines.send(f"SUB a{ESCAPE}", f"PUB a{ESCAPE} {ESCAPE}", "PING")
         while "PONG" not in (record := json.loads(told.readline())).get("out", ""):
             assert all(one.isprintable() or one == "\n" for one in traced(record)), record
 
