@@ -103,6 +103,17 @@ def over_every_transport(daemon, seen, header, client):
                 assert seen().startswith(client)
 
 
+def test_a_second_header_is_what_the_client_says(daemon, seen):
+    """A proxy passes on what its client sends: that changes nobody's address."""
+    first, client = HEADERS["version 2"]
+    for second in (b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n", b"PROXY UNKNOWN\r\n", v2("::1", command=0x20) + b"\n"):
+        with dial(daemon.tcp[2], PROXY) as one:
+            one.sendall(first + second + b"end\n")
+            while not (line := seen()).endswith(" end"):
+                assert line.startswith(client)
+            assert line.startswith(client)
+
+
 def test_after_the_header_comes_tls_both_ways(daemon):
     """A socket that has had a header isn't taken for one without TLS: nothing goes out as plaintext."""
     with dial(daemon.tcp[5], PROXY) as plain:
