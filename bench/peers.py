@@ -124,6 +124,18 @@ class Compiled(Hubbub):
         return {"PYTHONPATH": ""}
 
 
+class Kept(Hubbub):
+    """The same with a store; an acknowledgement waits for what `durability` says."""
+
+    def __init__(self, durability: str) -> None:
+        self.name = self.durability = durability
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """Its folder is a temporary one, on the disk where those are."""
+        state = ["--state", str(folder / "state"), "--durability", self.durability]
+        return [*super().command(folder, ports), *state]
+
+
 class Mosquitto(Peer):
     """Its limits on queued messages are off, and TCP_NODELAY is on."""
 
@@ -141,6 +153,20 @@ class Mosquitto(Peer):
             "max_queued_messages 0\nlog_dest none\n"
         )
         return [self.path(), "-c", str(config)]
+
+
+class KeptMosquitto(Mosquitto):
+    """A copy of everything is written now and then, and an acknowledgement waits for nothing."""
+
+    name = "mosquitto-kept"
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """Every 1,000 changes."""
+        command = super().command(folder, ports)
+        config = folder / "mosquitto.conf"
+        kept = f"persistence true\npersistence_location {folder}/\nautosave_on_changes true\nautosave_interval 1000\n"
+        config.write_text(config.read_text().replace("persistence false\n", kept))
+        return command
 
 
 class Nats(Peer):
@@ -216,7 +242,8 @@ class Bare(Peer):
 
 
 BARE = (Bare("autobahn", "autobahn"), Bare("datagrams", "twisted"))
-PEERS = {peer.name: peer for peer in (Hubbub(), Compiled(), Floor(), Mosquitto(), Nats(), Redis(), *BARE)}
+KEPT = (Kept("process"), Kept("fsync"), KeptMosquitto())
+PEERS = {peer.name: peer for peer in (Hubbub(), Compiled(), Floor(), Mosquitto(), Nats(), Redis(), *BARE, *KEPT)}
 
 
 def cores() -> tuple[int, int]:

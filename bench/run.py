@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,10 @@ def measure(work: Work, name: str, seconds: float) -> dict[str, Any]:
         match work.load["work"]:
             case "idle":
                 return _memory(work, peer, server)
+            case "away":
+                told = load(work, peer, server, seconds=seconds)
+                rate = told["acknowledged"] / told["seconds"]
+                return told | {"figure": told.get("p99_us", rate)}
             case "udp":
                 return _udp(work, peer, server, seconds)
             case "churn":
@@ -59,7 +64,8 @@ def measure(work: Work, name: str, seconds: float) -> dict[str, Any]:
 def _options(work: Work, peer: Peer, server: Running, **more: float) -> list[str]:
     port = server.ports.websocket if work.websocket else server.ports.tcp
     options = {"protocol": peer.protocol, "port": port, "udp": server.ports.udp, **work.load, **more}
-    return [str(BUILD / "load"), *(f"{name}={value}" for name, value in options.items())]
+    program = [sys.executable, str(HERE / "away.py")] if work.load["work"] == "away" else [str(BUILD / "load")]
+    return [*program, *(f"{name}={value}" for name, value in options.items())]
 
 
 def load(work: Work, peer: Peer, server: Running, **more: float) -> dict[str, Any]:

@@ -13,6 +13,7 @@ OURS = ("hubbub", "compiled")
 TCP = (*OURS, "mosquitto", "nats", "redis")
 FLOORED = (*TCP, "floor")
 WEB = (*OURS, "nats", "mosquitto")
+KEEPING = ("hubbub", "process", "fsync", "mosquitto-kept")
 GROWN = (*OURS, "mosquitto", "nats")
 
 WINDOWED = {"window": 10}  # of what is acknowledged: Mosquitto lets 20 fly for each client
@@ -133,6 +134,18 @@ def _mqtt() -> list[Work]:
     return found
 
 
+def _kept() -> list[Work]:
+    """What is acknowledged is kept for sessions whose clients are away."""
+    one: Load = {"work": "away", "publishers": PAIRS, "window": 10, "away": 1}
+    many: Load = {"work": "away", "publishers": 1, "window": 10, "away": FANOUT}
+    paced: Load = {"work": "away", "away": 1, "rate": 500}
+    return [
+        Work("kept-1", "QoS 1, 100 publishers, 10 in flight -> 1 away", DELIVERIES, one, KEEPING),
+        Work("kept-1000", "QoS 1, 1 publisher, 10 in flight -> 1,000 away", DELIVERIES, many, KEEPING),
+        Work("kept-latency", "QoS 1, 500/s -> 1 away, until PUBACK", P99, paced, KEEPING),
+    ]
+
+
 def _links() -> list[Work]:
     paced: Load = {"work": "paced", "rate": 500, "subscribers": 100}
     storm: Load = paced | {"churn": 2}
@@ -175,4 +188,4 @@ def _growth() -> list[Work]:
     ]
 
 
-WORKS: dict[str, Work] = {work.name: work for work in (*_main(), *_web(), *_mqtt(), *_links(), *_growth())}
+WORKS: dict[str, Work] = {work.name: work for work in (*_main(), *_web(), *_mqtt(), *_kept(), *_links(), *_growth())}
