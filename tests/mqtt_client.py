@@ -22,8 +22,8 @@ NO_OPTIONS: Mapping[str, object] = MappingProxyType({})
 class Client:
     """One connection. `heard` returns the packets that have come since the last look."""
 
-    def __init__(self, door: Any, version: int = V5, **more: Any) -> None:
-        self.end = door.connect(**more)
+    def __init__(self, listener: Any, version: int = V5, **more: Any) -> None:
+        self.end = listener.connect(**more)
         self.version = version
         self.reader = Reader(10_000_000)
 
@@ -94,11 +94,11 @@ class MqttHub:
 
     def __init__(self, transport: str = "tcp", options: Mapping[str, object] = NO_OPTIONS, **keys: Any) -> None:
         self.world = World()
-        self.door = self.world.listen(transport, configure(Mqtt, options), **keys)
+        self.listener = self.world.listen(transport, configure(Mqtt, options), **keys)
 
     def client(self, client: str = "", version: int = V5, **more: Any) -> Client:
         """A client that is connected."""
-        found = Client(self.door, version)
+        found = Client(self.listener, version)
         answer = found.connect(client, **more)
         first = answer[0] if isinstance(answer, list) else answer
         assert isinstance(first, packets.Connack), answer

@@ -81,7 +81,7 @@ class Connect(Event):
     will_delay             float: seconds until the will is published, unless the client is back by then
     session_present        bool, set before the outcome: an existing session goes on. sets an empty `client`
     resend_as_new          bool, connectors only: the server has no session, so in-flight messages are sent as new ones
-    knows_receive_maximum  bool: the client was told limits.INFLIGHT_MESSAGES; otherwise it may send more at once
+    knows_receive_maximum  bool: the client has got limits.INFLIGHT_MESSAGES; otherwise it may send more at once
     auth_method            str or None: enhanced authentication, see AuthResponse (MQTT 5.0 section 4.12)
     auth_data              bytes: the client's first data for it; server_data: the server's last, set before the outcome
     reauthenticate         bool: the client is logged in already

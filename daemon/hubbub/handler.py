@@ -114,7 +114,7 @@ class Incoming(Message):
         """Answer the sender: on the topic where it waits for a reply, or else to it alone, on this message's topic.
 
         `payload` is bytes, a str or a JSON value (raises TypeError or ValueError for what can't be JSON); it has this
-        message's content type and quality unless others are given, and always its correlation, by which the sender
+        message's content type and QoS unless others are given, and always its correlation, by which the sender
         knows what is answered. A sender that has gone, or can't take it, is counted.
         """
         data, kind = as_payload(payload)

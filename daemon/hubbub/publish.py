@@ -13,7 +13,7 @@ from hubbub.message import Message
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Publish(Message):
-    """A message on its way in. Its outcome is told where it has a `tag`, and where it fails.
+    """A message on its way in. It gets an answer if it has a `tag`, and if it fails.
 
     The result is the number of sessions that it goes to, an int, or a Refusal.
     """
@@ -45,7 +45,7 @@ class Publish(Message):
 
 
 class QosPublish(Publish):
-    """A message with a quality of service, an expiry, or correlation data.
+    """A message with a QoS, an expiry, or correlation data.
 
     qos             int: 0 at most once, 1 at least once, 2 exactly once (MQTT 5.0 section 4.3)
     dedup_id        int or None: a further message with this number is not published again until its Release

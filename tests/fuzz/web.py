@@ -30,8 +30,8 @@ class Visit:
 
     def __init__(self, *pieces: bytes) -> None:
         world, self.asked = World(), []
-        door = world.listen("websocket", Lines)
-        factory = WebSocketFactory(door._link, {}, Lines, 1_000, authenticate=self._authenticate)
+        listener = world.listen("websocket", Lines)
+        factory = WebSocketFactory(listener._link, {}, Lines, 1_000, authenticate=self._authenticate)
         site = OneRequestSite(make_resource(factory, (), _PAGES), world.clock)
         client = TCPClient(world, site.buildProtocol(None), _HOST, _PORT)
         world.ends.append(client)
@@ -39,7 +39,7 @@ class Visit:
         world.advance(60.0)
         self.answer += client.received()
         assert client.closed or self.answer.startswith(b"HTTP/1.1 101 "), "it is still open after a minute"
-        self.links = len(door.context.links)
+        self.links = len(listener.context.links)
 
     def _authenticate(self, said: Connect | None, transport: Any, host: str) -> Deferred[Identity | None]:
         assert host == _HOST

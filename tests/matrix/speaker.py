@@ -23,8 +23,8 @@ class Speaker:
     def __init__(self, world: World, transport: str, **keys: Any) -> None:
         self.world = world
         self.transport = transport
-        self.door = world.listen(transport, self.kind(), **keys)
-        self.client = self.door.connect()
+        self.listener = world.listen(transport, self.kind(), **keys)
+        self.client = self.listener.connect()
         self.script: list[bytes] | None = None
 
     def kind(self) -> type[Dialect]:

@@ -166,7 +166,7 @@ class RawSpeaker(Speaker):
         return configure(Raw, {"length": "u32be"} if self.transport == "tcp" else {})
 
     def publish(self, topic: str, payload: bytes) -> None:
-        assert self.door.context.dialect_context.topic.text == topic
+        assert self.listener.context.dialect_context.topic.text == topic
         self.tell(payload)
 
     def message(self, topic: str, payload: bytes) -> Heard:

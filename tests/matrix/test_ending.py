@@ -17,7 +17,7 @@ def test_a_link_that_has_gone_leaves_nothing_behind(world, name):
     mouth = seat(world, "tcp-json")
     mouth.publish("a/b", b"1", id=1)
     assert mouth.told()[0]["receivers"] == 0
-    assert ear.door.context.links == set()
+    assert ear.listener.context.links == set()
 
 
 @pytest.mark.parametrize("name", COMMANDING)
@@ -53,7 +53,7 @@ def test_leaving_over_udp_ends_the_subscriptions(world, name):
 @pytest.mark.parametrize("name", STREAMS)
 def test_the_hub_says_goodbye(world, name):
     one = seat(world, name, hears="#")
-    (link,) = one.door.context.links
+    (link,) = one.listener.context.links
     one.publish("a", b"1")
     one.client.move()
     link.close("shutdown")

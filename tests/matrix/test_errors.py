@@ -147,7 +147,7 @@ def test_too_long_a_frame_ends_a_stream_without_a_word(world, name):
 def test_a_unit_without_end_is_cut_off(world, name):
     """1009 on a WebSocket (RFC 6455 section 7.4.1), `too-long` elsewhere."""
     one = seat(world, name, max_message=100)
-    longest = one.dialect.max_unit(one.door.context.dialect_context)
+    longest = one.dialect.max_unit(one.listener.context.dialect_context)
     if name.startswith("tcp"):
         one.client.send(b"x" * (longest + 2))
         assert one.heard() == [("error", "too-long")]

@@ -42,7 +42,7 @@ def test_drop(world, name):
     assert payloads(watcher) == [b"0", b"1", b"2"]
     told = ("error", "quota" if name in MQTT else "rate-limited")  # PUBACK has no other word
     assert one.heard() == ([told] * 2 if name in ANSWERED else [])
-    assert one.door.context.refused == {"rate-limited": 2}
+    assert one.listener.context.refused == {"rate-limited": 2}
     world.advance(0.1)
     one.publish("t", b"5")
     assert payloads(watcher) == [b"5"]

@@ -128,7 +128,7 @@ def test_answers_are_never_dropped_and_stop_the_reading(world, name):
     for _ in range(20_000):
         ear.ping()
     world.turn()
-    assert 0 < ear.door.context.received < 20_001
+    assert 0 < ear.listener.context.received < 20_001
     for number in range(COUNT):
         mouth.publish("a", numbered(number))
     heard = feed(world, ear)

@@ -68,10 +68,10 @@ class Doorkeeper(Handler):
     """Say who comes and goes, and what came of an own request."""
 
     def peer_joined(self, peer):
-        self.publish("door/in", {"transport": peer.transport, "host": peer.host})
+        self.publish("listener/in", {"transport": peer.transport, "host": peer.host})
 
     def peer_left(self, peer):
-        self.publish("door/out", peer.transport)
+        self.publish("listener/out", peer.transport)
 
     @on("ask")
     async def ask(self, message):
@@ -82,14 +82,14 @@ class Doorkeeper(Handler):
 @pytest.mark.parametrize("name", [name for name in EVERY if not name.startswith("udp")])
 def test_a_handler_sees_who_comes_and_goes(world, name):
     world.run(Doorkeeper)
-    ear = seat(world, "tcp-lines", hears="door/#")
+    ear = seat(world, "tcp-lines", hears="listener/#")
     ear.heard()
     one = seat(world, name, talks="x")
     one.client.vanish()
     transport = name.partition("-")[0].encode()
     assert ear.heard() == [
-        ("message", "door/in", b'{"transport":"%b","host":"192.0.2.7"}' % transport),
-        ("message", "door/out", transport),
+        ("message", "listener/in", b'{"transport":"%b","host":"192.0.2.7"}' % transport),
+        ("message", "listener/out", transport),
     ]
 
 

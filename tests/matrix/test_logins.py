@@ -70,7 +70,7 @@ TABLE = {pair: ways(*pair) for pair in PAIRS}
 LOGINS = [(*pair, way) for pair, found in TABLE.items() for way in found]
 
 
-class Town:
+class LoginHub:
     """The daemon, and what a client needs to reach it."""
 
     def __init__(self, daemon, folder, authority):
@@ -124,8 +124,8 @@ def specs(folder):
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("town")
+def hub(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hub")
     authority, stranger = Authority(folder), Authority(folder, "Stranger")
     authority.issue("hub.pem", "hub", ("localhost", "127.0.0.1"))
     authority.issue("ann.pem", "ann")
@@ -136,7 +136,7 @@ def town(tmp_path_factory):
     watch = ("--tcp", f"unix:{folder}/watch.sock:anonymous=yes")
     auth = ("--auth", f"hubbub:{folder}/passwords", "--auth", "certificate")
     with Daemon(*options, *watch, *auth) as daemon:
-        made = Town(daemon, folder, authority)
+        made = LoginHub(daemon, folder, authority)
         for option, _, id in found:
             made.addresses[id] = str(folder / id.replace("-", "")) if id[:4] == "unix" else next(made.ports[option])
         yield made
@@ -146,15 +146,15 @@ def town(tmp_path_factory):
 class Client:
     """One client of a pair, who says who it is in one way, or not at all ("")."""
 
-    def __init__(self, town, transport, dialect, kind, way="", right=True):
-        self.town = town
+    def __init__(self, hub, transport, dialect, kind, way="", right=True):
+        self.hub = hub
         self.transport = transport
         self.dialect = dialect
         self.kind = kind
         self.way = way
         self.right = right
-        self.address = town.addresses[f"{transport}-{dialect}-{kind}"]
-        trust = town.trust(way if right else f"wrong {way}")
+        self.address = hub.addresses[f"{transport}-{dialect}-{kind}"]
+        trust = hub.trust(way if right else f"wrong {way}")
         if transport in ("ws", "wss"):
             headers = {}
             if way == "header":
@@ -213,9 +213,9 @@ class Client:
             self.end.close()
             return
         if self.transport == "udp":  # the socket takes datagrams in their order
-            last = Client(self.town, "udp", self.dialect, self.kind, "sign")
+            last = Client(self.hub, "udp", self.dialect, self.kind, "sign")
             last.publish()
-            assert "/ann/" in self.town.watcher.line()
+            assert "/ann/" in self.hub.watcher.line()
             last.end.close()
         elif self.transport == "tls":
             self.end.unwrap().close()
@@ -297,8 +297,8 @@ class Operations(Packets):
 OWN = {"mqtt": Packets, "nats": Operations}
 
 
-def client_of(town, transport, dialect, *more, **named):
-    return OWN.get(dialect, Client)(town, transport, dialect, *more, **named)
+def client_of(hub, transport, dialect, *more, **named):
+    return OWN.get(dialect, Client)(hub, transport, dialect, *more, **named)
 
 
 def test_no_pair_lacks_a_row():
@@ -310,59 +310,59 @@ def test_no_pair_lacks_a_row():
 
 
 @pytest.mark.parametrize(("transport", "dialect", "way"), LOGINS)
-def test_login(town, transport, dialect, way):
+def test_login(hub, transport, dialect, way):
     kind = "certificate" if way == "certificate" else "login"
-    client = client_of(town, transport, dialect, kind, way)
+    client = client_of(hub, transport, dialect, kind, way)
     client.publish()
-    assert f"/{transport}-{dialect}-{kind}/ann/" in town.watcher.line()
+    assert f"/{transport}-{dialect}-{kind}/ann/" in hub.watcher.line()
     client.finish()
-    assert town.heard() == []
+    assert hub.heard() == []
 
 
 @pytest.mark.parametrize(("transport", "dialect", "way"), LOGINS)
-def test_refusal(town, transport, dialect, way):
+def test_refusal(hub, transport, dialect, way):
     kind = "certificate" if way == "certificate" else "login"
     if way == "header":
         with pytest.raises(InvalidStatus) as found:
-            client_of(town, transport, dialect, kind, way, right=False)
+            client_of(hub, transport, dialect, kind, way, right=False)
         assert found.value.response.status_code == 401
     elif way == "certificate":
         said = ""
         with suppress(OSError, EOFError, WebSocketException):  # whichever comes first: the alert or the end
-            client = client_of(town, transport, dialect, kind, way, right=False)
+            client = client_of(hub, transport, dialect, kind, way, right=False)
             client.publish()
             said = client.receive()
         assert said == ""
     else:
-        client = client_of(town, transport, dialect, kind, way, right=False)
+        client = client_of(hub, transport, dialect, kind, way, right=False)
         if way == "auth":
             assert "not-authorized" in client.said
         client.publish()
         if dialect in AUTH:
             assert "not-authorized" in client.receive()
         client.finish()
-    assert town.heard() == []
+    assert hub.heard() == []
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
-def test_without_a_login(town, pair):
+def test_without_a_login(hub, pair):
     transport, dialect = pair
-    client = client_of(town, *pair, "login")
+    client = client_of(hub, *pair, "login")
     client.publish()
     if dialect in AUTH:
         assert "not-authorized" in client.receive()
     client.finish()
-    assert town.heard() == []
+    assert hub.heard() == []
     for kind, user in (("anonymous", "-"), ("as", "plant")):
-        client = client_of(town, *pair, kind)
+        client = client_of(hub, *pair, kind)
         client.publish()
-        assert f"/{transport}-{dialect}-{kind}/{user}/" in town.watcher.line()
+        assert f"/{transport}-{dialect}-{kind}/{user}/" in hub.watcher.line()
         client.end.close()
 
 
 @pytest.mark.parametrize("dialect", [one for one in AUTH if "udp" in DIALECTS[one].transports])
-def test_over_udp_a_password_is_not_taken(town, dialect):
-    client = client_of(town, "udp", dialect, "login", "auth")
+def test_over_udp_a_password_is_not_taken(hub, dialect):
+    client = client_of(hub, "udp", dialect, "login", "auth")
     assert "not-authorized" in client.said
     assert "SIGN" in client.said
-    assert town.heard() == []
+    assert hub.heard() == []

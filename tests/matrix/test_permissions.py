@@ -27,8 +27,8 @@ def permissions(*said, who=None):
 
 def reload(speaker, *said):
     """Have other permissions at the speaker's listener."""
-    speaker.door.context.rights = permissions(*said).of
-    for link in list(speaker.door.context.links):
+    speaker.listener.context.rights = permissions(*said).of
+    for link in list(speaker.listener.context.links):
         link.reconsider()
 
 

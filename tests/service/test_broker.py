@@ -26,14 +26,14 @@ sockets
 ALL = {*NAMES, "retained messages/count", *(f"load/{name}/{span}min" for name in LOADS for span in (1, 5, 15))}
 
 
-class Town:
-    """A world with a broker's topics, and an MQTT door."""
+class Broker:
+    """A world with a broker's topics, and an MQTT listener."""
 
     def __init__(self, **keys):
         self.world = World()
-        self.door = self.world.listen("tcp", Mqtt, idle=10_000.0, **keys)
+        self.listener = self.world.listen("tcp", Mqtt, idle=10_000.0, **keys)
         self.lines = self.world.listen("tcp", Lines)
-        self.broker = SysMetrics(self.world.hub, lambda: [self.door.context, self.lines.context])
+        self.broker = SysMetrics(self.world.hub, lambda: [self.listener.context, self.lines.context])
         self.looks = 0
         self.world.hub.system.metrics = self.metrics
 
@@ -42,7 +42,7 @@ class Town:
         return self.broker.metrics()
 
     def client(self, name="c", **more):
-        client = Client(self.door)
+        client = Client(self.listener)
         client.connect(name, **more)
         return client
 
@@ -59,12 +59,12 @@ def told(found):
 
 
 @pytest.fixture
-def town():
-    return Town()
+def broker():
+    return Broker()
 
 
-def test_all_names(town):
-    found = town.ask(town.client())
+def test_all_names(broker):
+    found = broker.ask(broker.client())
     assert set(found) == ALL
     assert found["version"].startswith("hubbub version ")
     assert found["uptime"] == "0 seconds"
@@ -72,16 +72,16 @@ def test_all_names(town):
     assert int(found["heap/maximum"]) >= int(found["heap/current"]) // 2
 
 
-def test_what_is_counted(town):
-    ear = town.client("ear")
+def test_what_is_counted(broker):
+    ear = broker.client("ear")
     ear.subscribe(subscription("a/#", 1))
-    gone = town.client("gone", properties={"session_expiry_interval": 100}, clean=False)
+    gone = broker.client("gone", properties={"session_expiry_interval": 100}, clean=False)
     gone.subscribe(subscription("a/#", 1))
     gone.end.vanish()
-    town.lines.connect().say(b"PUB! a/kept 12345\n")
-    writer = town.client("w")
+    broker.lines.connect().say(b"PUB! a/kept 12345\n")
+    writer = broker.client("w")
     writer.publish("a/b", b"1234567890", qos=1, id=1)
-    found = town.ask(writer)
+    found = broker.ask(writer)
     assert {name: found[name] for name in found if name.startswith(("publish", "clients", "retained", "sub"))} == {
         "clients/active": "3",
         "clients/connected": "3",
@@ -102,124 +102,124 @@ def test_what_is_counted(town):
     assert int(found["bytes/received"]) > 100
     assert int(found["bytes/sent"]) > 50
     assert found["messages/received"] == "8"
-    town.world.advance(101)
-    assert town.ask(town.client("x"), f"{TOP}clients/expired")["clients/expired"] == "1"
+    broker.world.advance(101)
+    assert broker.ask(broker.client("x"), f"{TOP}clients/expired")["clients/expired"] == "1"
 
 
-def test_what_changes_is_told_every_ten_seconds(town):
-    client = town.client()
-    town.ask(client, f"{TOP}uptime")
-    town.world.advance(9)
+def test_what_changes_is_told_every_ten_seconds(broker):
+    client = broker.client()
+    broker.ask(client, f"{TOP}uptime")
+    broker.world.advance(9)
     assert client.heard() == []
-    town.world.advance(2)
+    broker.world.advance(2)
     (news,) = client.heard()
     assert (news.topic, news.payload, news.retain) == (f"{TOP}uptime", b"10 seconds", False)
-    town.world.advance(60)
+    broker.world.advance(60)
     assert [one.payload for one in client.heard()] == [b"%d0 seconds" % n for n in range(2, 8)]
 
 
-def test_what_doesnt_change_is_told_once(town):
-    client = town.client()
-    town.ask(client, f"{TOP}version")
-    town.world.advance(100)
+def test_what_doesnt_change_is_told_once(broker):
+    client = broker.client()
+    broker.ask(client, f"{TOP}version")
+    broker.world.advance(100)
     assert client.heard() == []
-    assert len(town.ask(client, f"{TOP}version")) == 1
+    assert len(broker.ask(client, f"{TOP}version")) == 1
 
 
-def test_it_costs_nothing_while_nobody_asks(town):
-    client = town.client()
+def test_it_costs_nothing_while_nobody_asks(broker):
+    client = broker.client()
     client.subscribe("#")
-    town.world.advance(100)
-    assert town.looks == 0
-    town.ask(client)
+    broker.world.advance(100)
+    assert broker.looks == 0
+    broker.ask(client)
     client.raw(packets.Unsubscribe(id=2, filters=[f"{TOP}#"]).encode(5))
-    town.world.advance(20)
-    looks = town.looks
-    town.world.advance(1_000)
-    assert town.looks == looks
-    assert town.world.hub.retained.count == 0
-    assert town.ask(client, f"{TOP}uptime") == {"uptime": "1120 seconds"}
+    broker.world.advance(20)
+    looks = broker.looks
+    broker.world.advance(1_000)
+    assert broker.looks == looks
+    assert broker.world.hub.retained.count == 0
+    assert broker.ask(client, f"{TOP}uptime") == {"uptime": "1120 seconds"}
 
 
-def test_a_wildcard_at_the_start_leaves_it_out(town):
-    asks = town.client("asks")
-    town.ask(asks)
+def test_a_wildcard_at_the_start_leaves_it_out(broker):
+    asks = broker.client("asks")
+    broker.ask(asks)
     for filter in ("#", "+/broker/#", "+/+/version"):
-        client = town.client(filter.replace("#", "h").replace("+", "p"))
-        assert town.ask(client, filter) == {}
-        town.world.advance(11)
+        client = broker.client(filter.replace("#", "h").replace("+", "p"))
+        assert broker.ask(client, filter) == {}
+        broker.world.advance(11)
         assert client.heard() == []
     assert len(asks.heard()) > 10
 
 
 @pytest.mark.parametrize("filter", ["$SYS/#", "$SYS/+/uptime", "$SYS/broker/+", "$SYS/broker/uptime"])
-def test_filters(town, filter):
-    client = town.client()
-    assert "uptime" in town.ask(client, filter)
-    town.world.advance(11)
+def test_filters(broker, filter):
+    client = broker.client()
+    assert "uptime" in broker.ask(client, filter)
+    broker.world.advance(11)
     assert "uptime" in told(client.heard())
 
 
-def test_a_shared_subscription_gets_what_changes(town):
-    client = town.client()
-    assert town.ask(client, "$share/g/$SYS/broker/uptime") == {}
-    town.world.advance(21)
+def test_a_shared_subscription_gets_what_changes(broker):
+    client = broker.client()
+    assert broker.ask(client, "$share/g/$SYS/broker/uptime") == {}
+    broker.world.advance(21)
     assert [one.payload for one in client.heard()] == [b"10 seconds", b"20 seconds"]
 
 
-def test_retain_handling(town):
-    client = town.client()
-    assert town.ask(client, f"{TOP}version", retain_handling=2) == {}
-    assert town.ask(client, f"{TOP}version", retain_handling=1) == {}
-    assert len(town.ask(client, f"{TOP}version")) == 1
+def test_retain_handling(broker):
+    client = broker.client()
+    assert broker.ask(client, f"{TOP}version", retain_handling=2) == {}
+    assert broker.ask(client, f"{TOP}version", retain_handling=1) == {}
+    assert len(broker.ask(client, f"{TOP}version")) == 1
 
 
-def test_nobody_else_says_it(town):
-    client, writer = town.client(), town.client("w")
-    town.ask(client)
-    town.world.advance(11)
+def test_nobody_else_says_it(broker):
+    client, writer = broker.client(), broker.client("w")
+    broker.ask(client)
+    broker.world.advance(11)
     client.heard()
     for retain in (False, True):
         (refusal,) = writer.publish(f"{TOP}uptime", b"x", qos=1, id=1, retain=retain)
         assert refusal.code == 0x87
         assert writer.publish(f"{TOP}uptime", b"x", retain=retain) == []
     assert client.heard() == []
-    assert b"not-authorized" in town.lines.connect().say(b"PUB $SYS/broker/uptime x\n")
+    assert b"not-authorized" in broker.lines.connect().say(b"PUB $SYS/broker/uptime x\n")
 
 
-def test_no_will_is_taken_for_it(town):
-    small = town.world.listen("tcp", Mqtt, queue=1_000, full="disconnect")
-    ear, writer, slow = town.client(), town.client("w"), Client(small)
+def test_no_will_is_taken_for_it(broker):
+    small = broker.world.listen("tcp", Mqtt, queue=1_000, full="disconnect")
+    ear, writer, slow = broker.client(), broker.client("w"), Client(small)
     ear.subscribe("$SYS/#")
     slow.connect("slow", will=packets.Will(topic=f"{TOP}forged", payload=b"x"))
     slow.subscribe("b")
     writer.end.send(2 * packets.Publish(topic="b", payload=b"x" * 900).encode(5))
     writer.end.move()
-    town.world.hub.router.publish_own(Message(f"{TOP}own", b"x"))
-    town.world.turn()
+    broker.world.hub.router.publish_own(Message(f"{TOP}own", b"x"))
+    broker.world.turn()
     assert slow.closed
     assert set(told(ear.heard())) == {"own"}
 
 
-def test_loads(town):
-    client, writer = town.client(), town.client("w")
-    town.world.advance(10)
-    town.ask(client, f"{TOP}load/publish/received/1min")
+def test_loads(broker):
+    client, writer = broker.client(), broker.client("w")
+    broker.world.advance(10)
+    broker.ask(client, f"{TOP}load/publish/received/1min")
     for _ in range(6):
         for _ in range(10):
             writer.publish("a")
-        town.world.advance(10)
+        broker.world.advance(10)
     found = [float(one.payload) for one in client.heard()]
     assert found == sorted(found)
     assert 35 < found[-1] < 60  # on its way to sixty a minute
-    town.world.advance(600)
+    broker.world.advance(600)
     assert float(client.heard()[-1].payload) < 0.1
 
 
 def test_a_mount_point_has_none():
-    town = Town(prefix="boat")
-    assert town.ask(town.client(), "$SYS/#") == {}
-    assert town.ask(town.client("d"), "#") == {}
+    broker = Broker(prefix="boat")
+    assert broker.ask(broker.client(), "$SYS/#") == {}
+    assert broker.ask(broker.client("d"), "#") == {}
 
 
 class Rights:
@@ -235,10 +235,10 @@ class Rights:
 
 
 def test_permissions_hold():
-    town = Town(rights=lambda session: Rights())
-    (granted,) = town.client().subscribe("$SYS/#")
+    broker = Broker(rights=lambda session: Rights())
+    (granted,) = broker.client().subscribe("$SYS/#")
     assert granted.codes == [0x87]
-    assert town.looks == 0
+    assert broker.looks == 0
 
 
 def test_a_daemon_tells_it():

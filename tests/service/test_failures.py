@@ -67,11 +67,11 @@ def gone(client) -> bool:
 def test_what_a_client_says(world, logs, transport, where):
     ear = bystander(world)
     for _ in range(3):
-        door = world.listen(transport, frail(where))
-        client = door.connect()
+        listener = world.listen(transport, frail(where))
+        client = listener.connect()
         client.send("PING" if transport == "websocket" else b"PING\n")
         assert gone(client)
-        assert not door.context.links
+        assert not listener.context.links
     assert failures(logs) == ["a plugin's fault"]
     assert world.hub.turn.counters.failed == 3
     assert still_served(world, ear)
@@ -79,23 +79,23 @@ def test_what_a_client_says(world, logs, transport, where):
 
 def subscriber(world, transport, *broken, **keys):
     """A client of a frail dialect that has subscribed to a/#."""
-    door = world.listen(transport, frail(*broken), **keys)
-    client = door.connect()
+    listener = world.listen(transport, frail(*broken), **keys)
+    client = listener.connect()
     client.send("SUB a/#" if transport == "websocket" else b"SUB a/#\n")
     world.turn()
     client.received()
-    return door, client
+    return listener, client
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("where", ["form", "frame_for_link"])
 def test_what_a_subscriber_gets(world, logs, transport, where):
     ear = bystander(world)
-    doors = [subscriber(world, transport, where)[0] for _ in range(3)]
+    listeners = [subscriber(world, transport, where)[0] for _ in range(3)]
     for _ in range(3):
         seat(world, "tcp-lines").publish("a/b", b"1")
         assert ear.heard() == [("message", "a/b", b"1")]
-    assert not any(door.context.links for door in doors)
+    assert not any(listener.context.links for listener in listeners)
     assert failures(logs) == ["a plugin's fault"]  # once, with its traceback
     assert world.hub.turn.counters.failed == 3
     assert still_served(world, ear)
@@ -105,12 +105,12 @@ def test_what_a_subscriber_gets(world, logs, transport, where):
 def test_what_cannot_be_encoded_is_not_carried(world, logs, transport):
     """The link stays, and is told that it missed something."""
     ear = bystander(world)
-    door, client = subscriber(world, transport, "encode")
+    listener, client = subscriber(world, transport, "encode")
     mouth = seat(world, "tcp-lines")
     for _ in range(3):
         mouth.publish("a/b", b"1")
         assert ear.heard() == [("message", "a/b", b"1")]
-    assert len(door.context.links) == 1
+    assert len(listener.context.links) == 1
     assert world.hub.turn.counters.uncarried == world.hub.turn.counters.failed == 3
     assert failures(logs) == ["a plugin's fault"]
     assert b"GAP 1" in b"".join(one.encode() if isinstance(one, str) else one for one in _units(client.received()))
@@ -124,15 +124,15 @@ def _units(received):
 def test_what_is_retained_and_cannot_be_encoded(world, transport):
     seat(world, "tcp-lines").publish("a/b", b"1", retain=True)
     world.turn()
-    door = subscriber(world, transport, "encode")[0]
-    assert len(door.context.links) == 1
+    listener = subscriber(world, transport, "encode")[0]
+    assert len(listener.context.links) == 1
     assert world.hub.turn.counters.failed == 1
 
 
 def test_an_encoding_that_is_no_bytes(world, logs):
     """Several at once are joined, which must not fail for those who come after."""
-    door = world.listen("tcp", type("Frail", (Lines,), {"encode": classmethod(lambda cls, message, form: "text")}))
-    clients = [door.connect() for _ in range(2)]
+    listener = world.listen("tcp", type("Frail", (Lines,), {"encode": classmethod(lambda cls, message, form: "text")}))
+    clients = [listener.connect() for _ in range(2)]
     for client in clients:
         client.send(b"SUB a/#\n")
     world.turn()
@@ -161,7 +161,7 @@ def test_a_reply_that_cannot_be_written_is_no_fault_of_the_handler(world, logs, 
 @pytest.mark.parametrize("transport", ["tcp", "websocket"])
 def test_a_gap_that_cannot_be_told(world, logs, transport):
     ear = bystander(world)
-    door, client = subscriber(world, transport, "gap", queue=1000)
+    listener, client = subscriber(world, transport, "gap", queue=1000)
     client.taking = False
     mouth = seat(world, "tcp-lines")
     for _ in range(300):
@@ -169,7 +169,7 @@ def test_a_gap_that_cannot_be_told(world, logs, transport):
         world.turn()
     client.taking = True
     world.turn()
-    assert not door.context.links
+    assert not listener.context.links
     assert failures(logs) == ["a plugin's fault"]
     assert len(ear.heard()) == 300
 
@@ -182,9 +182,9 @@ def test_a_gap_that_is_told_amid_a_fan_out(world, logs):
         def encode(cls, message, form):
             return None if message.payload == b"1" else super().encode(message, form)
 
-    door = world.listen("tcp", Picky)
+    listener = world.listen("tcp", Picky)
     for _ in range(2):
-        door.connect().send(b"SUB a/#\n")
+        listener.connect().send(b"SUB a/#\n")
     world.turn()
     ear, mouth = bystander(world), seat(world, "tcp-lines")
     for payload in (b"1", b"2", b"3"):
@@ -195,7 +195,7 @@ def test_a_gap_that_is_told_amid_a_fan_out(world, logs):
     world.hub.router.commit()
     mouth.publish("a/b", b"2")
     assert ear.heard() == [("message", "a/b", b"1"), ("message", "a/b", b"2")]
-    assert not door.context.links
+    assert not listener.context.links
 
 
 def test_an_answer_that_comes_later(world, logs):
@@ -207,35 +207,35 @@ def test_an_answer_that_comes_later(world, logs):
             self.later(1, lambda: message.reply("at last"))
 
     world.run(Slow)
-    ear, door = bystander(world), world.listen("tcp", frail("outcome"))
-    door.connect().send(b"REQ slow x\n")
+    ear, listener = bystander(world), world.listen("tcp", frail("outcome"))
+    listener.connect().send(b"REQ slow x\n")
     world.turn()
-    assert len(door.context.links) == 1
+    assert len(listener.context.links) == 1
     world.advance(1)
-    assert not door.context.links
+    assert not listener.context.links
     assert still_served(world, ear)
 
 
 def test_the_end_of_input_and_a_deadline(world, logs):
     ear = bystander(world)
-    door = world.listen("tcp", frail("eof"))
-    door.connect().finish()
+    listener = world.listen("tcp", frail("eof"))
+    listener.connect().finish()
     world.turn()
-    assert not door.context.links
+    assert not listener.context.links
 
     class Late(frail("timeout")):
         def receive(self, data, now, text=None):
             self.deadline = now + 1
             return []
 
-    door = world.listen("tcp", Late)
-    clients = [door.connect() for _ in range(3)]
+    listener = world.listen("tcp", Late)
+    clients = [listener.connect() for _ in range(3)]
     for client in clients:
         client.send(b"x")
     world.turn()
-    assert len(door.context.links) == 3
+    assert len(listener.context.links) == 3
     world.advance(1)
-    assert not door.context.links
+    assert not listener.context.links
     assert len(failures(logs)) == 1  # one place, though in two methods
     assert world.hub.turn.counters.failed == 4
     assert still_served(world, ear)
@@ -243,11 +243,11 @@ def test_the_end_of_input_and_a_deadline(world, logs):
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_the_last_word(world, transport):
-    door, client = subscriber(world, transport, "closing")
-    (link,) = door.context.links
+    listener, client = subscriber(world, transport, "closing")
+    (link,) = listener.context.links
     link.close("shutdown")
     assert gone(client)
-    assert not door.context.links
+    assert not listener.context.links
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

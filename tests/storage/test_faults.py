@@ -45,7 +45,7 @@ class Process:
 
     def client(self, name: str = "", version: int = V5, **more: Any) -> Client:
         """A client that is connected, however long the store takes to say so."""
-        client = Client(self.hub.door, version)
+        client = Client(self.hub.listener, version)
         found = client.connect(name, **more)
         if found == []:
             self.settle()

@@ -48,9 +48,9 @@ def test_who_is_not_told_to_log_in_stays_out_of_a_listener_that_wants_it():
 
 
 def test_without_it_the_refusal_says_what_to_do():
-    with Daemon("--tcp", "tcp:0:id=door") as daemon:
+    with Daemon("--tcp", "tcp:0:id=listener") as daemon:
         assert connect(daemon, V311) == Connack(code=5)
-        daemon.wait_for("door: a client sent a user name, and there are no logins: --auth none ignores it")
+        daemon.wait_for("listener: a client sent a user name, and there are no logins: --auth none ignores it")
         reason = connect(daemon, V5).properties["reason_string"]
         assert reason == "this hub has no logins: send no user name, or have it started with --auth none"
 

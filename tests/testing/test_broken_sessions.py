@@ -66,7 +66,7 @@ class NoNumber(Pager):
     frame_qos = Dialect.frame_qos
 
 
-@breaks("are never told that they may forget a message")
+@breaks("and no unit releases a message")
 class NoEnd(Pager):
     encode_pubrel = Dialect.encode_pubrel
 

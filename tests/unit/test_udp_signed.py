@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from hubbub.identity import Identity
 from hubbub.message import Message
 from hubbub.transports.signed import Signatures
-from unit.udp_help import ANN, BOB, EVE, HERE, Town
+from unit.udp_help import ANN, BOB, EVE, HERE, UdpHub
 
 KEYS = {"ann": b"a" * 32, "ben": b"b" * 32}
 
 
-class SignedTown(Town):
+class SignedHub(UdpHub):
     """One whose port wants a signature."""
 
     def __init__(self, **more):
@@ -41,71 +41,71 @@ class SignedTown(Town):
 
 
 def test_a_signature_is_not_a_proof_of_where_somebody_is():
-    town = SignedTown()
-    assert town.say(town.sign(b"SUB a/#"))[0].startswith(b"CONFIRM ")
-    assert town.known == 0
-    assert town.believe(b"SUB a/#") == [b"OK SUB a/#"]
+    hub = SignedHub()
+    assert hub.say(hub.sign(b"SUB a/#"))[0].startswith(b"CONFIRM ")
+    assert hub.known == 0
+    assert hub.believe(b"SUB a/#") == [b"OK SUB a/#"]
 
 
 def test_a_link_is_of_who_signs_and_of_nobody_else():
     """What is sent in Ann's address, by whomever, has none of her rights, and can't end what she has."""
-    town = SignedTown()
-    receiver = town.handler()
-    assert town.believe(b"SUB a/#") == [b"OK SUB a/#"]
+    hub = SignedHub()
+    receiver = hub.handler()
+    assert hub.believe(b"SUB a/#") == [b"OK SUB a/#"]
     for forged in (b"PUB echo/x 1", b"UNSUB a/#", b"QUIT"):
-        said = town.say(forged)
+        said = hub.say(forged)
         assert not said or said[0].startswith((b"ERR not-authorized", b"CONFIRM", b"BYE"))
     assert receiver.batches == []
-    town.world.publish("a/b", b"still here")
-    assert town.hear(ANN) == [b"MSG a/b still here"]
-    assert town.say(town.sign(b"PUB echo/x 2")) == []
+    hub.world.publish("a/b", b"still here")
+    assert hub.hear(ANN) == [b"MSG a/b still here"]
+    assert hub.say(hub.sign(b"PUB echo/x 2")) == []
     assert receiver.payloads == [b"2"]
     assert receiver.batches[0].messages[0].sender.user == "ann"
 
 
 def test_two_users_at_one_address():
-    town = SignedTown()
-    assert town.believe(b"SUB a", user="ann") == [b"OK SUB a"]
-    assert town.believe(b"SUB b", user="ben") == [b"OK SUB b"]
-    assert town.known == 2
-    assert {str(session).split("(")[1] for session in town.world.hub.subscriptions.sessions} == {"ann)", "ben)"}
+    hub = SignedHub()
+    assert hub.believe(b"SUB a", user="ann") == [b"OK SUB a"]
+    assert hub.believe(b"SUB b", user="ben") == [b"OK SUB b"]
+    assert hub.known == 2
+    assert {str(session).split("(")[1] for session in hub.world.hub.subscriptions.sessions} == {"ann)", "ben)"}
 
 
 @pytest.mark.parametrize("address", [ANN, HERE])
 def test_what_is_forged_or_replayed_does_nothing(address):
-    town = SignedTown()
-    receiver = town.handler()
-    good = town.sign(b"PUB echo/x 1")
-    town.say(good, address)
+    hub = SignedHub()
+    receiver = hub.handler()
+    good = hub.sign(b"PUB echo/x 1")
+    hub.say(good, address)
     assert receiver.payloads == [b"1"]
-    for bad in (good, good.replace(b" 1", b" 2"), town.sign(b"PUB echo/x 3", key=b"x" * 32)):
-        (said,) = town.say(bad, address)
+    for bad in (good, good.replace(b" 1", b" 2"), hub.sign(b"PUB echo/x 3", key=b"x" * 32)):
+        (said,) = hub.say(bad, address)
         assert said.startswith(b"ERR not-authorized")
-    said = town.say(town.sign(b'{"op":"publish","topic":"echo/x","data":"4"}', key=b"x" * 32), address)
+    said = hub.say(hub.sign(b'{"op":"publish","topic":"echo/x","data":"4"}', key=b"x" * 32), address)
     assert b'"not-authorized"' in said[0]
     assert receiver.payloads == [b"1"]
 
 
 def test_a_password_is_not_taken():
-    town = SignedTown()
-    (said,) = town.say(b"AUTH ann secret", HERE)
+    hub = SignedHub()
+    (said,) = hub.say(b"AUTH ann secret", HERE)
     assert said.startswith(b"ERR not-authorized over UDP each datagram is signed")
 
 
 def test_what_only_looks_signed_is_data_where_nobody_has_a_key():
-    town = Town()
-    receiver = town.handler()
-    assert town.say(b"PUB echo/x SIGN ann 1 2\nPUB echo/x 2") == []
+    hub = UdpHub()
+    receiver = hub.handler()
+    assert hub.say(b"PUB echo/x SIGN ann 1 2\nPUB echo/x 2") == []
     assert receiver.payloads == [b"SIGN ann 1 2", b"2"]
 
 
 def test_datagrams_in_a_row_may_be_signed_by_several():
-    town = SignedTown()
-    receiver = town.handler()
-    row = [town.sign(b"PUB echo/x 1"), b"PUB echo/x 2", town.sign(b"PUB echo/x 3", "ben"), town.sign(b"PUB echo/x 4")]
+    hub = SignedHub()
+    receiver = hub.handler()
+    row = [hub.sign(b"PUB echo/x 1"), b"PUB echo/x 2", hub.sign(b"PUB echo/x 3", "ben"), hub.sign(b"PUB echo/x 4")]
     for address in (HERE, ANN):
-        town.protocol.datagrams_received(list(row), address)
-        town.world.turn()
+        hub.protocol.datagrams_received(list(row), address)
+        hub.world.turn()
     assert receiver.payloads == [b"1", b"3", b"4"]
     assert [m.sender.user for batch in receiver.batches for m in batch.messages] == ["ann", "ben", "ann"]
 
@@ -126,29 +126,29 @@ COMMANDS = [
 @given(st.lists(st.tuples(st.sampled_from(COMMANDS), st.sampled_from(["", "good", "bad", "again"])), max_size=30))
 def test_never_more_than_three_times_what_came(steps):
     """Before proof, and for datagrams that bring none, also where the address was once proven."""
-    town = SignedTown()
-    receiver = town.handler()
-    last = town.sign(b"PING")
+    hub = SignedHub()
+    receiver = hub.handler()
+    last = hub.sign(b"PING")
     for proven in (False, True):
         if proven:
-            town.believe(b"SUB b")
+            hub.believe(b"SUB b")
         for command, how in steps:
             datagram = command
             if how == "again":
                 datagram = last
             elif how:
-                datagram = last = town.sign(command, key=None if how == "good" else b"x" * 32)
-            got = town.say(datagram)
+                datagram = last = hub.sign(command, key=None if how == "good" else b"x" * 32)
+            got = hub.say(datagram)
             for batch in receiver.batches:  # a handler that answers at length, and later
                 for message in batch.messages:
                     message.sender.link.send(Message("echo/x", b"back " * 100))
             receiver.batches.clear()
-            got += town.hear(ANN)
+            got += hub.hear(ANN)
             assert sum(map(len, got)) <= 3 * len(datagram)
 
 
 def test_the_refusal_names_no_reason_that_helps_a_stranger():
-    town = SignedTown()
-    unknown = town.say(town.sign(b"PING", key=b"x" * 32), EVE)
-    wrong = town.say(b"SIGN eve" + town.sign(b"PING").removeprefix(b"SIGN ann"), BOB)
+    hub = SignedHub()
+    unknown = hub.say(hub.sign(b"PING", key=b"x" * 32), EVE)
+    wrong = hub.say(b"SIGN eve" + hub.sign(b"PING").removeprefix(b"SIGN ann"), BOB)
     assert unknown == wrong

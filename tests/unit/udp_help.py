@@ -23,7 +23,7 @@ HERE = ("127.0.0.1", 5001)
 AUTO = Auto.among([Json, Lines], Lines)
 
 
-class Town:
+class UdpHub:
     """A hub with one UDP port; its streets are lists."""
 
     def __init__(self, dialect: type[Dialect] = AUTO, peers: Any = (), answers: bool = True, **context: Any) -> None:

@@ -46,7 +46,7 @@ class Auto(Dialect):
     ) -> type[Auto]:
         """Make the Auto that chooses among `candidates`, and else takes `fallback`.
 
-        failed   is told of what `claims` raises, which counts as no
+        failed   gets what `claims` raises, which counts as no
         greeter  whose greeting a client gets after `greet` seconds of silence; None: no client does
         """
         ordered = sorted(set(candidates) - {fallback}, key=lambda one: (-one.priority, one.name))

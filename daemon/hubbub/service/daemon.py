@@ -41,7 +41,7 @@ from hubbub.service.process.descriptors import raise_descriptor_limit, room_for_
 from hubbub.service.process.notify import Notifier
 from hubbub.service.process.turns import Turns
 from hubbub.service.reload import Reloader
-from hubbub.service.state import make_store, told
+from hubbub.service.state import describe, make_store
 
 
 class CannotServe(SystemExit, Exception):
@@ -140,7 +140,7 @@ class HubbubService(Service):
         return bool(self.running) and all(listener.port is not None for listener in self.listeners)
 
     def _prepare(self, settings: Settings) -> Commit:
-        """Tell of limits, and take up the endpoint of figures (service.config.reloadable.Prepare)."""
+        """Log limits that don't fit, and open the endpoint of metrics (service.config.reloadable.Prepare)."""
         limited = settings.bounds != self.hub.turn.bounds
         metrics = self.metrics
         if settings.metrics != (metrics and metrics.spec):
@@ -215,7 +215,7 @@ class HubbubService(Service):
             store.observed = self.turns.commits.add
             self.hub.load(store, self.guard.rights_of, Admission(self.logins, self._contexts()))
             store.start()
-        self.log.info("{kept}", kept=told(store))
+        self.log.info("{kept}", kept=describe(store))
 
     def _open_control(self) -> ControlSocket | None:
         """Open the control socket, as the user that serves. That it can't be is a mistake where it was asked for."""
@@ -260,7 +260,7 @@ class HubbubService(Service):
         self._drain = drain = Drain(self.reactor, self._contexts(), self.settings.drain)
         if self._hurried.called:
             drain.cut()
-        stopped = drain.told.addCallback(lambda _: self._stop_handlers())
+        stopped = drain.announced.addCallback(lambda _: self._stop_handlers())
         gone = drain.gone.addCallback(lambda _: DeferredList(self._stop_listening("udp"), consumeErrors=True))
         drain.start()
         self.turns.stop()

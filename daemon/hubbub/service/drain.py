@@ -1,4 +1,4 @@
-"""Ends the links of a stopping daemon: each is told in its dialect, gets what waits for it, and has its time to close.
+"""Ends the links of a stopping daemon: each gets what waits and its dialect's last unit, and has time to close.
 
 Not all at once: clients that are sent away in the same moment come back in the same moment. Who was let in just before,
 and is still on the way to a link, is waited for, and told too.
@@ -38,8 +38,8 @@ class Drain:
         self._untold: deque[Link] = deque(link for context in self._contexts for link in context.links)
         spread = min(len(self._untold) / limits.DRAIN_LINKS_PER_SECOND, seconds / 2)
         self._at_once = max(limits.DRAIN_LINKS_AT_ONCE, int(len(self._untold) * _TICK / spread) + 1 if spread else 0)
-        self.told: Deferred[None] = Deferred()
-        """Fires once everybody has been told."""
+        self.announced: Deferred[None] = Deferred()
+        """Fires once every link has its last unit."""
         self.gone: Deferred[None] = Deferred()
         """Fires once no link is left."""
 
@@ -50,7 +50,7 @@ class Drain:
         if self._untold:
             self._reactor.callLater(_TICK, self.start)
         else:
-            self.told.callback(None)
+            self.announced.callback(None)
             self._look()
 
     def _tell(self, link: Link) -> None:
@@ -60,7 +60,7 @@ class Drain:
             link.close("shutdown", None, max(0.0, self._until - self._reactor.seconds()))
 
     def cut(self) -> None:
-        """Cut everybody in the next tick, told or not."""
+        """Cut all links in the next tick."""
         self._untold.clear()
         self._until = self._reactor.seconds()
 

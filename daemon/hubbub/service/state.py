@@ -59,9 +59,9 @@ def tell_alarm(log: Logger, why: str) -> None:
         log.info("the store writes again")
 
 
-def told(store: Any) -> str:
+def describe(store: Any) -> str:
     """Return in a line where things are kept."""
     if store is None:
         return IN_MEMORY
-    figures = store.figures()
-    return f"sessions and retained messages are kept in {figures['folder']}, durability {figures['durability']}"
+    metrics = store.metrics()
+    return f"sessions and retained messages are kept in {metrics['folder']}, durability {metrics['durability']}"

@@ -183,7 +183,7 @@ class DurableStore:
         self._failing = 0.0
         self._refuse()
 
-    def figures(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Any]:
         """Return what an operator may want to know.
 
         folder, durability  as asked for

@@ -101,9 +101,9 @@ def _results(event: Any) -> Iterator[Any]:
 
 
 def _bytes(trial: Trial, what: str, call: Callable[..., Any], *arguments: Any) -> None:
-    answer = attempt(trial.who, what, _BYTES, call, *arguments)
+    answer = attempt(trial.name, what, _BYTES, call, *arguments)
     if not isinstance(answer, bytes | Close):
-        broken(trial.who, f"{what} is {shown(answer)}", _BYTES)
+        broken(trial.name, f"{what} is {shown(answer)}", _BYTES)
 
 
 def check_encoding(trial: Trial, wishes: Sequence[Subscribe]) -> None:
@@ -122,13 +122,15 @@ def _check_encode(trial: Trial, message: Message, form: Any) -> None:
     with watching(impure) as found:
         unit, again = trial.encode(message, form), trial.encode(message, form)
     if found:
-        broken(trial.who, f"encode calls {found[0]}", _SHARED)
+        broken(trial.name, f"encode calls {found[0]}", _SHARED)
     if not (unit is None or isinstance(unit, bytes)):
-        broken(trial.who, f"{what} is {shown(unit)}", "Return bytes, or None: it can't be carried")
+        broken(trial.name, f"{what} is {shown(unit)}", "Return bytes, or None: it can't be carried")
     if unit != again:
-        broken(trial.who, f"{what} is {shown(unit)}, and then {shown(again)}", _SHARED)
+        broken(trial.name, f"{what} is {shown(unit)}, and then {shown(again)}", _SHARED)
     if plain(message) != before:
-        broken(trial.who, f"encode changes the message {message!r}", "All receivers share a message: leave it as it is")
+        broken(
+            trial.name, f"encode changes the message {message!r}", "All receivers share a message: leave it as it is"
+        )
 
 
 def check_round_trip(new: Callable[[], Trial], messages: Sequence[Message], longest: int) -> None:
@@ -136,7 +138,7 @@ def check_round_trip(new: Callable[[], Trial], messages: Sequence[Message], long
     for message in messages:
         if _come_back(new, message) is None:
             mend = "Return its unit, or take it out of `round_trip` if it can't be carried"
-            broken(new().who, f"encode({message!r}) is None", mend)
+            broken(new().name, f"encode({message!r}) is None", mend)
         _come_back(new, Message(message.topic, b"x" * longest))
     if messages:
         topics = [message.topic for message in messages]
@@ -164,6 +166,6 @@ def _come_back(new: Callable[[], Trial], message: Message) -> bytes | None:
     if len(events) != 1 or found != [(message.topic, message.payload)]:
         rule = f"{message!r} is written as {shown(unit)}, and that is read as {shown(events)}"
         broken(
-            trial.who, rule, "A payload that would be read as something else can't be carried: let encode return None"
+            trial.name, rule, "A payload that would be read as something else can't be carried: let encode return None"
         )
     return unit

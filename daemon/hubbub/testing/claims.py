@@ -1,4 +1,4 @@
-"""Checks how a dialect is told apart by its first bytes, for `auto`."""
+"""Checks how `auto` detects a dialect by its first bytes."""
 
 from __future__ import annotations
 

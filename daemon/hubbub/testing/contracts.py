@@ -80,18 +80,18 @@ class DialectContract:
         dialect = getattr(self, "dialect", None)
         if not (isinstance(dialect, type) and issubclass(dialect, Dialect)):
             broken(type(self).__name__, "`dialect` is no subclass of hubbub.Dialect", "Set dialect = YourDialect")
-        who = dialect.name
+        name = dialect.name
         if not self.samples:
             mend = "Set samples = [(bytes, [events])]; `hubbub try` prints the events of captured bytes"
-            broken(who, "there are no samples to try it with", mend)
+            broken(name, "there are no samples to try it with", mend)
         if not dialect.transports or not set(dialect.transports) <= set(TRANSPORTS):
             rule = f"`transports` is {dialect.transports!r}"
-            broken(who, rule, f"It is a tuple of some of {', '.join(TRANSPORTS)}")
+            broken(name, rule, f"It is a tuple of some of {', '.join(TRANSPORTS)}")
         if dialect.full not in POLICIES:
-            broken(who, f"`full` is {dialect.full!r}", f"It is one of {', '.join(POLICIES)}")
+            broken(name, f"`full` is {dialect.full!r}", f"It is one of {', '.join(POLICIES)}")
         for name in ("encode", "claims", "greeting", "max_unit", "merge", "for_role", "persistent_session"):
             if not isinstance(inspect.getattr_static(dialect, name), classmethod | staticmethod):
-                broken(who, f"{name} is a plain method", "It serves all links at once: make it a @classmethod")
+                broken(name, f"{name} is a plain method", "It serves all links at once: make it a @classmethod")
 
     # What comes in
 
@@ -102,7 +102,7 @@ class DialectContract:
             events = trial.feed(data)
             if len(events) != len(expected) or not all(map(_is, events, expected)):
                 rule = f"{shown(data)} gives {_lines(events)} instead of {_lines(expected)}"
-                broken(trial.who, rule, "Mend `receive`, or the sample if that is wrong")
+                broken(trial.name, rule, "Mend `receive`, or the sample if that is wrong")
 
     def test_it_reads_whatever_way_bytes_arrive(self, transport: str) -> None:
         """A stream may be cut anywhere; a datagram may come twice, late, in part; units may come at once."""
@@ -124,25 +124,25 @@ class DialectContract:
                 f"the events depend on how the stream is cut: {shown(b''.join(units))} arriving {name} gives "
                 f"{_lines(other.events)}, but {_lines(whole.events)} when each unit arrives alone"
             )
-            broken(whole.who, rule, "Keep what is no whole unit yet for later, as hubbub.framing's readers do")
+            broken(whole.name, rule, "Keep what is no whole unit yet for later, as hubbub.framing's readers do")
 
     def _datagrams(self) -> None:
         whole, used = self._trial("udp"), self._trial("udp")
         meant = [(data, list(whole.feed(data))) for data, _ in self.samples]
         for data, expected in meant:
             fresh, twice = self._trial("udp"), self._trial("udp")
-            self._same(f"{fresh.who}, by an object of its own", data, fresh.feed(data), expected, _ALONE)
+            self._same(f"{fresh.name}, by an object of its own", data, fresh.feed(data), expected, _ALONE)
             twice.feed(data)
             if copy := twice.feed(data):
-                self._same(f"{fresh.who}, where a datagram comes twice", data, copy, expected, _ALONE)
+                self._same(f"{fresh.name}, where a datagram comes twice", data, copy, expected, _ALONE)
             for at in range(min(len(data), _PREFIXES)):
                 self._trial("udp").feed(data[:at])
         for data, expected in reversed(meant):
             used.feed(data[: len(data) // 2])
             if used.closed:
                 used = self._trial("udp")
-            who = f"{used.who}, behind another datagram that was cut short"
-            self._same(who, data, used.feed(data), expected, _ALONE)
+            name = f"{used.name}, behind another datagram that was cut short"
+            self._same(name, data, used.feed(data), expected, _ALONE)
 
     def _units(self) -> None:
         units = [data for data, _ in self.samples]
@@ -152,24 +152,24 @@ class DialectContract:
         events = at_once.feed_all(units)
         if plain(events) != plain(one_by_one.events):
             rule = f"receive_units gives {_lines(events)}, but one by one it is {_lines(one_by_one.events)}"
-            broken(at_once.who, rule, "Do for each unit in turn what `receive` does")
+            broken(at_once.name, rule, "Do for each unit in turn what `receive` does")
 
     def test_links_know_nothing_of_each_other(self, transport: str) -> None:
         """What one object has read is no business of another's."""
         one, other = self._trial(transport), self._trial(transport)
         if one.form(Subscribe("a")) != other.form(Subscribe("a")):
             mend = "A form says how a unit is written, so that links share units: leave out what only this link has"
-            broken(one.who, "two links on one listener have different forms for one subscription", mend)
+            broken(one.name, "two links on one listener have different forms for one subscription", mend)
         alone = self._trial(transport)
         mend = "Keep what a link has read in self, made in __init__; class attributes and globals belong to all links"
         for data, _ in self.samples:
             expected = alone.feed(data)
             half = len(data) // 2 if transport == "tcp" else len(data)
             events = one.feed(data[:half])
-            who = f"{other.who}, beside a link that is in the middle of it"
-            self._same(who, data, other.feed(data), expected, mend)
+            name = f"{other.name}, beside a link that is in the middle of it"
+            self._same(name, data, other.feed(data), expected, mend)
             events = events + one.feed(data[half:]) if half < len(data) else events
-            self._same(f"{one.who}, beside another link", data, events, expected, mend)
+            self._same(f"{one.name}, beside another link", data, events, expected, mend)
 
     def test_no_bytes_make_it_raise(self, transport: str) -> None:
         """Random bytes, and samples that are damaged, never raise; a stream of them may be cut anywhere."""
@@ -199,7 +199,7 @@ class DialectContract:
             trial.end()
             if again := [] if trial.closed else trial.end():
                 rule = f"the end of input after {shown(stream[:at])} is told twice: {_lines(again)}"
-                broken(trial.who, rule, "Let eof take what is left out of the reader, as rest() does")
+                broken(trial.name, rule, "Let eof take what is left out of the reader, as rest() does")
 
     def test_too_much_is_refused_and_memory_stays_bounded(self, transport: str) -> None:
         """Endless bytes, within a unit or as units, end with a Close or a Fault, and don't pile up."""
@@ -210,17 +210,17 @@ class DialectContract:
         self._converse(transport, NOW)  # what is imported late is there from now on
         with watching(impure) as found:
             first = self._converse(transport, NOW)
-        who = self._trial(transport).who
+        name = self._trial(transport).name
         if found:
             mend = "A dialect is bytes in, events out: the time is `now`, and what else there is to do is a handler's"
-            broken(who, f"it calls {found[0]}", mend)
+            broken(name, f"it calls {found[0]}", mend)
         if plain(first) != plain(self._converse(transport, NOW)):
             broken(
-                who, "the same bytes at the same `now` gave other events", "Leave chance and identities out of events"
+                name, "the same bytes at the same `now` gave other events", "Leave chance and identities out of events"
             )
         if plain(first) != plain(self._converse(transport, _LATER)):
             mend = "Use `now` only to tell how long something took, and for deadlines: self.deadline = now + seconds"
-            broken(who, "events or deadlines differ where only the clock shows another time", mend)
+            broken(name, "events or deadlines differ where only the clock shows another time", mend)
 
     def _converse(self, transport: str, now: float) -> list[Any]:
         """Return the events of the samples and, in seconds from then, the deadlines."""
@@ -291,9 +291,9 @@ class DialectContract:
             trial.events.clear()
         return trial
 
-    def _same(self, who: str, data: bytes, events: Sequence[Any], expected: Sequence[Any], mend: str) -> None:
+    def _same(self, name: str, data: bytes, events: Sequence[Any], expected: Sequence[Any], mend: str) -> None:
         if plain(events) != plain(expected):
-            broken(who, f"{shown(data)} gives {_lines(events)} instead of {_lines(expected)}", mend)
+            broken(name, f"{shown(data)} gives {_lines(events)} instead of {_lines(expected)}", mend)
 
 
 def _is(event: Any, wanted: Any) -> bool:

@@ -12,7 +12,7 @@ from hubbub.testing.streams import Turns
 
 
 class DatagramPort:
-    """The daemon's end: it sends to whatever address it is told, and clients listen at theirs."""
+    """The daemon's end: it sends to any address, and clients receive at theirs."""
 
     def __init__(self, protocol: Any) -> None:
         self.protocol = protocol
@@ -20,7 +20,7 @@ class DatagramPort:
         protocol.transport = self
 
     def write(self, datagram: bytes, address: tuple[Any, ...]) -> None:
-        """Send one datagram; nobody at that address is nobody's fault. Raises MessageLengthError."""
+        """Send one datagram; one to an address without a client is lost. Raises MessageLengthError."""
         if len(datagram) > limits.DATAGRAM_BYTES:
             raise MessageLengthError(f"{len(datagram)} bytes")
         client = self.clients.get((address[0], address[1]))

@@ -47,20 +47,20 @@ def _check_declared(trial: Trial, surest: int) -> None:
         mend = (
             "Override frame_qos, which is given the number that the client is to acknowledge, or subscribe with qos=0"
         )
-        broken(trial.who, f"its clients subscribe with qos={surest}, and no unit says what to acknowledge", mend)
+        broken(trial.name, f"its clients subscribe with qos={surest}, and no unit says what to acknowledge", mend)
     if surest == 2 and kind.encode_pubrel is Dialect.encode_pubrel:
         mend = "Override encode_pubrel, which tells a client that it may forget the number, or subscribe with qos=1"
-        broken(trial.who, "its clients subscribe with qos=2, and are never told that they may forget a message", mend)
+        broken(trial.name, "its clients subscribe with qos=2, and no unit releases a message", mend)
     if acks and not surest and any(isinstance(event, Connect) and event.receive_maximum for event in trial.events):
         mend = "Subscribe(filter, qos=1) is what is acknowledged"
-        broken(trial.who, "its clients acknowledge, and none of their subscriptions is of QoS 1 or 2", mend)
+        broken(trial.name, "its clients acknowledge, and none of their subscriptions is of QoS 1 or 2", mend)
 
 
 def _check_unit(trial: Trial, frame: bytes, message: QosPublish, wish: Subscribe, qos: int) -> None:
     dialect, before = trial.dialect, plain(message)
-    frames_per_link = attempt(trial.who, "frames_per_link()", "Return True or False", dialect.frames_per_link)
+    frames_per_link = attempt(trial.name, "frames_per_link()", "Return True or False", dialect.frames_per_link)
     if not isinstance(frames_per_link, bool):
-        broken(trial.who, f"frames_per_link() is {shown(frames_per_link)}", "Return True or False")
+        broken(trial.name, f"frames_per_link() is {shown(frames_per_link)}", "Return True or False")
     if frames_per_link:
         _bytes(trial, f"frame_for_link({shown(frame)}, ...)", dialect.frame_for_link, frame, message, wish)
     if qos:
@@ -70,7 +70,7 @@ def _check_unit(trial: Trial, frame: bytes, message: QosPublish, wish: Subscribe
             _bytes(trial, f"encode_pubrel({number})", dialect.encode_pubrel, number)
     if plain(message) != before:
         broken(
-            trial.who, f"frame_for_link or frame_qos changes the message {message!r}", "All receivers share a message"
+            trial.name, f"frame_for_link or frame_qos changes the message {message!r}", "All receivers share a message"
         )
 
 
@@ -81,24 +81,24 @@ def _check_frame_qos(trial: Trial, frame: bytes, message: QosPublish) -> None:
             what = f"frame_qos({shown(frame)}, ..., {number}, {again})"
             units[number, again] = unit = _bytes(trial, what, dialect.frame_qos, frame, message, number, again)
             if message.payload not in unit:
-                broken(trial.who, f"{what} is {shown(unit)}, without what the frame said", _ADD)
+                broken(trial.name, f"{what} is {shown(unit)}, without what the frame said", _ADD)
             if unit != _bytes(trial, what, dialect.frame_qos, frame, message, number, again):
-                broken(trial.who, f"{what} gives another unit the second time", "It depends on its arguments only")
+                broken(trial.name, f"{what} gives another unit the second time", "It depends on its arguments only")
     if type(dialect).frame_qos is Dialect.frame_qos:
         return
     for again in (False, True):
         if len({units[number, again] for number in _IDS}) < len(_IDS):
             rule = f"frame_qos gives {shown(units[1, again])} for different numbers"
-            broken(trial.who, rule, "The client repeats the number to acknowledge: it must be in the unit")
+            broken(trial.name, rule, "The client repeats the number to acknowledge: it must be in the unit")
 
 
 _ADD = "It may put the number in, and whether the message was sent before; all else was encoded for everybody"
 
 
 def _bytes(trial: Trial, what: str, call: Any, *arguments: Any) -> bytes:
-    unit = attempt(trial.who, what, _BYTES, call, *arguments)
+    unit = attempt(trial.name, what, _BYTES, call, *arguments)
     if not isinstance(unit, bytes):
-        broken(trial.who, f"{what} is {shown(unit)}", _BYTES)
+        broken(trial.name, f"{what} is {shown(unit)}", _BYTES)
     return bytes(unit)
 
 
@@ -112,17 +112,19 @@ def check_merging(trial: Trial) -> None:
 def _check_merge(trial: Trial, several: Sequence[Subscribe]) -> None:
     before, what = plain(several), f"merge({shown(list(several))})"
     mend = "Return None, or a Subscribe that says all that the client wants of a message they all match"
-    wish = attempt(trial.who, what, mend, type(trial.dialect).merge, several)
+    wish = attempt(trial.name, what, mend, type(trial.dialect).merge, several)
     if plain(several) != before:
-        broken(trial.who, f"{what} changes the subscriptions", "They go on one by one: make another Subscribe")
+        broken(trial.name, f"{what} changes the subscriptions", "They go on one by one: make another Subscribe")
     if wish is None:
         return
     if not isinstance(wish, Subscribe):
-        broken(trial.who, f"{what} is {shown(wish)}", mend)
+        broken(trial.name, f"{what} is {shown(wish)}", mend)
     for fault in faults([wish], limits.MESSAGE_BYTES):
-        broken(trial.who, f"{what} is {shown(wish)}", fault[0].upper() + fault[1:])
+        broken(trial.name, f"{what} is {shown(wish)}", fault[0].upper() + fault[1:])
     if wish.filter not in [one.filter for one in several]:
-        broken(trial.who, f"{what} has the filter {wish.filter!r}", "Take the filter of one of them")
+        broken(trial.name, f"{what} has the filter {wish.filter!r}", "Take the filter of one of them")
     if wish.qos > max(one.qos for one in several):
-        broken(trial.who, f"{what} has qos={wish.qos}", "The client asked for less: take the highest that it asked for")
+        broken(
+            trial.name, f"{what} has qos={wish.qos}", "The client asked for less: take the highest that it asked for"
+        )
     trial.form(wish)

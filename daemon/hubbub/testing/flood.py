@@ -52,7 +52,7 @@ def _flood_stream(trial: Trial, head: bytes, filler: bytes) -> None:
         _check_held(trial, f"{fed} bytes that begin with {shown(head + filler)}")
     if not events:
         rule = f"{fed} bytes that begin with {shown(head + filler)} are swallowed without an event"
-        broken(trial.who, rule, _REFUSE)
+        broken(trial.name, rule, _REFUSE)
 
 
 def _flood_units(trial: Trial, unit: bytes) -> None:
@@ -70,7 +70,7 @@ def _send_too_long(trial: Trial, head: bytes, filler: bytes) -> None:
     unit = head + filler * (_longest(trial) + 1 - len(head))
     what = f"a unit of {len(unit)} bytes that begins with {shown(head + filler)}"
     if not trial.feed(unit):
-        broken(trial.who, f"{what} is swallowed without an event", _REFUSE)
+        broken(trial.name, f"{what} is swallowed without an event", _REFUSE)
     trial.events.clear()
     _check_held(trial, what)
 
@@ -79,14 +79,16 @@ def _check_held(trial: Trial, what: str) -> None:
     held = trial.held()
     if held > _max_held(trial):
         rule = f"after {what} it holds {held} bytes, and max_unit allows {_longest(trial)} and some slack"
-        broken(trial.who, rule, "Give every buffer and table a bound, as the readers of hubbub.framing have: max_frame")
+        broken(
+            trial.name, rule, "Give every buffer and table a bound, as the readers of hubbub.framing have: max_frame"
+        )
 
 
 def _check_max_unit(trial: Trial) -> None:
     longest, payload = _longest(trial), trial.dialect.context.max_message
     mend = "It is the longest unit that carries a payload of context.max_message, and what the hub will read at once"
     if not isinstance(longest, int) or not payload <= longest <= 16 * payload + limits.MiB:
-        broken(trial.who, f"max_unit is {longest} bytes where max-message= is {payload}", mend)
+        broken(trial.name, f"max_unit is {longest} bytes where max-message= is {payload}", mend)
 
 
 def _longest(trial: Trial) -> int:

@@ -26,7 +26,7 @@ from hubbub.option import configure
 from hubbub.publish import Publish
 from hubbub.service.plugins.handler_runner import HandlerRunner
 from hubbub.testing.trial import broken, shown
-from hubbub.testing.watching import blocking, told, watching
+from hubbub.testing.watching import blocking, describe, watching
 from hubbub.testing.wellformed import plain
 from hubbub.testing.world import World
 
@@ -117,10 +117,10 @@ class HandlerContract:
 
 
 class _Stage:
-    """One handler in a world of its own, and those who talk to it."""
+    """One handler in a world of its own, and its clients."""
 
     def __init__(self, handler: type[Handler], options: Mapping[str, object]) -> None:
-        self.who = handler.name
+        self.name = handler.name
         self.world = World()
         try:
             self.handler = configure(handler, options)()
@@ -167,20 +167,18 @@ class _Stage:
             result = call(*arguments)
             self.world.turn()
         if waits:
-            mend = "Nobody else is served meanwhile: use self.later, or await"
+            mend = "The daemon serves no client meanwhile: use self.later, or await"
             self.broken(f"when {when}, it blocks with {waits[0]}", mend)
         if self.runner.failed > self._failed:
             failures = [event["log_failure"].value for event in logs if "log_failure" in event]
-            what = told(failures[0]) if failures else "something"
-            mend = (
-                "Handle it: anybody may send anything. A failure breaks nobody else, is logged once, and then counted"
-            )
+            what = describe(failures[0]) if failures else "something"
+            mend = "Handle it: any client may send anything. The failure is logged once, and then counted"
             self.broken(f"when {when}, it raises {what}", mend)
         return result
 
     def broken(self, rule: str, mend: str) -> NoReturn:
         """Fail the test."""
-        broken(self.who, rule, mend)
+        broken(self.name, rule, mend)
 
 
 def _reactor_calls() -> set[Any]:

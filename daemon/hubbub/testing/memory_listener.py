@@ -52,7 +52,7 @@ class MemoryListener:
     """One listener: every client that connects to it goes through the transport's real protocol class.
 
     keys  topic, prefix, subscribe, presence (texts of templates), silent, max_message, and what Place takes; over UDP
-          also `peers`, networks whose addresses are believed: by default all, so that nobody has to confirm
+          also `peers`, networks whose addresses are trusted: by default all, so that no client has to confirm
     """
 
     def __init__(self, world: MemoryHub, transport: str, dialect: type[Dialect], **keys: Any) -> None:
@@ -72,7 +72,7 @@ class MemoryListener:
         given: dict[str, Any] = {name: keys.pop(name) for name in ("topic", "max_message") if name in keys}
         if "idle" in keys:  # of which the place knows too
             given["idle"] = keys["idle"]
-        self.context = ListenerContext(keys.pop("id", "door"), DialectContext(transport, **given), **keys)
+        self.context = ListenerContext(keys.pop("id", "listener"), DialectContext(transport, **given), **keys)
         self._open: Callable[..., Any] = getattr(self, f"_{transport}")()
 
     def connect(self, host: str = _HOST, **more: Any) -> Any:

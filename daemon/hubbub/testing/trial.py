@@ -13,7 +13,7 @@ from hubbub.dialect import Dialect, DialectContext
 from hubbub.events import Close, Subscribe
 from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
-from hubbub.testing.watching import told, weight
+from hubbub.testing.watching import describe, weight
 from hubbub.testing.wellformed import faults
 
 T = TypeVar("T")
@@ -24,18 +24,18 @@ _NO_RAISE = "What a client gets wrong is no exception: return a Fault(Refusal(co
 _SHOWN = 80  # characters of bytes or events in a sentence
 
 
-def broken(who: str, rule: str, mend: str) -> NoReturn:
+def broken(name: str, rule: str, mend: str) -> NoReturn:
     """Fail the test with one sentence on the rule, and one on how to keep it."""
-    pytest.fail(f"{who}: {rule}.\n{mend}.", pytrace=False)
+    pytest.fail(f"{name}: {rule}.\n{mend}.", pytrace=False)
 
 
-def attempt(who: str, what: str, mend: str, call: Callable[..., T], *arguments: Any) -> T:
+def attempt(name: str, what: str, mend: str, call: Callable[..., T], *arguments: Any) -> T:
     """Return what `call` returns; where it raises, fail the test."""
     try:
         return call(*arguments)
     except Exception as error:  # noqa: BLE001  it is what is looked for
-        raised = told(error)
-    broken(who, f"{what} raised {raised}", mend)
+        raised = describe(error)
+    broken(name, f"{what} raised {raised}", mend)
 
 
 def shown(value: object) -> str:
@@ -48,11 +48,11 @@ class Trial:
     """One object of a dialect, called as a link calls it. Fails the test where a call breaks a rule.
 
     events  what it has made of all that it was fed, up to a Close
-    now     the monotonic time in seconds that it is told
+    now     the monotonic time in seconds that it gets
     """
 
     def __init__(self, dialect: type[Dialect], dialect_context: DialectContext, now: float = NOW) -> None:
-        self.who = f"{dialect.name}, over {dialect_context.transport}"
+        self.name = f"{dialect.name}, over {dialect_context.transport}"
         self.now = now
         self.events: list[Any] = []
         self.closed = False
@@ -60,7 +60,7 @@ class Trial:
         self._text = dialect.text if dialect_context.transport == "websocket" else None
         peer = Session("192.0.2.7", 50_000, dialect_context.transport, "contract")
         mend = "A dialect is made with (context, peer), for each link"
-        self.dialect = attempt(self.who, "making it", mend, dialect, dialect_context, peer)
+        self.dialect = attempt(self.name, "making it", mend, dialect, dialect_context, peer)
 
     def feed(self, data: bytes, text: bool | None = None) -> list[Any]:
         """Hand over bytes, and return the events; a stream never brings none."""
@@ -73,7 +73,7 @@ class Trial:
         """Hand over units that came at once, as a WebSocket may, and return the events up to a Close."""
         pairs = [(data, self._text) for data in units]
         events = attempt(
-            self.who, f"receive_units, for {shown(units)},", _NO_RAISE, self.dialect.receive_units, pairs, self.now
+            self.name, f"receive_units, for {shown(units)},", _NO_RAISE, self.dialect.receive_units, pairs, self.now
         )
         ends = [at for at, event in enumerate(events) if type(event) is Close]
         return events[: ends[0] + 1] if ends else events
@@ -93,21 +93,21 @@ class Trial:
         again: Any = self.dialect.deadline
         if again is not None and again <= deadline:
             rule = f"after timeout at {deadline:g} the deadline is {again:g}, so that it would ring for ever"
-            broken(self.who, rule, "Leave `deadline` None in timeout, or set it to a time after `now`")
+            broken(self.name, rule, "Leave `deadline` None in timeout, or set it to a time after `now`")
         return events
 
     def form(self, wish: Subscribe) -> Any:
         """Return how it wants the messages of a subscription."""
         mend = "A form is hashable, and there is one for Subscribe(topic) without options: replies are written with it"
-        form = attempt(self.who, f"form({shown(wish)})", mend, self.dialect.form, wish)
-        attempt(self.who, f"hash(form({shown(wish)}))", mend, hash, form)
+        form = attempt(self.name, f"form({shown(wish)})", mend, self.dialect.form, wish)
+        attempt(self.name, f"hash(form({shown(wish)}))", mend, hash, form)
         return form
 
     def encode(self, message: Message, form: Any) -> bytes | None:
         """Return a message as a unit."""
         mend = "Messages come from everybody: return None for what can't be carried"
         what = f"encode({message!r}, {form!r})"
-        return attempt(self.who, what, mend, type(self.dialect).encode, message, form)
+        return attempt(self.name, what, mend, type(self.dialect).encode, message, form)
 
     def held(self) -> int:
         """Bytes that it keeps, what its class keeps included."""
@@ -128,9 +128,9 @@ class Trial:
         return weight(*own, *slots, *shared)
 
     def _call(self, name: str, what: str, call: Callable[..., list[Any]], *arguments: Any) -> list[Any]:
-        events = attempt(self.who, f"{name}, for {what},", _NO_RAISE, call, *arguments)
+        events = attempt(self.name, f"{name}, for {what},", _NO_RAISE, call, *arguments)
         for fault in faults(events, self._setting.max_message):
-            broken(self.who, f"{name}, for {what}, returned {shown(events)}", fault[0].upper() + fault[1:])
+            broken(self.name, f"{name}, for {what}, returned {shown(events)}", fault[0].upper() + fault[1:])
         self._check_deadline(name)
         self.events += events
         self.closed = bool(events) and type(events[-1]) is Close
@@ -142,6 +142,6 @@ class Trial:
             return
         mend = "A deadline is in the seconds of `now`: self.deadline = now + seconds"
         if not isinstance(deadline, int | float) or not math.isfinite(deadline):
-            broken(self.who, f"after {name} the deadline is {deadline!r}", mend)
+            broken(self.name, f"after {name} the deadline is {deadline!r}", mend)
         if deadline < self.now:
-            broken(self.who, f"after {name} the deadline is {self.now - deadline:g} s before now", mend)
+            broken(self.name, f"after {name} the deadline is {self.now - deadline:g} s before now", mend)

@@ -54,7 +54,7 @@ def watching(judge: Callable[[Any], str | None]) -> Iterator[list[str]]:
             found.append(f"{what} ({Path(frame.f_code.co_filename).name}, line {frame.f_lineno})")
 
     before, collects = sys.getprofile(), gc.isenabled()
-    gc.disable()  # who watches the collector reads clocks too
+    gc.disable()  # a callback of the collector reads clocks too
     sys.setprofile(look)
     try:
         yield found
@@ -64,7 +64,7 @@ def watching(judge: Callable[[Any], str | None]) -> Iterator[list[str]]:
             gc.enable()
 
 
-def told(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """Say in one line what was raised, and where."""
     frames = extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

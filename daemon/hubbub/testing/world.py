@@ -69,7 +69,7 @@ class World:
         self.turn()
 
     def listen(self, transport: str, dialect: type[Dialect], **keys: Any) -> MemoryListener:
-        """Open a door. `keys` are those of a listener, with `_` for `-`: `prefix="boat"`, `anonymous=False`, ..."""
+        """Open a listener. `keys` are those of a listener, with `_` for `-`: `prefix="boat"`, `anonymous=False`, ..."""
         return MemoryListener(self, transport, dialect, **keys)
 
     def run(self, handler: type[Handler], **options: object) -> Handler:

@@ -32,7 +32,7 @@ _LOCAL, _PROXY = 0x20, 0x21  # version 2 and its commands (section 2.2)
 _SIZES = {0x00: 0, 0x11: 12, 0x21: 36, 0x31: 216}  # bytes of addresses: unspecified; TCP over IPv4, over IPv6; Unix
 
 Complain = Callable[[str, str], None]
-"""Is told the address of a trusted proxy, and what is wrong with what it sent."""
+"""Gets the address of a trusted proxy, and what is wrong with its header."""
 
 
 class BadHeader(ValueError):

@@ -1,6 +1,6 @@
 """What TCP and WebSocket links share: a byte stream with a valve.
 
-The transport is told that it has a push producer; while it holds bytes that the socket doesn't take, the link's outbox
+The stream is its transport's push producer; while it holds bytes that the socket doesn't take, the link's outbox
 keeps the rest. Where nothing waits before it, a write goes straight to the socket.
 """
 

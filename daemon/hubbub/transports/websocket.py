@@ -115,7 +115,7 @@ class WebSocketProtocol(WebSocketWire, WebSocketServerProtocol):  # type: ignore
 
     factory: WebSocketFactory
 
-    identity: Identity | None = None  # what the handshake told of it
+    identity: Identity | None = None  # by its handshake
     release: Callable[[], object] = staticmethod(lambda: None)  # counts it no longer as a request
     _frames: FrameReader
     _forwarded = ""

@@ -32,7 +32,7 @@ def masked_kind_frame(data: bytes) -> bytes:
 
 
 class _Silent:
-    """What Autobahn would log of each attempt is told once, by the connector."""
+    """Takes what Autobahn would log of each attempt; the connector logs it once."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *arguments, **more: None
@@ -83,7 +83,7 @@ class DialledWebSocket(WebSocketWire, WebSocketClientProtocol):  # type: ignore[
 class DialledWebSocketFactory(WebSocketClientFactory):
     """Makes the protocol of one attempt: the first of a host's addresses that answers has it.
 
-    make_link  wire, host, port -> link; lost: told once, when an established connection has gone
+    make_link  wire, host, port -> link; lost: called once, when an established connection has gone
     longest    bytes of the longest message that the dialect takes
     """
 

@@ -164,7 +164,7 @@ def test_numbers_end_with_the_connection(context):
     assert ear.reader_of.topics(ear.heard()) == [TOPIC] * 3
     ear.end.vanish()
     context.world.turn()
-    again = Client(context.door)
+    again = Client(context.listener)
     found = again.connect("c", clean=False, properties={"session_expiry_interval": 100, "topic_alias_maximum": 5})[1:]
     assert sizes(found) == [(TOPIC, None, b"0"), (TOPIC, 1, b"1"), ("", 1, b"2")]
     assert all(one.dup for one in found)

@@ -51,7 +51,7 @@ class Attempts:
         self.failures += 1
 
 
-class Town(MqttHub):
+class AuthHub(MqttHub):
     """A place where one has to add to come in."""
 
     def __init__(self, transport="tcp", **keys):
@@ -60,11 +60,11 @@ class Town(MqttHub):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(login, "make_checker", lambda source, spec: Sum())
             self.logins = login.Logins(self.world.clock, [("--auth", "sum")], self.attempts)
-        self.door.context.login = self.logins.login
+        self.listener.context.login = self.logins.login
 
     def begin(self, client="c", method="sum", data=None, **more):
         """Connect with a method; return the client and what it hears."""
-        found = Client(self.door)
+        found = Client(self.listener)
         properties = {"authentication_method": method, "authentication_data": data, **more}
         return found, found.send(packets.Connect(client=client, properties=properties))
 
@@ -86,13 +86,13 @@ def asks(data):
 
 
 @pytest.fixture(params=["tcp", "websocket"])
-def town(request):
-    return Town(request.param)
+def hub(request):
+    return AuthHub(request.param)
 
 
 @pytest.mark.mqtt("5:4.12.0-2", "5:4.12.0-5", "5:3.15.2-1", "5:3.15.2-2", "5:3.15.2-3")
-def test_a_login_in_steps(town):
-    client, found = town.begin()
+def test_a_login_in_steps(hub):
+    client, found = hub.begin()
     assert found == asks(b"1+2")
     assert auth(client, b"3") == asks(b"3+4")
     (welcome,) = auth(client, b"7")
@@ -100,45 +100,45 @@ def test_a_login_in_steps(town):
     assert welcome.properties["authentication_method"] == "sum"
     assert welcome.properties["authentication_data"] == b"well done"
     assert client.ping() == [Pingresp()]
-    assert [link.session.user for link in town.door.context.links] == ["ann"]
-    assert town.attempts.failures == 0
-    town.world.advance(100)
+    assert [link.session.user for link in hub.listener.context.links] == ["ann"]
+    assert hub.attempts.failures == 0
+    hub.world.advance(100)
     assert not client.closed
 
 
 @pytest.mark.mqtt("5:4.12.0-4")
-def test_a_wrong_answer_is_a_failed_login(town):
+def test_a_wrong_answer_is_a_failed_login(hub):
     for left in (2, 1, 0):
-        client, _ = town.begin()
+        client, _ = hub.begin()
         (refusal,) = auth(client, b"4")
         assert (refusal.code, refusal.properties["reason_string"]) == (0x87, "wrong user or password")
         assert client.closed
-        assert town.attempts.failures == 3 - left
-    client, (refusal,) = town.begin()
+        assert hub.attempts.failures == 3 - left
+    client, (refusal,) = hub.begin()
     assert refusal.code == 0x9F
     assert client.closed
 
 
 @pytest.mark.parametrize("method", ["other", "", "SUM"])
 @pytest.mark.mqtt("5:4.12.0-1")
-def test_a_method_that_nobody_knows(town, method):
-    client, (refusal,) = town.begin(method=method)
+def test_a_method_that_nobody_knows(hub, method):
+    client, (refusal,) = hub.begin(method=method)
     assert (type(refusal), refusal.code) == (Connack, 0x8C)
     assert client.closed
-    assert town.attempts.failures == 0
+    assert hub.attempts.failures == 0
 
 
 @pytest.mark.mqtt("5:4.12.0-1")
 def test_a_hub_without_logins_knows_none():
-    client = Client(MqttHub().door)
+    client = Client(MqttHub().listener)
     (refusal,) = client.send(packets.Connect(client="c", properties={"authentication_method": "sum"}))
     assert refusal.code == 0x8C
     assert client.closed
 
 
 @pytest.mark.mqtt("5:4.12.0-4")
-def test_it_takes_a_bounded_number_of_steps(town):
-    client, found = town.begin(method="endless")
+def test_it_takes_a_bounded_number_of_steps(hub):
+    client, found = hub.begin(method="endless")
     steps = 0
     while isinstance(found[0], Auth):
         steps += 1
@@ -146,50 +146,50 @@ def test_it_takes_a_bounded_number_of_steps(town):
     assert steps == limits.LOGIN_STEPS
     assert found[0].code == 0x87
     assert client.closed
-    assert town.attempts.failures == 1
+    assert hub.attempts.failures == 1
 
 
 @pytest.mark.mqtt("5:4.12.0-4")
-def test_who_doesnt_answer_is_sent_away(town):
-    client, _ = town.begin()
-    town.world.advance(limits.LOGIN_STEP_SECONDS - 1)
+def test_who_doesnt_answer_is_sent_away(hub):
+    client, _ = hub.begin()
+    hub.world.advance(limits.LOGIN_STEP_SECONDS - 1)
     assert not client.closed
-    town.world.advance(2)
+    hub.world.advance(2)
     (refusal,) = client.heard()
     assert isinstance(refusal, Connack)
     assert refusal.code >= 0x80
     assert client.closed
-    assert not town.logins._waiting
+    assert not hub.logins._waiting
 
 
-def test_who_goes_in_the_middle_leaves_nothing(town):
-    client, _ = town.begin()
+def test_who_goes_in_the_middle_leaves_nothing(hub):
+    client, _ = hub.begin()
     client.end.vanish()
-    town.world.turn()
-    assert not town.logins._waiting
-    assert not town.door.context.links
-    assert town.attempts.failures == 0
-    client, _ = town.begin()
+    hub.world.turn()
+    assert not hub.logins._waiting
+    assert not hub.listener.context.links
+    assert hub.attempts.failures == 0
+    client, _ = hub.begin()
     assert client.goodbye() == []
-    town.world.turn()
+    hub.world.turn()
     assert client.closed
-    assert not town.logins._waiting
+    assert not hub.logins._waiting
 
 
-def test_who_goes_in_the_middle_is_held_by_nobody(town):
+def test_who_goes_in_the_middle_is_held_by_nobody(hub):
     def held():
         gc.collect()
         return sum(isinstance(one, AuthExchange) and one.data == b"leaver" for one in gc.get_objects())
 
-    client, _ = town.begin(data=b"leaver")
+    client, _ = hub.begin(data=b"leaver")
     assert held() == 1
     client.end.vanish()
-    town.world.turn()
+    hub.world.turn()
     assert held() == 0
 
 
-def test_a_checker_that_fails(town):
-    client, (refusal,) = town.begin(method="broken")
+def test_a_checker_that_fails(hub):
+    client, (refusal,) = hub.begin(method="broken")
     assert refusal.code == 0x88
     assert client.closed
 
@@ -201,14 +201,14 @@ SUBSCRIBE = packets.Subscribe(id=1, subscriptions=[packets.Subscription(filter="
 @pytest.mark.parametrize("packet", [PUBLISH, SUBSCRIBE, Pingreq()])
 @pytest.mark.mqtt("5:3.2.0-1", "5:3.1.4-6")
 def test_nothing_else_comes_before_the_welcome(packet):
-    town = Town(anonymous=True)
-    ear = town.client("ear")
+    hub = AuthHub(anonymous=True)
+    ear = hub.client("ear")
     ear.subscribe("#")
-    client, _ = town.begin()
+    client, _ = hub.begin()
     (refusal,) = client.send(packet)
     assert (type(refusal), refusal.code) == (Connack, 0x82)
     assert client.closed
-    client = Client(town.door)
+    client = Client(hub.listener)
     first = packets.Connect(client="d", properties={"authentication_method": "sum"}).encode(V5)
     refusal = client.raw(first + packet.encode(V5))[-1]
     assert (type(refusal), refusal.code) == (Connack, 0x82)
@@ -219,7 +219,7 @@ def test_nothing_else_comes_before_the_welcome(packet):
 @pytest.mark.parametrize(("code", "method"), [(CONTINUE, "other"), (AGAIN, "sum"), (0, "sum"), (CONTINUE, None)])
 @pytest.mark.mqtt("5:3.15.2-1", "5:4.12.0-5")
 def test_an_auth_that_is_wrong(code, method):
-    client, _ = Town().begin()
+    client, _ = AuthHub().begin()
     (refusal,) = auth(client, b"3", code, method)
     assert (type(refusal), refusal.code) == (Connack, 0x82)
     assert client.closed
@@ -244,8 +244,8 @@ def test_there_is_no_auth_before_version_5(version):
 
 
 @pytest.mark.mqtt("5:4.12.0-5", "5:4.12.1-1")
-def test_logging_in_again(town):
-    client = town.enter()
+def test_logging_in_again(hub):
+    client = hub.enter()
     assert auth(client, b"", AGAIN) == asks(b"1+2")
     assert client.ping() == [Pingresp()]
     assert auth(client, b"3") == asks(b"3+4")
@@ -257,18 +257,18 @@ def test_logging_in_again(town):
 
 
 @pytest.mark.mqtt("5:4.12.1-2")
-def test_failing_to_log_in_again(town):
-    client = town.enter()
+def test_failing_to_log_in_again(hub):
+    client = hub.enter()
     auth(client, b"", AGAIN)
     (gone,) = auth(client, b"4")
     assert (type(gone), gone.code) == (Disconnect, 0x87)
     assert client.closed
-    assert town.attempts.failures == 1
+    assert hub.attempts.failures == 1
 
 
 @pytest.mark.mqtt("5:4.12.1-2")
-def test_somebody_else_cant_log_in_again(town):
-    client = town.enter()
+def test_somebody_else_cant_log_in_again(hub):
+    client = hub.enter()
     auth(client, b"bob", AGAIN)
     auth(client, b"3")
     (gone,) = auth(client, b"7")
@@ -277,34 +277,34 @@ def test_somebody_else_cant_log_in_again(town):
 
 
 @pytest.mark.parametrize("code", [AGAIN, 0])
-def test_an_auth_that_is_wrong_then(town, code):
-    client = town.enter()
+def test_an_auth_that_is_wrong_then(hub, code):
+    client = hub.enter()
     auth(client, b"", AGAIN)
     (gone,) = auth(client, b"3", code)
     assert (type(gone), gone.code) == (Disconnect, 0x82)
     assert client.closed
-    assert not town.logins._waiting
+    assert not hub.logins._waiting
 
 
 @pytest.mark.mqtt("5:4.12.1-1")
-def test_logging_in_again_by_another_method(town):
-    client = town.enter()
+def test_logging_in_again_by_another_method(hub):
+    client = hub.enter()
     (gone,) = auth(client, b"", AGAIN, "endless")
     assert (type(gone), gone.code) == (Disconnect, 0x82)
     assert client.closed
 
 
-def test_an_answer_that_nobody_waits_for(town):
-    client = town.enter()
+def test_an_answer_that_nobody_waits_for(hub):
+    client = hub.enter()
     (gone,) = auth(client, b"3")
     assert gone.code == 0x82
     assert client.closed
 
 
-def test_who_doesnt_answer_then(town):
-    client = town.enter()
+def test_who_doesnt_answer_then(hub):
+    client = hub.enter()
     auth(client, b"", AGAIN)
-    town.world.advance(limits.LOGIN_STEP_SECONDS + 1)
+    hub.world.advance(limits.LOGIN_STEP_SECONDS + 1)
     (gone,) = client.heard()
     assert isinstance(gone, Disconnect)
     assert gone.code >= 0x80

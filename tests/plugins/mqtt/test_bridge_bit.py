@@ -13,7 +13,7 @@ from mqtt_client import V5, V311, Client, MqttHub
 def test_a_bridge_of_mosquitto_gets_no_message_back_and_keeps_retain_flags(version):
     """With the high bit of its version it says that it is one; 3.1.1 has no other way to ask for both."""
     hub = MqttHub()
-    bridge, other = Client(hub.door, version), hub.client("other")
+    bridge, other = Client(hub.listener, version), hub.client("other")
     said = bytearray(packets.Connect(version=version, client="bridge").encode(version))
     said[said.index(b"MQTT" if version == V311 else b"MQIsdp") + (4 if version == V311 else 6)] |= 0x80
     assert bridge.raw(bytes(said)) == [packets.Connack()]
@@ -28,6 +28,6 @@ def test_version_5_has_no_bit_for_bridges():
     """It has No Local and Retain As Published."""
     said = bytearray(packets.Connect(client="bridge").encode(V5))
     said[said.index(b"MQTT") + 4] |= 0x80
-    client = Client(MqttHub().door, V311)
+    client = Client(MqttHub().listener, V311)
     assert [one.code for one in client.raw(bytes(said))] == [1]
     assert client.closed

@@ -194,7 +194,7 @@ def test_keep_alive(context):
 
 def test_silence_before_connect():
     context = MqttHub()
-    client = Client(context.door)
+    client = Client(context.listener)
     context.world.advance(9)
     assert not client.closed
     context.world.advance(2)
@@ -213,12 +213,12 @@ def test_logins():
     context = MqttHub(login=login, anonymous=False)
     for version, code in ((V5, 0x87), (V311, 5)):
         for more in ({}, {"user": "ada"}, {"user": "ada", "password": b"wrong"}):
-            client = Client(context.door, version)
+            client = Client(context.listener, version)
             assert client.connect("c", **more).code == code
             assert client.closed
         context.client("c", version, user="ada", password=b"secret")
     context.client("c", V5, password=b"t")
-    client = Client(context.door)
+    client = Client(context.listener)
     assert client.connect("c", user="ada", password=b"\xff").code == 0x86
 
 
@@ -232,7 +232,7 @@ def test_a_client_of_somebody_else_is_not_taken_over():
 
 @pytest.mark.mqtt("5:6.0.0-1", "3.1.1:6.0.0-1")
 def test_text_on_a_websocket_is_no_mqtt():
-    client = Client(MqttHub("websocket").door)
+    client = Client(MqttHub("websocket").listener)
     client.end.send("hello")
     client.end.world.turn()
     assert client.closed or client.end.close_code is not None
@@ -241,7 +241,7 @@ def test_text_on_a_websocket_is_no_mqtt():
 @pytest.mark.mqtt("5:6.0.0-2", "3.1.1:6.0.0-2")
 def test_packets_may_span_frames():
     context = MqttHub("websocket")
-    client = Client(context.door)
+    client = Client(context.listener)
     data = packets.Connect(client="c").encode(V5) + packets.Pingreq().encode(V5)
     found = []
     for at in range(len(data)):

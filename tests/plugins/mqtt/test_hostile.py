@@ -80,14 +80,14 @@ def test_wills_of_one_source_leave_room_for_others(context, monkeypatch):
     will = Will(topic="w", payload=b"x" * 600)
 
     def connect(client, host):
-        return Client(context.door, host=host).connect(client, will=will, **kept(V5)).code
+        return Client(context.listener, host=host).connect(client, will=will, **kept(V5)).code
 
     assert connect("1", "192.0.2.1") == 0
     assert connect("2", "192.0.2.1") == 0x97
     assert connect("3", "192.0.2.2") == 0
     assert connect("1", "192.0.2.2") == 0x97
     assert [connect(client, "127.0.0.1") for client in "45"] == [0, 0]  # nobody tells them apart
-    assert Client(context.door, host="192.0.2.9").connect("1", **kept(V5)).present  # without one
+    assert Client(context.listener, host="192.0.2.9").connect("1", **kept(V5)).present  # without one
     assert connect("2", "192.0.2.1") == 0
 
 
@@ -151,8 +151,10 @@ def test_user_properties_count_for_what_they_take():
 def test_a_will_of_who_is_given_a_name_stays_below_its_own_mount_point(context):
     ear = context.client("ear")
     ear.subscribe("#")
-    door = context.world.listen("tcp", type(next(iter(context.door.context.links)).dialect), prefix="t/{client}")
-    client = Client(door)
+    listener = context.world.listen(
+        "tcp", type(next(iter(context.listener.context.links)).dialect), prefix="t/{client}"
+    )
+    client = Client(listener)
     name = client.connect(will=Will(topic="w", payload=b"x")).properties["assigned_client_identifier"]
     vanish(context, client)
     assert [one.topic for one in ear.heard()] == [f"t/{name}/w"]

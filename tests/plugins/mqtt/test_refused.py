@@ -23,7 +23,7 @@ CONNECT = packets.Connect(client="c", clean=True)
 )
 @pytest.mark.mqtt("5:3.2.2-7", "3.1.1:3.1.3-8")
 def test_refused_connects(version, more, code):
-    client = Client(MqttHub().door, version)
+    client = Client(MqttHub().listener, version)
     answer = client.connect(**more)
     assert isinstance(answer, Connack)
     assert answer.code == code
@@ -33,7 +33,7 @@ def test_refused_connects(version, more, code):
 @pytest.mark.parametrize("version", [2, 6, 0x82, 0x85])
 @pytest.mark.mqtt("5:3.1.2-2", "3.1.1:3.1.2-2")
 def test_an_unknown_version(version):
-    client = Client(MqttHub().door, V311)
+    client = Client(MqttHub().listener, V311)
     (answer,) = client.raw(b"\x10\x0d\0\4MQTT" + bytes((version, 2, 0, 0, 0, 1)) + b"c")
     assert answer == Connack(code=1)
     assert client.closed
@@ -87,7 +87,7 @@ def test_too_many_properties(count):
     client = hub.client("c")
     (gone,) = client.publish("a", properties=said)
     assert (gone.code, client.closed) == (0x97, True)
-    client = Client(hub.door)
+    client = Client(hub.listener)
     assert (client.connect("d", properties=said).code, client.closed) == (0x97, True)
 
 

@@ -97,7 +97,7 @@ def test_a_refused_subscription_is_told_why():
 def test_why_the_hub_ends_a_connection(reason, refusal, code):
     context = MqttHub()
     new, old = context.client("c"), context.client("d", V311)
-    for link in list(context.door.context.links):
+    for link in list(context.listener.context.links):
         link.close(reason, refusal)
     context.world.turn()
     (gone,) = new.heard()
@@ -114,7 +114,7 @@ def test_a_stopping_daemon_says_nothing_unless_it_is_told_to(options, codes):
     """Whether real clients come back: interop/test_restart.py."""
     context = MqttHub(options=options)
     new, old = context.client("c"), context.client("d", V311)
-    for link in list(context.door.context.links):
+    for link in list(context.listener.context.links):
         link.close("shutdown")
     context.world.turn()
     assert [one.code for one in new.heard()] == codes
@@ -137,7 +137,7 @@ def test_reason_codes_that_no_such_packet_has(kind, code):
 
 @pytest.mark.mqtt("5:3.1.2-24")
 def test_a_connect_whose_answer_is_longer_than_the_client_takes():
-    client = Client(MqttHub().door, V5)
+    client = Client(MqttHub().listener, V5)
     answer = client.connect("c", properties={"maximum_packet_size": 10})
     assert answer in ([], packets.Connack(code=0x95))
     assert client.closed

@@ -33,13 +33,13 @@ def test_all_wills_together(place, monkeypatch):
     monkeypatch.setattr(limits, "WILL_BYTES_ALL", 1_000)
     will = Will(topic="w", payload=b"x" * 400)
     first, second = place.client("1", will=will), place.client("2", will=will)
-    third = Client(place.door)
+    third = Client(place.listener)
     answer = third.connect("3", will=will)
     assert answer.code == 0x97
     assert third.closed
     assert place.client("3").connack.code == 0
     assert len(place.world.hub.clients) == 3
-    assert Client(place.door, V311).connect("4", will=will).code == 3  # server unavailable: 3.1.1 has no other word
+    assert Client(place.listener, V311).connect("4", will=will).code == 3  # server unavailable: 3.1.1 has no other word
     first.goodbye()
     vanish(place, second)
     assert place.world.hub.clients.will_bytes == 0
@@ -61,7 +61,7 @@ def test_a_will_takes_the_place_of_the_one_before_it(place, monkeypatch):
 def test_a_refused_will_leaves_the_session_with_whom_it_is(place, monkeypatch):
     monkeypatch.setattr(limits, "WILL_BYTES_ALL", 1_000)
     client = place.client("c", **kept(V5))
-    assert Client(place.door).connect("c", will=Will(topic="w", payload=b"x" * 1_001)).code == 0x97
+    assert Client(place.listener).connect("c", will=Will(topic="w", payload=b"x" * 1_001)).code == 0x97
     assert not client.closed
     assert client.ping()
 
@@ -121,15 +121,15 @@ def test_ten_thousand_sessions_and_one_more(place, monkeypatch):
     for n in range(5):
         vanish(place, place.client(f"good{n}", **kept(V5)))
     for n in range(50):  # a flood from elsewhere
-        flood = Client(place.door, host="198.51.100.9")
+        flood = Client(place.listener, host="198.51.100.9")
         flood.connect(f"flood{n}", **kept(V5))
         flood.end.vanish()
     place.world.turn()
     clients = place.world.hub.clients
     assert (len(clients), clients.forgotten) == (20, 35)
     assert all(place.client(f"good{n}", **kept(V5)).connack.present for n in range(5))
-    assert Client(place.door, host="198.51.100.9").connect("flood49", **kept(V5)).present
-    assert not Client(place.door, host="198.51.100.9").connect("flood30", **kept(V5)).present
+    assert Client(place.listener, host="198.51.100.9").connect("flood49", **kept(V5)).present
+    assert not Client(place.listener, host="198.51.100.9").connect("flood30", **kept(V5)).present
     place.world.advance(101)
     assert clients._away_from == {}
     assert clients._away == {}
@@ -170,7 +170,7 @@ def test_a_takeover_amid_what_is_sent_again(place):
         writer.publish("a", b"%d" % n, qos=1, id=1)
     sent = [one.id for one in client.heard()]
     vanish(place, client)
-    data = Client(place.door), Client(place.door), Client(place.door)
+    data = Client(place.listener), Client(place.listener), Client(place.listener)
     for one in data:  # three CONNECTs that are read in one turn
         one.end.send(Connect(version=V5, client="c", **kept(V5)).encode(V5))
     place.world.turn()
@@ -247,8 +247,8 @@ def test_a_will_stays_below_the_mount_point():
     place = MqttHub()
     ear = place.client("ear")
     ear.subscribe("#")
-    door = place.world.listen("tcp", type(next(iter(place.door.context.links)).dialect), prefix="boat")
-    client = Client(door)
+    listener = place.world.listen("tcp", type(next(iter(place.listener.context.links)).dialect), prefix="boat")
+    client = Client(listener)
     client.connect("c", will=Will(topic="w", payload=b"x", properties={"response_topic": "r"}))
     vanish(place, client)
     (got,) = ear.heard()
@@ -271,7 +271,7 @@ def test_subscriptions_go_to_and_fro_without_a_trace(place):
         for one in client.first:
             client.ack(PUBACK, one.id)
         assert (hub.subscriptions.count, hub.router.trie.levels, len(hub.subscriptions._encodings)) == before
-        (link,) = [one for one in place.door.context.links if one.session.client == "c"]
+        (link,) = [one for one in place.listener.context.links if one.session.client == "c"]
         assert link.session.levels == 4
         writer.publish("b")
         assert messages(client.heard()) == [("b", b"x", 0)]

@@ -145,7 +145,7 @@ def test_a_link_that_fails_as_it_comes_back_leaves_each_subscription_once(monkey
 
     with monkeypatch.context() as broken:
         broken.setattr(Mqtt, "form", fails)
-        Client(context.door).connect("c", **kept(V5))
+        Client(context.listener).connect("c", **kept(V5))
     for topic in "ab":
         writer.publish(topic, qos=1, id=1)
     assert messages(context.client("c", **kept(V5)).first) == [("a", b"x", 1), ("b", b"x", 1)]

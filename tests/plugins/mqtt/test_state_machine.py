@@ -44,7 +44,7 @@ class Peer:
 
     def come_back(self) -> None:
         """Connect, also where a link is there already: that one is taken over."""
-        before, self.link = self.link, Client(self.context.door, self.version)
+        before, self.link = self.link, Client(self.context.listener, self.version)
         self.context.world.ends[:] = [end for end in self.context.world.ends if not end.closed]
         self.unread, self.unsaid = [], []
         first, *self.unread = self.link.send(Connect(version=self.version, client=self.name, **self.more))

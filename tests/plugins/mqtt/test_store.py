@@ -253,7 +253,7 @@ def test_what_is_acknowledged_was_saved_before(journal):
     ear, writer = context.client("ear", **kept(V5)), context.client("w", **kept(V5))
     ear.subscribe(subscription("a", 1))
     answered = []
-    for wire in [link.wire for link in context.door.context.links]:
+    for wire in [link.wire for link in context.listener.context.links]:
         wire.write = lambda data, write=wire.write: (answered.append((data[0] >> 4, len(journal.safe))), write(data))
     before = len(journal.safe)
     writer.publish("a", qos=2, id=9)
@@ -397,7 +397,7 @@ def test_what_flies_amid_a_flush_is_saved_before(journal, monkeypatch):
     writer.subscribe("other")
     ear.subscribe(subscription("a", 1), "b")
     saved = []
-    for link in context.door.context.links:
+    for link in context.listener.context.links:
         if link.session.client == "ear":
             link.wire.write = lambda data: saved.extend(
                 id

@@ -26,7 +26,7 @@ def test_a_resumed_session_is_not_told(hub):
         name = f"c{version}"
         hub.client(name, version, **kept(version)).end.vanish()
         hub.world.turn()
-        again = Client(hub.door, version)
+        again = Client(hub.listener, version)
         hello = packet(
             0x10, text("MQIsdp" if version == V31 else "MQTT") + bytes((version, 0)) + b"\0\x3c" + text(name)
         )
@@ -46,7 +46,7 @@ def test_a_resumed_session_is_not_told(hub):
 )
 def test_flags_that_3_1_leaves_open_are_served(hub, flags, rest, code):
     """3.1 section 3.1: unused bits say nothing, and the remaining length goes before the flags of user and password."""
-    old, new = Client(hub.door, V31), Client(hub.door, V311)
+    old, new = Client(hub.listener, V31), Client(hub.listener, V311)
     assert old.raw(connect("MQIsdp", V31, flags, rest)) == [Connack(code=code)]
     assert code or old.ping() == [Pingresp()]
     assert new.raw(connect("MQTT", V311, flags, rest)) == []
@@ -64,6 +64,6 @@ def test_flags_that_3_1_leaves_open_are_served(hub, flags, rest, code):
     ],
 )
 def test_what_is_malformed_in_3_1_too(hub, flags, rest):
-    client = Client(hub.door, V31)
+    client = Client(hub.listener, V31)
     assert client.raw(connect("MQIsdp", V31, flags, rest)) == []
     assert client.closed

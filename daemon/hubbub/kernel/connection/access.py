@@ -48,7 +48,7 @@ class Access:
         self.policy.allowed, self.policy.mount = self.allowed, mount
 
     def reconsider(self, link: Any) -> None:
-        """What the client may do has changed: what it may no longer do ends at once, and the client is told."""
+        """What the client may do has changed: what it may no longer do ends at once, with a notice."""
         session, old = link.session, link.session.rights
         self.identify(link)
         rights = session.rights

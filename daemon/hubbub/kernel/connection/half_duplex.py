@@ -3,7 +3,7 @@
     Router -> HalfDuplexQueue (other commands wait) -> Outbox -> device -> HalfDuplexQueue.received -> reply
 
 The clock of `answer=` starts when the transport has taken the command; the timeout of the request waits for that. With
-no answer in time the asker is refused, and the line rests for as long again or until something comes: that is the late
+no answer in time the request is refused, and the queue pauses for as long again or until something comes: the late
 answer, which must not be taken for that of the next command. A frame that comes while no command is out is no reply.
 """
 
@@ -190,7 +190,7 @@ class HalfDuplexQueue:
 
 
 def _answer(command: Message, topic: str, frame: Publish) -> Message:
-    """Make the reply to a command: with its quality, and what its asker knows it by."""
+    """Make the reply to a command: with its QoS and its correlation data."""
     kind, properties = frame.content_type, frame.properties
     if not isinstance(command, QosPublish):
         return Message(topic, frame.payload, False, kind, None, properties)

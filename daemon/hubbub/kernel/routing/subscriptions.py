@@ -25,7 +25,7 @@ from hubbub.topics import unshared
 
 
 class SessionWatcher(Protocol):
-    """An object that is told of sessions that come and go."""
+    """Gets the sessions that come and go."""
 
     def joined(self, session: Session) -> None: ...
     def left(self, session: Session) -> None: ...
@@ -34,7 +34,7 @@ class SessionWatcher(Protocol):
 class Subscriptions:
     """The connected sessions and all subscriptions.
 
-    sessions  those that have joined; watchers: are told of each
+    sessions  those that have joined; watchers: get each
     """
 
     def __init__(

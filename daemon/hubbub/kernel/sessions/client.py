@@ -180,7 +180,7 @@ class Client:
     def reconsider(self) -> int:
         """What the client may do has changed while it is away. Returns how many subscriptions have ended.
 
-        They stay in the state, so that the client is told when it comes back, see `resume`.
+        They stay in the state, so that the client gets an error when it comes back, see `go_online`.
         """
         stand_in = self._stand_in
         rights = None if stand_in is None or self._rights is None else self._rights(stand_in)

@@ -5,7 +5,7 @@
     store.commit()    at the end of each turn: its changes make one batch
     commits.done(n)   the store calls it, in the reactor, when batch n is safe
 
-No acknowledgement leaves before its batch is safe: see kernel.commits. A store that isn't `durable` is told nothing.
+No acknowledgement leaves before its batch is safe: see kernel.commits. A store that isn't `durable` gets nothing.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Store(Protocol):
     def commit(self) -> None:
         """Close the batch of this turn's changes. If it raises, nothing is written to any client in this turn."""
 
-    def figures(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Any]:
         """Return what an operator may want to know of a durable store: see storage.store; {}: it keeps nothing."""
 
 
@@ -112,5 +112,5 @@ class MemoryStore:
     def note(self, session: Recorded) -> None: ...
     def retain(self, message: Message) -> None: ...
     def commit(self) -> None: ...
-    def figures(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Any]:
         return {}

@@ -40,7 +40,7 @@ class IAuthExchange(ICredentials):
     method = Attribute("str: the method that the client has named")
     user = Attribute("str: the user that the client has named beside it, or empty")
     data = Attribute("bytes: what the client said at once")
-    last = Attribute("bytes that the client is told with its welcome; set them before the user is returned")
+    last = Attribute("bytes for the client, with the answer to its Connect; set them before the user is returned")
 
     def challenge(data: bytes) -> Deferred[bytes]:  # noqa: N805  an interface has no self
         """Ask the client. Return a Deferred of its answer, bytes; it fails where there is none in time."""

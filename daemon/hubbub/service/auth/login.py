@@ -305,7 +305,7 @@ def _credentials(event: Connect) -> Password | Token:
 
 
 def _reason(error: LoginFailed) -> str:
-    """What may be told: the text of our own checkers; others' may say more than is good."""
+    """The text that a client may see: that of hubbub's own checkers, as others' may have secrets."""
     return str(error) if isinstance(error, NotApplicable) else "wrong user or password"
 
 

@@ -142,7 +142,7 @@ class Options(usage.Options, AuthOptionMixin):
         self._set("permissions", file)
 
     def opt_metrics(self, endpoint: str) -> None:
-        """Serve figures for Prometheus at /metrics of this endpoint, such as tcp:9100."""
+        """Serve metrics for Prometheus at /metrics of this endpoint, such as tcp:9100."""
         self._set("metrics", endpoint)
 
     def opt_limit(self, spec: str) -> None:

@@ -120,7 +120,7 @@ class ConnectorConfig(LinkConfig):
 
     remote  where it dials
     pull    filters that it asks the other side for
-    push    filters of what the other side is told
+    push    filters of the messages that the other side gets
     """
 
     role = "client"
@@ -147,7 +147,7 @@ class Settings:
 
     auth         pairs of where an `--auth` stands and what it says; ignore_logins: it is `none`
     permissions  the file of rules, control: the control socket, None: the default place
-    metrics      the endpoint where figures are served; drain: seconds
+    metrics      the endpoint that serves metrics; drain: seconds
     state        the folder where sessions and retained messages are kept, None: in memory
     on_damage    "set-aside" or "refuse": for a damaged file there
     durability   "fsync" or "process": what an acknowledgement waits for

@@ -28,9 +28,9 @@ def default_path(environment: Mapping[str, str] = os.environ) -> Path:
 
 def where_to_look(environment: Mapping[str, str] = os.environ) -> list[Path]:
     """Return the places of a daemon that no --control names: first where the environment says, last in a shared one."""
-    told = environment.get("RUNTIME_DIRECTORY") or environment.get("XDG_RUNTIME_DIR")
+    chosen = environment.get("RUNTIME_DIRECTORY") or environment.get("XDG_RUNTIME_DIR")
     own = default_path(environment)
-    return list(dict.fromkeys((own, _SYSTEM) if told else (_SYSTEM, own)))
+    return list(dict.fromkeys((own, _SYSTEM) if chosen else (_SYSTEM, own)))
 
 
 def peer_user(link: socket.socket) -> int:

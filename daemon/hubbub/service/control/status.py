@@ -44,7 +44,7 @@ def status(running: Running) -> dict[str, Any]:
         "topics": _topics(hub),
         "outboxes": _outboxes(contexts),
         "sessions": {"away": hub.clients.away, "queued": hub.clients.queued, "bytes": hub.clients.queued_bytes},
-        "store": hub.clients.store.figures(),
+        "store": hub.clients.store.metrics(),
         "counters": {name: getattr(hub.turn.counters, name) for name in type(hub.turn.counters).__slots__},
         "refused": _sums(context.refused for context in contexts),
         "cut": _sums(context.cut for context in contexts),

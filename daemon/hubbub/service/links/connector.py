@@ -262,7 +262,7 @@ class ConnectorLog:
         self._reactor = reactor
         self._id = id
         self._said = self._wanted = ""
-        self._untold = -1  # changes since the last line, without the one that is told next
+        self._unlogged = -1  # changes since the last line, without the one that is logged next
         self._lines = 0
         self._since = -math.inf
         self._timer: Any = None
@@ -271,7 +271,7 @@ class ConnectorLog:
         """It stands so now."""
         if text != self._wanted:
             self._wanted = text
-            self._untold += 1
+            self._unlogged += 1
             if self._timer is None:
                 self._log()
 
@@ -289,11 +289,11 @@ class ConnectorLog:
         if self._lines >= limits.CONNECTOR_LOG_LINES:
             self._timer = self._reactor.callLater(self._since + limits.CONNECTOR_LOG_SECONDS - now, self._log)
             return
-        if self._wanted == self._said and not self._untold:
+        if self._wanted == self._said and not self._unlogged:
             return
-        more = f" ({self._untold} changes before that)" if self._untold > 0 else ""
+        more = f" ({self._unlogged} changes before that)" if self._unlogged > 0 else ""
         self._lines += 1
-        self._said, self._untold = self._wanted, -1
+        self._said, self._unlogged = self._wanted, -1
         text = self._said + more
         self.log.info("{id}: {what()}", id=self._id, what=lambda: text)
 

@@ -147,7 +147,7 @@ class Certificates:
             self.log.warn("{warning}", warning=warning)  # noqa: G010  Twisted's logger
 
     def _load(self) -> None:
-        """Read all files. Raises ConfigError, and leaves what was but for the state, so that it is told once."""
+        """Read all files. Raises ConfigError, and leaves what was but for the state, so that it is logged once."""
         self._state = _state_of(self.spec)
         found = _read(self.spec)
         authorities = _authorities(self.spec.client_ca)

@@ -24,7 +24,7 @@ def is_journal(stream: str | None, file: TextIO) -> bool:
 
 
 class Journal:
-    """Sends entries with their fields, and never waits: what finds no room is counted, and told with the next.
+    """Sends entries with their fields, and never waits: what finds no room is counted, and the next one has the count.
 
     Making it raises OSError where there is no journal.
     """

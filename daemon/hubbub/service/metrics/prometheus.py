@@ -33,7 +33,7 @@ _REASON = (*_WHERE, "reason")
 
 
 class Metered(NamedTuple):
-    """A listener or a connector, as far as its figures go.
+    """A listener or a connector, as the metrics see it.
 
     datagrams  of a listener on UDP; paces: where it has them
     losses     of a connector on UDP
@@ -141,7 +141,7 @@ class _Daemon(Collector):
 
     def _store(self) -> Iterator[Metric]:
         """The durable store, if there is one."""
-        store, now = self._hub.clients.store.figures(), self._hub.turn.wall()
+        store, now = self._hub.clients.store.metrics(), self._hub.turn.wall()
         if not store:
             return
         age = 0.0 if store["oldest"] is None else max(0.0, now - store["oldest"])

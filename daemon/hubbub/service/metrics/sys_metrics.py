@@ -1,6 +1,6 @@
 """What is said on `$SYS/broker/...`: what MQTT's tools ask a broker for, under the names that Mosquitto gave it.
 
-`docs/mqtt.md` has the topics, and where a figure isn't quite Mosquitto's.
+`docs/mqtt.md` has the topics, and where a value differs from Mosquitto's.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ class Load:
         for name, span in _LOADS.items():
             self._averages[name] = rate + math.exp(-seconds / span) * (self._averages[name] - rate)
 
-    def told(self) -> Iterator[tuple[str, str]]:
-        """Yield each average as it is told."""
+    def averages(self) -> Iterator[tuple[str, str]]:
+        """Yield the name and the text of each average."""
         for name, average in self._averages.items():
             yield name, f"{average:.2f}"
 
 
 class SysMetrics:
-    """The figures of one daemon.
+    """The metrics of one daemon.
 
     places  its listeners and connectors as they are now
     """
@@ -66,7 +66,7 @@ class SysMetrics:
         counts = {**self._traffic(), **self._messages()}
         said = {name: str(count) for name, count in {**counts, **self._clients(), **self._kept(), **_memory()}.items()}
         said["version"] = f"hubbub version {installed_version()}"
-        if store := self._hub.clients.store.figures():
+        if store := self._hub.clients.store.metrics():
             said["store/failing"] = store["failing"]
         said["uptime"] = f"{int(self._hub.turn.now() - self._hub.turn.began)} seconds"
         opened = counts.pop("opened")
@@ -124,7 +124,7 @@ class SysMetrics:
         for name, count in counts.items():
             load = self._loads.setdefault(name, Load())
             load.look(count, seconds)
-            found.update({f"load/{name}/{span}": value for span, value in load.told()})
+            found.update({f"load/{name}/{span}": value for span, value in load.averages()})
         return found
 
 

@@ -36,7 +36,7 @@ class DialectPlan:
 def plan(
     config: LinkConfig, dialect_context: DialectContext, plugins: Plugins, failed: Callable[[Exception], object]
 ) -> DialectPlan:
-    """Choose the dialects of some links; `failed` is told of what their `claims` raise. Raises ConfigError."""
+    """Choose the dialects of some links; `failed` gets what their `claims` raise. Raises ConfigError."""
     try:
         dialects = _candidates(config, plugins)
         first = dialects[0]
@@ -80,7 +80,7 @@ def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]
     own = [one for one in plugins.shipped_dialects() if one is Lines or _claims(one)]
     for name in config.auto:
         if not _claims(plugins.find("dialect", name)):
-            raise ConfigError(f"auto={name}: {name} can't be told by its first bytes; it needs dialect={name}")
+            raise ConfigError(f"auto={name}: {name} can't be detected by its first bytes; it needs dialect={name}")
     every = [plugins.configured("dialect", name, {}) for name in config.auto] + [configure(one, {}) for one in own]
     return [one for one in dict.fromkeys(every) if config.transport in one.transports]
 

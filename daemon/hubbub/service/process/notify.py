@@ -20,7 +20,7 @@ from hubbub import limits
 
 
 class Notifier:
-    """The way to the supervisor that started this process, if one wants to be told.
+    """The way to the supervisor that started this process, if it wants notifications.
 
     links        tells how many links there are, for STATUS=
     environment  where NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID are looked for
@@ -52,7 +52,7 @@ class Notifier:
             return None
         return made
 
-    # What is told
+    # Notifications
 
     def ready(self) -> None:
         """All listeners are open: after the start, and after a reload, one that was refused too."""
@@ -121,7 +121,7 @@ class Notifier:
                 self._timer = self._reactor.callLater(limits.NOTIFY_SECONDS, self._flush)
                 return
             except OSError as error:
-                self.log.warn("systemd can't be told: {why}", why=error.strerror)  # noqa: G010  Twisted calls it so
+                self.log.warn("systemd can't be notified: {why}", why=error.strerror)  # noqa: G010  Twisted calls it so
             self._waiting.popleft()
 
 

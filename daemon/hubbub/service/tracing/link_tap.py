@@ -36,7 +36,7 @@ class TraceSink(Protocol):
         """Whether what happens on `topic`, or to this filter, is to be seen."""
 
     def room(self) -> bool:
-        """Whether one more record can be told; else it is counted."""
+        """Whether there is room for one more record; else it is counted."""
 
     def tell(self, record: dict[str, object]) -> None:
         """Tell a record for which there was room."""
@@ -128,7 +128,7 @@ class Tap:
             self._tell_unit(data, events, what)
         return events
 
-    # What is told
+    # Records
 
     def _tell_unit(self, data: bytes, events: list[Any], what: str | None) -> None:
         if any(type(event) is SwitchDialect and event.head for event in events):
@@ -210,7 +210,7 @@ class Tap:
         }  # fmt: skip
 
 
-_MOST = 100  # events of one unit that are told one by one
+_MOST = 100  # events of one unit that are recorded one by one
 _TRACED: dict[type[Outbox], type[Outbox]] = {}
 
 

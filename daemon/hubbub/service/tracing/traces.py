@@ -34,7 +34,7 @@ class Trace:
         self._over = False
         self._paused = False
         self._dropped = 0
-        self._window = (0, 0)  # a second, and what was told in it
+        self._window = (0, 0)  # a second, and its records
         self._timer: Any = None
 
     def wants_topic(self, topic: str) -> bool:
@@ -47,7 +47,7 @@ class Trace:
         return self._filter is not None
 
     def room(self) -> bool:
-        """Whether one more record can be told; else it is counted."""
+        """Whether there is room for one more record; else it is counted."""
         if self._over:  # a link of a listener that has gone may still have its tap
             return False
         second = int(self._reactor.seconds())

@@ -14,7 +14,7 @@ from hubbub.errors import Refusal
 from hubbub.transports.http.origin import is_local, page_refusal
 
 Pages = Callable[[str, str], tuple[int, str, bytes] | None]
-"""Path and Accept header -> status, content type and body of a page of figures; None: there is no such page."""
+"""Path and Accept header -> status, content type and body of a page of metrics; None: there is no such page."""
 
 
 _REFUSAL = b"<!-- refusal -->"  # where the front page says why its own WebSocket will be refused

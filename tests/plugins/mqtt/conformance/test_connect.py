@@ -22,7 +22,7 @@ def head(version, flags, name="MQTT", properties=b"\0"):
 @pytest.mark.mqtt("5:3.1.0-1", "3.1.1:3.1.0-1", "5:3.2.0-1", "3.1.1:3.2.0-1", "5:3.14.0-1")
 @pytest.mark.parametrize("first", [0x30, 0x82, 0xC0, 0xE0, 0x20, 0xF0, 0x00])
 def test_something_else_than_connect_comes_first(version, first):
-    client = Client(MqttHub().door, version)
+    client = Client(MqttHub().listener, version)
     assert client.raw(packet(first, b"\0\1a\0")) == []
     assert client.closed
 
@@ -45,7 +45,7 @@ def test_a_second_connect(version):
 @pytest.mark.mqtt("5:3.1.2-1", "3.1.1:3.1.2-1")
 @BOTH
 def test_another_protocol_name(version, name):
-    client = Client(MqttHub().door, version)
+    client = Client(MqttHub().listener, version)
     client.end.send(packet(0x10, head(version, 2, name) + text("c")))
     client.end.world.turn()
     assert client.closed
@@ -55,7 +55,7 @@ def test_another_protocol_name(version, name):
 @pytest.mark.parametrize("number", [0, 1, 2, 6, 7, 127, 128, 255])
 @pytest.mark.mqtt("5:3.1.2-2", "3.1.1:3.1.2-2", "3.1.1:3.2.2-5")
 def test_another_version(number):
-    client = Client(MqttHub().door, V311)
+    client = Client(MqttHub().listener, V311)
     (answer,) = client.raw(packet(0x10, head(number, 2) + text("c")))
     assert answer == Connack(code=1)
     assert client.closed
@@ -88,7 +88,7 @@ SURPLUS, SHORT = text("u"), b"\0\5u"
 )
 @pytest.mark.mqtt("5:3.1.4-1", "3.1.1:3.1.4-1", "5:4.13.1-1", "3.1.1:4.8.0-1")
 def test_a_connect_of_another_form(version, flags, payload):
-    client = Client(MqttHub().door, version)
+    client = Client(MqttHub().listener, version)
     answers = client.raw(packet(0x10, head(version, flags) + payload))
     assert client.closed
     assert [one.code for one in answers] == ([0x81] if version == V5 else [])
@@ -96,7 +96,7 @@ def test_a_connect_of_another_form(version, flags, payload):
 
 @pytest.mark.mqtt("3.1.1:3.1.2-22", "3.1.1:3.1.4-1")
 def test_a_password_without_a_user_name():
-    client = Client(MqttHub().door, V311)
+    client = Client(MqttHub().listener, V311)
     assert client.raw(packet(0x10, head(V311, 0x42) + text("c") + text("p"))) == []
     assert client.closed
 
@@ -115,7 +115,7 @@ def test_a_password_without_a_user_name():
 )
 @pytest.mark.mqtt("5:3.1.4-1", "5:4.13.1-1", "5:3.2.2-6", "5:3.2.2-7")
 def test_properties_that_connect_may_not_have(properties):
-    client = Client(MqttHub().door)
+    client = Client(MqttHub().listener)
     (answer,) = client.raw(packet(0x10, head(V5, 2, properties=bytes((len(properties),)) + properties) + text("c")))
     assert (answer.code, answer.present) == (0x82, False)
     assert client.closed
@@ -133,7 +133,7 @@ def test_the_fields_are_read_in_their_order(version):
         logins.append((event.client, event.user, event.password, event.will.topic, bytes(event.will.payload)))
         done(event.user)
 
-    client = Client(MqttHub(login=login).door, version)
+    client = Client(MqttHub(login=login).listener, version)
     none = b"\0" if version == V5 else b""
     fields = [text("c"), none, text("w"), text("gone"), text("ada"), text("secret")]
     (answer,) = client.raw(packet(0x10, head(version, 0xC6) + b"".join(fields)))
@@ -145,7 +145,7 @@ def test_the_fields_are_read_in_their_order(version):
 @pytest.mark.parametrize("name", ["a", "0123456789", "abcdefghijklmnopqrstuvw", "ABCDEFGHIJKLMNOPQRSTUVW", "xyzXYZ"])
 @pytest.mark.mqtt("5:3.1.3-5", "3.1.1:3.1.3-5", "5:3.1.4-5", "3.1.1:3.1.4-4", "5:3.2.2-1")
 def test_identifiers_that_are_always_taken(version, name):
-    client = Client(MqttHub().door, version)
+    client = Client(MqttHub().listener, version)
     client.end.send(Connect(version=version, client=name).encode(version))
     client.end.world.turn()
     answer = client.end.received()
@@ -188,7 +188,7 @@ def test_an_identifier_that_was_given_works_like_any():
 )
 @pytest.mark.mqtt("5:3.2.2-6", "3.1.1:3.2.2-4", "5:3.2.2-8")
 def test_an_identifier_that_is_refused(version, client, clean, code):
-    ear = Client(MqttHub().door, version)
+    ear = Client(MqttHub().listener, version)
     answer = ear.connect(client, clean=clean)
     assert (answer.code, answer.present) == (code, False)
     assert ear.closed
@@ -205,7 +205,7 @@ def ada_alone(event, session, done):
 def test_a_login_that_fails(version):
     context = MqttHub(login=ada_alone)
     context.client("c", version, user="ada", password=b"secret", **kept(version)).goodbye()
-    client = Client(context.door, version)
+    client = Client(context.listener, version)
     answer = client.connect("c", user="ada", password=b"wrong", **kept(version))
     assert isinstance(answer, Connack)
     assert (answer.code, answer.present) == (0x87 if version == V5 else 5, False)
@@ -218,7 +218,7 @@ def test_nothing_is_read_behind_a_refused_connect(version):
     context = MqttHub(login=ada_alone)
     ear = context.client("ear", user="ada", password=b"secret")
     ear.subscribe("#")
-    client = Client(context.door, version)
+    client = Client(context.listener, version)
     refused = Connect(version=version, client="c", user="bob", password=b"x").encode(version)
     (answer,) = client.raw(refused + b"\x30\x05\0\1a\0x" + Pingreq().encode(version))
     assert answer.code
@@ -227,7 +227,7 @@ def test_nothing_is_read_behind_a_refused_connect(version):
 
 @pytest.mark.mqtt("3.1.1:3.2.2-6")
 def test_a_refusal_that_version_311_has_no_word_for():
-    client = Client(MqttHub().door, V311)
+    client = Client(MqttHub().listener, V311)
     assert client.connect("c", will=Will(topic="a/#", payload=b"")) == []
     assert client.closed
 
@@ -274,7 +274,7 @@ def test_connack_comes_once_and_first(version):
     old.end.vanish()
     context.world.turn()
     context.client("w").publish("a", qos=1, id=1)
-    client = Client(context.door, version)
+    client = Client(context.listener, version)
     subscribe = Subscribe(id=1, subscriptions=[subscription("b")])
     found = client.raw(
         Connect(version=version, client="c", **kept(version)).encode(version)
@@ -305,7 +305,7 @@ def test_keep_alive(version):
 
 @pytest.mark.mqtt("5:4.12.0-6")
 def test_who_names_no_authentication_method_hears_of_none():
-    client = Client(MqttHub(login=ada_alone).door)
+    client = Client(MqttHub(login=ada_alone).listener)
     answer = client.connect("c", user="ada", password=b"secret")
     assert isinstance(answer, Connack)
     assert not answer.properties.keys() & {"authentication_method", "authentication_data"}
@@ -348,7 +348,7 @@ def test_no_packet_is_longer_than_the_client_takes(most):
     context = MqttHub(login=ada_alone)
     properties = {"maximum_packet_size": most}
     for password in (b"secret", b"wrong"):
-        client = Client(context.door)
+        client = Client(context.listener)
         data = Connect(client="", user="ada", password=password, properties=properties).encode(V5)
         wishes = [subscription("a")] * 50
         client.end.send(data + Subscribe(id=1, subscriptions=wishes).encode(V5) + Pingreq().encode(V5) + b"\x00\x00")

@@ -41,7 +41,7 @@ def connect(version, name, user=b"u", topic=b"w"):
 )
 @pytest.mark.mqtt("5:1.5.4-1", "5:1.5.4-2", "3.1.1:1.5.3-1", "3.1.1:1.5.3-2", "5:3.1.4-1", "3.1.1:3.1.4-1")
 def test_what_is_no_text_in_connect(version, bad, make):
-    client = Client(MqttHub().door, version)
+    client = Client(MqttHub().listener, version)
     answers = client.raw(make(version, bad))
     assert client.closed
     assert version == V5 or answers == []

@@ -129,7 +129,7 @@ def test_a_text_frame_ends_the_link(version):
 def test_packets_and_frames_do_not_begin_together(version):
     data = Connect(version=version, client="c").encode(version) + Pingreq().encode(version) * 2
     for size in (1, 2, 3, 7, len(data)):
-        client = Client(MqttHub("websocket").door, version)
+        client = Client(MqttHub("websocket").listener, version)
         found = []
         for at in range(0, len(data), size):
             found += client.raw(data[at : at + size])
@@ -140,6 +140,6 @@ def test_packets_and_frames_do_not_begin_together(version):
 @pytest.mark.mqtt("5:6.0.0-4", "3.1.1:6.0.0-4")
 def test_the_subprotocol(version):
     context = MqttHub("websocket")
-    client = Client(context.door, version, subprotocol="mqtt")
+    client = Client(context.listener, version, subprotocol="mqtt")
     assert client.end.subprotocol == "mqtt"
     assert client.raw(packet(0x10, Connect(version=version, client="c").encode(version)[2:]))[0].code == 0

@@ -129,7 +129,7 @@ def test_a_topic_that_no_will_may_have(context, version, topic):
     none = b"\0" if version == V5 else b""
     raw = topic.encode()
     body = b"\0\4MQTT" + bytes((version, 6)) + b"\0\0" + none + b"\0\1c" + none
-    client = context.door.connect()
+    client = context.listener.connect()
     client.send(packet(0x10, body + len(raw).to_bytes(2, "big") + raw + b"\0\0"))
     context.world.turn()
     assert client.closed
