@@ -5,7 +5,7 @@
 
 The bridge subscribes at the server to `pull=`, and publishes here what arrives. It publishes there what `push=` matches
 here. Both keep QoS, retain flag and, in version 5, properties. Messages of QoS 1 and 2 wait in the session of the side
-that sends them while there is no connection. loop_prevention.py keeps them from going round.
+that sends them while there is no connection. hubbub.loop_prevention keeps them from going round.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from hubbub import (
     option,
     secret,
 )
+from hubbub.loop_prevention import NODE, Echoes, LoopPrevention, path_of, with_hop
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.base import MqttBase
 from hubbub_plugins.mqtt.codes import KEEP_ALIVE_TIMEOUT, publish_reason_code
 from hubbub_plugins.mqtt.handshake import NAMES, VERSIONS, Handshake
 from hubbub_plugins.mqtt.inflight import Inflight
 from hubbub_plugins.mqtt.keep_alive import PingTimer, keep_alive_seconds
-from hubbub_plugins.mqtt.loop_prevention import NODE, Echoes, LoopPrevention, path_of, with_hop
 from hubbub_plugins.mqtt.messages import LOCAL_LIMITS, topic_of
 from hubbub_plugins.mqtt.packets import V5, V311
 from hubbub_plugins.mqtt.properties import CONNACK, PINGREQ, PUBACK, PUBCOMP, PUBREC

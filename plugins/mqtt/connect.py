@@ -8,6 +8,7 @@ from typing import Any
 
 from hubbub import Connect, Publish, Refusal, limits
 from hubbub.errors import BadMethod
+from hubbub.loop_prevention import NODE
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.codes import (
     BAD_AUTHENTICATION_METHOD,
@@ -19,7 +20,6 @@ from hubbub_plugins.mqtt.codes import (
     SERVER_UNAVAILABLE,
     return_code,
 )
-from hubbub_plugins.mqtt.loop_prevention import NODE
 from hubbub_plugins.mqtt.messages import checked_topic, qos_publish
 from hubbub_plugins.mqtt.packets import V5, V31, V311, Connack
 from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, Malformed

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 from hubbub import Message, QosPublish
 from hubbub.errors import BadFilter, BadTopic
 from hubbub.limits import NAME_CHARACTERS, PROPERTIES
 from hubbub.topics import SHARE, check_filter, check_topic
+from hubbub.user_properties import UserProperties
 from hubbub_plugins.mqtt.codes import (
     IMPLEMENTATION_SPECIFIC_ERROR,
     PACKET_TOO_LARGE,
@@ -21,18 +21,6 @@ from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, TEXT_BYTES, Malformed
 
 LOCAL_LIMITS = (IMPLEMENTATION_SPECIFIC_ERROR, QUOTA_EXCEEDED, PACKET_TOO_LARGE)
 """Reason codes of a PUBLISH that MQTT allows, and that is more than this hub accepts."""
-
-
-class UserProperties(dict[str, str]):
-    """User properties: a mapping for handlers, and for MQTT all pairs in order.
-
-    format  the payload format indicator; None: the message has none
-    """
-
-    def __init__(self, pairs: Iterable[tuple[str, str]], format: int | None = None) -> None:
-        self.pairs = tuple(pairs)
-        self.format = format
-        super().__init__(self.pairs)
 
 
 def checked_topic(topic: str) -> str:

@@ -30,9 +30,9 @@ from hubbub import (
     option,
     secret,
 )
+from hubbub.loop_prevention import LoopPrevention, path_of, with_hop
 from hubbub.option import shown
 from hubbub.topics import matches
-from hubbub_plugins.mqtt.loop_prevention import LoopPrevention, path_of, with_hop
 from hubbub_plugins.nats.base import NatsBase
 from hubbub_plugins.nats.connect import Info, encode_connect, read_info
 from hubbub_plugins.nats.headers import read_headers

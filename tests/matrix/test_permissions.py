@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from hubbub import Handler, on
-from hubbub.kernel.authorization.permissions import Clause, Permissions, Rule, Who
+from hubbub.kernel.authorization.permissions import Audience, Clause, Permissions, Rule
 from hubbub.service.plugins.discovery import Plugins
 from hubbub.template import Template
 from matrix.speakers import ANSWERED, COMMANDING, DEVICES, EVERY, MQTT, NATS, RAW, STREAMS, seat, shipped
@@ -22,7 +22,7 @@ def permissions(*said, who=None):
     for text in said:
         *verb, action, filter = text.split(" ")
         clauses.append(Clause(not verb, action, Template(filter, "filter"), "a rule"))
-    return Permissions([Rule(who or Who(), tuple(clauses))])
+    return Permissions([Rule(who or Audience(), tuple(clauses))])
 
 
 def reload(speaker, *said):
@@ -234,8 +234,8 @@ def test_nor_where_another_handler_was_asked_to(world, name):
 @pytest.mark.parametrize("name", STREAMS)
 def test_who_logs_in_has_the_rights_of_that_user(world, name):
     rules = [
-        Rule(Who(login=False), (Clause(True, "subscribe", Template("news", "filter"), ""),)),
-        Rule(Who(users=frozenset({"ann"})), (Clause(True, "publish", Template("home/{user}/#", "filter"), ""),)),
+        Rule(Audience(login=False), (Clause(True, "subscribe", Template("news", "filter"), ""),)),
+        Rule(Audience(users=frozenset({"ann"})), (Clause(True, "publish", Template("home/{user}/#", "filter"), ""),)),
     ]
 
     def login(event, session, done):

@@ -19,11 +19,11 @@ from hubbub import (
     Subscribe,
 )
 from hubbub.kernel.sessions.session import Session
+from hubbub.loop_prevention import NODE, Echoes, path_of, with_hop
 from hubbub.option import configure
 from hubbub.template import Template
 from hubbub.testing import DialectContract
 from hubbub_plugins.mqtt import Mqtt, packets
-from hubbub_plugins.mqtt.loop_prevention import NODE, Echoes, path_of, with_hop
 from hubbub_plugins.mqtt.packets import V5, V311
 from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
 

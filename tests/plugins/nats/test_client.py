@@ -8,9 +8,9 @@ import pytest
 
 from hubbub import Answer, Close, DialectContext, Fault, Message, Notice, Publish, Refusal, Subscribe
 from hubbub.kernel.sessions.session import Session
+from hubbub.loop_prevention import path_of
 from hubbub.option import Secret, configure
 from hubbub.testing import DialectContract
-from hubbub_plugins.mqtt.loop_prevention import path_of
 from hubbub_plugins.nats import Nats
 from hubbub_plugins.nats.wire import Reader
 

@@ -9,11 +9,11 @@ import pytest
 from hubbub import Handler, Refusal, on
 from hubbub.bounds import Bounds
 from hubbub.dialect import DialectContext
-from hubbub.kernel.authorization.permissions import Clause, Permissions, Rule, Who
+from hubbub.kernel.authorization.permissions import Audience, Clause, Permissions, Rule
 from hubbub.message import Message
 from hubbub.template import Template
 from hubbub.testing import World
-from hubbub_plugins.mqtt.messages import UserProperties
+from hubbub.user_properties import UserProperties
 from hubbub_plugins.nats import Nats
 from hubbub_plugins.nats.messages import encode_message
 from matrix.speakers import seat
@@ -50,7 +50,7 @@ def world():
 
 def permissions(*said):
     clauses = [Clause(True, action, Template(filter, "filter"), "") for action, filter in map(str.split, said)]
-    return Permissions([Rule(Who(), tuple(clauses))]).of
+    return Permissions([Rule(Audience(), tuple(clauses))]).of
 
 
 # INFO and CONNECT

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from hashlib import blake2b
 
-from hubbub import Message, limits
-from hubbub_plugins.mqtt.messages import UserProperties
+from hubbub import limits
+from hubbub.message import Message
+from hubbub.user_properties import UserProperties
 
 NODE = "hubbub-node"  # a user property of CONNECT and CONNACK between two hubs: the sender's name
 PATH = "hubbub-path"  # a user property of PUBLISH: the hubs that it has passed, with spaces between
