@@ -385,8 +385,7 @@ class Link:
 
     def set_alarm(self) -> None:
         """Have `alarm` called at the earliest deadline."""
-        earliest = self.timeouts.earliest(self)
-        if earliest is not None:
+        if (earliest := self.timeouts.earliest(self)) is not None:
             self.hub.turn.alarms.at(self, earliest)
 
     def alarm(self, now: float) -> None:
