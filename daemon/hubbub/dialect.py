@@ -30,6 +30,8 @@ def this_node() -> str:
 class Text(bytes):
     """A unit that a WebSocket sends as a text message (RFC 6455 section 5.6), from a dialect whose `text` is False."""
 
+    __slots__ = ()  # so that a Splice may be one too
+
 
 class NeverDrop(bytes):
     """A unit that a full outbox keeps, because later units depend on it. `frame_for_link` returns few of them."""
@@ -93,7 +95,7 @@ class Dialect:
     roles            the sides that it speaks: "server", and "client" for a connector
     can_pull         client role: it can subscribe at the server, so it takes `pull=` and `push=`
     has_sessions     client role: messages of `push=` wait for the next link
-    subprotocols     its WebSocket subprotocols
+    subprotocols     its WebSocket subprotocols, the best first: of those that a client offers it gets that
     text             whether its units are WebSocket text messages
     full             the policy for a full outbox if the listener names none
     priority         the order in which `auto` asks dialects: the highest first
@@ -223,12 +225,16 @@ class Dialect:
 
     def frame_for_link(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
         """Adapt a shared unit to this link, for example with a topic alias. Override it only if links differ."""
-        if type(frame) is Splice:
-            return frame[: frame.at] + self.encode_id(subscription) + frame[frame.at :]
-        return frame
+        if not isinstance(frame, Splice):
+            return frame
+        whole = frame[: frame.at] + self.encode_id(subscription) + frame[frame.at :]
+        return Text(whole) if isinstance(frame, Text) else whole
 
     def frame_qos(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
-        """Put packet identifier and DUP flag into a shared unit of QoS 1 or 2 (MQTT 5.0 section 3.3.1)."""
+        """Put packet identifier and DUP flag into a unit of QoS 1 or 2 (MQTT 5.0 section 3.3.1).
+
+        A Splice has become a unit with its subscription's id before.
+        """
         return frame
 
     def encode_pubrel(self, id: int) -> bytes:

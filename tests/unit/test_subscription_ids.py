@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 
-from hubbub.dialect import Dialect, Splice
-from hubbub.events import Subscribe, Unsubscribe
+from hubbub.dialect import Dialect, Splice, Text
+from hubbub.events import Connect, Subscribe, Unsubscribe
 from hubbub.framing import EndReader
-from hubbub.publish import Publish, Request
+from hubbub.publish import Publish, QosPublish, Request
 from unit.kernel_help import FakeWire
 
 
 class Numbered(Dialect):
-    """`sub ID FILTER`, `unsub ID [AFTER]`, `pub TOPIC PAYLOAD`; a message comes as `ID TOPIC PAYLOAD`."""
+    """`sub ID FILTER`, `unsub ID [AFTER]`, `pub TOPIC PAYLOAD`; a message comes as `<ID TOPIC PAYLOAD>`.
+
+    After `hello` there is `sure ID FILTER`, whose messages of QoS 1 (`send`) come as `<ID TOPIC PAYLOAD>` and a number.
+    """
 
     overlapping = "each"
     splices = True
@@ -36,6 +39,12 @@ class Numbered(Dialect):
                 return Unsubscribe("", id=id)
             case ["unsub", id, after]:
                 return Unsubscribe("", id=id, after=int(after))
+            case ["hello"]:
+                return Connect(receive_maximum=10)
+            case ["sure", id, filter]:
+                return Subscribe(filter, id=id, qos=1)
+            case ["send", topic, payload]:
+                return QosPublish(topic, payload.encode(), 1)
             case ["req", topic, payload]:
                 return Request(topic, payload.encode())
         return Publish(words[1], words[2].encode(), retain=words[0] == "keep")
@@ -51,6 +60,21 @@ class Numbered(Dialect):
     def encode_id(self, subscription: Subscribe) -> bytes:
         return str(subscription.id).encode()
 
+    def frame_qos(self, frame: bytes, message: Any, id: int, again: bool) -> bytes:
+        return frame + b"%d" % id
+
+
+class Both(Splice, Text):
+    """What `Spelled` sends."""
+
+
+class Spelled(Numbered):
+    """The same in text messages."""
+
+    @classmethod
+    def encode(cls, message: Any, form: Any) -> bytes:
+        return Both(super().encode(message, form), 1)
+
 
 class Merging(Numbered):
     overlapping = "merge"
@@ -64,6 +88,15 @@ def framed(unit: bytes) -> bytes:
 def masked(unit: bytes) -> bytes:
     """A frame that changes the unit."""
     return b"[%d]" % len(unit) + unit[::-1]
+
+
+def kinds(unit: bytes) -> bytes:
+    """A frame that tells text from bytes."""
+    return (b"t" if isinstance(unit, Text) else b"b") + unit
+
+
+def masked_kinds(unit: bytes) -> bytes:
+    return kinds(unit)[::-1]
 
 
 def test_one_client_subscribes_twice_to_one_filter(world):
@@ -190,3 +223,20 @@ def test_a_member_of_a_group_ends_after_some_messages(world):
     said = world.say(link, b"pub a 1\npub a 2\npub a 3\npub a 4\n")
     assert sorted(said.split(b">")) == [b"", b"<1 a 1", b"<2 a 2", b"<2 a 3"]
     assert world.hub.subscriptions.count == 0
+
+
+@pytest.mark.parametrize("wrap", [None, framed, masked])
+def test_messages_that_are_acknowledged_have_the_id_too(world, wrap):
+    link = world.link(Numbered, wire=FakeWire(wrap))
+    wrap = wrap or bytes
+    world.say(link, b"hello\nsure 1 a\nsure 22 a\nkeep b z\n")
+    assert world.say(link, b"send a x\n") == wrap(b"<1 a x>1") + wrap(b"<22 a x>2")
+    assert world.say(link, b"pub a y\n") == wrap(b"<1 a y>") + wrap(b"<22 a y>")
+    assert world.say(link, b"sure 3 b\n") == wrap(b"<3 b z>")
+
+
+@pytest.mark.parametrize(("wrap", "whole"), [(kinds, b"t<7 a x>"), (masked_kinds, b">x a 7<t")])
+def test_text_stays_text(world, wrap, whole):
+    link = world.link(Spelled, wire=FakeWire(wrap))
+    world.say(link, b"hello\nsub 7 a\n")
+    assert world.say(link, b"pub a x\n") == whole

@@ -160,7 +160,7 @@ class Egress:
     def _qos0_way(self, wish: Subscribe) -> tuple[Receiver, Callable[[bytes], bytes] | None, int | None]:
         """Return the receiver for messages of QoS 0, the frame around each unit, and the bytes of a spliced id."""
         dialect, wrap = self.dialect, self.wrap
-        if dialect.splices and can_splice(wrap):
+        if dialect.splices and not wish.qos and can_splice(wrap):
             id = dialect.encode_id(wish)
             return SplicingReceiver(self.outbox, id), wrap, len(id)
         if dialect.splices or dialect.frames_per_link():
@@ -225,6 +225,8 @@ class Egress:
             if not found:
                 return False
             frame = found[0]
+        if dialect.splices:
+            frame = dialect.frame_for_link(frame, one.message, one.wish)
         self.write(dialect.frame_qos(frame, one.message, one.id, one.resent))
         self.outbox.sent += 1
         return True

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
-from hubbub.dialect import Splice
+from hubbub.dialect import Splice, Text
 from hubbub.limits import PACKED_BYTES
 
 
@@ -218,6 +218,7 @@ class Part:
 def wrap_splice(unit: bytes, wrap: Callable[[bytes], bytes], id_bytes: int) -> Splice:
     """Put the transport's frame around a unit that is to get an id of so many bytes."""
     at = getattr(unit, "at", len(unit))
-    whole = wrap(unit[:at] + bytes(id_bytes) + unit[at:])
+    filled = unit[:at] + bytes(id_bytes) + unit[at:]
+    whole = wrap(Text(filled) if isinstance(unit, Text) else filled)
     start = len(whole) - len(unit) - id_bytes + at
     return Splice(whole[:start] + whole[start + id_bytes :], start)
