@@ -122,9 +122,13 @@ class WebSocketProtocol(WebSocketWire, WebSocketServerProtocol):  # type: ignore
     _cut: Any = None  # the timer of a handshake that has failed
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
-        """Choose the first subprotocol that a dialect has; without one the first message decides the dialect."""
-        chosen = next((name for name in request.protocols if name in self.factory.dialects), None)
-        self._dialect = self.factory.dialects[chosen] if chosen is not None else self.factory.default
+        """Choose the dialect of the first subprotocol that one has, and the best of its subprotocols.
+
+        Without one the first message decides the dialect.
+        """
+        offered, dialects = request.protocols, self.factory.dialects
+        self._dialect = next((dialects[name] for name in offered if name in dialects), self.factory.default)
+        chosen = next((name for name in self._dialect.subprotocols if name in offered), None)
         self._forwarded = request.headers.get("x-forwarded-for", "")
         return chosen
 
