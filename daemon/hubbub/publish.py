@@ -50,10 +50,11 @@ class QosPublish(Publish):
     qos             int: 0 at most once, 1 at least once, 2 exactly once (MQTT 5.0 section 4.3)
     dedup_id        int or None: a further message with this number is not published again until its Release
     message_expiry  float or None: seconds after its arrival at the hub when the message expires
+    expires         float or None: Unix seconds when it expires; on arrival it sets `message_expiry`
     correlation     bytes or None: correlation data, which the reply repeats (MQTT 5.0 section 4.10)
     """
 
-    __slots__ = ("qos", "dedup_id", "message_expiry", "correlation")
+    __slots__ = ("qos", "dedup_id", "message_expiry", "expires", "correlation")
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class QosPublish(Publish):
         self.qos = qos
         self.dedup_id = dedup_id
         self.message_expiry = message_expiry
+        self.expires: float | None = None
         self.correlation = correlation
 
     def extra(self) -> int:
@@ -85,8 +87,14 @@ class QosPublish(Publish):
             topic, self.payload, self.qos, None, self.retain, self.content_type, self.reply_to, self.properties
         )
         copy.retained, copy.time, copy.sender, copy.hops = self.retained, self.time, self.sender, self.hops
-        copy.message_expiry, copy.correlation = self.message_expiry, self.correlation
+        copy.message_expiry, copy.expires, copy.correlation = self.message_expiry, self.expires, self.correlation
         return copy
+
+    def expires_at(self) -> float | None:
+        """Return the Unix seconds when it expires, None: never. It has arrived."""
+        if self.expires is None and self.message_expiry is not None:
+            return self.time + self.message_expiry
+        return self.expires
 
     def left(self, now: float, sent: bool = False) -> QosPublish | None:
         """Return the message with the expiry that remains at `now`, a Unix time. None: it has expired.
@@ -97,6 +105,7 @@ class QosPublish(Publish):
             return self
         copy = self.on(self.topic)
         assert isinstance(copy, QosPublish)
+        copy.expires = self.expires_at()
         copy.message_expiry = max(0.0, self.time + self.message_expiry - now)
         return copy if copy.message_expiry or sent else None
 

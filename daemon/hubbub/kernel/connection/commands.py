@@ -150,6 +150,11 @@ def on_qos_publish(link: Any, event: QosPublish) -> None:
     event.sender = link.session
     client, dedup_id, policy = link.client, event.dedup_id, link.access.policy
     numbered = dedup_id is not None and client is not None
+    if event.expires is not None:
+        event.message_expiry = event.expires - link.hub.turn.wall()
+        if event.message_expiry <= 0:
+            link.answer(event, 0)
+            return
     try:
         if numbered and not client.is_new(dedup_id):
             answer_stored(link, event, 1)  # it was published when it came first
