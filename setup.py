@@ -169,6 +169,7 @@ setup(
             "graphite = hubbub_plugins.graphite:Graphite",
             "gelf = hubbub_plugins.gelf:Gelf",
             "influx = hubbub_plugins.influx:Influx",
+            "stomp = hubbub_plugins.stomp:Stomp",
         ],
     },
 )

@@ -114,6 +114,13 @@ STORE_WAL_BYTES = 64 * MiB  # bytes that the log's file keeps after a checkpoint
 STORE_CACHE_KIB = 8_192  # KiB of pages that SQLite keeps in memory
 STORE_BUSY_MILLISECONDS = 10_000  # milliseconds that the store waits for another program that reads the file
 
+# STOMP
+STOMP_HEAD_BYTES = 64 * KiB  # bytes of a frame's command and headers: a topic and its properties, as LINE_SLACK
+STOMP_HEADERS = 100  # headers of a frame: the PROPERTIES of a message, and those that STOMP has
+STOMP_BEAT_SECONDS = 1.0  # seconds between heart-beats to a client, at least: a client may ask for 1 ms
+STOMP_BEAT_MARGIN = 0.9  # of the agreed time between heart-beats: some clients give up 100 ms after it
+STOMP_SILENCE_SECONDS = 60.0  # seconds that a heart-beat may be late: browsers in the background beat once a minute
+
 # The outbox
 QUEUE_BYTES = 8 * MiB  # bytes that wait for one link, `queue=`: eight of the longest messages
 PACKED_BYTES = 512  # bytes of a message that keeps only its frame while it waits: below, the change costs more

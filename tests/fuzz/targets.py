@@ -7,7 +7,7 @@ import json as stdlib_json
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address, ip_network
 
-from fuzz import files, mqtt, nats, web
+from fuzz import files, mqtt, nats, stomp, web
 from hubbub import limits
 from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.detect import Auto
@@ -33,6 +33,7 @@ from hubbub_plugins.mqtt import Mqtt
 from hubbub_plugins.nats import Nats
 from hubbub_plugins.nmea import Nmea
 from hubbub_plugins.statsd import Statsd
+from hubbub_plugins.stomp import Stomp
 from hubbub_plugins.syslog import Syslog
 
 Target = Callable[[bytes], None]
@@ -104,8 +105,10 @@ def answer(dialect: Dialect, event: object) -> None:
 
 
 def of_any(spoken: Dialect, event: object) -> None:
-    """As `answer`, or what MQTT or NATS says in its place."""
-    (mqtt.answer if isinstance(spoken, Mqtt) else nats.answer if isinstance(spoken, Nats) else answer)(spoken, event)
+    """As `answer`, or what MQTT, NATS or STOMP says in its place."""
+    own = {Mqtt: mqtt.answer, Nats: nats.answer, Stomp: stomp.answer}
+    check = next((check for kind, check in own.items() if isinstance(spoken, kind)), answer)
+    check(spoken, event)
 
 
 def dialect(kind: type[Dialect], chunks: bool = False, check: Check | None = None, **options: object) -> Target:
@@ -119,7 +122,7 @@ def dialect(kind: type[Dialect], chunks: bool = False, check: Check | None = Non
             cuts = drive(made, "tcp", pieces, check=check)
             assert chunks or plain(once) == plain(cuts), (plain(once), plain(cuts))
         if "udp" in made.transports:
-            drive(made, "udp", [whole])
+            drive(made, "udp", [whole], check=check)
         if "websocket" in made.transports:
             drive(made, "websocket", pieces or [b""], text=False, check=check)
             with contextlib.suppress(UnicodeDecodeError):
@@ -211,7 +214,7 @@ def proof(data: bytes) -> None:
 TARGETS: dict[str, Target] = {
     "lines": dialect(Lines),
     "json": dialect(Json),
-    "auto": dialect(Auto.among([Lines, Json, Nmea, Syslog, Mqtt, Nats], Lines), check=of_any),
+    "auto": dialect(Auto.among([Lines, Json, Nmea, Syslog, Mqtt, Nats, Stomp], Lines), check=of_any),
     "lines-client": dialect(Lines.for_role("client")),
     "json-client": dialect(Json.for_role("client")),
     "raw-chunk": dialect(Raw, chunks=True),
@@ -229,6 +232,8 @@ TARGETS: dict[str, Target] = {
     "influx": dialect(Influx),
     "mqtt": mqtt.greeted(dialect(Mqtt, check=mqtt.answer)),
     "mqtt-client": mqtt.greeted(dialect(Mqtt.for_role("client"), check=mqtt.heard, version="5"), mqtt.WELCOMES),
+    "stomp": mqtt.greeted(dialect(Stomp, check=stomp.answer), stomp.GREETINGS),
+    "stomp-frame": stomp.one_frame,
     "mqtt-packet": mqtt.one_packet,
     "mqtt-properties": mqtt.properties,
     "nats": nats.greeted(dialect(Nats, check=nats.answer)),

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 
+import pytest
+
 from hubbub import Handler, on
 from hubbub_plugins.nats.subjects import topic_of
 from matrix.speakers import seat
@@ -24,7 +26,7 @@ class Ear:
             self.one.subscribe("#", qos=qos)
         elif self.dialect == "json":
             self.one.subscribe("#", meta=True)
-        elif self.dialect in ("lines", "nats"):
+        elif self.dialect in ("lines", "nats", "stomp"):
             self.one.subscribe("#")
 
     def heard(self):
@@ -77,6 +79,23 @@ class Ear:
             "retain": said["retained"], "expiry": said.get("message_expiry"), "content type": said.get("content_type"),
             "response topic": said.get("reply_to"), "correlation": about and b64decode(about),
             "user properties": list(said.get("properties", {}).items()) or None,
+        }  # fmt: skip
+        return told(found)
+
+    def stomp(self, frame):
+        if frame.command != "MESSAGE":
+            return None
+        said = dict(frame.headers)
+        for name in ("subscription", "message-id", "content-length"):
+            del said[name]
+        expires, about = said.pop("expires", None), said.pop("correlation-id", None)
+        found = {
+            "topic": said.pop("destination"), "payload": frame.body, "qos": int(said.pop("persistent", "") == "true"),
+            "retain": said.pop("retained", "") == "true",
+            "expiry": expires and pytest.approx(int(expires) / 1_000 - self.world.wall()),
+            "content type": said.pop("content-type", None), "response topic": said.pop("reply-to", None),
+            "correlation": about and (b64decode(about[7:]) if about.startswith("base64:") else about.encode()),
+            "user properties": list(said.items()) or None,
         }  # fmt: skip
         return told(found)
 
@@ -177,6 +196,20 @@ class NatsMouth(Mouth):
         self.one.publish(topic, payload, reply_to, f"NATS/1.0\r\n{lines}\r\n".encode() if pairs else b"")
 
 
+class StompMouth(Mouth):
+    words = JsonMouth.words
+
+    def say(self, topic="a/b", payload=b"1", qos=0, message_expiry=None, correlation=None, properties=(), **more):
+        headers = dict(properties)
+        if qos:
+            headers["persistent"] = "true"
+        if message_expiry is not None:
+            headers["expires"] = round(1_000 * (self.one.world.wall() + message_expiry))
+        if correlation is not None:
+            headers["correlation-id"] = "base64:AP8=" if correlation == b"\0\xff" else correlation.decode()
+        self.one.publish(topic, payload, **more, **headers)
+
+
 class HandlerMouth(Mouth):
     words = JsonMouth.words
 
@@ -186,7 +219,7 @@ class HandlerMouth(Mouth):
 
 MOUTHS = {
     "lines": Mouth, "json": JsonMouth, "raw": RawMouth, "a handler": HandlerMouth, "nats": NatsMouth,
-    "mqtt": MqttMouth, "mqtt311": Mqtt311Mouth,
+    "mqtt": MqttMouth, "mqtt311": Mqtt311Mouth, "stomp": StompMouth,
 }  # fmt: skip
 
 

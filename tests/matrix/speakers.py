@@ -26,16 +26,19 @@ from hubbub.service.plugins.discovery import Plugins
 from hubbub.testing import World
 from hubbub_plugins.mqtt import Mqtt
 from hubbub_plugins.nats import Nats
+from hubbub_plugins.stomp import Stomp
 from matrix.mqtt_speaker import Mqtt311Speaker, MqttSpeaker
 from matrix.nats_speaker import NatsSpeaker
 from matrix.speaker import TRANSPORTS, Heard, Speaker
+from matrix.stomp_speaker import StompSpeaker
 
 COMMANDING = [f"{transport}-{dialect}" for transport in TRANSPORTS for dialect in ("lines", "json")]
 RAW = [f"{transport}-raw" for transport in TRANSPORTS]
 MQTT = [f"{transport}-mqtt" for transport in Mqtt.transports]
 NATS = [f"{transport}-nats" for transport in Nats.transports]
-EVERY = [*COMMANDING, *RAW, *MQTT, *NATS]
-ANSWERED = [*COMMANDING, *MQTT, *NATS]  # whose clients learn what became of a command
+STOMP = [f"{transport}-stomp" for transport in Stomp.transports]
+EVERY = [*COMMANDING, *RAW, *MQTT, *NATS, *STOMP]
+ANSWERED = [*COMMANDING, *MQTT, *NATS, *STOMP]  # whose clients learn what became of a command
 STREAMS = [name for name in COMMANDING if not name.startswith("udp")]
 
 
@@ -228,7 +231,7 @@ def shipped() -> Iterator[str]:
 
 _SPEAKERS = {
     "lines": LinesSpeaker, "json": JsonSpeaker, "raw": RawSpeaker, "mqtt": MqttSpeaker, "mqtt311": Mqtt311Speaker,
-    "nats": NatsSpeaker,
+    "nats": NatsSpeaker, "stomp": StompSpeaker,
 }  # fmt: skip
 
 

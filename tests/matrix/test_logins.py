@@ -27,6 +27,8 @@ from hubbub_plugins.mqtt.reader import Reader
 from interop.clients import SansIO
 from running import Daemon, LineClient
 from service.test_passwords import cheap
+from stomp_client import read as read_frames
+from stomp_client import write as write_frame
 
 KEY = bytes(range(32))
 CARRIERS = {"tcp": "tcp", "tls": "tcp", "unix": "tcp", "ws": "websocket", "wss": "websocket", "udp": "udp"}
@@ -47,6 +49,7 @@ SAYS = {
     "nmea": ("$GPGLL,4916.45,N,12311.12,W,225444,A*31", ""),
     "mqtt": ("hello", ""),  # see Packets
     "nats": ("hello", ""),  # see Operations
+    "stomp": ("hello", ""),  # see Frames
 }
 AUTH = {
     "auto": "AUTH ann {}",
@@ -54,6 +57,7 @@ AUTH = {
     "json": '{{"op":"auth","user":"ann","password":"{}"}}',
     "mqtt": "{}",  # see Packets
     "nats": "{}",  # see Operations
+    "stomp": "{}",  # see Frames
 }
 
 
@@ -227,31 +231,22 @@ class Client:
         self.end.close()
 
 
-class Packets(Client):
-    """One of MQTT, who says who it is in its first packet. Its PUBLISH has QoS 1, and so is answered."""
+class Greeting(Client):
+    """One who says who it is at once, and whose message is answered: `said` is the answer to the greeting."""
 
-    def begin(self):
-        self.reader, self.packets, self.unread = Reader(1_000), [], False
-        login = {"user": "ann", "password": b"right" if self.right else b"wrong"} if self.way == "auth" else {}
-        self.end_send(packets.Connect(client=self.kind, **login))
-        self.said = self.answer()
+    unread = False
 
-    def end_send(self, packet):
-        data = packet.encode(V5)
+    def end_send(self, data):
         self.end.send(data) if self.transport in ("ws", "wss") else self.end.sendall(data)
 
-    def answer(self):
-        """Say in the hub's words what the next packet is an answer of."""
-        while not self.packets:
-            data = self.end.receive() if self.transport in ("ws", "wss") else self.end.recv(65_536)
-            assert data
-            self.packets = self.reader.feed(data)[0]
-        found = packets.decode(*self.packets.pop(0), V5)
-        return "not-authorized" if found.code in (BAD_USER_NAME_OR_PASSWORD, NOT_AUTHORIZED) else ""
+    def end_receive(self):
+        data = self.end.receive() if self.transport in ("ws", "wss") else self.end.recv(65_536)
+        assert data
+        return data.encode() if isinstance(data, str) else data
 
     def publish(self):
         if not self.said:  # else the connection has ended
-            self.end_send(packets.Publish(topic="a/b", payload=SAYS["mqtt"][0].encode(), qos=1, id=1))
+            self.say()
             self.unread = True
 
     def receive(self):
@@ -264,37 +259,71 @@ class Packets(Client):
         super().finish()
 
 
-class Operations(Packets):
+class Packets(Greeting):
+    """One of MQTT. Its PUBLISH has QoS 1, and so is answered."""
+
+    def begin(self):
+        self.reader, self.packets = Reader(1_000), []
+        login = {"user": "ann", "password": b"right" if self.right else b"wrong"} if self.way == "auth" else {}
+        self.end_send(packets.Connect(client=self.kind, **login).encode(V5))
+        self.said = self.answer()
+
+    def answer(self):
+        """Say in the hub's words what the next packet is an answer of."""
+        while not self.packets:
+            self.packets = self.reader.feed(self.end_receive())[0]
+        found = packets.decode(*self.packets.pop(0), V5)
+        return "not-authorized" if found.code in (BAD_USER_NAME_OR_PASSWORD, NOT_AUTHORIZED) else ""
+
+    def say(self):
+        self.end_send(packets.Publish(topic="a/b", payload=SAYS["mqtt"][0].encode(), qos=1, id=1).encode(V5))
+
+
+class Frames(Greeting):
+    """One of STOMP. Its SEND wants a receipt."""
+
+    def begin(self):
+        login = {"login": "ann", "passcode": "right" if self.right else "wrong"} if self.way == "auth" else {}
+        self.end_send(write_frame("CONNECT", accept_version="1.2", **login))
+        self.said = self.answer()
+
+    def answer(self):
+        """Say the code of the next frame, if that is an ERROR."""
+        data = b""
+        while not (found := read_frames(data)[0]):
+            data += self.end_receive()
+        return found[0].headers.get("code", "")
+
+    def say(self):
+        self.end_send(write_frame("SEND", SAYS["stomp"][0].encode(), destination="a/b", receipt=1))
+
+
+class Operations(Greeting):
     """One of NATS, who says who it is in CONNECT. A PING behind each operation is answered after it."""
 
     def begin(self):
-        self.lines, self.unread = [], False
+        self.lines = []
         assert "INFO" in self.line()
         login = {"user": "ann", "pass": "right" if self.right else "wrong"} if self.way == "auth" else {}
         self.operate("CONNECT " + json.dumps({"verbose": False, **login}))
         self.said = self.answer()
 
     def operate(self, text):
-        data = text.encode() + b"\r\nPING\r\n"
-        self.end.send(data) if self.transport in ("ws", "wss") else self.end.sendall(data)
+        self.end_send(text.encode() + b"\r\nPING\r\n")
 
     def line(self):
         while not self.lines:
-            data = self.end.receive() if self.transport in ("ws", "wss") else self.end.recv(65_536)
-            assert data
-            self.lines = data.decode().splitlines()
+            self.lines = self.end_receive().decode().splitlines()
         return self.lines.pop(0)
 
     def answer(self):
         return "not-authorized" if "Authorization Violation" in self.line() else ""
 
-    def publish(self):
-        if not self.said:
-            self.operate("PUB a.b 5\r\nhello")
-            self.unread = True
+    def say(self):
+        self.operate("PUB a.b 5\r\nhello")
 
 
-OWN = {"mqtt": Packets, "nats": Operations}
+OWN = {"mqtt": Packets, "stomp": Frames, "nats": Operations}
 
 
 def client_of(hub, transport, dialect, *more, **named):

@@ -11,7 +11,7 @@ from hubbub import Handler, on
 from hubbub.kernel.authorization.permissions import Audience, Clause, Permissions, Rule
 from hubbub.service.plugins.discovery import Plugins
 from hubbub.template import Template
-from matrix.speakers import ANSWERED, COMMANDING, DEVICES, EVERY, MQTT, NATS, RAW, STREAMS, seat, shipped
+from matrix.speakers import ANSWERED, COMMANDING, DEVICES, EVERY, MQTT, NATS, RAW, STOMP, STREAMS, seat, shipped
 
 NO = ("error", "not-authorized")
 
@@ -30,6 +30,11 @@ def reload(speaker, *said):
     speaker.listener.context.rights = permissions(*said).of
     for link in list(speaker.listener.context.links):
         link.reconsider()
+
+
+def fellow(world, name, one, rights):
+    """`one`, or another client where an error ends the connection."""
+    return seat(world, name, rights=rights) if name in STOMP else one
 
 
 def outside(world):
@@ -57,8 +62,9 @@ def subscribe(world, name):
     bad = "a/+" if name in NATS else bad  # for which `a/#` is two
     one = seat(world, name, hears=good, talks="up", rights=rights)
     if name in ANSWERED:
-        one.subscribe(bad)
-        assert one.heard() == [NO]
+        other = fellow(world, name, one, rights)
+        other.subscribe(bad)
+        assert other.heard() == [NO]
     else:
         refused = world.hub.turn.counters.refused
         seat(world, name, hears=bad, talks="up", rights=rights)
@@ -77,7 +83,8 @@ def request(world, name):
         one.publish("ask", b"1")
         assert one.heard() == [one.message("ask", b"1!")]
         return
-    back = ("publish back", "subscribe back") if name in MQTT + NATS else ()  # it has to listen for replies itself
+    asks = MQTT + NATS + STOMP  # who has to listen for replies itself
+    back = ("publish back", "subscribe back") if name in asks else ()
     one = seat(world, name, hears="back" if back else None, rights=permissions("publish ask", *back).of)
     one.request("ask", b"1")
     assert one.heard() == [("reply", b"1!")]
@@ -95,6 +102,7 @@ def retained(world, name):
         one = seat(world, name, rights=rights)
         one.subscribe("a/+" if name in NATS else "a/#")
         assert one.heard() == [NO]
+        one = fellow(world, name, one, rights)
         one.subscribe("a/b")
         assert one.heard() == [("subscribed", "a/b"), ("message", "a/b", b"a/b")]
         if name not in NATS:
@@ -118,7 +126,7 @@ def change(world, name):
     mouth.publish("a/b", b"too late")
     assert one.heard() == ([] if name in RAW else [NO])
     assert subscribers(world) == set()
-    if name in MQTT:  # its one word for that ends the connection
+    if name in MQTT + STOMP:  # its one word for that ends the connection
         assert one.client.closed
         one = seat(world, name, rights=permissions("subscribe c").of)
     ear = seat(world, "tcp-lines", hears="up")

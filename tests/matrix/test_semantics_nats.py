@@ -7,7 +7,7 @@ import pytest
 from matrix import page
 from matrix.crossing import MOUTHS
 from matrix.speakers import TRANSPORTS
-from matrix.test_semantics_mqtt import SAID, WORDS, Way, kept, none
+from matrix.ways import SAID, WORDS, Way, kept, none
 
 PAIRS = [("k", "1"), ("k", "2"), ("a", ""), ("X-Y", "ü")]
 UNFIT = [("ü", "1"), ("a b", "1"), ("a:", "1"), ("l", "1\n2"), ("", "1")]

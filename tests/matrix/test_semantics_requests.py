@@ -28,6 +28,9 @@ class Answerer:
     def seat_NATS(self):
         self.one = seat(self.world, "websocket-nats", hears="ask")
 
+    def seat_STOMP(self):
+        self.one = seat(self.world, "websocket-stomp", hears="ask")
+
     def seat_json(self):
         self.one = seat(self.world, "udp-json")
         self.one.subscribe("ask", meta=True)
@@ -58,6 +61,10 @@ class Answerer:
             about = asked.properties.get("correlation_data")
             more = {} if about is None else {"correlation_data": about}
             self.one.publish(asked.properties["response_topic"], b"an answer", **more)
+        elif self.column == "STOMP":
+            (asked,) = self.one.told()
+            more = {name: value for name, value in asked.headers.items() if name == "correlation-id"}
+            self.one.publish(asked.reply_to, b"an answer", **more)
         elif self.column == "json":
             (asked,) = self.one.told()
             more = {"correlation": asked["correlation"]} if "correlation" in asked else {}
@@ -104,6 +111,15 @@ def ask(world, row):
         one = seat(world, "tcp-nats", hears="back")
         one.request("ask", b"what?")
         return one.heard
+    if row == "STOMP":
+        one = seat(world, "tcp-stomp", hears="back")
+        one.publish("ask", b"what?", reply_to="back", correlation_id="base64:AP8=")
+
+        def answers():
+            about = {"base64:AP8=": b"\0\xff"}
+            return [("reply", frame.body, about.get(frame.headers.get("correlation-id"))) for frame in one.told()]
+
+        return answers
     one = seat(world, "tcp-lines" if row == "lines `REQ`" else "websocket-json")
     one.request("ask", b"what?")
     return one.heard
@@ -131,5 +147,5 @@ def test_who_asks_and_who_answers(row, column, cell):
 
 
 def test_every_asker_and_answerer_is_there():
-    assert {row for row, *_ in ASKED} == {"lines `REQ`", "json `request`", "a handler", "MQTT 5", "NATS"}
+    assert {row for row, *_ in ASKED} == {"lines `REQ`", "json `request`", "a handler", "MQTT 5", "NATS", "STOMP"}
     assert {cell for *_, cell in ASKED} == set(OUTCOMES) <= page.explained()

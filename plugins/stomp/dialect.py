@@ -1,0 +1,252 @@
+"""stomp: STOMP 1.2, 1.1 and 1.0, the server's side.
+
+--tcp tcp:61613:dialect=stomp      or without `dialect=`: CONNECT or STOMP tells it
+--websocket tcp:15674              the subprotocols v12.stomp, v11.stomp and v10.stomp; frames may span messages
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from hubbub import (
+    Answer,
+    Close,
+    Connect,
+    Dialect,
+    DialectContext,
+    Event,
+    Message,
+    Publish,
+    Refusal,
+    Sender,
+    Subscribe,
+    Text,
+    Unsubscribe,
+    limits,
+    option,
+)
+from hubbub_plugins.stomp.connect import VERSIONS, choose_version, connect_event, connected
+from hubbub_plugins.stomp.destinations import PLAIN, filter_of, style_of
+from hubbub_plugins.stomp.frames import V10, V12, Frame, Head, Malformed, Reader, read_frame, write_frame, write_header
+from hubbub_plugins.stomp.heart_beat import HeartBeat, read_heart_beat, seconds_between
+from hubbub_plugins.stomp.messages import Form, encode_message, send_event, with_ack_id
+
+_CLAIM = re.compile(rb"(?:CONNECT|STOMP)\r?\n")
+_BEGIN = (b"CONNECT\r\n", b"CONNECT\n", b"STOMP\r\n", b"STOMP\n")
+_MODES = ("auto", "client", "client-individual")
+
+
+class Stomp(Dialect):
+    """STOMP 1.2, 1.1 and 1.0: receipts, heart-beats, subscriptions."""
+
+    transports = ("tcp", "websocket")
+    subprotocols = ("v12.stomp", "v11.stomp", "v10.stomp")
+    priority = 20
+    overlapping = "each"
+    splices = True
+    heart_beat = option(10.0, seconds_between, "how often clients are to send a heart-beat, if they send any")
+
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
+        self._closed = False
+        self._heart_beat: HeartBeat | None = None
+        self._reader = Reader(context.max_message)
+        self._version = ""  # until CONNECT has come
+        self._websocket = context.transport == "websocket"
+
+    @classmethod
+    def max_unit(cls, context: DialectContext) -> int:
+        return context.max_message + limits.STOMP_HEAD_BYTES
+
+    @classmethod
+    def claims(cls, head: bytes) -> bool | None:
+        if _CLAIM.match(head):
+            return True
+        return None if any(one.startswith(head) for one in _BEGIN) else False
+
+    def held(self) -> str:
+        return self._reader.held()
+
+    # Time
+
+    def opened(self, now: float) -> list[Event | Message]:
+        self._heart_beat = HeartBeat(now + self.context.handshake)
+        self.deadline = self._heart_beat.deadline
+        return []
+
+    def timeout(self, now: float) -> list[Event | Message]:
+        timer = self._heart_beat
+        if self._closed or timer is None:
+            return []
+        if not self._version:
+            return [self._fail(Malformed("no CONNECT in time", "timeout"))]
+        if timer.is_silent(now):
+            return [self._fail(Malformed("no heart-beat has come in time", "timeout"))]
+        due = timer.beat(now)
+        self.deadline = timer.deadline
+        return [Answer(self._unit(b"\n"))] if due else []
+
+    # Inbound
+
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        closed = self._closed
+        if closed:
+            return []
+        if self._heart_beat is not None:
+            self._heart_beat.received(now)
+        events: list[Event | Message] = []
+        frames, error = self._reader.feed(data)
+        for head, body in frames:
+            known = head.publish
+            if known is not None:
+                events.append(Publish(known[0], body, False, *known[1:]))
+                continue
+            try:
+                self._read(head, body, events, now)
+            except Malformed as malformed:
+                error = malformed
+                break
+            if self._closed:
+                return events
+        if error is not None:
+            events.append(self._fail(error, error.receipt))
+        return events
+
+    def _read(self, head: Head, body: bytes, events: list[Event | Message], now: float) -> None:
+        """Turn one frame into events. Raises Malformed."""
+        frame = read_frame(head.raw, body, self._version or V10)
+        try:
+            found = self._act(frame, now)
+        except Refusal as refusal:
+            error = Malformed(refusal.reason, refusal.code)
+            error.receipt = frame.headers.get("receipt")
+            raise error from None
+        except Malformed as error:
+            error.receipt = frame.headers.get("receipt")
+            raise
+        events += found
+        if len(found) == 1 and type(event := found[0]) is Publish and event.tag is None and not event.retain:
+            head.publish = (event.topic, event.content_type, event.reply_to, event.properties)
+            self._reader.remember(head)
+
+    def _act(self, frame: Frame, now: float) -> list[Event | Message]:
+        command = frame.command
+        if command in ("CONNECT", "STOMP"):
+            return self._connect(frame, now)
+        action = _ACTIONS.get(command)
+        if action is None:
+            raise Malformed("no such command")
+        if not self._version:
+            raise Malformed("the first frame isn't CONNECT or STOMP")
+        if frame.body and command != "SEND":
+            raise Malformed(f"a {command} has no body")
+        return action(self, frame)
+
+    def _connect(self, frame: Frame, now: float) -> list[Event | Message]:
+        if self._version:
+            raise Malformed("a second CONNECT")
+        version = choose_version(frame.headers)
+        can_send, wants = read_heart_beat(frame.headers.get("heart-beat", "0,0"))
+        timer = self._heart_beat = self._heart_beat or HeartBeat(now)
+        heart_beat = timer.agree(can_send, wants, self.heart_beat, now)
+        self.deadline = timer.deadline
+        self._version = version
+        return [connect_event(frame.headers, heart_beat)]
+
+    def _send(self, frame: Frame) -> list[Event | Message]:
+        return [send_event(frame)]
+
+    def _subscribe(self, frame: Frame) -> list[Event | Message]:
+        destination = frame.header("destination")
+        mode = frame.headers.get("ack", "auto")
+        if mode not in _MODES:
+            raise Malformed(f"ack is one of {', '.join(_MODES)}")
+        filter, style = filter_of(destination), style_of(destination)
+        id = self._subscription_id(frame, destination)
+        return [Subscribe(filter, options=(style,), tag=frame.headers.get("receipt"), id=id)]
+
+    def _unsubscribe(self, frame: Frame) -> list[Event | Message]:
+        id = self._subscription_id(frame, frame.headers.get("destination"))
+        return [Unsubscribe("", frame.headers.get("receipt"), id)]
+
+    def _subscription_id(self, frame: Frame, destination: str | None) -> str:
+        """Return the id of a subscription; in STOMP 1.0 it may have none, and then its destination is the id."""
+        if self._version == V10 and destination is not None:
+            return frame.headers.get("id", destination)
+        id = frame.header("id")
+        if len(id) > limits.NAME_CHARACTERS:
+            raise Malformed(f"an id has more than {limits.NAME_CHARACTERS} characters")
+        return id
+
+    def _disconnect(self, frame: Frame) -> list[Event | Message]:
+        self._closed = True
+        receipt = frame.headers.get("receipt")
+        return [Close("the client disconnects", b"" if receipt is None else self._receipt(receipt))]
+
+    # Outbound
+
+    def _unit(self, data: bytes) -> bytes:
+        return Text(data) if self._websocket else data
+
+    def _receipt(self, receipt: str) -> bytes:
+        return self._unit(write_frame("RECEIPT", {"receipt-id": receipt}, self._version))
+
+    def _error(self, code: str, reason: str, receipt: str | None = None) -> bytes:
+        headers = {"message": reason, "code": code}
+        if not self._version:
+            headers["version"] = ",".join(VERSIONS)
+        if receipt is not None:
+            headers["receipt-id"] = receipt
+        return self._unit(write_frame("ERROR", headers, self._version or V10))
+
+    def _fail(self, error: Malformed | Refusal, receipt: str | None = None) -> Close:
+        """End the connection: nothing follows an ERROR."""
+        self._closed = True
+        return Close(error.reason, self._error(error.code, error.reason, receipt), Refusal(error.code, error.reason))
+
+    def outcome(self, event: Event | Message, result: Any) -> bytes | Close:
+        if isinstance(event, Connect):
+            if isinstance(result, Refusal):
+                return self._ended(result)
+            return self._unit(connected(event, self._version))
+        receipt = event.tag if isinstance(event, Event | Publish) else None
+        if not isinstance(result, Refusal):
+            return b"" if receipt is None else self._receipt(receipt)
+        if receipt is None and result.code == "rate-limited":  # `over=drop`: the connection goes on
+            return b""
+        return self._ended(result, receipt)
+
+    def _ended(self, refusal: Refusal, receipt: str | None = None) -> Close:
+        self._closed = True
+        return Close(refusal.reason, self._error(refusal.code, refusal.reason, receipt))
+
+    def form(self, subscription: Subscribe) -> Form:
+        options: Any = subscription.options or (PLAIN,)
+        return Form(self._version or V12, options[0], bool(subscription.qos), self._websocket)
+
+    @classmethod
+    def encode(cls, message: Message, form: Any) -> bytes | None:
+        return encode_message(message, form)
+
+    def encode_id(self, subscription: Subscribe) -> bytes:
+        return write_header("subscription", str(subscription.key), self._version or V12)[13:-1]
+
+    def frame_qos(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
+        unit = with_ack_id(frame, id)
+        return Text(unit) if isinstance(frame, Text) else unit
+
+    def encode_close(self, reason: str) -> bytes:
+        return b"" if self._closed else self._error("unavailable", reason)
+
+    def encode_disconnect(self, reason: str, refusal: Refusal) -> bytes:
+        return b"" if self._closed else self._error(refusal.code, refusal.reason)
+
+
+_ACTIONS: dict[str, Callable[[Stomp, Frame], list[Event | Message]]] = {
+    "SEND": Stomp._send,
+    "SUBSCRIBE": Stomp._subscribe,
+    "UNSUBSCRIBE": Stomp._unsubscribe,
+    "DISCONNECT": Stomp._disconnect,
+}
