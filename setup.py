@@ -80,6 +80,7 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/sessions/state",
     "kernel/sessions/queued_bytes",
     "kernel/sessions/delivery",
+    "kernel/sessions/qos_receiver",
     "kernel/routing/batch",
     "kernel/routing/subscription",
     "kernel/routing/trie",

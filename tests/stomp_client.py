@@ -100,11 +100,11 @@ class StompHub:
         self.world = World()
         self.kind = configure(Stomp, options or {})
         self.transport = transport
-        self.door = self.world.listen(transport, self.kind, **keys)
+        self.listener = self.world.listen(transport, self.kind, **keys)
 
     def stranger(self, **more: Any) -> Client:
         """A client that has said nothing."""
-        return Client(self.door, **more)
+        return Client(self.listener, **more)
 
     def client(self, version: str = "1.2", **headers: object) -> Client:
         client = self.stranger()

@@ -12,6 +12,7 @@ from hubbub.events import (
     Event,
     Fault,
     Notice,
+    OpenQueue,
     Ping,
     Release,
     Subscribe,
@@ -28,7 +29,7 @@ from hubbub.template import Template
 __all__ = [
     "Ack", "Answer", "AuthResponse", "BadFilter", "BadTopic", "Close", "ConfigError", "Confirm", "Connect",
     "Dialect", "DialectContext", "Event", "Fault", "Handler", "HubbubError", "Incoming", "LineDialect", "Message",
-    "NeverDrop", "Notice", "Ping", "Publish", "QosPublish", "Refusal", "Release", "Request", "Sender", "Splice",
-    "Subscribe", "SubscriptionBatch", "Template", "Text", "Unsubscribe", "choice", "duration", "flag", "many", "on",
-    "option", "rate", "secret", "size",
+    "NeverDrop", "Notice", "OpenQueue", "Ping", "Publish", "QosPublish", "Refusal", "Release", "Request", "Sender",
+    "Splice", "Subscribe", "SubscriptionBatch", "Template", "Text", "Unsubscribe", "choice", "duration", "flag", "many",
+    "on", "option", "rate", "secret", "size",
 ]  # fmt: skip

@@ -55,12 +55,13 @@ class Release(Event):
 class Ack(Event):
     """The client acknowledges the in-flight message `id`.
 
-    stage  one of STAGES: QoS 1 has "acknowledged" (PUBACK) alone; QoS 2 has "received" (PUBREC), then "completed"
-           (PUBCOMP), or "rejected" (a PUBREC that refuses the message)
+    stage  one of STAGES: QoS 1 has "acknowledged" (PUBACK), or "returned": the message goes back to its work queue, and
+           is dropped if it came from none; QoS 2 has "received" (PUBREC), then "completed" (PUBCOMP), or "rejected" (a
+           PUBREC that refuses it)
     The result is a bool: whether a message with that id was in flight; or a Refusal, if it is at another stage.
     """
 
-    STAGES: ClassVar[Sequence[str]] = ("acknowledged", "received", "completed", "rejected")
+    STAGES: ClassVar[Sequence[str]] = ("acknowledged", "returned", "received", "completed", "rejected")
     __slots__ = ("id", "stage")
 
     def __init__(self, id: int, stage: str = "acknowledged", tag: Any = None) -> None:
@@ -183,6 +184,22 @@ class Subscribe(Event):
     def key(self) -> Hashable:
         """What the subscription is called within its session."""
         return self.filter if self.id is None else self.id
+
+
+class OpenQueue(Event):
+    """Let the group `filter`, `$share/GROUP/TOPIC`, be a work queue from now on. The result is None or a Refusal.
+
+    A work queue keeps what is published on its topic until a member has acknowledged it, as far as there is room.
+
+    publishes  bool: the client is going to publish there, so it must have room; else it is going to subscribe
+    """
+
+    __slots__ = ("filter", "publishes")
+
+    def __init__(self, filter: str, publishes: bool = False, tag: Any = None) -> None:
+        self.filter = filter
+        self.publishes = publishes
+        self.tag = tag
 
 
 class Unsubscribe(Event):

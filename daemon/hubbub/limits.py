@@ -114,9 +114,17 @@ STORE_WAL_BYTES = 64 * MiB  # bytes that the log's file keeps after a checkpoint
 STORE_CACHE_KIB = 8_192  # KiB of pages that SQLite keeps in memory
 STORE_BUSY_MILLISECONDS = 10_000  # milliseconds that the store waits for another program that reads the file
 
+# Work queues; QUEUE_MESSAGES and QUEUE_BYTES bound each
+WORK_QUEUES = 1_000  # work queues: with the row of QUEUED_BYTES_ALL they can't fill memory
+WORK_QUEUE_TURN = 200  # messages of one that are lent in one turn, as INBOX_TURN
+WORK_QUEUE_SECONDS = 0.1  # seconds until members at QoS 0, which don't say when they have room, are asked again
+WORK_QUEUE_REFUSALS = 10  # times that members may refuse a message: nobody can do its work, and it would go round
+
 # STOMP
 STOMP_HEAD_BYTES = 64 * KiB  # bytes of a frame's command and headers: a topic and its properties, as LINE_SLACK
 STOMP_HEADERS = 100  # headers of a frame: the PROPERTIES of a message, and those that STOMP has
+STOMP_TRANSACTIONS = 16  # transactions of one client at once: clients have one or two
+STOMP_TRANSACTION_STEPS = 1_000  # frames in all of them; their bytes are those of the longest unit
 STOMP_BEAT_SECONDS = 1.0  # seconds between heart-beats to a client, at least: a client may ask for 1 ms
 STOMP_BEAT_MARGIN = 0.9  # of the agreed time between heart-beats: some clients give up 100 ms after it
 STOMP_SILENCE_SECONDS = 60.0  # seconds that a heart-beat may be late: browsers in the background beat once a minute

@@ -201,7 +201,7 @@ says("QosPublish.message_expiry is -1; it must be None or seconds", QosPublish("
 says("QosPublish.correlation is 'x'; it must be None or at most 65535 bytes", QosPublish("a", b"", correlation="x"))
 says("Release.dedup_id is '7'; it must be an int of 1 to 65535", Release("7"))
 says("Ack.id is '7'; it must be the int that `frame_qos` was given", Ack("7"))
-says("Ack.stage is 'had'; it must be one of acknowledged, received, completed, rejected", Ack(7, "had"))
+says("Ack.stage is 'had'; it must be one of acknowledged, returned, received, completed, rejected", Ack(7, "had"))
 says("Subscribe.qos is 5; it must be 0, 1 or 2", Subscribe("a", qos=5))
 says(
     "Subscribe.retained is 'once'; it must be one of always, never, new",

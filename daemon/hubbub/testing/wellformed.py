@@ -18,6 +18,7 @@ from hubbub.events import (
     Event,
     Fault,
     Notice,
+    OpenQueue,
     Ping,
     Release,
     Subscribe,
@@ -167,6 +168,11 @@ def _subscribe(event: Subscribe, longest: int) -> Iterator[str]:
         yield from _wrong(event, "options", False, "hashable, as a tuple is: subscriptions are grouped by it")
 
 
+def _open_queue(event: OpenQueue, longest: int) -> Iterator[str]:
+    yield from _wrong(event, "filter", isinstance(event.filter, str), "a str")
+    yield from _wrong(event, "publishes", isinstance(event.publishes, bool), "a bool")
+
+
 def _unsubscribe(event: Unsubscribe, longest: int) -> Iterator[str]:
     yield from _wrong(event, "filter", isinstance(event.filter, str), "a str")
     yield from _wrong(event, "after", isinstance(event.after, int) and event.after >= 0, "a number of messages")
@@ -259,6 +265,7 @@ _CHECKS: dict[type, Callable[[Any, int], Iterator[str]]] = {
     Request: _request,
     Subscribe: _subscribe,
     Unsubscribe: _unsubscribe,
+    OpenQueue: _open_queue,
     Connect: _connect,
     AuthResponse: _auth_response,
     Notice: _notice,

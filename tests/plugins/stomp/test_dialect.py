@@ -337,7 +337,7 @@ def test_disconnect_without_a_receipt(context):
 
 def test_an_end_of_the_hub_is_an_error(tcp):
     client = tcp.client()
-    (link,) = tcp.door.context.links
+    (link,) = tcp.listener.context.links
     link.close("shutdown")
     tcp.world.turn()
     assert fails(client, client.heard(), "unavailable").message == "shutdown"

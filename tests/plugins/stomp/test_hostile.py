@@ -75,7 +75,7 @@ def test_heads_are_remembered_up_to_a_bound(hub):
     for n in range(limits.TOPIC_TABLE + 10):
         client.publish(f"t/{n}")
         client.publish("x" * limits.TOPIC_TABLE_BYTES + str(n))
-    (link,) = hub.door.context.links
+    (link,) = hub.listener.context.links
     assert 0 < len(link.dialect._reader._heads) <= limits.TOPIC_TABLE
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from hubbub import limits
-from hubbub.errors import Refusal
+from hubbub.errors import BadFilter, Refusal
 from hubbub.events import (
     Ack,
     Answer,
@@ -17,6 +17,7 @@ from hubbub.events import (
     Connect,
     Fault,
     Notice,
+    OpenQueue,
     Ping,
     Release,
     Subscribe,
@@ -29,6 +30,7 @@ from hubbub.kernel.connection.faults import guarded
 from hubbub.kernel.routing.batch import Batch
 from hubbub.message import Message
 from hubbub.publish import Publish, QosPublish, Request
+from hubbub.topics import check_topic, unshared
 
 
 def answer_stored(link: Any, event: Any, result: Any) -> None:
@@ -110,6 +112,23 @@ def on_subscription_batch(link: Any, event: SubscriptionBatch) -> None:
     for one, batches in retained:
         send_retained(link, one, batches)
     link.spend(len(results))
+
+
+def on_open_queue(link: Any, event: OpenQueue) -> None:
+    """Open a work queue, for a client that may do there what it is going to."""
+    try:
+        link.access.authorize()
+        name = link.egress.filter_in_hub(event.filter)
+        topic, rights = check_topic(unshared(name)), link.session.rights
+        if name == topic:
+            raise BadFilter("a work queue is the group of a topic, $share/GROUP/TOPIC")
+        if rights is not None:
+            (rights.publish if event.publishes else rights.subscribe)(topic)
+        link.hub.clients.open_queue(name, event.publishes)
+    except Refusal as error:
+        link.answer(event, error)
+    else:
+        answer_stored(link, event, None)
 
 
 # Messages
@@ -266,6 +285,7 @@ Action = Callable[[Any, Any], None]
 ACTIONS: dict[type, Action] = {
     Subscribe: on_subscribe,
     Unsubscribe: on_unsubscribe,
+    OpenQueue: on_open_queue,
     Request: on_request,
     QosPublish: on_qos_publish,
     Release: on_release,

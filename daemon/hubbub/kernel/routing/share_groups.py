@@ -41,10 +41,8 @@ class SharedSubscriptions:
         """Let a subscription take part in a group, in place of `old` if that is one. `name` contains `filter`."""
         group = self._groups.get(name)
         if group is None:
-            group = self._groups[name] = ShareGroup(self._turn, self._router)
-            session = Session("", 0, "hub", "share")
-            group.own = Subscription(session, Subscribe(filter), self._encoding, group)
-            self._router.add(filter, group.own)
+            group = ShareGroup(self._turn, self._router)
+            self.install(name, filter, group)
         group.join(member)
         if old is not None:
             group.leave(old)
@@ -52,13 +50,29 @@ class SharedSubscriptions:
         if enlist is not None:
             enlist(name)
 
+    def install(self, name: str, filter: str, group: ShareGroup) -> None:
+        """Let a group without members be the one of that name, with the members of the one before."""
+        group.own = Subscription(Session("", 0, "hub", "share"), Subscribe(filter), self._encoding, group)
+        old = self._groups.get(name)
+        self._groups[name] = group
+        if old is None:
+            self._router.add(filter, group.own)
+            return
+        self._router.replace(filter, old.own, group.own)
+        for member in (*old.members, *old.away):
+            group.join(member)
+
+    def remove(self, name: str) -> None:
+        """End a group, which has no members."""
+        group = self._groups.pop(name)
+        self._router.remove(group.own.wish.filter, group.own)
+
     def leave(self, name: str, member: Subscription) -> None:
         """End the part of a subscription in a group."""
         group = self._groups[name]
         group.leave(member)
-        if not group.members and not group.away:
-            del self._groups[name]
-            self._router.remove(group.own.wish.filter, group.own)
+        if not group.stays and not group.members and not group.away:
+            self.remove(name)
 
     def pass_on(self, name: str, message: Message, least: int = AWAY) -> bool:
         """Give a message that its member doesn't get to another with at least that room, see GroupMember.room."""
@@ -71,11 +85,13 @@ class ShareGroup:
 
     members  the subscriptions of connected clients, in the order of their turns; away: those of clients without a link
     own      attribute: the group's subscription to its filter
+    stays    whether it is there without members
     """
 
     __slots__ = ("away", "members", "own", "_router", "_turn")
 
     durable = True  # its members' sessions may be
+    stays = False
     own: Subscription
 
     def __init__(self, turn: Turn, router: Router) -> None:

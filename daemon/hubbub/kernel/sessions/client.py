@@ -12,7 +12,8 @@ from hubbub.events import Connect, Subscribe
 from hubbub.kernel.routing.router import Router
 from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription, as_is
 from hubbub.kernel.routing.subscriptions import Subscriptions
-from hubbub.kernel.sessions.delivery import Delivery, QosReceiver
+from hubbub.kernel.sessions.delivery import Delivery
+from hubbub.kernel.sessions.qos_receiver import QosReceiver
 from hubbub.kernel.sessions.session import Rights, Session, mounted, permit
 from hubbub.kernel.sessions.state import PersistentSession
 from hubbub.kernel.sessions.wills import Wills

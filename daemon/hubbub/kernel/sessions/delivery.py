@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
-from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW, Receiver
+from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
-from hubbub.kernel.sessions.state import InflightMessage, PersistentSession
+from hubbub.kernel.sessions.state import InflightMessage, Lender, PersistentSession
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message, cost
 from hubbub.publish import QosPublish
@@ -47,10 +47,11 @@ class Delivery:
     receive_maximum  messages in flight at once; max_id: the highest packet identifier
     dropped          messages that were lost
     changes          of retained messages while there is no link; None: the client asks for those that it wants
+    suppliers        what to call when there is room, for the work queues that the client works for
     """
 
     __slots__ = (
-        "changes", "dropped", "link", "max_id", "receive_maximum", "state",
+        "changes", "dropped", "link", "max_id", "receive_maximum", "state", "suppliers",
         "_last_id", "_marked", "_pass_on", "_queued_bytes", "_resend", "_searches", "_turn",
     )  # fmt: skip
 
@@ -61,6 +62,7 @@ class Delivery:
         self.max_id = limits.PACKET_IDS
         self.state = state
         self.receive_maximum = limits.INFLIGHT_MESSAGES
+        self.suppliers: dict[object, Callable[[], object]] = {}
         self._resend: deque[InflightMessage] = deque()  # in flight, and still to be sent again on this link
         self._turn = turn
         self._last_id = next(reversed(state.inflight), 0)
@@ -85,6 +87,12 @@ class Delivery:
             self._drop_oldest()
         state.enqueue(one)
         self._queued_bytes.add(one.size)
+
+    def borrow(self, lender: Lender, loan: InflightMessage, wish: Subscribe, frame: bytes, share: str) -> None:
+        """Send a message of a work queue: there is room for it."""
+        one = InflightMessage(loan.message, wish, 1, share)
+        one.lender, one.loan = lender, loan
+        self._send_new(one, frame)
 
     def room(self, message: Message) -> int:
         """Return what would happen to one more message (routing.subscription.GroupMember)."""
@@ -125,7 +133,8 @@ class Delivery:
             self._count_drop()
             return
         one.id = self._free_id()
-        self._queued_bytes.add(one.size)
+        if one.lender is None:  # else it counts there
+            self._queued_bytes.add(one.size)
         self.state.send_new(one)
         self._send(one, frame)
 
@@ -147,8 +156,14 @@ class Delivery:
             self._turn.counters.uncarried += 1
 
     def _settle(self, one: InflightMessage) -> None:
+        self._remove(one)
+        if one.lender is not None and one.loan is not None:
+            one.lender.settled(one.loan)
+
+    def _remove(self, one: InflightMessage) -> None:
         self.state.settle(one)
-        self._queued_bytes.size -= one.size
+        if one.lender is None:
+            self._queued_bytes.size -= one.size
 
     def _free_id(self) -> int:
         while True:
@@ -165,6 +180,9 @@ class Delivery:
             self._send_next()
         if not state.queue and self._searches:
             self._send_retained()
+        if self.suppliers and not state.queue and self._may_send():
+            for ask in self.suppliers.values():
+                ask()
         self._mark_if_more()
 
     def _send_again(self) -> None:
@@ -177,9 +195,13 @@ class Delivery:
                 self._send(one)
 
     def _mark_if_more(self) -> None:
+        if self.state.queue or self._searches or self._resend:
+            self.ask_later()
+
+    def ask_later(self) -> None:
         """Go on at the end of this turn if more may be sent then; acknowledgements and `resume` go on too."""
         link, state = self.link, self.state
-        if self._marked or link is None or not (state.queue or self._searches or self._resend):
+        if self._marked or link is None:
             return
         sent = len(state.inflight) - len(self._resend)
         if not link.is_paused() and sent < self.receive_maximum and state.inflight_bytes <= state.max_bytes:
@@ -245,7 +267,7 @@ class Delivery:
         self.detach()
         flown = list(self.state.inflight.values())
         for one in flown:
-            self._settle(one)
+            self._remove(one)
         self._give_to_others(flown + self._drop_where(lambda _: True))
 
     # Incoming
@@ -259,10 +281,21 @@ class Delivery:
             return Refusal("bad-command", "an acknowledgement that isn't the one for this QoS and stage (MQTT 4.3)")
         if stage == "received":
             self.state.mark_received(one)
+            return True
+        if stage == "returned":
+            self._remove(one)
+            self._return(one)
         else:
             self._settle(one)
-            self.go_on()
+        self.go_on()
         return True
+
+    def _return(self, one: InflightMessage) -> None:
+        """The client doesn't take a message."""
+        if one.lender is not None and one.loan is not None:
+            one.lender.refused(one.loan)
+        else:
+            self._count_drop()
 
     def purge(self, keep: Callable[[str], bool]) -> None:
         """Drop messages of the queue on topics that `keep` denies, or give them to other members of its groups.
@@ -277,14 +310,19 @@ class Delivery:
         """Don't send in-flight messages again on topics that `keep` denies, unless PUBREC has come."""
         found = [one for one in self.state.inflight.values() if not one.received and not keep(one.message.topic)]
         for one in found:
-            self._settle(one)
+            self._remove(one)
         self._give_to_others(found)
 
     def _give_to_others(self, those: list[InflightMessage]) -> None:
         """Give what this client no longer gets to other members of its groups, but no QoS 2 of its flight."""
+        loans: dict[Lender, list[InflightMessage]] = {}
         for one in those:
-            if one.share and (one.qos == 1 or not one.id):  # MQTT-4.8.2-5
+            if one.lender is not None and one.loan is not None:
+                loans.setdefault(one.lender, []).append(one.loan)
+            elif one.share and (one.qos == 1 or not one.id):  # MQTT-4.8.2-5
                 self._pass_on(one.share, one.message, AWAY)
+        for lender, back in loans.items():
+            lender.returned(back)
 
     def _drop_where(self, unwanted: Callable[[InflightMessage], bool]) -> list[InflightMessage]:
         """Take messages out of the queue, and return them in their order."""
@@ -295,7 +333,11 @@ class Delivery:
         return found
 
 
-_STAGES = {1: ("acknowledged",), 2: ("received", "rejected"), 3: ("received", "completed")}  # 3: after PUBREC
+_STAGES = {
+    1: ("acknowledged", "returned"),
+    2: ("received", "rejected"),
+    3: ("received", "completed"),
+}  # 3: after PUBREC
 _END = Batch((), (b"",))  # of retained messages
 
 
@@ -307,77 +349,3 @@ def _kept(batches: Iterator[Batch | None], keep: Callable[[str], bool]) -> Itera
 def qos_of(message: Message) -> int:
     """Return the QoS that a message was published with."""
     return message.qos if isinstance(message, QosPublish) else 0
-
-
-class QosReceiver:
-    """The receiver of a subscription at QoS 1 or 2 (routing.subscription.GroupMember).
-
-    there    whether the client has a link
-    durable  whether a store keeps its messages
-    """
-
-    __slots__ = ("_delivery", "_receiver", "_share", "_wish", "_wrap")
-
-    def __init__(
-        self, delivery: Delivery, receiver: Receiver | None, wrap: Callable[[bytes], bytes] | None, wish: Subscribe
-    ) -> None:
-        """`receiver` gets what has QoS 0; None: the client has no link, and drops it. `wrap` frames that before."""
-        self._share = ""
-        self._delivery = delivery
-        self._receiver = receiver
-        self._wish = wish
-        self._wrap = wrap
-
-    def enlist(self, share: str) -> None:
-        """It is a member of the group of that shared filter."""
-        self._share = share
-
-    @property
-    def there(self) -> bool:
-        return self._receiver is not None
-
-    @property
-    def durable(self) -> bool:
-        return self._delivery.state.recorded
-
-    def put(self, batch: Batch) -> None:
-        """Take messages."""
-        delivery, there = self._delivery, self._receiver is not None
-        if not any(map(qos_of, batch.messages)):
-            self._put_qos0(batch)
-            return
-        try:
-            for message, frame in zip(batch.messages, batch.frames, strict=True):
-                qos = min(qos_of(message), self._wish.qos)
-                if qos:
-                    delivery.add(message, self._wish, qos, frame if there else None, self._share)
-                else:
-                    self._put_qos0(Batch((message,), (frame,), True, batch.full))
-            delivery.go_on()
-        except Exception as error:  # noqa: BLE001  a plugin's dialect
-            if delivery.link is not None:
-                delivery.link.fail(error)
-
-    def _put_qos0(self, batch: Batch) -> None:
-        if self._receiver is not None:
-            self._receiver.put(framed(batch, self._wrap, self._receiver))
-        elif self._delivery.changes is not None:
-            self._delivery.changes.note(self._wish.key, batch.messages)
-
-    def room(self, message: Message) -> int:
-        """Return what would happen to a message here."""
-        if min(qos_of(message), self._wish.qos):
-            return self._delivery.room(message)
-        receiver: Any = self._receiver
-        return LOST if receiver is None else int(receiver.room(message))
-
-    def miss(self, count: int) -> None:
-        """Note that `count` messages can't be carried; such a client has no notice for it."""
-
-
-def framed(batch: Batch, wrap: Callable[[bytes], bytes] | None, receiver: Any) -> Batch:
-    """Put the transport's own frame around each unit."""
-    if wrap is None and receiver.stream:
-        return batch
-    frames = batch.frames if wrap is None else [wrap(frame) for frame in batch.frames]
-    return Batch(batch.messages, frames, receiver.stream, batch.full)

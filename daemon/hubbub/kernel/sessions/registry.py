@@ -27,6 +27,7 @@ from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.sessions.state import PersistentSession, restore
 from hubbub.kernel.sessions.store import MemoryStore, Store
 from hubbub.kernel.sessions.wills import Wills
+from hubbub.kernel.sessions.work_queues import MOUNT, WorkQueues
 from hubbub.kernel.trimming import level
 from hubbub.kernel.turn import Turn
 
@@ -73,6 +74,7 @@ class ClientRegistry:
         self._subscriptions = subscriptions
         self._turn = turn
         self._wills = Wills(sources)
+        self._work_queues = WorkQueues(turn, router, shared, self._queued_bytes)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -85,7 +87,8 @@ class ClientRegistry:
     @property
     def queued(self) -> int:
         """How many messages are queued or in flight."""
-        return sum([len(one.state.queue) + len(one.state.inflight) for one in self._known.values()])
+        waiting = sum([len(queue.state.queue) for queue in self._work_queues.all.values()])
+        return waiting + sum([len(one.state.queue) + len(one.state.inflight) for one in self._known.values()])
 
     @property
     def queued_bytes(self) -> int:
@@ -103,6 +106,9 @@ class ClientRegistry:
         self.store = store
         for stored in store.load():
             state = restore(stored, store)
+            if state.key[0] == MOUNT:
+                self._work_queues.restore(state)
+                continue
             owner = state.owner
             if owner.holds is not None and logins is not None:
                 owner.holds = partial(logins.recognises, owner.user, owner.mark)
@@ -118,6 +124,10 @@ class ClientRegistry:
                 client.settle()
             else:
                 client.revoke()
+
+    def open_queue(self, name: str, needs_room: bool) -> None:
+        """Let there be a work queue; `name` is that of its group. Raises Refusal (quota)."""
+        self._work_queues.open(name, self.store, needs_room)
 
     def has(self, client: Client) -> bool:
         """Return whether its session goes on."""
@@ -243,7 +253,10 @@ class ClientRegistry:
         if self._queued_bytes.size <= limits.QUEUED_BYTES_ALL:
             return
         those = [client for client in self._known.values() if client.state.size]
-        keep = level(sorted(client.state.size for client in those), int(limits.QUEUED_BYTES_ALL * _LOW_WATER))
+        states = [client.state for client in those] + [queue.state for queue in self._work_queues.all.values()]
+        keep = level(sorted(state.size for state in states), int(limits.QUEUED_BYTES_ALL * _LOW_WATER))
+        for queue in self._work_queues.all.values():
+            queue.give_way(keep)
         for client in those:
             if client.state.size > keep and not client.delivery.give_way(keep):
                 self.forgotten += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable
+from typing import Protocol
 
 from hubbub import limits
 from hubbub.events import Subscribe
@@ -24,6 +25,14 @@ from hubbub.message import Message, cost
 from hubbub.publish import Publish
 
 
+class Lender(Protocol):
+    """Lends messages to clients (sessions.work_queues.WorkQueue)."""
+
+    def settled(self, loan: InflightMessage) -> None: ...
+    def returned(self, those: list[InflightMessage]) -> None: ...
+    def refused(self, loan: InflightMessage) -> None: ...
+
+
 class InflightMessage:
     """One message for one client, in its queue or in flight (MQTT 5.0 section 4.9).
 
@@ -34,9 +43,10 @@ class InflightMessage:
     id        its packet identifier, 1 to 65,535 in flight, else 0
     received  QoS 2: PUBREC has come, PUBREL follows
     resent    whether it was sent before, on another link
+    lender    the work queue that has lent it, or None; loan: the message there
     """
 
-    __slots__ = ("message", "wish", "qos", "share", "size", "number", "id", "received", "resent")
+    __slots__ = ("message", "wish", "qos", "share", "size", "number", "id", "received", "resent", "lender", "loan")
 
     def __init__(self, message: Message, wish: Subscribe, qos: int, share: str = "") -> None:
         self.message = message
@@ -48,6 +58,8 @@ class InflightMessage:
         self.id = 0
         self.received = False
         self.resent = False
+        self.lender: Lender | None = None
+        self.loan: InflightMessage | None = None
 
 
 class PersistentSession:
@@ -253,11 +265,17 @@ class PersistentSession:
     def requeue(self) -> None:
         """Put all in-flight messages back at the front of the queue, as if they had never been sent."""
         flown = list(self.inflight.values())
-        self.inflight.clear()
-        self.inflight_bytes = 0
         for one in flown:
-            one.id, one.received, one.resent = 0, False, False
-        self.queue.extendleft(reversed(flown))
+            one.received, one.resent = False, False
+        self.take_back(flown)
+
+    def take_back(self, those: list[InflightMessage]) -> None:
+        """Put these in-flight messages back at the front of the queue, in their order."""
+        for one in those:
+            del self.inflight[one.id]
+            self.inflight_bytes -= one.size
+            one.id = 0
+        self.queue.extendleft(reversed(those))
         self._note()
 
 

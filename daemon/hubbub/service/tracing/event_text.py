@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import FIELDS, Answer, Close, Event, Fault, Subscribe, SwitchDialect, Unsubscribe
+from hubbub.events import FIELDS, Answer, Close, Event, Fault, OpenQueue, Subscribe, SwitchDialect, Unsubscribe
 from hubbub.message import Message
 from hubbub.topics import quote
 
@@ -26,7 +26,7 @@ def describe(event: Event | Message) -> str:
     match event:
         case Message():
             words += [quote(event.topic), _value(event.payload)]
-        case Subscribe() | Unsubscribe():
+        case Subscribe() | Unsubscribe() | OpenQueue():
             words.append(quote(event.filter))
         case Fault():
             words.append(_refusal(event.refusal))

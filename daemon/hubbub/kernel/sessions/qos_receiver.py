@@ -1,0 +1,106 @@
+"""The receivers of subscriptions at QoS 1 and 2: they hand each message to the Delivery of its client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hubbub.events import Subscribe
+from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.subscription import LOST, Receiver
+from hubbub.kernel.sessions.delivery import Delivery, qos_of
+from hubbub.kernel.sessions.state import InflightMessage, Lender
+from hubbub.message import Message
+
+
+class QosReceiver:
+    """The receiver of a subscription at QoS 1 or 2 (routing.subscription.GroupMember).
+
+    there    whether the client has a link
+    durable  whether a store keeps its messages
+    """
+
+    __slots__ = ("_delivery", "_receiver", "_share", "_wish", "_wrap")
+
+    def __init__(
+        self, delivery: Delivery, receiver: Receiver | None, wrap: Callable[[bytes], bytes] | None, wish: Subscribe
+    ) -> None:
+        """`receiver` gets what has QoS 0; None: the client has no link, and drops it. `wrap` frames that before."""
+        self._share = ""
+        self._delivery = delivery
+        self._receiver = receiver
+        self._wish = wish
+        self._wrap = wrap
+
+    def enlist(self, share: str) -> None:
+        """It is a member of the group of that shared filter."""
+        self._share = share
+
+    def supply(self, member: object, ask: Callable[[], object] | None) -> None:
+        """Call `ask` when its client has room, as that member of a work queue; None: no longer."""
+        if ask is None:
+            self._delivery.suppliers.pop(member, None)
+        else:
+            self._delivery.suppliers[member] = ask
+
+    def ask_later(self) -> None:
+        """There was no room for a message of a work queue: ask for it as soon as there is."""
+        self._delivery.ask_later()
+
+    def borrow(self, lender: Lender, loan: InflightMessage, frame: bytes) -> None:
+        """Take a message of a work queue, for which there is room."""
+        try:
+            self._delivery.borrow(lender, loan, self._wish, frame, self._share)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            assert self._delivery.link is not None
+            self._delivery.link.fail(error)
+
+    @property
+    def there(self) -> bool:
+        return self._receiver is not None
+
+    @property
+    def durable(self) -> bool:
+        return self._delivery.state.recorded
+
+    def put(self, batch: Batch) -> None:
+        """Take messages."""
+        delivery, there = self._delivery, self._receiver is not None
+        if not any(map(qos_of, batch.messages)):
+            self._put_qos0(batch)
+            return
+        try:
+            for message, frame in zip(batch.messages, batch.frames, strict=True):
+                qos = min(qos_of(message), self._wish.qos)
+                if qos:
+                    delivery.add(message, self._wish, qos, frame if there else None, self._share)
+                else:
+                    self._put_qos0(Batch((message,), (frame,), True, batch.full))
+            delivery.go_on()
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            if delivery.link is not None:
+                delivery.link.fail(error)
+
+    def _put_qos0(self, batch: Batch) -> None:
+        if self._receiver is not None:
+            self._receiver.put(framed(batch, self._wrap, self._receiver))
+        elif self._delivery.changes is not None:
+            self._delivery.changes.note(self._wish.key, batch.messages)
+
+    def room(self, message: Message) -> int:
+        """Return what would happen to a message here."""
+        if min(qos_of(message), self._wish.qos):
+            return self._delivery.room(message)
+        receiver: Any = self._receiver
+        return LOST if receiver is None else int(receiver.room(message))
+
+    def miss(self, count: int) -> None:
+        """Note that `count` messages can't be carried; such a client has no notice for it."""
+
+
+def framed(batch: Batch, wrap: Callable[[bytes], bytes] | None, receiver: Any) -> Batch:
+    """Put the transport's own frame around each unit."""
+    if wrap is None and receiver.stream:
+        return batch
+    frames = batch.frames if wrap is None else [wrap(frame) for frame in batch.frames]
+    return Batch(batch.messages, frames, receiver.stream, batch.full)
