@@ -93,7 +93,7 @@ class Terminals:
             return
         command = re.sub(r"\b(4222|6999|7001)\b", lambda port: self.ports.get(port[0], port[0]), command)
         waiting = next((one for one in self.listeners if one.expected), None)
-        if "cat)" in command or ("SUB " in command and "QUIT" not in command):
+        if "cat)" in command or ("SUB " in command and not re.search("QUIT|timeout", command)):
             listener = Listener(command, expected, self.folder)
             self.listeners.append(listener)
             if expected[0].startswith("OK SUB"):

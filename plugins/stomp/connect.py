@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hubbub import Connect, limits
+from hubbub import Connect
 from hubbub_plugins.stomp.frames import V10, V11, V12, Malformed, write_frame
 
 VERSIONS = (V12, V11, V10)
@@ -19,8 +19,10 @@ def choose_version(headers: Mapping[str, str]) -> str:
     raise Malformed(f"accept-version names none of {', '.join(VERSIONS)}")
 
 
-def connect_event(headers: Mapping[str, str], heart_beat: str) -> Connect:
+def connect_event(headers: Mapping[str, str], heart_beat: str, prefetch: int) -> Connect:
     """Return the event of CONNECT; `heart_beat` is the header of the answer.
+
+    prefetch  messages that the client may have without having acknowledged them
 
     A passcode without a login is a token. `host` is where the client connected to, no name of a tenant.
     """
@@ -30,7 +32,7 @@ def connect_event(headers: Mapping[str, str], heart_beat: str) -> Connect:
         user, password = login, passcode
     elif passcode:
         token = passcode
-    return Connect(None, user, password, token, heart_beat, receive_maximum=limits.INFLIGHT_MESSAGES)
+    return Connect(None, user, password, token, heart_beat, receive_maximum=prefetch)
 
 
 def connected(event: Connect, version: str) -> bytes:

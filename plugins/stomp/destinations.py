@@ -27,9 +27,12 @@ def topic_of(destination: str) -> str:
 def filter_of(destination: str) -> str:
     """Return the filter of a destination; that of a work queue is shared. Raises BadFilter, BadTopic."""
     name = _hub_name(destination)
-    if style_of(destination) == QUEUE:
-        return _GROUP + check_topic(name)
-    return check_filter(name)
+    return queue_of(check_topic(name)) if style_of(destination) == QUEUE else check_filter(name)
+
+
+def queue_of(topic: str) -> str:
+    """Return the group that is the work queue of a topic."""
+    return _GROUP + topic
 
 
 def _hub_name(destination: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hubbub import (
+    Ack,
     Answer,
     Close,
     Connect,
@@ -18,6 +19,7 @@ from hubbub import (
     DialectContext,
     Event,
     Message,
+    OpenQueue,
     Publish,
     Refusal,
     Sender,
@@ -27,19 +29,29 @@ from hubbub import (
     limits,
     option,
 )
+from hubbub_plugins.stomp.acknowledgements import AUTO, MODES, Acknowledgements
 from hubbub_plugins.stomp.connect import VERSIONS, choose_version, connect_event, connected
-from hubbub_plugins.stomp.destinations import PLAIN, filter_of, style_of
+from hubbub_plugins.stomp.destinations import PLAIN, QUEUE, filter_of, queue_of, style_of
 from hubbub_plugins.stomp.frames import V10, V12, Frame, Head, Malformed, Reader, read_frame, write_frame, write_header
 from hubbub_plugins.stomp.heart_beat import HeartBeat, read_heart_beat, seconds_between
 from hubbub_plugins.stomp.messages import Form, encode_message, send_event, with_ack_id
+from hubbub_plugins.stomp.transactions import Transactions
 
 _CLAIM = re.compile(rb"(?:CONNECT|STOMP)\r?\n")
 _BEGIN = (b"CONNECT\r\n", b"CONNECT\n", b"STOMP\r\n", b"STOMP\n")
-_MODES = ("auto", "client", "client-individual")
+_UNTOLD = 0  # the tag of what has no receipt of its own, and yet is to be safe before the receipt behind it
+_STAGES = {"ACK": "acknowledged", "NACK": "returned"}
+
+
+def _prefetch(raw: object) -> int:
+    """Read the option `prefetch=`. Raises ValueError."""
+    if str(raw).isdecimal() and 1 <= int(str(raw)) <= limits.INFLIGHT_MESSAGES:
+        return int(str(raw))
+    raise ValueError(f"expected 1 to {limits.INFLIGHT_MESSAGES} messages")
 
 
 class Stomp(Dialect):
-    """STOMP 1.2, 1.1 and 1.0: receipts, heart-beats, subscriptions."""
+    """STOMP 1.2, 1.1 and 1.0: receipts, heart-beats, acknowledgements, transactions, work queues."""
 
     transports = ("tcp", "websocket")
     subprotocols = ("v12.stomp", "v11.stomp", "v10.stomp")
@@ -47,12 +59,15 @@ class Stomp(Dialect):
     overlapping = "each"
     splices = True
     heart_beat = option(10.0, seconds_between, "how often clients are to send a heart-beat, if they send any")
+    prefetch = option(limits.INFLIGHT_MESSAGES, _prefetch, "messages that a client may have unacknowledged")
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         super().__init__(context, peer)
+        self._acknowledgements = Acknowledgements()
         self._closed = False
         self._heart_beat: HeartBeat | None = None
         self._reader = Reader(context.max_message)
+        self._transactions = Transactions(self.max_unit(context))
         self._version = ""  # until CONNECT has come
         self._websocket = context.transport == "websocket"
 
@@ -153,23 +168,65 @@ class Stomp(Dialect):
         heart_beat = timer.agree(can_send, wants, self.heart_beat, now)
         self.deadline = timer.deadline
         self._version = version
-        return [connect_event(frame.headers, heart_beat)]
+        return [connect_event(frame.headers, heart_beat, self.prefetch)]
 
     def _send(self, frame: Frame) -> list[Event | Message]:
-        return [send_event(frame)]
+        event = send_event(frame)
+        found: list[Event | Message] = [event]
+        if style_of(frame.header("destination")) == QUEUE:
+            found = [OpenQueue(queue_of(event.topic), True, event.tag), event]
+        transaction = frame.headers.get("transaction")
+        if transaction is None:
+            return found
+        event.tag = _UNTOLD
+        self._transactions.add(transaction, found)
+        return self._done(frame)
 
     def _subscribe(self, frame: Frame) -> list[Event | Message]:
-        destination = frame.header("destination")
-        mode = frame.headers.get("ack", "auto")
-        if mode not in _MODES:
-            raise Malformed(f"ack is one of {', '.join(_MODES)}")
+        destination, mode = frame.header("destination"), frame.headers.get("ack", AUTO)
+        if mode not in MODES:
+            raise Malformed(f"ack is one of {', '.join(MODES)}")
         filter, style = filter_of(destination), style_of(destination)
-        id = self._subscription_id(frame, destination)
-        return [Subscribe(filter, options=(style,), tag=frame.headers.get("receipt"), id=id)]
+        id, tag = self._subscription_id(frame, destination), frame.headers.get("receipt")
+        wish = Subscribe(filter, options=style or None, tag=tag, qos=int(mode != AUTO), id=id)
+        self._acknowledgements.subscribe(self.encode_id(wish), mode)
+        return [OpenQueue(filter, tag=tag), wish] if style == QUEUE else [wish]
 
     def _unsubscribe(self, frame: Frame) -> list[Event | Message]:
         id = self._subscription_id(frame, frame.headers.get("destination"))
-        return [Unsubscribe("", frame.headers.get("receipt"), id)]
+        wish = Unsubscribe("", frame.headers.get("receipt"), id)
+        self._acknowledgements.unsubscribe(self.encode_id(Subscribe("", id=id)))
+        return [wish]
+
+    def _acknowledge(self, frame: Frame) -> list[Event | Message]:
+        transaction = frame.headers.get("transaction")
+        if transaction is not None:
+            self._transactions.add(transaction, [frame])
+            return self._done(frame)
+        return [*self._acks(frame), *self._done(frame)]
+
+    def _acks(self, frame: Frame) -> list[Event | Message]:
+        stage = _STAGES[frame.command]
+        return [Ack(id, stage) for id in self._acknowledgements.take(frame)]
+
+    def _done(self, frame: Frame) -> list[Event | Message]:
+        """Return the receipt of a frame that the hub needn't answer itself; it waits for what stands before it."""
+        receipt = frame.headers.get("receipt")
+        return [] if receipt is None else [Answer(self._receipt(receipt))]
+
+    def _begin(self, frame: Frame) -> list[Event | Message]:
+        self._transactions.begin(frame.header("transaction"))
+        return self._done(frame)
+
+    def _commit(self, frame: Frame) -> list[Event | Message]:
+        found: list[Event | Message] = []
+        for step in self._transactions.end(frame.header("transaction")):
+            found += self._acks(step) if isinstance(step, Frame) else [step]
+        return [*found, *self._done(frame)]
+
+    def _abort(self, frame: Frame) -> list[Event | Message]:
+        self._transactions.end(frame.header("transaction"))
+        return self._done(frame)
 
     def _subscription_id(self, frame: Frame, destination: str | None) -> str:
         """Return the id of a subscription; in STOMP 1.0 it may have none, and then its destination is the id."""
@@ -211,9 +268,9 @@ class Stomp(Dialect):
             if isinstance(result, Refusal):
                 return self._ended(result)
             return self._unit(connected(event, self._version))
-        receipt = event.tag if isinstance(event, Event | Publish) else None
+        receipt = event.tag if isinstance(event, Event | Publish) and isinstance(event.tag, str) else None
         if not isinstance(result, Refusal):
-            return b"" if receipt is None else self._receipt(receipt)
+            return b"" if receipt is None or isinstance(event, OpenQueue) else self._receipt(receipt)
         if receipt is None and result.code == "rate-limited":  # `over=drop`: the connection goes on
             return b""
         return self._ended(result, receipt)
@@ -223,8 +280,8 @@ class Stomp(Dialect):
         return Close(refusal.reason, self._error(refusal.code, refusal.reason, receipt))
 
     def form(self, subscription: Subscribe) -> Form:
-        options: Any = subscription.options or (PLAIN,)
-        return Form(self._version or V12, options[0], bool(subscription.qos), self._websocket)
+        style: Any = subscription.options or PLAIN
+        return Form(self._version or V12, style, bool(subscription.qos), self._websocket)
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:
@@ -234,7 +291,8 @@ class Stomp(Dialect):
         return write_header("subscription", str(subscription.key), self._version or V12)[13:-1]
 
     def frame_qos(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
-        unit = with_ack_id(frame, id)
+        unit, subscription, token = with_ack_id(frame, id)
+        self._acknowledgements.sent(subscription, token, id)
         return Text(unit) if isinstance(frame, Text) else unit
 
     def encode_close(self, reason: str) -> bytes:
@@ -248,5 +306,10 @@ _ACTIONS: dict[str, Callable[[Stomp, Frame], list[Event | Message]]] = {
     "SEND": Stomp._send,
     "SUBSCRIBE": Stomp._subscribe,
     "UNSUBSCRIBE": Stomp._unsubscribe,
+    "ACK": Stomp._acknowledge,
+    "NACK": Stomp._acknowledge,
+    "BEGIN": Stomp._begin,
+    "COMMIT": Stomp._commit,
+    "ABORT": Stomp._abort,
     "DISCONNECT": Stomp._disconnect,
 }

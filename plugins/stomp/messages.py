@@ -12,6 +12,7 @@ from hubbub_plugins.stomp.frames import Frame, Malformed, write_header, write_he
 
 ACKED = b"MESSAGE\nsubscription:"  # what each MESSAGE begins with
 _BASE64 = "base64:"
+_MESSAGE_ID = b"message-id:"
 _OWN = frozenset(
     "destination content-length content-type receipt transaction persistent expires reply-to correlation-id retain "
     "retained message-id subscription ack redelivered".split()
@@ -179,14 +180,13 @@ def _is_text(payload: bytes) -> bool:
     return True
 
 
-def with_ack_id(unit: bytes, id: int) -> bytes:
-    """Put the packet identifier into what `encode_message` returned, with the id of its subscription."""
-    start = unit.index(b"\nmessage-id:", len(ACKED)) + 1  # a subscription's id has no LF
-    end = unit.index(b"\ndestination:", start) + 1
-    number = unit[start + 11 : unit.index(b"-", start + 11)]
-    return b"%bmessage-id:%b-%d\nack:%b-%d\n%b" % (unit[:start], number, id, number, id, unit[end:])
+def with_ack_id(unit: bytes, id: int) -> tuple[bytes, bytes, str]:
+    """Put a packet identifier into what `encode_message` returned, with the id of its subscription.
 
-
-def subscription_of(unit: bytes) -> bytes:
-    """Return the id of the subscription in a MESSAGE, as it is written."""
-    return unit[len(ACKED) : unit.index(b"\n", len(ACKED))]
+    Returns the unit, the subscription as it is written there, and what the client will call the message.
+    """
+    start = unit.index(b"\n", len(ACKED)) + 1  # a subscription's id has no LF
+    number = unit[start + len(_MESSAGE_ID) : unit.index(b"-", start + len(_MESSAGE_ID))]
+    token, end = b"%b-%d" % (number, id), unit.index(b"destination:", start)
+    whole = b"%bmessage-id:%b\nack:%b\n%b" % (unit[:start], token, token, unit[end:])
+    return whole, unit[len(ACKED) : start - 1], token.decode()

@@ -36,7 +36,7 @@ def readable(data: bytes, version: str) -> list[Any]:
 
 
 def sent_on(dialect: Stomp, event: Publish, version: str) -> None:
-    wish = Subscribe("#", options=("/topic/",), qos=1, id="a:7")
+    wish = Subscribe("#", options="/topic/", qos=1, id="a:7")
     unit = dialect.encode(event, dialect.form(wish))
     if unit is None:
         assert version != V12

@@ -27,6 +27,17 @@ class Contract(DialectContract):
         (b"\n\r\nSEND\r\ndestination:a\r\npersistent:true\r\nreceipt:1\r\n\r\nx\0", ["QosPublish a 'x'"]),
         (b"SUBSCRIBE\ndestination:a/#\nid:0\n\n\0", ["Subscribe a/#"]),
         (b"SUBSCRIBE\ndestination:/topic/a\nid:s 1\nreceipt:2\n\n\0\n", ["Subscribe a"]),
+        (b"SUBSCRIBE\ndestination:a\nid:c\nack:client\n\n\0", ["Subscribe a qos=1"]),
+        (
+            b"SUBSCRIBE\ndestination:/queue/j\nid:q\nack:client-individual\n\n\0",
+            ["OpenQueue", "Subscribe $share/queue/queue/j"],
+        ),
+        (b"SEND\ndestination:/queue/j\n\nx\0", ["OpenQueue $share/queue/queue/j", "QosPublish queue/j 'x'"]),
+        (b"ACK\nid:1-1\nmessage-id:1-1\n\n\0NACK\nid:1-1\nmessage-id:1-1\nreceipt:3\n\n\0", ["Answer"]),
+        (b"BEGIN\ntransaction:t\n\n\0", []),
+        (b"SEND\ndestination:a\ntransaction:t\n\nx\0", []),
+        (b"COMMIT\ntransaction:t\nreceipt:4\n\n\0", ["Publish a 'x'", "Answer"]),
+        (b"BEGIN\ntransaction:t\n\n\0ABORT\ntransaction:t\n\n\0", []),
         (b"UNSUBSCRIBE\nid:0\n\n\0\n\n", ["Unsubscribe"]),
         (b"DISCONNECT\n\n\0", ["Close"]),
     ]
