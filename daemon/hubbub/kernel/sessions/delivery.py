@@ -287,6 +287,8 @@ class Delivery:
             self._return(one)
         else:
             self._settle(one)
+        if one.lender is not None and one.lender.recorded and self.link is not None:
+            self.link.hold()  # or the client could be told before that is kept
         self.go_on()
         return True
 

@@ -228,6 +228,10 @@ class WorkQueue(ShareGroup):
 
     # What becomes of a loan (sessions.state.Lender)
 
+    @property
+    def recorded(self) -> bool:
+        return self.state.recorded
+
     def settled(self, loan: InflightMessage) -> None:
         """A member has acknowledged it."""
         if self.state.inflight.get(loan.id) is loan:
