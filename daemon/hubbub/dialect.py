@@ -103,6 +103,7 @@ class Dialect:
     final            False for a dialect that is yet to switch to another, see SwitchDialect
     overlapping      "merge": a message that several subscriptions of a client match comes once; "each": once for each
     splices          whether `encode` returns Splice units, see `encode_id`
+    counts           whether subscriptions may end after a number of messages, see Unsubscribe; with `splices` they may
     write_after_eof  whether a subscribed TCP link stays open for writing after the client's end of input
     """
 
@@ -119,6 +120,7 @@ class Dialect:
     final: ClassVar[bool] = True
     overlapping: ClassVar[str] = "merge"
     splices: ClassVar[bool] = False
+    counts: ClassVar[bool] = False
     write_after_eof: ClassVar[bool] = False
 
     secrets: Sequence[bytes] = ()

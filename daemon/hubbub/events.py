@@ -205,7 +205,7 @@ class OpenQueue(Event):
 class Unsubscribe(Event):
     """End the subscription `id`, or the one to exactly `filter` if `id` is None. The result is None or a Refusal.
 
-    after  int: not before it has had that many messages, counted from its beginning; only for dialects with `splices`
+    after  int: not before it has had that many messages, counted from its beginning; see `Dialect.counts`
     """
 
     __slots__ = ("after", "filter", "id")

@@ -38,7 +38,7 @@ from hubbub_plugins.nats.connect import Info, encode_connect, read_info
 from hubbub_plugins.nats.headers import read_headers
 from hubbub_plugins.nats.messages import encode_publish
 from hubbub_plugins.nats.subjects import subjects_of
-from hubbub_plugins.nats.wire import PONG, Malformed, Operation, number
+from hubbub_plugins.nats.wire import PONG, Malformed, number
 
 _SERVER_LINE = 4_096  # bytes of the longest line that nats-server takes
 _HARMLESS = ("permissions violation", "invalid subject", "invalid publish subject", "maximum subscriptions exceeded")
@@ -113,29 +113,23 @@ class NatsClient(NatsBase):
         if self._closed:
             return []
         events: list[Event | Message] = []
-        operations, error = self._reader.feed(data)
-        for operation in operations:
-            try:
-                self._act(operation, events)
-            except Refusal as refusal:
-                events.append(Fault(refusal))
-            except Malformed as malformed:
-                error = malformed
-                break
+        error = self._reader.feed(data, events, self._act)
         self.heard(now)
         if error is not None:
             events.append(self.fail(error))
         return events
 
-    def _act(self, operation: Operation, events: list[Event | Message]) -> None:
-        """Turn one operation into events. Raises Malformed, Refusal."""
-        words, rest = operation
+    def _act(self, line: bytes, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
+        """Turn one operation into events. Raises Malformed."""
         action = _ACTIONS.get(words[0].upper()) if words else None
         if self._info is None and words[:1] not in ([b"INFO"], [b"-ERR"]):
             raise Malformed("", "that is no NATS server: it says no INFO")
         if action is None:
             raise Malformed("", "it sends an unknown operation")
-        action(self, words, rest, events)
+        try:
+            action(self, words, rest, events)
+        except Refusal as refusal:
+            events.append(Fault(refusal))
 
     def _on_message(self, words: list[bytes], payload: bytes, events: list[Event | Message]) -> None:
         if not 4 <= len(words) <= 5:

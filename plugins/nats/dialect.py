@@ -39,7 +39,7 @@ from hubbub_plugins.nats.inboxes import Inboxes
 from hubbub_plugins.nats.messages import encode_message
 from hubbub_plugins.nats.subjects import filter_of, shared_filter, subject_of
 from hubbub_plugins.nats.unanswered import unanswered
-from hubbub_plugins.nats.wire import OK, PONG, Malformed, Operation, error_line, number
+from hubbub_plugins.nats.wire import OK, PONG, Malformed, error_line, number
 
 _CLAIM = b"CONNECT {"
 
@@ -51,7 +51,7 @@ class Nats(NatsBase):
     priority = 10
     full = "disconnect"  # it has no gap notice: a client that is cut knows that it has missed something
     overlapping = "each"
-    splices = True
+    counts = True
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         super().__init__(context, peer, (b"PUB", b"HPUB"))
@@ -89,35 +89,35 @@ class Nats(NatsBase):
             return []
         self.heard(now)
         events: list[Event | Message] = []
-        operations, error = self._reader.feed(data)
-        topics, plain = self._topics, self._options.verbose is False
-        for operation in operations:
-            words, payload = operation
-            try:
-                if plain and len(words) == 3 and words[0] == b"PUB":
-                    events.append(Publish(topics[words[1]], payload))
-                    continue
-                self._act(operation, events)
-                plain = self._options.verbose is False
-            except Refusal as refusal:
-                events.append(Fault(refusal, self._not_published(words[1], refusal)))
-            except Malformed as malformed:
-                error = malformed
-                break
+        error = self._reader.feed(data, events, self._act)
         if error is not None:
             events.append(self.fail(error))
         return events
 
-    def _act(self, operation: Operation, events: list[Event | Message]) -> None:
-        """Turn any operation into events. Raises Malformed; Refusal for a subject to publish on."""
-        words, rest = operation
+    def _act(self, line: bytes, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
+        """Turn any operation into events. Raises Malformed."""
         action = _ACTIONS.get(words[0].upper()) if words else None
         if action is None:
             raise Malformed("Unknown Protocol Operation", "there is no such operation")
-        action(self, words, rest, events)
+        try:
+            action(self, words, rest, events)
+        except Refusal as refusal:
+            events.append(Fault(refusal, self._not_published(words[1], refusal)))
+        else:
+            if len(words) == 3 and words[0] == b"PUB" and not self._options.verbose:
+                self._remember(line, self._topics[words[1]], len(rest))
+
+    def _remember(self, line: bytes, topic: str, size: int) -> None:
+        """Have the line of a plain PUB read at once when it comes again."""
+        known = self._reader.known
+        if len(line) <= limits.TOPIC_TABLE_BYTES:
+            if len(known) >= limits.TOPIC_TABLE:
+                known.clear()
+            known[line] = topic, size
 
     def _on_connect(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
         self._options = read_connect(rest)
+        self._reader.known.clear()
         if self._options.no_responders and not self._options.headers:
             raise Malformed("no responders requires headers support", "the status of a reply is a header")
         events.append(connect_event(self._options))
@@ -132,12 +132,8 @@ class Nats(NatsBase):
             raise Malformed("Parser Error", "HPUB is followed by a subject, perhaps a reply subject, and two lengths")
         size = number(words[-2], len(data))
         event = self._message(words[1], words[2:-2], data[size:])
-        try:
-            event.properties, event.content_type = read_headers(data[:size])
-        except Refusal as refusal:
-            events.append(Fault(refusal, self._not_published(words[1], refusal)))
-        else:
-            events.append(event)
+        event.properties, event.content_type = read_headers(data[:size])
+        events.append(event)
 
     def _message(self, subject: bytes, reply: list[bytes], payload: bytes) -> Publish:
         """Return a message. Raises Refusal."""
@@ -219,16 +215,16 @@ class Nats(NatsBase):
     def ended(self, id: Hashable) -> None:
         self._inboxes.remove(str(id))
 
-    def form(self, subscription: Subscribe) -> bool:
-        """Return whether the client takes headers."""
-        return self._options.headers
+    def form(self, subscription: Subscribe) -> tuple[bytes, bool]:
+        """Return the id, behind a space, and whether the client takes headers.
+
+        Clients number their subscriptions from 1, so many have the same id and share the encoding.
+        """
+        return f" {subscription.id}".encode(), self._options.headers
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:
-        return encode_message(message, form)
-
-    def encode_id(self, subscription: Subscribe) -> bytes:
-        return str(subscription.id).encode()
+        return encode_message(message, *form)
 
     def encode_close(self, reason: str) -> bytes:
         if self._closed or reason != "shutdown" or not self._options.protocol:

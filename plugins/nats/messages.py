@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from hubbub import Message, Splice, limits
+from hubbub import Message, limits
 from hubbub_plugins.nats.headers import write_headers
 from hubbub_plugins.nats.subjects import subject_of
+
+_SIZES = tuple([b" %d\r\n" % size for size in range(1_024)])  # the ends of lines for the sizes of most payloads
 
 
 class Heads(dict[str, bytes]):
@@ -14,7 +16,7 @@ class Heads(dict[str, bytes]):
         self._operation = operation
 
     def __missing__(self, topic: str) -> bytes:
-        head = b"%b %b " % (self._operation, subject_of(topic).encode())
+        head = b"%b %b" % (self._operation, subject_of(topic).encode())
         if len(topic) <= limits.MATCH_CACHE_TOPIC:
             if len(self) >= limits.MATCH_CACHE:
                 self.clear()
@@ -25,30 +27,25 @@ class Heads(dict[str, bytes]):
 _MSG, _PUB = Heads(b"MSG"), Heads(b"PUB")
 
 
-def encode_message(message: Message, headers: bool) -> Splice:
-    """Encode MSG, or HMSG if the client takes `headers`; the id of each subscription goes in at `at`."""
-    head = _MSG[message.topic]
-    if headers and (block := write_headers(message)):
-        head = b"H" + head
-        return Splice(head + _sized(message, block), len(head))
-    return Splice(
-        b"".join((head, _reply(message), b" %d\r\n" % len(message.payload), message.payload, b"\r\n")), len(head)
-    )
+def encode_message(message: Message, id: bytes, headers: bool) -> bytes:
+    """Encode MSG for a subscription with that id behind a space, or HMSG if the client takes `headers`."""
+    payload = message.payload
+    if message.reply_to is None and message.properties is None and message.content_type is None:
+        size = len(payload)
+        end = _SIZES[size] if size < 1_024 else b" %d\r\n" % size
+        return b"".join((_MSG[message.topic], id, end, payload, b"\r\n"))
+    return _encode(_MSG[message.topic], id, message, headers)
 
 
 def encode_publish(message: Message, headers: bool) -> bytes:
     """Encode PUB, or HPUB if the server takes `headers`."""
-    head = _PUB[message.topic][:-1]
+    return _encode(_PUB[message.topic], b"", message, headers)
+
+
+def _encode(head: bytes, id: bytes, message: Message, headers: bool) -> bytes:
+    reply = b"" if message.reply_to is None else b" " + subject_of(message.reply_to).encode()
+    payload = message.payload
     if headers and (block := write_headers(message)):
-        return b"H" + head + _sized(message, block)
-    return b"".join((head, _reply(message), b" %d\r\n" % len(message.payload), message.payload, b"\r\n"))
-
-
-def _sized(message: Message, block: bytes) -> bytes:
-    """Return what follows the subject and id of a message with headers."""
-    size = b" %d %d\r\n" % (len(block), len(block) + len(message.payload))
-    return b"".join((_reply(message), size, block, message.payload, b"\r\n"))
-
-
-def _reply(message: Message) -> bytes:
-    return b"" if message.reply_to is None else b" " + subject_of(message.reply_to).encode()
+        sizes = b" %d %d\r\n" % (len(block), len(block) + len(payload))
+        return b"".join((b"H", head, id, reply, sizes, block, payload, b"\r\n"))
+    return b"".join((head, id, reply, b" %d\r\n" % len(payload), payload, b"\r\n"))

@@ -1,4 +1,4 @@
-"""The reply to a request on a topic without subscribers."""
+"""What a client is told whose request nobody is subscribed to."""
 
 from __future__ import annotations
 

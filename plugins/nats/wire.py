@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any
 
-from hubbub import limits
-from hubbub.errors import HubbubError
+from hubbub import HubbubError, Publish, limits
 
-MAX_LINE = limits.LINE_SLACK  # bytes of a line; nats-server takes 4,096, and topics may be longer here
+MAX_LINE = limits.LINE_SLACK  # bytes of a line with its end; nats-server takes 4,096, and topics may be longer here
 OK = b"+OK\r\n"
 PING = b"PING\r\n"
 PONG = b"PONG\r\n"
 
-Operation = tuple[list[bytes], bytes]
-"""The words of a line, and the payload behind it; for an operation without one, what follows its first word."""
+Act = Callable[[bytes, list[bytes], bytes, list[Any]], None]
+"""Appends the events of an operation: its line, the words of the line, and the payload behind it. Raises Malformed.
+
+For an operation without a payload it is what follows the first word.
+"""
 
 
 class Malformed(HubbubError):
@@ -47,56 +50,69 @@ class Reader:
 
     sized        the operations with a payload, whose length is the last word of their line
     max_payload  bytes of the longest, headers included
+    known        lines, up to their LF, of PUB operations that come again and again: topic, and bytes of the payload.
+                 They become a Publish at once; a client writes few different ones
     """
 
-    __slots__ = ("_max_payload", "_need", "_rest", "_sized")
+    __slots__ = ("known", "_max_payload", "_need", "_rest", "_sized")
 
     def __init__(self, sized: Collection[bytes], max_payload: int) -> None:
+        self.known: dict[bytes, tuple[str, int]] = {}
         self._max_payload = max_payload
         self._need = 0  # bytes that complete the operation that is held, where its line is there
         self._rest = bytearray()
         self._sized = sized
 
-    def feed(self, data: bytes) -> tuple[list[Operation], Malformed | None]:
-        """Return the operations that `data` completes, and the error behind them."""
+    def feed(self, data: bytes, events: list[Any], act: Act) -> Malformed | None:
+        """Append the events of the operations that `data` completes, and return the error behind them."""
         rest = self._rest
         if rest:
             rest += data
             if self._need > len(rest) or (not self._need and len(rest) <= MAX_LINE and b"\n" not in data):
-                return [], None
+                return None
             data = bytes(rest)
             rest.clear()
-        found: list[Operation] = []
         try:
-            rest += data[self._read(data, found) :]
+            at = self._read(data, events, act)
         except Malformed as error:
-            return found, error
-        return found, None
+            return error
+        if at < len(data):
+            rest += data[at:]
+        return None
 
-    def _read(self, data: bytes, found: list[Operation]) -> int:
-        """Append the operations of `data`, and return where the incomplete one begins. Raises Malformed."""
-        find, append, sized, at = data.find, found.append, self._sized, 0
+    def _read(self, data: bytes, events: list[Any], act: Act) -> int:
+        """Append the events of `data`, and return where the incomplete operation begins. Raises Malformed."""
+        find, append, get, at, end_of_data = data.find, events.append, self.known.get, 0, len(data)
         self._need = 0
-        while True:
-            end = find(b"\n", at)
-            if (end if end >= 0 else len(data)) - at > MAX_LINE:
+        while at < end_of_data:
+            start = find(b"\n", at) + 1
+            line = data[at:start]
+            known = get(line)
+            if known is not None:
+                topic, size = known
+                stop = start + size
+                if data[stop : stop + 2] == b"\r\n":
+                    append(Publish(topic, data[start:stop]))
+                    at = stop + 2
+                    continue
+            if (start or end_of_data) - at > MAX_LINE:
                 raise Malformed("maximum control line exceeded", f"a line is longer than {MAX_LINE} bytes", "too-long")
-            if end < 0:
+            if not start:
                 return at
-            words = data[at:end].split()
-            if not words or (words[0] not in sized and words[0].upper() not in sized):
-                append((words, data[at:end].strip()[len(words[0]) :].strip() if words else b""))
-                at = end + 1
+            words = line.split()
+            if not words or (words[0] not in self._sized and words[0].upper() not in self._sized):
+                act(line, words, line.strip()[len(words[0]) :].strip() if words else b"", events)
+                at = start
                 continue
-            start = end + 1
             stop = start + self._size(words[-1])
-            if len(data) < stop + 2:
+            if end_of_data < stop + 2:
                 self._need = stop + 2 - at
                 return at
             if data[stop : stop + 2] != b"\r\n":
                 raise Malformed("Parser Error", "a payload is followed by CR LF")
-            append((words, data[start:stop]))
+            act(line, words, data[start:stop], events)
             at = stop + 2
+        return at
 
     def _size(self, word: bytes) -> int:
         size = number(word)

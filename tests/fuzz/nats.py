@@ -13,7 +13,7 @@ from hubbub_plugins.nats import Nats
 from hubbub_plugins.nats.headers import read_headers, write_headers
 from hubbub_plugins.nats.messages import encode_message, encode_publish
 from hubbub_plugins.nats.subjects import filter_of, subject_of, subjects_of, topic_of
-from hubbub_plugins.nats.wire import Reader
+from nats_operations import Operations
 
 GREETINGS = [b"", b"CONNECT {}\r\n", b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n']
 
@@ -44,8 +44,7 @@ def answer(dialect: Any, event: object) -> None:
         dialect.ended(event.id)
     if isinstance(event, Publish):
         for headers in (False, True):
-            unit = encode_message(event, headers)
-            operations(unit[: unit.at] + b"1" + unit[unit.at :])
+            operations(encode_message(event, b" 1", headers))
             operations(encode_publish(event, headers))
 
 
@@ -57,7 +56,7 @@ def heard(dialect: Any, event: object) -> None:
 
 
 def operations(data: bytes) -> None:
-    reader = Reader((b"MSG", b"HMSG", b"PUB", b"HPUB"), 10_000_000)
+    reader = Operations((b"MSG", b"HMSG", b"PUB", b"HPUB"))
     found, error = reader.feed(data)
     assert error is None
     assert not reader.held()

@@ -7,8 +7,8 @@ from typing import Any
 from hubbub.testing import World
 from hubbub_plugins.nats import Nats
 from hubbub_plugins.nats.subjects import subject_of, subjects_of, topic_of
-from hubbub_plugins.nats.wire import Reader
 from matrix.speaker import Heard, Speaker
+from nats_operations import Operations
 
 
 class NatsSpeaker(Speaker):
@@ -18,7 +18,7 @@ class NatsSpeaker(Speaker):
 
     def __init__(self, world: World, transport: str, **keys: Any) -> None:
         super().__init__(world, transport, **keys)
-        self._reader = Reader((b"MSG", b"HMSG"), 10_000_000)
+        self._reader = Operations((b"MSG", b"HMSG"))
         self._sids: dict[str, str] = {}  # ids by subject
         self._asked: set[str] = set()  # reply topics
         self._wishes: list[Heard] = []  # what +OK means, for each command

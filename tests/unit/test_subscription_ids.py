@@ -76,6 +76,20 @@ class Spelled(Numbered):
         return Both(super().encode(message, form), 1)
 
 
+class Counting(Numbered):
+    """Each id has an encoding of its own."""
+
+    splices = False
+    counts = True
+
+    def form(self, subscription: Subscribe) -> bytes:
+        return self.encode_id(subscription)
+
+    @classmethod
+    def encode(cls, message: Any, form: Any) -> bytes:
+        return b"<%b %b %b>" % (form, message.topic.encode(), message.payload)
+
+
 class Merging(Numbered):
     overlapping = "merge"
 
@@ -188,8 +202,9 @@ def test_a_client_may_be_two_members_of_a_group(world):
 
 
 @pytest.mark.parametrize("wrap", [None, framed, masked])
-def test_a_subscription_ends_after_so_many_messages(world, wrap):
-    link = world.link(Numbered, wire=FakeWire(wrap))
+@pytest.mark.parametrize("kind", [Numbered, Counting])
+def test_a_subscription_ends_after_so_many_messages(world, kind, wrap):
+    link = world.link(kind, wire=FakeWire(wrap))
     units = (lambda *said: b"".join(said)) if wrap is None else (lambda *said: b"".join(map(wrap, said)))
     world.say(link, b"sub 1 a\npub a w\n")
     world.say(link, b"unsub 1 3\nsub 2 a\n")

@@ -12,7 +12,7 @@ from hubbub.loop_prevention import path_of
 from hubbub.option import Secret, configure
 from hubbub.testing import DialectContract
 from hubbub_plugins.nats import Nats
-from hubbub_plugins.nats.wire import Reader
+from nats_operations import Operations
 
 NatsClient = Nats.for_role("client")
 NOW = 1_000.0
@@ -128,7 +128,7 @@ def test_what_is_pushed():
     (wish, *_) = bridge.begin()
     form = bridge.dialect.form(wish)
     unit = NatsClient.encode(Message("b/c", b"x", reply_to="r/1", properties={"k": "1"}), form)
-    ((words, data),) = Reader((b"HPUB", b"PUB"), 10_000).feed(unit)[0]
+    ((words, data),) = Operations((b"HPUB", b"PUB")).feed(unit)[0]
     assert words[:3] == [b"HPUB", b"b.c", b"r.1"]
     assert data == b"NATS/1.0\r\nk: 1\r\nhubbub-path: n0\r\n\r\nx"
     assert NatsClient.encode(Message("b/c", b"x", properties={"hubbub-path": "N1"}), form) is None

@@ -241,10 +241,10 @@ def test_headers_become_properties(world):
 def test_properties_become_headers():
     message = Message("a", b"x", content_type="text/csv", properties=UserProperties([("k", "1"), ("k", "ü"), ("", "")]))
     block = "NATS/1.0\r\nContent-Type: text/csv\r\nk: 1\r\nk: ü\r\n\r\n".encode()
-    assert encode_message(message, True) == b"HMSG a  %d %d\r\n%bx\r\n" % (len(block), len(block) + 1, block)
-    assert encode_message(message, False) == b"MSG a  1\r\nx\r\n"
+    assert encode_message(message, b" 1", True) == b"HMSG a 1 %d %d\r\n%bx\r\n" % (len(block), len(block) + 1, block)
+    assert encode_message(message, b" 1", False) == b"MSG a 1 1\r\nx\r\n"
     for properties in ({"a b": "1"}, {"k": "1\r\nX: 2"}, {"k:": "1"}, {"k": "\ud800"}, {"ü": "1"}):
-        assert encode_message(Message("a", b"x", properties=properties), True) == b"MSG a  1\r\nx\r\n"
+        assert encode_message(Message("a", b"x", properties=properties), b" 1", True) == b"MSG a 1 1\r\nx\r\n"
 
 
 def test_too_many_headers_are_refused(world):
@@ -277,3 +277,25 @@ def test_a_web_client_that_is_refused_closes_at_once(world):
     assert end.close_code == 1000
     assert not listener.context.links
     assert listener.context.refused == {"not-authorized": 1}
+
+
+def test_lines_that_come_again_mean_the_same(world):
+    """They are read at once; not when the client has become verbose, or what follows is longer."""
+    client, other = Client(world), Client(world)
+    other.say(b"SUB a 1\r\n")
+    client.say(b"PUB a 1\r\nx\r\nPUB a 1\r\ny\r\n")
+    assert other.heard() == b"MSG a 1 1\r\nx\r\nMSG a 1 1\r\ny\r\n"
+    assert client.say(b'CONNECT {"verbose":true}\r\nPUB a 1\r\nz\r\n') == b"+OK\r\n+OK\r\n"
+    assert client.say(QUIET + b"PUB a 1\r\n1\r\nPUB a 1\r\n2\r\nPUB a 1\r\n34\r\n") == b"-ERR 'Parser Error'\r\n"
+    assert client.end.closed
+    assert other.heard().split(b"\r\n")[1::2] == [b"z", b"1", b"2"]
+
+
+def test_what_a_link_remembers_of_lines_is_bounded(world):
+    client = Client(world)
+    (link,) = world.listeners[0].context.links
+    for number in range(1_000):
+        client.say(b"PUB a.%d 1\r\nx\r\n" % number)
+    client.say(b"PUB " + b"a" * 1_000 + b" 1\r\nx\r\n")
+    assert len(link.dialect._reader.known) <= 256
+    assert max(map(len, link.dialect._reader.known)) <= 256

@@ -11,8 +11,9 @@ from hubbub.bounds import Bounds
 from hubbub.dialect import DialectContext
 from hubbub.testing import World
 from hubbub_plugins.nats import Nats
-from hubbub_plugins.nats.wire import MAX_LINE, Reader
+from hubbub_plugins.nats.wire import MAX_LINE
 from matrix.speakers import seat
+from nats_operations import Operations
 
 QUIET = b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n'
 
@@ -39,7 +40,7 @@ def say(world, end, data):
 
 def test_a_payload_byte_by_byte_costs_no_more_than_its_bytes():
     """A megabyte in single bytes: a copy of all that is held for each of them would take minutes."""
-    reader = Reader((b"PUB",), limits.MESSAGE_BYTES)
+    reader = Operations((b"PUB",), limits.MESSAGE_BYTES)
     payload = bytes(200_000)
     begun = time.process_time()
     reader.feed(b"PUB a %d\r\n" % len(payload))
@@ -54,7 +55,7 @@ def test_a_payload_byte_by_byte_costs_no_more_than_its_bytes():
 
 
 def test_a_line_without_an_end():
-    reader = Reader((b"PUB",), 100)
+    reader = Operations((b"PUB",), 100)
     for _ in range(2 * MAX_LINE):
         _, error = reader.feed(b"x")
         if error is not None:

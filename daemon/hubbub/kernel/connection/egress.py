@@ -13,7 +13,13 @@ from hubbub.errors import Refusal
 from hubbub.events import Subscribe
 from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
 from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.connection.per_link_encoder import AdaptingReceiver, PerLinkEncoder, SplicingReceiver, can_splice
+from hubbub.kernel.connection.per_link_encoder import (
+    AdaptingReceiver,
+    CountingReceiver,
+    PerLinkEncoder,
+    SplicingReceiver,
+    can_splice,
+)
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription
@@ -166,6 +172,8 @@ class Egress:
             return SplicingReceiver(self.outbox, id), wrap, len(id)
         if dialect.splices or dialect.frames_per_link():
             return PerLinkEncoder(self.outbox, dialect.frame_for_link, wrap, wish), None, None
+        if dialect.counts:
+            return CountingReceiver(self.outbox), wrap, None
         return self.outbox, wrap, None
 
     # Retained messages

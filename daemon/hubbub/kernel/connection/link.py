@@ -81,7 +81,7 @@ class Link:
         self.wire = wire
         self.dialect = dialect(context.dialect_context, session)
         kind = DatagramOutbox if context.dialect_context.transport == "udp" else Outbox
-        self.outbox = kind(turn, hub.slow_consumers, self, wire, context.full or dialect.full, context.queue)
+        self.outbox = kind(turn, hub.slow_consumers, self, wire, self.full, context.queue)
         half_duplex = None
         if context.answer is not None:
             half_duplex = HalfDuplexQueue(turn, hub.router, hub.requests, self.outbox, context.answer)
@@ -103,6 +103,11 @@ class Link:
     def active(self) -> bool:
         """Whether it acts on events."""
         return self.shutdown.state is _OPEN
+
+    @property
+    def full(self) -> str:
+        """The overflow policy of its outbox."""
+        return self.context.full or self.dialect.full
 
     @property
     def write_after_eof(self) -> bool:
@@ -380,7 +385,8 @@ class Link:
 
     def set_alarm(self) -> None:
         """Have `alarm` called at the earliest deadline."""
-        if (earliest := self.timeouts.earliest(self)) is not None:
+        earliest = self.timeouts.earliest(self)
+        if earliest is not None:
             self.hub.turn.alarms.at(self, earliest)
 
     def alarm(self, now: float) -> None:

@@ -71,6 +71,16 @@ class AdaptingReceiver:
         self._outbox.miss(count)
 
 
+class CountingReceiver(AdaptingReceiver):
+    """The receiver of a subscription that may end after a number of messages, see `Dialect.counts`."""
+
+    __slots__ = ()
+
+    def adapt(self, batch: Batch) -> Batch:
+        self.taken += batch.count
+        return batch
+
+
 class PerLinkEncoder(AdaptingReceiver):
     """The receiver of a subscription whose dialect adapts each unit, see `Dialect.frame_for_link`."""
 
