@@ -146,6 +146,30 @@ def _kept() -> list[Work]:
     ]
 
 
+def _nats() -> list[Work]:
+    """The same spoken in NATS, beside lines and nats-server."""
+    peers, plain = (*OURS, "nats"), {"protocol": "nats"}
+    fanout, fanin, pairs = {"subscribers": FANOUT}, {"publishers": PAIRS}, {"groups": PAIRS}
+    works = [
+        ("fanout-1", "1 -> 1,000, one in flight", 2, fanout),
+        ("fanout-100", "1 -> 1,000, 100 in flight", 2, fanout | {"window": 100}),
+        ("fanin", "100 -> 1, 50 in flight each", 0.8, fanin | {"window": IN_FLIGHT}),
+        ("pairs-50", "100 pairs, 50 in flight", 0.8, pairs | {"window": IN_FLIGHT}),
+        ("pairs-1", "100 pairs, one in flight", 0.8, pairs),
+    ]
+    return [
+        Work(
+            f"nats-{name}",
+            f"NATS, {title}",
+            DELIVERIES,
+            {"work": "flow", **plain, **load},
+            peers,
+            (Aim(ratio, "nats"), Aim(0.9, "hubbub", name)),
+        )
+        for name, title, ratio, load in works
+    ]
+
+
 def _links() -> list[Work]:
     paced: Load = {"work": "paced", "rate": 500, "subscribers": 100}
     storm: Load = paced | {"churn": 2}
@@ -188,4 +212,5 @@ def _growth() -> list[Work]:
     ]
 
 
-WORKS: dict[str, Work] = {work.name: work for work in (*_main(), *_web(), *_mqtt(), *_kept(), *_links(), *_growth())}
+_ALL = (*_main(), *_web(), *_mqtt(), *_nats(), *_kept(), *_links(), *_growth())
+WORKS: dict[str, Work] = {work.name: work for work in _ALL}
