@@ -11,6 +11,7 @@ import json
 import socket
 import ssl
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from hubbub.service.commands.client import ask
 from hubbub_plugins.mqtt import packets
 from running import Daemon, LineClient
 from service.test_passwords import cheap
-from system.clients import Datagrams
+from system.clients import TEXT, Datagrams, WebSocketClient
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 KEY = bytes(range(32))
@@ -64,6 +65,17 @@ as = "ann"
 [[udp]]
 endpoint = "udp:0"
 id = "anybody-udp"
+anonymous = true
+[[websocket]]
+endpoint = "tcp:0"
+id = "login-web"
+[[websocket]]
+endpoint = "tcp:0"
+id = "named-web"
+as = "ann"
+[[websocket]]
+endpoint = "tcp:0"
+id = "anybody-web"
 anonymous = true
 [[connect]]
 endpoint = "tcp:127.0.0.1:{device}"
@@ -169,6 +181,16 @@ class Scene:
         """Another, by MQTT."""
         return MqttClient(self.stack.enter_context(socket.create_connection(self.at["open"])), name)
 
+    def page(self) -> WebSocketClient | None:
+        """A client over WebSocket, which says in its handshake who it is; None: none says it by a certificate."""
+        at = {"password": 0, "token": 0, "named": 1, "anybody": 2}.get(self.kind)
+        if at is None:
+            return None
+        said = {"password": f"Basic {b64encode(b'ann:a').decode()}", "token": f"Bearer {self.token}"}.get(self.kind)
+        headers = [f"Authorization: {said}"] if said else []
+        client = WebSocketClient(self.daemon.websocket[at], *headers, protocol="hubbub.lines")
+        return self.stack.enter_context(client)
+
     def datagrams(self) -> Datagrams | None:
         """A client over UDP; None: there are none that come in like that."""
         at = {"password": 0, "named": 1, "anybody": 2}.get(self.kind)
@@ -200,7 +222,7 @@ WAYS: dict[str, tuple[str, Callable[[Scene], object]]] = {
     "the listener wants a login": (
         "anybody", lambda scene: [
             scene.edit(f'id = "{id}"\nanonymous = true', f'id = "{id}"\nanonymous = false')
-            for id in ("anybody", "anybody-udp")
+            for id in ("anybody", "anybody-udp", "anybody-web")
         ],
     ),
 }  # fmt: skip
@@ -214,6 +236,15 @@ def lines_of(client: LineClient, ping: str = "PING") -> Iterator[str]:
     with contextlib.suppress(OSError, AssertionError):
         while "pong" not in (line := client.line()).lower():
             yield line
+
+
+def messages_of(page: WebSocketClient) -> Iterator[str]:
+    """What still comes to a page, to the end of the connection or the answer to a ping."""
+    with contextlib.suppress(OSError, EOFError):
+        page.send("PING")
+        while (received := page.receive()) != (TEXT, b"PONG"):
+            if received[0] == TEXT:
+                yield received[1].decode()
 
 
 def trace(scene: Scene) -> Iterator[dict[str, Any]]:

@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hostile.rights import WAYS, Scene, lines_of, trace
+from hostile.rights import WAYS, Scene, lines_of, messages_of, trace
 
 STATES = (
-    "link", "requests", "lease", "device", "away", "group", "flight", "will", "will of a session", "published", "trace",
+    "link", "page", "requests", "lease", "device", "away", "group", "flight", "will", "will of a session",
+    "published", "trace",
 )  # fmt: skip
 THE_END = ("this login isn't good any more", "the logins of this listener have changed", "you may no longer receive")
 KEEPS_ITS_LOGIN = "the permission is revoked"
@@ -20,12 +21,15 @@ TAKES_ITS_TIME = "the token has expired"
 
 
 def cells():
-    """Each way with each state that there is: no datagram has a token, and no login is a connector's."""
+    """Each way with each state that there is: no datagram has a token, no page a certificate, no connector a login."""
     for way, (kind, _) in sorted(WAYS.items(), key=lambda one: one[0] == TAKES_ITS_TIME):
         for state in STATES:
-            if (state != "lease" or kind not in ("token", "certificate")) and (
-                state != "device" or way == KEEPS_ITS_LOGIN
-            ):
+            none = {
+                "lease": kind in ("token", "certificate"),
+                "page": kind == "certificate",
+                "device": way != KEEPS_ITS_LOGIN,
+            }
+            if not none.get(state):
                 yield way, state
 
 
@@ -81,6 +85,9 @@ class Cast:
         assert json.loads(said)["op"] == "subscribed"
         self.link, self.asking = scene.lines(), scene.json()
         assert self.link.ask("SUB ann/link") == "OK SUB ann/link"
+        self.page = scene.page()
+        if self.page is not None:
+            assert self.page.ask("SUB ann/page") == "OK SUB ann/page"
         self.asking.send('{"op":"request","topic":"ann/ask","data":1,"timeout":60}')
         self.back = json.loads(self.answerer.line())["reply_to"]
         self.lease = scene.datagrams()
@@ -118,7 +125,7 @@ class Cast:
     def go_on(self):
         """The right has ended: publish to all of them, answer, and have them publish."""
         self.answerer.send(json.dumps({"op": "publish", "topic": self.back, "data": "2"}))
-        for topic in ("link", "lease", "device"):
+        for topic in ("link", "page", "lease", "device"):
             self.observer.send(f"PUB ann/{topic} after")
         self.publish("after", "3", "4")
         with contextlib.suppress(OSError):
@@ -128,9 +135,11 @@ class Cast:
 
     def outcome(self, keeps_login):
         scene = self.scene
+        page = [] if self.page is None else messages_of(self.page)
         found = {
             "link": [line for line in lines_of(self.link) if line.startswith(("MSG", "GAP"))],
             "requests": [line for line in lines_of(self.asking, '{"op":"ping"}') if "reply" in line],
+            "page": [line for line in page if line.startswith(("MSG", "GAP"))],
             "lease": [] if self.lease is None else leased(scene, self.lease),
         }
         if keeps_login:
