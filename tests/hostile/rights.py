@@ -24,7 +24,7 @@ from hubbub.service.commands.client import ask
 from hubbub_plugins.mqtt import packets
 from running import Daemon, LineClient
 from service.test_passwords import cheap
-from system.clients import TEXT, Datagrams, WebSocketClient
+from system.clients import CLOSE, TEXT, Datagrams, WebSocketClient
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 KEY = bytes(range(32))
@@ -148,7 +148,7 @@ class Scene:
         return self.stack.enter_context(context.wrap_socket(link, server_hostname="localhost"))
 
     def lines(self) -> LineClient:
-        client = LineClient(self.dial())
+        client = self.stack.enter_context(LineClient(self.dial()))
         if self.kind == "password":
             assert client.ask("AUTH ann a") == "OK AUTH ann"
         elif self.kind == "token":
@@ -156,7 +156,7 @@ class Scene:
         return client
 
     def json(self) -> LineClient:
-        client = LineClient(self.dial())
+        client = self.stack.enter_context(LineClient(self.dial()))
         said = {"password": {"user": "ann", "password": "a"}, "token": {"token": self.token}}.get(self.kind)
         if said is not None:
             assert "authenticated" in client.ask(json.dumps({"op": "auth", **said}))
@@ -242,9 +242,8 @@ def messages_of(page: WebSocketClient) -> Iterator[str]:
     """What still comes to a page, to the end of the connection or the answer to a ping."""
     with contextlib.suppress(OSError, EOFError):
         page.send("PING")
-        while (received := page.receive()) != (TEXT, b"PONG"):
-            if received[0] == TEXT:
-                yield received[1].decode()
+        while (received := page.receive()) != (TEXT, b"PONG") and received[0] != CLOSE:
+            yield received[1].decode()
 
 
 def trace(scene: Scene) -> Iterator[dict[str, Any]]:
