@@ -34,12 +34,11 @@ from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.sessions.client import Client
 from hubbub.kernel.sessions.session import Session
-from hubbub.limits import COMMANDS_AT_ONCE, EVENTS_AT_ONCE
 from hubbub.message import Message
 from hubbub.publish import Publish
 
 _ids = count(1)
-COST_OF_COMMAND = EVENTS_AT_ONCE // COMMANDS_AT_ONCE
+COST_OF_COMMAND = limits.EVENTS_AT_ONCE // limits.COMMANDS_AT_ONCE
 _OPEN, _CLOSED = State.OPEN, State.CLOSED
 
 
@@ -239,7 +238,7 @@ class Link:
     def _act(self, events: Iterator[Any]) -> None:
         router, session, access = self.hub.router, self.session, self.access
         inbound, outbox, publish = self.inbound, self.outbox, router.publish
-        left = EVENTS_AT_ONCE
+        left = limits.EVENTS_AT_ONCE
         for event in events:
             if type(event) is Publish:
                 event.sender = session
@@ -264,7 +263,7 @@ class Link:
             left -= COST_OF_COMMAND
             if left <= 0 or router.searched:
                 router.searched = False
-                left = EVENTS_AT_ONCE
+                left = limits.EVENTS_AT_ONCE
                 if inbound.must_yield(self):
                     inbound.hold(self, events)
                     return
@@ -290,11 +289,10 @@ class Link:
             self.count_refused(result)
         if self.open:
             data: Any = self.dialect.outcome(event, result)
-            if data:
-                if type(data) is Close:
-                    commands.on_close(self, data)
-                else:
-                    self.egress.write(data)
+            if type(data) is Close:
+                commands.on_close(self, data)
+            elif data:
+                self.egress.write(data)
 
     def count_refused(self, refusal: Refusal) -> None:
         """Count a Refusal."""

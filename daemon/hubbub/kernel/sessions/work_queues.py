@@ -226,7 +226,7 @@ class WorkQueue(ShareGroup):
         self._ready.update(dict.fromkeys(self._unable))
         self._unable.clear()
 
-    # What becomes of a loan (sessions.state.Lender)
+    # The fate of a loan (sessions.state.Lender)
 
     @property
     def recorded(self) -> bool:
