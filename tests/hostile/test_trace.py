@@ -23,6 +23,9 @@ LOGINS = {
     "json-spaces": b'{"op":"auth","token"' + b" " * 5000 + b":" + b" " * 5000 + b'"%b"}\n' % TOKEN.encode(),
     "json-escapes": b'{"op":"auth","token":"' + rb"\"" * 3000 + b'%b"}\n' % TOKEN.encode(),
     "mqtt": CONNECT,
+    "nats": b'CONNECT {"verbose":false,"auth_token":"%b"}\r\n' % TOKEN.encode(),
+    "nats-user": b'CONNECT {"user":"ann","pass":"%b"}\r\n' % TOKEN.encode(),
+    "stomp": b"CONNECT\naccept-version:1.2\nlogin:ann\npasscode:%b\n\n\0" % TOKEN.encode(),
 }
 
 
