@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -167,6 +168,18 @@ def test_a_proof_does_not_leak_through_what_is_held_back():
     assert heard[0] == b"REP done"
     assert heard[1].startswith(b"CONFIRM ")
     assert not hub.world.publish("evil/1")
+
+
+def test_all_of_a_datagram_is_acted_on_at_once():
+    """However long that takes: the next datagram has another proof, or none."""
+    hub = UdpHub()
+    hub.prove(b"SUB a")
+    proof = f"CONFIRM {hub.token()}\n".encode()
+    (peer,) = hub.protocol._known.values()
+    with patch.object(limits, "JOB_SECONDS", -1.0):  # each check finds the share of the link over
+        hub.protocol.datagramReceived(proof + b"".join(b"SUB a/%d\n" % number for number in range(100)), ANN)
+    assert not peer.link.holding
+    assert len(peer.link.session.subscriptions) == 101
 
 
 def test_a_token_is_for_one_address_and_two_epochs():

@@ -251,7 +251,7 @@ def on_switch_dialect(link: Any, event: SwitchDialect) -> None:
     """Speak another dialect."""
     link.speak(event.dialect)
     link.outbox.evict()
-    link.outbox.full = link.full
+    link.outbox.full = link.context.full or link.dialect.full
     link.access.subscribe_by_listener(link)
     last_received = link.timeouts.last_received
     opening = link.dialect.opened(last_received)

@@ -80,7 +80,7 @@ class Link:
         self.wire = wire
         self.dialect = dialect(context.dialect_context, session)
         kind = DatagramOutbox if context.dialect_context.transport == "udp" else Outbox
-        self.outbox = kind(turn, hub.slow_consumers, self, wire, self.full, context.queue)
+        self.outbox = kind(turn, hub.slow_consumers, self, wire, context.full or self.dialect.full, context.queue)
         half_duplex = None
         if context.answer is not None:
             half_duplex = HalfDuplexQueue(turn, hub.router, hub.requests, self.outbox, context.answer)
@@ -102,11 +102,6 @@ class Link:
     def active(self) -> bool:
         """Whether it acts on events."""
         return self.shutdown.state is _OPEN
-
-    @property
-    def full(self) -> str:
-        """The overflow policy of its outbox."""
-        return self.context.full or self.dialect.full
 
     @property
     def write_after_eof(self) -> bool:
@@ -264,9 +259,13 @@ class Link:
             if left <= 0 or router.searched:
                 router.searched = False
                 left = limits.EVENTS_AT_ONCE
-                if inbound.must_yield(self):
+                if self.must_yield():
                     inbound.hold(self, events)
                     return
+
+    def must_yield(self) -> bool:
+        """Return whether this link's share of the turn is over: `take_turn` is called in a later one."""
+        return self.inbound.must_yield(self)
 
     def go_on(self) -> None:
         """Act on the events that were held back, and read on."""

@@ -158,7 +158,7 @@ class ClientRegistry:
         self._is_back(client)
         client.put_will(None)  # it counted for where it came from
         client.source = source_of(session.host)
-        client.attach(link, event, context.queue, link.full, context.rights)
+        client.attach(link, event, context.queue, link.outbox.full, context.rights)
         if recorded or client.state.recorded:
             link.egress.hold()
         return client
