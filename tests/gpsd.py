@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
 from ports import free_port
+from waiting import wait_for_port
 
 
 class Gpsd:
@@ -37,16 +37,8 @@ class Gpsd:
                 self._receiver.send(f"{line}\n".encode())
 
     def __enter__(self) -> Self:
-        end = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-            except ConnectionError:
-                assert self._process.poll() is None
-                assert time.monotonic() < end
-                time.sleep(0.02)
-            else:
-                return self
+        wait_for_port(self.port, self._process)
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._receiver.close()

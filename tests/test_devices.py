@@ -26,6 +26,7 @@ from hubbub.service.config.settings import parse_connector
 from interop.mqtt.broker import Mosquitto
 from ports import free_port
 from running import Daemon, LineClient
+from waiting import wait_until
 
 PAGE = (Path(__file__).parent.parent / "docs" / "devices.md").read_text()
 RECIPES = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -108,7 +109,7 @@ def test_a_serial_device_through_ser2net(tmp_path: Path, need) -> None:
         tty, meter = tmp_path / "ttyUSB0", tmp_path / "meter"
         links = [f"pty,raw,echo=0,link={tty}", f"pty,raw,echo=0,link={meter}"]
         stack.enter_context(running([need("socat"), *links]))
-        until(lambda: tty.exists() and meter.exists())
+        wait_until(lambda: tty.exists() and meter.exists())
         port = free_port()
         yaml = recipe.block("yaml").replace("/dev/ttyUSB0", str(tty)).replace("4001", str(port))
         (tmp_path / "ser2net.yaml").write_text(yaml)
@@ -304,10 +305,3 @@ def running(command: list[str]) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(10)
-
-
-def until(condition) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from running import Daemon, LineClient
 from system.clients import Datagrams, WebSocketClient
+from waiting import wait_until
 
 MEMORY = 64 * 1024 * 1024  # bytes that a daemon may have grown by
 DESCRIPTORS = 10  # seconds until those of clients that have gone are closed
@@ -110,7 +111,8 @@ def unharmed(daemon: Daemon, probe: Probe, tracebacks: bool = False) -> Iterator
 
 def wait_for_descriptors(daemon: Daemon, most: int, seconds: float = DESCRIPTORS) -> None:
     """Wait until the daemon has no more than `most` descriptors open."""
-    until = time.monotonic() + seconds
-    while daemon.descriptors() > most:
-        assert time.monotonic() < until, f"{daemon.descriptors()} descriptors are open, {most} were before"
-        time.sleep(0.02)
+    wait_until(
+        lambda: daemon.descriptors() <= most,
+        seconds,
+        failed=lambda: f"{daemon.descriptors()} descriptors are open, {most} were before",
+    )

@@ -25,6 +25,7 @@ from hubbub_plugins.mqtt import packets
 from running import Daemon, LineClient
 from service.test_passwords import cheap
 from system.clients import CLOSE, TEXT, Datagrams, WebSocketClient
+from waiting import wait_until
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 KEY = bytes(range(32))
@@ -130,12 +131,6 @@ class Scene:
     def away(self) -> int:
         return self.ask("status")["status"]["sessions"]["away"]
 
-    def wait_for(self, what: Callable[[], bool]) -> None:
-        """Ask until it is so."""
-        until = time.monotonic() + 10
-        while not what():
-            assert time.monotonic() < until
-
     # Clients
 
     def dial(self) -> socket.socket:
@@ -213,7 +208,7 @@ WAYS: dict[str, tuple[str, Callable[[Scene], object]]] = {
     "that kind of login is removed": ("password", lambda scene: scene.edit('"hubbub:passwords", ', "")),
     "the key is rotated": ("token", lambda scene: scene.write("secret", SECRET[::-1])),
     "the kind of tokens is removed": ("token", lambda scene: scene.edit(f'"{JWT}", ', "")),
-    "the token has expired": ("token", lambda scene: scene.wait_for(lambda: scene.away() == 1)),
+    "the token has expired": ("token", lambda scene: wait_until(lambda: scene.away() == 1)),
     "another authority": (
         "certificate", lambda scene: scene.write("clients.crt", Authority(scene.folder, "Others").file.read_bytes()),
     ),

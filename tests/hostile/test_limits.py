@@ -18,6 +18,7 @@ from ports import free_port
 from running import Daemon, LineClient
 from system.clients import Datagrams, WebSocketClient, connect, received, reset_on_close, status, upgrade
 from system.test_metrics import metrics, value
+from waiting import wait_until
 
 FIGURES = free_port()
 SUBSCRIPTIONS, RETAINED, LEVELS = 5_000, 300, 20
@@ -73,13 +74,6 @@ def test_f29_f30_a_subscription_explosion_and_its_end(daemon):
         assert refused("quota") == before + 100
         assert value(metrics(FIGURES), "hubbub_subscriptions") >= SUBSCRIPTIONS
     wait_until(lambda: value(metrics(FIGURES), "hubbub_subscriptions") < 100)
-
-
-def wait_until(true, seconds=20):
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def test_f31_a_flood_of_retained_messages(daemon):

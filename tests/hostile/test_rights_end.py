@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hostile.rights import WAYS, Scene, lines_of, messages_of, trace
+from waiting import wait_until
 
 STATES = (
     "link", "page", "requests", "lease", "device", "away", "group", "flight", "will", "will of a session",
@@ -114,7 +115,7 @@ class Cast:
         worker.subscribe("$share/flyers/ann/flight")
         for one in (away, member, flight, gone, worker):
             one.drop()
-        scene.wait_for(lambda: scene.away() == 5)
+        wait_until(lambda: scene.away() == 5)
         self.publish("before", "1", "2")
 
     def publish(self, what, *jobs):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from hubbub.service.auth.permissions import load
 from hubbub.service.cli import main
 from ports import free_port
 from running import Daemon, LineClient
+from waiting import wait_for_port
 
 ACL = """
 topic read news/#
@@ -85,13 +85,8 @@ class Broker:
 
     def __enter__(self) -> Broker:
         self.process = subprocess.Popen(["mosquitto", "-c", self.conf], stderr=subprocess.DEVNULL)
-        until = time.monotonic() + 20
-        while True:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return self
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        wait_for_port(self.port, self.process)
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()

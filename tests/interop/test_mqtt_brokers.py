@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
-import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -12,12 +10,13 @@ import pytest
 from amqtt.broker import Broker
 
 from interop.mqtt.asyncio_clients import run
-from interop.mqtt.base import SECONDS, V5, V311, At, Heard, Wish
+from interop.mqtt.base import V5, V311, At, Heard, Wish
 from interop.mqtt.broker import Mosquitto, free_port
 from interop.mqtt.javascript import NODE_MODULES
 from interop.mqtt.listeners import FOLDER
 from interop.mqtt.paho_client import Paho
 from running import Daemon
+from waiting import wait_for_port
 
 NUMBERS = [b"%d" % number for number in range(100)]
 
@@ -36,10 +35,7 @@ def aedes(need, port):
         pytest.skip("`make node` puts aedes where it belongs")
     process = subprocess.Popen([need("node"), FOLDER / "aedes.mjs", package / "aedes.js", str(port)])
     try:
-        until = time.monotonic() + SECONDS
-        while socket.socket().connect_ex(("127.0.0.1", port)):
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        wait_for_port(port, process)
         yield
     finally:
         process.kill()

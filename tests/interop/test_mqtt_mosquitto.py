@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import difflib
 import os
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from interop.mqtt_script import SCRIPTS
 from mqtt_differences import DIFFERENCES
 from ports import free_port
 from running import Daemon
+from waiting import wait_for_port
 
 ALL = SCRIPTS | mqtt_malformed.scripts()
 AT_ONCE = 40  # scripts
@@ -35,12 +34,7 @@ def mosquitto(folder: Path, program: str) -> Iterator[int]:
     config.write_text(f"{user}listener {port} 127.0.0.1\nallow_anonymous true\nlog_type none\n")
     process = subprocess.Popen([program, "-c", config], stderr=subprocess.DEVNULL)
     try:
-        until = time.monotonic() + 20
-        while True:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            assert time.monotonic() < until
+        wait_for_port(port, process)
         yield port
     finally:
         process.terminate()

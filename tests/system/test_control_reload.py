@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 
 import pytest
 
@@ -14,6 +13,7 @@ from ports import free_port
 from running import LineClient
 from system.clients import Datagrams
 from system.controlled import ONE, Controlled, said
+from waiting import wait_until
 
 
 def test_a_connector_and_a_udp_listener_come_and_go(tmp_path):
@@ -27,12 +27,13 @@ def test_a_connector_and_a_udp_listener_come_and_go(tmp_path):
         daemon.config.write_text(ONE + dial)
         assert said(daemon.ask("reload")) == "reloaded: listener udp-0 removed, connector dial added\n"
         assert client.line() == "BYE"
-        until, state = time.monotonic() + 10, ""
-        while not state.startswith("connected since "):
-            assert time.monotonic() < until
+
+        def connector() -> dict:
             (found,) = daemon.raw(b'{"command":"status"}\n')[0]["status"]["connectors"]
-            state = found["state"]
-        assert found["where"] == f"127.0.0.1:{daemon.tcp[0][1]}"
+            return found
+
+        wait_until(lambda: connector()["state"].startswith("connected since "))
+        assert connector()["where"] == f"127.0.0.1:{daemon.tcp[0][1]}"
         daemon.config.write_text(ONE + dial + 'topic = "x"\n')
         assert said(daemon.ask("reload")).endswith(": connector dial changed\n")
         daemon.config.write_text(ONE)
@@ -91,9 +92,7 @@ def test_a_reload_that_is_refused_changes_nothing(tmp_path):
         assert said(daemon.ask("reload"), 1).count("\n") == 1
         daemon.config.write_text(ONE)
         assert said(daemon.ask("reload")) == "reloaded: nothing has changed\n"
-        until = time.monotonic() + 10
-        while daemon.descriptors() != descriptors:
-            assert time.monotonic() < until
+        wait_until(lambda: daemon.descriptors() == descriptors)
         assert daemon.log.count("not reloaded: ") >= 1
         assert "Traceback" not in daemon.log
 

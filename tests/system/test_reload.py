@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
 
 from hubbub.service.commands.client import ask
 from running import Daemon, LineClient
 from system.clients import Datagrams, WebSocketClient
 from system.plugin_files import hang_up, write
+from waiting import wait_until
 
 MURMUR = '''
 from hubbub import Connect, Dialect, Publish, Subscribe
@@ -238,9 +238,7 @@ def test_a_dialect_that_raises_costs_its_own_links(tmp_path):
                 assert good.line() == "MSG a 1"
                 assert datagrams.ask("PING") == "PONG 0"
         assert good.ask("PING") == "PONG"
-        until = time.monotonic() + 10
-        while daemon.descriptors() > descriptors:
-            assert time.monotonic() < until
+        wait_until(lambda: daemon.descriptors() <= descriptors)
     assert daemon.log.count("Traceback") == 3  # one for each place
     assert daemon.log.count("later failures there are only counted") == 3
     assert daemon.process.returncode == 0

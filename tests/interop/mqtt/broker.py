@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import Self
 
 from interop.mqtt.base import SECONDS, At
 from ports import free_port
+from waiting import wait_until
 
 STORED = "persistence true\npersistence_file stored.db\n"
 
@@ -39,11 +39,7 @@ class Mosquitto:
     def start(self) -> None:
         with (self._folder / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        until = time.monotonic() + SECONDS
-        while not self._answers():
-            assert time.monotonic() < until, "mosquitto hasn't started"
-            assert self._process.poll() is None, "mosquitto has ended"
-            time.sleep(0.02)
+        wait_until(self._answers, SECONDS, self._process)
 
     def _answers(self) -> bool:
         one = socket.socket(socket.AF_UNIX if self._where else socket.AF_INET)

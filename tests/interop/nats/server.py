@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ports import free_port
+from waiting import wait_for_port
 
 SECONDS = 10
 PROGRAM = Path(sys.executable).with_name("nats-server")
@@ -28,13 +27,7 @@ def nats_server(*options: str, port: int = 0) -> Iterator[int]:
         [PROGRAM, "-a", "127.0.0.1", "-p", str(port), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        until = time.monotonic() + SECONDS
-        while True:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        wait_for_port(port, process)
         yield port
     finally:
         process.terminate()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from waiting import wait_until
 
 FOLDER = Path(sys.prefix) / "debian"  # where tools/unpacked-packages puts them
 SECONDS = 20.0
@@ -36,11 +37,7 @@ def daemon(command: list[object], socket: Path) -> Iterator[Path]:
     environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(sorted(libraries))}
     process = subprocess.Popen([str(word) for word in command], cwd=socket.parent, env=environment)
     try:
-        end = time.monotonic() + SECONDS
-        while not socket.exists():
-            assert process.poll() is None, f"{command[0]} has ended"
-            assert time.monotonic() < end, f"{command[0]} isn't ready"
-            time.sleep(0.01)
+        wait_until(socket.exists, SECONDS, process)
         yield socket
     finally:
         process.terminate()
