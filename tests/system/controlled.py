@@ -14,7 +14,7 @@ PLAIN = ("--tcp", "tcp:0:id=a")
 ONE = '[[tcp]]\nendpoint = "tcp:0"\nid = "one"\n'
 
 
-def said(done: subprocess.CompletedProcess, status: int = 0) -> str:
+def output(done: subprocess.CompletedProcess, status: int = 0) -> str:
     """What it printed; nothing is on stderr where it went well, and one line where it didn't."""
     assert done.returncode == status, done
     if status == 0:

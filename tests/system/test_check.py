@@ -8,12 +8,12 @@ import subprocess
 
 from hub_process import hubbub
 from system.activated import bound, handing
-from system.controlled import ONE, Controlled, said
+from system.controlled import ONE, Controlled, output
 
 
 def test_check_says_what_is_fine(tmp_path):
     (tmp_path / "hubbub.toml").write_text(ONE + '[[handler]]\nname = "upper"\n')
-    text = said(hubbub("check", "--config", tmp_path / "hubbub.toml", "--control", tmp_path / "no.sock"))
+    text = output(hubbub("check", "--config", tmp_path / "hubbub.toml", "--control", tmp_path / "no.sock"))
     assert re.fullmatch(
         r"  fine: 1 listener, 0 connectors\n  fine: handlers upper\n  fine: one: tcp 127.0.0.1:\d+ is free\n"
         r"everything is fine\n",
@@ -29,7 +29,7 @@ def test_check_finds_every_mistake(tmp_path):
         options = ("--tcp", "udp:4", "--tcp", f"tcp:{port}:id=taken", "--tcp", "tcp:0:colour=7", "--udp", "udp:x")
         options += ("--handler", "nobody", "--handler", "upper:x=1", "--origin", "/")
         done = hubbub("check", *options, "--control", tmp_path / "no.sock")
-    lines = said(done, 1).splitlines()
+    lines = output(done, 1).splitlines()
     assert done.stdout.endswith("7 mistakes\n")
     mistake = re.compile("unknown endpoint kind|port=x|--origin /|colour=|nobody|x=|already in use")
     assert [mistake.search(line)[0] for line in lines] == [
@@ -41,15 +41,15 @@ def test_check_knows_the_ports_of_the_running_daemon(tmp_path):
     with Controlled(tmp_path, config=ONE) as daemon:
         port = daemon.tcp[0][1]
         daemon.config.write_text(ONE.replace("tcp:0", f"tcp:{port}"))
-        text = said(daemon.ask("check", "--config", daemon.config, "--metrics", "tcp:0"))
+        text = output(daemon.ask("check", "--config", daemon.config, "--metrics", "tcp:0"))
         assert f"  fine: one: 127.0.0.1:{port} is open in the running daemon\n" in text
         assert "  fine: metrics tcp:0 is free\n" in text
 
 
 def test_check_finds_sockets_that_nobody_uses(tmp_path):
     options = ("--tcp", "systemd:domain=INET:name=web", "--control", tmp_path / "no.sock")
-    assert said(hubbub("check", *options, LISTEN_FDNAMES="web")).endswith("everything is fine\n")
-    refusal = said(hubbub("check", *options, LISTEN_FDNAMES="web:syslog"), 1)
+    assert output(hubbub("check", *options, LISTEN_FDNAMES="web")).endswith("everything is fine\n")
+    refusal = output(hubbub("check", *options, LISTEN_FDNAMES="web:syslog"), 1)
     assert refusal.startswith("hubbub: systemd hands over the socket syslog, number 1, and no listener uses it")
 
 
@@ -62,16 +62,16 @@ def test_check_looks_at_the_sockets_that_it_is_given(tmp_path):
             pass_fds=[one.fileno() for _, one in given], capture_output=True, text=True, timeout=20, check=False,
         )  # fmt: skip
     assert f"  fine: tcp-web: tcp 127.0.0.1:{port} is free\n" in done.stdout
-    assert said(done, 1).startswith("hubbub: systemd hands over the socket syslog, number 1, and no listener uses it")
+    assert output(done, 1).startswith("hubbub: systemd hands over the socket syslog, number 1, and no listener uses it")
 
 
 def test_check_looks_at_metrics_and_control_whatever_else_is_wrong(tmp_path):
     with bound(socket.SOCK_STREAM) as taken:
         metrics = f"tcp:{taken.getsockname()[1]}"
         options = ("--tcp", "tcp:0:colour=7", "--metrics", metrics, "--control", tmp_path / "nowhere" / "x.sock")
-        lines = said(hubbub("check", *options), 1).splitlines()
+        lines = output(hubbub("check", *options), 1).splitlines()
     assert "colour=" in lines[0]
     assert lines[1] == f"hubbub: --metrics {metrics}: can't listen: Address already in use"
     assert lines[2].endswith(f"there is no folder {tmp_path / 'nowhere'}")
-    refusal = said(hubbub("check", "--tcp", "tcp:0", "--control", __file__), 1)
+    refusal = output(hubbub("check", "--tcp", "tcp:0", "--control", __file__), 1)
     assert refusal.endswith("it is there already, and is no socket\n")

@@ -18,7 +18,7 @@ import pytest
 from hub_process import hubbub
 from hubbub.service.cli import main
 from running import Daemon, LineClient
-from system.controlled import PLAIN, Controlled, said
+from system.controlled import PLAIN, Controlled, output
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_no_more_than_some_commands_at_once(daemon):
     assert daemon.raw() == [{"error": "16 commands are at work already"}]
     for one in idle:
         one.close()
-    assert said(daemon.ask("status")).startswith("hubbub ")
+    assert output(daemon.ask("status")).startswith("hubbub ")
 
 
 def test_a_stale_file_is_replaced_and_a_living_daemon_is_not(tmp_path):
@@ -86,17 +86,17 @@ def test_a_stale_file_is_replaced_and_a_living_daemon_is_not(tmp_path):
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
     with Controlled(tmp_path, *PLAIN) as daemon:
-        assert said(daemon.ask("status")).startswith("hubbub ")
+        assert output(daemon.ask("status")).startswith("hubbub ")
         second = hubbub("run", *PLAIN, "--control", path)
-        assert said(second, 1) == f"hubbub: another daemon has the control socket {path}\n"
-        assert said(daemon.ask("status")).startswith("hubbub ")
+        assert output(second, 1) == f"hubbub: another daemon has the control socket {path}\n"
+        assert output(daemon.ask("status")).startswith("hubbub ")
 
 
 @pytest.mark.parametrize("name", ["file", "no/control.sock", "x" * 120])
 def test_a_place_where_no_socket_can_be(tmp_path, name):
     (tmp_path / "file").write_text("precious")
     done = hubbub("run", *PLAIN, "--control", tmp_path / name)
-    assert re.fullmatch(r"hubbub: [^\n]+\n", said(done, 1))
+    assert re.fullmatch(r"hubbub: [^\n]+\n", output(done, 1))
     assert (tmp_path / "file").read_text() == "precious"
 
 
@@ -109,8 +109,10 @@ def test_the_default_place_and_a_second_daemon(tmp_path, monkeypatch):
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         with Daemon(*PLAIN) as second:
             second.wait_for(f"no control socket: another daemon has the control socket {path}; --control FILE chooses")
-        assert f"pid {first.process.pid}," in said(hubbub("status"))
-    assert said(hubbub("status"), 1).startswith(f"hubbub: no daemon answers ({path}: No such file or directory, /run/")
+        assert f"pid {first.process.pid}," in output(hubbub("status"))
+    assert output(hubbub("status"), 1).startswith(
+        f"hubbub: no daemon answers ({path}: No such file or directory, /run/"
+    )
 
 
 # status, top
@@ -122,8 +124,8 @@ def test_status(tmp_path):
             assert client.ask("SUB #") == "OK SUB #"
             assert client.ask("PUB! a 1") == "MSG a 1"
             assert client.ask("FLY").startswith("ERR bad-command")
-            text = said(daemon.ask("status", "--links"))
-            found = json.loads(said(daemon.ask("status", "--json", "--links")))
+            text = output(daemon.ask("status", "--links"))
+            found = json.loads(output(daemon.ask("status", "--json", "--links")))
             host, port = client.socket.getsockname()
     assert re.match(r"hubbub \S+, pid \d+, up \d+ s, \d+ MiB, 1 link\n\nlisteners\n  id +where", text)
     assert re.search(rf"^  a +tcp 127.0.0.1:{daemon.tcp[0][1]} +auto +1 +3 +1 ", text, re.MULTILINE)
@@ -148,14 +150,14 @@ def test_status_while_it_stops(tmp_path):
             assert other.ask("PING") == "PONG"
             daemon.process.send_signal(signal.SIGTERM)
             daemon.wait_for("stopping: SIGTERM")
-            text = said(daemon.ask("status"))
+            text = output(daemon.ask("status"))
     assert f"tcp 127.0.0.1:{daemon.tcp[0][1]} " in text
 
 
 def test_top_where_stdout_is_no_terminal(daemon):
-    text = said(daemon.ask("top", "--count", 3, "--interval", "100ms"))
+    text = output(daemon.ask("top", "--count", 3, "--interval", "100ms"))
     assert text.count("\nlisteners\n") == 3
-    assert said(daemon.ask("top", "--interval", "soon"), 1).startswith("hubbub: top: --interval soon: expected")
+    assert output(daemon.ask("top", "--interval", "soon"), 1).startswith("hubbub: top: --interval soon: expected")
 
 
 def on_a_terminal(command: list[str]) -> tuple[int, str]:
@@ -196,8 +198,8 @@ def test_kick_by_client_identifier(daemon):
     with socket.create_connection(daemon.tcp[0]) as sensor:
         sensor.sendall(b"\x10\x11\0\4MQTT\4\2\0\0\0\5s\xc2\x9b7m")
         assert sensor.recv(4) == b"\x20\2\0\0"
-        assert r"  s\x9b7m  mqtt " in said(daemon.ask("status", "--links"))
-        assert said(daemon.ask("kick", "--client", "s\x9b7m")) == "kicked 1 link\n"
+        assert r"  s\x9b7m  mqtt " in output(daemon.ask("status", "--links"))
+        assert output(daemon.ask("kick", "--client", "s\x9b7m")) == "kicked 1 link\n"
         assert sensor.recv(4) == b""
     assert daemon.ask("kick", "--client", "s").returncode == 1
 
@@ -207,27 +209,29 @@ def test_kick(tmp_path):
         clients = [LineClient(daemon.tcp[at]) for at in (0, 0, 1)]
         for client in clients:
             assert client.ask("PING") == "PONG"
-        each = json.loads(said(daemon.ask("status", "--json", "--links")))["each"]
+        each = json.loads(output(daemon.ask("status", "--json", "--links")))["each"]
         port = clients[0].socket.getsockname()[1]
         (link,) = [one["link"] for one in each if one["port"] == port]
-        assert said(daemon.ask("kick", link)) == "kicked 1 link\n"
+        assert output(daemon.ask("kick", link)) == "kicked 1 link\n"
         assert clients[0].line() == "BYE"
         assert clients[0].ended()
-        assert said(daemon.ask("kick", "--user", "ann", "--listener", "b", "--host", "127.0.0.1")) == "kicked 1 link\n"
+        assert (
+            output(daemon.ask("kick", "--user", "ann", "--listener", "b", "--host", "127.0.0.1")) == "kicked 1 link\n"
+        )
         assert clients[2].line() == "BYE"
         assert clients[1].ask("PING") == "PONG"
         none = daemon.ask("kick", "--user", "ann", "--listener", "a")
         assert (none.returncode, none.stdout) == (1, "kicked 0 links\n")
-        assert said(daemon.ask("kick", "--listener", "c"), 1) == "hubbub: there is no listener c; there are a, b\n"
-        assert said(daemon.ask("kick", "--host", "here"), 1).startswith("hubbub: --host here: expected an address")
+        assert output(daemon.ask("kick", "--listener", "c"), 1) == "hubbub: there is no listener c; there are a, b\n"
+        assert output(daemon.ask("kick", "--host", "here"), 1).startswith("hubbub: --host here: expected an address")
         assert daemon.ask("kick", "--host", "10.0.0.0/8").returncode == 1
-        assert said(daemon.ask("kick", "--listener", "a", "--host", "127.0.0.0/8")) == "kicked 1 link\n"
+        assert output(daemon.ask("kick", "--listener", "a", "--host", "127.0.0.0/8")) == "kicked 1 link\n"
         assert clients[1].line() == "BYE"
         assert (
-            said(daemon.ask("kick"), 1)
+            output(daemon.ask("kick"), 1)
             == "hubbub: name what to close: a link, or --user, --client, --host or --listener\n"
         )
-        assert said(daemon.ask("kick", "x"), 1).startswith("hubbub: kick: argument LINK: invalid int value: 'x'")
+        assert output(daemon.ask("kick", "x"), 1).startswith("hubbub: kick: argument LINK: invalid int value: 'x'")
         for client in clients:
             client.close()
 
@@ -255,8 +259,8 @@ def test_trace(daemon):
             trace.send_signal(signal.SIGINT)
         assert trace.returncode == 130
         assert client.ask("PING") == "PONG"
-        assert said(daemon.ask("trace", "--listener", "x"), 1) == "hubbub: there is no listener x; there are a\n"
-        assert said(daemon.ask("trace", "--topic", "a/#/b"), 1).startswith("hubbub: --topic a/#/b: ")
+        assert output(daemon.ask("trace", "--listener", "x"), 1) == "hubbub: there is no listener x; there are a\n"
+        assert output(daemon.ask("trace", "--topic", "a/#/b"), 1).startswith("hubbub: --topic a/#/b: ")
 
 
 def test_a_trace_that_nobody_reads_does_not_stall_the_daemon(daemon):

@@ -12,7 +12,7 @@ from hubbub.service.commands import client
 from ports import free_port
 from running import LineClient
 from system.clients import Datagrams
-from system.controlled import ONE, Controlled, said
+from system.controlled import ONE, Controlled, output
 from waiting import wait_until
 
 
@@ -25,7 +25,7 @@ def test_a_connector_and_a_udp_listener_come_and_go(tmp_path):
         assert client.ask("SUB a") == "OK SUB a"
         dial = f'[[connect]]\nid = "dial"\nendpoint = "tcp:127.0.0.1:{daemon.tcp[0][1]}"\ndialect = "lines"\n'
         daemon.config.write_text(ONE + dial)
-        assert said(daemon.ask("reload")) == "reloaded: listener udp-0 removed, connector dial added\n"
+        assert output(daemon.ask("reload")) == "reloaded: listener udp-0 removed, connector dial added\n"
         assert client.line() == "BYE"
 
         def connector() -> dict:
@@ -35,9 +35,9 @@ def test_a_connector_and_a_udp_listener_come_and_go(tmp_path):
         wait_until(lambda: connector()["state"].startswith("connected since "))
         assert connector()["where"] == f"127.0.0.1:{daemon.tcp[0][1]}"
         daemon.config.write_text(ONE + dial + 'topic = "x"\n')
-        assert said(daemon.ask("reload")).endswith(": connector dial changed\n")
+        assert output(daemon.ask("reload")).endswith(": connector dial changed\n")
         daemon.config.write_text(ONE)
-        assert said(daemon.ask("reload")) == "reloaded: connector dial removed\n"
+        assert output(daemon.ask("reload")) == "reloaded: connector dial removed\n"
 
 
 def test_reload_takes_up_the_file(tmp_path):
@@ -48,7 +48,7 @@ def test_reload_takes_up_the_file(tmp_path):
             daemon.config.write_text(
                 ONE + 'topic = "x"\nstall = "5s"\n[[udp]]\nendpoint = "udp:0"\n[[handler]]\nname = "upper"\n'
             )
-            assert said(daemon.ask("reload")) == (
+            assert output(daemon.ask("reload")) == (
                 "reloaded: listener one changed (topic, stall), listener two removed, listener udp-0 added, "
                 "handler upper\n"
             )
@@ -58,7 +58,7 @@ def test_reload_takes_up_the_file(tmp_path):
             assert stays.line() == "MSG echo/a HEY"
             with pytest.raises(ConnectionRefusedError):
                 LineClient(daemon.tcp[1])
-            found = json.loads(said(daemon.ask("status", "--json")))
+            found = json.loads(output(daemon.ask("status", "--json")))
             assert [one["id"] for one in found["listeners"]] == ["one", "udp-0"]
             with LineClient(daemon.tcp[0]) as new:
                 assert new.ask("PING") == "PONG"
@@ -89,9 +89,9 @@ def test_a_reload_that_is_refused_changes_nothing(tmp_path):
             assert "\n" not in refusal
             assert client.ask("PING") == "PONG"
             assert [one["id"] for one in daemon.raw(b'{"command":"status"}\n')[0]["status"]["listeners"]] == ["one"]
-        assert said(daemon.ask("reload"), 1).count("\n") == 1
+        assert output(daemon.ask("reload"), 1).count("\n") == 1
         daemon.config.write_text(ONE)
-        assert said(daemon.ask("reload")) == "reloaded: nothing has changed\n"
+        assert output(daemon.ask("reload")) == "reloaded: nothing has changed\n"
         wait_until(lambda: daemon.descriptors() == descriptors)
         assert daemon.log.count("not reloaded: ") >= 1
         assert "Traceback" not in daemon.log
@@ -100,7 +100,7 @@ def test_a_reload_that_is_refused_changes_nothing(tmp_path):
 def test_options_of_the_command_line_stay(tmp_path):
     with Controlled(tmp_path, "--tcp", "tcp:0:id=mine", config='[[udp]]\nendpoint = "udp:0"\n') as daemon:
         daemon.config.write_text(ONE + '[[websocket]]\nendpoint = "tcp:0"\nid = "web"\n')
-        assert said(daemon.ask("reload")) == "reloaded: listener udp-0 removed, listener web added\n"
+        assert output(daemon.ask("reload")) == "reloaded: listener udp-0 removed, listener web added\n"
 
 
 def test_who_may_come_in_can_be_changed(tmp_path):
@@ -108,7 +108,7 @@ def test_who_may_come_in_can_be_changed(tmp_path):
     with Controlled(tmp_path, config=ONE) as daemon, LineClient(daemon.tcp[0]) as client:
         assert client.ask("SUB a") == "OK SUB a"
         daemon.config.write_text(ONE + "anonymous = false\n")
-        assert said(daemon.ask("reload")) == "reloaded: listener one changed (anonymous)\n"
+        assert output(daemon.ask("reload")) == "reloaded: listener one changed (anonymous)\n"
         assert client.line() == "ERR not-authorized the logins of this listener have changed"
         with LineClient(daemon.tcp[0]) as late:
             assert late.ask("SUB a").startswith("ERR not-authorized")
@@ -121,7 +121,7 @@ def test_a_port_moves_to_another_address(tmp_path):
         with LineClient(("127.0.0.1", port)) as old:
             assert old.ask("PING") == "PONG"
             daemon.config.write_text(f'tcp = ["tcp:{port}:interface=0.0.0.0:anonymous=yes"]\n')
-            assert said(daemon.ask("reload")) == f"reloaded: listener tcp-{port} moved\n"
+            assert output(daemon.ask("reload")) == f"reloaded: listener tcp-{port} moved\n"
             assert old.line() == "BYE"
         with LineClient(("127.0.0.1", port)) as new:
             assert new.ask("PING") == "PONG"

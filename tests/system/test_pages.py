@@ -12,7 +12,7 @@ import pytest
 
 from running import Daemon
 from system.clients import WebSocketClient, connect, received, status, upgrade
-from system.controlled import Controlled, said
+from system.controlled import Controlled, output
 
 ELSEWHERE = (
     "pages of http://app.example may not connect here; start hubbub with --origin http://app.example to let them"
@@ -123,7 +123,7 @@ def test_status_and_metrics_count_them_and_a_trace_shows_them(tmp_path):
             assert trace.stdout.readline().startswith("tracing ")
         knock(daemon, "http://app.example")
         assert traces[0].stdout.readline()[13:] == f"web 127.0.0.1 refused: {ELSEWHERE}\n"
-        text = said(daemon.ask("status"))
+        text = output(daemon.ask("status"))
         metrics = ask(daemon, b"GET /metrics HTTP/1.0\r\n\r\n").decode()
         for trace in traces:
             trace.send_signal(signal.SIGINT)

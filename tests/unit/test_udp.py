@@ -91,7 +91,7 @@ def test_ten_thousand_forged_addresses_leave_nothing():
     hub.world.turn()
     hub.sent.clear()
     assert hub.known == 0
-    assert not hub.protocol._strangers
+    assert not hub.protocol._idle
     assert not hub.context.links
     assert not hub.world.hub.subscriptions.sessions
     assert not hub.world.hub.turn.alarms._heap

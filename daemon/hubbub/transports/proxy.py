@@ -31,7 +31,7 @@ _V2_FIXED = 16  # bytes: the signature, version and command, family and protocol
 _LOCAL, _PROXY = 0x20, 0x21  # version 2 and its commands (section 2.2)
 _SIZES = {0x00: 0, 0x11: 12, 0x21: 36, 0x31: 216}  # bytes of addresses: unspecified; TCP over IPv4, over IPv6; Unix
 
-Complain = Callable[[str, str], None]
+Report = Callable[[str, str], None]
 """Gets the address of a trusted proxy, and what is wrong with its header."""
 
 
@@ -146,7 +146,7 @@ class _Waiting(Protocol, TimeoutMixin):
 
     def _refuse(self, why: str) -> None:
         self.setTimeout(None)
-        self._factory.complain(self._proxy, why)
+        self._factory.report(self._proxy, why)
         self.transport.abortConnection()
 
     def connectionLost(self, reason: object = None) -> None:
@@ -162,11 +162,9 @@ class ProxyFactory(Factory):
 
     noisy = False
 
-    def __init__(
-        self, inner: IProtocolFactory, trust: Trust, complain: Complain, handshake: Callable[[], float]
-    ) -> None:
+    def __init__(self, inner: IProtocolFactory, trust: Trust, report: Report, handshake: Callable[[], float]) -> None:
         self.inner = inner
-        self.complain = complain
+        self.report = report
         self.handshake = handshake
         self._trust = trust
 

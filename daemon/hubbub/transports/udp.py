@@ -56,7 +56,7 @@ class Peer:
 
     key      the dialect's name, the address, and the user that signs, or "": a dialect that is loaded anew doesn't part
              a client from its link
-    proof    itself, or None for a vouched address
+    proof    itself, or None for a trusted address
     checked  whether the link has to be asked before it receives a datagram
     """
 
@@ -67,18 +67,18 @@ class Peer:
     link: DatagramLink
 
     def __init__(
-        self, protocol: UDPProtocol, dialect: type[Dialect], address: Address, vouched: bool, user: str = ""
+        self, protocol: UDPProtocol, dialect: type[Dialect], address: Address, trusted: bool, user: str = ""
     ) -> None:
         self.key = (dialect.name, address, user)
         self.dialect = dialect
         self.host = plain(address[0])
         self.port = address[1]
-        self.proof = None if vouched else self
-        self.checked = not vouched
+        self.proof = None if trusted else self
+        self.checked = not trusted
         self.started = False
         self.since = 0.0  # when its turn to be forgotten was put off, see UDPProtocol._remember
         self._protocol = protocol
-        self._free = vouched and protocol.answers
+        self._free = trusted and protocol.answers
         self._left = (0, 0)  # what may still answer a datagram without proof: payload, and the same with headers
 
     def allow(self, size: int) -> None:
@@ -108,7 +108,7 @@ class Peer:
         return True
 
     def affords(self, frames: Sequence[bytes]) -> bool:
-        """Whether so much may answer a datagram that proves nothing, from an address that is proven."""
+        """Whether these may answer a datagram without a proof, from an address that was validated."""
         return not self._free or all(self._spend(len(frame)) for frame in frames)
 
     def reading(self, on: bool) -> None:
@@ -162,9 +162,9 @@ class Peer:
         if self.link.lease is None:
             self._protocol.hold(self)
 
-    def complains(self) -> bool:
+    def may_report_error(self) -> bool:
         """Whether a bad datagram may be answered."""
-        return self._protocol.complains(self)
+        return self._protocol.may_report_error(self)
 
 
 class UDPProtocol(DatagramProtocol):
@@ -206,13 +206,13 @@ class UDPProtocol(DatagramProtocol):
         self._new_link = new_link
         self._choose = choose
         self.peers = tuple(peers)
-        self._complaints = HashedCounter(secret, b"complaints", limits.TOKEN_FAILURE_TABLE)
+        self._errors = HashedCounter(secret, b"errors", limits.TOKEN_FAILURE_TABLE)
         self._known: dict[tuple[Any, Address, str], Peer] = {}
-        self._strangers: dict[Peer, None] = {}  # of these the vouched ones without a lease, oldest first
+        self._idle: dict[Peer, None] = {}  # of these the trusted peers without a lease, oldest first
         self._held = 0  # the others
 
     def datagrams_received(self, datagrams: list[bytes], addr: Address) -> None:
-        """Take datagrams that came in a row from one address; a vouched peer's are acted on together."""
+        """Take datagrams that came in a row from one address; a trusted peer's are acted on together."""
         if self._admit is not None:
             datagrams = self._admit(datagrams, addr[0])
         if self.signatures is not None and any(datagram.startswith(b"SIGN ") for datagram in datagrams):
@@ -243,7 +243,7 @@ class UDPProtocol(DatagramProtocol):
             if peer is None:
                 if dialect is None:
                     return
-                peer = self._newcomer(dialect, addr, len(datagram), known)
+                peer = self._make_peer(dialect, addr, len(datagram), known)
             elif peer.checked and not self._ready(peer, len(datagram)):
                 return
             link = peer.link
@@ -256,8 +256,8 @@ class UDPProtocol(DatagramProtocol):
         except Exception:  # noqa: BLE001  whatever goes wrong with one datagram, the next one is heard
             self._failed(addr)
 
-    def _newcomer(self, dialect: type[Dialect], address: Address, size: int, identity: Identity | None) -> Peer:
-        peer = Peer(self, dialect, address, self._vouched(plain(address[0])), identity.user if identity else "")
+    def _make_peer(self, dialect: type[Dialect], address: Address, size: int, identity: Identity | None) -> Peer:
+        peer = Peer(self, dialect, address, self._is_trusted(plain(address[0])), identity.user if identity else "")
         peer.allow(size)
         peer.link = self._new_link(peer, dialect, peer.host, peer.port)
         if identity is not None:
@@ -274,25 +274,25 @@ class UDPProtocol(DatagramProtocol):
         self.dropped += 1
         return False
 
-    def _vouched(self, host: str) -> bool:
+    def _is_trusted(self, host: str) -> bool:
         address = ip_address(host)
         return address.is_loopback or any(address in network for network in self.peers)
 
     # Peers that are remembered
 
     def _remember(self, peer: Peer) -> None:
-        """Keep a vouched stranger, so that its next datagram finds its link; the longest silent gives way."""
-        strangers = self._strangers
-        while len(strangers) >= limits.UDP_IDLE_PEERS:
-            oldest = next(iter(strangers))
+        """Keep a trusted peer without a lease for its next datagram; the longest silent is evicted."""
+        idle = self._idle
+        while len(idle) >= limits.UDP_IDLE_PEERS:
+            oldest = next(iter(idle))
             if oldest.link.last_received > oldest.since:
                 oldest.since = oldest.link.last_received
-                strangers[oldest] = strangers.pop(oldest)
+                idle[oldest] = idle.pop(oldest)
             else:
                 self.forget(oldest)
         peer.since = peer.link.last_received
         self._known[peer.key] = peer
-        strangers[peer] = None
+        idle[peer] = None
         self._start(peer)
 
     def _start(self, peer: Peer) -> None:
@@ -311,7 +311,7 @@ class UDPProtocol(DatagramProtocol):
             raise Refusal("unavailable", f"{limits.UDP_PEERS} UDP clients are subscribed here already")
         if self._known.setdefault(peer.key, peer) is not peer:
             raise Refusal("unavailable", "an earlier datagram of yours is still being worked on")
-        self._strangers.pop(peer, None)
+        self._idle.pop(peer, None)
         self._held += 1
         peer.link.renew(self.now() + limits.LEASE_SECONDS)
         peer.link.set_alarm()
@@ -321,15 +321,15 @@ class UDPProtocol(DatagramProtocol):
         """Let a link go, and all that it subscribed to."""
         if self._known.get(peer.key) is peer:
             del self._known[peer.key]
-            if peer not in self._strangers:
+            if peer not in self._idle:
                 self._held -= 1
-            self._strangers.pop(peer, None)
+            self._idle.pop(peer, None)
         peer.link.lost()
 
-    def forget_strangers(self, current: Container[type[Dialect]]) -> None:
+    def forget_idle_peers(self, current: Container[type[Dialect]]) -> None:
         """Forget peers whose dialect is no longer a `current` one, or whose address is no longer trusted."""
-        for peer in list(self._strangers):
-            if peer.dialect not in current or not self._vouched(peer.host):
+        for peer in list(self._idle):
+            if peer.dialect not in current or not self._is_trusted(peer.host):
                 self.forget(peer)
 
     def stopProtocol(self) -> None:
@@ -350,12 +350,12 @@ class UDPProtocol(DatagramProtocol):
         self.sent_bytes += len(data)
         return True
 
-    def complains(self, peer: Peer) -> bool:
+    def may_report_error(self, peer: Peer) -> bool:
         """Tell whether one more bad datagram of `peer` may be answered."""
         now = epoch(self.now())
         if peer.proof is None:
-            return self._complaints.add(f"{peer.host} {peer.port}", now) <= limits.UDP_ERRORS_TRUSTED
-        return self._complaints.add(peer.host, now) <= limits.UDP_ERRORS
+            return self._errors.add(f"{peer.host} {peer.port}", now) <= limits.UDP_ERRORS_TRUSTED
+        return self._errors.add(peer.host, now) <= limits.UDP_ERRORS
 
     def _failed(self, address: Address) -> None:
         """Log an exception: the first with its traceback, then one line each time that their number has doubled."""

@@ -28,8 +28,8 @@ class Peer(Wire, Protocol):
     def affords(self, frames: Sequence[bytes]) -> bool:
         """Return whether so much may answer a datagram without a proof."""
 
-    def complains(self) -> bool:
-        """Return whether a malformed datagram may be answered; two hubs could go on complaining for ever."""
+    def may_report_error(self) -> bool:
+        """Return whether a malformed datagram may be answered; two hubs could answer each other's errors for ever."""
 
 
 class DatagramLink(Link):
@@ -123,7 +123,7 @@ def _on_confirm(link: Any, event: Confirm) -> None:
 
 
 def _on_fault(link: Any, event: Fault) -> None:
-    if link.peer.complains():
+    if link.peer.may_report_error():
         commands.on_fault(link, event)
     else:
         link.count_refused(event.refusal)
@@ -133,7 +133,7 @@ def _on_close(link: Any, event: Close) -> None:
     """A malformed datagram ends nothing, nor does one without proof, nor one of a link without a lease."""
     if event.refusal is not None:
         link.count_refused(event.refusal)
-        last = event.data if link.peer.complains() else b""
+        last = event.data if link.peer.may_report_error() else b""
     elif link.timeouts.lease is None:
         last = event.data
     elif commands.is_unproven(link, event):

@@ -105,7 +105,7 @@ class ListenerConfig(LinkConfig):
         """Tell whether a client without a login may do anything, where `host` is the address it is bound to.
 
         host: None for a Unix socket. Where nothing was said, loopback and Unix sockets do, unless there are `logins`.
-        Raises ConfigError for an address that strangers reach with neither logins, `anonymous=yes` nor `as=`.
+        Raises ConfigError for an address that other hosts reach with neither logins, `anonymous=yes` nor `as=`.
         """
         if self.user is not None or self.anonymous or logins:
             return bool(self.anonymous)

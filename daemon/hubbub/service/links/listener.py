@@ -189,7 +189,7 @@ class Listener:
         def renew() -> None:
             protocol.peers = self.config.peers
             protocol.signatures = self.logins.signatures if self.logins is not None else None
-            protocol.forget_strangers(self.dialect_plan.dialects)
+            protocol.forget_idle_peers(self.dialect_plan.dialects)
             if self.port is not None:
                 set_buffer(self.port, self.config.rcvbuf)
 
