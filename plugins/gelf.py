@@ -139,7 +139,7 @@ class _Parts:
         self.parts: dict[int, bytes] = {}
 
     def missing(self, why: str) -> Refusal:
-        """Say what becomes of a message that never was whole."""
+        """Return the Refusal of a message whose chunks never were complete."""
         return Refusal("bad-payload", f"{len(self.parts)} of {self.count} chunks of a message came {why}")
 
 

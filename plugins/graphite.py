@@ -12,7 +12,7 @@
 
 Each data point goes to graphite/{name}, or where `topic=` says. A name is one level, dots and all; what stands before
 value and timestamp belongs to it, blanks too. Properties: `timestamp`, unless that is -1, and each tag as `tag.<name>`.
-A value is passed on as it was written: carbon drops `nan` and what is no number, and whoever subscribes may as well.
+A value is passed on as it was written: carbon drops `nan` and what is no number, and subscribers may as well.
 In JSON numbers, true and false are such, and everything else is text.
 
 A pickle is never loaded: Python's pickletools takes it apart, and only lists, tuples, numbers and texts are built.

@@ -62,7 +62,7 @@ class Poll(Handler):
 
     def start(self) -> None:
         """Begin after a part of the time by chance."""
-        self.later(random.random() * self.every_, self._begin)  # noqa: S311  nobody gains from a guess
+        self.later(random.random() * self.every_, self._begin)  # noqa: S311  no secret
 
     def _begin(self) -> Any:
         self.every(self.every_, self._ask)

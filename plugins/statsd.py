@@ -12,7 +12,7 @@
     _sc|<name>|<status>[|d:<seconds>][|h:<host>][|#...][|m:<message>]
       a service check; its status is 0 ok, 1 warning, 2 critical, 3 unknown
 
-Each value is published as it comes; to count and to average is for whoever subscribes. It goes to statsd/{name}, or
+Each value is published as it comes; subscribers count and average. It goes to statsd/{name}, or
 where `topic=` says, which may use {type} too. A name is one level, dots and all, as any value in a topic. The text of
 an event goes to the name `_e`, the status of a check to its own name. Properties: `type` as a word (counter gauge timer
 histogram distribution set event check), `rate` and `delta=yes` where there is one, each tag as `tag.<name>`, with

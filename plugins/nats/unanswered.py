@@ -1,4 +1,4 @@
-"""What a client is told whose request nobody is subscribed to."""
+"""The reply to a request on a topic without subscribers."""
 
 from __future__ import annotations
 

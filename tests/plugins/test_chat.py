@@ -29,7 +29,7 @@ class Room:
         return self.told(), [payload.decode() for _, _, payload in speaker.heard()]
 
     def told(self):
-        self.world.advance(module.WHO_SECONDS)
+        self.world.advance(module.LIST_SECONDS)
         return [
             (topic.removeprefix("chat/"), json.loads(payload) if payload else None)
             for _, topic, payload in self.ear.heard()
@@ -126,7 +126,7 @@ def test_who_disconnects_has_left_every_room(room, name):
     assert told[0] == event("left", "One")
     assert ("tea/who", None) in told
     assert (room.who(), room.who("work")) == (None, None)
-    assert [room.chat._people, room.chat._rooms, room.chat._names, room.chat._changed] == [{}, {}, set(), set()]
+    assert [room.chat._members, room.chat._rooms, room.chat._names, room.chat._changed] == [{}, {}, set(), set()]
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -165,14 +165,14 @@ def test_over_udp_silence_is_leaving(room):
     una.publish("chat/tea", b"still here")
     room.world.advance(module.SILENCE_SECONDS - 1)
     assert room.who() == ["Tom", "Una"]
-    room.world.advance(module.LOOK_SECONDS + 1)
+    room.world.advance(module.SWEEP_SECONDS + 1)
     assert room.who() == ["Tom"]
 
 
 def test_an_address_that_is_nobodys_yet_is_not_listed(room):
     stranger = seat(room.world, "udp-lines", peers=())
     assert room.say(stranger, "hi") == ([], [])
-    assert room.chat._people == {}
+    assert room.chat._members == {}
 
 
 def test_what_is_no_text_or_was_retained_is_only_relayed(room):
@@ -181,11 +181,11 @@ def test_what_is_no_text_or_was_retained_is_only_relayed(room):
     one.publish("chat/tea", b"kept", retain=True)
     room.told()
     assert room.who() == ["guest-1"]  # by its second word
-    assert room.world.run(Chat)._people == {}
+    assert room.world.run(Chat)._members == {}
 
 
 def test_bounds(room, monkeypatch):
-    for name in ("ROOMS", "PEOPLE", "ROOMS_EACH"):
+    for name in ("ROOMS", "MEMBERS", "ROOMS_PER_MEMBER"):
         monkeypatch.setattr(module, name, 2)
     people = [seat(room.world, "tcp-lines") for _ in range(3)]
     for one in people[:2]:
@@ -195,7 +195,7 @@ def test_bounds(room, monkeypatch):
     assert room.say(people[0], "hi", "cat") == ([], ["* you are in 2 rooms already; /leave one"])
     assert room.say(people[2], "hi", "cat") == ([], ["* there are 2 rooms already"])
     assert room.say(people[2], "hi", "r" * 65) == ([], ["* a room's name has up to 64 characters"])
-    assert len(room.chat._people) == 2
+    assert len(room.chat._members) == 2
 
 
 def test_the_list_is_told_ten_times_a_second_at_most(room):
