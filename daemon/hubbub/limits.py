@@ -83,6 +83,7 @@ INBOX_BYTES = 32 * MiB  # bytes of messages that wait for one handler, with thei
 INBOX_TURN = 200  # messages that one handler works off in one turn, so that links get theirs between
 
 # Persistent sessions, and messages of QoS 1 and 2
+TAKEOVER_AT_ONCE = 64  # subscriptions of a session that its client's link gets in one step: about 0.6 ms
 PACKET_IDS = 65_535  # packet identifiers of one client (MQTT 5.0 section 2.2.1)
 INFLIGHT_MESSAGES = 100  # in flight to one client, and from it: at 50 ms there and back 2,000 a second
 QUEUED_MESSAGE_BYTES = 200  # bytes that a queued message takes beside its payload

@@ -91,7 +91,7 @@ class Route:
         sessions = set()
         self.durable = False
         for subscription in self._chosen():
-            sessions.add(subscription.session)
+            sessions.add(subscription.session.successor or subscription.session)
             key = (subscription.encoding, subscription.wish.echo)
             group = groups.get(key)
             if group is None:
@@ -119,7 +119,8 @@ class Route:
                 if subscription.copies:
                     each.append(subscription)
                 else:
-                    merged.setdefault(subscription.session, []).append(subscription)
+                    session = subscription.session
+                    merged.setdefault(session.successor or session, []).append(subscription)
         return each + [_merge(several) for several in merged.values()]
 
     @property

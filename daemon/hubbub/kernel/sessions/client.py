@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from hubbub import limits
@@ -16,6 +17,7 @@ from hubbub.kernel.sessions.delivery import Delivery
 from hubbub.kernel.sessions.qos_receiver import QosReceiver
 from hubbub.kernel.sessions.session import Rights, Session, mounted, permit
 from hubbub.kernel.sessions.state import PersistentSession
+from hubbub.kernel.sessions.takeover import Takeover
 from hubbub.kernel.sessions.wills import Wills
 from hubbub.kernel.turn import Turn
 from hubbub.publish import Publish
@@ -122,17 +124,18 @@ class Client:
         """The client has its answer: its link gets the subscriptions, and its messages follow."""
         if self.delivery.link is link.egress:
             return
-        state, stand_in, rights, ended = self.state, self._stand_in, link.session.rights, []
-        for wish in state.subscriptions.values() if stand_in is not None else ():
-            assert stand_in is not None
-            kept = wish.key in (stand_in.subscriptions or ())
-            if not kept or (rights is not None and not rights.receives(unshared(wish.filter))):
-                ended.append(wish)
-            else:
-                link.egress.take_over(stand_in, wish, self)
+        done = partial(self._taken_over, link, receive_maximum)
+        if self._stand_in is None:
+            done([])
+        else:
+            Takeover(self._turn, self, self._stand_in, link, done).step()
+
+    def _taken_over(self, link: Any, receive_maximum: int, ended: list[Subscribe]) -> None:
+        """Its link has the subscriptions, but for those that `ended`."""
+        rights = link.session.rights
         self._drop_stand_in()
         for wish in ended:
-            state.unsubscribe(wish.key)
+            self.state.unsubscribe(wish.key)
         if rights is not None:
             self.delivery.purge(rights.receives)
             self.delivery.withhold(rights.receives)

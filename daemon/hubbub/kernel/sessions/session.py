@@ -41,11 +41,12 @@ class Session:
     link    delivers messages to this client alone; None: it has gone, or has no link
     levels  the sum of the levels of its filters with wildcards
     subscriptions  its routing.subscription.Subscription objects by id; None: it never had one
+    successor  the session of the same client that is taking over these subscriptions, or None
     """
 
     __slots__ = (
         "id", "host", "port", "transport", "listener", "client", "user", "rights", "subscriptions", "levels", "link",
-        "groups", "grants", "expires", "holds", "mark", "vouched", "revoked",
+        "groups", "grants", "expires", "holds", "mark", "vouched", "revoked", "successor",
     )  # fmt: skip
 
     def __init__(self, host: str, port: int, transport: str, listener: str, user: str | None = None) -> None:
@@ -66,6 +67,7 @@ class Session:
         self.revoked = False
         self.subscriptions: dict[Hashable, Any] | None = None
         self.levels = 0
+        self.successor: Session | None = None
         self.link: SingleDelivery | None = None
 
     def __str__(self) -> str:
