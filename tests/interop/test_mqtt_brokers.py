@@ -33,7 +33,7 @@ def aedes(need, port):
     package = NODE_MODULES / "aedes"
     if not package.exists():
         pytest.skip("`make node` puts aedes where it belongs")
-    process = subprocess.Popen([need("node"), FOLDER / "aedes.mjs", package / "aedes.js", str(port)])
+    process = subprocess.Popen([need("node"), FOLDER / "aedes.mjs", package, str(port)])
     try:
         wait_for_port(port, process)
         yield

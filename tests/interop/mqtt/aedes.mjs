@@ -1,7 +1,7 @@
-// node aedes.mjs FILE PORT: the broker aedes.
+// node aedes.mjs FOLDER PORT: the broker aedes.
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
 
-const [, , file, port] = process.argv;
-const { Aedes } = await import(file);
-const broker = await Aedes.createBroker();
-createServer(broker.handle).listen(Number(port), "127.0.0.1");
+const [, , folder, port] = process.argv;
+const Aedes = createRequire(import.meta.url)(folder);
+createServer(new Aedes().handle).listen(Number(port), "127.0.0.1");
