@@ -166,7 +166,7 @@ def _conflate(outbox: Any) -> Latest:
         if not unit.count or (unit.full or outbox.full) != "latest":
             outbox.units.appendleft(unit)
             continue
-        kept = [at for topic, (at, _) in unit.topics().items() if latest.superseded(topic) is None]
+        kept: list[int] = [at for topic, (at, _) in unit.topics().items() if latest.superseded(topic) is None]
         outbox.count -= unit.count - len(kept)
         outbox.size -= unit.size
         lost += unit.count - len(kept)

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hubbub.events import FIELDS
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
@@ -45,7 +46,7 @@ def status(running: Running) -> dict[str, Any]:
         "outboxes": _outboxes(contexts),
         "sessions": {"away": hub.clients.away, "queued": hub.clients.queued, "bytes": hub.clients.queued_bytes},
         "store": hub.clients.store.metrics(),
-        "counters": {name: getattr(hub.turn.counters, name) for name in type(hub.turn.counters).__slots__},
+        "counters": {name: getattr(hub.turn.counters, name) for name in getattr(type(hub.turn.counters), FIELDS)},
         "refused": _sums(context.refused for context in contexts),
         "cut": _sums(context.cut for context in contexts),
     }
