@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from mypy_extensions import mypyc_attr
+
 from hubbub.kernel.connection.outbox import Outbox
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class DatagramOutbox(Outbox):
     """Sends each unit as a datagram of its own; one that can't be sent is missed.
 

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from mypy_extensions import mypyc_attr
+
 from hubbub import limits
 from hubbub.kernel.connection import flushing, overflow
 from hubbub.kernel.connection.backlog import Backlog, Place
@@ -24,6 +26,7 @@ from hubbub.limits import FLUSH_BYTES, QUEUE_MESSAGES
 from hubbub.message import Message
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)  # a trace has one
 class Outbox:
     """The way out of one stream link.
 
