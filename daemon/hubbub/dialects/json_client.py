@@ -78,12 +78,12 @@ class JsonClient(LineDialect):
             if not line.strip():
                 continue
             try:
-                said = _read_command(line)
-                if said.op == "message":
+                command = _read_command(line)
+                if command.op == "message":
                     events.append(self._publish(_read_message(line)))
-                elif said.op == "error":
-                    events.append(refused(said.reason))
-                elif said.op == "bye":
+                elif command.op == "error":
+                    events.append(refused(command.reason))
+                elif command.op == "bye":
                     events.append(Close("it said bye"))
                     break
             except Refusal as refusal:
@@ -92,8 +92,8 @@ class JsonClient(LineDialect):
                 events.append(explain(error, line))
         return events
 
-    def _publish(self, said: _Message) -> Publish:
-        return said.message(self.context.max_message, said.retained)
+    def _publish(self, command: _Message) -> Publish:
+        return command.message(self.context.max_message, command.retained)
 
     # What goes out
 
@@ -105,11 +105,15 @@ class JsonClient(LineDialect):
         data, base64 = carry(message, parse=False)
         properties = dict(message.properties) if message.properties else None
         retain = message.retain or message.retained
-        said = _Publish(message.topic, data, base64, retain, message.content_type, properties)
+        command = _Publish(message.topic, data, base64, retain, message.content_type, properties)
         if isinstance(message, QosPublish):
-            said.qos, said.message_expiry, said.correlation = message.qos, message.message_expiry, message.correlation
+            command.qos, command.message_expiry, command.correlation = (
+                message.qos,
+                message.message_expiry,
+                message.correlation,
+            )
         try:
-            unit = _write(said)
+            unit = _write(command)
         except UnicodeEncodeError:  # a lone surrogate that came with a property
             return None
         end: bytes = form

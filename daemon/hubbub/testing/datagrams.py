@@ -37,7 +37,7 @@ class UDPClient:
         self.port = number
         self._port = port
         self._sent: deque[bytes] = deque()
-        self._heard: list[bytes] = []
+        self._received: list[bytes] = []
         port.clients[(host, number)] = self
 
     def send(self, datagram: bytes) -> None:
@@ -52,7 +52,7 @@ class UDPClient:
 
     def received(self) -> list[bytes]:
         """Return the datagrams that have come since the last look."""
-        datagrams, self._heard = self._heard, []
+        datagrams, self._received = self._received, []
         return datagrams
 
     def vanish(self) -> None:
@@ -61,7 +61,7 @@ class UDPClient:
 
     def hear(self, datagram: bytes) -> None:
         """Take what the daemon sends."""
-        self._heard.append(datagram)
+        self._received.append(datagram)
 
     def move(self) -> bool:
         """Hand over what waits; called by the world."""

@@ -168,7 +168,7 @@ class TCPClient:
         self.host = host
         self.port = port
         self._taking = True
-        self._heard = bytearray()
+        self._received = bytearray()
         self.transport = MemoryTransport(world.clock, protocol, self, host, port)
         protocol.makeConnection(self.transport)
 
@@ -184,8 +184,8 @@ class TCPClient:
 
     def received(self) -> Any:
         """Return the bytes that have come since the last look."""
-        data = bytes(self._heard)
-        self._heard.clear()
+        data = bytes(self._received)
+        self._received.clear()
         return data
 
     def finish(self) -> None:
@@ -214,7 +214,7 @@ class TCPClient:
 
     def hear(self, data: bytes) -> None:
         """Take what the daemon writes."""
-        self._heard += data
+        self._received += data
 
     def move(self) -> bool:
         """Hand over what waits; called by the world."""

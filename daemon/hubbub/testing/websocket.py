@@ -84,11 +84,11 @@ class WebSocketClient(TCPClient):
         """Take what the daemon writes; pings and the closing handshake are answered at once."""
         super().hear(data)
         if not self.response:
-            head, end, rest = bytes(self._heard).partition(b"\r\n\r\n")
+            head, end, rest = bytes(self._received).partition(b"\r\n\r\n")
             if not end:
                 return
             self.response = head
-            self._heard[:] = rest
+            self._received[:] = rest
         if not self.response.startswith(b"HTTP/1.1 101 "):
             return  # a page, or a refusal
         while (frame := self._frame()) is not None:
@@ -100,7 +100,7 @@ class WebSocketClient(TCPClient):
 
     def _frame(self) -> tuple[int, bytes] | None:
         """Take one whole frame; a server's are unmasked, and this one's are never fragmented."""
-        heard = self._heard
+        heard = self._received
         if len(heard) < 2:
             return None
         assert heard[0] & 0xF0 == 0x80, "a whole frame without extensions"

@@ -50,12 +50,12 @@ class WebSocketWire(Stream, AnyWebSocketProtocol):
             self.link.receive(payload, not isBinary)
 
     def onCloseFrame(self, code: int, reasonRaw: bytes) -> bool | None:
-        """What the client said before it closed is answered before Autobahn closes too."""
+        """Messages before the client's close frame are answered before Autobahn closes too."""
         self._settle()
         return super().onCloseFrame(code, reasonRaw)
 
     def _fail_connection(self, *arguments: Any) -> None:
-        """What the client said before its fault is answered before Autobahn tells it so."""
+        """Messages before the client's fault are answered before Autobahn reports it."""
         self._settle()
         super()._fail_connection(*arguments)
 

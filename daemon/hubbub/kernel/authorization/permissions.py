@@ -25,7 +25,7 @@ class Subject(NamedTuple):
     """Whatever of a client its rights depend on.
 
     groups  those that its login named
-    grants  pairs of action and filter that its login allows, or None where it said nothing of that
+    grants  pairs of action and filter that its login allows, or None: it has none
     """
 
     user: str | None
@@ -71,7 +71,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is said of some clients."""
+    """The clauses about some clients."""
 
     audience: Audience
     clauses: tuple[Clause, ...]
@@ -190,8 +190,8 @@ class Permissions:
         groups = one.groups.union(name for name, users in self.groups.items() if one.user in users)
         values = {"user": one.user or "", "client": one.client}
         found: dict[tuple[bool, str, str], Clause] = {}
-        said = (clause for rule in self.rules if rule.audience.holds(one, groups) for clause in rule.clauses)
-        for clause in (*said, *_granted(one.grants or ())):
+        clauses = (clause for rule in self.rules if rule.audience.holds(one, groups) for clause in rule.clauses)
+        for clause in (*clauses, *_granted(one.grants or ())):
             if all(
                 values[name] for name in clause.template.fields
             ):  # a client without such a value gets no such clause

@@ -44,7 +44,7 @@ from hubbub.topics import check_filter
 _SECRET_BYTES = 32  # at least as long as the hash (RFC 7518 section 3.2)
 _RSA_BITS = 2048  # at least (RFC 7518 section 3.3)
 _ALGORITHMS = ("HS256", "RS256", "EdDSA")
-_SAYS: tuple[tuple[type[PyJWTError], str], ...] = (
+_REASONS: tuple[tuple[type[PyJWTError], str], ...] = (
     (ExpiredSignatureError, "the token has expired"),
     (ImmatureSignatureError, "the token isn't valid yet"),
     (InvalidAudienceError, "the token is for another audience"),
@@ -140,7 +140,7 @@ class Tokens:
                 options={"require": required},
             )
         except (PyJWTError, ValueError, OverflowError, RecursionError) as error:  # OverflowError: "exp":1e400
-            says = (text for kind, text in _SAYS if isinstance(error, kind))
+            says = (text for kind, text in _REASONS if isinstance(error, kind))
             raise NotApplicable(next(says, "the token isn't one that this hub trusts")) from None
         return id, key, found
 

@@ -47,29 +47,29 @@ class Caller(Protocol, TimeoutMixin):
     def __init__(self) -> None:
         self.gone: Callable[[], object] = lambda: None
         self._reader = EndReader(b"\n", limits.CONTROL_BYTES)
-        self._asked = False
+        self._has_request = False
 
     def connectionMade(self) -> None:
         self.factory.callers.add(self)
         self.setTimeout(limits.CONTROL_SECONDS)
         if peer_user(self.transport.getHandle()) not in (0, os.geteuid()):
-            self._asked = True
+            self._has_request = True
             self.refuse("only the daemon's own user and root may control it")
         elif len(self.factory.callers) > limits.CONTROL_CONNECTIONS:
-            self._asked = True
+            self._has_request = True
             self.refuse(f"{limits.CONTROL_CONNECTIONS} commands are at work already")
 
     def dataReceived(self, data: bytes) -> None:
-        if self._asked:
+        if self._has_request:
             return
         try:
             lines = self._reader.feed(data)
         except TooLong as error:
-            self._asked = True
+            self._has_request = True
             self.refuse(f"a request {error}")
             return
         if lines:
-            self._asked = True
+            self._has_request = True
             self._act(lines[0])
 
     def _act(self, line: bytes) -> None:
@@ -89,13 +89,13 @@ class Caller(Protocol, TimeoutMixin):
 
     # What a command does
 
-    def answer(self, **said: object) -> None:
+    def answer(self, **fields: object) -> None:
         """Send one answer."""
-        self.transport.write(json.dumps(said, ensure_ascii=False).encode(errors="replace") + b"\n")
+        self.transport.write(json.dumps(fields, ensure_ascii=False).encode(errors="replace") + b"\n")
 
-    def finish(self, **said: object) -> None:
+    def finish(self, **fields: object) -> None:
         """Send the last answer."""
-        self.answer(done=True, **said)
+        self.answer(done=True, **fields)
         self.transport.loseConnection()
 
     def refuse(self, reason: str) -> None:
@@ -137,12 +137,12 @@ class _Pull:
     def resumeProducing(self) -> None:
         self._caller.resetTimeout()
         for _ in range(limits.CONTROL_ANSWERS):
-            said = next(self._answers, None)
-            if said is None:
+            fields = next(self._answers, None)
+            if fields is None:
                 self._caller.transport.unregisterProducer()
                 self._caller.finish()
                 return
-            self._caller.answer(**said)
+            self._caller.answer(**fields)
 
     def stopProducing(self) -> None:
         self._answers = iter(())

@@ -123,7 +123,7 @@ def _own_certificate(values: Any) -> PrivateCertificate | None:
     return found
 
 
-_SAYS: Sequence[tuple[type[Exception], Callable[[Any, Remote], str]]] = (
+_REASONS: Sequence[tuple[type[Exception], Callable[[Any, Remote], str]]] = (
     (error.DNSLookupError, lambda problem, remote: f"no address is known of {remote.host}"),
     (error.ConnectionRefusedError, lambda problem, remote: "connection refused"),
     (error.TimeoutError, lambda problem, remote: f"no answer within {limits.CONNECT_SECONDS:g} s"),
@@ -137,7 +137,7 @@ _SAYS: Sequence[tuple[type[Exception], Callable[[Any, Remote], str]]] = (
 
 def why(problem: BaseException | str, remote: Remote) -> str:
     """Say in a few words why there is no connection; what the other side had its part in is cut short."""
-    for kind, says in _SAYS:
+    for kind, says in _REASONS:
         if isinstance(problem, kind):
             return shown(says(problem, remote))
     if isinstance(problem, error.ConnectError) and problem.args[0]:

@@ -17,14 +17,14 @@ class Failures:
     log = Logger(namespace="hubbub.dialect")
 
     def __init__(self) -> None:
-        self._told: set[tuple[str, int, type]] = set()
+        self._logged: set[tuple[str, int, type]] = set()
 
     def __call__(self, error: Exception, session: Session | None = None) -> None:
         """Log `error` of the link of `session`, unless one of its type was raised at its place before."""
         place = (*_raised_at(error.__traceback__), type(error))
-        if place in self._told or len(self._told) >= limits.FAILURES_LOGGED:
+        if place in self._logged or len(self._logged) >= limits.FAILURES_LOGGED:
             return
-        self._told.add(place)
+        self._logged.add(place)
         of = "" if session is None else f" for link {session.id}, {session}"
         self.log.failure(
             "a dialect has failed{of} in {file}, line {line}; later failures there are only counted",
@@ -33,7 +33,7 @@ class Failures:
 
     def forget(self) -> None:
         """Tell everything again: the files have changed."""
-        self._told.clear()
+        self._logged.clear()
 
 
 def _raised_at(trace: TracebackType | None) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""What is said on `$SYS/broker/...`: what MQTT's tools ask a broker for, under the names that Mosquitto gave it.
+"""The topics `$SYS/broker/...`, which MQTT's tools read, under the names that Mosquitto gave them.
 
 `docs/mqtt.md` has the topics, and where a value differs from Mosquitto's.
 """
@@ -64,15 +64,17 @@ class SysMetrics:
     def metrics(self) -> dict[str, str]:
         """Tell all of them, by topic (kernel.routing.sys_topics.System)."""
         counts = {**self._traffic(), **self._messages()}
-        said = {name: str(count) for name, count in {**counts, **self._clients(), **self._kept(), **_memory()}.items()}
-        said["version"] = f"hubbub version {installed_version()}"
+        values = {
+            name: str(count) for name, count in {**counts, **self._clients(), **self._kept(), **_memory()}.items()
+        }
+        values["version"] = f"hubbub version {installed_version()}"
         if store := self._hub.clients.store.metrics():
-            said["store/failing"] = store["failing"]
-        said["uptime"] = f"{int(self._hub.turn.now() - self._hub.turn.began)} seconds"
+            values["store/failing"] = store["failing"]
+        values["uptime"] = f"{int(self._hub.turn.now() - self._hub.turn.began)} seconds"
         opened = counts.pop("opened")
-        del said["opened"]
+        del values["opened"]
         loaded = {load: counts[name] for name, load in _LOADED.items()}
-        return {_TOP + name: value for name, value in {**said, **self._load(loaded | _connects(opened))}.items()}
+        return {_TOP + name: value for name, value in {**values, **self._load(loaded | _connects(opened))}.items()}
 
     def _traffic(self) -> dict[str, int]:
         counts = dict.fromkeys(("bytes/received", "bytes/sent", "messages/received", "messages/sent", "opened"), 0)

@@ -50,7 +50,7 @@ class HandlerRunner:
         self._loops: list[LoopingCall] = []
         self._timers: set[IDelayedCall] = set()
         self._running: set[Deferred[Any]] = set()
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._begun = False
         self._stopping = False
         self._methods = _methods(handler)
@@ -304,9 +304,9 @@ class HandlerRunner:
         self._hub.turn.counters.failed += 1
         refused = failure.check(Refusal) is not None
         kind = "refusals" if refused else "failures"  # a client may cause the first and hide the other
-        if kind in self._told:
+        if kind in self._logged:
             return
-        self._told.add(kind)
+        self._logged.add(kind)
         if refused:
             says = "handler {id} was refused something: {refusal}; later refusals are only counted"
             self.log.warn(says, id=self.id, refusal=failure.value)  # noqa: G010  Twisted's logger

@@ -11,7 +11,9 @@ from hubbub.message import Message
 from hubbub.topics import quote
 
 _OF_THE_HUB = frozenset({"sender", "time", "hops", "retained", "ask"})  # what only the hub says of a message
-_TOLD = frozenset({"topic", "payload", "filter", "data", "reason", "refusal", "dialect", "head"})  # without a name
+_SHOWN_FIRST = frozenset(
+    {"topic", "payload", "filter", "data", "reason", "refusal", "dialect", "head"}
+)  # without a name
 _MOSTLY_TRUE = frozenset({"echo", "blocking", "clean_start", "will", "knows_receive_maximum"})
 _MOSTLY = {"qos": 0, "session_expiry": 0.0, "will_delay": 0.0, "after": 0, "auth_data": b"", "server_data": b""}
 _SECRET = frozenset({"password", "token", "auth_data"})
@@ -46,7 +48,7 @@ def _more(event: Event | Message) -> Iterator[str]:
     for name in sorted(names, key="tag".__eq__):  # last
         value = getattr(event, name, None)
         usual = value is None or value is (name in _MOSTLY_TRUE) or value == _MOSTLY.get(name)
-        if not usual and name not in _TOLD | _OF_THE_HUB:
+        if not usual and name not in _SHOWN_FIRST | _OF_THE_HUB:
             yield f"{name}={'...' if name in _SECRET else _value(value)}"
 
 

@@ -164,12 +164,12 @@ class Tap:
         return describe(event)
 
     def _tell_result(self, event: Any, result: Any) -> None:
-        said = self._said(event, result)
+        text = self._result_text(event, result)
         for trace in self._traces:
-            if said and self._concerns(trace, event) and trace.room():
-                trace.tell(self._record(result=said))
+            if text and self._concerns(trace, event) and trace.room():
+                trace.tell(self._record(result=text))
 
-    def _said(self, event: Any, result: Any) -> str:
+    def _result_text(self, event: Any, result: Any) -> str:
         about = quote(event.topic) + ": " if isinstance(event, Message) else ""
         if isinstance(result, Refusal):
             return f"{about}{result.code}: {result.reason}"
@@ -202,11 +202,11 @@ class Tap:
             return trace.wants_topic(mounted)
         return isinstance(event, Subscribe | Unsubscribe) and trace.wants_topic(self._mount + event.filter)
 
-    def _record(self, **said: object) -> dict[str, object]:
+    def _record(self, **more: object) -> dict[str, object]:
         session = self.link.session
         peer = f"{session.host}:{session.port}" if session.port else session.host
         return {
-            "link": session.id, "listener": session.listener, "peer": peer, "dialect": type(self._dialect).name, **said,
+            "link": session.id, "listener": session.listener, "peer": peer, "dialect": type(self._dialect).name, **more,
         }  # fmt: skip
 
 

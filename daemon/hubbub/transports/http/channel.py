@@ -91,9 +91,9 @@ class _Request(Request):
         if all(map(_is_text, chain(*(values for _, values in self.requestHeaders.getAllRawHeaders())))):
             super().process()
             return
-        said = plain(self, 400, "A header isn't UTF-8.")
-        self.setHeader("content-length", str(len(said)))
-        self.write(said)
+        body = plain(self, 400, "A header isn't UTF-8.")
+        self.setHeader("content-length", str(len(body)))
+        self.write(body)
         self.finish()
 
     def render(self, resrc: Any) -> None:

@@ -27,11 +27,11 @@ _STATUS = {"not-authorized": 401, "rate-limited": 429, "unavailable": 503}
 
 def shown(request: Request) -> Connect | None:
     """Return the credentials of a handshake (RFC 7617, RFC 6750); None: there are none. Raises Refusal."""
-    said = request.getHeader("authorization")
-    if said is None:
+    credentials = request.getHeader("authorization")
+    if credentials is None:
         cookie = request.getCookie(COOKIE)
         return Connect(token=cookie.decode("latin-1")) if cookie else None
-    scheme, _, rest = said.partition(" ")
+    scheme, _, rest = credentials.partition(" ")
     if scheme.lower() == "bearer" and rest:
         return Connect(token=rest.strip())
     if scheme.lower() != "basic":
@@ -67,7 +67,7 @@ class HandshakeAuthenticator:
     def ask(self, request: Request) -> bytes | int:
         """Look at what the handshake says, and answer it, now or later."""
         try:
-            said = shown(request)
+            credentials = shown(request)
         except Refusal as refusal:
             return refused(request, refusal)
         host, _ = client_of(request, self._trust)
@@ -86,7 +86,7 @@ class HandshakeAuthenticator:
                 request.write(body)
                 request.finish()
 
-        self._authenticate(said, request.channel.transport, host).addBoth(answer)
+        self._authenticate(credentials, request.channel.transport, host).addBoth(answer)
         return NOT_DONE_YET
 
 

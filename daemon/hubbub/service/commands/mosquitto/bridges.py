@@ -26,14 +26,14 @@ class Bridge:
         self._id = id
         self._line = line
         self._quality = 0
-        self._said: dict[str, Line] = {}
+        self._lines: dict[str, Line] = {}
 
     def take(self, line: Line) -> None:
         """Take one of its lines."""
         if line.key == "topic":
             self._topic(line)
         else:
-            self._said[line.key] = line
+            self._lines[line.key] = line
 
     def _topic(self, line: Line) -> None:
         """Read `topic PATTERN [out|in|both [QOS [LOCAL-PREFIX [REMOTE-PREFIX]]]]`."""
@@ -70,7 +70,7 @@ class Bridge:
             self.notes.append(Note(version, "it speaks 5, or 3.1.1 where the broker wants that"))
 
     def _get(self, *keys: str) -> Line | None:
-        return next((self._said[key] for key in keys if key in self._said), None)
+        return next((self._lines[key] for key in keys if key in self._lines), None)
 
     def _endpoint(self) -> str:
         line = self._get("address", "addresses")
