@@ -1,4 +1,4 @@
-"""What waits for all who don't read is bounded: whoever waits for most gives way, and who reads loses nothing."""
+"""All outboxes of clients that don't read are bounded together: the largest are trimmed, and readers lose nothing."""
 
 from __future__ import annotations
 

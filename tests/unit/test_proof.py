@@ -1,4 +1,4 @@
-"""Tokens of addresses, and the table that counts strangers."""
+"""Tokens of addresses, and the hashed counter."""
 
 from __future__ import annotations
 

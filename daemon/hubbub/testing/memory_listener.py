@@ -51,8 +51,8 @@ class MemoryHub(Protocol):
 class MemoryListener:
     """One listener: every client that connects to it goes through the transport's real protocol class.
 
-    keys  topic, prefix, subscribe, presence (texts of templates), silent, max_message, and what Place takes; over UDP
-          also `peers`, networks whose addresses are trusted: by default all, so that no client has to confirm
+    keys  topic, prefix, subscribe, presence (texts of templates), silent, max_message, and those of ListenerContext;
+          over UDP also `peers`, networks whose addresses are trusted: by default all, so that no client has to confirm
     """
 
     def __init__(self, world: MemoryHub, transport: str, dialect: type[Dialect], **keys: Any) -> None:

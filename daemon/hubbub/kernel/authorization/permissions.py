@@ -163,7 +163,7 @@ class Permissions:
         )
 
     def of(self, session: Session) -> ClientRights | None:
-        """Return what a client may do (kernel.connection.wire.Place.rights); None: everything."""
+        """Return what a client may do (kernel.connection.listener_context.ListenerContext.rights); None: everything."""
         grants = session.grants
         if self.open and grants is None:
             return None

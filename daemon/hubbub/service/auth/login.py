@@ -121,7 +121,7 @@ class Logins:
         return interface in self._portal.checkers
 
     def login(self, event: Connect, session: Session, done: Callable[[str | Refusal], None]) -> None:
-        """Be the `login` of a Place (see kernel.connection.wire.Login)."""
+        """Be the `login` of a ListenerContext (kernel.connection.listener_context.Login)."""
         credentials = _credentials(event) if event.auth_method is None else AuthExchange(self._reactor, event)
 
         def known(identity: Identity) -> None:

@@ -52,7 +52,7 @@ class Guard:
         self._hub = hub
 
     def rights_of(self, session: Session) -> Rights | None:
-        """Return what a client may do (kernel.connection.wire.Place)."""
+        """Return what a client may do (kernel.connection.listener_context.ListenerContext)."""
         return self._permissions.of(session)
 
     def prepare(self, settings: Settings) -> Callable[[], list[str]]:

@@ -1,4 +1,4 @@
-"""How much one client may send in a second: a stream is read later, datagrams that are ahead are dropped."""
+"""The rate of one client: a stream is read later, datagrams beyond it are dropped."""
 
 from __future__ import annotations
 

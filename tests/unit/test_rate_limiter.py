@@ -1,4 +1,4 @@
-"""How much comes in on a link, and that it says something new."""
+"""`rate=` and `changed=`: how much comes in on a link, and repeated values."""
 
 from __future__ import annotations
 
@@ -206,10 +206,10 @@ def test_over_udp_an_address_is_remembered(world, watcher):
 
 def test_the_table_of_clients_is_bounded(world):
     context = world.link(transport="udp", rate=Rate(10, 2)).context
-    sieves = RateLimiters()
+    limiters = RateLimiters()
 
     def get(host, user=None):
-        return sieves.get(world.hub.turn, world.hub.router, context, Session(host, 1, "udp", "here", user))
+        return limiters.get(world.hub.turn, world.hub.router, context, Session(host, 1, "udp", "here", user))
 
     with patch.object(limits, "UDP_RATE_LIMITERS", 2):
         first = get("a")
@@ -218,7 +218,7 @@ def test_the_table_of_clients_is_bounded(world):
         second = get("a", "ann")
         assert get("a") is first
         assert get("a", "ann") is second
-        assert len(sieves._by_client) == 2
+        assert len(limiters._by_client) == 2
 
 
 def test_a_plain_link_has_none_of_it(world):
