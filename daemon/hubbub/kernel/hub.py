@@ -26,7 +26,7 @@ class Hub:
     """One topic space. See Turn for `wake`, `wall`, `now`, `arm`.
 
     traced  attribute: is called with each link when it gets a dialect, while there is a trace
-    rejected  attribute: is called with listener, host and Refusal of who gets no link, while there is a trace
+    rejected  attribute: called with listener, host and Refusal of a rejected connection, while there is a trace
     """
 
     def __init__(

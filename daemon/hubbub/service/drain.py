@@ -1,7 +1,7 @@
 """Ends the links of a stopping daemon: each gets what waits and its dialect's last unit, and has time to close.
 
-Not all at once: clients that are sent away in the same moment come back in the same moment. Who was let in just before,
-and is still on the way to a link, is waited for, and told too.
+Not all at once: clients that are closed in one moment reconnect in one moment. Connections that were accepted
+just before and have no link yet are waited for, and closed too.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The sockets that systemd has opened and handed over (sd_listen_fds(3)). They stay systemd's: who comes while hubbub
-starts anew waits in them, and nothing here shuts one down, or removes its file.
+"""The sockets that systemd has opened and handed over (sd_listen_fds(3)). They stay systemd's:
+connections that come while hubbub starts anew wait in them, and nothing here shuts one down, or removes its file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Presence: the retained `1` or `0` of `presence=`, and `silent=`, which ends the presence of a silent client.
 
 Each topic has one PresenceState, whatever listeners its links come through. It is `1` as long as one of them is up. A
-topic with `{client}` belongs to one user while links are up: others who choose the same client identifier can't set it,
+topic with `{client}` belongs to one user while links are up: others with the same client identifier can't set it,
 but a login displaces clients without one. Over UDP, where no link goes up or down, the last sender has the state.
 """
 

@@ -37,7 +37,7 @@ _LOW_WATER = 0.9  # of the memory bound: what is left after queues were trimmed
 
 
 class EarlierLogins(Protocol):
-    """Knows of the clients of an earlier process who would be let in now."""
+    """Knows which logins of an earlier process are valid now."""
 
     def recognises(self, user: str | None, mark: str) -> bool:
         """Tell whether a login with that mark would be, see identity.Identity."""

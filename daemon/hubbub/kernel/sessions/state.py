@@ -305,7 +305,7 @@ def restore(stored: StoredSession, store: Store) -> PersistentSession:
 
 
 def _unknown() -> bool:
-    """Be the `holds` of a login of an earlier process, as long as there is nobody to ask."""
+    """Be the `holds` of a login of an earlier process, until its checker can be asked."""
     return True
 
 

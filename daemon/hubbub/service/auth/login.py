@@ -210,7 +210,7 @@ class Admission:
         self.recognises = logins.recognises
 
     def admits(self, session: Session) -> bool:
-        """Tell whether a client that hasn't logged in may be there: anonymous, or as the listener says who it is.
+        """Return whether a client without a login may stay: anonymous, or with the user that the listener names.
 
         Where its listener has gone it may come back by any other that would let it in.
         """
@@ -289,7 +289,7 @@ class _Chain:
 
 
 def _admitted(found: tuple[Any, Identity, Any]) -> Identity | Failure:
-    """Return who that is, unless a reload has ended the login while it was checked."""
+    """Return the Identity, unless a reload has ended the login while it was checked."""
     identity = found[1]
     if identity.holds is None or identity.holds():
         return identity

@@ -220,7 +220,7 @@ class Listener:
         )  # fmt: skip
 
     def _page_refused(self, host: str, refusal: Refusal) -> None:
-        """Log it each time that the number has doubled: whoever can connect could fill the disk."""
+        """Log it each time that the number has doubled: any client could fill the disk."""
         self._rejected(host, refusal)
         count = self.context.refused["origin"]
         if count & (count - 1) == 0:
@@ -228,7 +228,7 @@ class Listener:
             self.log.warn(says, id=self.config.id, count=count, host=host, why=refusal.reason)  # noqa: G010
 
     def _rejected(self, host: str, refusal: Refusal) -> None:
-        """Somebody gets no link."""
+        """Record a connection that gets no link."""
         self.hub.turn.counters.refused += 1
         self.context.refuse(refusal)
         if self.hub.rejected is not None:

@@ -116,7 +116,7 @@ class Tracing:
                 self._cover(link)
 
     def _tell_rejected(self, listener: str, host: str, refusal: Refusal) -> None:
-        """Somebody got no link; a trace of some topics wants to see links alone."""
+        """Record a connection that got no link; a trace of some topics records links alone."""
         for trace in self._traces:
             if not trace.picks and trace.covers(listener, host) and trace.room():
                 now = self._running.hub.turn.wall()
