@@ -34,7 +34,7 @@ FILES = {  # of daemon/hubbub: the files and folders whose functions do it
     "read": "dialects framing line_dialect topics",
     "events": "events publish message",
     "outbox": "kernel/connection/units kernel/connection/overflow kernel/connection/backlog "
-    "kernel/connection/outbox kernel/connection/egress "
+    "kernel/connection/outbox kernel/connection/flushing kernel/connection/egress "
     "kernel/connection/datagram_outbox kernel/connection/per_link_encoder kernel/sessions",
     "hub": "kernel/hub kernel/turn kernel/alarms kernel/counters kernel/commits kernel/scheduler kernel/routing",
     "link": "kernel/connection kernel/ingress kernel/authorization",
