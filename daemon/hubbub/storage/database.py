@@ -64,6 +64,13 @@ class Database:
             raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
         self.connection.set_wal_hook(self._count_pages)
 
+    def connect_reader(self) -> apsw.Connection:
+        """Return a connection that can't write. Raises apsw.Error."""
+        connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READONLY, vfs=self._vfs)
+        connection.set_busy_timeout(limits.STORE_BUSY_MILLISECONDS)
+        connection.pragma("mmap_size", 0)
+        return connection
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what is done meanwhile, or nothing of it. Raises apsw.Error."""

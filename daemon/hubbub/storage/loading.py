@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 
 import apsw
 import msgspec
 
+from hubbub import limits
+from hubbub.kernel.sessions.backlog import Backlog
 from hubbub.kernel.sessions.records import (
     DeliveryRecord,
     MessageRecord,
@@ -17,6 +20,7 @@ from hubbub.kernel.sessions.records import (
     Way,
     make_message,
 )
+from hubbub.message import Message
 from hubbub.storage import codec
 from hubbub.storage.audiences import Audiences
 from hubbub.storage.database import Damaged
@@ -48,10 +52,13 @@ class Loader:
         }
         self.audiences = Audiences()
         self._receivers: dict[int, list[tuple[int, Way]]] = {}
+        self._shared: set[int] = set()  # sessions whose messages other members of a group may get
+        self._ways_of: dict[int, dict[int, Way]] = {}
         for id, receivers, first, last in database.execute(
             "SELECT id, receivers, min(number), max(number) FROM audiences JOIN messages ON audience = id GROUP BY id"
         ):
             self._receivers[id] = codec.unpack_receivers(receivers)
+            self._shared.update(number for number, (_, _, share) in self._receivers[id] if share)
             self.audiences.restore(id, self._receivers[id], first, last)
         for session, progress in self._progress.items():
             self.audiences.advance(session, progress)
@@ -64,40 +71,77 @@ class Loader:
         subscriptions: dict[int, list[SubscriptionRecord]] = {}
         for number, record in self._database.execute("SELECT session, record FROM subscriptions"):
             subscriptions.setdefault(number, []).append(codec.unpack_subscription(record))
-        deliveries = self._deliveries()
+        inflight, queues = self._inflight(), self._queues()
         for number, record in self._database.execute("SELECT number, record FROM sessions ORDER BY number"):
-            progress = self._progress[number]
             wishes = tuple(subscriptions.get(number, ()))
+            backlog, those = queues.pop(number, None) or Backlog(), inflight.pop(number, [])
+            if number in self._shared:
+                those, backlog = [*those, *self._loaded(number, backlog)], Backlog()
             yield StoredSession(
-                number, codec.unpack_session(record), wishes, tuple(deliveries.pop(number, ())), progress
+                number, codec.unpack_session(record), wishes, tuple(those), self._progress[number], backlog
             )
 
-    def _deliveries(self) -> dict[int, list[DeliveryRecord]]:
-        """Return the messages of each session, those in flight first."""
-        inflight = {
-            session: {number: (at, id, received) for at, (number, id, received) in enumerate(progress.inflight)}
+    def _inflight(self) -> dict[int, list[DeliveryRecord]]:
+        """Return the messages of each session that are in flight, or were and wait at the front of its queue."""
+        wanted = {number for progress in self._progress.values() for number, _, _ in progress.inflight}
+        read = self._messages(sorted(wanted))
+        found: dict[int, list[DeliveryRecord]] = {}
+        for session, progress in self._progress.items():
+            for number, id, received in progress.inflight:
+                message, ways = read.get(number, (None, {}))
+                if message is not None and session in ways:
+                    record = DeliveryRecord(number, message, ways[session], id, received)
+                    found.setdefault(session, []).append(record)
+        return found
+
+    def _messages(self, numbers: Sequence[int]) -> dict[int, tuple[Message, dict[int, Way]]]:
+        """Read messages, each with its receivers."""
+        found: dict[int, tuple[Message, dict[int, Way]]] = {}
+        query = "SELECT number, audience, body FROM messages WHERE number IN (SELECT value FROM json_each(?))"
+        for number, audience, body in self._database.execute(query, (msgspec.json.encode(numbers).decode(),)):
+            found[number] = make_message(codec.unpack_message(body)), self._ways(audience)
+        return found
+
+    def _loaded(self, session: int, backlog: Backlog) -> Iterator[DeliveryRecord]:
+        """Read a whole queue."""
+        numbers = backlog.numbers()
+        read = self._messages(numbers)
+        for number in numbers:
+            message, ways = read[number]
+            yield DeliveryRecord(number, message, ways[session], 0, False)
+
+    def _ways(self, audience: int) -> dict[int, Way]:
+        found = self._ways_of.get(audience)
+        if found is None:
+            found = self._ways_of[audience] = dict(self._receivers.get(audience, ()))
+        return found
+
+    def _queues(self) -> dict[int, Backlog]:
+        """Return what waits for each session; no body is read for that."""
+        numbers: dict[int, array[int]] = {id: array("q") for id in self._receivers}
+        sizes: dict[int, array[int]] = {id: array("q") for id in self._receivers}
+        for number, audience, size in self._database.execute("SELECT number, audience, length(body) FROM messages"):
+            numbers[audience].append(number)
+            sizes[audience].append(size + limits.QUEUED_MESSAGE_BYTES)
+        parts: dict[int, list[int]] = {}
+        for audience, receivers in self._receivers.items():
+            for session, _ in receivers:
+                parts.setdefault(session, []).append(audience)
+        return {
+            session: self._queue(progress, [(numbers[one], sizes[one]) for one in parts[session]])
             for session, progress in self._progress.items()
+            if session in parts
         }
-        flown: dict[int, list[tuple[int, DeliveryRecord]]] = {}
-        queued: dict[int, list[DeliveryRecord]] = {}
-        gaps = {session: frozenset(progress.gaps) for session, progress in self._progress.items()}
-        rows: Any = self._database.execute("SELECT number, audience, body FROM messages ORDER BY number")
-        for number, audience, body in rows:
-            message = make_message(codec.unpack_message(body))
-            for session, way in self._receivers.get(audience, ()):
-                progress = self._progress.get(session)
-                if progress is None:  # it has ended
-                    continue
-                if number >= progress.next:
-                    if number not in gaps[session]:
-                        queued.setdefault(session, []).append(DeliveryRecord(number, message, way, 0, False))
-                elif number in inflight[session]:
-                    at, id, received = inflight[session][number]
-                    flown.setdefault(session, []).append((at, DeliveryRecord(number, message, way, id, received)))
-        for session, those in flown.items():
-            those.sort(key=lambda one: one[0])
-            queued[session] = [one for _, one in those] + queued.get(session, [])
-        return queued
+
+    def _queue(self, progress: Progress, parts: Sequence[tuple[array[int], array[int]]]) -> Backlog:
+        """Join what each audience of a session has for it."""
+        cut = [(bisect_left(numbers, progress.next), numbers, sizes) for numbers, sizes in parts]
+        rest = [(numbers[at:], sizes[at:]) for at, numbers, sizes in cut if at < len(numbers)]
+        if len(rest) == 1 and not progress.gaps:
+            return Backlog(*rest[0])
+        gaps = frozenset(progress.gaps)
+        pairs = sorted(pair for one in rest for pair in zip(*one, strict=True) if pair[0] not in gaps)
+        return Backlog(array("q", [number for number, _ in pairs]), array("q", [size for _, size in pairs]))
 
     def _retained(self) -> Iterator[MessageRecord]:
         for (body,) in self._database.execute("SELECT body FROM retained"):

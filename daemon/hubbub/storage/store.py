@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 from hubbub import limits
@@ -15,6 +15,7 @@ from hubbub.storage.changes import Changes, Stored
 from hubbub.storage.codec import pack_id
 from hubbub.storage.database import Database
 from hubbub.storage.loading import Loader
+from hubbub.storage.reader import Reader, Then
 from hubbub.storage.reading import file_bytes
 from hubbub.storage.writer import Writer
 
@@ -50,10 +51,13 @@ class DurableStore:
         self._noted: list[Recorded] = []
         self._open: dict[Message, Stored] = {}  # of the open batch
         self._dirty = False
-        self._written: list[int] = []  # bytes of the batches that the writer has
+        self._written: list[tuple[int, int]] = []  # of the batches that the writer has: bytes, and the newest message
+        self._readable = self._last
+        self._early: list[tuple[int, Sequence[int], Then]] = []  # asked for before they are committed
         self._failing = 0.0  # since when, in monotonic seconds
         self._why = ""
         self._writer = Writer(database, loader.audiences, call, self)
+        self._reader = Reader(database.connect_reader, call)
 
     def load(self) -> Iterable[StoredSession]:
         sessions, self._sessions = self._sessions, []
@@ -69,6 +73,7 @@ class DurableStore:
 
     def stop(self) -> None:
         """Write what the writer has, and close the database, in any thread: it blocks for as long as that takes."""
+        self._reader.stop()
         self._writer.stop()
         self.database.close()
 
@@ -109,6 +114,13 @@ class DurableStore:
         stored.receivers[number] = way
         return stored.number
 
+    def fetch(self, number: int, numbers: Sequence[int], then: Then) -> None:
+        readable = [one for one in numbers if one <= self._readable]
+        if readable:
+            self._reader.fetch(number, readable, then)
+        else:
+            self._early.append((number, numbers, then))
+
     def note(self, session: Recorded) -> None:
         self._noted.append(session)
         self._change()
@@ -136,7 +148,7 @@ class DurableStore:
         self._noted = []
         self._open = {}
         self._dirty = False
-        self._written.append(changes.size)
+        self._written.append((changes.size, self._last))
         self._writer.put(self.commits.close(), changes)
 
     def _refuse(self) -> None:
@@ -149,13 +161,16 @@ class DurableStore:
     @property
     def waiting_bytes(self) -> int:
         """Bytes that wait for their commit."""
-        return self._changes.size + sum(self._written)
+        return self._changes.size + sum(size for size, _ in self._written)
 
     # What the writer tells (storage.writer.Owner)
 
     def committed(self, number: int, seconds: float) -> None:
         """A batch is safe."""
-        del self._written[0]
+        _, self._readable = self._written.pop(0)
+        early, self._early = self._early, []
+        for one in early:
+            self.fetch(*one)
         self.observed(seconds)
         self._refuse()
         self.commits.done(number)

@@ -13,6 +13,7 @@ import pytest
 
 from hubbub import limits
 from hubbub.kernel.commits import Commits
+from hubbub.kernel.sessions.backlog import Backlog
 from hubbub.kernel.sessions.records import (
     DeliveryRecord,
     Progress,
@@ -142,7 +143,7 @@ class Read:
         waiting = [(one, 0, False) for one in sorted(self.messages)]
         queue = [one for one in waiting if one[0] >= self.progress.next and one[0] not in self.progress.gaps]
         deliveries = [DeliveryRecord(one, *self.messages[one], *rest) for one, *rest in (*inflight, *queue)]
-        return StoredSession(number, self.session, subscriptions, tuple(deliveries), self.progress)
+        return StoredSession(number, self.session, subscriptions, tuple(deliveries), self.progress, Backlog())
 
 
 class DatabaseDisk:
@@ -163,9 +164,10 @@ class DatabaseDisk:
 
 
 class PromptStore(DurableStore):
-    """A DurableStore whose batches are safe at the end of their turn."""
+    """A DurableStore whose batches are safe at the end of their turn, and whose pages are read by then."""
 
     def __init__(self, folder: Path) -> None:
+        self.asked = 0
         self.calls: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         database = Database(folder)
         database.open("process")
@@ -173,9 +175,18 @@ class PromptStore(DurableStore):
 
     def commit(self) -> None:
         super().commit()
-        while self.commits.safe < self.commits.open - 1:
+        while self.commits.safe < self.commits.open - 1 or self.asked:
             call, *arguments = self.calls.get(timeout=10)
             call(*arguments)
+
+    def fetch(self, number, numbers, then) -> None:
+        def read(*page) -> None:
+            self.asked -= 1
+            then(*page)
+
+        self.asked += 1
+        self.changed()
+        super().fetch(number, numbers, read)
 
 
 @pytest.fixture

@@ -136,8 +136,8 @@ class Client:
         self._drop_stand_in()
         for wish in ended:
             self.state.unsubscribe(wish.key)
+        self.delivery.purge(None if rights is None else rights.receives)
         if rights is not None:
-            self.delivery.purge(rights.receives)
             self.delivery.withhold(rights.receives)
         link.access.tell_ended(link, [wish.filter for wish in ended])
         if self.link is link:

@@ -19,6 +19,7 @@ from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
+from hubbub.kernel.sessions.records import StoredMessage
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.state import InflightMessage, Lender, PersistentSession
 from hubbub.kernel.turn import Turn
@@ -52,7 +53,7 @@ class Delivery:
 
     __slots__ = (
         "changes", "dropped", "link", "max_id", "receive_maximum", "state", "suppliers",
-        "_last_id", "_marked", "_pass_on", "_queued_bytes", "_resend", "_searches", "_turn",
+        "_fetching", "_keep", "_last_id", "_marked", "_pass_on", "_queued_bytes", "_resend", "_searches", "_turn",
     )  # fmt: skip
 
     def __init__(self, turn: Turn, queued_bytes: QueuedBytes, state: PersistentSession, pass_on: PassOn) -> None:
@@ -65,6 +66,8 @@ class Delivery:
         self.suppliers: dict[object, Callable[[], object]] = {}
         self._resend: deque[InflightMessage] = deque()  # in flight, and still to be sent again on this link
         self._turn = turn
+        self._fetching = False  # the store reads a page
+        self._keep: Callable[[str], bool] | None = None  # of the last `purge`, for messages that are read later
         self._last_id = next(reversed(state.inflight), 0)
         self._marked = False  # for the end of this turn
         self._pass_on = pass_on
@@ -77,10 +80,10 @@ class Delivery:
         """Send a message, or put it into the queue, or drop one as the policy says."""
         state = self.state
         one = InflightMessage(message, wish, qos, share)
-        if not state.queue and self._may_send():
+        if not state.queue and not state.backlogged and self._may_send():
             self._send_new(one, frame)
             return
-        while state.queue and self._is_full(one.size):
+        while (state.queue or state.backlogged) and self._is_full(one.size):
             if state.full != "drop-oldest":
                 self._count_drop()
                 return
@@ -96,20 +99,23 @@ class Delivery:
 
     def room(self, message: Message) -> int:
         """Return what would happen to one more message (routing.subscription.GroupMember)."""
-        if not self.state.queue and self._may_send():
+        state = self.state
+        if not state.queue and not state.backlogged and self._may_send():
             return NOW
         if self.link is None and not self.state.owner.is_valid(self._turn.wall()):
             return NEVER
-        if self.state.queue and self._is_full(cost(message) + limits.QUEUED_MESSAGE_BYTES):
-            return LOST
+        if state.backlogged or (state.queue and self._is_full(cost(message) + limits.QUEUED_MESSAGE_BYTES)):
+            return LOST  # a group doesn't get back what only the store has
         return AWAY if self.link is None else LATER
 
     def _is_full(self, size: int) -> bool:
         state = self.state
-        return len(state.queue) >= limits.QUEUE_MESSAGES or state.size - state.inflight_bytes + size > state.max_bytes
+        waiting = len(state.queue) + state.backlogged
+        return waiting >= limits.QUEUE_MESSAGES or state.size - state.inflight_bytes + size > state.max_bytes
 
     def _drop_oldest(self) -> None:
-        self._queued_bytes.size -= self.state.drop_oldest().size
+        state = self.state
+        self._queued_bytes.size -= state.drop_oldest().size if state.queue else state.drop_backlogged()
         self._count_drop()
 
     def _count_drop(self) -> None:
@@ -118,7 +124,7 @@ class Delivery:
 
     def give_way(self, size: int) -> bool:
         """Drop the oldest of the queue until `size` bytes are left. False: more than that is in flight."""
-        while self.state.queue and self.state.size > size:
+        while (self.state.queue or self.state.backlogged) and self.state.size > size:
             self._drop_oldest()
         return self.state.size <= size
 
@@ -178,12 +184,34 @@ class Delivery:
             self._send_again()
         while state.queue and self._may_send():
             self._send_next()
-        if not state.queue and self._searches:
+        if state.backlogged and self.link is not None and not self._fetching:
+            self._fetch()
+        waits = state.queue or state.backlogged
+        if self._searches and not waits:
             self._send_retained()
-        if self.suppliers and not state.queue and self._may_send():
+        if self.suppliers and not waits and self._may_send():
             for ask in self.suppliers.values():
                 ask()
         self._mark_if_more()
+
+    def _fetch(self) -> None:
+        """Have the store read more of the queue before it runs empty."""
+        if len(self.state.queue) < limits.PAGE_MESSAGES // 2:
+            self._fetching = True
+            self.state.fetch(self._take_page)
+
+    def _take_page(self, last: int, page: list[StoredMessage]) -> None:
+        """Go on with messages that the store has read."""
+        self._fetching = False
+        state, before = self.state, self.state.size
+        if not state.number:  # it has ended
+            return
+        for _ in range(state.take_page(last, page)):
+            self._count_drop()
+        self._queued_bytes.size += state.size - before
+        if self._keep is not None:
+            self.purge(self._keep)
+        self.ask_later()
 
     def _send_again(self) -> None:
         """Send in-flight messages again, in order, within the receive maximum (MQTT-4.4.0-1, MQTT-4.6.0-1)."""
@@ -268,7 +296,10 @@ class Delivery:
         flown = list(self.state.inflight.values())
         for one in flown:
             self._remove(one)
-        self._give_to_others(flown + self._drop_where(lambda _: True))
+        flown += self._drop_where(lambda _: True)
+        while self.state.backlogged:
+            self._queued_bytes.size -= self.state.drop_backlogged()
+        self._give_to_others(flown)
 
     # Incoming
 
@@ -299,11 +330,14 @@ class Delivery:
         else:
             self._count_drop()
 
-    def purge(self, keep: Callable[[str], bool]) -> None:
+    def purge(self, keep: Callable[[str], bool] | None) -> None:
         """Drop messages of the queue on topics that `keep` denies, or give them to other members of its groups.
 
-        In-flight ones are with the client already.
+        In-flight ones are with the client already. None: it may have all topics.
         """
+        self._keep = keep
+        if keep is None:
+            return
         self._give_to_others(self._drop_where(lambda one: not keep(one.message.topic)))
         for id, (batches, wish) in self._searches.items():
             self._searches[id] = (_kept(batches, keep), wish)

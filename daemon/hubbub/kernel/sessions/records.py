@@ -6,11 +6,14 @@ from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 from hubbub.events import Subscribe
+from hubbub.kernel.sessions.backlog import Backlog
 from hubbub.message import Message
 from hubbub.publish import Publish, QosPublish
 
 Key = tuple[str, str | None, str]
 """A client: its mount point, its user, its client identifier."""
+StoredMessage = tuple[int, Message, "Way"]
+"""A message that was read from the store: its number there, and how it comes to the session that it was read for."""
 Way = tuple[Hashable, int, str]
 """How a message comes to a session: the id of the subscription, the QoS, the shared filter or ""."""
 
@@ -98,7 +101,8 @@ class StoredSession(NamedTuple):
     """A session of an earlier process, with all that it has.
 
     number      what the store calls it
-    deliveries  those in flight in the order of their sending, then the queue in its order
+    deliveries  those in flight in the order of their sending, then the queue in its order, as far as it is in memory
+    backlog     the rest of the queue
     """
 
     number: int
@@ -106,6 +110,7 @@ class StoredSession(NamedTuple):
     subscriptions: tuple[SubscriptionRecord, ...]
     deliveries: tuple[DeliveryRecord, ...]
     progress: Progress
+    backlog: Backlog
 
 
 class _Pairs(dict[str, str]):

@@ -88,7 +88,8 @@ class ClientRegistry:
     def queued(self) -> int:
         """How many messages are queued or in flight."""
         waiting = sum([len(queue.state.queue) for queue in self._work_queues.all.values()])
-        return waiting + sum([len(one.state.queue) + len(one.state.inflight) for one in self._known.values()])
+        states = [one.state for one in self._known.values()]
+        return waiting + sum([len(one.queue) + one.backlogged + len(one.inflight) for one in states])
 
     @property
     def queued_bytes(self) -> int:

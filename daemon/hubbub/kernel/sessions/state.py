@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol
 
 from hubbub import limits
 from hubbub.events import Subscribe
+from hubbub.kernel.sessions.backlog import Backlog
 from hubbub.kernel.sessions.records import (
     DeliveryRecord,
     Key,
     Progress,
     SessionRecord,
+    StoredMessage,
     StoredSession,
     make_message,
     make_subscription,
@@ -23,6 +25,8 @@ from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.sessions.store import Store
 from hubbub.message import Message, cost
 from hubbub.publish import Publish
+
+_NO_BACKLOG = Backlog()  # of all sessions that have none; `backlogged` tells
 
 
 class Lender(Protocol):
@@ -72,16 +76,18 @@ class PersistentSession:
     left            Unix seconds when its link went; None while it is there
     will            published when the link ends other than by DISCONNECT, will_delay seconds later
     subscriptions   by id, with the filters of the hub
-    queue           messages that wait; inflight: those with the client, by packet identifier in the order of sending
+    queue           messages that wait, in memory; backlog: those behind them, in the store alone, `backlogged` of them
+    inflight        messages that are with the client, by packet identifier in the order of sending
     max_bytes, full the bound of the queue in bytes, and its overflow policy
-    size            bytes of queue and inflight; inflight_bytes: of inflight
+    size            bytes of queue, backlog and inflight; inflight_bytes: of inflight
     received        packet identifiers of QoS 2 messages that the client may send again
     number          what a durable store calls it; 0: none keeps it
     """
 
     __slots__ = (
         "key", "owner", "expiry", "left", "will", "will_delay", "subscriptions", "queue", "inflight", "max_bytes",
-        "full", "size", "inflight_bytes", "received", "number", "_gaps", "_last", "_next", "_noted", "_store",
+        "full", "size", "inflight_bytes", "received", "number", "backlog", "backlogged", "_gaps", "_last",
+        "_next", "_noted", "_store",
     )  # fmt: skip
 
     def __init__(self, key: Key, owner: Session, store: Store) -> None:
@@ -100,6 +106,8 @@ class PersistentSession:
         self.inflight_bytes = 0
         self.received: set[int] = set()
         self.number = 0
+        self.backlog = _NO_BACKLOG
+        self.backlogged = 0
         self._gaps: set[int] = set()  # what was dropped from the midst of the queue, see records.Progress
         self._last = 0  # of the newest message
         self._next = 1  # of the first message that was never sent; those before it are in flight, settled or dropped
@@ -163,7 +171,7 @@ class PersistentSession:
                 break
             inflight.append((one.number, 0, False))
         else:
-            self._next = self._last + 1
+            self._next = self.backlog.first if self.backlogged else self._last + 1
         if self._gaps:
             self._gaps = {number for number in self._gaps if number > self._next}
         return Progress(self._next, tuple(inflight), tuple(sorted(self._gaps)), tuple(self.received))
@@ -204,9 +212,13 @@ class PersistentSession:
     def enqueue(self, one: InflightMessage) -> None:
         """Put a new message at the end of the queue."""
         self.size += one.size
-        self.queue.append(one)
         if self.number:
             self._record_new(one)
+        if self.backlogged:
+            self.backlog.append(one.number, one.size)
+            self.backlogged += 1
+        else:
+            self.queue.append(one)
 
     def send_new(self, one: InflightMessage) -> None:
         """Put a new message, which has an id, in flight at once, as none is queued."""
@@ -253,6 +265,40 @@ class PersistentSession:
         self.size -= one.size
         return one
 
+    def drop_backlogged(self) -> int:
+        """Take the first message out of the backlog for good, as the queue is empty. Returns its bytes."""
+        self._next = self.backlog.first + 1
+        self._note()
+        self.backlogged -= 1
+        size = self.backlog.pop()
+        self.size -= size
+        return size
+
+    def fetch(self, then: Callable[[int, list[StoredMessage]], None]) -> None:
+        """Have the store read the first few messages of the backlog; `take_page` is for what `then` gets."""
+        self._store.fetch(self.number, self.backlog.page(), then)
+
+    def take_page(self, last: int, page: Sequence[StoredMessage]) -> int:
+        """Move messages up to number `last`, which were read, into the queue. Returns how many weren't there."""
+        read, lacking = {number: (message, way) for number, message, way in page}, 0
+        while self.backlogged and self.backlog.first <= last:
+            number = self.backlog.first
+            self.size -= self.backlog.pop()
+            self.backlogged -= 1
+            if number not in read:
+                lacking += 1
+                continue
+            message, (id, qos, share) = read[number]
+            one = InflightMessage(message, self._wish(id, qos), qos, share)
+            one.number = number
+            self.size += one.size
+            self.queue.append(one)
+        return lacking
+
+    def _wish(self, id: Hashable, qos: int) -> Subscribe:
+        """Return the subscription of an id; if it has ended, the message is still the client's."""
+        return self.subscriptions.get(id) or Subscribe(str(id), qos=qos)
+
     def drop(self, unwanted: set[InflightMessage]) -> None:
         """Take messages out of the queue for good."""
         self.queue = deque(one for one in self.queue if one not in unwanted)
@@ -261,7 +307,7 @@ class PersistentSession:
             if one.number >= self._next:
                 self._gaps.add(one.number)
         self._note()
-        if len(self._gaps) > limits.QUEUE_GAPS and self.number:
+        if len(self._gaps) > limits.QUEUE_GAPS and self.number and not self.backlogged:
             self._record_messages()
 
     def requeue(self) -> None:
@@ -301,6 +347,10 @@ def restore(stored: StoredSession, store: Store) -> PersistentSession:
         session.subscriptions[wish.key] = wish
     for delivery in stored.deliveries:
         _restore_delivery(session, delivery)
+    session.backlog, session.backlogged = stored.backlog, len(stored.backlog)
+    if session.backlogged:
+        session._last = max(session._last, stored.backlog.last)
+        session.size += stored.backlog.size
     return session
 
 
@@ -311,10 +361,7 @@ def _unknown() -> bool:
 
 def _restore_delivery(session: PersistentSession, record: DeliveryRecord) -> None:
     id, qos, share = record.way
-    wish = session.subscriptions.get(id)
-    if wish is None:  # it has ended; the message is still the client's
-        wish = Subscribe(str(id), qos=qos)
-    one = InflightMessage(record.message, wish, qos, share)
+    one = InflightMessage(record.message, session._wish(id, qos), qos, share)
     one.number, one.id, one.received, one.resent = record.number, record.packet_id, record.received, True
     session._last = max(session._last, one.number)
     session.size += one.size

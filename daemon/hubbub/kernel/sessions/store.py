@@ -10,7 +10,7 @@ No acknowledgement leaves before its batch is safe: see kernel.commits. A store 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Protocol
 
 from hubbub.kernel.commits import Commits
@@ -18,6 +18,7 @@ from hubbub.kernel.sessions.records import (
     MessageRecord,
     Progress,
     SessionRecord,
+    StoredMessage,
     StoredSession,
     SubscriptionRecord,
     Way,
@@ -71,6 +72,12 @@ class Store(Protocol):
         last  the number of the newest message that the session had, or 0; the new one has a higher number
         """
 
+    def fetch(self, number: int, numbers: Sequence[int], then: Callable[[int, list[StoredMessage]], None]) -> None:
+        """Read messages of a session, or the first of them.
+
+        then  is called in the reactor, later, with the last number that was looked for, and those that are there
+        """
+
     def note(self, session: Recorded) -> None:
         """The progress of a session changes in this turn; `commit` asks for it."""
 
@@ -109,6 +116,7 @@ class MemoryStore:
     def enqueue(self, number: int, message: Message, way: Way, last: int) -> int:
         return 0
 
+    def fetch(self, number: int, numbers: Sequence[int], then: Callable[[int, list[StoredMessage]], None]) -> None: ...
     def note(self, session: Recorded) -> None: ...
     def retain(self, message: Message) -> None: ...
     def commit(self) -> None: ...

@@ -1,0 +1,180 @@
+"""A queue of an earlier process is read in pages, as its client takes it; nothing of it is in memory before."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+
+from hubbub import limits
+from hubbub.kernel.sessions.records import MessageRecord, Progress, SessionRecord
+from hubbub.storage import codec
+from hubbub.storage.database import Database
+from hubbub.storage.opening import open_store
+from hubbub.testing import World
+from mqtt_client import PUBACK, V5, Client, Rights, kept, subscription
+from storage.test_faults import Process
+
+WAITING = 450
+MANY = 100_000
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A store with a long queue."""
+    process = Process(tmp_path / "state", "process", None)
+    process.away("away", "a/#")
+    fill(process, 0, WAITING)
+    process.store.stop()
+    return tmp_path / "state"
+
+
+def fill(process: Process, first: int, last: int) -> None:
+    writer = process.client("w")
+    for n in range(first, last):
+        writer.publish(f"a/{n % 2}", b"%d" % n, qos=1, id=n + 1)
+    process.settle()
+
+
+@pytest.fixture
+def process(folder):
+    process = Process(folder, "process", None)
+    yield process
+    process.store.stop()
+
+
+def take(process: Process, client: Client, until: int, again: bool = False) -> list[int]:
+    """Acknowledge all that comes until that one has come; `again`: some of it came before."""
+    found = []
+    news = client.first
+    while True:
+        for one in news:
+            found.append(int(one.payload))
+            assert again or not one.dup
+        if found and found[-1] >= until:
+            return found
+        more = [answer for one in news for answer in client.ack(PUBACK, one.id)] + client.heard()
+        if not more:
+            call, *arguments = process.calls.get(timeout=10)
+            call(*arguments)
+            process.hub.world.turn()
+            more = client.heard()
+        news = more
+
+
+def state_of(process: Process):
+    return process.hub.world.hub.clients._known["", None, "away"].state
+
+
+def test_nothing_is_in_memory_before_it_is_taken(process):
+    state = state_of(process)
+    assert len(state.queue) == 0
+    assert process.hub.world.hub.clients.queued == WAITING
+    client = process.client("away", **kept(V5))
+    assert len(state.queue) + len(state.inflight) <= 2 * limits.PAGE_MESSAGES
+    assert take(process, client, WAITING - 1) == list(range(WAITING))
+    client.end.vanish()
+    process.settle()
+
+
+def test_what_comes_meanwhile_comes_behind_it(process):
+    fill(process, WAITING, WAITING + 10)
+    client = process.client("away", **kept(V5))
+    fill(process, WAITING + 10, WAITING + 20)
+    assert take(process, client, WAITING + 19) == list(range(WAITING + 20))
+    fill(process, WAITING + 20, WAITING + 30)
+    client.first = client.heard()
+    assert take(process, client, WAITING + 29) == list(range(WAITING + 20, WAITING + 30))
+
+
+def test_the_bytes_are_counted_right_in_the_end(process):
+    client = process.client("away", **kept(V5))
+    take(process, client, WAITING - 1)
+    state = state_of(process)
+    for id in list(state.inflight):
+        client.ack(PUBACK, id)
+    assert state.size == state.inflight_bytes == process.hub.world.hub.clients.queued_bytes == 0
+
+
+def test_another_kill_amid_it(folder):
+    process = Process(folder, "process", None)
+    client = process.client("away", **kept(V5))
+    found = take(process, client, WAITING // 2)
+    client.end.vanish()
+    process.settle()
+    process.store.stop()
+    later = Process(folder, "process", None)
+    again = take(later, later.client("away", **kept(V5)), WAITING - 1, again=True)
+    assert set(range(WAITING)) <= set(found) | set(again)
+    assert again == sorted(again)
+    later.store.stop()
+
+
+def test_a_full_queue_drops_its_oldest_without_reading_them(process, monkeypatch):
+    monkeypatch.setattr(limits, "QUEUE_MESSAGES", WAITING)
+    fill(process, WAITING, WAITING + 5)
+    client = process.client("away", **kept(V5))
+    assert take(process, client, WAITING + 4) == list(range(5, WAITING + 5))
+
+
+def test_what_the_client_may_no_longer_have(process):
+    rights = Rights()
+    rights.denied = {"a/1"}
+    process.hub.door.context.rights = lambda session: rights if session.client == "away" else None
+    client = process.client("away", **kept(V5))
+    assert take(process, client, WAITING - 2) == list(range(0, WAITING, 2))
+
+
+def test_a_member_of_a_group_has_its_queue_in_memory(tmp_path):
+    """Others may get it."""
+    process = Process(tmp_path / "state", "process", None)
+    process.away("away", "$share/g/a/#")
+    fill(process, 0, 10)
+    process.store.stop()
+    later = Process(tmp_path / "state", "process", None)
+    state = state_of(later)
+    assert (len(state.queue), state.backlogged) == (10, 0)
+    other = later.client("other")
+    other.subscribe(subscription("$share/g/a/#", 1))
+    state.expiry = 0.0
+    later.hub.world.hub.clients._known["", None, "away"].end()
+    later.settle()
+    assert [int(one.payload) for one in other.heard()] == list(range(10))
+    later.store.stop()
+
+
+def test_a_session_that_ends_while_it_is_read(process):
+    client = process.client("away", **kept(V5))
+    client.goodbye(session_expiry_interval=0)
+    process.settle()
+    assert len(process.hub.world.hub.clients) == 0
+    assert process.hub.world.hub.clients.queued_bytes == 0
+
+
+def test_a_start_takes_less_than_64_bytes_for_each_message_that_waits(tmp_path):
+    sessions = 20
+    database = Database(tmp_path / "state")
+    database.open("process")
+    body = codec.pack(MessageRecord("a", bytes(100), False, None, None, (), 1.7e9, 1, None, None))
+    with database.transaction():
+        execute = database.connection.execute
+        for n in range(1, sessions + 1):
+            key, none = ("", None, f"c{n}"), frozenset()
+            record = SessionRecord(
+                key, "", 0, "tcp", "", none, None, False, None, 1e9, 1.0, None, 0.0, 8 << 20, "latest"
+            )
+            execute("INSERT INTO sessions VALUES (?, ?)", (n, codec.pack(record)))
+            execute("INSERT INTO progress VALUES (?, ?)", (n, codec.pack(Progress(1, (), (), ()))))
+            execute("INSERT INTO audiences VALUES (?, ?)", (n, codec.pack_receivers([(n, ("a", 1, ""))])))
+        rows = ((n + 1, n % sessions + 1, body) for n in range(MANY))
+        database.connection.executemany("INSERT INTO messages VALUES (?, ?, ?)", rows)
+    database.close()
+    tracemalloc.start()
+    store, world = open_store(tmp_path / "state", "process", print), World()
+    world.hub.load(store)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    store.start()
+    store.stop()
+    assert world.hub.clients.queued == MANY
+    assert peak < 64 * MANY
