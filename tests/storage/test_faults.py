@@ -28,8 +28,18 @@ class Process:
         self.alarms: list[str] = []
         self.store.on_alarm = self.alarms.append
         self.hub = MqttHub()
+        self.reading = 0  # pages that the store reads
+        fetch, self.store.fetch = self.store.fetch, lambda *what: self._fetch(fetch, *what)
         self.hub.world.hub.load(self.store)
         self.store.start()
+
+    def _fetch(self, fetch: Callable[..., None], number: int, numbers: Any, then: Callable[..., None]) -> None:
+        def read(*page: Any) -> None:
+            self.reading -= 1
+            then(*page)
+
+        self.reading += 1
+        fetch(number, numbers, read)
 
     def wait(self, until: Callable[[], object]) -> None:
         """Let the writer tell what it has to, until something is so."""
@@ -51,6 +61,8 @@ class Process:
             self.settle()
             found = client.heard()
         client.first = found[1:] if isinstance(found, list) else []
+        self.wait(lambda: not self.reading)
+        client.first += client.heard()
         return client
 
     def away(self, name: str, *filters: str) -> None:

@@ -120,7 +120,7 @@ def test_a_full_queue_drops_its_oldest_without_reading_them(process, monkeypatch
 def test_what_the_client_may_no_longer_have(process):
     rights = Rights()
     rights.denied = {"a/1"}
-    process.hub.door.context.rights = lambda session: rights if session.client == "away" else None
+    process.hub.listener.context.rights = lambda session: rights if session.client == "away" else None
     client = process.client("away", **kept(V5))
     assert take(process, client, WAITING - 2) == list(range(0, WAITING, 2))
 
@@ -161,7 +161,7 @@ def test_a_start_takes_less_than_64_bytes_for_each_message_that_waits(tmp_path):
         for n in range(1, sessions + 1):
             key, none = ("", None, f"c{n}"), frozenset()
             record = SessionRecord(
-                key, "", 0, "tcp", "", none, None, False, None, 1e9, 1.0, None, 0.0, 8 << 20, "latest"
+                key, "", 0, "tcp", "", none, None, None, None, 1e9, 1.7e9, None, 0.0, 8 << 20, "latest"
             )
             execute("INSERT INTO sessions VALUES (?, ?)", (n, codec.pack(record)))
             execute("INSERT INTO progress VALUES (?, ?)", (n, codec.pack(Progress(1, (), (), ()))))
