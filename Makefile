@@ -19,7 +19,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONOPTIMIZE VIRTUAL_EN
 .PHONY: run test test-all check node objects format compiled bench fuzz conformance conformance-page soak clean
 
 run:
-	@tools/venv $(VENV) ais
+	@tools/venv $(VENV) ais state
 	@exec $(BIN)/hubbub run $(ARGS)
 
 test:
