@@ -14,7 +14,7 @@ import pytest
 
 from hubbub import limits
 from hubbub.storage.opening import open_store
-from hubbub_plugins.mqtt.packets import Ack, Pingresp
+from hubbub_plugins.mqtt.packets import Ack, Pingresp, Will
 from mqtt_client import PUBACK, PUBREC, V5, V311, Client, MqttHub, kept, messages, subscription
 from storage.faulty import NAME, FaultyDisk
 
@@ -24,10 +24,11 @@ class Process:
 
     def __init__(self, folder: Path, durability: str = "fsync", vfs: str | None = NAME, **more: Any) -> None:
         self.calls: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
+        keys = {name: more.pop(name) for name in ("prefix",) if name in more}
         self.store = open_store(folder, durability, lambda *call: self.calls.put(call), vfs=vfs, **more)
         self.alarms: list[str] = []
         self.store.on_alarm = self.alarms.append
-        self.hub = MqttHub()
+        self.hub = MqttHub(**keys)
         self.reading = 0  # pages that the store reads
         fetch, self.store.fetch = self.store.fetch, lambda *what: self._fetch(fetch, *what)
         self.hub.world.hub.load(self.store)
@@ -137,6 +138,35 @@ def test_publishers_are_refused_once_it_has_failed_for_long(process, disk, monke
     process.settle()
     assert writer.heard() == [Ack(kind=PUBACK, id=1)]
     assert messages(process.client("away", **kept(V5)).first) == [("a", b"1", 1), ("a", b"2", 1)]
+
+
+def test_a_will_and_presence_are_not_refused(process, disk, monkeypatch):
+    """They are published once, and their publisher isn't there to try again."""
+    monkeypatch.setattr(limits, "STORE_PATIENCE_SECONDS", 0.0)
+    process.away("away", "a", "w")
+    dying = process.client("dying", will=Will(topic="w", payload=b"gone", qos=1, retain=True))
+    writer = process.client("w")
+    disk.full = True
+    writer.publish("a", qos=1, id=1)
+    process.wait(lambda: process.store.commits.refuses)
+    dying.end.vanish()
+    process.hub.world.turn()
+    disk.full = False
+    process.settle()
+    assert [one.payload for one in process.client("new").subscribe("w")[1:]] == [b"gone"]
+    assert messages(process.client("away", **kept(V5)).first) == [("a", b"x", 1), ("w", b"gone", 1)]
+
+
+def test_below_a_mount_point_it_is_the_topic_of_the_hub_that_counts(disk, tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "STORE_PATIENCE_SECONDS", 0.0)
+    process = Process(tmp_path / "state", prefix="boat")
+    process.away("away", "a")
+    disk.full = True
+    process.client("w").publish("a", qos=1, id=1)
+    process.wait(lambda: process.store.commits.refuses)
+    assert [one.code for one in process.client("x").publish("a", qos=1, id=2)] == [0x97]
+    disk.full = False
+    process.store.stop()
 
 
 def test_publishers_are_refused_once_too_much_waits(process, disk, monkeypatch):

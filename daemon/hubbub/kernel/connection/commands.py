@@ -178,7 +178,9 @@ def on_qos_publish(link: Any, event: QosPublish) -> None:
         if numbered and not client.is_new(dedup_id):
             answer_stored(link, event, 1)  # it was published when it came first
             return
-        if link.hub.turn.commits.refuses and link.hub.router.needs_store(event.topic):
+        if link.hub.turn.commits.refuses and link.hub.router.needs_store(
+            ("" if policy is None else policy.mount) + event.topic
+        ):
             link.hub.turn.commits.check()
         receivers = link.hub.router.publish(event) if policy is None else policy.publish(event, link)
         if numbered:

@@ -183,9 +183,9 @@ class Link:
             return
         self.shutdown.state = State.CLOSED
         self.context.links.discard(self)
+        self.session.link = None
         self.release_client(True)
         self.hub.subscriptions.leave(self.session)
-        self.session.link = None
         self.hub.turn.alarms.cancel(self)
         authentication.cancel(self)
         if self.egress.half_duplex is not None:
