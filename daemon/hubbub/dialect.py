@@ -64,6 +64,7 @@ class DialectContext:
     node         the id of this hub among others
     login        whether the listener checks credentials
     secure       whether the listener takes TLS alone, or the connector dials with TLS
+    greeted      whether the greeting has been sent before TLS, see `Dialect.handshake_first`
     memory       what a dialect keeps from one link to the next: client role, about the server; over UDP, about all
                  senders of the listener
     """
@@ -79,6 +80,7 @@ class DialectContext:
     node: str = field(default_factory=this_node)
     login: bool = False
     secure: bool = False
+    greeted: bool = False
     memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -103,6 +105,7 @@ class Dialect:
     final            False for a dialect that is yet to switch to another, see SwitchDialect
     overlapping      "merge": a message that several subscriptions of a client match comes once; "each": once for each
     splices          whether `encode` returns Splice units, see `encode_id`
+    handshake_first  whether TLS comes before everything else; otherwise a TLS listener sends the greeting in the clear
     counts           whether subscriptions may end after a number of messages, see Unsubscribe; with `splices` they may
     write_after_eof  whether a subscribed TCP link stays open for writing after the client's end of input
     """
@@ -121,6 +124,7 @@ class Dialect:
     overlapping: ClassVar[str] = "merge"
     splices: ClassVar[bool] = False
     counts: ClassVar[bool] = False
+    handshake_first: bool = True
     write_after_eof: ClassVar[bool] = False
 
     secrets: Sequence[bytes] = ()

@@ -26,6 +26,7 @@ from hubbub import (
     Refusal,
     Sender,
     Subscribe,
+    flag,
     limits,
     option,
     secret,
@@ -53,6 +54,7 @@ class NatsClient(NatsBase):
     client = option("", str, "the name of the connection; without one it is made of the machine's name and the id=")
     user = option("", str, "the user's name there")
     password_file = option("", secret, "the file with the password, or without user= with the token")
+    handshake_first = option(False, flag, "whether TLS comes before INFO, as with handshake_first of nats-server")
     queue_group = option("", str, "the queue group in which it gets the messages of pull=")
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
@@ -75,7 +77,7 @@ class NatsClient(NatsBase):
             events += [Notice("the server is in lame duck mode: it will close")] if self._info.ldm else []
             return
         if self._info.tls_required and not self.context.secure:
-            raise Malformed("", "it wants TLS: dial tls:HOST:PORT, with handshake_first at nats-server", "unavailable")
+            raise Malformed("", "it wants TLS: dial tls:HOST:PORT:dialect=nats", "unavailable")
         if self._info.max_payload > self.context.max_message:
             longest = f"messages of more than {self.context.max_message} bytes end the link, and it allows"
             events.append(Notice(f"{longest} {self._info.max_payload}: raise max-message="))

@@ -30,7 +30,9 @@ from hubbub import (
     Sender,
     Subscribe,
     Unsubscribe,
+    flag,
     limits,
+    option,
 )
 from hubbub_plugins.nats.base import NatsBase
 from hubbub_plugins.nats.connect import Options, connect_event, encode_info, read_connect
@@ -52,6 +54,7 @@ class Nats(NatsBase):
     full = "disconnect"  # it has no gap notice: a client that is cut knows that it has missed something
     overlapping = "each"
     counts = True
+    handshake_first = option(False, flag, "whether TLS comes before INFO, as with handshake_first of nats-server")
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         super().__init__(context, peer, (b"PUB", b"HPUB"))
@@ -80,7 +83,7 @@ class Nats(NatsBase):
         if self.context.login:
             self._begin_by = now + self.context.handshake
         self.heard(now)
-        return [Answer(self.greeting(self.context, self.peer))]
+        return [] if self.context.greeted else [Answer(self.greeting(self.context, self.peer))]
 
     # Inbound
 

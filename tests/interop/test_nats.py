@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import pytest
@@ -153,6 +153,34 @@ def test_nats(hub, make, kind, carrier, behaviour):
     daemon, at = hub
     with Tcp(daemon.tcp[0]) as lines, ExitStack() as stack:
         behaviour(Cell(make, at[carrier], lines, stack))
+
+
+@pytest.mark.parametrize("kind", [kind for kind, carriers in CLIENTS.items() if "tls" in carriers])
+def test_tls_first(make, kind, tmp_path):
+    authority = Authority(tmp_path)
+    hub = authority.issue("hub.pem", "hub", ("localhost", "127.0.0.1"))
+    with Daemon("--tcp", f"ssl:0:privateKey={hub}:dialect=nats:handshake-first=yes") as daemon:
+        at = At("tls", "localhost", daemon.tcp[0][1], trust=authority.file)
+        with make(at, tls_first=True) as client:
+            client.subscribe("a")
+            client.publish("a", b"1")
+            assert client.next() == Heard("a", b"1")
+    assert "Traceback" not in daemon.log
+
+
+def test_what_follows_info_in_the_clear_is_not_read(tmp_path):
+    authority = Authority(tmp_path)
+    hub = authority.issue("hub.pem", "hub", ("localhost", "127.0.0.1"))
+    with Daemon("--tcp", "tcp:0", "--tcp", f"ssl:0:id=tls:privateKey={hub}:dialect=nats") as daemon:
+        with Tcp(daemon.tcp[0]) as lines, Tcp(daemon.tcp[1]) as client:
+            lines.ask("SUB #")
+            assert '"tls_required":true' in client.line()
+            client.send("PUB a 1\r\nx\r\n")
+            with suppress(ConnectionError):
+                while client.socket.recv(1_000):
+                    pass
+            lines.send("PING")
+            lines.expect("PONG")
 
 
 @pytest.mark.parametrize("kind", CLIENTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -181,11 +182,34 @@ def test_tls_and_websocket(stack, tmp_path):
     (tmp_path / "first.conf").write_text(f"tls {{ {files}, handshake_first: true }}\n{listen}\n")
     (tmp_path / "after.conf").write_text(f"tls {{ {files} }}\n")
     port = stack.enter_context(nats_server("-c", str(tmp_path / "first.conf")))
-    client = stack.enter_context(NatsPy(At("tls", "localhost", port, trust=authority.file)))
-    for to in (f"tls:localhost:{port}:trustRoots={authority.file}", f"ws://127.0.0.1:{web}/"):
+    client = stack.enter_context(NatsPy(At("tls", "localhost", port, trust=authority.file), tls_first=True))
+    first = f"tls:localhost:{port}:trustRoots={authority.file}:handshake-first=yes"
+    for to in (first, f"ws://127.0.0.1:{web}/"):
         ready(hub(stack, "dialect=nats", "pull=up/#", to=to), client)
     other = stack.enter_context(nats_server("-c", str(tmp_path / "after.conf")))
+    client = stack.enter_context(NatsPy(At("tls", "localhost", other, trust=authority.file)))
+    to = f"tls:localhost:{{}}:trustRoots={authority.file}"
+    daemon = hub(stack, "dialect=nats", "pull=up/#", "push=cmd/#", to=to, port=other)
+    ready(daemon, client)
+    client.subscribe("cmd.>")
+    with Tcp(daemon.tcp[0]) as lines:
+        lines.send("PUB cmd/x " + "x" * 100_000)
+    assert client.next()[:2] == ("cmd.x", b"x" * 100_000)
     hub(stack, "pull=up/#", port=other).wait_for("it wants TLS")
+    stranger = Authority(tmp_path, "Stranger")
+    to = f"tls:localhost:{{}}:trustRoots={stranger.file}"
+    hub(stack, "dialect=nats", "pull=up/#", to=to, port=other).wait_for("certificate")
+
+
+def test_what_follows_the_greeting_in_the_clear_is_not_read(stack, tmp_path):
+    """Anybody between could have put it there."""
+    listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    authority = Authority(tmp_path)
+    to = f"tls:127.0.0.1:{{}}:trustRoots={authority.file}"
+    daemon = hub(stack, "dialect=nats", "pull=up/#", to=to, port=listening.getsockname()[1])
+    server = stack.enter_context(listening.accept()[0])
+    server.sendall(b'INFO {"headers":true}\r\nPONG\r\n')
+    daemon.wait_for("TLS: its greeting is no single line")
 
 
 def test_two_hubs(stack):

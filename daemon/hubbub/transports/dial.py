@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
+from typing import Protocol as Interface
 
 from twisted.internet.interfaces import IAddress, ISSLTransport
-from twisted.internet.protocol import ClientFactory, DatagramProtocol
+from twisted.internet.protocol import ClientFactory, DatagramProtocol, Protocol
 from twisted.python.failure import Failure
 
 from hubbub import limits
@@ -21,7 +22,12 @@ Lost = Callable[[BaseException | str], None]
 
 
 class DialledProtocol(TCPProtocol):
-    """One connection that was dialled. Its link is made once the other side has proved its identity."""
+    """One connection that was dialled. Its link is made once the other side has proved its identity.
+
+    greeting  what the other side has sent before TLS; the link gets it first
+    """
+
+    greeting = b""
 
     def __init__(self, make_link: MakeLink, lost: Lost) -> None:
         super().__init__(make_link)
@@ -39,10 +45,17 @@ class DialledProtocol(TCPProtocol):
     def handshakeCompleted(self) -> None:
         super().handshakeCompleted()
         self.open_stream(self._make_link)
+        if self.greeting and self.link is not None:
+            self.link.receive(self.greeting)
 
     def timeoutConnection(self) -> None:
         self._why = f"TLS: no handshake within {limits.HANDSHAKE_SECONDS:g} s"
         super().timeoutConnection()
+
+    def fail(self, why: str) -> None:
+        """Cut the connection, and say why."""
+        self._why = why
+        self.abort()
 
     def connectionLost(self, reason: Any = None) -> None:
         super().connectionLost(reason)
@@ -50,21 +63,54 @@ class DialledProtocol(TCPProtocol):
         self._lost(self._why or told)
 
 
+class ClearGreeting(Protocol):
+    """Reads the line with which a server greets in the clear; then TLS begins, and `dialled` has the connection."""
+
+    transport: Any
+
+    def __init__(self, dialled: DialledProtocol, tls: Any) -> None:
+        self._dialled = dialled
+        self._tls = tls
+
+    def connectionMade(self) -> None:
+        self.transport.protocol = self  # as above
+        self._dialled.transport = self.transport
+        self._dialled.setTimeout(limits.HANDSHAKE_SECONDS)
+
+    def dataReceived(self, data: bytes) -> None:
+        dialled, transport = self._dialled, self.transport
+        dialled.greeting += data
+        _, end, rest = dialled.greeting.partition(b"\n")
+        if rest or len(dialled.greeting) > limits.LINE_SLACK:  # what follows in the clear may be anybody's
+            dialled.fail("TLS: its greeting is no single line")
+        elif end:
+            transport.protocol = dialled
+            transport.startTLS(self._tls)
+            dialled.makeConnection(transport)
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self._dialled.connectionLost(reason)
+
+
 class DialFactory(ClientFactory):
-    """Makes the protocol of one attempt: the first of a host's addresses that answers has it."""
+    """Makes the protocol of one attempt: the first of a host's addresses that answers has it.
+
+    tls  for a server that greets in the clear: the options of the TLS that begins then; None: any other
+    """
 
     noisy = False
     made: DialledProtocol | None = None
 
-    def __init__(self, make_link: MakeLink, lost: Lost) -> None:
+    def __init__(self, make_link: MakeLink, lost: Lost, tls: Any = None) -> None:
         self._make_link = make_link
         self._lost = lost
+        self._tls = tls
 
-    def buildProtocol(self, addr: IAddress | None) -> DialledProtocol | None:
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         if self.made is not None:
             return None
         self.made = DialledProtocol(self._make_link, self._lost)
-        return self.made
+        return self.made if self._tls is None else ClearGreeting(self.made, self._tls)
 
     def abort(self) -> None:
         """Cut what there is."""
@@ -72,7 +118,7 @@ class DialFactory(ClientFactory):
             self.made.abort()
 
 
-class UnitLink(Protocol):
+class UnitLink(Interface):
     """What a dialled UDP socket needs of its link, a kernel.connection.link.Link."""
 
     def start(self) -> None: ...

@@ -130,7 +130,7 @@ class Stream:
         raw = _below_tls(self.transport)
         waiting = len(raw.dataBuffer) - raw.offset + raw._tempDataLen if isinstance(raw, tcp.Connection) else 0
         try:
-            return waiting + _queued(raw.getHandle())
+            return waiting + _queued(_socket_of(raw))
         except (OSError, AttributeError):
             return waiting
 
@@ -200,10 +200,15 @@ def _below_tls(transport: Any) -> Any:
     return getattr(transport, "transport", None) or transport
 
 
+def _socket_of(raw: Any) -> Any:
+    """Return the socket of the transport below TLS; its handle is that of TLS, where TLS has begun later."""
+    return raw.socket if isinstance(raw, tcp.Connection) else raw.getHandle()
+
+
 def _bound_unsent(transport: Any) -> None:
     """Let the kernel take no more than it can send soon: what waits there can't be dropped, or withdrawn any more."""
     try:
-        handle = _below_tls(transport).getHandle()
+        handle = _socket_of(_below_tls(transport))
         if handle.family in (socket.AF_INET, socket.AF_INET6):
             handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.UNSENT_BYTES)
     except (OSError, AttributeError):
@@ -212,7 +217,7 @@ def _bound_unsent(transport: Any) -> None:
 
 def _set_keepalive(transport: Any, times: tuple[int, int, int]) -> None:
     try:
-        handle = _below_tls(transport).getHandle()
+        handle = _socket_of(_below_tls(transport))
         if handle.family in (socket.AF_INET, socket.AF_INET6):
             handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

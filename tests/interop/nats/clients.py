@@ -34,19 +34,19 @@ class Heard(NamedTuple):
 class NatsPy(Mailbox, Closing):
     """nats-py."""
 
-    def __init__(self, at: At, **login: str) -> None:
+    def __init__(self, at: At, tls_first: bool = False, **login: str) -> None:
         super().__init__()
         self.events: asyncio.Queue[str] = asyncio.Queue()
-        run(self._connect(at, login))
+        run(self._connect(at, tls_first, login))
 
-    async def _connect(self, at: At, login: dict[str, str]) -> None:
+    async def _connect(self, at: At, tls_first: bool, login: dict[str, str]) -> None:
         async def reconnected() -> None:
             self.events.put_nowait("reconnect")
 
         self.client = await nats.connect(
             f"{SCHEMES[at.carrier]}://{at.host}:{at.port}",
             tls=at.context(),
-            tls_handshake_first=at.carrier == "tls",
+            tls_handshake_first=tls_first,
             reconnect_time_wait=0.05,
             max_reconnect_attempts=-1,
             reconnected_cb=reconnected,
@@ -100,10 +100,10 @@ class NatsJs(Closing):
 
     _numbers = itertools.count()
 
-    def __init__(self, node: Node, library: str, at: At, **login: str) -> None:
+    def __init__(self, node: Node, library: str, at: At, tls_first: bool = False, **login: str) -> None:
         self._node = node
         self._number = next(self._numbers)
-        more = {"tls": str(at.trust)} if at.carrier == "tls" else {}
+        more = {"tls": {"caFile": str(at.trust), "handshakeFirst": tls_first}} if at.carrier == "tls" else {}
         server = f"{SCHEMES[at.carrier]}://{at.host}:{at.port}" if at.web else f"{at.host}:{at.port}"
         self._act("open", library, {"servers": server, **more, **login})
 

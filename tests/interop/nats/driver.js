@@ -15,13 +15,9 @@ function told({ subject, data, reply, headers }) {
   return { subject, payload: coded(data), reply: reply || "", headers: pairs };
 }
 
-function plain({ tls, ...options }) {
-  return { ...options, ...(tls ? { tls: { caFile: tls, handshakeFirst: true } } : {}) };
-}
-
 async function open(number, library, options) {
   const opens = { transport: connect, nats: old.connect, web: wsconnect }[library];
-  const connection = await opens({ reconnectTimeWait: 50, maxReconnectAttempts: -1, ...plain(options) });
+  const connection = await opens({ reconnectTimeWait: 50, maxReconnectAttempts: -1, ...options });
   const one = clients[number] = { connection, heard: [], waiting: [], states: [], watching: [], old: library === "nats" };
   (async () => {
     for await (const { type } of connection.status()) (one.watching.shift() ?? (state => one.states.push(state)))(type);

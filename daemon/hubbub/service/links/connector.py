@@ -21,7 +21,7 @@ from hubbub.kernel.connection.wire import Wire
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.session import Session
 from hubbub.service.config.settings import ConnectorConfig
-from hubbub.service.links.dial import Attempt, check_files, dial_stream, open_datagrams, resolve, why
+from hubbub.service.links.dial import Attempt, check_files, dial_stream, open_datagrams, resolve, tls_options, why
 from hubbub.service.links.listener_context import make_listener_context
 from hubbub.service.plugins.dialect_plan import DialectPlan, plan
 from hubbub.service.plugins.discovery import Plugins
@@ -156,17 +156,20 @@ class Connector:
             self._dialling = resolve(self._reactor, self.config.remote.host)
             self._dialling.addCallback(self._open_datagrams, lost)
         else:
-            self._attempt = self._make_attempt(lost)
+            remote = self.config.remote
+            tls_later = remote.kind == "tls" and not self.dialect_plan.first.handshake_first
             try:
-                self._dialling = dial_stream(self._reactor, self.config.remote, self._attempt)
+                self._attempt = self._make_attempt(lost, tls_options(remote) if tls_later else None)
+                secure = remote.secure and not tls_later
+                self._dialling = dial_stream(self._reactor, remote, self._attempt, secure)
             except ConfigError as error:  # a certificate that was good at the start
                 self._lost(self._tries, error)
                 return
         self._dialling.addCallbacks(self._dialled, self._failed, errbackArgs=(self._tries,))
 
-    def _make_attempt(self, lost: Any) -> Attempt:
+    def _make_attempt(self, lost: Any, tls: Any) -> Attempt:
         if self.config.transport != "websocket":
-            return DialFactory(self._link, lost)
+            return DialFactory(self._link, lost, tls)
         first = self.dialect_plan.first
         url = self.config.remote.values["url"]
         return DialledWebSocketFactory(

@@ -36,16 +36,16 @@ class Attempt(Protocol):
     def abort(self) -> None: ...
 
 
-def dial_stream(reactor: Any, remote: Remote, factory: Attempt) -> Deferred[Any]:
-    """Dial a stream. The Deferred fails if nothing answers; after that the protocol reports its loss."""
+def dial_stream(reactor: Any, remote: Remote, factory: Attempt, secure: bool) -> Deferred[Any]:
+    """Dial a stream, `secure` with TLS. The Deferred fails if nothing answers; later the protocol reports its loss."""
     values = remote.values
     if remote.kind == "unix":
         endpoint: Any = UNIXClientEndpoint(reactor, values["address"], limits.CONNECT_SECONDS)
     else:
         own = (values["bindAddress"], 0) if "bindAddress" in values else None
         endpoint = HostnameEndpoint(reactor, remote.host, remote.port, limits.CONNECT_SECONDS, own)
-    if remote.secure:
-        endpoint = wrapClientTLS(_tls_options(remote), endpoint)
+    if secure:
+        endpoint = wrapClientTLS(tls_options(remote), endpoint)
     return endpoint.connect(factory)  # type: ignore[no-any-return]
 
 
@@ -80,10 +80,10 @@ def resolve(reactor: Any, host: str) -> Deferred[list[str]]:
 def check_files(remote: Remote) -> None:
     """Look at the certificates that TLS will need. Raises ConfigError."""
     if remote.secure:
-        _tls_options(remote)
+        tls_options(remote)
 
 
-def _tls_options(remote: Remote) -> Any:
+def tls_options(remote: Remote) -> Any:
     """Read the files of `remote`, which may have been renewed. Raises ConfigError."""
     values = remote.values
     try:

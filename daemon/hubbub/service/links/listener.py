@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -77,6 +78,8 @@ class Listener:
             secure=secure,
         )
         self.dialect_plan = plan(config, dialect_context, plugins, hub.turn.fail)
+        if secure and config.transport == "tcp" and not self.dialect_plan.first.handshake_first:
+            dialect_context = replace(dialect_context, greeted=True)
         self.context = make_listener_context(config, dialect_context, hub)
         self.context.ignore_logins = settings.ignore_logins
         self.context.notice = Notices(config.id)
@@ -144,7 +147,7 @@ class Listener:
         address = self.config.address
         if self._certificates is not None:
             self._certificates.tell()
-            factory = self._certificates.wrap(factory)
+            factory = self._certificates.wrap(factory, self._greeting)
         if address.proxied:  # its header comes before TLS
             factory = ProxyFactory(factory, self._trust, self._stop_trusting, lambda: self.settings.bounds.handshake)
         if address.kind == "systemd":
@@ -155,6 +158,14 @@ class Listener:
             return port
         backlog = "" if {"backlog", "domain"} & address.values.keys() else f":backlog={limits.BACKLOG}"
         return now(serverFromString(reactor, self.config.endpoint + backlog).listen(factory))
+
+    def _greeting(self, host: str) -> bytes:
+        """Return what a client is sent before TLS."""
+        dialect_context = self.context.dialect_context
+        if not dialect_context.greeted:
+            return b""
+        peer = Session(host, 0, dialect_context.transport, self.context.name)
+        return self.dialect_plan.first.greeting(dialect_context, peer)
 
     def _streams(self) -> TCPFactory:
         factory = TCPFactory(

@@ -24,7 +24,7 @@ from OpenSSL import SSL
 from OpenSSL.crypto import X509, X509Store, X509StoreContext, X509StoreContextError
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IProtocolFactory
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from hubbub import limits
@@ -75,6 +75,28 @@ class _Found:
     certificates: list[tuple[Path, x509.Certificate]] = field(default_factory=list)
 
 
+class _GreetingProtocol(TLSMemoryBIOProtocol):
+    """TLS behind a greeting in the clear, if there is one."""
+
+    factory: _Greeting
+
+    def makeConnection(self, transport: Any) -> None:
+        greeting = self.factory.greeting(str(getattr(transport.getPeer(), "host", "")))
+        if greeting:
+            transport.write(greeting)
+        super().makeConnection(transport)
+
+
+class _Greeting(TLSMemoryBIOFactory):
+    """Makes these."""
+
+    protocol = _GreetingProtocol
+
+    def __init__(self, certificates: Certificates, factory: IProtocolFactory, greeting: Callable[[str], bytes]) -> None:
+        super().__init__(certificates, False, factory)
+        self.greeting = greeting
+
+
 @implementer(IOpenSSLServerConnectionCreator)
 class Certificates:
     """Makes the daemon's end of each TLS connection of one listener. Raises ConfigError where the files won't do.
@@ -94,9 +116,9 @@ class Certificates:
         self._authorities: list[x509.Certificate] | None
         self._load()
 
-    def wrap(self, factory: IProtocolFactory) -> IProtocolFactory:
-        """Put TLS before the protocols of `factory`."""
-        wrapped: IProtocolFactory = TLSMemoryBIOFactory(self, False, factory)
+    def wrap(self, factory: IProtocolFactory, greeting: Callable[[str], bytes]) -> IProtocolFactory:
+        """Put TLS before the protocols of `factory`; `greeting` is sent before that to a host, in the clear."""
+        wrapped: IProtocolFactory = _Greeting(self, factory, greeting)
         return wrapped
 
     def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
