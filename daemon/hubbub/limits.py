@@ -85,6 +85,8 @@ INBOX_TURN = 200  # messages that one handler works off in one turn, so that lin
 # Persistent sessions, and messages of QoS 1 and 2
 TAKEOVER_AT_ONCE = 64  # subscriptions of a session that its client's link gets in one step: about 0.6 ms
 PACKET_IDS = 65_535  # packet identifiers of one client (MQTT 5.0 section 2.2.1)
+SHARED_AT_ONCE = 256  # messages of shared subscriptions that one member hands over in one step: about 2 ms
+SHARED_REFUSALS = 16  # of these that no other member takes: then the others aren't tried
 INFLIGHT_MESSAGES = 100  # in flight to one client, and from it: at 50 ms there and back 2,000 a second
 QUEUED_MESSAGE_BYTES = 200  # bytes that a queued message takes beside its payload
 UNRELEASED_UNANNOUNCED = 1_000  # unreleased messages of QoS 2 of a client whose protocol has no receive maximum

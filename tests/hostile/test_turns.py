@@ -131,10 +131,10 @@ class Publisher:
         return self.daemon.processor() - before
 
 
-def mqtt_connect(client: str) -> bytes:
-    """CONNECT of MQTT 3.1.1, with a clean session."""
+def mqtt_connect(client: str, clean: bool = True) -> bytes:
+    """CONNECT of MQTT 3.1.1."""
     name = client.encode()
-    return b"\x10%c\x00\x04MQTT\x04\x02\x00\x00\x00%c%b" % (len(name) + 12, len(name), name)
+    return b"\x10%c\x00\x04MQTT\x04%c\x00\x00\x00%c%b" % (len(name) + 12, 2 * clean, len(name), name)
 
 
 def stall(subscribers: Sequence[socket.socket], dialect: str) -> None:
@@ -209,3 +209,30 @@ def test_overlapping_wildcards_and_a_topic_for_each_publish(daemon):
             pour([other], "".join(f"PUB {name} x\n" for name in names).encode() + b"PING\n", b"PONG\n", 300)
         canary.check()
         assert daemon.memory() - before < 32 * MiB
+
+
+@contextlib.contextmanager
+def members(daemon: Daemon, count: int, filter: str) -> Iterator[list[socket.socket]]:
+    """MQTT clients with sessions that last, subscribed at QoS 1; they acknowledge nothing."""
+    with links(daemon, count) as found:
+        for at, one in enumerate(found):
+            topic = b"\x00%c%b\x01" % (len(filter), filter.encode())
+            one.sendall(mqtt_connect(f"member-{at}", clean=False) + b"\x82%c\x00\x01%b" % (len(topic) + 2, topic))
+            assert one.recv(9, socket.MSG_WAITALL) == b"\x20\x02\x00\x00\x90\x03\x00\x01\x01"
+        yield found
+
+
+def test_the_members_of_a_group_lose_their_links_together():
+    """What waits for them is handed over step by step, and filling the group costs the same however many they are."""
+    with Daemon("--tcp", "tcp:0:full=drop-oldest", *SOURCE) as daemon, Canary(daemon) as canary:
+        publisher = Publisher(daemon, "mqtt")
+        publisher.one = b"\x32\x6d\x00\x05turns\x00\x01" + b"x" * 100
+        with members(daemon, crowd(10, 50), "$share/g/turns") as some:
+            used = publisher.publish(crowd(20_000, 200_000))
+            assert used < crowd(20_000, 200_000) * 40e-6
+            for one in some:
+                one.close()
+        with LineClient(daemon.tcp[0]) as one:  # who comes later gets what they were to have
+            assert one.ask("PING") == "PONG"
+        publisher.client.close()
+    canary.check()

@@ -30,6 +30,7 @@ class Turn:
     began    attribute: the monotonic time in seconds when the hub was built
     arm      must have `alarms.ring` called at that monotonic time
     bounds   what an operator may limit
+    number   counts the turns
     time     Unix seconds when this turn began; valid once something was scheduled in it
     inboxes  handlers and requests to flush; outboxes: links and others to flush after them
     deliver  attribute: encodes the open batch of messages and puts it into the outboxes
@@ -53,6 +54,7 @@ class Turn:
         self.bounds = bounds
         self.counters = Counters()
         self.scheduler = Scheduler(now)
+        self.number = 0
         self.time = 0.0
         self.inboxes: list[Flushable] = []
         self.outboxes: list[Flushable] = []
@@ -93,6 +95,7 @@ class Turn:
         finally:
             # From here on a new turn begins: what a flush causes is flushed at the end of that one.
             self.scheduled = False
+            self.number += 1
             self.commit()  # if it raises, nothing is written to any client
             rest, self.outboxes = iter(self.outboxes), []
             try:

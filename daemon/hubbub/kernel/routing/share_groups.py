@@ -83,22 +83,30 @@ class SharedSubscriptions:
 class ShareGroup:
     """One group (routing.subscription.Receiver).
 
-    members  the subscriptions of connected clients, in the order of their turns; away: those of clients without a link
+    Its members stand by what room they had when they were last asked, each stand in the order of their turns. Who had
+    little is asked again in the next turn of the reactor, so that a message costs the same however many they are.
+
+    members  the subscriptions of connected clients; away: those of clients without a link
     own      attribute: the group's subscription to its filter
     stays    whether it is there without members
     """
 
-    __slots__ = ("away", "members", "own", "_router", "_turn")
+    __slots__ = ("away", "members", "own", "_given", "_router", "_stands", "_turn", "_turns")
 
     durable = True  # its members' sessions may be
     stays = False
     own: Subscription
 
     def __init__(self, turn: Turn, router: Router) -> None:
-        self.away: OrderedDict[Subscription, None] = OrderedDict()
-        self.members: OrderedDict[Subscription, None] = OrderedDict()
+        self.away: dict[Subscription, None] = {}
+        self.members: dict[Subscription, None] = {}
         self._router = router
+        self._given = 0  # messages
+        self._stands: dict[int, OrderedDict[Subscription, int]] = {  # with the number of their last message
+            room: OrderedDict() for room in (NOW, LATER, AWAY, LOST)
+        }
         self._turn = turn
+        self._turns = turn.number  # when those in LATER and LOST were asked again
 
     def put(self, batch: Batch) -> None:
         """Give each message to one member."""
@@ -114,37 +122,55 @@ class ShareGroup:
 
     def join(self, member: Subscription) -> None:
         """Let a subscription take part."""
-        there = getattr(member.receiver, "there", True)
-        (self.members if there else self.away)[member] = None
+        room = _first_stand(member)
+        self._stands[room][member] = self._given
+        (self.members if room == NOW else self.away)[member] = None
 
     def leave(self, member: Subscription) -> None:
         """End the part of a subscription."""
-        if member in self.members:
-            del self.members[member]
-        else:
-            del self.away[member]
+        self.members.pop(member, None)
+        self.away.pop(member, None)
+        for stand in self._stands.values():
+            stand.pop(member, None)
 
     def give(self, message: Message, least: int) -> bool:
-        """Give a message to the member with most room for it. False: no member can take it."""
+        """Give a message to the member with most room for it. False: no member has as much as `least`."""
+        if self._turns != self._turn.number:
+            self._ask_again()
         tried: dict[Encoding, Batch | None] = {}
-        others: dict[int, list[Subscription]] = {LATER: [], AWAY: [], LOST: []}
-        for member in self.members:
+        return any(self._give_to(room, message, tried) for room in (NOW, LATER, AWAY, LOST) if room >= least)
+
+    def _ask_again(self) -> None:
+        self._turns = self._turn.number
+        stands = self._stands
+        again = [*stands[LATER].items(), *stands[LOST].items()]
+        if again:
+            stands[LATER], stands[LOST] = OrderedDict(), OrderedDict()
+            for room in (NOW, AWAY):
+                those = [pair for pair in again if _first_stand(pair[0]) == room]
+                stands[room] = OrderedDict(sorted([*stands[room].items(), *those], key=_last_given))
+
+    def _give_to(self, stood: int, message: Message, tried: dict[Encoding, Batch | None]) -> bool:
+        """Give a message to a member of one stand; who has less room now goes to another."""
+        stand, passed, batch = self._stands[stood], [], None
+        while stand and batch is None:
+            member, last = stand.popitem(last=False)
             room = self._room(member, message)
-            if room == NOW:
-                if self._put(member, message, tried):
-                    return True
-            elif room >= least:
-                others[room].append(member)
-        if any(self._put(member, message, tried) for member in others[LATER] + others[AWAY]):
-            return True
-        for member in self.away if least <= AWAY else ():
-            room = self._room(member, message)
-            if room > LOST:
-                if self._put(member, message, tried):
-                    return True
-            elif room >= least:
-                others[LOST].append(member)
-        return any(self._put(member, message, tried) for member in others[LOST])
+            if LOST <= room < stood:
+                self._stands[room][member] = last
+                continue
+            batch = self._carried(member.encoding, message, tried) if room >= stood else None
+            if batch is None:
+                passed.append((member, last))
+        for one, last in reversed(passed):  # who can't have this one keeps its turn
+            stand[one] = last
+            stand.move_to_end(one, last=False)
+        if batch is None:
+            return False
+        self._given += 1
+        stand[member] = self._given
+        member.receiver.put(batch)
+        return True
 
     def _room(self, member: Subscription, message: Message) -> int:
         """Return what would happen to a message there."""
@@ -153,17 +179,11 @@ class ShareGroup:
         receiver: Any = member.receiver
         return int(receiver.room(message))
 
-    def _put(self, member: Subscription, message: Message, tried: dict[Encoding, Batch | None]) -> bool:
-        """Give a message to one member. False: that can't carry it. `tried` keeps the batch for each encoding."""
-        encoding = member.encoding
+    def _carried(self, encoding: Encoding, message: Message, tried: dict[Encoding, Batch | None]) -> Batch | None:
+        """Return a message encoded, or None if it can't be carried. `tried` keeps that for each encoding."""
         if encoding not in tried:
             tried[encoding] = self._encoded(encoding, message)
-        batch = tried[encoding]
-        if batch is None:
-            return False
-        (self.members if member in self.members else self.away).move_to_end(member)
-        member.receiver.put(batch)
-        return True
+        return tried[encoding]
 
     def _encoded(self, encoding: Encoding, message: Message) -> Batch | None:
         shown = message.left(self._turn.wall()) if isinstance(message, QosPublish) else message
@@ -171,3 +191,11 @@ class ShareGroup:
             return None
         _, frames = self._router.encode_each(encoding, (shown,))
         return Batch((message,), frames, encoding.stream, encoding.full) if frames else None
+
+
+def _first_stand(member: Subscription) -> int:
+    return NOW if getattr(member.receiver, "there", True) else AWAY
+
+
+def _last_given(pair: tuple[Subscription, int]) -> int:
+    return pair[1]

@@ -299,8 +299,7 @@ class Client:
         self._publish_will()
         self._turn.alarms.cancel(self)
         self._drop_stand_in()
-        self.delivery.clear()
-        self.state.end()
+        self.delivery.clear(self.state.end)
         self._registry.forget(self)
 
 

@@ -9,8 +9,10 @@ link.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
+from itertools import islice
 from typing import Protocol
 
 from hubbub import limits
@@ -288,18 +290,53 @@ class Delivery:
     def pass_queue_on(self) -> None:
         """The client has gone: members of its groups with a link may have the messages of its queue."""
         if any(one.share for one in self.state.queue):
-            self._drop_where(lambda one: bool(one.share) and self._pass_on(one.share, one.message, LATER))
+            shared = iter([one for one in self.state.queue if one.share])
+            self._later(partial(self._pass_some_on, shared, Counter()))
 
-    def clear(self) -> None:
-        """The session has ended. Other members of its groups may have its queue, and what is in flight at QoS 1."""
+    def _pass_some_on(self, shared: Iterator[InflightMessage], refused: Counter[str]) -> bool:
+        """Pass some messages on, as long as the client is away. Returns whether there may be more to do."""
+        some = list(islice(shared, limits.SHARED_AT_ONCE)) if self.link is None else []
+        there = set(some).intersection(self.state.queue) if some else set()
+        given = set()
+        for one in some:
+            if one in there and refused[one.share] < limits.SHARED_REFUSALS:
+                if self._pass_on(one.share, one.message, LATER):
+                    given.add(one)
+                else:
+                    refused[one.share] += 1
+        if given:
+            self._drop_where(given.__contains__)
+        return bool(some)
+
+    def _later(self, step: Callable[[], bool]) -> None:
+        """Do a step in a later turn, and another one after it until there is no more to do."""
+        self._turn.scheduler.add("shared messages", partial(self._do, step))
+        self._turn.schedule_flush()
+
+    def _do(self, step: Callable[[], bool]) -> None:
+        if step():
+            self._later(step)
+
+    def clear(self, ended: Callable[[], object]) -> None:
+        """The session has ended. Other members of its groups may have its queue, and what is in flight at QoS 1.
+
+        `ended` is called once they have it; until then a store keeps it for this session.
+        """
         self.detach()
-        flown = list(self.state.inflight.values())
-        for one in flown:
-            self._remove(one)
-        flown += self._drop_where(lambda _: True)
-        while self.state.backlogged:
-            self._queued_bytes.size -= self.state.drop_backlogged()
-        self._give_to_others(flown)
+        state = self.state
+        self._queued_bytes.size -= state.size
+        shared = [one for one in (*state.inflight.values(), *state.queue) if one.share]
+        if shared:
+            self._later(partial(self._leave_some, iter(shared), ended))
+        else:
+            ended()
+
+    def _leave_some(self, left: Iterator[InflightMessage], ended: Callable[[], object]) -> bool:
+        some = list(islice(left, limits.SHARED_AT_ONCE))
+        self._give_to_others(some)
+        if not some:
+            ended()
+        return bool(some)
 
     # Incoming
 
