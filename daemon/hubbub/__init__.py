@@ -11,6 +11,7 @@ from hubbub.events import (
     Connect,
     Event,
     Fault,
+    Fetch,
     Notice,
     OpenQueue,
     Ping,
@@ -28,8 +29,8 @@ from hubbub.template import Template
 
 __all__ = [
     "Ack", "Answer", "AuthResponse", "BadFilter", "BadTopic", "Close", "ConfigError", "Confirm", "Connect",
-    "Dialect", "DialectContext", "Event", "Fault", "Handler", "HubbubError", "Incoming", "LineDialect", "Message",
-    "NeverDrop", "Notice", "OpenQueue", "Ping", "Publish", "QosPublish", "Refusal", "Release", "Request", "Sender",
-    "Splice", "Subscribe", "SubscriptionBatch", "Template", "Text", "Unsubscribe", "choice", "duration", "flag", "many",
-    "on", "option", "rate", "secret", "size",
+    "Dialect", "DialectContext", "Event", "Fault", "Fetch", "Handler", "HubbubError", "Incoming", "LineDialect",
+    "Message", "NeverDrop", "Notice", "OpenQueue", "Ping", "Publish", "QosPublish", "Refusal", "Release", "Request",
+    "Sender", "Splice", "Subscribe", "SubscriptionBatch", "Template", "Text", "Unsubscribe", "choice", "duration",
+    "flag", "many", "on", "option", "rate", "secret", "size",
 ]  # fmt: skip

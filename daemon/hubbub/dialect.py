@@ -107,6 +107,8 @@ class Dialect:
     splices          whether `encode` returns Splice units, see `encode_id`
     handshake_first  whether TLS comes before everything else; otherwise a TLS listener sends the greeting in the clear
     counts           whether subscriptions may end after a number of messages, see Unsubscribe; with `splices` they may
+    visits           its links are visits of one purpose, not clients that stay: `hello=`, `subscribe=` and `presence=`
+                     of the listener aren't for them
     write_after_eof  whether a subscribed TCP link stays open for writing after the client's end of input
     """
 
@@ -125,6 +127,7 @@ class Dialect:
     splices: ClassVar[bool] = False
     counts: ClassVar[bool] = False
     handshake_first: bool = True
+    visits: ClassVar[bool] = False
     write_after_eof: ClassVar[bool] = False
 
     secrets: Sequence[bytes] = ()

@@ -19,7 +19,7 @@ _QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects set, and isn't shown
     "qos": (0,), "retained": ("always",), "id": (None,), "clean_start": (True,), "session_expiry": (0.0, None),
     "will": (None, True), "will_delay": (0.0,), "receive_maximum": (None,), "session_present": (False,),
     "resend_as_new": (False,), "after": (0,),
-    "auth_method": (None,), "reauthenticate": (False,),
+    "auth_method": (None,), "reauthenticate": (False,), "all_or_none": (False,),
 }  # fmt: skip
 
 
@@ -220,14 +220,28 @@ class Unsubscribe(Event):
 class SubscriptionBatch(Event):
     """Subscribe, Unsubscribe and Fault events with one answer, which goes out before the retained messages.
 
+    all_or_none  bool: if one is refused, the client gets none of the subscriptions
     The result is a list, with the result of each: a Refusal, or for Subscribe None and for Unsubscribe whether there
     was such a subscription.
     """
 
-    __slots__ = ("events",)
+    __slots__ = ("events", "all_or_none")
 
-    def __init__(self, events: Sequence[Subscribe | Unsubscribe | Fault], tag: Any = None) -> None:
+    def __init__(
+        self, events: Sequence[Subscribe | Unsubscribe | Fault], tag: Any = None, all_or_none: bool = False
+    ) -> None:
         self.events = events
+        self.all_or_none = all_or_none
+        self.tag = tag
+
+
+class Fetch(Event):
+    """Read the retained message of `topic`. The result is a Message, None if there is none, or a Refusal."""
+
+    __slots__ = ("topic",)
+
+    def __init__(self, topic: str, tag: Any = None) -> None:
+        self.topic = topic
         self.tag = tag
 
 

@@ -15,6 +15,7 @@ from hubbub.events import (
     Close,
     Connect,
     Fault,
+    Fetch,
     Ping,
     Release,
     Subscribe,
@@ -89,6 +90,8 @@ def _results(event: Any) -> Iterator[Any]:
     elif isinstance(event, Ack | Release):
         yield from (True, False)
         return
+    elif isinstance(event, Fetch):
+        yield from (None, Message("a/b", b"21.5"), Message("a/b", b"\xff\n"))
     elif isinstance(event, SubscriptionBatch):
         yield [None] * len(event.events)
         yield from ([Refusal(code, "a reason")] * len(event.events) for code in sorted(CODES))

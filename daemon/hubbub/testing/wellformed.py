@@ -17,6 +17,7 @@ from hubbub.events import (
     Connect,
     Event,
     Fault,
+    Fetch,
     Notice,
     OpenQueue,
     Ping,
@@ -186,6 +187,10 @@ def _subscription_batch(event: SubscriptionBatch, longest: int) -> Iterator[str]
         yield from _CHECKS[type(one)](one, longest)
 
 
+def _fetch(event: Fetch, longest: int) -> Iterator[str]:
+    yield from _wrong(event, "topic", isinstance(event.topic, str), "a str")
+
+
 def _connect(event: Connect, longest: int) -> Iterator[str]:
     for name in ("client", "user", "password", "token", "auth_method"):
         value = getattr(event, name)
@@ -262,6 +267,7 @@ _CHECKS: dict[type, Callable[[Any, int], Iterator[str]]] = {
     Release: _release,
     Ack: _ack,
     SubscriptionBatch: _subscription_batch,
+    Fetch: _fetch,
     Request: _request,
     Subscribe: _subscribe,
     Unsubscribe: _unsubscribe,

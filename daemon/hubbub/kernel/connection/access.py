@@ -109,13 +109,13 @@ class Access:
 
     def announce(self, link: Any) -> None:
         """Publish that the client is present, once its identity is known."""
-        if link.context.presence is not None and self.allowed:
+        if link.context.presence is not None and self.allowed and not link.dialect.visits:
             self.presence = link.context.presence.up(link, self.presence)
 
     def subscribe_by_listener(self, link: Any) -> None:
         """Subscribe to what the listener's `subscribe=` names."""
         template = link.context.subscribe
-        if template is None or not self.allowed or not link.egress.proven:
+        if template is None or link.dialect.visits or not self.allowed or not link.egress.proven:
             return
         try:
             filter = check_filter(template.fill(link.session.fields()))

@@ -16,6 +16,7 @@ from hubbub.events import (
     Confirm,
     Connect,
     Fault,
+    Fetch,
     Notice,
     OpenQueue,
     Ping,
@@ -85,7 +86,7 @@ def on_unsubscribe(link: Any, event: Unsubscribe) -> None:
         answer_stored(link, event, None)
 
 
-def _id_of(link: Any, event: Unsubscribe) -> Hashable:
+def _id_of(link: Any, event: Subscribe | Unsubscribe) -> Hashable:
     return link.egress.filter_in_hub(event.filter) if event.id is None else event.id
 
 
@@ -108,10 +109,25 @@ def on_subscription_batch(link: Any, event: SubscriptionBatch) -> None:
         except Refusal as error:
             link.count_refused(error)
             results.append(error)
+    if event.all_or_none and any(isinstance(result, Refusal) for result in results):
+        for one, _ in retained:
+            link.egress.unsubscribe(_id_of(link, one), link.client)
+        retained.clear()
     answer_stored(link, event, results)
     for one, batches in retained:
         send_retained(link, one, batches)
     link.spend(len(results))
+
+
+def on_fetch(link: Any, event: Fetch) -> None:
+    """Answer with a retained message."""
+    if is_unproven(link, event):
+        return
+    try:
+        link.access.authorize()
+        link.answer(event, link.egress.fetch(event.topic))
+    except Refusal as error:
+        link.answer(event, error)
 
 
 def on_open_queue(link: Any, event: OpenQueue) -> None:
@@ -293,6 +309,7 @@ ACTIONS: dict[type, Action] = {
     Release: on_release,
     Ack: on_ack,
     SubscriptionBatch: on_subscription_batch,
+    Fetch: on_fetch,
     Connect: on_connect,
     AuthResponse: on_auth_response,
     Ping: on_ping,

@@ -30,7 +30,7 @@ from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.kernel.sessions.state import InflightMessage
 from hubbub.message import Message
 from hubbub.publish import QosPublish
-from hubbub.topics import check_filter, unshared
+from hubbub.topics import check_filter, check_topic, unshared
 
 
 class Egress:
@@ -92,12 +92,9 @@ class Egress:
         filter = self.filter_in_hub(event.filter)
         wish = Subscribe(filter, event.echo, event.full, event.options, None, event.qos, event.retained, event.id)
         shared = unshared(filter)
-        if shared.startswith(REPLIES):
-            raise Refusal("not-authorized", "a reply goes to the client that has sent the request")
         if self.outbox.searches >= limits.SEARCHES:
             raise Refusal("quota", "read your retained messages first: too many of your subscriptions wait for them")
-        if self._session.rights is not None:
-            self._session.rights.subscribe(shared)
+        self._check_readable(shared)
         encoding, receiver = self._way(event, client)
         known = event.retained == "new" and wish.key in (self._session.subscriptions or ())
         subscription = self._hub.subscriptions.subscribe(self._session, wish, encoding, self._queued(receiver))
@@ -110,6 +107,22 @@ class Egress:
         changes = client.delivery.changes if client is not None else None
         messages = self._hub.subscriptions.retained(wish, changes, known)
         return map(partial(self._encode_one, encoding, receiver), messages)
+
+    def _check_readable(self, filter: str) -> None:
+        """Check that the client may receive what `filter` matches. Raises Refusal (not-authorized)."""
+        if filter.startswith(REPLIES):
+            raise Refusal("not-authorized", "a reply goes to the client that has sent the request")
+        if self._session.rights is not None:
+            self._session.rights.subscribe(filter)
+
+    def fetch(self, topic: str) -> Message | None:
+        """Return the retained message of a client's topic, as the client sees it. Raises Refusal."""
+        name = check_topic(self.mount + topic)
+        self._check_readable(name)
+        message = next(self._hub.subscriptions.retained(Subscribe(name)), None)
+        if isinstance(message, QosPublish):
+            message = message.left(self._hub.turn.wall())
+        return message.on(topic) if message is not None and self.mount else message
 
     def unsubscribe(self, id: Hashable, client: Client | None, after: int = 0) -> None:
         """End a subscription, if there is one of that id, once it has had `after` messages."""

@@ -82,7 +82,7 @@ class Link:
         kind = DatagramOutbox if context.dialect_context.transport == "udp" else Outbox
         self.outbox = kind(turn, hub.slow_consumers, self, wire, context.full or self.dialect.full, context.queue)
         half_duplex = None
-        if context.answer is not None:
+        if context.answer is not None and not dialect.visits:
             half_duplex = HalfDuplexQueue(turn, hub.router, hub.requests, self.outbox, context.answer)
         self.egress = self.EGRESS(hub, session, self.outbox, half_duplex, self.dialect)
         self.egress.wrap = wire.wrapper(dialect)
@@ -133,7 +133,7 @@ class Link:
         self.context.opened += 1
         self.hub.subscriptions.join(self.session)
         self.access.announce(self)
-        if self.context.hello:
+        if self.context.hello and not self.dialect.visits:
             self.egress.write(self.context.hello)
         self.act(self.dialect.opened(self.timeouts.last_received))
         self.set_alarm()
