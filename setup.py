@@ -52,6 +52,8 @@ TESTED_WITH = [
     "pygelf",  # sends logs in GELF
     "graypy",  # the same by other habits: version 1.0, chunks of another size
     "logging-gelf",  # the same without compression, and over TCP with LF
+    "httpx",  # an HTTP client that keeps connections
+    "httpx-sse",  # reads server-sent events, and gives up after 5 s of silence
     "websockets",  # a WebSocket client that shares no code with Autobahn
     "build",  # the packaging test builds an sdist and a wheel
     "setuptools>=77",  # the same test builds without isolation, so the build backend has to be there

@@ -45,6 +45,18 @@ REQUESTS = 65_536  # requests of all links that wait for a reply
 REQUEST_SECONDS = 2.0  # seconds until a request without a reply fails
 REQUEST_SECONDS_MAX = 60.0  # seconds: the longest that a client may ask for
 
+# HTTP
+HEADER_BYTES = 16 * KiB  # bytes of a request's line and headers, as Twisted has it: cookies and tokens fit
+QUERY_FIELDS = 1_000  # fields in the query of one request: filters, mostly
+BODY_SECONDS = 30.0  # seconds for a request's body: 1 MiB comes at 35 kB/s
+KEEP_ALIVE_SECONDS = 75.0  # seconds between two requests of one connection: a proxy that keeps one for 60 s ends first
+COMMENT_SECONDS = 4.0  # seconds between comments in a stream: some clients give up after 5 s of silence
+PREFLIGHT_SECONDS = 600  # whole seconds that a page's browser remembers what other origins may do here
+WEB_SESSIONS = 10_000  # sessions of browsers, `POST /session`: the oldest gives way
+WEB_SESSION_SECONDS = 12 * 3600.0  # seconds that one lasts: a day at work
+TICKETS = 10_000  # tickets that nobody has used yet, `POST /tickets`: the oldest gives way
+TICKET_SECONDS = 30.0  # seconds that one is good: a page uses it at once
+
 # Links with `answer=`, `rate=`, `changed=` or `presence=`
 COMMANDS_WAITING = 100  # commands that wait for one half-duplex device: at 100 ms each, 10 s
 LATEST_TOPICS = 1_000  # topics whose newest message waits for a link's `rate=`, with `over=latest`

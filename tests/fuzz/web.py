@@ -7,14 +7,14 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
+from hubbub.dialects.http import Http
 from hubbub.dialects.lines import Lines
 from hubbub.events import Connect
 from hubbub.identity import Identity
 from hubbub.testing.streams import TCPClient
 from hubbub.testing.world import World
-from hubbub.transports.http.channel import OneRequestSite
 from hubbub.transports.http.pages import Pages
-from hubbub.transports.http.site import make_resource
+from hubbub.transports.http.site import make_resource, make_site
 from hubbub.transports.websocket import WebSocketFactory
 
 _HOST, _PORT = "192.0.2.7", 50_000
@@ -32,7 +32,7 @@ class Visit:
         world, self.asked = World(), []
         listener = world.listen("websocket", Lines)
         factory = WebSocketFactory(listener._link, {}, Lines, 1_000, authenticate=self._authenticate)
-        site = OneRequestSite(make_resource(factory, (), _PAGES), world.clock)
+        site = make_site(make_resource(factory, Http, 1_000, (), _PAGES), world.clock)
         client = TCPClient(world, site.buildProtocol(None), _HOST, _PORT)
         world.ends.append(client)
         self.answer = b"".join(client.say(piece) for piece in pieces)

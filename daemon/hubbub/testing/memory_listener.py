@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.detect import Auto
+from hubbub.dialects.http import Http
 from hubbub.kernel.connection.datagram_link import DatagramLink
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
@@ -19,8 +20,7 @@ from hubbub.template import Template
 from hubbub.testing.datagrams import DatagramPort, UDPClient
 from hubbub.testing.streams import TCPClient
 from hubbub.testing.websocket import WebSocketClient
-from hubbub.transports.http.channel import OneRequestSite
-from hubbub.transports.http.site import make_resource
+from hubbub.transports.http.site import make_resource, make_site
 from hubbub.transports.tcp import TCPFactory
 from hubbub.transports.udp import UDPProtocol
 from hubbub.transports.websocket import WebSocketFactory
@@ -95,8 +95,9 @@ class MemoryListener:
             dialects = (*self.dialect.candidates, self.dialect.fallback)
         by_name = {name: one for one in dialects for name in one.subprotocols}
         longest = max(one.max_unit(self.context.dialect_context) for one in dialects)
-        resource = make_resource(WebSocketFactory(self._link, by_name, self.dialect, longest), ())
-        site = OneRequestSite(resource, self.world.clock)
+        factory = WebSocketFactory(self._link, by_name, self.dialect, longest)
+        resource = make_resource(factory, Http, self.context.dialect_context.max_message)
+        site = make_site(resource, self.world.clock)
         return lambda world, host, port, **more: WebSocketClient(world, site.buildProtocol(None), host, port, **more)
 
     def _udp(self) -> Callable[..., UDPClient]:

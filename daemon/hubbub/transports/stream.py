@@ -77,7 +77,7 @@ class Stream:
     def open_stream(self, make_link: MakeLink, identity: Identity | None = None) -> None:
         """Take over the transport, make the link and start it; `identity`: that of the client, if it is known."""
         transport = self.transport
-        if type(transport) in _PLAIN and not transport.TLS:
+        if is_plain(transport):
             self._send_now = transport.socket.send
         _bound_unsent(transport)
         _set_keepalive(transport, _KEEPALIVE)
@@ -181,6 +181,11 @@ class Stream:
         link, self.link = self.link, None
         if link is not None:
             link.lost()
+
+
+def is_plain(transport: Any) -> bool:
+    """Tell whether nothing stands between a transport and its socket."""
+    return type(transport) in _PLAIN and not transport.TLS
 
 
 def close_code(refusal: Refusal | None, reason: str) -> int:

@@ -14,7 +14,7 @@ from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.identity import Identity
 from hubbub.transports.forwarded import plain_host
-from hubbub.transports.stream import _PLAIN, Acquire, Authenticate, MakeLink, Stream, half_closed
+from hubbub.transports.stream import Acquire, Authenticate, MakeLink, Stream, half_closed, is_plain
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener)
@@ -121,7 +121,7 @@ class TCPProtocol(Stream, TimeoutMixin, Protocol):
             return
         self._closing = True
         self.transport.unregisterProducer()
-        if self._eof or type(self.transport) not in _PLAIN or self.transport.TLS:
+        if self._eof or not is_plain(self.transport):
             self.transport.loseConnection()
         else:
             self.transport.resumeProducing()

@@ -40,11 +40,13 @@ from hubbub.service.auth.kinds import (
 from hubbub.service.auth.workers import Workers
 from hubbub.service.config.reloadable import Commit
 from hubbub.service.config.settings import Settings
+from hubbub.transports.http.issued import Passes
 from hubbub.transports.signed import Signatures
 
 _LONGEST = limits.PASSWORD_BYTES + 4 * limits.NAME_CHARACTERS
 _TOO_MANY = Refusal("rate-limited", "too many logins from your address have failed; wait a minute")
 _TOO_MANY.limit = "failed-logins"
+_ENDED = "this session or ticket has ended: log in anew"
 _STALE = Refusal("not-authorized", "this login isn't good any more")
 
 
@@ -64,6 +66,7 @@ class Logins:
 
     attempts    counts those that fail
     signatures  opens signed datagrams, on all ports
+    passes      sessions and tickets of browsers, on all ports
     """
 
     log = Logger(namespace="hubbub.auth")
@@ -78,6 +81,7 @@ class Logins:
         self._checkers = [make_checker(source, spec) for source, spec in specs]
         self._portal = self._make_portal()
         self.signatures = Signatures(self.datagram_key, time.time)
+        self.passes = Passes(time.time)
 
     def prepare(self, settings: Settings) -> Commit:
         """Be a part of a reload (see service.reload): files that have changed, and checkers that are named anew."""
@@ -142,6 +146,9 @@ class Logins:
 
         The Deferred fails with Refusal; its result is None where the client has shown nothing.
         """
+        if event is not None and event.token is not None and self.passes.knows(event.token):
+            known = self.passes.use(event.token)
+            return succeed(known) if known is not None else fail(Refusal("not-authorized", _ENDED))
         if event is not None:
             return self.identify(_credentials(event), host)  # type: ignore[return-value]
         shown = _peer_certificate(transport) if self.takes(IPeerCertificate) else None

@@ -12,12 +12,12 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from hubbub import limits
 from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.detect import Auto
+from hubbub.dialects.http import Http
 from hubbub.errors import ConfigError, Refusal
 from hubbub.events import Close, Connect, Fault
 from hubbub.identity import Identity
@@ -37,9 +37,8 @@ from hubbub.service.logs.notices import Notices
 from hubbub.service.plugins.dialect_plan import plan
 from hubbub.service.plugins.discovery import Plugins
 from hubbub.transports.forwarded import Trust
-from hubbub.transports.http.channel import OneRequestSite
 from hubbub.transports.http.pages import Pages, no_pages
-from hubbub.transports.http.site import make_resource
+from hubbub.transports.http.site import UpgradeResource, make_resource, make_site
 from hubbub.transports.inherited import listen_stream
 from hubbub.transports.proxy import ProxyFactory
 from hubbub.transports.stream import Authenticate
@@ -209,26 +208,25 @@ class Listener:
         return protocol
 
     def _site(self, reactor: Any) -> Site:
-        def resource() -> IResource:
-            return make_resource(self._web_factory(), self.settings.origins, self.pages, self._page_refused)
-
         slow = lambda: self.context.cuts("handshake")  # noqa: E731
-        site = OneRequestSite(resource(), reactor, self.settings.bounds.handshake, self._acquire, slow)
+        site = make_site(self._resource(), reactor, self.settings.bounds.handshake, self._acquire, slow)
 
         def renew() -> None:  # a link keeps the factory that made it, and with it its limits
             site.timeOut = self.settings.bounds.handshake
-            site.resource = resource()
+            site.resource = self._resource()
 
         self._renew = renew
         return site
 
-    def _web_factory(self) -> WebSocketFactory:
-        dialect_plan = self.dialect_plan
-        compression = self.config.compression
-        return WebSocketFactory(
-            self._link, dialect_plan.subprotocols, dialect_plan.first, dialect_plan.longest, self._trust, compression,
+    def _resource(self) -> UpgradeResource:
+        plan, config = self.dialect_plan, self.config
+        factory = WebSocketFactory(
+            self._link, plan.subprotocols, plan.first, plan.longest, self._trust, config.compression,
             self.settings.bounds.handshake, self._authenticate,
         )  # fmt: skip
+        passes = self.logins.passes if self.logins is not None else None
+        origins, pages = self.settings.origins, self.pages
+        return make_resource(factory, Http, config.max_message, origins, pages, self._page_refused, passes)
 
     def _page_refused(self, host: str, refusal: Refusal) -> None:
         """Log it each time that the number has doubled: any client could fill the disk."""

@@ -16,7 +16,7 @@ from hubbub.errors import ConfigError, Refusal
 from hubbub.option import shown
 from hubbub.service.config.endpoint import STREAMS, split, take
 from hubbub.service.links.listener import now, sentence
-from hubbub.transports.http.channel import OneRequestSite
+from hubbub.transports.http.channel import HttpSite
 from hubbub.transports.http.origin import is_for_us
 from hubbub.transports.http.pages import Pages, page, plain
 
@@ -41,7 +41,7 @@ class MetricsPort:
 
     def listen(self, reactor: Any) -> None:
         """Bind. Raises ConfigError."""
-        site = OneRequestSite(_Root(self), reactor, acquire=self._acquire)
+        site = HttpSite(_Root(self), reactor, acquire=self._acquire)
         self._open = 0
         try:
             self.port = now(serverFromString(reactor, self._endpoint.text).listen(site))

@@ -1,27 +1,43 @@
-"""HTTP connections of one request each, without a body, and the site of such connections."""
+"""HTTP connections: how long a client has, how much it may send, and what it says between its requests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from itertools import chain
 from typing import Any
 
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
-from twisted.web.server import Request, Site
+from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from hubbub import limits
 from hubbub.errors import Refusal
+from hubbub.http import HttpRequest
 from hubbub.transports.http.pages import plain
-from hubbub.transports.stream import Acquire, reject
+from hubbub.transports.http.wire import HttpWire, encode
+from hubbub.transports.stream import Acquire, is_plain, reject
+
+Bound = Callable[[bytes], int | None]
+"""Path -> bytes that the body may have; None: nobody looks at it, and the connection ends after it."""
 
 
-class OneRequestChannel(HTTPChannel):
-    """An HTTP connection of one request, whose deadline doesn't move with every byte (slowloris)."""
+def no_bodies(path: bytes) -> int | None:
+    """Look at no body."""
+    return None
 
-    site: Any  # a OneRequestSite; set by it
+
+class HttpChannel(HTTPChannel):
+    """An HTTP connection, whose deadlines don't move with every byte (slowloris).
+
+    wire  carries its requests to their link, once there is one
+    """
+
+    site: Any  # an HttpSite; set by it
     transport: Any
+    wire: HttpWire | None = None
     _release: Callable[[], object] | None = None
+    _idle = False  # between two requests
     _rejected = False
 
     def connectionMade(self) -> None:
@@ -40,16 +56,47 @@ class OneRequestChannel(HTTPChannel):
 
     def connectionLost(self, reason: Any = None) -> None:
         self.release()
+        self.drop_link()
         super().connectionLost(reason)
 
+    def drop_link(self) -> None:
+        """Let the link go, as the connection has gone or is for somebody else now."""
+        wire, self.wire = self.wire, None
+        if wire is not None:
+            wire.stream_lost()
+
     def release(self) -> None:
-        """Count it no longer, as it has gone or has become a WebSocket, which is counted anew."""
+        """Count it no longer, as it has gone or has a link, which is counted anew."""
         release, self._release = self._release, None
         if release is not None:
             release()
 
     def resetTimeout(self) -> None:
-        pass
+        if self._idle:
+            self._idle = False
+            self.setTimeout(self.site.timeOut)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        super().rawDataReceived(data)
+        self._bound_input()
+
+    def allContentReceived(self) -> None:
+        super().allContentReceived()
+        self._bound_input()
+
+    def _bound_input(self) -> None:
+        """Keep little of what comes before the answer is written.
+
+        twisted.web keeps all if nobody reads the answers, and with each pipelined request it reads once more.
+        """
+        if self._handlingRequest and (self._waitingForTransport or sum(map(len, self._dataBuffer)) > _EARLY_BYTES):
+            self._networkProducer.pauseProducing()
+
+    def requestDone(self, request: Request) -> None:
+        """Wait for the next request."""
+        self._idle = not any(self._dataBuffer)
+        self._savedTimeOut = limits.KEEP_ALIVE_SECONDS if self._idle else self.site.timeOut
+        super().requestDone(request)
 
     def loseConnection(self) -> None:
         """Close, and not wait for ever: over TLS for the client to close too, or for it to read a long page."""
@@ -62,13 +109,54 @@ class OneRequestChannel(HTTPChannel):
         return bool(self._dataBuffer or self.clearLineBuffer())
 
     def timeoutConnection(self) -> None:
+        if self._idle:
+            self.loseConnection()
+            self._idle = False
+            return
         self.site.slow()
         self.forceAbortClient()  # at once: before the end of a TLS handshake no answer can be sent
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
-        return False
+        return self.bound() is not None and super().checkPersistence(request, version)
+
+    def bound(self) -> int | None:
+        """Return how many bytes the body of this request may have, see Bound."""
+        most: int | None = self.site.bound(self._path.partition(b"?")[0])
+        return most
+
+    def allHeadersReceived(self) -> None:
+        super().allHeadersReceived()
+        if self.length != 0 and self.bound() is not None and not self._rejected:
+            self.setTimeout(limits.BODY_SECONDS)
+
+    def _send100Continue(self) -> None:
+        if not self._rejected:
+            super()._send100Continue()
+
+    def refuse_body(self, most: int) -> None:
+        """Answer a request whose body is too long at once, and read nothing of it.
+
+        On plain TCP our side closes first: a socket that is closed with unread input resets the connection, and the
+        client may never see why.
+        """
+        self._rejected = True
+        said = HttpRequest.made("", b"").refuse(Refusal("too-long", f"a body has at most {most} bytes here"))
+        said.headers = (*said.headers, ("Connection", "close"))
+        self.transport.write(encode(said))
+        if is_plain(self.transport):
+            self.transport.unregisterProducer()
+            self.transport.loseWriteConnection()
+            self.setTimeout(limits.CLOSE_SECONDS)
+        else:
+            self.loseConnection()
+
+    @property
+    def rejected(self) -> bool:
+        """Whether nothing of it is looked at any more."""
+        return self._rejected
 
 
+_EARLY_BYTES = HTTPChannel._optimisticEagerReadSize  # of further requests, before an answer is written
 _UNAVAILABLE = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 60\r\n"
     b"Content-Length: %d\r\nConnection: close\r\n\r\n%b\n"
@@ -83,11 +171,18 @@ def _is_text(value: bytes) -> bool:
     return True
 
 
-class _Request(Request):
-    """A request whose body is dropped: nothing here takes one, and twisted.web would keep it all in a file."""
+class BoundedRequest(Request):
+    """A request whose body is bounded, or dropped: twisted.web would keep any in a file."""
+
+    channel: Any  # an HttpChannel
+    content: Any
+    transport: Any
+    _most: int | None = None  # bytes of its body
 
     def process(self) -> None:
         """Refuse what isn't text before anybody reads it: twisted.web decodes a header when it is asked for."""
+        if self.channel.rejected:
+            return
         if all(map(_is_text, chain(*(values for _, values in self.requestHeaders.getAllRawHeaders())))):
             super().process()
             return
@@ -98,28 +193,38 @@ class _Request(Request):
 
     def render(self, resrc: Any) -> None:
         """Answer HEAD without a body; twisted.web would write a line into the log for each."""
-        if self.method != b"HEAD":
+        answer = resrc.render(self) if self.method == b"HEAD" else None
+        if answer is None:
             super().render(resrc)
-            return
-        self.setHeader("content-length", str(len(resrc.render(self))))
-        self.write(b"")
-        self.finish()
+        elif answer != NOT_DONE_YET:
+            self.setHeader("content-length", str(len(answer)))
+            self.write(b"")
+            self.finish()
 
     def gotLength(self, length: int | None) -> None:
-        super().gotLength(0)
+        self.content = BytesIO()
+        self._most = self.channel.bound()
+        if self._most is not None and (length or 0) > self._most:
+            self.channel.refuse_body(self._most)
 
     def handleContentChunk(self, data: bytes) -> None:
-        pass
+        if self._most is None or self.channel.rejected:
+            return
+        if self.content.tell() + len(data) > self._most:
+            self.channel.refuse_body(self._most)
+        else:
+            self.content.write(data)
 
 
-class OneRequestSite(Site):
+class HttpSite(Site):
     """A site of such connections.
 
     acquire  counts connections, or None; slow: called when one is cut because its time is over
+    bound    tells how much a request may say
     """
 
     noisy = False
-    protocol = OneRequestChannel  # type: ignore[assignment]  # Twisted wraps its own to speak HTTP/2
+    protocol = HttpChannel  # type: ignore[assignment]  # Twisted wraps its own to speak HTTP/2
     displayTracebacks = False
 
     def __init__(
@@ -129,8 +234,12 @@ class OneRequestSite(Site):
         seconds: float = limits.HANDSHAKE_SECONDS,
         acquire: Acquire | None = None,
         slow: Callable[[], object] = lambda: None,
+        bound: Bound = no_bodies,
     ) -> None:
-        super().__init__(resource, requestFactory=_Request, timeout=seconds, reactor=reactor)
+        super().__init__(
+            resource, requestFactory=BoundedRequest, parsePOSTFormSubmission=False, timeout=seconds, reactor=reactor
+        )
+        self.bound = bound
         self.acquire = acquire
         self.slow = slow
 

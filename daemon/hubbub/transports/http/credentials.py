@@ -1,7 +1,7 @@
-"""The credentials in a WebSocket handshake: `Authorization`, else the cookie `hubbub`, a token.
+"""The credentials in a request: `Authorization`, else the cookie `hubbub`, else a ticket in the URL.
 
-A page can't set headers, so its first message may have them instead. Wrong credentials in the handshake are refused
-there, with 401: otherwise a client would learn late that it isn't logged in.
+A page can't set headers of a WebSocket, so its first message may have them instead. Wrong credentials in a handshake
+are refused there, with 401: otherwise a client would learn late that it isn't logged in.
 """
 
 from __future__ import annotations
@@ -11,26 +11,27 @@ from binascii import Error as BadBase64
 from collections.abc import Callable
 
 from twisted.python.failure import Failure
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import Request
 
 from hubbub.errors import Refusal
 from hubbub.events import Connect
 from hubbub.identity import Identity
-from hubbub.transports.forwarded import Trust
+from hubbub.transports.forwarded import Address, Trust
 from hubbub.transports.http.origin import client_of
 from hubbub.transports.http.pages import plain, sentence
 from hubbub.transports.stream import Authenticate
 
 COOKIE = b"hubbub"
+TICKET = b"ticket"
 _STATUS = {"not-authorized": 401, "rate-limited": 429, "unavailable": 503}
 
 
 def shown(request: Request) -> Connect | None:
-    """Return the credentials of a handshake (RFC 7617, RFC 6750); None: there are none. Raises Refusal."""
+    """Return the credentials of a request (RFC 7617, RFC 6750); None: there are none. Raises Refusal."""
     credentials = request.getHeader("authorization")
     if credentials is None:
-        cookie = request.getCookie(COOKIE)
-        return Connect(token=cookie.decode("latin-1")) if cookie else None
+        token = request.getCookie(COOKIE) or next(iter((request.args or {}).get(TICKET, ())), None)
+        return Connect(token=token.decode("latin-1")) if token else None
     scheme, _, rest = credentials.partition(" ")
     if scheme.lower() == "bearer" and rest:
         return Connect(token=rest.strip())
@@ -50,44 +51,49 @@ def _malformed() -> Refusal:
     return Refusal("not-authorized", "Authorization is Basic with user and password, or Bearer with a token")
 
 
-class HandshakeAuthenticator:
-    """Authenticates a request before its upgrade.
+class Authenticator:
+    """Lets a request in once its identity is known.
 
-    authenticate  returns the identity; trust: proxies whose X-Forwarded-For is read
-    upgrade       request, identity or None -> makes a WebSocket of it, or answers with the reason
+    authenticate  returns the identity, or None: there are no logins; trust: proxies whose X-Forwarded-For is read
     """
 
-    def __init__(
-        self, authenticate: Authenticate, trust: Trust, upgrade: Callable[[Request, Identity | None], bytes | int]
-    ) -> None:
+    def __init__(self, authenticate: Authenticate | None, trust: Trust) -> None:
         self._authenticate = authenticate
         self._trust = trust
-        self._upgrade = upgrade
 
-    def ask(self, request: Request) -> bytes | int:
-        """Look at what the handshake says, and answer it, now or later."""
+    @property
+    def asks(self) -> bool:
+        """Whether there are logins."""
+        return self._authenticate is not None
+
+    def client(self, request: Request) -> Address:
+        """Return the address of a request's client."""
+        return client_of(request, self._trust)
+
+    def ask(
+        self, request: Request, then: Callable[[Identity | None], object], refuse: Callable[[Refusal], object]
+    ) -> None:
+        """Call `then` with the identity, or `refuse`, now or later; neither, if the client has gone by then."""
+        if self._authenticate is None:
+            then(None)
+            return
         try:
             credentials = shown(request)
         except Refusal as refusal:
-            return refused(request, refusal)
-        host, _ = client_of(request, self._trust)
+            refuse(refusal)
+            return
         gone: list[object] = []
         request.notifyFinish().addErrback(gone.append)
 
-        def answer(result: Identity | Failure | None) -> None:
+        def known(result: Identity | Failure | None) -> None:
             if gone:
                 return
             if isinstance(result, Failure):
-                body: bytes | int = refused(request, result.value)  # type: ignore[arg-type]
+                refuse(result.value)  # type: ignore[arg-type]
             else:
-                body = self._upgrade(request, result)
-            if isinstance(body, bytes):
-                request.setHeader("content-length", str(len(body)))
-                request.write(body)
-                request.finish()
+                then(result)
 
-        self._authenticate(credentials, request.channel.transport, host).addBoth(answer)
-        return NOT_DONE_YET
+        self._authenticate(credentials, request.channel.transport, self.client(request)[0]).addBoth(known)
 
 
 def refused(request: Request, refusal: Refusal) -> bytes:

@@ -39,7 +39,7 @@ class PageResource(Resource):
     def render(self, request: Request) -> bytes:
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader("allow", "GET, HEAD")
-            return plain(request, 405, "This port speaks WebSocket.")
+            return plain(request, 405, "Nothing can be sent to this path.")
         if request.path == b"/":
             return self._front_page(request)
         found = page(request, self._pages) if is_local(request, self._origins) else None
@@ -65,6 +65,13 @@ def plain(request: Request, code: int, text: str) -> bytes:
     request.setResponseCode(code)
     request.setHeader("content-type", "text/plain; charset=utf-8")
     return text.encode() + b"\n"
+
+
+def send(request: Request, body: bytes) -> None:
+    """Send the body of an answer, and with it the rest."""
+    request.setHeader("content-length", str(len(body)))
+    request.write(body)
+    request.finish()
 
 
 def page(request: Request, pages: Pages) -> bytes | None:

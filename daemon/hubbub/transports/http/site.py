@@ -1,4 +1,4 @@
-"""The site of a WebSocket listener: the upgrade on any path (RFC 6455 section 4), and pages."""
+"""The resource of a WebSocket listener: the upgrade on any path (RFC 6455 section 4), requests for the hub, pages."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
+from hubbub import limits
+from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.identity import Identity
-from hubbub.transports.http.credentials import HandshakeAuthenticator
-from hubbub.transports.http.origin import client_of, origin_refusal
-from hubbub.transports.http.pages import PageResource, Pages, no_pages, plain, sentence
+from hubbub.transports.http.api import Api, Refused
+from hubbub.transports.http.channel import HttpSite
+from hubbub.transports.http.credentials import Authenticator, refused
+from hubbub.transports.http.issued import Passes
+from hubbub.transports.http.origin import origin_refusal
+from hubbub.transports.http.pages import PageResource, Pages, no_pages, plain, send, sentence
+from hubbub.transports.stream import Acquire
 from hubbub.transports.websocket import WebSocketFactory
-
-Refused = Callable[[str, Refusal], object]
-"""Is told of a page that was refused: the host of its browser, and why."""
 
 _OLD = "A WebSocket needs HTTP/1.1 (RFC 6455 section 4.1); have your proxy speak it (nginx: proxy_http_version 1.1)."
 
@@ -29,38 +32,47 @@ def not_told(host: str, refusal: Refusal) -> None:
 
 @implementer(IResource)
 class UpgradeResource(Resource):
-    """The one resource of a site: upgrades any path to WebSocket, and passes other requests on to `pages`."""
+    """The one resource of a site: upgrades any path to WebSocket, and passes other requests on to `api` or `pages`."""
 
     isLeaf = True
 
     def __init__(
-        self, factory: WebSocketFactory, origins: Iterable[str], pages: PageResource, refused: Refused
+        self, factory: WebSocketFactory, origins: Iterable[str], api: Api, pages: PageResource, refused: Refused
     ) -> None:
         super().__init__()
+        self.api = api
         self._pages = pages
         self._refused = refused
         self._factory = factory
-        self._authenticator = (
-            HandshakeAuthenticator(factory.authenticate, factory.trust, self._upgrade) if factory.authenticate else None
-        )
+        self._authenticator = Authenticator(factory.authenticate, factory.trust)
         self._origins = frozenset(origins)
 
     def render(self, request: Request) -> bytes | int:
         if request.method != b"GET" or (request.getHeader("upgrade") or "").lower() != "websocket":
-            return self._pages.render(request)
+            there = self.api.bound(request.path) is not None
+            return self.api.serve(request) if there else self._pages.render(request)  # type: ignore[arg-type]
         if request.clientproto == b"HTTP/1.0":
             return plain(request, 400, _OLD)
         refusal = origin_refusal(request.getHeader("origin"), request.getHeader("host") or "", self._origins)
         if refusal is not None:
-            host, _ = client_of(request, self._factory.trust)
-            self._refused(host, refusal)
+            self._refused(self._authenticator.client(request)[0], refusal)
             return plain(request, 403, sentence(refusal))
-        return self._upgrade(request, None) if self._authenticator is None else self._authenticator.ask(request)
+        if not self._authenticator.asks:
+            return self._upgrade(request, None)
+
+        def known(identity: Identity | None) -> None:
+            body = self._upgrade(request, identity)
+            if isinstance(body, bytes):
+                send(request, body)
+
+        self._authenticator.ask(request, known, lambda refusal: send(request, refused(request, refusal)))
+        return NOT_DONE_YET
 
     def _upgrade(self, request: Request, identity: Identity | None) -> bytes | int:
-        channel: Any = request.channel  # a transports.http.channel.OneRequestChannel
+        channel: Any = request.channel  # a transports.http.channel.HttpChannel
         if channel.early:  # it would be lost
             return plain(request, 400, "A client sends nothing before our answer (RFC 6455 section 4.1).")
+        channel.drop_link()
         answer: bytes | int = WebSocketResource(_IdentifiedFactory(self._factory, identity, channel.release)).render(
             request
         )
@@ -85,11 +97,34 @@ class _IdentifiedFactory:
 
 
 def make_resource(
-    factory: WebSocketFactory, origins: Iterable[str], pages: Pages = no_pages, refused: Refused = not_told
+    factory: WebSocketFactory,
+    http: type[Dialect],
+    max_body: int,
+    origins: Iterable[str] = (),
+    pages: Pages = no_pages,
+    refused: Refused = not_told,
+    passes: Passes | None = None,
 ) -> UpgradeResource:
     """Make the resource of one listener.
 
-    origins  names of this hub, and origins whose pages may connect
-    pages    are for this machine alone
+    http      the dialect of requests; max_body: bytes of the longest body
+    origins   names of this hub, and origins whose pages may connect
+    pages     are for this machine alone
+    passes    sessions and tickets, or None: there are no logins
     """
-    return UpgradeResource(factory, origins, PageResource(origins, pages), refused)
+    allowed, authenticator = frozenset(origins), Authenticator(factory.authenticate, factory.trust)
+    api = Api(factory.make_link, http, max_body, authenticator, passes, allowed, refused)
+    return UpgradeResource(factory, allowed, api, PageResource(allowed, pages), refused)
+
+
+def make_site(
+    resource: UpgradeResource,
+    reactor: Any,
+    seconds: float = limits.HANDSHAKE_SECONDS,
+    acquire: Acquire | None = None,
+    slow: Callable[[], object] = lambda: None,
+) -> Site:
+    """Make the site of one listener, whose resource a reload may replace; `seconds` of a handshake, see HttpSite."""
+    site = HttpSite(resource, reactor, seconds, acquire, slow)
+    site.bound = lambda path: site.resource.api.bound(path)
+    return site

@@ -1,0 +1,208 @@
+"""http: what requests over HTTP mean. docs/http.md explains them to those who send them.
+
+    POST /topics/TOPIC        publish the body; ?qos=1             200 {"receivers": 2}, 202 with 0
+    PUT /topics/TOPIC         the same, and retain it              200 {"receivers": 2}
+    GET /topics/TOPIC         read the retained message            200, 304, 404
+    DELETE /topics/TOPIC      clear it                             204
+    POST /requests/TOPIC      wait for a reply; ?timeout=5         200, 404 nobody is subscribed, 504 nobody replied
+    GET /events?filter=F      server-sent events; &format=json
+    GET /messages?filter=F    JSON lines; &poll=1
+
+TOPIC is written with %XX where a URL needs it. Requests of one connection and user go to one link, one at a time.
+A unit is an HttpRequest, and the answer an HttpResponse; a stream's further units are messages and comments.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from hubbub import limits
+from hubbub.dialect import Dialect, DialectContext
+from hubbub.dialects import http_text
+from hubbub.errors import BadTopic, Refusal
+from hubbub.events import (
+    Answer,
+    Close,
+    Event,
+    Fetch,
+    Subscribe,
+    SubscriptionBatch,
+)
+from hubbub.http import EVENTS, JSON, MESSAGES, REQUESTS, TOPICS, HttpRequest, HttpResponse
+from hubbub.message import Message, Sender
+from hubbub.publish import Publish, QosPublish, Request
+from hubbub.topics import check_filter, check_topic, read_name
+
+_METHODS = {TOPICS: "GET, HEAD, POST, PUT, DELETE", REQUESTS: "POST", EVENTS: "GET", MESSAGES: "GET"}
+_FORM = "application/x-www-form-urlencoded"  # what curl -d says of any data
+_OF_STRANGERS = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "sandbox; default-src 'none'"))
+_STREAM = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"), ("X-Content-Type-Options", "nosniff"))
+
+
+def _place_of(path: bytes) -> bytes | None:
+    for place in (TOPICS, REQUESTS):
+        if path.startswith(place):
+            return place
+    return path if path in _METHODS else None
+
+
+class Http(Dialect):
+    """Requests over HTTP: publish, read and request; streams of messages."""
+
+    transports = ("websocket",)
+    visits = True
+
+    def __init__(self, context: DialectContext, peer: Sender) -> None:
+        super().__init__(context, peer)
+        self._open: HttpRequest | None = None  # is yet to be answered
+        self._form = ""  # of the stream that the link has become
+
+    # What comes in
+
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        """Turn a request into events."""
+        assert isinstance(data, HttpRequest)
+        self._open = data
+        place = _place_of(data.path)
+        if place is None:
+            return [Answer(self._answered(data.problem(404, "there is nothing at this path; see docs/http.md")))]
+        if data.method not in _METHODS[place].split(", "):
+            allow = _METHODS[place]
+            problem = data.problem(405, f"the methods of this path are {allow}", headers=(("Allow", allow),))
+            return [Answer(self._answered(problem))]
+        try:
+            if place in (EVENTS, MESSAGES):
+                return self._stream(data, now)
+            return [self._exchange(data, check_topic(read_name(data.path[len(place) :], BadTopic)))]
+        except Refusal as refusal:
+            return [Answer(self._refused(data, refusal))]
+
+    def _exchange(self, request: HttpRequest, topic: str) -> Event | Message:
+        body = bytes(request)
+        if request.path.startswith(REQUESTS):
+            seconds = _number(request, "timeout", limits.REQUEST_SECONDS, limits.REQUEST_SECONDS_MAX)
+            return Request(topic, body, seconds, blocking=False, content_type=_content_type(request), tag=request)
+        if request.method in ("GET", "HEAD"):
+            return Fetch(topic, request)
+        if request.method == "DELETE":
+            return Publish(topic, b"", retain=True, tag=request)
+        retain, kind = request.method == "PUT", _content_type(request)
+        qos = int(_number(request, "qos", 0, 2))
+        if qos:
+            return QosPublish(topic, body, qos, retain=retain, content_type=kind, tag=request)
+        return Publish(topic, body, retain, kind, tag=request)
+
+    def _stream(self, request: HttpRequest, now: float) -> list[Event | Message]:
+        filters = request.query.get("filter", ())
+        if not filters:
+            raise Refusal("bad-filter", "name what you want, as in ?filter=plant/%23; several filters may be named")
+        form = http_text.LINES
+        if request.path == EVENTS:
+            form = http_text.JSON_EVENTS if _one_of(request, "format", ("text", "json")) == "json" else http_text.EVENTS
+        poll = request.path == MESSAGES and _one_of(request, "poll", ("0", "1")) == "1"
+        wishes = [Subscribe(check_filter(filter), options=form) for filter in dict.fromkeys(filters)]
+        self._form = form
+        self.deadline = now + limits.COMMENT_SECONDS
+        events: list[Event | Message] = [SubscriptionBatch(wishes, request, all_or_none=True)]
+        return [*events, Close("")] if poll else events
+
+    def timeout(self, now: float) -> list[Event | Message]:
+        """Show a stream's client, and the proxies before it, that the stream is there."""
+        self.deadline = now + limits.COMMENT_SECONDS
+        return [Answer(b"\n" if self._form == http_text.LINES else b":\n\n")]
+
+    # What goes out
+
+    def outcome(self, event: Event | Message, result: Any) -> bytes:
+        request = getattr(event, "tag", None)
+        if not isinstance(request, HttpRequest):  # the link's own, of no request
+            return b""
+        if isinstance(event, SubscriptionBatch):
+            refusal = next((one for one in result if isinstance(one, Refusal)), None)
+            return self._begun(request) if refusal is None else self._refused(request, refusal)
+        if isinstance(result, Refusal):
+            return self._refused(request, result)
+        if isinstance(event, Fetch | Request):
+            return self._answered(self._message(request, result))
+        if request.method == "DELETE":
+            return self._answered(request.respond(204))
+        body = json.dumps({"receivers": result}).encode() + b"\n"
+        return self._answered(request.respond(200 if result or request.method == "PUT" else 202, body, JSON))
+
+    def _answered(self, response: HttpResponse) -> HttpResponse:
+        self._open = None
+        return response
+
+    def _refused(self, request: HttpRequest, refusal: Refusal) -> HttpResponse:
+        self.deadline = None
+        self._form = ""
+        return self._answered(request.refuse(refusal, self.peer.user))
+
+    def _begun(self, request: HttpRequest) -> HttpResponse:
+        request.stream = True
+        lines = self._form == http_text.LINES
+        kind = "application/x-ndjson" if lines else "text/event-stream"
+        return self._answered(request.respond(200, b"" if lines else b":\n\n", kind, _STREAM))
+
+    def _message(self, request: HttpRequest, message: Message | None) -> HttpResponse:
+        """Answer with the reply to a request, or with a retained message."""
+        if message is None:
+            return request.problem(404, "this topic has no retained message")
+        kind = http_text.content_type(message)
+        if request.path.startswith(REQUESTS):
+            return request.respond(200, message.payload, kind, _OF_STRANGERS)
+        headers = (*http_text.validators(message), ("Cache-Control", "no-cache"))
+        condition = request.headers.get("if-none-match")
+        if condition is not None and http_text.matches(condition, headers[0][1]):
+            return request.respond(304, headers=headers)
+        return request.respond(200, message.payload, kind, (*headers, *_OF_STRANGERS))
+
+    def form(self, subscription: Subscribe) -> Any:
+        return subscription.options
+
+    @classmethod
+    def encode(cls, message: Message, form: Any) -> bytes | None:
+        return None if form is None else http_text.encode(message, form)
+
+    def gap(self, n: int) -> bytes:
+        return http_text.gap(n, self._form) if self._form else b""
+
+    def encode_close(self, reason: str) -> bytes:
+        if self._open is None:
+            return b""
+        return self._refused(self._open, Refusal("unavailable", f"the link is closed: {reason}"))
+
+    def encode_disconnect(self, reason: str, refusal: Refusal) -> bytes:
+        return b"" if self._open is None else self._refused(self._open, refusal)
+
+
+def _content_type(request: HttpRequest) -> str | None:
+    """Return what the client says that its body is. Raises Refusal."""
+    said = request.headers.get("content-type") or None
+    if said is not None and len(said) > limits.NAME_CHARACTERS:
+        raise Refusal("too-long", f"a content type has at most {limits.NAME_CHARACTERS} characters")
+    return None if said == _FORM else said
+
+
+def _number(request: HttpRequest, name: str, usual: float, most: float) -> float:
+    """Return a number of the query, at least 0. Raises Refusal."""
+    said = request.query.get(name)
+    if not said:
+        return usual
+    try:
+        number = float(said[-1])
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= most or (name == "qos" and number % 1):
+        raise Refusal("bad-command", f"{name}= is a number from 0 to {most:g}")
+    return number
+
+
+def _one_of(request: HttpRequest, name: str, choices: tuple[str, ...]) -> str:
+    """Return a word of the query, by default the first of `choices`. Raises Refusal."""
+    said = request.query[name][-1] if request.query.get(name) else choices[0]
+    if said not in choices:
+        raise Refusal("bad-command", f"{name}= is {' or '.join(choices)}")
+    return said

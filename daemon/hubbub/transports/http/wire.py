@@ -1,0 +1,115 @@
+"""The wire of a link whose units are requests and responses: it writes them as HTTP/1.1 does (RFC 9112)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+
+from twisted.web.http import datetimeToString
+
+from hubbub.dialect import Dialect
+from hubbub.errors import Refusal
+from hubbub.http import HttpRequest, HttpResponse
+from hubbub.transports.stream import Stream
+
+_BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+
+def encode(unit: bytes) -> bytes:
+    """Encode a response; what else a stream has to say is sent as it is, until the connection ends."""
+    return _whole(unit, b"") if isinstance(unit, HttpResponse) else unit
+
+
+def encode_chunked(unit: bytes) -> bytes:
+    """Encode a response; what else a stream has to say is sent as chunks (RFC 9112 section 7.1)."""
+    if isinstance(unit, HttpResponse):
+        return _whole(unit, b"Transfer-Encoding: chunked\r\n")
+    return b"%x\r\n%b\r\n" % (len(unit), unit)
+
+
+def _whole(response: HttpResponse, streaming: bytes) -> bytes:
+    head = [_status_line(response.status), b"Date: %b\r\n" % datetimeToString()]
+    head += [f"{name}: {value}\r\n".encode() for name, value in response.headers]
+    if response.stream:
+        begins = bytes(response)
+        head += [streaming, b"\r\n", encode_chunked(begins) if streaming and begins else begins]
+        return b"".join(head)
+    if response.status not in _BODILESS:
+        head.append(b"Content-Length: %d\r\n" % len(response))
+    head.append(b"\r\n")
+    return b"".join(head) if response.silent else b"".join(head) + response
+
+
+@lru_cache(len(HTTPStatus))
+def _status_line(status: int) -> bytes:
+    return f"HTTP/1.1 {int(status)} {HTTPStatus(status).phrase}\r\n".encode()
+
+
+class HttpWire(Stream):
+    """Carries requests of one connection, and of one user, to their link, one at a time.
+
+    channel  a transports.http.channel.HttpChannel
+    key      tells whose requests these are
+    """
+
+    def __init__(self, channel: Any, key: object) -> None:
+        self.key = key
+        self.transport = channel.transport
+        self._channel = channel
+        self._asked: Any = None  # the twisted.web Request that waits for its answer
+        self._unit: HttpRequest | None = None
+        self._chunked = True
+
+    def ask(self, request: Any, unit: HttpRequest) -> None:
+        """Let the link have a request. Its answer ends the request, unless it is a stream."""
+        assert self.link is not None
+        self._asked, self._unit = request, unit
+        self.link.receive(unit)
+
+    def expect(self, request: Any) -> None:
+        """Speak as the client of that request does, from before there is a link."""
+        self._chunked = request.clientproto == b"HTTP/1.1"
+
+    # The wire
+
+    def wrapper(self, dialect: type[Dialect]) -> Callable[[bytes], bytes]:
+        """Units become responses, or chunks of one."""
+        return encode_chunked if self._chunked else encode
+
+    def write(self, data: bytes) -> None:
+        """Send what there is; one response ends its request, and the connection is free for the next."""
+        super().write(data)
+        request, unit = self._asked, self._unit
+        if request is not None and unit is not None and not unit.stream:
+            self._asked = self._unit = None
+            finish(request)
+
+    def reject(self, last: bytes, refusal: Refusal) -> None:
+        """There is no room for a link: whoever makes it answers the request."""
+
+    def close(self, reason: str, refusal: Refusal | None) -> None:
+        """End the stream, if it is one, and close once everything is sent."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._unit is not None and self._unit.stream and self._chunked:
+            super().write(b"0\r\n\r\n")
+        self._channel.loseConnection()
+
+    # The channel has a say in reading too
+
+    def pauseProducing(self) -> None:
+        super().pauseProducing()
+        self._channel.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        super().resumeProducing()
+        self._channel.resumeProducing()
+
+
+def finish(request: Any) -> None:
+    """Tell twisted.web that its Request has been answered."""
+    request.startedWriting = 1
+    request.finish()
