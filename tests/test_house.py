@@ -29,7 +29,7 @@ REACTOR = "twisted.internet.reactor"
 # Besides the standard library, ring 0 and its own package, a file in ... may import ...
 RINGS = {
     "hubbub": ("mypy_extensions",),  # which does nothing where nothing is compiled
-    "hubbub.kernel": (),
+    "hubbub.kernel": ("mypy_extensions",),
     "hubbub.dialects": ("msgspec",),
     "hubbub.transports": ("twisted", "autobahn", "zope", "mypy_extensions", "librt"),  # the last for what is compiled
     "hubbub.storage": ("hubbub.kernel", "apsw", "msgspec"),

@@ -12,35 +12,24 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
 from functools import partial
-from itertools import islice
-from typing import Protocol
 
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW
+from hubbub.kernel.sessions.qos_link import QosLink
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
 from hubbub.kernel.sessions.records import StoredMessage
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.state import InflightMessage, Lender, PersistentSession
+from hubbub.kernel.sessions.steps import in_steps
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message, cost
 from hubbub.publish import QosPublish
 
 PassOn = Callable[[str, Message, int], bool]
 """Gives a message of a shared filter to another member of the group with at least that room."""
-
-
-class QosLink(Protocol):
-    """The link that sends messages of QoS 1 and 2."""
-
-    def send_inflight(self, one: InflightMessage, frame: bytes | None) -> bool: ...
-    def hold(self) -> None: ...
-    def has_room(self) -> bool: ...
-    def is_paused(self) -> bool: ...
-    def send_qos0(self, batch: Batch, wish: Subscribe) -> None: ...
-    def fail(self, error: Exception) -> None: ...
 
 
 class Delivery:
@@ -289,15 +278,14 @@ class Delivery:
 
     def pass_queue_on(self) -> None:
         """The client has gone: members of its groups with a link may have the messages of its queue."""
-        if any(one.share for one in self.state.queue):
-            shared = iter([one for one in self.state.queue if one.share])
-            self._later(partial(self._pass_some_on, shared, Counter()))
+        if shared := [one for one in self.state.queue if one.share]:
+            in_steps(self._turn, shared, partial(self._pass_some_on, Counter()))
 
-    def _pass_some_on(self, shared: Iterator[InflightMessage], refused: Counter[str]) -> bool:
-        """Pass some messages on, as long as the client is away. Returns whether there may be more to do."""
-        some = list(islice(shared, limits.SHARED_AT_ONCE)) if self.link is None else []
-        there = set(some).intersection(self.state.queue) if some else set()
-        given = set()
+    def _pass_some_on(self, refused: Counter[str], some: list[InflightMessage]) -> bool:
+        """Pass some messages on. Returns whether the client is back, which ends that."""
+        if self.link is not None:
+            return True
+        there, given = set(some).intersection(self.state.queue), set()
         for one in some:
             if one in there and refused[one.share] < limits.SHARED_REFUSALS:
                 if self._pass_on(one.share, one.message, LATER):
@@ -306,16 +294,7 @@ class Delivery:
                     refused[one.share] += 1
         if given:
             self._drop_where(given.__contains__)
-        return bool(some)
-
-    def _later(self, step: Callable[[], bool]) -> None:
-        """Do a step in a later turn, and another one after it until there is no more to do."""
-        self._turn.scheduler.add("shared messages", partial(self._do, step))
-        self._turn.schedule_flush()
-
-    def _do(self, step: Callable[[], bool]) -> None:
-        if step():
-            self._later(step)
+        return False
 
     def clear(self, ended: Callable[[], object]) -> None:
         """The session has ended. Other members of its groups may have its queue, and what is in flight at QoS 1.
@@ -325,18 +304,10 @@ class Delivery:
         self.detach()
         state = self.state
         self._queued_bytes.size -= state.size
-        shared = [one for one in (*state.inflight.values(), *state.queue) if one.share]
-        if shared:
-            self._later(partial(self._leave_some, iter(shared), ended))
+        if shared := [one for one in (*state.inflight.values(), *state.queue) if one.share]:
+            in_steps(self._turn, shared, self._give_to_others, ended)
         else:
             ended()
-
-    def _leave_some(self, left: Iterator[InflightMessage], ended: Callable[[], object]) -> bool:
-        some = list(islice(left, limits.SHARED_AT_ONCE))
-        self._give_to_others(some)
-        if not some:
-            ended()
-        return bool(some)
 
     # Incoming
 
