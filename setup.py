@@ -85,6 +85,7 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/sessions/session",
     "kernel/sessions/state",
     "kernel/sessions/queued_bytes",
+    "kernel/sessions/qos",
     "kernel/sessions/delivery",
     "kernel/sessions/qos_receiver",
     "kernel/routing/batch",

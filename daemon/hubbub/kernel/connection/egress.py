@@ -24,7 +24,7 @@ from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription
 from hubbub.kernel.sessions.client import Client
-from hubbub.kernel.sessions.delivery import qos_of
+from hubbub.kernel.sessions.qos import qos_of
 from hubbub.kernel.sessions.qos_receiver import QosReceiver, framed
 from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.kernel.sessions.state import InflightMessage

@@ -3,8 +3,7 @@
     Router -> QosReceiver, a subscription's receiver -> Delivery: queue, in flight -> link -> client -> Delivery.ack
 
 A message waits in the bounded queue until it may be sent: at most `receive_maximum` are in flight, and none is sent
-while the transport is paused. In-flight messages are sent again when the client reconnects. A Delivery outlives its
-link.
+while the transport is paused. In-flight messages are sent again after a reconnect. A Delivery outlives its link.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from hubbub.errors import Refusal
 from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW
-from hubbub.kernel.sessions.qos_link import QosLink
+from hubbub.kernel.sessions.qos import STAGES, PassOn, QosLink, qos_of
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
 from hubbub.kernel.sessions.records import StoredMessage
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
@@ -27,9 +26,6 @@ from hubbub.kernel.sessions.steps import in_steps
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message, cost
 from hubbub.publish import QosPublish
-
-PassOn = Callable[[str, Message, int], bool]
-"""Gives a message of a shared filter to another member of the group with at least that room."""
 
 
 class Delivery:
@@ -316,7 +312,7 @@ class Delivery:
         one = self.state.inflight.get(id)
         if one is None:
             return False
-        if stage not in _STAGES[one.qos + one.received]:
+        if stage not in STAGES[one.qos + one.received]:
             return Refusal("bad-command", "an acknowledgement that isn't the one for this QoS and stage (MQTT 4.3)")
         if stage == "received":
             self.state.mark_received(one)
@@ -377,19 +373,9 @@ class Delivery:
         return found
 
 
-_STAGES = {
-    1: ("acknowledged", "returned"),
-    2: ("received", "rejected"),
-    3: ("received", "completed"),
-}  # 3: after PUBREC
 _END = Batch((), (b"",))  # of retained messages
 
 
 def _kept(batches: Iterator[Batch | None], keep: Callable[[str], bool]) -> Iterator[Batch | None]:
     for batch in batches:
         yield None if batch is not None and batch.count and not keep(batch.messages[0].topic) else batch
-
-
-def qos_of(message: Message) -> int:
-    """Return the QoS that a message was published with."""
-    return message.qos if isinstance(message, QosPublish) else 0

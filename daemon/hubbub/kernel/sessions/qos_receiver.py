@@ -8,7 +8,8 @@ from typing import Any
 from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.subscription import LOST, Receiver
-from hubbub.kernel.sessions.delivery import Delivery, qos_of
+from hubbub.kernel.sessions.delivery import Delivery
+from hubbub.kernel.sessions.qos import qos_of
 from hubbub.kernel.sessions.state import InflightMessage, Lender
 from hubbub.message import Message
 
