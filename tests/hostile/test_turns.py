@@ -236,3 +236,46 @@ def test_the_members_of_a_group_lose_their_links_together():
             assert one.ask("PING") == "PONG"
         publisher.client.close()
     canary.check()
+
+
+def listen(sockets: Sequence[socket.socket], messages: int, seconds: float) -> list[int]:
+    """Read until each has had so many messages, or the time is over. Returns how many each has had."""
+    heard = dict.fromkeys(sockets, 0)
+    with selectors.DefaultSelector() as selector:
+        for one in sockets:
+            one.setblocking(False)
+            selector.register(one, selectors.EVENT_READ)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and min(heard.values()) < messages:
+            for key, _ in selector.select(0.1):
+                heard[key.fileobj] += key.fileobj.recv(1 << 20).count(b"MSG ")
+    return list(heard.values())
+
+
+def test_many_who_ask_for_all_retained_messages(daemon):
+    """Each search has its share of a turn, whoever asks."""
+    topics = crowd(5_000, 100_000)
+    with links(daemon, crowd(30, 300)) as many:
+        pour(many[:1], b"".join(b"PUB! kept/%d x\n" % n for n in range(topics)) + b"PING\n", b"PONG\n")
+        with Canary(daemon) as canary:
+            for one in many:
+                one.sendall(b"SUB #\n")
+            heard = listen(many, topics, 20)
+        canary.check()
+        assert FULL or set(heard) == {topics}
+        assert min(heard) > 0
+
+
+@pytest.mark.parametrize("filter", ["reset/%d", "reset/%d/+"])
+def test_links_with_many_subscriptions_that_are_reset(daemon, filter):
+    """Their subscriptions end step by step."""
+    count = crowd(2_000, 10_000)
+    with links(daemon, 10) as many:
+        pour(many, b"".join(b"SUB %b\n" % (filter % n).encode() for n in range(count)) + b"PING\n", b"PONG\n")
+        with Canary(daemon) as canary:
+            for one in many:
+                one.close()
+            with LineClient(daemon.tcp[0]) as one:
+                for _ in range(100):
+                    assert one.ask("PING") == "PONG"
+        canary.check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hubbub import limits
@@ -10,8 +11,45 @@ from hubbub.kernel.routing.batch import Batch
 from hubbub.limits import FLUSH_BYTES
 
 
-def take(outbox: Any, safe: int) -> None:
-    """Hand units over, about FLUSH_BYTES, as far as the store's batches up to `safe` let it."""
+def flush(outbox: Any, searching: bool) -> None:
+    """Hand over what may leave now, in one write; with the next steps of a search if `searching`."""
+    turn = outbox.turn
+    frames: list[bytes] = []
+    outbox.frames = frames
+    take(outbox, turn.commits.safe, searching)
+    outbox.frames = None
+    data = b"".join(frames)
+    if data:  # a superseded unit has none
+        outbox.sent_bytes += len(data)
+        outbox.wire.write(data)
+    if not outbox.units or outbox.paused:
+        return
+    if outbox.barrier_at_front() > turn.commits.safe:
+        turn.commits.wait(outbox)
+    elif type(outbox.units[0]) is not Search:
+        outbox.mark()
+    elif not outbox.searching:
+        outbox.searching = True
+        turn.scheduler.add("retained messages", partial(search, outbox))
+        turn.schedule_flush()
+
+
+def search(outbox: Any) -> None:
+    """Go on with the search for retained messages that stands first (kernel.scheduler.Job)."""
+    outbox.searching = False
+    if not outbox.paused:
+        try:
+            flush(outbox, True)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect: its fault costs its own link
+            outbox.owner.fail(error)
+
+
+def take(outbox: Any, safe: int, searching: bool) -> None:
+    """Hand units over, about FLUSH_BYTES, as far as the store's batches up to `safe` let it.
+
+    A search for retained messages takes limits.RETAINED_AT_ONCE steps, and one unless `searching`.
+    """
+    steps = limits.RETAINED_AT_ONCE if searching else 1
     units, budget = outbox.queue(), FLUSH_BYTES
     if outbox.front:
         units.extendleft(reversed(outbox.front))
@@ -19,12 +57,15 @@ def take(outbox: Any, safe: int) -> None:
     while units and budget > 0:
         unit = units[0]
         if type(unit) is Search:
+            if not steps:
+                break
             batch = next(unit.batches, END)
             if batch is END:
                 outbox.searches -= 1
                 units.popleft()
             else:
-                budget -= FLUSH_BYTES // limits.RETAINED_AT_ONCE + _take_found(outbox, batch)
+                steps -= 1
+                budget -= _take_found(outbox, batch)
         elif type(unit) is Barrier:
             if unit.number > safe:
                 break
@@ -71,6 +112,6 @@ def _take_found(outbox: Any, batch: Batch | None) -> int:
         outbox.tell_lost()
         outbox.hand_over(batch)
     else:
-        outbox.note_uncarried()
+        outbox.turn.counters.uncarried += 1
         outbox.lost += 1
     return batch.size

@@ -20,7 +20,7 @@ from hubbub.kernel.connection.owner import NO_OWNER, Owner, Writer
 from hubbub.kernel.connection.slow_consumers import SlowConsumers
 from hubbub.kernel.connection.units import END, Answers, Barrier, Keep, Latest, Search
 from hubbub.kernel.routing.batch import Batch, Frames
-from hubbub.kernel.routing.subscription import LATER, LOST, NOW
+from hubbub.kernel.routing.subscription import LATER, LOST, NEVER, NOW
 from hubbub.kernel.turn import Turn
 from hubbub.limits import FLUSH_BYTES, QUEUE_MESSAGES
 from hubbub.message import Message
@@ -42,13 +42,14 @@ class Outbox:
     lost, missed  messages dropped before the first that waits; after the last
     latest       the newest message of each topic, while full with the policy `latest`
     places       where it stands in backlogs, or None
+    frames       what the flush that goes on hands over; searching: whether a job goes on with a search
     plain        whether all that waits may leave in one write, without a look at each unit
     """
 
     __slots__ = (
-        "answers", "count", "drained", "front", "full", "held", "latest", "limit", "lost", "missed", "owner", "paused",
-        "places", "plain", "searches", "sent", "sent_bytes", "size", "stalled", "units", "wire",
-        "_alone", "_barrier", "_dirty", "_dropped", "_frames", "_gone", "_rest", "_slow", "_turn",
+        "answers", "count", "drained", "frames", "front", "full", "held", "latest", "limit", "lost", "missed", "owner",
+        "paused", "places", "plain", "searches", "searching", "sent", "sent_bytes", "size", "stalled", "turn", "units",
+        "wire", "_alone", "_barrier", "_dirty", "_dropped", "_gone", "_rest", "_slow",
     )  # fmt: skip
 
     stream = True
@@ -79,11 +80,12 @@ class Outbox:
         self._barrier = 0  # the store's batch of the last barrier
         self._dirty = False  # it is flushed at the end of this turn
         self._dropped = 0
-        self._frames: list[bytes] | None = None  # of the flush that goes on
+        self.frames: list[bytes] | None = None  # of the flush that goes on
         self._gone = False
         self._rest = 0  # turns that bring something until it may stand in a backlog
+        self.searching = False  # a job goes on with a search
         self._slow = slow
-        self._turn = turn
+        self.turn = turn
 
     @property
     def dropped(self) -> int:
@@ -114,6 +116,8 @@ class Outbox:
         size = self.size + batch.size
         count = self.count + batch.count
         if size > self.limit or count > QUEUE_MESSAGES or not self.plain:
+            if self._gone:  # some of its subscriptions are still to end
+                return
             if self.places is not None:
                 self.evict()
             if not overflow.put(self, batch):
@@ -125,12 +129,14 @@ class Outbox:
             self.units.append(batch)
         if not self._dirty:
             self._dirty = True
-            self._turn.outboxes.append(self)
-            if not self._turn.scheduled:
-                self._turn.schedule_flush()
+            self.turn.outboxes.append(self)
+            if not self.turn.scheduled:
+                self.turn.schedule_flush()
 
     def room(self, message: Message) -> int:
         """Return what would happen to a message here (routing.subscription.GroupMember)."""
+        if self._gone:
+            return NEVER
         count, size = self.depth()
         if count and (size >= self.limit or count >= QUEUE_MESSAGES):
             return LOST
@@ -142,6 +148,8 @@ class Outbox:
 
     def miss(self, count: int) -> None:
         """Note that `count` messages can't be carried here, at this place among the others."""
+        if self._gone:
+            return
         self.evict()
         self.missed += count
         self.plain = False
@@ -179,7 +187,7 @@ class Outbox:
 
     def wait_for_commit(self) -> None:
         """Let what comes from now on leave once the store's open batch is safe."""
-        number = self._turn.commits.open
+        number = self.turn.commits.open
         if number > self._barrier:
             self.evict()
             self._barrier = number
@@ -203,7 +211,7 @@ class Outbox:
             if batch.count:
                 self.put(batch)
             else:
-                self.note_uncarried()
+                self.turn.counters.uncarried += 1
                 self.miss(1)
         else:
             overflow.tell_missed(self)
@@ -229,12 +237,8 @@ class Outbox:
     def lose(self, count: int) -> None:
         """Count messages that were dropped; a gap notice follows."""
         self._dropped += count
-        self._turn.counters.dropped += count
+        self.turn.counters.dropped += count
         self.plain = False
-
-    def note_uncarried(self) -> None:
-        """Count a message that can't be carried here."""
-        self._turn.counters.uncarried += 1
 
     def notice(self, count: int) -> bytes:
         """Encode the notice that `count` messages were dropped; empty: there is none."""
@@ -252,14 +256,14 @@ class Outbox:
         """Have this flushed at the end of this turn."""
         if not self._dirty:
             self._dirty = True
-            self._turn.outboxes.append(self)
-        self._turn.schedule_flush()
+            self.turn.outboxes.append(self)
+        self.turn.schedule_flush()
 
     # Backlogs
 
     def new_backlog(self, group: Any) -> Backlog:
         """Return a backlog for a group of receivers, of which this is one."""
-        return Backlog(self._turn, self._slow, group)
+        return Backlog(self.turn, self._slow, group)
 
     def evict(self) -> None:
         """Take what waits in backlogs, and stand in none for a while: something comes for this outbox alone."""
@@ -296,7 +300,7 @@ class Outbox:
             self._rest -= 1
         elif not self.stalled and not self._alone:
             self.stalled = True
-            self._turn.counters.stalls += 1
+            self.turn.counters.stalls += 1
 
     # What leaves
 
@@ -309,7 +313,7 @@ class Outbox:
             return
         try:
             if not self.plain or self.size > FLUSH_BYTES:
-                self._flush_by_units()
+                flushing.flush(self, False)
             elif self.units:
                 self.sent += self.count
                 self.sent_bytes += self.size
@@ -328,26 +332,10 @@ class Outbox:
         self.count = self.answers = 0
         return data
 
-    def _flush_by_units(self) -> None:
-        commits = self._turn.commits
-        frames: list[bytes] = []
-        self._frames = frames
-        flushing.take(self, commits.safe)
-        self._frames = None
-        data = b"".join(frames)
-        if data:  # a superseded unit has none
-            self.sent_bytes += len(data)
-            self.wire.write(data)
-        if self.units and not self.paused:
-            if self.barrier_at_front() > commits.safe:
-                commits.wait(self)
-            else:
-                self.mark()
-
     def hand_over(self, unit: Any) -> None:
         """Write a unit with this flush."""
-        assert self._frames is not None
-        self._frames.append(unit.data)
+        assert self.frames is not None
+        self.frames.append(unit.data)
         self.sent += unit.count
 
     def tell_lost(self) -> None:
@@ -356,8 +344,8 @@ class Outbox:
             notice = self.notice(self.lost)
             self.lost = 0
             if notice:
-                assert self._frames is not None
-                self._frames.append(notice)
+                assert self.frames is not None
+                self.frames.append(notice)
 
     def pause(self, held: int) -> None:
         """The transport takes no more for now; `held` bytes of the last write wait in it."""
@@ -386,11 +374,11 @@ class Outbox:
         self.places = None
         self._gone = True
         self._slow.forget(self)
-        self._turn.commits.forget(self)
+        self.turn.commits.forget(self)
         self.owner = NO_OWNER  # or both would hold each other until a garbage collection
         self.units.clear()
         self.units, self.front = [], []
         self.latest = None
         self.size = self.count = self.answers = self.lost = self.missed = self.held = 0
         self.drained = None
-        self.paused, self.stalled = True, False
+        self.paused, self.plain, self.stalled = True, False, False

@@ -6,6 +6,7 @@ A plain filter leads to the Router, `$share/GROUP/FILTER` to a group, one below 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from itertools import chain
 from typing import Any, Protocol
 
@@ -65,12 +66,21 @@ class Subscriptions:
         """Forget a session and its subscriptions."""
         if session not in self.sessions:
             return
-        self._router.commit()
         self.sessions.discard(session)
-        for id in list(session.subscriptions or ()):
-            self._drop(session, id)
         for watcher in self.watchers:
             watcher.left(session)
+        self._drop_some(session, list(session.subscriptions or ()))
+
+    def _drop_some(self, session: Session, ids: list[Hashable]) -> None:
+        """End subscriptions of a session that has left; the others in later turns, though nothing comes by them."""
+        self._router.commit()
+        for id in ids[: limits.SUBSCRIPTIONS_AT_ONCE]:
+            if id in (session.subscriptions or ()):
+                self._drop(session, id)
+        rest = ids[limits.SUBSCRIPTIONS_AT_ONCE :]
+        if rest:
+            self._turn.scheduler.add("subscriptions", partial(self._drop_some, session, rest))
+            self._turn.schedule_flush()
 
     def encoding(
         self,

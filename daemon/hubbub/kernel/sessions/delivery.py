@@ -221,7 +221,11 @@ class Delivery:
         sent = len(state.inflight) - len(self._resend)
         if not link.is_paused() and sent < self.receive_maximum and state.inflight_bytes <= state.max_bytes:
             self._marked = True
-            self._turn.flush_later(self)
+            if state.queue or self._resend:
+                self._turn.flush_later(self)
+            else:
+                self._turn.scheduler.add("retained messages", self.flush)
+                self._turn.schedule_flush()
 
     def flush(self) -> None:
         """Go on at the end of the turn (kernel.turn.Flushable)."""
