@@ -10,7 +10,9 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ SUBSCRIBERS = 3
 UNACKNOWLEDGED = 20  # messages of one publisher, at most
 RATE = 300.0  # messages of one publisher in a second
 UP = (0.05, 0.8)  # seconds until a daemon is killed
+LEAVES = 0.3  # how often a subscriber leaves, or comes, while a daemon is up
 EXPIRY = 3_600
 FILTER = "crash/#"
 
@@ -52,7 +55,32 @@ class Outcome:
 
 
 class Paho(mqtt.Client):
-    """paho 2.2 forgets with the second failed try to connect that a PUBREL is due, and publishes the message anew."""
+    """paho 2.2 forgets with the second failed try to connect that a PUBREL is due, and publishes the message anew.
+
+    A message that is published before CONNACK has come overtakes those that are sent again: `publish_in_order`.
+    """
+
+    where: Callable[[], Any]
+    gate: threading.Lock
+
+    def publish_in_order(self, topic: str, payload: bytes, qos: int) -> int | None:
+        """Publish, and return the packet identifier; None: not now."""
+        with self.gate:
+            return self.publish(topic, payload, qos=qos).mid if self.is_connected() else None
+
+    def _handle_connack(self) -> Any:
+        with self.gate:
+            return super()._handle_connack()
+
+    def come(self) -> None:
+        """Connect."""
+        self.where()
+        self.loop_start()
+
+    def go(self) -> None:
+        """Disconnect, and stay away."""
+        self.disconnect()
+        self.loop_stop()
 
     def _messages_reconnect_reset_out(self) -> None:
         due = [one for one in self._out_messages.values() if one.state == mqtt.mqtt_ms_resend_pubrel]
@@ -61,19 +89,20 @@ class Paho(mqtt.Client):
             one.state = mqtt.mqtt_ms_resend_pubrel
 
 
-def paho(name: str, version: MQTTProtocolVersion, port: int) -> mqtt.Client:
-    """A client with a session that outlives its link, which connects again by itself."""
+def paho(name: str, version: MQTTProtocolVersion, port: int) -> Paho:
+    """A client with a session that outlives its link, which connects again by itself, from `come` on."""
     v5 = version is MQTTProtocolVersion.MQTTv5
     more: dict[str, Any] = {} if v5 else {"clean_session": False}
     client = Paho(CallbackAPIVersion.VERSION2, name, protocol=version, **more)
+    client.gate = threading.Lock()
     client.reconnect_delay_set(0.02, 0.1)
     client.max_inflight_messages_set(UNACKNOWLEDGED)
     if v5:
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = EXPIRY
-        client.connect_async("127.0.0.1", port, clean_start=False, properties=properties)
+        client.where = partial(client.connect_async, "127.0.0.1", port, clean_start=False, properties=properties)
     else:
-        client.connect_async("127.0.0.1", port)
+        client.where = partial(client.connect_async, "127.0.0.1", port)
     return client
 
 
@@ -94,20 +123,23 @@ class Publisher:
         self.thread = threading.Thread(target=self._run)
 
     def start(self) -> None:
-        self.client.loop_start()
+        self.client.come()
         self.thread.start()
 
     def _run(self) -> None:
         n = 0
         while not self.ending.wait(random.expovariate(RATE)):
-            self.room.acquire()
             topic, qos = self.topics[n % 2], 1 + n % 2
-            info = self.client.publish(topic, b"%d" % n, qos=qos)
+            self.room.acquire()
+            mid = self.client.publish_in_order(topic, b"%d" % n, qos)
+            if mid is None:
+                self.room.release()
+                continue
             with self.lock:
-                self.sent[info.mid] = topic, n
-                if info.mid in self.early:
-                    self.early.discard(info.mid)
-                    self._note(info.mid)
+                self.sent[mid] = topic, n
+                if mid in self.early:
+                    self.early.discard(mid)
+                    self._note(mid)
             n += 1
         self.total = n
 
@@ -133,7 +165,7 @@ class Publisher:
 
 
 class Subscriber:
-    """Hears everything; one that `leaves` is away now and then."""
+    """Hears everything."""
 
     def __init__(self, number: int, port: int) -> None:
         version = (MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311)[number % 2]
@@ -148,7 +180,7 @@ class Subscriber:
         self.heard.setdefault(message.topic, []).append(int(message.payload))
 
     def start(self) -> None:
-        self.client.loop_start()
+        self.client.come()
         assert self.subscribed.wait(20)
 
     def has(self, topic: str, number: int) -> bool:
@@ -174,16 +206,21 @@ def run(folder: Path, seconds: float, *options: str, seed: int | None = None) ->
             one.start()
         daemon.process.kill()
         daemon.process.wait(10)
-    until = time.monotonic() + seconds
+    until, away = time.monotonic() + seconds, False
     while time.monotonic() < until:
         with started(port, options, outcome) as daemon:
             time.sleep(rolls.uniform(*UP))
             rolls.choice(subscribers).blink()
+            if rolls.random() < LEAVES:  # so that a long queue is read when it comes
+                away = not away
+                (subscribers[-1].client.go if away else subscribers[-1].client.come)()
             daemon.process.kill()
             daemon.process.wait(10)
         outcome.kills += 1
         outcome.faults += [line for line in daemon.lines if "Traceback" in line or '"critical"' in line]
     with started(port, options, outcome):
+        if away:
+            subscribers[-1].client.come()
         until = time.monotonic() + 30
         for publisher in publishers:
             if not publisher.end(until):
@@ -191,8 +228,7 @@ def run(folder: Path, seconds: float, *options: str, seed: int | None = None) ->
         for subscriber in subscribers:
             wait_for_last(subscriber, publishers, until)
         for one in (*publishers, *subscribers):
-            one.client.disconnect()
-            one.client.loop_stop()
+            one.client.go()
     audit(publishers, subscribers, outcome)
     return outcome
 
@@ -227,7 +263,7 @@ def audit(publishers: list[Publisher], subscribers: list[Subscriber], outcome: O
     for publisher in publishers:
         for topic, numbers in publisher.acknowledged.items():
             outcome.acknowledged += len(numbers)
-            for subscriber in subscribers:
+            for number, subscriber in enumerate(subscribers):
                 heard = subscriber.heard.get(topic, [])
                 outcome.arrived += len(heard)
                 counts = Counter(heard)
@@ -240,6 +276,6 @@ def audit(publishers: list[Publisher], subscribers: list[Subscriber], outcome: O
                     outcome.repeated += again
                 first = list(dict.fromkeys(heard))
                 if first != sorted(first):
-                    outcome.faults.append(f"{topic}: out of order")
+                    outcome.faults.append(f"{topic}: out of order for subscriber {number}")
                 if invented := [one for one in counts if one >= publisher.total]:
                     outcome.faults.append(f"{topic}: invented {invented}")

@@ -20,6 +20,7 @@ class FaultyDisk(apsw.VFS):
         super().__init__(NAME, "")
         self.full = self.unsynced = self.tears = False
         self.lasting: dict[str, bytearray] = {}
+        self.lock = threading.Lock()  # of `lasting`: the power fails at one moment for all files
         self.go = threading.Event()
         self.go.set()
         self.syncs = 0
@@ -29,12 +30,15 @@ class FaultyDisk(apsw.VFS):
 
     def xDelete(self, path, sync):
         super().xDelete(path, sync)
-        self.lasting.pop(path, None)
+        with self.lock:
+            self.lasting.pop(path, None)
 
     def lose_power(self, folder: Path) -> None:
         """Write the files as they are after a power loss."""
         folder.mkdir()
-        for path, data in self.lasting.items():
+        with self.lock:
+            lasting = {path: bytes(data) for path, data in self.lasting.items()}
+        for path, data in lasting.items():
             (folder / Path(path).name).write_bytes(data)
 
 
@@ -59,7 +63,8 @@ class FaultyFile(apsw.VFSFile):
 
     def xTruncate(self, size):
         super().xTruncate(size)
-        del self.disk.lasting.setdefault(self.path, bytearray())[size:]
+        with self.disk.lock:
+            del self.disk.lasting.setdefault(self.path, bytearray())[size:]
 
     def xSync(self, flags):
         self.disk.go.wait()
@@ -68,7 +73,8 @@ class FaultyFile(apsw.VFSFile):
         if self.disk.unsynced:  # Linux takes the pages for clean now
             raise apsw.exceptionfor(apsw.SQLITE_IOERR_FSYNC)
         super().xSync(flags)
-        lasting = self.disk.lasting.setdefault(self.path, bytearray())
-        for offset, data in dirty:
-            lasting.extend(bytes(max(0, offset + len(data) - len(lasting))))
-            lasting[offset : offset + len(data)] = data
+        with self.disk.lock:
+            lasting = self.disk.lasting.setdefault(self.path, bytearray())
+            for offset, data in dirty:
+                lasting.extend(bytes(max(0, offset + len(data) - len(lasting))))
+                lasting[offset : offset + len(data)] = data

@@ -58,12 +58,15 @@ class Process:
         """A client that is connected, however long the store takes to say so."""
         client = Client(self.hub.listener, version)
         found = client.connect(name, **more)
+        client.connack_at_once = found != []
         if found == []:
             self.settle()
             found = client.heard()
         client.first = found[1:] if isinstance(found, list) else []
-        self.wait(lambda: not self.reading)
-        client.first += client.heard()
+        if self.reading:
+            self.wait(lambda: not self.reading)
+            self.settle()  # of what is in flight now
+            client.first += client.heard()
         return client
 
     def away(self, name: str, *filters: str) -> None:
@@ -113,6 +116,24 @@ def test_nothing_is_acknowledged_that_is_not_safe(process, disk, fault):
     process.wait(lambda: len(process.alarms) == 2)
     assert process.alarms[1] == ""
     assert messages(process.client("away", **kept(V5)).first) == [("a", b"kept", 1)]
+
+
+def test_a_disk_that_takes_its_time_holds_up_nobody_who_needs_nothing_of_it(process, disk):
+    process.away("away", "a")
+    ear, ear_1 = process.client("ear"), process.client("ear1")
+    ear.subscribe("plain/#")
+    ear_1.subscribe(subscription("plain/#", 1))
+    writer, other = process.client("w"), process.client("x")
+    disk.go.clear()
+    assert writer.publish("a", b"kept", qos=1, id=1) == []
+    for n in range(3):
+        assert other.publish("plain/1", b"%d" % n, qos=1, id=n + 1) == [Ack(kind=PUBACK, id=n + 1)]
+    assert messages(ear.heard()) == [("plain/1", b"%d" % n, 0) for n in range(3)]
+    assert messages(ear_1.heard()) == [("plain/1", b"%d" % n, 1) for n in range(3)]  # its session ends with its link
+    assert process.client("new").connack_at_once
+    disk.go.set()
+    process.settle()
+    assert writer.heard() == [Ack(kind=PUBACK, id=1)]
 
 
 def test_publishers_are_refused_once_it_has_failed_for_long(process, disk, monkeypatch):
