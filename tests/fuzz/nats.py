@@ -34,10 +34,7 @@ def greeted(target: Callable[[bytes], None], greetings: list[bytes] = GREETINGS)
 def answer(dialect: Any, event: object) -> None:
     """Each outcome is operations that can be read, and what is published can be sent on."""
     assert isinstance(dialect, Nats)
-    results: list[Any] = [Refusal("internal", "it is refused"), Refusal("not-authorized", "it is refused")]
-    if not isinstance(event, Fault | Close):
-        results += ["ada"] if isinstance(event, Connect) else [0, 1] if isinstance(event, Publish) else [None]
-    for result in results:
+    for result in outcomes(event):
         said = dialect.outcome(event, result)
         operations(said.data if isinstance(said, Close) else said)
     if isinstance(event, Subscribe):
@@ -46,6 +43,16 @@ def answer(dialect: Any, event: object) -> None:
         for headers in (False, True):
             operations(encode_message(event, b" 1", headers))
             operations(encode_publish(event, headers))
+
+
+def outcomes(event: object) -> list[Any]:
+    """What can become of an event without an end of its link."""
+    if isinstance(event, Connect):
+        return ["ada"]
+    results: list[Any] = [Refusal("internal", "it is refused"), Refusal("not-authorized", "it is refused")]
+    if isinstance(event, Fault | Close):
+        return results
+    return [*results, 0, 1] if isinstance(event, Publish) else [*results, None]
 
 
 def heard(dialect: Any, event: object) -> None:
