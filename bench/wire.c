@@ -264,12 +264,55 @@ static enum verdict redis_judge(const char *unit, size_t n)
     return unit[0] == '-' ? REFUSED : OTHER;
 }
 
+/* STOMP 1.2; a frame of the server ends with its NUL, without an LF */
+
+static size_t stomp_hello(char *out, int id)
+{
+    (void)id;
+    return sprintf(out, "CONNECT\naccept-version:1.2\nhost:bench\n\n") + 1;
+}
+
+static size_t stomp_subscribe(char *out, const char *filter, int id)
+{
+    /* As with NATS, the id is part of each delivery. */
+    return sprintf(out, "SUBSCRIBE\ndestination:%s\nid:%0*d\nreceipt:s\n\n", filter,
+                   strchr(filter, '+') ? 6 : 1, id) + 1;
+}
+
+static size_t stomp_publish(char *out, const char *topic, const char *payload, size_t size, int id)
+{
+    (void)id;
+    size_t n = sprintf(out, "SEND\ndestination:%s\ncontent-length:%zu\n\n", topic, size);
+    memcpy(out + n, payload, size);
+    out[n + size] = 0;
+    return n + size + 1;
+}
+
+static size_t stomp_unit(const char *in, size_t n)
+{
+    static const char length[] = "\ncontent-length:";
+    const char *end = memmem(in, n, "\n\n", 2);
+    if (!end)
+        return 0;
+    const char *said = memmem(in, end - in, length, sizeof length - 1);
+    size_t whole = end - in + 2 + (said ? strtoul(said + sizeof length - 1, NULL, 10) : 0) + 1;
+    return whole <= n ? whole : 0;
+}
+
+static enum verdict stomp_judge(const char *unit, size_t n)
+{
+    if (begins(unit, n, "CONNECTED") || begins(unit, n, "RECEIPT"))
+        return GRANTED;
+    return begins(unit, n, "ERROR") ? REFUSED : OTHER;
+}
+
 static const struct protocol protocols[] = {
     {"lines", "hubbub.lines", 1, 1, lines_hello, lines_subscribe, lines_publish, line_unit, lines_judge, NULL},
     {"mqtt", "mqtt", 2, 0, mqtt_hello, mqtt0_subscribe, mqtt0_publish, mqtt_unit, mqtt_judge, NULL},
     {"mqtt-1", "mqtt", 2, 0, mqtt_hello, mqtt1_subscribe, mqtt1_publish, mqtt_unit, mqtt_judge, mqtt_reply},
     {"mqtt-2", "mqtt", 2, 0, mqtt_hello, mqtt2_subscribe, mqtt2_publish, mqtt_unit, mqtt_judge, mqtt_reply},
     {"nats", NULL, 2, 0, nats_hello, nats_subscribe, nats_publish, nats_unit, nats_judge, NULL},
+    {"stomp", "v12.stomp", 2, 0, stomp_hello, stomp_subscribe, stomp_publish, stomp_unit, stomp_judge, NULL},
     {"redis", NULL, 0, 0, redis_hello, redis_subscribe, redis_publish, redis_unit, redis_judge, NULL},
 };
 

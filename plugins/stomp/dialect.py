@@ -34,11 +34,12 @@ from hubbub_plugins.stomp.connect import VERSIONS, choose_version, connect_event
 from hubbub_plugins.stomp.destinations import PLAIN, QUEUE, filter_of, queue_of, style_of
 from hubbub_plugins.stomp.frames import V10, V12, Frame, Head, Malformed, Reader, read_frame, write_frame, write_header
 from hubbub_plugins.stomp.heart_beat import HeartBeat, read_heart_beat, seconds_between
-from hubbub_plugins.stomp.messages import Form, encode_message, send_event, with_ack_id
+from hubbub_plugins.stomp.messages import HEADS, Form, encode_message, send_event, with_ack_id
 from hubbub_plugins.stomp.transactions import Transactions
 
 _CLAIM = re.compile(rb"(?:CONNECT|STOMP)\r?\n")
 _BEGIN = (b"CONNECT\r\n", b"CONNECT\n", b"STOMP\r\n", b"STOMP\n")
+_ID_AT = len("subscription:")
 _UNTOLD = 0  # the tag of what has no receipt of its own, and yet is to be safe before the receipt behind it
 _STAGES = {"ACK": "acknowledged", "NACK": "returned"}
 
@@ -57,7 +58,6 @@ class Stomp(Dialect):
     subprotocols = ("v12.stomp", "v11.stomp", "v10.stomp")
     priority = 20
     overlapping = "each"
-    splices = True
     heart_beat = option(10.0, seconds_between, "how often clients are to send a heart-beat, if they send any")
     prefetch = option(limits.INFLIGHT_MESSAGES, _prefetch, "messages that a client may have unacknowledged")
 
@@ -110,13 +110,12 @@ class Stomp(Dialect):
         if closed:
             return []
         if self._heart_beat is not None:
-            self._heart_beat.received(now)
+            self._heart_beat.heard = now
         events: list[Event | Message] = []
         frames, error = self._reader.feed(data)
         for head, body in frames:
-            known = head.publish
-            if known is not None:
-                events.append(Publish(known[0], body, False, *known[1:]))
+            if head.topic:
+                events.append(Publish(head.topic, body, False, head.content_type))
                 continue
             try:
                 self._read(head, body, events, now)
@@ -142,9 +141,8 @@ class Stomp(Dialect):
             error.receipt = frame.headers.get("receipt")
             raise
         events += found
-        if len(found) == 1 and type(event := found[0]) is Publish and event.tag is None and not event.retain:
-            head.publish = (event.topic, event.content_type, event.reply_to, event.properties)
-            self._reader.remember(head)
+        if len(found) == 1 and type(event := found[0]) is Publish and event.tag is None and not _has_more(event):
+            self._reader.remember(head, event.topic, event.content_type)
 
     def _act(self, frame: Frame, now: float) -> list[Event | Message]:
         command = frame.command
@@ -189,13 +187,13 @@ class Stomp(Dialect):
         filter, style = filter_of(destination), style_of(destination)
         id, tag = self._subscription_id(frame, destination), frame.headers.get("receipt")
         wish = Subscribe(filter, options=style or None, tag=tag, qos=int(mode != AUTO), id=id)
-        self._acknowledgements.subscribe(self.encode_id(wish), mode)
+        self._acknowledgements.subscribe(self._written(id)[_ID_AT:-1], mode)
         return [OpenQueue(filter, tag=tag), wish] if style == QUEUE else [wish]
 
     def _unsubscribe(self, frame: Frame) -> list[Event | Message]:
         id = self._subscription_id(frame, frame.headers.get("destination"))
         wish = Unsubscribe("", frame.headers.get("receipt"), id)
-        self._acknowledgements.unsubscribe(self.encode_id(Subscribe("", id=id)))
+        self._acknowledgements.unsubscribe(self._written(id)[_ID_AT:-1])
         return [wish]
 
     def _acknowledge(self, frame: Frame) -> list[Event | Message]:
@@ -281,14 +279,16 @@ class Stomp(Dialect):
 
     def form(self, subscription: Subscribe) -> Form:
         style: Any = subscription.options or PLAIN
-        return Form(self._version or V12, style, bool(subscription.qos), self._websocket)
+        heads = HEADS[self._version or V12, style]
+        return Form(heads, self._written(str(subscription.key)), bool(subscription.qos), self._websocket)
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:
         return encode_message(message, form)
 
-    def encode_id(self, subscription: Subscribe) -> bytes:
-        return write_header("subscription", str(subscription.key), self._version or V12)[13:-1]
+    def _written(self, id: str) -> bytes:
+        """Return the header line of a subscription's id."""
+        return write_header("subscription", id, self._version or V12)
 
     def frame_qos(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
         unit, subscription, token = with_ack_id(frame, id)
@@ -300,6 +300,11 @@ class Stomp(Dialect):
 
     def encode_disconnect(self, reason: str, refusal: Refusal) -> bytes:
         return b"" if self._closed else self._error(refusal.code, refusal.reason)
+
+
+def _has_more(event: Publish) -> bool:
+    """Return whether a message has more than a topic and a content type."""
+    return event.retain or event.reply_to is not None or event.properties is not None
 
 
 _ACTIONS: dict[str, Callable[[Stomp, Frame], list[Event | Message]]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hubbub import limits
 
@@ -20,7 +20,7 @@ _END = re.compile(rb"\n\r?\n")
 _GAP = re.compile(rb"[\r\n]*")
 _LENGTH = re.compile(rb"\ncontent-length:([^\r\n]*)")
 _DIGITS = 10  # of a content-length
-_CR, _LF = 13, 10
+_EOL = b"\r\n"
 _UNESCAPED = {"\\n": "\n", "\\c": ":", "\\\\": "\\", "\\r": "\r"}
 _ESCAPE = re.compile(r"\\.?", re.DOTALL)
 _WRITTEN = {V10: None, V11: str.maketrans({"\\": "\\\\", "\n": "\\n", ":": "\\c"})}
@@ -60,27 +60,35 @@ class Frame(NamedTuple):
 class Head:
     """The head of a frame.
 
-    raw      its lines, as they came
-    length   bytes of the body; None: it ends with the first NUL
-    publish  what `Publish` is made with, for a head that was understood before; None: it is to be read
+    raw           its lines, as they came; whole: with the empty line
+    length        bytes of the body; None: it ends with the first NUL
+    size          bytes of the whole frame, where that is known; else 0
+    topic         of a SEND that was understood before and has nothing else but its `content_type`; "": it is to be read
     """
 
-    __slots__ = ("length", "publish", "raw")
+    __slots__ = ("content_type", "length", "raw", "size", "topic", "whole")
 
     def __init__(self, raw: bytes, length: int | None) -> None:
-        self.raw = raw
+        self.content_type: str | None = None
         self.length = length
-        self.publish: tuple[Any, ...] | None = None
+        self.raw = raw
+        self.size = 0
+        self.topic = ""
+        self.whole = b""
+
+
+_NOTHING = Head(b"", None)
 
 
 class Reader:
     """Cuts a stream into frames. `max_body`: bytes of the longest body."""
 
-    __slots__ = ("_head", "_heads", "_max_body", "_rest")
+    __slots__ = ("_head", "_heads", "_last", "_max_body", "_rest")
 
     def __init__(self, max_body: int) -> None:
         self._head: Head | None = None  # of the frame whose body is in `_rest`
         self._heads: dict[bytes, Head] = {}
+        self._last = _NOTHING  # of those that are remembered
         self._max_body = max_body
         self._rest = bytearray()
 
@@ -95,6 +103,9 @@ class Reader:
             data = bytes(rest)
             rest.clear()
         found: list[tuple[Head, bytes]] = []
+        last = self._last
+        if last.size and len(data) == last.size and self._head is None and data.startswith(last.whole) and not data[-1]:
+            return [(last, data[len(last.whole) : -1])], None  # one message alone, as most come
         try:
             self._cut(data, found)
         except Malformed as error:
@@ -114,9 +125,13 @@ class Reader:
     def _cut(self, data: bytes, found: list[tuple[Head, bytes]]) -> None:
         at, end, max_body, heads = 0, len(data), self._max_body, self._heads
         head, self._head = self._head, None
+        last, whole = self._last, self._last.whole
         while True:
-            if head is None:
-                if at < end and (data[at] == _LF or data[at] == _CR):
+            if head is None and whole and data.startswith(whole, at):
+                head = last
+                at += len(whole)
+            elif head is None:
+                if at < end and data[at] in _EOL:
                     at = _GAP.match(data, at).end()  # type: ignore[union-attr]  # it matches nothing too
                 mark = _END.search(data, at, at + limits.STOMP_HEAD_BYTES)
                 if mark is None:
@@ -124,6 +139,9 @@ class Reader:
                     break
                 raw = data[at : mark.start()]
                 head = heads.get(raw) or self._read(raw)
+                if head.topic:
+                    self._last = last = head
+                    whole = last.whole
                 at = mark.end()
             length = head.length
             if length is None:
@@ -160,12 +178,15 @@ class Reader:
     def _too_long(self) -> Malformed:
         return Malformed(f"a body has more than {self._max_body} bytes", "too-long")
 
-    def remember(self, head: Head) -> None:
-        """Know `head` again, with its `publish`. Bounded."""
+    def remember(self, head: Head, topic: str, content_type: str | None) -> None:
+        """Know the head of a SEND again, which says no more than that. Bounded."""
         if len(head.raw) <= limits.TOPIC_TABLE_BYTES:
             if len(self._heads) >= limits.TOPIC_TABLE:
                 self._heads.clear()
             self._heads[head.raw] = head
+            head.topic, head.content_type = topic, content_type
+            head.whole = head.raw + b"\n\n"
+            head.size = 0 if head.length is None else len(head.whole) + head.length + 1
 
     def held(self) -> str:
         """Describe the incomplete frame; empty: there is none."""

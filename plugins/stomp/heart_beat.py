@@ -28,16 +28,17 @@ class HeartBeat:
     """When to send a heart-beat, and how long the client may be silent.
 
     deadline  when there is something to do next, or None
+    heard     when something has come last; the deadline may be too early then
     """
 
-    __slots__ = ("deadline", "_beat_at", "_every", "_heard", "_silence")
+    __slots__ = ("deadline", "heard", "_beat_at", "_every", "_silence")
 
     def __init__(self, deadline: float) -> None:
         """Wait for CONNECT until `deadline`."""
         self.deadline: float | None = deadline
         self._beat_at: float | None = None
         self._every = 0.0
-        self._heard = 0.0
+        self.heard = 0.0
         self._silence: float | None = None
 
     def agree(self, can_send: float, wants: float, interval: float, now: float) -> str:
@@ -51,17 +52,13 @@ class HeartBeat:
         if wants:
             self._every = limits.STOMP_BEAT_MARGIN * max(wants, limits.STOMP_BEAT_SECONDS)
             self._beat_at = now + self._every
-        self._heard = now
+        self.heard = now
         self.deadline = self._earliest()
         return f"{int(1_000 * max(wants, limits.STOMP_BEAT_SECONDS))},{int(1_000 * every)}"
 
-    def received(self, now: float) -> None:
-        """Something has come. The deadline may be too early then."""
-        self._heard = now
-
     def is_silent(self, now: float) -> bool:
         """Return whether the client has been silent for too long."""
-        return self._silence is not None and now >= self._heard + self._silence
+        return self._silence is not None and now >= self.heard + self._silence
 
     def beat(self, now: float) -> bool:
         """Return whether to send a heart-beat now, and wait for the next deadline."""
@@ -74,5 +71,5 @@ class HeartBeat:
     def _earliest(self) -> float | None:
         times = [] if self._beat_at is None else [self._beat_at]
         if self._silence is not None:
-            times.append(self._heard + self._silence)
+            times.append(self.heard + self._silence)
         return min(times, default=None)

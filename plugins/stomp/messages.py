@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from hubbub import Message, Publish, QosPublish, Splice, Text, limits
-from hubbub_plugins.stomp.destinations import QUEUE, destination_of, style_of, topic_of
-from hubbub_plugins.stomp.frames import Frame, Malformed, write_header, write_headers
+from hubbub import Message, Publish, QosPublish, Text, limits
+from hubbub_plugins.stomp.destinations import PLAIN, QUEUE, TOPIC, destination_of, style_of, topic_of
+from hubbub_plugins.stomp.frames import V10, V11, V12, Frame, Malformed, write_header, write_headers
 
-ACKED = b"MESSAGE\nsubscription:"  # what each MESSAGE begins with
 _BASE64 = "base64:"
-_MESSAGE_ID = b"message-id:"
 _OWN = frozenset(
     "destination content-length content-type receipt transaction persistent expires reply-to correlation-id retain "
     "retained message-id subscription ack redelivered".split()
 )
 """Headers with a meaning of their own; all others are user properties."""
 _TIME_DIGITS = 15  # of Unix milliseconds
-
-
-class Form(NamedTuple):
-    """The wire format of a subscription.
-
-    style      how its destinations begin, see destinations.py
-    acked      whether the client acknowledges its messages
-    websocket  whether a unit is a text message or a binary one
-    """
-
-    version: str
-    style: str
-    acked: bool
-    websocket: bool
 
 
 # SEND
@@ -92,71 +76,93 @@ def _write_correlation(data: bytes) -> str:
 # MESSAGE
 
 
-class _Numbers:
-    """Numbers messages, so that each has an id of its own. Formats of one message that are encoded at once share it."""
+class Heads(dict[str, bytes]):
+    """How a MESSAGE begins, for each topic; empty: the version can't say that one. Bounded.
 
-    def __init__(self) -> None:
-        self._last: Message | None = None
-        self._number = 0
+    style  how its destinations begin, see destinations.py
+    """
 
-    def of(self, message: Message) -> int:
-        if message is not self._last:
-            self._last = message
-            self._number += 1
-        return self._number
+    __hash__ = object.__hash__  # type: ignore[assignment]  # it is one of HEADS
 
+    def __init__(self, version: str, style: str) -> None:
+        super().__init__()
+        self.version = version
+        self.style = style
 
-class _Destinations(dict[tuple[str, Form], bytes | None]):
-    """Header lines of topics, None for one that the version can't say. Bounded."""
-
-    def __missing__(self, key: tuple[str, Form]) -> bytes | None:
-        topic, form = key
-        line = write_header("destination", destination_of(topic, form.style), form.version) or None
+    def __missing__(self, topic: str) -> bytes:
+        line = write_header("destination", destination_of(topic, self.style), self.version)
+        head = b"MESSAGE\n" + line if line else b""
         if len(topic) <= limits.MATCH_CACHE_TOPIC:
             if len(self) >= limits.MATCH_CACHE:
                 self.clear()
-            self[key] = line
-        return line
+            self[topic] = head
+        return head
 
 
-_NUMBERS = _Numbers()
-_DESTINATIONS = _Destinations()
+HEADS = {(version, style): Heads(version, style) for version in (V10, V11, V12) for style in (PLAIN, TOPIC, QUEUE)}
 
 
-class TextSplice(Splice, Text):
-    """A unit that a WebSocket sends as a text message."""
+class Form(NamedTuple):
+    """The wire format of a subscription. Most clients call theirs the same, and so share it.
+
+    heads         one of HEADS
+    subscription  the header of its id
+    acked         whether the client acknowledges its messages
+    websocket     whether a unit is a text message or a binary one
+    """
+
+    heads: Heads
+    subscription: bytes
+    acked: bool
+    websocket: bool
+
+
+_last: Message | None = None
+_number = 1_000_000_000  # of the last message; those of one message that are encoded one after the other share it
 
 
 def encode_message(message: Message, form: Form) -> bytes | None:
-    """Encode a MESSAGE, without the id of the subscription. None: the version can't say its topic."""
-    destination = _DESTINATIONS[message.topic, form]
-    if destination is None:
+    """Encode a MESSAGE. None: the version can't say its topic."""
+    global _last, _number
+    heads, subscription, acked, websocket = form
+    head = heads[message.topic]
+    if not head:
         return None
-    payload, id = message.payload, b"%d-0" % _NUMBERS.of(message)
-    more = write_headers(_headers_of(message, form), form.version) if _has_more(message) else b""
-    ack = b"ack:%b\n" % id if form.acked else b""
-    unit = b"%b\nmessage-id:%b\n%b%b%bcontent-length:%d\n\n%b\0" % (
-        ACKED, id, ack, destination, more, len(payload), payload,
+    if message is not _last:
+        _last = message
+        _number += 1
+    payload = message.payload
+    if acked or websocket or type(message) is not Publish or _has_more(message):
+        return _encode(head, message, form)
+    length = b"message-id:%d-0\ncontent-length:%d\n\n" % (_number, len(payload))
+    return b"".join((head, subscription, length, payload, b"\0"))
+
+
+def _encode(head: bytes, message: Message, form: Form) -> bytes:
+    payload = message.payload
+    ack = b"ack:%d-0\n" % _number if form.acked else b""
+    more = write_headers(_headers_of(message, form.heads), form.heads.version)
+    unit = b"%b%bmessage-id:%d-0\n%b%bcontent-length:%d\n\n%b\0" % (
+        head, form.subscription, _number, ack, more, len(payload), payload,
     )  # fmt: skip
-    return (TextSplice if form.websocket and _is_text(payload) else Splice)(unit, len(ACKED))
+    return Text(unit) if form.websocket and _is_text(payload) else unit
 
 
 def _has_more(message: Message) -> bool:
-    return bool(
-        message.content_type
-        or message.reply_to
-        or message.properties
+    return (
+        message.properties is not None
+        or message.content_type is not None
+        or message.reply_to is not None
         or message.retained
-        or isinstance(message, QosPublish)
     )
 
 
-def _headers_of(message: Message, form: Form) -> dict[str, str]:
-    found: dict[str, Any] = {}
+def _headers_of(message: Message, heads: Heads) -> dict[str, str]:
+    found: dict[str, str] = {}
     if message.content_type is not None:
         found["content-type"] = message.content_type
     if message.reply_to is not None:
-        found["reply-to"] = destination_of(message.reply_to, form.style)
+        found["reply-to"] = destination_of(message.reply_to, heads.style)
     if message.retained:
         found["retained"] = "true"
     if isinstance(message, QosPublish):
@@ -181,12 +187,19 @@ def _is_text(payload: bytes) -> bool:
 
 
 def with_ack_id(unit: bytes, id: int) -> tuple[bytes, bytes, str]:
-    """Put a packet identifier into what `encode_message` returned, with the id of its subscription.
+    """Put a packet identifier into what `encode_message` returned for a client that acknowledges.
 
-    Returns the unit, the subscription as it is written there, and what the client will call the message.
+    Returns the unit, the id of the subscription as it is written there, and what the client will call the message.
     """
-    start = unit.index(b"\n", len(ACKED)) + 1  # a subscription's id has no LF
-    number = unit[start + len(_MESSAGE_ID) : unit.index(b"-", start + len(_MESSAGE_ID))]
-    token, end = b"%b-%d" % (number, id), unit.index(b"destination:", start)
-    whole = b"%bmessage-id:%b\nack:%b\n%b" % (unit[:start], token, token, unit[end:])
-    return whole, unit[len(ACKED) : start - 1], token.decode()
+    start = unit.index(_SUBSCRIPTION) + len(_SUBSCRIPTION)  # no value before has an LF
+    at = unit.index(_MESSAGE_ID, start)
+    end = unit.index(b"-0\n", at)
+    token = b"%b-%d" % (unit[at + len(_MESSAGE_ID) : end], id)
+    rest = end + 2
+    if unit.startswith(b"\nack:", rest):
+        rest = unit.index(b"\n", rest + 1)
+    whole = b"%bmessage-id:%b\nack:%b%b" % (unit[: at + 1], token, token, unit[rest:])
+    return whole, unit[start:at], token.decode()
+
+
+_SUBSCRIPTION, _MESSAGE_ID = b"\nsubscription:", b"\nmessage-id:"

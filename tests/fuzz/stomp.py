@@ -41,9 +41,7 @@ def sent_on(dialect: Stomp, event: Publish, version: str) -> None:
     if unit is None:
         assert version != V12
         return
-    whole = dialect.frame_for_link(unit, event, wish)
-    if isinstance(event, QosPublish) and event.qos:
-        whole = dialect.frame_qos(whole, event, 7, False)
+    whole = dialect.frame_qos(unit, event, 7, False) if isinstance(event, QosPublish) and event.qos else unit
     (frame,) = readable(whole, version)
     assert frame.header("destination") == destination_of(event.topic, "/topic/")
     assert (frame.header("subscription"), frame.body) == ("a:7", event.payload)

@@ -308,6 +308,18 @@ def test_nothing_follows_an_error(tcp):
     assert ear.heard() == []
 
 
+def test_a_body_that_looks_like_a_frame_is_a_body(tcp):
+    client = tcp.client()
+    client.subscribe("b")
+    frame = write("SEND", b"x", destination="a", content_length=1)
+    for _ in range(2):
+        client.raw(frame)
+    head = write("SEND", destination="b", content_length=len(frame))[:-1]
+    assert client.raw(head) == []
+    (message,) = client.raw(frame) + client.raw(b"\0")
+    assert message.body == frame
+
+
 # Receipts and the end
 
 

@@ -42,7 +42,7 @@ def test_on_a_websocket_what_isnt_text_is_binary(body):
     received = client.end.received()
     assert [type(one) for one in received] == [str if body.startswith(b"t") else bytes] * 2
     texts = [one.encode() if isinstance(one, str) else one for one in received]
-    assert sorted(one.split(b"\n")[1] for one in texts) == [b"subscription:1", b"subscription:22"]
+    assert sorted(one.split(b"\n")[2] for one in texts) == [b"subscription:1", b"subscription:22"]
     assert all(one.endswith(b"\n\n" + body + b"\0") for one in texts)
 
 
