@@ -13,11 +13,18 @@ from hubbub.option import shown
 USAGE = """\
 hubbub: one daemon for every real-time client
 
+  Try first, in three terminals:
+      hubbub run
+      hubbub sub tcp://localhost hello/#
+      hubbub pub tcp://localhost hello/world "Hello"
+
   hubbub run [OPTIONS]  open the listeners and serve until SIGINT or SIGTERM;
                         same as twistd --nodaemon --pidfile= --reactor=hubbub
                         --logger=hubbub.service.logs.observers.by_destination
                         hubbub [OPTIONS]
   hubbub run --help     the options
+  hubbub pub  sub  req  publish, subscribe and request, with any hub or MQTT
+                        broker, from the shell
   hubbub new dialect NAME  or  hubbub new handler NAME
                         write a small plugin to start from, with its test
   hubbub try DIALECT FILE
@@ -93,6 +100,7 @@ def show_help(_: Sequence[str]) -> int:
 
 COMMANDS = {
     "run": ".cli:run",
+    **{name: f".commands.messages:{name}" for name in ("pub", "sub", "req")},
     "new": ".commands.new:new",
     "try": ".commands.try_dialect:try_dialect",
     "check": ".commands.check:check",

@@ -1,0 +1,78 @@
+"""URLs of hubs and brokers: tcp://, udp://, ws://, wss://, mqtt://, mqtts://, http://, https://."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from hubbub.errors import ConfigError
+from hubbub.option import shown
+
+PORTS = {
+    "tcp": 6999, "udp": 6999, "ws": 80, "wss": 443, "mqtt": 1883, "mqtts": 8883, "http": 80, "https": 443,
+}  # fmt: skip
+SECURE = ("wss", "mqtts", "https")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a client connects, and as whom.
+
+    path    of a WebSocket or HTTP, with its query
+    ca      the file with the certificates to trust, or None: those of the system
+    seconds how long an answer may take
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: str = "/"
+    user: str | None = None
+    password: str | None = None
+    token: str | None = None
+    ca: str | None = None
+    seconds: float = 10.0
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Return how TLS is spoken, or None. Raises ConfigError."""
+        if self.scheme not in SECURE:
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.ca)
+        except OSError as error:
+            raise ConfigError(f"{self.ca}: {error.strerror or error}") from None
+
+
+def parse(url: str, password_file: str | None, token_file: str | None, ca: str | None) -> Address:
+    """Read a URL. Raises ConfigError."""
+    try:
+        parts = urlsplit(url if "://" in url else f"tcp://{url}")
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"{shown(url)}: {error}") from None
+    if parts.scheme not in PORTS or not parts.hostname:
+        raise ConfigError(f"{shown(url)}: a URL is SCHEME://HOST:PORT, SCHEME one of {', '.join(PORTS)}")
+    user = unquote(parts.username) if parts.username else None
+    password = unquote(parts.password) if parts.password else _secret(password_file)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if password is not None and user is None:
+        raise ConfigError(f"{shown(url)}: a password needs its user, as in {parts.scheme}://USER@{parts.hostname}")
+    return Address(
+        parts.scheme, parts.hostname, PORTS[parts.scheme] if port is None else port, path,
+        user, password, _secret(token_file), ca,
+    )  # fmt: skip
+
+
+def _secret(file: str | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return Path(file).read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: {getattr(error, 'strerror', None) or 'it is no text'}") from None

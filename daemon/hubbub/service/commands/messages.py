@@ -1,0 +1,275 @@
+"""The commands that speak to a hub or a broker as its clients do: pub, sub, req."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+import time
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hubbub import limits
+from hubbub.errors import ConfigError
+from hubbub.option import duration, printable, rate
+from hubbub.service.client.address import Address, parse
+from hubbub.service.client.base import Client, Lost, Outgoing, Received, Refused
+from hubbub.service.client.http_client import HttpClient
+from hubbub.service.client.json_client import JsonClient
+from hubbub.service.client.mqtt_client import MqttClient
+from hubbub.service.commands.arguments import Arguments, wants_help
+from hubbub.topics import quote
+
+REFUSED, LOST, NO_REPLY = 1, 2, 3  # exit statuses
+
+_WHERE = """\
+  URL                    tcp:// udp:// ws:// wss:// mqtt:// mqtts:// http://
+                         https://, then [USER@]HOST[:PORT]
+  --password-file FILE   the password of USER
+  --token-file FILE      a token instead
+  --ca FILE              certificates to trust, instead of the system's
+
+Exit status: 0; 1 refused, or a mistake; 2 no connection, or it was lost"""
+PUB_USAGE = f"""\
+hubbub pub: publish messages
+
+  hubbub pub [OPTIONS] URL TOPIC [PAYLOAD]
+
+Without PAYLOAD each line of stdin is a message.
+
+  --file FILE            the payload is the content of FILE; - is stdin
+  --json                 payloads are JSON
+  --retain               keep it for later subscribers
+  --qos 0|1|2            the quality of service, 0 if not given
+  --count N              publish PAYLOAD N times, or N lines at most
+  --rate N/s             no faster than that; also N/min, N/h
+
+{_WHERE}.
+"""
+SUB_USAGE = f"""\
+hubbub sub: print messages, a line each: the topic, a space, the payload
+
+  hubbub sub [OPTIONS] URL FILTER...
+
+A space in a topic is %20, and a line end in a payload is \\n; --json is exact.
+
+  --json                 a JSON object for each, as the dialect json has it
+  --count N              end after N messages
+  --qos 0|1|2            the highest quality of service, for MQTT
+
+{_WHERE}.
+"""
+REQ_USAGE = f"""\
+hubbub req: publish a request, and print its reply
+
+  hubbub req [OPTIONS] URL TOPIC [PAYLOAD]
+
+Without PAYLOAD it is what stdin has.
+
+  --json                 PAYLOAD is JSON
+  --timeout TIME         how long to wait, {limits.REQUEST_SECONDS:g}s if not given
+
+{_WHERE};
+3 nobody is subscribed, or nobody replied in time.
+"""
+
+
+def open_client(address: Address) -> Client:
+    """Connect. Raises Lost, Refused."""
+    kind: Callable[[Address], Client] = JsonClient
+    if address.scheme.startswith("mqtt"):
+        kind = MqttClient
+    elif address.scheme.startswith("http"):
+        kind = HttpClient
+    return kind(address)
+
+
+def pub(arguments: Sequence[str]) -> int:
+    """Publish messages."""
+    if wants_help(arguments):
+        print(PUB_USAGE, end="")
+        return 0
+    parser = _parser("pub")
+    parser.add_argument("topic", metavar="TOPIC")
+    parser.add_argument("payload", metavar="PAYLOAD", nargs="?")
+    parser.add_argument("--file")
+    parser.add_argument("--retain", action="store_true")
+    parser.add_argument("--rate", type=rate)
+    _add_counts(parser)
+    asked = parser.parse_intermixed_args(arguments)
+    payloads = _payloads(asked.payload, asked.file, asked.count)
+
+    def publish(client: Client) -> int:
+        due = time.monotonic()
+        for payload in payloads:
+            if asked.rate:
+                client.settle()
+                time.sleep(max(0.0, due - time.monotonic()))
+                due = max(due, time.monotonic() - 1.0) + 1.0 / asked.rate
+            client.publish(_outgoing(asked, payload, asked.retain, asked.qos))
+        client.settle()
+        return 0
+
+    return _with_client(asked, publish)
+
+
+def sub(arguments: Sequence[str]) -> int:
+    """Print messages."""
+    if wants_help(arguments):
+        print(SUB_USAGE, end="")
+        return 0
+    parser = _parser("sub")
+    parser.add_argument("filters", metavar="FILTER", nargs="+")
+    _add_counts(parser)
+    asked = parser.parse_intermixed_args(arguments)
+
+    def follow(client: Client) -> int:
+        left, show = asked.count, _shown_for(asked.json)
+        for message in client.subscribe(asked.filters, asked.qos):
+            if isinstance(message, int):
+                print(f"hubbub: {message} messages were lost: this reader is too slow", file=sys.stderr)
+                continue
+            print(show(message), flush=True)
+            left = None if left is None else left - 1
+            if left == 0:
+                break
+        return 0
+
+    return _with_client(asked, follow)
+
+
+def req(arguments: Sequence[str]) -> int:
+    """Publish a request, and print its reply."""
+    if wants_help(arguments):
+        print(REQ_USAGE, end="")
+        return 0
+    parser = _parser("req")
+    parser.add_argument("topic", metavar="TOPIC")
+    parser.add_argument("payload", metavar="PAYLOAD", nargs="?")
+    parser.add_argument("--timeout", type=duration, default=limits.REQUEST_SECONDS)
+    asked = parser.parse_intermixed_args(arguments)
+    payload = sys.stdin.buffer.read() if asked.payload is None else _bytes(asked.payload)
+
+    def request(client: Client) -> int:
+        reply = client.request(_outgoing(asked, payload), asked.timeout)
+        sys.stdout.buffer.write(reply)
+        sys.stdout.buffer.write(b"\n" if sys.stdout.isatty() or not reply.endswith(b"\n") else b"")
+        sys.stdout.flush()
+        return 0
+
+    return _with_client(asked, request)
+
+
+def _parser(command: str) -> Arguments:
+    parser = Arguments(command)
+    parser.add_argument("url", metavar="URL")
+    parser.add_argument("--json", action="store_true")
+    for name in ("--password-file", "--token-file", "--ca"):
+        parser.add_argument(name)
+    return parser
+
+
+def _add_counts(parser: Arguments) -> None:
+    parser.add_argument("--count", type=_positive)
+    parser.add_argument("--qos", type=int, choices=(0, 1, 2), default=0)
+
+
+def _with_client(asked: Any, use: Callable[[Client], int]) -> int:
+    """Connect, and tell in one line what goes wrong."""
+    address = parse(asked.url, asked.password_file, asked.token_file, asked.ca)
+    try:
+        with closing(open_client(address)) as client:
+            return use(client)
+    except Refused as refusal:
+        print(f"hubbub: {printable(str(refusal))}", file=sys.stderr)
+        return NO_REPLY if refusal.code in ("timeout", "nobody") else REFUSED
+    except Lost as error:
+        print(f"hubbub: {printable(str(error))}", file=sys.stderr)
+        return LOST
+    except TimeoutError:
+        print(f"hubbub: {address}: no answer within {address.seconds:g} s", file=sys.stderr)
+        return LOST
+    except BrokenPipeError:  # whoever reads our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _payloads(payload: str | None, file: str | None, count: int | None) -> Iterator[bytes]:
+    """Yield what is to be published. Raises ConfigError."""
+    if payload is not None and file is not None:
+        raise ConfigError("pub: the payload is PAYLOAD or --file, not both")
+    if payload is None and file is None:
+        return (line.rstrip(b"\r\n") for _, line in zip(_numbers(count), sys.stdin.buffer, strict=False))
+    try:
+        data = _bytes(payload) if payload is not None else _read(file or "")
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from None
+    return (data for _ in range(count or 1))
+
+
+def _numbers(count: int | None) -> Iterator[int]:
+    number = 0
+    while count is None or number < count:
+        yield number
+        number += 1
+
+
+def _read(file: str) -> bytes:
+    return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+
+
+def _bytes(argument: str) -> bytes:
+    """Return an argument as the shell had it, whether or not it is UTF-8."""
+    return os.fsencode(argument)
+
+
+def _outgoing(asked: Any, payload: bytes, retain: bool = False, qos: int = 0) -> Outgoing:
+    if asked.json:
+        try:
+            json.loads(payload)
+        except ValueError as error:
+            raise Refused("bad-payload", f"that isn't JSON: {error}") from None
+    return Outgoing(asked.topic, payload, retain, qos, asked.json)
+
+
+def _shown_for(as_json: bool) -> Callable[[Received], str]:
+    if as_json:
+        return _as_json
+    return _for_a_person if sys.stdout.isatty() else _as_line
+
+
+def _as_json(message: Received) -> str:
+    if message.unit:
+        return message.unit.decode().rstrip()
+    unit: dict[str, object] = {"op": "message", "topic": message.topic}
+    try:
+        unit["data"] = message.payload.decode()
+    except UnicodeDecodeError:
+        unit["base64"] = base64.b64encode(message.payload).decode()
+    return json.dumps(unit | ({"retained": True} if message.retained else {}), ensure_ascii=False)
+
+
+def _as_line(message: Received) -> str:
+    return f"{quote(message.topic)} {_text(message.payload)}"
+
+
+def _for_a_person(message: Received) -> str:
+    moment = datetime.now().astimezone() if message.time is None else datetime.fromtimestamp(message.time).astimezone()
+    topic = f"\x1b[36m{quote(message.topic):<24}\x1b[0m"
+    return f"\x1b[2m{moment:%H:%M:%S}\x1b[0m {topic} {_text(message.payload)}" + " (retained)" * message.retained
+
+
+def _text(payload: bytes) -> str:
+    """Write a payload in one line that moves no cursor."""
+    return printable(payload.decode(errors="backslashreplace"), keep="\t")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise ArgumentTypeError("expected a number from 1 on")
+    return int(text)
