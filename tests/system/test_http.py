@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import httpx_sse
@@ -343,3 +345,46 @@ def test_fetch_of_node(daemon, need):
     program = [need("node"), "--input-type=module", "-e", FETCH, daemon.url(scheme="http")]
     done = subprocess.run(program, capture_output=True, text=True, timeout=20)
     assert done.stdout.strip() == json.dumps("event: node/a\ndata: hi\n\n"), done.stderr
+
+
+# Rights that end
+
+
+@pytest.fixture
+def ending(tmp_path: Path) -> Iterator[Daemon]:
+    (tmp_path / "passwords").write_text(f"ann:{cheap('secret')}\n")
+    (tmp_path / "permissions.toml").write_text(RULES)
+    options = ("--auth", "hubbub:passwords", "--permissions", "permissions.toml")
+    with Daemon("--websocket", "tcp:0", *options, folder=tmp_path) as one:
+        yield one
+
+
+def test_a_login_that_ends(ending, tmp_path):
+    """The stream ends, and neither its session, nor a ticket, nor the kept connection is good any more."""
+    with httpx.Client(base_url=ending.url(scheme="http"), timeout=20, trust_env=False) as ann:
+        ticket = ann.post("tickets", auth=ANN).json()["ticket"]
+        assert ann.post("topics/plant/a", content=b"1", auth=ANN).status_code == 202
+        ann.post("session", auth=ANN)
+        with ann.stream("GET", "events?filter=plant/%23") as stream:
+            assert stream.status_code == 200
+            (tmp_path / "passwords").write_text(f"ben:{cheap('secret')}\n")
+            ending.process.send_signal(signal.SIGHUP)
+            for _ in stream.iter_raw():
+                pass
+        assert ann.post("topics/plant/a", content=b"1").status_code == 401
+        ann.cookies.clear()
+        assert ann.post("topics/plant/a", content=b"1", auth=ANN).status_code == 401
+        assert ann.get(f"events?filter=plant/%23&ticket={ticket}").status_code == 401
+
+
+def test_a_permission_that_ends(ending, tmp_path):
+    """The stream ends, and the client hears why when it comes back: an EventSource doesn't try again then."""
+    with httpx.Client(base_url=ending.url(scheme="http"), timeout=20, trust_env=False, auth=ANN) as ann:
+        with ann.stream("GET", "events?filter=plant/%23") as stream:
+            assert stream.status_code == 200
+            (tmp_path / "permissions.toml").write_text(RULES.replace("plant", "office"))
+            ending.process.send_signal(signal.SIGHUP)
+            for _ in stream.iter_raw():
+                pass
+        assert ann.get("events?filter=plant/%23").status_code == 403
+        assert ann.get("topics/plant/a").status_code == 403
