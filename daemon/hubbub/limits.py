@@ -232,7 +232,12 @@ LOG_REPEATS = 20  # lines of one kind in one LOG_SECONDS; the others are counted
 LOG_SECONDS = 60.0  # seconds: clients then fill less than 5 MiB a day with each kind
 LOG_KINDS = 1_000  # kinds of lines that are counted: as many as there are places in the code that log, and more
 LOG_CHARACTERS = 16 * KiB  # characters of a line's text, traceback and each field: the journal's socket takes 208 KiB
-GC_THRESHOLDS = (20_000, 10, 10)  # objects, then generations, between garbage collections (gc.set_threshold)
+GC_THRESHOLDS = (10_000, 5, 1_000_000)  # objects, then runs, between garbage collections: under 20 ms; old ones never
+GC_OBJECTS = 100_000  # objects up to which all are looked through when a crowd has gone: under 20 ms
+MEMORY_SECONDS = 4.0  # seconds between looks whether memory can be given back: a crowd's is within 10 s
+MEMORY_SLACK = 16 * MiB  # bytes less in use than before that are worth it
+SESSION_BYTES = 20 * KiB  # bytes that one client takes
+SUBSCRIPTION_BYTES = 500  # bytes that one subscription takes
 FAILURES_LOGGED = 100  # tracebacks of dialects that are logged between two reloads
 
 # The control socket

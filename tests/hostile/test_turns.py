@@ -19,6 +19,7 @@ from hostile.canary import Canary
 from running import Daemon, LineClient
 from scale import FULL
 from system.clients import MiB, connect, reset_on_close
+from waiting import wait_until
 
 SOURCE = ("--limit", "source-connections=0")
 
@@ -279,3 +280,15 @@ def test_links_with_many_subscriptions_that_are_reset(daemon, filter):
                 for _ in range(100):
                     assert one.ask("PING") == "PONG"
         canary.check()
+
+
+def test_a_crowd_with_many_subscriptions_comes_and_goes(daemon):
+    """The garbage collector stops nobody, and the memory is given back."""
+    count, each = crowd(10, 60), crowd(2_000, 10_000)
+    before = daemon.memory()
+    with Canary(daemon) as canary:
+        with links(daemon, count) as many:
+            for at, one in enumerate(many):
+                pour([one], b"".join(b"SUB crowd/%d/%d/+\n" % (at, n) for n in range(each)) + b"PING\n", b"PONG\n")
+        wait_until(lambda: daemon.memory() - before < 32 * MiB, crowd(10, 30))
+    canary.check()

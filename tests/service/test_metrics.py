@@ -208,7 +208,7 @@ def test_the_figures_of_a_store(tmp_path):
 
 
 def test_names_and_labels_are_as_promised(tmp_path):
-    allowed = {"listener", "transport", "dialect", "reason"}
+    allowed = {"listener", "transport", "dialect", "reason", "kind"}
     for row in rows(tmp_path):
         name, kind, labels, help = row[2:-2].split(" | ")
         assert name.strip("`").startswith("hubbub_")

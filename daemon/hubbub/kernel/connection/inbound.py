@@ -12,15 +12,17 @@ from hubbub import limits
 class InboundQueue:
     """Events that are held back, in order. While there are any, the link isn't read.
 
+    deferred  how many times its share of a turn was over first
     blocked  how many reasons there are to act on no further event
     held_at  monotonic seconds since when events are held back; None: they aren't
     holding  whether events are held back, and with them reading
     """
 
-    __slots__ = ("blocked", "held_at", "holding", "_events", "_taking")
+    __slots__ = ("blocked", "deferred", "held_at", "holding", "_events", "_taking")
 
     def __init__(self) -> None:
         self.blocked = 0
+        self.deferred = 0
         self.held_at: float | None = None
         self.holding = False
         self._events: deque[Any] = _NOTHING
@@ -59,6 +61,7 @@ class InboundQueue:
         if not turn.scheduled:
             turn.schedule_flush()
         self.blocked += 1
+        self.deferred += 1
         turn.scheduler.add("commands", link.take_turn)
         return True
 

@@ -59,6 +59,8 @@ def summary(status: Row) -> list[str]:
         f"kept      {_kept(status['store'])}",
         f"plugins   {', '.join(status['plugins'])}",
     ]
+    if (busiest := status["busiest"]) is not None:
+        lines.append(f"busiest   link {busiest['link']}, {busiest['who']}: put off {busiest['deferred']} times")
     if handlers:
         lines.append(f"handlers  {', '.join(handlers)}")
     return list(map(printable, lines))

@@ -44,6 +44,7 @@ def status(running: Running) -> dict[str, Any]:
         "plugins": sorted(_plugins(running)),
         "topics": _topics(hub),
         "outboxes": _outboxes(contexts),
+        "busiest": _busiest(contexts),
         "sessions": {"away": hub.clients.away, "queued": hub.clients.queued, "bytes": hub.clients.queued_bytes},
         "store": hub.clients.store.metrics(),
         "counters": {name: getattr(hub.turn.counters, name) for name in getattr(type(hub.turn.counters), FIELDS)},
@@ -138,6 +139,15 @@ def _outboxes(contexts: Iterable[ListenerContext]) -> dict[str, Any]:
         "waiting": total,
         "worst": None if worst is None else {"link": worst.session.id, "waiting": worst.outbox.size},
     }
+
+
+def _busiest(contexts: Iterable[ListenerContext]) -> dict[str, Any] | None:
+    """Return the link that has cost the most, and how many times its share of a turn was over; None: no link's was."""
+    links = [link for context in contexts for link in context.links]
+    most = max(links, key=lambda one: one.inbound.deferred, default=None)
+    if most is None or not most.inbound.deferred:
+        return None
+    return {"link": most.session.id, "who": str(most.session), "deferred": most.inbound.deferred}
 
 
 def _sums(counts: Iterable[dict[str, int]]) -> dict[str, int]:

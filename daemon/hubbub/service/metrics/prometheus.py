@@ -103,6 +103,8 @@ class _Daemon(Collector):
         yield _histogram(
             "hubbub_latency_seconds", "From reading a message to writing it, for each delivery", self._turns.latency
         )
+        yield _histogram("hubbub_turn_seconds", "Turns that brought the hub something", self._turns.turns)
+        yield from self._scheduled()
         yield _histogram(
             "hubbub_reactor_lag_seconds", "How late the reactor was, looked at once a second", self._turns.lag
         )
@@ -130,6 +132,15 @@ class _Daemon(Collector):
         dropped.add_metric(["outbox-bytes"], self._hub.slow_consumers.dropped)
         yield dropped
         yield _counter("hubbub_plugin_errors", "Exceptions in dialects and handlers", counters.failed)
+
+    def _scheduled(self) -> Iterator[Metric]:
+        scheduler = self._hub.turn.scheduler
+        deferred = CounterMetricFamily("hubbub_deferred_steps", "Steps of work that were put off", labels=["kind"])
+        exhausted = CounterMetricFamily("hubbub_turns_exhausted", "Turns whose time was over first", labels=["kind"])
+        for family, counts in ((deferred, scheduler.deferred), (exhausted, scheduler.exhausted)):
+            for kind, count in counts.items():
+                family.add_metric([kind], count)
+            yield family
 
     def _limits(self) -> Iterator[Metric]:
         hub = self._hub

@@ -18,12 +18,14 @@ class Turns:
     """The turns of one hub.
 
     latency  from the first message of a turn, read and understood, to the end of its writes, once for each delivery
+    turns    from the first event of a turn that brought the hub something to the end of its writes and jobs
     commits  of the durable store's transactions
     lag      by how much the reactor was late for a call that was due, looked at once a second
     """
 
     def __init__(self, reactor: Any) -> None:
         self.latency = Histogram(LATENCY)
+        self.turns = Histogram(LATENCY)
         self.commits = Histogram(LAG)
         self.lag = Histogram(LAG)
         self._reactor = reactor
@@ -46,10 +48,14 @@ class Turns:
         self._flush()
         delivered = self._counters.delivered
         times = delivered - self._delivered
-        if times:  # as Histogram.add does it, without the call: with one message a turn this is all that is felt
+        seconds = monotonic() - self._began
+        at, turns = bisect_left(LATENCY, seconds), self.turns
+        turns.counts[at] += 1  # as Histogram.add does it, without the call: with one message a turn that is felt
+        turns.sum += seconds
+        if times:
             self._delivered = delivered
-            latency, seconds = self.latency, monotonic() - self._began
-            latency.counts[bisect_left(LATENCY, seconds)] += times
+            latency = self.latency
+            latency.counts[at] += times
             latency.sum += seconds * times
 
     def start(self) -> None:
