@@ -63,6 +63,16 @@ def waiting(hub):
     return hub.world.hub.clients.queued
 
 
+def test_what_a_worker_held_counts_once_when_it_goes(hub):
+    send(hub.client(), *numbers(3))
+    one = worker(hub)
+    assert bodies(one.begun + one.heard()) == numbers(3)
+    before = hub.world.hub.clients.queued_bytes
+    assert before > 0
+    vanish(one)
+    assert hub.world.hub.clients.queued_bytes == before
+
+
 # Messages wait, and go to one
 
 

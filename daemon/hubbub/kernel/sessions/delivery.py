@@ -303,7 +303,8 @@ class Delivery:
         """
         self.detach()
         state = self.state
-        self._queued_bytes.size -= state.size
+        lent = sum([one.size for one in state.inflight.values() if one.lender is not None])  # they count there
+        self._queued_bytes.size -= state.size - lent
         if shared := [one for one in (*state.inflight.values(), *state.queue) if one.share]:
             in_steps(self._turn, shared, self._give_to_others, ended)
         else:
