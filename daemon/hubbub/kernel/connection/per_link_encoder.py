@@ -139,8 +139,7 @@ class SplicedBatch(Batch):
         self.parts = None
         self.data = id.join(shared.splice())
         self.size = len(self.data)
-        self._cut = (0, 0, None)
-        self._ends = self._topics = None
+        self._split = None
         self._id = id
         self._shared = shared
         self._whole: Batch | None = None

@@ -39,6 +39,21 @@ class Topic:
         self.topic = topic
 
 
+class _Split:
+    """What receivers that split a batch share.
+
+    ends    at which byte each message ends
+    topics  see Batch.topics; cut: the last copy of some of its messages, with the first and the last of them
+    """
+
+    __slots__ = ("cut", "ends", "topics")
+
+    def __init__(self, ends: list[int]) -> None:
+        self.cut: tuple[int, int, Any] = (0, 0, None)
+        self.ends = ends
+        self.topics: dict[str, tuple[int, int]] | None = None
+
+
 class Batch:
     """Consecutive messages to the same receivers, encoded; all outboxes share it.
 
@@ -48,7 +63,7 @@ class Batch:
     parts  what stands between the ids that each subscription inserts, see dialect.Splice
     """
 
-    __slots__ = ("messages", "frames", "data", "size", "count", "full", "parts", "_cut", "_ends", "_topics")
+    __slots__ = ("messages", "frames", "data", "size", "count", "full", "parts", "_split")
 
     def __init__(
         self, messages: Sequence[Any], frames: Sequence[bytes], stream: bool = True, full: str | None = None
@@ -58,9 +73,7 @@ class Batch:
         self.parts: list[bytes] | None = None
         self.count = len(messages)
         self.full = full
-        self._cut: tuple[int, int, Any] = (0, 0, None)
-        self._ends: list[int] | None = None
-        self._topics: dict[str, tuple[int, int]] | None = None
+        self._split: _Split | None = None  # until it is split for the first time
         if stream:
             self.data = frames[0] if len(frames) == 1 else b"".join(frames)
             self.size = len(self.data)
@@ -96,18 +109,22 @@ class Batch:
 
     def ends(self) -> list[int]:
         """Return at which byte each message ends; made once for all receivers."""
-        if self._ends is None:
-            self._ends = list(accumulate(map(len, self.frames)))
-        return self._ends
+        split = self._split
+        if split is None:
+            split = self._split = _Split(list(accumulate(map(len, self.frames))))
+        return split.ends
 
     def topics(self) -> dict[str, tuple[int, int]]:
         """Return the place of each topic's newest message, and its longest in bytes, in the order of those places."""
-        if self._topics is None:
+        self.ends()
+        split = self._split
+        assert split is not None
+        if split.topics is None:
             found: dict[str, tuple[int, int]] = {}
             for at, (message, frame) in enumerate(zip(self.messages, self.frames, strict=True)):
                 found[message.topic] = (at, max(len(frame), found.pop(message.topic, (0, 0))[1]))
-            self._topics = found
-        return self._topics
+            split.topics = found
+        return split.topics
 
     def fitting(self, room: int, at: int = 0) -> int:
         """Return how many messages, from that one on, have at most so many bytes together."""
@@ -125,13 +142,16 @@ class Batch:
         """
         if start == 0 and end == self.count:
             return self
-        first, last, cut = self._cut
+        self.ends()
+        split = self._split
+        assert split is not None
+        first, last, cut = split.cut
         if cut is None or first != start or last != end:
             part = Part(self, start, end)
             if part.size * 2 >= self.size:
                 return part
             cut = Batch(self.messages[start:end], self.frames[start:end], True, self.full)
-            self._cut = (start, end, cut)
+            split.cut = (start, end, cut)
         return cut
 
     def single(self, at: int) -> Any:

@@ -198,23 +198,20 @@ class Router:
         except Exception:  # noqa: BLE001  a plugin's dialect
             carried, frames = self.encode_each(encoding, messages)
             batch = Batch(carried, frames, encoding.stream, encoding.full)
-        if counters.stalls - group.looked >= limits.BACKLOG_LINKS:
-            group.sift(counters.stalls)
+        backlog = group.of_the_stalled(counters.stalls) if counters.stalls else None
         receivers = group.receivers if group.quiet is None else group.others(self._sender)
-        backlog = group.backlog
-        stalled = 0 if backlog is None else len(backlog.places)
+        count = len(receivers) if backlog is None else len(receivers) + len(backlog.places)
         if frames:
-            counters.delivered += len(frames) * (len(receivers) + stalled)
-            counters.delivered_bytes += size * (len(receivers) + stalled)
+            counters.delivered += len(frames) * count
+            counters.delivered_bytes += size * count
             for receiver in receivers:
                 receiver.put(batch)
-            if stalled:
-                assert backlog is not None
+            if backlog is not None:
                 backlog.put(batch, counters.published)
         if len(frames) < len(messages):
             missed = len(messages) - len(frames)
-            counters.uncarried += missed * (len(receivers) + stalled)
-            for receiver in [*receivers, *(backlog.places if backlog is not None else ())]:
+            counters.uncarried += missed * count
+            for receiver in [*receivers, *(() if backlog is None else backlog.places)]:
                 receiver.miss(missed)
 
     def encode_each(self, encoding: Encoding, messages: Iterable[Message]) -> tuple[list[Message], list[bytes]]:

@@ -26,6 +26,12 @@ class ReceiverGroup:
         self.backlog: Backlog | None = None
         self.looked = 0
 
+    def of_the_stalled(self, stalls: int) -> Backlog | None:
+        """Return the backlog of those that have stopped reading, if there is one; `stalls`: see Counters."""
+        if stalls - self.looked >= BACKLOG_LINKS:
+            self.sift(stalls)
+        return self.backlog if self.backlog is not None and self.backlog.places else None
+
     def sift(self, stalls: int) -> None:
         """Give receivers that have stopped reading a place in the backlog, if they are many."""
         self.looked = stalls
