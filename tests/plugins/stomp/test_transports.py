@@ -72,3 +72,18 @@ def test_it_is_told_by_its_first_bytes(tcp, first, cutting):
 def test_what_isnt_a_connect_is_lines(tcp, first):
     client = tcp.world.listen("tcp", AUTO).connect()
     assert client.say(first).split(b" ")[0] in (b"ERR", b"OK")
+
+
+@pytest.mark.parametrize("cutting", CUTTINGS)
+def test_a_web_page_cant_send_frames(tcp, cutting):
+    """What a browser sends to the port is refused at its first line, however much of it looks like frames."""
+    ear = tcp.client()
+    ear.subscribe("#")
+    client = tcp.stranger()
+    frames = write("CONNECT", accept_version="1.2") + write("SEND", b"x", destination="a")
+    for piece in CUTTINGS[cutting]([b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n\0", frames]):
+        client.end.send(piece)
+        tcp.world.turn()
+    assert [frame.command for frame in client.heard()] == ["ERROR"]
+    assert client.closed
+    assert ear.heard() == []
