@@ -115,6 +115,7 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/connection/paced_link",
     "kernel/connection/datagram_link",
 ]
+HOT_PLUGINS = ["nats/wire", "nats/messages"]  # of plugins: the lines dialect is compiled, and NATS is to be as fast
 
 
 def compiled() -> list[Extension]:
@@ -125,7 +126,9 @@ def compiled() -> list[Extension]:
 
     options = [f"--config-file={os.devnull}", "--follow-imports=silent", "--ignore-missing-imports"]
     level = os.environ.get("MYPYC_OPT_LEVEL", "3")  # as mypy's own setup.py has it
-    found: list[Extension] = mypycify([*options, *(f"daemon/hubbub/{name}.py" for name in HOT)], opt_level=level)
+    files = [f"daemon/hubbub/{name}.py" for name in HOT]
+    files += [f"daemon/hubbub_plugins/{name}.py" for name in HOT_PLUGINS]
+    found: list[Extension] = mypycify([*options, *files], opt_level=level)
     return found
 
 

@@ -86,19 +86,19 @@ class Reader:
         self._need = 0
         while at < end_of_data:
             start = find(b"\n", at) + 1
+            if (start or end_of_data) - at > MAX_LINE:
+                raise Malformed("maximum control line exceeded", f"a line is longer than {MAX_LINE} bytes", "too-long")
+            if not start:
+                return at
             line = data[at:start]
             known = get(line)
             if known is not None:
                 topic, size = known
                 stop = start + size
-                if data[stop : stop + 2] == b"\r\n":
+                if stop + 2 <= end_of_data and data[stop : stop + 2] == b"\r\n":  # slices end within what is there
                     append(Publish(topic, data[start:stop]))
                     at = stop + 2
                     continue
-            if (start or end_of_data) - at > MAX_LINE:
-                raise Malformed("maximum control line exceeded", f"a line is longer than {MAX_LINE} bytes", "too-long")
-            if not start:
-                return at
             words = line.split()
             if not words or (words[0] not in self._sized and words[0].upper() not in self._sized):
                 act(line, words, line.strip()[len(words[0]) :].strip() if words else b"", events)

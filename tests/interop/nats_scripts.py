@@ -116,7 +116,6 @@ SCRIPTS: dict[str, list[Step]] = {
     "SUB with too many words": alone(b"SUB T.a q 1 2\r\n"),
     "HPUB with one size": alone(b"HPUB T.a 1\r\nx\r\n", hello=FULL),
     "a line of 5,000 bytes": alone(b"SUB T." + b"a" * 5_000 + b" 1\r\n"),
-    "a line of 70,000 bytes": alone(b"SUB T." + b"a" * 70_000 + b" 1\r\n"),
     "INFO of a client": alone(b"INFO {}\r\n"),
     "MSG of a client": alone(b"MSG T.a 1 1\r\nx\r\n"),
     "OK and ERR of a client": alone(b"+OK\r\n", b"-ERR 'x'\r\n"),
