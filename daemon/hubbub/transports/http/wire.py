@@ -14,6 +14,7 @@ from hubbub.errors import Refusal
 from hubbub.http import HttpRequest, HttpResponse
 from hubbub.transports.stream import Stream
 
+_CLOSE = ("Connection", "close")
 _BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
@@ -33,6 +34,8 @@ def _whole(response: HttpResponse, streaming: bytes) -> bytes:
     head = [_status_line(response.status), b"Date: %b\r\n" % datetimeToString()]
     head += [f"{name}: {value}\r\n".encode() for name, value in response.headers]
     if response.stream:
+        if _CLOSE not in response.headers:  # nothing follows a stream, and its client is not to try
+            head.append(b"Connection: close\r\n")
         begins = bytes(response)
         head += [streaming, b"\r\n", encode_chunked(begins) if streaming and begins else begins]
         return b"".join(head)
