@@ -57,6 +57,8 @@ WEB_SESSION_SECONDS = 12 * 3600.0  # seconds that one lasts: a day at work
 TICKETS = 10_000  # tickets that nobody has used yet, `POST /tickets`: the oldest gives way
 TICKET_SECONDS = 30.0  # seconds that one is good: a page uses it at once
 
+MANAGED_LINKS = 1_000  # links looked at for one page of `$hubbub/links`: about 5 ms
+
 # Links with `answer=`, `rate=`, `changed=` or `presence=`
 COMMANDS_WAITING = 100  # commands that wait for one half-duplex device: at 100 ms each, 10 s
 LATEST_TOPICS = 1_000  # topics whose newest message waits for a link's `rate=`, with `over=latest`

@@ -7,6 +7,7 @@
     POST /requests/TOPIC      wait for a reply; ?timeout=5         200, 404 nobody is subscribed, 504 nobody replied
     GET /events?filter=F      server-sent events; &format=json
     GET /messages?filter=F    JSON lines; &poll=1
+    GET /api/v1/NAME          a request on $hubbub/NAME, with the query as a JSON object; POST with the body
 
 TOPIC is written with %XX where a URL needs it. Requests of one connection and user go to one link, one at a time.
 A unit is an HttpRequest, and the answer an HttpResponse; a stream's further units are messages and comments.
@@ -30,19 +31,20 @@ from hubbub.events import (
     Subscribe,
     SubscriptionBatch,
 )
-from hubbub.http import EVENTS, JSON, MESSAGES, REQUESTS, TOPICS, HttpRequest, HttpResponse
+from hubbub.http import API, EVENTS, JSON, MESSAGES, REQUESTS, TOPICS, HttpRequest, HttpResponse
 from hubbub.message import Message, Sender
 from hubbub.publish import Publish, QosPublish, Request
 from hubbub.topics import check_filter, check_topic, read_name
 
-_METHODS = {TOPICS: "GET, HEAD, POST, PUT, DELETE", REQUESTS: "POST", EVENTS: "GET", MESSAGES: "GET"}
+_METHODS = {TOPICS: "GET, HEAD, POST, PUT, DELETE", REQUESTS: "POST", API: "GET, POST", EVENTS: "GET", MESSAGES: "GET"}
+_ACTIONS = ("kick", "reload")  # of the hub itself; all else only reads
 _FORM = "application/x-www-form-urlencoded"  # what curl -d says of any data
 _OF_STRANGERS = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "sandbox; default-src 'none'"))
 _STREAM = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"), ("X-Content-Type-Options", "nosniff"))
 
 
 def _place_of(path: bytes) -> bytes | None:
-    for place in (TOPICS, REQUESTS):
+    for place in (TOPICS, REQUESTS, API):
         if path.startswith(place):
             return place
     return path if path in _METHODS else None
@@ -73,11 +75,24 @@ class Http(Dialect):
             problem = data.problem(405, f"the methods of this path are {allow}", headers=(("Allow", allow),))
             return [Answer(self._answered(problem))]
         try:
+            if place == API:
+                return [self._manage(data)]
             if place in (EVENTS, MESSAGES):
                 return self._stream(data, now)
             return [self._exchange(data, check_topic(read_name(data.path[len(place) :], BadTopic)))]
         except Refusal as refusal:
             return [Answer(self._refused(data, refusal))]
+
+    def _manage(self, request: HttpRequest) -> Event | Message:
+        """Make the request to the hub itself. A GET changes nothing, since a page of any origin can send one."""
+        name = check_topic(read_name(request.path[len(API) :], BadTopic))
+        method = "POST" if name in _ACTIONS else "GET"
+        if request.method != method:
+            allow = (("Allow", method),)
+            return Answer(self._answered(request.problem(405, f"the method of this path is {method}", headers=allow)))
+        asked = {key: values[-1] for key, values in request.query.items()}
+        body = bytes(request) if method == "POST" else json.dumps(asked).encode()
+        return Request(f"$hubbub/{name}", body, limits.REQUEST_SECONDS_MAX, blocking=False, tag=request)
 
     def _exchange(self, request: HttpRequest, topic: str) -> Event | Message:
         body = bytes(request)
@@ -151,8 +166,8 @@ class Http(Dialect):
         if message is None:
             return request.problem(404, "this topic has no retained message")
         kind = http_text.content_type(message)
-        if request.path.startswith(REQUESTS):
-            return request.respond(200, message.payload, kind, _OF_STRANGERS)
+        if request.path.startswith((REQUESTS, API)):
+            return request.respond(200, message.payload, kind, (*_OF_STRANGERS, ("Cache-Control", "no-store")))
         headers = (*http_text.validators(message), ("Cache-Control", "no-cache"))
         condition = request.headers.get("if-none-match")
         if condition is not None and http_text.matches(condition, headers[0][1]):

@@ -26,6 +26,7 @@ from hubbub.service.config.reloadable import Commit, Prepare
 from hubbub.service.config.settings import ConnectorConfig, HandlerConfig, ListenerConfig, Settings
 from hubbub.service.control.control_path import default_path, make_folder
 from hubbub.service.control.control_socket import ControlSocket
+from hubbub.service.control.management import Management
 from hubbub.service.control.requests import commands
 from hubbub.service.drain import Drain
 from hubbub.service.links.connector import Connector
@@ -76,6 +77,7 @@ class HubbubService(Service):
         self.handlers = {config.id: self.make_runner(config, self.plugins) for config in settings.handlers}
         self.parts: list[Prepare] = [self.logins.prepare, self.guard.prepare, self._prepare]
         self.notifier = Notifier(reactor, lambda: sum(len(context.links) for context in self._contexts()))
+        self.hub.requests.manager = Management(self).answer
         self.settings = settings
         self.reread = reread or (lambda: settings)
         self._reloader = Reloader(self)

@@ -16,14 +16,19 @@ from hubbub.kernel.turn import Turn
 from hubbub.message import Message
 from hubbub.publish import Request
 
+MANAGED = "$hubbub/"  # the topics of requests to the hub itself
 Done = Callable[[Message | Refusal], None]
 
 
 class Requests:
-    """All requests that wait for a reply, by their reply topic."""
+    """All requests that wait for a reply, by their reply topic.
+
+    manager  attribute: replies to requests on topics below MANAGED, now or later, or None
+    """
 
     def __init__(self, turn: Turn, router: Router) -> None:
         self.pending: dict[str, PendingReply] = {}
+        self.manager: Callable[[Request, Done], None] | None = None
         self._encoding = Encoding(as_is, None)
         self._router = router
         self._turn = turn
@@ -33,6 +38,9 @@ class Requests:
 
         Raises Refusal: no subscriber, too many requests, or as Router.publish.
         """
+        if message.topic.startswith(MANAGED):
+            self._manage(message, done)
+            return
         if len(self.pending) >= limits.REQUESTS:
             raise Refusal("unavailable", f"{limits.REQUESTS} requests wait for a reply already")
         reply = PendingReply(self._turn, self, message, done)
@@ -49,6 +57,14 @@ class Requests:
             raise
         reply.wait(min(message.timeout, limits.REQUEST_SECONDS_MAX))
 
+    def _manage(self, message: Request, done: Done) -> None:
+        """Let the hub itself reply, to a client whose rights name that topic. Raises Refusal."""
+        if getattr(message.sender, "rights", None) is None:
+            raise Refusal("not-authorized", "managing the hub takes --permissions with allow.manage")
+        if self.manager is None:
+            raise Refusal("nobody", "this hub isn't managed by messages")
+        self.manager(message, ManagedReply(self._turn, done).settle)
+
     def reconsider(self) -> None:
         """What clients may do has changed: refuse requests that might not be sent any more."""
         for reply in list(self.pending.values()):
@@ -64,6 +80,27 @@ class Requests:
         if self.pending.pop(reply.topic, None) is not None:
             self._router.commit()
             self._router.remove(reply.topic, reply.route)
+
+
+class ManagedReply:
+    """The reply of the hub itself: it is handed over at the end of a turn, as every reply is."""
+
+    def __init__(self, turn: Turn, done: Done) -> None:
+        self._turn = turn
+        self._done = done
+        self._result: Message | Refusal | None = None
+
+    def settle(self, result: Message | Refusal) -> None:
+        """This is the result."""
+        if self._result is None:
+            self._result = result
+            self._turn.inboxes.append(self)
+            self._turn.schedule_flush()
+
+    def flush(self) -> None:
+        """Hand over the result."""
+        if self._result is not None:
+            self._done(self._result)
 
 
 class PendingReply:

@@ -31,14 +31,19 @@ def commands(running: Any) -> Mapping[str, Command]:
             lambda what: caller.finish(changed=what), lambda failure: _refused(failure, caller)
         )
 
-    def kick(request: Request, caller: Caller) -> None:
-        found = list(_chosen(running, request))
-        for link in found:
-            link.close("kicked", _KICKED)
-        _log.info("kicked {count} links", count=len(found))
-        caller.finish(kicked=len(found))
+    def close(request: Request, caller: Caller) -> None:
+        caller.finish(kicked=kick(running, request))
 
-    return {"status": show, "reload": reload, "kick": kick, "trace": Tracing(running).begin}
+    return {"status": show, "reload": reload, "kick": close, "trace": Tracing(running).begin}
+
+
+def kick(running: Any, request: Mapping[str, Any]) -> int:
+    """Close the links that a request names, and return how many. Raises ConfigError."""
+    found = list(_chosen(running, request))
+    for link in found:
+        link.close("kicked", _KICKED)
+    _log.info("kicked {count} links", count=len(found))
+    return len(found)
 
 
 def _status(running: Any, links: bool) -> Iterator[Mapping[str, object]]:

@@ -42,12 +42,12 @@ def status(running: Running) -> dict[str, Any]:
         ],
         "metrics": running.settings.metrics,
         "plugins": sorted(_plugins(running)),
-        "topics": _topics(hub),
+        "topics": topics(hub),
         "outboxes": _outboxes(contexts),
         "busiest": _busiest(contexts),
         "sessions": {"away": hub.clients.away, "queued": hub.clients.queued, "bytes": hub.clients.queued_bytes},
         "store": hub.clients.store.metrics(),
-        "counters": {name: getattr(hub.turn.counters, name) for name in getattr(type(hub.turn.counters), FIELDS)},
+        "counters": counters(hub),
         "refused": _sums(context.refused for context in contexts),
         "cut": _sums(context.cut for context in contexts),
     }
@@ -118,13 +118,19 @@ def _plugins(running: Running) -> set[str]:
     } | {one.handler.name for one in running.handlers.values()}
 
 
-def _topics(hub: Hub) -> dict[str, int]:
+def topics(hub: Hub) -> dict[str, int]:
+    """Return how many topics of each kind there are."""
     return {
         "routed": hub.router.routed,
         "subscriptions": hub.subscriptions.count,
         "retained": hub.retained.count,
         "retained_bytes": hub.retained.size,
     }
+
+
+def counters(hub: Hub) -> dict[str, int]:
+    """Return the counters of a hub."""
+    return {name: getattr(hub.turn.counters, name) for name in getattr(type(hub.turn.counters), FIELDS)}
 
 
 def _outboxes(contexts: Iterable[ListenerContext]) -> dict[str, Any]:

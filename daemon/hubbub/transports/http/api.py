@@ -12,7 +12,7 @@ from twisted.web.server import NOT_DONE_YET
 from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.http import EVENTS, JSON, MESSAGES, REQUESTS, TOPICS, Headers, HttpRequest, HttpResponse
+from hubbub.http import API, EVENTS, JSON, MESSAGES, REQUESTS, TOPICS, Headers, HttpRequest, HttpResponse
 from hubbub.identity import Identity
 from hubbub.transports.http.channel import BoundedRequest
 from hubbub.transports.http.credentials import COOKIE, TICKET, Authenticator
@@ -61,7 +61,7 @@ class Api:
 
     def bound(self, path: bytes) -> int | None:
         """Return how many bytes the body of a request may have; None: nothing at this path is for the hub."""
-        if path.startswith((TOPICS, REQUESTS)):
+        if path.startswith((TOPICS, REQUESTS, API)):
             return self._max_body
         return 0 if path in (*_STREAMS, _SESSION, _TICKETS) else None
 
