@@ -159,7 +159,7 @@ def test_what_is_wrong_at_the_start_is_one_line(authority, tmp_path):
         f"ssl:0:privateKey={tmp_path}/key": "there is no certificate in",
         f"ssl:0:privateKey={tmp_path}/certificate": "there is no private key in",
         f"ssl:0:privateKey={tmp_path}/key:certKey={tmp_path}/certificate": "don't belong together",
-        f"ssl:0:privateKey={tmp_path}/locked": "locked: the key wants a passphrase",
+        f"ssl:0:privateKey={tmp_path}/locked": "locked: the key needs a passphrase",
         f"ssl:0:privateKey={tmp_path}/torn": "torn: a certificate in it can't be read",
         f"tls:{tmp_path}/empty:0": "there is no certificate in",
         f"ssl:0:privateKey={hub}:client-ca={tmp_path}/key": "client-ca=",
