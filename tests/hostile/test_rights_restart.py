@@ -54,8 +54,8 @@ class Hub:
         }  # fmt: skip
         for name, (at, login) in logins.items():
             with socket.create_connection(daemon.tcp[at]) as link:
-                properties = {"will_delay_interval": 1}
-                will = packets.Will(topic=f"wills/{name}", payload=b"will", properties=properties)
+                properties = {"will_delay_interval": 2}  # longer than a restart
+                will = packets.Will(topic=f"wills/{name}", payload=b"will", retain=True, properties=properties)
                 client = MqttClient(link, name, will=will, **login)
                 client.subscribe(f"$share/{name}/jobs/{name}")
                 client.drop()
