@@ -11,6 +11,7 @@ from hubbub.errors import Refusal
 Headers = Sequence[tuple[str, str]]
 
 TOPICS, REQUESTS = b"/topics/", b"/requests/"  # a topic follows
+OPENAPI = b"/api/openapi.json"
 API = b"/api/v1/"  # the name of what is to be managed follows
 EVENTS, MESSAGES = b"/events", b"/messages"
 

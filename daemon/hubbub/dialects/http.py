@@ -7,6 +7,7 @@
     POST /requests/TOPIC      wait for a reply; ?timeout=5         200, 404 nobody is subscribed, 504 nobody replied
     GET /events?filter=F      server-sent events; &format=json
     GET /messages?filter=F    JSON lines; &poll=1
+    GET /api/openapi.json     all of this for programs
     GET /api/v1/NAME          a request on $hubbub/NAME, with the query as a JSON object; POST with the body
 
 TOPIC is written with %XX where a URL needs it. Requests of one connection and user go to one link, one at a time.
@@ -22,6 +23,7 @@ from typing import Any
 from hubbub import limits
 from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects import http_text
+from hubbub.dialects.http_openapi import document
 from hubbub.errors import BadTopic, Refusal
 from hubbub.events import (
     Answer,
@@ -31,12 +33,19 @@ from hubbub.events import (
     Subscribe,
     SubscriptionBatch,
 )
-from hubbub.http import API, EVENTS, JSON, MESSAGES, REQUESTS, TOPICS, HttpRequest, HttpResponse
+from hubbub.http import API, EVENTS, JSON, MESSAGES, OPENAPI, REQUESTS, TOPICS, HttpRequest, HttpResponse
 from hubbub.message import Message, Sender
 from hubbub.publish import Publish, QosPublish, Request
 from hubbub.topics import check_filter, check_topic, read_name
 
-_METHODS = {TOPICS: "GET, HEAD, POST, PUT, DELETE", REQUESTS: "POST", API: "GET, POST", EVENTS: "GET", MESSAGES: "GET"}
+_METHODS = {
+    TOPICS: "GET, HEAD, POST, PUT, DELETE",
+    REQUESTS: "POST",
+    API: "GET, POST",
+    OPENAPI: "GET, HEAD",
+    EVENTS: "GET",
+    MESSAGES: "GET",
+}
 _ACTIONS = ("kick", "reload")  # of the hub itself; all else only reads
 _FORM = "application/x-www-form-urlencoded"  # what curl -d says of any data
 _OF_STRANGERS = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "sandbox; default-src 'none'"))
@@ -74,6 +83,9 @@ class Http(Dialect):
             allow = _METHODS[place]
             problem = data.problem(405, f"the methods of this path are {allow}", headers=(("Allow", allow),))
             return [Answer(self._answered(problem))]
+        if place == OPENAPI:
+            body = json.dumps(document()).encode()
+            return [Answer(self._answered(data.respond(200, body, JSON)))]
         try:
             if place == API:
                 return [self._manage(data)]

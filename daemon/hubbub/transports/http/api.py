@@ -12,7 +12,7 @@ from twisted.web.server import NOT_DONE_YET
 from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.http import API, EVENTS, JSON, MESSAGES, REQUESTS, TOPICS, Headers, HttpRequest, HttpResponse
+from hubbub.http import API, EVENTS, JSON, MESSAGES, OPENAPI, REQUESTS, TOPICS, Headers, HttpRequest, HttpResponse
 from hubbub.identity import Identity
 from hubbub.transports.http.channel import BoundedRequest
 from hubbub.transports.http.credentials import COOKIE, TICKET, Authenticator
@@ -63,7 +63,7 @@ class Api:
         """Return how many bytes the body of a request may have; None: nothing at this path is for the hub."""
         if path.startswith((TOPICS, REQUESTS, API)):
             return self._max_body
-        return 0 if path in (*_STREAMS, _SESSION, _TICKETS) else None
+        return 0 if path in (*_STREAMS, _SESSION, _TICKETS, OPENAPI) else None
 
     def serve(self, request: BoundedRequest) -> int:
         """Answer a request, now or later."""
@@ -138,7 +138,8 @@ class Api:
             passes.sessions.drop((session or b"").decode("latin-1"))
             return unit.respond(204, headers=(_cookie(request, "", 0),))
         if request.method != b"POST":
-            return unit.problem(405, "the method of this path is POST", headers=(("Allow", "POST"),))
+            allow = "POST, DELETE" if request.path == _SESSION else "POST"
+            return unit.problem(405, f"the methods of this path are {allow}", headers=(("Allow", allow),))
         if identity is None:
             return unit.refuse(Refusal("not-authorized", "log in by the header Authorization"))
         if request.path == _TICKETS:

@@ -1,0 +1,118 @@
+"""The description of the HTTP interface for programs (OpenAPI 3.1), at /api/openapi.json."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from hubbub import limits
+
+_PROBLEM = {"$ref": "#/components/responses/Problem"}
+_OBJECT = {"application/json": {"schema": {"type": "object"}}}
+_ANY: dict[str, Any] = {"*/*": {"schema": {}}}
+_TOPIC = {"name": "topic", "in": "path", "required": True, "schema": {"type": "string"}}
+_FILTERS = {
+    "name": "filter", "in": "query", "required": True, "explode": True,
+    "schema": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+}  # fmt: skip
+
+
+def _query(name: str, **schema: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": schema}
+
+
+def _operation(
+    summary: str, *parameters: Any, body: bool = False, problems: str = "400 401 403 429 503", **responses: Any
+) -> dict[str, Any]:
+    """Describe an operation; `responses`: by status with an underscore before it, the media types or None."""
+    found: dict[str, Any] = {}
+    for status, media in responses.items():
+        found[status[1:]] = {"description": summary} | ({"content": media} if media else {})
+    found |= dict.fromkeys(problems.split(), _PROBLEM)
+    operation: dict[str, Any] = {"summary": summary, "parameters": list(parameters), "responses": found}
+    return operation | ({"requestBody": {"content": _ANY}} if body else {})
+
+
+def _paths() -> dict[str, Any]:
+    qos = _query("qos", type="integer", minimum=0, maximum=2)
+    timeout = _query("timeout", type="number", minimum=0, maximum=limits.REQUEST_SECONDS_MAX)
+    more = "400 401 403 404 429 503"
+    published = "400 401 403 413 429 503"
+    return {
+        "/topics/{topic}": {
+            "get": _operation("Read the retained message", _TOPIC, problems=more, _200=_ANY, _304=None),
+            "post": _operation("Publish", _TOPIC, qos, body=True, problems=published, _200=_OBJECT, _202=_OBJECT),
+            "put": _operation("Publish and retain", _TOPIC, qos, body=True, problems=published, _200=_OBJECT),
+            "delete": _operation("Clear the retained message", _TOPIC, _204=None),
+        },
+        "/requests/{topic}": {
+            "post": _operation(
+                "Request a reply", _TOPIC, timeout, body=True, problems="400 401 403 404 413 429 503 504", _200=_ANY
+            ),
+        },
+        "/events": {
+            "get": _operation(
+                "Follow messages as server-sent events", _FILTERS, _query("format", enum=["text", "json"]),
+                _query("ticket", type="string"), _200={"text/event-stream": {"schema": {"type": "string"}}},
+            ),
+        },
+        "/messages": {
+            "get": _operation(
+                "Follow messages as JSON lines", _FILTERS, _query("poll", enum=["0", "1"]),
+                _query("ticket", type="string"), _200={"application/x-ndjson": {"schema": {"type": "string"}}},
+            ),
+        },
+        "/session": {
+            "post": _operation("Get a cookie for a login", problems="401 404 429 503", _204=None),
+            "delete": _operation("End the session of the cookie", problems="401 404 429 503", _204=None),
+        },
+        "/tickets": {"post": _operation("Get a ticket for one request", problems="401 404 429 503", _201=_OBJECT)},
+        **_management(),
+    }  # fmt: skip
+
+
+def _management() -> dict[str, Any]:
+    page = (
+        _query("after", type="integer", minimum=0), _query("limit", type="integer", minimum=0),
+        _query("listener", type="string"), _query("host", type="string"),
+    )  # fmt: skip
+    reads = {name: _operation(f"Read the {name}", _200=_OBJECT) for name in ("status", "listeners", "connectors")}
+    return {
+        **{f"/api/v1/{name}": {"get": operation} for name, operation in reads.items()},
+        "/api/v1/links": {"get": _operation("Read a page of links", *page, _200=_OBJECT)},
+        "/api/v1/kick": {
+            "post": _operation("Close links", body=True, problems="400 401 403 413 429 503", _200=_OBJECT)
+        },
+        "/api/v1/reload": {"post": _operation("Read all files again", problems="400 401 403 429 503", _200=_OBJECT)},
+    }
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Return the description."""
+    problem = {
+        "type": "object", "required": ["title", "status", "detail"],
+        "properties": {
+            "title": {"type": "string"}, "status": {"type": "integer"}, "detail": {"type": "string"},
+            "code": {"type": "string"},
+        },
+    }  # fmt: skip
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "hubbub", "version": "1", "description": "Publish, read, follow and request messages."},
+        "security": [{}, {"basic": []}, {"bearer": []}, {"cookie": []}],
+        "paths": _paths(),
+        "components": {
+            "responses": {
+                "Problem": {
+                    "description": "Problem details (RFC 9457)",
+                    "content": {"application/problem+json": {"schema": problem}},
+                },
+            },
+            "securitySchemes": {
+                "basic": {"type": "http", "scheme": "basic"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "hubbub"},
+            },
+        },
+    }
