@@ -47,6 +47,8 @@ REQUEST_SECONDS_MAX = 60.0  # seconds: the longest that a client may ask for
 
 # HTTP
 HEADER_BYTES = 16 * KiB  # bytes of a request's line and headers, as Twisted has it: cookies and tokens fit
+REFUSING = 16  # connections without room that wait to be told, a listener: others are told at once
+REFUSING_SECONDS = 1.0  # seconds that one waits until its client has said what it wants
 QUERY_FIELDS = 1_000  # fields in the query of one request: filters, mostly
 BODY_SECONDS = 30.0  # seconds for a request's body: 1 MiB comes at 35 kB/s
 KEEP_ALIVE_SECONDS = 75.0  # seconds between two requests of one connection: a proxy that keeps one for 60 s ends first

@@ -213,6 +213,20 @@ def _status(daemon: Daemon) -> str:
         return "stall" if 'reason="stall"' in web.get("metrics").text else ""
 
 
+def test_no_room_for_a_stream():
+    """An EventSource that gets 503 ends for good; without an answer it tries again."""
+    with Daemon("--websocket", "tcp:0", "--limit", "connections=1") as one, connect(one.websocket[0]) as first:
+        first.sendall(b"GET /events?filter=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert status(received(first)) == 200
+        for accept, expected in ((b"text/event-stream", None), (b"text/html", 503)):
+            with connect(one.websocket[0]) as more:
+                more.sendall(b"GET /events?filter=a HTTP/1.1\r\nHost: localhost\r\nAccept: %b\r\n\r\n" % accept)
+                answer = received(more)
+                assert (status(answer) if answer else None) == expected
+        with connect(one.websocket[0]) as silent:
+            assert status(received(silent)) == 503
+
+
 # Who may
 
 

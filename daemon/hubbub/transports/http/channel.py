@@ -38,6 +38,7 @@ class HttpChannel(HTTPChannel):
     wire: HttpWire | None = None
     _release: Callable[[], object] | None = None
     _idle = False  # between two requests
+    _refusal: Refusal | None = None  # that is yet to be told
     _rejected = False
 
     def connectionMade(self) -> None:
@@ -48,13 +49,33 @@ class HttpChannel(HTTPChannel):
                 self._release = acquire(str(getattr(self.transport.getPeer(), "host", "")))
             except Refusal as refusal:
                 self._rejected = True
-                reject(self.transport, _UNAVAILABLE % (len(refusal.reason) + 1, refusal.reason.encode()))
+                self._refusal = refusal
+                self.site.refusing += 1
+                self.setTimeout(limits.REFUSING_SECONDS)
+                if self.site.refusing > limits.REFUSING:
+                    self._refuse(b"")
 
     def dataReceived(self, data: bytes) -> None:
         if not self._rejected:
             super().dataReceived(data)
+        elif self._refusal is not None:
+            self._refuse(data)
+
+    def _refuse(self, data: bytes) -> None:
+        """Say that there is no room; not to an EventSource, which ends for good on 503, and else tries again."""
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None:
+            self.site.refusing -= 1
+            self.setTimeout(None)
+            if _STREAM in data:
+                self.transport.abortConnection()
+            else:
+                reject(self.transport, _UNAVAILABLE % (len(refusal.reason) + 1, refusal.reason.encode()))
 
     def connectionLost(self, reason: Any = None) -> None:
+        if self._refusal is not None:
+            self.site.refusing -= 1
+            self._refusal = None
         self.release()
         self.drop_link()
         super().connectionLost(reason)
@@ -109,6 +130,9 @@ class HttpChannel(HTTPChannel):
         return bool(self._dataBuffer or self.clearLineBuffer())
 
     def timeoutConnection(self) -> None:
+        if self._refusal is not None:
+            self._refuse(b"")
+            return
         if self._idle:
             self.loseConnection()
             self._idle = False
@@ -156,6 +180,7 @@ class HttpChannel(HTTPChannel):
         return self._rejected
 
 
+_STREAM = b"text/event-stream"  # what an EventSource accepts
 _EARLY_BYTES = HTTPChannel._optimisticEagerReadSize  # of further requests, before an answer is written
 _UNAVAILABLE = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 60\r\n"
@@ -241,6 +266,7 @@ class HttpSite(Site):
         )
         self.bound = bound
         self.acquire = acquire
+        self.refusing = 0  # connections that there is no room for, and that haven't said what they want
         self.slow = slow
 
     def log(self, request: object) -> None:
