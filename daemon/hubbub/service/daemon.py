@@ -24,8 +24,7 @@ from hubbub.service.auth.login import Admission, Logins, end_stale
 from hubbub.service.auth.permissions import Guard
 from hubbub.service.config.reloadable import Commit, Prepare
 from hubbub.service.config.settings import ConnectorConfig, HandlerConfig, ListenerConfig, Settings
-from hubbub.service.control.control_path import default_path, make_folder
-from hubbub.service.control.control_socket import ControlSocket
+from hubbub.service.control.control_socket import ControlSocket, open_control
 from hubbub.service.control.management import Management
 from hubbub.service.control.requests import commands
 from hubbub.service.drain import Drain
@@ -222,19 +221,14 @@ class HubbubService(Service):
         self.log.info("{kept}", kept=describe(store))
 
     def _open_control(self) -> ControlSocket | None:
-        """Open the control socket, as the user that serves. That it can't be is a mistake where it was asked for."""
-        path = self.settings.control or default_path()
-        control = ControlSocket(self.reactor, path, commands(self))
+        """Return the control socket. That it can't be opened is a mistake where it was asked for."""
         try:
-            if self.settings.control is None:
-                make_folder(path.parent)
-            control.open()
+            return open_control(self.reactor, self.settings.control, commands(self))
         except ConfigError as error:
             if self.settings.control is not None:
                 self._give_up(error)
             self.log.info("no control socket: {error}; --control FILE chooses another", error=error)
             return None
-        return control
 
     def _ready(self) -> None:
         signals.install(self.reactor, self.log, self._hang_up, self._hurry)

@@ -30,7 +30,7 @@ from zope.interface import implementer
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.framing import EndReader, TooLong
-from hubbub.service.control.control_path import peer_user
+from hubbub.service.control.control_path import default_path, make_folder, peer_user
 
 Request = Mapping[str, Any]
 Command = Callable[[Request, "Caller"], None]
@@ -177,6 +177,15 @@ class ControlFactory(Factory):
     def __init__(self, commands: Mapping[str, Command]) -> None:
         self.commands = commands
         self.callers: set[Caller] = set()
+
+
+def open_control(reactor: Any, path: Path | None, commands: Mapping[str, Command]) -> ControlSocket:
+    """Open the control socket at `path`, or at the default path, whose folder is made. Raises ConfigError."""
+    control = ControlSocket(reactor, path or default_path(), commands)
+    if path is None:
+        make_folder(control.path.parent)
+    control.open()
+    return control
 
 
 class ControlSocket:
