@@ -170,6 +170,7 @@ def crossing(cell):
     assert later.next() == Heard(f"{cell.topic}/l", b"kept", 0, True)
     lines.send(f"PUB! {cell.topic}/l ")
     lines.expect(f"MSG {cell.topic}/l ")
+    assert [ear.next().payload, ear.next().payload, later.next().payload] == [b"kept", b"", b""]
 
 
 def properties(cell):
