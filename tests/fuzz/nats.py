@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from typing import Any
 
 from hubbub.errors import BadFilter, BadTopic, Refusal
@@ -16,19 +15,7 @@ from hubbub_plugins.nats.subjects import filter_of, subject_of, subjects_of, top
 from nats_operations import Operations
 
 GREETINGS = [b"", b"CONNECT {}\r\n", b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n']
-
-
 WELCOMES = [b"", b"INFO {}\r\n", b'INFO {"headers":true,"server_id":"N1"}\r\nPONG\r\n']
-
-
-def greeted(target: Callable[[bytes], None], greetings: list[bytes] = GREETINGS) -> Callable[[bytes], None]:
-    """Let the first byte tell with which greeting, if any, the stream begins; the rest is as for `target`."""
-
-    def with_connect(data: bytes) -> None:
-        count = data[1] % 8 if len(data) > 1 else 0
-        target(data[1 : 2 + count] + greetings[data[0] % len(greetings) if data else 0] + data[2 + count :])
-
-    return with_connect
 
 
 def answer(dialect: Any, event: object) -> None:

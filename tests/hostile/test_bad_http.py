@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -148,8 +148,6 @@ def test_many_at_once(daemon):
                 client.sendall(POST + b"Content-Length: 1\r\n\r\nx")
                 assert status(received(client)) == 202
 
-    threads = [threading.Thread(target=publish) for _ in range(8)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    with ThreadPoolExecutor(8) as pool:
+        for one in [pool.submit(publish) for _ in range(8)]:
+            one.result()

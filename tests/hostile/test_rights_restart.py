@@ -14,6 +14,7 @@ from hubbub.service.commands.client import ask
 from hubbub_plugins.mqtt import packets
 from running import Daemon, LineClient
 from service.test_passwords import cheap
+from waiting import wait_until
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 JWT = "jwt:algorithms=HS256:key=secret"
@@ -86,8 +87,7 @@ def test_a_session_of_an_earlier_process(tmp_path, way, when):
     hub = Hub(tmp_path)
     with hub.start() as daemon:
         hub.leave_sessions(daemon)
-        while hub.away() < 3:
-            pass
+        wait_until(lambda: hub.away() >= 3)
     if when == "while it is down":
         end(hub)
     with hub.start() as daemon, contextlib.ExitStack() as stack:

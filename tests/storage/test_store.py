@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,6 +19,7 @@ from hubbub.storage.database import FILE, Database
 from hubbub.storage.loading import Loader
 from hubbub.storage.opening import open_store
 from hubbub.storage.store import DurableStore
+from waiting import wait_until
 
 MESSAGES = 100  # of 100 bytes
 
@@ -147,10 +147,7 @@ def test_a_message_goes_without_any_other_coming(store, monkeypatch):
     monkeypatch.setattr(limits, "STORE_SWEEP_SECONDS", 0.05)  # the batch comes before the next sweep is due
     one.advance(2)
     store.settle()
-    until = time.monotonic() + 5
-    while stored(store) and time.monotonic() < until:
-        pass
-    assert stored(store) == []
+    wait_until(lambda: stored(store) == [], 5)
 
 
 def test_a_message_that_a_session_gets_late_is_a_new_one(store):

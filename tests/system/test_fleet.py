@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from devices import Fleet
 from running import Daemon, LineClient
+from waiting import wait_until
 
 MiB = 1024 * 1024
 DEVICES = int(os.environ.get("HUBBUB_SOAK_CLIENTS", "100"))  # `make soak` has more
@@ -30,8 +30,7 @@ def run_fleet(folder: Path, count: int, rounds: int) -> None:
             watcher.send("SUB plant/+/up")
             heard = {f"d{number}": 0 for number in range(count)}
             assert watcher.line() == "OK SUB plant/+/up"
-            while not all(fleet.dialled) or len(fleet.open) < count - half:
-                time.sleep(0.01)
+            wait_until(lambda: all(fleet.dialled) and len(fleet.open) >= count - half, 120)
             ask(watcher, heard)
             memory, open_files = daemon.memory(), daemon.descriptors()
             for _ in range(rounds):
