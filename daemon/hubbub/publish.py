@@ -96,6 +96,10 @@ class QosPublish(Publish):
             return self.time + self.message_expiry
         return self.expires
 
+    def has_expired(self, now: float) -> bool:
+        """Return whether it has expired at `now`, a Unix time in seconds (MQTT 5.0 section 3.3.2.3.3)."""
+        return self.message_expiry is not None and self.time + self.message_expiry - now <= 0
+
     def left(self, now: float, sent: bool = False) -> QosPublish | None:
         """Return the message with the expiry that remains at `now`, a Unix time. None: it has expired.
 

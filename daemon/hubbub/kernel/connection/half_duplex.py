@@ -101,7 +101,7 @@ class HalfDuplexQueue:
         while self._queue:
             one, receiver = self._queue.popleft()
             message = one.messages[0]
-            if not isinstance(message, QosPublish) or message.left(self._turn.wall()) is not None:
+            if not isinstance(message, QosPublish) or not message.has_expired(self._turn.wall()):
                 return one, receiver
             self._turn.counters.dropped += 1
         return None
