@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from hubbub import Answer, Close, Dialect, DialectContext, Event, Message, Sender, limits
 from hubbub_plugins.nats.topics import Topics
-from hubbub_plugins.nats.wire import PING, Malformed, Reader
+from hubbub_plugins.nats.wire import PING, PONG, Malformed, Reader
 
 _PINGS = 2  # unanswered pings after which the other side counts as gone, as at nats-server
 
@@ -38,6 +38,23 @@ class NatsBase(Dialect):
         """The other side is there."""
         self._pings = 0
         self.deadline = self._begin_by or now + self._pause
+
+    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
+        if self._closed:
+            return []
+        events: list[Event | Message] = []
+        error = self._reader.feed(data, events, self._act)
+        self.heard(now)
+        if error is not None:
+            events.append(self.fail(error))
+        return events
+
+    def _act(self, line: bytes, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
+        """Turn one operation into events. Raises Malformed."""
+        raise NotImplementedError
+
+    def _on_ping(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
+        events.append(Answer(PONG))
 
     def timeout(self, now: float) -> list[Event | Message]:
         if self._closed:

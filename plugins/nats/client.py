@@ -39,7 +39,7 @@ from hubbub_plugins.nats.connect import Info, encode_connect, read_info
 from hubbub_plugins.nats.headers import read_headers
 from hubbub_plugins.nats.messages import encode_publish
 from hubbub_plugins.nats.subjects import subjects_of
-from hubbub_plugins.nats.wire import PONG, Malformed, number
+from hubbub_plugins.nats.wire import Malformed, number
 
 _SERVER_LINE = 4_096  # bytes of the longest line that nats-server takes
 _HARMLESS = ("permissions violation", "invalid subject", "invalid publish subject", "maximum subscriptions exceeded")
@@ -111,16 +111,6 @@ class NatsClient(NatsBase):
 
     # Inbound
 
-    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
-        if self._closed:
-            return []
-        events: list[Event | Message] = []
-        error = self._reader.feed(data, events, self._act)
-        self.heard(now)
-        if error is not None:
-            events.append(self.fail(error))
-        return events
-
     def _act(self, line: bytes, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
         """Turn one operation into events. Raises Malformed."""
         action = _ACTIONS.get(words[0].upper()) if words else None
@@ -177,9 +167,6 @@ class NatsClient(NatsBase):
             events += [Notice(f"it refuses: {text}"), Fault(Refusal("unavailable", f"it refuses: {text}"))]
         else:
             raise Malformed("", f"it closes: {text}", "unavailable")
-
-    def _on_ping(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
-        events.append(Answer(PONG))
 
     def _on_ok(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
         """It needs no action."""

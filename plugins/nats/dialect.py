@@ -41,7 +41,7 @@ from hubbub_plugins.nats.inboxes import Inboxes
 from hubbub_plugins.nats.messages import encode_message
 from hubbub_plugins.nats.subjects import filter_of, shared_filter, subject_of
 from hubbub_plugins.nats.unanswered import unanswered
-from hubbub_plugins.nats.wire import OK, PONG, Malformed, error_line, number
+from hubbub_plugins.nats.wire import OK, Malformed, error_line, number
 
 _CLAIM = b"CONNECT {"
 
@@ -86,16 +86,6 @@ class Nats(NatsBase):
         return [] if self.context.greeted else [Answer(self.greeting(self.context, self.peer))]
 
     # Inbound
-
-    def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
-        if self._closed:
-            return []
-        self.heard(now)
-        events: list[Event | Message] = []
-        error = self._reader.feed(data, events, self._act)
-        if error is not None:
-            events.append(self.fail(error))
-        return events
 
     def _act(self, line: bytes, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
         """Turn any operation into events. Raises Malformed."""
@@ -167,9 +157,6 @@ class Nats(NatsBase):
             raise Malformed("Parser Error", "UNSUB is followed by an id, and perhaps a maximum")
         after = number(words[2]) if len(words) > 2 else 0
         events.append(Unsubscribe("", id=words[1].decode(errors="replace"), after=after))
-
-    def _on_ping(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
-        events.append(Answer(PONG))
 
     def _on_nothing(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
         """A PONG has reset the clock, as everything does."""
