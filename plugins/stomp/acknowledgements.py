@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 from hubbub_plugins.stomp.frames import Frame, Malformed
 
@@ -57,7 +58,7 @@ class Acknowledgements:
         sent = self._sent[subscription]
         tokens = [token]
         if subscription in self._cumulative:
-            tokens = list(sent)[: list(sent).index(token) + 1]
+            tokens = [*takewhile(token.__ne__, sent), token]
         for one in tokens:
             del sent[one]
         if not sent:
