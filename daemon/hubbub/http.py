@@ -28,7 +28,7 @@ _STATUS = {
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 _LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-_BASIC = 'Basic realm="hubbub", charset="UTF-8"'  # RFC 7617
+BASIC = 'Basic realm="hubbub", charset="UTF-8"'  # RFC 7617
 _BEARER = 'Bearer realm="hubbub"'  # RFC 6750: a browser doesn't interrupt a page's script with a dialog
 
 
@@ -98,7 +98,7 @@ class HttpRequest(bytes):
         """Make the response for a refusal to `user`; None: a login may help."""
         status = _STATUS.get(refusal.code, HTTPStatus.BAD_REQUEST)
         if refusal.code == "not-authorized" and user is None:
-            challenge = _BEARER if self.headers.get("sec-fetch-dest") == "empty" else _BASIC
+            challenge = _BEARER if self.headers.get("sec-fetch-dest") == "empty" else BASIC
             return self.problem(401, refusal.reason, refusal.code, (("WWW-Authenticate", challenge),))
         return self.problem(status, refusal.reason, refusal.code, (("Retry-After", "60"),) if status in _LATER else ())
 

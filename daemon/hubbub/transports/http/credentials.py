@@ -15,6 +15,7 @@ from twisted.web.server import Request
 
 from hubbub.errors import Refusal
 from hubbub.events import Connect
+from hubbub.http import BASIC
 from hubbub.identity import Identity
 from hubbub.transports.forwarded import Address, Trust
 from hubbub.transports.http.origin import client_of
@@ -100,7 +101,7 @@ def refused(request: Request, refusal: Refusal) -> bytes:
     """Answer with a no."""
     status = _STATUS.get(refusal.code, 403)
     if status == 401:
-        request.setHeader("www-authenticate", 'Basic realm="hubbub", charset="UTF-8"')
+        request.setHeader("www-authenticate", BASIC)
     else:
         request.setHeader("retry-after", "60")
     return plain(request, status, sentence(refusal))

@@ -37,15 +37,21 @@ class UpgradeResource(Resource):
     isLeaf = True
 
     def __init__(
-        self, factory: WebSocketFactory, origins: Iterable[str], api: Api, pages: PageResource, refused: Refused
+        self,
+        factory: WebSocketFactory,
+        authenticator: Authenticator,
+        origins: frozenset[str],
+        api: Api,
+        pages: PageResource,
+        refused: Refused,
     ) -> None:
         super().__init__()
         self.api = api
         self._pages = pages
         self._refused = refused
         self._factory = factory
-        self._authenticator = Authenticator(factory.authenticate, factory.trust)
-        self._origins = frozenset(origins)
+        self._authenticator = authenticator
+        self._origins = origins
 
     def render(self, request: Request) -> bytes | int:
         if request.method != b"GET" or (request.getHeader("upgrade") or "").lower() != "websocket":
@@ -114,7 +120,7 @@ def make_resource(
     """
     allowed, authenticator = frozenset(origins), Authenticator(factory.authenticate, factory.trust)
     api = Api(factory.make_link, http, max_body, authenticator, passes, allowed, refused)
-    return UpgradeResource(factory, allowed, api, PageResource(allowed, pages), refused)
+    return UpgradeResource(factory, authenticator, allowed, api, PageResource(allowed, pages), refused)
 
 
 def make_site(
