@@ -15,7 +15,7 @@ from hashlib import blake2b
 
 from hubbub import limits
 from hubbub.message import Message
-from hubbub.user_properties import UserProperties
+from hubbub.user_properties import UserProperties, pairs_of
 
 NODE = "hubbub-node"  # a user property of CONNECT and CONNACK between two hubs: the sender's name
 PATH = "hubbub-path"  # a user property of PUBLISH: the hubs that it has passed, with spaces between
@@ -29,7 +29,7 @@ def path_of(message: Message) -> list[str]:
 def with_hop(message: Message, node: str) -> UserProperties:
     """Return the user properties of a message with one more hub in its path."""
     properties = message.properties
-    pairs = [pair for pair in getattr(properties, "pairs", None) or (properties or {}).items() if pair[0] != PATH]
+    pairs = [pair for pair in pairs_of(properties) if pair[0] != PATH]
     path = " ".join([*path_of(message), node])
     return UserProperties([*pairs, (PATH, path)], getattr(properties, "format", None))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class UserProperties(dict[str, str]):
@@ -15,3 +15,8 @@ class UserProperties(dict[str, str]):
         self.pairs = tuple(pairs)
         self.format = format
         super().__init__(self.pairs)
+
+
+def pairs_of(properties: Mapping[str, str] | None) -> Iterable[tuple[str, str]]:
+    """Return all pairs of name and value of any mapping, in their order."""
+    return getattr(properties, "pairs", None) or (properties or {}).items()

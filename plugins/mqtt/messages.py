@@ -9,7 +9,7 @@ from hubbub import Message, QosPublish
 from hubbub.errors import BadFilter, BadTopic
 from hubbub.limits import NAME_CHARACTERS, PROPERTIES
 from hubbub.topics import SHARE, check_filter, check_topic
-from hubbub.user_properties import UserProperties
+from hubbub.user_properties import UserProperties, pairs_of
 from hubbub_plugins.mqtt.codes import (
     IMPLEMENTATION_SPECIFIC_ERROR,
     PACKET_TOO_LARGE,
@@ -82,7 +82,7 @@ def _properties_of(message: Message, identifiers: tuple[int, ...]) -> bytes | No
     user_properties = message.properties
     if user_properties is not None:
         if user_properties:
-            found["user_property"] = list(getattr(user_properties, "pairs", None) or user_properties.items())
+            found["user_property"] = list(pairs_of(user_properties))
         if (format := getattr(user_properties, "format", None)) is not None:
             found["payload_format_indicator"] = format
     if message.content_type is not None:

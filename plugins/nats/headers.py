@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from hubbub.errors import Refusal
 from hubbub.limits import NAME_CHARACTERS, PROPERTIES
 from hubbub.message import Message
+from hubbub.user_properties import pairs_of
 
 VERSION = b"NATS/1.0"
 _NAME = re.compile("[!-9;-~]+")  # printable ASCII without space and colon: others make clients drop the message
@@ -65,7 +66,7 @@ def write_headers(message: Message) -> bytes:
         return block
     pairs = [("Content-Type", message.content_type)] if message.content_type is not None else []
     if properties:
-        pairs += getattr(properties, "pairs", None) or properties.items()
+        pairs += pairs_of(properties)
     lines = [f"{name}: {value}\r\n" for name, value in pairs if _NAME.fullmatch(name) and _VALUE.fullmatch(value)]
     try:
         return VERSION + b"\r\n" + "".join(lines).encode() + b"\r\n" if lines else b""

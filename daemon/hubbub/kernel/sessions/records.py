@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hubbub.events import Subscribe
 from hubbub.kernel.sessions.backlog import Backlog
 from hubbub.message import Message
 from hubbub.publish import Publish, QosPublish
+from hubbub.user_properties import UserProperties, pairs_of
 
 Key = tuple[str, str | None, str]
 """A client: its mount point, its user, its client identifier."""
@@ -113,18 +114,9 @@ class StoredSession(NamedTuple):
     backlog: Backlog
 
 
-class _Pairs(dict[str, str]):
-    """Properties whose names may repeat: a mapping to the last value, and all pairs."""
-
-    def __init__(self, pairs: tuple[tuple[str, str], ...]) -> None:
-        super().__init__(pairs)
-        self.pairs = pairs
-
-
 def record_message(message: Message) -> MessageRecord:
     """Return the record of a message."""
-    properties: Any = message.properties or {}
-    pairs = tuple(getattr(properties, "pairs", None) or properties.items())
+    pairs = tuple(pairs_of(message.properties))
     qos, expiry, correlation = 0, None, None
     if isinstance(message, QosPublish):
         qos, expiry, correlation = message.qos, message.message_expiry, message.correlation
@@ -136,7 +128,7 @@ def record_message(message: Message) -> MessageRecord:
 
 def make_message(record: MessageRecord) -> Publish:
     """Return the message of a record."""
-    properties = _Pairs(record.properties) if record.properties else None
+    properties = UserProperties(record.properties) if record.properties else None
     kind, back = record.content_type, record.reply_to
     if record.qos or record.message_expiry is not None or record.correlation is not None:
         made: Publish = QosPublish(
