@@ -106,3 +106,14 @@ def cost(message: Message) -> int:
         for key, value in getattr(properties, "pairs", None) or properties.items():  # where names repeat
             size += len(key) + len(value) + limits.PROPERTY_BYTES
     return size + message.extra()
+
+
+def is_utf8(payload: bytes) -> bool:
+    """Return whether a payload is UTF-8 (RFC 3629)."""
+    if payload.isascii():
+        return True
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -7,6 +7,7 @@ from base64 import b64decode, b64encode
 from typing import NamedTuple
 
 from hubbub import Message, Publish, QosPublish, Text, limits
+from hubbub.message import is_utf8
 from hubbub_plugins.stomp.destinations import PLAIN, QUEUE, TOPIC, destination_of, style_of, topic_of
 from hubbub_plugins.stomp.frames import V10, V11, V12, Frame, Malformed, write_header, write_headers
 
@@ -145,7 +146,7 @@ def _encode(head: bytes, message: Message, form: Form) -> bytes:
     unit = b"%b%bmessage-id:%d-0\n%b%bcontent-length:%d\n\n%b\0" % (
         head, form.subscription, _number, ack, more, len(payload), payload,
     )  # fmt: skip
-    return Text(unit) if form.websocket and _is_text(payload) else unit
+    return Text(unit) if form.websocket and is_utf8(payload) else unit
 
 
 def _has_more(message: Message) -> bool:
@@ -174,16 +175,6 @@ def _headers_of(message: Message, heads: Heads) -> dict[str, str]:
             found["correlation-id"] = _write_correlation(message.correlation)
     properties = message.properties or {}
     return {**{name: value for name, value in properties.items() if name not in _OWN}, **found}
-
-
-def _is_text(payload: bytes) -> bool:
-    if payload.isascii():
-        return True
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def with_ack_id(unit: bytes, id: int) -> tuple[bytes, bytes, str]:

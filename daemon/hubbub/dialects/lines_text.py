@@ -8,6 +8,7 @@ from binascii import a2b_base64
 from hubbub import limits
 from hubbub.dialect import DialectContext
 from hubbub.errors import Refusal
+from hubbub.message import is_utf8
 
 SUBPROTOCOLS = ("hubbub.lines",)
 
@@ -21,15 +22,7 @@ def max_unit(context: DialectContext) -> int:
 
 def is_text(payload: bytes) -> bool:
     """Whether a payload can stand in a line as it is."""
-    if len(payload.translate(None, _NOT_IN_A_LINE)) != len(payload):
-        return False
-    if payload.isascii():
-        return True
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    return len(payload.translate(None, _NOT_IN_A_LINE)) == len(payload) and is_utf8(payload)
 
 
 def from_base64(payload: bytes) -> bytes:

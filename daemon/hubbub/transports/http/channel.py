@@ -14,6 +14,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.http import HttpRequest
+from hubbub.message import is_utf8
 from hubbub.transports.http.pages import plain
 from hubbub.transports.http.wire import HttpWire, encode
 from hubbub.transports.stream import Acquire, is_plain, reject
@@ -188,14 +189,6 @@ _UNAVAILABLE = (
 )
 
 
-def _is_text(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 class BoundedRequest(Request):
     """A request whose body is bounded, or dropped: twisted.web would keep any in a file."""
 
@@ -208,7 +201,7 @@ class BoundedRequest(Request):
         """Refuse what isn't text before anybody reads it: twisted.web decodes a header when it is asked for."""
         if self.channel.rejected:
             return
-        if all(map(_is_text, chain(*(values for _, values in self.requestHeaders.getAllRawHeaders())))):
+        if all(map(is_utf8, chain(*(values for _, values in self.requestHeaders.getAllRawHeaders())))):
             super().process()
             return
         body = plain(self, 400, "A header isn't UTF-8.")
