@@ -41,7 +41,7 @@ def make_store(settings: Settings, call: Callable[..., object], log: Logger) -> 
     check_state(settings)
     if settings.state is None:
         return None
-    from hubbub.storage.opening import open_store  # which imports apsw: not everybody has it
+    from hubbub.storage.opening import open_store  # which imports apsw: not every installation has it
 
     def warn(text: str) -> None:
         log.critical("{damage}", damage=text)
@@ -63,5 +63,5 @@ def describe(store: Any) -> str:
     """Return in a line where things are kept."""
     if store is None:
         return IN_MEMORY
-    metrics = store.metrics()
-    return f"sessions and retained messages are kept in {metrics['folder']}, durability {metrics['durability']}"
+    database = store.database
+    return f"sessions and retained messages are kept in {database.folder}, durability {database.durability}"

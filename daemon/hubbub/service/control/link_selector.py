@@ -16,8 +16,10 @@ class LinkSelector:
     def __init__(self, running: Any, asked: Mapping[str, Any]) -> None:
         self._listener = asked.get("listener")
         self._network = _network(asked.get("host"))
+        if self._listener is None:
+            return
         there = sorted(one.config.id for one in (*running.listeners, *running.connectors))
-        if self._listener is not None and self._listener not in there:
+        if self._listener not in there:
             raise ConfigError(f"there is no listener {self._listener}; there are {', '.join(there)}")
 
     def has(self, link: Link) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hubbub.kernel.hub import Hub
 from hubbub.service.running import Running
 
 
+@cache
 def installed_version() -> str:
     """Return the version of this hubbub."""
     try:
