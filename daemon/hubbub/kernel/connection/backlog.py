@@ -123,7 +123,7 @@ class Backlog:
             if kinds[WITHIN] and self._needed < self.first + head.count:
                 if self.size < 2 * self.limit and self.end - self.first < 2 * QUEUE_MESSAGES:
                     break
-                self._settle_all(WITHIN)
+                self._evict_within()
             else:
                 self._forget_first()
 
@@ -235,8 +235,9 @@ class Backlog:
         if self._due:
             turn.scheduler.add("slow consumers", self.settle_due)
 
-    def _settle_all(self, kind: int) -> None:
-        for outbox in [outbox for outbox, place in self.places.items() if place.kind == kind]:
+    def _evict_within(self) -> None:
+        """Send those WITHIN home with their part."""
+        for outbox in [outbox for outbox, place in self.places.items() if place.kind == WITHIN]:
             outbox.evict()
 
     # The memory of all slow consumers (slow_consumers.Trimmable)
@@ -253,7 +254,7 @@ class Backlog:
 
     def give_way(self, size: int) -> bool:
         """Keep at most so many bytes; who can't lose the oldest takes its part first."""
-        self._settle_all(WITHIN)
+        self._evict_within()
         while self.size > size and self._batches:
             self.dropped += self._batches[0][1].count * self._kinds[OLDEST_GO]
             self._forget_first()

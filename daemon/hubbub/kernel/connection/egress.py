@@ -98,9 +98,8 @@ class Egress:
         encoding, receiver = self._way(event, client)
         known = event.retained == "new" and wish.key in (self._session.subscriptions or ())
         subscription = self._hub.subscriptions.subscribe(self._session, wish, encoding, self._queued(receiver))
-        subscription.copies = self.dialect.overlapping == "each"
+        self._prepare(subscription, client)
         if client is not None:
-            subscription.merge = partial(self._merge, client)
             client.state.subscribe(wish)
         if event.retained == "never":
             return iter(())
@@ -151,8 +150,13 @@ class Egress:
         self._hub.subscriptions.hand_over(stand_in, self._session, wish, encoding, receiver)
         assert self._session.subscriptions is not None
         subscription: Subscription = self._session.subscriptions[wish.key]
+        self._prepare(subscription, client)
+
+    def _prepare(self, subscription: Subscription, client: Client | None) -> None:
+        """Set how subscriptions of this client that match one topic share a message."""
         subscription.copies = self.dialect.overlapping == "each"
-        subscription.merge = partial(self._merge, client)
+        if client is not None:
+            subscription.merge = partial(self._merge, client)
 
     def _merge(self, client: Client, several: Sequence[Subscription]) -> Subscription:
         """Merge subscriptions that match one topic, as the dialect says."""

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from hubbub import limits
-from hubbub.kernel.connection.units import END, Answers, Barrier, Search
-from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.connection.units import Answers, Barrier, Search
+from hubbub.kernel.routing.batch import END, Batch
 from hubbub.limits import FLUSH_BYTES
 
 

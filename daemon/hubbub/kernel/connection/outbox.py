@@ -18,8 +18,8 @@ from hubbub.kernel.connection import flushing, overflow
 from hubbub.kernel.connection.backlog import Backlog, Place
 from hubbub.kernel.connection.owner import NO_OWNER, Owner, Writer
 from hubbub.kernel.connection.slow_consumers import SlowConsumers
-from hubbub.kernel.connection.units import END, Answers, Barrier, Keep, Latest, Search
-from hubbub.kernel.routing.batch import Batch, Frames
+from hubbub.kernel.connection.units import Answers, Barrier, Keep, Latest, Search
+from hubbub.kernel.routing.batch import END, Batch, Frames
 from hubbub.kernel.routing.subscription import LATER, LOST, NEVER, NOW
 from hubbub.kernel.turn import Turn
 from hubbub.limits import FLUSH_BYTES, QUEUE_MESSAGES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.batch import Batch, kept
 
 Keep = Callable[[str], bool]
 """Returns whether messages on a topic may stay."""
@@ -44,12 +44,7 @@ class Search:
 
     def purge(self, keep: Keep) -> None:
         """Find no messages on topics that `keep` denies."""
-        self.batches = _kept(self.batches, keep)
-
-
-def _kept(batches: Iterator[Batch | None], keep: Keep) -> Iterator[Batch | None]:
-    for batch in batches:
-        yield None if batch is not None and batch.messages and not keep(batch.messages[0].topic) else batch
+        self.batches = kept(self.batches, keep)
 
 
 class Barrier:
@@ -95,6 +90,3 @@ def part_that(unit: Any, keep: Keep) -> Any:
     whole = unit.part(0, unit.count)
     left = [pair for pair in zip(whole.messages, whole.frames, strict=True) if keep(pair[0].topic)]
     return Batch([message for message, _ in left], [frame for _, frame in left], True, unit.full)
-
-
-END = Batch((), (b"",))  # of a search

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -242,3 +242,12 @@ def wrap_splice(unit: bytes, wrap: Callable[[bytes], bytes], id_bytes: int) -> S
     whole = wrap(Text(filled) if isinstance(unit, Text) else filled)
     start = len(whole) - len(unit) - id_bytes + at
     return Splice(whole[:start] + whole[start + id_bytes :], start)
+
+
+END = Batch((), (b"",))  # of a search for retained messages
+
+
+def kept(batches: Iterator[Batch | None], keep: Callable[[str], bool]) -> Iterator[Batch | None]:
+    """Yield what a search finds, with None for messages on topics that `keep` denies."""
+    for batch in batches:
+        yield None if batch is not None and batch.count and not keep(batch.messages[0].topic) else batch

@@ -15,7 +15,7 @@ from functools import partial
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Subscribe
-from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.batch import END, Batch, kept
 from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW
 from hubbub.kernel.sessions.qos import STAGES, PassOn, QosLink, qos_of
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
@@ -138,7 +138,7 @@ class Delivery:
             self._send(self.state.send_next(self._free_id()))
 
     def _has_expired(self, message: Message) -> bool:
-        return isinstance(message, QosPublish) and message.left(self._turn.wall()) is None
+        return isinstance(message, QosPublish) and message.has_expired(self._turn.wall())
 
     def _send(self, one: InflightMessage, frame: bytes | None = None) -> None:
         assert self.link is not None
@@ -247,9 +247,9 @@ class Delivery:
         budget = limits.RETAINED_AT_ONCE
         while self._searches and budget > 0 and self._may_send():
             batches, wish = next(iter(self._searches.values()))
-            batch = next(batches, _END)
+            batch = next(batches, END)
             budget -= 1
-            if batch is _END:
+            if batch is END:
                 del self._searches[wish.key]
             elif batch is not None and batch.count:
                 message = batch.messages[0]
@@ -349,7 +349,7 @@ class Delivery:
             return
         self._give_to_others(self._drop_where(lambda one: not keep(one.message.topic)))
         for id, (batches, wish) in self._searches.items():
-            self._searches[id] = (_kept(batches, keep), wish)
+            self._searches[id] = (kept(batches, keep), wish)
 
     def withhold(self, keep: Callable[[str], bool]) -> None:
         """Don't send in-flight messages again on topics that `keep` denies, unless PUBREC has come."""
@@ -376,11 +376,3 @@ class Delivery:
             self.state.drop(set(found))
             self._queued_bytes.size -= sum(one.size for one in found)
         return found
-
-
-_END = Batch((), (b"",))  # of retained messages
-
-
-def _kept(batches: Iterator[Batch | None], keep: Callable[[str], bool]) -> Iterator[Batch | None]:
-    for batch in batches:
-        yield None if batch is not None and batch.count and not keep(batch.messages[0].topic) else batch

@@ -109,7 +109,7 @@ class WorkQueue(ShareGroup):
         return len(state.queue) >= more * limits.QUEUE_MESSAGES or state.size >= more * state.max_bytes
 
     def is_idle(self) -> bool:
-        """Return whether nobody would miss it."""
+        """Return whether it has neither members nor messages."""
         return not (self.members or self.away or self.state.queue or self.state.inflight)
 
     # Messages in
@@ -171,7 +171,7 @@ class WorkQueue(ShareGroup):
             self._turn.flush_later(self)
 
     def flush(self) -> None:
-        """Lend messages to those who have room (kernel.turn.Flushable)."""
+        """Lend messages to members that have room (kernel.turn.Flushable)."""
         self._marked = False
         left = limits.WORK_QUEUE_TURN
         while left and self.state.queue and self._ready:
@@ -191,7 +191,7 @@ class WorkQueue(ShareGroup):
         """Lend the first message to the first member that may have room, or take either out of the way."""
         one, member, turn = self.state.queue[0], next(iter(self._ready)), self._turn
         message, receiver = one.message, member.receiver
-        if isinstance(message, QosPublish) and message.left(turn.wall()) is None:
+        if isinstance(message, QosPublish) and message.has_expired(turn.wall()):
             self._drop_first()
             turn.counters.dropped += 1
             return
@@ -258,7 +258,7 @@ class WorkQueue(ShareGroup):
 
 
 def _qos1(message: Message) -> QosPublish:
-    """Return a message with QoS 1: whoever has published it, a member is to acknowledge it."""
+    """Return a message with QoS 1, so that a member acknowledges it, whatever QoS it was published with."""
     if isinstance(message, QosPublish):
         if message.qos:
             return message
