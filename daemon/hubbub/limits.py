@@ -56,7 +56,7 @@ COMMENT_SECONDS = 4.0  # seconds between comments in a stream: some clients give
 PREFLIGHT_SECONDS = 600  # whole seconds that a page's browser remembers what other origins may do here
 WEB_SESSIONS = 10_000  # sessions of browsers, `POST /session`: the oldest gives way
 WEB_SESSION_SECONDS = 12 * 3600.0  # seconds that one lasts: a day at work
-TICKETS = 10_000  # tickets that nobody has used yet, `POST /tickets`: the oldest gives way
+TICKETS = 10_000  # tickets that no client has used yet, `POST /tickets`: the oldest gives way
 TICKET_SECONDS = 30.0  # seconds that one is good: a page uses it at once
 
 MANAGED_LINKS = 1_000  # links looked at for one page of `$hubbub/links`: about 5 ms
@@ -140,7 +140,7 @@ STORE_BUSY_MILLISECONDS = 10_000  # milliseconds that the store waits for anothe
 WORK_QUEUES = 1_000  # work queues: with the row of QUEUED_BYTES_ALL they can't fill memory
 WORK_QUEUE_TURN = 200  # messages of one that are lent in one turn, as INBOX_TURN
 WORK_QUEUE_SECONDS = 0.1  # seconds until members at QoS 0, which don't say when they have room, are asked again
-WORK_QUEUE_REFUSALS = 10  # times that members may refuse a message: nobody can do its work, and it would go round
+WORK_QUEUE_REFUSALS = 10  # times that members may refuse a message: then it is dropped, or it would go round
 
 # STOMP
 STOMP_HEAD_BYTES = 64 * KiB  # bytes of a frame's command and headers: a topic and its properties, as LINE_SLACK

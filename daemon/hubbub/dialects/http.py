@@ -4,7 +4,7 @@
     PUT /topics/TOPIC         the same, and retain it              200 {"receivers": 2}
     GET /topics/TOPIC         read the retained message            200, 304, 404
     DELETE /topics/TOPIC      clear it                             204
-    POST /requests/TOPIC      wait for a reply; ?timeout=5         200, 404 nobody is subscribed, 504 nobody replied
+    POST /requests/TOPIC      wait for a reply; ?timeout=5         200, 404 no subscriber, 504 no reply in time
     GET /events?filter=F      server-sent events; &format=json
     GET /messages?filter=F    JSON lines; &poll=1
     GET /api/openapi.json     all of this for programs

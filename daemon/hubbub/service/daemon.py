@@ -263,7 +263,7 @@ class HubbubService(Service):
         return Deferred.fromCoroutine(self._end([*closed, stopped, gone]))
 
     def _hurry(self) -> None:
-        """End without waiting for anybody."""
+        """End without waiting for clients."""
         if not self._hurried.called:
             self._hurried.callback(None)
         if self._drain is not None:

@@ -1,4 +1,4 @@
-"""Who waits for which stored messages, and which messages nobody waits for any more.
+"""Which sessions wait for which stored messages, and which messages no session waits for any more.
 
 An audience is the receivers of a message. The writer's thread alone uses what is here.
 """
@@ -94,7 +94,7 @@ class Audiences:
         audience.last = number
         return audience.id
 
-    # What nobody waits for
+    # What no session waits for
 
     @property
     def unswept(self) -> bool:

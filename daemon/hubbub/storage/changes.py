@@ -9,7 +9,7 @@ from hubbub.message import Message
 
 
 class Stored(NamedTuple):
-    """One message: its number, and how each session gets it. Nobody changes a message that was published."""
+    """One message: its number, and how each session gets it. A published message never changes."""
 
     number: int
     message: Message

@@ -26,7 +26,7 @@ class Database:
 
     folder      where it is; path: its file
     durability  "fsync": a commit is on the disk; "process": it is with the operating system
-    connection  the one connection that writes; whoever has it may be in any thread, one at a time
+    connection  the one connection that writes; any thread may use it, one at a time
     """
 
     connection: apsw.Connection

@@ -1,4 +1,4 @@
-"""The thread that owns the connection: it writes, it checkpoints, and nobody else does.
+"""The thread that owns the connection: no other thread writes or checkpoints.
 
 What fails is tried again until it succeeds. A failed transaction is rolled back, and its batch is written again as a
 whole, by the same connection and to the same place of the log: so its pages are dirty again, and the next fsync is
@@ -98,7 +98,7 @@ class Writer:
             self._call(self._owner.ended, format_exc())
 
     def _next(self) -> tuple[int, Changes] | None:
-        """Wait for a batch; meanwhile try a checkpoint again that has failed, and delete what nobody waits for."""
+        """Wait for a batch; meanwhile try a checkpoint again that has failed, and delete what no session waits for."""
         while True:
             seconds = limits.STORE_SWEEP_SECONDS if self._audiences.unswept else None
             try:

@@ -95,7 +95,7 @@ class MqttClient:
             while not self._messages:
                 self._read()
         except TimeoutError:
-            raise Refused("timeout", "nobody replied in time") from None
+            raise Refused("timeout", "no reply came in time") from None
         return self._messages.popleft().payload
 
     def close(self) -> None:
@@ -128,9 +128,9 @@ class MqttClient:
         try:
             first = self._exactly(1)[0]
             body = self._exactly(self._length())
+        except TimeoutError:
+            raise
         except OSError as error:
-            if isinstance(error, TimeoutError):
-                raise
             raise Lost(f"{self._address}: {error.strerror or error}") from None
         kind = first >> 4
         if kind == PUBLISH:

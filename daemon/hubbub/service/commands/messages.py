@@ -75,7 +75,7 @@ Without PAYLOAD it is what stdin has.
   --timeout TIME         how long to wait, {limits.REQUEST_SECONDS:g}s if not given
 
 {_WHERE};
-3 nobody is subscribed, or nobody replied in time.
+3 no client is subscribed, or no reply came in time.
 """
 
 
@@ -194,7 +194,7 @@ def _with_client(asked: Any, use: Callable[[Client], int]) -> int:
     except TimeoutError:
         print(f"hubbub: {address}: no answer within {address.seconds:g} s", file=sys.stderr)
         return LOST
-    except BrokenPipeError:  # whoever reads our output has enough
+    except BrokenPipeError:  # the program that reads our output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 

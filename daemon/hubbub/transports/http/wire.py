@@ -90,7 +90,7 @@ class HttpWire(Stream):
             finish(request)
 
     def reject(self, last: bytes, refusal: Refusal) -> None:
-        """There is no room for a link: whoever makes it answers the request."""
+        """There is no room for a link: the caller answers the request."""
 
     def close(self, reason: str, refusal: Refusal | None) -> None:
         """End the stream, if it is one, and close once everything is sent."""
