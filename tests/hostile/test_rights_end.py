@@ -38,13 +38,15 @@ def cells():
 def outcome(tmp_path_factory):
     """What comes of a client after its right has ended in one of the ways, by state; it is played once for each.
 
-    The way that takes its time is played beside the others.
+    The way that takes its time is played beside the others, in a folder that is made before: pytest's factory of
+    temporary folders isn't for several threads.
     """
+    folders = {way: tmp_path_factory.mktemp("rights") for way in WAYS}
 
     def play_in_a_hub(way):
         kind, end = WAYS[way]
         with contextlib.ExitStack() as stack:
-            scene = Scene(tmp_path_factory.mktemp("rights"), kind, stack)
+            scene = Scene(folders[way], kind, stack)
             return play(scene, end, way == KEEPS_ITS_LOGIN)
 
     with ThreadPoolExecutor(1) as beside:
