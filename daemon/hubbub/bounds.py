@@ -11,7 +11,7 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.errors import ConfigError
-from hubbub.option import duration, flag, parse, rate, shown, size
+from hubbub.option import duration, flag, hint, parse, rate, shown, size
 
 
 def _count(raw: object) -> int:
@@ -83,7 +83,7 @@ def read_bound(raw: Any, source: str) -> tuple[str, Any]:
     name, value = raw
     key = name.replace("_", "-")
     if key not in KINDS:
-        raise ConfigError(f"{source}: there is no limit {shown(name)}; there are {' '.join(KINDS)}")
+        raise ConfigError(f"{source}: there is no limit {shown(name)}{hint(key, KINDS)}")
     try:
         return key.replace("-", "_"), parse(key, KINDS[key], value)
     except ConfigError as error:

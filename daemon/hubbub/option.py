@@ -10,6 +10,7 @@ value that the plugin reads; it raises ValueError with what it expected.
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -233,6 +234,18 @@ def shown(raw: object) -> str:
     return text if len(text) <= limits.SHOWN_CHARACTERS else text[: limits.SHOWN_CHARACTERS] + "..."
 
 
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """Return the one of `known` that `word` is a typing error of, or None."""
+    return next(iter(difflib.get_close_matches(word, list(known), 1)), None)
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """Return the end of an error about an unknown `word`: what was meant, or all that is known."""
+    words = list(known)
+    near = closest(word, words)
+    return f", did you mean {near}?" if near is not None else f"; there are {', '.join(words)}"
+
+
 def printable(text: str, keep: str = "") -> str:
     """Return `text` with an escape for each character that could move a cursor, other than those of `keep`."""
     return text if text.isprintable() else "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
@@ -255,5 +268,9 @@ def _key(name: str) -> str:
 
 
 def _unknown(cls: type, key: str, keys: Iterable[str]) -> str:
-    takes = " ".join(f"{name}=" for name in sorted(keys))
-    return f"{_name(cls)}: unknown key {shown(key)}=, " + (f"it takes {takes}" if takes else "it takes none")
+    names = sorted(keys)
+    near = closest(_key(key), names)
+    takes = (
+        f"did you mean {near}=?" if near is not None else f"it takes {' '.join(f'{one}=' for one in names) or 'none'}"
+    )
+    return f"{_name(cls)}: unknown key {shown(key)}=, {takes}"

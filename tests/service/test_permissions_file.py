@@ -77,7 +77,7 @@ RULE = '[[rule]]\nwho = "everyone"\n'
     [
         ("rule = 1", ": rule is an array of tables: each rule begins with [[rule]]"),
         ("[[rules]]", ": unknown key rules, did you mean rule?"),
-        ("x = 1", ": unknown key x; there are groups rule"),
+        ("x = 1", ": unknown key x; there are groups, rule"),
         ("groups = 1", ': groups is a table, as in [groups] and below it operators = ["ann", "ben"]'),
         ("[groups]\na = [1]", ": groups: a = [1]: expected a text or a list of them, none of them empty"),
         ("[[rule]\n", ":1:7: Expected ']]' at the end of an array declaration"),

@@ -49,7 +49,7 @@ def test_the_command_line_replaces_one_of_the_file(tmp_path):
 
 @pytest.mark.parametrize(("spec", "says"), [
     ("connections", "--limit connections: expected NAME=VALUE"),
-    ("conections=1", "there is no limit conections; there are connections "),
+    ("conections=1", "there is no limit conections, did you mean connections?"),
     ("connections=0", "more than 0: this limit can't be turned off"),
     ("connections=many", "connections=many: expected a whole number"),
     ("byte-rate=fast", "byte-rate=fast: expected bytes per second, such as 32MiB/s"),
@@ -66,7 +66,7 @@ def test_a_mistake_is_one_line(spec, says):
 @pytest.mark.parametrize(("one", "two", "says"), [
     ("limits = 5", "", "limits is a table, as in [limits]"),
     ("[limits]\nlocal = 'no'", "[limits]\nlocal = 'yes'", "limits: local is set in"),
-    ("[limits]\nfoo = 1", "", "there is no limit foo"),
+    ("[limits]\nfoo = 1", "", "there is no limit foo; there are connections, "),
 ])  # fmt: skip
 def test_a_mistake_in_a_file_names_it(tmp_path, one, two, says):
     (tmp_path / "conf.d").mkdir()

@@ -164,8 +164,10 @@ def test_options_of_names_them_in_order():
 
 
 def test_an_unknown_key_names_the_plugin_and_its_keys():
-    with pytest.raises(ConfigError, match=r"^alarm: unknown key abve=, it takes above= loud= max-age= topic=$"):
-        configure(Alarm, {"abve": 1})
+    with pytest.raises(ConfigError, match=r"^alarm: unknown key speed=, it takes above= loud= max-age= topic=$"):
+        configure(Alarm, {"speed": 1})
+    with pytest.raises(ConfigError, match=r"^alarm: unknown key max_aeg=, did you mean max-age=\?$"):
+        configure(Alarm, {"max_aeg": 1})
 
 
 def test_an_attribute_beside_a_method_of_its_name():

@@ -106,9 +106,12 @@ def test_list_plugins_is_a_flag():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--tpc", "x"], "hubbub: option --tpc not recognized"),
+        (["--tpc", "x"], "hubbub: there is no option --tpc, did you mean --tcp?"),
+        (["--port", "7000"], "hubbub: there is no option --port, did you mean --tcp tcp:PORT?"),
+        (["-v"], "hubbub: there is no option -v, did you mean --version?"),
+        (["--colour", "x"], "hubbub: there is no option --colour; `hubbub run --help` lists them"),
         (["--tcp"], "hubbub: option --tcp requires argument"),
-        (["upper"], "hubbub: upper is no option; try --help"),
+        (["upper"], "hubbub: upper is no option; `hubbub run --help` lists them"),
         (["--tcp", "tcp:x"], "hubbub: --tcp tcp:x: port=x: expected a port from 0 to 65535"),
         (
             ["--tcp", "tcp:1", "--tcp", "tcp:1"],
@@ -140,12 +143,14 @@ def test_a_mistake_in_a_file_names_it(tmp_path):
     assert str(end.value) == f"hubbub: {path} tcp tcp:7000: retain=1: expected yes or no"
 
 
-def test_help_begins_with_examples_and_fits(capsys):
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_begins_with_examples_and_fits(option, capsys):
     with pytest.raises(SystemExit) as end:
-        parsed("--help")
+        parsed(option)
     assert not end.value.code
     text = capsys.readouterr().out
-    assert text.index("twistd -n hubbub") < text.index("Options:")
+    assert text.startswith("Usage: hubbub run [OPTIONS]\n   or: twistd -n --reactor=hubbub hubbub [OPTIONS]\n")
+    assert text.index("  hubbub run --tcp") < text.index("Options:")
     assert max(map(len, text.splitlines())) <= 80
     for name in ("tcp", "udp", "websocket", "handler", "plugin-dir", "origin", "config", "list-plugins"):
         assert f"--{name}" in text

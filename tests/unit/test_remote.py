@@ -57,6 +57,8 @@ def test_a_table():
     [
         ("", "there is no connector for '': there are tcp: tls: unix: udp: ws:// wss://"),
         ("7000", "there is no connector for '7000'"),
+        ("10.0.0.5:7000", r"there is no connector for '10\.0\.0\.5': did you mean tcp:10\.0\.0\.5:7000\?"),
+        ("mqtt://hub/path", "that is no mqtt://HOST:PORT and keys"),
         ("ssl:host:1", "there is no connector for 'ssl'"),
         ("tcp:7000", "tcp: needs its port, as in tcp:10.0.0.5:7000"),
         ("tcp", "tcp: needs its host"),
@@ -76,9 +78,9 @@ def test_a_table():
         ("ws://hub/#a", "no #fragment"),
         ("ws://me:secret@hub/", r"ws://\*\*\*@hub/: a URL with a user and a password isn't"),
         ("ws://hub:8999x/", "that is no URL of WebSocket"),
-        ("nats://", "that is no address of NATS"),
-        ("nats://hub:x", "that is no address of NATS"),
-        ("nats://hub/path", "that is no address of NATS"),
+        ("nats://", "that is no nats://HOST:PORT"),
+        ("nats://hub:x", "that is no nats://HOST:PORT"),
+        ("nats://hub/path", "that is no nats://HOST:PORT"),
         ("nats://me:secret@hub", r"nats://\*\*\*@hub: a URL with a user and a password isn't"),
         ("ws://hub/ü", "ASCII"),
         ("tcp:a:1:anonymous=yes", "anonymous= is for listeners"),
@@ -134,3 +136,12 @@ def test_nats(text, host, port, pull):
     config = parse_connector(text, "--connect")
     assert (config.dialect, config.transport, config.pull) == ("nats", "tcp", pull)
     assert (config.remote.kind, config.remote.host, config.remote.port) == ("tcp", host, port)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "port"),
+    [("mqtt://hub", "tcp", 1883), ("mqtt://hub:1884", "tcp", 1884), ("mqtts://hub/", "tls", 8883)],
+)
+def test_mqtt(text, kind, port):
+    config = parse_connector(f"{text}:push=a/#", "--connect")
+    assert (config.dialect, config.remote.kind, config.remote.host, config.remote.port) == ("mqtt", kind, "hub", port)

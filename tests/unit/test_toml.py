@@ -73,7 +73,7 @@ def test_credentials_that_nobody_gave(folder, monkeypatch):
         (b"a = " + b"9" * 5000, r"hubbub\.toml:1:5005: Exceeds the limit"),
         (b"tpc = ['a']", r"hubbub\.toml: unknown key tpc, did you mean tcp\?$"),
         (b"plugin_dir = ['a']", r"unknown key plugin_dir, did you mean plugin-dir\?$"),
-        (b"zzz = ['a']", r"unknown key zzz; there are tcp udp websocket connect handler "),
+        (b"zzz = ['a']", r"unknown key zzz; there are tcp, udp, websocket, connect, handler, "),
         (b"tcp = 'tcp:1'", r"hubbub\.toml: tcp is an array, as in tcp = \[\.\.\.\] or \[\[tcp\]\]$"),
         (b"[tcp]\nendpoint = 'tcp:1'", r"tcp is an array"),
         (b"#" * (limits.CONFIG_BYTES + 1), r"hubbub\.toml is longer than"),

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import version
 
 from hubbub.errors import ConfigError
-from hubbub.option import shown
+from hubbub.option import hint, shown
 
 USAGE = """\
 hubbub: one daemon for every real-time client
@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     command, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if command not in COMMANDS:
-        print(f"hubbub: no command '{shown(command)}'; `hubbub --help` tells which there are", file=sys.stderr)
+        known = [name for name in COMMANDS if name[0] != "-"]
+        print(f"hubbub: no command '{shown(command)}'{hint(command, known)}", file=sys.stderr)
         return 1
     try:
         return found(command)(rest)

@@ -15,7 +15,6 @@ which one has to. docs/permissions.md is the guide.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -27,7 +26,7 @@ from hubbub.kernel.authorization.permissions import ACTIONS, MANAGED, Audience, 
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.session import Rights, Session
-from hubbub.option import flag, shown
+from hubbub.option import flag, hint, shown
 from hubbub.service.config import toml
 from hubbub.service.config.settings import Settings
 from hubbub.template import Template
@@ -164,9 +163,7 @@ def _known(raw: object, names: Collection[str], where: str) -> dict[str, object]
         raise ConfigError(f"{where}: expected a table with {' '.join(names)}")
     for key in raw:
         if key not in names:
-            near = difflib.get_close_matches(key, names, 1)
-            hint = f", did you mean {near[0]}?" if near else f"; there are {' '.join(names)}"
-            raise ConfigError(f"{where}: unknown key {shown(key)}{hint}")
+            raise ConfigError(f"{where}: unknown key {shown(key)}{hint(key, names)}")
     return raw
 
 

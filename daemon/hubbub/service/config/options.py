@@ -13,13 +13,14 @@ from typing import Any, NoReturn, TypeVar
 from twisted.cred.strcred import AuthOptionMixin
 from twisted.python import usage
 
-from hubbub.bounds import Bounds, read_bound, table
+from hubbub.bounds import Bounds, read_bound
 from hubbub.errors import ConfigError
 from hubbub.option import duration, shown
 from hubbub.service.auth.kinds import INTERFACES
 from hubbub.service.auth.specs import ignores, read_spec
 from hubbub.service.config import toml
 from hubbub.service.config.link_keys import parse_network
+from hubbub.service.config.run_help import SYNOPSIS, explained, help_text
 from hubbub.service.config.settings import Settings, parse_connector, parse_handler, parse_listener
 
 T = TypeVar("T")
@@ -29,58 +30,6 @@ DEFAULTS = {"tcp": "tcp:6999", "udp": "udp:6999", "websocket": "tcp:8999"}
 
 _HOST = "[a-z0-9][a-z0-9_.-]{0,252}"
 _ORIGIN = re.compile(rf"{_HOST}|file://|[a-z][a-z0-9+.-]{{0,62}}://({_HOST}|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?")
-
-EXAMPLES = """
-Opens TCP, UDP and WebSocket over one topic space. Without options: TCP 6999,
-UDP 6999 and WebSocket 8999, on 127.0.0.1.
-
-Examples:
-  twistd -n hubbub
-      the defaults; try  nc 127.0.0.1 6999  and type HELP
-  twistd -n hubbub --tcp tcp:6999:interface=0.0.0.0:anonymous=yes
-      TCP alone, for everybody on the network
-  twistd -n hubbub --tcp tcp:1883 --websocket tcp:8083
-      where MQTT clients look; every such port takes them beside the others
-  twistd -n hubbub --tcp tcp:7000:dialect=raw:end=crlf:topic=plant/7 \\
-                   --websocket tcp:8999
-      lines from a PLC, each a message on plant/7, and browsers that watch
-  twistd -n hubbub --handler upper --plugin-dir ./my-plugins
-  twistd -n hubbub --connect tcp:10.0.0.5:7000:end=crlf:topic=plant/7
-      a device that has to be dialled
-  twistd -n hubbub --config /etc/hubbub/hubbub.toml
-
-A SPEC is a Twisted endpoint and keys of hubbub, with colons between; a colon
-inside a value is written \\: as in interface=\\:\\:1. Endpoints:
-  tcp:PORT  tcp6:PORT  ssl:PORT:privateKey=FILE  tls:FOLDER:PORT
-  unix:FILE:mode=660  systemd:domain=INET:name=NAME  haproxy:ENDPOINT
-  and for UDP  udp:PORT  udp6:PORT  systemd:domain=INET:name=NAME
-Where --connect dials to; dialect=raw if none is named:
-  tcp:HOST:PORT  unix:FILE  udp:HOST:PORT  each with bindAddress=ADDRESS
-  tls:HOST:PORT:trustRoots=FILE:certificate=FILE:privateKey=FILE
-  ws://HOST:PORT/PATH  wss://HOST:PORT/PATH  where keys follow a colon; one
-  in the path is written %3A
-Keys:
-  interface=ADDRESS                          where; else 127.0.0.1 or ::1
-  anonymous=yes  as=USER                     clients that may connect
-  id=NAME  dialect=NAME  auto=NAME,...       which dialect, which to tell apart
-  greet=300ms                                when auto=nats sends its INFO
-  topic=  prefix=  subscribe=                where messages go and come from
-  pull=FILTER,...  push=FILTER,...           what to ask a hub for, and tell it
-  user=  password-file=  client=  qos=       --connect with dialect=mqtt alone;
-  version=  clean=  keep-alive=              docs/mqtt.md explains them
-  retain=yes  content-type=                  stamped on what comes in
-  end=crlf  size=N  length=u16be  gap=20ms   how dialect=raw cuts a stream
-  max-message=  queue=  full=  stall=  idle= bounds
-  hello=READY%0D%0A                          what is sent first; %XX is any byte
-  answer=2s                                  a device that answers one at a time
-  presence=TOPIC  silent=30s                 1 while the client is there, else 0
-  rate=10/s  over=drop  changed=yes          what is let in: over=latest, pause,
-                                             close; what differs from the last
-  rcvbuf=  reuse=  peers=CIDR,...  group=    UDP alone
-  compression=yes                            WebSocket alone
-  client-ca=FILE                             TLS alone: CA of its clients
-
-"""
 
 
 class Options(usage.Options, AuthOptionMixin):
@@ -98,6 +47,8 @@ class Options(usage.Options, AuthOptionMixin):
             "state": usage.CompleteDirs(),
         },
     )
+
+    opt_h = usage.Options.opt_help
 
     _mistake: Callable[[str], object] | None = None
 
@@ -188,7 +139,7 @@ class Options(usage.Options, AuthOptionMixin):
     def parseArgs(self, *words: str) -> None:
         """There are no arguments beyond options."""
         if words:
-            raise usage.UsageError(f"{shown(words[0])} is no option; try --help")
+            raise usage.UsageError(f"{shown(words[0])} is no option; `hubbub run --help` lists them")
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Parse and check all that needs no plugin. A mistake is one line on stderr and exit status 1."""
@@ -198,7 +149,7 @@ class Options(usage.Options, AuthOptionMixin):
             self._settings = self._merge()
             self._fix_paths()
         except (usage.UsageError, ConfigError) as error:
-            raise SystemExit(f"hubbub: {' '.join(str(error).split())}") from None
+            raise SystemExit(f"hubbub: {explained(error, self.longOpt)}") from None
 
     def look(self, options: Sequence[str], mistake: Callable[[str], object]) -> None:
         """Parse as for a start, but tell `mistake` of what is wrong, and leave it out. Raises ConfigError."""
@@ -206,7 +157,7 @@ class Options(usage.Options, AuthOptionMixin):
         try:
             super().parseOptions(options)
         except usage.UsageError as error:
-            raise ConfigError(" ".join(str(error).split())) from None
+            raise ConfigError(explained(error, self.longOpt)) from None
         self._settings = self._merge()
 
     def reread(self) -> Settings:
@@ -217,9 +168,13 @@ class Options(usage.Options, AuthOptionMixin):
         """Return what was asked for, once the options are parsed."""
         return self._settings
 
+    def getSynopsis(self) -> str:
+        """Say how the options are given."""
+        return SYNOPSIS
+
     def getUsage(self, width: int | None = None) -> str:
         """Put the examples before the options."""
-        return EXAMPLES + super().getUsage(width) + _limits_help()
+        return help_text(super().getUsage(width))
 
     def _add(self, name: str, value: object) -> None:
         self.setdefault(name, []).append((f"--{name}", value))
@@ -271,11 +226,6 @@ class Options(usage.Options, AuthOptionMixin):
                 if self._mistake is None:
                     raise
                 self._mistake(str(error))
-
-
-def _limits_help() -> str:
-    lines = [f"  {name + '=' + default:27} {help}" for name, default, help in table()]
-    return "\n".join(["Limits, each with its default:", *lines, ""])
 
 
 def _beside(path: Path, name: str, value: object) -> object:

@@ -1,8 +1,8 @@
 """Where a connector dials: a client endpoint such as `tcp:10.0.0.5:7000`, or a WebSocket URL; and its keys.
 
 An endpoint is split as a listener's is. In a URL, `ws://hub:8999/path:dialect=json`, the colons of `//host:port` are
-its own; the next one begins the keys. A colon in its path or query is written %3A. `nats://HOST:PORT` is another way to
-write `tcp:HOST:PORT:dialect=nats`.
+its own; the next one begins the keys. A colon in its path or query is written %3A. `mqtt://HOST` is another way to write
+`tcp:HOST:1883:dialect=mqtt`, and so are `mqtts://` and `nats://`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,13 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """For each kind: the parts without a key, in order, and the keys."""
 
 _URL = re.compile(r"(wss?://(?:\[[^\]]*\]|[^\[\]/?#:\\]*)(?::[0-9]*)?(?:[/?][^:]*)?)(?::(.*))?", re.DOTALL)
-_NATS = re.compile(r"nats://(\[[^\]]*\]|[^\[\]/?#:\\]+)(?::([0-9]+))?/?(?::(.*))?", re.DOTALL)
-_NATS_PORT = "4222"
+_SERVERS = {
+    "mqtt": ("tcp", "1883", "mqtt"),
+    "mqtts": ("tls", "8883", "mqtt"),
+    "nats": ("tcp", "4222", "nats"),
+}
+"""For each scheme of a server's URL: the kind of endpoint, the default port, the dialect."""
+_SERVER = re.compile(r"(\w+)://(\[[^\]]*\]|[^\[\]/?#:\\]+)(?::([0-9]+))?/?(?::(.*))?", re.DOTALL)
 _PASSWORD = re.compile("//[^/?#]*@")
 
 
@@ -81,24 +86,27 @@ class Remote:
 
 def split_remote(text: str) -> list[Part]:
     """Split an option string of a connector; a URL is one part, as it stands. Raises ConfigError."""
-    if not re.match("(?:wss?|nats)://", text):
+    scheme = text.partition("://")[0]
+    if scheme not in ("ws", "wss", *_SERVERS):
         return split(text)
     if _PASSWORD.search(text):
         raise ConfigError("a URL with a user and a password isn't supported")
-    if text.startswith("nats:"):
-        return _split_nats(text)
+    if scheme in _SERVERS:
+        return _split_server(text)
     found = _URL.fullmatch(text)
     if found is None or (found[2] is not None and "=" not in found[2].partition(":")[0]):
         raise ConfigError("that is no URL of WebSocket and keys, such as ws://hub.example.org:8999/:dialect=json")
     return [(None, found[1]), *(split(found[2]) if found[2] is not None else [])]
 
 
-def _split_nats(text: str) -> list[Part]:
-    found = _NATS.fullmatch(text)
-    if found is None or (found[3] is not None and "=" not in found[3].partition(":")[0]):
-        raise ConfigError("that is no address of NATS and keys, such as nats://nats.example.org:4222:pull=sensors/#")
-    address: list[Part] = [(None, "tcp"), (None, found[1].strip("[]")), (None, found[2] or _NATS_PORT)]
-    return [*address, ("dialect", "nats"), *(split(found[3]) if found[3] is not None else [])]
+def _split_server(text: str) -> list[Part]:
+    found = _SERVER.fullmatch(text)
+    if found is None or (found[4] is not None and "=" not in found[4].partition(":")[0]):
+        scheme = text.partition(":")[0]
+        raise ConfigError(f"that is no {scheme}://HOST:PORT and keys, such as {scheme}://example.org:pull=sensors/#")
+    kind, port, dialect = _SERVERS[found[1]]
+    address: list[Part] = [(None, kind), (None, found[2].strip("[]")), (None, found[3] or port)]
+    return [*address, ("dialect", dialect), *(split(found[4]) if found[4] is not None else [])]
 
 
 def masked(text: str) -> str:
@@ -122,7 +130,7 @@ def take_remote(parts: list[Part]) -> tuple[Remote, list[tuple[str, object]]]:
         kind = head
         values, rest = read_values(*_KEYS[kind], bare[1:], keyed, _CHECKS)
     else:
-        raise ConfigError(_unknown_kind(head))
+        raise ConfigError(_unknown_kind(head, bare))
     for name in _KEYS[kind][0]:
         if name not in values:
             example = "/run/device.sock" if kind == "unix" else "10.0.0.5:7000"
@@ -132,10 +140,13 @@ def take_remote(parts: list[Part]) -> tuple[Remote, list[tuple[str, object]]]:
     return Remote(kind, values), rest
 
 
-def _unknown_kind(kind: str) -> str:
+def _unknown_kind(kind: str, bare: list[object]) -> str:
     if kind in ("ws", "wss"):
         return f"{kind}: is written as a URL, {kind}://HOST:PORT/"
-    return f"there is no connector for '{shown(kind)}': there are tcp: tls: unix: udp: ws:// wss://"
+    known = "there are tcp: tls: unix: udp: ws:// wss:// mqtt:// mqtts:// nats://"
+    if len(bare) == 2 and str(bare[1]).isdecimal():
+        known = f"did you mean tcp:{shown(kind)}:{shown(bare[1])}?"
+    return f"there is no connector for '{shown(kind)}': {known}"
 
 
 def _read_url(url: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from hubbub import limits
 from hubbub.errors import ConfigError
-from hubbub.option import shown
+from hubbub.option import hint, shown
 from hubbub.service.config.watched_file import read_bounded
 
 ARRAYS = ("tcp", "udp", "websocket", "connect", "handler", "plugin-dir", "origin", "auth", "trust-proxy")
@@ -31,7 +30,7 @@ def read(file: str) -> dict[str, list[Entry]]:
     for path in (Path(file), *_fragments(Path(file).parent / "conf.d")):
         for name, value in parse(path).items():
             if name not in found:
-                raise ConfigError(f"{path}: unknown key {shown(name)}{_hint(name)}")
+                raise ConfigError(f"{path}: unknown key {shown(name)}{hint(name.replace('_', '-'), found)}")
             if name in TABLES:
                 found[name] += _table(name, value, path, found[name])
                 continue
@@ -97,11 +96,6 @@ def parse_text(text: str, path: Path) -> dict[str, object]:
 def _place(before: str) -> tuple[int, int]:
     """Return the line and column, from 1, that follow the text `before`."""
     return before.count("\n") + 1, len(before) - before.rfind("\n")
-
-
-def _hint(name: str) -> str:
-    near = difflib.get_close_matches(name.replace("_", "-"), ARRAYS + SCALARS + TABLES, 1)
-    return f", did you mean {near[0]}?" if near else f"; there are {' '.join(ARRAYS + SCALARS + TABLES)}"
 
 
 def _expand(value: object, path: Path) -> object:

@@ -21,7 +21,7 @@ from typing import Any
 from hubbub.dialect import Dialect
 from hubbub.errors import ConfigError, Refusal
 from hubbub.handler import Handler
-from hubbub.option import configure
+from hubbub.option import configure, hint
 
 GROUP = "hubbub.plugins"
 _BUILT_IN = {
@@ -127,8 +127,8 @@ class Plugins:
                     return plugin.load()
             except _BROKEN as error:
                 raise ConfigError(f"{kind} {name} can't be loaded: {reason(error, plugin.source)}") from error
-        known = ", ".join(sorted(plugin.name for plugin in self if _is_kind(plugin, kind)))
-        raise ConfigError("; ".join([f"unknown {kind} '{name}'", f"there are {known}", *self._broken()]))
+        known = sorted(plugin.name for plugin in self if _is_kind(plugin, kind))
+        raise ConfigError("; ".join([f"unknown {kind} '{name}'{hint(name, known)}", *self._broken()]))
 
     def configured(self, kind: str, name: str, options: Mapping[str, object], role: str = "") -> type[Any]:
         """Return the class of that kind and name with these options, each time the same one. Raises ConfigError.

@@ -1,0 +1,104 @@
+"""What `hubbub run --help` says, and what it says of an option that it doesn't know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from hubbub.bounds import table
+from hubbub.option import closest
+
+SYNOPSIS = """\
+Usage: hubbub run [OPTIONS]
+   or: twistd -n --reactor=hubbub hubbub [OPTIONS]"""
+_EXAMPLES = """
+Opens TCP, UDP and WebSocket over one topic space. Without options: TCP 6999,
+UDP 6999 and WebSocket 8999, on 127.0.0.1.
+
+Examples:
+  hubbub run
+      the defaults; try  nc 127.0.0.1 6999  and type HELP
+  hubbub run --tcp tcp:6999:interface=0.0.0.0:anonymous=yes
+      TCP alone, for everybody on the network
+  hubbub run --tcp tcp:1883 --websocket tcp:8083
+      where MQTT clients look; every such port takes them beside the others
+  hubbub run --tcp tcp:7000:dialect=raw:end=crlf:topic=plant/7 \\
+             --websocket tcp:8999
+      lines from a PLC, each a message on plant/7, and browsers that watch
+  hubbub run --handler upper --plugin-dir ./my-plugins
+  hubbub run --connect tcp:10.0.0.5:7000:end=crlf:topic=plant/7
+      a device that has to be dialled
+  hubbub run --config /etc/hubbub/hubbub.toml
+
+A SPEC is a Twisted endpoint and keys of hubbub, with colons between; a colon
+inside a value is written \\: as in interface=\\:\\:1. Endpoints:
+  tcp:PORT  tcp6:PORT  ssl:PORT:privateKey=FILE  tls:FOLDER:PORT
+  unix:FILE:mode=660  systemd:domain=INET:name=NAME  haproxy:ENDPOINT
+  and for UDP  udp:PORT  udp6:PORT  systemd:domain=INET:name=NAME
+Where --connect dials to; dialect=raw if none is named:
+  tcp:HOST:PORT  unix:FILE  udp:HOST:PORT  each with bindAddress=ADDRESS
+  tls:HOST:PORT:trustRoots=FILE:certificate=FILE:privateKey=FILE
+  ws://HOST:PORT/PATH  wss://HOST:PORT/PATH  where keys follow a colon; one
+  in the path is written %3A
+Keys:
+  interface=ADDRESS                          where; else 127.0.0.1 or ::1
+  anonymous=yes  as=USER                     clients that may connect
+  id=NAME  dialect=NAME  auto=NAME,...       which dialect, which to tell apart
+  greet=300ms                                when auto=nats sends its INFO
+  topic=  prefix=  subscribe=                where messages go and come from
+  pull=FILTER,...  push=FILTER,...           what to ask a hub for, and tell it
+  user=  password-file=  client=  qos=       --connect with dialect=mqtt alone;
+  version=  clean=  keep-alive=              docs/mqtt.md explains them
+  retain=yes  content-type=                  stamped on what comes in
+  end=crlf  size=N  length=u16be  gap=20ms   how dialect=raw cuts a stream
+  max-message=  queue=  full=  stall=  idle= bounds
+  hello=READY%0D%0A                          what is sent first; %XX is any byte
+  answer=2s                                  a device that answers one at a time
+  presence=TOPIC  silent=30s                 1 while the client is there, else 0
+  rate=10/s  over=drop  changed=yes          what is let in: over=latest, pause,
+                                             close; what differs from the last
+  rcvbuf=  reuse=  peers=CIDR,...  group=    UDP alone
+  compression=yes                            WebSocket alone
+  client-ca=FILE                             TLS alone: CA of its clients
+
+"""
+_UNKNOWN = re.compile(r"option (--?)(\S+) (?:not recognized|must not have an argument|not a unique prefix)")
+_MEANT = {
+    "b": "--tcp tcp:6999:interface=ADDRESS",
+    "bind": "--tcp tcp:6999:interface=ADDRESS",
+    "c": "--config FILE",
+    "d": "--config FILE",
+    "host": "--tcp tcp:6999:interface=ADDRESS",
+    "interface": "--tcp tcp:6999:interface=ADDRESS",
+    "listen": "--tcp tcp:PORT",
+    "mqtt": "--tcp tcp:1883, which takes MQTT beside the others",
+    "p": "--tcp tcp:PORT",
+    "password": "--auth hubbub:FILE",
+    "port": "--tcp tcp:PORT",
+    "v": "--version",
+    "verbose": "`hubbub trace`",
+    "ws": "--websocket tcp:PORT",
+}
+"""What is meant by options that other daemons have."""
+
+
+def help_text(options: str) -> str:
+    """Return the examples, the text of the `options`, and the limits."""
+    lines = [f"  {name + '=' + default:27} {help}" for name, default, help in table()]
+    return _EXAMPLES + options + "\n".join(["Limits, each with its default:", *lines, ""])
+
+
+def explained(error: Exception, names: Iterable[str]) -> str:
+    """Return the text of an error in the command line, with what was meant; `names` are the options that there are."""
+    text = " ".join(str(error).split())
+    found = _UNKNOWN.fullmatch(text)
+    if found is None:
+        return text
+    dashes, name = found.groups()
+    if "recognized" not in text:
+        return f"{text}; `hubbub run --help` lists the options"
+    near = closest(name, [one.removesuffix("=") for one in names])
+    meant = _MEANT.get(name) or (near and f"--{near}")
+    return f"there is no option {dashes}{name}" + (
+        f", did you mean {meant}?" if meant else "; `hubbub run --help` lists them"
+    )
