@@ -1,8 +1,8 @@
 """Where a connector dials: a client endpoint such as `tcp:10.0.0.5:7000`, or a WebSocket URL; and its keys.
 
 An endpoint is split as a listener's is. In a URL, `ws://hub:8999/path:dialect=json`, the colons of `//host:port` are
-its own; the next one begins the keys. A colon in its path or query is written %3A. `mqtt://HOST` is another way to write
-`tcp:HOST:1883:dialect=mqtt`, and so are `mqtts://` and `nats://`.
+its own; the next one begins the keys. A colon in its path or query is written %3A. `mqtt://HOST` is another way to
+write `tcp:HOST:1883:dialect=mqtt`; there are `mqtts://` and `nats://` too.
 """
 
 from __future__ import annotations
