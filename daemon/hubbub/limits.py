@@ -60,6 +60,11 @@ TICKETS = 10_000  # tickets that no client has used yet, `POST /tickets`: the ol
 TICKET_SECONDS = 30.0  # seconds that one is good: a page uses it at once
 
 MANAGED_LINKS = 1_000  # links looked at for one page of `$hubbub/links`: about 5 ms
+MANAGED_TOPICS = 5_000  # topics looked at for one page of a search: about 1 ms
+COUNTED_LEVELS = 50_000  # levels of topics whose messages are counted while a client looks at them: about 20 MiB
+COUNTED_BYTES = 8 * MiB  # characters of these topics
+COUNTED_VALUE_BYTES = 256  # bytes of each last payload: what a line of a page shows
+COUNTED_SECONDS = 60.0  # seconds after the last look that they are counted: a page asks every other second
 
 # Links with `answer=`, `rate=`, `changed=` or `presence=`
 COMMANDS_WAITING = 100  # commands that wait for one half-duplex device: at 100 ms each, 10 s

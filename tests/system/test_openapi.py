@@ -12,7 +12,16 @@ from hubbub.dialects.http_openapi import document
 from running import Daemon
 
 OPERATIONS = [(path, method) for path, found in document()["paths"].items() for method in found]
-BAD = {"filter": "a/#/b", "qos": "x", "timeout": "x", "after": "x", "format": "x", "poll": "x"}
+BAD = {
+    "filter": "a/#/b",
+    "qos": "x",
+    "timeout": "x",
+    "after": "x",
+    "format": "x",
+    "poll": "x",
+    "link": "x",
+    "below": "a/#",
+}
 
 
 @pytest.fixture(scope="module")

@@ -72,14 +72,19 @@ def _paths() -> dict[str, Any]:
 
 
 def _management() -> dict[str, Any]:
-    page = (
-        _query("after", type="integer", minimum=0), _query("limit", type="integer", minimum=0),
-        _query("listener", type="string"), _query("host", type="string"),
-    )  # fmt: skip
-    reads = {name: _operation(f"Read the {name}", _200=_OBJECT) for name in ("status", "listeners", "connectors")}
+    limit, after = _query("limit", type="integer", minimum=0), _query("after", type="integer", minimum=0)
+    below, link = _query("below", type="string"), _query("link", type="integer", minimum=0)
+    pages = {
+        "links": (after, limit, _query("listener", type="string"), _query("host", type="string")),
+        "subscriptions": (_query("after", type="string"), limit, link),
+        "topics": (after, limit, below, _query("search", type="string")),
+        "retained": (after, limit, below),
+    }
+    names = ("status", "listeners", "connectors", "plugins")
+    reads = {name: _operation(f"Read the {name}", _200=_OBJECT) for name in names}
+    reads |= {name: _operation(f"Read a page of {name}", *query, _200=_OBJECT) for name, query in pages.items()}
     return {
         **{f"/api/v1/{name}": {"get": operation} for name, operation in reads.items()},
-        "/api/v1/links": {"get": _operation("Read a page of links", *page, _200=_OBJECT)},
         "/api/v1/kick": {
             "post": _operation("Close links", body=True, problems="400 401 403 413 429 503", _200=_OBJECT)
         },

@@ -120,6 +120,10 @@ class ClientRights:
         """Tell whether messages on `topic` may come to such a client."""
         return self.decide("subscribe", topic).allowed
 
+    def overlaps(self, filter: str) -> bool:
+        """Tell whether some of the messages that `filter` matches may come to such a client."""
+        return self._sides[True, "subscribe"].overlapping(filter) is not None
+
     def decide(self, action: str, name: str) -> Verdict:
         """Say whether `action` on the topic or filter `name` is allowed, and what decides."""
         if name.partition("/")[0] == MANAGED:

@@ -15,13 +15,14 @@ from hubbub.message import Message, cost
 class _Node:
     """One level of topics.
 
-    number  grows with each child of its parent
+    level   its name; number: grows with each child of its parent
     """
 
-    __slots__ = ("children", "message", "number", "_gone", "_kin")
+    __slots__ = ("children", "level", "message", "number", "_gone", "_kin")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, level: str, number: int) -> None:
         self.children: dict[str, _Node] = {}
+        self.level = level
         self.message: Message | None = None
         self.number = number
         self._gone = 0  # children in `_kin` that are dropped: they have neither a message nor children
@@ -29,7 +30,7 @@ class _Node:
 
     def put(self, level: str, number: int) -> _Node:
         """Make a child."""
-        node = self.children[level] = _Node(number)
+        node = self.children[level] = _Node(level, number)
         if self._kin is not None:
             self._kin.append(node)
         return node
@@ -42,11 +43,15 @@ class _Node:
             if self._gone * 2 > len(self._kin):
                 self._kin, self._gone = list(self.children.values()), 0
 
-    def below(self) -> Iterator[_Node]:
-        """Yield the children that are there now, and maybe some that are gone; all searches share one list of them."""
+    def below(self, last: int = -1) -> Iterator[_Node]:
+        """Yield the children that are there now, and maybe some that are gone; all searches share one list of them.
+
+        last  the number of the child behind which to begin
+        """
         if self._kin is None:
             self._kin, self._gone = list(self.children.values()), 0
-        kin, at, last = self._kin, 0, -1
+        kin = self._kin
+        at = bisect_right(kin, last, key=_number)
         newest = kin[-1].number if kin else -1
         while last < newest:
             if kin is not self._kin:  # those that are gone have left it
@@ -78,7 +83,7 @@ class Retained:
         self.count = 0
         self.size = 0
         self.levels = 0
-        self._root = _Node(0)
+        self._root = _Node("", 0)
         self._nodes = 0  # that were ever made
         self._store: Store = MemoryStore()
 
@@ -125,13 +130,28 @@ class Retained:
 
     def get(self, topic: str) -> Message | None:
         """Return the retained message of one topic."""
+        node = self._find(topic)
+        return None if node is None else node.message
+
+    def _find(self, topic: str) -> _Node | None:
         node = self._root
         for level in topic.split("/"):
             below = node.children.get(level)
             if below is None:
                 return None
             node = below
-        return node.message
+        return node
+
+    def children(self, topic: str | None, after: int) -> Iterator[tuple[int, str, Message | None, int]]:
+        """Yield number, name, retained message, and count of children, of each level below a topic.
+
+        topic  None: the first levels; after: the number behind which to begin, 0 at first
+        """
+        node = self._root if topic is None else self._find(topic)
+        if node is not None:
+            for one in node.below(after):
+                if one.message is not None or one.children:
+                    yield one.number, one.level, one.message, len(one.children)
 
     def match(self, filter: str) -> Iterator[Message | None]:
         """Yield the retained messages that a well formed filter matches, as they are when the search reaches them.

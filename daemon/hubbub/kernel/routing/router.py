@@ -6,7 +6,7 @@ encoded once for each encoding among its receivers and put into each receiver on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hubbub import limits
@@ -29,6 +29,7 @@ class Router:
     """Brings each message to the receivers of its topic.
 
     trie  the filters of all subscriptions
+    watch  attribute: called with the messages of each batch, or None
     searched  whether a route had to be searched for, or its receivers collected, since that was last set to False
     """
 
@@ -37,6 +38,7 @@ class Router:
         self._turn = turn
         self._retained = retained
         self.searched = False
+        self.watch: Callable[[list[Message]], object] | None = None
         self._own = False  # the hub itself publishes
         self._version = 0  # of all subscriptions
         self._topics: dict[str, Route] = {}
@@ -185,6 +187,8 @@ class Router:
         counters.published_bytes += size
         if not route.groups:
             counters.unrouted += len(messages)
+        if self.watch is not None:
+            self.watch(messages)
         for group in route.groups:
             self._deliver(group, messages, size)
 

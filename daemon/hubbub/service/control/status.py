@@ -43,7 +43,7 @@ def status(running: Running) -> dict[str, Any]:
             for one in running.handlers.values()
         ],
         "metrics": running.settings.metrics,
-        "plugins": sorted(_plugins(running)),
+        "plugins": sorted(plugins(running)),
         "topics": topics(hub),
         "outboxes": _outboxes(contexts),
         "busiest": _busiest(contexts),
@@ -114,7 +114,8 @@ def _place(one: Any) -> dict[str, Any]:
     }
 
 
-def _plugins(running: Running) -> set[str]:
+def plugins(running: Running) -> set[str]:
+    """Return the names of the dialects and handlers in use."""
     return {
         dialect.name for one in (*running.listeners, *running.connectors) for dialect in one.dialect_plan.dialects
     } | {one.handler.name for one in running.handlers.values()}

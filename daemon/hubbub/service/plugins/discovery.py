@@ -73,6 +73,7 @@ class Changes:
 class Plugins:
     """All plugins that can be found; of two with one name the first counts: folders, then installed ones.
 
+    broken  as the last look at the folders has found it, see Changes
     Raises ConfigError where a folder can't be read.
     """
 
@@ -81,6 +82,7 @@ class Plugins:
         self._files: dict[Path, _File] = {}
         self._others = (*_installed(), *_built_in())
         self._found: dict[str, list[Plugin]] = {}
+        self.broken: dict[str, set[str]] = {}
         self.look()
 
     def look(self) -> Changes:
@@ -103,6 +105,7 @@ class Plugins:
         self._found = {}
         for plugin in (*(plugin for file in self._files.values() for plugin in file.plugins), *self._others):
             self._found.setdefault(plugin.name, []).append(plugin)
+        self.broken = changes.broken
         return changes
 
     def renewed(self, folders: Iterable[Path]) -> tuple[Plugins, Changes]:

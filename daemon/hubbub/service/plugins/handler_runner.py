@@ -40,6 +40,7 @@ class HandlerRunner:
         self.handler = handler
         self.dropped = 0
         self.failed = 0
+        self.error = ""  # the last one, in a line
         self._hub = hub
         self._clock = clock
         self._session = Session("", 0, "handler", id)
@@ -302,6 +303,7 @@ class HandlerRunner:
             return
         self.failed += 1
         self._hub.turn.counters.failed += 1
+        self.error = " ".join(f"{type(failure.value).__name__}: {failure.value}".split())[: limits.LOG_CHARACTERS]
         refused = failure.check(Refusal) is not None
         kind = "refusals" if refused else "failures"  # a client may cause the first and hide the other
         if kind in self._logged:

@@ -1,0 +1,219 @@
+"""The lists of `$hubbub/`: links, topics, retained messages, subscriptions, each by pages that are short to make.
+
+What a client may not receive is left out of topics and retained messages. Of a level that it may receive only in part
+there is the name alone.
+"""
+
+from __future__ import annotations
+
+import base64
+from bisect import bisect_right, insort
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from hubbub import limits
+from hubbub.errors import BadTopic, Refusal
+from hubbub.kernel.sessions.session import Rights, Session
+from hubbub.message import Message, is_utf8
+from hubbub.service.control import status
+from hubbub.service.control.link_selector import LinkSelector
+from hubbub.service.control.topic_counts import Level, TopicCounts
+from hubbub.topics import check_topic
+
+Asked = dict[str, Any]
+_PAGE = 100  # rows of a page, unless the request says how many
+
+
+class LinkIndex:
+    """The sessions of all links in the order of their ids, so that a page of them begins anywhere (a watcher)."""
+
+    def __init__(self) -> None:
+        self._ids: list[int] = []  # also of some that have gone
+        self._sessions: dict[int, Session] = {}
+
+    def joined(self, session: Session) -> None:
+        """A session is there."""
+        if session.id:
+            self._sessions[session.id] = session
+            insort(self._ids, session.id)
+
+    def left(self, session: Session) -> None:
+        """A session has gone."""
+        self._sessions.pop(session.id, None)
+        if len(self._ids) > 2 * len(self._sessions) + limits.MANAGED_LINKS:
+            self._ids = [id for id in self._ids if id in self._sessions]
+
+    def page(self, after: int) -> Iterator[tuple[int, Session | None]]:
+        """Yield (id, session), some of them None, behind the id `after`: at most limits.MANAGED_LINKS."""
+        start = bisect_right(self._ids, after)
+        for id in self._ids[start : start + limits.MANAGED_LINKS]:
+            yield id, self._sessions.get(id)
+
+
+class ManagedLists:
+    """Makes the pages. Each method takes the request and who asks, and raises Refusal or ConfigError."""
+
+    def __init__(self, running: Any) -> None:
+        self._running = running
+        self._index = LinkIndex()
+        self._counts = TopicCounts(running.hub)
+        running.hub.subscriptions.watchers.append(self._index)
+
+    def links(self, asked: Asked, session: Session) -> dict[str, Any]:
+        """Return a page of links."""
+        after, most = number(asked, "after", 0), _most(asked)
+        selector = LinkSelector(self._running, asked)
+        found: list[dict[str, Any]] = []
+        looked = 0
+        for id, one in self._index.page(after):
+            looked, after = looked + 1, id
+            link: Any = None if one is None else one.link
+            if link is not None and selector.has(link):
+                found.append(status.link(link))
+                if len(found) >= most:
+                    break
+        ended = looked < limits.MANAGED_LINKS and len(found) < most
+        return {"links": found, "next": None if ended else after}
+
+    def subscriptions(self, asked: Asked, session: Session) -> dict[str, Any]:
+        """Return a page of the subscriptions of all links, or of one; `after` is "LINK.COUNT"."""
+        only, most = number(asked, "link", 0), _most(asked)
+        first, _, skip = str(asked.get("after") or f"{only}.0").partition(".")
+        at = number({"after": skip or 0}, "after", 0)
+        begin = number({"after": first}, "after", 0)
+        found: list[dict[str, Any]] = []
+        looked, last = 0, 0
+        for id, one in self._index.page(begin - 1):
+            looked, last = looked + 1, id
+            if only and id != only:
+                return {"subscriptions": found, "next": None}
+            at = at if id == begin else 0
+            for subscription in islice(() if one is None else (one.subscriptions or {}).values(), at, None):
+                if len(found) >= most:
+                    return {"subscriptions": found, "next": f"{id}.{at}"}
+                found.append({"link": id, "filter": subscription.wish.filter, "qos": subscription.wish.qos})
+                at += 1
+        return {"subscriptions": found, "next": f"{last + 1}.0" if looked == limits.MANAGED_LINKS else None}
+
+    def topics(self, asked: Asked, session: Session) -> dict[str, Any]:
+        """Return a page of the levels below a topic, or of the topics that have a text in them, with their counts."""
+        counts, text = self._counts, asked.get("search")
+        page = self._search(str(text), asked, session) if text else self._levels(asked, session)
+        return {**page, "since": counts.since, "now": self._running.hub.turn.wall(), "missed": counts.missed}
+
+    def _levels(self, asked: Asked, session: Session) -> dict[str, Any]:
+        below, after, most = _below(asked), number(asked, "after", 0), _most(asked)
+        level = self._counts.look() if below is None else self._counts.at(below)
+        found: list[dict[str, Any]] = []
+        at = after
+        for one in islice([] if level is None else level.rows, after, after + limits.MANAGED_LINKS):
+            if len(found) >= most:
+                break
+            at += 1
+            row = _row(one, one.name if below is None else f"{below}/{one.name}", session.rights)
+            if row is not None:
+                found.append(row)
+        return {"topics": found, "next": at if level is not None and at < len(level.rows) else None}
+
+    def _search(self, text: str, asked: Asked, session: Session) -> dict[str, Any]:
+        after, most = number(asked, "after", 0), _most(asked)
+        self._counts.look()
+        topics = self._counts.topics
+        found: list[dict[str, Any]] = []
+        at = after
+        for topic in islice(topics, after, after + limits.MANAGED_TOPICS):
+            if len(found) >= most:
+                break
+            at += 1
+            if text in topic:
+                row = _row(self._counts.path(topic)[-1], topic, session.rights)
+                if row is not None:
+                    found.append(row)
+        return {"topics": found, "next": at if at < len(topics) else None}
+
+    def retained(self, asked: Asked, session: Session) -> dict[str, Any]:
+        """Return a page of the levels below a topic that have retained messages, or levels with such below them."""
+        below, after, most = _below(asked), number(asked, "after", 0), _most(asked)
+        found: list[dict[str, Any]] = []
+        levels = self._running.hub.retained.children(below, after)
+        for number_, name, message, children in islice(levels, limits.MANAGED_LINKS):
+            if len(found) >= most:
+                return {"retained": found, "next": after}
+            after = number_
+            topic = name if below is None else f"{below}/{name}"
+            whole, own = _may_see(topic, children, session.rights)
+            if whole or own or _overlaps(topic, session.rights):
+                value = _value(message) if message is not None and own else {}
+                found.append({"level": name, "topic": topic, "children": children, **value})
+        return {"retained": found, "next": after if next(levels, None) is not None else None}
+
+
+def number(asked: Asked, name: str, usual: int) -> int:
+    """Read a number, which a URL has as text. Raises Refusal."""
+    value = asked.get(name, usual)
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = -1
+    if not 0 <= number < 2**63:
+        raise Refusal("bad-payload", f"{name} is a number from 0 on")
+    return number
+
+
+def _most(asked: Asked) -> int:
+    return max(1, min(number(asked, "limit", _PAGE), limits.MANAGED_LINKS))
+
+
+def _below(asked: Asked) -> str | None:
+    """Return the topic whose levels are wanted; None: the first levels. Raises BadTopic."""
+    below = asked.get("below")
+    if below is None or below == "":
+        return None
+    if not isinstance(below, str):
+        raise BadTopic("below is a topic")
+    return check_topic(below)
+
+
+def _may_see(topic: str, children: int, rights: Rights | None) -> tuple[bool, bool]:
+    """Tell whether all that is below a topic, and whether the topic itself may come to a client."""
+    if topic[:1] == "$":
+        return False, False
+    if rights is None:
+        return True, True
+    if children and rights.receives(f"{topic}/#"):
+        return True, True
+    own = rights.receives(topic)
+    return own and not children, own
+
+
+def _overlaps(topic: str, rights: Rights | None) -> bool:
+    return topic[:1] != "$" and (rights is None or rights.overlaps(f"{topic}/#"))
+
+
+def _row(level: Level, topic: str, rights: Rights | None) -> dict[str, Any] | None:
+    """Describe a level; None: it isn't for that client."""
+    children = len(level.rows)
+    whole, own = _may_see(topic, children, rights)
+    if not (whole or own or _overlaps(topic, rights)):
+        return None
+    row: dict[str, Any] = {"level": level.name, "topic": topic, "children": children}
+    if whole:
+        row["messages"] = level.messages
+    if own and level.payload is not None:
+        row |= {**_payload(level.payload, level.size), "time": level.time, "retained": level.retained}
+    return row
+
+
+def _value(message: Message) -> dict[str, Any]:
+    payload = message.payload[: limits.COUNTED_VALUE_BYTES]
+    kind = {} if message.content_type is None else {"content_type": message.content_type}
+    return {**_payload(payload, len(message.payload)), "time": message.time, **kind}
+
+
+def _payload(payload: bytes, size: int) -> dict[str, Any]:
+    """Show the first bytes of a payload of `size` bytes as text, or in base64 where they are none."""
+    for cut in range(4 if len(payload) < size else 1):  # the end may be in the midst of a character
+        if is_utf8(payload[: len(payload) - cut]):
+            return {"data": payload[: len(payload) - cut].decode(), "size": size}
+    return {"base64": base64.b64encode(payload).decode(), "size": size}
