@@ -108,6 +108,7 @@ INBOX_TURN = 200  # messages that one handler works off in one turn, so that lin
 TAKEOVER_AT_ONCE = 64  # subscriptions of a session that its client's link gets in one step: about 0.6 ms
 PACKET_IDS = 65_535  # packet identifiers of one client (MQTT 5.0 section 2.2.1)
 SHARED_AT_ONCE = 256  # messages of shared subscriptions that one member hands over in one step: about 2 ms
+SHARED_ASKED = 64  # members of a group without room, of each encoding, that are asked again in one turn: 0.1 ms
 SHARED_REFUSALS = 16  # of these that no other member takes: then the others aren't tried
 INFLIGHT_MESSAGES = 100  # in flight to one client, and from it: at 50 ms there and back 2,000 a second
 QUEUED_MESSAGE_BYTES = 200  # bytes that a queued message takes beside its payload

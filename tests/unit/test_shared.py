@@ -291,3 +291,64 @@ def test_a_request_is_answered_by_one():
     ((worker, question),) = asked
     world.say(worker, b"rep " + question.split(b"<")[1].split(b">")[0] + b" yes\n")
     assert asker.wire.heard() == b"reply yes\n"
+
+
+# What a message costs
+
+
+class Asked(Receiver):
+    """Counts how often it is asked."""
+
+    def __init__(self, has: int = NOW) -> None:
+        super().__init__(has)
+        self.asked = 0
+
+    def room(self, message):
+        self.asked += 1
+        return self.has
+
+
+def crowd(world, count, has=NOW):
+    receivers = [Asked(has) for _ in range(count)]
+    for receiver in receivers:
+        world.subscribe(world.session(), "$share/g/a", receiver)
+    return receivers
+
+
+def test_a_turn_asks_a_bounded_number_of_members_without_room():
+    world = World()
+    receivers = crowd(world, 10 * limits.SHARED_ASKED, LATER)
+    numbers(world, 1)  # each had room when it came
+    for _ in range(20):
+        before = sum(one.asked for one in receivers)
+        numbers(world, 5)
+        assert sum(one.asked for one in receivers) - before <= limits.SHARED_ASKED + 10
+    for receiver in receivers:
+        receiver.has = NOW
+    for _ in range(20):
+        numbers(world, limits.SHARED_ASKED)
+    assert all(receiver.payloads for receiver in receivers)
+
+
+def test_a_message_that_no_member_can_carry_asks_none():
+    world = World()
+    receivers = crowd(world, 100)
+    for _ in range(10):
+        world.publish("a", b"none")
+    world.turn()
+    assert sum(one.asked for one in receivers) <= 10
+    numbers(world, 100)
+    assert {len(one.payloads) for one in receivers} == {1}
+
+
+def test_members_that_cannot_carry_a_message_are_not_asked_for_it():
+    world = World()
+    receivers = crowd(world, 100)
+    other = Receiver()
+    encoding = world.hub.subscriptions.encoding(lambda message, form: message.payload, None)
+    world.hub.subscriptions.subscribe(world.session(), Subscribe("$share/g/a"), encoding, other)
+    for _ in range(10):
+        world.publish("a", b"none")
+    world.turn()
+    assert other.payloads == [b"none"] * 10
+    assert sum(one.asked for one in receivers) <= 10

@@ -112,7 +112,7 @@ def test_searches_of_one_link_have_a_bound(context, monkeypatch):
     assert client.subscribe("#")[0].codes == [0]
 
 
-def test_what_members_of_one_kind_cant_be_sent_is_encoded_once(context, monkeypatch):
+def test_what_members_of_one_kind_cant_be_sent_asks_one_and_is_encoded_once(context, monkeypatch):
     for n in range(20):
         one = context.client(f"m{n}", properties={"maximum_packet_size": 40})
         one.subscribe("$share/g/a")
@@ -121,7 +121,7 @@ def test_what_members_of_one_kind_cant_be_sent_is_encoded_once(context, monkeypa
     monkeypatch.setattr(hub.router, "encode_each", lambda *more: encoded.append(1) or real(*more))
     receivers = watch(share_of(context, "$share/g/a").members)
     writer.publish("a", b"x" * 100)
-    assert [receiver.times for receiver in receivers] == [1] * 20
+    assert sum(receiver.times for receiver in receivers) == 1
     assert len(encoded) == 1
 
 

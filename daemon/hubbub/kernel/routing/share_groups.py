@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+from hubbub import limits
 from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.router import Router
@@ -21,6 +22,9 @@ from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message
 from hubbub.publish import QosPublish
+
+Stand = OrderedDict[Subscription, int]
+"""Members with the number of the last message that each was given, in the order of their turns."""
 
 
 class SharedSubscriptions:
@@ -83,8 +87,9 @@ class SharedSubscriptions:
 class ShareGroup:
     """One group (routing.subscription.Receiver).
 
-    Its members stand by what room they had when they were last asked, each stand in the order of their turns. Who had
-    little is asked again in the next turn of the reactor, so that a message costs the same however many they are.
+    Its members stand by what room they had when they were last asked, and by their encoding, each stand in the order of
+    their turns. In each turn of the reactor some of those that had little are asked again, so that a message costs the
+    same however many they are.
 
     members  the subscriptions of connected clients; away: those of clients without a link
     own      attribute: the group's subscription to its filter
@@ -102,11 +107,9 @@ class ShareGroup:
         self.members: dict[Subscription, None] = {}
         self._router = router
         self._given = 0  # messages
-        self._stands: dict[int, OrderedDict[Subscription, int]] = {  # with the number of their last message
-            room: OrderedDict() for room in (NOW, LATER, AWAY, LOST)
-        }
+        self._stands: dict[int, dict[Encoding, Stand]] = {room: {} for room in (NOW, LATER, AWAY, LOST)}
         self._turn = turn
-        self._turns = turn.number  # when those in LATER and LOST were asked again
+        self._turns = turn.number  # when some of those in LATER and LOST were asked again
 
     def put(self, batch: Batch) -> None:
         """Give each message to one member."""
@@ -123,50 +126,66 @@ class ShareGroup:
     def join(self, member: Subscription) -> None:
         """Let a subscription take part."""
         room = _first_stand(member)
-        self._stands[room][member] = self._given
+        self._stand(room, member.encoding)[member] = self._given
         (self.members if room == NOW else self.away)[member] = None
 
     def leave(self, member: Subscription) -> None:
         """End the part of a subscription."""
         self.members.pop(member, None)
         self.away.pop(member, None)
-        for stand in self._stands.values():
-            stand.pop(member, None)
+        for stands in self._stands.values():
+            stand = stands.get(member.encoding)
+            if stand is not None:
+                stand.pop(member, None)
+                if not stand:
+                    del stands[member.encoding]
+
+    def _stand(self, room: int, encoding: Encoding) -> Stand:
+        stands = self._stands[room]
+        stand = stands.get(encoding)
+        if stand is None:
+            stand = stands[encoding] = OrderedDict()
+        return stand
 
     def give(self, message: Message, least: int) -> bool:
         """Give a message to the member with most room for it. False: no member has as much as `least`."""
         if self._turns != self._turn.number:
-            self._ask_again()
+            self._turns = self._turn.number
+            self._ask_again(LATER)
+            self._ask_again(LOST)
         tried: dict[Encoding, Batch | None] = {}
         return any(self._give_to(room, message, tried) for room in (NOW, LATER, AWAY, LOST) if room >= least)
 
-    def _ask_again(self) -> None:
-        self._turns = self._turn.number
-        stands = self._stands
-        again = [*stands[LATER].items(), *stands[LOST].items()]
-        if again:
-            stands[LATER], stands[LOST] = OrderedDict(), OrderedDict()
-            for room in (NOW, AWAY):
-                those = [pair for pair in again if _first_stand(pair[0]) == room]
-                stands[room] = OrderedDict(sorted([*stands[room].items(), *those], key=_last_given))
+    def _ask_again(self, room: int) -> None:
+        """Let some members that had little room have their turn before the others."""
+        for encoding, stand in self._stands[room].items():
+            some = [stand.popitem(last=False) for _ in range(min(len(stand), limits.SHARED_ASKED))]
+            for member, last in reversed(some):
+                first = self._stand(_first_stand(member), encoding)
+                first[member] = last
+                first.move_to_end(member, last=False)
 
     def _give_to(self, stood: int, message: Message, tried: dict[Encoding, Batch | None]) -> bool:
-        """Give a message to a member of one stand; who has less room now goes to another."""
-        stand, passed, batch = self._stands[stood], [], None
-        while stand and batch is None:
+        """Give a message to a member that stands there; who has less room now goes to another stand."""
+        passed, batch = [], None
+        while batch is None:
+            stand = _whose_turn(self._stands[stood], tried)
+            if stand is None:
+                break
             member, last = stand.popitem(last=False)
             room = self._room(member, message)
             if LOST <= room < stood:
-                self._stands[room][member] = last
+                self._stand(room, member.encoding)[member] = last
                 continue
             batch = self._carried(member.encoding, message, tried) if room >= stood else None
             if batch is None:
-                passed.append((member, last))
-        for one, last in reversed(passed):  # who can't have this one keeps its turn
-            stand[one] = last
-            stand.move_to_end(one, last=False)
+                passed.append((member, last, stand))
+        for one, last, its in reversed(passed):  # who can't have this one keeps its turn
+            its[one] = last
+            its.move_to_end(one, last=False)
         if batch is None:
             return False
+        assert stand is not None
         self._given += 1
         stand[member] = self._given
         member.receiver.put(batch)
@@ -197,5 +216,12 @@ def _first_stand(member: Subscription) -> int:
     return NOW if getattr(member.receiver, "there", True) else AWAY
 
 
-def _last_given(pair: tuple[Subscription, int]) -> int:
-    return pair[1]
+def _whose_turn(stands: dict[Encoding, Stand], tried: dict[Encoding, Batch | None]) -> Stand | None:
+    """Return the stand whose first member has waited the longest, of those whose encoding may carry the message."""
+    found, least = None, 0
+    for encoding, stand in stands.items():
+        if stand and (encoding not in tried or tried[encoding] is not None):
+            last = next(iter(stand.values()))
+            if found is None or last < least:
+                found, least = stand, last
+    return found
