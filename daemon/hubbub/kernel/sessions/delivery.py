@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
 from functools import partial
+from itertools import islice
 
 from hubbub import limits
 from hubbub.errors import Refusal
@@ -35,11 +36,12 @@ class Delivery:
     receive_maximum  messages in flight at once; max_id: the highest packet identifier
     dropped          messages that were lost
     changes          of retained messages while there is no link; None: the client asks for those that it wants
-    suppliers        what to call when there is room, for the work queues that the client works for
+    suppliers        what to call once there is room, by the member of the work queue that has found none
+    ended            whether the session has ended: it takes nothing any more
     """
 
     __slots__ = (
-        "changes", "dropped", "link", "max_id", "receive_maximum", "state", "suppliers",
+        "changes", "dropped", "ended", "link", "max_id", "receive_maximum", "state", "suppliers",
         "_fetching", "_keep", "_last_id", "_marked", "_pass_on", "_queued_bytes", "_resend", "_searches", "_turn",
     )  # fmt: skip
 
@@ -47,6 +49,7 @@ class Delivery:
         self.changes: RetainedChanges | None = None
         self.link: QosLink | None = None
         self.dropped = 0
+        self.ended = False
         self.max_id = limits.PACKET_IDS
         self.state = state
         self.receive_maximum = limits.INFLIGHT_MESSAGES
@@ -177,9 +180,14 @@ class Delivery:
         if self._searches and not waits:
             self._send_retained()
         if self.suppliers and not waits and self._may_send():
-            for ask in self.suppliers.values():
-                ask()
+            self._ask_suppliers()
         self._mark_if_more()
+
+    def _ask_suppliers(self) -> None:
+        """Ask as many as there is room for; if these have nothing, others are asked in the next turn."""
+        free = self.receive_maximum - len(self.state.inflight)
+        for member in list(islice(self.suppliers, free)):
+            self.suppliers.pop(member)()
 
     def _fetch(self) -> None:
         """Have the store read more of the queue before it runs empty."""
@@ -210,7 +218,7 @@ class Delivery:
                 self._send(one)
 
     def _mark_if_more(self) -> None:
-        if self.state.queue or self._searches or self._resend:
+        if self.state.queue or self._searches or self._resend or self.suppliers:
             self.ask_later()
 
     def ask_later(self) -> None:
@@ -221,7 +229,7 @@ class Delivery:
         sent = len(state.inflight) - len(self._resend)
         if not link.is_paused() and sent < self.receive_maximum and state.inflight_bytes <= state.max_bytes:
             self._marked = True
-            if state.queue or self._resend:
+            if state.queue or self._resend or not self._searches:
                 self._turn.flush_later(self)
             else:
                 self._turn.scheduler.add("retained messages", self.flush)
@@ -301,6 +309,7 @@ class Delivery:
 
         `ended` is called once they have it; until then a store keeps it for this session.
         """
+        self.ended = True
         self.detach()
         state = self.state
         lent = sum([one.size for one in state.inflight.values() if one.lender is not None])  # they count there

@@ -7,7 +7,7 @@ from typing import Any
 
 from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
-from hubbub.kernel.routing.subscription import LOST, Receiver
+from hubbub.kernel.routing.subscription import LOST, NEVER, Receiver
 from hubbub.kernel.sessions.delivery import Delivery
 from hubbub.kernel.sessions.qos import qos_of
 from hubbub.kernel.sessions.state import InflightMessage, Lender
@@ -37,16 +37,14 @@ class QosReceiver:
         """It is a member of the group of that shared filter."""
         self._share = share
 
-    def supply(self, member: object, ask: Callable[[], object] | None) -> None:
-        """Call `ask` when its client has room, as that member of a work queue; None: no longer."""
-        if ask is None:
-            self._delivery.suppliers.pop(member, None)
-        else:
-            self._delivery.suppliers[member] = ask
-
-    def ask_later(self) -> None:
-        """There was no room for a message of a work queue: ask for it as soon as there is."""
+    def wait_for_room(self, member: object, ask: Callable[[], object]) -> None:
+        """There was no room for a message of a work queue: call `ask` once there is, for that member."""
+        self._delivery.suppliers[member] = ask
         self._delivery.ask_later()
+
+    def forget(self, member: object) -> None:
+        """That member of a work queue has left."""
+        self._delivery.suppliers.pop(member, None)
 
     def borrow(self, lender: Lender, loan: InflightMessage, frame: bytes) -> None:
         """Take a message of a work queue, for which there is room."""
@@ -67,6 +65,8 @@ class QosReceiver:
     def put(self, batch: Batch) -> None:
         """Take messages."""
         delivery, there = self._delivery, self._receiver is not None
+        if delivery.ended:  # some of its subscriptions are still to end
+            return
         if not any(map(qos_of, batch.messages)):
             self._put_qos0(batch)
             return
@@ -90,6 +90,8 @@ class QosReceiver:
 
     def room(self, message: Message) -> int:
         """Return what would happen to a message here."""
+        if self._delivery.ended:
+            return NEVER
         if min(qos_of(message), self._wish.qos):
             return self._delivery.room(message)
         receiver: Any = self._receiver

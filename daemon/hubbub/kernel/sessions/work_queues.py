@@ -144,9 +144,7 @@ class WorkQueue(ShareGroup):
     def join(self, member: Subscription) -> None:
         super().join(member)
         if member in self.members:
-            if isinstance(member.receiver, QosReceiver):
-                member.receiver.supply(member, partial(self._has_room, member))
-            else:
+            if not isinstance(member.receiver, QosReceiver):
                 self._silent.add(member)
             self._has_room(member)
 
@@ -156,7 +154,7 @@ class WorkQueue(ShareGroup):
         self._silent.discard(member)
         self._unable.discard(member)
         if isinstance(member.receiver, QosReceiver):
-            member.receiver.supply(member, None)
+            member.receiver.forget(member)
 
     def _has_room(self, member: Subscription) -> None:
         self._ready[member] = None
@@ -198,7 +196,7 @@ class WorkQueue(ShareGroup):
         if self._room(member, message) < NOW:
             del self._ready[member]
             if isinstance(receiver, QosReceiver):
-                receiver.ask_later()
+                receiver.wait_for_room(member, partial(self._has_room, member))
             return
         batch = self._encoded(member.encoding, message)
         if batch is None:
