@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubbub import limits
 from hubbub.kernel.alarms import Alarms
 
 
@@ -172,3 +173,15 @@ def test_it_is_a_table_of_the_earliest_deadline_of_each(ops):
         assert {one: one.alarm_at[0] for one in sleepers if one.alarm_at is not None} == table
         if table:  # the timer is set for no later than needed
             assert min(armed[-2:]) <= min(table.values()) or armed[-1] <= min(table.values())
+
+
+def test_a_ring_wakes_a_bounded_number(armed):
+    alarms = Alarms(armed.append)
+    sleepers = [AlarmTarget() for _ in range(limits.ALARMS_AT_ONCE + 20)]
+    for at, one in enumerate(sleepers):
+        alarms.at(one, 10.0 + at / 1000)
+    alarms.ring(20.0)
+    assert sum(len(one.woken) for one in sleepers) == limits.ALARMS_AT_ONCE
+    assert armed[-1] < 20.0
+    alarms.ring(20.0)
+    assert all(one.woken == [20.0] for one in sleepers)

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from hubbub import limits
+
 
 class AlarmTarget(Protocol):
     """What can be woken. `alarm_at` belongs to Alarms: monotonic seconds, and a number that no other alarm has."""
@@ -54,12 +56,12 @@ class Alarms:
             heapq.heapify(self._heap)
 
     def ring(self, now: float) -> None:
-        """Wake all targets whose deadline has passed, then arm for the next.
+        """Wake targets whose deadline has passed, limits.ALARMS_AT_ONCE at most, then arm for the next.
 
         A target that asks for a time in the past is woken by the next ring. One that raises doesn't stop the others.
         """
         due: deque[tuple[float, int]] = deque()
-        while self._heap and self._heap[0][0] <= now:
+        while self._heap and self._heap[0][0] <= now and len(due) < limits.ALARMS_AT_ONCE:
             due.append(heapq.heappop(self._heap))
         try:
             while due:

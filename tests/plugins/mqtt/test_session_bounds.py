@@ -7,6 +7,7 @@ import pytest
 from hubbub import limits
 from hubbub.bounds import Bounds
 from hubbub.message import Message, cost
+from hubbub.publish import QosPublish
 from hubbub_plugins.mqtt.packets import Ack, Connect, Publish, Will
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, MqttHub, Rights, kept, messages, subscription
 
@@ -277,3 +278,36 @@ def test_subscriptions_go_to_and_fro_without_a_trace(place):
         assert messages(client.heard()) == [("b", b"x", 0)]
     client.goodbye(session_expiry_interval=0)
     assert (hub.subscriptions.count, hub.router.trie.levels, hub.subscriptions._encodings) == (0, 0, {})
+
+
+def test_a_session_with_many_subscriptions_ends_in_steps():
+    context = MqttHub()
+    hub, writer = context.world.hub, context.client("w")
+    client = context.client("c", **kept(V5))
+    for first in range(0, 1_000, 100):
+        client.subscribe(*[subscription(f"s/{n}", 1) for n in range(first, first + 100)])
+    client.end.vanish()
+    context.world.advance(101)
+    assert hub.subscriptions.count == 0
+    assert hub.turn.scheduler.deferred["subscriptions"] == 1_000 // limits.SUBSCRIPTIONS_AT_ONCE - 1
+    assert len(hub.clients) == 1
+    writer.publish("s/1", qos=1, id=1)
+    assert hub.clients.queued == 0
+
+
+def test_a_session_that_has_ended_takes_nothing_while_its_subscriptions_end(monkeypatch):
+    monkeypatch.setattr(limits, "SUBSCRIPTIONS_AT_ONCE", 1)
+    context = MqttHub()
+    hub, writer = context.world.hub, context.client("w")
+    client, other = context.client("c", **kept(V5)), context.client("o", **kept(V5))
+    client.subscribe(*[subscription(f"s/{n}", 1) for n in range(10)], subscription("$share/g/x", 1))
+    other.subscribe(subscription("$share/g/x", 1))
+    client.end.vanish()
+    job = lambda: [hub.router.publish(QosPublish(topic, b"late", 1)) for topic in ("s/9", "x", "x")]  # noqa: E731
+    monkeypatch.setattr(hub.clients, "has_expired", lambda client: hub.turn.scheduler.add("test", job))
+    context.world.advance(101)
+    assert hub.subscriptions.count == 2
+    assert messages(other.heard()) == [("x", b"late", 1)] * 2
+    assert hub.clients.queued == 2  # in flight to the other
+    assert hub.clients.queued_bytes < 1_000
+    writer.goodbye()

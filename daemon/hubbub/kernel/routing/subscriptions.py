@@ -69,10 +69,14 @@ class Subscriptions:
         self.sessions.discard(session)
         for watcher in self.watchers:
             watcher.left(session)
+        self.end_all(session)
+
+    def end_all(self, session: Session) -> None:
+        """End the subscriptions of a session whose receivers take nothing any more."""
         self._drop_some(session, list(session.subscriptions or ()))
 
     def _drop_some(self, session: Session, ids: list[Hashable]) -> None:
-        """End subscriptions of a session that has left; the others in later turns, though nothing comes by them."""
+        """End some of the subscriptions, and the others in later turns."""
         self._router.commit()
         for id in ids[: limits.SUBSCRIPTIONS_AT_ONCE]:
             if id in (session.subscriptions or ()):

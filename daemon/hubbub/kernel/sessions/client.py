@@ -298,8 +298,10 @@ class Client:
         """The session has ended."""
         self._publish_will()
         self._turn.alarms.cancel(self)
-        self._drop_stand_in()
         self.delivery.clear(self.state.end)
+        stand_in, self._stand_in = self._stand_in, None
+        if stand_in is not None:
+            self._subscriptions.end_all(stand_in)
         self._registry.forget(self)
 
 
