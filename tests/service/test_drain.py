@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hubbub import limits
 from hubbub.dialects.lines import Lines
 from hubbub.service.drain import Drain
@@ -69,3 +71,26 @@ def test_in_a_hurry_everybody_is_cut(world):
     world.advance(0.2)
     assert gone == [None]
     assert all(device.closed for device in devices)
+
+
+def test_a_step_looks_at_a_bounded_number_of_links_and_cuts_few(world, monkeypatch):
+    monkeypatch.setattr(limits, "DRAIN_LOOKED_AT", 3)
+    monkeypatch.setattr(limits, "DRAIN_LINKS_AT_ONCE", 5)
+    listener = world.listen("tcp", Lines)
+    for device in [listener.connect() for _ in range(12)]:
+        device.say(b"SUB a\n")
+        device.taking = False
+        device.say(b"PUB a " + b"x" * 100_000 + b"\n")
+    looked: list[float] = []
+    monkeypatch.setattr(Drain, "_look_at", lambda drain, link, now: looked.append(now))
+    left: list[int] = []
+    real = Drain._cut_off
+    monkeypatch.setattr(Drain, "_cut_off", lambda drain: left.append(len(listener.context.links)) or real(drain))
+    drain = Drain(world.clock, [listener.context], 30.0)
+    drain.start()
+    world.advance(5.0)
+    assert max(Counter(looked).values()) == 3
+    drain.cut()
+    world.advance(0.2)
+    assert left == [12, 7, 2]
+    assert not listener.context.links

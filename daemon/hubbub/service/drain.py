@@ -7,7 +7,9 @@ just before and have no link yet are waited for, and closed too.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from operator import length_hint
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -34,6 +36,8 @@ class Drain:
         self._contexts = list(contexts)
         self._until = reactor.seconds() + seconds
         self._comes_until = reactor.seconds() + limits.CLOSE_SECONDS
+        self._cutting = False
+        self._looking: Iterator[Link] = iter(())
         self._served: dict[Link, float] = {}  # since when they have everything, and only have to close
         self._untold: deque[Link] = deque(link for context in self._contexts for link in context.links)
         spread = min(len(self._untold) / limits.DRAIN_LINKS_PER_SECOND, seconds / 2)
@@ -65,19 +69,36 @@ class Drain:
         self._until = self._reactor.seconds()
 
     def _look(self) -> None:
+        """Look at some links in each tick, until none is left or the time is over."""
         now = self._reactor.seconds()
-        left = [link for context in self._contexts for link in context.links]
-        coming = now < self._comes_until and any(context.coming for context in self._contexts)
-        if (left or coming) and now < self._until:
-            for link in left:
-                self._look_at(link, now)
-            self._reactor.callLater(_TICK, self._look)
+        if now >= self._until:
+            self._cut_off()
             return
-        if left:
+        for link in islice(self._looking, limits.DRAIN_LOOKED_AT):
+            self._look_at(link, now)
+        coming = now < self._comes_until and any(context.coming for context in self._contexts)
+        if not coming and not any(context.links for context in self._contexts):
+            self.gone.callback(None)
+            return
+        if not length_hint(self._looking):
+            self._looking = iter(self._links())
+        self._reactor.callLater(_TICK, self._look)
+
+    def _links(self) -> list[Link]:
+        return [link for context in self._contexts for link in context.links]
+
+    def _cut_off(self) -> None:
+        """Cut what is left, some links in each turn of the reactor."""
+        left = self._links()
+        if left and not self._cutting:
             self.log.warn("{count} links didn't take all that waited for them in time", count=len(left))  # noqa: G010  Twisted calls it so
-        for link in left:
+        self._cutting = True
+        for link in left[: limits.DRAIN_LINKS_AT_ONCE]:
             link.abort()
-        self.gone.callback(None)
+        if len(left) > limits.DRAIN_LINKS_AT_ONCE:
+            self._reactor.callLater(0, self._cut_off)
+        else:
+            self.gone.callback(None)
 
     def _look_at(self, link: Link, now: float) -> None:
         """Tell one that has come since; let go of one that has taken everything and doesn't close its side."""
