@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from hubbub import limits
 from hubbub.service.logs.journal import Journal, is_journal
-from hubbub.service.logs.observers import Observer, Repeats, Stream, entry, human, machine
+from hubbub.service.logs.observers import Observer, Repeats, Stream, coloured, entry, human, machine
 
 
 def event(format="hello {name}", level=LogLevel.info, **fields):
@@ -55,6 +55,32 @@ def test_a_line_for_machines_is_one_line_of_json():
 def test_a_line_for_people():
     line = human(entry(event(name="you", level=LogLevel.warn)))
     assert re.fullmatch(r"1970-01-01 \d\d:\d\d:\d\d warn     hello you", line)
+
+
+def test_a_warning_has_a_colour_on_a_terminal_and_plain_news_has_none():
+    assert coloured(entry(event())) == human(entry(event()))
+    for level, colour in ((LogLevel.warn, "33"), (LogLevel.error, "31"), (LogLevel.critical, "1;31")):
+        made = entry(event(level=level))
+        assert coloured(made) == f"\x1b[{colour}m{human(made)}\x1b[0m"
+
+
+@pytest.mark.parametrize(
+    ("namespace", "text", "written"),
+    [
+        ("twisted.scripts._twistd_unix.UnixAppLogger", "twistd 26.10.0 starting up.", False),
+        ("log_legacy", "HttpSite starting on 8999", False),
+        ("log_legacy", "ControlFactory starting on '/tmp/control.sock'", False),
+        ("log_legacy", "(TCP Port 6999 Closed)", False),
+        ("log_legacy", "what a plugin tells by twisted.python.log", True),
+        ("hubbub.service.daemon", "ready: tcp 127.0.0.1:6999", True),
+    ],
+)
+def test_what_twisted_tells_of_itself_is_left_out_unless_it_is_wrong(namespace, text, written):
+    told = []
+    observer = Observer(told.append)
+    for level in (LogLevel.info, LogLevel.warn):
+        observer({**event("{text}", level, text=text), "log_namespace": namespace})
+    assert [made["level"] for made in told] == ["info", "warn"][not written :]
 
 
 def test_nobody_outside_can_begin_a_line_or_move_the_cursor():

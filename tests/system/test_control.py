@@ -88,7 +88,7 @@ def test_a_stale_file_is_replaced_and_a_living_daemon_is_not(tmp_path):
     with Controlled(tmp_path, *PLAIN) as daemon:
         assert output(daemon.ask("status")).startswith("hubbub ")
         second = hubbub("run", *PLAIN, "--control", path)
-        assert output(second, 1) == f"hubbub: another daemon has the control socket {path}\n"
+        assert output(second, 1) == f"hubbub: another daemon, pid {daemon.process.pid}, has the control socket {path}\n"
         assert output(daemon.ask("status")).startswith("hubbub ")
 
 
@@ -101,15 +101,40 @@ def test_a_place_where_no_socket_can_be(tmp_path, name):
 
 
 def test_the_default_place_and_a_second_daemon(tmp_path, monkeypatch):
-    """The first has it, the second says so and serves without one."""
+    """The first has it, the second has one beside it, and each command says which daemon it has asked."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
     with Daemon(*PLAIN) as first:
         path = tmp_path / "hubbub/control.sock"
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         with Daemon(*PLAIN) as second:
-            second.wait_for(f"no control socket: another daemon has the control socket {path}; --control FILE chooses")
-        assert f"pid {first.process.pid}," in output(hubbub("status"))
+            own = path.with_name(f"control-{second.process.pid}.sock")
+            one, other = first.process.pid, second.process.pid
+            second.wait_for(f"another daemon, pid {one}, has the control socket {path}; commands for this one: .*{own}")
+            found = hubbub("status")
+            assert f"pid {one}," in found.stdout
+            assert found.stderr == f"hubbub: pid {other} is another daemon: --control {own} asks it\n"
+            assert f"pid {other}," in output(hubbub("status", "--control", own))
+            taken = hubbub("run", "--tcp", f"tcp:{second.tcp[0][1]}")
+            assert taken.stderr.endswith(
+                f"in use: the hubbub of pid {other} has it as a; `hubbub status --control {own}` shows it\n"
+            )
+        assert not own.exists()
+        assert output(hubbub("status")).startswith("hubbub ")
+
+
+def test_without_a_place_for_the_control_socket_the_daemon_warns(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "nowhere"))
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    with Daemon(*PLAIN) as daemon:
+        line = daemon.wait_for("no control socket, so `hubbub status` and the like can't reach this daemon: ")
+    assert json.loads(line)["level"] == "warn"
+
+
+def test_without_a_daemon_the_places_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    path = tmp_path / "hubbub/control.sock"
     assert output(hubbub("status"), 1).startswith(
         f"hubbub: no daemon answers ({path}: No such file or directory, /run/"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -47,17 +48,37 @@ def test_twistd_can_be_told_to_write_them(factory):
 
 
 def test_people_get_lines():
-    """On a terminal: time, level, what."""
+    """On a terminal: time, level, what; nothing of Twisted's, and the URL to open."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([*RUN, "--tcp", "tcp:0"], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+    command = [*RUN, "--tcp", "tcp:0", "--websocket", "tcp:0:interface=0.0.0.0:anonymous=yes"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
     os.close(theirs)
+    lines = []
     with os.fdopen(ours, "rb") as terminal:
         for line in terminal:
-            assert re.match(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (info|warn) +\S", line), line
-            if b"ready: " in line:
+            lines.append(line)
+            assert re.match(rb"(\x1b\[33m)?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (info|warn) +\S", line), line
+            if b"in a browser: " in line:
                 break
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+    assert not re.search(rb"twistd|reactor|starting on", b"".join(lines))
+    assert re.search(rb"in a browser: http://localhost:\d+/\r\n$", lines[-1])
+
+
+def test_a_listener_that_can_not_open_is_reported_once_on_a_terminal():
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        ours, theirs = pty.openpty()
+        command = [*RUN, "--tcp", f"tcp:{holder.getsockname()[1]}"]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        with os.fdopen(ours, "rb") as terminal, contextlib.suppress(OSError):  # EIO: the other end has gone
+            shown = terminal.readline()
+            assert re.fullmatch(rb"hubbub: --tcp tcp:\d+: can't listen: Address already in use\r\n", shown)
+            assert terminal.read() == b""
+        assert process.wait(20) == 1
 
 
 def test_the_journal_gets_fields(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
@@ -26,11 +25,13 @@ from hubbub.service.config.reloadable import Commit, Prepare
 from hubbub.service.config.settings import ConnectorConfig, HandlerConfig, ListenerConfig, Settings
 from hubbub.service.control.control_socket import ControlSocket, open_control
 from hubbub.service.control.management import Management
+from hubbub.service.control.neighbours import holder
 from hubbub.service.control.requests import commands
 from hubbub.service.drain import Drain
 from hubbub.service.links.connector import Connector
 from hubbub.service.links.listener import Listener
 from hubbub.service.logs.failures import Failures
+from hubbub.service.logs.last_words import report
 from hubbub.service.metrics.port import MetricsPort
 from hubbub.service.metrics.prometheus import Metered, MetricsPage
 from hubbub.service.metrics.sys_metrics import SysMetrics
@@ -42,11 +43,15 @@ from hubbub.service.process.memory import Memory
 from hubbub.service.process.notify import Notifier
 from hubbub.service.process.turns import Turns
 from hubbub.service.reload import Reloader
-from hubbub.service.state import describe, make_store
+from hubbub.service.state import describe, describe_lost, make_store
 
 
 class CannotServe(SystemExit, Exception):
     """Ends the process with status 1; an Exception too, so that twistd removes its pid file and tells its parent."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.code = 1  # the reason is reported already, and twistd would print it once more
 
 
 class HubbubService(Service):
@@ -181,9 +186,13 @@ class HubbubService(Service):
     def privilegedStartService(self) -> None:
         """Bind all listeners, as the user with the right to. One that fails closes the others and ends the process."""
         raise_descriptor_limit()
-        try:
-            for listener in self.listeners:
+        for listener in self.listeners:
+            try:
                 listener.listen(self.reactor)
+            except ConfigError as error:
+                config = listener.config
+                self._give_up(ConfigError(f"{error}{holder(config.transport, config.address.port)}"))
+        try:
             if self.metrics is not None:
                 self.metrics.listen(self.reactor)
         except ConfigError as error:
@@ -193,8 +202,7 @@ class HubbubService(Service):
         """Leave nothing half open, and end the process."""
         self._stop_listening(*TRANSPORTS)
         self.reactor.iterate(0)  # a Unix socket's file goes in the next turn, which wouldn't come
-        if sys.__stderr__ is not None:
-            sys.__stderr__.write(f"hubbub: {error}\n")  # sys.stderr goes to the log by now
+        report(self.log, str(error))
         raise CannotServe(f"hubbub: {error}") from None
 
     def startService(self) -> None:
@@ -227,7 +235,8 @@ class HubbubService(Service):
         except ConfigError as error:
             if self.settings.control is not None:
                 self._give_up(error)
-            self.log.info("no control socket: {error}; --control FILE chooses another", error=error)
+            says = "no control socket, so `hubbub status` and the like can't reach this daemon: {error}"
+            self.log.warn(says + "; --control FILE chooses another", error=error)  # noqa: G003, G010
             return None
 
     def _ready(self) -> None:
@@ -236,6 +245,8 @@ class HubbubService(Service):
         self._memory.start()
         # A call, so that the addresses stand in the line alone, and not a second time among its fields.
         self.log.info("ready: {where()}", where=lambda: ", ".join(map(str, self.listeners)))
+        if pages := [page for listener in self.listeners if (page := listener.page_url) is not None]:
+            self.log.info("in a browser: {pages()}", pages=lambda: " ".join(pages))
         self.notifier.ready()
         for count, connector in enumerate(self.connectors):
             connector.start(count * limits.DIAL_SPREAD_SECONDS)
@@ -279,6 +290,8 @@ class HubbubService(Service):
         if self.store is not None:
             self.hub.turn.flush()
             await deferToThread(self.store.stop)
+        elif forgotten := describe_lost(self.hub):
+            self.log.warn("{forgotten}", forgotten=forgotten)  # noqa: G010  Twisted calls it so
         self.notifier.stop()
 
     def _stop_handlers(self) -> Deferred[Any]:

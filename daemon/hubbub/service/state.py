@@ -10,6 +10,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from hubbub.errors import ConfigError
+from hubbub.kernel.hub import Hub
 from hubbub.service.config.settings import Settings
 
 IN_MEMORY = "sessions and retained messages are kept in memory, and end with this process; --state DIR keeps them"
@@ -57,6 +58,16 @@ def tell_alarm(log: Logger, why: str) -> None:
         log.critical("the store can't write; until it can, nothing that it must keep is acknowledged: {why}", why=why)
     else:
         log.info("the store writes again")
+
+
+def describe_lost(hub: Hub) -> str:
+    """Return in a line what ends with a process that keeps its state in memory; empty: nothing."""
+    clients = hub.clients
+    counts = (
+        (clients.away, "offline session"), (clients.queued, "queued message"), (hub.retained.count, "retained message"),
+    )  # fmt: skip
+    lost = [f"{count} {what}{'s' * (count != 1)}" for count, what in counts if count]
+    return f"forgotten with this process: {', '.join(lost)}; --state DIR keeps them" if lost else ""
 
 
 def describe(store: Any) -> str:

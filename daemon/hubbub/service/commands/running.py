@@ -13,6 +13,7 @@ from hubbub.option import duration, printable, shown
 from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.service.commands.client import ask
 from hubbub.service.commands.report import report, table
+from hubbub.service.control.neighbours import neighbours
 
 _WHERE = """\
   --control FILE   the daemon's control socket; if not given, that of this
@@ -81,6 +82,8 @@ def status(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(arguments)
     found, links = look(asked.control, asked.links)
+    if asked.control is None:
+        _tell_others(found["pid"])
     if asked.json:
         print(json.dumps(found | ({"each": links} if asked.links else {})))
         return 0
@@ -88,6 +91,13 @@ def status(arguments: Sequence[str]) -> int:
     if asked.links:
         print(f"\n{table(links, _LINK_COLUMNS)}" if links else "\nno links", end="" if links else "\n")
     return 0
+
+
+def _tell_others(pid: int) -> None:
+    """Say on stderr which other daemons run here: the one that has answered may not be the one that was meant."""
+    for path, other in neighbours():
+        if other["pid"] != pid:
+            print(f"hubbub: pid {other['pid']} is another daemon: --control {path} asks it", file=sys.stderr)
 
 
 def look(control: Path | None, links: bool = False) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -33,10 +33,23 @@ def where_to_look(environment: Mapping[str, str] = os.environ) -> list[Path]:
     return list(dict.fromkeys((own, _SYSTEM) if chosen else (_SYSTEM, own)))
 
 
+def own_path(place: Path, pid: object) -> Path:
+    """Return where the daemon `pid` has its socket if another one has `place`."""
+    return place.with_stem(f"{place.stem}-{pid}")
+
+
+def peer_pid(link: socket.socket) -> int:
+    """Return the process that listens at the other end of a Unix socket, as the kernel knows it."""
+    return int(_credentials(link)[0])
+
+
 def peer_user(link: socket.socket) -> int:
     """Return the id of the user at the other end of a Unix socket, as the kernel knows it (SO_PEERCRED in unix(7))."""
-    _, user, _ = _CREDENTIALS.unpack(link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return int(user)
+    return int(_credentials(link)[1])
+
+
+def _credentials(link: socket.socket) -> tuple[int, ...]:
+    return _CREDENTIALS.unpack(link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
 
 
 def is_trusted(path: Path, user: int, named: bool) -> bool:

@@ -30,8 +30,9 @@ from zope.interface import implementer
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.framing import EndReader, TooLong
-from hubbub.service.control.control_path import default_path, make_folder, peer_user
+from hubbub.service.control.control_path import default_path, make_folder, own_path, peer_pid, peer_user
 
+_log = Logger(namespace="hubbub.control")
 Request = Mapping[str, Any]
 Command = Callable[[Request, "Caller"], None]
 """Acts on a request, now or later: it calls `answer`, `finish` or `refuse` of the caller. Raises ConfigError."""
@@ -179,12 +180,26 @@ class ControlFactory(Factory):
         self.callers: set[Caller] = set()
 
 
+class Taken(ConfigError):
+    """Another daemon has the control socket."""
+
+
 def open_control(reactor: Any, path: Path | None, commands: Mapping[str, Command]) -> ControlSocket:
-    """Open the control socket at `path`, or at the default path, whose folder is made. Raises ConfigError."""
+    """Open the control socket at `path`, or at the default path, whose folder is made. Raises ConfigError.
+
+    If another daemon has the default path, this one gets a name of its own beside it.
+    """
     control = ControlSocket(reactor, path or default_path(), commands)
     if path is None:
         make_folder(control.path.parent)
-    control.open()
+    try:
+        control.open()
+    except Taken as taken:
+        if path is not None:
+            raise
+        control = ControlSocket(reactor, own_path(control.path, os.getpid()), commands)
+        control.open()
+        _log.warn("{taken}; commands for this one: --control {own}", taken=taken, own=str(control.path))
     return control
 
 
@@ -255,9 +270,10 @@ def _remove_stale(path: Path) -> None:
         probe.setblocking(False)  # a daemon that is stopped has a queue that may be full: then it would wait
         try:
             probe.connect(str(path))
+            by = f", pid {peer_pid(probe)},"
         except ConnectionRefusedError:
             path.unlink()
             return
         except BlockingIOError:
-            pass
-    raise ConfigError(f"another daemon has the control socket {path}")
+            by = ""
+    raise Taken(f"another daemon{by} has the control socket {path}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -313,6 +314,17 @@ class Listener:
         """The address that it is bound to, None for a Unix socket."""
         assert self.port is not None
         return getattr(self.port.getHost(), "host", None)
+
+    @property
+    def page_url(self) -> str | None:
+        """The URL of its page for a browser on this machine; None: it has none, or isn't bound to a port."""
+        if self.config.transport != "websocket" or self.port is None or self.host is None:
+            return None
+        scheme = "https" if self.config.address.kind in ("ssl", "tls") else "http"
+        where = self._where
+        if ip_address(self.host).is_unspecified:
+            where = f"localhost:{where.rpartition(':')[2]}"
+        return f"{scheme}://{where}/"
 
     def __str__(self) -> str:
         return f"{self.config.transport} {self._where}"

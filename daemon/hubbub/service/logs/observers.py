@@ -28,6 +28,8 @@ from hubbub.service.logs.journal import Journal, is_journal
 
 _FIELD = re.compile("[a-z][a-z0-9_]*")
 _OWN = frozenset({"ts", "level", "ns", "msg", "traceback", "isError", "message", "time", "system", "format", "failure"})
+_TWISTED = re.compile(r"\S+ starting on .*|\(\w+ Port .* Closed\)", re.DOTALL)  # what Twisted says of each port
+_COLOURS = {"warn": "33", "error": "31", "critical": "1;31"}  # numbers of ECMA-48 section 8.3.117
 _PRINTED = ("stdout", "stderr")  # what a plugin prints is its author's wish, and no repeat
 
 Entry = dict[str, str | int | float | bool | None]
@@ -66,6 +68,12 @@ def human(made: Entry) -> str:
     lines = [f"{at} {made['level']:<8} {printable(str(made['msg']))}"]
     lines += [f"    {printable(line)}" for line in str(made.get("traceback") or "").split("\n") if line]
     return "\n".join(lines)
+
+
+def coloured(made: Entry) -> str:
+    """Word an entry for people at a terminal with colours."""
+    text, number = human(made), _COLOURS.get(str(made["level"]))
+    return text if number is None else f"\033[{number}m{text}\033[0m"
 
 
 def machine(made: Entry) -> str:
@@ -156,7 +164,10 @@ def _kind(event: LogEvent) -> tuple[str, str, str]:
 
 @implementer(ILogObserver)
 class Observer:
-    """Takes Twisted's events from any thread, and hands their entries to `write`. Debug events aren't written."""
+    """Takes Twisted's events from any thread, and hands their entries to `write`.
+
+    Debug events aren't written, nor what Twisted itself tells of its start, its ports and its end.
+    """
 
     def __init__(self, write: Callable[[Entry], object]) -> None:
         self._write = write
@@ -165,7 +176,8 @@ class Observer:
         self._armed = False
 
     def __call__(self, event: LogEvent) -> None:
-        if event.get("log_level") is LogLevel.debug:
+        level = event.get("log_level")
+        if level is LogLevel.debug or (level is LogLevel.info and _is_twisted_s(event)):
             return
         with self._lock:
             for one in self._repeats.allow(event):
@@ -182,6 +194,13 @@ class Observer:
                 self._write(entry(one))
 
 
+def _is_twisted_s(event: LogEvent) -> bool:
+    namespace = event.get("log_namespace", "")
+    return namespace.startswith("twisted.") or (
+        namespace == "log_legacy" and _TWISTED.fullmatch(eventAsText(event, False, False, False)) is not None
+    )
+
+
 def _later(seconds: float, call: Callable[[], object]) -> None:
     from twisted.internet import reactor as installed
 
@@ -190,8 +209,9 @@ def _later(seconds: float, call: Callable[[], object]) -> None:
 
 
 def human_lines() -> Observer:
-    """Write lines for people to standard output."""
-    return Observer(Stream(sys.stdout.fileno(), human))
+    """Write lines for people to standard output, with colours on a terminal unless NO_COLOR is set (no-color.org)."""
+    plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return Observer(Stream(sys.stdout.fileno(), human if plain else coloured))
 
 
 def json_lines() -> Observer:
