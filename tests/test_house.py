@@ -33,6 +33,7 @@ RINGS = {
     "hubbub.dialects": ("msgspec",),
     "hubbub.transports": ("twisted", "autobahn", "zope", "mypy_extensions", "librt"),  # the last for what is compiled
     "hubbub.storage": ("hubbub.kernel", "apsw", "msgspec"),
+    "hubbub.client": ("hubbub.transports", "msgspec", "twisted"),
     "hubbub.service": ("*",),
     "hubbub.testing": ("*",),
 }

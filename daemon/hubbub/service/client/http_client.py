@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from hubbub import limits
-from hubbub.service.client.address import Address
+from hubbub.client.address import Address
 from hubbub.service.client.base import Lost, Outgoing, Received, Refused
 from hubbub.service.client.json_units import read, received
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from hubbub.service.client.address import Address
+from hubbub.client.address import Address
 from hubbub.service.client.base import Lost, Outgoing, Received, Refused
 from hubbub.service.client.json_units import JsonUnit, carried, read, received
 from hubbub.service.client.units import TCPUnits, UDPUnits, Units, WebSocketUnits

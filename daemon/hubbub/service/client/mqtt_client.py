@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from hubbub import limits
-from hubbub.service.client.address import Address
+from hubbub.client.address import Address
 from hubbub.service.client.base import Lost, Outgoing, Received, Refused
 from hubbub.service.client.units import connect
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import os
 import socket
+from collections import deque
 from contextlib import suppress
 from typing import Protocol
 
 from hubbub import limits
-from hubbub.service.client.address import Address
+from hubbub.client import errors
+from hubbub.client.address import Address
+from hubbub.client.wire import LONGEST, WebSocketWire
 from hubbub.service.client.base import Lost
-from hubbub.transports.frames import TEXT, masked_frame
-
-_LONGEST = 8 * limits.MESSAGE_BYTES  # bytes of one unit: JSON may take 6 for one
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
-_CLOSE, _PING, _PONG = 8, 9, 10
 
 
 class Units(Protocol):
@@ -74,7 +69,7 @@ class TCPUnits(_Stream):
 
     def receive(self) -> bytes:
         try:
-            line = self._reader.readline(_LONGEST)
+            line = self._reader.readline(LONGEST)
         except TimeoutError:
             raise
         except OSError as error:
@@ -127,62 +122,42 @@ class WebSocketUnits(_Stream):
 
     def __init__(self, address: Address, subprotocol: str) -> None:
         super().__init__(address)
-        key = base64.b64encode(os.urandom(16))
-        host = str(address).partition("://")[2]
-        lines = [
-            f"GET {address.path} HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade",
-            f"Sec-WebSocket-Key: {key.decode()}", "Sec-WebSocket-Version: 13",
-            f"Sec-WebSocket-Protocol: {subprotocol}",
-        ]  # fmt: skip
-        self._write(("\r\n".join(lines) + "\r\n\r\n").encode())
-        head = self._head()
-        accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
-        if b" 101 " not in head[0] or accept not in b"".join(head):
+        self._wire = WebSocketWire(address, subprotocol)
+        self._units: deque[bytes] = deque()  # that have come and weren't asked for yet
+        self._write(self._wire.hello())
+        try:
+            while not self._wire.opened:
+                self._read()
+        except Lost:
             self.close()
-            raise Lost(f"{address}: no WebSocket there: {head[0].decode('latin-1').strip()}")
-
-    def _head(self) -> list[bytes]:
-        found = []
-        while (line := self._reader.readline(limits.HEADER_BYTES)) not in (b"\r\n", b"\n", b""):
-            found.append(line)
-            if len(found) > limits.HEADER_BYTES // 16:
-                break
-        return found or [b"nothing"]
+            raise
 
     def send(self, unit: bytes) -> None:
-        self._write(masked_frame(unit, TEXT, os.urandom(4)))
+        self._write(self._wire.encode(unit))
 
     def receive(self) -> bytes:
-        pieces: list[bytes] = []
-        while True:
-            first, size = self._exactly(2)
-            size &= 127
-            if size > 125:
-                size = int.from_bytes(self._exactly(2 if size == 126 else 8), "big")
-            if size > _LONGEST:
-                raise Lost(f"{self._address}: a message has {size} bytes")
-            data, opcode = self._exactly(size), first & 15
-            if opcode == _PING:
-                self._write(masked_frame(data, _PONG, os.urandom(4)))
-            elif opcode == _CLOSE:
-                raise Lost(f"{self._address}: {data[2:].decode(errors='replace') or 'it has closed the connection'}")
-            elif opcode != _PONG:
-                pieces.append(data)
-                if first & 128:
-                    return b"".join(pieces)
+        while not self._units:
+            self._read()
+        return self._units.popleft()
 
-    def _exactly(self, size: int) -> bytes:
+    def _read(self) -> None:
         try:
-            data = self._reader.read(size)
+            data = self._socket.recv(65_536)
         except TimeoutError:
             raise
         except OSError as error:
             raise self._lost(error) from None
-        if len(data) < size:
+        if not data:
             raise self._lost()
-        return data
+        try:
+            units, answer = self._wire.receive(data)
+        except errors.Lost as error:
+            raise Lost(f"{self._address}: {error}") from None
+        self._units += units
+        if answer:
+            self._write(answer)
 
     def close(self) -> None:
         with suppress(Lost, TimeoutError):
-            self._write(masked_frame((1000).to_bytes(2, "big"), _CLOSE, os.urandom(4)))
+            self._write(self._wire.goodbye())
         super().close()

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from hubbub import limits
+from hubbub.client.address import Address, parse
 from hubbub.errors import ConfigError
 from hubbub.option import duration, printable, rate
-from hubbub.service.client.address import Address, parse
 from hubbub.service.client.base import Client, Lost, Outgoing, Received, Refused
 from hubbub.service.client.http_client import HttpClient
 from hubbub.service.client.json_client import JsonClient

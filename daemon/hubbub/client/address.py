@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +14,7 @@ PORTS = {
     "tcp": 6999, "udp": 6999, "ws": 80, "wss": 443, "mqtt": 1883, "mqtts": 8883, "http": 80, "https": 443,
 }  # fmt: skip
 SECURE = ("wss", "mqtts", "https")
+STAYING = ("tcp", "ws", "wss")  # that clients speak who stay connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,14 @@ def parse(url: str, password_file: str | None, token_file: str | None, ca: str |
         parts.scheme, parts.hostname, PORTS[parts.scheme] if port is None else port, path,
         user, password, _secret(token_file), ca,
     )  # fmt: skip
+
+
+def located(url: str, token: str | None, ca: str | None) -> Address:
+    """Read the URL of a hub for a client that stays connected. Raises ConfigError."""
+    address = replace(parse(url, None, None, ca), token=token)
+    if address.scheme not in STAYING:
+        raise ConfigError(f"{shown(url)}: the scheme is one of {', '.join(STAYING)}")
+    return address
 
 
 def _secret(file: str | None) -> str | None:

@@ -1,0 +1,83 @@
+"""The client over asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Any, cast
+
+from hubbub import limits
+from hubbub.client.address import Address, located
+from hubbub.client.client import BaseClient, Connection, Timer
+from hubbub.client.errors import ClientError, Lost
+
+
+class Client(BaseClient):
+    """A client of one hub, within a running event loop; when the connection is lost, it connects again.
+
+    url    tcp://, ws:// or wss://, with USER:PASSWORD@ or beside a `token`
+    ca     the file with the certificates to trust, None: those of the system
+    queue  messages of one subscription that the program hasn't taken yet, at most
+
+    Raises ConfigError for a URL that it can't use.
+    """
+
+    def __init__(
+        self, url: str, *, token: str | None = None, ca: str | None = None, queue: int = limits.CLIENT_QUEUE
+    ) -> None:
+        super().__init__(_Loop(), located(url, token, ca), queue)
+
+
+class _Waiter:
+    def __init__(self, future: asyncio.Future[Any]) -> None:
+        self._future = future
+
+    def done(self, value: Any) -> None:
+        if not self._future.done():
+            self._future.set_result(value)
+
+    def fail(self, error: ClientError) -> None:
+        if not self._future.done():
+            self._future.set_exception(error)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._future.__await__()
+
+
+class _Loop:
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._dialling: asyncio.Task[None] | None = None
+
+    def waiter(self) -> _Waiter:
+        return _Waiter(self._loop.create_future())
+
+    def later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        return self._loop.call_later(seconds, call)
+
+    def dial(self, address: Address, connection: Connection) -> None:
+        self._dialling = self._loop.create_task(self._dial(address, connection))
+
+    async def _dial(self, address: Address, connection: Connection) -> None:
+        try:
+            async with asyncio.timeout(limits.CONNECT_SECONDS):
+                await self._loop.create_connection(
+                    lambda: _Protocol(address, connection), address.host, address.port, ssl=address.tls()
+                )
+        except OSError as error:
+            connection.lost(Lost(f"{address}: {error.strerror or error or 'no answer'}"))
+
+
+class _Protocol(asyncio.Protocol):
+    def __init__(self, address: Address, connection: Connection) -> None:
+        self._address = address
+        self._connection = connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._connection.made(cast("asyncio.Transport", transport))
+
+    def data_received(self, data: bytes) -> None:
+        self._connection.receive(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._connection.lost(Lost(f"{self._address}: {error or 'the hub closed the connection'}"))

@@ -1,0 +1,116 @@
+"""A client of hubbub for programs with Twisted: what it returns is awaited, in coroutines of `ensureDeferred`.
+
+from hubbub.client.twisted import Client
+
+async def main(reactor):
+    async with Client("ws://127.0.0.1:8999") as client:
+        async for message in client.subscribe("plant/#"):
+            print(message.topic, message.text)
+
+task.react(lambda reactor: ensureDeferred(main(reactor)))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import ssl
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapClientTLS
+from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from hubbub import limits
+from hubbub.client.address import SECURE, Address, located
+from hubbub.client.client import BaseClient, Connection, Timer
+from hubbub.client.errors import ClientError, Lost
+
+
+class Client(BaseClient):
+    """A client of one hub; when the connection is lost, it connects again. See hubbub.client.Client."""
+
+    def __init__(
+        self, url: str, *, token: str | None = None, ca: str | None = None, queue: int = limits.CLIENT_QUEUE
+    ) -> None:
+        super().__init__(_Loop(), located(url, token, ca), queue)
+
+
+class _Waiter:
+    def __init__(self) -> None:
+        self._deferred: Deferred[Any] = Deferred()
+
+    def done(self, value: Any) -> None:
+        self._deferred.callback(value)
+
+    def fail(self, error: ClientError) -> None:
+        self._deferred.errback(error)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._deferred.__await__()
+
+
+class _Loop:
+    def __init__(self) -> None:
+        from twisted.internet import reactor
+
+        self._reactor: Any = reactor
+
+    def waiter(self) -> _Waiter:
+        return _Waiter()
+
+    def later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        timer: Timer = _Timer(self._reactor.callLater(seconds, call))
+        return timer
+
+    def dial(self, address: Address, connection: Connection) -> None:
+        endpoint: Any = HostnameEndpoint(self._reactor, address.host, address.port, limits.CONNECT_SECONDS)
+        if address.scheme in SECURE:
+            endpoint = wrapClientTLS(_tls(address), endpoint)
+        connectProtocol(endpoint, _Protocol(address, connection)).addErrback(
+            lambda failure: connection.lost(Lost(f"{address}: {failure.value}"))
+        )
+
+
+class _Timer:
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    def cancel(self) -> None:
+        if self._call.active():
+            self._call.cancel()
+
+
+class _Protocol(Protocol):
+    transport: Any
+
+    def __init__(self, address: Address, connection: Connection) -> None:
+        self._address = address
+        self._connection = connection
+
+    def connectionMade(self) -> None:
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        self._connection.made(_Transport(self.transport))
+
+    def dataReceived(self, data: bytes) -> None:
+        self._connection.receive(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._connection.lost(Lost(f"{self._address}: {reason.value}"))
+
+
+class _Transport:
+    def __init__(self, transport: Any) -> None:
+        self.write = transport.write
+        self.close = transport.loseConnection
+        self.abort = transport.abortConnection
+
+
+def _tls(address: Address) -> Any:
+    if address.ca is None:
+        return ssl.optionsForClientTLS(address.host)
+    authority = ssl.Certificate.loadPEM(Path(address.ca).read_bytes())
+    return ssl.optionsForClientTLS(address.host, trustRoot=authority)
