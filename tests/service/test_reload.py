@@ -13,6 +13,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 
 from hubbub.errors import ConfigError
+from hubbub.service.auth.rechecks import Recheck
 from hubbub.service.config.settings import Settings, parse_handler, parse_listener
 from hubbub.service.links.listener import Listener
 from hubbub.service.plugins.discovery import Plugins
@@ -92,6 +93,11 @@ class Daemon:
 
     def reread(self) -> Settings:
         return self.wanted
+
+    async def recheck(self):
+        found = await Recheck(self.hub, [listener.context for listener in self.listeners], lambda session: True).start()
+        assert found.ended() == ""
+        return []
 
     def make_listener(self, config, settings, plugins):
         return Listener(config, settings, plugins, self.hub)

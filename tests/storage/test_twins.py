@@ -74,7 +74,8 @@ class Hub:
 
     def deny(self, topics: set[str]) -> None:
         self.rights.denied = topics
-        self.context.world.hub.clients.reconsider()
+        for client in self.context.world.hub.clients.without_link():
+            list(client.reconsidering())
         self.context.world.turn()
 
     def seen(self) -> dict[str, Any]:

@@ -19,11 +19,13 @@ from hubbub.errors import ConfigError
 from hubbub.handler import Handler
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
-from hubbub.service.auth.login import Admission, Logins, end_stale
+from hubbub.service.auth.login import Admission, Logins
 from hubbub.service.auth.permissions import Guard
+from hubbub.service.auth.rechecks import Recheck
 from hubbub.service.config.reloadable import Commit, Prepare
 from hubbub.service.config.settings import ConnectorConfig, HandlerConfig, ListenerConfig, Settings
 from hubbub.service.control.control_socket import ControlSocket, open_control
+from hubbub.service.control.link_index import LinkIndex
 from hubbub.service.control.management import Management
 from hubbub.service.control.neighbours import holder
 from hubbub.service.control.requests import commands
@@ -74,13 +76,15 @@ class HubbubService(Service):
         self.metrics = self._make_metrics(settings)
         self.hub.turn.failed = self._failures = Failures()
         self.plugins = Plugins(settings.plugin_dirs)
-        self.guard = Guard(settings.permissions, self._contexts, self.hub)
+        self.guard = Guard(settings.permissions)
         self.logins = Logins(reactor, settings.auth, self.hub.sources)
         self.listeners = [self.make_listener(config, settings, self.plugins) for config in settings.listeners]
         self.connectors = [self.make_connector(config, settings, self.plugins) for config in settings.connectors]
         self.handlers = {config.id: self.make_runner(config, self.plugins) for config in settings.handlers}
         self.parts: list[Prepare] = [self.logins.prepare, self.guard.prepare, self._prepare]
         self.notifier = Notifier(reactor, lambda: sum(len(context.links) for context in self._contexts()))
+        self.links = LinkIndex()
+        self.hub.subscriptions.watchers.append(self.links)
         self.hub.requests.manager = Management(self).answer
         self.settings = settings
         self.reread = reread or (lambda: settings)
@@ -166,11 +170,17 @@ class HubbubService(Service):
                 yield "metrics moved"
             if metrics is not None:
                 metrics.names = settings.origins
-            admission = Admission(self.logins, self._contexts())
-            if ended := end_stale(admission, self._contexts(), self.hub.clients, time.time()):
-                yield ended
 
         return commit
+
+    async def recheck(self) -> list[str]:
+        """Look at all clients after a reload (service.running.Running)."""
+        admission = Admission(self.logins, self._contexts())
+        found = await Recheck(self.hub, self._contexts(), admission.admits).start()
+        changed, self.guard.changed = self.guard.changed, False
+        ended = found.subscriptions
+        said = [f"permissions changed ({ended} subscription{'s' * (ended != 1)} ended)"] if changed else []
+        return [*said, *filter(None, [found.ended()])]
 
     def _make_metrics(self, settings: Settings) -> MetricsPort | None:
         return MetricsPort(settings.metrics, self.metrics_page.page, settings.origins) if settings.metrics else None

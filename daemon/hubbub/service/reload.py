@@ -50,7 +50,8 @@ class Reloader:
             raise
         for why in plan.changes.broken:
             _log.error("not reloaded: {why}", why=why)
-        what = "; ".join(filter(None, [", ".join(plan.changes.files), ", ".join(plan.commit())]))
+        done = [*plan.commit(), *await self._running.recheck()]
+        what = "; ".join(filter(None, [", ".join(plan.changes.files), ", ".join(done)]))
         _log.info("reloaded: {what}", what=what or "nothing has changed")
         return what or "nothing has changed"
 

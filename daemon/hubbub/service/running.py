@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from hubbub.kernel.hub import Hub
 from hubbub.service.config.reloadable import Prepare
 from hubbub.service.config.settings import HandlerConfig, ListenerConfig, Settings
+from hubbub.service.control.link_index import LinkIndex
 from hubbub.service.links.listener import Listener
 from hubbub.service.plugins.discovery import Plugins
 from hubbub.service.plugins.handler_runner import HandlerRunner
@@ -25,10 +26,14 @@ class Running(Protocol):
     listeners: list[Listener]
     connectors: list[Any]
     handlers: dict[str, HandlerRunner]
+    links: LinkIndex
     parts: list[Prepare]
 
     def reread(self) -> Settings:
         """Read the options again. Raises ConfigError."""
+
+    async def recheck(self) -> list[str]:
+        """Look at all clients after a reload, and tell what has ended."""
 
     def make_listener(self, config: ListenerConfig, settings: Settings, plugins: Plugins) -> Listener:
         """Plan a listener. Raises ConfigError."""

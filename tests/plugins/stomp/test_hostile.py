@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 import pytest
 
 from hubbub import limits
+from hubbub.kernel.sessions.work_queues import WorkQueue
 from stomp_client import StompHub, write
 
 MANY = 200_000  # bytes: as one turn reads them
@@ -104,3 +106,25 @@ def test_what_a_version_cant_say_is_left_out(hub, version):
     assert known == ({"k3"} if version == "1.0" else {"k:1", "k2", "k3"})
     client.publish("a\nb", b"x")
     assert len(ear.heard()) == (version == "1.1")
+
+
+def test_an_acknowledgement_asks_no_more_queues_than_there_is_room_for(hub, monkeypatch):
+    asked = []
+    real = WorkQueue._has_room
+    monkeypatch.setattr(WorkQueue, "_has_room", lambda queue, member: asked.append(1) or real(queue, member))
+    queues = [f"/queue/{n}" for n in range(50)]
+    client, sender = hub.client(), hub.client()
+    for at, name in enumerate(queues):
+        client.subscribe(name, id=f"s{at}", ack="client-individual")
+    for name in queues:
+        sender.raw(b"".join(write("SEND", b"%d" % n, destination=name) for n in range(4)))
+    client.end.world.turn()
+    waiting = client.heard()
+    assert len(waiting) == limits.INFLIGHT_MESSAGES
+    heard = []
+    while waiting:
+        heard.append(waiting.pop(0))
+        before = len(asked)
+        waiting += client.raw(write("ACK", id=heard[-1].ack)) + client.heard()
+        assert len(asked) - before <= 2
+    assert Counter(frame.headers["destination"] for frame in heard) == dict.fromkeys(queues, 4)

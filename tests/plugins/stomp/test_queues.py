@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
 from hubbub import limits
@@ -391,25 +389,3 @@ def test_a_mount_point_has_queues_of_its_own():
     client.connect()
     frames = client.subscribe("/queue/x") + client.subscribe("$share/queue/t/queue/jobs", id=1) + client.heard()
     assert bodies(frames) == [b"0"]
-
-
-def test_an_acknowledgement_asks_no_more_queues_than_there_is_room_for(hub, monkeypatch):
-    asked = []
-    real = WorkQueue._has_room
-    monkeypatch.setattr(WorkQueue, "_has_room", lambda queue, member: asked.append(1) or real(queue, member))
-    queues = [f"/queue/{n}" for n in range(50)]
-    client, sender = hub.client(), hub.client()
-    for at, name in enumerate(queues):
-        client.subscribe(name, id=f"s{at}", ack="client-individual")
-    for name in queues:
-        sender.raw(b"".join(write("SEND", b"%d" % n, destination=name) for n in range(4)))
-    client.end.world.turn()
-    waiting = client.heard()
-    assert len(waiting) == limits.INFLIGHT_MESSAGES
-    heard = []
-    while waiting:
-        heard.append(waiting.pop(0))
-        before = len(asked)
-        waiting += work(client, heard[-1:])
-        assert len(asked) - before <= 2
-    assert Counter(frame.headers["destination"] for frame in heard) == dict.fromkeys(queues, 4)

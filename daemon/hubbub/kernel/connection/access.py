@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from hubbub.errors import Refusal
@@ -47,8 +47,19 @@ class Access:
             self.policy = IngressPolicy(hub.turn, hub.router, context, session, link.egress.half_duplex)
         self.policy.allowed, self.policy.mount = self.allowed, mount
 
-    def reconsider(self, link: Any) -> None:
-        """What the client may do has changed: what it may no longer do ends at once, with a notice."""
+    def reconsidering(self, link: Any) -> Generator[None, None, int]:
+        """What the client may do has changed: end what it may no longer do, piece by piece, with a notice.
+
+        Returns how many subscriptions have ended.
+        """
+        ended: list[Subscribe] = []
+        try:
+            yield from self._reconsidering(link, ended)
+        except Exception as error:  # noqa: BLE001  a plugin's dialect
+            link.fail(error)
+        return len(ended)
+
+    def _reconsidering(self, link: Any, ended: list[Subscribe]) -> Iterator[None]:
         session, old = link.session, link.session.rights
         self.identify(link)
         rights = session.rights
@@ -57,16 +68,22 @@ class Access:
         self.announce(link)
         if rights is None:
             return
-        wishes = [one.wish for one in (session.subscriptions or {}).values()]
-        ended = [wish for wish in wishes if not rights.receives(unshared(wish.filter))]
-        for wish in ended:
-            link.egress.unsubscribe(wish.key, link.client)
+        for one in list((session.subscriptions or {}).values()):
+            there = (session.subscriptions or {}).get(one.id) is one
+            if there and not rights.receives(unshared(one.wish.filter)):
+                link.egress.unsubscribe(one.id, link.client)
+                ended.append(one.wish)
+            yield
+            if not link.open or session.rights != rights:  # it has others since then
+                return
         link.outbox.purge(rights.receives)
         if link.egress.half_duplex is not None:
             link.egress.half_duplex.purge(rights.receives)
         if link.client is not None:
             link.client.delivery.purge(rights.receives)
-        self.tell_ended(link, [wish.filter for wish in ended])
+        for wish in ended:
+            self.tell_ended(link, [wish.filter])
+            yield
 
     def revoke(self, link: Any, reason: str, refusal: Refusal) -> None:
         """The client may do nothing here any more: end all that it has here, tell it, and close."""

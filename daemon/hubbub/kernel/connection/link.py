@@ -34,6 +34,7 @@ from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.sessions.client import Client
 from hubbub.kernel.sessions.session import Session
+from hubbub.kernel.steps import spread
 from hubbub.message import Message
 from hubbub.publish import Publish
 
@@ -312,10 +313,9 @@ class Link:
         if self.hub.traced is not None:
             self.hub.traced(self)
 
-    @own_fault
     def reconsider(self) -> None:
-        """What this client may do has changed: what it may no longer do ends at once."""
-        self.access.reconsider(self)
+        """What this client may do has changed: what it may no longer do ends."""
+        spread(self.hub.turn, "permissions", self.access.reconsidering(self))
 
     # Its persistent session (sessions.client.ClientLink)
 

@@ -79,6 +79,14 @@ class ListenerContext:
         """Return whether a client without a login is that user here, None: anonymous, and may do anything."""
         return user == self.user and (self.user is not None or self.anonymous)
 
+    def turns_away(self, link: Any) -> bool:
+        """Return whether a client that was let in without a login has to go, as this listener wants one now.
+
+        Those that have yet to log in, or have, may stay.
+        """
+        anonymous = link.access.allowed and link.session.holds is None
+        return self.dialect_context.role == "server" and anonymous and not self.admits(link.session.user)
+
     def adopt(self, new: ListenerContext) -> None:
         """Take the keys of `new`; the counters, which stand from `links` on, stay."""
         names = [one.name for one in fields(self)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from hubbub import limits
 from hubbub.errors import Refusal
@@ -63,8 +63,8 @@ class Requests:
             raise Refusal("nobody", "this hub isn't managed by messages")
         self.manager(message, ManagedReply(self._turn, done).settle)
 
-    def reconsider(self) -> None:
-        """What clients may do has changed: refuse requests that might not be sent any more."""
+    def reconsidering(self) -> Iterator[None]:
+        """What clients may do has changed: refuse requests that might not be sent any more, piece by piece."""
         for reply in list(self.pending.values()):
             rights = getattr(reply.sender, "rights", None)
             if rights is not None and not reply.asked.startswith(REPLIES):
@@ -72,6 +72,7 @@ class Requests:
                     rights.publish(reply.asked)
                 except Refusal as refusal:
                     reply.refuse(refusal)
+            yield
 
     def forget(self, reply: PendingReply) -> None:
         """End a request."""

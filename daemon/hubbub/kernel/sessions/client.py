@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -181,23 +181,29 @@ class Client:
         if self.connector is None:
             self._registry.is_away(self)
 
-    def reconsider(self) -> int:
-        """What the client may do has changed while it is away. Returns how many subscriptions have ended.
+    def reconsidering(self) -> Generator[None, None, int]:
+        """What the client may do has changed while it is away: end what it may no longer have, piece by piece.
 
-        They stay in the state, so that the client gets an error when it comes back, see `go_online`.
+        Returns how many subscriptions have ended. They stay in the state, so that the client gets an error when it
+        comes back, see `go_online`.
         """
         stand_in = self._stand_in
         rights = None if stand_in is None or self._rights is None else self._rights(stand_in)
         if stand_in is None or rights is None:
             return 0
         stand_in.rights = rights
-        there = stand_in.subscriptions or {}
-        ended = [id for id, one in there.items() if not rights.receives(unshared(one.wish.filter))]
-        for id in ended:
-            self._subscriptions.unsubscribe(stand_in, id)
+        ended = 0
+        for one in list((stand_in.subscriptions or {}).values()):
+            there = (stand_in.subscriptions or {}).get(one.id) is one
+            if there and not rights.receives(unshared(one.wish.filter)):
+                self._subscriptions.unsubscribe(stand_in, one.id)
+                ended += 1
+            yield
+            if self._stand_in is not stand_in or stand_in.rights != rights:
+                return ended
         self.delivery.purge(rights.receives)
         self.delivery.withhold(rights.receives)
-        return len(ended)
+        return ended
 
     def revoke(self) -> None:
         """The client may do nothing here any more: its session ends, without its will."""

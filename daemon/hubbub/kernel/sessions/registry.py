@@ -7,7 +7,7 @@ client identifier: one user can't take over, or keep out, a client of another. A
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -201,16 +201,9 @@ class ClientRegistry:
             if client.link is None:
                 client.end()
 
-    def revoke(self, is_valid: Callable[[Session], bool]) -> int:
-        """End the sessions of clients that are away and may do nothing here any more. Returns how many they are."""
-        those = [one for one in self._away.values() if not is_valid(one.state.owner)]
-        for client in those:
-            client.revoke()
-        return len(those)
-
-    def reconsider(self) -> int:
-        """What clients may do has changed: see to those without a link. Returns how many subscriptions have ended."""
-        return sum([client.reconsider() for client in list(self._known.values()) if client.link is None])
+    def without_link(self) -> list[Client]:
+        """Return the clients that have no link now."""
+        return [client for client in self._known.values() if client.link is None]
 
     def is_away(self, client: Client) -> None:
         """A client has no link any more. If too many have none, the session that is away the longest ends.

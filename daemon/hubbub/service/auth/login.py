@@ -24,7 +24,6 @@ from hubbub.events import Connect
 from hubbub.identity import Identity
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.ingress.sources import source_of
-from hubbub.kernel.sessions.registry import ClientRegistry
 from hubbub.kernel.sessions.session import Session
 from hubbub.option import shown
 from hubbub.service.auth.kinds import (
@@ -47,8 +46,7 @@ _LONGEST = limits.PASSWORD_BYTES + 4 * limits.NAME_CHARACTERS
 _TOO_MANY = Refusal("rate-limited", "too many logins from your address have failed; wait a minute")
 _TOO_MANY.limit = "failed-logins"
 _ENDED = "this session or ticket has ended: log in anew"
-_STALE = Refusal("not-authorized", "this login isn't good any more")
-
+STALE = Refusal("not-authorized", "this login isn't good any more")
 
 Specs = Sequence[tuple[str, str]]
 """Pairs of where an `--auth` stands, for messages, and what it says."""
@@ -227,18 +225,6 @@ class Admission:
         return any(one.admits(session.user) for one in ([context] if context else self._by_name.values()))
 
 
-def end_stale(admission: Admission, contexts: Iterable[ListenerContext], clients: ClientRegistry, now: float) -> str:
-    """End links and sessions whose login is no longer valid at Unix seconds `now`; return what to log."""
-    links = [link for context in contexts for link in context.links if not link.session.revoked]
-    stale = [link for link in links if not link.session.is_valid(now)]
-    for link in stale:
-        link.revoke(_STALE.reason, _STALE)
-    ended = clients.revoke(lambda session: session.is_valid(now) and admission.admits(session))
-    counts = {"link": len(stale), "session": ended}
-    said = " and ".join(f"{count} {what}{'s' * (count > 1)}" for what, count in counts.items() if count)
-    return f"{said} ended, as the login has changed" if said else ""
-
-
 @implementer(IRealm)
 class _Realm:
     """Knows each user by the Identity that a _Chain has found."""
@@ -300,7 +286,7 @@ def _admitted(found: tuple[Any, Identity, Any]) -> Identity | Failure:
     identity = found[1]
     if identity.holds is None or identity.holds():
         return identity
-    return Failure(Refusal(_STALE.code, _STALE.reason))
+    return Failure(Refusal(STALE.code, STALE.reason))
 
 
 def _knows(checker: Any, credentials: AuthExchange) -> bool:

@@ -23,8 +23,6 @@ from twisted.logger import Logger
 
 from hubbub.errors import ConfigError
 from hubbub.kernel.authorization.permissions import ACTIONS, MANAGED, Audience, Clause, Permissions, Rule
-from hubbub.kernel.connection.listener_context import ListenerContext
-from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.session import Rights, Session
 from hubbub.option import flag, hint, shown
 from hubbub.service.config import toml
@@ -42,20 +40,19 @@ _log = Logger(namespace="hubbub.permissions")
 class Guard:
     """The permissions of one daemon. Making it raises ConfigError.
 
-    places  returns those of all listeners and connectors: each has `rights_of` as its `rights`
+    changed  whether there are other rules, and clients have yet to get them
     """
 
-    def __init__(self, path: Path | None, contexts: Callable[[], Iterable[ListenerContext]], hub: Hub) -> None:
+    def __init__(self, path: Path | None) -> None:
+        self.changed = False
         self._permissions = load(path)
-        self._contexts = contexts
-        self._hub = hub
 
     def rights_of(self, session: Session) -> Rights | None:
         """Return what a client may do (kernel.connection.listener_context.ListenerContext)."""
         return self._permissions.of(session)
 
     def prepare(self, settings: Settings) -> Callable[[], list[str]]:
-        """Read the file again, and return what puts it into effect, for open links too. Raises ConfigError."""
+        """Read the file again, and return what puts it into effect; a Recheck follows. Raises ConfigError."""
         new = load(settings.permissions)
 
         def commit() -> list[str]:
@@ -66,13 +63,9 @@ class Guard:
             ):
                 return []
             self._permissions = new
-            before = self._subscriptions()
-            for link in [link for context in self._contexts() for link in context.links]:
-                link.reconsider()
-            ended = before - self._subscriptions() + self._hub.clients.reconsider()
-            self._hub.requests.reconsider()
+            self.changed = True
             self.check(settings)
-            return [f"permissions changed ({ended} subscription{'s' * (ended != 1)} ended)"]
+            return []
 
         return commit
 
@@ -81,9 +74,6 @@ class Guard:
         there = {config.id for config in (*settings.listeners, *settings.connectors)}
         if unknown := sorted(self._permissions.listeners() - there):
             _log.warn("there are permissions for {names}, but no such listener", names=", ".join(unknown))
-
-    def _subscriptions(self) -> int:
-        return sum(len(link.session.subscriptions or ()) for context in self._contexts() for link in context.links)
 
 
 def load(path: Path | None) -> Permissions:

@@ -7,8 +7,6 @@ there is the name alone.
 from __future__ import annotations
 
 import base64
-from bisect import bisect_right, insort
-from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -25,40 +23,12 @@ Asked = dict[str, Any]
 _PAGE = 100  # rows of a page, unless the request says how many
 
 
-class LinkIndex:
-    """The sessions of all links in the order of their ids, so that a page of them begins anywhere (a watcher)."""
-
-    def __init__(self) -> None:
-        self._ids: list[int] = []  # also of some that have gone
-        self._sessions: dict[int, Session] = {}
-
-    def joined(self, session: Session) -> None:
-        """A session is there."""
-        if session.id:
-            self._sessions[session.id] = session
-            insort(self._ids, session.id)
-
-    def left(self, session: Session) -> None:
-        """A session has gone."""
-        self._sessions.pop(session.id, None)
-        if len(self._ids) > 2 * len(self._sessions) + limits.MANAGED_LINKS:
-            self._ids = [id for id in self._ids if id in self._sessions]
-
-    def page(self, after: int) -> Iterator[tuple[int, Session | None]]:
-        """Yield (id, session), some of them None, behind the id `after`: at most limits.MANAGED_LINKS."""
-        start = bisect_right(self._ids, after)
-        for id in self._ids[start : start + limits.MANAGED_LINKS]:
-            yield id, self._sessions.get(id)
-
-
 class ManagedLists:
     """Makes the pages. Each method takes the request and who asks, and raises Refusal or ConfigError."""
 
     def __init__(self, running: Any) -> None:
         self._running = running
-        self._index = LinkIndex()
         self._counts = TopicCounts(running.hub)
-        running.hub.subscriptions.watchers.append(self._index)
 
     def links(self, asked: Asked, session: Session) -> dict[str, Any]:
         """Return a page of links."""
@@ -66,9 +36,8 @@ class ManagedLists:
         selector = LinkSelector(self._running, asked)
         found: list[dict[str, Any]] = []
         looked = 0
-        for id, one in self._index.page(after):
+        for id, link in self._running.links.page(after):
             looked, after = looked + 1, id
-            link: Any = None if one is None else one.link
             if link is not None and selector.has(link):
                 found.append(status.link(link))
                 if len(found) >= most:
@@ -84,12 +53,12 @@ class ManagedLists:
         begin = number({"after": first}, "after", 0)
         found: list[dict[str, Any]] = []
         looked, last = 0, 0
-        for id, one in self._index.page(begin - 1):
+        for id, link in self._running.links.page(begin - 1):
             looked, last = looked + 1, id
             if only and id != only:
                 return {"subscriptions": found, "next": None}
             at = at if id == begin else 0
-            for subscription in islice(() if one is None else (one.subscriptions or {}).values(), at, None):
+            for subscription in islice(() if link is None else (link.session.subscriptions or {}).values(), at, None):
                 if len(found) >= most:
                     return {"subscriptions": found, "next": f"{id}.{at}"}
                 found.append({"link": id, "filter": subscription.wish.filter, "qos": subscription.wish.qos})

@@ -112,8 +112,9 @@ class Management:
             ],
         }
 
-    def _kick(self, asked: Asked, session: Session) -> dict[str, Any]:
-        return {"kicked": kick(self._running, asked)}
+    def _kick(self, asked: Asked, session: Session) -> Deferred[dict[str, Any]]:
+        kicked: Deferred[Any] = kick(self._running, asked)
+        return kicked.addCallback(lambda count: {"kicked": count})
 
     def _reload(self, asked: Asked, session: Session) -> Deferred[dict[str, Any]]:
         reloaded: Deferred[Any] = self._running.reload()

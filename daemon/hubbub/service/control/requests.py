@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hubbub.errors import ConfigError, Refusal
 from hubbub.kernel.connection.link import Link
+from hubbub.kernel.steps import spread
 from hubbub.service.control import status
 from hubbub.service.control.control_socket import Caller, Command, Request
 from hubbub.service.control.link_selector import LinkSelector
@@ -32,18 +34,29 @@ def commands(running: Any) -> Mapping[str, Command]:
         )
 
     def close(request: Request, caller: Caller) -> None:
-        caller.finish(kicked=kick(running, request))
+        kick(running, request).addCallback(lambda count: caller.finish(kicked=count))
 
     return {"status": show, "reload": reload, "kick": close, "trace": Tracing(running).begin}
 
 
-def kick(running: Any, request: Mapping[str, Any]) -> int:
-    """Close the links that a request names, and return how many. Raises ConfigError."""
-    found = list(_chosen(running, request))
-    for link in found:
-        link.close("kicked", _KICKED)
-    _log.info("kicked {count} links", count=len(found))
-    return len(found)
+def kick(running: Any, request: Mapping[str, Any]) -> Deferred[int]:
+    """Close the links that a request names, some in each turn. Fires with their number. Raises ConfigError."""
+    choice, said = LinkSelector(running, request), _said(request)
+    there = status.links_of(running) if "link" not in said else iter([running.links.find(said["link"])])
+    kicked: Deferred[int] = Deferred()
+
+    def close() -> Iterator[None]:
+        count = 0
+        for link in there:
+            if link is not None and link.active and choice.has(link) and _is_meant(link, said):
+                link.close("kicked", _KICKED)
+                count += 1
+            yield
+        _log.info("kicked {count} links", count=count)
+        kicked.callback(count)
+
+    spread(running.hub.turn, "kicks", close())
+    return kicked
 
 
 def _status(running: Any, links: bool) -> Iterator[Mapping[str, object]]:
@@ -66,12 +79,13 @@ _CHOICES: Mapping[str, Callable[[Link], object]] = {
 }
 
 
-def _chosen(running: Any, request: Request) -> Iterator[Link]:
-    """Yield the links that a request means: all that it says has to hold. Raises ConfigError where it says nothing."""
-    choice = LinkSelector(running, request)
+def _said(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a request says of each link. Raises ConfigError if it says nothing."""
     said = {name: request[name] for name in _CHOICES if request.get(name) is not None}
     if not said and request.get("host") is None and request.get("listener") is None:
         raise ConfigError("name what to close: a link, or --user, --client, --host or --listener")
-    for link in status.links_of(running):
-        if link.active and choice.has(link) and all(_CHOICES[name](link) == value for name, value in said.items()):
-            yield link
+    return said
+
+
+def _is_meant(link: Link, said: Mapping[str, Any]) -> bool:
+    return all(_CHOICES[name](link) == value for name, value in said.items())

@@ -87,8 +87,8 @@ class Listener:
     def adopt(self, new: Listener) -> None:
         """Become what `new` was planned to be, with the port that is open; `new` isn't bound.
 
-        New links get all of it. Live ones keep what they began with: dialect, topics and subscription; anonymous links
-        that are no longer allowed are closed.
+        New links get all of it. Live ones keep what they began with: dialect, topics and subscription. A Recheck closes
+        those that are no longer allowed.
         """
         presence = self.context.presence
         same = all(getattr(self.config, name) == getattr(new.config, name) for name in ("presence", "silent", "prefix"))
@@ -104,15 +104,6 @@ class Listener:
             self.context.presence.watch(self.config.id)
         self._renew()
         self._log_missing_logins()
-        for link in list(self.context.links):
-            anonymous = link.access.allowed and link.session.holds is None  # others have yet to log in, or have
-            if anonymous and not self.context.admits(link.session.user):
-                link.revoke(
-                    "this listener wants a login now",
-                    Refusal("not-authorized", "the logins of this listener have changed"),
-                )
-            else:
-                link.reconsider()
 
     def listen(self, reactor: Any) -> None:
         """Bind. Raises ConfigError naming what failed; connections are served once the reactor runs."""
