@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubbub import limits
 from hubbub.bounds import Bounds
+from hubbub.kernel.connection.outbox import Outbox
 from hubbub.kernel.connection.slow_consumers import level
+from hubbub.limits import BACKLOG_LINKS
 from unit.kernel_help import World
 
 SIZE = 100
@@ -118,3 +121,57 @@ def test_it_is_not_searched_for_each_message(count, monkeypatch):
     publish(world, 1_000 // count)
     assert world.hub.slow_consumers.size <= 100 * SIZE
     assert 0 < len(searches) <= 1_000 // 5, "each makes room for a tenth of it"
+
+
+@pytest.mark.parametrize("full", ["drop-newest", "disconnect", "latest"])
+def test_a_message_has_few_of_those_that_are_full_take_their_part(full, monkeypatch):
+    """The others take it with the next messages, or in later turns."""
+    world = World()
+    count = 5 * BACKLOG_LINKS
+    links = stalled(world, count, full=full, queue=100 * SIZE)
+    publish(world, limits.BACKLOG_REST + 2)
+    assert all(link.outbox.places for link in links)
+    settled, most = [], 0
+    real = Outbox.settle
+    monkeypatch.setattr(Outbox, "settle", lambda outbox: settled.append(outbox) or real(outbox))
+    for n in range(400):  # in one turn, so that no job runs
+        before = len(settled)
+        world.publish("a", b"%d" % (n % 3) + b"x" * (SIZE - 4))
+        world.hub.router.commit()
+        most = max(most, len(settled) - before)
+    assert len(settled) >= count
+    assert most <= BACKLOG_LINKS
+    world.turn()
+    for link in links:
+        assert link.open == (full != "disconnect")
+        if link.open:
+            link.transport_resumed()
+            world.turn()
+            assert link.outbox.dropped == 400 + limits.BACKLOG_REST + 2 - (1 if full == "latest" else 100)
+
+
+def test_the_backlog_gives_way_step_by_step(monkeypatch):
+    world = World()
+    links = stalled(world, 5 * BACKLOG_LINKS, full="drop-newest")
+    publish(world, limits.BACKLOG_REST + 2)
+    (backlog,) = links[0].outbox.places
+    for times in range(5):
+        assert len(backlog.places) == (5 - times) * BACKLOG_LINKS
+        backlog.give_way(SIZE)
+    assert backlog.size == 0
+    assert {link.outbox.count for link in links} == {limits.BACKLOG_REST + 2}
+
+
+def test_outboxes_are_trimmed_step_by_step(monkeypatch):
+    world = World(bounds=Bounds(outbox_bytes=2_000 * SIZE))
+    links = [world.link(full="drop-oldest") for _ in range(200)]
+    for at, link in enumerate(links):
+        world.say(link, b"sub %d\n" % at)
+        link.transport_paused(0)
+    for n in range(11):
+        for at in range(200):
+            world.publish(str(at), b"%d" % (n % 10) + b"x" * (SIZE - 6))
+    world.turn()
+    assert world.hub.slow_consumers.size <= 2_000 * SIZE
+    assert world.hub.turn.scheduler.deferred["slow consumers"] >= 200 // limits.PIECES_AT_ONCE
+    assert {link.outbox.dropped > 0 for link in links} == {True}

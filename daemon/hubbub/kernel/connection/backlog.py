@@ -121,11 +121,10 @@ class Backlog:
             if (kinds[WITHIN] or kinds[OLDEST_GO]) and not enough:
                 break
             if kinds[WITHIN] and self._needed < self.first + head.count:
-                if self.size < 2 * self.limit and self.end - self.first < 2 * QUEUE_MESSAGES:
-                    break
-                self._evict_within()
-            else:
-                self._forget_first()
+                if self.size >= 2 * self.limit or self.end - self.first >= 2 * QUEUE_MESSAGES:
+                    self._settle_first()
+                break
+            self._forget_first()
 
     def _forget_first(self) -> None:
         _, head = self._batches.popleft()
@@ -226,19 +225,26 @@ class Backlog:
         """Let some of those that have more than fits take it, and drop what they do (kernel.scheduler.Job)."""
         turn = self._turn
         while self._due:
-            outbox = self._due.pop()
-            place = self.places.get(outbox)
-            if place is not None and place.kind == WITHIN:
-                outbox.settle()
-                if turn.now() >= turn.scheduler.ends:
-                    break
+            if self._settle_one() and turn.now() >= turn.scheduler.ends:
+                break
         if self._due:
             turn.scheduler.add("slow consumers", self.settle_due)
 
-    def _evict_within(self) -> None:
-        """Send those WITHIN home with their part."""
-        for outbox in [outbox for outbox, place in self.places.items() if place.kind == WITHIN]:
-            outbox.evict()
+    def _settle_one(self) -> bool:
+        """Let one of those take it. Returns whether it still had to."""
+        outbox = self._due.pop()
+        place = self.places.get(outbox)
+        if place is None or place.kind != WITHIN:
+            return False
+        outbox.settle()
+        return True
+
+    def _settle_first(self) -> None:
+        """More than twice of what fits is kept: let a few of those take it now, so that a message costs no more."""
+        if not self._due:
+            self._look()
+        for _ in range(min(BACKLOG_LINKS, len(self._due))):
+            self._settle_one()
 
     # The memory of all slow consumers (slow_consumers.Trimmable)
 
@@ -253,9 +259,14 @@ class Backlog:
             self._slow.count(self)
 
     def give_way(self, size: int) -> bool:
-        """Keep at most so many bytes; who can't lose the oldest takes its part first."""
-        self._evict_within()
-        while self.size > size and self._batches:
+        """Keep at most so many bytes; of those that can't lose the oldest, some take their part first.
+
+        If there are more such, it keeps more than that, and is asked again in the next turn.
+        """
+        within = [outbox for outbox, place in self.places.items() if place.kind == WITHIN]
+        for outbox in within[:BACKLOG_LINKS]:
+            outbox.evict()
+        while self.size > size and self._batches and len(within) <= BACKLOG_LINKS:
             self.dropped += self._batches[0][1].count * self._kinds[OLDEST_GO]
             self._forget_first()
         return True

@@ -6,8 +6,10 @@ reads costs nothing here. A batch that several outboxes share counts for each, s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
+from hubbub.kernel.steps import spread
 from hubbub.kernel.trimming import level
 from hubbub.kernel.turn import Turn
 
@@ -59,16 +61,24 @@ class SlowConsumers:
         self.size -= self._waiting.pop(outbox, 0)
 
     def flush(self) -> None:
-        """Trim the largest outboxes to one level, so that all fit (kernel.turn.Flushable)."""
-        self._marked = False
+        """Trim the largest outboxes to one level, so that all fit, step by step (kernel.turn.Flushable)."""
         most = self._turn.bounds.outbox_bytes
         if self.size <= most:
+            self._marked = False
             return
         keep = level(sorted(self._waiting.values()), int(most * _LOW_WATER))
-        for outbox in [outbox for outbox, size in self._waiting.items() if size > keep]:
-            before = outbox.dropped
-            if outbox.give_way(keep):
-                self.dropped += outbox.dropped - before
-                self.count(outbox)
-            else:
-                self.cut += 1
+        spread(
+            self._turn, "slow consumers", self._trim([one for one, size in self._waiting.items() if size > keep], keep)
+        )
+
+    def _trim(self, those: list[Trimmable], keep: int) -> Iterator[None]:
+        for outbox in those:
+            if self._waiting.get(outbox, 0) > keep:
+                before = outbox.dropped
+                if outbox.give_way(keep):
+                    self.dropped += outbox.dropped - before
+                    self.count(outbox)
+                else:
+                    self.cut += 1
+            yield
+        self._marked = False
