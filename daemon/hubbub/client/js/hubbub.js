@@ -1,0 +1,196 @@
+/** A client of hubbub for browsers and Node: hubbub.d.ts has its types, docs/javascript.md its use. No dependencies.
+ *
+ *     const client = new Client("ws://127.0.0.1:8999");
+ *     for await (const message of client.subscribe("plant/#")) console.log(message.topic, message.text);
+ */
+
+import { HubError, Message, written } from "./message.js";
+import { Subscription, matches } from "./subscription.js";
+import { HttpTransport, WebSocketTransport } from "./transports.js";
+
+export { HubError, Message, matches };
+
+const COMMANDS = 10_000; // commands of one client that have no answer yet
+const QUEUE = 10_000; // messages of one subscription that the program hasn't taken yet
+const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000; // milliseconds until it connects again, doubled each time
+const SILENCE = 15_000; // milliseconds after which it asks for a sign of life, and after two gives up
+const TRIES = 2; // WebSockets that never opened, after which it takes HTTP
+
+/** A client that stays connected to one hub. */
+export class Client {
+  #url;
+  #options;
+  #transport = null;
+  #open = false;
+  #opened = 0; // connections that were made
+  #failed = 0; // that weren't, one after the other
+  #commands = new Map(); // by number, in this order: {unit, done, fail, repeats}
+  #subscriptions = new Set();
+  #number = 0;
+  #ended = null; // the error that has ended it
+  #timer = null;
+  #silent = false;
+  #name = Array.from(globalThis.crypto.getRandomValues(new Uint8Array(9)), byte => byte.toString(16).padStart(2, "0")).join("");
+
+  constructor(url, { user, password, token, queue = QUEUE, WebSocket = globalThis.WebSocket } = {}) {
+    const login = token !== undefined ? { token } : user !== undefined ? { user, password: password ?? "" } : null;
+    this.#url = url;
+    this.#options = { login, queue, WebSocket };
+    this.ready = new Promise((done, fail) => Object.assign(this, { begun: done, failed: fail }));
+    this.ready.catch(() => {});
+    this.#dial();
+  }
+
+  /** Publish: a string or bytes as they are, all else as JSON. Return how many receivers there are. */
+  async publish(topic, payload, { qos = 1, retain = false, contentType, replyTo, properties, messageExpiry, correlation } = {}) {
+    const unit = { op: "publish", topic, ...written(payload) };
+    if (qos) Object.assign(unit, { qos, once: `${this.#name}-${this.#number + 1}` });
+    if (retain) unit.retain = true;
+    const more = { content_type: contentType, reply_to: replyTo, properties, message_expiry: messageExpiry, correlation };
+    for (const [name, value] of Object.entries(more)) if (value !== undefined && value !== null) unit[name] = value;
+    return (await this.#call(unit, qos > 0)).receivers ?? 0;
+  }
+
+  /** Return the reply. */
+  async request(topic, payload, { timeout = 2 } = {}) {
+    return new Message(await this.#call({ op: "request", topic, ...written(payload), timeout }));
+  }
+
+  /** Answer a message that wants a reply. */
+  async reply(message, payload) {
+    if (!message.replyTo) throw new TypeError(`the message of ${message.topic} wants no reply`);
+    await this.publish(message.replyTo, payload, { qos: 0, correlation: message.correlation });
+  }
+
+  /** Return a Subscription. */
+  subscribe(...filters) {
+    const subscription = new Subscription(this, filters, this.#options.queue);
+    if (this.#ended) subscription.end(this.#ended);
+    else {
+      this.#subscriptions.add(subscription);
+      if (this.#open) this.#subscribe(subscription);
+    }
+    return subscription;
+  }
+
+  unsubscribe(subscription) {
+    if (!this.#subscriptions.delete(subscription)) return;
+    subscription.end();
+    if (!this.#open) return;
+    const others = new Set([...this.#subscriptions].flatMap(one => one.filters));
+    this.#transport.unsubscriptions(subscription.filters, others).forEach(unit => this.#send(unit));
+  }
+
+  /** End the connection. */
+  close() {
+    this.#end(new HubError("closed", "the client is closed"), null);
+  }
+
+  #dial() {
+    const { WebSocket } = this.#options;
+    const blocked = !WebSocket || (!this.#opened && this.#failed >= TRIES);
+    const Transport = blocked || this.#url.startsWith("http") ? HttpTransport : WebSocketTransport;
+    this.#transport = new Transport(this.#url, this.#options, {
+      opened: () => this.#begin(),
+      received: unit => this.#receive(unit),
+      lost: reason => this.#lost(reason),
+    });
+  }
+
+  #begin() {
+    const unanswered = [...this.#commands.values()];
+    this.#open = true;
+    const { login } = this.#options;
+    if (login) this.#send({ op: "auth", ...login }, { done: () => {}, fail: error => this.#end(error, error) });
+    this.#subscriptions.forEach(subscription => this.#subscribe(subscription));
+    unanswered.forEach(({ unit }) => this.#transport.send(unit));
+    this.#ping();
+  }
+
+  #ping() {
+    this.#silent = true;
+    const answered = () => {
+      this.#opened += 1;
+      this.#failed = 0;
+      this.begun();
+    };
+    this.#send({ op: "ping" }, { done: answered, fail: () => {} });
+    this.#timer = setTimeout(() => this.#silent ? this.#lost("the hub has gone silent") : this.#ping(), SILENCE);
+  }
+
+  #lost(reason) {
+    if (!this.#transport) return;
+    this.#transport.close();
+    this.#transport = null;
+    this.#open = false;
+    clearTimeout(this.#timer);
+    const error = new HubError("lost", reason);
+    for (const [number, { fail, repeats }] of this.#commands) {
+      if (repeats) continue;
+      this.#commands.delete(number);
+      fail(error);
+    }
+    const pause = Math.min(FIRST_PAUSE * 2 ** this.#failed++, LONGEST_PAUSE);
+    this.#timer = setTimeout(() => this.#dial(), pause * (0.5 + Math.random() / 2));
+  }
+
+  #receive(unit) {
+    this.#silent = false;
+    const command = this.#commands.get(unit.id);
+    if (unit.op === "message") {
+      for (const one of this.#subscriptions) if (one.accepts(unit)) one.put(unit);
+    } else if (unit.op === "gap") {
+      this.#subscriptions.forEach(one => one.miss(unit.count));
+    } else if (unit.op === "bye") {
+      this.#lost("the hub is going away");
+    } else if (command) {
+      this.#commands.delete(unit.id);
+      if (unit.op === "error") command.fail(new HubError(unit.code, unit.reason));
+      else command.done(unit);
+    } else if (unit.op === "error") {
+      console.warn(`hubbub refuses something: ${unit.code}: ${unit.reason}`);
+    }
+  }
+
+  #subscribe(subscription) {
+    const units = this.#transport.subscriptions(subscription.filters);
+    let left = units.length;
+    const taken = () => --left || subscription.begun();
+    const refused = error => {
+      if (error.code === "lost") return;
+      subscription.end(error);
+      this.unsubscribe(subscription);
+    };
+    units.forEach(unit => this.#send(unit, { done: taken, fail: refused }));
+  }
+
+  #call(unit, repeats = false) {
+    if (this.#ended) return Promise.reject(this.#ended);
+    if (this.#commands.size >= COMMANDS) {
+      return Promise.reject(new HubError("busy", `${COMMANDS} commands wait for their answers: await some of them first`));
+    }
+    if (!this.#open && !repeats) return Promise.reject(new HubError("lost", "there is no connection"));
+    return new Promise((done, fail) => this.#send(unit, { done, fail, repeats }));
+  }
+
+  #send(unit, { done = () => {}, fail = () => {}, repeats = false } = {}) {
+    const numbered = { ...unit, id: ++this.#number };
+    this.#commands.set(this.#number, { unit: numbered, done, fail, repeats });
+    if (this.#open) this.#transport.send(numbered);
+  }
+
+  #end(error, shown) {
+    if (this.#ended) return;
+    this.#ended = error;
+    clearTimeout(this.#timer);
+    const transport = this.#transport;
+    this.#transport = null;
+    this.#open = false;
+    transport?.close();
+    this.#commands.forEach(({ fail }) => fail(error));
+    this.#commands.clear();
+    this.#subscriptions.forEach(one => one.end(shown));
+    this.#subscriptions.clear();
+    this.failed(error);
+  }
+}

@@ -1,0 +1,74 @@
+// Plays hubbub.js against a hub, and prints what came of it as JSON: node client.mjs MODULE URL SCENE [LOGIN].
+const [, , module, url, scene, login] = process.argv;
+const { Client, HubError } = await import(module);
+
+class Blocked {
+  constructor() {
+    setTimeout(() => this.onclose({ reason: "" }));
+  }
+  close() {}
+}
+
+const code = async promise => promise.then(() => "fine", error => (error instanceof HubError ? error.code : String(error)));
+const first = async subscription => (await subscription.next()).value;
+
+const scenes = {
+  async play(client) {
+    const messages = client.subscribe("a/#", "b");
+    await messages.ready;
+    const receivers = [
+      await client.publish("a/b", { x: 1 }, { properties: { k: "v" } }),
+      await client.publish("b", new Uint8Array([255, 0]), { qos: 0 }),
+      await client.publish("a/ä c", "text", { retain: true }),
+    ];
+    const found = [await first(messages), await first(messages), await first(messages)];
+    const questions = client.subscribe("ask");
+    await questions.ready;
+    const asked = client.request("ask", "hello");
+    await client.reply(await first(questions), "hello to you");
+    const refused = [
+      await code(client.request("empty", "x")),
+      await code(client.publish("a/+", "x")),
+      await code(client.subscribe("#/a").ready),
+    ];
+    messages.close();
+    const rest = [];
+    for await (const message of messages) rest.push(message.text);
+    const kept = await first(client.subscribe("a/+"));
+    await client.publish(kept.topic, "", { retain: true });
+    client.close();
+    return {
+      receivers, refused, rest,
+      json: found[0].json(), bytes: [...found[1].bytes], text: found[2].text, topic: found[2].topic,
+      retained: [found[2].retained, kept.retained], reply: (await asked).text,
+      closed: await code(client.publish("a", "x")),
+    };
+  },
+
+  // Prints each number that comes, and publishes those that it reads from stdin.
+  async numbers(client) {
+    const numbers = client.subscribe("n");
+    await numbers.ready;
+    (async () => { for await (const number of numbers) console.log(number.text); })();
+    console.log("ready");
+    process.stdin.on("data", data => data.toString().trim().split("\n").forEach(line => client.publish("n", Number(line))));
+    return new Promise(done => process.stdin.on("end", () => done("ended")));
+  },
+
+  async login(client) {
+    return code(client.ready);
+  },
+
+  // More than a subscription keeps.
+  async full(client) {
+    const messages = client.subscribe("f");
+    await messages.ready;
+    for (const n of [1, 2, 3, 4]) await client.publish("f", n);
+    const found = [await first(messages), await first(messages)];
+    return found.map(one => [one.text, one.missed]);
+  },
+};
+
+const options = { ...JSON.parse(login ?? "{}"), ...(url.startsWith("ws://blocked@") && { WebSocket: Blocked }) };
+console.log(JSON.stringify(await scenes[scene](new Client(url.replace("blocked@", ""), options))));
+process.exit(0);
