@@ -30,8 +30,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 def test_commands(daemon: Daemon, need: Callable[[str], str]) -> None:
     need("curl")
-    _, talk = blocks("console")
-    for command, expected in commands(talk):
+    for command, expected in commands("".join(blocks("console")[1:])):
         here = command.replace("curl ", "curl -sS ").replace("8999", str(daemon.websocket[0][1]))
         said = subprocess.run(["sh", "-c", here], capture_output=True, text=True, timeout=30, check=True).stdout
         said = said if said.endswith("\n") or not said else said + "\n"

@@ -15,6 +15,7 @@ from hubbub.events import (
     Notice,
     OpenQueue,
     Ping,
+    PublishOnce,
     Release,
     Subscribe,
     SubscriptionBatch,
@@ -30,7 +31,7 @@ from hubbub.template import Template
 __all__ = [
     "Ack", "Answer", "AuthResponse", "BadFilter", "BadTopic", "Close", "ConfigError", "Confirm", "Connect",
     "Dialect", "DialectContext", "Event", "Fault", "Fetch", "Handler", "HubbubError", "Incoming", "LineDialect",
-    "Message", "NeverDrop", "Notice", "OpenQueue", "Ping", "Publish", "QosPublish", "Refusal", "Release", "Request",
-    "Sender", "Splice", "Subscribe", "SubscriptionBatch", "Template", "Text", "Unsubscribe", "choice", "duration",
-    "flag", "many", "on", "option", "rate", "secret", "size",
+    "Message", "NeverDrop", "Notice", "OpenQueue", "Ping", "Publish", "PublishOnce", "QosPublish", "Refusal", "Release",
+    "Request", "Sender", "Splice", "Subscribe", "SubscriptionBatch", "Template", "Text", "Unsubscribe", "choice",
+    "duration", "flag", "many", "on", "option", "rate", "secret", "size",
 ]  # fmt: skip

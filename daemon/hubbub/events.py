@@ -42,6 +42,23 @@ class Event:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+class PublishOnce(Event):
+    """Publish `message`, a Publish or a QosPublish, once for each idempotency key of its client, `key`.
+
+    A further one is answered like the first, within `--once`. The answer is that of the message itself: `outcome` gets
+    the message and its result.
+
+    key  str; the hub refuses an empty one, and one of more than limits.NAME_CHARACTERS characters
+    """
+
+    __slots__ = ("key", "message")
+
+    def __init__(self, key: str, message: Publish) -> None:
+        self.key = key
+        self.message = message
+        self.tag = message.tag
+
+
 class Release(Event):
     """The number `dedup_id` is free again (PUBREL). The result is a bool: whether a message had that number."""
 

@@ -74,6 +74,14 @@ CHANGED_TOPICS = 256  # topics of a link whose last payload is remembered, as 16
 UDP_RATE_LIMITERS = 4_096  # states of `rate=` and `changed=` over UDP, one for an address and user, a listener
 PRESENCES = 10_000  # `presence=` topics, of all listeners; beyond them the one offline the longest is evicted
 
+# Idempotency keys
+ONCE_SECONDS = 120.0  # seconds that a key is remembered, `--once`: publishers try again within, as JetStream's window
+ONCE_KEYS = 100_000  # keys of one user, or of one source without users: 800 a second, 40 MB
+ONCE_KEYS_ALL = 200_000  # keys of all; beyond them those have room that have fewer than an even share: 160 MB at most
+ONCE_KEYS_AT_ONCE = 2  # old keys that are forgotten for each new one, so that a busy table shrinks
+ONCE_KEYS_FORGOTTEN = 1_000  # old keys that are forgotten in one step: about 1 ms
+ONCE_REST = 0.1  # seconds between two such steps
+
 # The hub
 TURN_SECONDS = 0.005  # seconds of a turn for what its sockets have, and again for paced jobs: too short to notice
 JOB_SECONDS = 0.0005  # seconds of one link's events, or of one job, before others have their share

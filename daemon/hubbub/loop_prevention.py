@@ -15,10 +15,11 @@ from hashlib import blake2b
 
 from hubbub import limits
 from hubbub.message import Message
-from hubbub.user_properties import UserProperties, pairs_of
+from hubbub.user_properties import ONCE, UserProperties, pairs_of
 
 NODE = "hubbub-node"  # a user property of CONNECT and CONNACK between two hubs: the sender's name
 PATH = "hubbub-path"  # a user property of PUBLISH: the hubs that it has passed, with spaces between
+_OF_ONE_HUB = frozenset({PATH, ONCE, "Nats-Msg-Id"})
 
 
 def path_of(message: Message) -> list[str]:
@@ -27,9 +28,12 @@ def path_of(message: Message) -> list[str]:
 
 
 def with_hop(message: Message, node: str) -> UserProperties:
-    """Return the user properties of a message with one more hub in its path."""
+    """Return the user properties of a message with one more hub in its path.
+
+    Idempotency keys stay here: the next hub would take those of two publishers for two of the bridge.
+    """
     properties = message.properties
-    pairs = [pair for pair in pairs_of(properties) if pair[0] != PATH]
+    pairs = [pair for pair in pairs_of(properties) if pair[0] not in _OF_ONE_HUB]
     path = " ".join([*path_of(message), node])
     return UserProperties([*pairs, (PATH, path)], getattr(properties, "format", None))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+ONCE = "once"  # the idempotency key of a message in MQTT 5 and STOMP
+
 
 class UserProperties(dict[str, str]):
     """User properties: a mapping to the last value of each name, and all `pairs` in their order.

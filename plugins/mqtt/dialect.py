@@ -140,7 +140,7 @@ class Mqtt(MqttBase):
     def _on_publish(self, packet: packets.Publish, events: list[Event | Message]) -> None:
         if "subscription_identifier" in packet.properties:
             raise Malformed("a client sends no subscription identifier", PROTOCOL_ERROR)  # MQTT-3.3.4-6
-        events.append(self._inbound.publish(self._inbound.topic(packet), packet))
+        events.append(self._inbound.publish_once(self._inbound.topic(packet), packet))
 
     def _on_ack(self, packet: packets.Ack, events: list[Event | Message]) -> None:
         events.append(acknowledgement(packet))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hubbub import Ack, QosPublish, Release
+from hubbub import Ack, PublishOnce, QosPublish, Release
+from hubbub.user_properties import ONCE
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.aliases import InboundAliases
 from hubbub_plugins.mqtt.messages import qos_publish, too_large
@@ -23,6 +24,12 @@ class Inbound:
     def topic(self, packet: packets.Publish) -> str:
         """Return the topic of a PUBLISH. Raises Malformed."""
         return self._aliases.topic(packet)
+
+    def publish_once(self, topic: str, packet: packets.Publish) -> QosPublish | PublishOnce:
+        """Return the event of a PUBLISH, whose user property `once` is an idempotency key. Raises Malformed."""
+        message = self.publish(topic, packet)
+        key = message.properties.get(ONCE) if message.properties else None
+        return message if key is None else PublishOnce(key, message)
 
     def publish(self, topic: str, packet: packets.Publish) -> QosPublish:
         """Return the event of a PUBLISH. Raises Malformed."""

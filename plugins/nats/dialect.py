@@ -26,6 +26,7 @@ from hubbub import (
     Fault,
     Message,
     Publish,
+    PublishOnce,
     Refusal,
     Sender,
     Subscribe,
@@ -43,6 +44,7 @@ from hubbub_plugins.nats.subjects import filter_of, shared_filter, subject_of
 from hubbub_plugins.nats.unanswered import unanswered
 from hubbub_plugins.nats.wire import OK, Malformed, error_line, number
 
+_MESSAGE_ID = "Nats-Msg-Id"  # as JetStream has it
 _CLAIM = b"CONNECT {"
 
 
@@ -126,7 +128,8 @@ class Nats(NatsBase):
         size = number(words[-2], len(data))
         event = self._message(words[1], words[2:-2], data[size:])
         event.properties, event.content_type = read_headers(data[:size])
-        events.append(event)
+        key = event.properties.get(_MESSAGE_ID)
+        events.append(event if key is None else PublishOnce(key, event))
 
     def _message(self, subject: bytes, reply: list[bytes], payload: bytes) -> Publish:
         """Return a message. Raises Refusal."""

@@ -21,6 +21,7 @@ from hubbub import (
     Message,
     OpenQueue,
     Publish,
+    PublishOnce,
     Refusal,
     Sender,
     Subscribe,
@@ -29,6 +30,7 @@ from hubbub import (
     limits,
     option,
 )
+from hubbub.user_properties import ONCE
 from hubbub_plugins.stomp.acknowledgements import AUTO, MODES, Acknowledgements
 from hubbub_plugins.stomp.connect import VERSIONS, choose_version, connect_event, connected
 from hubbub_plugins.stomp.destinations import PLAIN, QUEUE, filter_of, queue_of, style_of
@@ -169,14 +171,15 @@ class Stomp(Dialect):
         return [connect_event(frame.headers, heart_beat, self.prefetch)]
 
     def _send(self, frame: Frame) -> list[Event | Message]:
-        event = send_event(frame)
-        found: list[Event | Message] = [event]
+        event, key, transaction = send_event(frame), frame.headers.get(ONCE), frame.headers.get("transaction")
+        tag = event.tag
+        if transaction is not None:
+            event.tag = _UNTOLD
+        found: list[Event | Message] = [event if key is None else PublishOnce(key, event)]
         if style_of(frame.header("destination")) == QUEUE:
-            found = [OpenQueue(queue_of(event.topic), True, event.tag), event]
-        transaction = frame.headers.get("transaction")
+            found.insert(0, OpenQueue(queue_of(event.topic), True, tag))
         if transaction is None:
             return found
-        event.tag = _UNTOLD
         self._transactions.add(transaction, found)
         return self._done(frame)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hubbub import Event, Message, limits
+from hubbub import Event, Message, PublishOnce, limits
 from hubbub.message import cost
 from hubbub_plugins.stomp.frames import Frame, Malformed
 
@@ -57,4 +57,5 @@ class Transactions:
 
 
 def _size(step: Step) -> int:
-    return limits.QUEUED_MESSAGE_BYTES + (cost(step) if isinstance(step, Message) else 0)
+    message = step.message if isinstance(step, PublishOnce) else step
+    return limits.QUEUED_MESSAGE_BYTES + (cost(message) if isinstance(message, Message) else 0)

@@ -29,7 +29,7 @@ def full(tmp_path):
         "a/1", b"text", qos=2, id=9, properties={"correlation_data": b"\0", "user_property": [("k", "v")] * 2}
     )
     writer.publish("a/2", b"\xff\xfe", qos=1, id=8, retain=True)
-    writer.publish("b", qos=1, id=7)
+    writer.publish("b", qos=1, id=7, properties={"user_property": [("once", "k")]})
     process.settle()
     process.hub.world.hub.clients._known["", None, "away"].state.expiry = math.inf
     process.hub.world.hub.clients._known["", None, "away"].state.save()

@@ -43,6 +43,8 @@ def test_it_is_all_there(file, tmp_path):
     first, *_ = away.first
     assert first.properties["user_property"] == [("k", "v"), ("k", "w")]
     assert (first.properties["content_type"], first.properties["correlation_data"]) == ("text/plain", b"\0\1")
+    if file.stem != "version-1":
+        assert process.store.database.connection.execute("SELECT count(*) FROM keys").get == 1
     released, second, third = process.client("flying", **kept(V5)).first
     assert (released.kind, second.topic, third.topic) == (PUBREL, "a/1", "a/2")
     assert second.dup

@@ -11,7 +11,7 @@ from hubbub.dialect import DialectContext
 from hubbub.dialects import http_text
 from hubbub.dialects.http import Http
 from hubbub.errors import Refusal
-from hubbub.events import Answer, Close, Fetch, Subscribe, SubscriptionBatch
+from hubbub.events import Answer, Close, Fetch, PublishOnce, Subscribe, SubscriptionBatch
 from hubbub.http import HttpRequest
 from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
@@ -46,6 +46,19 @@ def test_publish():
 def test_what_curl_says_of_any_data_is_no_content_type():
     (event,) = ask("POST", "/topics/a", b"hi", content_type="application/x-www-form-urlencoded")
     assert event.content_type is None
+
+
+@pytest.mark.parametrize(("said", "key"), [("k", "k"), ('"k"', "k"), (r'"a\"b\\"', 'a"b\\'), ('"', '"'), ("", "")])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_an_idempotency_key(method, said, key):
+    (event,) = ask(method, "/topics/a", b"1", idempotency_key=said)
+    assert (type(event), event.key, event.message.topic) == (PublishOnce, key, "a")
+    assert type(event.tag) is HttpRequest
+
+
+def test_a_request_for_a_reply_takes_no_idempotency_key():
+    status, detail = problem(ask("POST", "/requests/a", b"1", idempotency_key="k"))
+    assert (status, detail) == (400, "Idempotency-Key is for /topics/: each request is asked anew")
 
 
 def test_retain_clear_and_quality():

@@ -167,3 +167,12 @@ def test_a_mistake_ends_with_status_1_on_stderr():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("hubbub: --tcp x: ")
+
+
+def test_keys_are_remembered_for_some_time(tmp_path):
+    assert parsed().settings().once == 120
+    assert parsed("--once", "1h").settings().once == 3600
+    (tmp_path / "hubbub.toml").write_text('once = "30s"\n')
+    assert parsed("--config", str(tmp_path / "hubbub.toml")).settings().once == 30
+    with pytest.raises(SystemExit, match="hubbub: --once 0s: expected more than 0, such as 2min"):
+        parsed("--once", "0s")

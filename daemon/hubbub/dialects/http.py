@@ -10,6 +10,7 @@
     GET /api/openapi.json     all of this for programs
     GET /api/v1/NAME          a request on $hubbub/NAME, with the query as a JSON object; POST with the body
 
+With the header Idempotency-Key a message is published once, however often the request comes.
 TOPIC is written with %XX where a URL needs it. Requests of one connection and user go to one link, one at a time.
 A unit is an HttpRequest, and the answer an HttpResponse; a stream's further units are messages and comments.
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from hubbub import limits
@@ -30,6 +32,7 @@ from hubbub.events import (
     Close,
     Event,
     Fetch,
+    PublishOnce,
     Subscribe,
     SubscriptionBatch,
 )
@@ -107,12 +110,19 @@ class Http(Dialect):
         return Request(f"$hubbub/{name}", body, limits.REQUEST_SECONDS_MAX, blocking=False, tag=request)
 
     def _exchange(self, request: HttpRequest, topic: str) -> Event | Message:
-        body = bytes(request)
+        body, key = bytes(request), _idempotency_key(request)
         if request.path.startswith(REQUESTS):
+            if key is not None:
+                raise Refusal("bad-command", "Idempotency-Key is for /topics/: each request is asked anew")
             seconds = _number(request, "timeout", limits.REQUEST_SECONDS, limits.REQUEST_SECONDS_MAX)
             return Request(topic, body, seconds, blocking=False, content_type=_content_type(request), tag=request)
         if request.method in ("GET", "HEAD"):
             return Fetch(topic, request)
+        message = self._message_of(request, topic, body)
+        return message if key is None else PublishOnce(key, message)
+
+    def _message_of(self, request: HttpRequest, topic: str, body: bytes) -> Publish:
+        """Return what a request publishes."""
         if request.method == "DELETE":
             return Publish(topic, b"", retain=True, tag=request)
         retain, kind = request.method == "PUT", _content_type(request)
@@ -211,6 +221,14 @@ def _content_type(request: HttpRequest) -> str | None:
     if said is not None and len(said) > limits.NAME_CHARACTERS:
         raise Refusal("too-long", f"a content type has at most {limits.NAME_CHARACTERS} characters")
     return None if said == _FORM else said
+
+
+def _idempotency_key(request: HttpRequest) -> str | None:
+    """Return the idempotency key, in quotes or without (draft-ietf-httpapi-idempotency-key-header, section 2.1)."""
+    said = request.headers.get("idempotency-key")
+    if said is not None and len(said) > 1 and said[0] == said[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", said[1:-1])
+    return said
 
 
 def _number(request: HttpRequest, name: str, usual: float, most: float) -> float:

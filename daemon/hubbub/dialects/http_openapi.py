@@ -11,6 +11,7 @@ _PROBLEM = {"$ref": "#/components/responses/Problem"}
 _OBJECT = {"application/json": {"schema": {"type": "object"}}}
 _ANY: dict[str, Any] = {"*/*": {"schema": {}}}
 _TOPIC = {"name": "topic", "in": "path", "required": True, "schema": {"type": "string"}}
+_KEY = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": limits.NAME_CHARACTERS}}
 _FILTERS = {
     "name": "filter", "in": "query", "required": True, "explode": True,
     "schema": {"type": "array", "items": {"type": "string"}, "minItems": 1},
@@ -41,9 +42,9 @@ def _paths() -> dict[str, Any]:
     return {
         "/topics/{topic}": {
             "get": _operation("Read the retained message", _TOPIC, problems=more, _200=_ANY, _304=None),
-            "post": _operation("Publish", _TOPIC, qos, body=True, problems=published, _200=_OBJECT, _202=_OBJECT),
-            "put": _operation("Publish and retain", _TOPIC, qos, body=True, problems=published, _200=_OBJECT),
-            "delete": _operation("Clear the retained message", _TOPIC, _204=None),
+            "post": _operation("Publish", _TOPIC, _KEY, qos, body=True, problems=published, _200=_OBJECT, _202=_OBJECT),
+            "put": _operation("Publish and retain", _TOPIC, _KEY, qos, body=True, problems=published, _200=_OBJECT),
+            "delete": _operation("Clear the retained message", _TOPIC, _KEY, _204=None),
         },
         "/requests/{topic}": {
             "post": _operation(

@@ -6,6 +6,7 @@
     {"op":"publish","topic":"a/b","data":<any JSON>}    with "id": {"op":"published","id":..,"receivers":n}
        or "base64":".."; also "retain":true "content_type" "reply_to" "properties":{..}
        "qos":1 (or 2) "message_expiry" (seconds) "correlation" (base64)
+       "once":<key>: published once, however often it comes with that key
     {"op":"message","topic":"a/b","data":<any JSON>}    or "base64" where the payload isn't UTF-8
        with meta: "time" (Unix seconds) "retained" "content_type" "properties" "reply_to"
        "qos" (that it was published with) "message_expiry" (what is left) "correlation" (base64)

@@ -98,21 +98,26 @@ class Publish(MessageCommand, tag="publish", kw_only=True, gc=False):
     """Send a message."""
 
     retain: bool = False
+    once: str | None = None
 
-    def event(self, max_message: int) -> publish.Publish:
+    def event(self, max_message: int) -> publish.Publish | events.PublishOnce:
         """Return the event. Raises Refusal, or UnicodeDecodeError."""
-        return self.message(max_message, self.retain)
+        message = self.message(max_message, self.retain)
+        return message if self.once is None else events.PublishOnce(self.once, message)
 
 
 class Request(Carrier, tag="request", kw_only=True, gc=False):
     """Send a message that wants a reply within `timeout` seconds."""
 
     timeout: float = limits.REQUEST_SECONDS
+    once: Raw = Raw()
 
     def event(self, max_message: int) -> publish.Request:
         """Return the event. Raises Refusal, or UnicodeDecodeError."""
         if not 0 < self.timeout <= limits.REQUEST_SECONDS_MAX:
             raise Refusal("bad-command", f'"timeout": above 0 and at most {limits.REQUEST_SECONDS_MAX:g} seconds')
+        if self.once:
+            raise Refusal("bad-command", '"once" is for publish: a request that comes again is asked again')
         topic = check_topic(self.topic)
         payload, content_type = self.read(max_message)
         return publish.Request(

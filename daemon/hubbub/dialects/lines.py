@@ -14,7 +14,7 @@ from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.lines_client import LinesClient
 from hubbub.dialects.lines_text import SUBPROTOCOLS, from_base64, is_text, max_unit
 from hubbub.errors import BadFilter, Refusal
-from hubbub.events import Answer, Close, Confirm, Connect, Event, Fault, Ping, Subscribe, Unsubscribe
+from hubbub.events import Answer, Close, Confirm, Connect, Event, Fault, Ping, PublishOnce, Subscribe, Unsubscribe
 from hubbub.line_dialect import LineDialect
 from hubbub.message import Message, Sender
 from hubbub.publish import Publish, Request
@@ -25,6 +25,7 @@ SUB <filter>             OK SUB <filter>      then, for each message:  MSG <topi
 UNSUB <filter>           OK UNSUB <filter>
 PUB <topic> <payload>    no answer unless it fails; PUB! keeps it as the topic's retained message
 PUBB <topic> <base64>    PUBB! likewise; a payload that isn't a line of text arrives as MSGB <topic> <base64>
+ONCE <key> <PUB ...>     OK ONCE <key>; any kind of PUB. The hub publishes once, however often it comes
 REQ <topic> <payload>    REP <payload> | REPB <base64> | ERR timeout ... | ERR nobody ...
 PING                     PONG; over UDP PONG <subscriptions>
 AUTH <user> <password>   OK AUTH <user>; also AUTH TOKEN <token>
@@ -106,6 +107,17 @@ class Lines(LineDialect):
         else:
             events.append(Publish(topic, payload, retain=word.endswith(b"!")))
 
+    def _once(self, words: list[bytes], events: list[Event | Message]) -> None:
+        key = _argument(words, "a key").decode()
+        command = words[2].split(b" ", 2) if len(words) > 2 else [b""]
+        if _COMMANDS.get(command[0].upper()) is not _PUB:
+            raise Refusal("bad-command", "ONCE <key> PUB <topic> <payload>; PUB!, PUBB and PUBB! likewise")
+        self._publish(command, events)
+        message = events[-1]
+        if isinstance(message, Publish):
+            message.tag = key
+            events[-1] = PublishOnce(key, message)
+
     def _request(self, words: list[bytes], events: list[Event | Message]) -> None:
         topic = self._topics[_argument(words, "a topic")]
         payload = words[2] if len(words) > 2 else b""
@@ -154,6 +166,8 @@ class Lines(LineDialect):
             if is_text(result.payload):
                 return b"REP %b%b" % (result.payload, self.unit_end)
             return b"REPB %b%b" % (b64encode(result.payload), self.unit_end)
+        if isinstance(event, Publish) and event.tag is not None:
+            return b"OK ONCE %b%b" % (event.tag.encode(), self.unit_end)
         if isinstance(event, Ping):
             count = b" %d" % result if self.context.transport == "udp" else b""
             return b"PONG%b%b" % (count, self.unit_end)
@@ -190,6 +204,7 @@ _COMMANDS: dict[bytes, Callable[[Lines, list[bytes], list[Event | Message]], Non
     b"PUB!": Lines._publish,
     b"PUBB": Lines._publish,
     b"PUBB!": Lines._publish,
+    b"ONCE": Lines._once,
     b"REQ": Lines._request,
     b"SUB": Lines._subscribe,
     b"UNSUB": Lines._unsubscribe,
@@ -199,6 +214,9 @@ _COMMANDS: dict[bytes, Callable[[Lines, list[bytes], list[Event | Message]], Non
     b"AUTH": Lines._auth,
     b"CONFIRM": Lines._confirm,
 }
+
+
+_PUB = _COMMANDS[b"PUB"]
 
 
 class _Heads(dict[str, bytes]):

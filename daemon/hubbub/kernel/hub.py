@@ -8,6 +8,7 @@ from typing import Any
 from hubbub.bounds import DEFAULTS, Bounds
 from hubbub.errors import Refusal
 from hubbub.kernel.connection.slow_consumers import SlowConsumers
+from hubbub.kernel.ingress.idempotency import IdempotencyKeys
 from hubbub.kernel.ingress.sources import Sources
 from hubbub.kernel.routing.requests import Requests
 from hubbub.kernel.routing.retained import Retained
@@ -47,6 +48,7 @@ class Hub:
         self.requests = Requests(turn, router)
         self.sources = Sources(lambda: turn.bounds, now)
         self.clients = ClientRegistry(turn, router, self.subscriptions, self.shared, self.sources)
+        self.idempotency = IdempotencyKeys(turn)
         self.presences = PresenceTable(turn, router, self.retained)
         self.slow_consumers = SlowConsumers(turn)
         self.traced: Callable[[Any], object] | None = None
@@ -59,9 +61,10 @@ class Hub:
         self.retained.max_messages, self.retained.max_bytes = bounds.retained_messages, bounds.retained_bytes
 
     def load(self, store: Store, rights: RightsOf | None = None, logins: EarlierLogins | None = None) -> None:
-        """Keep retained messages and sessions in `store`, once, before the daemon serves."""
+        """Keep retained messages, sessions and idempotency keys in `store`, once, before the daemon serves."""
         self.turn.commits = store.commits
         self.turn.commit = store.commit
         store.changed = self.turn.schedule_flush
         self.retained.load(store)
+        self.idempotency.load(store)
         self.clients.load(store, rights, logins)

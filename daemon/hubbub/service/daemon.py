@@ -69,6 +69,7 @@ class HubbubService(Service):
         self.reactor = reactor
         self.turns = Turns(reactor)
         self.hub = Hub(self.turns.wake, time.time, time.monotonic, self._arm, bounds=settings.bounds)
+        self.hub.idempotency.seconds = settings.once
         self.turns.serve(self.hub)
         self._memory = Memory(reactor, self.hub)
         self.metrics_page = MetricsPage(self.hub, self.turns, self._opens, self._is_ready)
@@ -163,6 +164,7 @@ class HubbubService(Service):
         def commit() -> Iterator[str]:
             if limited:
                 yield "limits changed"
+            self.hub.idempotency.seconds = settings.once
             if metrics is not self.metrics:
                 if self.metrics is not None:
                     self.metrics.close()

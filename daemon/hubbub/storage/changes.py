@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hubbub.kernel.sessions.records import Progress, SessionRecord, SubscriptionRecord, Way
+from hubbub.kernel.sessions.records import KeyRecord, Progress, SessionRecord, SubscriptionRecord, Way
 from hubbub.message import Message
 
 
@@ -22,10 +22,11 @@ class Changes:
     messages       in the order of their numbers
     subscriptions  by session and id; None: it has ended
     retained       by topic; None: it was cleared
+    keys           new idempotency keys, by number; forgotten: the last number of those that are old
     size           bytes that they take in memory, about
     """
 
-    __slots__ = ("ended", "messages", "progress", "retained", "sessions", "size", "subscriptions")
+    __slots__ = ("ended", "forgotten", "keys", "messages", "progress", "retained", "sessions", "size", "subscriptions")
 
     def __init__(self) -> None:
         self.messages: list[Stored] = []
@@ -34,6 +35,8 @@ class Changes:
         self.subscriptions: dict[tuple[int, bytes], SubscriptionRecord | None] = {}
         self.progress: dict[int, Progress] = {}
         self.retained: dict[str, Message | None] = {}
+        self.keys: list[tuple[int, KeyRecord]] = []
+        self.forgotten = 0
         self.size = 0
 
     def add(self, later: Changes) -> None:
@@ -44,4 +47,6 @@ class Changes:
         self.subscriptions.update(later.subscriptions)
         self.progress.update(later.progress)
         self.retained.update(later.retained)
+        self.keys += later.keys
+        self.forgotten = max(self.forgotten, later.forgotten)
         self.size += later.size

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hubbub.kernel.sessions.records import MessageRecord, Progress, SessionRecord, SubscriptionRecord, Way
+from hubbub.kernel.sessions.records import KeyRecord, MessageRecord, Progress, SessionRecord, SubscriptionRecord, Way
 
 Receivers = Sequence[tuple[int, Way]]
 """The receivers of one message: the number of each session, and how it gets the message."""
@@ -16,6 +16,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _message = msgspec.msgpack.Decoder(MessageRecord).decode
 _session = msgspec.msgpack.Decoder(SessionRecord).decode
 _progress = msgspec.msgpack.Decoder(Progress).decode
+_key = msgspec.msgpack.Decoder(KeyRecord).decode
 _any = msgspec.msgpack.Decoder().decode
 
 
@@ -50,6 +51,11 @@ def unpack_session(data: bytes) -> SessionRecord:
 def unpack_progress(data: bytes) -> Progress:
     """Return how far a session has come."""
     return _progress(data)
+
+
+def unpack_key(data: bytes) -> KeyRecord:
+    """Return the record of an idempotency key."""
+    return _key(data)
 
 
 def unpack_subscription(data: bytes) -> SubscriptionRecord:

@@ -13,6 +13,7 @@ from hubbub import limits
 from hubbub.kernel.sessions.backlog import Backlog
 from hubbub.kernel.sessions.records import (
     DeliveryRecord,
+    KeyRecord,
     MessageRecord,
     Progress,
     StoredSession,
@@ -32,8 +33,9 @@ class Loader:
     """Reads a database once, before anything is written; raises Damaged.
 
     audiences  those that have messages
-    last_message, last_session  the highest numbers that were given
+    last_message, last_session, last_key  the highest numbers that were given
     sessions   in the order in which they began; retained: the retained messages
+    keys       the newest idempotency keys, as many as may be remembered, each with its number
     """
 
     def __init__(self, database: apsw.Connection) -> None:
@@ -42,6 +44,8 @@ class Loader:
             self._read(database)
             self.sessions = list(self._sessions())
             self.retained = list(self._retained())
+            self.keys = list(self._keys())
+            self.last_key = self.keys[-1][0] if self.keys else 0
         except _DAMAGE as error:
             raise Damaged(str(error)) from None
 
@@ -146,3 +150,8 @@ class Loader:
     def _retained(self) -> Iterator[MessageRecord]:
         for (body,) in self._database.execute("SELECT body FROM retained"):
             yield codec.unpack_message(body)
+
+    def _keys(self) -> Iterator[tuple[int, KeyRecord]]:
+        newest = "SELECT number, record FROM keys ORDER BY number DESC LIMIT ?"
+        for number, record in reversed(self._database.execute(newest, (limits.ONCE_KEYS_ALL,)).fetchall()):
+            yield number, codec.unpack_key(record)

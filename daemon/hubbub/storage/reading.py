@@ -21,6 +21,7 @@ TABLES: Mapping[str, tuple[str, str, Callable[[bytes], Any]]] = {
     "audiences": ("id", "receivers", codec.unpack_receivers),
     "messages": ("number, audience", "body", codec.unpack_message),
     "retained": ("topic", "body", codec.unpack_message),
+    "keys": ("number", "record", codec.unpack_key),
 }
 """Each table with its key, its record, and what reads that."""
 UNREADABLE = (msgspec.MsgspecError, LookupError, TypeError, ValueError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 
 APPLICATION_ID = 0x68756262  # "hubb", in the header of the file
-VERSION = 1
+VERSION = 2
 
 _TABLES = """
 CREATE TABLE sessions (number INTEGER PRIMARY KEY, record BLOB NOT NULL);
@@ -17,7 +17,9 @@ CREATE INDEX messages_by_audience ON messages (audience);
 CREATE TABLE retained (topic TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 """
 
-MIGRATIONS: dict[int, str] = {0: _TABLES}
+_KEYS = "CREATE TABLE keys (number INTEGER PRIMARY KEY, record BLOB NOT NULL);"
+
+MIGRATIONS: dict[int, str] = {0: _TABLES, 1: _KEYS}
 """By version, what makes a file of it one of the next version; 0 is an empty file."""
 
 

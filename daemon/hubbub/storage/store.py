@@ -8,7 +8,14 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.kernel.commits import Commits
-from hubbub.kernel.sessions.records import MessageRecord, SessionRecord, StoredSession, SubscriptionRecord, Way
+from hubbub.kernel.sessions.records import (
+    KeyRecord,
+    MessageRecord,
+    SessionRecord,
+    StoredSession,
+    SubscriptionRecord,
+    Way,
+)
 from hubbub.kernel.sessions.store import Recorded
 from hubbub.message import Message, cost
 from hubbub.storage.changes import Changes, Stored
@@ -45,7 +52,9 @@ class DurableStore:
         self.stored = 0
         self._sessions = loader.sessions
         self._retained = loader.retained
+        self._keys = loader.keys
         self._last = loader.last_message
+        self._last_key = loader.last_key
         self._last_session = loader.last_session
         self._changes = Changes()
         self._noted: list[Recorded] = []
@@ -66,6 +75,10 @@ class DurableStore:
     def load_retained(self) -> Iterable[MessageRecord]:
         retained, self._retained = self._retained, []
         return retained
+
+    def load_keys(self) -> Iterable[tuple[int, KeyRecord]]:
+        keys, self._keys = self._keys, []
+        return keys
 
     def start(self) -> None:
         """Begin to write; everything is loaded."""
@@ -129,6 +142,16 @@ class DurableStore:
         changes = self._change()
         changes.retained[message.topic] = message if message.payload else None
         changes.size += cost(message) + limits.QUEUED_MESSAGE_BYTES
+
+    def remember(self, record: KeyRecord) -> int:
+        changes = self._change()
+        self._last_key += 1
+        changes.keys.append((self._last_key, record))
+        changes.size += len(record.key) + limits.QUEUED_MESSAGE_BYTES
+        return self._last_key
+
+    def forget_keys(self, number: int) -> None:
+        self._change().forgotten = number
 
     # Batches
 

@@ -21,7 +21,7 @@ import apsw
 import msgspec
 
 from hubbub.errors import ConfigError
-from hubbub.kernel.sessions.records import MessageRecord, Progress, SessionRecord, SubscriptionRecord
+from hubbub.kernel.sessions.records import KeyRecord, MessageRecord, Progress, SessionRecord, SubscriptionRecord
 from hubbub.storage import codec
 from hubbub.storage.database import FILE, Damaged, Database
 from hubbub.storage.reading import UNREADABLE
@@ -49,6 +49,9 @@ def _export(reader: apsw.Connection) -> Iterator[bytes]:
             yield _line(message=_message(codec.unpack_message(body)), number=number, audience=audience)
         for (body,) in reader.execute("SELECT body FROM retained"):
             yield _line(retained=_message(codec.unpack_message(body)))
+        for number, record in reader.execute("SELECT number, record FROM keys"):
+            key = codec.unpack_key(record)
+            yield _line(key={**key._asdict(), "digest": b64encode(key.digest).decode()}, number=number)
 
 
 def _line(**fields: Any) -> bytes:
@@ -110,6 +113,9 @@ def _insert(connection: apsw.Connection, row: Mapping[str, Any]) -> None:
     elif "message" in row:
         body = codec.pack(_message_of(row["message"]))
         execute("INSERT INTO messages VALUES (?, ?, ?)", (int(row["number"]), int(row["audience"]), body))
+    elif "key" in row:
+        key = _convert({**row["key"], "digest": b64decode(row["key"]["digest"])}, KeyRecord)
+        execute("INSERT INTO keys VALUES (?, ?)", (int(row["number"]), codec.pack(key)))
     else:
         message = _message_of(row["retained"])
         execute("INSERT INTO retained VALUES (?, ?)", (message.topic, codec.pack(message)))

@@ -179,6 +179,7 @@ class Writer:
         self._replace("progress (session, record)", [(one, pack(record)) for one, record in changes.progress.items()])
         kept = [(topic, pack(record_message(one))) for topic, one in changes.retained.items() if one is not None]
         self._replace("retained (topic, body)", kept)
+        self._replace("keys (number, record)", [(number, pack(record)) for number, record in changes.keys])
 
     def _replace(self, table: str, rows: Sequence[Row]) -> None:
         """Insert rows, many with one statement: each statement gives up the interpreter's lock, and has to get it."""
@@ -201,6 +202,8 @@ class Writer:
         for topic, message in changes.retained.items():
             if message is None:
                 execute("DELETE FROM retained WHERE topic = ?", (topic,))
+        if changes.forgotten:
+            execute("DELETE FROM keys WHERE number <= ?", (changes.forgotten,))
         for one in batch.sweeps:
             for first, last in one.ranges:
                 where = one.audience.id, first, last

@@ -21,6 +21,7 @@ from hubbub.events import (
     Notice,
     OpenQueue,
     Ping,
+    PublishOnce,
     Release,
     Subscribe,
     SubscriptionBatch,
@@ -123,6 +124,14 @@ def _qos_publish(event: QosPublish, longest: int) -> Iterator[str]:
     about = event.correlation
     fine = about is None or (isinstance(about, bytes) and len(about) <= limits.CORRELATION_BYTES)
     yield from _wrong(event, "correlation", fine, f"None or at most {limits.CORRELATION_BYTES} bytes")
+
+
+def _publish_once(event: PublishOnce, longest: int) -> Iterator[str]:
+    yield from _wrong(event, "key", isinstance(event.key, str), "a str")
+    if type(event.message) not in (Publish, QosPublish):
+        yield from _wrong(event, "message", False, "a Publish or a QosPublish")
+    else:
+        yield from _CHECKS[type(event.message)](event.message, longest)
 
 
 def _is_id(value: object) -> bool:
@@ -264,6 +273,7 @@ def _nothing(event: Any, longest: int) -> Iterator[str]:
 _CHECKS: dict[type, Callable[[Any, int], Iterator[str]]] = {
     Publish: _publish,
     QosPublish: _qos_publish,
+    PublishOnce: _publish_once,
     Release: _release,
     Ack: _ack,
     SubscriptionBatch: _subscription_batch,

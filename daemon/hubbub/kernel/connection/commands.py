@@ -20,6 +20,7 @@ from hubbub.events import (
     Notice,
     OpenQueue,
     Ping,
+    PublishOnce,
     Release,
     Subscribe,
     SubscriptionBatch,
@@ -28,6 +29,7 @@ from hubbub.events import (
 )
 from hubbub.kernel.connection import authentication
 from hubbub.kernel.connection.faults import guarded
+from hubbub.kernel.ingress.idempotency import attempt_of
 from hubbub.kernel.routing.batch import Batch
 from hubbub.message import Message
 from hubbub.publish import Publish, QosPublish, Request
@@ -185,11 +187,9 @@ def on_qos_publish(link: Any, event: QosPublish) -> None:
     event.sender = link.session
     client, dedup_id, policy = link.client, event.dedup_id, link.access.policy
     numbered = dedup_id is not None and client is not None
-    if event.expires is not None:
-        event.message_expiry = event.expires - link.hub.turn.wall()
-        if event.message_expiry <= 0:
-            link.answer(event, 0)
-            return
+    if event.expires is not None and came_too_late(link, event):
+        link.answer(event, 0)
+        return
     try:
         if numbered and not client.is_new(dedup_id):
             answer_stored(link, event, 1)  # it was published when it came first
@@ -206,6 +206,60 @@ def on_qos_publish(link: Any, event: QosPublish) -> None:
             answer_publish(link, event, receivers)
     except Refusal as error:
         link.answer(event, error)
+
+
+def came_too_late(link: Any, event: QosPublish) -> bool:
+    """Set `message_expiry` of a message with `expires`. Returns whether it has expired already."""
+    assert event.expires is not None
+    event.message_expiry = event.expires - link.hub.turn.wall()
+    return event.message_expiry <= 0
+
+
+def on_publish_once(link: Any, event: PublishOnce) -> None:
+    """Publish a message unless its client has published it already, under the same key."""
+    message, client, commits = event.message, link.client, link.hub.turn.commits
+    message.sender = link.session
+    dedup_id = message.dedup_id if isinstance(message, QosPublish) and client is not None else None
+    if isinstance(message, QosPublish) and message.expires is not None and came_too_late(link, message):
+        link.answer(message, 0)
+        return
+    try:
+        if dedup_id is not None and not client.is_new(dedup_id):
+            answer_stored(link, message, 1)
+            return
+        receivers, batch = published_once(link, event)
+    except Refusal as error:
+        link.answer(message, error)
+        return
+    if dedup_id is not None:
+        client.state.receive(dedup_id)
+    if message.tag is not None:
+        if batch > commits.safe:
+            link.egress.hold()
+        answer_stored(link, message, receivers)
+
+
+def published_once(link: Any, event: PublishOnce) -> tuple[int, int]:
+    """Publish a message if it is the first with its key. Raises Refusal.
+
+    Returns how many sessions it went to, and the batch of the store that has its key.
+    """
+    message, hub, policy, keys = event.message, link.hub, link.access.policy, link.hub.idempotency
+    attempt = attempt_of(event.key, message, link.session, link.egress.mount)
+    first = keys.find(attempt)
+    if first is not None:
+        if policy is not None:
+            policy.check(message)
+        return first.result, first.batch
+    keys.check_room(attempt)
+    hub.turn.commits.check()
+    try:
+        receivers: int = hub.router.publish(message) if policy is None else policy.publish(message, link)
+    except Refusal as error:
+        keys.refused(attempt, error)
+        raise
+    keys.published(attempt, receivers)
+    return receivers, hub.turn.commits.open
 
 
 def on_release(link: Any, event: Release) -> None:
@@ -306,6 +360,7 @@ ACTIONS: dict[type, Action] = {
     OpenQueue: on_open_queue,
     Request: on_request,
     QosPublish: on_qos_publish,
+    PublishOnce: on_publish_once,
     Release: on_release,
     Ack: on_ack,
     SubscriptionBatch: on_subscription_batch,

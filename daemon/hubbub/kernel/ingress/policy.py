@@ -55,6 +55,10 @@ class IngressPolicy:
         if self._limits:
             self._limited().admits(event, link)
 
+    def check(self, event: Publish) -> None:
+        """Check that the client may publish a message, which isn't published. Raises Refusal."""
+        self._apply(event)
+
     def end(self) -> None:
         """The link has gone."""
         if self._limiter is not None and self._context.dialect_context.transport != "udp":

@@ -19,6 +19,10 @@ Way = tuple[Hashable, int, str]
 """How a message comes to a session: the id of the subscription, the QoS, the shared filter or ""."""
 
 
+Publisher = tuple[str, str | None, str]
+"""Whose an idempotency key is, see ingress.idempotency.Attempt."""
+
+
 class MessageRecord(NamedTuple):
     """One message. `properties` are pairs, as names may repeat; `time`: Unix seconds; the rest as in QosPublish."""
 
@@ -96,6 +100,16 @@ class SessionRecord(NamedTuple):
     will_delay: float
     max_bytes: int
     full: str
+
+
+class KeyRecord(NamedTuple):
+    """One idempotency key, see ingress.idempotency. time: Unix seconds; receivers: what its publisher was answered."""
+
+    publisher: Publisher
+    key: str
+    digest: bytes
+    time: float
+    receivers: int
 
 
 class StoredSession(NamedTuple):

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.sessions.records import (
+    KeyRecord,
     MessageRecord,
     Progress,
     SessionRecord,
@@ -51,6 +52,9 @@ class Store(Protocol):
     def load_retained(self) -> Iterable[MessageRecord]:
         """Return the retained messages of an earlier process."""
 
+    def load_keys(self) -> Iterable[tuple[int, KeyRecord]]:
+        """Return the idempotency keys of an earlier process, the oldest first, each with its number."""
+
     def begin_session(self) -> int:
         """Return a number for a new session, more than 0."""
 
@@ -84,6 +88,12 @@ class Store(Protocol):
     def retain(self, message: Message) -> None:
         """A message is the retained one of its topic; an empty payload clears it."""
 
+    def remember(self, record: KeyRecord) -> int:
+        """A message with an idempotency key is published in this turn. Returns its number, which only grows."""
+
+    def forget_keys(self, number: int) -> None:
+        """Forget the idempotency keys up to a number."""
+
     def commit(self) -> None:
         """Close the batch of this turn's changes. If it raises, nothing is written to any client in this turn."""
 
@@ -106,6 +116,9 @@ class MemoryStore:
     def load_retained(self) -> Iterable[MessageRecord]:
         return ()
 
+    def load_keys(self) -> Iterable[tuple[int, KeyRecord]]:
+        return ()
+
     def begin_session(self) -> int:
         return 0
 
@@ -119,6 +132,10 @@ class MemoryStore:
     def fetch(self, number: int, numbers: Sequence[int], then: Callable[[int, list[StoredMessage]], None]) -> None: ...
     def note(self, session: Recorded) -> None: ...
     def retain(self, message: Message) -> None: ...
+    def remember(self, record: KeyRecord) -> int:
+        return 0
+
+    def forget_keys(self, number: int) -> None: ...
     def commit(self) -> None: ...
     def metrics(self) -> dict[str, Any]:
         return {}

@@ -119,6 +119,10 @@ class Options(usage.Options, AuthOptionMixin):
         """What to do with a damaged file in --state: set-aside begins with what can be read, refuse doesn't start."""
         self._set("on-damage", what)
 
+    def opt_once(self, time: str) -> None:
+        """How long a publisher's idempotency keys are remembered, so that its retries do nothing, such as 2min."""
+        self._set("once", time)
+
     def opt_drain(self, time: str) -> None:
         """How long a stopping daemon lets its clients take what waits for them, such as 30s."""
         self._set("drain", time)
@@ -260,6 +264,13 @@ def _duration(raw: object, source: str) -> float:
         raise ConfigError(f"{source} {shown(raw)}: {error}") from None
 
 
+def _some_time(raw: object, source: str) -> float:
+    seconds = _duration(raw, source)
+    if seconds > 0:
+        return seconds
+    raise ConfigError(f"{source} {shown(raw)}: expected more than 0, such as 2min")
+
+
 def _origin(raw: object, source: str) -> str:
     if isinstance(raw, str) and _ORIGIN.fullmatch(raw.lower()):
         return raw.lower()
@@ -285,4 +296,5 @@ _SCALARS: dict[str, Callable[[object, str], Any]] = {
     "state": _file,
     "durability": _one_of("fsync", "process"),
     "on-damage": _one_of("set-aside", "refuse"),
+    "once": _some_time,
 }

@@ -151,6 +151,7 @@ class Settings:
     state        the folder where sessions and retained messages are kept, None: in memory
     on_damage    "set-aside" or "refuse": for a damaged file there
     durability   "fsync" or "process": what an acknowledgement waits for
+    once         seconds that an idempotency key is remembered
     bounds       what `--limit` says
     """
 
@@ -169,6 +170,7 @@ class Settings:
     state: Path | None = None
     durability: str = "fsync"
     on_damage: str = "set-aside"
+    once: float = limits.ONCE_SECONDS
     bounds: Bounds = DEFAULTS
 
     def __post_init__(self) -> None:

@@ -131,6 +131,9 @@ class _Daemon(Collector):
         )
         dropped.add_metric(["outbox-bytes"], self._hub.slow_consumers.dropped)
         yield dropped
+        keys = self._hub.idempotency
+        yield _counter("hubbub_messages_repeated", "Messages that came again with their idempotency key", keys.repeated)
+        yield _gauge("hubbub_idempotency_keys", "Idempotency keys that are remembered", len(keys))
         yield _counter("hubbub_plugin_errors", "Exceptions in dialects and handlers", counters.failed)
 
     def _scheduled(self) -> Iterator[Metric]:

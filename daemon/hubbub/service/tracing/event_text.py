@@ -6,7 +6,18 @@ from collections.abc import Iterator
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import FIELDS, Answer, Close, Event, Fault, OpenQueue, Subscribe, SwitchDialect, Unsubscribe
+from hubbub.events import (
+    FIELDS,
+    Answer,
+    Close,
+    Event,
+    Fault,
+    OpenQueue,
+    PublishOnce,
+    Subscribe,
+    SwitchDialect,
+    Unsubscribe,
+)
 from hubbub.message import Message
 from hubbub.topics import quote
 
@@ -30,6 +41,9 @@ def describe(event: Event | Message) -> str:
             words += [quote(event.topic), _value(event.payload)]
         case Subscribe() | Unsubscribe() | OpenQueue():
             words.append(quote(event.filter))
+        case PublishOnce():
+            words += [f"key={_value(event.key)}", describe(event.message)]
+            return " ".join(words)
         case Fault():
             words.append(_refusal(event.refusal))
         case Close():
