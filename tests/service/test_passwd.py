@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from hub_process import HUBBUB, hubbub
+from hubbub import limits
+from hubbub.errors import ConfigError
 from hubbub.service.auth.passwords import read
+from hubbub.service.commands.passwd import passwd as command
 
 
 def passwd(*words, said="", status=0):
@@ -35,6 +40,31 @@ def test_add_check_and_remove(tmp_path):
     assert passwd("remove", file, "ann") == ""
     assert list(read(file, True).entries) == ["ben"]
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_list(tmp_path, capsys):
+    file = tmp_path / "passwords"
+    file.write_text(f"# people\nben:*\nann:*:key={'0' * 64}\n")
+    assert command(["list", str(file)]) == 0
+    assert capsys.readouterr().out == "ben\nann  (has a datagram key)\n"
+
+
+def test_commands_at_once_lose_no_change(tmp_path):
+    file = tmp_path / "passwords"
+    file.write_text("first:*\n")
+    names = [f"user{number}" for number in range(40)]
+    with ThreadPoolExecutor(20) as pool:
+        assert {*pool.map(lambda name: command(["add", "--datagram-key", str(file), name]), names)} == {0}
+    assert {*read(file, True).entries} == {"first", *names}
+
+
+def test_a_folder_that_stays_locked_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "PASSWD_LOCK_SECONDS", 0.0)
+    holder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    with pytest.raises(ConfigError, match="another command has locked the folder; nothing was changed"):
+        command(["add", "--datagram-key", str(tmp_path / "passwords"), "ann"])
+    os.close(holder)
 
 
 def test_everything_else_stays(tmp_path):
@@ -75,8 +105,9 @@ def test_a_key_for_datagrams(tmp_path):
         (("check", "passwords", "eve"), "x", "there is no user eve"),
         (("check", "nowhere", "eve"), "x", "nowhere: No such file"),
         (("remove", "--datagram-key", "passwords", "ann"), "", "goes with add"),
-        (("list", "passwords"), "", "--help"),
-        (("add", "passwords"), "", "--help"),
+        (("list", "passwords", "ann"), "", "list has no USER"),
+        (("list", "nowhere"), "", "nowhere: No such file"),
+        (("add", "passwords"), "x", "add needs a USER"),
     ],
 )
 def test_mistakes_are_one_line_and_change_nothing(tmp_path, monkeypatch, words, said, says):

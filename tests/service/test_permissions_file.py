@@ -10,6 +10,7 @@ from hubbub.errors import ConfigError
 from hubbub.kernel.authorization.permissions import Subject
 from hubbub.service.auth.permissions import load
 from hubbub.service.cli import main
+from hubbub.service.commands import check_acl
 
 ROOT = Path(__file__).parents[2]
 
@@ -203,6 +204,13 @@ def test_check_acl(file, capsys, asked, status, says):
 def test_check_acl_that_is_asked_wrongly(file, capsys, asked, says):
     assert main(["check-acl", *asked.split(), "--permissions", str(file(CHECKED))]) == 1
     assert capsys.readouterr().err.startswith(f"hubbub: {says}")
+
+
+def test_check_acl_without_its_file_names_the_option(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(check_acl, "DEFAULT", tmp_path / "none.toml")
+    assert main(["check-acl", "ann", "publish", "a"]) == 1
+    says = f"hubbub: {tmp_path}/none.toml: No such file or directory; --permissions FILE names another\n"
+    assert capsys.readouterr().err == says
 
 
 def test_help(capsys):

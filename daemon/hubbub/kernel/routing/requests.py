@@ -50,7 +50,8 @@ class Requests:
         self.pending[reply.topic] = reply
         message.reply_to = reply.topic
         try:
-            if not self._router.publish(message):
+            reply.receivers = self._router.publish(message)
+            if not reply.receivers:
                 raise Refusal("nobody", "no client is subscribed to that topic")
         except Refusal:
             reply.end()
@@ -73,6 +74,15 @@ class Requests:
                 except Refusal as refusal:
                     reply.refuse(refusal)
             yield
+
+    def receiver_failed(self, topic: str, refusal: Refusal) -> None:
+        """One receiver of the request with this reply topic can't reply; `refusal` is the answer if no other can."""
+        reply = self.pending.get(topic)
+        if reply is not None:
+            reply.receivers -= 1
+            if reply.receivers <= 0:
+                self._router.commit()  # a reply that was published before counts
+                reply.refuse(refusal)
 
     def forget(self, reply: PendingReply) -> None:
         """End a request."""
@@ -108,16 +118,19 @@ class PendingReply:
     done    is called once, with the reply or a Refusal, unless `end` comes first
     topic   the reply topic; route: attribute, its subscription
     sender  the session that asks; asked: the topic of the request
+    receivers  how many may still reply
     """
 
     __slots__ = (
-        "alarm_at", "asked", "route", "sender", "topic", "_done", "_left", "_requests", "_result", "_turn", "_until",
+        "alarm_at", "asked", "receivers", "route", "sender", "topic", "_done", "_left", "_requests", "_result", "_turn",
+        "_until",
     )  # fmt: skip
 
     route: Subscription
 
     def __init__(self, turn: Turn, requests: Requests, message: Request, done: Done) -> None:
         self.asked = message.topic
+        self.receivers = 0
         self.sender = message.sender
         self.topic = REPLIES + secrets.token_urlsafe(16)
         self.alarm_at: tuple[float, int] | None = None

@@ -45,19 +45,23 @@ def check_acl(arguments: Sequence[str]) -> int:
     parser.add_argument("user", metavar="USER")
     parser.add_argument("action", choices=ACTIONS, metavar="ACTION")
     parser.add_argument("name", metavar="TOPIC")
-    parser.add_argument("--permissions", type=Path, default=DEFAULT, metavar="FILE")
+    parser.add_argument("--permissions", type=Path, metavar="FILE")
     parser.add_argument("--group", action="append", default=[], metavar="NAME")
     parser.add_argument("--client", default="", metavar="ID")
     parser.add_argument("--listener", default="", metavar="ID")
     asked = parser.parse_args(arguments)
     name = _name(asked.action, asked.name)
     user = None if asked.user == "-" else asked.user
-    rights = load(asked.permissions).rights(Subject(user, asked.client, asked.listener, frozenset(asked.group)))
+    try:
+        permissions = load(asked.permissions or DEFAULT)
+    except ConfigError as error:
+        raise ConfigError(str(error) if asked.permissions else f"{error}; --permissions FILE names another") from None
+    rights = permissions.rights(Subject(user, asked.client, asked.listener, frozenset(asked.group)))
     verdict = rights.decide(asked.action, name)
     if verdict.clauses:
         lines = [f"{'allowed' if verdict.allowed else 'denied'} by {clause}" for clause in verdict.clauses]
     else:
-        lines = [f"denied: no rule of {asked.permissions} allows it"]
+        lines = [f"denied: no rule of {asked.permissions or DEFAULT} allows it"]
         lines += [f"only a part of it is allowed by {clause}" for clause in rights.parts(asked.action, name)]
     sys.stdout.write("".join(line + "\n" for line in lines))
     return 0 if verdict.allowed else 1

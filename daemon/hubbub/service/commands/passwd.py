@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hubbub import limits
@@ -24,6 +26,7 @@ hubbub passwd: the users of a password file, which --auth hubbub:FILE reads
   hubbub passwd add FILE USER     add a user, or change the password
   hubbub passwd remove FILE USER  remove a user
   hubbub passwd check FILE USER   tell whether a password is right
+  hubbub passwd list FILE         print the users
 
 The password is asked for; where stdin is no terminal it is its first line.
 FILE is made, for its owner alone, if it isn't there. A running hubbub reads
@@ -40,13 +43,17 @@ def passwd(arguments: Sequence[str]) -> int:
         print(USAGE, end="")
         return 0
     parser = Arguments("passwd")
-    parser.add_argument("what", choices=("add", "remove", "check"), metavar="add|remove|check")
+    parser.add_argument("what", choices=("add", "remove", "check", "list"), metavar="add|remove|check|list")
     parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("user", metavar="USER")
+    parser.add_argument("user", metavar="USER", nargs="?")
     parser.add_argument("--datagram-key", action="store_true")
     asked = parser.parse_intermixed_args(arguments)
     if asked.datagram_key and asked.what != "add":
         raise ConfigError("passwd: --datagram-key goes with add")
+    if asked.what == "list":
+        return _list(asked.file, parser, asked.user)
+    if asked.user is None:
+        parser.error(f"{asked.what} needs a USER")
     if asked.what == "add":
         return _add(asked.file, asked.user, asked.datagram_key)
     return _remove(asked.file, asked.user) if asked.what == "remove" else _check(asked.file, asked.user)
@@ -57,19 +64,30 @@ def _add(file: Path, user: str, keyed: bool) -> int:
         check_name(user)
     except ValueError as error:
         raise ConfigError(f"passwd: {shown(user)}: {error}") from None
-    old = read(file, keyed=True).entries.get(user, Entry()) if file.exists() else Entry()
+    if file.exists():
+        read(file, keyed=True)  # what can't be read is found before a password is asked for
     if keyed:
         key = secrets.token_bytes(32)
-        _write(file, user, Entry(old.hash, key))
+        _write(file, user, lambda old: Entry(old.hash, key))
         print(key.hex())
     else:
-        _write(file, user, Entry(hashes.make(_new_password(user)), old.key))
+        hash = hashes.make(_new_password(user))
+        _write(file, user, lambda old: Entry(hash, old.key))
     return 0
 
 
 def _remove(file: Path, user: str) -> int:
     _known(file, user)
-    _write(file, user, None)
+    _write(file, user, lambda old: None)
+    return 0
+
+
+def _list(file: Path, parser: Arguments, user: str | None) -> int:
+    """Print the users in the order of the file, and what each can show beside a password."""
+    if user is not None:
+        parser.error("list has no USER")
+    for name, entry in read(file, keyed=True).entries.items():
+        print(f"{name}  (has a datagram key)" if entry.key else name)
     return 0
 
 
@@ -110,15 +128,42 @@ def _password(prompt: str) -> bytes:
     return password
 
 
-def _write(file: Path, user: str, entry: Entry | None) -> None:
-    """Put `entry` in the place of the user's line, or take that out; all other lines stay. Raises ConfigError."""
+def _write(file: Path, user: str, change: Callable[[Entry], Entry | None]) -> None:
+    """Put what `change` makes of the user's entry in its place, None: take it out; all other lines stay.
+
+    Raises ConfigError.
+    """
     path = file.resolve()  # a link stays a link
     try:
-        text = path.read_bytes().decode() if path.exists() else ""
-        lines = text.removesuffix("\n").split("\n") if text else []
-        _replace(path, "".join(f"{line}\n" for line in _edited(lines, user, entry)))
+        with _locked(path.parent):
+            entry = change(read(path, keyed=True).entries.get(user, Entry()) if path.exists() else Entry())
+            text = path.read_bytes().decode() if path.exists() else ""
+            lines = text.removesuffix("\n").split("\n") if text else []
+            _replace(path, "".join(f"{line}\n" for line in _edited(lines, user, entry)))
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}; nothing was changed") from None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Have the folder's lock, so that two commands at once don't undo each other. The file itself is replaced.
+
+    Raises ConfigError where another holds it too long: any user that may read the folder can. Raises OSError.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    until = time.monotonic() + limits.PASSWD_LOCK_SECONDS
+    try:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise ConfigError(f"{folder}: another command has locked the folder; nothing was changed") from None
+                time.sleep(0.01)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _edited(lines: Sequence[str], user: str, entry: Entry | None) -> Iterator[str]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Any
 
 from hubbub.option import printable
+
+_LEAST = 6  # characters that a cell keeps, however narrow the terminal is
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], object]]
@@ -24,14 +29,22 @@ _PLACES: Columns = {
 _STATE: Columns = {**_PLACES, "state": lambda row: row["state"]}
 
 
-def report(status: Row) -> str:
-    """Write a status in some lines and tables."""
+def report(status: Row, width: int | None = None) -> str:
+    """Write a status in some lines and tables; none is longer than `width` characters, None: as long as they are."""
     lines = [headline(status)]
     for name, columns in (("listeners", _PLACES), ("connectors", _STATE)):
         if status[name]:
-            lines += ["", name, table(status[name], columns).rstrip("\n")]
-    lines += ["", *summary(status)]
+            lines += ["", name, table(status[name], columns, width).rstrip("\n")]
+    lines += [
+        "",
+        *(line if width is None else fill(line, width, subsequent_indent=" " * 10) for line in summary(status)),
+    ]
     return "\n".join(lines) + "\n"
+
+
+def terminal_width() -> int | None:
+    """Return how many characters a line of stdout has; None: it is no terminal, and a line has room for all."""
+    return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def headline(status: Row) -> str:
@@ -78,19 +91,40 @@ def _reasons(count: int, reasons: Mapping[str, int]) -> str:
     return f"{count} ({said})" if said else str(count)
 
 
-def table(rows: Iterable[Row], columns: Columns) -> str:
-    """Write rows under the names of their columns; numbers stand to the right."""
+def table(rows: Iterable[Row], columns: Columns, width: int | None = None) -> str:
+    """Write rows under the names of their columns; numbers stand to the right.
+
+    width  characters of a line: where that is too few, columns of zeros are left out, and texts are cut; None: no limit
+    """
     cells = [list(columns), *([printable(str(column(row))) for column in columns.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    right = [all(cell[:1].isdigit() for cell in column[1:]) for column in zip(*cells, strict=True)]
-    lines = []
-    for row in cells:
-        shown = [
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(row, widths, right, strict=True)
-        ]
-        lines.append("  " + "  ".join(shown).rstrip())
-    return "\n".join(lines) + "\n"
+    made = [list(column) for column in zip(*cells, strict=True)]
+    if width is not None:
+        _fit(made, width)
+    aligned = [_aligned(column) for column in made]
+    return "".join("  " + "  ".join(row).rstrip() + "\n" for row in zip(*aligned, strict=True))
+
+
+def _aligned(column: list[str]) -> list[str]:
+    width, numbers = max(map(len, column)), all(cell[:1].isdigit() for cell in column[1:])
+    return [cell.rjust(width) if numbers else cell.ljust(width) for cell in column]
+
+
+def _fit(columns: list[list[str]], width: int) -> None:
+    """Leave out columns of zeros, the last first, then cut the longest texts, until a line has `width` characters."""
+
+    def excess() -> int:
+        return sum(2 + max(map(len, column)) for column in columns) - width
+
+    for column in [one for one in reversed(columns) if set(one[1:]) <= {"0", "0 B"}]:
+        if excess() > 0:
+            columns.remove(column)
+    while (more := excess()) > 0:
+        column = max(columns, key=lambda one: max(map(len, one)))
+        longest = max(map(len, column))
+        if longest <= _LEAST:
+            return
+        short = max(_LEAST, longest - more)
+        column[:] = [cell if len(cell) <= short else cell[: short - 1] + "…" for cell in column]
 
 
 def size(count: float) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from hubbub.option import duration, printable, shown
 from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.service.commands.client import ask
-from hubbub.service.commands.report import report, table
+from hubbub.service.commands.report import report, table, terminal_width
 from hubbub.service.control.neighbours import neighbours
 
 _WHERE = """\
@@ -54,7 +54,7 @@ masked. Ctrl-C ends it.
   --json           a JSON object a line
 {_WHERE}"""
 TOP_USAGE = f"""\
-hubbub top: show what a running hubbub does, again and again
+hubbub top: show what a running hubbub does, again and again; q ends it
 
   --interval TIME  between two looks, 1s if not given
   --count N        end after N looks
@@ -87,9 +87,10 @@ def status(arguments: Sequence[str]) -> int:
     if asked.json:
         print(json.dumps(found | ({"each": links} if asked.links else {})))
         return 0
-    print(report(found), end="")
+    width = terminal_width()
+    print(report(found, width), end="")
     if asked.links:
-        print(f"\n{table(links, _LINK_COLUMNS)}" if links else "\nno links", end="" if links else "\n")
+        print(f"\n{table(links, _LINK_COLUMNS, width)}" if links else "\nno links", end="" if links else "\n")
     return 0
 
 
@@ -108,7 +109,7 @@ def look(control: Path | None, links: bool = False) -> tuple[dict[str, Any], lis
 
 def kick(arguments: Sequence[str]) -> int:
     """Close links."""
-    if _helped(arguments, KICK_USAGE, needs=True):
+    if _helped(arguments, KICK_USAGE):
         return 0
     parser = _parser("kick")
     parser.add_argument("links", metavar="LINK", type=int, nargs="*")
@@ -116,6 +117,8 @@ def kick(arguments: Sequence[str]) -> int:
         parser.add_argument(name)
     asked = parser.parse_args(arguments)
     chosen = {"user": asked.user, "client": asked.client, "host": asked.host, "listener": asked.listener}
+    if not asked.links and not any(chosen.values()):
+        parser.error("it closes nothing without a LINK, --user, --client, --host or --listener")
     kicked = 0
     for link in asked.links or [None]:
         for answer in ask(asked.control, {"command": "kick", "link": link, **chosen}):
@@ -192,9 +195,9 @@ def _parser(command: str) -> Arguments:
     return parser
 
 
-def _helped(arguments: Sequence[str], usage: str, needs: bool = False) -> bool:
-    """Print the usage text where it is asked for; without arguments too, where the command needs some."""
-    if (arguments or needs) and wants_help(arguments):
+def _helped(arguments: Sequence[str], usage: str) -> bool:
+    """Print the usage text where it is asked for."""
+    if arguments and wants_help(arguments):
         print(usage, end="")
         return True
     return False

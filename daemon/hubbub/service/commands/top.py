@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import termios
 import time
+import tty
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from select import select
 from typing import Any
 
 from hubbub.errors import ConfigError
@@ -25,18 +30,45 @@ def watch(look: Callable[[], Status], seconds: float, count: int | None = None) 
         from rich.live import Live
     except ImportError:
         raise ConfigError("top needs rich on a terminal: pip install 'hubbub[top]', or see `hubbub status`") from None
-    with Live(screen=count is None, auto_refresh=False) as live:
-        for status, before in _looks(look, seconds, count):
+    with _keys() as pressed, Live(screen=count is None, auto_refresh=False) as live:
+        for status, before in _looks(look, seconds, count, pressed):
             live.update(_screen(status, before), refresh=True)
 
 
-def _looks(look: Callable[[], Status], seconds: float, count: int | None) -> Iterator[tuple[Status, Status]]:
-    """Yield each status, and the one before it."""
+@contextmanager
+def _keys() -> Iterator[Callable[[float], str]]:
+    """Read single keys of the terminal: yield what waits so many seconds for one, and returns it or ""."""
+    if not sys.stdin.isatty():
+        yield _no_keys
+        return
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+
+    def pressed(seconds: float) -> str:
+        return os.read(terminal, 1).decode(errors="replace") if select([terminal], [], [], seconds)[0] else ""
+
+    tty.setcbreak(terminal, termios.TCSANOW)  # which keeps what was typed before
+    try:
+        yield pressed
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _no_keys(seconds: float) -> str:
+    time.sleep(seconds)
+    return ""
+
+
+def _looks(
+    look: Callable[[], Status], seconds: float, count: int | None, pressed: Callable[[float], str] = _no_keys
+) -> Iterator[tuple[Status, Status]]:
+    """Yield each status, and the one before it; until `count` were, or q is pressed."""
     before = look()
     yield before, before
     left = None if count is None else count - 1
     while left is None or left > 0:
-        time.sleep(seconds)
+        if pressed(seconds) in ("q", "Q"):
+            return
         status = look()
         yield status, before
         before = status

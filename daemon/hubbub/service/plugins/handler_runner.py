@@ -181,9 +181,10 @@ class HandlerRunner:
             self._size -= cost(item)
             to = item.reply_to
             message = Incoming(item, self, mute=to is not None and not self._may_reply(item.sender, to))
-            for method, filters in self._methods:
-                if any(matches(filter, item.topic) for filter in filters):
-                    self._call(method, message, hops=item.hops + 1)
+            methods = [method for method, filters in self._methods if any(matches(one, item.topic) for one in filters)]
+            failed = self._unanswered(to, len(methods)) if to is not None else None
+            for method in methods:
+                self._call(method, message, hops=item.hops + 1, failed=failed)
         if self._inbox:
             self._ask()
 
@@ -283,14 +284,39 @@ class HandlerRunner:
 
     # Calls into the handler
 
-    def _call(self, method: Callable[..., Any], *arguments: Any, hops: int = 0) -> Deferred[Any]:
-        """Call code of the handler; what it raises, now or later, is logged and counted, and breaks nothing else."""
+    def _unanswered(self, topic: str, methods: int) -> Callable[[Failure], None]:
+        """Return what is called with the failure of each method: once all have failed, so has the request."""
+        left = methods
+
+        def failed(failure: Failure) -> None:
+            nonlocal left
+            left -= 1
+            if left:
+                return
+            why = Refusal("internal", f"the handler {self.id} failed; the log of the hub says why")
+            self._hub.requests.receiver_failed(topic, failure.value if isinstance(failure.value, Refusal) else why)
+
+        return failed
+
+    def _call(
+        self,
+        method: Callable[..., Any],
+        *arguments: Any,
+        hops: int = 0,
+        failed: Callable[[Failure], None] | None = None,
+    ) -> Deferred[Any]:
+        """Call code of the handler; what it raises, now or later, is logged and counted, and breaks nothing else.
+
+        failed  is called too if it raises
+        """
         context = copy_context()
         context.run(_hops.set, hops)
         running: Deferred[Any] = context.run(maybeDeferred, method, *arguments)
         if not running.called:
             self._running.add(running)
             running.addBoth(self._ended, running)
+        if failed is not None:
+            running.addErrback(lambda failure: failed(failure) or failure)
         running.addErrback(self._failure)
         return running
 
