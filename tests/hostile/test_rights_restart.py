@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import time
 
 import jwt
 import pytest
 
+from certificates import Authority
 from hostile.mqtt import MqttClient
 from hubbub.service.commands.client import ask
 from hubbub_plugins.mqtt import packets
@@ -100,3 +102,30 @@ def test_a_session_of_an_earlier_process(tmp_path, way, when):
         wills = {watcher.line() for _ in left}
         assert wills == {f"MSG wills/{name} will" for name in left}
         assert watcher.ask("PING") == "PONG"
+
+
+@pytest.mark.parametrize("logins", [("--auth", "certificate"), ()], ids=["names its user", "is asked for alone"])
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_session_whose_certificate_is_of_an_authority_that_has_gone(tmp_path, replaced, logins):
+    authority = Authority(tmp_path)
+    hub, ann = authority.issue("hub.pem", "hub", ("127.0.0.1",)), authority.issue("ann.pem", "ann")
+    known = tmp_path / "clients.crt"
+    known.write_bytes(authority.file.read_bytes())
+    options = (
+        "--tcp", f"ssl:0:interface=127.0.0.1:privateKey={hub}:client-ca={known}:id=tls", *logins,
+        "--state", f"{tmp_path}/state", "--control", f"{tmp_path}/control",
+    )  # fmt: skip
+
+    def away():
+        return next(ask(tmp_path / "control", {"command": "status"}))["status"]["sessions"]["away"]
+
+    with Daemon(*options) as daemon:
+        context = ssl.create_default_context(cafile=authority.file)
+        context.load_cert_chain(ann)
+        with context.wrap_socket(socket.create_connection(daemon.tcp[0]), server_hostname="127.0.0.1") as link:
+            MqttClient(link, "ann").drop()
+        wait_until(lambda: away() == 1)
+    if replaced:
+        known.write_bytes(Authority(tmp_path, "Another").file.read_bytes())
+    with Daemon(*options):
+        assert away() == (0 if replaced else 1)

@@ -123,7 +123,8 @@ def _insert(connection: apsw.Connection, row: Mapping[str, Any]) -> None:
 
 def _convert(fields: Mapping[str, Any], kind: Any) -> Any:
     """Return a record of its fields. Raises LookupError, msgspec.ValidationError."""
-    return msgspec.convert([fields[name] for name in kind._fields], kind)
+    there = [name for name in kind._fields if name in fields or name not in kind._field_defaults]
+    return msgspec.convert([fields[name] for name in there], kind)
 
 
 def _message_of(fields: Mapping[str, Any]) -> MessageRecord:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -33,6 +33,7 @@ class ListenerContext:
     answer     seconds that a half-duplex device has for a reply, or None
     rate       the rate limit of each client, or None; changed: whether unchanged payloads are dropped
     presence   publishes the presence of clients, or None
+    vouches    tells whether TLS certificates of a client, DER, would be taken; None: there is no TLS
     notice     is called with notices about clients, or about the server of a connector
     links      the open links
     refused    refusals by code; cut: links that were cut, by reason
@@ -60,6 +61,7 @@ class ListenerContext:
     rate: Rate | None = None
     changed: bool = False
     presence: Presence | None = None
+    vouches: Callable[[Sequence[bytes]], bool] | None = None
     notice: Callable[[str], None] | None = None
     links: set[Any] = field(default_factory=set)
     coming: int = 0

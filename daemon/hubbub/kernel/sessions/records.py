@@ -24,7 +24,11 @@ Publisher = tuple[str, str | None, str]
 
 
 class MessageRecord(NamedTuple):
-    """One message. `properties` are pairs, as names may repeat; `time`: Unix seconds; the rest as in QosPublish."""
+    """One message.
+
+    properties  pairs, as names may repeat; format: the payload format indicator, see user_properties.UserProperties
+    time        Unix seconds; the rest as in QosPublish
+    """
 
     topic: str
     payload: bytes
@@ -36,6 +40,7 @@ class MessageRecord(NamedTuple):
     qos: int
     message_expiry: float | None
     correlation: bytes | None
+    format: int | None = None
 
 
 class SubscriptionRecord(NamedTuple):
@@ -83,6 +88,7 @@ class SessionRecord(NamedTuple):
 
     login  what its client's login is recognised by, see identity.Identity.mark; None: it hasn't logged in
     login_expires  when that ends, or None
+    certificates  what its client has shown of TLS, DER, its own first; (): it has shown none
     """
 
     key: Key
@@ -100,6 +106,7 @@ class SessionRecord(NamedTuple):
     will_delay: float
     max_bytes: int
     full: str
+    certificates: tuple[bytes, ...] = ()
 
 
 class KeyRecord(NamedTuple):
@@ -136,13 +143,14 @@ def record_message(message: Message) -> MessageRecord:
         qos, expiry, correlation = message.qos, message.message_expiry, message.correlation
     return MessageRecord(
         message.topic, message.payload, message.retain, message.content_type, message.reply_to, pairs, message.time,
-        qos, expiry, correlation,
+        qos, expiry, correlation, getattr(message.properties, "format", None),
     )  # fmt: skip
 
 
 def make_message(record: MessageRecord) -> Publish:
     """Return the message of a record."""
-    properties = UserProperties(record.properties) if record.properties else None
+    has_properties = record.properties or record.format is not None
+    properties = UserProperties(record.properties, record.format) if has_properties else None
     kind, back = record.content_type, record.reply_to
     if record.qos or record.message_expiry is not None or record.correlation is not None:
         made: Publish = QosPublish(

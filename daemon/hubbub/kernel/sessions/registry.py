@@ -23,7 +23,7 @@ from hubbub.kernel.sessions.delivery import Delivery
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
 from hubbub.kernel.sessions.records import Key
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
-from hubbub.kernel.sessions.session import Session
+from hubbub.kernel.sessions.session import EarlierVoucher, Session
 from hubbub.kernel.sessions.state import PersistentSession, restore
 from hubbub.kernel.sessions.store import MemoryStore, Store
 from hubbub.kernel.sessions.wills import Wills
@@ -41,6 +41,9 @@ class EarlierLogins(Protocol):
 
     def recognises(self, user: str | None, mark: str) -> bool:
         """Tell whether a login with that mark would be, see identity.Identity."""
+
+    def vouches(self, listener: str, certificates: Sequence[bytes]) -> bool:
+        """Tell whether TLS certificates of a client would be taken there."""
 
     def admits(self, session: Session) -> bool:
         """Tell whether a client without a login would be, where it came in."""
@@ -113,6 +116,8 @@ class ClientRegistry:
             owner = state.owner
             if owner.holds is not None and logins is not None:
                 owner.holds = partial(logins.recognises, owner.user, owner.mark)
+            if isinstance(owner.vouched, EarlierVoucher) and logins is not None:
+                owner.vouched.vouches = partial(logins.vouches, owner.listener)
             client = self._make(state)
             self._queued_bytes.add(state.size)
             self._wills.count(client.source, None, state.will)

@@ -24,6 +24,31 @@ class Rights(Protocol):
     def overlaps(self, filter: str) -> bool: ...
 
 
+class Voucher(Protocol):
+    """Tells whether the TLS certificate that a client has shown would be taken now.
+
+    certificates  that one and those that came with it, DER
+    """
+
+    @property
+    def certificates(self) -> tuple[bytes, ...]: ...
+    def __call__(self) -> bool: ...
+
+
+class EarlierVoucher:
+    """The Voucher of a client of an earlier process.
+
+    vouches  attribute: tells whether its certificates would be taken now; until a listener can be asked they would
+    """
+
+    def __init__(self, certificates: tuple[bytes, ...]) -> None:
+        self.certificates = certificates
+        self.vouches: Callable[[tuple[bytes, ...]], bool] = bool
+
+    def __call__(self) -> bool:
+        return self.vouches(self.certificates)
+
+
 class SingleDelivery(Protocol):
     """The link of a session."""
 
@@ -37,7 +62,7 @@ class Session:
     id      the number of its link in logs, `hubbub status` and `hubbub kick`; 0: it has none
     rights  what it may do; None: everything
     groups, grants, expires, holds, mark  results of its login, see identity.Identity; it has one where `holds` is set
-    vouched  tells whether the TLS certificate that it has shown would be taken now, or None: it has shown none
+    vouched  tells whether the TLS certificate that it has shown would be taken now, a Voucher; None: it has shown none
     revoked  whether it may do nothing here any more
     link    delivers messages to this client alone; None: it has gone, or has no link
     levels  the sum of the levels of its filters with wildcards
@@ -64,7 +89,7 @@ class Session:
         self.expires: float | None = None
         self.holds: Callable[[], bool] | None = None
         self.mark = ""
-        self.vouched: Callable[[], bool] | None = None
+        self.vouched: Voucher | None = None
         self.revoked = False
         self.subscriptions: dict[Hashable, Any] | None = None
         self.levels = 0

@@ -21,7 +21,7 @@ from hubbub.kernel.sessions.records import (
     record_message,
     record_subscription,
 )
-from hubbub.kernel.sessions.session import Session
+from hubbub.kernel.sessions.session import EarlierVoucher, Session
 from hubbub.kernel.sessions.store import Store
 from hubbub.message import Message, cost
 from hubbub.publish import Publish
@@ -139,6 +139,7 @@ class PersistentSession:
             self.key, owner.host, owner.port, owner.transport, owner.listener, owner.groups, owner.grants,
             None if owner.holds is None else owner.mark, owner.expires, self.expiry, self.left,
             None if will is None else record_message(will), self.will_delay, self.max_bytes, self.full,
+            () if owner.vouched is None else owner.vouched.certificates,
         )  # fmt: skip
 
     def _record_messages(self) -> None:
@@ -335,6 +336,8 @@ def restore(stored: StoredSession, store: Store) -> PersistentSession:
     owner.expires = record.login_expires
     if record.login is not None:
         owner.holds, owner.mark = _unknown, record.login
+    if record.certificates:
+        owner.vouched = EarlierVoucher(record.certificates)
     session = PersistentSession(record.key, owner, store)
     session.number, session._next = stored.number, stored.progress.next
     session._last, session._gaps = session._next - 1, set(stored.progress.gaps)

@@ -214,6 +214,12 @@ class Admission:
         self._by_name = {context.name: context for context in contexts}
         self.recognises = logins.recognises
 
+    def vouches(self, listener: str, certificates: Sequence[bytes]) -> bool:
+        """Return whether TLS certificates of a client would be taken there; if that listener has gone, anywhere."""
+        context = self._by_name.get(listener)
+        those = [context] if context else self._by_name.values()
+        return any(one.vouches is not None and one.vouches(certificates) for one in those)
+
     def admits(self, session: Session) -> bool:
         """Return whether a client without a login may stay: anonymous, or with the user that the listener names.
 

@@ -83,6 +83,11 @@ class Listener:
         self.context = make_listener_context(config, dialect_context, hub)
         self.context.ignore_logins = settings.ignore_logins
         self.context.notice = Notices(config.id)
+        self._vouch()
+
+    def _vouch(self) -> None:
+        """Let the certificates of this listener, which a reload renews, vouch for clients of an earlier process."""
+        self.context.vouches = None if self._certificates is None else self._certificates.vouches
 
     def adopt(self, new: Listener) -> None:
         """Become what `new` was planned to be, with the port that is open; `new` isn't bound.
@@ -98,6 +103,7 @@ class Listener:
             self._certificates.adopt(new._certificates)
         self._trust.adopt(new._trust)
         self.context.adopt(new.context)
+        self._vouch()
         if same:  # it has the states of the clients
             self.context.presence = presence
         elif self.context.presence is not None:

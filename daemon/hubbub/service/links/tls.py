@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,16 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
-from OpenSSL.crypto import X509, X509Store, X509StoreContext, X509StoreContextError
+from OpenSSL.crypto import (
+    FILETYPE_ASN1,
+    X509,
+    X509Store,
+    X509StoreContext,
+    X509StoreContextError,
+    dump_certificate,
+    load_certificate,
+)
+from OpenSSL.crypto import Error as CryptoError
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IProtocolFactory
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
@@ -97,6 +105,26 @@ class _Greeting(TLSMemoryBIOFactory):
         self.greeting = greeting
 
 
+class ConnectionVoucher:
+    """The certificate that the client of one connection has shown (kernel.sessions.session.Voucher)."""
+
+    __slots__ = ("_chain", "_leaf", "_own")
+
+    def __init__(self, own: Certificates, leaf: X509 | None, chain: Sequence[X509]) -> None:
+        self._own = own
+        self._leaf = leaf
+        self._chain = chain
+
+    def __call__(self) -> bool:
+        return self._own.vouch(self._leaf, self._chain)
+
+    @property
+    def certificates(self) -> tuple[bytes, ...]:
+        """The certificate and those that came with it, DER."""
+        there = [one for one in (self._leaf, *self._chain) if one is not None]
+        return tuple([dump_certificate(FILETYPE_ASN1, one) for one in there])
+
+
 @implementer(IOpenSSLServerConnectionCreator)
 class Certificates:
     """Makes the daemon's end of each TLS connection of one listener. Raises ConfigError where the files won't do.
@@ -127,13 +155,22 @@ class Certificates:
             self.look()
         return SSL.Connection(self._default, None)
 
-    def voucher(self, transport: Any) -> Callable[[], bool]:
+    def voucher(self, transport: Any) -> ConnectionVoucher:
         """Return what tells whether the authorities of now vouch for the client of a connection that is set up."""
         handle: SSL.Connection = transport.getHandle()
         leaf = handle.get_peer_certificate(as_cryptography=False)
-        return partial(self._vouch, leaf, handle.get_peer_cert_chain(as_cryptography=False) or [])
+        return ConnectionVoucher(self, leaf, handle.get_peer_cert_chain(as_cryptography=False) or [])
 
-    def _vouch(self, leaf: X509 | None, chain: Sequence[X509]) -> bool:
+    def vouches(self, certificates: Sequence[bytes]) -> bool:
+        """Return whether the authorities of now vouch for a certificate, the first of these, DER."""
+        try:
+            leaf, *chain = [load_certificate(FILETYPE_ASN1, one) for one in certificates]
+        except (CryptoError, ValueError):
+            return False
+        return self.vouch(leaf, chain)
+
+    def vouch(self, leaf: X509 | None, chain: Sequence[X509]) -> bool:
+        """Return the same of certificates that have been read."""
         if leaf is None or self._authorities is None:
             return False
         store = X509Store()
