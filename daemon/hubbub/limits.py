@@ -223,6 +223,7 @@ CERTIFICATE_DAYS = 14  # days before a certificate ends in which the log warns a
 
 # Connectors
 CONNECT_SECONDS = 10.0  # seconds that a connection attempt may take, for each address
+SERVERS = 64  # servers of one connector: a cluster has a few
 RETRY_FIRST_SECONDS = 0.5  # seconds until a lost connector dials again; doubled each time
 RETRY_SECONDS = 10.0  # seconds at most between two attempts: after a cable is plugged in again, a person waits
 BACKOFF_RESET_SECONDS = 10.0  # seconds with a link after which the waits of a connector are short again

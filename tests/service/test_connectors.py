@@ -129,6 +129,31 @@ async def test_the_state_is_told(server, monkeypatch):
     await passed(lambda: connector.state == "stopped")
 
 
+async def test_servers_are_dialled_in_turn(server):
+    """At once, until all had their turn: the first one refuses, the second one hangs up, the third one stays."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refuses = taken.getsockname()[1]
+    hangs_up, _ = server(Flapping)
+    stays, _ = server(Protocol)
+    places = ",".join(rf"127.0.0.1\:{port}" for port in (hangs_up, stays))
+    connector = make(f"tcp:127.0.0.1:{refuses}:servers={places}")
+    connector.start()
+    await passed(lambda: connector.context.links and connector.remote.port == stays)
+    assert connector.state.startswith("connected since")
+    connector.stop()
+    await passed(lambda: not connector.context.links)
+
+
+async def test_a_round_of_servers_is_followed_by_a_wait():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    connector = make(rf"tcp:127.0.0.1:{port}:servers=127.0.0.2\:{port}")
+    connector.start()
+    await passed(lambda: connector._server == 2)
+    assert (str(connector.remote), connector.state) == (f"tcp 127.0.0.1:{port}", "waiting 1 s: connection refused")
+    connector.stop()
+
+
 async def test_waits_grow_up_to_a_bound(monkeypatch):
     monkeypatch.setattr(limits, "RETRY_FIRST_SECONDS", 0.001)
     monkeypatch.setattr(limits, "RETRY_SECONDS", 0.01)

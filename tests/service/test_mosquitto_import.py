@@ -13,6 +13,7 @@ from hubbub.service.cli import main
 from hubbub.service.commands.mosquitto.conf import KNOWN, Import
 from hubbub.service.commands.mosquitto.notes import toml
 from hubbub.service.config.options import Options
+from hubbub.service.config.settings import parse_connector
 from hubbub.service.plugins.discovery import Plugins
 
 
@@ -139,8 +140,16 @@ def test_acl_of_one_listener_alone(imported):
             "mosquitto.conf:2: plugin_opt_x 1: its plugins aren't hubbub's; `--auth` is where logins",
         ),
         ("remote_password hunter2", "", "mosquitto.conf:2: remote_password ...: a bridge has no such thing here"),
-        ("connection up\naddress a\nround_robin true", "", "mosquitto.conf:4: round_robin true: a bridge has no such"),
-        ("connection up\naddress a b", "", "mosquitto.conf:3: address a b: a connector dials one address: the first"),
+        (
+            "connection up\naddress a\nrestart_timeout 5",
+            "",
+            "mosquitto.conf:4: restart_timeout 5: a bridge has no such",
+        ),
+        (
+            "connection up\naddress a b",
+            "",
+            "mosquitto.conf:3: address a b: they are dialled in turn; the first",
+        ),
         (
             "connection up\naddress a\ntopic # in 0 l/ r/",
             "",
@@ -290,6 +299,15 @@ def test_an_imported_bridge_is_taken(imported, tmp_path):
     options.parseOptions(["--config", str(tmp_path / "hubbub.toml")])
     [connector] = options.settings().connectors
     assert (connector.pull, connector.push) == (("a/#",), ("a/#",))
+
+
+def test_the_addresses_of_a_bridge(imported):
+    """With round_robin they are dialled as here, and there is nothing to note."""
+    config, _, notes = imported("connection up\naddresses a [::1]:8883 b:1884\nround_robin true\ntopic a/#\n")
+    connector = parse_connector(config["connect"][0], "--config")
+    dialled = [str(connector.remote.turn(at)) for at in range(4)]
+    assert dialled == ["tcp a:1883", "tcp [::1]:8883", "tcp b:1884", "tcp a:1883"]
+    assert notes == []
 
 
 @pytest.mark.parametrize("value", ["", 'a"b\\', "\x7f\x00\n", "é🛰\u2028", True, 5, ["a", "b"]])

@@ -35,6 +35,22 @@ def test_a_remote(text, kind, host, port, id, shown):
     assert config.spec == f"--connect {text}"
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("nats://a,b:4333,[::1]:pull=x/#", ["a:4222", "b:4333", "[::1]:4222"]),
+        ("mqtts://a:1,b/", ["a:1", "b:8883"]),
+        (r"tcp:a:1:servers=b\:2,[\:\:1]\:3", ["a:1", "b:2", "[::1]:3"]),
+        ("tcp:a:1", ["a:1"]),
+    ],
+)
+def test_several_servers(text, found):
+    remote = parse_connector(text, "--connect").remote
+    assert remote.servers == len(found)
+    shown = [str(remote.turn(at)).partition(" ")[2] for at in range(2 * len(found))]
+    assert shown == 2 * found
+
+
 def test_the_keys_behind_a_url():
     for url in ("ws://hub:8999/", "ws://hub", "ws://[::1]:8999/x?y=%3A", "wss://hub:1"):
         config = parse_connector(rf"{url}:dialect=lines:pull=a/#,b/+:id=up:topic=a\:b", "--connect")
@@ -81,6 +97,11 @@ def test_a_table():
         ("nats://", "that is no nats://HOST:PORT"),
         ("nats://hub:x", "that is no nats://HOST:PORT"),
         ("nats://hub/path", "that is no nats://HOST:PORT"),
+        ("nats://a,", "that is no nats://HOST:PORT"),
+        ("nats://a,,b", "that is no nats://HOST:PORT"),
+        ("nats://a,b:0", "expected a port from 1 to 65535"),
+        ("tcp:a:1:servers=b", "servers=b: expected HOST:PORT, or several with commas"),
+        ("nats://a" + ",b" * 64, "expected fewer than 64 servers"),
         ("nats://me:secret@hub", r"nats://\*\*\*@hub: a URL with a user and a password isn't"),
         ("ws://hub/ü", "ASCII"),
         ("tcp:a:1:anonymous=yes", "anonymous= is for listeners"),

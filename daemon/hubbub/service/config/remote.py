@@ -2,7 +2,8 @@
 
 An endpoint is split as a listener's is. In a URL, `ws://hub:8999/path:dialect=json`, the colons of `//host:port` are
 its own; the next one begins the keys. A colon in its path or query is written %3A. `mqtt://HOST` is another way to
-write `tcp:HOST:1883:dialect=mqtt`; there are `mqtts://` and `nats://` too.
+write `tcp:HOST:1883:dialect=mqtt`; there are `mqtts://` and `nats://` too. `nats://a,b:4333` names several servers of
+which one is dialled, and the next one when the link is lost: it is `tcp:a:4222:servers=b\\:4333`.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.option import shown
 from hubbub.service.config.endpoint import Part, filled, number, read_values, split
 
 _TLS = ("trustRoots", "certificate", "privateKey")
 _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "tcp": (("host", "port"), ("bindAddress",)),
-    "tls": (("host", "port"), ("bindAddress", *_TLS)),
+    "tcp": (("host", "port"), ("bindAddress", "servers")),
+    "tls": (("host", "port"), ("bindAddress", "servers", *_TLS)),
     "unix": (("address",), ()),
     "udp": (("host", "port"), ("bindAddress",)),
     "ws": (("url",), ("bindAddress",)),
@@ -37,7 +39,8 @@ _SERVERS = {
     "nats": ("tcp", "4222", "nats"),
 }
 """For each scheme of a server's URL: the kind of endpoint, the default port, the dialect."""
-_SERVER = re.compile(r"(\w+)://(\[[^\]]*\]|[^\[\]/?#:\\]+)(?::([0-9]+))?/?(?::(.*))?", re.DOTALL)
+_PLACE = r"(\[[^\]]*\]|[^\[\]/?#:,\\]+)(?::([0-9]+))?"  # HOST, or HOST:PORT
+_SERVER = re.compile(rf"(\w+)://{_PLACE}((?:,{_PLACE})*)/?(?::(.*))?", re.DOTALL)
 _PASSWORD = re.compile("//[^/?#]*@")
 
 
@@ -72,6 +75,17 @@ class Remote:
         """Its port, 0 for a Unix socket."""
         return int(self.values.get("port", 0))
 
+    def turn(self, at: int) -> Remote:
+        """Return its server number `at`, counted round and round."""
+        places = [(self.host, str(self.port)), *_places(self.values.get("servers", ""))]
+        host, port = places[at % len(places)]
+        return replace(self, values={**self.values, "host": host, "port": port}) if len(places) > 1 else self
+
+    @property
+    def servers(self) -> int:
+        """How many servers there are to choose from."""
+        return 1 + len(_places(self.values.get("servers", "")))
+
     @property
     def label(self) -> str:
         """The default id: tcp-10.0.0.5-7000."""
@@ -101,12 +115,14 @@ def split_remote(text: str) -> list[Part]:
 
 def _split_server(text: str) -> list[Part]:
     found = _SERVER.fullmatch(text)
-    if found is None or (found[4] is not None and "=" not in found[4].partition(":")[0]):
+    if found is None or (found[7] is not None and "=" not in found[7].partition(":")[0]):
         scheme = text.partition(":")[0]
         raise ConfigError(f"that is no {scheme}://HOST:PORT and keys, such as {scheme}://example.org:pull=sensors/#")
     kind, port, dialect = _SERVERS[found[1]]
     address: list[Part] = [(None, kind), (None, found[2].strip("[]")), (None, found[3] or port)]
-    return [*address, ("dialect", dialect), *(split(found[4]) if found[4] is not None else [])]
+    others = [f"{host}:{other or port}" for host, other in re.findall(_PLACE, found[4])]
+    servers: list[Part] = [("servers", ",".join(others))] if others else []
+    return [*address, *servers, ("dialect", dialect), *(split(found[7]) if found[7] is not None else [])]
 
 
 def masked(text: str) -> str:
@@ -165,6 +181,9 @@ def _read_url(url: str) -> dict[str, str]:
     return {"host": host, "port": str(port or (443 if found.scheme == "wss" else 80))}
 
 
+_port = number(1, 65_535, "expected a port from 1 to 65535")
+
+
 def _host(raw: object) -> str:
     text = filled(raw)
     if text.isprintable() and " " not in text and "/" not in text and len(text) <= 253:
@@ -179,13 +198,31 @@ def _address(raw: object) -> str:
         raise ValueError("expected an own IP address, such as 192.168.1.2") from None
 
 
+def _servers(raw: object) -> str:
+    text = filled(raw)
+    found = [re.fullmatch(_PLACE, one) for one in text.split(",")]
+    if len(found) >= limits.SERVERS:
+        raise ValueError(f"expected fewer than {limits.SERVERS} servers")
+    for one in found:
+        if one is None or one[2] is None:
+            raise ValueError("expected HOST:PORT, or several with commas between them")
+        _host(one[1].strip("[]"))
+        _port(one[2])
+    return text
+
+
+def _places(servers: str) -> list[tuple[str, str]]:
+    return [(host.strip("[]"), port) for host, port in re.findall(_PLACE, servers)]
+
+
 def _path(raw: object) -> str:
     return str(Path(filled(raw)).absolute())  # before twistd goes to --rundir
 
 
 _CHECKS = {
     "host": _host,
-    "port": number(1, 65_535, "expected a port from 1 to 65535"),
+    "port": _port,
+    "servers": _servers,
     "address": _path,
     "bindAddress": _address,
     "trustRoots": _path,

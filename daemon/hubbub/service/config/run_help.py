@@ -40,7 +40,8 @@ Where --connect dials to; dialect=raw if none is named:
   tls:HOST:PORT:trustRoots=FILE:certificate=FILE:privateKey=FILE
   ws://HOST:PORT/PATH  wss://HOST:PORT/PATH  where keys follow a colon; one
   in the path is written %3A
-  mqtt://HOST:PORT  mqtts://HOST:PORT  nats://HOST:PORT  servers
+  mqtt://HOST:PORT  mqtts://HOST:PORT  nats://HOST:PORT  servers; where
+  there are several, nats://HOST,HOST:PORT, they are dialled in turn
 Keys:
   interface=ADDRESS                          where; else 127.0.0.1 or ::1
   anonymous=yes  as=USER                     clients that may connect

@@ -91,7 +91,7 @@ class Management:
     def _connectors(self, asked: Asked, session: Session) -> dict[str, Any]:
         return {
             "connectors": [
-                {**_place(one, str(one.config.remote)), "state": str(one.state)} for one in self._running.connectors
+                {**_place(one, str(one.remote)), "state": str(one.state)} for one in self._running.connectors
             ]
         }
 

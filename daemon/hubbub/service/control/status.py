@@ -92,7 +92,7 @@ def _listener(one: Any) -> dict[str, Any]:
 
 
 def _connector(one: Any) -> dict[str, Any]:
-    return {**_place(one), "where": str(one.config.remote).partition(" ")[2], "state": str(one.state)}
+    return {**_place(one), "where": str(one.remote).partition(" ")[2], "state": str(one.state)}
 
 
 def _place(one: Any) -> dict[str, Any]:

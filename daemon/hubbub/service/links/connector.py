@@ -69,6 +69,8 @@ class Connector:
         self.losses = Losses()
         self._running = False
         self._reactor = reactor
+        self.remote = config.remote  # the server that is dialled, or was the last
+        self._server = 0  # its number
         self._tries = 0  # counts all, so that what an old one tells is known as such
         self._attempt: Attempt | None = None
         self._dialling: Deferred[Any] | None = None
@@ -153,10 +155,10 @@ class Connector:
         self._tries += 1
         lost = partial(self._lost, self._tries)
         if self.config.transport == "udp":
-            self._dialling = resolve(self._reactor, self.config.remote.host)
+            self._dialling = resolve(self._reactor, self.remote.host)
             self._dialling.addCallback(self._open_datagrams, lost)
         else:
-            remote = self.config.remote
+            remote = self.remote
             tls_later = remote.kind == "tls" and not self.dialect_plan.first.handshake_first
             try:
                 self._attempt = self._make_attempt(lost, tls_options(remote) if tls_later else None)
@@ -171,7 +173,7 @@ class Connector:
         if self.config.transport != "websocket":
             return DialFactory(self._link, lost, tls)
         first = self.dialect_plan.first
-        url = self.config.remote.values["url"]
+        url = self.remote.values["url"]
         return DialledWebSocketFactory(
             url, first.subprotocols, self.dialect_plan.longest, self._link, lost, self._reactor
         )
@@ -203,7 +205,7 @@ class Connector:
         self._noted, self._notes = self._notes, []
         self._up_at = self._reactor.seconds()
         self._since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        self._told.tell(f"connected to {self.config.remote}")
+        self._told.tell(f"connected to {self.remote}")
         return link
 
     def _note(self, text: str) -> None:
@@ -225,14 +227,26 @@ class Connector:
         now = self._reactor.seconds()
         if up_at is not None and now - up_at >= limits.BACKOFF_RESET_SECONDS:
             self._wait = limits.RETRY_FIRST_SECONDS
-        wait = self._wait * random.uniform(0.5, 1.0)  # noqa: S311  so that 1,000 devices don't all come back at once
-        self._wait = min(2 * self._wait, limits.RETRY_SECONDS)
         last, self._last = self._last, None
-        self._reason = why(_refusal_of(last) or problem, self.config.remote)
+        self._reason = why(_refusal_of(last) or problem, self.remote)
         if self._timer is not None:
             self._timer.cancel()
+        lost, wait = self.remote, self._next_server()
         self._timer = self._reactor.callLater(wait, self._dial)
-        self._told.tell(f"{self._reason}; {self.config.remote} is dialled again")
+        if lost == self.remote:
+            self._told.tell(f"{self._reason}; {lost} is dialled again")
+        else:
+            self._told.tell(f"{lost}: {self._reason}; {self.remote} is dialled next")
+
+    def _next_server(self) -> float:
+        """Turn to the next server; return after how many seconds it is dialled: at once, until all had their turn."""
+        self._server += 1
+        self.remote = self.config.remote.turn(self._server)
+        if self._server % self.config.remote.servers:
+            return 0.0
+        wait = self._wait * random.uniform(0.5, 1.0)  # noqa: S311  so that 1,000 devices don't all come back at once
+        self._wait = min(2 * self._wait, limits.RETRY_SECONDS)
+        return wait
 
     # The name of a UDP link
 
@@ -243,7 +257,7 @@ class Connector:
     def _look(self) -> None:
         """Look whether the name means another address now."""
         self._timer = None
-        looking = resolve(self._reactor, self.config.remote.host)
+        looking = resolve(self._reactor, self.remote.host)
         looking.addCallbacks(partial(self._resolved, self._tries), lambda failure: self._look_later())
 
     def _resolved(self, attempt: int, addresses: list[str]) -> None:

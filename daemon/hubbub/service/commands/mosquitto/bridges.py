@@ -10,7 +10,7 @@ from hubbub.service.commands.mosquitto.notes import Line, Note, toml
 KEYS = (
     "address", "addresses", "topic", "remote_clientid", "clientid", "remote_username", "username", "remote_password",
     "password", "cleansession", "clean_session", "keepalive_interval", "bridge_protocol_version", "bridge_cafile",
-    "bridge_certfile", "bridge_keyfile",
+    "bridge_certfile", "bridge_keyfile", "round_robin",
 )  # fmt: skip
 _VERSIONS = {"mqttv50": "5", "mqttv311": "3.1.1"}
 _DIRECTIONS = {"out": ("push",), "in": ("pull",), "both": ("pull", "push")}
@@ -76,17 +76,18 @@ class Bridge:
         line = self._get("address", "addresses")
         if line is None or not line.rest:
             raise ConfigError(f"{self._line}: it has no address")
-        first, *others = line.rest.split()
+        (host, port), *others = [_place(one, line) for one in line.rest.split()]
+        keys = {}
         if others:
-            self.notes.append(Note(line, "a connector dials one address: the first"))
-        host, _, port = first.rpartition(":") if first.count(":") == 1 or "]" in first else (first, "", "1883")
-        host = host.strip("[]").replace(":", "\\:")
-        if not port.isdecimal() or len(port) > 5 or not host:
-            raise ConfigError(f"{line}: expected HOST:PORT")
-        if self._get("bridge_cafile") is None:
-            return f"tcp:{host}:{port}"
-        files = [(name, line.rest) for name, key in _FILES.items() if (line := self._get(key)) is not None]
-        return ":".join([f"tls:{host}:{port}", *(f"{name}={file.replace(':', chr(92) + ':')}" for name, file in files)])
+            keys["servers"] = ",".join(f"[{name}]:{at}" if ":" in name else f"{name}:{at}" for name, at in others)
+            robin = self._get("round_robin")
+            if robin is None or robin.rest != "true":
+                self.notes.append(Note(line, "they are dialled in turn; the first isn't preferred"))
+        secure = self._get("bridge_cafile") is not None
+        if secure:
+            keys |= {name: one.rest for name, key in _FILES.items() if (one := self._get(key)) is not None}
+        parts = ["tls" if secure else "tcp", _escaped(host), port]
+        return ":".join([*parts, *(f"{name}={_escaped(value)}" for name, value in keys.items())])
 
     def _login(self) -> Iterator[str]:
         if (client := self._get("remote_clientid", "clientid")) is not None:
@@ -95,3 +96,16 @@ class Bridge:
             yield f"user = {toml(user.rest)}"
         if (password := self._get("remote_password", "password")) is not None:
             self.notes.append(Note(password, "write it into a file of its own, and name that: password-file="))
+
+
+def _place(text: str, line: Line) -> tuple[str, str]:
+    """Return host and port. Raises ConfigError."""
+    host, _, port = text.rpartition(":") if text.count(":") == 1 or "]" in text else (text, "", "1883")
+    host = host.strip("[]")
+    if not port.isdecimal() or len(port) > 5 or not host:
+        raise ConfigError(f"{line}: expected HOST:PORT")
+    return host, port
+
+
+def _escaped(value: str) -> str:
+    return value.replace(":", "\\:")

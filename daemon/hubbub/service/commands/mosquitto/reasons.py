@@ -24,7 +24,7 @@ _WORDS = {
     _WEB: "http_dir websockets_headers_size",
     _BRIDGE: "connection address addresses topic cleansession clean_session clientid idle_timeout keepalive_interval "
     "local_cleansession local_clientid local_password local_username notifications notifications_local_only "
-    "notification_topic password remote_clientid remote_password remote_username restart_timeout round_robin "
+    "notification_topic password remote_clientid remote_password remote_username restart_timeout "
     "start_type threshold try_private username",
     "`--limit` bounds connections": "max_connections",
     "`--limit` bounds what waits in memory": "memory_limit",
