@@ -38,6 +38,7 @@ from hubbub_plugins.nats.base import NatsBase
 from hubbub_plugins.nats.connect import Info, encode_connect, read_info
 from hubbub_plugins.nats.headers import read_headers
 from hubbub_plugins.nats.messages import encode_publish
+from hubbub_plugins.nats.nkeys import credentials
 from hubbub_plugins.nats.subjects import subjects_of
 from hubbub_plugins.nats.wire import Malformed, number
 
@@ -54,6 +55,7 @@ class NatsClient(NatsBase):
     client = option("", str, "the name of the connection; without one it is made of the machine's name and the id=")
     user = option("", str, "the user's name there")
     password_file = option("", secret, "the file with the password, or without user= with the token")
+    credentials_file = option(None, credentials, "a .creds file, or the seed of an NKey, instead of a password")
     handshake_first = option(False, flag, "whether TLS comes before INFO, as with handshake_first of nats-server")
     queue_group = option("", str, "the queue group in which it gets the messages of pull=")
 
@@ -83,12 +85,14 @@ class NatsClient(NatsBase):
             events.append(Notice(f"{longest} {self._info.max_payload}: raise max-message="))
         remote = self._info.server_id or self._loops.remote
         self._loops = LoopPrevention(self.context.node, remote)
-        events.append(Answer(encode_connect(self._name(), self.context.secure, self._login())))
+        events.append(Answer(encode_connect(self._name(), self.context.secure, self._login(self._info.nonce))))
 
     def _name(self) -> str:
         return self.client or f"{platform.node()}.{self.peer.listener}"
 
-    def _login(self) -> dict[str, str]:
+    def _login(self, nonce: str) -> dict[str, str]:
+        if self.credentials_file is not None:
+            return self.credentials_file.login(nonce)
         password = str(self.password_file)
         if password:
             self.secrets = (password.encode(),)

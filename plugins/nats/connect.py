@@ -33,6 +33,7 @@ class Info(msgspec.Struct, gc=False):
     server_id: str = ""
     ldm: bool = False
     tls_required: bool = False
+    nonce: str = ""
 
 
 _read_options = msgspec.json.Decoder(Options).decode

@@ -13,6 +13,7 @@ import pytest
 from certificates import Authority
 from interop.clients import Tcp
 from interop.mqtt.base import At
+from interop.nats import jwt
 from interop.nats.clients import NatsPy
 from interop.nats.server import nats_server
 from ports import free_port
@@ -50,6 +51,16 @@ def here(stack, daemon, *filters):
     for filter in filters:
         assert made.ask(f"SUB {filter}") == f"OK SUB {filter}"
     return made
+
+
+class Lines:
+    """A client of lines that publishes as those of NATS do."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def publish(self, subject, payload):
+        self.client.send(f"PUB {subject.replace('.', '/')} {payload.decode()}")
 
 
 def ready(daemon, client, topic="up/ready"):
@@ -163,6 +174,43 @@ def test_logins(stack, tmp_path):
     ready(hub(stack, "pull=up/#", "user=hub", f"password-file={tmp_path}/right", port=port), client)
     for keys in (["user=hub", f"password-file={tmp_path}/wrong"], []):
         hub(stack, "pull=up/#", *keys, port=port).wait_for("it closes: Authorization Violation")
+
+
+def test_keys(stack, tmp_path):
+    """The seed of an NKey that the server knows, and one that it doesn't."""
+    user = jwt.made("U")
+    users = f"{{nkey: {user.public}}}, {{user: a, password: b}}"
+    (tmp_path / "nats.conf").write_text(f"authorization {{ users: [{users}] }}")
+    (tmp_path / "right").write_text(user.seed)
+    (tmp_path / "wrong").write_text(jwt.made("U").seed)
+    port = stack.enter_context(nats_server("-c", str(tmp_path / "nats.conf")))
+    client = there(stack, port, user="a", password="b")
+    ready(hub(stack, "pull=up/#", f"credentials-file={tmp_path}/right", port=port), client)
+    daemon = hub(stack, "pull=up/#", f"credentials-file={tmp_path}/wrong", port=port)
+    daemon.wait_for("it closes: Authorization Violation")
+
+
+def test_credentials_of_an_account(stack, tmp_path):
+    """Two hubs meet at a server where each has a user of the same account."""
+    account = jwt.made("A")
+    (tmp_path / "nats.conf").write_text(jwt.configured(account))
+    for name in ("one", "other"):
+        (tmp_path / name).write_text(jwt.creds(account, jwt.made("U")))
+    port = stack.enter_context(nats_server("-c", str(tmp_path / "nats.conf")))
+    one, other = (
+        hub(stack, way, f"credentials-file={tmp_path}/{name}", port=port)
+        for way, name in (("push=up/#", "one"), ("pull=up/#", "other"))
+    )
+    ready(other, Lines(here(stack, one)))
+
+
+def test_another_server_of_the_list(stack):
+    """The link goes to the next server when its own one ends."""
+    with nats_server() as other, ExitStack() as short:
+        with nats_server() as port:
+            daemon = hub(stack, "pull=up/#", to=f"nats://127.0.0.1:{{}},127.0.0.1:{other}", port=port)
+            daemon.wait_for("connected to")
+        ready(daemon, there(short, other))
 
 
 def test_what_the_server_refuses_is_told(stack, tmp_path):
