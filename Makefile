@@ -49,6 +49,7 @@ node:
 	@tools/node-packages $(VENV)/node-senders tests/interop/senders
 	@tools/node-packages $(VENV)/node-nats tests/interop/nats
 	@tools/node-packages $(VENV)/node-stomp tests/interop/stomp
+	@tools/node-packages $(VENV)/node-console tests/interop/console
 	@tools/unpacked-packages $(VENV)/debian rsyslog syslog-ng-core busybox-static paho.mqtt.c-examples
 
 objects:

@@ -150,7 +150,15 @@ setup(
         *find_packages("daemon", include=["hubbub", "hubbub.*", "hubbub_plugins", "hubbub_plugins.*"]),
         "twisted.plugins",
     ],
-    package_data={"hubbub": ["py.typed", "transports/http/*.html", "service/commands/templates/*.txt", "client/js/*"]},
+    package_data={
+        "hubbub": [
+            "py.typed",
+            "client/js/*",
+            "transports/http/console/*",
+            "transports/http/console/vendor/*",
+            "service/commands/templates/*.txt",
+        ]
+    },
     ext_modules=compiled(),
     setup_requires=["mypy"] if COMPILE and MISSING else [],  # whose mypyc makes C of typed Python
     install_requires=RUNS_WITH + COMPILED_WITH * COMPILE,

@@ -70,6 +70,31 @@ def test_head_with_an_upgrade_is_head(daemon):
     assert status(ask(daemon, upgrade("127.0.0.1", method="HEAD"))) == 200
 
 
+# The console
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/", "text/html"), ("/console/main.js", "text/javascript"), ("/console/style.css", "text/css")]
+)
+def test_the_files_of_the_console(daemon, path, kind):
+    """No script of another place, and nothing is sent again that the browser has."""
+    said = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+    answer = ask(daemon, said.encode() + b"\r\n").decode()
+    head = dict(line.lower().split(": ", 1) for line in answer.partition("\r\n\r\n")[0].split("\r\n")[1:])
+    assert head["content-type"] == f"{kind}; charset=utf-8"
+    assert head["content-security-policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self'; ")
+    assert "unsafe" not in head["content-security-policy"]
+    assert head["x-content-type-options"] == "nosniff"
+    again = ask(daemon, f"{said}If-None-Match: {head['etag']}\r\n\r\n".encode())
+    assert status(again) == 304
+    assert again.endswith(b"\r\n\r\n")
+
+
+def test_no_other_file(daemon):
+    for path in ("/console/", "/console/nothing.js", "/console/../console.py", "/console/%2e%2e/console.py"):
+        assert status(ask(daemon, f"GET {path} HTTP/1.0\r\n\r\n".encode())) == 404
+
+
 # Pages that may not connect
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +16,8 @@ from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.service.running import Running
+
+_RTT_AT = 68  # bytes before tcpi_rtt
 
 
 @cache
@@ -68,7 +72,7 @@ def links_of(running: Running) -> Iterator[Link]:
 
 
 def link(one: Link) -> dict[str, Any]:
-    """Describe one link."""
+    """Describe one link; `rtt` in seconds is what the kernel has measured, or None."""
     session, outbox = one.session, one.outbox
     return {
         "link": session.id,
@@ -83,8 +87,21 @@ def link(one: Link) -> dict[str, Any]:
         "waiting": outbox.depth()[1],
         "sent": outbox.sent,
         "dropped": outbox.dropped,
+        "rtt": _rtt(one),
         "silent": round(one.hub.turn.now() - one.last_received, 1),
     }
+
+
+def _rtt(one: Link) -> float | None:
+    """Return the smoothed round-trip time of a TCP link (tcp(7), TCP_INFO: tcpi_rtt, in microseconds)."""
+    sock = getattr(getattr(one.wire, "transport", None), "socket", None)
+    if not isinstance(sock, socket.socket) or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT_AT + 4)
+    except OSError:
+        return None
+    return int.from_bytes(info[_RTT_AT:], sys.byteorder) / 1e6 if len(info) == _RTT_AT + 4 else None
 
 
 def _listener(one: Any) -> dict[str, Any]:

@@ -1,23 +1,19 @@
-"""The pages of a WebSocket listener: the one at `/`, and those with metrics for this machine."""
+"""The pages of a WebSocket listener: the console at `/`, and those with metrics for this machine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from html import escape
-from importlib.resources import files
 
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 from zope.interface import implementer
 
 from hubbub.errors import Refusal
+from hubbub.transports.http import assets
 from hubbub.transports.http.origin import is_local, page_refusal
 
 Pages = Callable[[str, str], tuple[int, str, bytes] | None]
 """Path and Accept header -> status, content type and body of a page of metrics; None: there is no such page."""
-
-
-_REFUSAL = b"<!-- refusal -->"  # where the front page says why its own WebSocket will be refused
 
 
 def no_pages(path: str, accept: str) -> None:
@@ -34,25 +30,20 @@ class PageResource(Resource):
         super().__init__()
         self._origins = frozenset(origins)
         self._pages = pages
-        self._front = files("hubbub.transports.http").joinpath("page.html").read_bytes()
 
     def render(self, request: Request) -> bytes:
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader("allow", "GET, HEAD")
             return plain(request, 405, "Nothing can be sent to this path.")
         if request.path == b"/":
-            return self._front_page(request)
-        found = page(request, self._pages) if is_local(request, self._origins) else None
+            refusal = page_refusal(request.getHeader("host") or "localhost", self._origins)
+            return assets.front(request, "" if refusal is None else sentence(refusal))
+        found = assets.part(request)
+        if found is None and is_local(request, self._origins):
+            found = page(request, self._pages)
         if found is None:
             return plain(request, 404, "There is no page here; WebSocket clients may use any path.")
         return found
-
-    def _front_page(self, request: Request) -> bytes:
-        request.setHeader("content-type", "text/html; charset=utf-8")
-        request.setHeader("content-security-policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
-        request.setHeader("x-content-type-options", "nosniff")
-        refusal = page_refusal(request.getHeader("host") or "localhost", self._origins)
-        return self._front.replace(_REFUSAL, b"" if refusal is None else escape(sentence(refusal)).encode())
 
 
 def sentence(refusal: Refusal) -> str:
