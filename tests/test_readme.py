@@ -83,7 +83,7 @@ def page_hears(daemon: Daemon, script: str, chromium: str) -> list[str]:
     heard: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
-        page = browser.new_page()
+        page = browser.new_page(bypass_csp=True)
         page.on("console", lambda message: heard.append(message.text))
         page.goto("http://127.0.0.1:%d/" % daemon.websocket[0][1])
         with page.expect_console_message(lambda message: "from a page" in message.text):

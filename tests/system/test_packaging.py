@@ -109,7 +109,9 @@ def test_wheel(wheel, venv):
 
 def test_the_wheel_holds_what_the_daemon_reads(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    pages = {f"hubbub/transports/http/{page.name}" for page in (ROOT / "daemon/hubbub/transports/http").glob("*.html")}
+    folder = ROOT / "daemon/hubbub"
+    console = (folder / "transports/http/console").rglob("*.*")
+    pages = {f"hubbub/{page.relative_to(folder)}" for page in console}
     assert pages
     assert names >= {"hubbub/py.typed", "twisted/plugins/hubbub_dropin.py", "hubbub_plugins/upper.py"} | pages
     assert not [name for name in names if name.startswith(("plugins/", "tests/", "twisted/plugins/__init__"))]
