@@ -267,6 +267,7 @@ CONTROL_BYTES = 64 * KiB  # bytes of one request: a few names
 CONTROL_CONNECTIONS = 16  # commands at once: an operator runs a few, and a `hubbub top` or two
 CONTROL_SECONDS = 30.0  # seconds until a request must be there, and that a client may take nothing
 CONTROL_LOCK_SECONDS = 1.0  # seconds that a start waits for another start in the same folder: that takes milliseconds
+WATCH_SECONDS = 0.5  # seconds between two looks at the plugin folders with --watch: an author doesn't wait for it
 PASSWD_LOCK_SECONDS = 10.0  # seconds that `hubbub passwd` waits for another one: each writes for milliseconds
 NEIGHBOURS = 16  # other daemons of one user that a command asks: a developer runs a few
 NEIGHBOUR_SECONDS = 1.0  # seconds that each of them may take to answer: it takes milliseconds

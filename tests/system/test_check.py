@@ -37,6 +37,20 @@ def test_check_finds_every_mistake(tmp_path):
     ]  # fmt: skip
 
 
+def test_check_refuses_what_could_not_start(tmp_path):
+    """Two that want one port, and a store that can't be written."""
+    with bound(socket.SOCK_STREAM) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "file").write_text("")
+    both = ("--tcp", f"tcp:{port}:id=one", "--tcp", f"tcp:{port}:id=two", "--metrics", f"tcp:{port}")
+    done = hubbub("check", *both, "--state", tmp_path / "file", "--control", tmp_path / "no.sock")
+    lines = output(done, 1).splitlines()
+    assert [line.partition(": can't listen")[0] for line in lines[:2]] == [
+        f"hubbub: --tcp tcp:{port}:id=two", f"hubbub: --metrics tcp:{port}",
+    ]  # fmt: skip
+    assert lines[2] == f"hubbub: --state {tmp_path}/file: it is there already, and is no folder"
+
+
 def test_check_knows_the_ports_of_the_running_daemon(tmp_path):
     with Controlled(tmp_path, config=ONE) as daemon:
         port = daemon.tcp[0][1]

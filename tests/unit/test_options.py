@@ -140,7 +140,7 @@ def test_a_mistake_in_a_file_names_it(tmp_path):
     path.write_text('[[tcp]]\nendpoint = "tcp:7000"\nretain = 1\n')
     with pytest.raises(SystemExit) as end:
         parsed("--config", str(path))
-    assert str(end.value) == f"hubbub: {path} tcp tcp:7000: retain=1: expected yes or no"
+    assert str(end.value) == f"hubbub: {path}:1: tcp tcp:7000: retain=1: expected yes or no"
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])

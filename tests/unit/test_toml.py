@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.service.config.toml import read
+from hubbub.service.config.toml_place import places
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def test_conf_d_adds_up_by_name(folder):
     (folder / "conf.d" / "10.toml~").write_text("left by an editor")
     (folder / "conf.d" / ".10.toml").write_text("left by an editor")
     assert values(folder, "tcp") == ["tcp:1", "tcp:2", "tcp:3"]
-    assert read(str(folder / "hubbub.toml"))["tcp"][1][0] == folder / "conf.d" / "10.toml"
+    assert str(read(str(folder / "hubbub.toml"))["tcp"][1][0]) == f"{folder}/conf.d/10.toml:1"
 
 
 def test_a_file_without_conf_d(tmp_path):
@@ -58,7 +61,7 @@ def test_credentials_are_expanded(folder, monkeypatch):
 def test_credentials_that_nobody_gave(folder, monkeypatch):
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     (folder / "hubbub.toml").write_text('tcp = ["ssl:1:privateKey=${CREDENTIALS_DIRECTORY}/k"]')
-    with pytest.raises(ConfigError, match=r"hubbub.toml: .*CREDENTIALS_DIRECTORY isn't set"):
+    with pytest.raises(ConfigError, match=r"hubbub.toml:1: .*CREDENTIALS_DIRECTORY isn't set"):
         values(folder, "tcp")
 
 
@@ -71,10 +74,10 @@ def test_credentials_that_nobody_gave(folder, monkeypatch):
         (b"a = 1\na = 2", r"hubbub\.toml:2:6: Cannot overwrite a value"),
         (b"a = 1\nb = '\xff'", r"hubbub\.toml:2:6: it isn't UTF-8"),
         (b"a = " + b"9" * 5000, r"hubbub\.toml:1:5005: Exceeds the limit"),
-        (b"tpc = ['a']", r"hubbub\.toml: unknown key tpc, did you mean tcp\?$"),
+        (b"tpc = ['a']", r"hubbub\.toml:1: unknown key tpc, did you mean tcp\?$"),
         (b"plugin_dir = ['a']", r"unknown key plugin_dir, did you mean plugin-dir\?$"),
         (b"zzz = ['a']", r"unknown key zzz; there are tcp, udp, websocket, connect, handler, "),
-        (b"tcp = 'tcp:1'", r"hubbub\.toml: tcp is an array, as in tcp = \[\.\.\.\] or \[\[tcp\]\]$"),
+        (b"tcp = 'tcp:1'", r"hubbub\.toml:1: tcp is an array, as in tcp = \[\.\.\.\] or \[\[tcp\]\]$"),
         (b"[tcp]\nendpoint = 'tcp:1'", r"tcp is an array"),
         (b"#" * (limits.CONFIG_BYTES + 1), r"hubbub\.toml is longer than"),
         (b"tcp = " + b"[" * 100_000, r"hubbub\.toml is nested too deeply"),
@@ -115,3 +118,42 @@ def test_conf_d_is_bounded(folder, monkeypatch):
         (folder / "conf.d" / name).write_text("")
     with pytest.raises(ConfigError, match=r"conf\.d has more than 1 files"):
         values(folder, "tcp")
+
+
+TEXT = """\
+drain = "5s"
+websocket = ["tcp:1", "tcp:2"]
+[[tcp]]
+endpoint = "tcp:3"
+
+[[ tcp ]]  # two
+endpoint = "tcp:4"
+[limits]
+local = true
+[[handler]]
+name = "x"
+drain = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "table", "lines"),
+    [
+        ("drain", 1, None, [1]),
+        ("websocket", 2, None, [2, 2]),
+        ("tcp", 2, None, [3, 6]),
+        ("tcp", 3, None, [None] * 3),
+        ("limits", 1, None, [8]),
+        ("local", 1, "limits", [9]),
+        ("local", 1, None, [None]),
+        ("nothing", 1, None, [None]),
+    ],
+)
+def test_the_line_of_each_entry(name, count, table, lines):
+    assert [place.line for place in places(TEXT, Path("x.toml"), name, count, table)] == lines
+
+
+def test_a_mistake_names_the_line_of_its_entry(folder):
+    (folder / "hubbub.toml").write_text(TEXT + "[[tpc]]\n")
+    with pytest.raises(ConfigError, match=r"hubbub\.toml:13: unknown key tpc, did you mean tcp\?$"):
+        read(str(folder / "hubbub.toml"))

@@ -39,6 +39,7 @@ from hubbub.service.metrics.prometheus import Metered, MetricsPage
 from hubbub.service.metrics.sys_metrics import SysMetrics
 from hubbub.service.plugins.discovery import Plugins, reason
 from hubbub.service.plugins.handler_runner import HandlerRunner
+from hubbub.service.plugins.watcher import PluginWatcher
 from hubbub.service.process import signals
 from hubbub.service.process.descriptors import raise_descriptor_limit, room_for_clients
 from hubbub.service.process.memory import Memory
@@ -90,6 +91,7 @@ class HubbubService(Service):
         self.settings = settings
         self.reread = reread or (lambda: settings)
         self._reloader = Reloader(self)
+        self._watcher = PluginWatcher(reactor, lambda: self.settings.plugin_dirs, self._hang_up)
         self.control: ControlSocket | None = None
         self.store: Any = None  # a storage.store.DurableStore, if there is one
         self._timer: Any = None
@@ -260,6 +262,8 @@ class HubbubService(Service):
         if pages := [page for listener in self.listeners if (page := listener.page_url) is not None]:
             self.log.info("in a browser: {pages()}", pages=lambda: " ".join(pages))
         self.notifier.ready()
+        if self.settings.watch:
+            self._watcher.start()
         for count, connector in enumerate(self.connectors):
             connector.start(count * limits.DIAL_SPREAD_SECONDS)
         self.hub.clients.dismiss_strays()
@@ -268,6 +272,7 @@ class HubbubService(Service):
         """Accept no more connections, close links a few at a time, and wait a little until they have ended."""
         super().stopService()
         self.notifier.stopping()
+        self._watcher.stop()
         for connector in self.connectors:
             connector.halt()
         closed = self._stop_listening("tcp", "websocket")

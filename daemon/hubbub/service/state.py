@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -32,6 +33,11 @@ def check_state(settings: Settings) -> None:
         raise ConfigError(f"--state {NO_APSW}")
     if not settings.state.parent.is_dir():
         raise ConfigError(f"--state {settings.state}: there is no folder {settings.state.parent}")
+    if settings.state.exists() and not settings.state.is_dir():
+        raise ConfigError(f"--state {settings.state}: it is there already, and is no folder")
+    folder = settings.state if settings.state.exists() else settings.state.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"--state {settings.state}: this user can't write to {folder}")
 
 
 def make_store(settings: Settings, call: Callable[..., object], log: Logger) -> Any:

@@ -16,6 +16,7 @@ from hubbub.service.commands.arguments import wants_help
 from hubbub.service.commands.client import ask
 from hubbub.service.config.options import Options
 from hubbub.service.config.settings import ListenerConfig, Settings
+from hubbub.service.control.neighbours import holder
 from hubbub.service.daemon import HubbubService
 from hubbub.service.links.listener import Listener
 from hubbub.service.metrics.port import MetricsPort
@@ -58,6 +59,8 @@ class Check:
         self._control = settings.control
         self._ports(reactor, settings, self._make(reactor, settings))
         self._metrics(reactor, settings)
+        for _ in range(2):  # ports are closed now: until then two that are the same clash, as at a start
+            reactor.iterate(0)
         self._place_of_control()
         with self._finding():
             check_state(settings)
@@ -147,12 +150,11 @@ class Check:
                 if where := held.get(listener.config.id):
                     self.fine.append(f"{listener.config.id}: {where} is open in the running daemon")
                 else:
-                    self.mistakes.append(str(error))
+                    config = listener.config
+                    self.mistakes.append(f"{error}{holder(config.transport, config.address.port)}")
             finally:
                 if listener.port is not None:
                     maybeDeferred(listener.port.stopListening)
-        reactor.iterate(0)
-        reactor.iterate(0)
 
     def _held(self, settings: Settings) -> dict[str, str]:
         """Return where the running daemon has listeners that these settings want too."""

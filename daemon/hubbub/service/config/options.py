@@ -22,6 +22,7 @@ from hubbub.service.config import toml
 from hubbub.service.config.link_keys import parse_network
 from hubbub.service.config.run_help import SYNOPSIS, explained, help_text
 from hubbub.service.config.settings import Settings, parse_connector, parse_handler, parse_listener
+from hubbub.service.config.toml_place import Place
 
 T = TypeVar("T")
 
@@ -37,7 +38,10 @@ class Options(usage.Options, AuthOptionMixin):
 
     supportedInterfaces = INTERFACES
     longdesc = ""  # usage.Options would wrap the examples; getUsage puts them first
-    optFlags = (("list-plugins", None, "Show the plugins that are there or why they aren't, and stop."),)
+    optFlags = (
+        ("list-plugins", None, "Show the plugins that are there or why they aren't, and stop."),
+        ("watch", None, "Reload when a file in a --plugin-dir folder has changed: for who writes plugins."),
+    )
     compData = usage.Completions(
         multiUse=[*toml.ARRAYS, "limit"],
         optActions={
@@ -201,7 +205,7 @@ class Options(usage.Options, AuthOptionMixin):
         found: dict[str, list[tuple[str, object]]] = {name: [] for name in toml.ARRAYS + toml.SCALARS + toml.TABLES}
         if "config" in self:
             for name, entries in toml.read(self["config"]).items():
-                found[name] = [(f"{path} {name}", _beside(path, name, value)) for path, value in entries]
+                found[name] = [(f"{where}: {name}", _beside(where, name, value)) for where, value in entries]
         found |= {name: self[name] for name in toml.ARRAYS if self.get(name)}
         found |= {name: [(f"--{name}", self[name])] for name in toml.SCALARS if name in self}
         if not any(found[name] for name in DEFAULTS):
@@ -217,6 +221,7 @@ class Options(usage.Options, AuthOptionMixin):
             trust_proxy=tuple(self._each(found["trust-proxy"], parse_network)),
             auth=() if ignore_logins else auth,
             ignore_logins=ignore_logins,
+            watch=bool(self.get("watch")),
             bounds=Bounds(**dict(self._each([*found["limits"], *self.get("limit", ())], read_bound))),
             **{name.replace("-", "_"): one for name in toml.SCALARS for one in self._each(found[name], _SCALARS[name])},
         )
@@ -232,11 +237,12 @@ class Options(usage.Options, AuthOptionMixin):
                 self._mistake(str(error))
 
 
-def _beside(path: Path, name: str, value: object) -> object:
+def _beside(where: Place, name: str, value: object) -> object:
     """A folder in a file is meant from where the file is; the daemon's own may be /."""
+    folder = where.path.parent
     if name == "auth":
-        return read_spec(value, f"{path} auth", path.parent)[1]
-    return str(path.parent / value) if name in _BESIDE and isinstance(value, str) and value else value
+        return read_spec(value, f"{where}: auth", folder)[1]
+    return str(folder / value) if name in _BESIDE and isinstance(value, str) and value else value
 
 
 def _folder(raw: object, source: str) -> Path:

@@ -152,6 +152,7 @@ class Settings:
     on_damage    "set-aside" or "refuse": for a damaged file there
     durability   "fsync" or "process": what an acknowledgement waits for
     once         seconds that an idempotency key is remembered
+    watch        whether a changed file in `plugin_dirs` causes a reload
     bounds       what `--limit` says
     """
 
@@ -171,6 +172,7 @@ class Settings:
     durability: str = "fsync"
     on_damage: str = "set-aside"
     once: float = limits.ONCE_SECONDS
+    watch: bool = False
     bounds: Bounds = DEFAULTS
 
     def __post_init__(self) -> None:

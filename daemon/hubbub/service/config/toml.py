@@ -10,6 +10,7 @@ from pathlib import Path
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.option import hint, shown
+from hubbub.service.config.toml_place import Place, places
 from hubbub.service.config.watched_file import read_bounded
 
 ARRAYS = ("tcp", "udp", "websocket", "connect", "handler", "plugin-dir", "origin", "auth", "trust-proxy")
@@ -19,40 +20,45 @@ SCALARS = ("permissions", "metrics", "control", "drain", "state", "durability", 
 TABLES = ("limits",)
 """The names of tables that a file may have: each key of one is a single value."""
 
-Entry = tuple[Path, object]
+Entry = tuple[Place, object]
 _CREDENTIALS = "${CREDENTIALS_DIRECTORY}"
 _POSITION = re.compile(r" \(at line ([0-9]+), column ([0-9]+)\)$")
 
 
 def read(file: str) -> dict[str, list[Entry]]:
-    """Read `file`, then `conf.d/*.toml` beside it by name. Raises ConfigError naming file, line, column."""
+    """Read `file`, then `conf.d/*.toml` beside it by name. Raises ConfigError naming file and line."""
     found: dict[str, list[Entry]] = {name: [] for name in ARRAYS + SCALARS + TABLES}
     for path in (Path(file), *_fragments(Path(file).parent / "conf.d")):
-        for name, value in parse(path).items():
+        text = read_text(path)
+        for name, value in parse_text(text, path).items():
+            where = places(text, path, name, max(1, len(value)) if isinstance(value, list) else 1)
             if name not in found:
-                raise ConfigError(f"{path}: unknown key {shown(name)}{hint(name.replace('_', '-'), found)}")
+                raise ConfigError(f"{where[0]}: unknown key {shown(name)}{hint(name.replace('_', '-'), found)}")
             if name in TABLES:
-                found[name] += _table(name, value, path, found[name])
+                found[name] += _table(name, value, where[0], text, found[name])
                 continue
             if name in SCALARS:
                 if found[name]:
-                    raise ConfigError(f"{path}: {name} is set in {found[name][0][0]} already")
+                    raise ConfigError(f"{where[0]}: {name} is set in {found[name][0][0]} already")
                 value = [value]
             elif not isinstance(value, list):
-                raise ConfigError(f"{path}: {name} is an array, as in {name} = [...] or [[{name}]]")
-            found[name] += [(path, _expand(entry, path)) for entry in value]
+                raise ConfigError(f"{where[0]}: {name} is an array, as in {name} = [...] or [[{name}]]")
+            found[name] += [(place, _expand(entry, place)) for place, entry in zip(where, value, strict=False)]
     return found
 
 
-def _table(name: str, value: object, path: Path, before: list[Entry]) -> list[Entry]:
+def _table(name: str, value: object, where: Place, text: str, before: list[Entry]) -> list[Entry]:
     """Return the keys of a table as entries (key, value)."""
     if not isinstance(value, dict):
-        raise ConfigError(f"{path}: {name} is a table, as in [{name}]")
+        raise ConfigError(f"{where}: {name} is a table, as in [{name}]")
     known = {entry[0]: where for where, entry in before if isinstance(entry, tuple)}
-    for key in value:
+    made: list[Entry] = []
+    for key, entry in value.items():
+        (place,) = places(text, where.path, key, 1, table=name)
         if key in known:
-            raise ConfigError(f"{path}: {name}: {shown(key)} is set in {known[key]} already")
-    return [(path, (key, _expand(entry, path))) for key, entry in value.items()]
+            raise ConfigError(f"{place}: {name}: {shown(key)} is set in {known[key]} already")
+        made.append((place, (key, _expand(entry, place))))
+    return made
 
 
 def _fragments(folder: Path) -> list[Path]:
@@ -98,16 +104,16 @@ def _place(before: str) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
-def _expand(value: object, path: Path) -> object:
+def _expand(value: object, where: Place) -> object:
     """Put systemd's folder of credentials in the place of its name, in all text of an entry."""
     if isinstance(value, dict):
-        return {key: _expand(one, path) for key, one in value.items()}
+        return {key: _expand(one, where) for key, one in value.items()}
     if isinstance(value, list):
-        return [_expand(one, path) for one in value]
+        return [_expand(one, where) for one in value]
     if not isinstance(value, str) or _CREDENTIALS not in value:
         return value
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
         reason = "isn't set; systemd sets it for LoadCredential="
-        raise ConfigError(f"{path}: {shown(value)}: CREDENTIALS_DIRECTORY {reason}")
+        raise ConfigError(f"{where}: {shown(value)}: CREDENTIALS_DIRECTORY {reason}")
     return value.replace(_CREDENTIALS, folder)

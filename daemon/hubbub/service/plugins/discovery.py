@@ -91,7 +91,7 @@ class Plugins:
         A file that can't be run keeps the plugins that it had, and is tried again the next time.
         Raises ConfigError, and leaves all as it was, where a folder can't be read.
         """
-        paths = list(_paths(self._folders))
+        paths = list(plugin_files(self._folders))
         changes = Changes([f"{path.name} gone" for path in self._files if path not in paths])
         known, self._files = self._files, {}
         for path in paths:
@@ -218,7 +218,7 @@ def _installed() -> Iterator[Plugin]:
         yield Plugin(entry.name, f"package {owner}", owner == "hubbub", entry.load)
 
 
-def _paths(folders: Iterable[Path]) -> Iterator[Path]:
+def plugin_files(folders: Iterable[Path]) -> Iterator[Path]:
     """Yield the plugin files of `folders`. Raises ConfigError."""
     for folder in folders:
         try:
