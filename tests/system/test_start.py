@@ -68,7 +68,7 @@ def test_a_mistake_is_one_line(options, says, tmp_path):
 
 FILES = {
     "syntax": ('[[tcp]]\nendpoint = "tcp:0\n', r"hubbub\.toml:2:\d+: "),
-    "unknown key": ('[[tpc]]\nendpoint = "tcp:0"\n', r"hubbub\.toml: .*tpc.*tcp"),
+    "unknown key": ('[[tpc]]\nendpoint = "tcp:0"\n', r"hubbub\.toml:1: .*tpc.*tcp"),
     "doubled key": ('[[tcp]]\nendpoint = "tcp:0"\nendpoint = "tcp:1"\n', r"hubbub\.toml:3:\d+: "),
     "a single value in a table": (
         '[[tcp]]\nendpoint = "tcp:0"\nmetrics = "tcp:0"\n',
