@@ -191,7 +191,8 @@ def test_a_file_that_has_gone(world, daemon):
     client, plain = seat(world, "tcp-lines"), daemon.listeners[0].dialect_plan
     (daemon.folder / "shout.py").unlink()
     (logged,) = daemon.reload()
-    assert logged.startswith("not reloaded: --tcp tcp:0:id=one:dialect=plain: unknown dialect 'plain', did you mean lines?")
+    unknown = "--tcp tcp:0:id=one:dialect=plain: unknown dialect 'plain', did you mean lines?"
+    assert logged.startswith(f"not reloaded: {unknown}")
     assert daemon.listeners[0].dialect_plan is plain
     daemon.want(tcp=[TWO], handlers=["shout:mark=?"])
     assert daemon.reload() == ["reloaded: shout.py gone; listener one removed, handler shout has stopped"]
