@@ -19,6 +19,18 @@ from running import Daemon
 MILLISECONDS = 10_000
 NAME = "hub.example"  # that its owner has pointed here
 ADVICE = f"start hubbub with --origin {NAME} to let them."
+CLIENT = """
+async () => {
+  const { Client } = await import("/client/hubbub.js");
+  const client = new Client(location.origin.replace("http", "ws"));
+  const messages = client.subscribe("page/#");
+  await messages.ready;
+  await client.publish("page/a", {x: 1});
+  const { value } = await messages.next();
+  client.close();
+  return [value.topic, value.json().x];
+}
+"""
 README = Path(__file__).parents[2] / "README.md"
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", f"--host-resolver-rules=MAP {NAME} 127.0.0.1"]
 
@@ -153,6 +165,11 @@ def test_json_from_a_page_script(script, tcp, udp):
     assert json.loads(hear()) == {"op": "message", "topic": "j/udp", "base64": "AAH/"}
     tcp.send("PUB j/tcp " + "é" * 524_287)
     assert json.loads(hear()) == {"op": "message", "topic": "j/tcp", "data": "é" * 524_287}
+
+
+def test_the_client_library_in_a_page(daemon, page):
+    page.goto(daemon.url(scheme="http"))
+    assert page.evaluate(CLIENT) == ["page/a", 1]
 
 
 def test_lines_from_a_page_script(script, tcp, udp):

@@ -74,7 +74,13 @@ def test_head_with_an_upgrade_is_head(daemon):
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"), [("/", "text/html"), ("/console/main.js", "text/javascript"), ("/console/style.css", "text/css")]
+    ("path", "kind"),
+    [
+        ("/", "text/html"),
+        ("/console/main.js", "text/javascript"),
+        ("/console/style.css", "text/css"),
+        ("/client/hubbub.js", "text/javascript"),
+    ],
 )
 def test_the_files_of_the_console(daemon, path, kind):
     """No script of another place, and nothing is sent again that the browser has."""
@@ -91,7 +97,14 @@ def test_the_files_of_the_console(daemon, path, kind):
 
 
 def test_no_other_file(daemon):
-    for path in ("/console/", "/console/nothing.js", "/console/../console.py", "/console/%2e%2e/console.py"):
+    for path in (
+        "/console/",
+        "/client/core.py",
+        "/client/../core.py",
+        "/console/nothing.js",
+        "/console/../console.py",
+        "/console/%2e%2e/console.py",
+    ):
         assert status(ask(daemon, f"GET {path} HTTP/1.0\r\n\r\n".encode())) == 404
 
 

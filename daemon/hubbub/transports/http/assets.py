@@ -1,4 +1,6 @@
-"""The files of the console, the page at `/`: they come with the package, and name nothing of any other host."""
+"""Files that come with the package, and name nothing of any other host: the console, which is the page at `/`, and
+hubbub.js, the client for pages.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,17 @@ from importlib.resources import files
 from twisted.web.http import CACHED
 from twisted.web.server import Request
 
-FOLDER = "/console/"
+_FOLDERS = {
+    "/console/": ("hubbub.transports.http", "console"),
+    "/console/vendor/": ("hubbub.transports.http", "console/vendor"),
+    "/client/": ("hubbub.client", "js"),
+}
+"""For each folder of paths: the package that has the files, and where in it."""
+_FRONT = "/console/index.html"
 _KINDS = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
+    ".ts": "text/plain; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
@@ -28,24 +37,23 @@ _REFUSAL = b"<!-- refusal -->"  # where the page says why its own WebSocket will
 def _files() -> dict[str, tuple[str, bytes]]:
     """Return content type and content of each file, by its path."""
     found = {}
-    top = files("hubbub.transports.http").joinpath("console")
-    for folder, prefix in ((top, ""), (top.joinpath("vendor"), "vendor/")):
-        for file in folder.iterdir():
+    for folder, (package, place) in _FOLDERS.items():
+        for file in files(package).joinpath(place).iterdir():
             kind = _KINDS.get("." + file.name.rpartition(".")[2])
             if kind is not None:
-                found[prefix + file.name] = kind, file.read_bytes()
+                found[folder + file.name] = kind, file.read_bytes()
     return found
 
 
 def front(request: Request, refusal: str) -> bytes:
     """Answer with the page; `refusal`: why its WebSocket will be refused, or nothing."""
-    kind, body = _files()["index.html"]
+    kind, body = _files()[_FRONT]
     return _send(request, kind, body.replace(_REFUSAL, escape(refusal).encode()))
 
 
 def part(request: Request) -> bytes | None:
-    """Answer with a file below FOLDER; None: there is no such file."""
-    found = _files().get(request.path.decode("latin-1").removeprefix(FOLDER))
+    """Answer with a file of one of the folders; None: there is no such file."""
+    found = _files().get(request.path.decode("latin-1"))
     return None if found is None else _send(request, *found)
 
 
