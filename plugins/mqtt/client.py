@@ -150,8 +150,7 @@ class MqttClient(MqttBase):
         if not self.max_qos and self.qos and context.push:
             events.append(self._give_up(Refusal("unavailable", "it accepts QoS 0 alone: give qos=0")))
             return
-        events += [Notice(NAMES[version]), *self._release(packet.present)]
-        events.append(self._session(packet))
+        events += [Notice(NAMES[version]), self._session(packet)]
         events += self._pushed(context, "new" if packet.present else "always")
         events += self._subscriptions.subscribe(version, packet)
 
@@ -168,13 +167,11 @@ class MqttClient(MqttBase):
             resend_as_new=not packet.present,
         )
 
-    def _release(self, present: bool) -> list[Event | Message]:
-        """Release what a server with a session of an earlier process may hold."""
-        begun = self.context.memory.get("begun")
-        self.context.memory["begun"] = True
-        if begun or not present or self.clean or not self.context.push or self.qos < 2:
-            return []
-        return [Answer(self._inflight.release(limits.CONNECTOR_IDS, self._outbound))]
+    def _release(self, event: Connect) -> bytes:
+        """Release what the server has of a session that this hub has forgotten with an earlier process."""
+        if event.session_present or event.resend_as_new or self.clean or not self.context.push or self.qos < 2:
+            return b""
+        return self._inflight.release(limits.CONNECTOR_IDS, self._outbound)
 
     def _give_up(self, refusal: Refusal) -> Close:
         self._closed = True
@@ -245,7 +242,7 @@ class MqttClient(MqttBase):
             if isinstance(event, Connect | Subscribe):
                 name = f"push={event.filter}: " if isinstance(event, Subscribe) else ""
                 return self._give_up(Refusal("unavailable", name + result.reason))
-        return super().outcome(event, result)
+        return self._release(event) if isinstance(event, Connect) else super().outcome(event, result)
 
     def form(self, subscription: Subscribe) -> Any:
         v5, qos, _, identifiers, max_packet = super().form(subscription)

@@ -197,11 +197,22 @@ def test_codes_of_acknowledgements_name_the_topic():
 
 def test_what_was_released_at_the_beginning_is_not_taken_for_an_answer():
     bridge = Bridge()
-    bridge.dial(present=True)
+    assert begun(bridge, present=True)[:1] == b"\x62"
     assert bridge.hear(packets.Ack(kind=PUBCOMP, id=1)) == []
     (ack,) = bridge.hear(packets.Ack(kind=PUBCOMP, id=1))
     assert isinstance(ack, Ack)
-    assert not [one for one in bridge.dial(present=True)[1] if isinstance(one, Answer) and one.data[0] == 0x62]
+
+
+def begun(bridge, present, session_present=False):
+    """What it says once its session has begun."""
+    (event,) = [one for one in bridge.dial(present=present)[1] if isinstance(one, Connect)]
+    event.session_present = session_present
+    return bridge.dialect.outcome(event, "")
+
+
+@pytest.mark.parametrize(("there", "here"), [(False, False), (False, True), (True, True)])
+def test_nothing_is_released_that_both_sides_know_or_forgot(there, here):
+    assert begun(Bridge(), there, here) == b""
 
 
 # What goes round

@@ -158,7 +158,7 @@ class ClientRegistry:
         if old is not None and (event.clean_start or stale) and self.has(old):
             old.end()
         client = self._known.get(key)
-        event.session_present = client is not None
+        event.session_present = client is not None and client.state.left is not None  # one of `stand` had no link yet
         if client is None:
             client = self._make(PersistentSession(key, session, self.store))
         self._is_back(client)
