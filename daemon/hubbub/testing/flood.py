@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from hubbub import limits
 from hubbub.testing.trial import Trial, broken, shown
 
-_SLACK = 256 * limits.KiB  # bytes that an object may hold beside a unit: a table of topics, what a bytearray reserves
+_SLACK = 64 * limits.KiB  # bytes that an object may hold beside a unit: a table of topics, what a bytearray reserves
 _LOOKS = 24  # times that what it holds is weighed in one flood
-_EVENTS = 20_000  # events after which a flood has shown enough
+_EVENTS = 10_000  # events after which a flood has shown enough
 _FILLERS = (b"A", b"9", b"\0", b"\xff")  # what an endless unit is made of
 _REFUSE = (
     "A unit that is longer than max_unit ends with Close(reason, refusal=Refusal('too-long', reason)), or is a Fault"
