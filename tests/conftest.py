@@ -15,6 +15,8 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from scale import EXAMPLES
+
 SECONDS = 30  # until a coroutine is cancelled; pytest-timeout, at 60 s, stops the reactor for later tests too
 PACKAGES = {
     "nc": "netcat-openbsd", "socat": "socat", "chromium": "chromium", "logger": "bsdutils",
@@ -27,7 +29,7 @@ PACKAGES = {
 os.environ["PATH"] += f"{os.pathsep}/usr/sbin"  # where Debian has servers, and not every user's PATH
 
 # Shared machines stall: the time of one example tells nothing.
-hypothesis.settings.register_profile("hubbub", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("hubbub", deadline=None, print_blob=True, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("hubbub")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 FULL = os.environ.get("HUBBUB_FULL") == "1"
+EXAMPLES = 100 if FULL else 30  # of each property that names no number of its own
 
 
 def crowd(count: int) -> int:

@@ -42,7 +42,7 @@ def run(tmp_path):
         done = subprocess.run(
             [sys.executable, "-m", "pytest"],
             cwd=tmp_path,
-            env={**os.environ, "CI": ci, "PYTEST_ADDOPTS": options},
+            env={**os.environ, "CI": ci, "PYTEST_ADDOPTS": options, "PYTHONPATH": str(HERE)},
             capture_output=True,
             text=True,
             timeout=30,

@@ -6,17 +6,23 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from hubbub.testing import DialectContract
 
 
 def failures(contract: type) -> Iterator[str]:
-    """Run a suite as pytest would, and give what it fails with."""
-    for name, arguments in cases(contract):
-        try:
-            getattr(contract(), name)(*arguments)
-        except pytest.fail.Exception as failure:
-            yield str(failure)
+    """Run a suite as pytest would in a project without a Hypothesis profile, and yield its failures."""
+    profile = settings.get_current_profile_name()
+    settings.load_profile("default")
+    try:
+        for name, arguments in cases(contract):
+            try:
+                getattr(contract(), name)(*arguments)
+            except pytest.fail.Exception as failure:
+                yield str(failure)
+    finally:
+        settings.load_profile(profile)
 
 
 def cases(contract: Any) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -25,7 +25,7 @@ from hubbub.events import (
 )
 from hubbub.message import Message
 from hubbub.publish import Publish, Request
-from hubbub.testing.trial import EXAMPLES, Trial, attempt, broken, shown
+from hubbub.testing.trial import Trial, attempt, broken, shown
 from hubbub.testing.watching import impure, watching
 from hubbub.testing.wellformed import plain
 
@@ -148,7 +148,7 @@ def check_round_trip(new: Callable[[], Trial], messages: Sequence[Message], long
     if messages:
         topics = [message.topic for message in messages]
 
-        @settings(max_examples=EXAMPLES, deadline=None, database=None, report_multiple_bugs=False)
+        @settings(deadline=None, database=None, report_multiple_bugs=False)
         @given(st.sampled_from(topics), st.one_of(st.binary(max_size=60), st.text(max_size=20).map(_utf8)))
         def try_them(topic: str, payload: bytes) -> None:
             _come_back(new, Message(topic, payload))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.testing.cutting import damaged
-from hubbub.testing.trial import EXAMPLES, attempt, broken, shown
+from hubbub.testing.trial import attempt, broken, shown
 
 
 def check_claims(dialect: type[Dialect], stream: bytes) -> None:
@@ -22,7 +22,7 @@ def check_claims(dialect: type[Dialect], stream: bytes) -> None:
         rule = f"claims({shown(head)}) isn't True, though the samples begin so"
         broken(dialect.name, rule, f"Within {limits.DETECT_BYTES} bytes it must tell its own clients from others")
 
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, report_multiple_bugs=False)
+    @settings(deadline=None, database=None, report_multiple_bugs=False)
     @given(st.one_of(st.binary(max_size=80), st.just(stream[:200]).flatmap(damaged), st.just(stream[:200])))
     def try_them(head: bytes) -> None:
         said = None

@@ -32,7 +32,7 @@ from hubbub.testing.claims import check_claims
 from hubbub.testing.cutting import CUTTINGS, damaged
 from hubbub.testing.delivering import check_delivering, check_merging, wishes_of
 from hubbub.testing.flood import check_floods
-from hubbub.testing.trial import EXAMPLES, NOW, Trial, broken, shown
+from hubbub.testing.trial import NOW, Trial, broken, shown
 from hubbub.testing.watching import impure, watching
 from hubbub.testing.wellformed import plain
 
@@ -176,7 +176,7 @@ class DialectContract:
         known = [self.greeting, *(data for data, _ in self.samples)]
         pieces = st.one_of(st.binary(max_size=40), st.sampled_from(known), st.sampled_from(known).flatmap(damaged))
 
-        @settings(max_examples=EXAMPLES, deadline=None, database=None, report_multiple_bugs=False)
+        @settings(deadline=None, database=None, report_multiple_bugs=False)
         @given(st.lists(pieces, max_size=6), st.booleans())
         def try_them(units: list[bytes], text: bool) -> None:
             if transport == "tcp":

@@ -19,7 +19,6 @@ from hubbub.testing.wellformed import faults
 T = TypeVar("T")
 
 NOW = 1_000.0  # seconds that the clock shows, where time doesn't matter
-EXAMPLES = 100  # examples of each property
 _NO_RAISE = "What a client gets wrong is no exception: return a Fault(Refusal(code, reason)), or end with a Close"
 _SHOWN = 80  # characters of bytes or events in a sentence
 
