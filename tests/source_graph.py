@@ -43,14 +43,14 @@ def find_circle(graph: Mapping[str, Iterable[str]]) -> list[str]:
 
 def deep_classes(sources: Sources, levels: int) -> Iterator[str]:
     """Yield each class that inherits over more than so many levels of classes of `sources`, with its way up."""
-    bases = {}
+    bases, exported = {}, {}
     for module, source in sources.items():
-        tree = ast.parse(source)
-        names = dict(_names(tree))
-        for node in ast.walk(tree):
+        nodes = list(ast.walk(ast.parse(source)))
+        names = dict(_names(nodes))
+        exported |= {f"{module}.{name}": origin for name, origin in names.items()}
+        for node in nodes:
             if isinstance(node, ast.ClassDef):
                 bases[f"{module}.{node.name}"] = [_dotted(base, names, module) for base in node.bases]
-    exported = {f"{module}.{name}": origin for module in sources for name, origin in _names(ast.parse(sources[module]))}
     for name in bases:
         way = _longest(name, bases, exported)
         if len(way) - 1 > levels:
@@ -73,9 +73,9 @@ def _module(name: str, sources: Sources) -> str:
     return name
 
 
-def _names(tree: ast.AST) -> Iterator[tuple[str, str]]:
+def _names(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
     """Yield each name that an import binds, and what it means."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom):
             yield from ((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
         elif isinstance(node, ast.Import):

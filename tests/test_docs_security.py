@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -11,13 +12,14 @@ PAGE = TESTS.parent / "docs" / "security.md"
 NAMED = set(re.findall(r"`([\w/]+\.py)::(\w+)`", PAGE.read_text()))
 
 
-def names_in(file: Path) -> set[str]:
+@functools.cache
+def names_in(file: Path) -> frozenset[str]:
     tree = ast.parse(file.read_text())
-    return {
+    return frozenset(
         node.name
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
-    }
+    )
 
 
 def test_each_named_test_is_there():

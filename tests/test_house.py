@@ -44,8 +44,11 @@ def imports(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:
 
     `from a import b` gives `a.b`, as b may be a module; import_module("a.b") counts too.
     """
-    late = {id(inner) for node in ast.walk(tree) if isinstance(node, FUNCTIONS) for inner in ast.walk(node)}
-    for node in ast.walk(tree):
+    waiting: list[tuple[ast.AST, bool]] = [(tree, True)]
+    while waiting:
+        node, at_once = waiting.pop()
+        at_once = at_once and not isinstance(node, FUNCTIONS)
+        waiting += [(child, at_once) for child in ast.iter_child_nodes(node)]
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -55,7 +58,7 @@ def imports(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
             names = [arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant)]
         for name in names:
-            yield node.lineno, name, id(node) not in late
+            yield node.lineno, name, at_once
 
 
 def within(name: str, package: str) -> bool:
