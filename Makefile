@@ -8,15 +8,16 @@ BIN := $(VENV)/bin
 COMPILED := .venv-compiled
 OBJECTS := .compiled
 ARGS :=
-# Two for each of two cores: tests wait for deadlines and other programs for half of their time.
-WORKERS := -n 4 --dist loadscope
+# Two for each of two cores: tests wait for deadlines and other programs for half of their time. tests/conftest.py
+# chooses the order, as xdist's own begins with the modules of many tests, and these aren't the ones that take long.
+WORKERS := -n 4 --dist loadscope --no-loadscope-reorder
 SECONDS := 600
 TARGETS :=
 
 # What a developer's shell may have set must not leak into ours.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONOPTIMIZE VIRTUAL_ENV
 
-.PHONY: run test test-all check node objects format compiled bench fuzz conformance conformance-page soak clean
+.PHONY: run test test-all check node collect objects format compiled bench fuzz conformance conformance-page soak clean
 
 run:
 	@tools/venv $(VENV) ais state
@@ -27,7 +28,7 @@ test:
 	    gpsd=gpsd collectd-core=collectd mosquitto=mosquitto_passwd mosquitto-clients=mosquitto_sub \
 	    systemd=systemd-socket-activate gcc=cc libc6-dev=cc python3-dev=python3-config
 	@tools/venv $(VENV) test check
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target check node $(if $(ARGS),,objects)
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target check node $(if $(ARGS),,collect)
 	$(BIN)/pytest $(WORKERS) $(ARGS)
 
 # What `make test` leaves out: every cell of the tables, whole crowds, an interpreter of its own for each daemon, and
@@ -55,6 +56,11 @@ node:
 objects:
 	@tools/venv $(VENV) test check
 	@tools/compile $(OBJECTS) $(BIN)/python
+
+# Imports all tests: four workers that begin at once would each compile them.
+collect:
+	@tools/venv $(VENV) test check
+	@$(BIN)/pytest --collect-only -qq > $(VENV)/collected || { cat $(VENV)/collected; exit 1; }
 
 # ruff's formatter is the one policy: run it, don't argue with it.
 format:

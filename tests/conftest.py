@@ -7,6 +7,7 @@ import inspect
 import os
 import shutil
 from collections.abc import Callable, Generator
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -16,6 +17,8 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from scale import EXAMPLES
+
+TESTS = Path(__file__).parent
 
 SECONDS = 30  # until a coroutine is cancelled; pytest-timeout, at 60 s, stops the reactor for later tests too
 PACKAGES = {
@@ -28,9 +31,25 @@ PACKAGES = {
 
 os.environ["PATH"] += f"{os.pathsep}/usr/sbin"  # where Debian has servers, and not every user's PATH
 
+# These take long, and begin first: at the end of a run each would keep one worker busy, and leave the others idle.
+LONG = (
+    "system/test_compiled.py", "system/test_messages.py", "system/test_packaging.py", "hostile/test_turns.py",
+    "system/test_activation.py", "system/test_mqtt_bridge.py", "testing/test_contracts.py",
+    "plugins/stomp/test_contract.py", "service/test_new.py", "plugins/nats/test_contract.py",
+    "hostile/test_rights_restart.py", "system/test_logs.py", "plugins/mqtt/test_contract.py",
+    "plugins/mqtt/test_state_machine.py", "system/test_control.py", "system/test_connect.py", "system/test_crash.py",
+    "system/test_fleet.py", "system/test_life.py", "system/test_under_load.py", "interop/test_nats_bridge.py",
+    "hostile/test_rights_races.py", "testing/test_broken_dialects.py",
+)  # fmt: skip
+
 # Shared machines stall: the time of one example tells nothing.
 hypothesis.settings.register_profile("hubbub", deadline=None, print_blob=True, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("hubbub")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {TESTS / name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def on_ci() -> bool:

@@ -48,7 +48,7 @@ def hot() -> list[str]:
     return found
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)  # it may have to compile them
 def test_the_hot_modules_are_compiled(compiled: dict[str, str]) -> None:
     code = "import importlib, sys\nfor name in sys.argv[1:]: print(importlib.import_module(name).__file__)"
     command = [sys.executable, "-c", code, *hot()]
