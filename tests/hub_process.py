@@ -115,23 +115,30 @@ def hubbub(
     *arguments: object, said: str = "", folder: Path | None = None, seconds: float = 40, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `hubbub ARGUMENTS` to its end, with `said` on standard input; what runs longer is killed, and an error."""
+    done = hubbub_bytes(*arguments, given=said.encode(), folder=folder, seconds=seconds, **environment)
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def hubbub_bytes(
+    *arguments: object, given: bytes = b"", folder: Path | None = None, seconds: float = 40, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `hubbub ARGUMENTS` as `hubbub` does, with bytes on standard input and output."""
     words = [str(one) for one in arguments]
     if FULL:
         command = [*HUBBUB, *words]
         return subprocess.run(
-            command, input=said, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True,
-            timeout=seconds, check=False,
+            command, input=given, cwd=folder, env={**os.environ, **environment}, capture_output=True, timeout=seconds,
+            check=False,
         )  # fmt: skip
-    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as errors:
-        given.write(said.encode())
-        given.seek(0)
-        process = Forked(words, (given.fileno(), out.fileno(), errors.fileno()), folder, environment)
+    with TemporaryFile() as standard_input, TemporaryFile() as out, TemporaryFile() as errors:
+        standard_input.write(given)
+        standard_input.seek(0)
+        streams = (standard_input.fileno(), out.fileno(), errors.fileno())
+        process = Forked(words, streams, folder, environment)
         try:
             process.wait(seconds)
         finally:
             process.kill()
-        printed = []
-        for file in (out, errors):
-            file.seek(0)
-            printed.append(file.read().decode())
-    return subprocess.CompletedProcess(words, process.returncode, *printed)
+        out.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(words, process.returncode, out.read(), errors.read())

@@ -13,6 +13,7 @@ import pytest
 
 from certificates import Authority
 from hub_process import HUBBUB
+from hub_process import hubbub_bytes as hubbub
 from interop.mqtt.broker import Mosquitto
 from running import Daemon, LineClient
 from service.test_passwords import cheap
@@ -53,10 +54,6 @@ def url(daemon: Daemon, scheme: str) -> str:
     kind = {"tcp": "tcp", "mqtt": "tcp", "mqtts": "tcp", "udp": "udp"}.get(scheme, "websocket")
     address = getattr(daemon, kind)[secure]
     return f"{scheme}://{'localhost' if secure else address[0]}:{address[1]}"
-
-
-def hubbub(*arguments: str, given: bytes = b"", seconds: float = 20) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([*HUBBUB, *arguments], input=given, capture_output=True, timeout=seconds)
 
 
 def said(done: subprocess.CompletedProcess[bytes]) -> str:

@@ -3,7 +3,8 @@
 The three venvs are fresh, and pip installs hubbub into each from a copy of the checkout. Its dependencies
 aren't fetched three times again: a .pth file shows each venv a folder of links to those that the tests run
 with. hubbub is left out of that folder, so that nothing of it can be found but what was just installed. That
-the dependencies can be fetched is proven by `make test`; here `pip check` proves that all are declared.
+the dependencies can be fetched is proven by `make test`; here `pip check` proves that all are declared. `pip install .`
+builds the same wheel as `python -m build`, so `make test-all` alone has it too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from scale import FULL
 
 ROOT = Path(__file__).parents[2]
 SITE = Path(sysconfig.get_path("purelib"))
@@ -92,13 +95,9 @@ def works(venv: Path) -> None:
     pip(venv, "check")
 
 
-def test_pip_install(checkout, venv):
-    pip(venv, "install", "--no-deps", "--no-build-isolation", checkout)
-    works(venv)
-
-
-def test_pip_install_editable(checkout, venv):
-    pip(venv, "install", "--no-deps", "--no-build-isolation", "--editable", checkout)
+@pytest.mark.parametrize("options", [["--editable"], []] if FULL else [["--editable"]])
+def test_pip_install(checkout, venv, options):
+    pip(venv, "install", "--no-deps", "--no-build-isolation", *options, checkout)
     works(venv)
 
 
