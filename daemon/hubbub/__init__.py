@@ -12,10 +12,12 @@ from hubbub.events import (
     Event,
     Fault,
     Fetch,
+    HistoryRequest,
     Notice,
     OpenQueue,
     Ping,
     PublishOnce,
+    ReadPosition,
     Release,
     Subscribe,
     SubscriptionBatch,
@@ -30,8 +32,8 @@ from hubbub.template import Template
 
 __all__ = [
     "Ack", "Answer", "AuthResponse", "BadFilter", "BadTopic", "Close", "ConfigError", "Confirm", "Connect",
-    "Dialect", "DialectContext", "Event", "Fault", "Fetch", "Handler", "HubbubError", "Incoming", "LineDialect",
-    "Message", "NeverDrop", "Notice", "OpenQueue", "Ping", "Publish", "PublishOnce", "QosPublish", "Refusal", "Release",
-    "Request", "Sender", "Splice", "Subscribe", "SubscriptionBatch", "Template", "Text", "Unsubscribe", "choice",
-    "duration", "flag", "many", "on", "option", "rate", "secret", "size",
+    "Dialect", "DialectContext", "Event", "Fault", "Fetch", "Handler", "HistoryRequest", "HubbubError", "Incoming",
+    "LineDialect", "Message", "NeverDrop", "Notice", "OpenQueue", "Ping", "Publish", "PublishOnce", "QosPublish",
+    "ReadPosition", "Refusal", "Release", "Request", "Sender", "Splice", "Subscribe", "SubscriptionBatch", "Template",
+    "Text", "Unsubscribe", "choice", "duration", "flag", "many", "on", "option", "rate", "secret", "size",
 ]  # fmt: skip

@@ -259,6 +259,14 @@ class Dialect:
         """Encode a gap notice: `n` messages were dropped. Empty: the dialect has none."""
         return b""
 
+    def encode_lost(self, subscription: Subscribe, position: str) -> bytes:
+        """Encode the notice that the history keeps no more what a replay was about to send, up to `position`."""
+        return b""
+
+    def replayed(self, subscription: Subscribe, position: str) -> bytes | Close:
+        """Encode the end of a replay: what is newer than `position` comes live. Empty: none; a Close ends the link."""
+        return b""
+
     def encode_close(self, reason: str) -> bytes:
         """Encode the last unit before the hub closes the link."""
         return b""

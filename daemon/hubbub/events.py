@@ -19,7 +19,7 @@ _QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects set, and isn't shown
     "qos": (0,), "retained": ("always",), "id": (None,), "clean_start": (True,), "session_expiry": (0.0, None),
     "will": (None, True), "will_delay": (0.0,), "receive_maximum": (None,), "session_present": (False,),
     "resend_as_new": (False,), "after": (0,),
-    "auth_method": (None,), "reauthenticate": (False,), "all_or_none": (False,),
+    "auth_method": (None,), "reauthenticate": (False,), "all_or_none": (False,), "history": (None,),
 }  # fmt: skip
 
 
@@ -163,6 +163,30 @@ class AuthResponse(Event):
         self.tag = tag
 
 
+class HistoryRequest:
+    """Which messages of the history a subscription begins with. One of the first three is given.
+
+    after     str or None: those after that position, which may be any text of the client
+    since     float or None: those of the last so many seconds
+    last      int or None: the newest so many of each topic
+    position  str, set before the outcome: where the history ends now
+    lost      str, set before the outcome: the position up to which something that was asked for is kept no more; "":
+              nothing is missing
+    """
+
+    __slots__ = ("after", "last", "lost", "position", "since")
+
+    def __init__(self, after: str | None = None, since: float | None = None, last: int | None = None) -> None:
+        self.after = after
+        self.since = since
+        self.last = last
+        self.position = ""
+        self.lost = ""
+
+    def __repr__(self) -> str:
+        return f"HistoryRequest(after={self.after!r}, since={self.since!r}, last={self.last!r})"
+
+
 class Subscribe(Event):
     """Let what matches `filter` come. The result is None or a Refusal.
 
@@ -173,9 +197,10 @@ class Subscribe(Event):
     qos       0 to 2: the maximum QoS of messages to this client
     retained  "always", "never" or "new", which means: only for a new subscription (MQTT 5.0 section 3.8.3.1)
     id        hashable or None: the client's id of the subscription; None: the filter, so that it has one for each
+    history   HistoryRequest or None: begin with messages of the history; then no retained messages come
     """
 
-    __slots__ = ("filter", "echo", "full", "options", "qos", "retained", "id")
+    __slots__ = ("filter", "echo", "full", "options", "qos", "retained", "id", "history")
 
     def __init__(
         self,
@@ -187,9 +212,11 @@ class Subscribe(Event):
         qos: int = 0,
         retained: str = "always",
         id: Hashable = None,
+        history: HistoryRequest | None = None,
     ) -> None:
         self.qos = qos
         self.retained = retained
+        self.history = history
         self.filter = filter
         self.echo = echo
         self.full = full
@@ -260,6 +287,12 @@ class Fetch(Event):
     def __init__(self, topic: str, tag: Any = None) -> None:
         self.topic = topic
         self.tag = tag
+
+
+class ReadPosition(Event):
+    """Ask where the history ends. The result is a str, the position of its newest message, or a Refusal."""
+
+    __slots__ = ()
 
 
 class Ping(Event):

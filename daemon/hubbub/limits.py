@@ -152,6 +152,23 @@ STORE_WAL_BYTES = 64 * MiB  # bytes that the log's file keeps after a checkpoint
 STORE_CACHE_KIB = 8_192  # KiB of pages that SQLite keeps in memory
 STORE_BUSY_MILLISECONDS = 10_000  # milliseconds that the store waits for another program that reads the file
 
+# The message history
+HISTORY_RULES = 64  # rules, `--history`: each page and each batch looks at all that overlap
+HISTORY_MESSAGES = 100_000  # messages that one rule keeps, `messages=`
+HISTORY_BYTES = 256 * MiB  # bytes that one rule keeps, `bytes=`
+HISTORY_MEMORY_BYTES = 64 * MiB  # bytes of all rules without `--state`, shared equally
+HISTORY_TAIL_MESSAGES = 1_000  # newest messages that are in memory: more than come while a page is read
+HISTORY_TAIL_BYTES = 4 * MiB  # bytes of them, but what waits for its commit stays
+HISTORY_BLOCK_MESSAGES = 256  # messages in one row of the store: a row is read and trimmed as a whole
+HISTORY_BLOCK_BYTES = 128 * KiB  # bytes of them, about; one message at least
+HISTORY_PAGE_MESSAGES = 512  # messages that a replay reads at once: about 1 ms of the reader
+HISTORY_PAGE_BYTES = 256 * KiB  # bytes of them, about; one row at least
+HISTORY_LAST = 100_000  # messages that `last` finds in all topics together; beyond them the oldest are left out
+HISTORY_TRIM_ROWS = 64  # rows of one rule that are trimmed with one batch: more than a batch has
+HISTORY_TRIM_SECONDS = 10.0  # seconds between looks whether messages are too old
+REPLAY_AT_ONCE = 128  # messages of a replay that are encoded at once: about 0.2 ms
+REPLAY_BYTES = 64 * KiB  # bytes of them, about; one message at least
+
 # Work queues; QUEUE_MESSAGES and QUEUE_BYTES bound each
 WORK_QUEUES = 1_000  # work queues: with the row of QUEUED_BYTES_ALL they can't fill memory
 WORK_QUEUE_TURN = 200  # messages of one that are lent in one turn, as INBOX_TURN

@@ -45,11 +45,12 @@ class Message:
     time          float, Unix seconds of its arrival at the hub
     sender        Sender or None: None for the hub itself and for retained messages
     hops          int: how many publishes of handlers led to this one
+    position      str: where it is in the message history, or ""
     """
 
     __slots__ = (
         "topic", "payload", "retain", "content_type", "reply_to", "properties",
-        "retained", "time", "sender", "hops",
+        "retained", "time", "sender", "hops", "position",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +72,7 @@ class Message:
         self.time = 0.0
         self.sender: Any = None
         self.hops = 0
+        self.position = ""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.topic} {self.payload[:40]!r}{'…' * (len(self.payload) > 40)}>"
@@ -95,6 +97,7 @@ class Message:
         """The same message under another topic: how a mount point shows it."""
         copy = Message(topic, self.payload, self.retain, self.content_type, self.reply_to, self.properties)
         copy.retained, copy.time, copy.sender, copy.hops = self.retained, self.time, self.sender, self.hops
+        copy.position = self.position
         return copy
 
 

@@ -41,6 +41,7 @@ class Publish(Message):
         self.time = 0.0
         self.sender = None
         self.hops = 0
+        self.position = ""
         self.tag = tag
 
 
@@ -88,6 +89,7 @@ class QosPublish(Publish):
         )
         copy.retained, copy.time, copy.sender, copy.hops = self.retained, self.time, self.sender, self.hops
         copy.message_expiry, copy.expires, copy.correlation = self.message_expiry, self.expires, self.correlation
+        copy.position = self.position
         return copy
 
     def expires_at(self) -> float | None:

@@ -14,14 +14,31 @@ from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.lines_client import LinesClient
 from hubbub.dialects.lines_text import SUBPROTOCOLS, from_base64, is_text, max_unit
 from hubbub.errors import BadFilter, Refusal
-from hubbub.events import Answer, Close, Confirm, Connect, Event, Fault, Ping, PublishOnce, Subscribe, Unsubscribe
+from hubbub.events import (
+    Answer,
+    Close,
+    Confirm,
+    Connect,
+    Event,
+    Fault,
+    HistoryRequest,
+    Ping,
+    PublishOnce,
+    ReadPosition,
+    Subscribe,
+    Unsubscribe,
+)
 from hubbub.line_dialect import LineDialect
 from hubbub.message import Message, Sender
+from hubbub.option import duration
 from hubbub.publish import Publish, Request
 from hubbub.topics import TopicTable, check_filter, quote, read_name
 
 HELP = """\
 SUB <filter>             OK SUB <filter>      then, for each message:  MSG <topic> <payload>
+SUB <filter> AFTER <position> | SINCE <duration> | LAST <n>            first what the hub's history has, then LIVE
+                         <position>, then what is new;  LOST <position>: something up to there is kept no more
+POSITION                 POSITION <position>, where the history ends
 UNSUB <filter>           OK UNSUB <filter>
 PUB <topic> <payload>    no answer unless it fails; PUB! keeps it as the topic's retained message
 PUBB <topic> <base64>    PUBB! likewise; a payload that isn't a line of text arrives as MSGB <topic> <base64>
@@ -128,7 +145,11 @@ class Lines(LineDialect):
             events.append(Request(topic, payload))
 
     def _subscribe(self, words: list[bytes], events: list[Event | Message]) -> None:
-        events.append(Subscribe(_filter(words)))
+        history = _history(words[2].split(b" ")) if len(words) > 2 else None
+        events.append(Subscribe(_filter(words[:2]), history=history))
+
+    def _position(self, words: list[bytes], events: list[Event | Message]) -> None:
+        events.append(ReadPosition())
 
     def _unsubscribe(self, words: list[bytes], events: list[Event | Message]) -> None:
         events.append(Unsubscribe(_filter(words)))
@@ -161,7 +182,9 @@ class Lines(LineDialect):
             return self._error(result)
         if isinstance(event, Subscribe | Unsubscribe):
             word = b"SUB" if isinstance(event, Subscribe) else b"UNSUB"
-            return b"OK %b %b%b" % (word, quote(event.filter).encode(), self.unit_end)
+            answer = b"OK %b %b%b" % (word, quote(event.filter).encode(), self.unit_end)
+            lost = event.history.lost if isinstance(event, Subscribe) and event.history is not None else ""
+            return answer + self.encode_lost(event, lost) if lost else answer
         if isinstance(event, Request):
             if is_text(result.payload):
                 return b"REP %b%b" % (result.payload, self.unit_end)
@@ -171,6 +194,8 @@ class Lines(LineDialect):
         if isinstance(event, Ping):
             count = b" %d" % result if self.context.transport == "udp" else b""
             return b"PONG%b%b" % (count, self.unit_end)
+        if isinstance(event, ReadPosition):
+            return b"POSITION %b%b" % (result.encode(), self.unit_end)
         if isinstance(event, Connect):
             user = f" {quote(result)}" if result else ""
             return b"OK AUTH%b%b" % (user.encode(), self.unit_end)
@@ -185,6 +210,12 @@ class Lines(LineDialect):
 
     def gap(self, n: int) -> bytes:
         return b"GAP %d%b" % (n, self.unit_end)
+
+    def encode_lost(self, subscription: Any, position: str) -> bytes:
+        return b"LOST %b%b" % (position.encode(), self.unit_end)
+
+    def replayed(self, subscription: Subscribe, position: str) -> bytes:
+        return b"LIVE %b%b" % (position.encode(), self.unit_end)
 
     def encode_close(self, reason: str) -> bytes:
         return b"BYE" + self.unit_end
@@ -208,6 +239,7 @@ _COMMANDS: dict[bytes, Callable[[Lines, list[bytes], list[Event | Message]], Non
     b"REQ": Lines._request,
     b"SUB": Lines._subscribe,
     b"UNSUB": Lines._unsubscribe,
+    b"POSITION": Lines._position,
     b"PING": Lines._ping,
     b"HELP": Lines._help,
     b"QUIT": Lines._quit,
@@ -238,6 +270,25 @@ def _argument(words: list[bytes], what: str) -> bytes:
     if len(words) < 2:
         raise Refusal("bad-command", f"{words[0].upper().decode()} wants {what}; HELP shows how")
     return words[1]
+
+
+def _history(words: list[bytes]) -> HistoryRequest:
+    """Read what stands behind a filter. Raises BadFilter, Refusal."""
+    name, value = words[0].upper(), words[-1].decode()
+    if len(words) != 2 or name not in (b"AFTER", b"SINCE", b"LAST"):
+        raise BadFilter("behind a filter stands AFTER <position>, SINCE <duration> or LAST <n>; a space is %20")
+    if name == b"AFTER":
+        return HistoryRequest(after=value)
+    try:
+        return HistoryRequest(since=duration(value)) if name == b"SINCE" else HistoryRequest(last=_count(value))
+    except ValueError as error:
+        raise Refusal("bad-command", f"{name.decode()}: {error}") from None
+
+
+def _count(value: str) -> int:
+    if value.isascii() and value.isdecimal() and len(value) <= 9:
+        return int(value)
+    raise ValueError("expected a number of messages, such as 10")
 
 
 def _filter(words: list[bytes]) -> str:

@@ -15,12 +15,13 @@ class Counters:
     unanswered  replies whose receiver has gone or can't take them
     failed      exceptions in plugins
     links       links opened
+    replayed    messages sent from the history
     stalls      times that a link has been paused for a while
     """
 
     __slots__ = (
         "published", "delivered", "unrouted", "dropped", "uncarried", "refused", "unanswered", "failed", "links",
-        "stalls", "published_bytes", "delivered_bytes",
+        "replayed", "stalls", "published_bytes", "delivered_bytes",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -33,6 +34,7 @@ class Counters:
         self.unanswered = 0
         self.failed = 0
         self.links = 0
+        self.replayed = 0
         self.stalls = 0
         self.published_bytes = 0
         self.delivered_bytes = 0

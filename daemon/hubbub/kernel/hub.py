@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hubbub.bounds import DEFAULTS, Bounds
 from hubbub.errors import Refusal
 from hubbub.kernel.connection.slow_consumers import SlowConsumers
 from hubbub.kernel.ingress.idempotency import IdempotencyKeys
+from hubbub.kernel.history.history import History, Recorder
+from hubbub.kernel.history.memory import MemoryHistory
+from hubbub.kernel.history.rule import HistoryRule
+from hubbub.kernel.history.store import HistoryStore
 from hubbub.kernel.ingress.sources import Sources
 from hubbub.kernel.routing.requests import Requests
 from hubbub.kernel.routing.retained import Retained
@@ -27,6 +31,7 @@ class Hub:
     """One topic space. See Turn for `wake`, `wall`, `now`, `arm`.
 
     traced  attribute: is called with each link when it gets a dialect, while there is a trace
+    history   the message history, or None
     rejected  attribute: called with listener, host and Refusal of a rejected connection, while there is a trace
     """
 
@@ -51,6 +56,7 @@ class Hub:
         self.idempotency = IdempotencyKeys(turn)
         self.presences = PresenceTable(turn, router, self.retained)
         self.slow_consumers = SlowConsumers(turn)
+        self.history: History | None = None
         self.traced: Callable[[Any], object] | None = None
         self.rejected: Callable[[str, str, Refusal], object] | None = None
         turn.deliver = router.commit
@@ -68,3 +74,11 @@ class Hub:
         self.retained.load(store)
         self.idempotency.load(store)
         self.clients.load(store, rights, logins)
+
+    def keep_history(self, rules: Sequence[HistoryRule], store: HistoryStore | None = None) -> None:
+        """Keep messages of these rules in a durable store, or in memory, once, before the daemon serves."""
+        if not rules:
+            return
+        self.history = history = History(store or MemoryHistory(self.turn), rules, self.turn.wall)
+        for order, rule in enumerate(rules):
+            self.router.keep(rule.filter, Recorder(history, order))

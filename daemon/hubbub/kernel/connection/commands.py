@@ -21,6 +21,7 @@ from hubbub.events import (
     OpenQueue,
     Ping,
     PublishOnce,
+    ReadPosition,
     Release,
     Subscribe,
     SubscriptionBatch,
@@ -34,6 +35,14 @@ from hubbub.kernel.routing.batch import Batch
 from hubbub.message import Message
 from hubbub.publish import Publish, QosPublish, Request
 from hubbub.topics import check_topic, unshared
+
+
+def say(link: Any, data: bytes | Close) -> None:
+    """Send what the dialect has encoded; a Close ends the link."""
+    if isinstance(data, Close):
+        on_close(link, data)
+    elif data:
+        link.egress.write(data)
 
 
 def answer_stored(link: Any, event: Any, result: Any) -> None:
@@ -290,6 +299,21 @@ def is_unproven(link: Any, event: Any) -> bool:
     return True
 
 
+def on_read_position(link: Any, event: ReadPosition) -> None:
+    """Answer where the history ends."""
+    if is_unproven(link, event):
+        return
+    history = link.hub.history
+    try:
+        link.access.authorize()
+        if history is None:
+            raise Refusal("unavailable", "this hub keeps no history; --history FILTER does")
+    except Refusal as error:
+        link.answer(event, error)
+    else:
+        link.answer(event, history.end)
+
+
 def on_ping(link: Any, event: Ping) -> None:
     """Answer a ping."""
     subscriptions = len(link.session.subscriptions or ())
@@ -368,6 +392,7 @@ ACTIONS: dict[type, Action] = {
     Connect: on_connect,
     AuthResponse: on_auth_response,
     Ping: on_ping,
+    ReadPosition: on_read_position,
     Answer: on_answer,
     Fault: on_fault,
     Notice: on_notice,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -9,7 +10,7 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.dialect import Dialect
-from hubbub.errors import Refusal
+from hubbub.errors import BadFilter, Refusal
 from hubbub.events import Subscribe
 from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
 from hubbub.kernel.connection.outbox import Outbox
@@ -20,6 +21,7 @@ from hubbub.kernel.connection.per_link_encoder import (
     SplicingReceiver,
     can_splice,
 )
+from hubbub.kernel.connection.replay import Gate, Replay, ReplayLink
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription
@@ -36,6 +38,7 @@ from hubbub.topics import check_filter, check_topic, unshared
 class Egress:
     """The way out of one link.
 
+    replays  of the history, one after the other; the first has begun
     half_duplex  the queue of commands of a half-duplex link, or None
     mount   the prefix of the client's topics, or ""
     wrap    puts the transport's frame around a unit, or None
@@ -43,7 +46,7 @@ class Egress:
     """
 
     __slots__ = (
-        "dialect", "half_duplex", "mount", "outbox", "proven", "wrap", "_hub", "_session",
+        "dialect", "half_duplex", "mount", "outbox", "proven", "replays", "wrap", "_hub", "_session",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +57,7 @@ class Egress:
         self.mount = ""
         self.outbox = outbox
         self.proven = True
+        self.replays: deque[Replay] | None = None
         self.wrap: Callable[[bytes], bytes] | None = None
         self._hub = hub
         self._session = session
@@ -87,8 +91,11 @@ class Egress:
         shared = unshared(filter)
         return filter[: -len(shared)] + shared.removeprefix(self.mount)
 
-    def subscribe(self, event: Subscribe, client: Client | None) -> Iterator[Batch | None]:
-        """Subscribe, and return the retained messages encoded, with None for a step without one. Raises Refusal."""
+    def subscribe(self, event: Subscribe, client: Client | None, link: ReplayLink) -> Iterator[Batch | None]:
+        """Subscribe, and return the retained messages encoded, with None for a step without one. Raises Refusal.
+
+        A replay of the history begins once this turn has ended.
+        """
         filter = self.filter_in_hub(event.filter)
         wish = Subscribe(filter, event.echo, event.full, event.options, None, event.qos, event.retained, event.id)
         shared = unshared(filter)
@@ -96,16 +103,60 @@ class Egress:
             raise Refusal("quota", "read your retained messages first: too many of your subscriptions wait for them")
         self._check_readable(shared)
         encoding, receiver = self._way(event, client)
+        gate = None if event.history is None else self._gate(event, filter, encoding, receiver, client)
         known = event.retained == "new" and wish.key in (self._session.subscriptions or ())
-        subscription = self._hub.subscriptions.subscribe(self._session, wish, encoding, self._queued(receiver))
+        where = self._queued(receiver) if gate is None else gate
+        subscription = self._hub.subscriptions.subscribe(self._session, wish, encoding, where)
         self._prepare(subscription, client)
         if client is not None:
             client.state.subscribe(wish)
-        if event.retained == "never":
+        if gate is not None:
+            gate.subscription = subscription
+            self._replay(event, gate, link)
+        if event.retained == "never" or gate is not None:
             return iter(())
         changes = client.delivery.changes if client is not None else None
         messages = self._hub.subscriptions.retained(wish, changes, known)
         return map(partial(self._encode_one, encoding, receiver), messages)
+
+    def _gate(
+        self, event: Subscribe, filter: str, encoding: Encoding, receiver: Receiver, client: Client | None
+    ) -> Gate:
+        """Return what stands before a receiver until a replay is done. Raises Refusal."""
+        if self._hub.history is None:
+            raise Refusal("unavailable", "this hub keeps no history; --history FILTER does")
+        if unshared(filter) != filter:
+            raise BadFilter("the members of a group share what comes, and no history")
+        if self.half_duplex is not None:
+            raise Refusal("unavailable", "a link with answer= gets no history")
+        return Gate(event, filter, encoding, receiver, client.delivery if event.qos and client is not None else None)
+
+    def _replay(self, event: Subscribe, gate: Gate, link: ReplayLink) -> None:
+        """Have the history sent to a subscription, after the replays before it."""
+        hub, replays = self._hub, self.replays
+        assert event.history is not None
+        assert hub.history is not None
+        if replays is None:
+            replays = self.replays = deque()
+        if not replays or replays[-1].request is not event.history:
+            args = (hub.history, hub.turn, hub.router, hub.subscriptions, link, event.history, self._next_replay)
+            replays.append(Replay(*args))
+        replays[-1].add(gate)
+        if len(replays) == 1 and not replays[0].begun:
+            replays[0].begin()
+
+    def end_replays(self) -> None:
+        """The link has gone."""
+        replays, self.replays = self.replays, None
+        for replay in replays or ():
+            replay.end()
+
+    def _next_replay(self) -> None:
+        """A replay is over."""
+        if self.replays:
+            self.replays.popleft()
+        if self.replays:
+            self.replays[0].begin()
 
     def _check_readable(self, filter: str) -> None:
         """Check that the client may receive what `filter` matches. Raises Refusal (not-authorized)."""

@@ -22,6 +22,10 @@ def flush(outbox: Any, searching: bool) -> None:
     if data:  # a superseded unit has none
         outbox.sent_bytes += len(data)
         outbox.wire.write(data)
+    if outbox.awaiting is not None and outbox.room_for_replay() > 0:
+        awaiting, outbox.awaiting = outbox.awaiting, None
+        for there_is_room in awaiting.values():
+            there_is_room()
     if not outbox.units or outbox.paused:
         return
     if outbox.barrier_at_front() > turn.commits.safe:
@@ -77,7 +81,7 @@ def take(outbox: Any, safe: int, searching: bool) -> None:
     if not units:
         outbox.units = []
         outbox.latest = None
-        outbox.plain = True
+        outbox.plain = outbox.awaiting is None
         outbox.lost, outbox.missed = outbox.lost + outbox.missed, 0
         outbox.tell_lost()
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.events import Close, Subscribe
+from hubbub.events import Subscribe
 from hubbub.identity import Identity
 from hubbub.kernel.connection import authentication, commands
 from hubbub.kernel.connection.access import Access
@@ -196,6 +196,7 @@ class Link:
         if self.source is not None:
             self.hub.sources.release(self.source)
         self.outbox.clear()
+        self.egress.end_replays()
         self.inbound.clear()
 
     def transport_paused(self, held: int) -> None:
@@ -288,11 +289,7 @@ class Link:
         if isinstance(result, Refusal):
             self.count_refused(result)
         if self.open:
-            data: Any = self.dialect.outcome(event, result)
-            if type(data) is Close:
-                commands.on_close(self, data)
-            elif data:
-                self.egress.write(data)
+            commands.say(self, self.dialect.outcome(event, result))
 
     def count_refused(self, refusal: Refusal) -> None:
         """Count a Refusal."""
@@ -301,7 +298,7 @@ class Link:
 
     def subscribe(self, event: Subscribe) -> Iterator[Batch | None]:
         """Subscribe, and return the retained messages. Raises Refusal."""
-        return self.egress.subscribe(event, self.client)
+        return self.egress.subscribe(event, self.client, self)
 
     def spend(self, count: int) -> None:
         """One unit was so many commands."""

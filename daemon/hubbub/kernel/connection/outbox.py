@@ -22,7 +22,7 @@ from hubbub.kernel.connection.units import Answers, Barrier, Keep, Latest, Searc
 from hubbub.kernel.routing.batch import END, Batch, Frames
 from hubbub.kernel.routing.subscription import LATER, LOST, NEVER, NOW
 from hubbub.kernel.turn import Turn
-from hubbub.limits import FLUSH_BYTES, QUEUE_MESSAGES
+from hubbub.limits import ANSWER_BYTES, FLUSH_BYTES, QUEUE_MESSAGES
 from hubbub.message import Message
 
 
@@ -32,6 +32,7 @@ class Outbox:
 
     owner, wire  its link; takes bytes for the transport, and may call `pause` before it returns
     full, limit  the overflow policy, one of overflow.POLICIES, and the bound in bytes
+    awaiting  what to call when there is room for a replay, by replay; None: nothing waits for that
     drained  is called at the end of each flush that leaves no answer waiting
     paused   whether the transport takes no more; stalled: it has been so for a while, see Backlog
     sent, sent_bytes  messages handed over; bytes of them and of answers
@@ -47,15 +48,16 @@ class Outbox:
     """
 
     __slots__ = (
-        "answers", "count", "drained", "frames", "front", "full", "held", "latest", "limit", "lost", "missed", "owner",
-        "paused", "places", "plain", "searches", "searching", "sent", "sent_bytes", "size", "stalled", "turn", "units",
-        "wire", "_alone", "_barrier", "_dirty", "_dropped", "_gone", "_rest", "_slow",
+        "answers", "awaiting", "count", "drained", "frames", "front", "full", "held", "latest", "limit", "lost",
+        "missed", "owner", "paused", "places", "plain", "searches", "searching", "sent", "sent_bytes", "size",
+        "stalled", "turn", "units", "wire", "_alone", "_barrier", "_dirty", "_dropped", "_gone", "_rest", "_slow",
     )  # fmt: skip
 
     stream = True
 
     def __init__(self, turn: Turn, slow: SlowConsumers, owner: Owner, wire: Writer, full: str, limit: int) -> None:
         self.answers = 0
+        self.awaiting: dict[object, Callable[[], None]] | None = None
         self.count = 0
         self.drained: Callable[[], None] | None = None
         self.front: list[Any] = []
@@ -145,6 +147,19 @@ class Outbox:
     def is_half_full(self) -> bool:
         """Return whether a message would wait behind many others."""
         return self.size > self.limit // 2 or self.count > QUEUE_MESSAGES // 2
+
+    def room_for_replay(self) -> int:
+        """Return how many bytes of a replay may wait here; at most one flush is ahead of the transport."""
+        if self.paused or self._gone or self.answers >= ANSWER_BYTES:
+            return 0
+        return min(FLUSH_BYTES, self.limit // 2) - self.size
+
+    def await_room(self, replay: object, then: Callable[[], None]) -> None:
+        """Call `then` after the flush that has made room for a replay."""
+        if self.awaiting is None:
+            self.awaiting = {}
+        self.awaiting[replay] = then
+        self.plain = False
 
     def miss(self, count: int) -> None:
         """Note that `count` messages can't be carried here, at this place among the others."""
@@ -378,7 +393,7 @@ class Outbox:
         self.owner = NO_OWNER  # or both would hold each other until a garbage collection
         self.units.clear()
         self.units, self.front = [], []
-        self.latest = None
+        self.awaiting = self.latest = None
         self.size = self.count = self.answers = self.lost = self.missed = self.held = 0
         self.drained = None
         self.paused, self.plain, self.stalled = True, False, False

@@ -14,7 +14,7 @@ from hubbub.errors import BadTopic, Refusal
 from hubbub.kernel.routing.batch import Batch, wrap_splice
 from hubbub.kernel.routing.retained import Retained
 from hubbub.kernel.routing.routes import NOWHERE, ReceiverGroup, Route
-from hubbub.kernel.routing.subscription import Encoding, Subscription
+from hubbub.kernel.routing.subscription import Encoding, Keeper, Subscription
 from hubbub.kernel.routing.trie import Entry, Trie
 from hubbub.kernel.sessions.session import REPLIES
 from hubbub.kernel.turn import Turn
@@ -82,9 +82,15 @@ class Router:
         del entry.subscribers[subscription]
         entry.version += 1
         self._version += 1
-        if not entry.subscribers:
+        if not entry.subscribers and entry.keeper is None:
             self.trie.remove(filter)
             self._forget(filter)
+
+    def keep(self, filter: str, keeper: Keeper) -> None:
+        """Have what `filter` matches kept in the history, from now on and for good."""
+        entry = self.trie.get(filter) or self.trie.add(filter)
+        entry.keeper = keeper
+        self._forget_all()
 
     def _forget(self, filter: str) -> None:
         """Look up the topics that `filter` matches again."""
@@ -102,17 +108,20 @@ class Router:
 
     def has_subscribers(self, topic: str) -> bool:
         """Return whether any subscription matches a topic."""
-        return bool(self.trie.match(topic))
+        return any(entry.subscribers for entry in self.trie.match(topic))
 
     def is_durable(self, topic: str) -> bool:
-        """Return whether a store may keep messages on a topic, for a session or a group."""
+        """Return whether a store may keep messages on a topic, for a session, a group or the history."""
         route = self._topics.get(topic)
         return route is None or route.durable
 
     def needs_store(self, topic: str) -> bool:
-        """Return whether a message on a topic would be kept for a session or a group; it looks at all of them."""
-        those = (one.receiver for entry in self.trie.match(topic) for one in entry.subscribers)
-        return any(getattr(receiver, "durable", False) for receiver in those)
+        """Return whether a message on a topic would be kept, for the history or one of all subscribers."""
+        entries = self.trie.match(topic)
+        those = (one.receiver for entry in entries for one in entry.subscribers)
+        return any(entry.keeper is not None for entry in entries) or any(
+            getattr(receiver, "durable", False) for receiver in those
+        )
 
     # Messages
 
@@ -129,8 +138,8 @@ class Router:
         route = self._topics.get(topic)
         if route is None or route.checked != self._version:
             route = self._route(topic, route)
-        if message.retain and not topic.startswith(REPLIES):
-            self._retained.keep(message)
+        if message.retain or route.keeper is not None:
+            self._keep(message, route)
         if route is not self._open or (route.quiet and message.sender is not self._sender):
             self.commit()
             self._open = route
@@ -140,6 +149,18 @@ class Router:
         if self._waiting_bytes > BATCH_BYTES or len(self._waiting) >= BATCH_MESSAGES:
             self.commit()
         return route.reaches(message.sender) if route.quiet else route.sessions
+
+    def _keep(self, message: Message, route: Route) -> None:
+        """Keep a message as the retained one of its topic, and in the history. Raises Refusal."""
+        keeper = route.keeper
+        if keeper is not None:
+            keeper.check(message)
+        if message.retain and not message.topic.startswith(REPLIES):
+            self._retained.keep(message)
+        if keeper is not None:
+            if route is not self._open:
+                self.commit()  # or a store would number the messages before this one behind it
+            keeper.append(message)
 
     def publish_own(self, message: Message) -> None:
         """Publish what the hub itself has to say, on a RESERVED topic."""
@@ -217,6 +238,13 @@ class Router:
             counters.uncarried += missed * count
             for receiver in [*receivers, *(() if backlog is None else backlog.places)]:
                 receiver.miss(missed)
+
+    def encode(self, encoding: Encoding, messages: Sequence[Message]) -> tuple[Sequence[Message], list[bytes]]:
+        """Encode messages for one receiver. Returns those that could be carried, and their frames."""
+        try:
+            return encoded(encoding, messages)
+        except Exception:  # noqa: BLE001  a plugin's dialect
+            return self.encode_each(encoding, messages)
 
     def encode_each(self, encoding: Encoding, messages: Iterable[Message]) -> tuple[list[Message], list[bytes]]:
         """Encode each message that can be; if the dialect raises on a message, it can't carry it."""

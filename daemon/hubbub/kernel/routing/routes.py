@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hubbub.kernel.routing.subscription import Backlog, Encoding, Receiver, Subscription
+from hubbub.kernel.routing.subscription import Backlog, Encoding, Keeper, Receiver, Subscription
 from hubbub.kernel.routing.trie import Entry
 from hubbub.limits import BACKLOG_LINKS, ROUTE_COST
 
@@ -68,11 +68,12 @@ class ReceiverGroup:
 class Route:
     """The receivers of topics that match the same filters.
 
-    durable   whether a store may keep the messages of some of them
+    durable   whether a store may keep the messages, for some of them or for the history
+    keeper    keeps the messages in the history, or None
     sessions  how many sessions they belong to; quiet: whether some of these don't want their own messages
     """
 
-    __slots__ = ("entries", "checked", "durable", "groups", "sessions", "quiet", "_versions")
+    __slots__ = ("entries", "checked", "durable", "groups", "keeper", "sessions", "quiet", "_versions")
 
     def __init__(self, entries: tuple[Entry, ...]) -> None:
         self.entries = entries
@@ -80,6 +81,8 @@ class Route:
         self.checked = -1
         self.durable = False
         self.groups: list[ReceiverGroup] = []
+        keepers: list[Keeper] = [entry.keeper for entry in entries if entry.keeper is not None]
+        self.keeper: Keeper | None = min(keepers, key=_order) if keepers else None
         self.sessions = 0
         self.quiet = False
 
@@ -95,7 +98,7 @@ class Route:
         before = {(one.encoding, one.quiet is None): one for one in self.groups if one.backlog is not None}
         groups: dict[tuple[Encoding, bool], ReceiverGroup] = {}
         sessions = set()
-        self.durable = False
+        self.durable = self.keeper is not None
         for subscription in self._chosen():
             sessions.add(subscription.session.successor or subscription.session)
             key = (subscription.encoding, subscription.wish.echo)
@@ -146,6 +149,10 @@ def _merge(several: list[Subscription]) -> Subscription:
 
 def _wildness(entry: Entry) -> int:
     return entry.wildness
+
+
+def _order(keeper: Keeper) -> int:
+    return keeper.order
 
 
 NOWHERE = Route(())

@@ -60,6 +60,19 @@ class Receiver(Protocol):
         """Note that `count` messages can't be carried to this subscriber."""
 
 
+class Keeper(Protocol):
+    """Keeps messages in the history (history.history.Recorder). `order`: of several the lowest keeps a message."""
+
+    @property
+    def order(self) -> int: ...
+
+    def check(self, message: Message) -> None:
+        """Check that a message can be kept. Raises Refusal (unavailable)."""
+
+    def append(self, message: Message) -> None:
+        """Keep a message, and give it its position."""
+
+
 class Backlog(Protocol):
     """Messages that wait for many receivers (connection.backlog.Backlog).
 

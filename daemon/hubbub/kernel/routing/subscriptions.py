@@ -187,6 +187,14 @@ class Subscriptions:
         else:
             self._router.replace(filter, before, new)
 
+    def redirect(self, session: Session, old: Subscription, receiver: Receiver) -> None:
+        """Let the messages of a subscription go to another receiver."""
+        self._router.commit()
+        assert session.subscriptions is not None
+        new = session.subscriptions[old.id] = Subscription(session, old.wish, old.encoding, receiver)
+        new.copies, new.merge = old.copies, old.merge
+        self._router.replace(old.wish.filter, old, new)
+
     def unsubscribe(self, session: Session, id: Hashable) -> None:
         """End one subscription, if there is one of that id."""
         if session.subscriptions and id in session.subscriptions:

@@ -8,17 +8,19 @@ from hubbub import topics
 
 
 class Entry:
-    """One filter with subscribers.
+    """One filter with subscribers, or of the history.
 
+    keeper       routing.subscription.Keeper of its messages, or None
     subscribers  its subscriptions, as the keys of a dict, oldest first
     version      int, raised by every change, so that a Route knows when to collect its receivers again
     wildness     int, larger the more the filter's wildcards match
     """
 
-    __slots__ = ("filter", "subscribers", "version", "wildness")
+    __slots__ = ("filter", "keeper", "subscribers", "version", "wildness")
 
     def __init__(self, filter: str) -> None:
         self.filter = filter
+        self.keeper: Any = None
         self.subscribers: dict[Any, None] = {}
         self.version = 0
         self.wildness = 2 * (filter.count("+") + filter.endswith("#")) + filter.endswith("#")

@@ -1,0 +1,157 @@
+"""The message history of a hub: what is kept, and where a replay begins.
+
+    Router.publish -> Recorder, by the route of the topic -> HistoryStore.keep; the message gets its position
+    Subscribe -> History.plan -> connection.replay: pages of the store, then the tail, then live
+
+The tail has the newest messages in memory: all that pages don't have yet, and some more, so that a replay that has read
+its last page goes on here, and reaches the live messages within one step of the reactor.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from hubbub import limits
+from hubbub.events import HistoryRequest
+from hubbub.kernel.authorization.filter_sets import FilterSet, overlaps
+from hubbub.kernel.history.position import read_number
+from hubbub.kernel.history.rule import HistoryRule, RuleState
+from hubbub.kernel.history.store import HistoryStore, Page, Wanted, position
+from hubbub.message import Message
+from hubbub.topics import unshared
+
+
+class Plan(NamedTuple):
+    """Where a replay begins.
+
+    wanted  what it looks for; after: behind which number; last: how many of each topic, None: all
+    lost    the number of HistoryRequest.lost
+    """
+
+    wanted: Wanted
+    after: int
+    last: int | None
+    lost: int
+
+
+class Tail:
+    """The newest messages: all behind number `floor`."""
+
+    __slots__ = ("floor", "_at", "_bytes", "_messages", "_numbers", "_states")
+
+    def __init__(self, floor: int) -> None:
+        self.floor = floor
+        self._at = 0
+        self._bytes = 0
+        self._messages: list[Message] = []
+        self._numbers: list[int] = []
+        self._states: list[RuleState] = []
+
+    def append(self, number: int, message: Message, state: RuleState, readable: int) -> None:
+        """Take the newest message, and drop the oldest that pages have, up to number `readable`."""
+        self._numbers.append(number)
+        self._messages.append(message)
+        self._states.append(state)
+        self._bytes += len(message.payload)
+        while (
+            len(self._numbers) - self._at > limits.HISTORY_TAIL_MESSAGES or self._bytes > limits.HISTORY_TAIL_BYTES
+        ) and self._numbers[self._at] <= readable:
+            self.floor = self._numbers[self._at]
+            self._bytes -= len(self._messages[self._at].payload)
+            self._at += 1
+        if self._at > limits.HISTORY_TAIL_MESSAGES:
+            del self._numbers[: self._at]
+            del self._messages[: self._at]
+            del self._states[: self._at]
+            self._at = 0
+
+    def after(self, number: int, count: int) -> Page:
+        """Look at `count` messages behind `number`, which isn't before `floor`. Page.end is `number`: there are none."""
+        start = bisect_right(self._numbers, number, self._at)
+        end = min(start + count, len(self._numbers))
+        kept, lost = [], 0
+        for at in range(start, end):
+            if self._numbers[at] > self._states[at].lost:
+                kept.append(self._messages[at])
+            else:
+                lost = self._numbers[at]
+        return Page(kept, self._numbers[end - 1] if end > start else number, lost)
+
+
+class History:
+    """All rules, and the tail of their messages.
+
+    states  what is kept of each rule
+    """
+
+    def __init__(self, store: HistoryStore, rules: Iterable[HistoryRule], wall: Any) -> None:
+        self.store = store
+        self.states = store.begin_history(list(rules))
+        self.tail = Tail(store.newest)
+        self._prefix = f"{store.epoch}-"
+        self._sets = {state.id: FilterSet((state.rule.filter,)) for state in self.states}
+        self._wall = wall
+
+    @property
+    def end(self) -> str:
+        """The position of the newest message."""
+        return position(self.store, self.store.newest)
+
+    def check(self, message: Message) -> None:
+        """Check that a message can be kept, if its publisher gets an answer. Raises Refusal (unavailable)."""
+        if self.store.commits.refuses and getattr(message, "tag", None) is not None:
+            self.store.commits.check()
+
+    def append(self, state: RuleState, message: Message) -> None:
+        """Keep a message, and give it its position; while the store takes no more it goes to its subscribers alone."""
+        store = self.store
+        if store.commits.refuses:
+            store.skip(state, message)
+            return
+        number = store.keep(state, message)
+        message.position = self._prefix + str(number)
+        self.tail.append(number, message, state, store.readable)
+
+    def plan(self, request: HistoryRequest, filters: Sequence[str]) -> Plan:
+        """Find where a replay for some filters begins, and set what its client is told of that."""
+        states = [state for state in self.states if any(overlaps(state.rule.filter, one) for one in filters)]
+        newest, since, after, missing = self.store.newest, 0.0, 0, False
+        if request.after is not None:
+            number = read_number(request.after, self.store.epoch)
+            known = number is not None and number <= newest
+            after = number if number is not None and known else 0
+            missing = not known or any(state.lost > after for state in states)
+        elif request.since is not None:
+            since = self._wall() - request.since
+            missing = any(state.lost_time >= since for state in states)
+        lost = max([0, *[state.lost for state in states]])
+        if not all(self._covers(states, one) for one in filters):
+            missing, lost = True, newest
+        request.position = position(self.store, newest)
+        request.lost = position(self.store, lost) if missing else ""
+        wanted = Wanted(tuple(state.id for state in states), tuple(filters), since)
+        return Plan(wanted, after if states else newest, request.last, lost)
+
+    def _covers(self, states: Sequence[RuleState], filter: str) -> bool:
+        return any(self._sets[state.id].covering(unshared(filter)) for state in states)
+
+
+class Recorder:
+    """Keeps the messages of one rule (routing.subscription.Keeper)."""
+
+    __slots__ = ("order", "_history", "_state")
+
+    def __init__(self, history: History, order: int) -> None:
+        self.order = order
+        self._history = history
+        self._state = history.states[order]
+
+    def check(self, message: Message) -> None:
+        """Check that a message can be kept. Raises Refusal (unavailable)."""
+        self._history.check(message)
+
+    def append(self, message: Message) -> None:
+        """Keep a message."""
+        self._history.append(self._state, message)

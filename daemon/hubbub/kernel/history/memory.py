@@ -1,0 +1,146 @@
+"""A history in memory: it ends with the process, and a position of another process is unknown."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from heapq import merge
+
+from hubbub import limits
+from hubbub.kernel.commits import Commits
+from hubbub.kernel.history.position import first_number, new_epoch
+from hubbub.kernel.history.rule import HistoryRule, RuleState
+from hubbub.kernel.history.store import OnLast, OnPage, Page, Wanted
+from hubbub.kernel.turn import Turn
+from hubbub.message import Message, cost
+
+Row = tuple[int, Message]
+
+
+class _Rows:
+    """The messages of one rule."""
+
+    __slots__ = ("at", "messages", "numbers", "state")
+
+    def __init__(self, state: RuleState) -> None:
+        self.at = 0  # of the first that is kept
+        self.messages: list[Message | None] = []
+        self.numbers = array("q")
+        self.state = state
+
+    def append(self, number: int, message: Message) -> None:
+        self.numbers.append(number)
+        self.messages.append(message)
+        self.state.count += 1
+        self.state.bytes += cost(message) + limits.QUEUED_MESSAGE_BYTES
+
+    def trim(self, now: float) -> None:
+        """Drop some of what is too much, the oldest first."""
+        state = self.state
+        left = limits.HISTORY_PAGE_MESSAGES
+        while self.at < len(self.numbers) and left:
+            left -= 1
+            oldest = self.messages[self.at]
+            assert oldest is not None
+            if not state.is_over(now, oldest.time):
+                break
+            state.lost, state.lost_time = self.numbers[self.at], oldest.time
+            state.count -= 1
+            state.bytes -= cost(oldest) + limits.QUEUED_MESSAGE_BYTES
+            self.messages[self.at] = None
+            self.at += 1
+        if self.at > 1_000 and 2 * self.at > len(self.numbers):
+            del self.numbers[: self.at]
+            del self.messages[: self.at]
+            self.at = 0
+
+    def after(self, number: int) -> Sequence[Row]:
+        """Return the first rows behind a number."""
+        start = max(bisect_right(self.numbers, number), self.at)
+        end = start + limits.HISTORY_PAGE_MESSAGES
+        kept = [one for one in self.messages[start:end] if one is not None]
+        return list(zip(self.numbers[start:end], kept, strict=True))
+
+
+class MemoryHistory:
+    """Keeps messages in memory (history.store.HistoryStore), limits.HISTORY_MEMORY_BYTES of them at most."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.commits = Commits()
+        self.epoch = new_epoch()
+        self._newest = first_number(0, turn.wall())
+        self._rows: dict[int, _Rows] = {}
+        self._turn = turn
+
+    @property
+    def newest(self) -> int:
+        return self._newest
+
+    @property
+    def readable(self) -> int:
+        return self._newest
+
+    def begin_history(self, rules: Sequence[HistoryRule]) -> list[RuleState]:
+        now, most = self._turn.wall(), limits.HISTORY_MEMORY_BYTES // max(1, len(rules))
+        for id, rule in enumerate(rules):
+            bounded = rule._replace(bytes=min(rule.bytes, most))
+            self._rows[id] = _Rows(RuleState(bounded, id, self._newest, now))
+        return [rows.state for rows in self._rows.values()]
+
+    def keep(self, state: RuleState, message: Message) -> int:
+        self._newest += 1
+        rows = self._rows[state.id]
+        rows.append(self._newest, message)
+        rows.trim(message.time)
+        return self._newest
+
+    def skip(self, state: RuleState, message: Message) -> None:
+        """It never refuses."""
+
+    def read(self, wanted: Wanted, after: int, then: OnPage) -> None:
+        self._later(partial(self._read, wanted, after, then))
+
+    def _read(self, wanted: Wanted, after: int, then: OnPage) -> None:
+        rows, end, lost = self._page(wanted, after)
+        matching = [
+            message
+            for number, message in rows
+            if message.time >= wanted.since
+            and (wanted.numbers is None or number in wanted.numbers)
+            and wanted.has(message.topic)
+        ]
+        then(Page(matching, end, lost))
+
+    def _page(self, wanted: Wanted, after: int) -> tuple[list[Row], int, int]:
+        """Return the first rows of all rules, the number up to which these are all, and that of what is lost."""
+        found, end, lost = [], self._newest, 0
+        for id in wanted.rules:
+            rows = self._rows[id]
+            rows.trim(self._turn.wall())
+            lost = max(lost, rows.state.lost)
+            some = rows.after(after)
+            found.append(some)
+            if len(some) >= limits.HISTORY_PAGE_MESSAGES:
+                end = min(end, some[-1][0])
+        return [row for row in merge(*found, key=lambda row: row[0]) if row[0] <= end], end, lost
+
+    def find_last(self, wanted: Wanted, count: int, then: OnLast) -> None:
+        self._later(partial(self._find, wanted, count, {}, 0, then))
+
+    def _find(self, wanted: Wanted, count: int, found: dict[str, deque[int]], after: int, then: OnLast) -> None:
+        rows, end, _ = self._page(wanted, after)
+        for number, message in rows:
+            if wanted.has(message.topic):
+                found.setdefault(message.topic, deque(maxlen=count)).append(number)
+        if end < self._newest:
+            self._later(partial(self._find, wanted, count, found, end, then))
+        else:
+            numbers = sorted(number for those in found.values() for number in those)
+            then(array("q", numbers[-limits.HISTORY_LAST :]), end)
+
+    def _later(self, job: partial[None]) -> None:
+        self._turn.scheduler.add("history", job)
+        self._turn.schedule_flush()

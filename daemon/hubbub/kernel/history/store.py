@@ -1,0 +1,87 @@
+"""What the history needs of a store: storage.history has it in the database, history.memory in memory."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from hubbub.kernel.commits import Commits
+from hubbub.kernel.history.rule import HistoryRule, RuleState
+from hubbub.message import Message
+from hubbub.topics import matches
+
+
+class Wanted(NamedTuple):
+    """Messages that a replay wants.
+
+    rules    ids of the rules that may have some; filters: those of its subscriptions
+    since    Unix seconds of the oldest
+    numbers  those alone, as `find_last` returned them, or None: all
+    """
+
+    rules: tuple[int, ...]
+    filters: tuple[str, ...]
+    since: float
+    numbers: frozenset[int] | None = None
+
+    def has(self, topic: str) -> bool:
+        """Return whether a filter matches a topic."""
+        return any(matches(filter, topic) for filter in self.filters)
+
+
+class Page(NamedTuple):
+    """Some messages in the order of their numbers.
+
+    end   all that are wanted up to that number have been returned
+    lost  something up to that number isn't kept any more
+    """
+
+    messages: Sequence[Message]
+    end: int
+    lost: int
+
+
+OnPage = Callable[[Page], object]
+OnLast = Callable[["array[int]", int], object]
+
+
+class HistoryStore(Protocol):
+    """Keeps messages, oldest first. `keep` only queues; the store's `commit` closes the batch.
+
+    epoch     its identity, see history.position
+    commits   the numbers of its batches
+    newest    number of the newest message; readable: pages have all messages up to that number
+    """
+
+    epoch: str
+    commits: Commits
+
+    @property
+    def newest(self) -> int: ...
+
+    @property
+    def readable(self) -> int: ...
+
+    def begin_history(self, rules: Sequence[HistoryRule]) -> list[RuleState]:
+        """Keep messages of these rules from now on, and forget those of others. Called once."""
+
+    def keep(self, state: RuleState, message: Message) -> int:
+        """Keep a message. Returns its number, which is higher than all before."""
+
+    def skip(self, state: RuleState, message: Message) -> None:
+        """Note that a message can't be kept."""
+
+    def read(self, wanted: Wanted, after: int, then: OnPage) -> None:
+        """Read a page of messages behind number `after`; `then` is called in the reactor, later."""
+
+    def find_last(self, wanted: Wanted, count: int, then: OnLast) -> None:
+        """Find the newest `count` messages of each topic; `then` is called in the reactor, later.
+
+        It gets their numbers, limits.HISTORY_LAST at most, and the number up to which the search has looked.
+        """
+
+
+def position(store: HistoryStore, number: int) -> str:
+    """Return the position of a number."""
+    return f"{store.epoch}-{number}"
