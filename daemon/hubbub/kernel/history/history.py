@@ -68,7 +68,7 @@ class Tail:
             self._at = 0
 
     def after(self, number: int, count: int) -> Page:
-        """Look at `count` messages behind `number`, which isn't before `floor`. Page.end is `number`: there are none."""
+        """Look at `count` messages behind `number`, which isn't before `floor`. With none `Page.end` is `number`."""
         start = bisect_right(self._numbers, number, self._at)
         end = min(start + count, len(self._numbers))
         kept, lost = [], 0
