@@ -167,7 +167,7 @@ def test_a_start_takes_less_than_64_bytes_for_each_message_that_waits(tmp_path):
             execute("INSERT INTO progress VALUES (?, ?)", (n, codec.pack(Progress(1, (), (), ()))))
             execute("INSERT INTO audiences VALUES (?, ?)", (n, codec.pack_receivers([(n, ("a", 1, ""))])))
         rows = ((n + 1, n % sessions + 1, body) for n in range(MANY))
-        database.connection.executemany("INSERT INTO messages VALUES (?, ?, ?)", rows)
+        database.connection.executemany("INSERT INTO messages (number, audience, body) VALUES (?, ?, ?)", rows)
     database.close()
     tracemalloc.start()
     store, world = open_store(tmp_path / "state", "process", print), World()

@@ -81,7 +81,7 @@ def test_what_was_trimmed_is_told():
 
 
 def test_age_and_bytes_bound_a_rule():
-    world, store = hub_with(HistoryRule("#", age=10.0))
+    world, _ = hub_with(HistoryRule("#", age=10.0))
     lines(world, "PUB a 1")
     world.sleep(11)
     lines(world, "PUB a 2")

@@ -8,11 +8,11 @@ from typing import Any
 from hubbub.bounds import DEFAULTS, Bounds
 from hubbub.errors import Refusal
 from hubbub.kernel.connection.slow_consumers import SlowConsumers
-from hubbub.kernel.ingress.idempotency import IdempotencyKeys
 from hubbub.kernel.history.history import History, Recorder
 from hubbub.kernel.history.memory import MemoryHistory
 from hubbub.kernel.history.rule import HistoryRule
 from hubbub.kernel.history.store import HistoryStore
+from hubbub.kernel.ingress.idempotency import IdempotencyKeys
 from hubbub.kernel.ingress.sources import Sources
 from hubbub.kernel.routing.requests import Requests
 from hubbub.kernel.routing.retained import Retained

@@ -9,11 +9,15 @@ from hubbub.message import Message
 
 
 class Stored(NamedTuple):
-    """One message: its number, and how each session gets it. A published message never changes."""
+    """One message: its number, and how each session gets it. A published message never changes.
+
+    rule  by which the history has it, 0: it hasn't
+    """
 
     number: int
     message: Message
     receivers: dict[int, Way]
+    rule: int = 0
 
 
 class Changes:
@@ -23,10 +27,14 @@ class Changes:
     subscriptions  by session and id; None: it has ended
     retained       by topic; None: it was cleared
     keys           new idempotency keys, by number; forgotten: the last number of those that are old
+    history        by rule, each message with its number; lost: by rule, see RuleState.lost and lost_time
     size           bytes that they take in memory, about
     """
 
-    __slots__ = ("ended", "forgotten", "keys", "messages", "progress", "retained", "sessions", "size", "subscriptions")
+    __slots__ = (
+        "ended", "forgotten", "history", "keys", "lost", "messages", "progress", "retained", "sessions", "size",
+        "subscriptions",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.messages: list[Stored] = []
@@ -37,6 +45,8 @@ class Changes:
         self.retained: dict[str, Message | None] = {}
         self.keys: list[tuple[int, KeyRecord]] = []
         self.forgotten = 0
+        self.history: dict[int, list[tuple[int, Message]]] = {}
+        self.lost: dict[int, tuple[int, float]] = {}
         self.size = 0
 
     def add(self, later: Changes) -> None:
@@ -49,4 +59,7 @@ class Changes:
         self.retained.update(later.retained)
         self.keys += later.keys
         self.forgotten = max(self.forgotten, later.forgotten)
+        for rule, messages in later.history.items():
+            self.history.setdefault(rule, []).extend(messages)
+        self.lost.update(later.lost)
         self.size += later.size

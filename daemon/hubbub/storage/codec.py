@@ -17,6 +17,7 @@ _message = msgspec.msgpack.Decoder(MessageRecord).decode
 _session = msgspec.msgpack.Decoder(SessionRecord).decode
 _progress = msgspec.msgpack.Decoder(Progress).decode
 _key = msgspec.msgpack.Decoder(KeyRecord).decode
+_block = msgspec.msgpack.Decoder(list[tuple[int, MessageRecord]]).decode
 _any = msgspec.msgpack.Decoder().decode
 
 
@@ -41,6 +42,16 @@ def _replaced(value: Any) -> Any:
 def unpack_message(data: bytes) -> MessageRecord:
     """Return the record of a message. This and the others below raise ValueError for other bytes."""
     return _message(data)
+
+
+def unpack_body(data: bytes) -> MessageRecord | None:
+    """Return the record of a message. None: the history has it."""
+    return _message(data) if data else None
+
+
+def unpack_block(data: bytes) -> list[tuple[int, MessageRecord]]:
+    """Return the messages of a row of the history, each with its number."""
+    return _block(data)
 
 
 def unpack_session(data: bytes) -> SessionRecord:

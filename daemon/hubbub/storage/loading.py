@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import apsw
 import msgspec
@@ -24,15 +25,18 @@ from hubbub.kernel.sessions.records import (
 from hubbub.message import Message
 from hubbub.storage import codec
 from hubbub.storage.audiences import Audiences
+from hubbub.storage.blocks import Blocks
 from hubbub.storage.database import Damaged
+from hubbub.storage.reader import read_bodies
 
+_SIZES = "SELECT number, audience, length(body) + size FROM messages"
 _DAMAGE = (apsw.CorruptError, apsw.NotADBError, msgspec.MsgspecError, LookupError, TypeError)
 
 
 class Loader:
     """Reads a database once, before anything is written; raises Damaged.
 
-    audiences  those that have messages
+    audiences  those that have messages; blocks: the rows of the history
     last_message, last_session, last_key  the highest numbers that were given
     sessions   in the order in which they began; retained: the retained messages
     keys       the newest idempotency keys, as many as may be remembered, each with its number
@@ -68,6 +72,7 @@ class Loader:
             self.audiences.advance(session, progress)
         newest = database.execute("SELECT max(number) FROM messages").get
         self.last_message = max([newest or 0, *(one.next - 1 for one in self._progress.values())])
+        self.blocks = Blocks(database)
         members = [number for receivers in self._receivers.values() for number, _ in receivers]
         self.last_session = max([0, *self._progress, *members])
 
@@ -101,9 +106,15 @@ class Loader:
     def _messages(self, numbers: Sequence[int]) -> dict[int, tuple[Message, dict[int, Way]]]:
         """Read messages, each with its receivers."""
         found: dict[int, tuple[Message, dict[int, Way]]] = {}
-        query = "SELECT number, audience, body FROM messages WHERE number IN (SELECT value FROM json_each(?))"
-        for number, audience, body in self._database.execute(query, (msgspec.json.encode(numbers).decode(),)):
-            found[number] = make_message(codec.unpack_message(body)), self._ways(audience)
+        query = "SELECT number, audience, body, rule FROM messages WHERE number IN (SELECT value FROM json_each(?))"
+        rows: list[Any] = self._database.execute(query, (msgspec.json.encode(numbers).decode(),)).fetchall()
+        for _, _, body, rule in rows:
+            if not rule:
+                codec.unpack_message(body)  # or it is damaged
+        bodies = read_bodies(self._database, [(number, body, rule) for number, _, body, rule in rows])
+        for number, audience, _, _ in rows:
+            if number in bodies:
+                found[number] = make_message(bodies[number]), self._ways(audience)
         return found
 
     def _loaded(self, session: int, backlog: Backlog) -> Iterator[DeliveryRecord]:
@@ -111,8 +122,9 @@ class Loader:
         numbers = backlog.numbers()
         read = self._messages(numbers)
         for number in numbers:
-            message, ways = read[number]
-            yield DeliveryRecord(number, message, ways[session], 0, False)
+            if number in read:
+                message, ways = read[number]
+                yield DeliveryRecord(number, message, ways[session], 0, False)
 
     def _ways(self, audience: int) -> dict[int, Way]:
         found = self._ways_of.get(audience)
@@ -124,7 +136,9 @@ class Loader:
         """Return what waits for each session; no body is read for that."""
         numbers: dict[int, array[int]] = {id: array("q") for id in self._receivers}
         sizes: dict[int, array[int]] = {id: array("q") for id in self._receivers}
-        for number, audience, size in self._database.execute("SELECT number, audience, length(body) FROM messages"):
+        for number, audience, size in self._database.execute(
+            "SELECT number, audience, length(body) + size FROM messages"
+        ):
             numbers[audience].append(number)
             sizes[audience].append(size + limits.QUEUED_MESSAGE_BYTES)
         parts: dict[int, list[int]] = {}

@@ -69,10 +69,16 @@ def _set_aside(database: Database) -> Path:
 
 
 _PARTS = (
+    """DELETE FROM messages WHERE rule > 0
+       AND NOT EXISTS (SELECT 1 FROM history WHERE history.rule = messages.rule AND last >= number)""",
     "DELETE FROM subscriptions WHERE session NOT IN (SELECT number FROM sessions)",
     "DELETE FROM progress WHERE session NOT IN (SELECT number FROM sessions)",
     "DELETE FROM messages WHERE audience NOT IN (SELECT id FROM audiences)",
     "DELETE FROM audiences WHERE id NOT IN (SELECT audience FROM messages)",
+    "DELETE FROM history WHERE rule NOT IN (SELECT id FROM history_rules)",
+    """UPDATE history_rules SET lost = coalesce((SELECT max(last) FROM history), lost), lost_time = unixepoch(),
+       count = (SELECT coalesce(sum(count), 0) FROM history WHERE rule = id),
+       bytes = (SELECT coalesce(sum(bytes), 0) FROM history WHERE rule = id)""",
 )
 """What is of no use without the rest."""
 

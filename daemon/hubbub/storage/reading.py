@@ -14,14 +14,16 @@ from hubbub.errors import ConfigError
 from hubbub.storage import codec, schema
 from hubbub.storage.database import FILE, log_of
 
-TABLES: Mapping[str, tuple[str, str, Callable[[bytes], Any]]] = {
+TABLES: Mapping[str, tuple[str, str, Callable[[Any], Any]]] = {
     "sessions": ("number", "record", codec.unpack_session),
     "subscriptions": ("session, id", "record", codec.unpack_subscription),
     "progress": ("session", "record", codec.unpack_progress),
     "audiences": ("id", "receivers", codec.unpack_receivers),
-    "messages": ("number, audience", "body", codec.unpack_message),
+    "messages": ("number, audience, rule, size", "body", codec.unpack_body),
     "retained": ("topic", "body", codec.unpack_message),
     "keys": ("number", "record", codec.unpack_key),
+    "history_rules": ("id, filter, lost, lost_time, count", "bytes", int),
+    "history": ("last, rule, count, bytes, time", "body", codec.unpack_block),
 }
 """Each table with its key, its record, and what reads that."""
 UNREADABLE = (msgspec.MsgspecError, LookupError, TypeError, ValueError)
@@ -49,6 +51,7 @@ def stats(folder: Path) -> dict[str, int]:
     reader = open_reader(folder)
     try:
         found = {table: int(reader.execute(f"SELECT count(*) FROM {table}").get) for table in TABLES}  # noqa: S608
+        found["history"] = int(reader.execute("SELECT sum(count) FROM history_rules").get or 0)
     except apsw.Error as error:
         raise ConfigError(f"{folder / FILE}: {error}") from None
     return {**found, "bytes": file_bytes(folder / FILE)}

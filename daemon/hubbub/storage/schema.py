@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 
 APPLICATION_ID = 0x68756262  # "hubb", in the header of the file
-VERSION = 2
+VERSION = 3
 
 _TABLES = """
 CREATE TABLE sessions (number INTEGER PRIMARY KEY, record BLOB NOT NULL);
@@ -19,7 +19,24 @@ CREATE TABLE retained (topic TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID
 
 _KEYS = "CREATE TABLE keys (number INTEGER PRIMARY KEY, record BLOB NOT NULL);"
 
-MIGRATIONS: dict[int, str] = {0: _TABLES, 1: _KEYS}
+_HISTORY = """
+CREATE TABLE history (
+    last INTEGER PRIMARY KEY, rule INTEGER NOT NULL, count INTEGER NOT NULL, bytes INTEGER NOT NULL, time REAL NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX history_by_rule ON history (rule, last, time);
+CREATE TABLE history_rules (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, filter TEXT NOT NULL, lost INTEGER NOT NULL, lost_time REAL NOT NULL,
+    count INTEGER NOT NULL, bytes INTEGER NOT NULL
+);
+CREATE TABLE history_store (epoch TEXT NOT NULL, first INTEGER NOT NULL);
+ALTER TABLE messages ADD COLUMN rule INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX messages_in_history ON messages (rule, number) WHERE rule > 0;
+"""
+"""The history (storage.blocks). A message with a `rule` has its body there, `size` bytes, about."""
+
+MIGRATIONS: dict[int, str] = {0: _TABLES, 1: _KEYS, 2: _HISTORY}
 """By version, what makes a file of it one of the next version; 0 is an empty file."""
 
 

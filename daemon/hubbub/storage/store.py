@@ -8,6 +8,7 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.kernel.commits import Commits
+from hubbub.kernel.history.rule import HistoryRule, RuleState
 from hubbub.kernel.sessions.records import (
     KeyRecord,
     MessageRecord,
@@ -61,12 +62,14 @@ class DurableStore:
         self._open: dict[Message, Stored] = {}  # of the open batch
         self._dirty = False
         self._written: list[tuple[int, int]] = []  # of the batches that the writer has: bytes, and the newest message
+        self._kept: dict[Message, int] = {}  # those of the open batch that the history has, with their rule
         self._readable = self._last
         self._early: list[tuple[int, Sequence[int], Then]] = []  # asked for before they are committed
         self._failing = 0.0  # since when, in monotonic seconds
         self._why = ""
-        self._writer = Writer(database, loader.audiences, call, self)
-        self._reader = Reader(database.connect_reader, call)
+        self.blocks = loader.blocks
+        self._writer = Writer(database, loader.audiences, loader.blocks, call, self)
+        self.reader = Reader(database.connect_reader, call)
 
     def load(self) -> Iterable[StoredSession]:
         sessions, self._sessions = self._sessions, []
@@ -86,7 +89,7 @@ class DurableStore:
 
     def stop(self) -> None:
         """Write what the writer has, and close the database, in any thread: it blocks for as long as that takes."""
-        self._reader.stop()
+        self.reader.stop()
         self._writer.stop()
         self.database.close()
 
@@ -119,18 +122,55 @@ class DurableStore:
         stored = self._open.get(message)
         if stored is None or stored.number <= last:
             changes = self._change()
-            self._last += 1
-            stored = self._open[message] = Stored(self._last, message, {})
+            rule = self._kept.get(message, 0)
+            kept = int(message.position.rpartition("-")[2]) if rule else 0
+            if kept <= last:  # it stands behind messages that the session got before it
+                self._last, kept, rule = self._last + 1, self._last + 1, 0
+            stored = self._open[message] = Stored(kept, message, {}, rule)
             changes.messages.append(stored)
             self.stored += 1
             changes.size += cost(message) + limits.QUEUED_MESSAGE_BYTES
         stored.receivers[number] = way
         return stored.number
 
+    def begin_history(self, rules: Sequence[HistoryRule]) -> list[RuleState]:
+        """Keep messages of these rules from now on, see kernel.history.store. Raises apsw.Error."""
+        states, self._last = self.blocks.begin(rules, self._last)
+        self._readable = self._last
+        return states
+
+    def keep(self, rule: int, message: Message) -> int:
+        """Keep a message in the history. Returns its number."""
+        changes = self._change()
+        self._last = number = self._last + 1
+        messages = changes.history.get(rule)
+        if messages is None:
+            messages = changes.history[rule] = []
+        messages.append((number, message))
+        self._kept[message] = rule
+        changes.size += cost(message) + limits.QUEUED_MESSAGE_BYTES
+        return number
+
+    def skip(self, state: RuleState, time: float) -> None:
+        """A message of that time can't be kept in the history."""
+        self._last += 1
+        state.lost, state.lost_time = self._last, time
+        self._change().lost[state.id] = self._last, time
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest message."""
+        return self._last
+
+    @property
+    def readable(self) -> int:
+        """All messages up to that number are committed."""
+        return self._readable
+
     def fetch(self, number: int, numbers: Sequence[int], then: Then) -> None:
         readable = [one for one in numbers if one <= self._readable]
         if readable:
-            self._reader.fetch(number, readable, then)
+            self.reader.fetch(number, readable, then)
         else:
             self._early.append((number, numbers, then))
 
@@ -170,6 +210,7 @@ class DurableStore:
                 changes.progress[session.number] = session.progress()
         self._noted = []
         self._open = {}
+        self._kept = {}
         self._dirty = False
         self._written.append((changes.size, self._last))
         self._writer.put(self.commits.close(), changes)

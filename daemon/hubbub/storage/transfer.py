@@ -5,8 +5,11 @@
     {"audience": 3, "receivers": [[1, ["a/#", 1, ""]]]}
     {"message": {...}, "number": 17, "audience": 3}
     {"retained": {...}}
+    {"rule": 1, "filter": "a/#", "lost": 0, "lost_time": 1.7e9}
+    {"history": [[18, {...}], [19, {...}]], "of": 1}
 
-Fields are those of the records (kernel.sessions.records). A payload that is text is `payload`, any other `base64`.
+A store that is imported has an epoch of its own: clients are told that their positions are of another one. Fields are
+those of the records (kernel.sessions.records). A payload that is text is `payload`, any other `base64`.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import msgspec
 from hubbub.errors import ConfigError
 from hubbub.kernel.sessions.records import KeyRecord, MessageRecord, Progress, SessionRecord, SubscriptionRecord
 from hubbub.storage import codec
+from hubbub.storage.blocks import find_bodies
 from hubbub.storage.database import FILE, Damaged, Database
 from hubbub.storage.reading import UNREADABLE
 
@@ -45,8 +49,14 @@ def _export(reader: apsw.Connection) -> Iterator[bytes]:
             yield _line(subscription=codec.unpack_subscription(record)._asdict(), of=number)
         for id, receivers in reader.execute("SELECT id, receivers FROM audiences"):
             yield _line(audience=id, receivers=codec.unpack_receivers(receivers))
-        for number, audience, body in reader.execute("SELECT number, audience, body FROM messages"):
-            yield _line(message=_message(codec.unpack_message(body)), number=number, audience=audience)
+        for number, audience, body, rule in reader.execute("SELECT number, audience, body, rule FROM messages"):
+            record = find_bodies(reader, rule, (number,)).get(number) if rule else codec.unpack_message(body)
+            if record is not None:
+                yield _line(message=_message(record), number=number, audience=audience)
+        for id, filter, lost, lost_time in reader.execute("SELECT id, filter, lost, lost_time FROM history_rules"):
+            yield _line(rule=id, filter=filter, lost=lost, lost_time=lost_time)
+        for rule, body in reader.execute("SELECT rule, body FROM history ORDER BY last"):
+            yield _line(history=[[number, _message(one)] for number, one in codec.unpack_block(body)], of=rule)
         for (body,) in reader.execute("SELECT body FROM retained"):
             yield _line(retained=_message(codec.unpack_message(body)))
         for number, record in reader.execute("SELECT number, record FROM keys"):
@@ -116,9 +126,25 @@ def _insert(connection: apsw.Connection, row: Mapping[str, Any]) -> None:
     elif "key" in row:
         key = _convert({**row["key"], "digest": b64decode(row["key"]["digest"])}, KeyRecord)
         execute("INSERT INTO keys VALUES (?, ?)", (int(row["number"]), codec.pack(key)))
+        values = int(row["number"]), int(row["audience"]), codec.pack(_message_of(row["message"]))
+        execute("INSERT INTO messages (number, audience, body) VALUES (?, ?, ?)", values)
+    elif "lost" in row:
+        rule = int(row["rule"]), str(row["filter"]), int(row["lost"]), float(row["lost_time"])
+        execute("INSERT INTO history_rules VALUES (?, ?, ?, ?, 0, 0)", rule)
+    elif "history" in row:
+        _insert_block(connection, int(row["of"]), [(int(number), _message_of(one)) for number, one in row["history"]])
     else:
         message = _message_of(row["retained"])
         execute("INSERT INTO retained VALUES (?, ?)", (message.topic, codec.pack(message)))
+
+
+def _insert_block(connection: apsw.Connection, rule: int, rows: list[tuple[int, MessageRecord]]) -> None:
+    body = codec.pack(rows)
+    newest = max(record.time for _, record in rows)
+    values = rows[-1][0], rule, len(rows), len(body), newest, body
+    connection.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?, ?)", values)
+    update = "UPDATE history_rules SET count = count + ?, bytes = bytes + ? WHERE id = ?"
+    connection.execute(update, (len(rows), len(body), rule))
 
 
 def _convert(fields: Mapping[str, Any], kind: Any) -> Any:

@@ -21,10 +21,13 @@ import apsw
 
 from hubbub import limits
 from hubbub.kernel.sessions.records import record_message
+from hubbub.message import cost
 from hubbub.storage.audiences import Audiences, Sweep
+from hubbub.storage.blocks import Blocks, HistoryBatch
 from hubbub.storage.changes import Changes
-from hubbub.storage.codec import pack, unpack_message
+from hubbub.storage.codec import pack
 from hubbub.storage.database import Database
+from hubbub.storage.reader import read_bodies
 
 Row = Sequence[Any]
 
@@ -50,8 +53,9 @@ class Prepared(NamedTuple):
 
     changes: Changes
     audiences: list[tuple[int, bytes]]
-    messages: list[tuple[int, int, bytes]]
+    messages: list[tuple[int, int, bytes, int, int]]
     sweeps: list[Sweep]
+    history: HistoryBatch
 
 
 class Writer:
@@ -60,9 +64,12 @@ class Writer:
     oldest  Unix seconds of the oldest message, as of a look some seconds ago; None: there was none
     """
 
-    def __init__(self, database: Database, audiences: Audiences, call: Callable[..., object], owner: Owner) -> None:
+    def __init__(
+        self, database: Database, audiences: Audiences, blocks: Blocks, call: Callable[..., object], owner: Owner
+    ) -> None:
         self.oldest: float | None = None
         self._audiences = audiences
+        self._blocks = blocks
         self._call = call
         self._database = database
         self._owner = owner
@@ -100,20 +107,29 @@ class Writer:
     def _next(self) -> tuple[int, Changes] | None:
         """Wait for a batch; meanwhile try a checkpoint again that has failed, and delete what no session waits for."""
         while True:
-            seconds = limits.STORE_SWEEP_SECONDS if self._audiences.unswept else None
+            seconds = limits.STORE_SWEEP_SECONDS if self._audiences.unswept else self._blocks.patience
             try:
                 return self._queue.get(timeout=limits.STORE_RETRY_SECONDS if self._failing else seconds)
             except Empty:
                 self._try(self._database.checkpoint)
-            batch = self._prepare(Changes())
-            if any(one.ranges for one in batch.sweeps) and self._try(partial(self._transact, batch)):
-                self._audiences.swept(batch.sweeps)
+            self._trim()
+
+    def _trim(self) -> None:
+        """Delete what no session waits for, and what is too much in the history."""
+        batch = self._prepare(Changes())
+        some = any(one.ranges for one in batch.sweeps) or batch.history.trims
+        if some and self._try(partial(self._transact, batch)):
+            self._written(batch)
+
+    def _written(self, batch: Prepared) -> None:
+        self._audiences.swept(batch.sweeps)
+        self._blocks.written(batch.history)
 
     def _write(self, number: int, batch: Prepared) -> None:
         while True:
             began = time.monotonic()
             if self._try(partial(self._transact, batch)):
-                self._audiences.swept(batch.sweeps)
+                self._written(batch)
                 self._call(self._owner.committed, number, time.monotonic() - began)
                 return
             if self._stopping.wait(limits.STORE_RETRY_SECONDS):
@@ -139,8 +155,11 @@ class Writer:
             self._try(self._find_oldest)
 
     def _find_oldest(self) -> None:
-        body = self._database.connection.execute("SELECT body FROM messages ORDER BY number LIMIT 1").get
-        self.oldest = None if body is None else unpack_message(body).time
+        query = "SELECT number, body, rule FROM messages ORDER BY number LIMIT 1"
+        self.oldest = None
+        rows: list[Any] = self._database.connection.execute(query).fetchall()
+        bodies = read_bodies(self._database.connection, [(number, body, rule) for number, body, rule in rows])
+        self.oldest = next((one.time for one in bodies.values()), None)
 
     # One batch
 
@@ -148,14 +167,16 @@ class Writer:
         new: list[tuple[int, bytes]] = []
         take = self._audiences.take
         messages = [
-            (number, take(number, receivers, new), pack(record_message(message)))
-            for number, message, receivers in changes.messages
+            (number, take(number, receivers, new), b"", rule, cost(message))
+            if rule
+            else (number, take(number, receivers, new), pack(record_message(message)), 0, 0)
+            for number, message, receivers, rule in changes.messages
         ]
         for session, progress in changes.progress.items():
             self._audiences.advance(session, progress)
         for session in changes.ended:
             self._audiences.end(session)
-        return Prepared(changes, new, messages, self._sweep())
+        return Prepared(changes, new, messages, self._sweep(), self._blocks.prepare(changes))
 
     def _sweep(self) -> list[Sweep]:
         now = time.monotonic()
@@ -166,13 +187,14 @@ class Writer:
 
     def _transact(self, batch: Prepared) -> None:
         with self._database.transaction():
+            self._blocks.write(batch.history)
             self._insert(batch)
             self._delete(batch)
 
     def _insert(self, batch: Prepared) -> None:
         changes = batch.changes
         self._replace("audiences (id, receivers)", batch.audiences)
-        self._replace("messages (number, audience, body)", batch.messages)
+        self._replace("messages (number, audience, body, rule, size)", batch.messages)
         self._replace("sessions (number, record)", [(one, pack(record)) for one, record in changes.sessions.items()])
         there = [(*key, pack(record)) for key, record in changes.subscriptions.items() if record is not None]
         self._replace("subscriptions (session, id, record)", there)

@@ -73,7 +73,7 @@ class Tail:
         end = min(start + count, len(self._numbers))
         kept, lost = [], 0
         for at in range(start, end):
-            if self._numbers[at] > self._states[at].lost:
+            if self._numbers[at] > self._states[at].trimmed:
                 kept.append(self._messages[at])
             else:
                 lost = self._numbers[at]

@@ -47,9 +47,7 @@ class _Rows:
             assert oldest is not None
             if not state.is_over(now, oldest.time):
                 break
-            state.lost, state.lost_time = self.numbers[self.at], oldest.time
-            state.count -= 1
-            state.bytes -= cost(oldest) + limits.QUEUED_MESSAGE_BYTES
+            state.trim(self.numbers[self.at], oldest.time, 1, cost(oldest) + limits.QUEUED_MESSAGE_BYTES)
             self.messages[self.at] = None
             self.at += 1
         if self.at > 1_000 and 2 * self.at > len(self.numbers):

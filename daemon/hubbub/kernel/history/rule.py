@@ -24,12 +24,13 @@ class RuleState:
     """What is kept of one rule.
 
     id         what the store calls it
-    lost       number of the newest message that isn't kept, or a number before which some may be missing
-    lost_time  Unix seconds of that message
+    lost       something up to that number is missing: it was trimmed, or couldn't be kept
+    lost_time  the same in Unix seconds
+    trimmed    all up to that number has been dropped
     count, bytes  of what is kept
     """
 
-    __slots__ = ("bytes", "count", "id", "lost", "lost_time", "rule")
+    __slots__ = ("bytes", "count", "id", "lost", "lost_time", "rule", "trimmed")
 
     def __init__(self, rule: HistoryRule, id: int, lost: int, lost_time: float, count: int = 0, bytes: int = 0) -> None:
         self.rule = rule
@@ -38,8 +39,17 @@ class RuleState:
         self.lost_time = lost_time
         self.count = count
         self.bytes = bytes
+        self.trimmed = 0
 
-    def is_over(self, now: float, oldest: float) -> bool:
-        """Return whether the oldest message is to go; `oldest`: its Unix seconds."""
+    def is_over(self, now: float, oldest: float, count: int = 1) -> bool:
+        """Return whether the oldest `count` messages are to go; `oldest`: Unix seconds of the newest of them."""
         rule = self.rule
-        return self.count > rule.messages or self.bytes > rule.bytes or oldest < now - rule.age
+        return self.count - count >= rule.messages or self.bytes > rule.bytes or oldest < now - rule.age
+
+    def trim(self, number: int, time: float, count: int, bytes: int) -> None:
+        """The oldest `count` messages are gone; `number`, `time`: of the newest of them."""
+        self.trimmed = number
+        self.lost = max(self.lost, number)
+        self.lost_time = max(self.lost_time, time)
+        self.count -= count
+        self.bytes -= bytes

@@ -1,0 +1,216 @@
+"""The history in the database: rows of some messages each, in the order of their numbers.
+
+A row is written with the batch that brought its messages, and trimmed as a whole. A message that sessions wait for too
+has its body here alone; if its row is trimmed before they have it, the body moves to theirs. The thread that calls has
+the connection.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import apsw
+
+from hubbub import limits
+from hubbub.kernel.history.position import first_number, new_epoch
+from hubbub.kernel.history.rule import HistoryRule, RuleState
+from hubbub.kernel.sessions.records import MessageRecord, record_message
+from hubbub.message import Message
+from hubbub.storage.changes import Changes
+from hubbub.storage.codec import pack, unpack_block
+
+Row = tuple[int, int, int, int, float, bytes]
+_ANY_RULE = HistoryRule("", messages=0, bytes=0)  # of rows whose rule the operator has taken back
+
+
+class Trim(NamedTuple):
+    """The oldest row of a rule, to be dropped."""
+
+    state: RuleState
+    last: int
+    messages: int
+    size: int
+    time: float
+
+
+class HistoryBatch(NamedTuple):
+    """What one batch changes: it may be written more than once."""
+
+    rows: Sequence[Row]
+    trims: Sequence[Trim]
+    lost: Mapping[int, tuple[int, float]]
+
+
+class Blocks:
+    """The rows of all rules, as the writer's thread changes them.
+
+    epoch   the identity of the store
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        found = connection.execute("SELECT epoch, first FROM history_store").fetchone()
+        self.epoch: str = new_epoch() if found is None else found[0]
+        self._first = 0 if found is None else found[1]
+        self._connection = connection
+        self._states: dict[int, RuleState] = {}
+        self._looked = 0.0  # for what is too old, in monotonic seconds
+        self._more = False  # a look found more than it may drop at once
+
+    # Before anything is written
+
+    def begin(self, rules: Sequence[HistoryRule], last: int) -> tuple[list[RuleState], int]:
+        """Keep messages of these rules from now on. Returns what there is of each, and the first number to give.
+
+        last  the highest number that was given. Raises apsw.Error.
+        """
+        now, execute = time.time(), self._connection.execute
+        newest = execute("SELECT max(last) FROM history").get or 0
+        first = first_number(max(last, newest, self._first), now)
+        with self._connection:
+            execute("DELETE FROM history_store")
+            execute("INSERT INTO history_store VALUES (?, ?)", (self.epoch, first))
+            states = [self._begin_rule(rule, first, now) for rule in rules]
+            kept = {state.id: state for state in states}
+            for id, lost, lost_time, count, bytes in list(
+                execute("SELECT id, lost, lost_time, count, bytes FROM history_rules")
+            ):
+                if id not in kept:
+                    execute("UPDATE history_rules SET filter = '' WHERE id = ?", (id,))
+                    kept[id] = RuleState(_ANY_RULE, id, lost, lost_time, count, bytes)
+        self._states = kept
+        return states, first
+
+    def _begin_rule(self, rule: HistoryRule, first: int, now: float) -> RuleState:
+        execute = self._connection.execute
+        query = "SELECT id, lost, lost_time, count, bytes FROM history_rules WHERE filter = ?"
+        found = execute(query, (rule.filter,)).fetchone()
+        if found is None:
+            execute("INSERT INTO history_rules VALUES (NULL, ?, ?, ?, 0, 0)", (rule.filter, first, now))
+            found = self._connection.last_insert_rowid(), first, now, 0, 0
+        return RuleState(rule, *found)
+
+    # A batch
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds until another look is due, None: there is nothing to trim."""
+        if self._more:
+            return limits.STORE_SWEEP_SECONDS
+        return limits.HISTORY_TRIM_SECONDS if self._states else None
+
+    def prepare(self, changes: Changes) -> HistoryBatch:
+        """Make rows of the messages, and find the rows that are to go."""
+        rows = [row for rule, messages in changes.history.items() for row in _rows(rule, messages)]
+        now = time.monotonic()
+        look = rows or self._more or now >= self._looked + limits.HISTORY_TRIM_SECONDS
+        trims: list[Trim] = []
+        if look:
+            self._looked, self._more = now, False
+            with suppress(apsw.Error):  # the write that follows tells it
+                trims = [trim for state in self._states.values() for trim in self._over(state)]
+        return HistoryBatch(rows, trims, changes.lost)
+
+    def _over(self, state: RuleState) -> Iterator[Trim]:
+        """Yield the rows of a rule that are too many, too large or too old."""
+        now, left = time.time(), RuleState(state.rule, 0, 0, 0.0, state.count, state.bytes)
+        query = "SELECT last, count, bytes, time FROM history WHERE rule = ? ORDER BY last LIMIT ?"
+        if not state.count:
+            return
+        at = 0
+        for last, count, bytes, newest in self._connection.execute(query, (state.id, limits.HISTORY_TRIM_ROWS)):
+            if not left.is_over(now, newest, count):
+                return
+            left.trim(last, newest, count, bytes)
+            at += 1
+            yield Trim(state, last, count, bytes, newest)
+        self._more = self._more or at == limits.HISTORY_TRIM_ROWS
+
+    def write(self, batch: HistoryBatch) -> None:
+        """Write within a transaction. Raises apsw.Error."""
+        execute = self._connection.execute
+        totals: dict[int, tuple[int, int]] = {}
+        for last, rule, count, bytes, newest, body in batch.rows:
+            execute(
+                "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?)", (last, rule, count, bytes, newest, body)
+            )
+            before = totals.get(rule, (0, 0))
+            totals[rule] = before[0] + count, before[1] + bytes
+        for trim in batch.trims:
+            self._move_bodies(trim)
+            execute("DELETE FROM history WHERE last = ?", (trim.last,))
+            before = totals.get(trim.state.id, (0, 0))
+            totals[trim.state.id] = before[0] - trim.messages, before[1] - trim.size
+        lost = {**batch.lost, **{trim.state.id: (trim.last, trim.time) for trim in batch.trims}}
+        for rule in {*totals, *lost, *batch.lost}:
+            known = [batch.lost.get(rule, (0, 0.0)), lost.get(rule, (0, 0.0))]
+            values = (*totals.get(rule, (0, 0)), max(one[0] for one in known), max(one[1] for one in known), rule)
+            execute(
+                "UPDATE history_rules SET count = count + ?, bytes = bytes + ?, lost = max(lost, ?),"
+                " lost_time = max(lost_time, ?) WHERE id = ?",
+                values,
+            )
+        if batch.trims:
+            execute("DELETE FROM history_rules WHERE filter = '' AND count <= 0")
+
+    def _move_bodies(self, trim: Trim) -> None:
+        """Give the messages of a row that sessions still wait for a body of their own."""
+        execute = self._connection.execute
+        query = "SELECT number FROM messages WHERE rule = ? AND rule > 0 AND number <= ?"
+        waited = {number for (number,) in execute(query, (trim.state.id, trim.last))}
+        if not waited:
+            return
+        body = execute("SELECT body FROM history WHERE last = ?", (trim.last,)).get
+        for number, record in unpack_block(body):
+            if number in waited:
+                execute("UPDATE messages SET rule = 0, size = 0, body = ? WHERE number = ?", (pack(record), number))
+
+    def written(self, batch: HistoryBatch) -> None:
+        """A batch is committed."""
+        for _, rule, count, bytes, _, _ in batch.rows:
+            state = self._states[rule]
+            state.count += count
+            state.bytes += bytes
+        for trim in batch.trims:
+            trim.state.trim(trim.last, trim.time, trim.messages, trim.size)
+
+
+def _rows(rule: int, messages: Sequence[tuple[int, Message]]) -> Iterator[Row]:
+    """Yield rows of so many messages, and about so many bytes, as one may have."""
+    some: list[tuple[int, MessageRecord]] = []
+    size, newest, last = 0, 0.0, 0
+    for number, message in messages:
+        if some and (len(some) >= limits.HISTORY_BLOCK_MESSAGES or size >= limits.HISTORY_BLOCK_BYTES):
+            yield _row(rule, last, newest, some)
+            some, size, newest = [], 0, 0.0
+        some.append((number, record_message(message)))
+        size += len(message.payload)
+        last = number
+        if message.time > newest:
+            newest = message.time
+    if some:
+        yield _row(rule, last, newest, some)
+
+
+def _row(rule: int, last: int, newest: float, some: Sequence[tuple[int, MessageRecord]]) -> Row:
+    body = pack(some)
+    return last, rule, len(some), len(body), newest, body
+
+
+def find_bodies(connection: apsw.Connection, rule: int, numbers: Iterable[int]) -> dict[int, MessageRecord]:
+    """Return messages of a rule, as far as they are there, by their numbers. Raises apsw.Error, and as unpack_block."""
+    found: dict[int, MessageRecord] = {}
+    row: dict[int, Any] = {}
+    end = -1
+    query = "SELECT last, body FROM history WHERE rule = ? AND last >= ? ORDER BY last LIMIT 1"
+    for number in sorted(numbers):
+        if number > end:
+            one = connection.execute(query, (rule, number)).fetchone()
+            if one is None:
+                break
+            end, row = one[0], dict(unpack_block(one[1]))
+        if number in row:
+            found[number] = row[number]
+    return found
