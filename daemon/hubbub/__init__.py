@@ -6,12 +6,14 @@ from hubbub.events import (
     Ack,
     Answer,
     AuthResponse,
+    Cancel,
     Close,
     Confirm,
     Connect,
     Event,
     Fault,
     Fetch,
+    ForPeer,
     HistoryRequest,
     Notice,
     OpenQueue,
@@ -27,13 +29,14 @@ from hubbub.handler import Handler, Incoming, on
 from hubbub.line_dialect import LineDialect
 from hubbub.message import Message, Sender
 from hubbub.option import choice, duration, flag, many, option, rate, secret, size
-from hubbub.publish import Publish, QosPublish, Request
+from hubbub.publish import Announcement, PartialReply, Publish, QosPublish, Request, SelectivePublish
 from hubbub.template import Template
 
 __all__ = [
-    "Ack", "Answer", "AuthResponse", "BadFilter", "BadTopic", "Close", "ConfigError", "Confirm", "Connect",
-    "Dialect", "DialectContext", "Event", "Fault", "Fetch", "Handler", "HistoryRequest", "HubbubError", "Incoming",
-    "LineDialect", "Message", "NeverDrop", "Notice", "OpenQueue", "Ping", "Publish", "PublishOnce", "QosPublish",
-    "ReadPosition", "Refusal", "Release", "Request", "Sender", "Splice", "Subscribe", "SubscriptionBatch", "Template",
-    "Text", "Unsubscribe", "choice", "duration", "flag", "many", "on", "option", "rate", "secret", "size",
+    "Ack", "Announcement", "Answer", "AuthResponse", "BadFilter", "BadTopic", "Cancel", "Close", "ConfigError",
+    "Confirm", "Connect", "Dialect", "DialectContext", "Event", "Fault", "Fetch", "ForPeer", "Handler",
+    "HistoryRequest", "HubbubError", "Incoming", "LineDialect", "Message", "NeverDrop", "Notice", "OpenQueue",
+    "PartialReply", "Ping", "Publish", "PublishOnce", "QosPublish", "ReadPosition", "Refusal", "Release", "Request",
+    "SelectivePublish", "Sender", "Splice", "Subscribe", "SubscriptionBatch", "Template", "Text", "Unsubscribe",
+    "choice", "duration", "flag", "many", "on", "option", "rate", "secret", "size",
 ]  # fmt: skip

@@ -67,6 +67,7 @@ class DialectContext:
     greeted      whether the greeting has been sent before TLS, see `Dialect.handshake_first`
     memory       what a dialect keeps from one link to the next: client role, about the server; over UDP, about all
                  senders of the listener
+    shared       what a dialect keeps of all its clients, on whichever listener of this hub
     """
 
     transport: str = "tcp"
@@ -82,6 +83,7 @@ class DialectContext:
     secure: bool = False
     greeted: bool = False
     memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    shared: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def stream(self) -> bool:
@@ -135,6 +137,9 @@ class Dialect:
 
     deadline: float | None = None
     """When `timeout` is called, in the seconds of `now`; None: never."""
+
+    follow_up: Sequence[Event | Message] = ()
+    """What the link is to act on behind the answer that `outcome` has just returned."""
 
     max_qos: int = 2
     """The highest QoS that the other side accepts (MQTT 5.0 section 3.2.2.3.4); `form` keeps to it."""
@@ -197,6 +202,10 @@ class Dialect:
         """The deadline has passed."""
         return []
 
+    def closed(self) -> Sequence[Event | Message]:
+        """The link has gone, or is about to: return what is published about that."""
+        return ()
+
     def held(self) -> str:
         """Describe for `hubbub trace` the incomplete input, such as `14 bytes held, no end mark`."""
         return ""
@@ -207,6 +216,11 @@ class Dialect:
         A Close ends the link.
         """
         return b""
+
+    def take_follow_up(self) -> Sequence[Event | Message]:
+        """Return `follow_up`, and empty it."""
+        events, self.follow_up = self.follow_up, ()
+        return events
 
     def challenge(self, event: Connect, data: bytes) -> bytes:
         """Encode a challenge of enhanced authentication; an AuthResponse answers it. Empty: unsupported."""
@@ -228,8 +242,8 @@ class Dialect:
     def ended(self, id: Hashable) -> None:
         """The subscription `id` has ended, for whatever reason but the end of the link."""
 
-    def frames_per_link(self) -> bool:
-        """Return whether units pass `frame_for_link`; override it if that depends on the client."""
+    def frames_per_link(self, subscription: Subscribe) -> bool:
+        """Return whether units of that subscription pass `frame_for_link`; override it if it depends on more."""
         return type(self).frame_for_link is not Dialect.frame_for_link
 
     def frame_for_link(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:

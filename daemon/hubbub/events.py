@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 from mypy_extensions import mypyc_attr
 
 from hubbub.errors import Refusal
-from hubbub.publish import Publish
+from hubbub.publish import Publish, Request
 
 FIELDS = "__slots__" if __file__.endswith(".py") else "__mypyc_attrs__"  # where a class keeps the names of its own
 _QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects set, and isn't shown at its default
     "qos": (0,), "retained": ("always",), "id": (None,), "clean_start": (True,), "session_expiry": (0.0, None),
     "will": (None, True), "will_delay": (0.0,), "receive_maximum": (None,), "session_present": (False,),
-    "resend_as_new": (False,), "after": (0,),
+    "resend_as_new": (False,), "after": (0,), "answers": (True,), "policy": (None,),
     "auth_method": (None,), "reauthenticate": (False,), "all_or_none": (False,), "history": (None,),
 }  # fmt: skip
 
@@ -198,9 +198,15 @@ class Subscribe(Event):
     retained  "always", "never" or "new", which means: only for a new subscription (MQTT 5.0 section 3.8.3.1)
     id        hashable or None: the client's id of the subscription; None: the filter, so that it has one for each
     history   HistoryRequest or None: begin with messages of the history; then no retained messages come
+    answers   bool: whether the client may answer requests that come by it; else a request doesn't count on it
+    policy    str or None: of a member of a group, how the group chooses one for each request, see POLICIES; such a
+              group gets requests alone, and all its members have the same policy
     """
 
-    __slots__ = ("filter", "echo", "full", "options", "qos", "retained", "id", "history")
+    POLICIES: ClassVar[Sequence[str]] = ("single", "first", "last", "roundrobin", "random")
+    __slots__ = (
+        "filter", "echo", "full", "options", "qos", "retained", "id", "answers", "policy", "history",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -212,8 +218,12 @@ class Subscribe(Event):
         qos: int = 0,
         retained: str = "always",
         id: Hashable = None,
+        answers: bool = True,
+        policy: str | None = None,
         history: HistoryRequest | None = None,
     ) -> None:
+        self.answers = answers
+        self.policy = policy
         self.qos = qos
         self.retained = retained
         self.history = history
@@ -277,6 +287,30 @@ class SubscriptionBatch(Event):
         self.events = events
         self.all_or_none = all_or_none
         self.tag = tag
+
+
+class Cancel(Event):
+    """End the wait of a Request of this client: its result is a Refusal (timeout)."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.tag = None
+
+
+class ForPeer(Event):
+    """Let the link of another client of the same dialect act on `events`; without a link nothing happens.
+
+    peer  what that client's dialect object has as its `peer`
+    """
+
+    __slots__ = ("events", "peer")
+
+    def __init__(self, peer: Any, events: Sequence[Answer | Close]) -> None:
+        self.events = events
+        self.peer = peer
+        self.tag = None
 
 
 class Fetch(Event):

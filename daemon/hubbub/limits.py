@@ -43,6 +43,7 @@ PENDING_EVENTS = 10_000  # events held back behind one whose result is pending; 
 REQUESTS_PER_LINK = 64  # requests of one link that wait for a reply
 REQUESTS = 65_536  # requests of all links that wait for a reply
 REQUEST_SECONDS = 2.0  # seconds until a request without a reply fails
+REPLY_PARTS = 1_000  # parts of a reply that one turn takes: a client reads its own as fast as they come
 REQUEST_SECONDS_MAX = 60.0  # seconds: the longest that a client may ask for
 
 # HTTP
@@ -174,6 +175,11 @@ WORK_QUEUES = 1_000  # work queues: with the row of QUEUED_BYTES_ALL they can't 
 WORK_QUEUE_TURN = 200  # messages of one that are lent in one turn, as INBOX_TURN
 WORK_QUEUE_SECONDS = 0.1  # seconds until members at QoS 0, which don't say when they have room, are asked again
 WORK_QUEUE_REFUSALS = 10  # times that members may refuse a message: then it is dropped, or it would go round
+
+# WAMP
+WAMP_INVOCATIONS = 10_000  # calls that one client may work on: the oldest are forgotten, those of MQTT never end
+WAMP_LISTED = 10_000  # sessions, subscriptions or registrations that one call of the meta API looks through
+WAMP_TESTAMENTS = 100  # messages of one session that are published when it ends
 
 # STOMP
 STOMP_HEAD_BYTES = 64 * KiB  # bytes of a frame's command and headers: a topic and its properties, as LINE_SLACK

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mypy_extensions import mypyc_attr
@@ -116,13 +116,48 @@ class QosPublish(Publish):
         return copy if copy.message_expiry or sent else None
 
 
+class SelectivePublish(Publish):
+    """A message for some sessions alone.
+
+    chosen  session -> bool: whether it gets the message; the publisher's own is asked too
+    """
+
+    __slots__ = ("chosen",)
+
+    def __init__(
+        self,
+        topic: str,
+        payload: bytes,
+        chosen: Callable[[Any], bool],
+        retain: bool = False,
+        content_type: str | None = None,
+        properties: Mapping[str, str] | None = None,
+        tag: Any = None,
+    ) -> None:
+        super().__init__(topic, payload, retain, content_type, None, properties, tag)
+        self.chosen = chosen
+
+
+class Announcement(Publish):
+    """A message of the dialect itself about its clients: no right of the client is needed. It has no result."""
+
+    __slots__ = ()
+
+
+class PartialReply(Publish):
+    """A reply that further replies to the same request follow. It reaches a Request that is `partial`, and no other."""
+
+    __slots__ = ()
+
+
 class Request(Publish):
     """A message that wants one reply within `timeout` seconds. The result is the reply, a Message, or a Refusal.
 
-    If `blocking`, later events wait for its result; otherwise up to limits.REQUESTS_PER_LINK requests run at once.
+    If `blocking`, later events wait for its result; otherwise up to limits.REQUESTS_PER_LINK requests run at once. If
+    `partial`, each PartialReply before the reply is a result too, and the timeout begins again with it.
     """
 
-    __slots__ = ("timeout", "blocking")
+    __slots__ = ("timeout", "blocking", "partial")
 
     def __init__(
         self,
@@ -135,7 +170,9 @@ class Request(Publish):
         reply_to: str | None = None,
         properties: Mapping[str, str] | None = None,
         tag: Any = None,
+        partial: bool = False,
     ) -> None:
         super().__init__(topic, payload, retain, content_type, reply_to, properties, tag)
         self.timeout = timeout
         self.blocking = blocking
+        self.partial = partial

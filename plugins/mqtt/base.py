@@ -157,7 +157,7 @@ class MqttBase(Dialect):
 
     encode = staticmethod(encode_publish)  # for all links with one form, whatever their class
 
-    def frames_per_link(self) -> bool:
+    def frames_per_link(self, subscription: Subscribe) -> bool:
         return self._aliases is not None
 
     def frame_for_link(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:

@@ -262,8 +262,8 @@ class MqttClient(MqttBase):
             copy.properties = with_hop(message, node)
         return super().encode(copy, tuple(rest))
 
-    def frames_per_link(self) -> bool:
-        return self._loops.per_link or super().frames_per_link()
+    def frames_per_link(self, subscription: Subscribe) -> bool:
+        return self._loops.per_link or super().frames_per_link(subscription)
 
     def frame_for_link(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
         self._sent(topic_of(frame), message)

@@ -228,7 +228,7 @@ def says(sentence, event):
 
 
 says(
-    "Message is no event; a link acts on exactly these, no subclasses: Ack, Answer, AuthResponse, Close",
+    "Message is no event; a link acts on exactly these, no subclasses: Ack, Announcement, Answer",
     Message("a", b""),
 )
 says("Publish.topic is 'tally/#'; it must be a valid topic", Publish("tally/#", b""))

@@ -123,9 +123,9 @@ class NoUnit(Pager):
         return None
 
 
-@breaks("frames_per_link() is 'yes'")
+@breaks("frames_per_link(...) is 'yes'")
 class Differs(Pager):
-    def frames_per_link(self):
+    def frames_per_link(self, subscription):
         return "yes"
 
 

@@ -32,6 +32,7 @@ class Hub:
 
     traced  attribute: is called with each link when it gets a dialect, while there is a trace
     history   the message history, or None
+    dialect_state  attribute: what dialects keep of all their clients, see dialect.DialectContext
     rejected  attribute: called with listener, host and Refusal of a rejected connection, while there is a trace
     """
 
@@ -57,6 +58,7 @@ class Hub:
         self.presences = PresenceTable(turn, router, self.retained)
         self.slow_consumers = SlowConsumers(turn)
         self.history: History | None = None
+        self.dialect_state: dict[str, Any] = {}
         self.traced: Callable[[Any], object] | None = None
         self.rejected: Callable[[str, str, Refusal], object] | None = None
         turn.deliver = router.commit

@@ -58,9 +58,9 @@ def _check_declared(trial: Trial, surest: int) -> None:
 
 def _check_unit(trial: Trial, frame: bytes, message: QosPublish, wish: Subscribe, qos: int) -> None:
     dialect, before = trial.dialect, plain(message)
-    frames_per_link = attempt(trial.name, "frames_per_link()", "Return True or False", dialect.frames_per_link)
+    frames_per_link = attempt(trial.name, "frames_per_link(...)", "Return True or False", dialect.frames_per_link, wish)
     if not isinstance(frames_per_link, bool):
-        broken(trial.name, f"frames_per_link() is {shown(frames_per_link)}", "Return True or False")
+        broken(trial.name, f"frames_per_link(...) is {shown(frames_per_link)}", "Return True or False")
     if frames_per_link:
         _bytes(trial, f"frame_for_link({shown(frame)}, ...)", dialect.frame_for_link, frame, message, wish)
     if qos:

@@ -72,6 +72,7 @@ class MemoryListener:
         given: dict[str, Any] = {name: keys.pop(name) for name in ("topic", "max_message") if name in keys}
         if "idle" in keys:  # of which the place knows too
             given["idle"] = keys["idle"]
+        given["shared"] = world.hub.dialect_state
         self.context = ListenerContext(keys.pop("id", "listener"), DialectContext(transport, **given), **keys)
         self._open: Callable[..., Any] = getattr(self, f"_{transport}")()
 

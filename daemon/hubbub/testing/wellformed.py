@@ -12,12 +12,14 @@ from hubbub.events import (
     Ack,
     Answer,
     AuthResponse,
+    Cancel,
     Close,
     Confirm,
     Connect,
     Event,
     Fault,
     Fetch,
+    ForPeer,
     Notice,
     OpenQueue,
     Ping,
@@ -30,7 +32,7 @@ from hubbub.events import (
 )
 from hubbub.kernel.connection.overflow import POLICIES
 from hubbub.message import Message
-from hubbub.publish import Publish, QosPublish, Request
+from hubbub.publish import Announcement, PartialReply, Publish, QosPublish, Request, SelectivePublish
 from hubbub.topics import check_topic
 
 _QOS, _RETAINED = (0, 1, 2), ("always", "never", "new")
@@ -172,6 +174,8 @@ def _subscribe(event: Subscribe, longest: int) -> Iterator[str]:
     yield from _wrong(event, "full", event.full in (None, *POLICIES), f"None or one of {', '.join(POLICIES)}")
     yield from _wrong(event, "qos", event.qos in _QOS, "0, 1 or 2")
     yield from _wrong(event, "retained", event.retained in _RETAINED, f"one of {', '.join(_RETAINED)}")
+    policies = (None, *Subscribe.POLICIES)
+    yield from _wrong(event, "policy", event.policy in policies, f"one of {', '.join(map(str, policies))}")
     try:
         hash(event.options)
     except TypeError:
@@ -274,6 +278,11 @@ _CHECKS: dict[type, Callable[[Any, int], Iterator[str]]] = {
     Publish: _publish,
     QosPublish: _qos_publish,
     PublishOnce: _publish_once,
+    SelectivePublish: _publish,
+    Announcement: _publish,
+    PartialReply: _publish,
+    Cancel: _nothing,
+    ForPeer: _nothing,
     Release: _release,
     Ack: _ack,
     SubscriptionBatch: _subscription_batch,

@@ -12,11 +12,13 @@ from hubbub.events import (
     Ack,
     Answer,
     AuthResponse,
+    Cancel,
     Close,
     Confirm,
     Connect,
     Fault,
     Fetch,
+    ForPeer,
     Notice,
     OpenQueue,
     Ping,
@@ -33,7 +35,7 @@ from hubbub.kernel.connection.faults import guarded
 from hubbub.kernel.ingress.idempotency import attempt_of
 from hubbub.kernel.routing.batch import Batch
 from hubbub.message import Message
-from hubbub.publish import Publish, QosPublish, Request
+from hubbub.publish import Announcement, PartialReply, Publish, QosPublish, Request, SelectivePublish
 from hubbub.topics import check_topic, unshared
 
 
@@ -171,7 +173,7 @@ def on_request(link: Any, event: Request) -> None:
         if link.requests >= limits.REQUESTS_PER_LINK:
             raise Refusal("quota", f"{limits.REQUESTS_PER_LINK} requests of this link wait for a reply already")
         if link.access.policy is not None:
-            link.access.policy.request(event, link)
+            link.access.policy.admit(event, link)
         link.hub.requests.request(event, partial(guarded, link, replied, event))
     except Refusal as error:
         link.answer(event, error)
@@ -180,8 +182,16 @@ def on_request(link: Any, event: Request) -> None:
         link.inbound.blocked += event.blocking
 
 
+def on_cancel(link: Any, event: Cancel) -> None:
+    """Wait no longer for a reply."""
+    link.hub.requests.cancel(event.request.reply_to)
+
+
 def replied(link: Any, event: Request, result: Message | Refusal) -> None:
-    """A request has its reply, or a Refusal."""
+    """A request has its reply, or a Refusal, or a part of its reply."""
+    if type(result) is PartialReply:
+        link.answer(event, result)
+        return
     link.requests -= 1
     link.answer(event, result)
     if event.blocking:
@@ -269,6 +279,56 @@ def published_once(link: Any, event: PublishOnce) -> tuple[int, int]:
         raise
     keys.published(attempt, receivers)
     return receivers, hub.turn.commits.open
+
+
+def on_selective_publish(link: Any, event: SelectivePublish) -> None:
+    """Publish a message to some sessions."""
+    event.sender = link.session
+    try:
+        if link.access.policy is not None:
+            link.access.policy.admit(event, link)
+        receivers = link.hub.router.publish_to(event, event.chosen)
+        if event.tag is not None:
+            answer_publish(link, event, receivers)
+    except Refusal as error:
+        link.answer(event, error)
+
+
+def on_partial_reply(link: Any, event: Publish) -> None:
+    """Publish a part of a reply, or what a dialect publishes when its link has gone."""
+    event.sender = link.session
+    try:
+        if link.access.policy is None:
+            link.hub.router.publish(event)
+        else:
+            link.access.policy.publish(event, link)
+    except Refusal as error:
+        link.answer(event, error)
+
+
+def depart(link: Any) -> None:
+    """The link has gone: publish what its dialect says of that."""
+    try:
+        for event in link.dialect.closed():
+            if type(event) is Publish:
+                on_partial_reply(link, event)
+            else:
+                ACTIONS[type(event)](link, event)
+    except Exception as error:  # noqa: BLE001  a plugin's dialect
+        link.hub.turn.fail(error, link.session)
+
+
+def on_announcement(link: Any, event: Announcement) -> None:
+    """Publish what the dialect says about its clients."""
+    event.topic = link.egress.mount + event.topic
+    link.hub.router.publish(event)
+
+
+def on_for_peer(link: Any, event: ForPeer) -> None:
+    """Let another link act on events."""
+    other = event.peer.link
+    if other is not None and other.active and other.dialect.name == link.dialect.name:
+        other.act(event.events)
 
 
 def on_release(link: Any, event: Release) -> None:
@@ -385,6 +445,11 @@ ACTIONS: dict[type, Action] = {
     Request: on_request,
     QosPublish: on_qos_publish,
     PublishOnce: on_publish_once,
+    SelectivePublish: on_selective_publish,
+    Announcement: on_announcement,
+    PartialReply: on_partial_reply,
+    Cancel: on_cancel,
+    ForPeer: on_for_peer,
     Release: on_release,
     Ack: on_ack,
     SubscriptionBatch: on_subscription_batch,

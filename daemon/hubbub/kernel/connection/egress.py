@@ -97,7 +97,10 @@ class Egress:
         A replay of the history begins once this turn has ended.
         """
         filter = self.filter_in_hub(event.filter)
-        wish = Subscribe(filter, event.echo, event.full, event.options, None, event.qos, event.retained, event.id)
+        wish = Subscribe(
+            filter, event.echo, event.full, event.options, None, event.qos, event.retained, event.id,
+            event.answers, event.policy,
+        )  # fmt: skip
         shared = unshared(filter)
         if self.outbox.searches >= limits.SEARCHES:
             raise Refusal("quota", "read your retained messages first: too many of your subscriptions wait for them")
@@ -238,7 +241,7 @@ class Egress:
         if dialect.splices and not wish.qos and can_splice(wrap):
             id = dialect.encode_id(wish)
             return SplicingReceiver(self.outbox, id), wrap, len(id)
-        if dialect.splices or dialect.frames_per_link():
+        if dialect.splices or dialect.frames_per_link(wish):
             return PerLinkEncoder(self.outbox, dialect.frame_for_link, wrap, wish), None, None
         if dialect.counts:
             return CountingReceiver(self.outbox), wrap, None

@@ -183,6 +183,7 @@ class Link:
         if not self.open:
             return
         self.shutdown.state = State.CLOSED
+        commands.depart(self)
         self.context.links.discard(self)
         self.session.link = None
         self.release_client(True)
@@ -290,6 +291,8 @@ class Link:
             self.count_refused(result)
         if self.open:
             commands.say(self, self.dialect.outcome(event, result))
+            if self.dialect.follow_up:
+                self.act(self.dialect.take_follow_up())
 
     def count_refused(self, refusal: Refusal) -> None:
         """Count a Refusal."""

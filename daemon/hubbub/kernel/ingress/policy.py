@@ -12,7 +12,7 @@ from hubbub.kernel.ingress.rate_limiter import RateLimiter, Source
 from hubbub.kernel.routing.router import Router
 from hubbub.kernel.sessions.session import Session, mounted, permit
 from hubbub.kernel.turn import Turn
-from hubbub.publish import Publish, Request
+from hubbub.publish import Publish
 
 
 class IngressPolicy:
@@ -49,8 +49,8 @@ class IngressPolicy:
             self._half_duplex.received(event)
         return self._limited().publish(event, link) if self._limits else self._router.publish(event)
 
-    def request(self, event: Request, link: Source) -> None:
-        """Apply to a request what holds for it. Raises Refusal."""
+    def admit(self, event: Publish, link: Source) -> None:
+        """Apply to a request, or a message for some sessions, what holds for it. Raises Refusal."""
         self._apply(event)
         if self._limits:
             self._limited().admits(event, link)

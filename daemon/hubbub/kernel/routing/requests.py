@@ -14,7 +14,7 @@ from hubbub.kernel.routing.subscription import Encoding, Subscription, as_is
 from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message
-from hubbub.publish import Request
+from hubbub.publish import PartialReply, Request
 
 MANAGED = "$hubbub/"  # the topics of requests to the hub itself
 Done = Callable[[Message | Refusal], None]
@@ -41,6 +41,8 @@ class Requests:
         if message.topic.startswith(MANAGED):
             self._manage(message, done)
             return
+        if not self._router.has_answerer(message.topic):
+            raise Refusal("nobody", "no client is subscribed to that topic")
         if len(self.pending) >= limits.REQUESTS:
             raise Refusal("unavailable", f"{limits.REQUESTS} requests wait for a reply already")
         reply = PendingReply(self._turn, self, message, done)
@@ -56,7 +58,7 @@ class Requests:
         except Refusal:
             reply.end()
             raise
-        reply.wait(min(message.timeout, limits.REQUEST_SECONDS_MAX))
+        reply.wait(reply.seconds)
 
     def _manage(self, message: Request, done: Done) -> None:
         """Let the hub itself reply; where the client has rights, they name that topic. Raises Refusal."""
@@ -83,6 +85,12 @@ class Requests:
             if reply.receivers <= 0:
                 self._router.commit()  # a reply that was published before counts
                 reply.refuse(refusal)
+
+    def cancel(self, topic: str | None) -> None:
+        """Wait no longer for the reply on a reply topic, if it is waited for."""
+        reply = self.pending.get(topic or "")
+        if reply is not None:
+            reply.refuse(Refusal("timeout", "the request was cancelled"))
 
     def forget(self, reply: PendingReply) -> None:
         """End a request."""
@@ -122,8 +130,8 @@ class PendingReply:
     """
 
     __slots__ = (
-        "alarm_at", "asked", "receivers", "route", "sender", "topic", "_done", "_left", "_requests", "_result", "_turn",
-        "_until",
+        "alarm_at", "asked", "receivers", "route", "seconds", "sender", "topic",
+        "_done", "_left", "_partial", "_parts", "_requests", "_result", "_turn", "_until",
     )  # fmt: skip
 
     route: Subscription
@@ -140,6 +148,9 @@ class PendingReply:
         self._result: Message | Refusal | None = None
         self._until: float | None = None  # monotonic seconds; None while the clock stands
         self._left: float | None = None  # seconds that it still has while the clock stands
+        self._partial = message.partial
+        self._parts: list[Message] = []  # of this turn
+        self.seconds = min(message.timeout, limits.REQUEST_SECONDS_MAX)
 
     def wait(self, seconds: float) -> None:
         """Wait so long from now on, or from when the clock goes again."""
@@ -167,7 +178,12 @@ class PendingReply:
 
     def put(self, batch: Batch) -> None:
         """Take the reply (routing.subscription.Receiver)."""
-        self._settle(batch.messages[0])
+        for message in batch.messages:
+            if type(message) is not PartialReply:
+                self._settle(message)
+            elif self._partial and self._result is None and len(self._parts) < limits.REPLY_PARTS:
+                self._parts.append(message)
+                self._schedule()
 
     def miss(self, count: int) -> None:
         """A request takes any message."""
@@ -175,12 +191,20 @@ class PendingReply:
     def _settle(self, result: Message | Refusal) -> None:
         if self._result is None and self._done is not None:
             self._result = result
-            self._turn.inboxes.append(self)
-            self._turn.schedule_flush()
+            self._schedule()
+
+    def _schedule(self) -> None:
+        self._turn.inboxes.append(self)
+        self._turn.schedule_flush()
 
     def flush(self) -> None:
-        """Hand over the result."""
+        """Hand over the parts that have come, and the result."""
         done, result = self._done, self._result
+        parts, self._parts = self._parts, []
+        if parts and done is not None:
+            self.wait(self.seconds)
+            for part in parts:
+                done(part)
         if done is not None and result is not None:
             self.end()
             done(result)

@@ -110,6 +110,10 @@ class Router:
         """Return whether any subscription matches a topic."""
         return any(entry.subscribers for entry in self.trie.match(topic))
 
+    def has_answerer(self, topic: str) -> bool:
+        """Return whether any subscription that matches a topic may answer; it looks at all of them."""
+        return any(one.wish.answers for entry in self.trie.match(topic) for one in entry.subscribers)
+
     def is_durable(self, topic: str) -> bool:
         """Return whether a store may keep messages on a topic, for a session, a group or the history."""
         route = self._topics.get(topic)
@@ -161,6 +165,24 @@ class Router:
             if route is not self._open:
                 self.commit()  # or a store would number the messages before this one behind it
             keeper.append(message)
+
+    def publish_to(self, message: Message, chosen: Callable[[Any], bool]) -> int:
+        """Publish `message` to the sessions that are chosen. Returns how many these are. Raises Refusal."""
+        turn, topic = self._turn, message.topic
+        turn.schedule_flush()
+        message.time = turn.time
+        route = self._topics.get(topic)
+        if route is None or route.checked != self._version:
+            route = self._route(topic, route)
+        if message.retain and not topic.startswith(REPLIES):
+            self._retained.keep(message)
+        self.commit()
+        turn.counters.published += 1
+        turn.counters.published_bytes += len(message.payload)
+        sessions, groups = route.chosen(chosen)
+        for group in groups:
+            self._deliver(group, [message], len(message.payload))
+        return sessions
 
     def publish_own(self, message: Message) -> None:
         """Publish what the hub itself has to say, on a RESERVED topic."""

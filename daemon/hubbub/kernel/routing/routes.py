@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hubbub.kernel.routing.subscription import Backlog, Encoding, Keeper, Receiver, Subscription
@@ -99,7 +100,7 @@ class Route:
         groups: dict[tuple[Encoding, bool], ReceiverGroup] = {}
         sessions = set()
         self.durable = self.keeper is not None
-        for subscription in self._chosen():
+        for subscription in self._with_copies():
             sessions.add(subscription.session.successor or subscription.session)
             key = (subscription.encoding, subscription.wish.echo)
             group = groups.get(key)
@@ -117,7 +118,18 @@ class Route:
         self.sessions = len(sessions)
         self.quiet = any(group.quiet is not None for group in self.groups)
 
-    def _chosen(self) -> list[Subscription]:
+    def chosen(self, wanted: Callable[[Any], bool]) -> tuple[int, list[ReceiverGroup]]:
+        """Return how many sessions are wanted, and their receivers. Groups of sessions decide for themselves."""
+        groups: dict[Encoding, ReceiverGroup] = {}
+        sessions = set()
+        for subscription in self._with_copies():
+            if wanted(subscription.session):
+                sessions.add(subscription.session)
+                group = groups.setdefault(subscription.encoding, ReceiverGroup(subscription.encoding))
+                group.receivers.append(subscription.receiver)
+        return len(sessions), list(groups.values())
+
+    def _with_copies(self) -> list[Subscription]:
         """Return the subscriptions that get a copy: each one of a session that wants that, else one per session."""
         if len(self.entries) == 1:
             return list(self.entries[0].subscribers)

@@ -14,8 +14,10 @@ from collections import OrderedDict
 from typing import Any
 
 from hubbub import limits
+from hubbub.errors import Refusal
 from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.procedures import Procedure
 from hubbub.kernel.routing.router import Router
 from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW, Encoding, Subscription, as_is
 from hubbub.kernel.sessions.session import Session
@@ -36,7 +38,7 @@ class SharedSubscriptions:
         self._turn = turn
         self._router = router
         self._encoding = Encoding(as_is, None, stream=False)
-        self._groups: dict[str, ShareGroup] = {}
+        self._groups: dict[str, ShareGroup | Procedure] = {}
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -45,7 +47,8 @@ class SharedSubscriptions:
         """Let a subscription take part in a group, in place of `old` if that is one. `name` contains `filter`."""
         group = self._groups.get(name)
         if group is None:
-            group = ShareGroup(self._turn, self._router)
+            policy = member.wish.policy
+            group = Procedure(self._turn, self._router, policy) if policy else ShareGroup(self._turn, self._router)
             self.install(name, filter, group)
         group.join(member)
         if old is not None:
@@ -54,7 +57,15 @@ class SharedSubscriptions:
         if enlist is not None:
             enlist(name)
 
-    def install(self, name: str, filter: str, group: ShareGroup) -> None:
+    def check(self, name: str, policy: str | None) -> None:
+        """Check that a new member with that policy may take part in a group. Raises Refusal."""
+        group = self._groups.get(name)
+        if isinstance(group, Procedure):
+            group.check(policy)
+        elif group is not None and policy:
+            raise Refusal("bad-command", "others share that subscription without a policy")
+
+    def install(self, name: str, filter: str, group: ShareGroup | Procedure) -> None:
         """Let a group without members be the one of that name, with the members of the one before."""
         group.own = Subscription(Session("", 0, "hub", "share"), Subscribe(filter), self._encoding, group)
         old = self._groups.get(name)

@@ -163,6 +163,8 @@ class Subscriptions:
             raise Refusal("quota", f"one client's wildcard filters may have {limits.SUBSCRIPTION_LEVELS} levels")
         if trie.levels + levels > limits.SUBSCRIPTION_LEVELS_ALL:
             raise Refusal("quota", "the wildcard filters of all clients have as many levels as they may have")
+        if shared:
+            self._shared.check(wish.filter, wish.policy)
         if shared and not hasattr(receiver, "room"):
             raise BadFilter("a member of a group has to say whether it has room")
 

@@ -76,6 +76,7 @@ class Listener:
             idle=config.idle,
             login=bool(settings.auth),
             secure=secure,
+            shared=hub.dialect_state,
         )
         self.dialect_plan = plan(config, dialect_context, plugins, hub.turn.fail)
         if secure and config.transport == "tcp" and not self.dialect_plan.first.handshake_first:

@@ -25,7 +25,7 @@ _OF_THE_HUB = frozenset({"sender", "time", "hops", "retained", "ask"})  # what o
 _SHOWN_FIRST = frozenset(
     {"topic", "payload", "filter", "data", "reason", "refusal", "dialect", "head"}
 )  # without a name
-_MOSTLY_TRUE = frozenset({"echo", "blocking", "clean_start", "will", "knows_receive_maximum"})
+_MOSTLY_TRUE = frozenset({"answers", "echo", "blocking", "clean_start", "will", "knows_receive_maximum"})
 _MOSTLY = {"qos": 0, "session_expiry": 0.0, "will_delay": 0.0, "after": 0, "auth_data": b"", "server_data": b""}
 _SECRET = frozenset({"password", "token", "auth_data"})
 

@@ -1,0 +1,89 @@
+"""Groups whose members answer requests: each request goes to one member, chosen by the policy of the group.
+
+    Router -> Procedure, the receiver of one plain subscription to a topic -> the receiver of one member
+
+Messages that want no reply aren't for them (WAMP, "Shared Registration").
+"""
+
+from __future__ import annotations
+
+import random
+
+from hubbub.errors import Refusal
+from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.router import Router
+from hubbub.kernel.routing.subscription import Subscription
+from hubbub.kernel.turn import Turn
+from hubbub.message import Message
+
+
+class Procedure:
+    """One group (routing.subscription.Receiver).
+
+    members  in the order in which they came; policy: one of Subscribe.POLICIES
+    own      attribute: the group's subscription to its topic
+    """
+
+    __slots__ = ("away", "members", "own", "policy", "_next", "_router", "_turn")
+
+    stays = False
+    own: Subscription
+
+    def __init__(self, turn: Turn, router: Router, policy: str) -> None:
+        self.away: dict[Subscription, None] = {}  # no member waits for its client
+        self.members: dict[Subscription, None] = {}
+        self.policy = policy
+        self._next = 0
+        self._router = router
+        self._turn = turn
+
+    def check(self, policy: str | None) -> None:
+        """Check that a member with that policy may come. Raises Refusal (quota, bad-command)."""
+        if policy != self.policy:
+            raise Refusal("bad-command", f"others answer there with the policy {self.policy}")
+        if policy == "single":
+            raise Refusal("quota", "another client answers there, alone")
+
+    def join(self, member: Subscription) -> None:
+        """Let a subscription take part."""
+        self.members[member] = None
+
+    def leave(self, member: Subscription) -> None:
+        """End the part of a subscription."""
+        self.members.pop(member, None)
+
+    def put(self, batch: Batch) -> None:
+        """Give each request to one member."""
+        for message in batch.messages:
+            if message.reply_to is None or not self._give(message):
+                counters = self._turn.counters
+                counters.delivered -= 1
+                counters.delivered_bytes -= len(message.payload)
+                counters.uncarried += 1
+
+    def miss(self, count: int) -> None:
+        """A group takes any message."""
+
+    def give(self, message: Message, least: int) -> bool:
+        """Take no message that another member of a group doesn't get (share_groups.ShareGroup)."""
+        return False
+
+    def _give(self, message: Message) -> bool:
+        member = self._choose()
+        encoding = member.encoding
+        _, frames = self._router.encode_each(encoding, (message,))
+        if not frames:
+            return False
+        member.receiver.put(Batch((message,), frames, encoding.stream, encoding.full))
+        return True
+
+    def _choose(self) -> Subscription:
+        members = list(self.members)
+        if self.policy == "last":
+            return members[-1]
+        if self.policy == "random":
+            return random.choice(members)  # noqa: S311  nothing depends on it being unforeseeable
+        if self.policy == "roundrobin":
+            self._next = (self._next + 1) % len(members)
+            return members[self._next - 1]
+        return members[0]
