@@ -189,6 +189,7 @@ setup(
             "gelf = hubbub_plugins.gelf:Gelf",
             "influx = hubbub_plugins.influx:Influx",
             "stomp = hubbub_plugins.stomp:Stomp",
+            "wamp = hubbub_plugins.wamp:Wamp",
         ],
     },
 )

@@ -1,0 +1,206 @@
+"""WAMP's arguments as a payload, and back, without loss between serializers.
+
+    arguments                     payload                          content type
+    one string                    the string                       text/plain; charset=utf-8
+    one binary value              its bytes                        application/octet-stream
+    none                          empty                            none
+    one other value               its JSON                         application/json
+    all else                      {"args":[...],"kwargs":{...}}    application/json; wamp=arguments
+
+In the last alone text that begins with NUL stands for what JSON lacks: NUL and base64 is binary, NUL `#` and
+a name is a number that isn't finite, NUL NUL and more is a string that begins with NUL.
+"""
+
+from __future__ import annotations
+
+import math
+from base64 import b64decode
+from typing import Any
+
+import msgspec
+
+from hubbub.errors import Refusal
+from hubbub.message import Message
+from hubbub_plugins.wamp.codec import NUL, Codec, binary_json, write_json
+
+TEXT, OCTETS, VALUE = "text/plain; charset=utf-8", "application/octet-stream", "application/json"
+ARGUMENTS = "application/json; wamp=arguments"
+_SIMPLE = frozenset((int, bool, type(None)))
+_INT = 2**64
+_WRONG = "arguments are null, booleans, numbers, text, binary, lists, and dictionaries with text keys"
+
+
+class _Both(msgspec.Struct):
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+
+
+class _Raw(msgspec.Struct):
+    args: msgspec.Raw = msgspec.Raw(b"[]")
+    kwargs: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_read_both = msgspec.json.Decoder(_Both).decode
+_read_raw = msgspec.json.Decoder(_Raw).decode
+_read_value = msgspec.json.Decoder().decode
+_check_json = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+# Arguments to a payload
+
+
+def payload_of(message: list[Any], at: int, most: int) -> tuple[bytes, str | None]:
+    """Return payload and content type of the arguments that a message has from an index on. Raises Refusal.
+
+    most  bytes of the longest payload
+    """
+    args = message[at] if len(message) > at else None
+    kwargs = message[at + 1] if len(message) > at + 1 else None
+    payload, kind = _payload(args or [], kwargs or {}, most)
+    if len(payload) > most:
+        raise Refusal("too-long", f"a payload has more than {most} bytes")
+    return payload, kind
+
+
+def _payload(args: Any, kwargs: Any, most: int) -> tuple[bytes, str | None]:
+    if type(args) is not list or type(kwargs) is not dict or len(kwargs) > most:
+        raise Refusal("bad-payload", "arguments are a list, and then a dictionary")
+    if not kwargs:
+        if not args:
+            return b"", None
+        if len(args) == 1:
+            value = args[0]
+            if type(value) is str:
+                try:
+                    return value.encode(), TEXT
+                except UnicodeEncodeError:  # half of a surrogate pair
+                    raise Refusal("bad-utf8", "text has half of a surrogate pair") from None
+            if type(value) is bytes:
+                return value, OCTETS
+            if not _is_odd(args, most):
+                return _json(value), VALUE
+    whole = {"args": args, "kwargs": kwargs} if kwargs else {"args": args}
+    if _is_odd(whole, most):
+        whole = _with_marks(whole)
+    return _json(whole), ARGUMENTS
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return write_json(value)
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError, OverflowError, TypeError, ValueError):
+        raise Refusal("bad-payload", _WRONG) from None
+
+
+def _is_odd(value: Any, most: int) -> bool:
+    """Return whether JSON lacks something of a value. Raises Refusal for what WAMP has no type for."""
+    stack, left, odd = [value], most + 2, False
+    while stack:
+        one = stack.pop()
+        left -= 1
+        kind = type(one)
+        if left < 0:  # a value of CBOR may contain itself
+            raise Refusal("too-long", "the arguments have too many parts")
+        if kind is str:
+            odd = odd or one[:1] == "\0"
+        elif kind is list:
+            stack += one
+        elif kind is dict:
+            if not all(type(key) is str for key in one):
+                raise Refusal("bad-payload", _WRONG)
+            stack += one.values()
+        elif kind is float:
+            odd = odd or not math.isfinite(one)
+        elif kind is bytes:
+            odd = True
+        elif kind not in _SIMPLE or (kind is int and not -_INT < one < _INT):
+            raise Refusal("bad-payload", _WRONG)
+    return odd
+
+
+def _with_marks(value: Any) -> Any:
+    if type(value) is list:
+        return [_with_marks(one) for one in value]
+    if type(value) is dict:
+        return {key: _with_marks(one) for key, one in value.items()}
+    if type(value) is bytes:
+        return binary_json(value)
+    if type(value) is str and value[:1] == "\0":
+        return "\0" + value
+    if type(value) is float and not math.isfinite(value):
+        return f"\0#{value}"
+    return value
+
+
+def _without_marks(value: Any) -> Any:
+    if type(value) is list:
+        return [_without_marks(one) for one in value]
+    if type(value) is dict:
+        return {key: _without_marks(one) for key, one in value.items()}
+    if type(value) is str and value[:1] == "\0":
+        return value[1:] if value[1:2] == "\0" else float(value[2:]) if value[1:2] == "#" else b64decode(value[1:])
+    return value
+
+
+# A payload to arguments
+
+
+def arguments_of(message: Message) -> list[Any]:
+    """Return what stands at the end of a WAMP message: nothing, a list, or a list and a dictionary."""
+    payload, kind = message.payload, message.content_type
+    if kind is not None and kind.startswith(VALUE):
+        try:
+            if kind != ARGUMENTS:
+                return [[_read_value(payload)]]
+            both = _read_both(payload)
+            whole = [both.args, both.kwargs] if both.kwargs else [both.args]
+            return _without_marks(whole) if NUL in payload else whole
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            pass  # others may call anything JSON
+    if not payload and kind is None:
+        return []
+    if kind != OCTETS:
+        try:
+            return [[payload.decode()]]
+        except UnicodeDecodeError:
+            pass
+    return [[payload]]
+
+
+def write(codec: Codec, head: list[Any], message: Message) -> bytes:
+    """Return a WAMP message as a unit: `head`, and the arguments that a message of the hub has."""
+    if not codec.text:
+        return codec.write(head + arguments_of(message))
+    return codec.framed(b"%b%b]" % (write_json(head)[:-1], _json_arguments(message)))
+
+
+def _json_arguments(message: Message) -> bytes:
+    payload, kind = message.payload, message.content_type
+    if NUL not in payload and b"\0" not in payload[:1]:
+        if kind is not None and kind.startswith(VALUE):
+            try:
+                if kind == ARGUMENTS:
+                    raw = _read_raw(payload)
+                    return b",%b" % raw.args if bytes(raw.kwargs) == b"{}" else b",%b,%b" % (raw.args, raw.kwargs)
+                return b",[%b]" % _check_json(payload)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                pass
+        elif kind != OCTETS and payload:
+            try:
+                return b",[%b]" % write_json(payload.decode())
+            except UnicodeDecodeError:
+                pass
+    return b"".join([b"," + write_json(_for_json(one)) for one in arguments_of(message)])
+
+
+def _for_json(value: Any) -> Any:
+    """Return a value that JSON can say, as WAMP says it; what isn't finite is null."""
+    if type(value) is list:
+        return [_for_json(one) for one in value]
+    if type(value) is dict:
+        return {key: _for_json(one) for key, one in value.items()}
+    if type(value) is bytes:
+        return binary_json(value)
+    if type(value) is str and value[:1] == "\0":
+        return binary_json(value.encode())
+    return None if type(value) is float and not math.isfinite(value) else value

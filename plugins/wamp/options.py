@@ -1,0 +1,147 @@
+"""Options and details of WAMP messages, with the types that they must have."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+import cbor2
+import msgpack  # type: ignore[import-untyped]
+import msgspec
+
+from hubbub import limits
+from hubbub.events import Subscribe
+from hubbub_plugins.wamp.codec import Malformed
+from hubbub_plugins.wamp.uris import MATCHES
+
+T = TypeVar("T", bound=msgspec.Struct)
+MAX_ID = 2**53
+
+
+class Encrypted(msgspec.Struct, gc=False):
+    """Payloads in passthru mode, which hubbub doesn't carry."""
+
+    enc_algo: Literal["cryptobox", "mqtt", "xbr"] | None = None
+    enc_key: str | None = None
+    enc_serializer: str | None = None
+    ppt_scheme: str | None = None
+
+
+class PublishOptions(Encrypted, gc=False):
+    """PUBLISH.Options."""
+
+    acknowledge: bool | None = None
+    exclude_me: bool | None = None
+    exclude: list[int] | None = None
+    exclude_authid: list[str] | None = None
+    exclude_authrole: list[str] | None = None
+    eligible: list[int] | None = None
+    eligible_authid: list[str] | None = None
+    eligible_authrole: list[str] | None = None
+    disclose_me: bool | None = None
+    retain: bool | None = None
+    transaction_hash: str | None = None
+    forward_for: list[dict[str, Any]] | None = None
+
+    @property
+    def selective(self) -> bool:
+        """Return whether the message isn't for everybody but the publisher."""
+        lists = (self.exclude, self.exclude_authid, self.exclude_authrole)
+        more = (self.eligible, self.eligible_authid, self.eligible_authrole)
+        return self.exclude_me is False or any(one is not None for one in (*lists, *more))
+
+
+class SubscribeOptions(msgspec.Struct, gc=False):
+    """SUBSCRIBE.Options."""
+
+    match: str | None = None
+    get_retained: bool | None = None
+    forward_for: list[dict[str, Any]] | None = None
+
+
+class CallOptions(Encrypted, gc=False):
+    """CALL.Options."""
+
+    timeout: int | None = None
+    receive_progress: bool | None = None
+    disclose_me: bool | None = None
+    forward_for: list[dict[str, Any]] | None = None
+
+
+class RegisterOptions(msgspec.Struct, gc=False):
+    """REGISTER.Options."""
+
+    match: str | None = None
+    invoke: str | None = None
+    concurrency: int | None = None
+    force_reregister: bool | None = None
+
+
+class YieldOptions(Encrypted, gc=False):
+    """YIELD.Options."""
+
+    progress: bool | None = None
+
+
+class CancelOptions(msgspec.Struct, gc=False):
+    """CANCEL.Options."""
+
+    mode: Literal["skip", "kill", "killnowait"] | None = None
+
+
+class _Role(msgspec.Struct, gc=False):
+    features: dict[str, Any] | None = None
+
+
+class HelloDetails(msgspec.Struct, gc=False):
+    """HELLO.Details."""
+
+    roles: dict[str, _Role]
+    authid: str | None = None
+    authmethods: list[str] | None = None
+    authextra: dict[str, Any] | None = None
+    agent: str | None = None
+
+    def announces(self, role: str, feature: str) -> bool:
+        """Return whether the client has announced a feature of one of its roles."""
+        found = self.roles.get(role)
+        return found is not None and (found.features or {}).get(feature) is True
+
+
+def read(kind: type[T], raw: Any) -> T:
+    """Read options or details; CBOR's undefined and an extension of MessagePack are none. Raises Malformed."""
+    if raw is None or raw is cbor2.undefined or type(raw) is msgpack.ExtType:
+        raw = {}
+    try:
+        return msgspec.convert(raw, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise Malformed(f"options: {error}") from None
+
+
+def match_of(raw: str | None) -> str:
+    """Return how a subscription matches. Raises Malformed."""
+    if raw is not None and raw not in MATCHES:
+        raise Malformed(f"match is one of {', '.join(MATCHES)}")
+    return raw or MATCHES[0]
+
+
+def policy_of(raw: str | None) -> str:
+    """Return the policy of a registration. Raises Malformed."""
+    if raw is not None and raw not in Subscribe.POLICIES:
+        raise Malformed(f"invoke is one of {', '.join(Subscribe.POLICIES)}")
+    return raw or Subscribe.POLICIES[0]
+
+
+def id_at(message: list[Any], at: int) -> int:
+    """Return the id at an index of a message. Raises Malformed."""
+    id = message[at] if len(message) > at else None
+    if type(id) is not int or not 0 < id <= MAX_ID:
+        raise Malformed("an id is an integer from 1 to 2 ** 53")
+    return id
+
+
+def uri_at(message: list[Any], at: int) -> str:
+    """Return the URI at an index of a message. Raises Malformed."""
+    uri = message[at] if len(message) > at else None
+    if type(uri) is not str or len(uri) > limits.LINE_SLACK // 4:
+        raise Malformed("a URI is a text of moderate length")
+    return uri
