@@ -35,7 +35,7 @@ test:
 # then all tests once more against the compiled modules.
 test-all: export HUBBUB_FULL := 1
 test-all: test objects
-	PYTHONPATH=$(CURDIR)/$(OBJECTS)/tree/daemon $(BIN)/pytest $(WORKERS) $(ARGS)
+	PYTHONPATH="$(CURDIR)/$(OBJECTS)/tree/daemon" $(BIN)/pytest $(WORKERS) $(ARGS)
 
 check:
 	@tools/venv $(VENV) test check

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.peers import HERE, PEERS, cores
+from bench.peers import HERE, PEERS, Unusable, cores
 
 PACKAGES = ("twisted", "autobahn", "msgspec", "uvloop")
 
@@ -33,7 +33,13 @@ def about() -> dict[str, Any]:
 
 def versions(absent: dict[str, str]) -> dict[str, str]:
     """Of peers and packages."""
-    found = {name: peer.version() for name, peer in PEERS.items() if name not in absent and peer.install}
+    found = {}
+    for name, peer in PEERS.items():
+        if name not in absent and peer.install:
+            try:
+                found[name] = peer.version()
+            except Unusable:  # one that these works don't need; their figures count without it
+                found[name] = "not installed"
     for package in PACKAGES:
         try:
             found[package] = version(package)

@@ -6,6 +6,8 @@ import functools
 import inspect
 import os
 import shutil
+import signal
+import socket
 from collections.abc import Callable, Generator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,6 +44,10 @@ LONG = (
     "hostile/test_rights_races.py", "testing/test_broken_dialects.py",
 )  # fmt: skip
 
+# A shell has it ignored by what it runs in the background, and a program that a test interrupts would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Shared machines stall: the time of one example tells nothing.
 hypothesis.settings.register_profile("hubbub", deadline=None, print_blob=True, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("hubbub")
@@ -75,6 +81,16 @@ def need() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def ipv6() -> None:
+    """Skip the test on a machine with IPv6 off, which under CI=true is a failure."""
+    try:
+        with socket.socket(socket.AF_INET6) as one:
+            one.bind(("::1", 0))
+    except OSError:
+        pytest.skip("IPv6 is off on this machine")
 
 
 def not_skipped(report: Any) -> None:

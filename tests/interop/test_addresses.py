@@ -16,7 +16,7 @@ def path(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def daemon(path):
+def daemon(path, ipv6):
     with Daemon(
         "--tcp", f"unix:{path}:mode=660", "--websocket", f"unix:{path}.web:mode=600",
         "--tcp", "tcp6:0", "--udp", "udp6:0", "--websocket", "tcp6:0",

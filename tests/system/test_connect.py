@@ -99,7 +99,9 @@ def test_a_unix_socket(tmp_path):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_names_and_both_versions(host):
+def test_names_and_both_versions(host, request):
+    if host == "::1":
+        request.getfixturevalue("ipv6")
     address = "127.0.0.1" if host == "localhost" else host
     with Device((address, 0)) as device:
         quoted = host.replace(":", r"\:")

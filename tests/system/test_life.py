@@ -48,7 +48,7 @@ def test_without_options(command, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_ready_means_open(tmp_path):
+def test_ready_means_open(tmp_path, ipv6):
     """When the line is there each listener answers, and the line came once."""
     options = ("--tcp", "tcp:0", "--tcp", "tcp6:0:id=six", "--tcp", f"unix:{tmp_path}/hub.sock")
     with Daemon(*options, "--udp", "udp:0", "--websocket", "tcp:0") as daemon:
@@ -223,9 +223,9 @@ def test_files_and_options(tmp_path):
         'plugin-dir = ["../mine"]\n\n[[tcp]]\nendpoint = "tcp:0"\nid = "more"\n'
     )
     (tmp_path / "conf.d/20-off.toml.bak").write_text("nonsense")
-    with Daemon("--config", "hubbub.toml", "--udp", "udp:0:interface=\\:\\:1", folder=tmp_path) as daemon:
+    with Daemon("--config", "hubbub.toml", "--udp", "udp:0:interface=127.0.0.2", folder=tmp_path) as daemon:
         assert len(daemon.tcp) == 2
-        assert [host for host, _ in daemon.udp] == ["::1"]
+        assert [host for host, _ in daemon.udp] == ["127.0.0.2"]
         for address in daemon.tcp:
             with LineClient(address) as client:
                 assert client.ask("PUB shout hey") == "MSG shout hey!"
