@@ -14,6 +14,7 @@ import pytest
 
 from hubbub.service.cli import main
 from running import Daemon
+from scale import FULL
 
 SITE = Path(sysconfig.get_path("purelib"))
 TWISTD = ("-c", "from twisted.scripts.twistd import run; run()", "-n", "hubbub")
@@ -48,6 +49,25 @@ def test_a_package(here, capsys, kind, name, class_name):
         assert max(map(len, text.splitlines())) <= 120
     classes = [node for node in ast.walk(ast.parse(files[2].read_text())) if isinstance(node, ast.ClassDef)]
     assert [node.name for node in classes] == [class_name]
+
+
+PATTERNS = [("dialect", "acknowledged"), ("dialect", "binary"), ("handler", "polled"), ("handler", "enriching")]
+
+
+def test_the_tests_of_each_pattern_pass(here):
+    """In one interpreter, as most of the time of each would be its start."""
+    for kind, pattern in PATTERNS:
+        assert main(["new", kind, f"my_{pattern}", "--like", pattern, "--into", pattern]) == 0
+        for file in (here / pattern).iterdir():
+            assert "$" not in file.read_text()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
+    if not FULL:  # the rest of the contract holds for the events that the samples become
+        command += ["-k", "not Contract or samples or cut or flood"]
+    paths = os.pathsep.join(str(here / pattern) for _, pattern in PATTERNS)
+    done = subprocess.run(
+        command, cwd=here, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=50
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_into_a_folder_beside_other_files(here, capsys):
@@ -101,6 +121,8 @@ def test_nothing_is_overwritten_and_nothing_half_written(here, capsys, file):
         (["dialect", "a", "b"], "new: unrecognized arguments: b; `hubbub new --help` tells how"),
         (["dialect", "a", "--in", "b"], "new: unrecognized arguments: --in b; `hubbub new --help` tells how"),
         (["dialect", "a", "--into", "file"], "file: File exists"),
+        (["dialect", "a", "--like", "polled"], "new: --like polled: no such dialect; there are lines, acknowledged, "),
+        (["handler", "a", "--like", "poled"], "new: --like poled: no such handler, did you mean polled?"),
         (["dialect", "a", "--into", "file/b"], "file/b: Not a directory"),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 
 from hubbub.errors import ConfigError
-from hubbub.option import shown
+from hubbub.option import hint, shown
 from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.service.plugins.discovery import Plugins
 
@@ -24,17 +24,23 @@ NAME is in lower case, such as scale or weigh_bridge. The files are put into
 ./hubbub-NAME; nothing that is there already is overwritten.
 
   --into FOLDER   put them there instead
+  --like PATTERN  start from another one. Of a dialect: lines (if not given);
+                  acknowledged: numbered messages, each acknowledged; binary:
+                  frames with a length and a checksum. Of a handler: watching
+                  (if not given); polled: asks a device again and again;
+                  enriching: adds to messages, and publishes them elsewhere
 """
-KINDS = ("dialect", "handler")
+PATTERNS = {"dialect": ("lines", "acknowledged", "binary"), "handler": ("watching", "polled", "enriching")}
+"""What a plugin of each kind can start from; the first where nothing else is asked for."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _IMPORT = re.compile(r"^from \S+ import (\([^)]*\)|.+)$", re.MULTILINE)
 _NAME_CHARACTERS = 40  # a name is typed in options, and its file may be 255 bytes long
 _FILES = {
     "pyproject.toml": "pyproject.toml.txt",
-    "README.md": "{kind}.README.md.txt",
-    "{module}.py": "{kind}.py.txt",
-    "test_{name}.py": "{kind}.test.py.txt",
+    "README.md": "{readme}.README.md.txt",
+    "{module}.py": "{template}.py.txt",
+    "test_{name}.py": "{template}.test.py.txt",
 }
 """What is written, and which template it comes from."""
 
@@ -45,23 +51,29 @@ def new(arguments: Sequence[str]) -> int:
         print(USAGE, end="")
         return 0
     parser = Arguments("new")
-    parser.add_argument("kind", choices=KINDS, metavar="KIND")
+    parser.add_argument("kind", choices=tuple(PATTERNS), metavar="KIND")
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("--into", type=Path, metavar="FOLDER")
+    parser.add_argument("--like", metavar="PATTERN")
     asked = parser.parse_args(arguments)
-    for path in write_plugin(asked.kind, asked.name, asked.into):
+    if asked.like is not None and asked.like not in PATTERNS[asked.kind]:
+        parser.error(f"--like {shown(asked.like)}: no such {asked.kind}{hint(asked.like, PATTERNS[asked.kind])}")
+    for path in write_plugin(asked.kind, asked.name, asked.into, asked.like):
         print(path)
     return 0
 
 
-def write_plugin(kind: str, name: str, folder: Path | None = None) -> list[Path]:
+def write_plugin(kind: str, name: str, folder: Path | None = None, pattern: str | None = None) -> list[Path]:
     """Write the package of a plugin and return its files.
 
-    folder  where; by default one named for the plugin, here. Nothing that is there already is overwritten.
+    folder   where; by default one named for the plugin, here. Nothing that is there already is overwritten.
+    pattern  one of PATTERNS that it starts from, None: the first
 
     Raises ConfigError for a bad name, a file that is there, and one that can't be written.
     """
     fields = _fields(kind, name)
+    usual = pattern in (None, PATTERNS[kind][0])
+    fields |= {"template": kind if usual else f"{kind}-{pattern}", "readme": kind if usual else "pattern"}
     folder = folder or Path(f"hubbub-{fields['project']}")
     texts = {folder / file.format(**fields): _fill(source.format(**fields), fields) for file, source in _FILES.items()}
     try:
