@@ -1,0 +1,52 @@
+"""Run as a program, FILE and the arguments of hubbub: a layer below SQLite does what FILE says, see crash.disk."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+SLOW = 0.2  # seconds of a slow sync
+REAL = apsw.vfs_names()[0]  # "" would be this one, which is the default
+
+
+class Layer(apsw.VFS):
+    """Over the real one, and what every connection has."""
+
+    def __init__(self, fault: Path) -> None:
+        super().__init__("crash", REAL, makedefault=True)
+        self.fault = fault
+
+    def xOpen(self, name: Any, flags: Any) -> File:
+        return File(self.fault, name, flags)
+
+
+class File(apsw.VFSFile):
+    """One file of SQLite."""
+
+    def __init__(self, fault: Path, name: Any, flags: Any) -> None:
+        super().__init__(REAL, name, flags)
+        self._fault = fault
+
+    def xWrite(self, data: bytes, offset: int) -> None:
+        if self._fault.read_text() == "full":
+            raise apsw.FullError("no space left")
+        super().xWrite(data, offset)
+
+    def xSync(self, flags: int) -> None:
+        fault = self._fault.read_text()
+        if fault == "slow":
+            time.sleep(SLOW)
+        if fault == "unsynced":
+            raise apsw.exceptionfor(apsw.SQLITE_IOERR_FSYNC)
+        super().xSync(flags)
+
+
+if __name__ == "__main__":
+    from hubbub.service.cli import main
+
+    layer = Layer(Path(sys.argv[1]))
+    sys.exit(main(sys.argv[2:]))
