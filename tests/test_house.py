@@ -55,10 +55,15 @@ def imports(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
             names = [f"{module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+        elif isinstance(node, ast.Call) and _called(node.func) in ("import_module", "__import__"):
             names = [arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant)]
         for name in names:
             yield node.lineno, name, at_once
+
+
+def _called(function: ast.expr) -> str:
+    """Return the last part of the name of what is called."""
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def within(name: str, package: str) -> bool:
