@@ -112,15 +112,15 @@ def test_a_renewed_certificate_is_found_without_a_reload(authority):
     hub = authority.issue("hub.pem", "old")
     made = Certificates(Spec.of({"privateKey": str(hub)}, None))
     before = made._default
-    made.serverConnectionForTLS(None)
+    made.begin(ssl.MemoryBIO(), ssl.MemoryBIO())
     made._looked -= limits.CERTIFICATE_SECONDS + 1
-    made.serverConnectionForTLS(None)
+    made.begin(ssl.MemoryBIO(), ssl.MemoryBIO())
     assert made._default is before  # nothing has changed
     authority.issue("hub.pem", "new")
-    made.serverConnectionForTLS(None)
+    made.begin(ssl.MemoryBIO(), ssl.MemoryBIO())
     assert made._default is before  # it was looked at a moment ago
     made._looked -= limits.CERTIFICATE_SECONDS + 1
-    made.serverConnectionForTLS(None)
+    made.begin(ssl.MemoryBIO(), ssl.MemoryBIO())
     assert made._default is not before
 
 

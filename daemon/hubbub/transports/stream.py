@@ -43,6 +43,7 @@ class StreamLink(Protocol):
     def receive(self, data: bytes, text: bool | None = None) -> None: ...
     def receive_units(self, units: Sequence[tuple[bytes, bool | None]]) -> None: ...
     def ended(self) -> None: ...
+    def close(self, reason: str) -> None: ...
     def lost(self) -> None: ...
     def transport_paused(self, held: int) -> None: ...
     def transport_resumed(self) -> None: ...
@@ -103,13 +104,7 @@ class Stream:
             if sent == len(data):
                 return
             self._handed = len(data) - sent
-            if sent > len(data) // 2:  # what is left is little, and would keep all of it in memory
-                data, sent = data[sent:], 0
-            # The transport goes on there, without a copy: links that stop reading share the data.
-            transport.dataBuffer, transport.offset = data, sent
-            transport.startWriting()
-            # Below its own threshold the transport doesn't pause, and so wouldn't tell when it is empty.
-            transport.producerPaused = True
+            keep_unsent(transport, data, sent)
             if not self._paused:
                 self.pauseProducing()
             return
@@ -142,7 +137,7 @@ class Stream:
         """Tell whether a peer that has closed its side can still hear: the reactor no longer watches that."""
         try:
             watch = select.poll()
-            watch.register(self.transport.getHandle(), 0)
+            watch.register(_socket_of(_below_tls(self.transport)), 0)
             return not watch.poll(0)
         except (OSError, ValueError):
             return False
@@ -186,6 +181,17 @@ class Stream:
 def is_plain(transport: Any) -> bool:
     """Tell whether nothing stands between a transport and its socket."""
     return type(transport) in _PLAIN and not transport.TLS
+
+
+def keep_unsent(transport: Any, data: bytes, sent: int) -> None:
+    """Leave what a plain transport's socket hasn't taken of `data` to its empty buffer; its producer is paused."""
+    if sent > len(data) // 2:  # what is left is little, and would keep all of it in memory
+        data, sent = data[sent:], 0
+    # The transport goes on there, without a copy: links that stop reading share the data.
+    transport.dataBuffer, transport.offset = data, sent
+    transport.startWriting()
+    # Below its own threshold the transport doesn't pause, and so wouldn't tell when it is empty.
+    transport.producerPaused = True
 
 
 def close_code(refusal: Refusal | None, reason: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IHandshakeListener, ISSLTransport
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.policies import TimeoutMixin
 from zope.interface import implementer
@@ -15,6 +15,7 @@ from hubbub.errors import Refusal
 from hubbub.identity import Identity
 from hubbub.transports.forwarded import plain_host
 from hubbub.transports.stream import Acquire, Authenticate, MakeLink, Stream, half_closed, is_plain
+from hubbub.transports.tls import TlsTransport
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener)
@@ -36,7 +37,7 @@ class TCPProtocol(Stream, TimeoutMixin, Protocol):
         self._early = b""  # what has come before the client's identity is known
 
     def connectionMade(self) -> None:
-        if ISSLTransport.providedBy(self.transport):
+        if type(self.transport) is TlsTransport:
             self.setTimeout(self._handshake)
             if self._authenticate is not None:
                 self._await_handshake()
@@ -103,6 +104,13 @@ class TCPProtocol(Stream, TimeoutMixin, Protocol):
         elif self.link is not None:
             half_closed(self.transport)
             self.link.ended()
+            if type(self.transport) is TlsTransport:
+                self._close_tls()
+
+    def _close_tls(self) -> None:
+        """A client that has closed TLS waits for our side to close: it gets its answers, and no further messages."""
+        if self.link is not None and self.link.write_after_eof:
+            self.link.close("end of input")
 
     def writeConnectionLost(self) -> None:
         """Our side is closed, as `close` wanted."""

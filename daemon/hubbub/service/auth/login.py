@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
+from cryptography.x509 import load_der_x509_certificate
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.error import LoginFailed, UnhandledCredentials
 from twisted.cred.portal import IRealm, Portal
@@ -310,7 +311,7 @@ def _reason(error: LoginFailed) -> str:
 
 def _peer_certificate(transport: Any) -> Any:
     found = transport.getPeerCertificate() if hasattr(transport, "getPeerCertificate") else None
-    return None if found is None else found.to_cryptography()
+    return None if found is None else load_der_x509_certificate(found)
 
 
 def make_checker(source: str, spec: str) -> Any:

@@ -33,7 +33,7 @@ from hubbub.kernel.sessions.session import Session
 from hubbub.service.auth.login import Logins
 from hubbub.service.config.settings import ListenerConfig, Settings
 from hubbub.service.links.listener_context import make_listener_context
-from hubbub.service.links.tls import Certificates, Spec
+from hubbub.service.links.tls import Certificates, ConnectionVoucher, Spec
 from hubbub.service.logs.notices import Notices
 from hubbub.service.plugins.dialect_plan import plan
 from hubbub.service.plugins.discovery import Plugins
@@ -44,6 +44,7 @@ from hubbub.transports.inherited import listen_stream
 from hubbub.transports.proxy import ProxyFactory
 from hubbub.transports.stream import Authenticate
 from hubbub.transports.tcp import TCPFactory
+from hubbub.transports.tls import TlsFactory
 from hubbub.transports.udp import UDPProtocol
 from hubbub.transports.udp_socket import listen_datagram, set_buffer
 from hubbub.transports.websocket import WebSocketFactory
@@ -88,7 +89,7 @@ class Listener:
 
     def _vouch(self) -> None:
         """Let the certificates of this listener, which a reload renews, vouch for clients of an earlier process."""
-        self.context.vouches = None if self._certificates is None else self._certificates.vouches
+        self.context.vouches = None if self._certificates is None else self._certificates.vouch
 
     def adopt(self, new: Listener) -> None:
         """Become what `new` was planned to be, with the port that is open; `new` isn't bound.
@@ -145,7 +146,7 @@ class Listener:
         address = self.config.address
         if self._certificates is not None:
             self._certificates.tell()
-            factory = self._certificates.wrap(factory, self._greeting)
+            factory = TlsFactory(self._certificates, factory, self._greeting)
         if address.proxied:  # its header comes before TLS
             factory = ProxyFactory(factory, self._trust, self._stop_trusting, lambda: self.settings.bounds.handshake)
         if address.kind == "systemd":
@@ -294,7 +295,8 @@ class Listener:
             return None
         link.source = source
         if self._certificates is not None and self.config.client_ca is not None:
-            link.session.vouched = self._certificates.voucher(getattr(wire, "transport", None))
+            shown = getattr(wire, "transport", None)
+            link.session.vouched = ConnectionVoucher(self._certificates, () if shown is None else shown.peer_chain())
         return link
 
     def _last_unit(self, dialect: type[Dialect], refusal: Refusal) -> bytes:

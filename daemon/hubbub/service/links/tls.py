@@ -1,15 +1,18 @@
 """TLS of listeners, `ssl:` and `tls:`: certificates from files, chosen by the name that a client asks for.
 
-TLS 1.2 and 1.3, forward secrecy and authenticated ciphers alone, no compression, no renegotiation, no resumption.
+TLS 1.2 and 1.3, forward secrecy and authenticated ciphers alone, no compression, no renegotiation. Sessions are resumed
+by tickets (RFC 5077, RFC 8446 section 4.6.1), but for listeners that want certificates of their clients.
 The files are looked at again at most every limits.CERTIFICATE_SECONDS, and at each reload: new connections get the new
 certificate, live ones keep what they have. What can't be used leaves what was, and is logged.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,29 +22,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import NameOID
-from OpenSSL import SSL
-from OpenSSL.crypto import (
-    FILETYPE_ASN1,
-    X509,
-    X509Store,
-    X509StoreContext,
-    X509StoreContextError,
-    dump_certificate,
-    load_certificate,
-)
-from OpenSSL.crypto import Error as CryptoError
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IProtocolFactory
+from OpenSSL.crypto import X509, X509Store, X509StoreContext, X509StoreContextError
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
-from zope.interface import implementer
 
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.service.config.watched_file import read_bounded, stamp
 
-_CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all good
-_OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET | SSL.OP_CIPHER_SERVER_PREFERENCE
-_OPTIONS |= SSL.OP_NO_RENEGOTIATION
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all good
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 
 
@@ -83,49 +71,22 @@ class _Found:
     certificates: list[tuple[Path, x509.Certificate]] = field(default_factory=list)
 
 
-class _GreetingProtocol(TLSMemoryBIOProtocol):
-    """TLS behind a greeting in the clear, if there is one."""
-
-    factory: _Greeting
-
-    def makeConnection(self, transport: Any) -> None:
-        greeting = self.factory.greeting(str(getattr(transport.getPeer(), "host", "")))
-        if greeting:
-            transport.write(greeting)
-        super().makeConnection(transport)
-
-
-class _Greeting(TLSMemoryBIOFactory):
-    """Makes these."""
-
-    protocol = _GreetingProtocol
-
-    def __init__(self, certificates: Certificates, factory: IProtocolFactory, greeting: Callable[[str], bytes]) -> None:
-        super().__init__(certificates, False, factory)
-        self.greeting = greeting
-
-
 class ConnectionVoucher:
-    """The certificate that the client of one connection has shown (kernel.sessions.session.Voucher)."""
+    """The certificate that the client of one connection has shown, and those that came with it, DER.
 
-    __slots__ = ("_chain", "_leaf", "_own")
+    It is a kernel.sessions.session.Voucher.
+    """
 
-    def __init__(self, own: Certificates, leaf: X509 | None, chain: Sequence[X509]) -> None:
+    __slots__ = ("_own", "certificates")
+
+    def __init__(self, own: Certificates, certificates: Sequence[bytes]) -> None:
         self._own = own
-        self._leaf = leaf
-        self._chain = chain
+        self.certificates = tuple(certificates)
 
     def __call__(self) -> bool:
-        return self._own.vouch(self._leaf, self._chain)
-
-    @property
-    def certificates(self) -> tuple[bytes, ...]:
-        """The certificate and those that came with it, DER."""
-        there = [one for one in (self._leaf, *self._chain) if one is not None]
-        return tuple([dump_certificate(FILETYPE_ASN1, one) for one in there])
+        return self._own.vouch(self.certificates)
 
 
-@implementer(IOpenSSLServerConnectionCreator)
 class Certificates:
     """Makes the daemon's end of each TLS connection of one listener. Raises ConfigError where the files won't do.
 
@@ -137,47 +98,32 @@ class Certificates:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.warnings: list[str] = []
-        self._looked = time.monotonic()
+        self._looked = self._made = time.monotonic()
         self._state: object = None
-        self._default: SSL.Context
-        self._contexts: dict[str, SSL.Context]
+        self._default: ssl.SSLContext
+        self._contexts: dict[str, ssl.SSLContext]
         self._authorities: list[x509.Certificate] | None
         self._load()
 
-    def wrap(self, factory: IProtocolFactory, greeting: Callable[[str], bytes]) -> IProtocolFactory:
-        """Put TLS before the protocols of `factory`; `greeting` is sent before that to a host, in the clear."""
-        wrapped: IProtocolFactory = _Greeting(self, factory, greeting)
-        return wrapped
-
-    def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
+    def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
         """Make one end; the first certificate stands in until the client has said which name it wants."""
         if time.monotonic() - self._looked > limits.CERTIFICATE_SECONDS:
             self.look()
-        return SSL.Connection(self._default, None)
+        return self._default.wrap_bio(incoming, outgoing, server_side=True)
 
-    def voucher(self, transport: Any) -> ConnectionVoucher:
-        """Return what tells whether the authorities of now vouch for the client of a connection that is set up."""
-        handle: SSL.Connection = transport.getHandle()
-        leaf = handle.get_peer_certificate(as_cryptography=False)
-        return ConnectionVoucher(self, leaf, handle.get_peer_cert_chain(as_cryptography=False) or [])
-
-    def vouches(self, certificates: Sequence[bytes]) -> bool:
-        """Return whether the authorities of now vouch for a certificate, the first of these, DER."""
-        try:
-            leaf, *chain = [load_certificate(FILETYPE_ASN1, one) for one in certificates]
-        except (CryptoError, ValueError):
+    def vouch(self, chain: Sequence[bytes]) -> bool:
+        """Tell whether the authorities of now vouch for the first of these certificates, DER; others may be between."""
+        if self._authorities is None or not chain:
             return False
-        return self.vouch(leaf, chain)
-
-    def vouch(self, leaf: X509 | None, chain: Sequence[X509]) -> bool:
-        """Return the same of certificates that have been read."""
-        if leaf is None or self._authorities is None:
+        try:
+            leaf, *between = [X509.from_cryptography(x509.load_der_x509_certificate(one)) for one in chain]
+        except ValueError:
             return False
         store = X509Store()
         for one in self._authorities:
             store.add_cert(X509.from_cryptography(one))
         try:
-            X509StoreContext(store, leaf, chain).verify_certificate()
+            X509StoreContext(store, leaf, between).verify_certificate()
         except X509StoreContextError:
             return False
         return True
@@ -186,19 +132,23 @@ class Certificates:
         """Become what `new` is."""
         self.spec, self.warnings, self._state = new.spec, new.warnings, new._state
         self._default, self._contexts, self._authorities = new._default, new._contexts, new._authorities
+        self._made = new._made
 
     def look(self) -> None:
-        """Read the files again if they have changed."""
-        self._looked = time.monotonic()
+        """Read the files again if they have changed, or if it is time for new keys of session tickets."""
+        self._looked = now = time.monotonic()
         try:
-            if _state_of(self.spec) == self._state:
+            same = _state_of(self.spec) == self._state
+            if same and now - self._made < limits.TICKET_KEY_SECONDS:
                 return
+            self._made = now
             self._load()
         except ConfigError as error:
             self.log.error("{error}; new connections get the certificate that was there before", error=error)
             return
-        self.log.info("certificates of {where} have been read again", where=str(self.spec.files[0]))
-        self.tell()
+        if not same:
+            self.log.info("certificates of {where} have been read again", where=str(self.spec.files[0]))
+            self.tell()
 
     def tell(self) -> None:
         """Log the warnings."""
@@ -210,25 +160,27 @@ class Certificates:
         self._state = _state_of(self.spec)
         found = _read(self.spec)
         authorities = _authorities(self.spec.client_ca)
-        contexts: dict[str, SSL.Context] = {}
-        default: SSL.Context | None = None
+        contexts: dict[str, ssl.SSLContext] = {}
+        default: ssl.SSLContext | None = None
         warnings: list[str] = []
         for path, key, chain in _pairs(found, self.spec):
-            context = _context(path, key, chain, authorities, self._choose)
+            context = _context(path, key, chain, authorities)
             default = default or context
             warnings += _warnings(path, chain[0])
             for name in _names(chain[0]):
                 contexts.setdefault(name, context)
         assert default is not None
+        if len(contexts) > 1:
+            default.sni_callback = self._choose
         self._default, self._contexts, self.warnings = default, contexts, warnings
         self._authorities = authorities
 
-    def _choose(self, connection: SSL.Connection) -> None:
+    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
         """Take the certificate that fits the name (RFC 6066 section 3); without one the first stays."""
-        name = (connection.get_servername() or b"").decode("ascii", "replace").lower()
+        name = (name or "").lower()
         found = self._contexts.get(name) or self._contexts.get("*." + name.partition(".")[2])
         if found is not None:
-            connection.set_context(found)
+            connection.context = found
 
 
 def _state_of(spec: Spec) -> object:
@@ -315,30 +267,39 @@ def _authorities(path: Path | None) -> list[x509.Certificate] | None:
 
 
 def _context(
-    path: Path, key: PrivateKeyTypes, chain: Iterable[x509.Certificate], authorities: Any, choose: Any
-) -> SSL.Context:
-    """Make what connections with one certificate share. Raises ConfigError."""
-    context = SSL.Context(SSL.TLS_SERVER_METHOD)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_options(_OPTIONS)
-    context.set_cipher_list(_CIPHERS)
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_session_id(b"hubbub")
-    leaf, *rest = chain
+    path: Path, key: PrivateKeyTypes, chain: Sequence[x509.Certificate], authorities: Sequence[x509.Certificate] | None
+) -> ssl.SSLContext:
+    """Make what connections with one certificate share; session tickets have a key of its own. Raises ConfigError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
+    context.set_ciphers(_CIPHERS)
+    context.num_tickets = 1
     try:
-        context.use_certificate(leaf)
-        context.use_privatekey(key)  # type: ignore[arg-type]  # its hints name fewer kinds
-        for one in rest:
-            context.add_extra_chain_cert(one)
-        context.check_privatekey()
-    except (SSL.Error, TypeError) as error:
+        _load_chain(context, key, chain)
+    except ssl.SSLError as error:
         raise ConfigError(f"{path}: it can't be used for TLS: {' '.join(str(error).split())}") from None
-    if authorities is not None:
-        store = context.get_cert_store()
-        assert store is not None
-        for one in authorities:
-            store.add_cert(X509.from_cryptography(one))
-        context.set_client_ca_list([X509.from_cryptography(one).get_subject() for one in authorities])
-        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
-    context.set_tlsext_servername_callback(choose)
+    if authorities is not None:  # each connection shows its certificate anew
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
+        context.load_verify_locations(cadata="".join(_pem(one).decode() for one in authorities))
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+def _load_chain(context: ssl.SSLContext, key: PrivateKeyTypes, chain: Sequence[x509.Certificate]) -> None:
+    """Give the context its certificate, by a file in memory: `ssl` reads from files alone. Raises SSLError."""
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    descriptor = os.memfd_create("certificate")
+    file = Path(f"/proc/self/fd/{descriptor}")
+    try:
+        file.write_bytes(private + b"".join(map(_pem, chain)))
+        context.load_cert_chain(file)
+    finally:
+        os.close(descriptor)
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)

@@ -18,6 +18,7 @@ from hubbub.message import is_utf8
 from hubbub.transports.http.pages import plain
 from hubbub.transports.http.wire import HttpWire, encode
 from hubbub.transports.stream import Acquire, is_plain, reject
+from hubbub.transports.tls import TlsTransport
 
 Bound = Callable[[bytes], int | None]
 """Path -> bytes that the body may have; None: nobody looks at it, and the connection ends after it."""
@@ -86,6 +87,10 @@ class HttpChannel(HTTPChannel):
         wire, self.wire = self.wire, None
         if wire is not None:
             wire.stream_lost()
+
+    def isSecure(self) -> bool:
+        """Tell whether its client came over TLS."""
+        return type(self.transport) is TlsTransport
 
     def release(self) -> None:
         """Count it no longer, as it has gone or has a link, which is counted anew."""

@@ -1,0 +1,322 @@
+"""TLS of listeners: between a connection's socket and its protocol, by the standard library's `ssl`.
+
+OpenSSL reads what has come from one memory BIO, and writes what is to be sent to another. All connections of a listener
+share one pair: each call leaves both empty, so an idle connection keeps no buffer. Therefore all that has come is
+decrypted before anything is called that may use TLS again.
+"""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+from typing import Protocol as Interface
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IHalfCloseableProtocol,
+    IProtocol,
+    IProtocolFactory,
+    IPushProducer,
+    ITransport,
+)
+from twisted.internet.protocol import Factory, Protocol
+from zope.interface import implementer
+
+from hubbub import limits
+from hubbub.transports.stream import is_plain, keep_unsent
+
+_RECORD = 16_384  # bytes of plaintext in the longest record (RFC 8446 section 5.1)
+_SHAKING, _OPEN, _SHUT = range(3)  # once it is shut, what comes and what is written is dropped
+
+
+class Certificates(Interface):
+    """What TLS needs of the certificates of a listener."""
+
+    def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
+        """Make the server's end of one connection."""
+
+    def vouch(self, chain: list[bytes]) -> bool:
+        """Tell whether a client's certificates are good now, DER, its own first: those of an earlier session."""
+
+
+@implementer(ITransport, IPushProducer, IHalfCloseableProtocol)
+class TlsTransport(Protocol):
+    """TLS of one connection: the protocol of its socket's transport, and the transport of another protocol.
+
+    transport      that of the socket
+    protocol       gets the plaintext; as with any transport it may be replaced
+    disconnecting  whether it is being closed: what is written then is dropped
+    """
+
+    factory: TlsFactory
+    transport: Any
+    disconnecting = False
+    _state = _SHAKING
+    _peer_closed = False  # it has sent close_notify
+    _producer: Any = None
+    _send_now: Callable[[bytes], int] | None = None
+    _tls: Any = None
+    _waiting: tuple[bytes, ...] = ()  # written before the end of the handshake
+
+    def __init__(self, factory: TlsFactory, protocol: Any) -> None:
+        self.factory = factory
+        self.protocol = protocol
+
+    def connectionMade(self) -> None:
+        factory, raw = self.factory, self.transport
+        raw.setTcpNoDelay(True)
+        greeting = factory.greeting(str(getattr(raw.getPeer(), "host", "")))
+        if greeting:
+            raw.write(greeting)
+        if is_plain(raw):
+            self._send_now = raw.socket.send
+        self._tls = factory.certificates.begin(factory.incoming, factory.outgoing)
+        self.protocol.makeConnection(self)
+
+    # The protocol of the socket's transport
+
+    def dataReceived(self, data: bytes) -> None:
+        """Decrypt what has come, and hand it on."""
+        if self._state == _SHUT:
+            return
+        found, error, shaken = self._decrypt(data)
+        out = self.factory.outgoing
+        if out.pending:
+            self._answer(out.read())
+        if shaken and self._state == _SHAKING:
+            self._open()
+        if found and self._state != _SHUT:
+            self.protocol.dataReceived(found[0] if len(found) == 1 else b"".join(found))
+        if self._state == _SHUT:
+            return
+        if error is not None:
+            self._drop()
+        elif self._peer_closed:
+            self._end_of_input()
+
+    def _decrypt(self, data: bytes) -> tuple[list[bytes], ssl.SSLError | None, bool]:
+        """Return the plaintext in `data`, what was wrong with it, and whether the handshake is complete."""
+        incoming, tls = self.factory.incoming, self._tls
+        found: list[bytes] = []
+        error, shaken = None, self._state == _OPEN
+        incoming.write(data)
+        try:
+            if not shaken:
+                tls.do_handshake()
+                shaken = True
+            while incoming.pending:
+                piece = tls.read(_RECORD)
+                if not piece:
+                    self._peer_closed = True
+                    break
+                found.append(piece)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as problem:
+            error = problem
+        if incoming.pending:
+            incoming.read()
+        return found, error, shaken
+
+    def _answer(self, data: bytes) -> None:
+        """Send what TLS itself has to say; a client that makes it speak and doesn't read is cut."""
+        raw = self.transport
+        raw.write(data)
+        if len(raw.dataBuffer) - raw.offset + raw._tempDataLen > limits.TLS_ANSWER_BYTES:
+            self.abortConnection()
+
+    def _open(self) -> None:
+        """The handshake is complete: send what waited for it."""
+        shown = self.peer_chain() if self._tls.session_reused else []
+        if shown and not self.factory.certificates.vouch(shown):
+            self.abortConnection()
+            return
+        self._state = _OPEN
+        waiting, self._waiting = self._waiting, ()
+        if waiting:
+            self._send(b"".join(waiting))
+        completed = getattr(self.protocol, "handshakeCompleted", None)
+        if completed is not None:
+            completed()
+        if self.disconnecting and self._producer is None:
+            self._shut()
+        elif waiting and self._producer is not None and not self.transport.producerPaused:
+            self._producer.resumeProducing()
+
+    def _drop(self) -> None:
+        """TLS can't go on: the alert that says why is the last that is sent."""
+        self._state = _SHUT
+        self.disconnecting = True
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+
+    def _end_of_input(self) -> None:
+        """The client has closed its side by close_notify, and waits for ours, once it has its answers."""
+        ended = getattr(self.protocol, "readConnectionLost", None)
+        if ended is not None:
+            ended()
+        else:
+            self.loseConnection()
+
+    def readConnectionLost(self) -> None:
+        """The socket's input has ended. Without close_notify it was cut short by anybody: nothing is made of it."""
+        if not self._peer_closed or self._state == _SHUT:
+            self._state = _SHUT
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Our side is closed, as `loseConnection` wanted."""
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self._state = _SHUT
+        protocol, self.protocol = self.protocol, None
+        self._tls = self._producer = self._send_now = None
+        protocol.connectionLost(reason)
+
+    # The transport of the protocol above
+
+    def write(self, data: bytes) -> None:
+        """Encrypt `data`, and send it, straight to the socket if nothing waits before it."""
+        if self._state == _OPEN:
+            if data and not (self.disconnecting and self._producer is None):
+                self._send(data)
+        elif self._state == _SHAKING and not self.disconnecting:
+            self._waiting += (data,)
+            if self._producer is not None:
+                self._producer.pauseProducing()
+
+    def _send(self, data: bytes) -> None:
+        write = self._tls.write
+        done = write(data)
+        while done < len(data):
+            done += write(memoryview(data)[done:])
+        sealed = self.factory.outgoing.read()
+        raw, send = self.transport, self._send_now
+        if send is None or raw.dataBuffer or raw._tempDataBuffer:
+            raw.write(sealed)
+            return
+        try:
+            sent = send(sealed)
+        except OSError:  # full, or lost: the reactor will find out which
+            sent = 0
+        if sent != len(sealed):
+            keep_unsent(raw, sealed, sent)
+            if self._producer is not None:
+                self._producer.pauseProducing()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
+
+    def loseConnection(self) -> None:
+        """Close once everything is sent, and any producer has gone: with close_notify, then the end of our side.
+
+        What still comes is read and dropped until the client closes too: a socket that is closed with unread input
+        resets the connection, and the client may never see the last words.
+        """
+        if self.disconnecting:
+            return
+        self.disconnecting = True
+        if self._state == _OPEN:
+            if self._producer is None:
+                self._shut()
+        elif not self._waiting:
+            self.abortConnection()
+
+    def _shut(self) -> None:
+        self._state = _SHUT
+        with suppress(ssl.SSLError):  # the client's close_notify is yet to come
+            self._tls.unwrap()
+        raw = self.transport
+        raw.write(self.factory.outgoing.read())
+        if self._peer_closed:
+            raw.loseConnection()
+        else:
+            raw.resumeProducing()
+            raw.loseWriteConnection()
+
+    def abortConnection(self) -> None:
+        """Cut the connection."""
+        self._state = _SHUT
+        self.disconnecting = True
+        self.transport.abortConnection()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        self._producer = producer
+        self.transport.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        self._producer = None
+        self.transport.unregisterProducer()
+        if self.disconnecting and self._state == _OPEN:
+            self._shut()
+
+    def pauseProducing(self) -> None:
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        self.transport.stopProducing()
+
+    def getPeer(self) -> Any:
+        return self.transport.getPeer()
+
+    def getHost(self) -> Any:
+        return self.transport.getHost()
+
+    @property
+    def proxied(self) -> bool:
+        """Whether a PROXY header has named the client, see transports.proxy."""
+        return getattr(self.transport, "proxied", False)
+
+    # Its client's certificates
+
+    def getPeerCertificate(self) -> bytes | None:
+        """Return the client's certificate, DER, once the handshake is complete; None: it has shown none."""
+        found: bytes | None = self._tls.getpeercert(binary_form=True)
+        return found
+
+    def peer_chain(self) -> list[bytes]:
+        """Return the certificates that the client has shown, DER, its own first."""
+        if sys.version_info >= (3, 13):
+            found: list[bytes] = self._tls.get_unverified_chain()
+            return found
+        chain = self._tls._sslobj.get_unverified_chain() or []  # what Python 3.13 gives a public name
+        return [ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in chain]
+
+
+class TlsFactory(Factory):
+    """Puts TLS before the protocols of `inner`.
+
+    certificates  make the server's end of each connection
+    greeting      host -> what is sent before TLS, in the clear
+    incoming, outgoing  the BIOs that its connections share
+    """
+
+    noisy = False
+
+    def __init__(self, certificates: Certificates, inner: IProtocolFactory, greeting: Callable[[str], bytes]) -> None:
+        self.certificates = certificates
+        self.greeting = greeting
+        self.incoming = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
+        self._inner = inner
+
+    def buildProtocol(self, addr: IAddress | None) -> IProtocol | None:  # type: ignore[override]
+        protocol = self._inner.buildProtocol(addr)  # type: ignore[arg-type]
+        return None if protocol is None else TlsTransport(self, protocol)
+
+    def doStart(self) -> None:
+        """Start the inner factory with this one."""
+        super().doStart()
+        self._inner.doStart()
+
+    def doStop(self) -> None:
+        """Stop the inner factory with this one."""
+        self._inner.doStop()
+        super().doStop()
