@@ -17,8 +17,8 @@ enum { EVENTS = 256, OPENING_MAX = 32, READ_MAX = 1 << 18, STALL_MS = 10000, SOU
 
 struct counters counters;
 static int poller = -1, pending;
-static const char *const state_names[] = {"closed",      "connecting", "upgrading", "greeting",
-                                          "subscribing", "verifying",  "flowing"};
+static const char *const state_names[] = {"closed",   "connecting",  "shaking",   "upgrading",
+                                          "greeting", "subscribing", "verifying", "flowing"};
 
 void die(const char *format, ...)
 {
@@ -50,6 +50,16 @@ void watch(int fd, void *who, int events)
         die("epoll_ctl: %s", strerror(errno));
 }
 
+static ssize_t put(const struct link *link, const char *bytes, size_t n)
+{
+    return link->tls ? tls_write(link->tls, bytes, n) : write(link->fd, bytes, n);
+}
+
+static ssize_t get(const struct link *link, char *out, size_t n)
+{
+    return link->tls ? tls_read(link->tls, out, n) : read(link->fd, out, n);
+}
+
 /* Handshake bytes are few and the socket is empty, so a short write is a fault. */
 static void say(struct link *link, const char *bytes, size_t n)
 {
@@ -58,7 +68,7 @@ static void say(struct link *link, const char *bytes, size_t n)
         n = ws_frame(frame, plan.protocol->opcode, bytes, n);
         bytes = frame;
     }
-    if (write(link->fd, bytes, n) != (ssize_t)n)
+    if (put(link, bytes, n) != (ssize_t)n)
         die("link %d: can't write its handshake: %s", link->id, strerror(errno));
 }
 
@@ -98,6 +108,28 @@ static void greet(struct link *link)
     say(link, out, plan.protocol->hello(out, link->id));
 }
 
+static void begin(struct link *link)
+{
+    if (!plan.websocket) {
+        greet(link);
+        return;
+    }
+    char out[512];
+    link->state = UPGRADING;
+    say(link, out, ws_request(out, plan.port, plan.protocol->subprotocol));
+}
+
+static void shake(struct link *link)
+{
+    int done = tls_shake(link->tls);
+    if (done < 0)
+        die("link %d: no TLS: %s", link->id, tls_error());
+    if (done) {
+        counters.resumed += tls_resumed(link->tls);
+        begin(link);
+    }
+}
+
 static void connected(struct link *link)
 {
     int error = 0;
@@ -106,13 +138,12 @@ static void connected(struct link *link)
     if (error)
         die("connect to port %d: %s", plan.port, strerror(error));
     watch(link->fd, link, EPOLLIN);
-    if (!plan.websocket) {
-        greet(link);
-        return;
-    }
-    char out[512];
-    link->state = UPGRADING;
-    say(link, out, ws_request(out, plan.port, plan.protocol->subprotocol));
+    if (plan.tls) {
+        link->state = SHAKING;
+        link->tls = tls_begin(link->fd, plan.resume);
+        shake(link);
+    } else
+        begin(link);
 }
 
 /* Ask for the next batch of filters; false when all have been granted. */
@@ -145,7 +176,7 @@ static void ready(struct link *link)
 /* Returns how much the socket took; 0 when it is full. */
 static ssize_t written(const struct link *link, const char *bytes, size_t n)
 {
-    ssize_t took = write(link->fd, bytes, n);
+    ssize_t took = put(link, bytes, n);
     if (took < 0 && errno != EAGAIN)
         die("write on link %d: %s", link->id, strerror(errno));
     return took < 0 ? 0 : took;
@@ -317,12 +348,13 @@ static void handshake(struct link *link, const char *bytes, size_t n)
     answers(link);
 }
 
-static void readable(struct link *link)
+/* Returns false when there is no more. */
+static int read_some(struct link *link)
 {
     static char in[READ_MAX];
-    ssize_t n = read(link->fd, in, sizeof in);
+    ssize_t n = get(link, in, sizeof in);
     if (n < 0 && errno == EAGAIN)
-        return;
+        return 0;
     if (n <= 0)
         die("the server closed link %d while it was %s", link->id, state_names[link->state]);
     if (link->state != FLOWING)
@@ -332,8 +364,19 @@ static void readable(struct link *link)
         units(link);
     } else if (link->role == SUBSCRIBER)
         delivered(link, plan.websocket ? unframed(link, in, n, NULL) : (size_t)n);
+    return 1;
+}
+
+static void readable(struct link *link)
+{
+    int more = read_some(link);
+    while (more && link->tls && !(link->role == CHURN && link->state == FLOWING))
+        more = read_some(link);
     if (link->role == CHURN && link->state == FLOWING) {
         counters.churned++;
+        if (link->tls)
+            tls_end(link->tls);
+        link->tls = NULL;
         close(link->fd);
         link->state = CLOSED;
         if (!plan.rate)
@@ -345,6 +388,10 @@ static void handle(struct link *link, int events)
 {
     if (link->state == CONNECTING) {
         connected(link);
+        return;
+    }
+    if (link->state == SHAKING) {
+        shake(link);
         return;
     }
     if (events & EPOLLOUT) {

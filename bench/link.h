@@ -2,6 +2,7 @@
 #ifndef BENCH_LINK_H
 #define BENCH_LINK_H
 
+#include "tls.h"
 #include "wire.h"
 
 #include <stdint.h>
@@ -13,13 +14,14 @@ enum role {
     IDLE,
     CHURN,       /* opens, greets, closes, and again */
 };
-enum state { CLOSED, CONNECTING, UPGRADING, GREETING, SUBSCRIBING, VERIFYING, FLOWING };
+enum state { CLOSED, CONNECTING, SHAKING, UPGRADING, GREETING, SUBSCRIBING, VERIFYING, FLOWING };
 enum { TOPIC_MAX = 64, COMMAND_MAX = 256, BATCH = 64 };
 
 struct plan {
     const struct protocol *protocol;
     const char *work;
     int port, udp, websocket;                  /* udp: the port for datagrams */
+    int tls, resume;                           /* over TLS; by the session of an earlier link */
     int groups, publishers, subscribers;       /* the last two for each group */
     int window;                                /* messages in flight for each publisher */
     int size;
@@ -37,6 +39,7 @@ struct link {
     enum state state;
     struct group *group;
     struct ws_reader ws;
+    struct tls *tls;                           /* NULL: plaintext */
     char *in;                                  /* what was read, until FLOWING or a unit is whole */
     size_t have, room;
     char *unsaid;                              /* replies, written between two publishes */
@@ -47,7 +50,7 @@ struct link {
 };
 
 extern struct counters {
-    uint64_t opened, churned, deliveries;
+    uint64_t opened, churned, resumed, deliveries;
     size_t unit;                               /* bytes of one delivery, as verified */
 } counters;
 

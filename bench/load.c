@@ -1,6 +1,6 @@
 /* Load for a pub/sub server, on loopback: the works of the benchmark, reported as one line of JSON.
  *
- *   load protocol=lines|mqtt|mqtt-1|mqtt-2|nats|stomp|redis port=N [websocket=1] work=WORK [option=N ...]
+ *   load protocol=lines|mqtt|mqtt-1|mqtt-2|nats|stomp|redis port=N [websocket=1] [tls=1] work=WORK [option=N ...]
  *
  *   flow     `groups` times `publishers` -> `subscribers`, `window` messages in flight for each publisher; a
  *            message is in flight until every subscriber of its group has it. With `topics`, one group
@@ -8,7 +8,7 @@
  *            filters. One client has 10,000 at most; those above are held by others, and match nothing
  *   paced    one publisher, `rate` messages/s whatever is in flight: latency from the moment each was due;
  *            meanwhile up to `churn` links for each message open, greet and close
- *   churn    `churn` links at a time open, greet and close, and again
+ *   churn    `churn` links at a time open, greet and close, and again; with tls=1 resume=1 by the last session
  *   udp      datagrams of lines to port udp=N, `rate` a second or as fast as they go; `subscribers` over TCP,
  *            0 or 1
  *   idle     `links` links open, greet and stay until end of input
@@ -65,6 +65,8 @@ static void report(const struct mark *from, const struct mark *to)
 {
     printf("{\"deliveries\": %lu, \"churned\": %lu, ", to->at.deliveries - from->at.deliveries,
            to->at.churned - from->at.churned);
+    if (plan.resume)
+        printf("\"resumed\": %lu, ", to->at.resumed - from->at.resumed);
     printf("\"seconds\": %.6f, \"cpu\": %.6f, ", (to->ns - from->ns) / 1e9, to->cpu - from->cpu);
     printf("\"waited\": %.6f, \"unit\": %zu", to->waited - from->waited, counters.unit);
     if (!sampled)
@@ -217,6 +219,7 @@ static const struct option {
     int *at;
 } options[] = {
     {"port", &plan.port}, {"udp", &plan.udp}, {"websocket", &plan.websocket}, {"groups", &plan.groups},
+    {"tls", &plan.tls}, {"resume", &plan.resume},
     {"publishers", &plan.publishers}, {"subscribers", &plan.subscribers}, {"window", &plan.window},
     {"size", &plan.size}, {"topics", &plan.topics}, {"filters", &plan.filters}, {"rate", &plan.rate},
     {"churn", &plan.churn}, {"links", &plan.links},

@@ -20,6 +20,11 @@ LOAD_LIMIT = 180.0  # s, for one run with all its links
 BASELINE = 100  # links that are open before memory is counted, so that what is loaded once isn't
 SETTLE = 0.5  # s for a server to notice what has come or gone
 
+PROGRAMS = {  # their sources and libraries
+    "load": (("load", "flow", "link", "tls", "wire"), ("-lssl", "-lcrypto")),
+    "floor": (("floor",), ()),
+}
+
 
 class Failed(Exception):
     """The load couldn't do its work, and why."""
@@ -29,11 +34,12 @@ def build() -> None:
     """Compile the load and the floor. Raises `SystemExit` in words where that isn't possible."""
     compiler = shutil.which("cc")
     if compiler is None:
-        raise SystemExit("bench: no C compiler for the load generator: apt install gcc libc6-dev")
+        raise SystemExit("bench: no C compiler for the load generator: apt install gcc libc6-dev libssl-dev")
     BUILD.mkdir(exist_ok=True)
-    for program, sources in {"load": ("load", "flow", "link", "wire"), "floor": ("floor",)}.items():
+    for program, (sources, libraries) in PROGRAMS.items():
         files = [str(HERE / f"{source}.c") for source in sources]
-        command = [compiler, "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-o", str(BUILD / program), *files]
+        options = ["-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-o", str(BUILD / program)]
+        command = [compiler, *options, *files, *libraries]
         if subprocess.run(command, check=False).returncode:
             raise SystemExit(f"bench: {program} doesn't compile")
 

@@ -7,7 +7,7 @@ import json as stdlib_json
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address, ip_network
 
-from fuzz import files, mqtt, nats, stomp, web
+from fuzz import files, mqtt, nats, stomp, tls, web
 from hubbub import limits
 from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.detect import Auto
@@ -256,4 +256,5 @@ TARGETS: dict[str, Target] = {
     "mosquitto-acl": files.mosquitto_acl,
     "http": web.http,
     "credentials": web.credentials,
+    "tls": tls.play,
 }

@@ -32,7 +32,7 @@ from hubbub.service.control.requests import commands
 from hubbub.service.drain import Drain
 from hubbub.service.links.connector import Connector
 from hubbub.service.links.listener import Listener
-from hubbub.service.logs.failures import Failures
+from hubbub.service.logs.failures import Failures, log_unraisable
 from hubbub.service.logs.last_words import report
 from hubbub.service.metrics.port import MetricsPort
 from hubbub.service.metrics.prometheus import Metered, MetricsPage
@@ -221,6 +221,7 @@ class HubbubService(Service):
 
     def startService(self) -> None:
         """Start the handlers, then say that the daemon is ready."""
+        sys.unraisablehook = log_unraisable
         self._load()
         self.control = self._open_control()
         super().startService()

@@ -97,20 +97,13 @@ class TCPProtocol(Stream, TimeoutMixin, Protocol):
         self.stream_lost()
 
     def readConnectionLost(self) -> None:
-        """The client has sent its last byte, and may still listen."""
+        """The client has sent its last byte, and may still listen; one that has closed TLS waits for ours to close."""
         self._eof = True
         if self._closing:
             self.transport.loseConnection()
         elif self.link is not None:
             half_closed(self.transport)
-            self.link.ended()
-            if type(self.transport) is TlsTransport:
-                self._close_tls()
-
-    def _close_tls(self) -> None:
-        """A client that has closed TLS waits for our side to close: it gets its answers, and no further messages."""
-        if self.link is not None and self.link.write_after_eof:
-            self.link.close("end of input")
+            self.link.ended(type(self.transport) is not TlsTransport)
 
     def writeConnectionLost(self) -> None:
         """Our side is closed, as `close` wanted."""

@@ -181,10 +181,11 @@ class TlsTransport(Protocol):
 
     def write(self, data: bytes) -> None:
         """Encrypt `data`, and send it, straight to the socket if nothing waits before it."""
+        if not data or (self.disconnecting and self._producer is None):
+            return
         if self._state == _OPEN:
-            if data and not (self.disconnecting and self._producer is None):
-                self._send(data)
-        elif self._state == _SHAKING and not self.disconnecting:
+            self._send(data)
+        elif self._state == _SHAKING:
             self._waiting += (data,)
             if self._producer is not None:
                 self._producer.pauseProducing()
@@ -223,7 +224,7 @@ class TlsTransport(Protocol):
         if self._state == _OPEN:
             if self._producer is None:
                 self._shut()
-        elif not self._waiting:
+        elif not self._waiting and self._producer is None:
             self.abortConnection()
 
     def _shut(self) -> None:

@@ -174,9 +174,9 @@ class Link:
             self.hub.turn.alarms.at(self, self.dialect.deadline)
 
     @own_fault
-    def ended(self) -> None:
-        """The client has ended its input, and may still receive."""
-        self.shutdown.end_of_input(self)
+    def ended(self, listens: bool = True) -> None:
+        """The client has ended its input, and may still receive; unless it `listens`, it only waits for its answers."""
+        self.shutdown.end_of_input(self, listens)
 
     def lost(self) -> None:
         """The transport has gone."""

@@ -32,7 +32,7 @@ class Shutdown:
     refusal      why the hub has ended the link, or None
     """
 
-    __slots__ = ("input_ended", "reason", "refusal", "state", "_last")
+    __slots__ = ("input_ended", "reason", "refusal", "state", "_last", "_listens")
 
     def __init__(self) -> None:
         self.input_ended = False
@@ -40,12 +40,14 @@ class Shutdown:
         self.refusal: Refusal | None = None
         self.state = State.OPEN
         self._last = b""
+        self._listens = True
 
-    def end_of_input(self, link: Any) -> None:
-        """The client has ended its input."""
+    def end_of_input(self, link: Any, listens: bool) -> None:
+        """The client has ended its input; unless it `listens`, it only waits for its answers."""
         if self.input_ended or self.state is not State.OPEN:
             return
         self.input_ended = True
+        self._listens = listens
         dialect = link.dialect
         link.act(dialect.eof(link.timeouts.last_received))
         if link.dialect is not dialect:  # the end of input has decided which dialect it is
@@ -55,9 +57,9 @@ class Shutdown:
 
     def finish_if_done(self, link: Any) -> None:
         """Close after the end of input, once nothing is to come any more."""
-        if not self.input_ended or link.write_after_eof or link.inbound.holding or link.inbound.blocked:
+        if not self.input_ended or link.inbound.holding or link.inbound.blocked:
             return
-        if not link.requests:
+        if not link.requests and not (self._listens and link.write_after_eof):
             self.finish(link, "end of input", None)
 
     def finish(self, link: Any, reason: str, refusal: Refusal | None, last: bytes = b"") -> None:

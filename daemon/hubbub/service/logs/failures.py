@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Any
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -34,6 +35,14 @@ class Failures:
     def forget(self) -> None:
         """Tell everything again: the files have changed."""
         self._logged.clear()
+
+
+def log_unraisable(found: Any) -> None:
+    """Log an exception that nothing can catch (sys.unraisablehook), in one line: a client's TLS may raise many.
+
+    Python raises one for a server name of bytes above 127 (RFC 6066 section 3).
+    """
+    Failures.log.warn("an exception was dropped: {error}", error=f"{found.exc_type.__name__}: {found.exc_value}")
 
 
 def _raised_at(trace: TracebackType | None) -> tuple[str, int]:
