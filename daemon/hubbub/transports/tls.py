@@ -117,8 +117,9 @@ class TlsTransport(Protocol):
             pass
         except ssl.SSLError as problem:
             error = problem
-        if incoming.pending:
-            incoming.read()
+        finally:
+            if incoming.pending:  # or the next connection would read it
+                incoming.read()
         return found, error, shaken
 
     def _answer(self, data: bytes) -> None:
@@ -192,10 +193,15 @@ class TlsTransport(Protocol):
 
     def _send(self, data: bytes) -> None:
         write = self._tls.write
-        done = write(data)
-        while done < len(data):
-            done += write(memoryview(data)[done:])
-        sealed = self.factory.outgoing.read()
+        try:
+            done = write(data)
+            while done < len(data):
+                done += write(memoryview(data)[done:])
+        except ssl.SSLError:
+            self.abortConnection()
+            return
+        finally:
+            sealed = self.factory.outgoing.read()  # or the next connection would send it
         raw, send = self.transport, self._send_now
         if send is None or raw.dataBuffer or raw._tempDataBuffer:
             raw.write(sealed)
