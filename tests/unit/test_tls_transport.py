@@ -80,7 +80,7 @@ def test_a_write_that_fails_leaves_nothing_to_the_next_connection(factory: TlsFa
 
 
 def test_garbage_leaves_nothing_to_the_next_connection(factory: TlsFactory) -> None:
-    broken, raw, *_ = connected(factory)
+    broken, *_ = connected(factory)
     other, other_raw, client, reads = connected(factory)
     broken.dataReceived(b"\x17\x03\x03\x00\x05garbage and more of it")
     assert (factory.incoming.pending, factory.outgoing.pending) == (0, 0)
