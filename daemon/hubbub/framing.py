@@ -40,18 +40,21 @@ class Reader(Protocol):
 
 
 class EndReader:
-    """Frames that end with a mark of one or more bytes. The mark isn't part of the frame."""
+    """Frames that end with a mark of one or more bytes. The mark isn't part of the frame.
 
-    __slots__ = ("end", "max_frame", "_rest")
+    left  bytes of an incomplete frame
+    """
+
+    __slots__ = ("end", "max_frame", "left")
 
     def __init__(self, end: bytes, max_frame: int) -> None:
         self.end = end
         self.max_frame = max_frame
-        self._rest = bytearray()
+        self.left = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the frames that `data` completes. Raises TooLong."""
-        rest = self._rest
+        rest = self.left
         if rest:
             # A mark may lie across the seam; nothing before it needs a second look.
             seen = max(0, len(rest) - len(self.end) + 1)
@@ -73,18 +76,18 @@ class EndReader:
         return frames
 
     def _none(self) -> list[bytes]:
-        if len(self._rest) >= self.max_frame + len(self.end):
+        if len(self.left) >= self.max_frame + len(self.end):
             raise TooLong([], self.max_frame)
         return []
 
     def held(self) -> str:
         """Say what makes no frame yet; empty: nothing is left."""
-        return f"{len(self._rest)} bytes held, no end mark" if self._rest else ""
+        return f"{len(self.left)} bytes held, no end mark" if self.left else ""
 
     def rest(self) -> bytes:
         """Take what is left: a last frame without its mark."""
-        rest = bytes(self._rest)
-        self._rest.clear()
+        rest = bytes(self.left)
+        self.left.clear()
         return rest
 
 

@@ -74,15 +74,17 @@ class LineDialect(Dialect):
 
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
         """Return the events of a piece of a stream, or of one unit."""
-        reader = self.reader
+        reader, longest, whole = self.reader, self._max_line, True
         if reader is None:
             return self.receive_units(((data, text),), now)
-        whole = True
-        try:
-            # Compiled with mypyc, the first of the two is a direct call.
-            lines = reader.feed(data) if isinstance(reader, EndReader) else reader.feed(data)  # noqa: RUF034
-        except TooLong as error:
-            lines, whole = error.frames, False
+        if type(reader) is EndReader and not reader.left and data.endswith(reader.end) and len(data) <= longest:
+            lines = data.split(reader.end)  # whole lines: the reader has nothing to add, and nothing to keep
+            lines.pop()
+        else:
+            try:
+                lines = reader.feed(data)
+            except TooLong as error:
+                lines, whole = error.frames, False
         if self._first and lines:
             self._first = False
             if http_request(lines[0]):
