@@ -118,7 +118,7 @@ INBOX_BYTES = 32 * MiB  # bytes of messages that wait for one handler, with thei
 INBOX_TURN = 200  # messages that one handler works off in one turn, so that links get theirs between
 
 # Persistent sessions, and messages of QoS 1 and 2
-TAKEOVER_AT_ONCE = 64  # subscriptions of a session that its client's link gets in one step: about 0.6 ms
+TAKEOVER_AT_ONCE = 64  # subscriptions of a session that its client's link gets or leaves in one step: about 0.6 ms
 PACKET_IDS = 65_535  # packet identifiers of one client (MQTT 5.0 section 2.2.1)
 SHARED_AT_ONCE = 256  # messages of shared subscriptions that one member hands over in one step: about 2 ms
 SHARED_ASKED = 64  # members of a group without room, of each encoding, that are asked again in one turn: 0.1 ms

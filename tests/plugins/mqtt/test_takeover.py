@@ -109,3 +109,27 @@ def test_few_come_at_once(hub):
     _, link = begin(hub)
     assert not link.inbound.blocked
     assert len(link.session.subscriptions) == limits.TAKEOVER_AT_ONCE
+
+
+def offline(hub, session):
+    """How many of the subscriptions of a client that is away are detached from its link."""
+    stand_in = session.successor
+    assert len(stand_in.subscriptions) == len(FILTERS)
+    return sum(one.session is stand_in for one in stand_in.subscriptions.values())
+
+
+def test_the_end_of_the_old_link_detaches_few_in_each_turn(hub):
+    hub.client("w")
+    client = hub.client("c", **kept(V5))
+    for at in range(0, len(FILTERS), 100):
+        client.subscribe(*[subscription(filter, 2) for filter in FILTERS[at : at + 100]])
+    link = link_of(hub, "c")
+    link.abort()
+    detached = [offline(hub, link.session)]
+    while detached[-1] < len(FILTERS):
+        say(hub, len(detached) - 1)
+        detached.append(offline(hub, link.session))
+    assert detached[0] <= limits.TAKEOVER_AT_ONCE
+    assert len(detached) > 5
+    again = hub.client("c", **kept(V5))
+    assert [int(one.payload) for one in again.first if isinstance(one, Publish)] == list(range(len(detached) - 1))

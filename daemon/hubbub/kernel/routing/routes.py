@@ -101,7 +101,8 @@ class Route:
         sessions = set()
         self.durable = self.keeper is not None
         for subscription in self._with_copies():
-            sessions.add(subscription.session.successor or subscription.session)
+            session = subscription.session
+            sessions.add(session if session.successor is None else session.heir())
             key = (subscription.encoding, subscription.wish.echo)
             group = groups.get(key)
             if group is None:
@@ -141,7 +142,8 @@ class Route:
                     each.append(subscription)
                 else:
                     session = subscription.session
-                    merged.setdefault(session.successor or session, []).append(subscription)
+                    heir = session if session.successor is None else session.heir()
+                    merged.setdefault(heir, []).append(subscription)
         return each + [_merge(several) for several in merged.values()]
 
     @property

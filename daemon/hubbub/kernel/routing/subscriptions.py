@@ -197,6 +197,14 @@ class Subscriptions:
         new.copies, new.merge = old.copies, old.merge
         self._router.replace(old.wish.filter, old, new)
 
+    def inherit(self, session: Session, old: Session) -> None:
+        """Let a session have all subscriptions of `old`; each stays as it is until it is replaced."""
+        self._router.commit()
+        taken, mine = old.subscriptions or {}, session.subscriptions or {}
+        session.subscriptions = taken | mine
+        session.levels += old.levels
+        old.subscriptions, old.levels, old.successor = {}, 0, session
+
     def unsubscribe(self, session: Session, id: Hashable) -> None:
         """End one subscription, if there is one of that id."""
         if session.subscriptions and id in session.subscriptions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Connect, Subscribe
 from hubbub.kernel.routing.router import Router
-from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription, as_is
+from hubbub.kernel.routing.subscription import Receiver, Subscription, as_is
 from hubbub.kernel.routing.subscriptions import Subscriptions
 from hubbub.kernel.sessions.delivery import Delivery
 from hubbub.kernel.sessions.qos_receiver import QosReceiver
@@ -159,7 +159,7 @@ class Client:
         self._rights = rights
         if self.state.left is None:
             self.state.left = self._turn.wall()
-        self._go_offline(self.state.owner)
+        self._stand_in_for(self.state.owner)
         self.state.save()
 
     def settle(self) -> None:
@@ -222,32 +222,56 @@ class Client:
         for wish in wishes:
             state.subscribe(wish)
         self.connector, state.expiry, self._ends_at = connector, math.inf, None
-        self._go_offline(session)
+        self._stand_in_for(session)
         state.save()
 
     def _go_offline(self, old: Session) -> None:
-        """Move the subscriptions of a link's session to a stand-in, if this session lives on."""
+        """Let a stand-in have the subscriptions of a link's session, if this session lives on."""
         state, subscriptions = self.state, self._subscriptions
         if not state.expiry:
             for id in state.subscriptions:
                 subscriptions.unsubscribe(old, id)
             return
-        self._drop_stand_in()  # that a link which failed amid `resume` has left
-        self._stand_in = state.owner = stand_in = old.double()
-        for wish in list(state.subscriptions.values()):
-            receiver: Receiver = QosReceiver(self.delivery, None, None, wish)
-            encoding: Encoding = subscriptions.encoding(as_is, None)
-            try:
-                if wish.key in (old.subscriptions or ()):
-                    subscriptions.hand_over(old, stand_in, wish, encoding, receiver)
-                else:  # of an earlier process, or a connector's
-                    subscriptions.subscribe(stand_in, wish, encoding, receiver)
-            except Refusal:
-                self._turn.counters.refused += 1
-                state.unsubscribe(wish.key)
-            else:
-                assert stand_in.subscriptions is not None
-                stand_in.subscriptions[wish.key].merge = _highest_qos
+        before, self._stand_in = self._stand_in, old.double()  # one that a link which failed amid `resume` has left
+        state.owner = stand_in = self._stand_in
+        subscriptions.inherit(stand_in, old)
+        if before is not None:
+            subscriptions.inherit(stand_in, before)
+        self._detach_some(stand_in, iter(list(state.subscriptions.values())))
+
+    def _detach_some(self, stand_in: Session, wishes: Iterator[Subscribe]) -> None:
+        """Detach some subscriptions of the stand-in from the link that has gone, and go on in a later turn.
+
+        What comes by the others waits in the queue as well, and the link's outbox takes nothing any more.
+        """
+        if self._stand_in is not stand_in or self.link is not None:
+            return
+        left = limits.TAKEOVER_AT_ONCE if self.connector is None else math.inf  # a connector has few
+        for wish in wishes:
+            if wish.key in (stand_in.subscriptions or ()):
+                self._subscribe_offline(stand_in, wish)
+            left -= 1
+            if left <= 0:
+                self._turn.scheduler.add("takeovers", partial(self._detach_some, stand_in, wishes))
+                self._turn.schedule_flush()
+                return
+
+    def _stand_in_for(self, session: Session) -> None:
+        """Subscribe a stand-in of a session that has no subscriptions yet: of an earlier process, or of a connector."""
+        self._stand_in = self.state.owner = stand_in = session.double()
+        for wish in list(self.state.subscriptions.values()):
+            self._subscribe_offline(stand_in, wish)
+
+    def _subscribe_offline(self, stand_in: Session, wish: Subscribe) -> None:
+        receiver: Receiver = QosReceiver(self.delivery, None, None, wish)
+        try:
+            encoding = self._subscriptions.encoding(as_is, None)
+            subscription = self._subscriptions.subscribe(stand_in, wish, encoding, receiver)
+        except Refusal:
+            self._turn.counters.refused += 1
+            self.state.unsubscribe(wish.key)
+        else:
+            subscription.merge = _highest_qos
 
     def _drop_stand_in(self) -> None:
         """End the stand-in, with the subscriptions that it still has."""

@@ -67,7 +67,7 @@ class Session:
     link    delivers messages to this client alone; None: it has gone, or has no link
     levels  the sum of the levels of its filters with wildcards
     subscriptions  its routing.subscription.Subscription objects by id; None: it never had one
-    successor  the session of the same client that is taking over these subscriptions, or None
+    successor  the session of the same client that has taken over these subscriptions, or is doing so; or None
     """
 
     __slots__ = (
@@ -114,6 +114,13 @@ class Session:
         if self.revoked or (self.expires is not None and now >= self.expires):
             return False
         return (self.holds is None or self.holds()) and (self.vouched is None or self.vouched())
+
+    def heir(self) -> Session:
+        """Return the last of its successors, or itself."""
+        found: Session = self
+        while found.successor is not None:
+            found = found.successor
+        return found
 
     def double(self) -> Session:
         """Return a session of the same client without a link."""
