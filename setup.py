@@ -86,6 +86,8 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/sessions/state",
     "kernel/sessions/queued_bytes",
     "kernel/sessions/qos",
+    "kernel/sessions/away",
+    "kernel/sessions/session_queue",
     "kernel/sessions/delivery",
     "kernel/sessions/qos_receiver",
     "kernel/routing/batch",

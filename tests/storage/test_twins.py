@@ -6,6 +6,7 @@ The journal of tests/plugins/mqtt/test_store.py writes each change one after the
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,8 +23,10 @@ STEPS = 120
 class Hub:
     """One of the twins: a process after the other over one disk, and its clients."""
 
-    def __init__(self, disk: Any) -> None:
+    def __init__(self, disk: Any, away: int) -> None:
+        """`away`: from how many sessions on what waits for them is kept once."""
         self.disk = disk
+        self.away = away
         self.rights = Rights()
         self.restart()
 
@@ -34,6 +37,10 @@ class Hub:
         self.unanswered: dict[str, list[Any]] = {name: [] for name in CLIENTS}
         self.writer = self.context.client("writer", **kept(V5))
         self.writer_id = 0
+
+    def do(self, step: Callable[[Hub], object]) -> None:
+        limits.AWAY_SESSIONS = self.away
+        step(self)
 
     def publish(self, topic: str, payload: bytes, qos: int, release: bool) -> None:
         self.writer_id = self.writer_id % 50 + 1
@@ -83,6 +90,7 @@ class Hub:
         found = {}
         for key, client in self.context.world.hub.clients._known.items():
             state = client.state
+            client.delivery.queue.settle()
             while state.backlogged:
                 state.fetch(lambda *page, state=state: state.take_page(*page))
                 self.context.world.turn()
@@ -94,7 +102,10 @@ class Hub:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_both_bring_the_same_back(tmp_path, monkeypatch, seed):
+@pytest.mark.parametrize("away", [1, 2, 100])
+def test_both_bring_the_same_back(tmp_path, monkeypatch, away, seed):
+    monkeypatch.setattr(limits, "AWAY_SESSIONS", away)
+    monkeypatch.setattr(limits, "AWAY_TOLD", 3)
     monkeypatch.setattr(limits, "QUEUE_MESSAGES", 12)
     monkeypatch.setattr(limits, "PAGE_MESSAGES", 4)
     monkeypatch.setattr(limits, "INFLIGHT_MESSAGES", 3)
@@ -102,11 +113,11 @@ def test_both_bring_the_same_back(tmp_path, monkeypatch, seed):
     monkeypatch.setattr(limits, "QUEUE_GAPS", 3)
     rolls = random.Random(seed)
     database = DatabaseDisk(tmp_path)
-    twins = Hub(Disk()), Hub(database)
+    twins = Hub(Disk(), 100), Hub(database, away)
     for n in range(STEPS):
         step = random_step(rolls, n)
         for one in twins:
-            step(one)
+            one.do(step)
         if n % 30 == 29:
             first, second = (one.restart() or one.seen() for one in twins)
             assert first == second, n

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Subscribe
-from hubbub.kernel.routing import router
+from hubbub.kernel.routing import routes
 from hubbub.kernel.sessions.session import Session
 from hubbub.publish import Publish
 from hubbub.topics import matches
@@ -58,7 +58,7 @@ def test_it_delivers_like_a_look_at_every_subscription(ops, batch, cache):
     world = World()
     clients = [Client(world, number) for number in range(4)]
     serial, last = 0, "a"
-    with patch.object(router, "BATCH_MESSAGES", batch), patch.object(limits, "MATCH_CACHE", cache):
+    with patch.object(routes, "BATCH_MESSAGES", batch), patch.object(limits, "MATCH_CACHE", cache):
         for op, who, what in ops:
             one = clients[who]
             if op == "subscribe":

@@ -5,7 +5,7 @@ An audience is the receivers of a message. The writer's thread alone uses what i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from hubbub import limits
@@ -53,6 +53,7 @@ class Audiences:
     def __init__(self) -> None:
         self._by_key: dict[bytes, Audience] = {}
         self._last_id = 0
+        self._of_shared: dict[int, tuple[Mapping[int, Way], Audience]] = {}  # by the object
         self._next: dict[int, int] = {}
         self._inflight: dict[int, tuple[int, ...]] = {}
         self._unswept = 0  # audiences until all were looked at since a session has come further
@@ -82,17 +83,40 @@ class Audiences:
         self._next.pop(session, None)
         self._inflight.pop(session, None)
 
-    def take(self, number: int, receivers: Mapping[int, Way], new: list[tuple[int, bytes]]) -> int:
-        """Return the id of the audience of a message; if it is new, its row is added to `new`."""
-        pairs = tuple(receivers.items())
-        key = pack(pairs)
+    def take(
+        self,
+        number: int,
+        receivers: Mapping[int, Way],
+        shared: Sequence[Mapping[int, Way]],
+        new: list[tuple[int, bytes]],
+    ) -> int:
+        """Return the id of the audience of a message; if it is new, its row is added to `new`.
+
+        `shared` are more receivers. Messages have the same objects there, which never change, so they aren't packed
+        again for each.
+        """
+        if len(shared) == 1 and not receivers:
+            known = self._of_shared.get(id(shared[0]))
+            if known is not None and self._by_key.get(known[1].key) is known[1]:
+                known[1].last = number
+                return known[1].id
+        audience = self._find(number, [*receivers.items(), *[pair for one in shared for pair in one.items()]], new)
+        if len(shared) == 1 and not receivers:
+            if len(self._of_shared) >= limits.STORE_AUDIENCES:
+                self._of_shared.clear()
+            self._of_shared[id(shared[0])] = shared[0], audience  # which keeps that id from another object
+        return audience.id
+
+    def _find(self, number: int, receivers: Sequence[tuple[int, Way]], new: list[tuple[int, bytes]]) -> Audience:
+        key = pack(receivers)
         audience = self._by_key.get(key)
         if audience is None:
             self._last_id += 1
-            audience = self._by_key[key] = Audience(self._last_id, key, tuple(receivers), number, number)
-            new.append((audience.id, pack_receivers(pairs)))
+            members = tuple([member for member, _ in receivers])
+            audience = self._by_key[key] = Audience(self._last_id, key, members, number, number)
+            new.append((audience.id, pack_receivers(receivers)))
         audience.last = number
-        return audience.id
+        return audience
 
     # What no session waits for
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from hubbub.kernel.sessions.records import KeyRecord, Progress, SessionRecord, SubscriptionRecord, Way
@@ -11,12 +12,14 @@ from hubbub.message import Message
 class Stored(NamedTuple):
     """One message: its number, and how each session gets it. A published message never changes.
 
+    shared  more receivers, which other messages have too
     rule  by which the history has it, 0: it hasn't
     """
 
     number: int
     message: Message
     receivers: dict[int, Way]
+    shared: list[Mapping[int, Way]]
     rule: int = 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from hubbub import limits
@@ -119,6 +119,16 @@ class DurableStore:
         self._change().subscriptions[number, pack_id(id)] = None
 
     def enqueue(self, number: int, message: Message, way: Way, last: int) -> int:
+        stored = self._stored(message, last)
+        stored.receivers[number] = way
+        return stored.number
+
+    def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int) -> int:
+        stored = self._stored(message, last)
+        stored.shared.append(ways)
+        return stored.number
+
+    def _stored(self, message: Message, last: int) -> Stored:
         stored = self._open.get(message)
         if stored is None or stored.number <= last:
             changes = self._change()
@@ -126,12 +136,11 @@ class DurableStore:
             kept = int(message.position.rpartition("-")[2]) if rule else 0
             if kept <= last:  # it stands behind messages that the session got before it
                 self._last, kept, rule = self._last + 1, self._last + 1, 0
-            stored = self._open[message] = Stored(kept, message, {}, rule)
+            stored = self._open[message] = Stored(kept, message, {}, [], rule)
             changes.messages.append(stored)
             self.stored += 1
             changes.size += cost(message) + limits.QUEUED_MESSAGE_BYTES
-        stored.receivers[number] = way
-        return stored.number
+        return stored
 
     def begin_history(self, rules: Sequence[HistoryRule]) -> list[RuleState]:
         """Keep messages of these rules from now on, see kernel.history.store. Raises apsw.Error."""

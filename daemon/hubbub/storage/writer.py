@@ -167,10 +167,10 @@ class Writer:
         new: list[tuple[int, bytes]] = []
         take = self._audiences.take
         messages = [
-            (number, take(number, receivers, new), b"", rule, cost(message))
+            (number, take(number, receivers, shared, new), b"", rule, cost(message))
             if rule
-            else (number, take(number, receivers, new), pack(record_message(message)), 0, 0)
-            for number, message, receivers, rule in changes.messages
+            else (number, take(number, receivers, shared, new), pack(record_message(message)), 0, 0)
+            for number, message, receivers, shared, rule in changes.messages
         ]
         for session, progress in changes.progress.items():
             self._audiences.advance(session, progress)

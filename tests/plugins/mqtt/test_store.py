@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
@@ -68,6 +69,12 @@ class JournalStore:
     def enqueue(self, number: int, message: Message, way: Way, last: int) -> int:
         self.last = max(self.last, last) + 1
         self._write("enqueue", number, record_message(message), way, self.last)
+        return self.last
+
+    def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int) -> int:
+        self.last = max(self.last, last) + 1
+        for number, way in ways.items():
+            self._write("enqueue", number, record_message(message), way, self.last)
         return self.last
 
     def note(self, session: Recorded) -> None:

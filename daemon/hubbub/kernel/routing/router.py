@@ -7,6 +7,7 @@ encoded once for each encoding among its receivers and put into each receiver on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from hubbub import limits
@@ -14,11 +15,11 @@ from hubbub.errors import BadTopic, Refusal
 from hubbub.kernel.routing.batch import Batch, wrap_splice
 from hubbub.kernel.routing.retained import Retained
 from hubbub.kernel.routing.routes import NOWHERE, ReceiverGroup, Route
-from hubbub.kernel.routing.subscription import Encoding, Keeper, Subscription
+from hubbub.kernel.routing.subscription import AwayLog, Encoding, Keeper, Subscription
 from hubbub.kernel.routing.trie import Entry, Trie
 from hubbub.kernel.sessions.session import REPLIES
 from hubbub.kernel.turn import Turn
-from hubbub.limits import BATCH_BYTES, BATCH_MESSAGES
+from hubbub.limits import BATCH_BYTES
 from hubbub.message import Message
 from hubbub.topics import is_wildcard
 
@@ -30,7 +31,9 @@ class Router:
 
     trie  the filters of all subscriptions
     watch  attribute: called with the messages of each batch, or None
-    searched  whether a route had to be searched for, or its receivers collected, since that was last set to False
+    searched  whether a route had to be searched for, its receivers collected, or much was put into them, since that was
+              last set to False
+    logs  what waits for sessions without a link, by the entries of its route
     """
 
     def __init__(self, turn: Turn, retained: Retained) -> None:
@@ -39,6 +42,7 @@ class Router:
         self._retained = retained
         self.searched = False
         self.watch: Callable[[list[Message]], object] | None = None
+        self.logs: dict[tuple[Entry, ...], AwayLog] = {}
         self._own = False  # the hub itself publishes
         self._version = 0  # of all subscriptions
         self._topics: dict[str, Route] = {}
@@ -150,8 +154,9 @@ class Router:
             self._sender = message.sender
         self._waiting.append(message)
         self._waiting_bytes += len(message.payload)
-        if self._waiting_bytes > BATCH_BYTES or len(self._waiting) >= BATCH_MESSAGES:
+        if self._waiting_bytes > BATCH_BYTES or len(self._waiting) >= route.most:
             self.commit()
+            self.searched = True
         return route.reaches(message.sender) if route.quiet else route.sessions
 
     def _keep(self, message: Message, route: Route) -> None:
@@ -210,11 +215,40 @@ class Router:
         if route.checked != self._version:
             self.commit()  # the open batch goes to the subscribers at the time of its messages
             before = route.cost if route.checked >= 0 else 0
-            route.refresh(self._version)
+            if route.refresh(self._version):
+                self._keep_once(route)
             self._cost += route.cost - before
             if self._cost > limits.MATCH_CACHE_PLACES:
                 self._forget_all()
         return route
+
+    def _keep_once(self, route: Route) -> None:
+        """Let sessions without a link have a place in the log of their route, if they are many."""
+        entries = route.entries
+        log = self.logs.get(entries)
+        away: list[Any] = []
+        for group in route.groups:
+            if group.away:
+                away, group.away = group.away, []
+                if log is None and len(away) >= limits.AWAY_SESSIONS:
+                    log = self.logs[entries] = away[0].new_log(partial(self._log_changed, entries))
+                if log is None:
+                    group.receivers += away
+                else:
+                    group.log = log
+                    group.receivers += log.gather(away)
+        if log is not None and not away:
+            log.gather([])
+        if log is not None and not log.places:
+            self.logs.pop(entries, None)
+
+    def _log_changed(self, entries: tuple[Entry, ...], log: AwayLog) -> None:
+        """A session has left its log, and its receiver gets each message itself."""
+        if not log.places and self.logs.get(entries) is log:
+            del self.logs[entries]
+        for entry in entries:
+            entry.version += 1
+        self._version += 1
 
     def commit(self) -> None:
         """Encode the open batch and put it into its receivers."""
@@ -248,6 +282,9 @@ class Router:
         backlog = group.of_the_stalled(counters.stalls) if counters.stalls else None
         receivers = group.receivers if group.quiet is None else group.others(self._sender)
         count = len(receivers) if backlog is None else len(receivers) + len(backlog.places)
+        log = group.log
+        if log is not None:
+            count += len(log.places)
         if frames:
             counters.delivered += len(frames) * count
             counters.delivered_bytes += size * count
@@ -255,6 +292,8 @@ class Router:
                 receiver.put(batch)
             if backlog is not None:
                 backlog.put(batch, counters.published)
+            if log is not None and log.places:
+                log.put(batch, counters.published)
         if len(frames) < len(messages):
             missed = len(messages) - len(frames)
             counters.uncarried += missed * count

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hubbub.kernel.routing.subscription import Backlog, Encoding, Keeper, Receiver, Subscription
+from hubbub.kernel.routing.subscription import AwayLog, Backlog, Encoding, Keeper, Receiver, Subscription
 from hubbub.kernel.routing.trie import Entry
-from hubbub.limits import BACKLOG_LINKS, ROUTE_COST
+from hubbub.limits import BACKLOG_LINKS, BATCH_MESSAGES, DELIVERIES_AT_ONCE, ROUTE_COST
 
 
 class ReceiverGroup:
@@ -16,12 +16,15 @@ class ReceiverGroup:
     quiet    those of sessions that don't want their own messages, by session; None: there are none such
     backlog  what waits for those that have stopped reading, who aren't in `receivers` then; or None
     looked   counters.stalls when these were last looked for
+    away     receivers of sessions without a link, until they have their place; log: what waits for them, or None
     """
 
-    __slots__ = ("backlog", "encoding", "looked", "receivers", "quiet")
+    __slots__ = ("away", "backlog", "encoding", "log", "looked", "receivers", "quiet")
 
     def __init__(self, encoding: Encoding) -> None:
+        self.away: list[Any] = []
         self.encoding = encoding
+        self.log: AwayLog | None = None
         self.receivers: list[Receiver] = []
         self.quiet: dict[Any, list[Receiver]] | None = None
         self.backlog: Backlog | None = None
@@ -71,34 +74,39 @@ class Route:
 
     durable   whether a store may keep the messages, for some of them or for the history
     keeper    keeps the messages in the history, or None
+    most      messages that may be put into them at once
     sessions  how many sessions they belong to; quiet: whether some of these don't want their own messages
     """
 
-    __slots__ = ("entries", "checked", "durable", "groups", "keeper", "sessions", "quiet", "_versions")
+    __slots__ = ("entries", "checked", "durable", "groups", "keeper", "most", "sessions", "quiet", "_versions")
 
     def __init__(self, entries: tuple[Entry, ...]) -> None:
         self.entries = entries
         self._versions = -1  # of all entries together
         self.checked = -1
         self.durable = False
+        self.most = BATCH_MESSAGES
         self.groups: list[ReceiverGroup] = []
         keepers: list[Keeper] = [entry.keeper for entry in entries if entry.keeper is not None]
         self.keeper: Keeper | None = min(keepers, key=_order) if keepers else None
         self.sessions = 0
         self.quiet = False
 
-    def refresh(self, version: int) -> None:
-        """Collect the receivers again if the subscribers of an entry have changed."""
+    def refresh(self, version: int) -> bool:
+        """Collect the receivers again if the subscribers of an entry have changed. Returns whether they have."""
         self.checked = version
         versions = sum([entry.version for entry in self.entries])  # each only ever grows
-        if versions != self._versions:
-            self._versions = versions
-            self._gather()
+        if versions == self._versions:
+            return False
+        self._versions = versions
+        self._gather()
+        return True
 
     def _gather(self) -> None:
         before = {(one.encoding, one.quiet is None): one for one in self.groups if one.backlog is not None}
         groups: dict[tuple[Encoding, bool], ReceiverGroup] = {}
         sessions = set()
+        each = 0  # receivers that handle each message by itself
         self.durable = self.keeper is not None
         for subscription in self._with_copies():
             session = subscription.session
@@ -109,13 +117,21 @@ class Route:
                 group = groups[key] = ReceiverGroup(subscription.encoding)
                 if not subscription.wish.echo:
                     group.quiet = {}
-            group.receivers.append(subscription.receiver)
-            self.durable |= getattr(subscription.receiver, "durable", False)
+            receiver: Any = subscription.receiver
+            durable = getattr(receiver, "durable", None)
+            if durable is not None:
+                each += 1
+                self.durable |= durable
+            if durable is not None and group.quiet is None and receiver.waits:
+                group.away.append(receiver)
+            else:
+                group.receivers.append(receiver)
             if group.quiet is not None:
                 group.quiet.setdefault(subscription.session, []).append(subscription.receiver)
         self.groups = list(groups.values())
         for key, old in before.items():
             (groups.get(key) or ReceiverGroup(old.encoding)).succeed(old)
+        self.most = max(1, min(BATCH_MESSAGES, DELIVERIES_AT_ONCE // each)) if each else BATCH_MESSAGES
         self.sessions = len(sessions)
         self.quiet = any(group.quiet is not None for group in self.groups)
 

@@ -111,6 +111,7 @@ class ShareGroup:
 
     durable = True  # its members' sessions may be
     stays = False
+    waits = False
     own: Subscription
 
     def __init__(self, turn: Turn, router: Router) -> None:

@@ -89,6 +89,25 @@ class Backlog(Protocol):
         """Give a receiver a place, or return False."""
 
 
+class AwayLog(Protocol):
+    """Messages that wait for many sessions without a link (sessions.away.AwayLog)."""
+
+    @property
+    def places(self) -> dict[Any, Any]: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def put(self, batch: Batch, order: int) -> None:
+        """Take messages; `order` is larger than that of any batch before."""
+
+    def gather(self, receivers: list[Any]) -> list[Any]:
+        """Let exactly these receivers stand here. Returns those that can't."""
+
+    def give_way(self, size: int) -> None:
+        """Keep at most so many bytes."""
+
+
 NEVER, LOST, AWAY, LATER, NOW = -1, 0, 1, 2, 3  # what `GroupMember.room` returns
 
 

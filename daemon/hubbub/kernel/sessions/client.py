@@ -104,6 +104,8 @@ class Client:
     def attach(self, link: ClientLink, event: Connect, max_bytes: int, full: str, rights: RightsOf | None) -> None:
         """A link is there. `resume` follows once the client has its answer."""
         state = self.state
+        self._router.commit()
+        self.delivery.queue.leave_logs()
         self.link = link
         self._turn.alarms.cancel(self)
         self._ends_at = self._will_at = None
@@ -265,7 +267,7 @@ class Client:
     def _subscribe_offline(self, stand_in: Session, wish: Subscribe) -> None:
         receiver: Receiver = QosReceiver(self.delivery, None, None, wish)
         try:
-            encoding = self._subscriptions.encoding(as_is, None)
+            encoding = self._subscriptions.encoding(as_is, None, stream=False)
             subscription = self._subscriptions.subscribe(stand_in, wish, encoding, receiver)
         except Refusal:
             self._turn.counters.refused += 1

@@ -22,6 +22,7 @@ from hubbub.kernel.sessions.qos import STAGES, PassOn, QosLink, qos_of
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
 from hubbub.kernel.sessions.records import StoredMessage
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
+from hubbub.kernel.sessions.session_queue import SessionQueue
 from hubbub.kernel.sessions.state import InflightMessage, Lender, PersistentSession
 from hubbub.kernel.sessions.steps import in_steps
 from hubbub.kernel.turn import Turn
@@ -34,23 +35,23 @@ class Delivery:
 
     link             the client's link, or None
     receive_maximum  messages in flight at once; max_id: the highest packet identifier
-    dropped          messages that were lost
+    queue            the bounded queue of its messages
     changes          of retained messages while there is no link; None: the client asks for those that it wants
     suppliers        what to call once there is room, by the member of the work queue that has found none
     ended            whether the session has ended: it takes nothing any more
     """
 
     __slots__ = (
-        "changes", "dropped", "ended", "link", "max_id", "receive_maximum", "state", "suppliers",
+        "changes", "ended", "link", "max_id", "queue", "receive_maximum", "state", "suppliers",
         "_fetching", "_keep", "_last_id", "_marked", "_pass_on", "_queued_bytes", "_resend", "_searches", "_turn",
     )  # fmt: skip
 
     def __init__(self, turn: Turn, queued_bytes: QueuedBytes, state: PersistentSession, pass_on: PassOn) -> None:
         self.changes: RetainedChanges | None = None
         self.link: QosLink | None = None
-        self.dropped = 0
         self.ended = False
         self.max_id = limits.PACKET_IDS
+        self.queue = SessionQueue(turn, queued_bytes, state)
         self.state = state
         self.receive_maximum = limits.INFLIGHT_MESSAGES
         self.suppliers: dict[object, Callable[[], object]] = {}
@@ -68,18 +69,14 @@ class Delivery:
 
     def add(self, message: Message, wish: Subscribe, qos: int, frame: bytes | None, share: str = "") -> None:
         """Send a message, or put it into the queue, or drop one as the policy says."""
-        state = self.state
+        queue = self.queue
+        if queue.places:
+            queue.settle()
         one = InflightMessage(message, wish, qos, share)
-        if not state.queue and not state.backlogged and self._may_send():
+        if queue.empty and self._may_send():
             self._send_new(one, frame)
-            return
-        while (state.queue or state.backlogged) and self._is_full(one.size):
-            if state.full != "drop-oldest":
-                self._count_drop()
-                return
-            self._drop_oldest()
-        state.enqueue(one)
-        self._queued_bytes.add(one.size)
+        else:
+            queue.add(one)
 
     def borrow(self, lender: Lender, loan: InflightMessage, wish: Subscribe, frame: bytes, share: str) -> None:
         """Send a message of a work queue: there is room for it."""
@@ -89,34 +86,16 @@ class Delivery:
 
     def room(self, message: Message) -> int:
         """Return what would happen to one more message (routing.subscription.GroupMember)."""
-        state = self.state
-        if not state.queue and not state.backlogged and self._may_send():
+        state, queue = self.state, self.queue
+        if queue.places:
+            queue.settle()
+        if queue.empty and self._may_send():
             return NOW
         if self.link is None and not self.state.owner.is_valid(self._turn.wall()):
             return NEVER
-        if state.backlogged or (state.queue and self._is_full(cost(message) + limits.QUEUED_MESSAGE_BYTES)):
+        if state.backlogged or (state.queue and queue.is_full(cost(message) + limits.QUEUED_MESSAGE_BYTES)):
             return LOST  # a group doesn't get back what only the store has
         return AWAY if self.link is None else LATER
-
-    def _is_full(self, size: int) -> bool:
-        state = self.state
-        waiting = len(state.queue) + state.backlogged
-        return waiting >= limits.QUEUE_MESSAGES or state.size - state.inflight_bytes + size > state.max_bytes
-
-    def _drop_oldest(self) -> None:
-        state = self.state
-        self._queued_bytes.size -= state.drop_oldest().size if state.queue else state.drop_backlogged()
-        self._count_drop()
-
-    def _count_drop(self) -> None:
-        self.dropped += 1
-        self._turn.counters.dropped += 1
-
-    def give_way(self, size: int) -> bool:
-        """Drop the oldest of the queue until `size` bytes are left. False: more than that is in flight."""
-        while (self.state.queue or self.state.backlogged) and self.state.size > size:
-            self._drop_oldest()
-        return self.state.size <= size
 
     def _may_send(self) -> bool:
         state, link = self.state, self.link
@@ -126,7 +105,7 @@ class Delivery:
 
     def _send_new(self, one: InflightMessage, frame: bytes | None) -> None:
         if self._has_expired(one.message):
-            self._count_drop()
+            self.queue.count_drop()
             return
         one.id = self._free_id()
         if one.lender is None:  # else it counts there
@@ -136,7 +115,7 @@ class Delivery:
 
     def _send_next(self) -> None:
         if self._has_expired(self.state.queue[0].message):
-            self._drop_oldest()
+            self.queue.drop_oldest()
         else:
             self._send(self.state.send_next(self._free_id()))
 
@@ -202,7 +181,7 @@ class Delivery:
         if not state.number:  # it has ended
             return
         for _ in range(state.take_page(last, page)):
-            self._count_drop()
+            self.queue.count_drop()
         self._queued_bytes.size += state.size - before
         if self._keep is not None:
             self.purge(self._keep)
@@ -280,6 +259,7 @@ class Delivery:
 
     def detach(self) -> None:
         """The client has gone. Its messages stay; retained ones it can ask for again."""
+        self.queue.alone = False
         self.link = None
         self._resend.clear()
         self._searches.clear()
@@ -311,6 +291,7 @@ class Delivery:
         """
         self.ended = True
         self.detach()
+        self.queue.clear()
         state = self.state
         lent = sum([one.size for one in state.inflight.values() if one.lender is not None])  # they count there
         self._queued_bytes.size -= state.size - lent
@@ -346,7 +327,7 @@ class Delivery:
         if one.lender is not None and one.loan is not None:
             one.lender.refused(one.loan)
         else:
-            self._count_drop()
+            self.queue.count_drop()
 
     def purge(self, keep: Callable[[str], bool] | None) -> None:
         """Drop messages of the queue on topics that `keep` denies, or give them to other members of its groups.
@@ -356,6 +337,7 @@ class Delivery:
         self._keep = keep
         if keep is None:
             return
+        self.queue.settle()
         self._give_to_others(self._drop_where(lambda one: not keep(one.message.topic)))
         for id, (batches, wish) in self._searches.items():
             self._searches[id] = (kept(batches, keep), wish)

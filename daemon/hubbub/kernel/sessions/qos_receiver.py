@@ -8,20 +8,23 @@ from typing import Any
 from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.subscription import LOST, NEVER, Receiver
+from hubbub.kernel.sessions.away import AwayLog, Place
 from hubbub.kernel.sessions.delivery import Delivery
 from hubbub.kernel.sessions.qos import qos_of
-from hubbub.kernel.sessions.state import InflightMessage, Lender
+from hubbub.kernel.sessions.state import InflightMessage, Lender, PersistentSession
 from hubbub.message import Message
 
 
 class QosReceiver:
     """The receiver of a subscription at QoS 1 or 2 (routing.subscription.GroupMember).
 
+    wish     the Subscribe event of its subscription
     there    whether the client has a link
+    waits    whether its messages may be kept together with those of other sessions without a link
     durable  whether a store keeps its messages
     """
 
-    __slots__ = ("_delivery", "_receiver", "_share", "_wish", "_wrap")
+    __slots__ = ("wish", "_delivery", "_receiver", "_share", "_wrap")
 
     def __init__(
         self, delivery: Delivery, receiver: Receiver | None, wrap: Callable[[bytes], bytes] | None, wish: Subscribe
@@ -30,7 +33,7 @@ class QosReceiver:
         self._share = ""
         self._delivery = delivery
         self._receiver = receiver
-        self._wish = wish
+        self.wish = wish
         self._wrap = wrap
 
     def enlist(self, share: str) -> None:
@@ -49,7 +52,7 @@ class QosReceiver:
     def borrow(self, lender: Lender, loan: InflightMessage, frame: bytes) -> None:
         """Take a message of a work queue, for which there is room."""
         try:
-            self._delivery.borrow(lender, loan, self._wish, frame, self._share)
+            self._delivery.borrow(lender, loan, self.wish, frame, self._share)
         except Exception as error:  # noqa: BLE001  a plugin's dialect
             assert self._delivery.link is not None
             self._delivery.link.fail(error)
@@ -62,6 +65,39 @@ class QosReceiver:
     def durable(self) -> bool:
         return self._delivery.state.recorded
 
+    # What waits for many sessions
+
+    @property
+    def waits(self) -> bool:
+        return self._receiver is None and self.wish.qos > 0 and self._delivery.changes is None
+
+    @property
+    def state(self) -> PersistentSession:
+        """Its session."""
+        return self._delivery.state
+
+    def new_log(self, changed: Callable[[AwayLog], object]) -> AwayLog:
+        """Return a log for sessions of which this is one."""
+        return self._delivery.queue.new_log(changed)
+
+    def stand_in(self, log: AwayLog, place: Place) -> bool:
+        """Have a place in a log, or return False."""
+        return self._delivery.queue.stand_in(log, place)
+
+    def settle(self) -> None:
+        """Take what waits in logs."""
+        self._delivery.queue.settle()
+
+    def forgo(self, number: int) -> None:
+        """The log has forgotten messages that its client hasn't taken; see SessionQueue."""
+        self._delivery.queue.forgo(number)
+
+    def left(self, log: AwayLog) -> None:
+        """It has no place in that log any more."""
+        self._delivery.queue.places.pop(log, None)
+
+    # Messages
+
     def put(self, batch: Batch) -> None:
         """Take messages."""
         delivery, there = self._delivery, self._receiver is not None
@@ -72,9 +108,9 @@ class QosReceiver:
             return
         try:
             for message, frame in zip(batch.messages, batch.frames, strict=True):
-                qos = min(qos_of(message), self._wish.qos)
+                qos = min(qos_of(message), self.wish.qos)
                 if qos:
-                    delivery.add(message, self._wish, qos, frame if there else None, self._share)
+                    delivery.add(message, self.wish, qos, frame if there else None, self._share)
                 else:
                     self._put_qos0(Batch((message,), (frame,), True, batch.full))
             delivery.go_on()
@@ -86,13 +122,13 @@ class QosReceiver:
         if self._receiver is not None:
             self._receiver.put(framed(batch, self._wrap, self._receiver))
         elif self._delivery.changes is not None:
-            self._delivery.changes.note(self._wish.key, batch.messages)
+            self._delivery.changes.note(self.wish.key, batch.messages)
 
     def room(self, message: Message) -> int:
         """Return what would happen to a message here."""
         if self._delivery.ended:
             return NEVER
-        if min(qos_of(message), self._wish.qos):
+        if min(qos_of(message), self.wish.qos):
             return self._delivery.room(message)
         receiver: Any = self._receiver
         return LOST if receiver is None else int(receiver.room(message))

@@ -7,7 +7,7 @@ client identifier: one user can't take over, or keep out, a client of another. A
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -28,6 +28,7 @@ from hubbub.kernel.sessions.state import PersistentSession, restore
 from hubbub.kernel.sessions.store import MemoryStore, Store
 from hubbub.kernel.sessions.wills import Wills
 from hubbub.kernel.sessions.work_queues import MOUNT, WorkQueues
+from hubbub.kernel.steps import spread
 from hubbub.kernel.trimming import level
 from hubbub.kernel.turn import Turn
 
@@ -91,8 +92,12 @@ class ClientRegistry:
     def queued(self) -> int:
         """How many messages are queued or in flight."""
         waiting = sum([len(queue.state.queue) for queue in self._work_queues.all.values()])
-        states = [one.state for one in self._known.values()]
-        return waiting + sum([len(one.queue) + one.backlogged + len(one.inflight) for one in states])
+        return waiting + sum([client.delivery.queue.waiting for client in self._known.values()])
+
+    @property
+    def unsettled(self) -> int:
+        """How many messages were dropped for clients that are away, and aren't counted yet."""
+        return sum([client.delivery.queue.unsettled for client in self._away.values()])
 
     @property
     def queued_bytes(self) -> int:
@@ -120,6 +125,7 @@ class ClientRegistry:
                 owner.vouched.vouches = partial(logins.vouches, owner.listener)
             client = self._make(state)
             self._queued_bytes.add(state.size)
+            client.delivery.queue.keep_most()
             self._wills.count(client.source, None, state.will)
             client.revive(rights)
         for client in list(self._known.values()):  # once all are there to get their wills
@@ -247,19 +253,29 @@ class ClientRegistry:
             self._turn.flush_later(self)
 
     def flush(self) -> None:
-        """Trim the largest queues until all fit (kernel.turn.Flushable); a client that never acknowledges ends."""
-        self._marked = False
+        """Trim the largest queues until all fit, step by step (kernel.turn.Flushable).
+
+        A client that never acknowledges ends.
+        """
         if self._queued_bytes.size <= limits.QUEUED_BYTES_ALL:
+            self._marked = False
             return
-        those = [client for client in self._known.values() if client.state.size]
-        states = [client.state for client in those] + [queue.state for queue in self._work_queues.all.values()]
-        keep = level(sorted(state.size for state in states), int(limits.QUEUED_BYTES_ALL * _LOW_WATER))
-        for queue in self._work_queues.all.values():
-            queue.give_way(keep)
-        for client in those:
-            if client.state.size > keep and not client.delivery.give_way(keep):
+        queues, logs = list(self._work_queues.all.values()), list(self._router.logs.values())
+        clients = [client for client in self._known.values() if client.state.size]
+        sizes = [one.size for one in logs] + [one.state.size for one in queues] + [one.state.size for one in clients]
+        keep = level(sorted(sizes), int(limits.QUEUED_BYTES_ALL * _LOW_WATER))
+        spread(self._turn, "queues", self._trim([*queues, *logs], clients, keep))
+
+    def _trim(self, shared: list[Any], clients: list[Client], keep: int) -> Iterator[None]:
+        for one in shared:
+            one.give_way(keep)
+            yield
+        for client in clients:
+            if client.state.size > keep and self.has(client) and not client.delivery.queue.give_way(keep):
                 self.forgotten += 1
                 self._give_up(client)
+            yield
+        self._marked = False
 
     def _give_up(self, client: Client) -> None:
         """End a session, and its link, whose client doesn't acknowledge its messages."""

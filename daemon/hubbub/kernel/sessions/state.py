@@ -82,12 +82,13 @@ class PersistentSession:
     size            bytes of queue, backlog and inflight; inflight_bytes: of inflight
     received        packet identifiers of QoS 2 messages that the client may send again
     number          what a durable store calls it; 0: none keeps it
+    store           where it is kept
     """
 
     __slots__ = (
         "key", "owner", "expiry", "left", "will", "will_delay", "subscriptions", "queue", "inflight", "max_bytes",
-        "full", "size", "inflight_bytes", "received", "number", "backlog", "backlogged", "_gaps", "_last",
-        "_next", "_noted", "_store",
+        "full", "size", "inflight_bytes", "received", "number", "backlog", "backlogged", "store", "_gaps", "_last",
+        "_next", "_noted",
     )  # fmt: skip
 
     def __init__(self, key: Key, owner: Session, store: Store) -> None:
@@ -112,25 +113,30 @@ class PersistentSession:
         self._last = 0  # of the newest message
         self._next = 1  # of the first message that was never sent; those before it are in flight, settled or dropped
         self._noted = False  # the store asks for the progress
-        self._store = store
+        self.store = store
 
     @property
     def recorded(self) -> bool:
         """Whether a durable store keeps it: it outlives its link."""
         return self.number != 0
 
+    @property
+    def newest(self) -> int:
+        """The number of its newest message in the store, or 0."""
+        return self._last
+
     # What the store keeps
 
     def save(self) -> None:
         """Record the fields from `owner` to `will_delay`, and the bound of the queue."""
-        if self._store.durable and (self.expiry > 0 or self.number):
+        if self.store.durable and (self.expiry > 0 or self.number):
             first = not self.number
             if first:  # it had no expiry until now
-                self.number = self._store.begin_session()
-            self._store.save_session(self.number, self._record())
+                self.number = self.store.begin_session()
+            self.store.save_session(self.number, self._record())
             if first:
                 for wish in self.subscriptions.values():
-                    self._store.subscribe(self.number, record_subscription(wish))
+                    self.store.subscribe(self.number, record_subscription(wish))
                 self._record_messages()
 
     def _record(self) -> SessionRecord:
@@ -154,13 +160,13 @@ class PersistentSession:
 
     def _record_new(self, one: InflightMessage) -> None:
         way = one.wish.key, one.qos, one.share
-        self._last = one.number = self._store.enqueue(self.number, one.message, way, self._last)
+        self._last = one.number = self.store.enqueue(self.number, one.message, way, self._last)
 
     def _note(self) -> None:
         """Have the store ask for the progress at the end of this turn."""
         if self.number and not self._noted:
             self._noted = True
-            self._store.note(self)
+            self.store.note(self)
 
     def progress(self) -> Progress:
         """Return how far it has come (sessions.store.Recorded)."""
@@ -180,7 +186,7 @@ class PersistentSession:
     def end(self) -> None:
         """The session has ended."""
         if self.number:
-            self._store.end_session(self.number)
+            self.store.end_session(self.number)
             self.number = 0
 
     # Subscriptions
@@ -189,12 +195,12 @@ class PersistentSession:
         """Add a subscription, or replace the one of the same id."""
         self.subscriptions[wish.key] = wish
         if self.number:
-            self._store.subscribe(self.number, record_subscription(wish))
+            self.store.subscribe(self.number, record_subscription(wish))
 
     def unsubscribe(self, id: Hashable) -> None:
         """End a subscription, if there is one of that id."""
         if self.subscriptions.pop(id, None) is not None and self.number:
-            self._store.unsubscribe(self.number, id)
+            self.store.unsubscribe(self.number, id)
 
     # Messages from the client
 
@@ -220,6 +226,19 @@ class PersistentSession:
             self.backlogged += 1
         else:
             self.queue.append(one)
+
+    def take(self, one: InflightMessage) -> None:
+        """Put a message at the end of the queue that the store has already, if one keeps the session."""
+        self.size += one.size
+        if self.number and not one.number:
+            self._record_new(one)
+        self._last = max(self._last, one.number)
+        self.queue.append(one)
+
+    def forgo(self, number: int) -> None:
+        """Messages before that number in the store aren't for it any more; its queue is empty."""
+        self._last = max(self._last, number - 1)
+        self._note()
 
     def send_new(self, one: InflightMessage) -> None:
         """Put a new message, which has an id, in flight at once, as none is queued."""
@@ -277,7 +296,7 @@ class PersistentSession:
 
     def fetch(self, then: Callable[[int, list[StoredMessage]], None]) -> None:
         """Have the store read the first few messages of the backlog; `take_page` is for what `then` gets."""
-        self._store.fetch(self.number, self.backlog.page(), then)
+        self.store.fetch(self.number, self.backlog.page(), then)
 
     def take_page(self, last: int, page: Sequence[StoredMessage]) -> int:
         """Move messages up to number `last`, which were read, into the queue. Returns how many weren't there."""

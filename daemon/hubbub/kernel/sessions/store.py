@@ -10,7 +10,7 @@ No acknowledgement leaves before its batch is safe: see kernel.commits. A store 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from hubbub.kernel.commits import Commits
@@ -76,6 +76,12 @@ class Store(Protocol):
         last  the number of the newest message that the session had, or 0; the new one has a higher number
         """
 
+    def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int) -> int:
+        """Sessions have a message more, as `enqueue`. `ways` are by session, and never change.
+
+        last  the number of the newest message that one of them had, or 0
+        """
+
     def fetch(self, number: int, numbers: Sequence[int], then: Callable[[int, list[StoredMessage]], None]) -> None:
         """Read messages of a session, or the first of them.
 
@@ -127,6 +133,9 @@ class MemoryStore:
     def subscribe(self, number: int, record: SubscriptionRecord) -> None: ...
     def unsubscribe(self, number: int, id: Hashable) -> None: ...
     def enqueue(self, number: int, message: Message, way: Way, last: int) -> int:
+        return 0
+
+    def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int) -> int:
         return 0
 
     def fetch(self, number: int, numbers: Sequence[int], then: Callable[[int, list[StoredMessage]], None]) -> None: ...

@@ -126,10 +126,10 @@ class _Daemon(Collector):
         dropped = CounterMetricFamily(
             "hubbub_messages_dropped", "Messages lost by full outboxes and inboxes", labels=["reason"]
         )
-        dropped.add_metric(
-            ["full"], counters.dropped + self._hub.slow_consumers.unsettled - self._hub.slow_consumers.dropped
-        )
-        dropped.add_metric(["outbox-bytes"], self._hub.slow_consumers.dropped)
+        slow = self._hub.slow_consumers
+        full = counters.dropped + slow.unsettled + self._hub.clients.unsettled - slow.dropped
+        dropped.add_metric(["full"], full)
+        dropped.add_metric(["outbox-bytes"], slow.dropped)
         yield dropped
         keys = self._hub.idempotency
         yield _counter("hubbub_messages_repeated", "Messages that came again with their idempotency key", keys.repeated)

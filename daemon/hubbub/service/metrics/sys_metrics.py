@@ -88,9 +88,10 @@ class SysMetrics:
 
     def _messages(self) -> dict[str, int]:
         counters = self._hub.turn.counters
+        dropped = counters.dropped + self._hub.slow_consumers.unsettled + self._hub.clients.unsettled
         return {
             "publish/messages/received": counters.published - self._hub.system.published,
-            "publish/messages/dropped": counters.dropped + self._hub.slow_consumers.unsettled,
+            "publish/messages/dropped": dropped,
             "publish/bytes/received": counters.published_bytes,
             "publish/bytes/sent": counters.delivered_bytes,
         }
