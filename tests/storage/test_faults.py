@@ -13,6 +13,7 @@ import apsw
 import pytest
 
 from hubbub import limits
+from hubbub.storage.history import DurableHistory
 from hubbub.storage.opening import open_store
 from hubbub_plugins.mqtt.packets import Ack, Pingresp, Will
 from mqtt_client import PUBACK, PUBREC, V5, V311, Client, MqttHub, kept, messages, subscription
@@ -25,6 +26,7 @@ class Process:
     def __init__(self, folder: Path, durability: str = "fsync", vfs: str | None = NAME, **more: Any) -> None:
         self.calls: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         keys = {name: more.pop(name) for name in ("prefix",) if name in more}
+        rules = more.pop("history", ())
         self.store = open_store(folder, durability, lambda *call: self.calls.put(call), vfs=vfs, **more)
         self.alarms: list[str] = []
         self.store.on_alarm = self.alarms.append
@@ -32,6 +34,7 @@ class Process:
         self.reading = 0  # pages that the store reads
         fetch, self.store.fetch = self.store.fetch, lambda *what: self._fetch(fetch, *what)
         self.hub.world.hub.load(self.store)
+        self.hub.world.hub.keep_history(rules, DurableHistory(self.store))
         self.store.start()
 
     def _fetch(self, fetch: Callable[..., None], number: int, numbers: Any, then: Callable[..., None]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hubbub.storage import schema
+from hubbub.storage.codec import unpack_block
 from mqtt_client import PUBREL, V5, kept, messages, subscription
 from storage.test_faults import Process
 
@@ -45,6 +46,10 @@ def test_it_is_all_there(file, tmp_path):
     assert (first.properties["content_type"], first.properties["correlation_data"]) == ("text/plain", b"\0\1")
     if file.stem != "version-1":
         assert process.store.database.connection.execute("SELECT count(*) FROM keys").get == 1
+    if file.stem >= "version-3":
+        connection = process.store.database.connection
+        kept_ones = [unpack_block(body) for (body,) in connection.execute("SELECT body FROM history ORDER BY last")]
+        assert [(one.topic, one.payload) for ((_, one),) in kept_ones] == [(f"h/{n}", b"%d" % n) for n in range(3)]
     released, second, third = process.client("flying", **kept(V5)).first
     assert (released.kind, second.topic, third.topic) == (PUBREL, "a/1", "a/2")
     assert second.dup

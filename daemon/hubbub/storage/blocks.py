@@ -23,6 +23,7 @@ from hubbub.storage.changes import Changes
 from hubbub.storage.codec import pack, unpack_block
 
 Row = tuple[int, int, int, int, float, bytes]
+_ROWS = 16  # of a rule, at least: what is trimmed as a whole isn't much of it
 _ANY_RULE = HistoryRule("", messages=0, bytes=0)  # of rows whose rule the operator has taken back
 
 
@@ -103,30 +104,32 @@ class Blocks:
 
     def prepare(self, changes: Changes) -> HistoryBatch:
         """Make rows of the messages, and find the rows that are to go."""
-        rows = [row for rule, messages in changes.history.items() for row in _rows(rule, messages)]
+        rows = [row for id, messages in changes.history.items() for row in _rows(self._states[id], messages)]
         now = time.monotonic()
         look = rows or self._more or now >= self._looked + limits.HISTORY_TRIM_SECONDS
         trims: list[Trim] = []
         if look:
             self._looked, self._more = now, False
             with suppress(apsw.Error):  # the write that follows tells it
-                trims = [trim for state in self._states.values() for trim in self._over(state)]
+                trims = [trim for state in self._states.values() for trim in self._over(state, rows)]
         return HistoryBatch(rows, trims, changes.lost)
 
-    def _over(self, state: RuleState) -> Iterator[Trim]:
-        """Yield the rows of a rule that are too many, too large or too old."""
-        now, left = time.time(), RuleState(state.rule, 0, 0, 0.0, state.count, state.bytes)
+    def _over(self, state: RuleState, new: Sequence[Row]) -> Iterator[Trim]:
+        """Yield the rows of a rule that are too many, too large or too old once the new ones are there."""
+        mine = [row for row in new if row[1] == state.id]
+        count, size = state.count + sum(row[2] for row in mine), state.bytes + sum(row[3] for row in mine)
+        now, left = time.time(), RuleState(state.rule, 0, 0, 0.0, count, size)
         query = "SELECT last, count, bytes, time FROM history WHERE rule = ? ORDER BY last LIMIT ?"
-        if not state.count:
+        if not count:
             return
         at = 0
-        for last, count, bytes, newest in self._connection.execute(query, (state.id, limits.HISTORY_TRIM_ROWS)):
-            if not left.is_over(now, newest, count):
+        for last, messages, size, newest in self._connection.execute(query, (state.id, limits.HISTORY_TRIM_ROWS)):
+            if not left.is_over(now, newest, messages):
                 return
-            left.trim(last, newest, count, bytes)
+            left.trim(last, newest, messages, size)
             at += 1
-            yield Trim(state, last, count, bytes, newest)
-        self._more = self._more or at == limits.HISTORY_TRIM_ROWS
+            yield Trim(state, last, messages, size, newest)
+        self._more = self._more or at == limits.HISTORY_TRIM_ROWS or left.is_over(now, now)
 
     def write(self, batch: HistoryBatch) -> None:
         """Write within a transaction. Raises apsw.Error."""
@@ -177,13 +180,15 @@ class Blocks:
             trim.state.trim(trim.last, trim.time, trim.messages, trim.size)
 
 
-def _rows(rule: int, messages: Sequence[tuple[int, Message]]) -> Iterator[Row]:
-    """Yield rows of so many messages, and about so many bytes, as one may have."""
+def _rows(state: RuleState, messages: Sequence[tuple[int, Message]]) -> Iterator[Row]:
+    """Yield rows of so many messages, and about so many bytes, as one may have: few where the rule keeps few."""
+    most = min(limits.HISTORY_BLOCK_MESSAGES, state.rule.messages // _ROWS)
+    most_bytes = min(limits.HISTORY_BLOCK_BYTES, state.rule.bytes // _ROWS)
     some: list[tuple[int, MessageRecord]] = []
     size, newest, last = 0, 0.0, 0
     for number, message in messages:
-        if some and (len(some) >= limits.HISTORY_BLOCK_MESSAGES or size >= limits.HISTORY_BLOCK_BYTES):
-            yield _row(rule, last, newest, some)
+        if some and (len(some) >= most or size >= most_bytes):
+            yield _row(state.id, last, newest, some)
             some, size, newest = [], 0, 0.0
         some.append((number, record_message(message)))
         size += len(message.payload)
@@ -191,7 +196,7 @@ def _rows(rule: int, messages: Sequence[tuple[int, Message]]) -> Iterator[Row]:
         if message.time > newest:
             newest = message.time
     if some:
-        yield _row(rule, last, newest, some)
+        yield _row(state.id, last, newest, some)
 
 
 def _row(rule: int, last: int, newest: float, some: Sequence[tuple[int, MessageRecord]]) -> Row:

@@ -30,6 +30,8 @@ from hubbub.storage.blocks import find_bodies
 from hubbub.storage.database import FILE, Damaged, Database
 from hubbub.storage.reading import UNREADABLE
 
+_ANYTHING = "SELECT EXISTS (SELECT 1 FROM sessions UNION SELECT 1 FROM retained UNION SELECT 1 FROM history)"
+
 
 def export(reader: apsw.Connection) -> Iterator[bytes]:
     """Yield each row as a line, without its end. Raises Damaged."""
@@ -90,7 +92,9 @@ def import_lines(folder: Path, lines: Iterator[bytes]) -> int:
     database = Database(folder)
     try:
         database.open("fsync")
-        if database.connection.execute("SELECT EXISTS (SELECT 1 FROM sessions UNION SELECT 1 FROM retained)").get:
+        if database.connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM sessions UNION SELECT 1 FROM retained UNION SELECT 1 FROM history)"
+        ).get:
             raise ConfigError(f"{folder / FILE} has sessions or messages already: import into an empty folder")
         count = 0
         with database.transaction():
@@ -121,13 +125,11 @@ def _insert(connection: apsw.Connection, row: Mapping[str, Any]) -> None:
         receivers = codec.pack_receivers(codec.hashable(row["receivers"]))
         execute("INSERT INTO audiences VALUES (?, ?)", (int(row["audience"]), receivers))
     elif "message" in row:
-        body = codec.pack(_message_of(row["message"]))
-        execute("INSERT INTO messages VALUES (?, ?, ?)", (int(row["number"]), int(row["audience"]), body))
+        values = int(row["number"]), int(row["audience"]), codec.pack(_message_of(row["message"]))
+        execute("INSERT INTO messages (number, audience, body) VALUES (?, ?, ?)", values)
     elif "key" in row:
         key = _convert({**row["key"], "digest": b64decode(row["key"]["digest"])}, KeyRecord)
         execute("INSERT INTO keys VALUES (?, ?)", (int(row["number"]), codec.pack(key)))
-        values = int(row["number"]), int(row["audience"]), codec.pack(_message_of(row["message"]))
-        execute("INSERT INTO messages (number, audience, body) VALUES (?, ?, ?)", values)
     elif "lost" in row:
         rule = int(row["rule"]), str(row["filter"]), int(row["lost"]), float(row["lost_time"])
         execute("INSERT INTO history_rules VALUES (?, ?, ?, ?, 0, 0)", rule)

@@ -363,15 +363,11 @@ def on_read_position(link: Any, event: ReadPosition) -> None:
     """Answer where the history ends."""
     if is_unproven(link, event):
         return
-    history = link.hub.history
     try:
         link.access.authorize()
-        if history is None:
-            raise Refusal("unavailable", "this hub keeps no history; --history FILTER does")
+        link.answer(event, link.egress.history().end)
     except Refusal as error:
         link.answer(event, error)
-    else:
-        link.answer(event, history.end)
 
 
 def on_ping(link: Any, event: Ping) -> None:

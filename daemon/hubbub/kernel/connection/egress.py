@@ -22,6 +22,7 @@ from hubbub.kernel.connection.per_link_encoder import (
     can_splice,
 )
 from hubbub.kernel.connection.replay import Gate, Replay, ReplayLink
+from hubbub.kernel.history.history import History
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription
@@ -122,12 +123,17 @@ class Egress:
         messages = self._hub.subscriptions.retained(wish, changes, known)
         return map(partial(self._encode_one, encoding, receiver), messages)
 
+    def history(self) -> History:
+        """Return the message history. Raises Refusal (unavailable): there is none."""
+        if self._hub.history is None:
+            raise Refusal("unavailable", "this hub keeps no history; --history FILTER does")
+        return self._hub.history
+
     def _gate(
         self, event: Subscribe, filter: str, encoding: Encoding, receiver: Receiver, client: Client | None
     ) -> Gate:
         """Return what stands before a receiver until a replay is done. Raises Refusal."""
-        if self._hub.history is None:
-            raise Refusal("unavailable", "this hub keeps no history; --history FILTER does")
+        self.history()
         if unshared(filter) != filter:
             raise BadFilter("the members of a group share what comes, and no history")
         if self.half_duplex is not None:
@@ -138,11 +144,10 @@ class Egress:
         """Have the history sent to a subscription, after the replays before it."""
         hub, replays = self._hub, self.replays
         assert event.history is not None
-        assert hub.history is not None
         if replays is None:
             replays = self.replays = deque()
         if not replays or replays[-1].request is not event.history:
-            args = (hub.history, hub.turn, hub.router, hub.subscriptions, link, event.history, self._next_replay)
+            args = (self.history(), hub.turn, hub.router, hub.subscriptions, link, event.history, self._next_replay)
             replays.append(Replay(*args))
         replays[-1].add(gate)
         if len(replays) == 1 and not replays[0].begun:

@@ -186,13 +186,12 @@ class Replay:
         elif self._chosen:
             self._ask_chosen(plan)
         elif self._after >= history.tail.floor:
-            page = history.tail.after(self._after, limits.REPLAY_AT_ONCE)
+            page = history.tail.after(plan.wanted, self._after, limits.REPLAY_AT_ONCE)
             if page.end == self._after:
                 self._join()
                 return False
-            wanted = plan.wanted
             self._advance(page)
-            self._encode([one for one in page.messages if one.time >= wanted.since and wanted.has(one.topic)])
+            self._encode(page.messages)
             return True
         else:
             self._asked = True

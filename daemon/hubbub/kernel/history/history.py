@@ -67,14 +67,17 @@ class Tail:
             del self._states[: self._at]
             self._at = 0
 
-    def after(self, number: int, count: int) -> Page:
+    def after(self, wanted: Wanted, number: int, count: int) -> Page:
         """Look at `count` messages behind `number`, which isn't before `floor`. With none `Page.end` is `number`."""
         start = bisect_right(self._numbers, number, self._at)
         end = min(start + count, len(self._numbers))
         kept, lost = [], 0
         for at in range(start, end):
-            if self._numbers[at] > self._states[at].trimmed:
-                kept.append(self._messages[at])
+            message, state = self._messages[at], self._states[at]
+            if state.id not in wanted.rules or message.time < wanted.since or not wanted.has(message.topic):
+                continue
+            if self._numbers[at] > state.trimmed:
+                kept.append(message)
             else:
                 lost = self._numbers[at]
         return Page(kept, self._numbers[end - 1] if end > start else number, lost)
