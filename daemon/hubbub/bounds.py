@@ -14,7 +14,8 @@ from hubbub.errors import ConfigError
 from hubbub.option import duration, flag, hint, parse, rate, shown, size
 
 
-def _count(raw: object) -> int:
+def count(raw: object) -> int:
+    """Read a whole number: 1000, "1000"."""
     if isinstance(raw, str) and raw.isascii() and raw.isdecimal() and len(raw) <= 12:
         raw = int(raw)
     if isinstance(raw, int) and not isinstance(raw, bool) and raw >= 0:
@@ -54,21 +55,21 @@ class Bounds:
     sockets unless `local` is set.
     """
 
-    connections: int = _bound(limits.CONNECTIONS, _at_least_one(_count), "connections and UDP leases, all of them")
-    source_connections: int = _bound(limits.SOURCE_CONNECTIONS, _count, "those of one IPv4 address or IPv6 /64")
-    failed_logins: int = _bound(limits.FAILED_LOGINS, _count, "of one source, in a minute")
+    connections: int = _bound(limits.CONNECTIONS, _at_least_one(count), "connections and UDP leases, all of them")
+    source_connections: int = _bound(limits.SOURCE_CONNECTIONS, count, "those of one IPv4 address or IPv6 /64")
+    failed_logins: int = _bound(limits.FAILED_LOGINS, count, "of one source, in a minute")
     message_rate: float = _bound(limits.MESSAGE_RATE, rate, "messages and commands of one client")
     byte_rate: float = _bound(limits.BYTE_RATE, _bytes_rate, "bytes that one client sends")
     local: bool = _bound(False, flag, "hold loopback and Unix peers to those four too")
     handshake: float = _bound(
         limits.HANDSHAKE_SECONDS, _at_least_one(duration), "for TLS, for HTTP, to show the dialect"
     )
-    subscriptions: int = _bound(limits.SUBSCRIPTIONS, _at_least_one(_count), "subscriptions of one client")
-    all_subscriptions: int = _bound(limits.SUBSCRIPTIONS_ALL, _at_least_one(_count), "subscriptions of all clients")
+    subscriptions: int = _bound(limits.SUBSCRIPTIONS, _at_least_one(count), "subscriptions of one client")
+    all_subscriptions: int = _bound(limits.SUBSCRIPTIONS_ALL, _at_least_one(count), "subscriptions of all clients")
     topic_levels: int = _bound(
-        limits.TOPIC_LEVELS, _at_least_one(_count, limits.MAX_TOPIC_LEVELS), "levels of a topic or a filter"
+        limits.TOPIC_LEVELS, _at_least_one(count, limits.MAX_TOPIC_LEVELS), "levels of a topic or a filter"
     )
-    retained_messages: int = _bound(limits.RETAINED_MESSAGES, _count, "retained messages; 0: none is kept")
+    retained_messages: int = _bound(limits.RETAINED_MESSAGES, count, "retained messages; 0: none is kept")
     retained_bytes: int = _bound(limits.RETAINED_BYTES, size, "bytes of them, topics included")
     outbox_bytes: int = _bound(limits.OUTBOX_BYTES, _at_least_one(size), "bytes that wait for clients that don't read")
 

@@ -151,9 +151,10 @@ class MqttBase(Dialect):
         self._aliases = OutboundAliases(alias_maximum, max_packet) if alias_maximum else None
 
     def form(self, subscription: Subscribe) -> Any:
-        """Return version, QoS, retain as published, subscription identifiers, and bytes of the longest packet."""
-        options: Any = subscription.options or (False, ())
-        return (self._outbound.version == V5, subscription.qos, *options, self._outbound.max_packet)
+        """Return version, QoS, retain as published, identifiers, bytes of the longest packet, and if with positions."""
+        retain_as_published, identifiers, *positions = _options(subscription)
+        v5, max_packet = self._outbound.version == V5, self._outbound.max_packet
+        return v5, subscription.qos, retain_as_published, identifiers, max_packet, bool(positions)
 
     encode = staticmethod(encode_publish)  # for all links with one form, whatever their class
 
@@ -181,8 +182,14 @@ class MqttBase(Dialect):
     @classmethod
     def merge(cls, wishes: Sequence[Subscribe]) -> Subscribe | None:
         """One copy, at the highest QoS (MQTT-3.3.4-2), with all subscription identifiers (MQTT-3.3.4-4)."""
-        options: list[Any] = [one.options or (False, ()) for one in wishes]
-        identifiers = tuple(sorted({number for _, numbers in options for number in numbers}))
-        retain_as_published = any(one for one, _ in options)
+        options = [_options(one) for one in wishes]
+        identifiers = tuple(sorted({number for one in options for number in one[1]}))
+        retain_as_published = any(one[0] for one in options)
+        positions = (True,) * any(one[2:] for one in options)
         echo, qos = any(one.echo for one in wishes), max(one.qos for one in wishes)
-        return Subscribe(wishes[0].filter, echo, options=(retain_as_published, identifiers), qos=qos)
+        return Subscribe(wishes[0].filter, echo, options=(retain_as_published, identifiers, *positions), qos=qos)
+
+
+def _options(subscription: Subscribe) -> Any:
+    """Return retain as published, subscription identifiers, and True where messages have their position."""
+    return subscription.options or (False, ())

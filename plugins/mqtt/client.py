@@ -245,9 +245,9 @@ class MqttClient(MqttBase):
         return self._release(event) if isinstance(event, Connect) else super().outcome(event, result)
 
     def form(self, subscription: Subscribe) -> Any:
-        v5, qos, _, identifiers, max_packet = super().form(subscription)
+        v5, qos, _, identifiers, max_packet, _ = super().form(subscription)
         qos = min(qos, self.max_qos)
-        return (v5, qos, self._retain_available, identifiers, max_packet, self._loops.node, self._loops.remote)
+        return (v5, qos, self._retain_available, identifiers, max_packet, False, self._loops.node, self._loops.remote)
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:

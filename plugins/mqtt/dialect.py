@@ -55,11 +55,12 @@ from hubbub_plugins.mqtt.connect import (
     session_expiry,
     session_seconds,
 )
+from hubbub_plugins.mqtt.history import INCOMPLETE, requested_history
 from hubbub_plugins.mqtt.inbound import acknowledgement
 from hubbub_plugins.mqtt.keep_alive import KeepAlive
 from hubbub_plugins.mqtt.messages import checked_filter
 from hubbub_plugins.mqtt.packets import V5, Suback, Unsuback
-from hubbub_plugins.mqtt.properties import AUTH, CONNECT, DISCONNECT, PINGRESP
+from hubbub_plugins.mqtt.properties import AUTH, CONNECT, DISCONNECT, PINGRESP, Properties
 from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, Malformed
 
 _CLOSE_CODES = {"taken over": SESSION_TAKEN_OVER, "shutdown": SERVER_SHUTTING_DOWN}
@@ -148,12 +149,18 @@ class Mqtt(MqttBase):
     def _on_subscribe(self, packet: packets.Subscribe, events: list[Event | Message]) -> None:
         identifier = packet.properties.get("subscription_identifier")
         identifiers = (identifier,) if identifier is not None else ()
+        try:
+            history = requested_history(packet.properties.get("user_property", ()))
+        except Refusal as refusal:
+            events.append(SubscriptionBatch([Fault(refusal) for _ in packet.subscriptions], packet))
+            return
         found: list[Any] = []
         for one in packet.subscriptions:
             filter = checked_filter(one.filter, self._outbound.version == V5)
-            options = (one.retain_as_published or self._bridge, identifiers)
+            positions = (True,) * (history is not None)
+            options = (one.retain_as_published or self._bridge, identifiers, *positions)
             echo, retained = not (one.no_local or self._bridge), _RETAINED[one.retain_handling]
-            found.append(Subscribe(filter, echo, options=options, qos=one.qos, retained=retained))
+            found.append(Subscribe(filter, echo, options=options, qos=one.qos, retained=retained, history=history))
         events.append(SubscriptionBatch(found, packet))
 
     def _on_unsubscribe(self, packet: packets.Unsubscribe, events: list[Event | Message]) -> None:
@@ -231,7 +238,7 @@ class Mqtt(MqttBase):
 
     def _subscribed(self, event: SubscriptionBatch, results: Any) -> bytes | Close:
         """Answer a SUBSCRIBE or UNSUBSCRIBE, with a reason code for each filter in order."""
-        packet, outbound, codes, reason = event.tag, self._outbound, list[int](), ""
+        packet, outbound, codes, reason, lost = event.tag, self._outbound, list[int](), "", False
         if isinstance(results, Refusal):
             results = [results] * len(event.events)
         for one, result in zip(event.events, results, strict=True):
@@ -240,14 +247,16 @@ class Mqtt(MqttBase):
                 codes.append(reason_code(result) if outbound.version == V5 else 0x80)
             elif isinstance(one, Subscribe):
                 codes.append(one.qos)
+                lost |= one.history is not None and bool(one.history.lost)
             else:
                 codes.append(0 if result else NO_SUBSCRIPTION_EXISTED)
         kind = Suback if isinstance(packet, packets.Subscribe) else Unsuback
+        properties: Properties = {"user_property": [INCOMPLETE]} if lost else {}
         if reason and outbound.explain:
-            data = kind(id=packet.id, codes=codes, properties={"reason_string": reason}).encode(V5)
+            data = kind(id=packet.id, codes=codes, properties={**properties, "reason_string": reason}).encode(V5)
             if outbound.fits(data):
                 return data
-        data = kind(id=packet.id, codes=codes).encode(outbound.version)
+        data = kind(id=packet.id, codes=codes, properties=properties).encode(outbound.version)
         return data if outbound.fits(data) else self._too_long(outbound.disconnect(PACKET_TOO_LARGE, _TOO_LONG))
 
     def encode_close(self, reason: str) -> bytes:

@@ -19,6 +19,7 @@ from hubbub_plugins.mqtt.codes import (
 from hubbub_plugins.mqtt.properties import Properties, write_properties
 from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, TEXT_BYTES, Malformed
 
+POSITION = "position"  # a user property of messages of a subscription that began with the history
 LOCAL_LIMITS = (IMPLEMENTATION_SPECIFIC_ERROR, QUOTA_EXCEEDED, PACKET_TOO_LARGE)
 """Reason codes of a PUBLISH that MQTT allows, and that is more than this hub accepts."""
 
@@ -76,12 +77,15 @@ def qos_publish(
     return event
 
 
-def _properties_of(message: Message, identifiers: tuple[int, ...]) -> bytes | None:
-    """Write the properties of a PUBLISH of version 5. None: they can't be encoded."""
+def _properties_of(message: Message, identifiers: tuple[int, ...], position: str) -> bytes | None:
+    """Write the properties of a PUBLISH of version 5, and its position unless "". None: they can't be encoded."""
     found: dict[str, Any] = {}
     user_properties = message.properties
+    if position:
+        others = [pair for pair in pairs_of(user_properties) if pair[0] != POSITION]
+        found["user_property"] = [*others, (POSITION, position)]
     if user_properties is not None:
-        if user_properties:
+        if user_properties and not position:
             found["user_property"] = list(pairs_of(user_properties))
         if (format := getattr(user_properties, "format", None)) is not None:
             found["payload_format_indicator"] = format
@@ -116,12 +120,12 @@ def encode_publish(message: Message, form: Any) -> bytes | None:
 
     None: MQTT can't carry the message, or the other side takes no packet of that length.
     """
-    v5, qos, retain_as_published, identifiers, max_packet = form
+    v5, qos, retain_as_published, identifiers, max_packet, positions = form
     qos = min(qos, message.qos) if isinstance(message, QosPublish) else 0
     topic = message.topic.encode()
     if len(topic) > TEXT_BYTES or "\0" in message.topic:
         return None
-    properties = _properties_of(message, identifiers) if v5 else b""
+    properties = _properties_of(message, identifiers, message.position if positions else "") if v5 else b""
     if properties is None:
         return None
     id, payload = b"\0\0" if qos else b"", message.payload

@@ -7,6 +7,7 @@
     POST /requests/TOPIC      wait for a reply; ?timeout=5         200, 404 no subscriber, 504 no reply in time
     GET /events?filter=F      server-sent events; &format=json
     GET /messages?filter=F    JSON lines; &poll=1
+                              both &after=POSITION, or Last-Event-ID; &since=1h; &last=10
     GET /api/openapi.json     all of this for programs
     GET /api/v1/NAME          a request on $hubbub/NAME, with the query as a JSON object; POST with the body
 
@@ -32,10 +33,12 @@ from hubbub.events import (
     Close,
     Event,
     Fetch,
+    HistoryRequest,
     PublishOnce,
     Subscribe,
     SubscriptionBatch,
 )
+from hubbub.history_request import read_history
 from hubbub.http import API, EVENTS, JSON, MESSAGES, OPENAPI, REQUESTS, TOPICS, HttpRequest, HttpResponse
 from hubbub.message import Message, Sender
 from hubbub.publish import Publish, QosPublish, Request
@@ -72,6 +75,7 @@ class Http(Dialect):
         super().__init__(context, peer)
         self._open: HttpRequest | None = None  # is yet to be answered
         self._form = ""  # of the stream that the link has become
+        self._replays = 0  # of a poll, that are yet to end
 
     # What comes in
 
@@ -139,10 +143,15 @@ class Http(Dialect):
         if request.path == EVENTS:
             form = http_text.JSON_EVENTS if _one_of(request, "format", ("text", "json")) == "json" else http_text.EVENTS
         poll = request.path == MESSAGES and _one_of(request, "poll", ("0", "1")) == "1"
-        wishes = [Subscribe(check_filter(filter), options=form) for filter in dict.fromkeys(filters)]
+        history = _history(request)
+        names = dict.fromkeys(filters)
+        wishes = [Subscribe(check_filter(filter), options=form, history=history) for filter in names]
         self._form = form
         self.deadline = now + limits.COMMENT_SECONDS
         events: list[Event | Message] = [SubscriptionBatch(wishes, request, all_or_none=True)]
+        if poll and history is not None:
+            self._replays = len(wishes)
+            return events
         return [*events, Close("")] if poll else events
 
     def timeout(self, now: float) -> list[Event | Message]:
@@ -158,14 +167,20 @@ class Http(Dialect):
             return b""
         if isinstance(event, SubscriptionBatch):
             refusal = next((one for one in result if isinstance(one, Refusal)), None)
-            return self._begun(request) if refusal is None else self._refused(request, refusal)
+            if refusal is not None:
+                return self._refused(request, refusal)
+            history = getattr(event.events[0], "history", None)
+            return self._begun(request, "" if history is None else history.lost)
         if isinstance(result, Refusal):
             return self._refused(request, result)
         if isinstance(event, Fetch | Request):
             return self._answered(self._message(request, result))
         if request.method == "DELETE":
             return self._answered(request.respond(204))
-        body = json.dumps({"receivers": result}).encode() + b"\n"
+        said: dict[str, Any] = {"receivers": result}
+        if isinstance(event, Message) and event.position:
+            said["position"] = event.position
+        body = json.dumps(said).encode() + b"\n"
         return self._answered(request.respond(200 if result or request.method == "PUT" else 202, body, JSON))
 
     def _answered(self, response: HttpResponse) -> HttpResponse:
@@ -177,11 +192,14 @@ class Http(Dialect):
         self._form = ""
         return self._answered(request.refuse(refusal, self.peer.user))
 
-    def _begun(self, request: HttpRequest) -> HttpResponse:
+    def _begun(self, request: HttpRequest, lost: str) -> HttpResponse:
         request.stream = True
         lines = self._form == http_text.LINES
         kind = "application/x-ndjson" if lines else "text/event-stream"
-        return self._answered(request.respond(200, b"" if lines else b":\n\n", kind, _STREAM))
+        begin = b"" if lines else b":\n\n"
+        if lost:
+            begin += http_text.lost(lost, self._form)
+        return self._answered(request.respond(200, begin, kind, _STREAM))
 
     def _message(self, request: HttpRequest, message: Message | None) -> HttpResponse:
         """Answer with the reply to a request, or with a retained message."""
@@ -206,6 +224,16 @@ class Http(Dialect):
     def gap(self, n: int) -> bytes:
         return http_text.gap(n, self._form) if self._form else b""
 
+    def encode_lost(self, subscription: Subscribe, position: str) -> bytes:
+        return http_text.lost(position, self._form) if self._form else b""
+
+    def replayed(self, subscription: Subscribe, position: str) -> bytes | Close:
+        data = http_text.live(position, self._form)
+        if self._replays == 1:
+            return Close("", data)
+        self._replays = max(0, self._replays - 1)
+        return data
+
     def encode_close(self, reason: str) -> bytes:
         if self._open is None:
             return b""
@@ -229,6 +257,17 @@ def _idempotency_key(request: HttpRequest) -> str | None:
     if said is not None and len(said) > 1 and said[0] == said[-1] == '"':
         return re.sub(r"\\(.)", r"\1", said[1:-1])
     return said
+
+
+def _history(request: HttpRequest) -> HistoryRequest | None:
+    """Return what a stream begins with; a client that comes back says more than its address does. Raises Refusal."""
+    last_seen = request.headers.get("last-event-id")
+    if last_seen:
+        return HistoryRequest(after=last_seen)
+    given = [(name, request.query[name][-1]) for name in ("after", "since", "last") if request.query.get(name)]
+    if len(given) > 1:
+        raise Refusal("bad-command", "after=, since= and last=: one of them")
+    return read_history(*given[0]) if given else None
 
 
 def _number(request: HttpRequest, name: str, usual: float, most: float) -> float:

@@ -22,6 +22,11 @@ def _query(name: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "schema": schema}
 
 
+_HISTORY = (
+    _query("after", type="string"), _query("since", type="string"), _query("last", type="integer", minimum=0),
+)  # fmt: skip
+
+
 def _operation(
     summary: str, *parameters: Any, body: bool = False, problems: str = "400 401 403 429 503", **responses: Any
 ) -> dict[str, Any]:
@@ -53,13 +58,13 @@ def _paths() -> dict[str, Any]:
         },
         "/events": {
             "get": _operation(
-                "Follow messages as server-sent events", _FILTERS, _query("format", enum=["text", "json"]),
+                "Follow messages as server-sent events", _FILTERS, _query("format", enum=["text", "json"]), *_HISTORY,
                 _query("ticket", type="string"), _200={"text/event-stream": {"schema": {"type": "string"}}},
             ),
         },
         "/messages": {
             "get": _operation(
-                "Follow messages as JSON lines", _FILTERS, _query("poll", enum=["0", "1"]),
+                "Follow messages as JSON lines", _FILTERS, _query("poll", enum=["0", "1"]), *_HISTORY,
                 _query("ticket", type="string"), _200={"application/x-ndjson": {"schema": {"type": "string"}}},
             ),
         },

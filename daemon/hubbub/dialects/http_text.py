@@ -15,7 +15,7 @@ from hubbub.http import Headers
 from hubbub.message import Message
 
 EVENTS, JSON_EVENTS, LINES = "events", "json-events", "lines"  # the forms of a stream
-GAP = b"$hubbub/gap"  # no client's topic can be this one
+GAP, LOST = b"$hubbub/gap", b"$hubbub/lost"  # no client's topic can be one of these
 TEXT, BYTES = "text/plain; charset=utf-8", "application/octet-stream"
 
 _LINE_ENDS = re.compile("[\r\n%]")
@@ -25,11 +25,12 @@ _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 def encode(message: Message, form: str) -> bytes | None:
     """Encode a message for a stream of that form."""
+    id = b"id: %b\n" % message.position.encode() if message.position else b""
     if form != EVENTS:
         line = Json.encode(message, (form == LINES, True, False))
-        return line if form == LINES or line is None else b"data: %b\n\n" % line
+        return line if form == LINES or line is None else b"%bdata: %b\n\n" % (id, line)
     name = _LINE_ENDS.sub(lambda found: f"%{ord(found[0]):02X}", message.topic).encode()
-    return b"event: %b\n%b\n" % (name, _data(message.payload))
+    return b"%bevent: %b\n%b\n" % (id, name, _data(message.payload))
 
 
 def _data(payload: bytes) -> bytes:
@@ -51,6 +52,21 @@ def gap(count: int, form: str) -> bytes:
         return b"event: %b\ndata: %d\n\n" % (GAP, count)
     line = b'{"op":"gap","count":%d}' % count
     return line + b"\n" if form == LINES else b"data: %b\n\n" % line
+
+
+def lost(position: str, form: str) -> bytes:
+    """Encode that something up to a position is kept no more."""
+    if form == EVENTS:
+        return b"event: %b\ndata: %b\n\n" % (LOST, position.encode())
+    line = b'{"op":"lost","position":"%b"}' % position.encode()
+    return line + b"\n" if form == LINES else b"data: %b\n\n" % line
+
+
+def live(position: str, form: str) -> bytes:
+    """Encode that what is newer than a position comes live. An EventSource remembers it, and shows no event."""
+    if form == LINES:
+        return b'{"op":"live","position":"%b"}\n' % position.encode()
+    return b"id: %b\n\n" % position.encode()
 
 
 def content_type(message: Message) -> str:

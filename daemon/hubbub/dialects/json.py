@@ -2,6 +2,9 @@
 
     {"op":"subscribe","topic":"a/#","id":1}             {"op":"subscribed","topic":"a/#","id":1}
        also "echo":false "meta":true "parse":true "full":"latest"
+       and one of "after":<position> "since":<seconds> "last":n, to begin with what the history has: the answer has
+       "position", where it ends, and "complete":false where something is kept no more; {"op":"lost","topic":..,
+       "position":..} the same while messages come; {"op":"live","topic":..,"position":..} before what is new
     {"op":"unsubscribe","topic":"a/#"}                  {"op":"unsubscribed","topic":"a/#"}
     {"op":"publish","topic":"a/b","data":<any JSON>}    with "id": {"op":"published","id":..,"receivers":n}
        or "base64":".."; also "retain":true "content_type" "reply_to" "properties":{..}
@@ -9,7 +12,7 @@
        "once":<key>: published once, however often it comes with that key
     {"op":"message","topic":"a/b","data":<any JSON>}    or "base64" where the payload isn't UTF-8
        with meta: "time" (Unix seconds) "retained" "content_type" "properties" "reply_to"
-       "qos" (that it was published with) "message_expiry" (what is left) "correlation" (base64)
+       "qos" (that it was published with) "message_expiry" (what is left) "correlation" (base64) "position" (history)
     {"op":"request","topic":..,"data":..,"timeout":2,"id":7}   {"op":"reply","id":7,"data":..}
     {"op":"auth","user":..,"password":..}, or "token"   {"op":"authenticated","user":..}
     {"op":"ping"}                                       {"op":"pong"}; over UDP with "subscriptions":n
@@ -59,6 +62,7 @@ class _Message(_Answer, tag="message"):
     qos: int | None = None
     message_expiry: float | None = None
     correlation: bytes | None = None
+    position: str | None = None
 
 
 class _Reply(_Answer, tag="reply"):
@@ -70,6 +74,18 @@ class _Reply(_Answer, tag="reply"):
 class _Subscribed(_Answer, tag="subscribed"):
     topic: str
     id: Id | None = None
+    position: str | None = None
+    complete: bool | None = None
+
+
+class _Live(_Answer, tag="live"):
+    topic: str
+    position: str
+
+
+class _Lost(_Answer, tag="lost"):
+    topic: str
+    position: str
 
 
 class _Unsubscribed(_Answer, tag="unsubscribed"):
@@ -166,7 +182,10 @@ class Json(LineDialect):
         if isinstance(event, Publish):
             return self._unit(_Published(tag, result))
         if isinstance(event, Subscribe):
-            return self._unit(_Subscribed(event.filter, tag))
+            history = event.history
+            if history is None:
+                return self._unit(_Subscribed(event.filter, tag))
+            return self._unit(_Subscribed(event.filter, tag, history.position, False if history.lost else None))
         if isinstance(event, Unsubscribe):
             return self._unit(_Unsubscribed(event.filter, tag))
         if isinstance(event, Ping):
@@ -186,6 +205,7 @@ class Json(LineDialect):
         answer = _Message(message.topic, *carry(message, parse))
         if meta:
             answer.time = message.time
+            answer.position = message.position or None
             answer.retained = message.retained
             answer.content_type = message.content_type
             answer.properties = dict(message.properties) if message.properties else None
@@ -202,6 +222,12 @@ class Json(LineDialect):
 
     def gap(self, n: int) -> bytes:
         return self._unit(_Gap(n))
+
+    def encode_lost(self, subscription: Subscribe, position: str) -> bytes:
+        return self._unit(_Lost(subscription.filter, position))
+
+    def replayed(self, subscription: Subscribe, position: str) -> bytes:
+        return self._unit(_Live(subscription.filter, position))
 
     def encode_close(self, reason: str) -> bytes:
         return self._unit(_Bye())

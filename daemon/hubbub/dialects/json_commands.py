@@ -132,17 +132,29 @@ class Request(Carrier, tag="request", kw_only=True, gc=False):
 
 
 class Subscribe(_Command, tag="subscribe", kw_only=True, gc=False):
-    """Let what matches come. `topic` is a filter."""
+    """Let what matches come. `topic` is a filter; `after`, `since` and `last` are as in events.HistoryRequest."""
 
     topic: str
     echo: bool = True
     meta: bool = False
     parse: bool = False
     full: Policy | None = None
+    after: Name | None = None
+    since: Annotated[float, Meta(ge=0, le=2**32 - 1)] | None = None
+    last: Annotated[int, Meta(ge=0, le=10**9)] | None = None
 
     def event(self, max_message: int) -> events.Subscribe:
-        """Return the event. Raises BadFilter."""
-        return events.Subscribe(check_filter(self.topic), self.echo, self.full, (self.meta, self.parse), self.id)
+        """Return the event. Raises BadFilter, Refusal."""
+        options = self.meta, self.parse
+        return events.Subscribe(
+            check_filter(self.topic), self.echo, self.full, options, self.id, history=self._history()
+        )
+
+    def _history(self) -> events.HistoryRequest | None:
+        given = sum(one is not None for one in (self.after, self.since, self.last))
+        if given > 1:
+            raise Refusal("bad-command", '"after", "since" and "last": one of them')
+        return events.HistoryRequest(self.after, self.since, self.last) if given else None
 
 
 class Unsubscribe(_Command, tag="unsubscribe", kw_only=True, gc=False):

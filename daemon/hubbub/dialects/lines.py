@@ -28,9 +28,9 @@ from hubbub.events import (
     Subscribe,
     Unsubscribe,
 )
+from hubbub.history_request import read_history
 from hubbub.line_dialect import LineDialect
 from hubbub.message import Message, Sender
-from hubbub.option import duration
 from hubbub.publish import Publish, Request
 from hubbub.topics import TopicTable, check_filter, quote, read_name
 
@@ -277,18 +277,7 @@ def _history(words: list[bytes]) -> HistoryRequest:
     name, value = words[0].upper(), words[-1].decode()
     if len(words) != 2 or name not in (b"AFTER", b"SINCE", b"LAST"):
         raise BadFilter("behind a filter stands AFTER <position>, SINCE <duration> or LAST <n>; a space is %20")
-    if name == b"AFTER":
-        return HistoryRequest(after=value)
-    try:
-        return HistoryRequest(since=duration(value)) if name == b"SINCE" else HistoryRequest(last=_count(value))
-    except ValueError as error:
-        raise Refusal("bad-command", f"{name.decode()}: {error}") from None
-
-
-def _count(value: str) -> int:
-    if value.isascii() and value.isdecimal() and len(value) <= 9:
-        return int(value)
-    raise ValueError("expected a number of messages, such as 10")
+    return read_history(name.decode().lower(), value)
 
 
 def _filter(words: list[bytes]) -> str:

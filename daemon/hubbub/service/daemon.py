@@ -47,7 +47,7 @@ from hubbub.service.process.memory import Memory
 from hubbub.service.process.notify import Notifier
 from hubbub.service.process.turns import Turns
 from hubbub.service.reload import Reloader
-from hubbub.service.state import describe, describe_lost, make_store
+from hubbub.service.state import describe, describe_history, describe_lost, history_of, make_store
 
 
 class CannotServe(SystemExit, Exception):
@@ -168,6 +168,8 @@ class HubbubService(Service):
             if limited:
                 yield "limits changed"
             self.hub.idempotency.seconds = settings.once
+            if settings.history != self.settings.history:
+                yield "history is for the next start"
             if metrics is not self.metrics:
                 if self.metrics is not None:
                     self.metrics.close()
@@ -241,8 +243,15 @@ class HubbubService(Service):
         if store is not None:
             store.observed = self.turns.commits.add
             self.hub.load(store, self.guard.rights_of, Admission(self.logins, self._contexts()))
+        try:
+            self.hub.keep_history(self.settings.history, history_of(store))
+        except ConfigError as error:
+            self._give_up(error)
+        if store is not None:
             store.start()
         self.log.info("{kept}", kept=describe(store))
+        if self.settings.history:
+            self.log.info("{history}", history=describe_history(self.settings.history, store))
 
     def _open_control(self) -> ControlSocket | None:
         """Return the control socket. That it can't be opened is a mistake where it was asked for."""

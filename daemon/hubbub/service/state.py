@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
 from twisted.logger import Logger
 
+from hubbub import limits
 from hubbub.errors import ConfigError
+from hubbub.kernel.history.rule import HistoryRule
 from hubbub.kernel.hub import Hub
 from hubbub.service.config.settings import Settings
 
@@ -58,6 +60,15 @@ def make_store(settings: Settings, call: Callable[..., object], log: Logger) -> 
     return store
 
 
+def history_of(store: Any) -> Any:
+    """Return where the history is in a DurableStore; None: there is no store, so it is in memory."""
+    if store is None:
+        return None
+    from hubbub.storage.history import DurableHistory
+
+    return DurableHistory(store)
+
+
 def tell_alarm(log: Logger, why: str) -> None:
     """Log that the store can't write, once, and that it can again."""
     if why:
@@ -74,6 +85,12 @@ def describe_lost(hub: Hub) -> str:
     )  # fmt: skip
     lost = [f"{count} {what}{'s' * (count != 1)}" for count, what in counts if count]
     return f"forgotten with this process: {', '.join(lost)}; --state DIR keeps them" if lost else ""
+
+
+def describe_history(rules: Sequence[HistoryRule], store: Any) -> str:
+    """Return in a line what is kept of the messages."""
+    where = f"in memory, {limits.HISTORY_MEMORY_BYTES // limits.MiB} MiB at most" if store is None else "with them"
+    return f"the history of {', '.join(rule.filter for rule in rules)} is kept {where}"
 
 
 def describe(store: Any) -> str:

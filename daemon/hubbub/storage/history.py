@@ -10,6 +10,7 @@ from typing import Any
 import apsw
 
 from hubbub import limits
+from hubbub.errors import ConfigError
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.history.rule import HistoryRule, RuleState
 from hubbub.kernel.history.store import OnLast, OnPage, Page, Wanted
@@ -26,7 +27,7 @@ _NO_END = 2**63 - 1
 
 
 class DurableHistory:
-    """Keeps messages in a DurableStore."""
+    """Keeps messages in a DurableStore. `begin_history` raises ConfigError: its file can't be written."""
 
     def __init__(self, store: DurableStore) -> None:
         self.commits: Commits = store.commits
@@ -43,7 +44,10 @@ class DurableHistory:
         return self._store.readable
 
     def begin_history(self, rules: Sequence[HistoryRule]) -> list[RuleState]:
-        return self._store.begin_history(rules)
+        try:
+            return self._store.begin_history(rules)
+        except apsw.Error as error:
+            raise ConfigError(self._store.database.why(error)) from None
 
     def keep(self, state: RuleState, message: Message) -> int:
         return self._store.keep(state.id, message)

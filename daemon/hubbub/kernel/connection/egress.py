@@ -124,9 +124,9 @@ class Egress:
         return map(partial(self._encode_one, encoding, receiver), messages)
 
     def history(self) -> History:
-        """Return the message history. Raises Refusal (unavailable): there is none."""
+        """Return the message history. Raises Refusal (bad-command): there is none."""
         if self._hub.history is None:
-            raise Refusal("unavailable", "this hub keeps no history; --history FILTER does")
+            raise Refusal("bad-command", "this hub keeps no history; --history FILTER does")
         return self._hub.history
 
     def _gate(
@@ -137,7 +137,7 @@ class Egress:
         if unshared(filter) != filter:
             raise BadFilter("the members of a group share what comes, and no history")
         if self.half_duplex is not None:
-            raise Refusal("unavailable", "a link with answer= gets no history")
+            raise Refusal("bad-command", "a link with answer= gets no history")
         return Gate(event, filter, encoding, receiver, client.delivery if event.qos and client is not None else None)
 
     def _replay(self, event: Subscribe, gate: Gate, link: ReplayLink) -> None:

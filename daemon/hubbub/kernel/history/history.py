@@ -87,11 +87,13 @@ class History:
     """All rules, and the tail of their messages.
 
     states  what is kept of each rule
+    unkept  messages that the store couldn't take
     """
 
     def __init__(self, store: HistoryStore, rules: Iterable[HistoryRule], wall: Any) -> None:
         self.store = store
         self.states = store.begin_history(list(rules))
+        self.unkept = 0
         self.tail = Tail(store.newest)
         self._prefix = f"{store.epoch}-"
         self._sets = {state.id: FilterSet((state.rule.filter,)) for state in self.states}
@@ -101,6 +103,11 @@ class History:
     def end(self) -> str:
         """The position of the newest message."""
         return position(self.store, self.store.newest)
+
+    def metrics(self) -> dict[str, int]:
+        """Return how many messages and bytes are kept, and how many messages couldn't be."""
+        messages, size = (sum(getattr(one, name) for one in self.states) for name in ("count", "bytes"))
+        return {"rules": len(self.states), "messages": messages, "bytes": size, "unkept": self.unkept}
 
     def check(self, message: Message) -> None:
         """Check that a message can be kept, if its publisher gets an answer. Raises Refusal (unavailable)."""
@@ -112,6 +119,7 @@ class History:
         store = self.store
         if store.commits.refuses:
             store.skip(state, message)
+            self.unkept += 1
             return
         number = store.keep(state, message)
         message.position = self._prefix + str(number)

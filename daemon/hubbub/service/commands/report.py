@@ -70,6 +70,7 @@ def summary(status: Row) -> list[str]:
         f"waiting   {waiting}",
         f"sessions  {sessions['away']} offline, {sessions['queued']} messages queued ({size(sessions['bytes'])})",
         f"kept      {_kept(status['store'])}",
+        *_history(status["history"]),
         f"plugins   {', '.join(status['plugins'])}",
     ]
     if (busiest := status["busiest"]) is not None:
@@ -77,6 +78,13 @@ def summary(status: Row) -> list[str]:
     if handlers:
         lines.append(f"handlers  {', '.join(handlers)}")
     return list(map(printable, lines))
+
+
+def _history(history: Row) -> list[str]:
+    if not history:
+        return []
+    unkept = f"; {history['unkept']} COULDN'T BE KEPT" if history["unkept"] else ""
+    return [f"history   {history['messages']} messages ({size(history['bytes'])}), {history['rules']} filters{unkept}"]
 
 
 def _kept(store: Row) -> str:

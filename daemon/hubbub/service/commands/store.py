@@ -49,6 +49,7 @@ def _stats(folder: Path) -> int:
     print(f"sessions   {found['sessions']}, {found['subscriptions']} subscriptions")
     print(f"messages   {found['messages']} queued or in flight, for {found['audiences']} audiences")
     print(f"retained   {found['retained']}")
+    print(f"history    {found['history']} messages of {found['history_rules']} filters")
     print(f"bytes      {size(found['bytes'])}")
     return 0
 

@@ -21,7 +21,7 @@ from hubbub.service.auth.specs import ignores, read_spec
 from hubbub.service.config import toml
 from hubbub.service.config.link_keys import parse_network
 from hubbub.service.config.run_help import SYNOPSIS, explained, help_text
-from hubbub.service.config.settings import Settings, parse_connector, parse_handler, parse_listener
+from hubbub.service.config.settings import Settings, parse_connector, parse_handler, parse_history, parse_listener
 from hubbub.service.config.toml_place import Place
 
 T = TypeVar("T")
@@ -114,6 +114,10 @@ class Options(usage.Options, AuthOptionMixin):
     def opt_state(self, folder: str) -> None:
         """Keep sessions, queued and retained messages in this folder, past the end of the process."""
         self._set("state", folder)
+
+    def opt_history(self, spec: str) -> None:
+        """Keep messages for clients that ask for them: a filter and its bounds, sensors/#:age=24h. Repeats."""
+        self._add("history", spec)
 
     def opt_durability(self, level: str) -> None:
         """What an acknowledgement waits for: fsync survives power loss, process the daemon's end alone."""
@@ -222,6 +226,7 @@ class Options(usage.Options, AuthOptionMixin):
             auth=() if ignore_logins else auth,
             ignore_logins=ignore_logins,
             watch=bool(self.get("watch")),
+            history=tuple(self._each(found["history"], parse_history)),
             bounds=Bounds(**dict(self._each([*found["limits"], *self.get("limit", ())], read_bound))),
             **{name.replace("-", "_"): one for name in toml.SCALARS for one in self._each(found[name], _SCALARS[name])},
         )

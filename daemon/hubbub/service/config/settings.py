@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
@@ -9,15 +10,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hubbub import limits
-from hubbub.bounds import DEFAULTS, Bounds
-from hubbub.errors import ConfigError
+from hubbub.bounds import DEFAULTS, Bounds, count
+from hubbub.errors import BadFilter, ConfigError
+from hubbub.kernel.history.rule import HistoryRule
 from hubbub.kernel.ingress.rate_limiter import Rate
-from hubbub.option import parse, shown
+from hubbub.option import duration, parse, shown, size
 from hubbub.service.config import ingress_keys
 from hubbub.service.config.endpoint import DATAGRAMS, STREAMS, Endpoint, Part, split, take
 from hubbub.service.config.link_keys import CONNECTOR_KEYS, LISTENER_KEYS, Address, Network, identifier
 from hubbub.service.config.remote import Remote, masked, split_remote, take_remote
 from hubbub.template import Template
+from hubbub.topics import check_filter
 
 FRAMINGS = ("end", "size", "length", "gap")
 
@@ -153,6 +156,7 @@ class Settings:
     durability   "fsync" or "process": what an acknowledgement waits for
     once         seconds that an idempotency key is remembered
     watch        whether a changed file in `plugin_dirs` causes a reload
+    history      rules of the messages that are kept
     bounds       what `--limit` says
     """
 
@@ -173,9 +177,15 @@ class Settings:
     on_damage: str = "set-aside"
     once: float = limits.ONCE_SECONDS
     watch: bool = False
+    history: tuple[HistoryRule, ...] = ()
     bounds: Bounds = DEFAULTS
 
     def __post_init__(self) -> None:
+        if len(self.history) > limits.HISTORY_RULES:
+            raise ConfigError(f"--history is there {len(self.history)} times; {limits.HISTORY_RULES} at most")
+        for filter, times in Counter(rule.filter for rule in self.history).items():
+            if times > 1:
+                raise ConfigError(f"--history {shown(filter)} is given twice")
         for listener in () if self.trust_proxy else self.listeners:
             if listener.address.proxied:
                 reason = "haproxy: reads what a proxy says of its clients: name its network with --trust-proxy"
@@ -237,6 +247,40 @@ def parse_handler(raw: object, source: str) -> HandlerConfig:
     except ConfigError as error:
         raise ConfigError(f"{spec}: {error}") from None
     return HandlerConfig(spec=spec, name=name, id=own, options=options)
+
+
+def parse_history(raw: object, source: str) -> HistoryRule:
+    """Read what is to be kept: `sensors/#:age=24h:messages=100000:bytes=1GiB`, or a TOML table with `filter`."""
+    spec, parts = _parts(raw, "filter", source)
+    values: dict[str, Any] = {}
+    try:
+        filter = check_filter(str(parts[0][1])) if parts[0][0] is None else ""
+        if not filter or filter.startswith("$"):
+            raise ConfigError("it begins with a filter, as in sensors/#; what begins with $ isn't kept")
+        for key, value in parts[1:]:
+            if key not in _HISTORY_KEYS:
+                raise ConfigError(f"after the filter stand {', '.join(f'{name}=' for name in _HISTORY_KEYS)}")
+            values[key] = parse(key, _HISTORY_KEYS[key], value)
+    except (BadFilter, ConfigError) as error:
+        raise ConfigError(f"{spec}: {error.reason if isinstance(error, BadFilter) else error}") from None
+    return HistoryRule(filter, **values)
+
+
+def _more_than_none(kind: Callable[[object], Any]) -> Callable[[object], Any]:
+    def read(raw: object) -> Any:
+        value = kind(raw)
+        if value <= 0:
+            raise ValueError("expected more than 0")
+        return value
+
+    return read
+
+
+_HISTORY_KEYS: dict[str, Callable[[object], Any]] = {
+    "age": _more_than_none(duration),
+    "messages": _more_than_none(count),
+    "bytes": _more_than_none(size),
+}
 
 
 def _parts(raw: object, first: str, source: str, split: Callable[[str], list[Part]] = split) -> tuple[str, list[Part]]:

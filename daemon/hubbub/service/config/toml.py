@@ -13,7 +13,7 @@ from hubbub.option import hint, shown
 from hubbub.service.config.toml_place import Place, places
 from hubbub.service.config.watched_file import read_bounded
 
-ARRAYS = ("tcp", "udp", "websocket", "connect", "handler", "plugin-dir", "origin", "auth", "trust-proxy")
+ARRAYS = ("tcp", "udp", "websocket", "connect", "handler", "plugin-dir", "origin", "auth", "trust-proxy", "history")
 """The names of arrays that a file may have; those of several files add up."""
 SCALARS = ("permissions", "metrics", "control", "drain", "state", "durability", "on-damage", "once")
 """The names of single values that a file may have; one that is set twice is an error."""

@@ -109,6 +109,7 @@ class _Daemon(Collector):
             "hubbub_reactor_lag_seconds", "How late the reactor was, looked at once a second", self._turns.lag
         )
         yield from self._store()
+        yield from self._history()
 
     def _messages(self) -> Iterator[Metric]:
         counters = self._hub.turn.counters
@@ -152,6 +153,16 @@ class _Daemon(Collector):
         yield _gauge("hubbub_retained_messages", "Retained messages", hub.retained.count)
         yield _gauge("hubbub_retained_bytes", "Bytes of retained messages", hub.retained.size)
         yield _gauge("hubbub_backlog_bytes", "Bytes that wait for clients that don't read", hub.slow_consumers.size)
+
+    def _history(self) -> Iterator[Metric]:
+        """The message history, if there is one."""
+        if self._hub.history is None:
+            return
+        kept = self._hub.history.metrics()
+        yield _gauge("hubbub_history_messages", "Messages in the history", kept["messages"])
+        yield _gauge("hubbub_history_bytes", "Bytes of them", kept["bytes"])
+        yield _counter("hubbub_history_unkept", "Messages that the history couldn't take", kept["unkept"])
+        yield _counter("hubbub_history_replayed", "Messages sent from the history", self._hub.turn.counters.replayed)
 
     def _store(self) -> Iterator[Metric]:
         """The durable store, if there is one."""

@@ -24,7 +24,8 @@ from hubbub.transports.websocket import MakeLinkFor
 _SESSION, _TICKETS = b"/session", b"/tickets"
 _UNKNOWN = "this hub isn't known by the name that Host has: log in, or start hubbub with --origin NAME"
 _STREAMS = (EVENTS, MESSAGES)
-_NAMES = ("content-type", "idempotency-key", "if-none-match", "sec-fetch-dest")  # the headers that a request may need
+_NAMES = ("content-type", "idempotency-key", "if-none-match", "last-event-id", "sec-fetch-dest")
+"""The headers that a request may need."""
 _METHODS = "GET, HEAD, POST, PUT, DELETE"
 
 
@@ -152,7 +153,7 @@ class Api:
 
 _PREFLIGHT = (
     ("Access-Control-Allow-Methods", _METHODS),
-    ("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-None-Match"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID"),
     ("Access-Control-Max-Age", str(limits.PREFLIGHT_SECONDS)),
 )
 

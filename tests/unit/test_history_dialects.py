@@ -1,0 +1,213 @@
+"""The history in each dialect: one position serves all of them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hubbub.dialects.http import Http
+from hubbub.dialects.json import Json
+from hubbub.events import Subscribe
+from hubbub.http import HttpRequest
+from hubbub.kernel.history.rule import HistoryRule
+from hubbub_plugins.mqtt.packets import Suback
+from mqtt_client import PUBACK, MqttHub, subscription
+from unit.history_help import Lines, hub_with, lines
+
+
+@pytest.fixture
+def world():
+    world, _ = hub_with(HistoryRule("#"))
+    return world
+
+
+@pytest.fixture
+def position(world):
+    lines(world, "PUB a zero")
+    position = world.hub.history.end
+    lines(world, "PUB a one", "PUB a two")
+    return position
+
+
+def end(world):
+    return world.hub.history.end
+
+
+def say(world, link, *commands):
+    data = "".join(json.dumps(one) + "\n" for one in commands).encode()
+    return [json.loads(line) for line in world.say(link, data).splitlines()]
+
+
+def get(world, path, query, **headers):
+    """What an HTTP client hears, and its link."""
+    link = world.link(Http, transport="websocket")
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = HttpRequest.made("GET", path.encode(), {name: [*value] for name, value in query.items()}, names)
+    link.receive(request)
+    world.turn()
+    return link.wire.heard(), link
+
+
+def test_json(world, position):
+    link = world.link(Json)
+    first, one, two, live = say(
+        world, link, {"op": "subscribe", "topic": "a", "after": position, "meta": True, "id": 7}
+    )
+    assert first == {"op": "subscribed", "topic": "a", "id": 7, "position": end(world)}
+    assert [message["data"] for message in (one, two)] == ["one", "two"]
+    assert two["position"] == end(world)
+    assert live == {"op": "live", "topic": "a", "position": end(world)}
+    lines(world, "PUB a three")
+    three = json.loads(link.wire.heard())
+    assert (three["data"], three["position"]) == ("three", end(world))
+    assert lines(world, f"SUB a AFTER {two['position']}")[1] == "MSG a three"
+
+
+@pytest.mark.parametrize("asked", [{"after": "x"}, {"since": 1e9}])
+def test_json_says_what_is_lost(world, position, asked):
+    first, *rest = say(world, world.link(Json), {"op": "subscribe", "topic": "a", **asked})
+    assert first == {"op": "subscribed", "topic": "a", "position": end(world), "complete": False}
+    assert [one.get("data") for one in rest] == ["zero", "one", "two", None]
+
+
+def test_json_last(world, position):
+    _, one, _ = say(world, world.link(Json), {"op": "subscribe", "topic": "#", "last": 1})
+    assert one == {"op": "message", "topic": "a", "data": "two"}
+
+
+@pytest.mark.parametrize("asked", [{"after": 1}, {"since": -1}, {"last": -1}, {"last": 1.5}, {"after": "x", "last": 1}])
+def test_json_refuses(world, asked):
+    (error,) = say(world, world.link(Json), {"op": "subscribe", "topic": "a", **asked})
+    assert (error["op"], error["code"]) == ("error", "bad-command")
+
+
+def test_what_is_lost_on_the_way_is_told_in_each_dialect(world):
+    said = world.link(Json).dialect.encode_lost(Subscribe("a"), "e-1")
+    assert json.loads(said) == {"op": "lost", "topic": "a", "position": "e-1"}
+    assert world.link(Lines).dialect.encode_lost(Subscribe("a"), "e-1") == b"LOST e-1\n"
+
+
+def test_server_sent_events(world, position):
+    heard, link = get(world, "/events", {"filter": ["a"], "after": [position]})
+    before_last, last = (number(position, more) for more in (1, 2))
+    assert heard == (
+        f":\n\nid: {before_last}\nevent: a\ndata: one\n\nid: {last}\nevent: a\ndata: two\n\nid: {last}\n\n".encode()
+    )
+    lines(world, "PUB a three")
+    assert link.wire.heard() == f"id: {end(world)}\nevent: a\ndata: three\n\n".encode()
+    again, _ = get(world, "/events", {"filter": ["a"], "since": ["1h"]}, last_event_id=last)
+    assert again == f":\n\nid: {end(world)}\nevent: a\ndata: three\n\nid: {end(world)}\n\n".encode()
+
+
+def number(position, more):
+    epoch, _, n = position.rpartition("-")
+    return f"{epoch}-{int(n) + more}"
+
+
+def test_an_event_source_that_comes_back_with_another_epoch(world, position):
+    heard, _ = get(world, "/events", {"filter": ["a", "b"]}, last_event_id="other-1")
+    assert heard.startswith(b":\n\nevent: $hubbub/lost\ndata: ")
+    assert heard.count(b"event: a\n") == 3
+    heard, _ = get(world, "/events", {"filter": ["a"], "format": ["json"]}, last_event_id="other-1")
+    assert heard.startswith(b':\n\ndata: {"op":"lost","position":"')
+
+
+def test_json_lines_over_http(world, position):
+    heard, link = get(world, "/messages", {"filter": ["a"], "last": ["1"], "poll": ["1"]})
+    two, live = map(json.loads, heard.splitlines())
+    assert (two["data"], two["position"]) == ("two", end(world))
+    assert live == {"op": "live", "position": end(world)}
+    assert link.wire.closed is not None
+    heard, link = get(world, "/messages", {"filter": ["a", "b/#"], "after": [position], "poll": ["1"]})
+    assert [json.loads(line).get("data") for line in heard.splitlines()] == ["one", "two", None, None]
+    assert link.wire.closed is not None
+
+
+@pytest.mark.parametrize("query", [{"since": ["x"]}, {"last": ["-1"]}, {"last": ["1"], "since": ["1"]}])
+def test_http_refuses(world, query):
+    heard, _ = get(world, "/events", {"filter": ["a"], **query})
+    assert json.loads(heard)["status"] == 400
+
+
+def test_http_says_the_position_of_what_it_has_published(world):
+    link = world.link(Http, transport="websocket")
+    link.receive(HttpRequest.made("POST", b"/topics/a", body=b"1"))
+    world.turn()
+    assert json.loads(link.wire.heard()) == {"receivers": 0, "position": end(world)}
+
+
+@pytest.fixture
+def mqtt():
+    hub = MqttHub()
+    hub.world.hub.keep_history([HistoryRule("#")])
+    return hub
+
+
+def ask(hub, *wishes, **asked):
+    client = hub.client()
+    pairs = [(f"history-{name}", value) for name, value in asked.items()]
+    suback, *rest = client.subscribe(*wishes, user_property=pairs)
+    return client, suback, rest
+
+
+def positions(packets):
+    return [dict(one.properties.get("user_property", ())).get("position") for one in packets]
+
+
+def test_mqtt(mqtt):
+    writer = mqtt.client()
+    for n in range(3):
+        writer.publish(
+            "a", b"%d" % n, qos=1, id=n + 1, properties={"user_property": [("k", "v"), ("position", "mine")]}
+        )
+    client, suback, found = ask(mqtt, "a", last="2")
+    assert (suback.codes, suback.properties) == ([0], {})
+    assert [one.payload for one in found] == [b"1", b"2"]
+    assert found[0].properties["user_property"][0] == ("k", "v")
+    assert positions(found)[1] == mqtt.world.hub.history.end
+    writer.publish("a", b"live", qos=1, id=9)
+    assert positions(client.heard()) == [mqtt.world.hub.history.end]
+    plain = mqtt.client()
+    plain.subscribe("a")
+    writer.publish("a", b"more", qos=1, id=10)
+    assert positions(plain.heard()) == [None]
+    _, suback, found = ask(mqtt, "a", after=mqtt.world.hub.history.end)
+    assert (suback.properties, found) == ({}, [])
+
+
+def test_mqtt_says_what_is_lost(mqtt):
+    _, suback, _ = ask(mqtt, "a", "b", after="nothing")
+    assert suback.properties == {"user_property": [("history-complete", "no")]}
+
+
+@pytest.mark.parametrize("asked", [{"since": "x"}, {"last": "-1"}, {"last": "1", "after": "x"}])
+def test_mqtt_refuses(mqtt, asked):
+    _, suback, _ = ask(mqtt, "a", "b", **asked)
+    assert isinstance(suback, Suback)
+    assert all(code >= 0x80 for code in suback.codes)
+    assert len(suback.codes) == 2
+
+
+def test_mqtt_qos_1_is_paced_by_its_acknowledgements(mqtt):
+    writer = mqtt.client()
+    for n in range(30):
+        writer.publish("a", b"%d" % n, qos=1, id=n + 1)
+    client = mqtt.client(properties={"receive_maximum": 5})
+    _, *found = client.subscribe(subscription("a", 1), user_property=[("history-last", "30")])
+    heard = []
+    while found:
+        assert len(found) <= 5
+        heard += [one.payload for one in found]
+        found = [one for packet in found for one in client.ack(PUBACK, packet.id)]
+    assert heard == [b"%d" % n for n in range(30)]
+    writer.publish("a", b"live", qos=1, id=99)
+    assert [one.payload for one in client.heard()] == [b"live"]
+
+
+def test_mqtt_filters_of_one_packet_come_in_one_order(mqtt):
+    writer = mqtt.client()
+    for n, topic in enumerate("abab"):
+        writer.publish(topic, b"%d" % n, qos=1, id=n + 1)
+    _, _, found = ask(mqtt, subscription("a", 1), subscription("b", 0), last="9")
+    assert [(one.payload, one.qos) for one in found] == [(b"0", 1), (b"1", 0), (b"2", 1), (b"3", 0)]
