@@ -14,6 +14,7 @@ from hubbub.dialect import DialectContext
 from hubbub.errors import Refusal
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
+from hubbub.kernel.history.rule import HistoryRule
 from hubbub.publish import QosPublish
 from hubbub.service.metrics.histogram import Histogram
 from hubbub.service.metrics.prometheus import Metered, MetricsPage
@@ -164,10 +165,11 @@ def test_openmetrics_for_who_asks_for_it():
 
 
 def rows(folder):
-    """The table of the page, as the code has it; the store has figures too."""
+    """The table of the page, as the code has it; the store has figures too, and the history."""
     scraped = Scraped()
     store = open_store(folder / "state", "process", print)
     scraped.world.hub.load(store)
+    scraped.world.hub.keep_history([HistoryRule("#")])
     registry: CollectorRegistry = scraped.metrics._registry
     for family in registry.collect():
         if family.name.startswith("hubbub_"):

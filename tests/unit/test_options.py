@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from hubbub.kernel.history.rule import HistoryRule
 from hubbub.service.config.options import Options
 
 
@@ -35,6 +36,38 @@ def test_without_options_three_listeners_on_loopback():
         ("udp", "udp:6999:interface=127.0.0.1"),
         ("websocket", "tcp:8999:interface=127.0.0.1"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "rule"),
+    [
+        ("sensors/#:age=24h:messages=10:bytes=1GiB", HistoryRule("sensors/#", 86_400.0, 10, 2**30)),
+        ("#", HistoryRule("#")),
+        (r"a\:b/+:messages=1", HistoryRule("a:b/+", messages=1)),
+    ],
+)
+def test_a_history(spec, rule):
+    assert parsed("--history", spec, "--history", "else").settings().history == (rule, HistoryRule("else"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("", "it begins with a filter"),
+        ("$SYS/#", "it begins with a filter"),
+        ("a/#/b", "# is only allowed as the last level"),
+        ("a:age=0", "expected more than 0"),
+        ("a:messages=x", "expected a whole number"),
+        ("a:bytes=-1", "expected bytes"),
+        ("a:size=1", "after the filter stand age=, messages=, bytes="),
+        ("a:age=1:age=2", "given twice"),
+    ],
+)
+def test_what_is_no_history(spec, why):
+    with pytest.raises(SystemExit, match=why):
+        parsed("--history", spec)
+    with pytest.raises(SystemExit, match="given twice"):
+        parsed("--history", "a", "--history", "a:age=1")
 
 
 def test_naming_one_listener_opens_that_alone():

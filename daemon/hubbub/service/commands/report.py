@@ -70,7 +70,7 @@ def summary(status: Row) -> list[str]:
         f"waiting   {waiting}",
         f"sessions  {sessions['away']} offline, {sessions['queued']} messages queued ({size(sessions['bytes'])})",
         f"kept      {_kept(status['store'])}",
-        *_history(status["history"]),
+        *_history(status.get("history")),
         f"plugins   {', '.join(status['plugins'])}",
     ]
     if (busiest := status["busiest"]) is not None:
@@ -80,7 +80,7 @@ def summary(status: Row) -> list[str]:
     return list(map(printable, lines))
 
 
-def _history(history: Row) -> list[str]:
+def _history(history: Row | None) -> list[str]:
     if not history:
         return []
     unkept = f"; {history['unkept']} COULDN'T BE KEPT" if history["unkept"] else ""
