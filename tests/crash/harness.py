@@ -4,7 +4,8 @@
                                                └► subscribers     └► a subscriber
 
 Every message that was acknowledged arrives at least once, at QoS 2 and with an idempotency key exactly once, none is
-invented, and each subscriber sees the messages of each publisher and topic in their order.
+invented, and each subscriber sees the messages of each publisher and topic in their order. On a disk that holds
+there is a history too: it replays what was acknowledged in the end, and a client that follows it has missed nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from crash.disk import Disk
+from crash.follower import Follower, faults, read
 from crash.keyed_clients import http_publisher, json_publisher, line_publisher
 from crash.mqtt_clients import FILTER, MqttPublisher, MqttSubscriber
 from crash.outcome import Outcome, Publisher, wait_for_last
@@ -56,18 +58,23 @@ class Scene:
             self.far_subscriber.start()
         self._far = ("--tcp", f"tcp:{self.far_port}", *kept, str(folder / "far"))
         bridge = f"tcp:127.0.0.1:{self.far_port}:id=far:dialect=mqtt:push={FILTER}"
-        near = ("--connect", bridge, *kept, str(where / "near"))
+        history = () if disk is not None else ("--history", f"{FILTER}:messages=10000000")
+        near = ("--connect", bridge, *history, *kept, str(where / "near"))
         with Daemon("--tcp", "tcp:0", "--websocket", "tcp:0", *near) as daemon:
             port, web = daemon.tcp[0][1], daemon.websocket[0][1]
             self.subscribers = [MqttSubscriber(n, port) for n in range(SUBSCRIBERS)]
             for one in self.subscribers:
                 one.start()
+        self._port = port
+        self._follower = None if disk is not None else Follower(port, FILTER)
         self._near = ("--tcp", f"tcp:{port}", "--websocket", f"tcp:{web}", *near)
         self.sure: list[Publisher] = [MqttPublisher(n, port) for n in range(PUBLISHERS)]
         self.sure += [json_publisher(port), http_publisher(web)]
         self.unsure = line_publisher(port)
         for publisher in (*self.sure, self.unsure):
             publisher.start()
+        if self._follower is not None:
+            self._follower.start()
 
     def near(self) -> Daemon:
         """The daemon of the publishers, which is to be started."""
@@ -93,6 +100,8 @@ class Scene:
                 self.outcome.faults.append(f"{publisher}: not everything was acknowledged in the end")
         ears = [*self.subscribers, self.far_subscriber]
         wait_for_last(ears, self.sure, until)
+        if self._follower is not None:
+            self._replay(self._follower, until)
         for one in (*self.sure, self.unsure, *ears):
             one.go()
         self.outcome.audit(self.sure, ears)
@@ -100,6 +109,15 @@ class Scene:
         unsure = Outcome()  # QoS 0: some are lost
         unsure.audit([self.unsure], ears)
         self.outcome.faults += unsure.faults
+
+    def _replay(self, follower: Follower, until: float) -> None:
+        found = [one for one in read(self._port, FILTER, {"since": 1e9}) if one["op"] == "message"]
+        replayed = [(one["topic"], int(one["data"])) for one in found]
+        while replayed[-1] not in follower.heard[-10_000:] and time.monotonic() < until:
+            time.sleep(0.02)
+        follower.end()
+        self.outcome.replayed = len(replayed)
+        self.outcome.faults += faults(replayed, follower.heard, self.sure)
 
 
 def run(

@@ -44,6 +44,7 @@ class Outcome:
     repeated: int = 0
     kills: int = 0
     disks: int = 0
+    replayed: int = 0
     seconds: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
@@ -53,7 +54,7 @@ class Outcome:
         return (
             f"{self.kills} kills, {self.disks} faults of the disk, {self.acknowledged} acknowledged, {self.lost} lost, "
             f"{self.doubled} doubled that come once, {self.repeated} of {self.arrived} repeated, "
-            f"ready after {slowest:.2f} s at most"
+            f"{self.replayed} replayed, ready after {slowest:.2f} s at most"
         )
 
     def audit(self, publishers: Sequence[Publisher], subscribers: Sequence[Subscriber]) -> None:

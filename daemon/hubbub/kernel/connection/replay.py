@@ -51,6 +51,7 @@ class Gate:
     """
 
     __slots__ = ("delivery", "encoding", "filter", "receiver", "subscription", "wish")
+    waits = False  # its client is there
 
     def __init__(
         self, wish: Subscribe, filter: str, encoding: Encoding, receiver: Receiver, delivery: Delivery | None
