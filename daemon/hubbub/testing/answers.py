@@ -18,6 +18,7 @@ from hubbub.events import (
     Fetch,
     Ping,
     PublishOnce,
+    ReadPosition,
     Release,
     Subscribe,
     SubscriptionBatch,
@@ -30,6 +31,7 @@ from hubbub.testing.watching import impure, watching
 from hubbub.testing.wellformed import plain
 
 _TOKEN = "abcdefg"  # noqa: S105  as long as the ones over UDP are
+_POSITION = "k3v7x2q2m5abcdef-1928353627357839361"
 _BYTES = "Return bytes; b'' where there is nothing to say"
 
 _SHARED = (
@@ -60,6 +62,8 @@ def check_answers(trial: Trial) -> None:
             _bytes(trial, "challenge(Connect, data)", dialect.challenge, event, b"\x00 a question")
         if isinstance(event, Subscribe | Unsubscribe | Request | Ping):
             _bytes(trial, f"confirm({kind}, token)", dialect.confirm, event, _TOKEN)
+        if isinstance(event, Subscribe) and event.history is not None:
+            _check_replay(trial, event)
     for n in (1, 10**9):
         _bytes(trial, f"gap({n})", dialect.gap, n)
     for reason in ("shutdown", "a reason, für alle"):
@@ -71,6 +75,15 @@ def check_answers(trial: Trial) -> None:
             reason,
             Refusal("quota", reason),
         )
+
+
+def _check_replay(trial: Trial, event: Subscribe) -> None:
+    """Fail the test where a dialect can't tell what a replay of the history has."""
+    assert event.history is not None
+    event.history.position, event.history.lost = _POSITION, _POSITION
+    _bytes(trial, "outcome(Subscribe, None) with something lost", trial.dialect.outcome, event, None)
+    _bytes(trial, "encode_lost(Subscribe, position)", trial.dialect.encode_lost, event, _POSITION)
+    _bytes(trial, "replayed(Subscribe, position)", trial.dialect.replayed, event, _POSITION)
 
 
 def _results(event: Any) -> Iterator[Any]:
@@ -87,6 +100,8 @@ def _results(event: Any) -> Iterator[Any]:
         yield from (0, 3) if event.tag is not None else ()
     elif isinstance(event, Ping):
         yield 0
+    elif isinstance(event, ReadPosition):
+        yield _POSITION
     elif isinstance(event, Connect):
         yield "ada"
     elif isinstance(event, Ack | Release):

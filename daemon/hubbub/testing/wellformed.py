@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from inspect import getattr_static
 from typing import Any
@@ -20,10 +21,12 @@ from hubbub.events import (
     Fault,
     Fetch,
     ForPeer,
+    HistoryRequest,
     Notice,
     OpenQueue,
     Ping,
     PublishOnce,
+    ReadPosition,
     Release,
     Subscribe,
     SubscriptionBatch,
@@ -176,10 +179,23 @@ def _subscribe(event: Subscribe, longest: int) -> Iterator[str]:
     yield from _wrong(event, "retained", event.retained in _RETAINED, f"one of {', '.join(_RETAINED)}")
     policies = (None, *Subscribe.POLICIES)
     yield from _wrong(event, "policy", event.policy in policies, f"one of {', '.join(map(str, policies))}")
+    if event.history is not None:
+        yield from _history(event, event.history)
     try:
         hash(event.options)
     except TypeError:
         yield from _wrong(event, "options", False, "hashable, as a tuple is: subscriptions are grouped by it")
+
+
+def _history(event: Subscribe, asked: HistoryRequest) -> Iterator[str]:
+    after, since, last = asked.after, asked.since, asked.last
+    one = sum(given is not None for given in (after, since, last)) == 1
+    yield from _wrong(event, "history", one, "a HistoryRequest with one of after, since and last")
+    yield from _wrong(event, "history", after is None or isinstance(after, str), "after a str")
+    fine = since is None or (isinstance(since, int | float) and 0 <= since < math.inf)
+    yield from _wrong(event, "history", fine, "since a number of seconds")
+    fine = last is None or (isinstance(last, int) and last >= 0)
+    yield from _wrong(event, "history", fine, "last a number of messages")
 
 
 def _open_queue(event: OpenQueue, longest: int) -> Iterator[str]:
@@ -295,6 +311,7 @@ _CHECKS: dict[type, Callable[[Any, int], Iterator[str]]] = {
     AuthResponse: _auth_response,
     Notice: _notice,
     Ping: _nothing,
+    ReadPosition: _nothing,
     Answer: _answer,
     Fault: _fault,
     Confirm: _confirm,
