@@ -44,7 +44,7 @@ def daemon(certificate) -> Iterator[Daemon]:
         "--websocket",
         f"{tls}:id=wss",
     )
-    with Daemon(*listeners) as one:
+    with Daemon(*listeners, "--history", "past/#") as one:
         yield one
     assert "Traceback" not in one.log
 
@@ -104,6 +104,14 @@ def test_tls(daemon, scheme, certificate):
     refused = hubbub("pub", where, "tls", "x")
     assert refused.returncode == 2
     assert "certificate" in said(refused).lower()
+
+
+@pytest.mark.parametrize("scheme", PLAIN)
+def test_what_was_before(daemon, scheme):
+    assert hubbub("pub", url(daemon, "tcp"), f"past/{scheme}", "1").returncode == 0
+    done = hubbub("sub", "--since", "1h", "--count", "1", url(daemon, scheme), f"past/{scheme}")
+    assert done.stdout == f"past/{scheme} 1\n".encode()
+    assert said(done) == "hubbub: the hub doesn't have all messages that --since asks for\n"
 
 
 @pytest.mark.parametrize("scheme", PLAIN)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hubbub.dialect import DialectContext
 from hubbub.dialects.lines import Lines
 from hubbub.errors import Refusal
-from hubbub.events import Answer, Close, Confirm, Connect, Event, Fault, Ping, Subscribe, Unsubscribe
+from hubbub.events import Answer, Close, Confirm, Connect, Event, Fault, Ping, ReadPosition, Subscribe, Unsubscribe
 from hubbub.framing import HTTP_400
 from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
@@ -51,6 +51,8 @@ def says(event: Event | Message) -> tuple[Any, ...]:
             return ("close", event.data, event.refusal.code if event.refusal else None)
         case Ping():
             return ("ping",)
+        case ReadPosition():
+            return ("position",)
     raise AssertionError(event)
 
 

@@ -52,8 +52,11 @@ class Client(Protocol):
     def settle(self) -> None:
         """Wait until all that was published has its answer."""
 
-    def subscribe(self, filters: Sequence[str], qos: int) -> Iterator[Received | int]:
-        """Yield messages; an int is how many were lost in between."""
+    def subscribe(self, filters: Sequence[str], qos: int, since: float | None = None) -> Iterator[Received | int]:
+        """Yield messages; an int is how many were lost in between.
+
+        since  begin with those that the history has of the last so many seconds; an int of 0: it doesn't have all
+        """
 
     def request(self, message: Outgoing, seconds: float) -> bytes:
         """Return the reply."""

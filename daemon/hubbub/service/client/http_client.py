@@ -44,14 +44,16 @@ class HttpClient:
     def settle(self) -> None:
         """Each publish has its answer already."""
 
-    def subscribe(self, filters: Sequence[str], qos: int) -> Iterator[Received | int]:
-        """Yield messages; an int is how many were lost in between."""
-        query = urlencode([("filter", filter) for filter in filters], quote_via=quote)
+    def subscribe(self, filters: Sequence[str], qos: int, since: float | None = None) -> Iterator[Received | int]:
+        """Yield messages, see Client."""
+        fields = [("filter", filter) for filter in filters]
+        fields += [] if since is None else [("since", f"{since:f}")]
+        query = urlencode(fields, quote_via=quote)
         stream = self._ask("GET", f"/messages?{query}")
         try:
             while line := stream.readline(_LONGEST):
-                if line.strip():
-                    yield received(read(line, self._address), line)
+                if line.strip() and (unit := read(line, self._address)).op != "live":
+                    yield received(unit, line)
         except (OSError, HTTPException) as error:
             raise Lost(f"{self._address}: {error}") from None
         raise Lost(f"{self._address}: it has ended the stream")

@@ -54,10 +54,12 @@ class JsonClient:
         while self._commands:
             self._read()
 
-    def subscribe(self, filters: Sequence[str], qos: int) -> Iterator[Received | int]:
-        """Yield messages; an int is how many were lost in between."""
+    def subscribe(self, filters: Sequence[str], qos: int, since: float | None = None) -> Iterator[Received | int]:
+        """Yield messages, see Client."""
+        asked = {} if since is None else {"since": since}
         for filter in filters:
-            self._answer({"op": "subscribe", "topic": filter, "meta": True})
+            if not self._answer({"op": "subscribe", "topic": filter, "meta": True, **asked}).complete:
+                yield 0
         self._units.wait(_RENEW_SECONDS if self._datagrams else None)
         while True:
             while self._messages:
@@ -104,7 +106,7 @@ class JsonClient:
             command = self._commands.get(answer.id or 0)
             if command is not None:
                 self._units.send(_encode({**command, "confirm": answer.token}))
-        elif answer.op in ("message", "gap"):
+        elif answer.op in ("message", "gap", "lost"):
             self._messages.append(received(answer, text))
         elif answer.op == "bye":
             raise Lost(f"{self._address}: it has said bye")

@@ -24,6 +24,7 @@ class JsonUnit(Struct, frozen=True):
     code: str = ""
     reason: str = ""
     token: str = ""
+    complete: bool = True
 
     def payload(self) -> bytes:
         """Return the payload that it carries."""
@@ -45,7 +46,9 @@ def read(text: bytes, where: object) -> JsonUnit:
 
 
 def received(unit: JsonUnit, text: bytes) -> Received | int:
-    """Return the message of a unit, or the number of lost ones."""
+    """Return the message of a unit, or the number of lost ones; 0: the history doesn't have all."""
+    if unit.op == "lost":
+        return 0
     if unit.op == "gap":
         return unit.count
     return Received(unit.topic, unit.payload(), unit.retained, unit.time, text)

@@ -14,6 +14,7 @@ from hubbub.service.client.base import Lost, Outgoing, Received, Refused
 from hubbub.service.client.units import connect
 
 _KEEP_ALIVE = 60  # seconds
+_INCOMPLETE = b"\0\x10history-complete\0\2no"
 _OPEN = 20  # publishes without an answer yet: as many as Mosquitto takes by default
 _LONGEST = 64 * limits.MiB  # bytes of one packet
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = range(1, 8)
@@ -36,6 +37,7 @@ class MqttClient:
         self._ids: set[int] = set()  # of publishes that have no answer yet
         self._last = 0
         self._messages: deque[Received] = deque()  # that came before an answer
+        self._incomplete = False  # what the history has of a subscription
         self._received: set[int] = set()  # of QoS 2, until their PUBREL
         self._socket: socket.socket = connect(address)
         self._socket.settimeout(address.seconds)
@@ -70,11 +72,14 @@ class MqttClient:
         self._send(PINGREQ << 4, b"")
         self._expect(PINGRESP)
 
-    def subscribe(self, filters: Sequence[str], qos: int) -> Iterator[Received | int]:
-        """Yield messages."""
-        body = self._next().to_bytes(2, "big") + b"\0"
+    def subscribe(self, filters: Sequence[str], qos: int, since: float | None = None) -> Iterator[Received | int]:
+        """Yield messages, see Client."""
+        asked = b"" if since is None else b"\x26" + _text("history-since") + _text(f"{since:f}")
+        body = self._next().to_bytes(2, "big") + bytes((len(asked),)) + asked
         self._send(SUBSCRIBE << 4 | 2, body + b"".join(_text(one) + bytes((qos,)) for one in filters))
         self._expect(SUBACK)
+        if self._incomplete:
+            yield 0
         self._socket.settimeout(_KEEP_ALIVE / 2)
         while True:
             while self._messages:
@@ -139,6 +144,7 @@ class MqttClient:
             self._check(body[1])
         elif kind == SUBACK:
             size, at = _read_varint(body, 2)
+            self._incomplete = _INCOMPLETE in body[at : at + size]
             for code in body[at + size :]:
                 self._check(code)
         elif kind == DISCONNECT:

@@ -27,6 +27,7 @@ from hubbub.topics import quote
 
 REFUSED, LOST, NO_REPLY = 1, 2, 3  # exit statuses
 
+_KEPT_NO_MORE = "the hub doesn't have all messages that --since asks for"
 _WHERE = """\
   URL                    tcp:// udp:// ws:// wss:// mqtt:// mqtts:// http://
                          https://, then [USER@]HOST[:PORT]
@@ -60,6 +61,8 @@ A space in a topic is %20, and a line end in a payload is \\n; --json is exact.
 
   --json                 a JSON object for each, as the dialect json has it
   --count N              end after N messages
+  --since TIME           begin with those of the last TIME, such as 10min, if
+                         the hub has a history of them
   --qos 0|1|2            the highest quality of service, for MQTT
 
 {_WHERE}.
@@ -125,14 +128,16 @@ def sub(arguments: Sequence[str]) -> int:
         return 0
     parser = _parser("sub")
     parser.add_argument("filters", metavar="FILTER", nargs="+")
+    parser.add_argument("--since", type=duration)
     _add_counts(parser)
     asked = parser.parse_intermixed_args(arguments)
 
     def follow(client: Client) -> int:
         left, show = asked.count, _shown_for(asked.json)
-        for message in client.subscribe(asked.filters, asked.qos):
+        for message in client.subscribe(asked.filters, asked.qos, asked.since):
             if isinstance(message, int):
-                print(f"hubbub: {message} messages were lost: this reader is too slow", file=sys.stderr)
+                lost = f"{message} messages were lost: this reader is too slow" if message else _KEPT_NO_MORE
+                print(f"hubbub: {lost}", file=sys.stderr)
                 continue
             print(show(message), flush=True)
             left = None if left is None else left - 1
