@@ -1,6 +1,6 @@
 """Load for a broker that keeps what it acknowledges: MQTT publishers at QoS 1, and sessions whose clients are away.
 
-    away.py port=N publishers=N window=N away=N size=N seconds=S [rate=N]
+    away.py port=N publishers=N window=N away=N size=N seconds=S [rate=N] [protocol=nats]
 
 Prints a line of JSON as load.c does. With `rate` one publisher sends so many a second, and p99_us is the time until its
 PUBACK, from the moment each was due. Every away session subscribes to the topic, and gets all of it.
@@ -14,6 +14,7 @@ import selectors
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 WARM = 0.3  # s
@@ -87,7 +88,38 @@ class Publisher:
         return whole
 
 
-def full(publishers: list[Publisher], window: int, seconds: float) -> tuple[int, float, float]:
+class JetStreamPublisher:
+    """The same with JetStream, whose acknowledgement is a reply; a file, one replica."""
+
+    def __init__(self, port: int, number: int, size: int) -> None:
+        self.link = socket.create_connection(("127.0.0.1", port))
+        self.link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.link.sendall(b'CONNECT {"verbose":false}\r\nSUB _INBOX.%d 1\r\n' % number)
+        stream = b'{"name":"BENCH","subjects":["bench.>"],"storage":"file","num_replicas":1}'
+        self._request = b"PUB $JS.API.STREAM.CREATE.BENCH _INBOX.%d %d\r\n%b\r\n" % (number, len(stream), stream)
+        self._message = b"PUB bench.away _INBOX.%d %d\r\n%b\r\n" % (number, size, bytes(size))
+        self.acknowledged = 0
+        self.held = b""
+        if not number:
+            self.link.sendall(self._request)
+        while not number and b"_INBOX.0" not in (data := self.link.recv(65_536)):
+            assert data
+
+    def send(self, count: int) -> None:
+        self.link.sendall(self._message * count)
+
+    def take(self) -> int:
+        """Return how many acknowledgements have come."""
+        data = self.held + self.link.recv(65_536)
+        if not data:
+            raise SystemExit(json.dumps({"error": "the broker has closed a link"}))
+        whole = data.count(b'"seq":')
+        self.held = data[data.rfind(b'"seq":') + 6 :] if whole else data[-64:]
+        self.acknowledged += whole
+        return whole
+
+
+def full(publishers: Sequence[Publisher | JetStreamPublisher], window: int, seconds: float) -> tuple[int, float, float]:
     """Keep `window` in flight of each. Returns what was acknowledged, the seconds, and those of the processor."""
     ready = selectors.DefaultSelector()
     for one in publishers:
@@ -131,14 +163,16 @@ def main() -> None:
     """Do what the arguments say."""
     given = dict(one.split("=", 1) for one in sys.argv[1:])
     port, size, seconds = int(given["port"]), int(given.get("size", 100)), float(given["seconds"])
-    leave(port, int(given.get("away", 1)))
+    if count := int(given.get("away", 1)):
+        leave(port, count)
     before = waited()
     if "rate" in given:
         taken, took = paced(Publisher(port, 0, size), float(given["rate"]), seconds)
         told = {"acknowledged": len(taken), "seconds": took, "cpu": 0.0}
         told["p99_us"] = 1e6 * sorted(taken)[len(taken) * 99 // 100]
     else:
-        publishers = [Publisher(port, n, size) for n in range(int(given.get("publishers", 1)))]
+        kind = JetStreamPublisher if given.get("protocol") == "nats" else Publisher
+        publishers = [kind(port, n, size) for n in range(int(given.get("publishers", 1)))]
         count, took, used = full(publishers, int(given.get("window", 10)), seconds)
         told = {"acknowledged": count, "seconds": took, "cpu": used}
     sys.stdout.write(json.dumps({**told, "waited": waited() - before}) + "\n")

@@ -136,6 +136,19 @@ class Kept(Hubbub):
         return [*super().command(folder, ports), *state]
 
 
+class History(Kept):
+    """The same with a history of what is published; `durability`: "" for one in memory."""
+
+    def __init__(self, durability: str) -> None:
+        super().__init__(durability)
+        self.name = f"history-{durability or 'memory'}"
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """It has room for a million messages."""
+        command = super().command(folder, ports) if self.durability else Hubbub.command(self, folder, ports)
+        return [*command, "--history", "bench/#:messages=2000000:bytes=1GiB"]
+
+
 class Mosquitto(Peer):
     """Its limits on queued messages are off, and TCP_NODELAY is on."""
 
@@ -184,6 +197,24 @@ class Nats(Peer):
             f"websocket {{ host: 127.0.0.1, port: {ports.websocket}, no_tls: true, compression: false }}\n"
         )
         return [self.path(), "-c", str(config)]
+
+
+class JetStream(Nats):
+    """Streams are files; `always`: an acknowledgement waits until it is on the disk, else it waits for nothing."""
+
+    websocket = False
+
+    def __init__(self, always: bool) -> None:
+        self.name = "jetstream-always" if always else "jetstream"
+        self._always = always
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """Without `always` files are synced every two minutes."""
+        command = super().command(folder, ports)
+        sync = "sync_interval: always" if self._always else ""
+        with (folder / "nats.conf").open("a") as config:
+            config.write(f'jetstream {{ store_dir: "{folder}/js"\n{sync}\n}}\n')
+        return command
 
 
 class Redis(Peer):
@@ -243,7 +274,10 @@ class Bare(Peer):
 
 BARE = (Bare("autobahn", "autobahn"), Bare("datagrams", "twisted"))
 KEPT = (Kept("process"), Kept("fsync"), KeptMosquitto())
-PEERS = {peer.name: peer for peer in (Hubbub(), Compiled(), Floor(), Mosquitto(), Nats(), Redis(), *BARE, *KEPT)}
+HISTORY = (History(""), History("process"), History("fsync"), JetStream(always=False), JetStream(always=True))
+PEERS = {
+    peer.name: peer for peer in (Hubbub(), Compiled(), Floor(), Mosquitto(), Nats(), Redis(), *BARE, *KEPT, *HISTORY)
+}
 
 
 def cores() -> tuple[int, int]:

@@ -70,7 +70,9 @@ def measure(work: Work, name: str, seconds: float) -> dict[str, Any]:
 def _options(work: Work, peer: Peer, server: Running, **more: float) -> list[str]:
     port = server.ports.websocket if work.websocket else server.ports.tcp
     options = {"protocol": peer.protocol, "port": port, "udp": server.ports.udp, **work.load, **more}
-    program = [sys.executable, str(HERE / "away.py")] if work.load["work"] == "away" else [str(BUILD / "load")]
+    scripts = {"away": "away.py", "replay": "history.py"}
+    script = scripts.get(str(work.load["work"]))
+    program = [str(BUILD / "load")] if script is None else [sys.executable, str(HERE / script)]
     return [*program, *(f"{name}={value}" for name, value in options.items())]
 
 

@@ -13,6 +13,7 @@ OURS = ("hubbub", "compiled")
 TCP = (*OURS, "mosquitto", "nats", "redis")
 FLOORED = (*TCP, "floor")
 WEB = (*OURS, "nats", "mosquitto")
+HISTORIES = ("history-memory", "history-process", "history-fsync")
 KEEPING = ("hubbub", "process", "fsync", "mosquitto-kept")
 GROWN = (*OURS, "mosquitto", "nats")
 
@@ -146,6 +147,20 @@ def _kept() -> list[Work]:
     ]
 
 
+def _history() -> list[Work]:
+    """What is acknowledged is in a history, or a stream of JetStream, for clients that come later."""
+    publish: Load = {"work": "away", "publishers": PAIRS, "window": 10, "away": 0}
+    _, process, fsync = HISTORIES
+    streams = ("hubbub", *HISTORIES, "jetstream", "jetstream-always")
+    return [
+        Work("history-publish", "QoS 1, 100 publishers, 10 in flight -> a history", DELIVERIES, publish, streams),
+        Work(
+            "history-replay", "1,000,000 messages to one client", DELIVERIES,
+            {"work": "replay", "messages": 1_000_000}, (process, fsync),
+        ),
+    ]  # fmt: skip
+
+
 def _nats() -> list[Work]:
     """The same spoken in NATS, beside lines and nats-server."""
     peers, plain = (*OURS, "nats"), {"protocol": "nats"}
@@ -235,5 +250,5 @@ def _growth() -> list[Work]:
     ]
 
 
-_ALL = (*_main(), *_web(), *_mqtt(), *_nats(), *_stomp(), *_kept(), *_links(), *_growth())
+_ALL = (*_main(), *_web(), *_mqtt(), *_nats(), *_stomp(), *_kept(), *_history(), *_links(), *_growth())
 WORKS: dict[str, Work] = {work.name: work for work in _ALL}
