@@ -112,6 +112,8 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/connection/authentication",
     "kernel/connection/access",
     "kernel/connection/commands",
+    "kernel/history/rule",
+    "kernel/history/history",
     "kernel/hub",
     "kernel/connection/link",
     "kernel/connection/paced_link",

@@ -32,6 +32,7 @@ class DurableHistory:
     def __init__(self, store: DurableStore) -> None:
         self.commits: Commits = store.commits
         self.epoch = store.blocks.epoch
+        self.keep = store.keep  # called for each message
         self._store = store
         self._prefix = f"{self.epoch}-"
 
@@ -48,9 +49,6 @@ class DurableHistory:
             return self._store.begin_history(rules)
         except apsw.Error as error:
             raise ConfigError(self._store.database.why(error)) from None
-
-    def keep(self, state: RuleState, message: Message) -> int:
-        return self._store.keep(state.id, message)
 
     def skip(self, state: RuleState, message: Message) -> None:
         self._store.skip(state, message.time)
@@ -112,9 +110,9 @@ class _PageJob:
         wanted, after, known, prefix = self._wanted, self._after, self._known, self._prefix
         since, numbers = wanted.since, wanted.numbers
         for number, record in rows:
-            if not after < number <= end or record.time < since or (numbers is not None and number not in numbers):
+            if number <= after or number > end or record[6] < since or (numbers is not None and number not in numbers):
                 continue
-            topic = record.topic
+            topic = record[0]
             has = known.get(topic)
             if has is None:
                 has = known[topic] = wanted.has(topic)

@@ -148,9 +148,9 @@ class DurableStore:
         self._readable = self._last
         return states
 
-    def keep(self, rule: int, message: Message) -> int:
+    def keep(self, state: RuleState, message: Message) -> int:
         """Keep a message in the history. Returns its number."""
-        changes = self._change()
+        changes, rule = self._changes if self._dirty else self._change(), state.id
         self._last = number = self._last + 1
         messages = changes.history.get(rule)
         if messages is None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from hubbub import limits
@@ -36,51 +37,51 @@ class Plan(NamedTuple):
     lost: int
 
 
+_number = itemgetter(0)
+
+
 class Tail:
     """The newest messages: all behind number `floor`."""
 
-    __slots__ = ("floor", "_at", "_bytes", "_messages", "_numbers", "_states")
+    __slots__ = ("floor", "_bytes", "_rows")
 
     def __init__(self, floor: int) -> None:
         self.floor = floor
-        self._at = 0
         self._bytes = 0
-        self._messages: list[Message] = []
-        self._numbers: list[int] = []
-        self._states: list[RuleState] = []
+        self._rows: list[tuple[int, Message, RuleState]] = []
 
-    def append(self, number: int, message: Message, state: RuleState, readable: int) -> None:
-        """Take the newest message, and drop the oldest that pages have, up to number `readable`."""
-        self._numbers.append(number)
-        self._messages.append(message)
-        self._states.append(state)
+    def append(self, number: int, message: Message, state: RuleState) -> bool:
+        """Take the newest message. Returns whether the oldest should go."""
+        self._rows.append((number, message, state))
         self._bytes += len(message.payload)
-        while (
-            len(self._numbers) - self._at > limits.HISTORY_TAIL_MESSAGES or self._bytes > limits.HISTORY_TAIL_BYTES
-        ) and self._numbers[self._at] <= readable:
-            self.floor = self._numbers[self._at]
-            self._bytes -= len(self._messages[self._at].payload)
-            self._at += 1
-        if self._at > limits.HISTORY_TAIL_MESSAGES:
-            del self._numbers[: self._at]
-            del self._messages[: self._at]
-            del self._states[: self._at]
-            self._at = 0
+        return len(self._rows) >= 2 * limits.HISTORY_TAIL_MESSAGES or self._bytes > limits.HISTORY_TAIL_BYTES
+
+    def trim(self, readable: int) -> None:
+        """Drop the oldest that pages have, up to number `readable`."""
+        rows, at = self._rows, 0
+        while rows[at][0] <= readable and (
+            len(rows) - at > limits.HISTORY_TAIL_MESSAGES or self._bytes > limits.HISTORY_TAIL_BYTES
+        ):
+            self.floor = rows[at][0]
+            self._bytes -= len(rows[at][1].payload)
+            at += 1
+            if at == len(rows):
+                break
+        del rows[:at]
 
     def after(self, wanted: Wanted, number: int, count: int) -> Page:
         """Look at `count` messages behind `number`, which isn't before `floor`. With none `Page.end` is `number`."""
-        start = bisect_right(self._numbers, number, self._at)
-        end = min(start + count, len(self._numbers))
-        kept, lost = [], 0
-        for at in range(start, end):
-            message, state = self._messages[at], self._states[at]
+        start = bisect_right(self._rows, number, key=_number)
+        some = self._rows[start : start + count]
+        kept, lost, end = [], 0, number
+        for end, message, state in some:
             if state.id not in wanted.rules or message.time < wanted.since or not wanted.has(message.topic):
                 continue
-            if self._numbers[at] > state.trimmed:
+            if end > state.trimmed:
                 kept.append(message)
             else:
-                lost = self._numbers[at]
-        return Page(kept, self._numbers[end - 1] if end > start else number, lost)
+                lost = end
+        return Page(kept, end, lost)
 
 
 class History:
@@ -94,6 +95,8 @@ class History:
         self.store = store
         self.states = store.begin_history(list(rules))
         self.unkept = 0
+        self._commits = store.commits
+        self._keep = store.keep
         self.tail = Tail(store.newest)
         self._prefix = f"{store.epoch}-"
         self._sets = {state.id: FilterSet((state.rule.filter,)) for state in self.states}
@@ -110,20 +113,20 @@ class History:
         return {"rules": len(self.states), "messages": messages, "bytes": size, "unkept": self.unkept}
 
     def check(self, message: Message) -> None:
-        """Check that a message can be kept, if its publisher gets an answer. Raises Refusal (unavailable)."""
-        if self.store.commits.refuses and getattr(message, "tag", None) is not None:
-            self.store.commits.check()
+        """Refuse a message whose publisher gets an answer, while nothing can be kept. Raises Refusal (unavailable)."""
+        if getattr(message, "tag", None) is not None:
+            self._commits.check()
 
     def append(self, state: RuleState, message: Message) -> None:
         """Keep a message, and give it its position; while the store takes no more it goes to its subscribers alone."""
-        store = self.store
-        if store.commits.refuses:
-            store.skip(state, message)
+        if self._commits.refuses:
+            self.store.skip(state, message)
             self.unkept += 1
             return
-        number = store.keep(state, message)
+        number = self._keep(state, message)
         message.position = self._prefix + str(number)
-        self.tail.append(number, message, state, store.readable)
+        if self.tail.append(number, message, state):
+            self.tail.trim(self.store.readable)
 
     def plan(self, request: HistoryRequest, filters: Sequence[str]) -> Plan:
         """Find where a replay for some filters begins, and set what its client is told of that."""
@@ -152,16 +155,18 @@ class History:
 class Recorder:
     """Keeps the messages of one rule (routing.subscription.Keeper)."""
 
-    __slots__ = ("order", "_history", "_state")
+    __slots__ = ("order", "_commits", "_history", "_state")
 
     def __init__(self, history: History, order: int) -> None:
         self.order = order
+        self._commits = history.store.commits
         self._history = history
         self._state = history.states[order]
 
     def check(self, message: Message) -> None:
         """Check that a message can be kept. Raises Refusal (unavailable)."""
-        self._history.check(message)
+        if self._commits.refuses:
+            self._history.check(message)
 
     def append(self, message: Message) -> None:
         """Keep a message."""

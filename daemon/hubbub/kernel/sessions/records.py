@@ -137,29 +137,28 @@ class StoredSession(NamedTuple):
 
 def record_message(message: Message) -> MessageRecord:
     """Return the record of a message."""
-    pairs = tuple(pairs_of(message.properties))
-    qos, expiry, correlation = 0, None, None
+    properties, qos, expiry, correlation = message.properties, 0, None, None
+    pairs: tuple[tuple[str, str], ...] = ()
+    format: int | None = None
+    if properties is not None:
+        pairs, format = tuple(pairs_of(properties)), getattr(properties, "format", None)
     if isinstance(message, QosPublish):
         qos, expiry, correlation = message.qos, message.message_expiry, message.correlation
     return MessageRecord(
         message.topic, message.payload, message.retain, message.content_type, message.reply_to, pairs, message.time,
-        qos, expiry, correlation, getattr(message.properties, "format", None),
+        qos, expiry, correlation, format,
     )  # fmt: skip
 
 
 def make_message(record: MessageRecord) -> Publish:
     """Return the message of a record."""
-    has_properties = record.properties or record.format is not None
-    properties = UserProperties(record.properties, record.format) if has_properties else None
-    kind, back = record.content_type, record.reply_to
-    if record.qos or record.message_expiry is not None or record.correlation is not None:
-        made: Publish = QosPublish(
-            record.topic, record.payload, record.qos, None, record.retain, kind, back, properties, None,
-            record.message_expiry, record.correlation,
-        )  # fmt: skip
+    topic, payload, retain, kind, back, pairs, time, qos, expiry, correlation, format = record
+    properties = UserProperties(pairs, format) if pairs or format is not None else None
+    if qos or expiry is not None or correlation is not None:
+        made: Publish = QosPublish(topic, payload, qos, None, retain, kind, back, properties, None, expiry, correlation)
     else:
-        made = Publish(record.topic, record.payload, record.retain, kind, back, properties)
-    made.time = record.time
+        made = Publish(topic, payload, retain, kind, back, properties)
+    made.time = time
     return made
 
 
