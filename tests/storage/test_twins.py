@@ -1,6 +1,6 @@
 """The database beside a journal that forgets nothing: whatever happens, both bring the same back after a restart.
 
-The journal of tests/plugins/mqtt/test_store.py writes each change one after the other, as plainly as it can be done.
+The journal of tests/storage/journal.py writes each change one after the other, as plainly as it can be done.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 
 from hubbub import limits
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, Rights, kept, subscription
-from plugins.mqtt.test_store import DatabaseDisk, Disk, run
+from storage.journal import DatabaseDisk, Disk, run
 
 CLIENTS = ("ann", "bob", "cyd")
 TOPICS = ("a", "b", "c")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from unittest.mock import patch
 
 import pytest
@@ -11,137 +10,11 @@ from hypothesis import strategies as st
 
 from hubbub import limits
 from hubbub.kernel.connection import outbox, overflow
-from hubbub.kernel.connection.datagram_outbox import DatagramOutbox
-from hubbub.kernel.connection.outbox import Outbox
 from hubbub.kernel.connection.overflow import POLICIES
 from hubbub.kernel.routing.batch import Batch
-from hubbub.message import Message
-from unit.kernel_help import World
+from unit.outbox_help import LONGEST, Pipe, filled, flushing, frame
 
-LIMIT = 300
-LONGEST = 400  # of one message: more than the whole limit
 KEEPERS = [policy for policy in POLICIES if policy != "disconnect"]
-
-
-@contextmanager
-def flushing(size):
-    """Each flush hands over that many bytes."""
-    with patch.object(outbox, "FLUSH_BYTES", size), patch("hubbub.kernel.connection.flushing.FLUSH_BYTES", size):
-        yield
-
-
-def frame(kind, number, topic, size=0):
-    return b"%b %d %b %b\n" % (kind, number, topic.encode(), b"x" * size)
-
-
-class Pipe:
-    """An outbox, its owner and its transport. Everything put gets the next number, and its unit shows it."""
-
-    def __init__(self, full, limit=LIMIT, can_say_gap=True):
-        self.world = World()
-        self.receiver = Outbox(self.world.hub.turn, self.world.hub.slow_consumers, self, self, full, limit)
-        self.can_say_gap = can_say_gap
-        self.numbers = 0
-        self.topics = {}  # number -> topic, of all messages put
-        self.answers = []
-        self.missed = 0
-        self.blocked = False
-        self.writes = []
-        self.bursts = 0
-
-    # The owner
-
-    def gap(self, n):
-        return b"gap %d\n" % n if self.can_say_gap else b""
-
-    def on_overflow(self):
-        self.bursts += 1
-        self.receiver.clear()
-
-    # The transport
-
-    def write(self, data):
-        assert not self.receiver.paused
-        assert data
-        self.writes.append(data)
-        if self.blocked:
-            self.receiver.pause(len(data))
-
-    # What a test does
-
-    def message(self, topic, size):
-        self.numbers += 1
-        self.topics[self.numbers] = topic
-        return Message(topic, b"x" * size), frame(b"msg", self.numbers, topic, size)
-
-    def batch(self, units, full=None):
-        return Batch(*zip(*[self.message(*unit) for unit in units], strict=True), full=full)
-
-    def put(self, *units, full=None):
-        self.receiver.put(self.batch(units, full))
-        self.world.hub.turn.schedule_flush()
-
-    def answer(self, size=0):
-        self.numbers += 1
-        self.answers.append(self.numbers)
-        self.receiver.answer(frame(b"ans", self.numbers, "", size))
-
-    def miss(self, count):
-        self.missed += count
-        self.receiver.miss(count)
-
-    def retained(self, count):
-        self.receiver.retained(iter([self.batch([("r", 10)]) for _ in range(count)]))
-
-    def give_way(self, more):
-        """Keep `more` bytes beside what can't be dropped."""
-        size = self.receiver.held + self.receiver.answers + more
-        assert self.receiver.give_way(size)
-        assert self.receiver.size <= size + 20
-
-    def resume(self):
-        self.blocked = False
-        if self.receiver.paused:
-            self.receiver.resume()
-
-    def drain(self):
-        self.resume()
-        self.world.turn()
-
-    def out(self):
-        """What came out: (kind, number)."""
-        lines = b"".join(self.writes).splitlines()
-        return [(line.split()[0].decode(), int(line.split()[1])) for line in lines]
-
-    def check_bound(self):
-        # One message over the limit may wait, and one more be with the transport, with the notice before it.
-        assert self.receiver.size <= self.receiver.limit + 2 * (LONGEST + 20) + self.receiver.answers
-        assert self.receiver.count <= limits.QUEUE_MESSAGES
-
-    def check_order(self):
-        told, seen, newest = 0, 0, {}
-        for kind, number in self.out():
-            if kind == "gap":
-                told += number
-                continue
-            assert number > seen
-            seen = number
-            if kind == "msg":
-                newest[self.topics[number]] = number
-        assert [number for kind, number in self.out() if kind == "ans"] == self.answers
-        return told, newest
-
-    def check_gaps(self):
-        """Before each message the client has been told of all that are missing before it."""
-        sent = {number for kind, number in self.out() if kind == "msg"}
-        told = 0
-        for kind, number in self.out():
-            if kind == "gap":
-                told += number
-            elif kind == "msg":
-                assert told >= sum(other < number and other not in sent for other in self.topics)
-
-
 UNITS = st.tuples(st.sampled_from(["a", "b", "c"]), st.integers(0, 80) | st.integers(0, LONGEST - 20))
 OPS = st.lists(
     st.one_of(
@@ -230,15 +103,6 @@ def test_an_empty_outbox_takes_one_message_of_any_size(full, unit):
     pipe.drain()
     assert pipe.out() == [("msg", 1)]
     assert (pipe.receiver.dropped, pipe.bursts) == (0, 0)
-
-
-def filled(full, **more):
-    """An outbox with messages 1 to 3 of one topic each, all that fit, on a transport that holds nothing."""
-    pipe = Pipe(full, limit=3 * len(frame(b"msg", 1, "a", 10)), **more)
-    pipe.put(("a", 10), ("b", 10))
-    pipe.put(("c", 10))
-    assert pipe.receiver.dropped == 0
-    return pipe
 
 
 def test_drop_oldest():
@@ -404,69 +268,3 @@ def test_a_retained_message_that_cannot_be_carried_is_told():
     assert [kind for kind, _ in pipe.out()] == ["msg", "gap", "msg", "gap", "msg"]
     assert pipe.receiver.sent == 3
     assert pipe.world.hub.turn.counters.uncarried == 2
-
-
-class Datagrams:
-    def __init__(self):
-        self.world = World()
-        self.sent = []
-        self.longest = 100
-        self.receiver = DatagramOutbox(
-            self.world.hub.turn, self.world.hub.slow_consumers, self, self, "drop-oldest", 10_000
-        )
-
-    def gap(self, n):
-        return b"gap %d" % n
-
-    def on_overflow(self):
-        raise AssertionError
-
-    def write(self, data):
-        if len(data) > self.longest:
-            return False
-        self.sent.append(data)
-        return True
-
-    def put(self, *payloads):
-        self.receiver.put(Batch([Message("t", one) for one in payloads], payloads, stream=False))
-        self.world.hub.turn.schedule_flush()
-
-
-def test_each_unit_is_a_datagram():
-    peer = Datagrams()
-    peer.put(b"1", b"2")
-    peer.receiver.answer(b"ok")
-    peer.put(b"3")
-    peer.world.turn()
-    assert peer.sent == [b"1", b"2", b"ok", b"3"]
-
-
-def test_a_datagram_that_is_too_long_counts_in_the_gap():
-    peer = Datagrams()
-    peer.put(b"1", b"x" * 200, b"2", b"y" * 200)
-    peer.world.turn()
-    assert peer.sent == [b"1", b"gap 1", b"2", b"gap 1"]
-    assert (peer.receiver.sent, peer.receiver.dropped) == (2, 2)
-    peer.put(b"3")
-    peer.world.turn()
-    assert peer.sent[4:] == [b"3"]
-
-
-def test_an_answer_that_is_too_long_is_no_lost_message():
-    peer = Datagrams()
-    peer.receiver.answer(b"x" * 200)
-    peer.world.turn()
-    assert (peer.sent, peer.receiver.dropped) == ([], 0)
-
-
-def test_a_notice_that_cannot_be_sent_is_told_later():
-    peer = Datagrams()
-    peer.longest = 0
-    peer.put(b"1")
-    peer.world.turn()
-    peer.put(b"1")
-    peer.world.turn()
-    peer.longest = 100
-    peer.put(b"2")
-    peer.world.turn()
-    assert peer.sent == [b"gap 2", b"2"]
