@@ -35,7 +35,7 @@ from hubbub.service.links.connector import Connector
 from hubbub.service.links.listener import Listener
 from hubbub.service.logs.failures import Failures, log_unraisable
 from hubbub.service.logs.last_words import report
-from hubbub.service.metrics.port import MetricsPort
+from hubbub.service.metrics.port import MetricsEndpoint
 from hubbub.service.metrics.prometheus import Metered, MetricsPage
 from hubbub.service.metrics.sys_metrics import SysMetrics
 from hubbub.service.plugins.discovery import Plugins, reason
@@ -76,7 +76,7 @@ class HubbubService(Service):
         self._memory = Memory(reactor, self.hub)
         self.metrics_page = MetricsPage(self.hub, self.turns, self._opens, self._is_ready)
         self.hub.system.metrics = SysMetrics(self.hub, self._contexts).metrics
-        self.metrics = self._make_metrics(settings)
+        self.metrics = MetricsEndpoint(reactor, settings, self.metrics_page.page)
         self.hub.turn.failed = self._failures = Failures()
         self.plugins = Plugins(settings.plugin_dirs)
         self.guard = Guard(settings.permissions)
@@ -84,7 +84,7 @@ class HubbubService(Service):
         self.listeners = [self.make_listener(config, settings, self.plugins) for config in settings.listeners]
         self.connectors = [self.make_connector(config, settings, self.plugins) for config in settings.connectors]
         self.handlers = {config.id: self.make_runner(config, self.plugins) for config in settings.handlers}
-        self.parts: list[Prepare] = [self.logins.prepare, self.guard.prepare, self._prepare]
+        self.parts: list[Prepare] = [self.logins.prepare, self.guard.prepare, self._prepare, self.metrics.prepare]
         self.notifier = Notifier(reactor, lambda: sum(len(context.links) for context in self._contexts()))
         self.links = LinkIndex()
         self.hub.subscriptions.watchers.append(self.links)
@@ -156,13 +156,8 @@ class HubbubService(Service):
         return bool(self.running) and all(listener.port is not None for listener in self.listeners)
 
     def _prepare(self, settings: Settings) -> Commit:
-        """Log limits that don't fit, and open the endpoint of metrics (service.config.reloadable.Prepare)."""
+        """Change limits and the memory of idempotency keys (service.config.reloadable.Prepare)."""
         limited = settings.bounds != self.hub.turn.bounds
-        metrics = self.metrics
-        if settings.metrics != (metrics and metrics.spec):
-            metrics = self._make_metrics(settings)
-            if metrics is not None:
-                metrics.listen(self.reactor)
 
         def commit() -> Iterator[str]:
             if limited:
@@ -170,13 +165,6 @@ class HubbubService(Service):
             self.hub.idempotency.seconds = settings.once
             if settings.history != self.settings.history:
                 yield "history is for the next start"
-            if metrics is not self.metrics:
-                if self.metrics is not None:
-                    self.metrics.close()
-                self.metrics = metrics
-                yield "metrics moved"
-            if metrics is not None:
-                metrics.names = settings.origins
 
         return commit
 
@@ -188,9 +176,6 @@ class HubbubService(Service):
         ended = found.subscriptions
         said = [f"permissions changed ({ended} subscription{'s' * (ended != 1)} ended)"] if changed else []
         return [*said, *filter(None, [found.ended()])]
-
-    def _make_metrics(self, settings: Settings) -> MetricsPort | None:
-        return MetricsPort(settings.metrics, self.metrics_page.page, settings.origins) if settings.metrics else None
 
     def _arm(self, when: float) -> None:
         if self._timer is not None and self._timer.active():
@@ -210,8 +195,7 @@ class HubbubService(Service):
                 config = listener.config
                 self._give_up(ConfigError(f"{error}{holder(config.transport, config.address.port)}"))
         try:
-            if self.metrics is not None:
-                self.metrics.listen(self.reactor)
+            self.metrics.listen()
         except ConfigError as error:
             self._give_up(error)
 
@@ -312,9 +296,9 @@ class HubbubService(Service):
         """Close last what tells of the end."""
         either: list[Deferred[Any]] = [DeferredList(ended, consumeErrors=True), self._hurried]
         await DeferredList(either, fireOnOneCallback=True)
-        for service in (self.metrics, self.control):
-            if service is not None:
-                await service.close()
+        await self.metrics.close()
+        if self.control is not None:
+            await self.control.close()
         if self.store is not None:
             self.hub.turn.flush()
             await deferToThread(self.store.stop)

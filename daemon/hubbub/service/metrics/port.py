@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -15,6 +15,8 @@ from hubbub import limits
 from hubbub.errors import ConfigError, Refusal
 from hubbub.option import shown
 from hubbub.service.config.endpoint import STREAMS, split, take
+from hubbub.service.config.reloadable import Commit
+from hubbub.service.config.settings import Settings
 from hubbub.service.links.listener import now, sentence
 from hubbub.transports.http.channel import HttpSite
 from hubbub.transports.http.origin import is_for_us
@@ -61,6 +63,45 @@ class MetricsPort:
 
     def _release(self) -> None:
         self._open -= 1
+
+
+class MetricsEndpoint:
+    """The port of `--metrics` as the settings have it now: one or none. Making it raises ConfigError."""
+
+    def __init__(self, reactor: Any, settings: Settings, pages: Pages) -> None:
+        self._reactor = reactor
+        self._pages = pages
+        self._port = self._make(settings)
+
+    def _make(self, settings: Settings) -> MetricsPort | None:
+        return MetricsPort(settings.metrics, self._pages, settings.origins) if settings.metrics else None
+
+    def listen(self) -> None:
+        """Bind. Raises ConfigError."""
+        if self._port is not None:
+            self._port.listen(self._reactor)
+
+    def close(self) -> Deferred[Any]:
+        """Listen no more."""
+        return maybeDeferred(lambda: None if self._port is None else self._port.close())
+
+    def prepare(self, settings: Settings) -> Commit:
+        """Bind the port of changed settings (service.config.reloadable.Prepare)."""
+        port = self._port
+        if settings.metrics != (port and port.spec):
+            port = self._make(settings)
+            if port is not None:
+                port.listen(self._reactor)
+
+        def commit() -> Iterator[str]:
+            if port is not self._port:
+                self.close()
+                self._port = port
+                yield "metrics moved"
+            if port is not None:
+                port.names = settings.origins
+
+        return commit
 
 
 class _Root(Resource):
