@@ -125,22 +125,68 @@ def test_what_the_client_may_no_longer_have(process):
     assert take(process, client, WAITING - 2) == list(range(0, WAITING, 2))
 
 
-def test_a_member_of_a_group_has_its_queue_in_memory(tmp_path):
-    """Others may get it."""
+@pytest.fixture
+def group(tmp_path):
+    """The same where the queue is that of a member of a group."""
     process = Process(tmp_path / "state", "process", None)
     process.away("away", "$share/g/a/#")
-    fill(process, 0, 10)
+    fill(process, 0, WAITING)
     process.store.stop()
     later = Process(tmp_path / "state", "process", None)
     state = state_of(later)
-    assert (len(state.queue), state.backlogged) == (10, 0)
-    other = later.client("other")
-    other.subscribe(subscription("$share/g/a/#", 1))
-    state.expiry = 0.0
-    later.hub.world.hub.clients._known["", None, "away"].end()
-    later.settle()
-    assert [int(one.payload) for one in other.heard()] == list(range(10))
+    assert (len(state.queue), state.backlogged) == (0, WAITING)
+    yield later
     later.store.stop()
+
+
+def test_a_member_of_a_group_takes_its_queue_in_pages(group):
+    client = group.client("away", **kept(V5))
+    assert len(state_of(group).queue) + len(state_of(group).inflight) <= 2 * limits.PAGE_MESSAGES
+    assert take(group, client, WAITING - 1) == list(range(WAITING))
+
+
+def test_others_get_what_is_in_the_store_alone_when_a_member_ends(group):
+    other = group.client("other", **kept(V5))
+    other.subscribe(subscription("$share/g/a/#", 1))
+    group.settle()
+    other.heard()
+    group.hub.world.hub.clients._known["", None, "away"].end()
+    group.hub.world.turn()
+    group.wait(lambda: not group.reading)
+    group.settle()
+    other.first = other.heard()
+    assert take(group, other, WAITING - 1) == list(range(WAITING))
+    group.settle()
+    assert group.store.database.connection.execute("SELECT count(*) FROM sessions WHERE number = 1").get == 0
+
+
+def test_members_that_have_all_in_the_store_get_more(group):
+    fill(group, WAITING, WAITING + 10)
+    client = group.client("away", **kept(V5))
+    assert take(group, client, WAITING + 9) == list(range(WAITING + 10))
+
+
+def test_a_work_queue_is_lent_in_pages(tmp_path):
+    """It has the key of no client; members take from it one after the other."""
+    process = Process(tmp_path / "state", "process", None)
+    open_queue(process)
+    fill(process, 0, WAITING)
+    process.store.stop()
+    later = Process(tmp_path / "state", "process", None)
+    queue = open_queue(later)
+    assert (len(queue.state.queue), queue.state.backlogged) == (0, WAITING // 2)
+    assert later.hub.world.hub.clients.queued == WAITING // 2
+    fill(later, WAITING, WAITING + 10)
+    client = later.client("worker")
+    client.first = client.subscribe(subscription("$share/q/a/0", 1))[1:]
+    assert take(later, client, WAITING + 8) == list(range(0, WAITING + 10, 2))
+    later.store.stop()
+
+
+def open_queue(process: Process):
+    clients = process.hub.world.hub.clients
+    clients.open_queue("$share/q/a/0", True)
+    return clients._work_queues.all["$share/q/a/0"]
 
 
 def test_a_session_that_ends_while_it_is_read(process):

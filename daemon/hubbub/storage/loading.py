@@ -84,8 +84,7 @@ class Loader:
         for number, record in self._database.execute("SELECT number, record FROM sessions ORDER BY number"):
             wishes = tuple(subscriptions.get(number, ()))
             backlog, those = queues.pop(number, None) or Backlog(), inflight.pop(number, [])
-            if number in self._shared:
-                those, backlog = [*those, *self._loaded(number, backlog)], Backlog()
+            backlog.shared = number in self._shared
             yield StoredSession(
                 number, codec.unpack_session(record), wishes, tuple(those), self._progress[number], backlog
             )
@@ -116,15 +115,6 @@ class Loader:
             if number in bodies:
                 found[number] = make_message(bodies[number]), self._ways(audience)
         return found
-
-    def _loaded(self, session: int, backlog: Backlog) -> Iterator[DeliveryRecord]:
-        """Read a whole queue."""
-        numbers = backlog.numbers()
-        read = self._messages(numbers)
-        for number in numbers:
-            if number in read:
-                message, ways = read[number]
-                yield DeliveryRecord(number, message, ways[session], 0, False)
 
     def _ways(self, audience: int) -> dict[int, Way]:
         found = self._ways_of.get(audience)

@@ -14,15 +14,19 @@ _COMPACT = 1_000  # messages taken from the front before their room is given bac
 
 
 class Backlog:
-    """Messages by their number in the store, in the order of the queue."""
+    """Messages by their number in the store, in the order of the queue.
 
-    __slots__ = ("_at", "_numbers", "_sizes")
+    shared  whether other members of a group may get some of them
+    """
+
+    __slots__ = ("shared", "_at", "_numbers", "_sizes")
 
     def __init__(self, numbers: array[int] | None = None, sizes: array[int] | None = None) -> None:
         """`sizes` are the bytes of the messages, about."""
         self._numbers = array("q") if numbers is None else numbers
         self._sizes = array("q") if sizes is None else sizes
         self._at = 0
+        self.shared = False
 
     def __len__(self) -> int:
         return len(self._numbers) - self._at
@@ -42,8 +46,9 @@ class Backlog:
         """The number of the last, if there is one."""
         return self._numbers[-1]
 
-    def append(self, number: int, size: int) -> None:
+    def append(self, number: int, size: int, shared: bool) -> None:
         """Add a message at the end."""
+        self.shared = self.shared or shared
         self._numbers.append(number)
         self._sizes.append(size)
 
@@ -64,7 +69,3 @@ class Backlog:
             size += self._sizes[self._at + count]
             count += 1
         return self._numbers[self._at : self._at + count].tolist()
-
-    def numbers(self) -> list[int]:
-        """Return the numbers of all of them."""
-        return self._numbers[self._at :].tolist()

@@ -9,7 +9,7 @@ while the transport is paused. In-flight messages are sent again after a reconne
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 
@@ -93,9 +93,10 @@ class Delivery:
             return NOW
         if self.link is None and not self.state.owner.is_valid(self._turn.wall()):
             return NEVER
-        if state.backlogged or (state.queue and queue.is_full(cost(message) + limits.QUEUED_MESSAGE_BYTES)):
-            return LOST  # a group doesn't get back what only the store has
-        return AWAY if self.link is None else LATER
+        if not queue.empty and queue.is_full(cost(message) + limits.QUEUED_MESSAGE_BYTES):
+            return LOST
+        # A group gets back what only the store has once the session ends, not when the client goes.
+        return AWAY if self.link is None or state.backlogged else LATER
 
     def _may_send(self) -> bool:
         state, link = self.state, self.link
@@ -178,7 +179,7 @@ class Delivery:
         """Go on with messages that the store has read."""
         self._fetching = False
         state, before = self.state, self.state.size
-        if not state.number:  # it has ended
+        if self.ended:
             return
         for _ in range(state.take_page(last, page)):
             self.queue.count_drop()
@@ -296,7 +297,18 @@ class Delivery:
         lent = sum([one.size for one in state.inflight.values() if one.lender is not None])  # they count there
         self._queued_bytes.size -= state.size - lent
         if shared := [one for one in (*state.inflight.values(), *state.queue) if one.share]:
-            in_steps(self._turn, shared, self._give_to_others, ended)
+            in_steps(self._turn, shared, self._give_to_others, partial(self._give_page, ended))
+        else:
+            self._give_page(ended)
+
+    def _give_page(self, ended: Callable[[], object], last: int = 0, page: Sequence[StoredMessage] = ()) -> None:
+        """Give others what the store has read of the queue, and go on until it has no more."""
+        state = self.state
+        state.queue.clear()
+        state.take_page(last, page)
+        self._give_to_others(list(state.queue))
+        if state.backlogged and state.backlog.shared:
+            state.fetch(partial(self._give_page, ended))
         else:
             ended()
 

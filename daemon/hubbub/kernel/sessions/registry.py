@@ -91,7 +91,8 @@ class ClientRegistry:
     @property
     def queued(self) -> int:
         """How many messages are queued or in flight."""
-        waiting = sum([len(queue.state.queue) for queue in self._work_queues.all.values()])
+        queues = [queue.state for queue in self._work_queues.all.values()]
+        waiting = sum([len(one.queue) + one.backlogged for one in queues])
         return waiting + sum([client.delivery.queue.waiting for client in self._known.values()])
 
     @property

@@ -222,7 +222,7 @@ class PersistentSession:
         if self.number:
             self._record_new(one)
         if self.backlogged:
-            self.backlog.append(one.number, one.size)
+            self.backlog.append(one.number, one.size, one.share != "")
             self.backlogged += 1
         else:
             self.queue.append(one)

@@ -22,6 +22,7 @@ from hubbub.kernel.routing.share_groups import SharedSubscriptions, ShareGroup
 from hubbub.kernel.routing.subscription import NOW, Subscription
 from hubbub.kernel.sessions.qos_receiver import QosReceiver
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
+from hubbub.kernel.sessions.records import StoredMessage
 from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.sessions.state import InflightMessage, PersistentSession
 from hubbub.kernel.sessions.store import Store
@@ -85,7 +86,7 @@ class WorkQueue(ShareGroup):
 
     __slots__ = (
         "alarm_at", "state",
-        "_last_loan", "_marked", "_queued_bytes", "_ready", "_refusals", "_silent", "_unable", "_wish",
+        "_fetching", "_last_loan", "_marked", "_queued_bytes", "_ready", "_refusals", "_silent", "_unable", "_wish",
     )  # fmt: skip
 
     stays = True
@@ -94,6 +95,7 @@ class WorkQueue(ShareGroup):
         super().__init__(turn, router)
         self.alarm_at: tuple[float, int] | None = None
         self.state = state
+        self._fetching = False  # the store reads a page
         self._last_loan = 0
         self._marked = False  # for the end of this turn
         self._queued_bytes = queued_bytes
@@ -106,11 +108,13 @@ class WorkQueue(ShareGroup):
     def is_full(self, more: float = 1.0) -> bool:
         """Return whether it has as much as it may have, or `more` times that."""
         state = self.state
-        return len(state.queue) >= more * limits.QUEUE_MESSAGES or state.size >= more * state.max_bytes
+        waiting = len(state.queue) + state.backlogged
+        return waiting >= more * limits.QUEUE_MESSAGES or state.size >= more * state.max_bytes
 
     def is_idle(self) -> bool:
         """Return whether it has neither members nor messages."""
-        return not (self.members or self.away or self.state.queue or self.state.inflight)
+        state = self.state
+        return not (self.members or self.away or state.queue or state.backlogged or state.inflight)
 
     # Messages in
 
@@ -129,8 +133,12 @@ class WorkQueue(ShareGroup):
 
     def give_way(self, size: int) -> None:
         """Drop the oldest of those that aren't lent until `size` bytes are left."""
-        while self.state.queue and self.state.size > size:
-            self._drop_first()
+        state = self.state
+        while (state.queue or state.backlogged) and state.size > size:
+            if state.queue:
+                self._drop_first()
+            else:
+                self._queued_bytes.size -= state.drop_backlogged()
             self._turn.counters.dropped += 1
 
     def _drop_first(self) -> None:
@@ -158,7 +166,7 @@ class WorkQueue(ShareGroup):
 
     def _has_room(self, member: Subscription) -> None:
         self._ready[member] = None
-        if self.state.queue:
+        if self.state.queue or self.state.backlogged:
             self._mark()
 
     # Messages out
@@ -175,10 +183,26 @@ class WorkQueue(ShareGroup):
         while left and self.state.queue and self._ready:
             self._lend_first()
             left -= 1
+        if self.state.backlogged and self._ready and not self._fetching:
+            self._fetch()
         if self.state.queue and self._ready:
             self._mark()
         elif self.state.queue and self._silent:
             self._turn.alarms.at(self, self._turn.now() + limits.WORK_QUEUE_SECONDS)
+
+    def _fetch(self) -> None:
+        """Have the store read more of the queue before it runs empty."""
+        if len(self.state.queue) < limits.PAGE_MESSAGES // 2:
+            self._fetching = True
+            self.state.fetch(self._take_page)
+
+    def _take_page(self, last: int, page: list[StoredMessage]) -> None:
+        """Go on with messages that the store has read."""
+        self._fetching = False
+        before = self.state.size
+        self._turn.counters.dropped += self.state.take_page(last, page)
+        self._queued_bytes.size += self.state.size - before
+        self._mark()
 
     def alarm(self, now: float) -> None:
         """Ask members that don't say when they have room (kernel.alarms.AlarmTarget)."""
