@@ -249,6 +249,24 @@ class Floor(Peer):
         return "floor.c"
 
 
+class BareDisk(Peer):
+    """A few lines of Python that sync one page for each message, and keep nothing; see disk.py."""
+
+    name, protocol = "disk", "mqtt"
+
+    def path(self) -> str:
+        """It runs with this Python."""
+        return sys.executable
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """Its page is where the stores of the others are."""
+        return [self.path(), str(HERE / "disk.py"), f"port={ports.tcp}", f"folder={folder}"]
+
+    def version(self) -> str:
+        """It has none."""
+        return "disk.py"
+
+
 class Bare(Peer):
     """A few lines of Twisted or Autobahn and nothing of hubbub; see bare.py."""
 
@@ -273,7 +291,7 @@ class Bare(Peer):
 
 
 BARE = (Bare("autobahn", "autobahn"), Bare("datagrams", "twisted"))
-KEPT = (Kept("process"), Kept("fsync"), KeptMosquitto())
+KEPT = (Kept("process"), Kept("fsync"), KeptMosquitto(), BareDisk())
 HISTORY = (History(""), History("process"), History("fsync"), JetStream(always=False), JetStream(always=True))
 PEERS = {
     peer.name: peer for peer in (Hubbub(), Compiled(), Floor(), Mosquitto(), Nats(), Redis(), *BARE, *KEPT, *HISTORY)

@@ -143,7 +143,7 @@ def _kept() -> list[Work]:
     return [
         Work("kept-1", "QoS 1, 100 publishers, 10 in flight -> 1 away", DELIVERIES, one, KEEPING),
         Work("kept-1000", "QoS 1, 1 publisher, 10 in flight -> 1,000 away", DELIVERIES, many, KEEPING),
-        Work("kept-latency", "QoS 1, 500/s -> 1 away, until PUBACK", P99, paced, KEEPING),
+        Work("kept-latency", "QoS 1, 500/s -> 1 away, until PUBACK", P99, paced, (*KEEPING, "disk")),
     ]
 
 
