@@ -18,7 +18,7 @@ FIELDS = "__slots__" if __file__.endswith(".py") else "__mypyc_attrs__"  # where
 _QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects set, and isn't shown at its default
     "qos": (0,), "retained": ("always",), "id": (None,), "clean_start": (True,), "session_expiry": (0.0, None),
     "will": (None, True), "will_delay": (0.0,), "receive_maximum": (None,), "session_present": (False,),
-    "resend_as_new": (False,), "after": (0,), "answers": (True,), "policy": (None,),
+    "dropped": (0,), "resend_as_new": (False,), "after": (0,), "answers": (True,), "policy": (None,),
     "auth_method": (None,), "reauthenticate": (False,), "all_or_none": (False,), "history": (None,),
 }  # fmt: skip
 
@@ -98,6 +98,7 @@ class Connect(Event):
     will                   Publish or None: published when the link ends without Close(will=False)
     will_delay             float: seconds until the will is published, unless the client is back by then
     session_present        bool, set before the outcome: an existing session goes on. sets an empty `client`
+    dropped                int, set before the outcome: messages that the session has lost since the client last came
     resend_as_new          bool, connectors only: the server has no session, so in-flight messages are sent as new ones
     knows_receive_maximum  bool: the client has got limits.INFLIGHT_MESSAGES; otherwise it may send more at once
     auth_method            str or None: enhanced authentication, see AuthResponse (MQTT 5.0 section 4.12)
@@ -108,8 +109,8 @@ class Connect(Event):
 
     __slots__ = (
         "client", "user", "password", "token", "clean_start", "session_expiry", "will", "will_delay", "receive_maximum",
-        "session_present", "resend_as_new", "auth_method", "auth_data", "reauthenticate", "challenge", "server_data",
-        "knows_receive_maximum",
+        "session_present", "dropped", "resend_as_new", "auth_method", "auth_data", "reauthenticate", "challenge",
+        "server_data", "knows_receive_maximum",
     )  # fmt: skip
 
     def __init__(
@@ -143,6 +144,7 @@ class Connect(Event):
         self.will_delay = will_delay
         self.receive_maximum = receive_maximum
         self.session_present = False
+        self.dropped = 0
         self.client = client
         self.user = user
         self.password = password

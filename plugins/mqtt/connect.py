@@ -24,6 +24,7 @@ from hubbub_plugins.mqtt.messages import checked_topic, qos_publish
 from hubbub_plugins.mqtt.packets import V5, V31, V311, Connack
 from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, Malformed
 
+DROPPED = "hubbub-dropped"  # a user property of CONNACK: messages that the session has lost
 NO_EXPIRY = 0xFFFFFFFF  # a session expiry interval without an end (section 3.1.2.11.2)
 KEEP_ALIVE_MAX = 0xFFFF  # seconds
 _REASON_CODES = {  # MQTT-3.2.2-8
@@ -128,6 +129,8 @@ def connack(event: Connect, max_packet: int, idle: float, node: str) -> Connack:
     packet, properties = event.tag, dict[str, Any]()
     if packet.version == V5:
         seconds = keep_alive(packet, idle)
+        told = [(NODE, node)] * (NODE in dict(packet.properties.get("user_property", ())))
+        told += [(DROPPED, str(event.dropped))] * (event.dropped > 0)
         properties = {
             "receive_maximum": limits.INFLIGHT_MESSAGES,
             "maximum_packet_size": max_packet,
@@ -136,7 +139,7 @@ def connack(event: Connect, max_packet: int, idle: float, node: str) -> Connack:
             "authentication_method": event.auth_method,
             "authentication_data": event.server_data or None,
             "assigned_client_identifier": event.client if not packet.client else None,
-            "user_property": [(NODE, node)] * (NODE in dict(packet.properties.get("user_property", ()))),
+            "user_property": told,
         }
         if event.session_expiry > limits.SESSION_SECONDS:
             properties["session_expiry_interval"] = int(limits.SESSION_SECONDS)

@@ -311,3 +311,17 @@ def test_a_session_that_has_ended_takes_nothing_while_its_subscriptions_end(monk
     assert hub.clients.queued == 2  # in flight to the other
     assert hub.clients.queued_bytes < 1_000
     writer.goodbye()
+
+
+def test_a_client_learns_what_its_session_has_lost(place, monkeypatch):
+    monkeypatch.setattr(limits, "QUEUE_MESSAGES", 3)
+    place.client("away", **kept(V5)).subscribe(subscription("a", 1))
+    place.client("away", **kept(V5)).end.vanish()
+    place.world.turn()
+    for n in range(5):
+        place.client("w").publish("a", b"%d" % n, qos=1, id=1)
+    for told in ([("hubbub-dropped", "2")], None):
+        client = place.client("away", **kept(V5))
+        assert client.connack.properties.get("user_property") == told
+        client.end.vanish()
+        place.world.turn()

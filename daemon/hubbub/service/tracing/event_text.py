@@ -26,7 +26,15 @@ _SHOWN_FIRST = frozenset(
     {"topic", "payload", "filter", "data", "reason", "refusal", "dialect", "head"}
 )  # without a name
 _MOSTLY_TRUE = frozenset({"answers", "echo", "blocking", "clean_start", "will", "knows_receive_maximum"})
-_MOSTLY = {"qos": 0, "session_expiry": 0.0, "will_delay": 0.0, "after": 0, "auth_data": b"", "server_data": b""}
+_MOSTLY = {
+    "qos": 0,
+    "session_expiry": 0.0,
+    "will_delay": 0.0,
+    "after": 0,
+    "dropped": 0,
+    "auth_data": b"",
+    "server_data": b"",
+}
 _SECRET = frozenset({"password", "token", "auth_data"})
 
 
