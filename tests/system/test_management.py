@@ -105,7 +105,7 @@ def test_a_get_changes_nothing(web):
     ("name", "query", "status"), [
         ("nothing", {}, 404), ("topics", {"below": "a/#"}, 400), ("subscriptions", {"after": "x.1"}, 400),
         ("links", {"after": "x"}, 400), ("links", {"limit": -1}, 400),
-        ("links", {"listener": "nowhere"}, 400), ("links", {"host": "nowhere"}, 400), ("a/+", {}, 400),
+        ("links", {"listener": "nowhere"}, 404), ("links", {"host": "nowhere"}, 400), ("a/+", {}, 400),
     ],
 )  # fmt: skip
 def test_mistakes(web, name, query, status):

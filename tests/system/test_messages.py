@@ -227,6 +227,24 @@ def test_mosquitto(need, tmp_path):
         assert hubbub("req", where, "nobody", "x", "--timeout", "0.2").returncode == 3
 
 
+@pytest.mark.parametrize("scheme", PLAIN)
+def test_bench(daemon, scheme):
+    done = hubbub("bench", url(daemon, scheme), "--json", "--seconds", "0.4", "--size", "50")
+    found = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert 0 < found["latency"]["p50"] <= found["latency"]["max"]
+    assert 0 < found["throughput"]["received"] <= found["throughput"]["sent"]
+    if scheme != "udp":
+        assert found["throughput"]["received"] == found["throughput"]["sent"]
+
+
+def test_timestamps(daemon):
+    where = url(daemon, "tcp")
+    assert hubbub("pub", where, "timed", "--retain", "x").returncode == 0
+    read = hubbub("sub", where, "timed", "--count", "1", "--timestamps").stdout.decode()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d timed x\n", read)
+
+
 @pytest.mark.parametrize(
     "arguments", [
         ("pub", "ftp://host", "a", "x"), ("pub", "tcp://", "a", "x"), ("pub", "tcp://host:x", "a", "x"),
@@ -234,7 +252,7 @@ def test_mosquitto(need, tmp_path):
         ("pub", "tcp://127.0.0.1", "a", "x", "--file", "y"), ("pub", "tcp://127.0.0.1", "a", "--file", "/nowhere"),
         ("pub", "tcp://127.0.0.1"), ("sub", "tcp://127.0.0.1"), ("req", "tcp://127.0.0.1"),
         ("pub", "tcp://127.0.0.1", "a", "x", "--password-file", "/nowhere"),
-        ("sub", "https://localhost:1", "b", "--ca", "/nowhere"),
+        ("sub", "https://localhost:1", "b", "--ca", "/nowhere"), ("bench", "tcp://127.0.0.1", "--size", "3"),
     ],
 )  # fmt: skip
 def test_mistakes(arguments):
@@ -243,7 +261,7 @@ def test_mistakes(arguments):
     assert said(done)
 
 
-@pytest.mark.parametrize("command", ["pub", "sub", "req"])
+@pytest.mark.parametrize("command", ["pub", "sub", "req", "bench"])
 def test_help(command):
     for arguments in ((command,), (command, "--help")):
         done = hubbub(*arguments)

@@ -10,7 +10,10 @@ from hubbub import limits
 _PROBLEM = {"$ref": "#/components/responses/Problem"}
 _OBJECT = {"application/json": {"schema": {"type": "object"}}}
 _ANY: dict[str, Any] = {"*/*": {"schema": {}}}
-_TOPIC = {"name": "topic", "in": "path", "required": True, "schema": {"type": "string"}}
+_NO_WILDCARD = "^[^+#\\u0000]*$"  # hubbub.topics.check_topic
+_TOPIC_SCHEMA = {"type": "string", "pattern": _NO_WILDCARD, "minLength": 1, "maxLength": limits.TOPIC_BYTES // 4}
+_TOPIC = {"name": "topic", "in": "path", "required": True, "schema": _TOPIC_SCHEMA}
+_MOST = 2**63 - 1  # of a number in a request to the hub
 _KEY = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": limits.NAME_CHARACTERS}}
 _FILTERS = {
     "name": "filter", "in": "query", "required": True, "explode": True,
@@ -78,17 +81,19 @@ def _paths() -> dict[str, Any]:
 
 
 def _management() -> dict[str, Any]:
-    limit, after = _query("limit", type="integer", minimum=0), _query("after", type="integer", minimum=0)
-    below, link = _query("below", type="string"), _query("link", type="integer", minimum=0)
+    limit, after, link = (_query(name, type="integer", minimum=0, maximum=_MOST) for name in ("limit", "after", "link"))
+    below = _query("below", type="string", pattern=_NO_WILDCARD, maxLength=limits.TOPIC_BYTES // 4)
+    host = _query("host", type="string", anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])
     pages = {
-        "links": (after, limit, _query("listener", type="string"), _query("host", type="string")),
-        "subscriptions": (_query("after", type="string"), limit, link),
+        "links": (after, limit, _query("listener", type="string"), host),
+        "subscriptions": (_query("after", type="string", pattern=r"^([0-9]{1,18}(\.[0-9]{1,18})?)?$"), limit, link),
         "topics": (after, limit, below, _query("search", type="string")),
         "retained": (after, limit, below),
     }
     names = ("status", "listeners", "connectors", "plugins")
     reads = {name: _operation(f"Read the {name}", _200=_OBJECT) for name in names}
     reads |= {name: _operation(f"Read a page of {name}", *query, _200=_OBJECT) for name, query in pages.items()}
+    reads["links"]["responses"]["404"] = _PROBLEM  # no such listener
     return {
         **{f"/api/v1/{name}": {"get": operation} for name, operation in reads.items()},
         "/api/v1/kick": {

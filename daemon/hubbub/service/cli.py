@@ -17,6 +17,7 @@ hubbub: one daemon for every real-time client
       hubbub run
       hubbub sub tcp://localhost hello/#
       hubbub pub tcp://localhost hello/world "Hello"
+  and open http://localhost:8999/ in a browser.
 
   hubbub run [OPTIONS]  open the listeners and serve until SIGINT or SIGTERM;
                         same as twistd --nodaemon --pidfile= --reactor=hubbub
@@ -25,6 +26,7 @@ hubbub: one daemon for every real-time client
   hubbub run --help     the options
   hubbub pub  sub  req  publish, subscribe and request, with any hub or MQTT
                         broker, from the shell
+  hubbub bench URL      measure the latency and throughput of one
   hubbub new dialect NAME  or  hubbub new handler NAME
                         write a small plugin to start from, with its test
   hubbub try DIALECT FILE
@@ -102,6 +104,7 @@ def show_help(_: Sequence[str]) -> int:
 COMMANDS = {
     "run": ".cli:run",
     **{name: f".commands.messages:{name}" for name in ("pub", "sub", "req")},
+    "bench": ".commands.bench:bench",
     "new": ".commands.new:new",
     "try": ".commands.try_dialect:try_dialect",
     "check": ".commands.check:check",

@@ -168,11 +168,12 @@ class ClientRegistry:
         event.session_present = client is not None and client.state.left is not None  # one of `stand` had no link yet
         if client is None:
             client = self._make(PersistentSession(key, session, self.store))
-        event.dropped, client.delivery.dropped = client.delivery.dropped, 0
         self._is_back(client)
         client.put_will(None)  # it counted for where it came from
         client.source = source_of(session.host)
         client.attach(link, event, context.queue, link.outbox.full, context.rights)
+        queue = client.delivery.queue
+        event.dropped, queue.dropped = queue.dropped, 0
         if recorded or client.state.recorded:
             link.egress.hold()
         return client

@@ -27,6 +27,7 @@ def connect(address: Address) -> socket.socket:
     """Open a TCP connection, with TLS where the scheme says so. Raises Lost."""
     try:
         opened = socket.create_connection((address.host, address.port), limits.CONNECT_SECONDS)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or a second write waits for an acknowledgement
         context = address.tls()
         return opened if context is None else context.wrap_socket(opened, server_hostname=address.host)
     except OSError as error:

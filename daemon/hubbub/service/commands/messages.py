@@ -7,35 +7,21 @@ import json
 import os
 import sys
 import time
-from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from hubbub import limits
-from hubbub.client.address import Address, parse
 from hubbub.errors import ConfigError
 from hubbub.option import duration, printable, rate
-from hubbub.service.client.base import Client, Lost, Outgoing, Received, Refused
-from hubbub.service.client.http_client import HttpClient
-from hubbub.service.client.json_client import JsonClient
-from hubbub.service.client.mqtt_client import MqttClient
+from hubbub.service.client.base import Client, Outgoing, Received, Refused
 from hubbub.service.commands.arguments import Arguments, wants_help
+from hubbub.service.commands.connection import WHERE, positive, url_parser, with_client
 from hubbub.topics import quote
 
-REFUSED, LOST, NO_REPLY = 1, 2, 3  # exit statuses
-
 _KEPT_NO_MORE = "the hub doesn't have all messages that --since asks for"
-_WHERE = """\
-  URL                    tcp:// udp:// ws:// wss:// mqtt:// mqtts:// http://
-                         https://, then [USER@]HOST[:PORT]
-  --password-file FILE   the password of USER
-  --token-file FILE      a token instead
-  --ca FILE              certificates to trust, instead of the system's
 
-Exit status: 0; 1 refused, or a mistake; 2 no connection, or it was lost"""
 PUB_USAGE = f"""\
 hubbub pub: publish messages
 
@@ -50,7 +36,7 @@ Without PAYLOAD each line of stdin is a message.
   --count N              publish PAYLOAD N times, or N lines at most
   --rate N/s             no faster than that; also N/min, N/h
 
-{_WHERE}.
+{WHERE}.
 """
 SUB_USAGE = f"""\
 hubbub sub: print messages, a line each: the topic, a space, the payload
@@ -60,12 +46,13 @@ hubbub sub: print messages, a line each: the topic, a space, the payload
 A space in a topic is %20, and a line end in a payload is \\n; --json is exact.
 
   --json                 a JSON object for each, as the dialect json has it
+  --timestamps           the time of each before its topic (RFC 3339)
   --count N              end after N messages
   --since TIME           begin with those of the last TIME, such as 10min, if
                          the hub has a history of them
   --qos 0|1|2            the highest quality of service, for MQTT
 
-{_WHERE}.
+{WHERE}.
 """
 REQ_USAGE = f"""\
 hubbub req: publish a request, and print its reply
@@ -77,19 +64,9 @@ Without PAYLOAD it is what stdin has.
   --json                 PAYLOAD is JSON
   --timeout TIME         how long to wait, {limits.REQUEST_SECONDS:g}s if not given
 
-{_WHERE};
+{WHERE};
 3 no client is subscribed, or no reply came in time.
 """
-
-
-def open_client(address: Address) -> Client:
-    """Connect. Raises Lost, Refused."""
-    kind: Callable[[Address], Client] = JsonClient
-    if address.scheme.startswith("mqtt"):
-        kind = MqttClient
-    elif address.scheme.startswith("http"):
-        kind = HttpClient
-    return kind(address)
 
 
 def pub(arguments: Sequence[str]) -> int:
@@ -97,7 +74,7 @@ def pub(arguments: Sequence[str]) -> int:
     if wants_help(arguments):
         print(PUB_USAGE, end="")
         return 0
-    parser = _parser("pub")
+    parser = url_parser("pub")
     parser.add_argument("topic", metavar="TOPIC")
     parser.add_argument("payload", metavar="PAYLOAD", nargs="?")
     parser.add_argument("--file")
@@ -118,7 +95,7 @@ def pub(arguments: Sequence[str]) -> int:
         client.settle()
         return 0
 
-    return _with_client(asked, publish)
+    return with_client(asked, publish)
 
 
 def sub(arguments: Sequence[str]) -> int:
@@ -126,14 +103,15 @@ def sub(arguments: Sequence[str]) -> int:
     if wants_help(arguments):
         print(SUB_USAGE, end="")
         return 0
-    parser = _parser("sub")
+    parser = url_parser("sub")
     parser.add_argument("filters", metavar="FILTER", nargs="+")
     parser.add_argument("--since", type=duration)
+    parser.add_argument("--timestamps", action="store_true")
     _add_counts(parser)
     asked = parser.parse_intermixed_args(arguments)
 
     def follow(client: Client) -> int:
-        left, show = asked.count, _shown_for(asked.json)
+        left, show = asked.count, _shown_for(asked)
         for message in client.subscribe(asked.filters, asked.qos, asked.since):
             if isinstance(message, int):
                 lost = f"{message} messages were lost: this reader is too slow" if message else _KEPT_NO_MORE
@@ -145,7 +123,7 @@ def sub(arguments: Sequence[str]) -> int:
                 break
         return 0
 
-    return _with_client(asked, follow)
+    return with_client(asked, follow)
 
 
 def req(arguments: Sequence[str]) -> int:
@@ -153,7 +131,7 @@ def req(arguments: Sequence[str]) -> int:
     if wants_help(arguments):
         print(REQ_USAGE, end="")
         return 0
-    parser = _parser("req")
+    parser = url_parser("req")
     parser.add_argument("topic", metavar="TOPIC")
     parser.add_argument("payload", metavar="PAYLOAD", nargs="?")
     parser.add_argument("--timeout", type=duration, default=limits.REQUEST_SECONDS)
@@ -167,41 +145,12 @@ def req(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return 0
 
-    return _with_client(asked, request)
-
-
-def _parser(command: str) -> Arguments:
-    parser = Arguments(command)
-    parser.add_argument("url", metavar="URL")
-    parser.add_argument("--json", action="store_true")
-    for name in ("--password-file", "--token-file", "--ca"):
-        parser.add_argument(name)
-    return parser
+    return with_client(asked, request)
 
 
 def _add_counts(parser: Arguments) -> None:
-    parser.add_argument("--count", type=_positive)
+    parser.add_argument("--count", type=positive)
     parser.add_argument("--qos", type=int, choices=(0, 1, 2), default=0)
-
-
-def _with_client(asked: Any, use: Callable[[Client], int]) -> int:
-    """Connect, and tell in one line what goes wrong."""
-    address = parse(asked.url, asked.password_file, asked.token_file, asked.ca)
-    try:
-        with closing(open_client(address)) as client:
-            return use(client)
-    except Refused as refusal:
-        print(f"hubbub: {printable(str(refusal))}", file=sys.stderr)
-        return NO_REPLY if refusal.code in ("timeout", "nobody") else REFUSED
-    except Lost as error:
-        print(f"hubbub: {printable(str(error))}", file=sys.stderr)
-        return LOST
-    except TimeoutError:
-        print(f"hubbub: {address}: no answer within {address.seconds:g} s", file=sys.stderr)
-        return LOST
-    except BrokenPipeError:  # the program that reads our output has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _payloads(payload: str | None, file: str | None, count: int | None) -> Iterator[bytes]:
@@ -242,9 +191,11 @@ def _outgoing(asked: Any, payload: bytes, retain: bool = False, qos: int = 0) ->
     return Outgoing(asked.topic, payload, retain, qos, asked.json)
 
 
-def _shown_for(as_json: bool) -> Callable[[Received], str]:
-    if as_json:
+def _shown_for(asked: Any) -> Callable[[Received], str]:
+    if asked.json:
         return _as_json
+    if asked.timestamps:
+        return _with_time
     return _for_a_person if sys.stdout.isatty() else _as_line
 
 
@@ -263,8 +214,17 @@ def _as_line(message: Received) -> str:
     return f"{quote(message.topic)} {_text(message.payload)}"
 
 
+def _moment(message: Received) -> datetime:
+    """Return when a message came to the hub; MQTT doesn't say it, so it is now."""
+    return datetime.now().astimezone() if message.time is None else datetime.fromtimestamp(message.time).astimezone()
+
+
+def _with_time(message: Received) -> str:
+    return f"{_moment(message).isoformat(timespec='milliseconds')} {_as_line(message)}"
+
+
 def _for_a_person(message: Received) -> str:
-    moment = datetime.now().astimezone() if message.time is None else datetime.fromtimestamp(message.time).astimezone()
+    moment = _moment(message)
     topic = f"\x1b[36m{quote(message.topic):<24}\x1b[0m"
     return f"\x1b[2m{moment:%H:%M:%S}\x1b[0m {topic} {_text(message.payload)}" + " (retained)" * message.retained
 
@@ -272,9 +232,3 @@ def _for_a_person(message: Received) -> str:
 def _text(payload: bytes) -> str:
     """Write a payload in one line that moves no cursor."""
     return printable(payload.decode(errors="backslashreplace"), keep="\t")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise ArgumentTypeError("expected a number from 1 on")
-    return int(text)

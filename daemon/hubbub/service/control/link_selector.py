@@ -10,6 +10,10 @@ from hubbub.errors import ConfigError
 from hubbub.kernel.connection.link import Link
 
 
+class UnknownListener(ConfigError):
+    """There is no listener or connector of that name."""
+
+
 class LinkSelector:
     """What `asked` says by `listener` and `host`; each may be missing. Raises ConfigError for what can't be meant."""
 
@@ -20,7 +24,7 @@ class LinkSelector:
             return
         there = sorted(one.config.id for one in (*running.listeners, *running.connectors))
         if self._listener not in there:
-            raise ConfigError(f"there is no listener {self._listener}; there are {', '.join(there)}")
+            raise UnknownListener(f"there is no listener {self._listener}; there are {', '.join(there)}")
 
     def has(self, link: Link) -> bool:
         """Whether `link` is meant."""

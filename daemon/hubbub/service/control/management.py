@@ -35,6 +35,7 @@ from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
 from hubbub.publish import Request
 from hubbub.service.control import status
+from hubbub.service.control.link_selector import UnknownListener
 from hubbub.service.control.managed_lists import Asked, ManagedLists
 from hubbub.service.control.requests import kick
 
@@ -158,6 +159,8 @@ def _refusal(failure: Failure) -> Refusal:
     error = failure.value
     if isinstance(error, Refusal):
         return Refusal(error.code, error.reason)
+    if isinstance(error, UnknownListener):
+        return Refusal("nobody", str(error))
     if isinstance(error, ConfigError):
         return Refusal("bad-command", str(error))
     _log.failure("a request to the hub failed", failure)

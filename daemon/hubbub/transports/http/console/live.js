@@ -4,8 +4,8 @@ import {at, make, write} from "./dom.js";
 import {amount, clock, line, payloadOf} from "./format.js";
 import {messageElement} from "./message.js";
 
-const DRAW_MS = 250;
-const DRAWN = 40;  // messages drawn at once: more go by too fast to be read
+const DRAW_MS = 400;
+const DRAWN = 20;  // messages drawn at once: more go by too fast to be read
 const SHOWN = 200;  // messages in the list
 
 /** The view. */
