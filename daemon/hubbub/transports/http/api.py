@@ -80,6 +80,7 @@ class Api:
         else:
             wire = request.channel.wire
             if wire is not None and wire.key == self._key(request) and request.path not in (_SESSION, _TICKETS):
+                request.channel.learn(unit)
                 wire.ask(request, unit)
                 return NOT_DONE_YET
             self._authenticator.ask(

@@ -15,6 +15,7 @@ from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.http import HttpRequest
 from hubbub.message import is_utf8
+from hubbub.transports.http.known_heads import KnownHeads
 from hubbub.transports.http.pages import plain
 from hubbub.transports.http.wire import HttpWire, encode
 from hubbub.transports.stream import Acquire, is_plain, reject
@@ -42,9 +43,13 @@ class HttpChannel(HTTPChannel):
     _idle = False  # between two requests
     _refusal: Refusal | None = None  # that is yet to be told
     _rejected = False
+    _piece = b""  # what has come, while it is looked at, where a request begins with it
+    _held: bytes | None = None  # what has come before the answer to a request that needed no parsing
+    _heads: KnownHeads
 
     def connectionMade(self) -> None:
         super().connectionMade()
+        self._heads = KnownHeads()
         acquire = self.site.acquire
         if acquire is not None:
             try:
@@ -58,8 +63,21 @@ class HttpChannel(HTTPChannel):
                     self._refuse(b"")
 
     def dataReceived(self, data: bytes) -> None:
-        if not self._rejected:
+        if self._held is not None:
+            self._held += data
+            if len(self._held) > _EARLY_BYTES:
+                self._networkProducer.pauseProducing()
+        elif not self._rejected:
+            wire, fresh = self.wire, self._idle and not self._buffer
+            unit = self._heads.read(data, self.site.resource) if fresh and wire is not None else None
+            if unit is not None and wire is not None:
+                super().resetTimeout()
+                self._held = b""
+                wire.ask(None, unit)
+                return
+            self._piece = data if fresh else b""
             super().dataReceived(data)
+            self._piece = b""
         elif self._refusal is not None:
             self._refuse(data)
 
@@ -85,12 +103,26 @@ class HttpChannel(HTTPChannel):
     def drop_link(self) -> None:
         """Let the link go, as the connection has gone or is for somebody else now."""
         wire, self.wire = self.wire, None
+        self._heads.forget()
         if wire is not None:
             wire.stream_lost()
 
     def isSecure(self) -> bool:
         """Tell whether its client came over TLS."""
         return type(self.transport) is TlsTransport
+
+    def learn(self, unit: HttpRequest) -> None:
+        """That is what this connection's link was asked: a request of the same bytes needs no parsing."""
+        if self._piece:
+            self._heads.learn(self._piece, unit, self.site.resource)
+
+    def answered(self) -> None:
+        """A request that needed no parsing has its answer: go on with what has come since."""
+        held, self._held = self._held, None
+        if held:
+            if len(held) > _EARLY_BYTES:
+                self._networkProducer.resumeProducing()
+            self.dataReceived(held)
 
     def release(self) -> None:
         """Count it no longer, as it has gone or has a link, which is counted anew."""

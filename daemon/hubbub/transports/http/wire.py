@@ -66,7 +66,10 @@ class HttpWire(Stream):
         self._chunked = True
 
     def ask(self, request: Any, unit: HttpRequest) -> None:
-        """Let the link have a request. Its answer ends the request, unless it is a stream."""
+        """Let the link have a request. Its answer ends the request, unless it is a stream.
+
+        request  the twisted.web Request, or None: it needed no parsing
+        """
         assert self.link is not None
         self._asked, self._unit = request, unit
         self.link.receive(unit)
@@ -85,8 +88,12 @@ class HttpWire(Stream):
         """Send what there is; one response ends its request, and the connection is free for the next."""
         super().write(data)
         request, unit = self._asked, self._unit
-        if request is not None and unit is not None and not unit.stream:
-            self._asked = self._unit = None
+        if unit is None or unit.stream:
+            return
+        self._asked = self._unit = None
+        if request is None:
+            self._channel.answered()
+        else:
             finish(request)
 
     def reject(self, last: bytes, refusal: Refusal) -> None:
