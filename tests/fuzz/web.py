@@ -24,7 +24,7 @@ UPGRADE = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 )
 _STREAMS = (b"\r\nContent-Type: text/event-stream\r\n", b"\r\nContent-Type: application/x-ndjson\r\n")
-_PAGES: Pages = lambda path, accept: (200, "text/plain", b"figures") if path == "/metrics" else None  # noqa: E731
+_PAGES: Pages = lambda path, accept: (200, "text/plain", b"fuzzed metrics") if path == "/metrics" else None  # noqa: E731
 
 
 class Visit:
@@ -55,7 +55,7 @@ def http(data: bytes) -> None:
     visit = Visit(data[: len(data) // 2], data[len(data) // 2 :])
     assert not visit.answer or visit.answer.startswith(b"HTTP/1.")
     assert b"HTTP/1.1 500" not in visit.answer, "it failed inside"
-    assert b"figures" not in visit.answer
+    assert b"fuzzed metrics" not in visit.answer
     if b"\r\n\r\n" not in data:
         assert not visit.asked
 
