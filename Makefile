@@ -25,7 +25,7 @@ run:
 
 test:
 	@tools/system-packages chromium=chromium netcat-openbsd=nc socat=socat bsdutils=logger ser2net=ser2net \
-	    gpsd=gpsd collectd-core=collectd mosquitto=mosquitto_passwd mosquitto-clients=mosquitto_sub \
+	    gpsd=gpsd nginx-light=nginx haproxy=haproxy collectd-core=collectd mosquitto=mosquitto_passwd mosquitto-clients=mosquitto_sub \
 	    systemd=systemd-socket-activate gcc=cc libc6-dev=cc python3-dev=python3-config
 	@tools/venv $(VENV) test check
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target check node $(if $(ARGS),,collect)

@@ -29,6 +29,7 @@ PACKAGES = {
     "mosquitto_sub": "mosquitto-clients", "ser2net": "ser2net", "gpsd": "gpsd", "mosquitto": "mosquitto",
     "cc": "gcc libc6-dev python3-dev", "mosquitto_pub": "mosquitto-clients", "mosquitto_rr": "mosquitto-clients",
     "node": "nodejs npm", "stdbuf": "coreutils", "collectd": "collectd-core",
+    "nginx": "nginx-light", "haproxy": "haproxy",
 }  # fmt: skip
 
 os.environ["PATH"] += f"{os.pathsep}/usr/sbin"  # where Debian has servers, and not every user's PATH
