@@ -51,6 +51,7 @@ node:
 	@tools/node-packages $(VENV)/node-nats tests/interop/nats
 	@tools/node-packages $(VENV)/node-stomp tests/interop/stomp
 	@tools/node-packages $(VENV)/node-console tests/interop/console
+	@tools/node-packages $(VENV)/node-wamp tests/interop/wamp
 	@tools/unpacked-packages $(VENV)/debian rsyslog syslog-ng-core busybox-static paho.mqtt.c-examples
 
 objects:

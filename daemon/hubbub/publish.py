@@ -139,9 +139,23 @@ class SelectivePublish(Publish):
 
 
 class Announcement(Publish):
-    """A message of the dialect itself about its clients: no right of the client is needed. It has no result."""
+    """A message of the dialect itself about its clients: no right of the client is needed. It has no result.
 
-    __slots__ = ()
+    chosen  session -> bool: whether it gets the message, as in SelectivePublish
+    """
+
+    __slots__ = ("chosen",)
+
+    def __init__(
+        self,
+        topic: str,
+        payload: bytes,
+        chosen: Callable[[Any], bool],
+        content_type: str | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(topic, payload, False, content_type, None, properties)
+        self.chosen = chosen
 
 
 class PartialReply(Publish):

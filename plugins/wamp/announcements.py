@@ -1,4 +1,4 @@
-"""Events of the realm itself: `wamp.session.on_join` and the like, below the topic `wamp/`."""
+"""Events of the realm itself: `wamp.session.on_join` is the topic `$wamp/REALM/session/on_join`."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ from hubbub_plugins.wamp.realm import Realm
 def announce(realm: Realm, name: str, args: list[Any]) -> list[Announcement]:
     """Return the event `wamp.NAME`."""
     payload, kind = payload_of([args], 0, limits.MESSAGE_BYTES)
-    topic = f"{realm.mount}wamp/{name.replace('.', '/')}"
-    return [Announcement(topic, payload, False, kind, None, META)]
+    topic = realm.own + name.replace(".", "/")
+    return [Announcement(topic, payload, realm.has, kind, META)]

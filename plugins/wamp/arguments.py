@@ -21,7 +21,7 @@ import msgspec
 
 from hubbub.errors import Refusal
 from hubbub.message import Message
-from hubbub_plugins.wamp.codec import NUL, Codec, binary_json, write_json
+from hubbub_plugins.wamp.codec import NUL, Codec, binary_json, is_undefined, write_json
 
 TEXT, OCTETS, VALUE = "text/plain; charset=utf-8", "application/octet-stream", "application/json"
 ARGUMENTS = "application/json; wamp=arguments"
@@ -56,6 +56,7 @@ def payload_of(message: list[Any], at: int, most: int) -> tuple[bytes, str | Non
     """
     args = message[at] if len(message) > at else None
     kwargs = message[at + 1] if len(message) > at + 1 else None
+    args, kwargs = (None if is_undefined(one) else one for one in (args, kwargs))
     payload, kind = _payload(args or [], kwargs or {}, most)
     if len(payload) > most:
         raise Refusal("too-long", f"a payload has more than {most} bytes")
@@ -111,7 +112,7 @@ def _is_odd(value: Any, most: int) -> bool:
             stack += one.values()
         elif kind is float:
             odd = odd or not math.isfinite(one)
-        elif kind is bytes:
+        elif kind is bytes or is_undefined(one):
             odd = True
         elif kind not in _SIMPLE or (kind is int and not -_INT < one < _INT):
             raise Refusal("bad-payload", _WRONG)
@@ -129,7 +130,7 @@ def _with_marks(value: Any) -> Any:
         return "\0" + value
     if type(value) is float and not math.isfinite(value):
         return f"\0#{value}"
-    return value
+    return None if is_undefined(value) else value
 
 
 def _without_marks(value: Any) -> Any:

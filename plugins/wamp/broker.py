@@ -11,7 +11,7 @@ from hubbub.publish import Publish, SelectivePublish
 from hubbub_plugins.wamp.announcements import announce
 from hubbub_plugins.wamp.arguments import payload_of
 from hubbub_plugins.wamp.codes import PUBLISH, PUBLISHED, SUBSCRIBE, SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED
-from hubbub_plugins.wamp.events import Asked, Publication
+from hubbub_plugins.wamp.events import OWN, Asked, Publication
 from hubbub_plugins.wamp.options import PublishOptions, SubscribeOptions, id_at, match_of, read, uri_at
 from hubbub_plugins.wamp.origin import Origin
 from hubbub_plugins.wamp.realm import Entry, Realm
@@ -19,7 +19,6 @@ from hubbub_plugins.wamp.speaker import Speaker
 from hubbub_plugins.wamp.uris import EXACT, Topics, filter_of
 
 Answered = tuple[bytes, list[Event | Message]]
-_OWN = "wamp."
 
 
 class Chosen:
@@ -70,7 +69,7 @@ class Broker:
         uri = uri_at(message, 3)
         if type(raw) is dict and not raw:
             try:
-                if uri.startswith(_OWN):
+                if uri.startswith(OWN):
                     raise Refusal("not-authorized", "topics that begin with wamp. are those of the realm itself")
                 payload, kind = payload_of(message, 4, self._most)
                 return [Publish(self.topics[uri], payload, False, kind)]
@@ -85,7 +84,7 @@ class Broker:
 
     def event(self, message: list[Any], at: int, uri: str, options: PublishOptions, tag: Asked | None) -> Publish:
         """Return a message with options, whose arguments begin at an index. Raises Refusal."""
-        if uri.startswith(_OWN):
+        if uri.startswith(OWN):
             raise Refusal("not-authorized", "topics that begin with wamp. are those of the realm itself")
         if options.enc_algo or options.ppt_scheme:
             raise Refusal("bad-payload", "hubbub has no payload passthru mode")
@@ -111,13 +110,14 @@ class Broker:
         request, options = id_at(message, 1), read(SubscribeOptions, message[2] if len(message) > 2 else {})
         uri, match, realm = uri_at(message, 3), match_of(options.match), self._speaker.realm
         try:
-            filter = realm.mount + filter_of(uri, match)
+            own = uri == OWN[:-1] or uri.startswith(OWN)
+            filter = realm.own + filter_of(uri[len(OWN) :], match) if own else realm.mount + filter_of(uri, match)
         except Refusal as refusal:
             return [Fault(refusal, Asked(SUBSCRIBE, request))]
         entry = realm.topics.reserve(uri, match)
         retained = "always" if options.get_retained else "never"
         asked = Asked(SUBSCRIBE, request, entry)
-        options_of = (entry.id, match != EXACT)
+        options_of = (entry.id, match != EXACT, own)
         return [Subscribe(filter, False, options=options_of, tag=asked, retained=retained, id=entry.id, answers=False)]
 
     def subscribed(self, asked: Asked, result: Any) -> Answered:

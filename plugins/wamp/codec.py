@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import cbor2
+import msgpack  # type: ignore[import-untyped]
 import msgspec
 from autobahn.wamp.serializer import CBORObjectSerializer, JsonObjectSerializer, MsgPackObjectSerializer
 
@@ -18,6 +19,7 @@ NUL = b'"\\u0000'
 SEPARATORS = (b"\x1e", b"\x18")  # the specification's; and Autobahn's, which reads its decimal number as octal
 _read_json = msgspec.json.Decoder().decode
 write_json = msgspec.json.Encoder().encode
+_UNDEFINED = msgpack.ExtType(0, b"\0")
 _autobahn_json, _msgpack, _cbor = JsonObjectSerializer(), MsgPackObjectSerializer(), CBORObjectSerializer()
 
 
@@ -29,6 +31,11 @@ class Malformed(Exception):
         self.code = code
         self.reason = reason
         self.uri = uri
+
+
+def is_undefined(value: Any) -> bool:
+    """Return whether a value is JavaScript's undefined, as libraries for CBOR and MessagePack write it."""
+    return value is cbor2.undefined or value == _UNDEFINED
 
 
 def read_json(data: bytes) -> Any:

@@ -38,8 +38,8 @@ from hubbub_plugins.wamp.broker import Broker
 from hubbub_plugins.wamp.codec import SUBPROTOCOLS, Malformed, codec_of
 from hubbub_plugins.wamp.codes import uri_of_refusal
 from hubbub_plugins.wamp.dealer import PROCEDURE, Dealer
-from hubbub_plugins.wamp.events import Asked, Form, encode_event
-from hubbub_plugins.wamp.meta import OWN, Failure, Meta
+from hubbub_plugins.wamp.events import OWN, Asked, Form, encode_event
+from hubbub_plugins.wamp.meta import Failure, Meta
 from hubbub_plugins.wamp.options import HelloDetails, id_at, read, uri_at
 from hubbub_plugins.wamp.rawsocket import MAGIC, MESSAGE, PING, PONG, RawSocket, framed
 from hubbub_plugins.wamp.realm import Realms
@@ -289,10 +289,10 @@ class Wamp(Dialect):
         if subscription.options == PROCEDURE:
             return self._speaker
         speaker, options = self._speaker, subscription.options
-        id, pattern = options if isinstance(options, tuple) else (0, False)
-        mount = speaker.realm.mount if speaker.hello is not None else ""
+        id, pattern, own = options if isinstance(options, tuple) else (0, False, False)
+        mount = "" if speaker.hello is None else speaker.realm.own if own else speaker.realm.mount
         most = speaker.most if speaker.raw else 0
-        return Form(speaker.codec, id, most, mount, pattern, speaker.raw)
+        return Form(speaker.codec, id, most, mount, own, pattern, speaker.raw)
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:

@@ -14,7 +14,8 @@ from hubbub_plugins.wamp.origin import Origin
 from hubbub_plugins.wamp.rawsocket import framed
 from hubbub_plugins.wamp.uris import uri_of
 
-META = "wamp/"  # topics of the realm itself
+OWN = "wamp."  # how URIs of the realm itself begin
+_RESERVED = "wamp/"
 
 
 class Asked(NamedTuple):
@@ -34,7 +35,7 @@ class Form(NamedTuple):
 
     id       of the subscription; 0: there is none, as for messages to one client alone
     most     bytes of the longest message; 0: any
-    mount    what topics of the realm begin with
+    mount    what its topics begin with; own: whether they are those of the realm itself
     pattern  whether EVENT says the topic
     raw      whether each message has the head of RawSocket
     """
@@ -43,6 +44,7 @@ class Form(NamedTuple):
     id: int
     most: int
     mount: str
+    own: bool
     pattern: bool
     raw: bool
 
@@ -86,21 +88,19 @@ def _publication(message: Message) -> int:
 
 def encode_event(message: Message, form: Form) -> bytes | None:
     """Encode EVENT. None: it isn't for this subscription, or longer than the client takes."""
-    codec, id, most, mount, pattern, raw = form
+    codec, id, most, mount, own, pattern, raw = form
     topic, origin = message.topic, message.properties
     if not id or not topic.startswith(mount) or len(topic) == len(mount):
         return None
     details: dict[str, Any] = {}
-    own = False
     if type(origin) is Origin:
-        if origin.call:
+        if origin.call or origin.meta is not own:
             return None
-        own = origin.meta
         details |= origin.details
-    if topic.startswith(META, len(mount)) and not own:
+    elif own or topic.startswith(_RESERVED, len(mount)):
         return None
     if pattern:
-        details["topic"] = uri_of(topic[len(mount) :])
+        details["topic"] = OWN * own + uri_of(topic[len(mount) :])
     if message.retained:
         details["retained"] = True
     data = write(codec, [EVENT, id, _publication(message), details], message)

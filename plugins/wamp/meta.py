@@ -11,12 +11,12 @@ from hubbub.events import Close, Event, ForPeer
 from hubbub.message import Message
 from hubbub.topics import matches
 from hubbub_plugins.wamp.broker import Broker
+from hubbub_plugins.wamp.events import OWN
 from hubbub_plugins.wamp.options import PublishOptions, match_of, read
 from hubbub_plugins.wamp.realm import Entries, Entry, Member
 from hubbub_plugins.wamp.speaker import Speaker
 from hubbub_plugins.wamp.uris import EXACT, MATCHES, filter_of, topic_of
 
-OWN = "wamp."
 _KILL = "$hubbub/wamp/kill"  # what the right to manage must allow
 _SCOPES = ("destroyed", "detached")
 
@@ -51,7 +51,7 @@ class Meta:
             raise Failure("wamp.error.no_such_procedure", "the realm has no such procedure")
         rights = self._speaker.peer.rights
         if rights is not None:
-            rights.publish(self._speaker.realm.mount + topic_of(uri))
+            rights.publish(self._speaker.realm.own + topic_of(uri.removeprefix(OWN)))
         try:
             return call(self, args, kwargs)
         except (IndexError, TypeError, KeyError, AttributeError):

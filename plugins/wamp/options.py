@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeVar
 
-import cbor2
-import msgpack  # type: ignore[import-untyped]
 import msgspec
 
 from hubbub import limits
 from hubbub.events import Subscribe
-from hubbub_plugins.wamp.codec import Malformed
+from hubbub_plugins.wamp.codec import Malformed, is_undefined
 from hubbub_plugins.wamp.uris import MATCHES
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -108,9 +106,11 @@ class HelloDetails(msgspec.Struct, gc=False):
 
 
 def read(kind: type[T], raw: Any) -> T:
-    """Read options or details; CBOR's undefined and an extension of MessagePack are none. Raises Malformed."""
-    if raw is None or raw is cbor2.undefined or type(raw) is msgpack.ExtType:
+    """Read options or details; what is undefined there is none. Raises Malformed."""
+    if raw is None or is_undefined(raw):
         raw = {}
+    if type(raw) is dict:
+        raw = {name: value for name, value in raw.items() if not is_undefined(value)}
     try:
         return msgspec.convert(raw, kind)
     except (msgspec.ValidationError, RecursionError) as error:

@@ -126,7 +126,7 @@ class Entries:
 class Realm:
     """The sessions of one realm.
 
-    mount    what its topics begin with
+    mount    what its topics begin with; own: those of the realm itself
     running  calls that a session works on, by the topic of their reply: the callee's dealer, and the invocation
     """
 
@@ -134,6 +134,7 @@ class Realm:
         ids = Numbers()
         self.mount = mount
         self.name = name
+        self.own = f"$wamp/{topic_of(name)}/"
         self.procedures = Entries(ids)
         self.running: dict[str, tuple[Any, int]] = {}
         self.sessions: dict[int, Member] = {}
@@ -153,6 +154,10 @@ class Realm:
         """A session has ended."""
         self.sessions.pop(member.id, None)
         self._by_peer.pop(member.speaker.peer, None)
+
+    def has(self, peer: Any) -> bool:
+        """Return whether a client has a session here."""
+        return peer in self._by_peer
 
     def of(self, peer: Any) -> Member | None:
         """Return the session of a client, None: it is none of this realm."""

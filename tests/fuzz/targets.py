@@ -7,7 +7,7 @@ import json as stdlib_json
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address, ip_network
 
-from fuzz import files, mqtt, nats, stomp, tls, web
+from fuzz import files, mqtt, nats, stomp, tls, wamp, web
 from hubbub import limits
 from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.detect import Auto
@@ -35,6 +35,7 @@ from hubbub_plugins.nmea import Nmea
 from hubbub_plugins.statsd import Statsd
 from hubbub_plugins.stomp import Stomp
 from hubbub_plugins.syslog import Syslog
+from hubbub_plugins.wamp import Wamp
 
 Target = Callable[[bytes], None]
 Check = Callable[[Dialect, object], None]
@@ -106,7 +107,7 @@ def answer(dialect: Dialect, event: object) -> None:
 
 def of_any(spoken: Dialect, event: object) -> None:
     """As `answer`, or what MQTT, NATS or STOMP says in its place."""
-    own = {Mqtt: mqtt.answer, Nats: nats.answer, Stomp: stomp.answer}
+    own = {Mqtt: mqtt.answer, Nats: nats.answer, Stomp: stomp.answer, Wamp: wamp.answer}
     check = next((check for kind, check in own.items() if isinstance(spoken, kind)), answer)
     check(spoken, event)
 
@@ -214,7 +215,7 @@ def proof(data: bytes) -> None:
 TARGETS: dict[str, Target] = {
     "lines": dialect(Lines),
     "json": dialect(Json),
-    "auto": dialect(Auto.among([Lines, Json, Nmea, Syslog, Mqtt, Nats, Stomp], Lines), check=of_any),
+    "auto": dialect(Auto.among([Lines, Json, Nmea, Syslog, Mqtt, Nats, Stomp, Wamp], Lines), check=of_any),
     "lines-client": dialect(Lines.for_role("client")),
     "json-client": dialect(Json.for_role("client")),
     "raw-chunk": dialect(Raw, chunks=True),
@@ -234,6 +235,9 @@ TARGETS: dict[str, Target] = {
     "mqtt-client": mqtt.greeted(dialect(Mqtt.for_role("client"), check=mqtt.heard, version="5"), mqtt.WELCOMES),
     "stomp": mqtt.greeted(dialect(Stomp, check=stomp.answer), stomp.GREETINGS),
     "stomp-frame": stomp.one_frame,
+    "wamp": mqtt.greeted(dialect(Wamp, check=wamp.answer), wamp.HELLOS),
+    "wamp-arguments": wamp.messages,
+    "wamp-frames": wamp.frames,
     "mqtt-packet": mqtt.one_packet,
     "mqtt-properties": mqtt.properties,
     "nats": mqtt.greeted(dialect(Nats, check=nats.answer), nats.GREETINGS),

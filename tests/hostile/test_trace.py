@@ -25,6 +25,11 @@ LOGINS = {
     "mqtt": CONNECT,
     "nats": b'CONNECT {"verbose":false,"auth_token":"%b"}\r\n' % TOKEN.encode(),
     "nats-user": b'CONNECT {"user":"ann","pass":"%b"}\r\n' % TOKEN.encode(),
+    "wamp": b"\x7f\xf1\0\0"
+    + b"".join(
+        len(one).to_bytes(4, "big") + one for one in (b'[1,"realm1",{"roles":{}}]', b'[5, "%b",{}]' % TOKEN.encode())
+    ),
+    "wamp-msgpack": b"\x7f\xf2\0\0\0\0%b\x93\x05\xda\x20\xd0%b\x80" % (b"\x20\xd6", TOKEN.encode()),
     "stomp": b"CONNECT\naccept-version:1.2\nlogin:ann\npasscode:%b\n\n\0" % TOKEN.encode(),
 }
 

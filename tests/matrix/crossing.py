@@ -13,6 +13,7 @@ import pytest
 from hubbub import Handler, on
 from hubbub_plugins.nats.subjects import topic_of
 from matrix.speakers import seat
+from wamp_client import EVENT
 
 
 class Ear:
@@ -26,7 +27,7 @@ class Ear:
             self.one.subscribe("#", qos=qos)
         elif self.dialect == "json":
             self.one.subscribe("#", meta=True)
-        elif self.dialect in ("lines", "nats", "stomp"):
+        elif self.dialect in ("lines", "nats", "stomp", "wamp"):
             self.one.subscribe("#")
 
     def heard(self):
@@ -98,6 +99,13 @@ class Ear:
             "user properties": list(said.items()) or None,
         }  # fmt: skip
         return told(found)
+
+    def wamp(self, message):
+        if message[0] != EVENT:
+            return None
+        _, topic, payload = self.one.read(message)
+        details = message[3]
+        return told({"topic": topic, "payload": payload, "retain": details.get("retained", False)})
 
     def lines(self, heard):
         return {"topic": heard[1], "payload": heard[2]} if heard[0] == "message" else None
@@ -219,7 +227,7 @@ class HandlerMouth(Mouth):
 
 MOUTHS = {
     "lines": Mouth, "json": JsonMouth, "raw": RawMouth, "a handler": HandlerMouth, "nats": NatsMouth,
-    "mqtt": MqttMouth, "mqtt311": Mqtt311Mouth, "stomp": StompMouth,
+    "mqtt": MqttMouth, "mqtt311": Mqtt311Mouth, "stomp": StompMouth, "wamp": Mouth,
 }  # fmt: skip
 
 

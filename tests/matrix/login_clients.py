@@ -34,6 +34,7 @@ SAYS = {
     "mqtt": ("hello", ""),  # see Packets
     "nats": ("hello", ""),  # see Operations
     "stomp": ("hello", ""),  # see Frames
+    "wamp": ("hello", ""),  # see Sessions
 }
 AUTH = {
     "auto": "AUTH ann {}",
@@ -42,6 +43,7 @@ AUTH = {
     "mqtt": "{}",  # see Packets
     "nats": "{}",  # see Operations
     "stomp": "{}",  # see Frames
+    "wamp": "{}",  # see Sessions
 }
 
 
@@ -231,7 +233,47 @@ class Operations(Greeting):
         self.operate("PUB a.b 5\r\nhello")
 
 
-OWN = {"mqtt": Packets, "stomp": Frames, "nats": Operations}
+class Sessions(Greeting):
+    """One of WAMP, which logs in with a ticket. Its PUBLISH is acknowledged."""
+
+    def begin(self):
+        self.data = b""
+        if self.transport not in ("ws", "wss"):
+            self.end_send(b"\x7f\xf1\0\0")
+            while len(self.data) < 4:
+                self.data += self.end_receive()
+            assert self.data[:1] == b"\x7f"
+            self.data = self.data[4:]
+        login = {"authid": "ann", "authmethods": ["ticket"]} if self.way == "auth" else {}
+        self.tell(1, "realm1", {"roles": {"publisher": {}}, **login})
+        self.said = self.answer()
+
+    def tell(self, *message):
+        data = json.dumps(message).encode()
+        stream = self.transport not in ("ws", "wss")
+        self.end_send(len(data).to_bytes(4, "big") + data if stream else data.decode())
+
+    def message(self):
+        if self.transport in ("ws", "wss"):
+            return json.loads(self.end_receive())
+        while len(self.data) < 4 or len(self.data) < 4 + int.from_bytes(self.data[:4], "big"):
+            self.data += self.end_receive()
+        size = 4 + int.from_bytes(self.data[:4], "big")
+        found, self.data = self.data[4:size], self.data[size:]
+        return json.loads(found)
+
+    def answer(self):
+        found = self.message()
+        if found[0] == 4:
+            self.tell(5, "right" if self.right else "wrong", {})
+            found = self.message()
+        return "not-authorized" if found[0] in (3, 8) else ""
+
+    def say(self):
+        self.tell(16, 1, {"acknowledge": True}, "a.b", ["hello"])
+
+
+OWN = {"mqtt": Packets, "stomp": Frames, "nats": Operations, "wamp": Sessions}
 
 
 def client_of(hub, transport, dialect, *more, **named):

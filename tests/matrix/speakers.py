@@ -27,18 +27,21 @@ from hubbub.testing import World
 from hubbub_plugins.mqtt import Mqtt
 from hubbub_plugins.nats import Nats
 from hubbub_plugins.stomp import Stomp
+from hubbub_plugins.wamp import Wamp
 from matrix.mqtt_speaker import Mqtt311Speaker, MqttSpeaker
 from matrix.nats_speaker import NatsSpeaker
 from matrix.speaker import TRANSPORTS, Heard, Speaker
 from matrix.stomp_speaker import StompSpeaker
+from matrix.wamp_speaker import WampSpeaker
 
 COMMANDING = [f"{transport}-{dialect}" for transport in TRANSPORTS for dialect in ("lines", "json")]
 RAW = [f"{transport}-raw" for transport in TRANSPORTS]
 MQTT = [f"{transport}-mqtt" for transport in Mqtt.transports]
 NATS = [f"{transport}-nats" for transport in Nats.transports]
 STOMP = [f"{transport}-stomp" for transport in Stomp.transports]
-EVERY = [*COMMANDING, *RAW, *MQTT, *NATS, *STOMP]
-ANSWERED = [*COMMANDING, *MQTT, *NATS, *STOMP]  # whose clients learn what became of a command
+WAMP = [f"{transport}-wamp" for transport in Wamp.transports]
+EVERY = [*COMMANDING, *RAW, *MQTT, *NATS, *STOMP, *WAMP]
+ANSWERED = [*COMMANDING, *MQTT, *NATS, *STOMP, *WAMP]  # whose clients learn what became of a command
 STREAMS = [name for name in COMMANDING if not name.startswith("udp")]
 
 
@@ -231,7 +234,7 @@ def shipped() -> Iterator[str]:
 
 _SPEAKERS = {
     "lines": LinesSpeaker, "json": JsonSpeaker, "raw": RawSpeaker, "mqtt": MqttSpeaker, "mqtt311": Mqtt311Speaker,
-    "nats": NatsSpeaker, "stomp": StompSpeaker,
+    "nats": NatsSpeaker, "stomp": StompSpeaker, "wamp": WampSpeaker,
 }  # fmt: skip
 
 

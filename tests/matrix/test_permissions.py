@@ -11,7 +11,20 @@ from hubbub import Handler, on
 from hubbub.kernel.authorization.permissions import Audience, Clause, Permissions, Rule
 from hubbub.service.plugins.discovery import Plugins
 from hubbub.template import Template
-from matrix.speakers import ANSWERED, COMMANDING, DEVICES, EVERY, MQTT, NATS, RAW, STOMP, STREAMS, seat, shipped
+from matrix.speakers import (
+    ANSWERED,
+    COMMANDING,
+    DEVICES,
+    EVERY,
+    MQTT,
+    NATS,
+    RAW,
+    STOMP,
+    STREAMS,
+    WAMP,
+    seat,
+    shipped,
+)
 
 NO = ("error", "not-authorized")
 
@@ -126,7 +139,7 @@ def change(world, name):
     mouth.publish("a/b", b"too late")
     assert one.heard() == ([] if name in RAW else [NO])
     assert subscribers(world) == set()
-    if name in MQTT + STOMP:  # its one word for that ends the connection
+    if name in MQTT + STOMP + WAMP:  # its one word for that ends the connection
         assert one.client.closed
         one = seat(world, name, rights=permissions("subscribe c").of)
     ear = seat(world, "tcp-lines", hears="up")

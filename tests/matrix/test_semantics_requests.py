@@ -9,6 +9,7 @@ from hubbub.testing import World
 from hubbub_plugins.nats.subjects import topic_of
 from matrix import page
 from matrix.speakers import seat
+from wamp_client import YIELD
 
 
 class Answerer:
@@ -30,6 +31,11 @@ class Answerer:
 
     def seat_STOMP(self):
         self.one = seat(self.world, "websocket-stomp", hears="ask")
+
+    def seat_WAMP(self):
+        self.one = seat(self.world, "tcp-wamp")
+        self.one.register("ask")
+        self.one.told()
 
     def seat_json(self):
         self.one = seat(self.world, "udp-json")
@@ -65,6 +71,10 @@ class Answerer:
             (asked,) = self.one.told()
             more = {name: value for name, value in asked.headers.items() if name == "correlation-id"}
             self.one.publish(asked.reply_to, b"an answer", **more)
+        elif self.column == "WAMP":
+            ((_, number, _, _, args),) = self.one.told()
+            assert args == ["what?"]
+            self.one.say(YIELD, number, {}, ["an answer"])
         elif self.column == "json":
             (asked,) = self.one.told()
             more = {"correlation": asked["correlation"]} if "correlation" in asked else {}
@@ -72,7 +82,7 @@ class Answerer:
         elif self.column == "NATS":
             self.world.turn()
             ((words, payload),) = self.one.units()
-            assert payload == b"what?"
+            assert payload[int(words[-2]) if words[0] == b"HMSG" else 0 :] == b"what?"
             self.one.publish(topic_of(words[3].decode()), b"an answer")
         elif self.column != "a handler":
             assert self.one.heard() == [self.one.message("ask", b"what?")]
@@ -120,7 +130,8 @@ def ask(world, row):
             return [("reply", frame.body, about.get(frame.headers.get("correlation-id"))) for frame in one.told()]
 
         return answers
-    one = seat(world, "tcp-lines" if row == "lines `REQ`" else "websocket-json")
+    asking = {"lines `REQ`": "tcp-lines", "WAMP": "websocket-wamp"}
+    one = seat(world, asking.get(row, "websocket-json"))
     one.request("ask", b"what?")
     return one.heard
 
@@ -147,5 +158,13 @@ def test_who_asks_and_who_answers(row, column, cell):
 
 
 def test_every_asker_and_answerer_is_there():
-    assert {row for row, *_ in ASKED} == {"lines `REQ`", "json `request`", "a handler", "MQTT 5", "NATS", "STOMP"}
+    assert {row for row, *_ in ASKED} == {
+        "lines `REQ`",
+        "json `request`",
+        "a handler",
+        "MQTT 5",
+        "NATS",
+        "STOMP",
+        "WAMP",
+    }
     assert {cell for *_, cell in ASKED} == set(OUTCOMES) <= page.explained()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from matrix.speakers import COMMANDING, EVERY, RAW, seat
+from matrix.speakers import COMMANDING, EVERY, RAW, WAMP, seat
 
 TOPICS = ["a", "a/b", "a/b/c", "a/", "/a", "b", "$a", "$a/b"]
 MATCHED = {
@@ -19,8 +19,10 @@ MATCHED = {
 }
 
 
-@pytest.mark.parametrize("name", EVERY)
-@pytest.mark.parametrize("filter", MATCHED)
+@pytest.mark.parametrize(
+    ("filter", "name"),
+    [(filter, name) for filter in MATCHED for name in EVERY if name not in WAMP or filter != "+/b/#"],  # no URI is that
+)
 def test_wildcards(world, name, filter):
     ear = seat(world, name, hears=filter, talks="ear")
     mouth = seat(world, "tcp-lines")

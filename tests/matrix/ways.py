@@ -23,7 +23,9 @@ OLD_WORDS = {"topic", *PAYLOADS, "qos", "retain"}  # what 3.1.1 says too
 
 
 def _dialect(column):
-    return {"MQTT 5": "mqtt", "MQTT 3.1.1": "mqtt311", "STOMP": "stomp"}.get(column, column)
+    return {"MQTT 5": "mqtt", "MQTT 3.1.1": "mqtt311", "STOMP": "stomp", "NATS": "nats", "WAMP": "wamp"}.get(
+        column, column
+    )
 
 
 def seats(column):
@@ -31,7 +33,7 @@ def seats(column):
     dialect = _dialect(column)
     if column == "a handler":
         return [column]
-    streams = "mqtt" in dialect or dialect == "stomp"
+    streams = "mqtt" in dialect or dialect in ("stomp", "nats", "wamp")
     return [f"{transport}-{dialect}" for transport in TRANSPORTS if transport != "udp" or not streams]
 
 
@@ -190,6 +192,11 @@ def none(way):
     assert way.row not in way.live()
 
 
+def of_the_arguments(way):
+    for payload, kind in ((b"text", "text/plain; charset=utf-8"), (b"\xff", "application/octet-stream")):
+        assert way.live(payload=payload)["content type"] == kind
+
+
 def of_the_listener(way):
     if way.row == "topic":
         assert way.live(topic="plant/7")["topic"] == "plant/7"
@@ -227,6 +234,7 @@ WORDS = {
     "as it says": as_it_says,
     "as it says, in order": in_order,
     "none": none,
+    "of the arguments": of_the_arguments,
     "of the listener": of_the_listener,
     "of `REQ`": of_req,
 }

@@ -243,7 +243,13 @@ def test_options_that_are_undefined_are_none(hub):
     client = hub.client("cbor")
     client.end.send(b"\x84\x18\x20\x01\xf7\x61a")
     assert client.heard()[0][:2] == [wamp.SUBSCRIBED, 1]
+    client.end.send(b"\x84\x18\x20\x02\xa1\x65match\xf7\x61a")
+    assert client.heard()[0][:2] == [wamp.SUBSCRIBED, 2]
+    client.end.send(b"\x85\x10\x03\xa1\x6aexclude_me\xf4\x61a\x81\xf7")
+    assert client.heard()[0][4] == [None]
     client = hub.client("msgpack")
+    client.end.send(b"\x94\x20\x02\x81\xa5match\xd4\x00\x00\xa1a")
+    assert client.heard()[0][:2] == [wamp.SUBSCRIBED, 2]
     client.end.send(b"\x94\x20\x01\xd4\x00\x00\xa1a")
     assert client.heard()[0][:2] == [wamp.SUBSCRIBED, 1]
 

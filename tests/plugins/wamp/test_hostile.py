@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import cbor2
 import pytest
 
 import wamp_client as wamp
@@ -133,9 +132,3 @@ def test_a_realm_forgets_its_sessions():
     assert (len(realm.sessions), len(realm.topics), len(realm.procedures), realm.running) == (0, 0, 0, {})
     assert not realm._by_peer
     assert not realm.topics._by_uri
-
-
-def test_undefined_is_no_argument():
-    client = WampHub().client("cbor")
-    answers = client.say(wamp.PUBLISH, 1, {"acknowledge": True}, "a", [cbor2.undefined])
-    assert answers[0][4] == "wamp.error.invalid_argument"

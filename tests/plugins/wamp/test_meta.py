@@ -104,7 +104,9 @@ def test_no_client_can_tell_it(hub):
     ear = hub.client()
     ear.subscribe("wamp.session.on_join")
     liar = hub.world.listen("tcp", configure(Lines, {})).connect()
-    liar.send(b"PUB wamp/session/on_join {}\n")
+    ear.subscribe("", match="prefix")
+    ear.heard()
+    liar.send(b"PUB wamp/session/on_join {}\nPUB $wamp/realm1/session/on_join {}\n")
     hub.world.turn()
     assert ear.heard() == []
 

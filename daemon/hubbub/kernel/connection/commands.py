@@ -285,9 +285,8 @@ def on_selective_publish(link: Any, event: SelectivePublish) -> None:
     """Publish a message to some sessions."""
     event.sender = link.session
     try:
-        if link.access.policy is not None:
-            link.access.policy.admit(event, link)
-        receivers = link.hub.router.publish_to(event, event.chosen)
+        policy = link.access.policy
+        receivers = link.hub.router.publish_any(event) if policy is None else policy.publish(event, link)
         if event.tag is not None:
             answer_publish(link, event, receivers)
     except Refusal as error:
@@ -321,7 +320,7 @@ def depart(link: Any) -> None:
 def on_announcement(link: Any, event: Announcement) -> None:
     """Publish what the dialect says about its clients."""
     event.topic = link.egress.mount + event.topic
-    link.hub.router.publish(event)
+    link.hub.router.publish_to(event, event.chosen)
 
 
 def on_for_peer(link: Any, event: ForPeer) -> None:

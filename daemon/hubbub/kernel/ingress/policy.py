@@ -47,10 +47,10 @@ class IngressPolicy:
         self._apply(event)
         if self._half_duplex is not None:
             self._half_duplex.received(event)
-        return self._limited().publish(event, link) if self._limits else self._router.publish(event)
+        return self._limited().publish(event, link) if self._limits else self._router.publish_any(event)
 
     def admit(self, event: Publish, link: Source) -> None:
-        """Apply to a request, or a message for some sessions, what holds for it. Raises Refusal."""
+        """Apply to a request what holds for it. Raises Refusal."""
         self._apply(event)
         if self._limits:
             self._limited().admits(event, link)

@@ -187,11 +187,11 @@ class RateLimiter:
 
     def _publish(self, event: Publish) -> int:
         if not self._context.changed or event.topic.startswith(REPLIES):
-            return self._router.publish(event)
+            return self._router.publish_any(event)
         if self._changes.is_unchanged(event):
             self._context.unchanged += 1
             return 0
-        receivers = self._router.publish(event)
+        receivers = self._router.publish_any(event)
         self._changes.remember(event)
         return receivers
 

@@ -21,6 +21,7 @@ from hubbub.kernel.sessions.session import REPLIES
 from hubbub.kernel.turn import Turn
 from hubbub.limits import BATCH_BYTES
 from hubbub.message import Message
+from hubbub.publish import SelectivePublish
 from hubbub.topics import is_wildcard
 
 RESERVED = ("$SYS", "$hubbub")  # only the hub itself publishes below these
@@ -188,6 +189,10 @@ class Router:
         for group in groups:
             self._deliver(group, [message], len(message.payload))
         return sessions
+
+    def publish_any(self, message: Message) -> int:
+        """Publish `message`, to the sessions that a SelectivePublish names. Returns how many it goes to."""
+        return self.publish_to(message, message.chosen) if type(message) is SelectivePublish else self.publish(message)
 
     def publish_own(self, message: Message) -> None:
         """Publish what the hub itself has to say, on a RESERVED topic."""

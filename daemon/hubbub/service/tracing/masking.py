@@ -15,6 +15,8 @@ _SECRETS = re.compile(
     | ^(?:proxy-)?authorization\s*:\s*(?:(?:basic|bearer|digest)[ ]+)?      ([^\r\n]+)            # HTTP
     | ^(?:set-)?cookie2?\s*:\s*                                             ([^\r\n]+)
     | ^passcode:                                                            ([^\r\n]+)            # STOMP
+    | \[\s*5\s*,\s*"                                                        ((?:[^"\\\n]|\\.)+)   # WAMP in JSON
+    | [\x83\x93]\x05(?:[\x60-\x77\xa0-\xbf]|[\x78\xd9].|[\x79\xda]..)       ([\s\S]{1,9000})  # and in others
     | [?&](?:access_token|token|password)=                                  ([^\s&]+)             # a URL
     """,
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
