@@ -17,7 +17,16 @@ import hubbub
 from running import Daemon
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("dialects.md", "handlers.md", "authentication.md", "durability.md", "nats.md", "stomp.md", "shell.md")
+PAGES = (
+    "dialects.md",
+    "handlers.md",
+    "authentication.md",
+    "durability.md",
+    "nats.md",
+    "stomp.md",
+    "wamp.md",
+    "shell.md",
+)
 ANEW = "\n## All events and methods\n"  # where a page begins with other files: what follows is a test of its own
 BLOCK = re.compile(r"(.*?)^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DEFAULT = ("--tcp", "tcp:6999")  # what a page means where it names no listener

@@ -186,6 +186,7 @@ WORK_QUEUE_SECONDS = 0.1  # seconds until members at QoS 0, which don't say when
 WORK_QUEUE_REFUSALS = 10  # times that members may refuse a message: then it is dropped, or it would go round
 
 # WAMP
+WAMP_DEPTH = 100  # lists and dictionaries in one another: other clients' libraries give up at a few hundred
 WAMP_INVOCATIONS = 10_000  # calls that one client may work on: the oldest are forgotten, those of MQTT never end
 WAMP_LISTED = 10_000  # sessions, subscriptions or registrations that one call of the meta API looks through
 WAMP_TESTAMENTS = 100  # messages of one session that are published when it ends

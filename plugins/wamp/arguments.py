@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.message import Message
 from hubbub_plugins.wamp.codec import NUL, Codec, binary_json, is_undefined, write_json
@@ -95,28 +96,37 @@ def _json(value: Any) -> bytes:
 
 def _is_odd(value: Any, most: int) -> bool:
     """Return whether JSON lacks something of a value. Raises Refusal for what WAMP has no type for."""
-    stack, left, odd = [value], most + 2, False
-    while stack:
-        one = stack.pop()
-        left -= 1
-        kind = type(one)
-        if left < 0:  # a value of CBOR may contain itself
-            raise Refusal("too-long", "the arguments have too many parts")
-        if kind is str:
-            odd = odd or one[:1] == "\0"
-        elif kind is list:
-            stack += one
-        elif kind is dict:
-            if not all(type(key) is str for key in one):
-                raise Refusal("bad-payload", _WRONG)
-            stack += one.values()
-        elif kind is float:
-            odd = odd or not math.isfinite(one)
-        elif kind is bytes or is_undefined(one):
-            odd = True
-        elif kind not in _SIMPLE or (kind is int and not -_INT < one < _INT):
-            raise Refusal("bad-payload", _WRONG)
+    level, depth, left, odd = [value], 0, most + 2, False
+    while level:
+        depth += 1
+        left -= len(level)
+        if left < 0 or depth > limits.WAMP_DEPTH:  # a value of CBOR may contain itself
+            raise Refusal("too-long", "the arguments have too many parts, or are nested too deep")
+        below: list[Any] = []
+        for one in level:
+            odd = _is_odd_itself(one, below) or odd
+        level = below
     return odd
+
+
+def _is_odd_itself(one: Any, below: list[Any]) -> bool:
+    """Return whether JSON lacks a value, as `_is_odd`; its parts are added to `below`."""
+    kind = type(one)
+    if kind is str:
+        return bool(one[:1] == "\0")
+    if kind is list:
+        below += one
+    elif kind is dict:
+        if not all(type(key) is str for key in one):
+            raise Refusal("bad-payload", _WRONG)
+        below += one.values()
+    elif kind is float:
+        return not math.isfinite(one)
+    elif kind is bytes or is_undefined(one):
+        return True
+    elif kind not in _SIMPLE or (kind is int and not -_INT < one < _INT):
+        raise Refusal("bad-payload", _WRONG)
+    return False
 
 
 def _with_marks(value: Any) -> Any:
@@ -152,12 +162,15 @@ def arguments_of(message: Message) -> list[Any]:
     if kind is not None and kind.startswith(VALUE):
         try:
             if kind != ARGUMENTS:
-                return [[_read_value(payload)]]
+                value = _read_value(payload)
+                if payload.count(b"[") + payload.count(b"{") > limits.WAMP_DEPTH:
+                    _is_odd(value, len(payload))  # which refuses what is nested too deep
+                return [[value]]
             both = _read_both(payload)
             whole = [both.args, both.kwargs] if both.kwargs else [both.args]
             return _without_marks(whole) if NUL in payload else whole
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            pass  # others may call anything JSON
+        except (msgspec.MsgspecError, ValueError, RecursionError, Refusal):
+            pass  # others may call anything JSON, and nest it
     if not payload and kind is None:
         return []
     if kind != OCTETS:
@@ -183,7 +196,8 @@ def _json_arguments(message: Message) -> bytes:
                 if kind == ARGUMENTS:
                     raw = _read_raw(payload)
                     return b",%b" % raw.args if bytes(raw.kwargs) == b"{}" else b",%b,%b" % (raw.args, raw.kwargs)
-                return b",[%b]" % _check_json(payload)
+                if payload.count(b"[") + payload.count(b"{") <= limits.WAMP_DEPTH:
+                    return b",[%b]" % _check_json(payload)
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 pass
         elif kind != OCTETS and payload:

@@ -59,6 +59,11 @@ class Entry:
         self.policy = policy
         self.uri = uri
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Entry) and (self.id, self.uri, self.match) == (other.id, other.uri, other.match)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def details(self) -> dict[str, Any]:
         """Return what sessions may know of it ("Subscription Meta API")."""
         found = {"id": self.id, "created": self.created, "uri": self.uri, "match": self.match}
@@ -140,6 +145,12 @@ class Realm:
         self.sessions: dict[int, Member] = {}
         self.topics = Entries(ids)
         self._by_peer: dict[Any, Member] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Realm) and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     def join(self, speaker: Any, authid: str, groups: frozenset[str], method: str) -> Member:
         """Let a session take part."""

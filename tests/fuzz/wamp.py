@@ -8,7 +8,7 @@ from fuzz.mqtt import outcomes
 from hubbub.errors import Refusal
 from hubbub.events import Close, Event, Subscribe
 from hubbub.message import Message
-from hubbub.publish import Publish
+from hubbub.publish import Publish, Request
 from hubbub_plugins.wamp import Wamp
 from hubbub_plugins.wamp.arguments import arguments_of, payload_of, write
 from hubbub_plugins.wamp.codec import CBOR, JSON, MSGPACK, Malformed
@@ -27,7 +27,9 @@ def answer(dialect: Any, event: Event | Publish) -> None:
     """Each outcome is worded in messages that can be read, and what is published can be sent on."""
     assert isinstance(dialect, Wamp)
     closed = dialect._closed
-    for result in [*outcomes(event), Refusal("bad-command", "a reason: für alle")]:
+    replies = [Message("$reply/a", b"1", properties=found) for found in (None, {"wamp.error": "a.b"})]
+    results = replies if isinstance(event, Request) else outcomes(event)
+    for result in [*results, Refusal("bad-command", "a reason: für alle")]:
         said = dialect.outcome(event, result)
         readable(dialect, said.data if isinstance(said, Close) else said)
     dialect._closed = closed

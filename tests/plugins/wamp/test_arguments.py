@@ -82,11 +82,13 @@ def test_json_says_what_the_others_say(args, kwargs):
 
 
 def said(value):
-    """A value as JSON has it: text that begins with NUL becomes binary."""
+    """A value as JSON has it: text that begins with NUL becomes binary, and what isn't finite null."""
     if isinstance(value, list):
         return [said(one) for one in value]
     if isinstance(value, dict):
         return {key: said(one) for key, one in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value.encode() if isinstance(value, str) and value[:1] == "\0" else value
 
 
