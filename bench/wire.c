@@ -306,6 +306,70 @@ static enum verdict stomp_judge(const char *unit, size_t n)
     return begins(unit, n, "ERROR") ? REFUSED : OTHER;
 }
 
+/* WAMP over RawSocket, in JSON; ids have as many digits as long as the server isn't old */
+
+static size_t wamp_frame(char *out, size_t size)
+{
+    out[0] = 0;
+    out[1] = size >> 16;
+    out[2] = size >> 8;
+    out[3] = size;
+    return size + 4;
+}
+
+static size_t wamp_uri(char *out, const char *topic)
+{
+    size_t n = 0;
+    for (; *topic && *topic != '#' && *topic != '+'; topic++)
+        out[n++] = *topic == '/' ? '.' : *topic;
+    out[n] = 0;
+    return n;
+}
+
+static size_t wamp_hello(char *out, int id)
+{
+    (void)id;
+    memcpy(out, "\x7f\xf1\0\0", 4);
+    return 4 + wamp_frame(out + 4, sprintf(out + 8, "[1,\"realm1\",{\"roles\":{\"publisher\":{},\"subscriber\":{}}}]"));
+}
+
+static size_t wamp_subscribe(char *out, const char *filter, int id)
+{
+    char uri[256];
+    wamp_uri(uri, filter);
+    const char *match = strchr(filter, '+') ? "wildcard" : strchr(filter, '#') ? "prefix" : "exact";
+    return wamp_frame(out, sprintf(out + 4, "[32,%d,{\"match\":\"%s\"},\"%s\"]", id + 1, match, uri));
+}
+
+static size_t wamp_publish(char *out, const char *topic, const char *payload, size_t size, int id)
+{
+    char uri[256];
+    (void)id;
+    wamp_uri(uri, topic);
+    size_t n = sprintf(out + 4, "[16,1,{},\"%s\",[\"", uri);
+    memcpy(out + 4 + n, payload, size);
+    memcpy(out + 4 + n + size, "\"]]", 3);
+    return wamp_frame(out, n + size + 3);
+}
+
+static size_t wamp_unit(const char *in, size_t n)
+{
+    if (n < 4)
+        return 0;
+    const unsigned char *head = (const unsigned char *)in;
+    size_t whole = head[0] == 0x7f ? 4 : 4 + (head[1] << 16 | head[2] << 8 | head[3]);
+    return whole <= n ? whole : 0;
+}
+
+static enum verdict wamp_judge(const char *unit, size_t n)
+{
+    if (unit[0] == 0x7f)
+        return OTHER;
+    if (begins(unit + 4, n - 4, "[2,") || begins(unit + 4, n - 4, "[33,"))
+        return GRANTED;
+    return begins(unit + 4, n - 4, "[3,") || begins(unit + 4, n - 4, "[8,") ? REFUSED : OTHER;
+}
+
 static const struct protocol protocols[] = {
     {"lines", "hubbub.lines", 1, 1, lines_hello, lines_subscribe, lines_publish, line_unit, lines_judge, NULL},
     {"mqtt", "mqtt", 2, 0, mqtt_hello, mqtt0_subscribe, mqtt0_publish, mqtt_unit, mqtt_judge, NULL},
@@ -313,6 +377,7 @@ static const struct protocol protocols[] = {
     {"mqtt-2", "mqtt", 2, 0, mqtt_hello, mqtt2_subscribe, mqtt2_publish, mqtt_unit, mqtt_judge, mqtt_reply},
     {"nats", NULL, 2, 0, nats_hello, nats_subscribe, nats_publish, nats_unit, nats_judge, NULL},
     {"stomp", "v12.stomp", 2, 0, stomp_hello, stomp_subscribe, stomp_publish, stomp_unit, stomp_judge, NULL},
+    {"wamp", NULL, 2, 0, wamp_hello, wamp_subscribe, wamp_publish, wamp_unit, wamp_judge, NULL},
     {"redis", NULL, 0, 0, redis_hello, redis_subscribe, redis_publish, redis_unit, redis_judge, NULL},
 };
 

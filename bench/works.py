@@ -208,6 +208,22 @@ def _stomp() -> list[Work]:
     ]
 
 
+def _wamp() -> list[Work]:
+    """The same spoken in WAMP over RawSocket."""
+    fanout, fanin, pairs = {"subscribers": FANOUT}, {"publishers": PAIRS}, {"groups": PAIRS}
+    works = [
+        ("fanout-1", "1 -> 1,000, one in flight", fanout),
+        ("fanout-100", "1 -> 1,000, 100 in flight", fanout | {"window": 100}),
+        ("fanin", "100 -> 1, 50 in flight each", fanin | {"window": IN_FLIGHT}),
+        ("pairs-50", "100 pairs, 50 in flight", pairs | {"window": IN_FLIGHT}),
+        ("pairs-1", "100 pairs, one in flight", pairs),
+    ]
+    return [
+        Work(f"wamp-{name}", f"WAMP, {title}", DELIVERIES, {"work": "flow", "protocol": "wamp", **load}, OURS)
+        for name, title, load in works
+    ]
+
+
 def _links() -> list[Work]:
     paced: Load = {"work": "paced", "rate": 500, "subscribers": 100}
     storm: Load = paced | {"churn": 2}
@@ -250,5 +266,5 @@ def _growth() -> list[Work]:
     ]
 
 
-_ALL = (*_main(), *_web(), *_mqtt(), *_nats(), *_stomp(), *_kept(), *_history(), *_links(), *_growth())
+_ALL = (*_main(), *_web(), *_mqtt(), *_nats(), *_stomp(), *_wamp(), *_kept(), *_history(), *_links(), *_growth())
 WORKS: dict[str, Work] = {work.name: work for work in _ALL}

@@ -54,7 +54,7 @@ class _Publications:
 
     last: Message | None = None
     last_id = 0
-    number = 0
+    number = 1_000_000_000  # as realm.Numbers
 
 
 def _next() -> int:

@@ -22,7 +22,7 @@ from hubbub_plugins.wamp.options import HelloDetails
 from hubbub_plugins.wamp.speaker import Speaker
 
 ANONYMOUS, TICKET = "anonymous", "ticket"
-METHODS = (ANONYMOUS, TICKET, "wampcra", "wamp-scram", "cryptosign")
+METHODS = (ANONYMOUS, TICKET, "wampcra", "cryptosign")
 _TOKEN_PARTS = 3
 _FEATURES = {
     "broker": (

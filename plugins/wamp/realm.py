@@ -71,12 +71,12 @@ class Entry:
 
 
 class Numbers:
-    """Counts from 1."""
+    """Counts from a million on, so that ids have the same length for long."""
 
     __slots__ = ("last",)
 
     def __init__(self) -> None:
-        self.last = 0
+        self.last = 1_000_000
 
     def next(self) -> int:
         """Return the next number."""

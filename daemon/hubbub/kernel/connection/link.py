@@ -31,7 +31,6 @@ from hubbub.kernel.connection.shutdown import Shutdown, State
 from hubbub.kernel.connection.timeouts import Timeouts
 from hubbub.kernel.connection.wire import Wire
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.sessions.client import Client
 from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.steps import spread
@@ -182,7 +181,7 @@ class Link:
         """The transport has gone."""
         if not self.open:
             return
-        self.shutdown.state = State.CLOSED
+        self.shutdown.state = _CLOSED
         commands.depart(self)
         self.context.links.discard(self)
         self.session.link = None
@@ -299,7 +298,7 @@ class Link:
         self.hub.turn.counters.refused += 1
         self.context.refuse(refusal)
 
-    def subscribe(self, event: Subscribe) -> Iterator[Batch | None]:
+    def subscribe(self, event: Subscribe) -> Iterator[Any]:
         """Subscribe, and return the retained messages. Raises Refusal."""
         return self.egress.subscribe(event, self.client, self)
 

@@ -258,7 +258,8 @@ class _Chain:
 
     def requestAvatarId(self, credentials: Any) -> Deferred[Any]:
         for checker in self._checkers:
-            known = checker.recall(credentials) if hasattr(checker, "recall") else None
+            stepwise = isinstance(credentials, AuthExchange)
+            known = checker.recall(credentials) if hasattr(checker, "recall") and not stepwise else None
             if known is not None:
                 return succeed(self._identity(checker, known))
         return Deferred.fromCoroutine(self._ask(credentials))
@@ -269,7 +270,7 @@ class _Chain:
             if isinstance(credentials, AuthExchange) and not _knows(checker, credentials):
                 continue
             try:
-                if getattr(checker, "blocking", False):
+                if getattr(checker, "blocking", False) and not isinstance(credentials, AuthExchange):
                     found = await self._workers.call(checker.requestAvatarId, credentials)
                 else:
                     found = await maybeDeferred(checker.requestAvatarId, credentials)

@@ -1,7 +1,8 @@
 """Password files, one user a line: hubbub's own, which `hubbub passwd` writes, and those of mosquitto_passwd.
 
     ann:$argon2id$v=19$m=65536,t=3,p=4$<salt>$<hash>
-    sensor7:*:key=<64 hexadecimal digits>     no password, but a key that signs its datagrams
+    sensor7:*:key=<64 hexadecimal digits>     no password, but a key that signs its datagrams, or WAMP-CRA's challenges
+    robot:*:ed25519=<64 hexadecimal digits>   the public key of a WAMP client that logs in with cryptosign
     # a comment
 
 A mosquitto file has no third field; its hashes begin with $6$ or $7$. Either file may have hashes of any kind.
@@ -26,12 +27,12 @@ from zope.interface import implementer
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.identity import Identity
-from hubbub.service.auth import hashes
-from hubbub.service.auth.kinds import NotApplicable, Password
+from hubbub.service.auth import exchanges, hashes
+from hubbub.service.auth.kinds import AuthExchange, IAuthExchange, NotApplicable, Password
 from hubbub.service.config.watched_file import Watched, read_bounded
 
 NO_PASSWORD = "*"  # noqa: S105  as in shadow(5)
-_KEY = re.compile(r"key=([0-9a-f]{64})")
+_KEYS = re.compile(r"(?:key=([0-9a-f]{64}))?:?(?:ed25519=([0-9a-f]{64}))?")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -40,15 +41,19 @@ class Entry:
 
     hash  of the password, or NO_PASSWORD
     key   32 bytes that sign datagrams, or None
+    public  the public key of the user, 32 bytes of Ed25519, or None
     """
 
     hash: str = NO_PASSWORD
     key: bytes | None = None
+    public: bytes | None = None
 
     @property
     def text(self) -> str:
         """What stands behind the user's name in the file."""
-        return self.hash if self.key is None else f"{self.hash}:key={self.key.hex()}"
+        fields = [self.hash]
+        fields += [] if self.key is None else [f"key={self.key.hex()}"]
+        return ":".join([*fields, *([] if self.public is None else [f"ed25519={self.public.hex()}"])])
 
     def mark(self, user: str) -> str:
         """Return what this user's logins are recognised by after a restart (identity.Identity)."""
@@ -108,20 +113,31 @@ class PasswordFile:
     blocking  it takes its time, and is asked in a thread
     """
 
-    credentialInterfaces = (IUsernamePassword,)
+    credentialInterfaces = (IUsernamePassword, IAuthExchange)
     blocking: ClassVar[bool] = True
+    methods = tuple(exchanges.METHODS)
 
     def __init__(self, path: Path, keyed: bool) -> None:
         self._file = Watched(path, lambda path: read(path, keyed))
 
-    def requestAvatarId(self, credentials: Password) -> Any:
+    def requestAvatarId(self, credentials: Password | AuthExchange) -> Any:
         """Return the Identity. Raises NotApplicable."""
+        if isinstance(credentials, AuthExchange):
+            return self._exchange(credentials)
         user, password, now = _name(credentials.username), credentials.password, time.monotonic()
         table = self._file.get()
         if len(password) > limits.PASSWORD_BYTES or not table.check(user, password):
             raise NotApplicable("wrong user or password")
         table.remember(user, password, now)
         return self._identity(user, table.entries.get(user))
+
+    async def _exchange(self, credentials: AuthExchange) -> Identity:
+        """Ask a client for a proof that it has its key."""
+        entry = self._file.get().entries.get(credentials.user)
+        key = None if entry is None else entry.public if credentials.method == exchanges.CRYPTOSIGN else entry.key
+        if not await exchanges.METHODS[credentials.method](credentials, key) or key is None:
+            raise NotApplicable("wrong user or key")
+        return self._identity(credentials.user, entry)
 
     def recall(self, credentials: Password) -> Identity | None:
         """Return the Identity, if this login was verified recently."""
@@ -178,19 +194,19 @@ def _parse(line: str, keyed: bool) -> tuple[str, Entry]:
     user, _, rest = line.partition(":")
     check_name(user)
     hash, colon, field = rest.partition(":")
-    key = None
+    keys: list[bytes | None] = [None, None]
     if colon:
-        found = _KEY.fullmatch(field) if keyed else None
+        found = _KEYS.fullmatch(field) if keyed and field else None
         if found is None:
             expected = "key= and 64 hexadecimal digits" if keyed else "a user and a hash"
             raise ValueError(f"{user}: expected {expected}")
-        key = bytes.fromhex(found[1])
+        keys = [None if one is None else bytes.fromhex(one) for one in found.groups()]
     if hash != NO_PASSWORD:
         try:
             hashes.check(hash)
         except ValueError as error:
             raise ValueError(f"{user}: {error}") from None
-    return user, Entry(hash, key)
+    return user, Entry(hash, *keys)
 
 
 def check_name(user: str) -> None:
