@@ -44,6 +44,8 @@ hubbub: one daemon for every real-time client
                         look at the folder of --state, and carry it elsewhere
   hubbub import mosquitto mosquitto.conf
                         write what a Mosquitto does as hubbub's files
+  hubbub completion bash|zsh|fish
+                        write what completes all of this in a shell
   hubbub COMMAND --help
                         more about one of these
   hubbub --version      the version
@@ -112,6 +114,7 @@ COMMANDS = {
     "check-acl": ".commands.check_acl:check_acl",
     "passwd": ".commands.passwd:passwd",
     "store": ".commands.store:store",
+    "completion": ".commands.completion:completion",
     "import": ".commands.mosquitto.command:import_from",
     **dict.fromkeys(("--version", "-V", "version"), ".cli:show_version"),
     **dict.fromkeys(("--help", "-h", "help"), ".cli:show_help"),
