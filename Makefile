@@ -17,7 +17,8 @@ TARGETS :=
 # What a developer's shell may have set must not leak into ours.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONOPTIMIZE VIRTUAL_ENV
 
-.PHONY: run test test-all check node collect objects format compiled bench fuzz conformance conformance-page soak clean
+.PHONY: run test test-all check node collect objects format compiled bench fuzz conformance conformance-page soak docs wheel \
+    deb deb-test clean
 
 run:
 	@tools/venv $(VENV) ais state
@@ -108,6 +109,27 @@ soak:
 	    tests/system/test_fleet.py
 	HUBBUB_SOAK_CRASH=$(SECONDS) $(BIN)/pytest -s tests/system/test_crash.py
 	cd tests && ../$(BIN)/python -m soak $(SECONDS)
+
+# site/: the documentation as HTML. A warning fails, and so does a link that leads nowhere in it.
+docs:
+	@tools/venv $(VENV) test
+	$(BIN)/pip install --quiet --requirement docs/requirements.txt
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs site
+
+# dist/: the wheel of plain Python, and the one whose hot modules are compiled for the Python of the venv.
+wheel:
+	@tools/system-packages gcc=cc libc6-dev=cc python3-dev=python3-config
+	@tools/venv $(VENV) test
+	@tools/wheels dist $(BIN)/python
+
+# dist/: a Debian package for the Debian of this machine; deb-test installs, upgrades and purges it in a chroot.
+deb:
+	@tools/system-packages python3-venv=python3
+	@tools/deb dist
+
+deb-test: deb
+	@tools/system-packages mmdebstrap=mmdebstrap
+	@tools/deb-test dist/hubbub_*.deb
 
 clean:
 	rm -rf $(VENV) $(COMPILED) $(OBJECTS) build dist daemon/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz

@@ -18,15 +18,9 @@ from running import Daemon
 
 ROOT = Path(__file__).parent.parent
 PAGES = (
-    "dialects.md",
-    "handlers.md",
-    "authentication.md",
-    "durability.md",
-    "nats.md",
-    "stomp.md",
-    "wamp.md",
-    "shell.md",
-)
+    "dialects.md", "handlers.md", "authentication.md", "durability.md", "nats.md", "stomp.md", "wamp.md", "shell.md",
+    "first-minute.md", "first-device.md", "first-page.md", "from-mosquitto.md", "from-nats.md", "from-rabbitmq.md",
+)  # fmt: skip
 ANEW = "\n## All events and methods\n"  # where a page begins with other files: what follows is a test of its own
 BLOCK = re.compile(r"(.*?)^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DEFAULT = ("--tcp", "tcp:6999")  # what a page means where it names no listener
@@ -96,7 +90,7 @@ class Terminals:
         self.ports: dict[str, str] = {}
 
     def type(self, command: str, expected: list[str]) -> None:
-        if command.startswith("hubbub run "):
+        if command.startswith("hubbub run"):
             self.close()
             self.start(shlex.split(command)[2:])
             return
