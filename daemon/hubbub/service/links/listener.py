@@ -47,6 +47,7 @@ from hubbub.transports.tcp import TCPFactory
 from hubbub.transports.tls import TlsFactory
 from hubbub.transports.udp import UDPProtocol
 from hubbub.transports.udp_socket import listen_datagram, set_buffer
+from hubbub.transports.unix_lock import remove_own_lock
 from hubbub.transports.websocket import WebSocketFactory
 
 
@@ -155,6 +156,8 @@ class Listener:
             waiting = int(address.values.get("backlog", limits.BACKLOG))
             port: IListeningPort = reactor.listenTCP(address.port, factory, waiting, address.host)
             return port
+        if address.kind == "unix":
+            remove_own_lock(address.values["address"])
         backlog = "" if {"backlog", "domain"} & address.values.keys() else f":backlog={limits.BACKLOG}"
         return now(serverFromString(reactor, self.config.endpoint + backlog).listen(factory))
 
