@@ -31,6 +31,7 @@ def test_an_own_lock_that_nothing_listens_for_is_removed(path, before):
     lock(path, os.getpid())
     remove_own_lock(path)
     assert not os.path.lexists(f"{path}.lock")
+    assert not os.path.lexists(path)
 
 
 def test_others_stay(path):
@@ -39,6 +40,7 @@ def test_others_stay(path):
     lock(path, 1)
     remove_own_lock(path)
     assert os.path.lexists(f"{path}.lock")
+    assert os.path.lexists(path)
 
 
 def test_one_that_listens_keeps_its_lock(path):

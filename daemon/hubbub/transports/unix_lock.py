@@ -12,7 +12,10 @@ from pathlib import Path
 
 
 def remove_own_lock(path: str) -> None:
-    """Remove the lock of the socket at `path` if it names this process and nothing listens there."""
+    """Remove the lock of the socket at `path`, and its file, if the lock names this process and nothing listens there.
+
+    Twisted removes the file of a socket only together with a stale lock.
+    """
     lock = Path(f"{path}.lock")
     if not lock.is_symlink() or str(lock.readlink()) != str(os.getpid()):
         return
@@ -21,6 +24,7 @@ def remove_own_lock(path: str) -> None:
         try:
             probe.connect(path)
         except (ConnectionRefusedError, FileNotFoundError):
+            Path(path).unlink(missing_ok=True)
             lock.unlink()
         except OSError:
             pass
