@@ -76,7 +76,7 @@ compiled:
 	@HUBBUB_COMPILE=1 tools/venv $(COMPILED) $(EXTRAS)
 
 bench:
-	@tools/system-packages gcc=cc libc6-dev=cc mosquitto=mosquitto redis-server=redis-server
+	@tools/system-packages gcc=cc libc6-dev=cc libssl-dev=cc mosquitto=mosquitto redis-server=redis-server
 	@tools/venv $(VENV)
 	@$(MAKE) --no-print-directory compiled
 	$(BIN)/pip install --quiet --requirement bench/requirements.txt

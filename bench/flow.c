@@ -93,7 +93,7 @@ void delivered(struct link *link, size_t bytes)
     link->bytes += bytes;
     for (uint64_t count = link->bytes / counters.unit; link->count < count; link->count++) {
         counters.deliveries++;
-        if (samples)
+        if (samples && group == groups)
             sample(link->count, now);
         if (++group->reached[link->count % ring] == (uint32_t)plan.subscribers) {
             group->reached[link->count % ring] = 0;
@@ -200,4 +200,9 @@ void publish_at(int64_t due_ns)
 {
     sent_ns[groups->published++ % SENT_RING] = due_ns;
     post(groups->publishers, groups->stride);
+}
+
+void burst(void)
+{
+    post(groups[1].publishers, plan.burst * groups[1].stride);
 }

@@ -14,5 +14,6 @@ void verify(void);                   /* one message a publisher, all the way: th
 void start_flow(void);               /* fill the windows; deliveries keep them full from then on */
 void sample_latency(uint64_t most);
 void publish_at(int64_t due_ns);     /* one message of the first group, whatever is in flight */
+void burst(void);                    /* the second group's messages, all at once */
 
 #endif

@@ -27,6 +27,7 @@ struct plan {
     int size;
     int topics, filters;                       /* topics in turn; filters with a +. 0: one of each, exact */
     int rate, churn, links;                    /* messages/s; links that come and go; idle ones */
+    int burst;                                 /* messages at once of another publisher */
     double seconds, warm;
 };
 extern struct plan plan;

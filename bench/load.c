@@ -7,7 +7,8 @@
  *            publishes on so many in turn; with `filters`, each of them matches one of so many wildcard
  *            filters. One client has 10,000 at most; those above are held by others, and match nothing
  *   paced    one publisher, `rate` messages/s whatever is in flight: latency from the moment each was due;
- *            meanwhile up to `churn` links for each message open, greet and close
+ *            meanwhile up to `churn` links for each message open, greet and close, or another publisher sends
+ *            `burst` messages at once to as many subscribers of its own, ten times a second
  *   churn    `churn` links at a time open, greet and close, and again; with tls=1 resume=1 by the last session
  *   udp      datagrams of lines to port udp=N, `rate` a second or as fast as they go; `subscribers` over TCP,
  *            0 or 1
@@ -32,7 +33,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { UDP_MOST = 65507, QUIET_MS = 300, QUIT_MS = 100, BURSTS = 1000, DELIVERIES_MAX = 1000000000 };
+enum { UDP_MOST = 65507, QUIET_MS = 300, QUIT_MS = 100, BURSTS = 1000, DELIVERIES_MAX = 1000000000,
+       BURST_NS = 100000000 };
 
 struct plan plan = {.work = "flow", .groups = 1, .publishers = 1, .subscribers = 1, .window = 1, .size = 100,
                     .seconds = 2, .warm = 0.3};
@@ -127,7 +129,9 @@ static void paced(void)
     int64_t period = 1000000000LL / plan.rate;
     struct timespec each = {period / 1000000000, period % 1000000000};
     int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    int64_t bursts = 1;
     struct mark from = {0};
+    plan.groups = plan.burst ? 2 : 1;
     open_groups();
     watch(timer, NULL, EPOLLIN);
     timerfd_settime(timer, 0, &(struct itimerspec){each, each}, NULL);
@@ -139,6 +143,10 @@ static void paced(void)
         if (read(timer, &ticks, sizeof ticks) > 0)
             for (start_churn(); due <= now_ns(); due += period)
                 publish_at(due);
+        if (plan.burst && (now - start) / BURST_NS >= bursts) {
+            burst();
+            bursts++;
+        }
         if (!from.ns && now >= warm) {
             from = mark();
             sample_latency((uint64_t)(plan.rate * (plan.seconds + 1) * plan.subscribers));
@@ -222,7 +230,7 @@ static const struct option {
     {"tls", &plan.tls}, {"resume", &plan.resume},
     {"publishers", &plan.publishers}, {"subscribers", &plan.subscribers}, {"window", &plan.window},
     {"size", &plan.size}, {"topics", &plan.topics}, {"filters", &plan.filters}, {"rate", &plan.rate},
-    {"churn", &plan.churn}, {"links", &plan.links},
+    {"churn", &plan.churn}, {"burst", &plan.burst}, {"links", &plan.links},
 };
 
 static void set_option(const char *name, const char *value)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,8 @@ class Ports:
     tcp: int
     websocket: int
     udp: int
+    tls: int
+    wss: int
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,21 @@ class Running:
 
     pid: int
     ports: Ports
+
+
+def certificate(folder: Path) -> Path:
+    """Make a key on P-256 and its certificate, in one file. Raises `Unusable`."""
+    path = folder / "certificate.pem"
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 1"
+    done = subprocess.run(
+        ["openssl", *words.split(), "-keyout", path, "-out", "-"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise Unusable(f"openssl can't make a certificate: {done.stderr.strip()[:200]}")
+    with path.open("a") as file:
+        file.write(done.stdout)
+    path.chmod(0o644)  # Mosquitto reads it as its own user
+    return path
 
 
 class Peer:
@@ -53,6 +70,7 @@ class Peer:
     install = ""
     version_arguments = ("--version",)
     websocket = False  # does it have that port?
+    tls = False  # and those over TLS?
 
     def command(self, folder: Path, ports: Ports) -> list[str]:
         """Its command line; configuration goes into `folder`."""
@@ -83,13 +101,15 @@ class Hubbub(Peer):
 
     name, protocol, program = "hubbub", "lines", "twistd"
     install = "pip install -e ."
-    websocket = True
+    websocket = tls = True
     twistd = ""  # a command line in place of the twistd beside this Python
 
     def command(self, folder: Path, ports: Ports) -> list[str]:
         """Every transport on loopback, as `hubbub run` opens them."""
         start = shlex.split(self.twistd) or [self.path(), "--reactor=hubbub"]
         listeners = f"--tcp tcp:{ports.tcp} --udp udp:{ports.udp} --websocket tcp:{ports.websocket}"
+        key = f"privateKey={certificate(folder)}"
+        listeners += f" --tcp ssl:{ports.tls}:{key}:id=tls --websocket ssl:{ports.wss}:{key}:id=wss"
         return [*start, "--nodaemon", "--pidfile=", "hubbub", *listeners.split()]
 
     def environment(self) -> dict[str, str]:
@@ -154,14 +174,16 @@ class Mosquitto(Peer):
 
     name, protocol, program = "mosquitto", "mqtt", "mosquitto"
     install = "apt install mosquitto"
-    websocket = True
+    websocket = tls = True
     version_arguments = ("-h",)
 
     def command(self, folder: Path, ports: Ports) -> list[str]:
-        """MQTT over TCP and over WebSocket."""
-        config = folder / "mosquitto.conf"
+        """MQTT over TCP and over WebSocket, and both over TLS."""
+        config, pem = folder / "mosquitto.conf", certificate(folder)
+        secure = f"certfile {pem}\nkeyfile {pem}\n"
         config.write_text(
             f"listener {ports.tcp} 127.0.0.1\nlistener {ports.websocket} 127.0.0.1\nprotocol websockets\n"
+            f"listener {ports.tls} 127.0.0.1\n{secure}listener {ports.wss} 127.0.0.1\nprotocol websockets\n{secure}"
             "allow_anonymous true\npersistence false\nset_tcp_nodelay true\n"
             "max_queued_messages 0\nlog_dest none\n"
         )
@@ -331,7 +353,7 @@ def running(peer: Peer) -> Iterator[Running]:
                 stderr=output,
             )
         try:
-            for port in (ports.tcp, ports.websocket)[: 1 + peer.websocket]:
+            for port in (ports.tcp, ports.websocket, ports.tls, ports.wss)[: 1 + peer.websocket + 2 * peer.tls]:
                 _wait_until_ready(peer, process, port, log)
             yield Running(process.pid, ports)
         finally:
@@ -339,10 +361,12 @@ def running(peer: Peer) -> Iterator[Running]:
 
 
 def _free_ports() -> Ports:
-    with socket.socket() as tcp, socket.socket() as websocket, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        for each in (tcp, websocket, udp):
+    kinds = (socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_STREAM, socket.SOCK_STREAM)
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket(type=kind)) for kind in kinds]
+        for each in sockets:
             each.bind(("127.0.0.1", 0))
-        return Ports(*(each.getsockname()[1] for each in (tcp, websocket, udp)))
+        return Ports(*(each.getsockname()[1] for each in sockets))
 
 
 def _wait_until_ready(peer: Peer, process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -68,7 +68,9 @@ def measure(work: Work, name: str, seconds: float) -> dict[str, Any]:
 
 
 def _options(work: Work, peer: Peer, server: Running, **more: float) -> list[str]:
-    port = server.ports.websocket if work.websocket else server.ports.tcp
+    ports = server.ports
+    kinds = (ports.tls, ports.wss) if work.load.get("tls") else (ports.tcp, ports.websocket)
+    port = kinds[work.websocket]
     options = {"protocol": peer.protocol, "port": port, "udp": server.ports.udp, **work.load, **more}
     scripts = {"away": "away.py", "replay": "history.py"}
     script = scripts.get(str(work.load["work"]))

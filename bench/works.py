@@ -102,6 +102,35 @@ def _web() -> list[Work]:
     ]
 
 
+def _tls() -> list[Work]:
+    """MQTT over TLS: what devices in the field speak."""
+    peers, plain, web = (*OURS, "mosquitto"), {"protocol": "mqtt", "tls": 1}, {"websocket": 1}
+    pairs, fanout = {"groups": PAIRS}, {"subscribers": FANOUT}
+    lone, wide = Aim(0.7, "mosquitto"), Aim(1.2, "mosquitto")
+    flows = [
+        ("tls-fanout-200", "TLS, 1 -> 200, one in flight", {"subscribers": 200}, wide),
+        ("tls-fanout-1", "TLS, 1 -> 1,000, one in flight", fanout, wide),
+        ("tls-pairs-1", "TLS, 100 pairs, one in flight", pairs, lone),
+        ("tls-pairs-50", "TLS, 100 pairs, 50 in flight", pairs | {"window": IN_FLIGHT}),
+        ("wss-fanout-1", "WebSocket over TLS, 1 -> 1,000, one in flight", web | fanout),
+        ("wss-pairs-1", "WebSocket over TLS, 100 pairs, one in flight", web | pairs),
+    ]
+    found = [
+        Work(name, title, DELIVERIES, {"work": "flow", **plain, **load}, peers, tuple(aims))
+        for name, title, load, *aims in flows
+    ]
+    churn: Load = {"work": "churn", "churn": 20, **plain}
+    idle: Load = {"work": "idle", "links": IDLE, **plain}
+    return [
+        *found,
+        Work("tls-connect", "TLS, connect, greet, close", CONNECTIONS, churn, peers, (Aim(0.8, "mosquitto"),)),
+        Work("tls-resume", "the same, sessions resumed", CONNECTIONS, churn | {"resume": 1}, peers),
+        Work("wss-connect", "WebSocket over TLS, the same", CONNECTIONS, churn | web, peers),
+        Work("tls-memory", "TLS, 8,000 idle links", MEMORY, idle, peers, (Aim(25, None),)),
+        Work("wss-memory", "WebSocket over TLS, 8,000 idle links", MEMORY, idle | web, peers),
+    ]
+
+
 def _mqtt() -> list[Work]:
     """The same spoken in MQTT, and what only it has: messages that are acknowledged on both sides."""
     peers, plain, web = (*OURS, "mosquitto"), {"protocol": "mqtt"}, {"protocol": "mqtt", "websocket": 1}
@@ -227,6 +256,7 @@ def _wamp() -> list[Work]:
 def _links() -> list[Work]:
     paced: Load = {"work": "paced", "rate": 500, "subscribers": 100}
     storm: Load = paced | {"churn": 2}
+    burst: Load = paced | {"burst": 500}
     churn: Load = {"work": "churn", "churn": 20}
     idle: Load = {"work": "idle", "links": IDLE}
     web: Load = {"websocket": 1}
@@ -238,6 +268,7 @@ def _links() -> list[Work]:
         Work("udp-paced", "the same, 100,000 datagrams/s sent", LOST, udp | {"rate": 100_000}, OURS),
         Work("latency", "500 messages/s to 100", P99, paced, FLOORED, (Aim(1, "mosquitto"),)),
         Work("storm", "the same, 1,000 connects/s meanwhile", P99, storm, FLOORED),
+        Work("burst", "the same, and 10 times a second 500 at once to 100 others", P99, burst, TCP),
         Work("connect", "TCP, connect, greet, close", CONNECTIONS, churn, FLOORED),
         Work("ws-connect", "WebSocket, the same", CONNECTIONS, churn | web, with_bare),
         Work("memory", "TCP, 8,000 idle links", MEMORY, idle, TCP, (Aim(4, None),)),
@@ -266,5 +297,17 @@ def _growth() -> list[Work]:
     ]
 
 
-_ALL = (*_main(), *_web(), *_mqtt(), *_nats(), *_stomp(), *_wamp(), *_kept(), *_history(), *_links(), *_growth())
+_ALL = (
+    *_main(),
+    *_web(),
+    *_tls(),
+    *_mqtt(),
+    *_nats(),
+    *_stomp(),
+    *_wamp(),
+    *_kept(),
+    *_history(),
+    *_links(),
+    *_growth(),
+)
 WORKS: dict[str, Work] = {work.name: work for work in _ALL}
