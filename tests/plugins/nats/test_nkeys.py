@@ -32,13 +32,14 @@ def test_keys_as_text() -> None:
         (PUBLIC, "begins with SU"),
         (ACCOUNT.seed, "begins with SU"),
     ],
+    ids=["nothing", "no key", "short", "changed", "public", "of an account"],
 )
 def test_what_is_no_seed(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         read_seed(text)
 
 
-@pytest.mark.parametrize("text", [USER.seed, ACCOUNT.public, PUBLIC[:-2]])
+@pytest.mark.parametrize("text", [USER.seed, ACCOUNT.public, PUBLIC[:-2]], ids=["seed", "of an account", "short"])
 def test_what_is_no_public_key(text: str) -> None:
     with pytest.raises(ValueError, match=r"begins with U|checksum|capital"):
         read_public(text)
