@@ -4,7 +4,6 @@ method       --auth has                      what the client sends
 anonymous    nothing, or it is allowed       no credentials
 ticket       passwords or tokens             the password of `authid`, or a token
 wampcra      passwords with a key=           an HMAC of the challenge with the key
-wamp-scram   argon2id with one lane          a proof of the password
 cryptosign   passwords with a public key     a signature of the challenge
 """
 
