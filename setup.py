@@ -112,6 +112,7 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/connection/timeouts",
     "kernel/connection/authentication",
     "kernel/connection/access",
+    "kernel/connection/publishing",
     "kernel/connection/commands",
     "kernel/history/rule",
     "kernel/history/history",

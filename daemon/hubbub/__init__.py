@@ -14,7 +14,6 @@ from hubbub.events import (
     Fault,
     Fetch,
     ForPeer,
-    HistoryRequest,
     Notice,
     OpenQueue,
     Ping,
@@ -26,6 +25,7 @@ from hubbub.events import (
     Unsubscribe,
 )
 from hubbub.handler import Handler, Incoming, on
+from hubbub.history_request import HistoryRequest
 from hubbub.line_dialect import LineDialect
 from hubbub.message import Message, Sender
 from hubbub.option import choice, duration, flag, many, option, rate, secret, size

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from mypy_extensions import mypyc_attr
 
 from hubbub.errors import Refusal
+from hubbub.history_request import HistoryRequest
 from hubbub.publish import Publish, Request
 
 FIELDS = "__slots__" if __file__.endswith(".py") else "__mypyc_attrs__"  # where a class keeps the names of its own
@@ -163,30 +164,6 @@ class AuthResponse(Event):
     def __init__(self, auth_data: bytes, tag: Any = None) -> None:
         self.auth_data = auth_data
         self.tag = tag
-
-
-class HistoryRequest:
-    """Which messages of the history a subscription begins with. One of the first three is given.
-
-    after     str or None: those after that position, which may be any text of the client
-    since     float or None: those of the last so many seconds
-    last      int or None: the newest so many of each topic
-    position  str, set before the outcome: where the history ends now
-    lost      str, set before the outcome: the position up to which something that was asked for is kept no more; "":
-              nothing is missing
-    """
-
-    __slots__ = ("after", "last", "lost", "position", "since")
-
-    def __init__(self, after: str | None = None, since: float | None = None, last: int | None = None) -> None:
-        self.after = after
-        self.since = since
-        self.last = last
-        self.position = ""
-        self.lost = ""
-
-    def __repr__(self) -> str:
-        return f"HistoryRequest(after={self.after!r}, since={self.since!r}, last={self.last!r})"
 
 
 class Subscribe(Event):

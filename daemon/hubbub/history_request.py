@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 from hubbub.errors import Refusal
-from hubbub.events import HistoryRequest
 from hubbub.option import duration
 
 _LAST_DIGITS = 9  # of a number of messages: far more than a history has
+
+
+class HistoryRequest:
+    """Which messages of the history a subscription begins with. One of the first three is given.
+
+    after     str or None: those after that position, which may be any text of the client
+    since     float or None: those of the last so many seconds
+    last      int or None: the newest so many of each topic
+    position  str, set before the outcome: where the history ends now
+    lost      str, set before the outcome: the position up to which something that was asked for is kept no more; "":
+              nothing is missing
+    """
+
+    __slots__ = ("after", "last", "lost", "position", "since")
+
+    def __init__(self, after: str | None = None, since: float | None = None, last: int | None = None) -> None:
+        self.after = after
+        self.since = since
+        self.last = last
+        self.position = ""
+        self.lost = ""
+
+    def __repr__(self) -> str:
+        return f"HistoryRequest(after={self.after!r}, since={self.since!r}, last={self.last!r})"
 
 
 def read_history(name: str, value: str) -> HistoryRequest:

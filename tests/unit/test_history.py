@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubbub import limits
-from hubbub.events import HistoryRequest, Subscribe, SubscriptionBatch
+from hubbub.events import Subscribe, SubscriptionBatch
+from hubbub.history_request import HistoryRequest
 from hubbub.kernel.history.position import first_number, new_epoch, read_number
 from hubbub.topics import matches
 from unit.history_help import HistoryRule, Lines, hub_with, lines

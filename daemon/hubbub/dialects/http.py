@@ -33,12 +33,11 @@ from hubbub.events import (
     Close,
     Event,
     Fetch,
-    HistoryRequest,
     PublishOnce,
     Subscribe,
     SubscriptionBatch,
 )
-from hubbub.history_request import read_history
+from hubbub.history_request import HistoryRequest, read_history
 from hubbub.http import API, EVENTS, JSON, MESSAGES, OPENAPI, REQUESTS, TOPICS, HttpRequest, HttpResponse
 from hubbub.message import Message, Sender
 from hubbub.publish import Publish, QosPublish, Request

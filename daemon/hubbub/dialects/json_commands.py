@@ -17,6 +17,7 @@ from msgspec import Meta, Raw, Struct
 from hubbub import events, limits, publish
 from hubbub.dialects.json_text import APPLICATION_JSON, compact, not_json, too_deep
 from hubbub.errors import BadTopic, Refusal
+from hubbub.history_request import HistoryRequest
 from hubbub.topics import check_filter, check_topic
 
 Policy = Literal["drop-oldest", "drop-newest", "latest", "disconnect"]
@@ -132,7 +133,7 @@ class Request(Carrier, tag="request", kw_only=True, gc=False):
 
 
 class Subscribe(_Command, tag="subscribe", kw_only=True, gc=False):
-    """Let what matches come. `topic` is a filter; `after`, `since` and `last` are as in events.HistoryRequest."""
+    """Let what matches come. `topic` is a filter; `after`, `since` and `last` are as in HistoryRequest."""
 
     topic: str
     echo: bool = True
@@ -150,11 +151,11 @@ class Subscribe(_Command, tag="subscribe", kw_only=True, gc=False):
             check_filter(self.topic), self.echo, self.full, options, self.id, history=self._history()
         )
 
-    def _history(self) -> events.HistoryRequest | None:
+    def _history(self) -> HistoryRequest | None:
         given = sum(one is not None for one in (self.after, self.since, self.last))
         if given > 1:
             raise Refusal("bad-command", '"after", "since" and "last": one of them')
-        return events.HistoryRequest(self.after, self.since, self.last) if given else None
+        return HistoryRequest(self.after, self.since, self.last) if given else None
 
 
 class Unsubscribe(_Command, tag="unsubscribe", kw_only=True, gc=False):

@@ -21,14 +21,13 @@ from hubbub.events import (
     Connect,
     Event,
     Fault,
-    HistoryRequest,
     Ping,
     PublishOnce,
     ReadPosition,
     Subscribe,
     Unsubscribe,
 )
-from hubbub.history_request import read_history
+from hubbub.history_request import HistoryRequest, read_history
 from hubbub.line_dialect import LineDialect
 from hubbub.message import Message, Sender
 from hubbub.publish import Publish, Request

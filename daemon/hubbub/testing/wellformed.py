@@ -21,7 +21,6 @@ from hubbub.events import (
     Fault,
     Fetch,
     ForPeer,
-    HistoryRequest,
     Notice,
     OpenQueue,
     Ping,
@@ -33,6 +32,7 @@ from hubbub.events import (
     SwitchDialect,
     Unsubscribe,
 )
+from hubbub.history_request import HistoryRequest
 from hubbub.kernel.connection.overflow import POLICIES
 from hubbub.message import Message
 from hubbub.publish import Announcement, PartialReply, Publish, QosPublish, Request, SelectivePublish

@@ -27,6 +27,7 @@ from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
 from hubbub.kernel.connection.inbound import InboundQueue
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.connection.outbox import Outbox
+from hubbub.kernel.connection.publishing import answer_publish
 from hubbub.kernel.connection.shutdown import Shutdown, State
 from hubbub.kernel.connection.timeouts import Timeouts
 from hubbub.kernel.connection.wire import Wire
@@ -249,7 +250,7 @@ class Link:
                     else:
                         receivers = access.policy.publish(event, self)
                     if event.tag is not None:
-                        commands.answer_publish(self, event, receivers)
+                        answer_publish(self, event, receivers)
                 except Refusal as error:
                     self.answer(event, error)
             elif self.shutdown.state is not _CLOSED:

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from hubbub import limits
 from hubbub.dialect import Dialect
-from hubbub.events import HistoryRequest, Subscribe
+from hubbub.events import Subscribe
+from hubbub.history_request import HistoryRequest
 from hubbub.kernel.connection.commands import say
 from hubbub.kernel.connection.outbox import Outbox
 from hubbub.kernel.history.history import History, Plan

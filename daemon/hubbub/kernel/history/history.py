@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from hubbub import limits
-from hubbub.events import HistoryRequest
+from hubbub.history_request import HistoryRequest
 from hubbub.kernel.authorization.filter_sets import FilterSet, overlaps
 from hubbub.kernel.history.position import read_number
 from hubbub.kernel.history.rule import HistoryRule, RuleState
