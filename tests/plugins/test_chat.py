@@ -129,8 +129,9 @@ def test_who_disconnects_has_left_every_room(room, name):
     assert [room.chat._members, room.chat._rooms, room.chat._names, room.chat._changed] == [{}, {}, set(), set()]
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", [name for name in EVERY if not name.endswith("wamp")])
 def test_everybody_may_talk(room, name):
+    """An event of WAMP needs a subscription, so nothing can be answered to a session alone."""
     one = seat(room.world, name, talks="chat/tea")
     assert room.say(one, "/nick One")[1] == ["* you are One"]
     assert room.say(one, "hi")[0] == [event("said", "One", text="hi")]

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from hubbub import limits
 from hubbub.kernel.routing import routes
+from hubbub_plugins.mqtt.connect import DROPPED
 from hubbub_plugins.mqtt.packets import Publish
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, MqttHub, kept, messages, subscription
 
@@ -141,6 +142,8 @@ class Away(RuleBasedStateMachine):
         if not model.there:
             client = self.clients[name] = self.connect(name)
             assert client.connack.present
+            assert dict(client.connack.properties.get("user_property", ())).get(DROPPED, "0") == str(model.dropped)
+            model.dropped = 0
             model.come_back()
             self.hear(name, client.first)
             self.compare()

@@ -196,6 +196,8 @@ class Observer:
 
 def _is_twisted_s(event: LogEvent) -> bool:
     namespace = event.get("log_namespace", "")
+    if namespace.startswith("twisted.internet.tcp"):  # says that descriptors have run out, and whom it has turned away
+        return False
     return namespace.startswith("twisted.") or (
         namespace == "log_legacy" and _TWISTED.fullmatch(eventAsText(event, False, False, False)) is not None
     )
