@@ -96,6 +96,13 @@ def test_the_files_of_the_console(daemon, path, kind):
     assert again.endswith(b"\r\n\r\n")
 
 
+def test_its_files_come_over_one_connection_and_other_pages_say_that_theirs_ends(daemon):
+    get = "GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    answers = ask(daemon, "".join(get.format(path) for path in ("/console/main.js", "/console/hub.js", "/")).encode())
+    assert answers.count(b"HTTP/1.1 200 OK") == 3
+    assert answers.count(b"Connection: close") == 1
+
+
 def test_no_other_file(daemon):
     for path in (
         "/console/",

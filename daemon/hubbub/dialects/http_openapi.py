@@ -11,7 +11,7 @@ _PROBLEM = {"$ref": "#/components/responses/Problem"}
 _OBJECT = {"application/json": {"schema": {"type": "object"}}}
 _ANY: dict[str, Any] = {"*/*": {"schema": {}}}
 _NO_WILDCARD = "^[^+#\\u0000]*$"  # hubbub.topics.check_topic
-_TOPIC_SCHEMA = {"type": "string", "pattern": _NO_WILDCARD, "minLength": 1, "maxLength": limits.TOPIC_BYTES // 4}
+_TOPIC_SCHEMA = {"type": "string", "pattern": _NO_WILDCARD, "minLength": 1}
 _TOPIC = {"name": "topic", "in": "path", "required": True, "schema": _TOPIC_SCHEMA}
 _MOST = 2**63 - 1  # of a number in a request to the hub
 _KEY = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": limits.NAME_CHARACTERS}}
@@ -82,7 +82,7 @@ def _paths() -> dict[str, Any]:
 
 def _management() -> dict[str, Any]:
     limit, after, link = (_query(name, type="integer", minimum=0, maximum=_MOST) for name in ("limit", "after", "link"))
-    below = _query("below", type="string", pattern=_NO_WILDCARD, maxLength=limits.TOPIC_BYTES // 4)
+    below = _query("below", type="string", pattern=_NO_WILDCARD)
     host = _query("host", type="string", anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])
     pages = {
         "links": (after, limit, _query("listener", type="string"), host),

@@ -45,6 +45,11 @@ def _files() -> dict[str, tuple[str, bytes]]:
     return found
 
 
+def has(path: bytes) -> bool:
+    """Tell whether such a file is there."""
+    return path.decode("latin-1") in _files()
+
+
 def front(request: Request, refusal: str) -> bytes:
     """Answer with the page; `refusal`: why its WebSocket will be refused, or nothing."""
     kind, body = _files()[_FRONT]

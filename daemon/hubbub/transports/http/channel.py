@@ -179,7 +179,10 @@ class HttpChannel(HTTPChannel):
         self.forceAbortClient()  # at once: before the end of a TLS handshake no answer can be sent
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
-        return self.bound() is not None and super().checkPersistence(request, version)
+        if self.bound() is None:
+            request.responseHeaders.setRawHeaders(b"connection", [b"close"])
+            return False
+        return super().checkPersistence(request, version)
 
     def bound(self) -> int | None:
         """Return how many bytes the body of this request may have, see Bound."""

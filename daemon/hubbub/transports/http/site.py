@@ -14,6 +14,7 @@ from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.identity import Identity
+from hubbub.transports.http import assets
 from hubbub.transports.http.api import Api, Refused
 from hubbub.transports.http.channel import HttpSite
 from hubbub.transports.http.credentials import Authenticator, refused
@@ -52,6 +53,10 @@ class UpgradeResource(Resource):
         self._factory = factory
         self._authenticator = authenticator
         self._origins = origins
+
+    def bound(self, path: bytes) -> int | None:
+        """Return how many bytes the body of a request may have, see transports.http.channel.Bound."""
+        return 0 if assets.has(path) else self.api.bound(path)
 
     def render(self, request: Request) -> bytes | int:
         if request.method != b"GET" or (request.getHeader("upgrade") or "").lower() != "websocket":
@@ -132,5 +137,5 @@ def make_site(
 ) -> Site:
     """Make the site of one listener, whose resource a reload may replace; `seconds` of a handshake, see HttpSite."""
     site = HttpSite(resource, reactor, seconds, acquire, slow)
-    site.bound = lambda path: site.resource.api.bound(path)
+    site.bound = lambda path: site.resource.bound(path)
     return site
