@@ -182,7 +182,7 @@ class HttpChannel(HTTPChannel):
         if self.bound() is None:
             request.responseHeaders.setRawHeaders(b"connection", [b"close"])
             return False
-        return super().checkPersistence(request, version)
+        return bool(super().checkPersistence(request, version))
 
     def bound(self) -> int | None:
         """Return how many bytes the body of this request may have, see Bound."""
