@@ -53,6 +53,7 @@ def import_from(arguments: Sequence[str]) -> int:
         )
     for path in _write(asked.into, files):
         sys.stdout.write(f"{path}\n")
+    sys.stdout.flush()  # where both go to one pipe, the files come first
     for note in notes:
         sys.stderr.write(f"hubbub: {note}\n")
     return 0
