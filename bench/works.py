@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 KIB = 1024
@@ -190,67 +191,39 @@ def _history() -> list[Work]:
     ]  # fmt: skip
 
 
-def _nats() -> list[Work]:
-    """The same spoken in NATS, beside lines and nats-server."""
-    peers, plain = (*OURS, "nats"), {"protocol": "nats"}
-    fanout, fanin, pairs = {"subscribers": FANOUT}, {"publishers": PAIRS}, {"groups": PAIRS}
-    works = [
-        ("fanout-1", "1 -> 1,000, one in flight", 2, fanout),
-        ("fanout-100", "1 -> 1,000, 100 in flight", 2, fanout | {"window": 100}),
-        ("fanin", "100 -> 1, 50 in flight each", 0.8, fanin | {"window": IN_FLIGHT}),
-        ("pairs-50", "100 pairs, 50 in flight", 0.8, pairs | {"window": IN_FLIGHT}),
-        ("pairs-1", "100 pairs, one in flight", 0.8, pairs),
+def _spoken(protocol: str, title: str, peers: tuple[str, ...], aims: Callable[[str], tuple[Aim, ...]]) -> list[Work]:
+    """The flows of the first rows in another protocol; `aims`: those of each, by its name."""
+    works: list[tuple[str, str, Load]] = [
+        ("fanout-1", "1 -> 1,000, one in flight", {"subscribers": FANOUT}),
+        ("fanout-100", "1 -> 1,000, 100 in flight", {"subscribers": FANOUT, "window": 100}),
+        ("fanin", "100 -> 1, 50 in flight each", {"publishers": PAIRS, "window": IN_FLIGHT}),
+        ("pairs-50", "100 pairs, 50 in flight", {"groups": PAIRS, "window": IN_FLIGHT}),
+        ("pairs-1", "100 pairs, one in flight", {"groups": PAIRS}),
     ]
+    flow: Load = {"work": "flow", "protocol": protocol}
     return [
-        Work(
-            f"nats-{name}",
-            f"NATS, {title}",
-            DELIVERIES,
-            {"work": "flow", **plain, **load},
-            peers,
-            (Aim(ratio, "nats"), Aim(0.9, "hubbub", name)),
-        )
-        for name, title, ratio, load in works
+        Work(f"{protocol}-{name}", f"{title}, {what}", DELIVERIES, {**flow, **load}, peers, aims(name))
+        for name, what, load in works
     ]
+
+
+def _nats() -> list[Work]:
+    """Beside nats-server, and beside lines."""
+
+    def aims(name: str) -> tuple[Aim, ...]:
+        return (Aim(2 if name.startswith("fanout") else 0.8, "nats"), Aim(0.9, "hubbub", name))
+
+    return _spoken("nats", "NATS", (*OURS, "nats"), aims)
 
 
 def _stomp() -> list[Work]:
-    """The same spoken in STOMP, beside lines."""
-    fanout, fanin, pairs = {"subscribers": FANOUT}, {"publishers": PAIRS}, {"groups": PAIRS}
-    works = [
-        ("fanout-1", "1 -> 1,000, one in flight", fanout),
-        ("fanout-100", "1 -> 1,000, 100 in flight", fanout | {"window": 100}),
-        ("fanin", "100 -> 1, 50 in flight each", fanin | {"window": IN_FLIGHT}),
-        ("pairs-50", "100 pairs, 50 in flight", pairs | {"window": IN_FLIGHT}),
-        ("pairs-1", "100 pairs, one in flight", pairs),
-    ]
-    return [
-        Work(
-            f"stomp-{name}",
-            f"STOMP, {title}",
-            DELIVERIES,
-            {"work": "flow", "protocol": "stomp", **load},
-            OURS,
-            (Aim(0.9, "hubbub", name),),
-        )
-        for name, title, load in works
-    ]
+    """Beside lines."""
+    return _spoken("stomp", "STOMP", OURS, lambda name: (Aim(0.9, "hubbub", name),))
 
 
 def _wamp() -> list[Work]:
-    """The same spoken in WAMP over RawSocket."""
-    fanout, fanin, pairs = {"subscribers": FANOUT}, {"publishers": PAIRS}, {"groups": PAIRS}
-    works = [
-        ("fanout-1", "1 -> 1,000, one in flight", fanout),
-        ("fanout-100", "1 -> 1,000, 100 in flight", fanout | {"window": 100}),
-        ("fanin", "100 -> 1, 50 in flight each", fanin | {"window": IN_FLIGHT}),
-        ("pairs-50", "100 pairs, 50 in flight", pairs | {"window": IN_FLIGHT}),
-        ("pairs-1", "100 pairs, one in flight", pairs),
-    ]
-    return [
-        Work(f"wamp-{name}", f"WAMP, {title}", DELIVERIES, {"work": "flow", "protocol": "wamp", **load}, OURS)
-        for name, title, load in works
-    ]
+    """Over RawSocket."""
+    return _spoken("wamp", "WAMP", OURS, lambda name: ())
 
 
 def _links() -> list[Work]:
