@@ -215,6 +215,33 @@ def test_rules_that_come_and_go(tmp_path):
     process.store.stop()
 
 
+def test_a_start_without_any_rule_forgets_the_history(tmp_path, monkeypatch):
+    """What it publishes isn't kept, so a later start must not take the history for complete."""
+    monkeypatch.setattr(limits, "HISTORY_TRIM_SECONDS", 0.01)
+    process = start(tmp_path / "state")
+    process.away("x", "a")
+    publish(process, "a 1", "b 1")
+    position = position_of(process)
+    process.store.stop()
+    process = Process(tmp_path / "state", "process", None)
+    publish(process, "a 2")
+    for _ in range(1_000):
+        if not stats(tmp_path / "state")["history"]:
+            break
+        publish(process)
+    process.store.stop()
+    with closing(open_reader(tmp_path / "state")) as reader:
+        assert reader.execute("SELECT count(*) FROM history").get == 0
+        assert reader.execute("SELECT count(*) FROM history_rules").get == 0
+        assert set(check(reader)) == {None}
+    process = start(tmp_path / "state")
+    assert messages(process.client("x", **kept(V5)).first) == [("a", b"1", 1), ("a", b"2", 1)]
+    publish(process, "a 3")
+    lost, *rest = replay(process, f"AFTER {position}", "a")
+    assert (lost.split()[0], rest) == ("LOST", ["MSG a 3"])
+    process.store.stop()
+
+
 def test_while_the_disk_is_full_publishers_are_refused_and_the_rest_goes_on(tmp_path, disk, monkeypatch):
     monkeypatch.setattr(limits, "STORE_PATIENCE_SECONDS", 0.0)
     process = start(tmp_path / "state", vfs="faulty", durability="fsync")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hubbub.kernel.history.rule import HistoryRule
 from hubbub.storage import schema
 from hubbub.storage.codec import unpack_block
 from mqtt_client import PUBREL, V5, kept, messages, subscription
@@ -29,7 +30,7 @@ def test_it_is_all_there(file, tmp_path):
     (tmp_path / "state").mkdir()
     shutil.copy(file, tmp_path / "state" / "hubbub.db")
     warnings: list[str] = []
-    process = Process(tmp_path / "state", "process", None, warn=warnings.append)
+    process = Process(tmp_path / "state", "process", None, warn=warnings.append, history=(HistoryRule("h/#"),))
     assert warnings == []
     assert process.store.database.connection.pragma("user_version") == schema.VERSION
     clients = process.hub.world.hub.clients

@@ -80,6 +80,8 @@ class Hub:
     def keep_history(self, rules: Sequence[HistoryRule], store: HistoryStore | None = None) -> None:
         """Keep messages of these rules in a durable store, or in memory, once, before the daemon serves."""
         if not rules:
+            if store is not None:
+                store.begin_history(())  # it forgets those of an earlier process
             return
         self.history = history = History(store or MemoryHistory(self.turn), rules, self.turn.wall)
         for order, rule in enumerate(rules):

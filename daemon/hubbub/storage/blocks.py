@@ -68,6 +68,8 @@ class Blocks:
         last  the highest number that was given. Raises apsw.Error.
         """
         now, execute = time.time(), self._connection.execute
+        if not rules and not execute("SELECT EXISTS (SELECT 1 FROM history_rules)").get:
+            return [], last
         newest = execute("SELECT max(last) FROM history").get or 0
         first = first_number(max(last, newest, self._first), now)
         with self._connection:
@@ -78,9 +80,13 @@ class Blocks:
             for id, lost, lost_time, count, bytes in list(
                 execute("SELECT id, lost, lost_time, count, bytes FROM history_rules")
             ):
-                if id not in kept:
+                if id in kept:
+                    continue
+                if count:
                     execute("UPDATE history_rules SET filter = '' WHERE id = ?", (id,))
                     kept[id] = RuleState(_ANY_RULE, id, lost, lost_time, count, bytes)
+                else:
+                    execute("DELETE FROM history_rules WHERE id = ?", (id,))
         self._states = kept
         return states, first
 
