@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hubbub import limits
 from mqtt_client import V5, kept, messages, subscription
-from plugins.mqtt.test_store import DatabaseDisk, run
+from storage.journal import DatabaseDisk, run
 
 COUNT = 2 * limits.AWAY_SESSIONS
 
