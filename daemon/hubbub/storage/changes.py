@@ -51,18 +51,3 @@ class Changes:
         self.history: dict[int, list[tuple[int, Message]]] = {}
         self.lost: dict[int, tuple[int, float]] = {}
         self.size = 0
-
-    def add(self, later: Changes) -> None:
-        """Take the changes of a later batch too."""
-        self.messages += later.messages
-        self.sessions.update(later.sessions)
-        self.ended += later.ended
-        self.subscriptions.update(later.subscriptions)
-        self.progress.update(later.progress)
-        self.retained.update(later.retained)
-        self.keys += later.keys
-        self.forgotten = max(self.forgotten, later.forgotten)
-        for rule, messages in later.history.items():
-            self.history.setdefault(rule, []).extend(messages)
-        self.lost.update(later.lost)
-        self.size += later.size

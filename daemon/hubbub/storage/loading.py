@@ -126,9 +126,7 @@ class Loader:
         """Return what waits for each session; no body is read for that."""
         numbers: dict[int, array[int]] = {id: array("q") for id in self._receivers}
         sizes: dict[int, array[int]] = {id: array("q") for id in self._receivers}
-        for number, audience, size in self._database.execute(
-            "SELECT number, audience, length(body) + size FROM messages"
-        ):
+        for number, audience, size in self._database.execute(_SIZES):
             numbers[audience].append(number)
             sizes[audience].append(size + limits.QUEUED_MESSAGE_BYTES)
         parts: dict[int, list[int]] = {}

@@ -92,9 +92,7 @@ def import_lines(folder: Path, lines: Iterator[bytes]) -> int:
     database = Database(folder)
     try:
         database.open("fsync")
-        if database.connection.execute(
-            "SELECT EXISTS (SELECT 1 FROM sessions UNION SELECT 1 FROM retained UNION SELECT 1 FROM history)"
-        ).get:
+        if database.connection.execute(_ANYTHING).get:
             raise ConfigError(f"{folder / FILE} has sessions or messages already: import into an empty folder")
         count = 0
         with database.transaction():
