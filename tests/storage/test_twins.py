@@ -6,7 +6,7 @@ The journal of tests/storage/journal.py writes each change one after the other, 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from storage.journal import DatabaseDisk, Disk, run
 
 CLIENTS = ("ann", "bob", "cyd")
 TOPICS = ("a", "b", "c")
+FILTERS = (*TOPICS, "+", "$share/g/a", "$share/g/b")
 STEPS = 120
 
 
@@ -125,15 +126,38 @@ def test_both_bring_the_same_back(tmp_path, monkeypatch, away, seed):
         store.stop()
 
 
-def random_step(rolls: random.Random, n: int) -> Any:
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("away", [1, 2])
+def test_members_of_groups(tmp_path, monkeypatch, away, seed):
+    """They get copies of what waits for them too. One restart: who has its queue in memory then gets more."""
+    monkeypatch.setattr(limits, "AWAY_SESSIONS", away)
+    monkeypatch.setattr(limits, "AWAY_TOLD", 3)
+    monkeypatch.setattr(limits, "QUEUE_MESSAGES", 12)
+    monkeypatch.setattr(limits, "INFLIGHT_MESSAGES", 3)
+    monkeypatch.setattr(limits, "STORE_SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(limits, "QUEUE_GAPS", 3)
+    rolls = random.Random(seed)
+    database = DatabaseDisk(tmp_path)
+    twins = Hub(Disk(), 100), Hub(database, away)
+    for n in range(STEPS // 2):
+        step = random_step(rolls, n, FILTERS)
+        for one in twins:
+            one.do(step)
+    first, second = (one.restart() or one.seen() for one in twins)
+    assert first == second
+    for store in database.stores:
+        store.stop()
+
+
+def random_step(rolls: random.Random, n: int, filters: Sequence[str] = TOPICS) -> Any:
     name = rolls.choice(CLIENTS)
     kind = rolls.choices(("publish", "connect", "leave", "answer", "deny"), (10, 3, 2, 8, 1))[0]
     if kind == "publish":
         topic, qos, release = rolls.choice(TOPICS), rolls.choice((1, 2)), rolls.random() < 0.8
         return lambda hub: hub.publish(topic, b"%d" % n, qos, release)
     if kind == "connect":
-        filters = [(topic, rolls.choice((1, 2))) for topic in TOPICS if rolls.random() < 0.5]
-        return lambda hub: hub.connect(name, filters)
+        some = [(one, rolls.choice((1, 2))) for one in filters if rolls.random() < 0.5]
+        return lambda hub: hub.connect(name, some)
     if kind == "leave":
         return lambda hub: hub.leave(name)
     if kind == "answer":

@@ -143,10 +143,14 @@ class AwayLog:
         if not receiver.stand_in(self, place):
             return False
         self.places[receiver] = place
-        self._last = max(self._last, receiver.state.newest)
+        self.stay_behind(receiver.state.newest)
         self._limit = max(self._limit, receiver.state.max_bytes)
         self._ways = {}
         return True
+
+    def stay_behind(self, number: int) -> None:
+        """A session has that message of the store already: those that come here get higher numbers."""
+        self._last = max(self._last, number)
 
     def remove(self, receiver: Any) -> None:
         """One has taken its part, or has ended."""

@@ -45,6 +45,8 @@ class SessionQueue:
                 return
             self.drop_oldest()
         state.enqueue(one)
+        for log in self.places:
+            log.stay_behind(state.newest)
         self._queued_bytes.add(one.size)
 
     def is_full(self, size: int) -> bool:
