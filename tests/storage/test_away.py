@@ -7,6 +7,7 @@ from mqtt_client import V5, kept, messages, subscription
 from storage.journal import DatabaseDisk, run
 
 COUNT = 2 * limits.AWAY_SESSIONS
+ONE_IN_FLIGHT = {"properties": {"session_expiry_interval": 100, "receive_maximum": 1}}
 
 
 def test_a_message_is_stored_once_and_comes_back_to_each(tmp_path):
@@ -32,5 +33,28 @@ def test_a_message_is_stored_once_and_comes_back_to_each(tmp_path):
         again.world.turn()
         expected = [("a", b"%d" % number, min(1 + number % 2, 1 + n % 2)) for number in range(20)]
         assert messages(client.first + client.heard()) == expected
+    for one in disk.stores:
+        one.stop()
+
+
+def test_a_queue_that_is_written_anew_leaves_what_waits_in_a_log(tmp_path, monkeypatch):
+    """Members of a group take much of it while a message waits for this session and others."""
+    monkeypatch.setattr(limits, "AWAY_SESSIONS", 1)
+    monkeypatch.setattr(limits, "QUEUE_GAPS", 2)
+    monkeypatch.setattr(limits, "STORE_SWEEP_SECONDS", 0.0)
+    disk = DatabaseDisk(tmp_path)
+    context = run(disk)
+    client, writer = context.client("c", **(kept(V5) | ONE_IN_FLIGHT)), context.client("w")
+    client.subscribe(subscription("$share/g/a", 1), subscription("b", 1))
+    for n in range(5):
+        writer.publish("a", b"%d" % n, qos=1, id=n + 1)
+    other = context.client("other")
+    other.subscribe(subscription("$share/g/a", 1))
+    client.end.vanish()
+    writer.publish("b", qos=1, id=6)  # before the turn in which the other member takes them
+    assert messages(other.heard()) == [("a", b"%d" % n, 1) for n in range(1, 5)]
+    writer.publish("c", qos=1, id=7)
+    again = run(disk).client("c", **kept(V5))
+    assert messages(again.first) == [("a", b"0", 1), ("b", b"x", 1)]
     for one in disk.stores:
         one.stop()

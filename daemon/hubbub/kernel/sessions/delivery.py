@@ -274,6 +274,7 @@ class Delivery:
         """Pass some messages on. Returns whether the client is back, which ends that."""
         if self.link is not None:
             return True
+        self.queue.settle()  # what is in logs has older numbers than a queue that is written anew
         there, given = set(some).intersection(self.state.queue), set()
         for one in some:
             if one in there and refused[one.share] < limits.SHARED_REFUSALS:
