@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tracemalloc
 
 import pytest
@@ -158,6 +159,30 @@ def test_others_get_what_is_in_the_store_alone_when_a_member_ends(group):
     assert take(group, other, WAITING - 1) == list(range(WAITING))
     group.settle()
     assert group.store.database.connection.execute("SELECT count(*) FROM sessions WHERE number = 1").get == 0
+
+
+@pytest.mark.parametrize("expiry", [0, 100])
+def test_a_kill_while_others_get_the_queue_of_a_session_that_has_ended(group, tmp_path, monkeypatch, expiry):
+    """It ends again. The store may have another session of that client by then."""
+    group.client("other", **kept(V5)).subscribe(subscription("$share/g/a/#", 1))
+    monkeypatch.setattr(group.store.reader, "put", lambda job: None)  # it is as slow as can be
+    client = Client(group.hub.listener, V5)
+    client.connect("away", clean=True, properties={"session_expiry_interval": expiry})
+    group.settle()
+    client.subscribe(subscription("new", 1))
+    group.settle()
+    shutil.copytree(tmp_path / "state", tmp_path / "killed")
+    later = Process(tmp_path / "killed", "process", None)
+    count = "SELECT count(*) FROM sessions"
+    assert later.store.database.connection.execute(count).get == 2 + (expiry > 0)
+    later.wait(lambda: not later.reading)
+    later.settle()
+    assert take(later, later.client("other", **kept(V5)), WAITING - 1) == list(range(WAITING))
+    later.settle()
+    assert later.store.database.connection.execute(count).get == 1 + (expiry > 0)
+    assert len(later.hub.world.hub.clients) == 1 + (expiry > 0)
+    assert later.hub.world.hub.subscriptions.count == 2 + (expiry > 0)  # one is that of the group
+    later.store.stop()
 
 
 def test_members_that_have_all_in_the_store_get_more(group):

@@ -297,7 +297,10 @@ class Delivery:
         state = self.state
         lent = sum([one.size for one in state.inflight.values() if one.lender is not None])  # they count there
         self._queued_bytes.size -= state.size - lent
-        if shared := [one for one in (*state.inflight.values(), *state.queue) if one.share]:
+        shared = [one for one in (*state.inflight.values(), *state.queue) if one.share]
+        if shared or (state.backlogged and state.backlog.shared):
+            state.expire()
+        if shared:
             in_steps(self._turn, shared, self._give_to_others, partial(self._give_page, ended))
         else:
             self._give_page(ended)

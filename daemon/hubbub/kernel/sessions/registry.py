@@ -111,9 +111,9 @@ class ClientRegistry:
         return self._wills.size
 
     def load(self, store: Store, rights: RightsOf | None = None, logins: EarlierLogins | None = None) -> None:
-        """Take the sessions of a store, once, before the daemon serves. Those that have begun already go there too."""
-        before = list(self._known.values())
+        """Take the sessions of a store, once, before the daemon serves."""
         self.store = store
+        loaded: list[Client] = []
         for stored in store.load():
             state = restore(stored, store)
             if state.key[0] == MOUNT:
@@ -124,14 +124,13 @@ class ClientRegistry:
                 owner.holds = partial(logins.recognises, owner.user, owner.mark)
             if isinstance(owner.vouched, EarlierVoucher) and logins is not None:
                 owner.vouched.vouches = partial(logins.vouches, owner.listener)
-            client = self._make(state)
+            client = self._make(state)  # of two with one key the first ends now, see `PersistentSession.expire`
+            loaded.append(client)
             self._queued_bytes.add(state.size)
             client.delivery.queue.keep_most()
             self._wills.count(client.source, None, state.will)
             client.revive(rights)
-        for client in list(self._known.values()):  # once all are there to get their wills
-            if client in before:
-                continue
+        for client in loaded:  # once all are there to get their wills
             owner = client.state.owner
             if owner.is_valid(self._turn.wall()) and (logins is None or logins.admits(owner)):
                 client.settle()

@@ -183,6 +183,11 @@ class PersistentSession:
             self._gaps = {number for number in self._gaps if number > self._next}
         return Progress(self._next, tuple(inflight), tuple(sorted(self._gaps)), tuple(self.received))
 
+    def expire(self) -> None:
+        """The session is to end, and will also end with the next process: `end` waits until others have its queue."""
+        self.expiry = 0.0
+        self.save()
+
     def end(self) -> None:
         """The session has ended."""
         if self.number:
