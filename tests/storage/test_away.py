@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hubbub import limits
-from mqtt_client import V5, kept, messages, subscription
+from mqtt_client import PUBACK, V5, kept, messages, subscription
 from storage.journal import DatabaseDisk, run
 
 COUNT = 2 * limits.AWAY_SESSIONS
@@ -56,5 +56,35 @@ def test_a_queue_that_is_written_anew_leaves_what_waits_in_a_log(tmp_path, monke
     writer.publish("c", qos=1, id=7)
     again = run(disk).client("c", **kept(V5))
     assert messages(again.first) == [("a", b"0", 1), ("b", b"x", 1)]
+    for one in disk.stores:
+        one.stop()
+
+
+def test_sessions_in_another_order_leave_nothing_either(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "STORE_SWEEP_SECONDS", 0.01)
+    disk = DatabaseDisk(tmp_path)
+    context = run(disk)
+    writer = context.client("w")
+    for name in ("x", "y"):
+        client = context.client(name, **kept(V5))
+        client.subscribe(subscription("a", 1))
+        client.end.vanish()
+    writer.publish("a", qos=1, id=1)
+    context.client("x", **kept(V5)).end.vanish()
+    context.world.turn()
+    writer.publish("a", qos=1, id=2)
+    context = run(disk)
+    for name in ("x", "y"):
+        client = context.client(name, **kept(V5))
+        for one in client.first:
+            client.ack(PUBACK, one.id)
+    rows = disk.stores[-1].database.connect_reader()
+    for _ in range(1_000):
+        if rows.execute("SELECT count(*) FROM messages").get == 0:
+            break
+        context.client("w").publish("r", qos=1, id=1, retain=True)
+    assert rows.execute("SELECT count(*) FROM messages").get == 0
+    assert rows.execute("SELECT count(*) FROM audiences").get == 0
+    rows.close()
     for one in disk.stores:
         one.stop()

@@ -65,6 +65,8 @@ class Audiences:
     def restore(self, id: int, receivers: Receivers, first: int, last: int) -> None:
         """Know an audience of an earlier process, which has messages from `first` to `last`."""
         key = pack(receivers)
+        if key in self._by_key:  # one that had the same in another order
+            key = pack((id, receivers))
         self._by_key[key] = Audience(id, key, tuple(number for number, _ in receivers), first, last)
         self._last_id = max(self._last_id, id)
 
