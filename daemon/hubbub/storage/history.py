@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
@@ -13,7 +12,7 @@ from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.history.rule import HistoryRule, RuleState
-from hubbub.kernel.history.store import OnLast, OnPage, Page, Wanted
+from hubbub.kernel.history.store import Newest, OnLast, OnPage, Page, Wanted
 from hubbub.kernel.sessions.records import make_message
 from hubbub.message import Message
 from hubbub.storage.codec import unpack_block
@@ -127,17 +126,14 @@ class _LastJob:
 
     def __init__(self, wanted: Wanted, count: int, until: int, put: Callable[[Any], object], then: OnLast) -> None:
         self._before = _NO_END
-        self._count = count
-        self._found: dict[str, int] = {}
-        self._numbers = array("q")
+        self._newest = Newest(wanted, count)
         self._put = put
         self._rules = list(wanted.rules)
         self._then = then
         self._until = until
-        self._wanted = wanted
 
     def read(self, connection: apsw.Connection) -> Callable[[], object]:
-        if self._rules and self._count:
+        if self._rules and not self._newest.full:
             rule = self._rules[0]
             rows: list[Any] = connection.execute(_BACK, (rule, self._before, self._until, _BACK_ROWS)).fetchall()
             for last, body in rows:
@@ -146,26 +142,19 @@ class _LastJob:
             if len(rows) < _BACK_ROWS:
                 self._rules.pop(0)
                 self._before = _NO_END
-            if self._rules and len(self._numbers) < limits.HISTORY_LAST:
+            if self._rules and not self._newest.full:
                 return lambda: self._put(self)
         return self.damaged()
 
     def damaged(self) -> Callable[[], object]:
-        numbers = array("q", sorted(self._numbers))
+        numbers = self._newest.ordered()
         return lambda: self._then(numbers, self._until)
 
     def _take(self, body: bytes) -> None:
-        found, most, wanted = self._found, self._count, self._wanted
         try:
             rows = unpack_block(body)
         except UNREADABLE:
             return
         for number, record in reversed(rows):
-            topic = record.topic
-            count = found.get(topic)
-            if count is None:
-                count = 0 if wanted.has(topic) else most
-            if count < most and number <= self._until:
-                self._numbers.append(number)
-                count += 1
-            found[topic] = count
+            if number <= self._until:
+                self._newest.look(number, record.topic)

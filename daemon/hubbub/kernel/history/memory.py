@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
-from collections import deque
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import partial
 from heapq import merge
@@ -13,7 +12,7 @@ from hubbub import limits
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.history.position import first_number, new_epoch
 from hubbub.kernel.history.rule import HistoryRule, RuleState
-from hubbub.kernel.history.store import OnLast, OnPage, Page, Wanted
+from hubbub.kernel.history.store import Newest, OnLast, OnPage, Page, Wanted
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message, cost
 
@@ -58,7 +57,14 @@ class _Rows:
     def after(self, number: int) -> Sequence[Row]:
         """Return the first rows behind a number."""
         start = max(bisect_right(self.numbers, number), self.at)
-        end = start + limits.HISTORY_PAGE_MESSAGES
+        return self._part(start, start + limits.HISTORY_PAGE_MESSAGES)
+
+    def before(self, number: int) -> Sequence[Row]:
+        """Return the last rows before a number, the oldest first."""
+        end = bisect_left(self.numbers, number)
+        return self._part(max(end - limits.HISTORY_PAGE_MESSAGES, self.at), end)
+
+    def _part(self, start: int, end: int) -> Sequence[Row]:
         kept = [one for one in self.messages[start:end] if one is not None]
         return list(zip(self.numbers[start:end], kept, strict=True))
 
@@ -126,18 +132,26 @@ class MemoryHistory:
         return [row for row in merge(*found, key=lambda row: row[0]) if row[0] <= end], end, lost
 
     def find_last(self, wanted: Wanted, count: int, then: OnLast) -> None:
-        self._later(partial(self._find, wanted, count, {}, 0, then))
+        until = self.readable
+        self._later(partial(self._find, Newest(wanted, count), list(wanted.rules), until + 1, until, then))
 
-    def _find(self, wanted: Wanted, count: int, found: dict[str, deque[int]], after: int, then: OnLast) -> None:
-        rows, end, _ = self._page(wanted, after)
-        for number, message in rows:
-            if wanted.has(message.topic):
-                found.setdefault(message.topic, deque(maxlen=count)).append(number)
-        if end < self._newest:
-            self._later(partial(self._find, wanted, count, found, end, then))
+    def _find(self, newest: Newest, rules: list[int], before: int, until: int, then: OnLast) -> None:
+        """Look at some messages before a number, of the last of these rules, and go on in a later turn."""
+        if not rules or newest.full:
+            then(newest.ordered(), until)
+            return
+        rows, now = self._rows[rules[-1]], self._turn.wall()
+        rows.trim(now)
+        some, oldest = rows.before(before), now - rows.state.rule.age
+        for number, message in reversed(some):
+            if message.time >= oldest:
+                newest.look(number, message.topic)
+        if len(some) < limits.HISTORY_PAGE_MESSAGES:
+            rules.pop()
+            before = until + 1
         else:
-            numbers = sorted(number for those in found.values() for number in those)
-            then(array("q", numbers[-limits.HISTORY_LAST :]), end)
+            before = some[0][0]
+        self._later(partial(self._find, newest, rules, before, until, then))
 
     def _later(self, job: partial[None]) -> None:
         self._turn.scheduler.add("history", job)

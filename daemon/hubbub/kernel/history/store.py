@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from hubbub import limits
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.history.rule import HistoryRule, RuleState
 from hubbub.message import Message
@@ -28,6 +29,35 @@ class Wanted(NamedTuple):
     def has(self, topic: str) -> bool:
         """Return whether a filter matches a topic."""
         return any(matches(filter, topic) for filter in self.filters)
+
+
+class Newest:
+    """The newest messages of each topic, while a search goes from the newest message back."""
+
+    __slots__ = ("_count", "_found", "_numbers", "_wanted")
+
+    def __init__(self, wanted: Wanted, count: int) -> None:
+        """`count` messages of each topic are wanted."""
+        self._count = count
+        self._found: dict[str, int] = {}
+        self._numbers = array("q")
+        self._wanted = wanted
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many as may be found."""
+        return not self._count or len(self._numbers) >= limits.HISTORY_LAST
+
+    def look(self, number: int, topic: str) -> None:
+        """Look at the next message."""
+        count = self._found.get(topic, 0)
+        if count < self._count and (count or self._wanted.has(topic)):
+            self._found[topic] = count + 1
+            self._numbers.append(number)
+
+    def ordered(self) -> array[int]:
+        """Return their numbers, the oldest first, limits.HISTORY_LAST at most."""
+        return array("q", sorted(self._numbers)[-limits.HISTORY_LAST :])
 
 
 class Page(NamedTuple):
