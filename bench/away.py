@@ -9,13 +9,13 @@ PUBACK, from the moment each was due. Every away session subscribes to the topic
 from __future__ import annotations
 
 import json
-import resource
 import selectors
 import socket
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
+
+from usage import processor, waited
 
 WARM = 0.3  # s
 TOPIC = b"bench/away"
@@ -146,17 +146,6 @@ def paced(publisher: Publisher, rate: float, seconds: float) -> tuple[list[float
             pass
         taken.append(time.monotonic() - due)
     return taken, time.monotonic() - began
-
-
-def processor() -> float:
-    """Return seconds on a core."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-def waited() -> float:
-    """Return seconds without one."""
-    return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
 
 
 def main() -> None:

@@ -8,11 +8,11 @@ Prints a line of JSON: the messages that were replayed, and the seconds from SUB
 from __future__ import annotations
 
 import json
-import resource
 import socket
 import sys
 import time
-from pathlib import Path
+
+from usage import processor, waited
 
 _AT_ONCE = 1_000  # messages of one write
 _BYTES = 1 << 20
@@ -40,17 +40,6 @@ def replay(link: socket.socket) -> tuple[int, float]:
         rest = rest[-64:] + data
         if b"\nLIVE " in rest[-200:] and data.endswith(b"\n"):
             return count - 2, time.monotonic() - began  # LOST and LIVE are none either
-
-
-def processor() -> float:
-    """Return seconds on a core."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-def waited() -> float:
-    """Return seconds without one."""
-    return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
 
 
 def main() -> None:

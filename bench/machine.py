@@ -48,11 +48,6 @@ def versions(absent: dict[str, str]) -> dict[str, str]:
     return found
 
 
-def waited(pid: int) -> float:
-    """Seconds that process `pid` was ready to run and had no core; of its main thread: others wait for each other."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
-
-
 def _cpu() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.machine import waited
 from bench.peers import BUILD, HERE, PEERS, Peer, Running, Unusable, cores, pinned, running
+from bench.usage import waited
 from bench.works import Work
 
 SATURATED = 0.95  # of the load's core
