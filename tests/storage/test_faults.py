@@ -17,7 +17,7 @@ from hubbub.storage.history import DurableHistory
 from hubbub.storage.opening import open_store
 from hubbub_plugins.mqtt.packets import Ack, Pingresp, Will
 from mqtt_client import PUBACK, PUBREC, V5, V311, Client, MqttHub, kept, messages, subscription
-from storage.faulty import NAME, FaultyDisk
+from storage.faulty import NAME
 
 
 class Process:
@@ -78,15 +78,6 @@ class Process:
         client.subscribe(*(subscription(one, 2) for one in filters))
         client.end.vanish()
         self.settle()
-
-
-@pytest.fixture
-def disk(monkeypatch):
-    monkeypatch.setattr(limits, "STORE_RETRY_SECONDS", 0.01)
-    disk = FaultyDisk()
-    yield disk
-    disk.go.set()
-    disk.unregister()
 
 
 @pytest.fixture

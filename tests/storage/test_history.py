@@ -16,7 +16,6 @@ from hubbub.storage.reading import check, open_reader, stats
 from hubbub.storage.transfer import export, import_lines
 from hubbub_plugins.mqtt.packets import Ack
 from mqtt_client import PUBACK, V5, kept, messages
-from storage.faulty import FaultyDisk
 from storage.test_faults import Process
 
 ALL = HistoryRule("#")
@@ -63,15 +62,6 @@ def trimmed(process):
 
 def position_of(process):
     return ask(process, "POSITION", until="\n")[0].split()[1]
-
-
-@pytest.fixture
-def disk(monkeypatch):
-    monkeypatch.setattr(limits, "STORE_RETRY_SECONDS", 0.01)
-    disk = FaultyDisk()
-    yield disk
-    disk.go.set()
-    disk.unregister()
 
 
 def test_a_restart_keeps_messages_and_positions(tmp_path):

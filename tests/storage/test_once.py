@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from hubbub import limits
 from hubbub.storage.reading import open_reader
 from hubbub_plugins.mqtt.packets import Ack
 from mqtt_client import PUBACK, V5, kept, messages
-from storage.faulty import FaultyDisk
 from storage.test_faults import Process
-
-
-@pytest.fixture
-def disk():
-    disk = FaultyDisk()
-    yield disk
-    disk.go.set()
-    disk.unregister()
 
 
 def once(client, topic: str = "a", key: str = "k", id: int = 1):
