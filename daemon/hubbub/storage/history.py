@@ -144,9 +144,12 @@ class _LastJob:
                 self._before = _NO_END
             if self._rules and not self._newest.full:
                 return lambda: self._put(self)
-        return self.damaged()
+        return self._answer()
 
     def damaged(self) -> Callable[[], object]:
+        return self._answer()
+
+    def _answer(self) -> Callable[[], object]:
         numbers = self._newest.ordered()
         return lambda: self._then(numbers, self._until)
 

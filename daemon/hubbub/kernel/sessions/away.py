@@ -54,7 +54,7 @@ class Place:
 class AwayLog:
     """The messages of one route for sessions without a link.
 
-    places      who stands in it, by receiver
+    places      those of its sessions, by the receiver of each
     first, end  numbers of the first message that is kept and of the next that comes
     size        bytes that are kept
     """
@@ -76,7 +76,7 @@ class AwayLog:
         self._limit = 0  # bytes of the longest queue
         self._queued_bytes = queued_bytes
         self._store = store
-        self._told = 0  # the first message when the sessions were told last what was forgotten
+        self._told = 0  # `first` as of the last `_tell`
         self._ways: dict[int, Mapping[int, Way]] = {}  # by QoS: how each recorded session gets a message
 
     # Messages come
@@ -116,7 +116,7 @@ class AwayLog:
         self._queued_bytes.size -= one.size
 
     def _tell(self) -> None:
-        """Let the sessions know what was forgotten: a store needs it no longer for them."""
+        """Have each session forgo what was forgotten: a store needs it no longer for them."""
         self._told = self.first
         for place in self.places.values():
             if place.begin < self.first:
@@ -153,7 +153,7 @@ class AwayLog:
         self._last = max(self._last, number)
 
     def remove(self, receiver: Any) -> None:
-        """One has taken its part, or has ended."""
+        """End the place of a session that has taken its messages, or has ended."""
         place = self.places.pop(receiver, None)
         if place is None:
             return
@@ -168,7 +168,7 @@ class AwayLog:
             self._forget_taken()
 
     def send_home(self, receiver: Any) -> None:
-        """Let a receiver get each message itself."""
+        """End the place of a session: its receiver gets each message itself from now on."""
         self.remove(receiver)
         self._changed(self)
 
