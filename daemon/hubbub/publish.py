@@ -119,10 +119,12 @@ class QosPublish(Publish):
 class SelectivePublish(Publish):
     """A message for some sessions alone.
 
-    chosen  session -> bool: whether it gets the message; the publisher's own is asked too
+    chosen   session -> bool: whether it gets the message; the publisher's own is asked too
+    private  whether it is for these alone: then it is neither retained nor kept in the history, where others would see
+             it later
     """
 
-    __slots__ = ("chosen",)
+    __slots__ = ("chosen", "private")
 
     def __init__(
         self,
@@ -133,9 +135,11 @@ class SelectivePublish(Publish):
         content_type: str | None = None,
         properties: Mapping[str, str] | None = None,
         tag: Any = None,
+        private: bool = True,
     ) -> None:
         super().__init__(topic, payload, retain, content_type, None, properties, tag)
         self.chosen = chosen
+        self.private = private
 
 
 class Announcement(Publish):

@@ -38,14 +38,10 @@ class Chosen:
         eligible = (options.eligible, options.eligible_authid, options.eligible_authrole)
         if member is None:  # a client of another dialect is in no list
             return all(one is None for one in eligible)
-        if member.id in (options.exclude or ()) or member.authid in (options.exclude_authid or ()):
-            return False
-        if member.groups & set(options.exclude_authrole or ()):
-            return False
-        return (
-            (options.eligible is None or member.id in options.eligible)
-            and (options.eligible_authid is None or member.authid in options.eligible_authid)
-            and (options.eligible_authrole is None or bool(member.groups & set(options.eligible_authrole)))
+        excluded = (options.exclude, options.exclude_authid, options.exclude_authrole)
+        traits = ((member.id,), (member.authid,), member.groups)
+        return all(not one or one.isdisjoint(has) for one, has in zip(excluded, traits, strict=True)) and all(
+            one is None or not one.isdisjoint(has) for one, has in zip(eligible, traits, strict=True)
         )
 
 
@@ -88,15 +84,17 @@ class Broker:
             raise Refusal("not-authorized", "topics that begin with wamp. are those of the realm itself")
         if options.enc_algo or options.ppt_scheme:
             raise Refusal("bad-payload", "hubbub has no payload passthru mode")
+        if options.retain and options.private:
+            raise Refusal("bad-command", "a retained message is for all: it has neither exclude nor eligible")
         payload, kind = payload_of(message, at, self._most)
         topic, retain, member = self.topics[uri], bool(options.retain), self._speaker.member
         properties = None
         if options.disclose_me and member is not None:
             found = {"publisher": member.id, "publisher_authid": member.authid, "publisher_authrole": member.role}
             properties = Origin(found)
-        if options.selective:
+        if options.private or options.exclude_me is False:
             chosen = Chosen(options, self._speaker.realm, self._speaker.peer)
-            return SelectivePublish(topic, payload, chosen, retain, kind, properties, tag)
+            return SelectivePublish(topic, payload, chosen, retain, kind, properties, tag, options.private)
         return Publish(topic, payload, retain, kind, None, properties, tag)
 
     def published(self, asked: Asked, result: Any) -> Answered:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from hubbub_plugins.wamp.uris import MATCHES
 
 T = TypeVar("T", bound=msgspec.Struct)
 MAX_ID = 2**53
+Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]  # larger ones may be made to collide in a set
 
 
 class Encrypted(msgspec.Struct, gc=False):
@@ -29,23 +30,23 @@ class PublishOptions(Encrypted, gc=False):
 
     acknowledge: bool | None = None
     exclude_me: bool | None = None
-    exclude: list[int] | None = None
-    exclude_authid: list[str] | None = None
-    exclude_authrole: list[str] | None = None
-    eligible: list[int] | None = None
-    eligible_authid: list[str] | None = None
-    eligible_authrole: list[str] | None = None
+    exclude: frozenset[Id] | None = None
+    exclude_authid: frozenset[str] | None = None
+    exclude_authrole: frozenset[str] | None = None
+    eligible: frozenset[Id] | None = None
+    eligible_authid: frozenset[str] | None = None
+    eligible_authrole: frozenset[str] | None = None
     disclose_me: bool | None = None
     retain: bool | None = None
     transaction_hash: str | None = None
     forward_for: list[dict[str, Any]] | None = None
 
     @property
-    def selective(self) -> bool:
-        """Return whether the message isn't for everybody but the publisher."""
+    def private(self) -> bool:
+        """Return whether the message is for some sessions alone."""
         lists = (self.exclude, self.exclude_authid, self.exclude_authrole)
         more = (self.eligible, self.eligible_authid, self.eligible_authrole)
-        return self.exclude_me is False or any(one is not None for one in (*lists, *more))
+        return any(one is not None for one in (*lists, *more))
 
 
 class SubscribeOptions(msgspec.Struct, gc=False):

@@ -48,6 +48,18 @@ def test_keys_that_collide():
     assert client.closed
 
 
+def test_lists_of_sessions_cost_little():
+    """One look-up for each subscriber, however long a list is."""
+    hub = WampHub()
+    client = hub.client("cbor")
+    for _ in range(100):
+        hub.client("cbor").subscribe("a")
+    far = list(range(2**52, 2**52 + 50_000))
+    assert spent(client, client.framed(wamp.PUBLISH, 1, {"exclude": far}, "a")) < SECONDS
+    client.say(wamp.PUBLISH, 2, {"exclude": [n * (2**61 - 1) for n in range(1, 20_000)]}, "a")
+    assert client.closed
+
+
 @pytest.mark.parametrize(
     "value",
     [b"\xd8\x1c\x81\xd8\x1d\x00", b"\xc1\x01", b"\xd8\x23\x63(((", b"\xc2\x49" + b"\xff" * 9, b"\xa1\x01\x02", b"\xf0"],

@@ -172,16 +172,19 @@ class Router:
                 self.commit()  # or a store would number the messages before this one behind it
             keeper.append(message)
 
-    def publish_to(self, message: Message, chosen: Callable[[Any], bool]) -> int:
-        """Publish `message` to the sessions that are chosen. Returns how many these are. Raises Refusal."""
+    def publish_to(self, message: Message, chosen: Callable[[Any], bool], private: bool = True) -> int:
+        """Publish `message` to the sessions that are chosen; a `private` one isn't kept.
+
+        Returns how many sessions these are. Raises Refusal.
+        """
         turn, topic = self._turn, message.topic
         turn.schedule_flush()
         message.time = turn.time
         route = self._topics.get(topic)
         if route is None or route.checked != self._version:
             route = self._route(topic, route)
-        if message.retain and not topic.startswith(REPLIES):
-            self._retained.keep(message)
+        if not private:
+            self._keep(message, route)
         self.commit()
         turn.counters.published += 1
         turn.counters.published_bytes += len(message.payload)
@@ -192,7 +195,9 @@ class Router:
 
     def publish_any(self, message: Message) -> int:
         """Publish `message`, to the sessions that a SelectivePublish names. Returns how many it goes to."""
-        return self.publish_to(message, message.chosen) if type(message) is SelectivePublish else self.publish(message)
+        if type(message) is SelectivePublish:
+            return self.publish_to(message, message.chosen, message.private)
+        return self.publish(message)
 
     def publish_own(self, message: Message) -> None:
         """Publish what the hub itself has to say, on a RESERVED topic."""

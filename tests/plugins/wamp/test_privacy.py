@@ -1,0 +1,52 @@
+"""Who sees what of others."""
+
+from __future__ import annotations
+
+import pytest
+
+import wamp_client as wamp
+from hubbub.kernel.history.rule import HistoryRule
+from wamp_client import WampHub
+
+
+@pytest.fixture
+def hub():
+    return WampHub()
+
+
+LISTS = [{"exclude": [1]}, {"exclude_authid": ["ann"]}, {"exclude_authrole": ["x"]}, {"eligible": []},
+         {"eligible_authid": ["ann"]}, {"eligible_authrole": ["x"]}]  # fmt: skip
+
+
+@pytest.mark.parametrize("lists", LISTS, ids=lambda lists: next(iter(lists)))
+def test_a_message_for_some_sessions_isnt_retained(hub, lists):
+    client, late = hub.client(), hub.client()
+    (error,) = client.publish("a", "secret", acknowledge=True, retain=True, **lists)
+    assert (error[0], error[4]) == (wamp.ERROR, "hubbub.error.bad_command")
+    assert [answer[0] for answer in late.ask(wamp.SUBSCRIBE, {"get_retained": True}, "a")] == [wamp.SUBSCRIBED]
+
+
+def test_nor_by_a_listener_that_retains_all():
+    hub = WampHub(retain=True)
+    client, late = hub.client(), hub.client()
+    client.publish("a", "for all")
+    client.publish("a", "secret", eligible=[client.id], exclude_me=False)
+    answers = late.ask(wamp.SUBSCRIBE, {"get_retained": True}, "a")
+    assert [answer[4] for answer in answers[1:]] == [["for all"]]
+
+
+def test_the_history_has_what_all_get_and_nothing_else(hub):
+    hub.world.hub.keep_history([HistoryRule("a")])
+    client = hub.client()
+    client.publish("a", "for all")
+    client.publish("a", "for me too", exclude_me=False)
+    client.publish("a", "secret", eligible=[])
+    hub.world.turn()
+    assert hub.world.hub.history.metrics()["messages"] == 2
+
+
+def test_a_retained_message_may_come_back_to_its_publisher(hub):
+    client, late = hub.client(), hub.client()
+    client.subscribe("a")
+    assert client.publish("a", 1, retain=True, exclude_me=False)[0][4] == [1]
+    assert late.ask(wamp.SUBSCRIBE, {"get_retained": True}, "a")[1][4] == [1]
