@@ -1,10 +1,11 @@
-"""Who sees what of others."""
+"""Who sees what of others, and what a client leaves behind."""
 
 from __future__ import annotations
 
 import pytest
 
 import wamp_client as wamp
+from hubbub.errors import Refusal
 from hubbub.kernel.history.rule import HistoryRule
 from wamp_client import WampHub
 
@@ -50,3 +51,27 @@ def test_a_retained_message_may_come_back_to_its_publisher(hub):
     client.subscribe("a")
     assert client.publish("a", 1, retain=True, exclude_me=False)[0][4] == [1]
     assert late.ask(wamp.SUBSCRIBE, {"get_retained": True}, "a")[1][4] == [1]
+
+
+def test_a_client_whose_login_has_ended_leaves_no_testament(hub):
+    client = hub.client()
+    (link,) = hub.listener.context.links
+    ear = hub.client()
+    ear.subscribe("a")
+    client.ask(wamp.CALL, {}, "wamp.session.add_testament", ["a", ["gone"], {}])
+    link.revoke("the login has ended", Refusal("not-authorized", "the login has ended"))
+    assert client.heard()[-1][0] == wamp.GOODBYE
+    client.end.leave()
+    hub.world.turn()
+    assert ear.heard() == []
+
+
+def test_a_caller_hears_that_its_callee_may_do_nothing_any_more(hub):
+    callee = hub.client()
+    (link,) = hub.listener.context.links
+    caller = hub.client()
+    callee.register("a")
+    caller.call("a")
+    link.revoke("the login has ended", Refusal("not-authorized", "the login has ended"))
+    callee.end.leave()
+    assert caller.heard()[0][4] == "wamp.error.canceled"

@@ -41,6 +41,7 @@ from hubbub.kernel.connection.publishing import (
     on_release,
 )
 from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.sessions.session import REPLIES
 from hubbub.message import Message
 from hubbub.publish import Announcement, PartialReply, Publish, QosPublish, Request, SelectivePublish
 from hubbub.topics import check_topic, unshared
@@ -222,12 +223,19 @@ def depart(link: Any) -> None:
     """The link has gone: publish what its dialect says of that."""
     try:
         for event in link.dialect.closed():
+            if link.session.revoked and _is_last_word(event):
+                continue  # neither has such a client a will
             if type(event) is Publish:
                 on_partial_reply(link, event)
             else:
                 ACTIONS[type(event)](link, event)
     except Exception as error:  # noqa: BLE001  a plugin's dialect
         link.hub.turn.fail(error, link.session)
+
+
+def _is_last_word(event: Any) -> bool:
+    """Return whether an event is a message of the client itself, and no reply that others wait for."""
+    return isinstance(event, Publish) and not isinstance(event, Announcement) and not event.topic.startswith(REPLIES)
 
 
 def on_announcement(link: Any, event: Announcement) -> None:
