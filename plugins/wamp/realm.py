@@ -132,25 +132,25 @@ class Realm:
     """The sessions of one realm.
 
     mount    what its topics begin with; own: those of the realm itself
-    running  calls that a session works on, by the topic of their reply: the callee's dealer, and the invocation
+    running  calls of all realms that a session works on, by the topic of their reply: its dealer, and the invocation
     """
 
-    def __init__(self, name: str, mount: str) -> None:
+    def __init__(self, name: str, mount: str, running: dict[str, tuple[Any, int]]) -> None:
         ids = Numbers()
         self.mount = mount
         self.name = name
         self.own = f"$wamp/{topic_of(name)}/"
         self.procedures = Entries(ids)
-        self.running: dict[str, tuple[Any, int]] = {}
+        self.running = running
         self.sessions: dict[int, Member] = {}
         self.topics = Entries(ids)
         self._by_peer: dict[Any, Member] = {}
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Realm) and other.name == self.name
+        return isinstance(other, Realm) and (other.name, other.mount) == (self.name, self.mount)
 
     def __hash__(self) -> int:
-        return hash(self.name)
+        return hash((self.name, self.mount))
 
     def join(self, speaker: Any, authid: str, groups: frozenset[str], method: str) -> Member:
         """Let a session take part."""
@@ -176,12 +176,19 @@ class Realm:
 
 
 class Realms:
-    """All realms of a hub, by name. A name that is no URI has none."""
+    """All realms of a hub, by name and mount point. A name that is no URI has none.
+
+    Listeners may name their root differently: then sessions of two realms share topics, and don't see each other.
+    """
 
     def __init__(self) -> None:
-        self._realms: dict[str, Realm] = {}
+        self._realms: dict[tuple[str, str], Realm] = {}
+        self._running: dict[str, tuple[Any, int]] = {}
 
     def get(self, name: str, root: str) -> Realm:
         """Return a realm; `root` is the name of the one whose topics begin with nothing."""
         mount = "" if name == root else topic_of(name) + "/"
-        return self._realms.setdefault(mount, Realm(name, mount))
+        found = self._realms.get((name, mount))
+        if found is None:
+            found = self._realms[name, mount] = Realm(name, mount, self._running)
+        return found

@@ -1,4 +1,4 @@
-"""Who sees what of others, and what a client leaves behind."""
+"""Who sees what of others: lists of sessions, realms, and what a client leaves behind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import pytest
 import wamp_client as wamp
 from hubbub.errors import Refusal
 from hubbub.kernel.history.rule import HistoryRule
-from wamp_client import WampHub
+from hubbub.option import configure
+from hubbub.testing import World
+from hubbub_plugins.wamp import Wamp
+from wamp_client import Client, WampHub
 
 
 @pytest.fixture
@@ -75,3 +78,27 @@ def test_a_caller_hears_that_its_callee_may_do_nothing_any_more(hub):
     link.revoke("the login has ended", Refusal("not-authorized", "the login has ended"))
     callee.end.leave()
     assert caller.heard()[0][4] == "wamp.error.canceled"
+
+
+def test_two_names_of_the_root_are_two_realms():
+    world = World()
+    ends = []
+    for root in ("red", "blue"):
+        listener = world.listen("websocket", configure(Wamp, {"root": root}))
+        ends.append(Client(listener, "json"))
+        assert ends[-1].hello(root)[2]["realm"] == root
+    red, blue = ends
+    assert red.ask(wamp.CALL, {}, "wamp.session.list")[0][3] == [[red.id]]
+    red.subscribe("a")
+    blue.publish("a", 1)  # in one topic space
+    assert red.heard()[0][4] == [1]
+
+
+def test_a_call_to_another_realm_is_interrupted():
+    hub = WampHub(options={"realms": "com.acme"})
+    callee, caller = hub.client(realm="com.acme"), hub.client()
+    callee.register("f")
+    caller.call("com.acme.f")
+    number = callee.heard()[0][1]
+    caller.say(wamp.CANCEL, 1, {})
+    assert callee.heard() == [[wamp.INTERRUPT, number, {"mode": "killnowait"}]]
