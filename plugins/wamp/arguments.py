@@ -82,9 +82,7 @@ def _payload(args: Any, kwargs: Any, most: int) -> tuple[bytes, str | None]:
             if not _is_odd(args, most):
                 return _json(value), VALUE
     whole = {"args": args, "kwargs": kwargs} if kwargs else {"args": args}
-    if _is_odd(whole, most):
-        whole = _with_marks(whole)
-    return _json(whole), ARGUMENTS
+    return json_of(whole, most), ARGUMENTS
 
 
 def _json(value: Any) -> bytes:
@@ -92,6 +90,11 @@ def _json(value: Any) -> bytes:
         return write_json(value)
     except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError, OverflowError, TypeError, ValueError):
         raise Refusal("bad-payload", _WRONG) from None
+
+
+def json_of(value: Any, most: int) -> bytes:
+    """Return a value as JSON, with marks for what that lacks; it has `most` parts at most. Raises Refusal."""
+    return _json(_with_marks(value) if _is_odd(value, most) else value)
 
 
 def _is_odd(value: Any, most: int) -> bool:

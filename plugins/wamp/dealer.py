@@ -31,6 +31,7 @@ from hubbub_plugins.wamp.codes import (
 )
 from hubbub_plugins.wamp.events import Asked
 from hubbub_plugins.wamp.options import (
+    MAX_ID,
     CallOptions,
     CancelOptions,
     RegisterOptions,
@@ -245,7 +246,7 @@ class Dealer:
         progress = bool(options.receive_progress)
         origin = Origin(details, True, progress)
         event = Request(topic, payload, limits.REQUEST_SECONDS_MAX, False, False, kind, None, origin, asked, progress)
-        due = now + options.timeout / 1_000 if options.timeout and options.timeout > 0 else None
+        due = now + min(options.timeout, MAX_ID) / 1_000 if options.timeout and options.timeout > 0 else None
         self._calls[request] = RunningCall(event, due)
         return [event]
 

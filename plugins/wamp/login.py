@@ -15,6 +15,7 @@ from typing import Any
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Connect
+from hubbub_plugins.wamp.arguments import json_of
 from hubbub_plugins.wamp.codec import Malformed
 from hubbub_plugins.wamp.codes import CHALLENGE, WELCOME
 from hubbub_plugins.wamp.options import HelloDetails
@@ -49,12 +50,11 @@ def choose_method(hello: HelloDetails, login: bool) -> str:
 
 
 def connect_event(method: str, hello: HelloDetails) -> Connect:
-    """Return the login of a client without a ticket."""
+    """Return the login of a client without a ticket. Raises Malformed."""
     user = (hello.authid or "")[: limits.NAME_CHARACTERS]
     if method == ANONYMOUS:
         return Connect("")
-    extra = {"authextra": hello.authextra or {}}
-    return Connect("", user=user, auth_method=method, auth_data=json.dumps(extra, default=str).encode())
+    return Connect("", user=user, auth_method=method, auth_data=_json({"authextra": hello.authextra or {}}))
 
 
 def ticket_event(hello: HelloDetails, ticket: str) -> Connect:
@@ -94,6 +94,14 @@ def asked(speaker: Speaker, method: str, data: bytes) -> bytes:
 
 
 def answer(message: list[Any]) -> bytes:
-    """Return AUTHENTICATE as a checker reads it: a JSON object."""
+    """Return AUTHENTICATE as a checker reads it: a JSON object. Raises Malformed."""
     extra = message[2] if len(message) > 2 and type(message[2]) is dict else {}
-    return json.dumps({"signature": message[1], "extra": extra}, default=str).encode()
+    return _json({"signature": message[1], "extra": extra})
+
+
+def _json(said: dict[str, Any]) -> bytes:
+    """Return what a client has said as a checker reads it. Raises Malformed."""
+    try:
+        return json_of(said, limits.LINE_SLACK)
+    except Refusal as refusal:
+        raise Malformed(refusal.reason) from None

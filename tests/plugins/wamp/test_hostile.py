@@ -144,3 +144,28 @@ def test_a_realm_forgets_its_sessions():
     assert (len(realm.sessions), len(realm.topics), len(realm.procedures), realm.running) == (0, 0, 0, {})
     assert not realm._by_peer
     assert not realm.topics._by_uri
+
+
+def test_a_timeout_that_never_comes():
+    client = WampHub().client("cbor")
+    assert client.call("a", timeout=10**400)[0][4] == "wamp.error.no_such_procedure"
+
+
+SHARED = b"\xd8\x1c\x81\xd8\x1d\0"  # a list that contains itself
+DEEP = b"\x81" * 300 + b"\x80"
+
+
+@pytest.mark.parametrize(
+    "value", [SHARED, DEEP, b"\xa1\x41x\x01", b"\xc1\x01"], ids=["a cycle", "depth", "a key", "a date"]
+)
+def test_what_a_login_says_beside(value):
+    """`authextra` of HELLO, and the extra of AUTHENTICATE, from a client that isn't logged in."""
+    hub = WampHub(login=lambda event, session, done: event.challenge(b"{}", done), anonymous=False)
+    details = {"roles": {}, "authmethods": ["wampcra"], "authextra": {"a": 77}}
+    client = hub.stranger("cbor")
+    client.end.send(client.framed(wamp.HELLO, "realm1", details).replace(b"\x18\x4d", value))
+    assert [answer[0] for answer in client.heard()] == [wamp.ABORT]
+    client = hub.stranger("cbor")
+    assert client.say(wamp.HELLO, "realm1", details)[0][0] == wamp.CHALLENGE
+    client.end.send(client.framed(wamp.AUTHENTICATE, "x", {"a": 77}).replace(b"\x18\x4d", value))
+    assert [answer[0] for answer in client.heard()] == [wamp.ABORT]
