@@ -291,8 +291,7 @@ class Wamp(Dialect):
         speaker, options = self._speaker, subscription.options
         id, pattern, own = options if isinstance(options, tuple) else (0, False, False)
         mount = "" if speaker.hello is None else speaker.realm.own if own else speaker.realm.mount
-        most = speaker.most if speaker.raw else 0
-        return Form(speaker.codec, id, most, mount, own, pattern, speaker.raw)
+        return Form(speaker.codec, id, speaker.most, mount, own, pattern, speaker.raw)
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from hubbub import limits
 from hubbub.dialect import Text
 from hubbub.errors import Refusal
 from hubbub.message import Message
@@ -23,7 +22,7 @@ class Speaker:
 
     codec    its serializer; raw: whether each message has the head of RawSocket
     hello    what it has said of itself, None: nothing yet; realm, member: attributes, once it has
-    most     bytes of the longest message that it takes
+    most     bytes of the longest message that it takes, 0: any, as over WebSocket
     peer     the client as the hub knows it
     """
 
@@ -36,7 +35,7 @@ class Speaker:
         self.codec: Codec = JSON
         self.hello: HelloDetails | None = None
         self.member = None
-        self.most = limits.MESSAGE_BYTES * 4
+        self.most = 0
         self.peer = peer
         self.raw = raw
 
@@ -53,7 +52,7 @@ class Speaker:
     def carry(self, head: list[Any], message: Message) -> bytes:
         """Return a message with the arguments that one of the hub has; empty: it is longer than the client takes."""
         data = write(self.codec, head, message)
-        return self.unit(data) if len(data) <= self.most else b""
+        return self.unit(data) if not self.most or len(data) <= self.most else b""
 
     def error(self, code: int, request: int, uri: str, *args: object) -> bytes:
         """Return the ERROR that answers a message of that code."""
@@ -73,4 +72,4 @@ class Speaker:
 
     def fits(self, message: Message) -> bool:
         """Return whether the client takes a message for certain."""
-        return 6 * len(message.payload) + _HEAD <= self.most
+        return not self.most or 6 * len(message.payload) + _HEAD <= self.most

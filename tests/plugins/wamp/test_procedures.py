@@ -187,3 +187,14 @@ def test_a_request_id_in_use_breaks_the_protocol(hub):
     callee.register("a")
     caller.say(wamp.CALL, 1, {}, "a")
     assert caller.say(wamp.CALL, 1, {}, "a")[0][0] == wamp.ABORT
+
+
+def test_websocket_takes_calls_and_results_of_any_length():
+    hub = WampHub(max_message=8_000_000)
+    callee, caller = hub.client(), hub.client()
+    callee.register("a")
+    caller.call("a", "x" * 3_000_000)
+    ((code, number, *_),) = callee.heard()
+    assert code == wamp.INVOCATION
+    callee.say(wamp.YIELD, number, {}, ["é" * 2_500_000])
+    assert caller.heard()[0][0] == wamp.RESULT
