@@ -190,6 +190,11 @@ def options_of(cls: type) -> dict[str, option[Any]]:
     return found
 
 
+def key_of(name: str) -> str:
+    """Return the key that sets the attribute `name`, as an operator writes it."""
+    return name.rstrip("_").replace("_", "-")
+
+
 def configure(cls: type[T], values: Mapping[str, object]) -> type[T]:
     """Return a subclass of `cls` whose options are plain class attributes, those in `values` parsed; or `cls`, if none.
 
@@ -198,15 +203,15 @@ def configure(cls: type[T], values: Mapping[str, object]) -> type[T]:
     encodings. Raises ConfigError for an unknown or doubled key or a bad value.
     """
     options = options_of(cls)
-    names = {_key(name): name for name in options}
+    names = {key_of(name): name for name in options}
     given: dict[str, Any] = {}
     for key, raw in values.items():
-        name = names.get(_key(key), "")
+        name = names.get(key_of(key), "")
         if not name:
             raise ConfigError(_unknown(cls, key, names))
         if name in given:
-            raise ConfigError(f"{_name(cls)}: {_key(name)}= is given twice")
-        given[name] = parse(f"{_name(cls)}: {_key(name)}", options[name].kind, raw)
+            raise ConfigError(f"{_name(cls)}: {key_of(name)}= is given twice")
+        given[name] = parse(f"{_name(cls)}: {key_of(name)}", options[name].kind, raw)
     if not options:
         return cls
     settled = {name: given[name] if name in given else getattr(cls, name) for name in options}
@@ -263,13 +268,9 @@ def _name(cls: type) -> str:
     return name if name and isinstance(name, str) else cls.__name__.lower()
 
 
-def _key(name: str) -> str:
-    return name.rstrip("_").replace("_", "-")
-
-
 def _unknown(cls: type, key: str, keys: Iterable[str]) -> str:
     names = sorted(keys)
-    near = closest(_key(key), names)
+    near = closest(key_of(key), names)
     takes = (
         f"did you mean {near}=?" if near is not None else f"it takes {' '.join(f'{one}=' for one in names) or 'none'}"
     )

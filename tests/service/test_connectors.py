@@ -298,13 +298,30 @@ def test_one_that_flaps_logs_a_bounded_number_of_lines(logged):
         ("tls:a:1:trustRoots=/no/such/file", "/no/such/file: No such file or directory"),
         ("wss://a/:certificate=/no/such/file", "/no/such/file: No such file or directory"),
         ("tls:a:1:trustRoots=/etc/hostname", "there is no certificate in /etc/hostname"),
-        ("tcp:a:1:answers=1s", "raw: unknown key answers="),
+        ("tcp:a:1:colour=7", "raw: unknown key colour=, it takes "),
+        ("tcp:a:1:answers=1s", "unknown key answers=, did you mean answer=?"),
     ],
 )
 def test_a_mistake(connector, says):
     with pytest.raises(ConfigError, match=re.escape(says)) as caught:
         make(connector)
     assert str(caught.value).startswith(f"--connect {connector}: ")
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ("dialcet=raw", "unknown key dialcet=, did you mean dialect=?"),
+        ("dialect=raw:tpoic=a", "unknown key tpoic=, did you mean topic=?"),
+        ("dialect=raw:ned=crlf", "unknown key ned=, did you mean end=?"),
+        ("dialect=raw:drain=1s", "raw: unknown key drain=, it takes "),
+        ("colour=7", "unknown key colour=; a key of a dialect needs dialect=NAME beside it"),
+        ("drain=1s", "unknown key drain=; in a file it stands above the first [table]"),
+    ],
+)
+def test_a_mistake_in_the_name_of_a_key(keys, says):
+    with pytest.raises(ConfigError, match=re.escape(f"--tcp tcp:0:{keys}: {says}")):
+        plan(parse_listener("tcp", f"tcp:0:{keys}", "--tcp"), DialectContext("tcp"), Plugins(), print)
 
 
 @pytest.mark.parametrize("dialect", ["", ":dialect=mqtt"])

@@ -36,7 +36,7 @@ hubbub: one daemon for every real-time client
                         nothing
   hubbub status  reload  kick  trace  top
                         look at a running hubbub, and change it
-  hubbub passwd add|remove|check FILE USER
+  hubbub passwd add|remove|check|list FILE [USER]
                         the users of a password file for --auth hubbub:FILE
   hubbub check-acl USER publish|subscribe TOPIC
                         tell whether the permissions allow it, and why

@@ -9,8 +9,9 @@ from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.detect import Auto
 from hubbub.dialects.lines import Lines
 from hubbub.errors import ConfigError
-from hubbub.option import configure, options_of
+from hubbub.option import closest, configure, key_of, options_of, shown
 from hubbub.service.config import toml
+from hubbub.service.config.link_keys import CONNECTOR_KEYS
 from hubbub.service.config.settings import LinkConfig, ListenerConfig
 from hubbub.service.plugins.discovery import Plugins, reason
 
@@ -59,9 +60,7 @@ def plan(
 
 
 def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]:
-    its = {} if config.dialect == "auto" else options_of(plugins.find("dialect", config.dialect))
-    for key in {"pull", "push"} & (config.dialect_options.keys() - its.keys()):
-        raise ConfigError(f"{key}= is for --connect; what clients of a listener subscribe to is up to them")
+    _check_keys(config, plugins)
     if config.dialect != "auto":
         found = plugins.configured("dialect", config.dialect, config.dialect_options, config.role)
         if config.transport not in found.transports:
@@ -83,6 +82,20 @@ def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]
             raise ConfigError(f"auto={name}: {name} can't be detected by its first bytes; it needs dialect={name}")
     every = [plugins.configured("dialect", name, {}) for name in config.auto] + [configure(one, {}) for one in own]
     return [one for one in dict.fromkeys(every) if config.transport in one.transports]
+
+
+def _check_keys(config: LinkConfig, plugins: Plugins) -> None:
+    """Raise ConfigError for a key of connectors, or one that is a typing error."""
+    options = {} if config.dialect == "auto" else options_of(plugins.find("dialect", config.dialect))
+    its = [key_of(name) for name in options]
+    for key in map(key_of, config.dialect_options):
+        if key in its or key in toml.SCALARS:
+            continue
+        if key in ("pull", "push"):
+            raise ConfigError(f"{key}= is for --connect; what clients of a listener subscribe to is up to them")
+        near = closest(key, [*its, *CONNECTOR_KEYS])
+        if near is not None:
+            raise ConfigError(f"unknown key {shown(key)}=, did you mean {near}=?")
 
 
 def _greets(dialect: type[Dialect]) -> bool:
