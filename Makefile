@@ -53,7 +53,8 @@ node:
 	@tools/node-packages $(VENV)/node-stomp tests/interop/stomp
 	@tools/node-packages $(VENV)/node-console tests/interop/console
 	@tools/node-packages $(VENV)/node-wamp tests/interop/wamp
-	@tools/unpacked-packages $(VENV)/debian rsyslog syslog-ng-core busybox-static paho.mqtt.c-examples
+	@tools/unpacked-packages $(VENV)/debian rsyslog syslog-ng-core busybox-static paho.mqtt.c-examples \
+	    python3-gps alone:gpsd-clients
 
 objects:
 	@tools/venv $(VENV) test check

@@ -1,4 +1,4 @@
-"""A gpsd that reads what the test feeds it as datagrams, where gpsfake would take a terminal and half of a desktop."""
+"""A gpsd that reads what the test feeds it as datagrams, and that can be restarted."""
 
 from __future__ import annotations
 

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
+from interop.senders.unpacked import environment, unpacked
 from waiting import wait_until
 
-FOLDER = Path(sys.prefix) / "debian"  # where tools/unpacked-packages puts them
 SECONDS = 20.0
-
-
-def unpacked(program: str) -> Path:
-    """Return the path of a program."""
-    found = next(FOLDER.glob(f"**/{program}"), None)
-    if found is None or not (FOLDER / "made-from").exists():
-        pytest.skip(f"{program} isn't in {FOLDER}: tools/unpacked-packages puts it there")
-    return found
 
 
 def log(to: Path, *options: str, logger: str) -> None:
@@ -33,9 +21,7 @@ def log(to: Path, *options: str, logger: str) -> None:
 @contextmanager
 def daemon(command: list[object], socket: Path) -> Iterator[Path]:
     """Run one in the folder of its socket, which is there then."""
-    libraries = {str(path.parent) for path in FOLDER.glob("**/*.so*")}
-    environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(sorted(libraries))}
-    process = subprocess.Popen([str(word) for word in command], cwd=socket.parent, env=environment)
+    process = subprocess.Popen([str(word) for word in command], cwd=socket.parent, env=environment())
     try:
         wait_until(socket.exists, SECONDS, process)
         yield socket
