@@ -84,6 +84,7 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/scheduler",
     "kernel/turn",
     "kernel/sessions/session",
+    "kernel/sessions/inflight",
     "kernel/sessions/state",
     "kernel/sessions/queued_bytes",
     "kernel/sessions/qos",

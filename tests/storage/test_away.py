@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hubbub import limits
+from hubbub_plugins.mqtt.connect import DROPPED
 from mqtt_client import PUBACK, V5, kept, messages, subscription
 from storage.journal import DatabaseDisk, run
 
@@ -33,6 +34,30 @@ def test_a_message_is_stored_once_and_comes_back_to_each(tmp_path):
         again.world.turn()
         expected = [("a", b"%d" % number, min(1 + number % 2, 1 + n % 2)) for number in range(20)]
         assert messages(client.first + client.heard()) == expected
+    for one in disk.stores:
+        one.stop()
+
+
+def test_what_gave_way_to_others_is_counted_over_a_kill(tmp_path, monkeypatch):
+    disk = DatabaseDisk(tmp_path)
+    context = run(disk)
+    for n in range(COUNT):
+        client = context.client(f"s{n}", **kept(V5))
+        client.subscribe(subscription("a", 1))
+        client.end.vanish()
+    writer = context.client("w")
+    with monkeypatch.context() as tight:
+        tight.setattr(limits, "QUEUED_BYTES_ALL", 20 * 1_300)
+        for n in range(30):
+            writer.publish("a", b"%d" % n + 1_000 * b"x", qos=1, id=n + 1)
+        context.world.turn()
+    assert context.world.hub.turn.counters.dropped > 0
+    context = run(disk)
+    for n in range(COUNT):
+        client = context.client(f"s{n}", **kept(V5))
+        there = messages(client.first + client.heard())
+        assert there[-1][1].startswith(b"29")
+        assert client.connack.properties["user_property"] == [(DROPPED, str(30 - len(there)))]
     for one in disk.stores:
         one.stop()
 

@@ -7,6 +7,7 @@ import pickle
 import pytest
 
 from hubbub import limits
+from hubbub_plugins.mqtt.connect import DROPPED
 from hubbub_plugins.mqtt.packets import Ack, Pingreq, Pingresp, Publish, Will
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, kept, messages, subscription
 from storage.journal import DatabaseDisk, Disk, run
@@ -176,7 +177,10 @@ def test_what_was_dropped_is_dropped_on_the_disk_too(disk, full, monkeypatch):
     for n in range(6):
         writer.publish("a", b"%d" % n, qos=1, id=1)
     wanted = [b"3", b"4", b"5"] if full == "drop-oldest" else [b"0", b"1", b"2"]
-    assert [payload for _, payload, _ in messages(back(run(disk)).first)] == wanted
+    client = back(run(disk))
+    assert [payload for _, payload, _ in messages(client.first)] == wanted
+    assert client.connack.properties["user_property"] == [(DROPPED, "3")]
+    assert "user_property" not in back(run(disk)).connack.properties
 
 
 def test_a_store_that_fails_keeps_everybody_from_being_told(journal, monkeypatch):

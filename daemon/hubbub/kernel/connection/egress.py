@@ -27,10 +27,10 @@ from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription
 from hubbub.kernel.sessions.client import Client
+from hubbub.kernel.sessions.inflight import InflightMessage
 from hubbub.kernel.sessions.qos import qos_of
 from hubbub.kernel.sessions.qos_receiver import QosReceiver, framed
 from hubbub.kernel.sessions.session import REPLIES, Session
-from hubbub.kernel.sessions.state import InflightMessage
 from hubbub.message import Message
 from hubbub.publish import QosPublish
 from hubbub.topics import check_filter, check_topic, unshared

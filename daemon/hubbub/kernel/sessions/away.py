@@ -116,11 +116,12 @@ class AwayLog:
         self._queued_bytes.size -= one.size
 
     def _tell(self) -> None:
-        """Have each session forgo what was forgotten: a store needs it no longer for them."""
+        """Have each session count and forgo what was forgotten: a store needs it no longer for them."""
         self._told = self.first
         for place in self.places.values():
-            if place.begin < self.first:
-                place.receiver.forgo(self._kept[0].number if self._kept else self._last + 1)
+            if lost := self.lost(place):
+                place.begin = self.first
+                place.receiver.forgo(lost, self._kept[0].number if self._kept else self._last + 1)
 
     def give_way(self, size: int) -> None:
         """Keep at most so many bytes."""

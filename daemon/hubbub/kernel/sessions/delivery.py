@@ -18,12 +18,13 @@ from hubbub.errors import Refusal
 from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import END, Batch, kept
 from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW
+from hubbub.kernel.sessions.inflight import InflightMessage, Lender
 from hubbub.kernel.sessions.qos import STAGES, PassOn, QosLink, qos_of
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
 from hubbub.kernel.sessions.records import StoredMessage
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.session_queue import SessionQueue
-from hubbub.kernel.sessions.state import InflightMessage, Lender, PersistentSession
+from hubbub.kernel.sessions.state import PersistentSession
 from hubbub.kernel.sessions.steps import in_steps
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message, cost
@@ -106,7 +107,7 @@ class Delivery:
 
     def _send_new(self, one: InflightMessage, frame: bytes | None) -> None:
         if self._has_expired(one.message):
-            self.queue.count_drop()
+            self.queue.count_drops()
             return
         one.id = self._free_id()
         if one.lender is None:  # else it counts there
@@ -181,8 +182,8 @@ class Delivery:
         state, before = self.state, self.state.size
         if self.ended:
             return
-        for _ in range(state.take_page(last, page)):
-            self.queue.count_drop()
+        if lacking := state.take_page(last, page):
+            self.queue.count_drops(lacking)
         self._queued_bytes.size += state.size - before
         if self._keep is not None:
             self.purge(self._keep)
@@ -343,7 +344,7 @@ class Delivery:
         if one.lender is not None and one.loan is not None:
             one.lender.refused(one.loan)
         else:
-            self.queue.count_drop()
+            self.queue.count_drops()
 
     def purge(self, keep: Callable[[str], bool] | None) -> None:
         """Drop messages of the queue on topics that `keep` denies, or give them to other members of its groups.

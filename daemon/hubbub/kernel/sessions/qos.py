@@ -7,7 +7,7 @@ from typing import Protocol
 
 from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
-from hubbub.kernel.sessions.state import InflightMessage
+from hubbub.kernel.sessions.inflight import InflightMessage
 from hubbub.message import Message
 from hubbub.publish import QosPublish
 

@@ -10,8 +10,9 @@ from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.subscription import LOST, NEVER, Receiver
 from hubbub.kernel.sessions.away import AwayLog, Place
 from hubbub.kernel.sessions.delivery import Delivery
+from hubbub.kernel.sessions.inflight import InflightMessage, Lender
 from hubbub.kernel.sessions.qos import qos_of
-from hubbub.kernel.sessions.state import InflightMessage, Lender, PersistentSession
+from hubbub.kernel.sessions.state import PersistentSession
 from hubbub.message import Message
 
 
@@ -88,9 +89,9 @@ class QosReceiver:
         """Take what waits in logs."""
         self._delivery.queue.settle()
 
-    def forgo(self, number: int) -> None:
+    def forgo(self, count: int, number: int) -> None:
         """The log has forgotten messages that its client hasn't taken; see SessionQueue."""
-        self._delivery.queue.forgo(number)
+        self._delivery.queue.forgo(count, number)
 
     def left(self, log: AwayLog) -> None:
         """It has no place in that log any more."""

@@ -62,12 +62,14 @@ class Progress(NamedTuple):
     inflight  (number, packet identifier, whether PUBREC has come) of those before `next`; an identifier of 0: it was
               in flight, and waits at the front of the queue again
     received  packet identifiers of QoS 2 messages that the client may send again
+    dropped   messages that were lost, and the client hasn't been told of
     """
 
     next: int
     inflight: tuple[tuple[int, int, bool], ...]
     gaps: tuple[int, ...]
     received: tuple[int, ...]
+    dropped: int = 0
 
 
 class DeliveryRecord(NamedTuple):

@@ -171,8 +171,7 @@ class ClientRegistry:
         client.put_will(None)  # it counted for where it came from
         client.source = source_of(session.host)
         client.attach(link, event, context.queue, link.outbox.full, context.rights)
-        queue = client.delivery.queue
-        event.dropped, queue.dropped = queue.dropped, 0
+        event.dropped = client.state.tell_dropped()
         if recorded or client.state.recorded:
             link.egress.hold()
         return client

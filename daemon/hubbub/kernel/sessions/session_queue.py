@@ -7,25 +7,24 @@ from collections.abc import Callable
 from hubbub import limits
 from hubbub.events import Subscribe
 from hubbub.kernel.sessions.away import AwayLog, Kept, Place
+from hubbub.kernel.sessions.inflight import InflightMessage
 from hubbub.kernel.sessions.qos import qos_of
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
-from hubbub.kernel.sessions.state import InflightMessage, PersistentSession
+from hubbub.kernel.sessions.state import PersistentSession
 from hubbub.kernel.turn import Turn
 
 
 class SessionQueue:
     """Messages that wait for one PersistentSession.
 
-    dropped  messages that were lost
-    places   where it stands in logs, while there is no link
-    alone    whether it takes each message itself: its client is there, or comes back
+    places  where it stands in logs, while there is no link
+    alone   whether it takes each message itself: its client is there, or comes back
     """
 
-    __slots__ = ("alone", "dropped", "places", "_queued_bytes", "_state", "_turn")
+    __slots__ = ("alone", "places", "_queued_bytes", "_state", "_turn")
 
     def __init__(self, turn: Turn, queued_bytes: QueuedBytes, state: PersistentSession) -> None:
         self.alone = False
-        self.dropped = 0
         self.places: dict[AwayLog, Place] = {}
         self._queued_bytes = queued_bytes
         self._state = state
@@ -41,7 +40,7 @@ class SessionQueue:
         state = self._state
         while not self.empty and self.is_full(one.size):
             if state.full != "drop-oldest":
-                self.count_drop()
+                self.count_drops()
                 return
             self.drop_oldest()
         state.enqueue(one)
@@ -59,12 +58,12 @@ class SessionQueue:
         """Take the first message out for good."""
         state = self._state
         self._queued_bytes.size -= state.drop_oldest().size if state.queue else state.drop_backlogged()
-        self.count_drop()
+        self.count_drops()
 
-    def count_drop(self) -> None:
-        """Count a message that was lost."""
-        self.dropped += 1
-        self._turn.counters.dropped += 1
+    def count_drops(self, count: int = 1) -> None:
+        """Count messages that were lost."""
+        self._state.count_dropped(count)
+        self._turn.counters.dropped += count
 
     def give_way(self, size: int) -> bool:
         """Drop the oldest of the queue until `size` bytes are left. False: more than that is in flight."""
@@ -116,9 +115,7 @@ class SessionQueue:
         if len(self.places) > 1:
             found.sort(key=_order)
         if lost:
-            self.forgo(0)
-            self.dropped += lost
-            self._turn.counters.dropped += lost
+            self.forgo(lost, 0)
         for _, kept_one, wish in found:
             self._take(kept_one, wish)
 
@@ -131,8 +128,9 @@ class SessionQueue:
         state.take(one)
         self._queued_bytes.add(one.size)
 
-    def forgo(self, number: int) -> None:
-        """More waits in a log than fits: drop the queue, and what a store has for it before `number`."""
+    def forgo(self, count: int, number: int) -> None:
+        """A log has forgotten so many messages: drop the older queue, and what a store has for it before `number`."""
+        self.count_drops(count)
         while self._state.queue:
             self.drop_oldest()
         if number:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from typing import Protocol
 
 from hubbub import limits
 from hubbub.events import Subscribe
 from hubbub.kernel.sessions.backlog import Backlog
+from hubbub.kernel.sessions.inflight import InflightMessage
 from hubbub.kernel.sessions.records import (
     DeliveryRecord,
     Key,
@@ -23,49 +23,9 @@ from hubbub.kernel.sessions.records import (
 )
 from hubbub.kernel.sessions.session import EarlierVoucher, Session
 from hubbub.kernel.sessions.store import Store
-from hubbub.message import Message, cost
 from hubbub.publish import Publish
 
 _NO_BACKLOG = Backlog()  # of all sessions that have none; `backlogged` tells
-
-
-class Lender(Protocol):
-    """Lends messages to clients (sessions.work_queues.WorkQueue). `recorded`: whether a durable store keeps them."""
-
-    @property
-    def recorded(self) -> bool: ...
-    def settled(self, loan: InflightMessage) -> None: ...
-    def returned(self, those: list[InflightMessage]) -> None: ...
-    def refused(self, loan: InflightMessage) -> None: ...
-
-
-class InflightMessage:
-    """One message for one client, in its queue or in flight (MQTT 5.0 section 4.9).
-
-    qos       1 or 2
-    share     the shared filter by which it came, or ""
-    size      bytes
-    number    what the store calls it; 0: it is in no durable store
-    id        its packet identifier, 1 to 65,535 in flight, else 0
-    received  QoS 2: PUBREC has come, PUBREL follows
-    resent    whether it was sent before, on another link
-    lender    the work queue that has lent it, or None; loan: the message there
-    """
-
-    __slots__ = ("message", "wish", "qos", "share", "size", "number", "id", "received", "resent", "lender", "loan")
-
-    def __init__(self, message: Message, wish: Subscribe, qos: int, share: str = "") -> None:
-        self.message = message
-        self.wish = wish
-        self.qos = qos
-        self.share = share
-        self.size = cost(message) + limits.QUEUED_MESSAGE_BYTES
-        self.number = 0
-        self.id = 0
-        self.received = False
-        self.resent = False
-        self.lender: Lender | None = None
-        self.loan: InflightMessage | None = None
 
 
 class PersistentSession:
@@ -81,14 +41,15 @@ class PersistentSession:
     max_bytes, full the bound of the queue in bytes, and its overflow policy
     size            bytes of queue, backlog and inflight; inflight_bytes: of inflight
     received        packet identifiers of QoS 2 messages that the client may send again
+    dropped         messages that were lost since its client was last told how many
     number          what a durable store calls it; 0: none keeps it
     store           where it is kept
     """
 
     __slots__ = (
         "key", "owner", "expiry", "left", "will", "will_delay", "subscriptions", "queue", "inflight", "max_bytes",
-        "full", "size", "inflight_bytes", "received", "number", "backlog", "backlogged", "store", "_gaps", "_last",
-        "_next", "_noted",
+        "full", "size", "inflight_bytes", "received", "dropped", "number", "backlog", "backlogged", "store", "_gaps",
+        "_last", "_next", "_noted",
     )  # fmt: skip
 
     def __init__(self, key: Key, owner: Session, store: Store) -> None:
@@ -106,6 +67,7 @@ class PersistentSession:
         self.size = 0
         self.inflight_bytes = 0
         self.received: set[int] = set()
+        self.dropped = 0
         self.number = 0
         self.backlog = _NO_BACKLOG
         self.backlogged = 0
@@ -181,7 +143,7 @@ class PersistentSession:
             self._next = self.backlog.first if self.backlogged else self._last + 1
         if self._gaps:
             self._gaps = {number for number in self._gaps if number > self._next}
-        return Progress(self._next, tuple(inflight), tuple(sorted(self._gaps)), tuple(self.received))
+        return Progress(self._next, tuple(inflight), tuple(sorted(self._gaps)), tuple(self.received), self.dropped)
 
     def expire(self) -> None:
         """The session is to end, and will also end with the next process: `end` waits until others have its queue."""
@@ -284,6 +246,18 @@ class PersistentSession:
         self.size -= one.size
         self._note()
 
+    def count_dropped(self, count: int) -> None:
+        """So many messages more were lost."""
+        self.dropped += count
+        self._note()
+
+    def tell_dropped(self) -> int:
+        """Return how many messages were lost, to be told to the client."""
+        count, self.dropped = self.dropped, 0
+        if count:
+            self._note()
+        return count
+
     def drop_oldest(self) -> InflightMessage:
         """Take the first message out of the queue for good."""
         one = self._pop()
@@ -368,7 +342,7 @@ def restore(stored: StoredSession, store: Store) -> PersistentSession:
     session.expiry, session.left, session.will_delay = record.expiry, record.left, record.will_delay
     session.max_bytes, session.full = record.max_bytes, record.full
     session.will = None if record.will is None else make_message(record.will)
-    session.received = set(stored.progress.received)
+    session.received, session.dropped = set(stored.progress.received), stored.progress.dropped
     for one in stored.subscriptions:
         wish = make_subscription(one)
         session.subscriptions[wish.key] = wish

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from hubbub import limits
-from hubbub.kernel.sessions.state import InflightMessage
+from hubbub.kernel.sessions.inflight import InflightMessage
 from hubbub.kernel.turn import Turn
 
 

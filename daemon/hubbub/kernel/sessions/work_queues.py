@@ -20,11 +20,12 @@ from hubbub.events import Subscribe
 from hubbub.kernel.routing.router import Router
 from hubbub.kernel.routing.share_groups import SharedSubscriptions, ShareGroup
 from hubbub.kernel.routing.subscription import NOW, Subscription
+from hubbub.kernel.sessions.inflight import InflightMessage
 from hubbub.kernel.sessions.qos_receiver import QosReceiver
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
 from hubbub.kernel.sessions.records import StoredMessage
 from hubbub.kernel.sessions.session import Session
-from hubbub.kernel.sessions.state import InflightMessage, PersistentSession
+from hubbub.kernel.sessions.state import PersistentSession
 from hubbub.kernel.sessions.store import Store
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message
@@ -82,7 +83,7 @@ class WorkQueues:
 
 
 class WorkQueue(ShareGroup):
-    """One work queue (sessions.state.Lender). `state`: its messages; those that are lent are in flight."""
+    """One work queue (sessions.inflight.Lender). `state`: its messages; those that are lent are in flight."""
 
     __slots__ = (
         "alarm_at", "state",
@@ -248,7 +249,7 @@ class WorkQueue(ShareGroup):
         self._ready.update(dict.fromkeys(self._unable))
         self._unable.clear()
 
-    # The fate of a loan (sessions.state.Lender)
+    # The fate of a loan (sessions.inflight.Lender)
 
     @property
     def recorded(self) -> bool:
