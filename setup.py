@@ -121,8 +121,9 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/connection/link",
     "kernel/connection/paced_link",
     "kernel/connection/datagram_link",
+    "nats_protocol/wire",
+    "nats_protocol/messages",
 ]
-HOT_PLUGINS = ["nats/wire", "nats/messages"]  # of plugins: the lines dialect is compiled, and NATS is to be as fast
 
 
 def compiled() -> list[Extension]:
@@ -134,7 +135,6 @@ def compiled() -> list[Extension]:
     options = [f"--config-file={os.devnull}", "--follow-imports=silent", "--ignore-missing-imports"]
     level = os.environ.get("MYPYC_OPT_LEVEL", "3")  # as mypy's own setup.py has it
     files = [f"daemon/hubbub/{name}.py" for name in HOT]
-    files += [f"daemon/hubbub_plugins/{name}.py" for name in HOT_PLUGINS]
     found: list[Extension] = mypycify([*options, *files], opt_level=level)
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from hubbub_plugins.nats.wire import Malformed, Reader
+from hubbub.nats_protocol.wire import Malformed, Reader
 
 
 class Operations:

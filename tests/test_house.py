@@ -30,12 +30,14 @@ RINGS = {
     "hubbub": ("mypy_extensions",),  # which does nothing where nothing is compiled
     "hubbub.kernel": ("mypy_extensions",),
     "hubbub.dialects": ("msgspec",),
+    "hubbub.nats_protocol": ("msgspec", "cryptography"),
     "hubbub.transports": ("twisted", "autobahn", "zope", "mypy_extensions", "librt"),  # the last for what is compiled
     "hubbub.storage": ("hubbub.kernel", "apsw", "msgspec"),
     "hubbub.client": ("hubbub.transports", "msgspec", "twisted"),
     "hubbub.service": ("*",),
     "hubbub.testing": ("*",),
 }
+SHARED = ("hubbub.nats_protocol",)  # of these, what plugins may import too
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:
@@ -77,11 +79,11 @@ def ring_of(module: str) -> str:
 
 
 def is_public(name: str) -> bool:
-    """Tell whether `name` is hubbub itself, something it exports, or a module or name of ring 0."""
+    """Tell whether `name` is hubbub itself, something it exports, in ring 0, or in a package that plugins share."""
     parts = name.split(".")
     if any(part.startswith("_") for part in parts):
         return False
-    return len(parts) == 1 or f"hubbub.{parts[1]}" not in RINGS
+    return len(parts) == 1 or f"hubbub.{parts[1]}" not in RINGS or f"hubbub.{parts[1]}" in SHARED
 
 
 def daemon_may_import(module: str, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The NATS client protocol: dialect.py is the server's side, client.py the client's, subjects.py the map of topics."""
+"""The NATS client protocol: dialect.py is the server's side, client.py the client's."""
 
 from hubbub_plugins.nats.dialect import Nats
 

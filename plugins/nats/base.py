@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from hubbub import Answer, Close, Dialect, DialectContext, Event, Message, Sender, limits
-from hubbub_plugins.nats.topics import Topics
-from hubbub_plugins.nats.wire import PING, PONG, Malformed, Reader
+from hubbub.nats_protocol.topics import Topics
+from hubbub.nats_protocol.wire import PING, PONG, Malformed, Reader
 
 _PINGS = 2  # unanswered pings after which the other side counts as gone, as at nats-server
 

@@ -32,15 +32,15 @@ from hubbub import (
     secret,
 )
 from hubbub.loop_prevention import LoopPrevention, path_of, with_hop
+from hubbub.nats_protocol.connect import Info, encode_connect, read_info
+from hubbub.nats_protocol.headers import read_headers
+from hubbub.nats_protocol.messages import encode_publish
+from hubbub.nats_protocol.nkeys import credentials, login
+from hubbub.nats_protocol.subjects import subjects_of
+from hubbub.nats_protocol.wire import Malformed, number
 from hubbub.option import shown
 from hubbub.topics import matches
 from hubbub_plugins.nats.base import NatsBase
-from hubbub_plugins.nats.connect import Info, encode_connect, read_info
-from hubbub_plugins.nats.headers import read_headers
-from hubbub_plugins.nats.messages import encode_publish
-from hubbub_plugins.nats.nkeys import credentials
-from hubbub_plugins.nats.subjects import subjects_of
-from hubbub_plugins.nats.wire import Malformed, number
 
 _SERVER_LINE = 4_096  # bytes of the longest line that nats-server takes
 _HARMLESS = ("permissions violation", "invalid subject", "invalid publish subject", "maximum subscriptions exceeded")
@@ -91,14 +91,10 @@ class NatsClient(NatsBase):
         return self.client or f"{platform.node()}.{self.peer.listener}"
 
     def _login(self, nonce: str) -> dict[str, str]:
-        if self.credentials_file is not None:
-            return self.credentials_file.login(nonce)
         password = str(self.password_file)
         if password:
             self.secrets = (password.encode(),)
-        if self.user:
-            return {"user": self.user, "pass": password}
-        return {"auth_token": password} if password else {}
+        return login(self.user, password, self.credentials_file, nonce)
 
     def _on_pong(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
         """The first one says that the server has accepted the login: subscribe at both sides."""

@@ -35,14 +35,14 @@ from hubbub import (
     limits,
     option,
 )
+from hubbub.nats_protocol.connect import Options, connect_event, encode_info, read_connect
+from hubbub.nats_protocol.headers import read_headers
+from hubbub.nats_protocol.messages import encode_message
+from hubbub.nats_protocol.subjects import filter_of, shared_filter, subject_of
+from hubbub.nats_protocol.wire import OK, Malformed, error_line, number
 from hubbub_plugins.nats.base import NatsBase
-from hubbub_plugins.nats.connect import Options, connect_event, encode_info, read_connect
-from hubbub_plugins.nats.headers import read_headers
 from hubbub_plugins.nats.inboxes import Inboxes
-from hubbub_plugins.nats.messages import encode_message
-from hubbub_plugins.nats.subjects import filter_of, shared_filter, subject_of
 from hubbub_plugins.nats.unanswered import unanswered
-from hubbub_plugins.nats.wire import OK, Malformed, error_line, number
 
 _MESSAGE_ID = "Nats-Msg-Id"  # as JetStream has it
 _CLAIM = b"CONNECT {"

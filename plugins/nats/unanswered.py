@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from hubbub import Publish
-from hubbub_plugins.nats.subjects import subject_of
+from hubbub.nats_protocol.subjects import subject_of
 
 _JETSTREAM = "$JS/API/"
 _NO_JETSTREAM = json.dumps(

@@ -8,10 +8,10 @@ from typing import Any
 from hubbub.errors import BadFilter, BadTopic, Refusal
 from hubbub.events import Close, Connect, Fault, Publish, Subscribe
 from hubbub.message import Message
+from hubbub.nats_protocol.headers import read_headers, write_headers
+from hubbub.nats_protocol.messages import encode_message, encode_publish
+from hubbub.nats_protocol.subjects import filter_of, subject_of, subjects_of, topic_of
 from hubbub_plugins.nats import Nats
-from hubbub_plugins.nats.headers import read_headers, write_headers
-from hubbub_plugins.nats.messages import encode_message, encode_publish
-from hubbub_plugins.nats.subjects import filter_of, subject_of, subjects_of, topic_of
 from nats_operations import Operations
 
 GREETINGS = [b"", b"CONNECT {}\r\n", b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n']

@@ -11,7 +11,7 @@ from base64 import b64decode, b64encode
 import pytest
 
 from hubbub import Handler, on
-from hubbub_plugins.nats.subjects import topic_of
+from hubbub.nats_protocol.subjects import topic_of
 from matrix.speakers import seat
 from wamp_client import EVENT
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from hubbub.nats_protocol.subjects import subject_of, subjects_of, topic_of
 from hubbub.testing import World
 from hubbub_plugins.nats import Nats
-from hubbub_plugins.nats.subjects import subject_of, subjects_of, topic_of
 from matrix.speaker import Heard, Speaker
 from nats_operations import Operations
 

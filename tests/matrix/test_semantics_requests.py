@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hubbub import Handler, Refusal, on
+from hubbub.nats_protocol.subjects import topic_of
 from hubbub.testing import World
-from hubbub_plugins.nats.subjects import topic_of
 from matrix import page
 from matrix.speakers import seat
 from wamp_client import YIELD

@@ -11,11 +11,11 @@ from hubbub.bounds import Bounds
 from hubbub.dialect import DialectContext
 from hubbub.kernel.authorization.permissions import Audience, Clause, Permissions, Rule
 from hubbub.message import Message
+from hubbub.nats_protocol.messages import encode_message
 from hubbub.template import Template
 from hubbub.testing import World
 from hubbub.user_properties import UserProperties
 from hubbub_plugins.nats import Nats
-from hubbub_plugins.nats.messages import encode_message
 from matrix.speakers import seat
 
 QUIET = b'CONNECT {"verbose":false,"headers":true,"no_responders":true,"protocol":1}\r\n'

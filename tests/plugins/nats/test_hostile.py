@@ -9,9 +9,9 @@ import pytest
 from hubbub import limits
 from hubbub.bounds import Bounds
 from hubbub.dialect import DialectContext
+from hubbub.nats_protocol.wire import MAX_LINE
 from hubbub.testing import World
 from hubbub_plugins.nats import Nats
-from hubbub_plugins.nats.wire import MAX_LINE
 from matrix.speakers import seat
 from nats_operations import Operations
 

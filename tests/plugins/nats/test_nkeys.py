@@ -1,4 +1,4 @@
-"""plugins/nats/nkeys.py: seeds, public keys, .creds files, and signatures."""
+"""hubbub/nats_protocol/nkeys.py: seeds, public keys, .creds files, and signatures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubbub_plugins.nats.nkeys import Credentials, credentials, is_signed, read_public, read_seed, write_public
+from hubbub.nats_protocol.nkeys import Credentials, credentials, is_signed, read_public, read_seed, write_public
 from interop.nats.jwt import creds, made
 
 ACCOUNT, USER = made("A"), made("U")

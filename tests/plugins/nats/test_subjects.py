@@ -1,4 +1,4 @@
-"""plugins/nats/subjects.py: the map between topics and subjects."""
+"""hubbub/nats_protocol/subjects.py: the map between topics and subjects."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.errors import BadFilter, BadTopic, Refusal
+from hubbub.nats_protocol.subjects import filter_of, shared_filter, subject_of, subjects_of, topic_of
 from hubbub.topics import check_filter, matches, unshared
-from hubbub_plugins.nats.subjects import filter_of, shared_filter, subject_of, subjects_of, topic_of
 
 LEVELS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0+#/"), max_size=4) | st.text(
     "ab%.*> \t\n\x7f2EF0é", max_size=6

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from hubbub import HubbubError, Publish, limits
+from hubbub import limits
+from hubbub.errors import HubbubError
+from hubbub.publish import Publish
 
 MAX_LINE = limits.LINE_SLACK  # bytes of a line with its end; nats-server takes 4,096, and topics may be longer here
 OK = b"+OK\r\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hubbub import limits
 from hubbub.errors import BadTopic
-from hubbub_plugins.nats.subjects import topic_of
+from hubbub.nats_protocol.subjects import topic_of
 
 
 class Topics(dict[bytes, str]):

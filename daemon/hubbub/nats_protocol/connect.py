@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hubbub import Connect, DialectContext, Sender, limits
-from hubbub_plugins.nats.wire import PING, Malformed
+from hubbub.nats_protocol.wire import PING, Malformed
 
 VERSION = "2.12.0"  # of nats-server, whose core protocol this is: clients look up there what they may use
 
@@ -31,6 +31,8 @@ class Info(msgspec.Struct, gc=False):
     headers: bool = False
     max_payload: int = limits.MESSAGE_BYTES
     server_id: str = ""
+    server_name: str = ""
+    version: str = ""
     ldm: bool = False
     tls_required: bool = False
     nonce: str = ""
@@ -85,14 +87,17 @@ def encode_info(context: DialectContext, peer: Sender, ldm: bool = False) -> byt
     return b"INFO " + msgspec.json.encode(said) + b" \r\n"
 
 
-def encode_connect(name: str, secure: bool, login: dict[str, str]) -> bytes:
-    """Encode the CONNECT of a client, and the PING whose PONG says that the server accepts it."""
+def encode_connect(name: str, secure: bool, login: dict[str, str], no_responders: bool = False) -> bytes:
+    """Encode the CONNECT of a client, and the PING whose PONG says that the server accepts it.
+
+    no_responders  whether a request without a subscriber is answered by the server, with status 503
+    """
     said = {
         "verbose": False,
         "pedantic": False,
         "echo": False,
         "headers": True,
-        "no_responders": False,
+        "no_responders": no_responders,
         "protocol": 1,
         "tls_required": secure,
         "name": name,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hubbub import Message, limits
-from hubbub_plugins.nats.headers import write_headers
-from hubbub_plugins.nats.subjects import subject_of
+from hubbub.nats_protocol.headers import write_headers
+from hubbub.nats_protocol.subjects import subject_of
 
 _SIZES = tuple([b" %d\r\n" % size for size in range(1_024)])  # the ends of lines for the sizes of most payloads
 

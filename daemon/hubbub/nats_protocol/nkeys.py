@@ -37,6 +37,15 @@ class Credentials:
         return {**who, "sig": signature}
 
 
+def login(user: str, password: str, credentials: Credentials | None, nonce: str) -> dict[str, str]:
+    """Return the fields of CONNECT for a login; a `password` without a user is a token."""
+    if credentials is not None:
+        return credentials.login(nonce)
+    if user:
+        return {"user": user, "pass": password}
+    return {"auth_token": password} if password else {}
+
+
 def credentials(raw: object) -> Credentials:
     """Read the file that the operator names. Raises ValueError."""
     try:
