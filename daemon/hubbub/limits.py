@@ -162,6 +162,19 @@ STORE_WAL_BYTES = 64 * MiB  # bytes that the log's file keeps after a checkpoint
 STORE_CACHE_KIB = 8_192  # KiB of pages that SQLite keeps in memory
 STORE_BUSY_MILLISECONDS = 10_000  # milliseconds that the store waits for another program that reads the file
 
+# The cluster
+CLUSTER_REQUEST_SECONDS = 2.0  # seconds that JetStream may take to answer: it takes milliseconds, an election 5 s
+CLUSTER_RETRY_FIRST_SECONDS = 0.1  # seconds until what JetStream didn't do is tried again, doubled each time
+CLUSTER_RETRY_SECONDS = 2.0  # seconds at most between two tries: half of an election
+CLUSTER_INFLIGHT = 4_096  # messages that wait for their acknowledgement: a network of 10 ms then takes 400,000/s
+CLUSTER_SILENCE_SECONDS = 1.0  # seconds without an acknowledgement after which only the oldest message is sent again
+CLUSTER_PATIENCE_SECONDS = 10.0  # seconds without any until publishers are refused: an election takes up to 7 s
+CLUSTER_WAITING_BYTES = 64 * MiB  # bytes that wait for an acknowledgement: beyond them publishers are refused
+CLUSTER_DUPLICATES_SECONDS = 120.0  # seconds that JetStream knows the id of a message: it keeps each in memory
+CLUSTER_HEARTBEAT_SECONDS = 1.0  # seconds between signs of life of a consumer; without two of them it is made anew
+CLUSTER_MARKER_SECONDS = 3_600.0  # seconds that a bucket tells that a key has ended: a node reads it within seconds
+CLUSTER_CONSUMER_SECONDS = 30.0  # seconds until the server forgets a consumer whose node has gone
+
 # The message history
 HISTORY_RULES = 64  # rules, `--history`: each page and each batch looks at all that overlap
 HISTORY_MESSAGES = 100_000  # messages that one rule keeps, `messages=`

@@ -1,0 +1,1 @@
+"""The cluster: several daemons with one topic space, over NATS and JetStream."""

@@ -1,0 +1,244 @@
+"""Reads a stream in its order, without a gap and without acknowledgements, over any loss of connections and servers.
+
+The server sends on a subject of its own for each consumer. It numbers what it sends, so that a gap shows; then, and
+when its heart-beats stay away, the consumer is made anew behind the last message that was read. It lives in the memory
+of one server (ADR-17 of nats-architecture-and-design).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+
+from hubbub import limits
+from hubbub.service.cluster.jetstream import NANOSECONDS, JetStream, StreamInfo
+from hubbub.service.cluster.jetstream_errors import JetStreamError
+from hubbub.service.cluster.wire import Received, new_inbox
+
+_CONTROL = "100"  # the status of a heart-beat, and of a request for flow control
+_WORDS_OF_ACK = 9  # of the old form: $JS.ACK.stream.consumer.delivered.sequence.number.time.pending
+_LAST_NUMBER = "Nats-Last-Consumer"
+_STALLED = "Nats-Consumer-Stalled"
+
+
+class StreamMessage(NamedTuple):
+    """A message of a stream.
+
+    seq      its number in the stream
+    time     Unix seconds when the stream got it
+    pending  how many messages stood behind it when it was sent
+    """
+
+    subject: str
+    payload: bytes
+    headers: Mapping[str, str]
+    seq: int
+    time: float
+    pending: int
+
+
+class Reader(Protocol):
+    """Reads a stream. It may raise nothing."""
+
+    def received(self, message: StreamMessage) -> None:
+        """Take the next message."""
+
+    def caught_up(self) -> None:
+        """Everything that is in the stream now has been read; called again after each interruption."""
+
+    def wiped(self, info: StreamInfo) -> None:
+        """The stream isn't the one that was read: it was made anew, or lost messages. It is read from its begin."""
+
+    def failing(self, error: JetStreamError | None) -> None:
+        """Nothing can be read for now; None: it can be read again."""
+
+
+class _Create(msgspec.Struct):
+    stream_name: str
+    config: dict[str, Any]
+
+
+class _ConsumerInfo(msgspec.Struct):
+    num_pending: int = 0
+
+
+class OrderedConsumer:
+    """Reads the messages of a stream on some subjects.
+
+    position  the number of the last message that was read
+    epoch     which stream that was, see StreamInfo.epoch; "": any
+    pending   messages that stood behind the last one when it was sent
+    restarts  how often it had to be made anew
+    """
+
+    def __init__(
+        self,
+        jetstream: JetStream,
+        reactor: Any,
+        stream: str,
+        subjects: Sequence[str],
+        reader: Reader,
+        position: int = 0,
+        epoch: str = "",
+    ) -> None:
+        self.position = position
+        self.epoch = epoch
+        self.pending = 0
+        self.restarts = 0
+        self._jetstream = jetstream
+        self._reactor = reactor
+        self._stream = stream
+        self._subjects = tuple(subjects)
+        self._reader = reader
+        self._name = ""
+        self._number = 0  # of the last message that this consumer has sent
+        self._behind = True  # not everything that was there has been read
+        self._ends: Callable[[], object] = _nothing
+        self._alive = 0.0  # seconds of the reactor's clock when the last sign of life came
+        self._watch: Any = None
+        self._making: Deferred[None] | None = None
+
+    @property
+    def reading(self) -> bool:
+        """Whether the server sends what comes."""
+        return bool(self._name)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._making = Deferred.fromCoroutine(self._make())
+        self._making.addErrback(lambda failure: failure.trap(CancelledError))
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._drop()
+        if self._making is not None:
+            self._making.cancel()
+
+    def _drop(self) -> None:
+        self._ends()
+        self._ends = _nothing
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if self._name:  # nobody waits for the answer: the server forgets the consumer also by itself
+            self._jetstream.connection.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._name}", b"")
+            self._name = ""
+
+    def _lost(self) -> None:
+        """A message is missing, or the consumer has gone. While it is being made its heart-beats will tell it again."""
+        if self._name:
+            self._restart()
+
+    def _restart(self) -> None:
+        self._drop()
+        self.restarts += 1
+        self.start()
+
+    async def _make(self) -> None:
+        """Have the server make a consumer, as often as it takes."""
+        pause, failed = limits.CLUSTER_RETRY_FIRST_SECONDS, False
+        while True:
+            try:
+                await self._try()
+                break
+            except JetStreamError as error:
+                self._ends()
+                self._ends = _nothing
+                failed = True
+                self._reader.failing(error)
+            await deferLater(self._reactor, pause)
+            pause = min(2 * pause, limits.CLUSTER_RETRY_SECONDS)
+        self._making = None
+        if failed:
+            self._reader.failing(None)
+        if not self.pending:
+            self._reached()
+
+    async def _try(self) -> None:
+        info = await self._jetstream.stream_info(self._stream)
+        if self.epoch not in ("", info.epoch) or info.state.last_seq < self.position:
+            self.position = 0
+            self._reader.wiped(info)
+        self.epoch = info.epoch
+        name, inbox = f"hubbub-{secrets.token_hex(8)}", new_inbox()
+        self._number, self._behind = 0, True
+        self._ends = self._jetstream.connection.subscribe(inbox, self._received)
+        config = {
+            "name": name,
+            "deliver_subject": inbox,
+            "filter_subjects": self._subjects,
+            "deliver_policy": "by_start_sequence",
+            "opt_start_seq": self.position + 1,
+            "ack_policy": "none",
+            "max_deliver": 1,
+            "flow_control": True,
+            "idle_heartbeat": round(limits.CLUSTER_HEARTBEAT_SECONDS * NANOSECONDS),
+            "inactive_threshold": round(limits.CLUSTER_CONSUMER_SECONDS * NANOSECONDS),
+            "mem_storage": True,
+            "num_replicas": 1,
+        }
+        verb = f"CONSUMER.CREATE.{self._stream}.{name}"
+        made = await self._jetstream.call(verb, _Create(self._stream, config), _ConsumerInfo)
+        self.pending = max(0, made.num_pending - self._number)
+        self._name = name
+        self._alive = self._reactor.seconds()
+        self._watch = self._reactor.callLater(limits.CLUSTER_HEARTBEAT_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Make the consumer anew when two heart-beats have stayed away."""
+        silent = self._reactor.seconds() - self._alive
+        self._watch = None
+        if silent >= 2 * limits.CLUSTER_HEARTBEAT_SECONDS:
+            self._restart()
+        else:
+            self._watch = self._reactor.callLater(limits.CLUSTER_HEARTBEAT_SECONDS, self._look)
+
+    # What the server sends
+
+    def _received(self, message: Received) -> None:
+        self._alive = self._reactor.seconds()
+        if message.headers and (status := message.status):
+            self._controlled(status, message)
+            return
+        words = message.reply.split(".")
+        if len(words) > _WORDS_OF_ACK:
+            words = words[2:]  # the newer form has the domain and the account first
+        try:
+            seq, number, time, pending = (int(word) for word in words[5:9])
+        except ValueError:  # nobody else knows the subject
+            return
+        if number != self._number + 1:
+            self._lost()
+            return
+        self._number = number
+        self.position = seq
+        self.pending = pending
+        subject, payload, _, headers = message
+        self._reader.received(StreamMessage(subject, payload, headers, seq, time / NANOSECONDS, pending))
+        if self._behind and not pending and self._name:
+            self._reached()
+
+    def _reached(self) -> None:
+        if self._behind:
+            self._behind = False
+            self._reader.caught_up()
+
+    def _controlled(self, status: str, message: Received) -> None:
+        if status != _CONTROL:  # the consumer has ended, or its leader has changed
+            self._lost()
+        elif message.reply:
+            self._jetstream.connection.publish(message.reply, b"")
+        else:
+            if stalled := message.headers.get(_STALLED):
+                self._jetstream.connection.publish(stalled, b"")
+            if message.headers.get(_LAST_NUMBER, "") != str(self._number):
+                self._lost()
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,185 @@
+"""Publishes into a stream in order, with an acknowledgement for each message, over changes of leaders and connections.
+
+    number = publisher.publish(subject, payload, headers)     headers with a Nats-Msg-Id
+    owner.stored(number, ack)                                 as the acknowledgements come
+    publisher.safe                                            all up to this number are stored
+
+Many messages are in flight at once. When one isn't acknowledged, the oldest is sent alone, again and again, until it
+is; then all behind it are sent again, in their order. The stream knows their ids, so none is stored twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, Protocol
+
+from hubbub import limits
+from hubbub.service.cluster.jetstream import PubAck, decode
+from hubbub.service.cluster.jetstream_errors import JetStreamError, Unavailable
+from hubbub.service.cluster.wire import Connection, Received, new_inbox
+
+
+class Owner(Protocol):
+    """Has published messages."""
+
+    def stored(self, number: int, ack: PubAck) -> None:
+        """The message of that number is stored. `Publisher.safe` grows in the order of the numbers alone."""
+
+    def refused(self, number: int, error: JetStreamError) -> None:
+        """The message of that number won't be stored."""
+
+    def failing(self, error: JetStreamError | None) -> None:
+        """Nothing can be stored for now; None: it can be again."""
+
+
+class _Pending:
+    """A message without an acknowledgement."""
+
+    __slots__ = ("headers", "payload", "subject")
+
+    def __init__(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> None:
+        self.subject = subject
+        self.payload = payload
+        self.headers = headers
+
+    @property
+    def size(self) -> int:
+        return len(self.subject) + len(self.payload)
+
+
+class Publisher:
+    """Publishes messages in order.
+
+    last           the number of the newest message; the first has 1
+    waiting_bytes  of messages without an acknowledgement
+    failing_since  seconds of the reactor's clock, or None
+    resent         how many messages were sent again
+    """
+
+    def __init__(self, connection: Connection, reactor: Any, owner: Owner) -> None:
+        self.last = 0
+        self.waiting_bytes = 0
+        self.failing_since: float | None = None
+        self.resent = 0
+        self._connection = connection
+        self._reactor = reactor
+        self._owner = owner
+        self._inbox = new_inbox()
+        self._ends = connection.subscribe(f"{self._inbox}.*", self._answered)
+        self._sent: dict[int, _Pending] = {}  # by number, in order
+        self._unsent: deque[tuple[int, _Pending]] = deque()
+        self._heard = 0.0  # seconds of the reactor's clock when an acknowledgement came, or nothing waited for one
+        self._pause = 0.0  # seconds until the oldest is sent again
+        self._timer: Any = None
+
+    @property
+    def safe(self) -> int:
+        """All messages up to that number are stored or refused."""
+        if self._sent:
+            return next(iter(self._sent)) - 1
+        return self._unsent[0][0] - 1 if self._unsent else self.last
+
+    @property
+    def waiting(self) -> int:
+        """Messages without an acknowledgement."""
+        return len(self._sent) + len(self._unsent)
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._ends()
+        self._sent.clear()
+        self._unsent.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def publish(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> int:
+        """Store a message. Returns its number."""
+        self.last += 1
+        pending = _Pending(subject, payload, headers)
+        self.waiting_bytes += pending.size
+        if self.failing_since is not None or self._unsent or len(self._sent) >= limits.CLUSTER_INFLIGHT:
+            self._unsent.append((self.last, pending))
+        else:
+            self._send(self.last, pending)
+        return self.last
+
+    def _send(self, number: int, pending: _Pending) -> None:
+        if self._timer is None:
+            self._heard = self._reactor.seconds()
+            self._timer = self._reactor.callLater(limits.CLUSTER_SILENCE_SECONDS, self._look)
+        self._sent[number] = pending
+        self._connection.publish(pending.subject, pending.payload, f"{self._inbox}.{number}", pending.headers)
+
+    # Acknowledgements
+
+    def _answered(self, answer: Received) -> None:
+        number = int(answer.subject.rpartition(".")[2])
+        pending = self._sent.get(number)
+        if pending is None:
+            return
+        try:
+            ack = decode(answer, PubAck)
+        except Unavailable as error:
+            self._fail(error)
+            return
+        except JetStreamError as error:
+            self._settle(number, pending)
+            self._owner.refused(number, error)
+        else:
+            self._settle(number, pending)
+            self._owner.stored(number, ack)
+        self._recover(number)
+
+    def _settle(self, number: int, pending: _Pending) -> None:
+        del self._sent[number]
+        self.waiting_bytes -= pending.size
+        self._heard = self._reactor.seconds()
+
+    def _fail(self, error: JetStreamError) -> None:
+        """Send nothing more until the oldest message is acknowledged."""
+        if self.failing_since is None:
+            self.failing_since = self._heard
+            self._pause = limits.CLUSTER_RETRY_FIRST_SECONDS
+            self._arm(self._pause)
+            self._owner.failing(error)
+
+    def _recover(self, number: int) -> None:
+        """Go on; after a failure send again what waits behind the oldest message, once that is stored."""
+        if self.failing_since is not None:
+            if self._sent and next(iter(self._sent)) < number:
+                return
+            self.failing_since = None
+            self._owner.failing(None)
+            for other, pending in list(self._sent.items()):
+                self.resent += 1
+                self._send(other, pending)
+            self._arm(limits.CLUSTER_SILENCE_SECONDS)
+        while self._unsent and len(self._sent) < limits.CLUSTER_INFLIGHT:
+            self._send(*self._unsent.popleft())
+
+    # Time
+
+    def _arm(self, seconds: float) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = self._reactor.callLater(seconds, self._look)
+
+    def _look(self) -> None:
+        """Send the oldest message again where nothing is acknowledged."""
+        self._timer = None
+        if not self._sent:
+            return
+        if self.failing_since is None:
+            silent = self._reactor.seconds() - self._heard
+            if silent < limits.CLUSTER_SILENCE_SECONDS:
+                self._arm(limits.CLUSTER_SILENCE_SECONDS - silent)
+                return
+            self._fail(Unavailable("JetStream doesn't acknowledge what is published"))
+        for number, pending in islice(self._sent.items(), 1):
+            self.resent += 1
+            self._connection.publish(pending.subject, pending.payload, f"{self._inbox}.{number}", pending.headers)
+        self._pause = min(2 * self._pause, limits.CLUSTER_RETRY_SECONDS)
+        self._arm(self._pause)

@@ -1,0 +1,47 @@
+"""What JetStream needs of a connection to NATS."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+from twisted.internet.defer import Deferred
+
+NO_HEADERS: Mapping[str, str] = {}
+
+
+class Received(NamedTuple):
+    """A message from NATS.
+
+    reply    the subject of the answer, or ""
+    headers  with `Status` and `Description` where the server says something by itself
+    """
+
+    subject: str
+    payload: bytes
+    reply: str = ""
+    headers: Mapping[str, str] = NO_HEADERS
+
+    @property
+    def status(self) -> str:
+        """What the server says by itself, as a number of three digits, or ""."""
+        return self.headers.get("Status", "")
+
+
+class Connection(Protocol):
+    """A connection to NATS, which comes back by itself when it is lost."""
+
+    def publish(self, subject: str, payload: bytes, reply: str = "", headers: Mapping[str, str] = NO_HEADERS) -> None:
+        """Send a message. Without a connection it is lost."""
+
+    def subscribe(self, subject: str, received: Callable[[Received], object]) -> Callable[[], object]:
+        """Call `received` with each message on a subject, over later connections too. Returns what ends that."""
+
+    def request(self, subject: str, payload: bytes, headers: Mapping[str, str] = NO_HEADERS) -> Deferred[Received]:
+        """Send a message, and return the first answer. It fails with TimeoutError after CLUSTER_REQUEST_SECONDS."""
+
+
+def new_inbox() -> str:
+    """Return a subject for answers that no other has."""
+    return f"_INBOX.{secrets.token_hex(11)}"

@@ -1,0 +1,293 @@
+"""JetStream's API over a real nats-server: streams, publishing, ordered consumers, buckets."""
+
+from __future__ import annotations
+
+import pytest
+
+from cluster.reading import Reading
+from hubbub import limits
+from hubbub.service.cluster.jetstream import MESSAGE_ID, JetStream, StreamConfig
+from hubbub.service.cluster.jetstream_errors import STREAM_NOT_FOUND, Conflict, JetStreamError, Unavailable
+from hubbub.service.cluster.key_value import Entry, KeyValue
+from hubbub.service.cluster.ordered_consumer import OrderedConsumer
+from hubbub.service.cluster.publisher import Publisher
+
+
+@pytest.fixture
+def connection(connect, server):
+    return connect(server)
+
+
+@pytest.fixture
+def api(connection):
+    return JetStream(connection)
+
+
+@pytest.fixture
+def reading():
+    return Reading()
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Start what reads or publishes; it stops with the test."""
+    monkeypatch.setattr(limits, "CLUSTER_HEARTBEAT_SECONDS", 0.3)
+    monkeypatch.setattr(limits, "CLUSTER_SILENCE_SECONDS", 0.2)
+    made = []
+
+    def start(one):
+        made.append(one)
+        if isinstance(one, OrderedConsumer):
+            one.start()
+        return one
+
+    yield start
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def reactor():
+    from twisted.internet import reactor
+
+    return reactor
+
+
+async def stream(api, name, **how):
+    await api.connection.ready
+    return await api.ensure_stream(StreamConfig(name=name, subjects=(f"{name}.>",), **how))
+
+
+# Streams
+
+
+async def test_a_stream_is_made_once_and_changed_later(api, name):
+    made = await stream(api, name, max_bytes=1_000_000)
+    await api.publish(f"{name}.a", b"1")
+    again = await stream(api, name, max_bytes=1_000_000)
+    changed = await stream(api, name, max_bytes=2_000_000)
+    assert (again.created, again.epoch) == (changed.created, changed.epoch) == (made.created, made.epoch)
+    assert (changed.config.max_bytes, changed.state.messages, changed.state.last_seq) == (2_000_000, 1, 1)
+
+
+async def test_a_stream_that_is_made_anew_has_another_epoch(api, name):
+    first = await stream(api, name)
+    await api.delete_stream(name)
+    with pytest.raises(JetStreamError) as refused:
+        await api.stream_info(name)
+    assert refused.value.code == STREAM_NOT_FOUND
+    assert (await stream(api, name)).epoch != first.epoch
+
+
+async def test_what_the_server_can_not_do_is_told_in_words(api, name):
+    with pytest.raises(JetStreamError, match="this nats-server is alone: start a cluster of them, or"):
+        await stream(api, name, num_replicas=3)
+    await stream(api, name)
+    with pytest.raises(JetStreamError, match="another stream has these subjects"):
+        await api.ensure_stream(StreamConfig(name=f"{name}b", subjects=(f"{name}.x",)))
+    with pytest.raises(Unavailable, match="has no leader now"):
+        await api.publish("no.stream.has.this", b"")
+
+
+async def test_an_answer_that_is_no_json_is_an_error(api, connect, server, name):
+    other = connect(server)
+    await other.ready
+    other.subscribe(f"{name}.x", lambda asked: other.publish(asked.reply, b"[[["))
+    await other.request("$JS.API.INFO", b"")
+    await api.connection.ready
+    with pytest.raises(JetStreamError, match="can't be read"):
+        await api.publish(f"{name}.x", b"")
+
+
+# Publishing
+
+
+async def test_messages_in_flight_are_stored_in_order(api, connection, reactor, started, reading, name, monkeypatch):
+    monkeypatch.setattr(limits, "CLUSTER_INFLIGHT", 7)
+    await stream(api, name)
+    publisher = started(Publisher(connection, reactor, reading))
+    numbers = [publisher.publish(f"{name}.a", b"%d" % one, {MESSAGE_ID: f"a{one}"}) for one in range(50)]
+    assert (publisher.safe, publisher.waiting, publisher.waiting_bytes > 0) == (0, 50, True)
+    await reading.until(lambda: publisher.safe == 50)
+    assert (publisher.waiting, publisher.waiting_bytes) == (0, 0)
+    assert [reading.acks[number].seq for number in numbers] == list(range(1, 51))
+
+
+async def test_a_lost_connection_costs_and_doubles_nothing(api, connection, reactor, started, reading, name):
+    await stream(api, name)
+    publisher = started(Publisher(connection, reactor, reading))
+    consumer = started(OrderedConsumer(api, reactor, name, [f"{name}.>"], reading))
+    for round in range(5):
+        for one in range(40):
+            publisher.publish(f"{name}.a", b"%d" % (40 * round + one), {MESSAGE_ID: f"a{round}.{one}"})
+            if one == 20:
+                connection.cut()
+        await reading.until(lambda: not publisher.waiting)
+    await reading.until(lambda: consumer.position == 200)
+    assert [int(message.payload) for message in reading.messages] == list(range(200))
+    assert [message.seq for message in reading.messages] == list(range(1, 201))
+    assert publisher.resent
+    assert (await api.stream_info(name)).state.messages == 200
+
+
+async def test_one_refused_message_holds_up_no_other(api, connection, reactor, started, reading, name):
+    await stream(api, name)
+    publisher = started(Publisher(connection, reactor, reading))
+    publisher.publish(f"{name}.a", b"", {MESSAGE_ID: "1"})
+    publisher.publish(f"{name}.a", b"", {MESSAGE_ID: "2", "Nats-Expected-Stream": "other"})
+    publisher.publish(f"{name}.a", b"", {MESSAGE_ID: "3"})
+    await reading.until(lambda: not publisher.waiting)
+    assert ([*reading.acks], [*reading.errors], publisher.safe) == ([1, 3], [2], 3)
+
+
+async def test_a_repeated_id_is_stored_once(api, connection, reactor, started, reading, name):
+    await stream(api, name)
+    publisher = started(Publisher(connection, reactor, reading))
+    for _ in range(2):
+        publisher.publish(f"{name}.a", b"", {MESSAGE_ID: "1"})
+    await reading.until(lambda: not publisher.waiting)
+    assert [(ack.seq, ack.duplicate) for ack in reading.acks.values()] == [(1, False), (1, True)]
+
+
+# Reading
+
+
+async def test_a_consumer_reads_from_a_position(api, reactor, started, reading, name):
+    await stream(api, name)
+    for one in range(5):
+        await api.publish(f"{name}.{one % 2}", b"%d" % one)
+    consumer = started(OrderedConsumer(api, reactor, name, [f"{name}.0"], reading, position=2))
+    await reading.until(lambda: reading.log)
+    assert [(one.subject, one.payload, one.seq) for one in reading.messages] == [
+        (f"{name}.0", b"2", 3),
+        (f"{name}.0", b"4", 5),
+    ]
+    assert (reading.log, consumer.position, consumer.pending) == ([("caught up",)], 5, 0)
+
+
+async def test_an_empty_stream_is_caught_up_with_at_once(api, reactor, started, reading, name):
+    await stream(api, name)
+    started(OrderedConsumer(api, reactor, name, [f"{name}.>"], reading))
+    await reading.until(lambda: reading.log)
+    await api.publish(f"{name}.a", b"1")
+    await reading.until(lambda: reading.messages)
+
+
+async def test_a_consumer_that_ends_is_made_anew(api, reactor, started, reading, name):
+    """The server has forgotten it; its heart-beats stay away."""
+    await stream(api, name)
+    consumer = started(OrderedConsumer(api, reactor, name, [f"{name}.>"], reading))
+    await reading.until(lambda: reading.log)
+    [other] = (await api.call(f"CONSUMER.NAMES.{name}", None, dict))["consumers"]
+    await api.call(f"CONSUMER.DELETE.{name}.{other}", None, dict)
+    await api.publish(f"{name}.a", b"1")
+    await reading.until(lambda: reading.messages)
+    assert ([one.payload for one in reading.messages], consumer.restarts) == ([b"1"], 1)
+
+
+async def test_a_gap_is_noticed(api, connection, reactor, started, reading, name):
+    await stream(api, name)
+    consumer = started(OrderedConsumer(api, reactor, name, [f"{name}.>"], reading))
+    await reading.until(lambda: reading.log)
+    connection.loses = "$JS.ACK."
+    connection.publish(f"{name}.a", b"1")
+    connection.publish(f"{name}.a", b"2")
+    await reading.until(lambda: len(reading.messages) == 2)
+    assert ([one.payload for one in reading.messages], consumer.restarts) == ([b"1", b"2"], 1)
+
+
+async def test_a_stream_that_is_wiped_is_noticed(api, reactor, started, reading, name):
+    await stream(api, name)
+    for one in range(3):
+        await api.publish(f"{name}.a", b"%d" % one)
+    consumer = started(OrderedConsumer(api, reactor, name, [f"{name}.>"], reading))
+    await reading.until(lambda: consumer.position == 3)
+    epoch = consumer.epoch
+    await api.delete_stream(name)
+    await reading.until(lambda: reading.log[-1][0] == "failing")
+    await stream(api, name)
+    await api.publish(f"{name}.a", b"new")
+    await reading.until(lambda: ("caught up",) in reading.log[2:])
+    assert reading.messages[-1].payload == b"new"
+    assert (consumer.position, consumer.epoch != epoch) == (1, True)
+    assert ("wiped",) in reading.log
+    assert reading.log.index(("wiped",)) < reading.log.index(("failing", None))
+
+
+async def test_a_consumer_of_another_epoch_begins_anew(api, reactor, started, reading, name):
+    """A node that comes back after the stream was wiped."""
+    await stream(api, name)
+    await api.publish(f"{name}.a", b"1")
+    started(OrderedConsumer(api, reactor, name, [f"{name}.>"], reading, position=1, epoch="another"))
+    await reading.until(lambda: reading.messages)
+    assert reading.log[0] == ("wiped",)
+
+
+async def test_thousands_of_messages_come_with_flow_control(api, connection, reactor, started, reading, name):
+    await stream(api, name)
+    publisher = started(Publisher(connection, reactor, reading))
+    for one in range(5_000):
+        publisher.publish(f"{name}.a", b"x" * 1_000, {MESSAGE_ID: str(one)})
+    await reading.until(lambda: not publisher.waiting)
+    consumer = started(OrderedConsumer(api, reactor, name, [f"{name}.>"], reading))
+    await reading.until(lambda: consumer.position == 5_000)
+    assert (len(reading.messages), consumer.restarts) == (5_000, 0)
+
+
+# Buckets
+
+
+async def test_a_key_changes_only_as_its_writer_knows_it(api, name):
+    await api.connection.ready
+    bucket = KeyValue(api, name)
+    await bucket.ensure(1)
+    first = await bucket.create("a", b"1")
+    assert await bucket.get("a") == Entry("a", b"1", first)
+    second = await bucket.update("a", b"2", first)
+    for attempt in (bucket.create("a", b"3"), bucket.update("a", b"3", first), bucket.delete("a", first)):
+        with pytest.raises(Conflict):
+            await attempt
+    assert await bucket.get("a") == Entry("a", b"2", second)
+    await bucket.delete("a", second)
+    assert (await bucket.get("a"), await bucket.get("b")) == (None, None)
+    assert await bucket.create("a", b"4") > second
+    with pytest.raises(ValueError, match="a key has letters"):
+        await bucket.get("a b")
+
+
+async def test_a_watcher_gets_all_keys_then_each_change(api, reactor, started, reading, name):
+    await api.connection.ready
+    bucket = KeyValue(api, name)
+    await bucket.ensure(1)
+    await bucket.put("a", b"1")
+    await bucket.put("a", b"2")
+    await bucket.put("b", b"3")
+    started(bucket.watch(reactor, ">", reading))
+    await reading.until(lambda: reading.log)
+    assert reading.entries == [Entry("a", b"2", 2), Entry("b", b"3", 3)]
+    await bucket.delete("b")
+    await bucket.create("c", b"4", seconds=1)
+    await reading.until(lambda: len(reading.entries) == 5)  # the last: its time is over
+    assert reading.entries[2:] == [Entry("b", None, 4), Entry("c", b"4", 5), Entry("c", None, 6)]
+    assert await bucket.create("c", b"5") == 7
+
+
+async def test_nats_py_reads_the_bucket(api, server, name):
+    """It is a bucket as others know it."""
+    import asyncio
+
+    import nats
+    from twisted.internet.threads import deferToThread
+
+    async def read():
+        client = await nats.connect(f"nats://127.0.0.1:{server.port}")
+        store = await client.jetstream().key_value(name)
+        entry = await store.get("a")
+        await client.close()
+        return entry.value, entry.revision
+
+    await api.connection.ready
+    bucket = KeyValue(api, name)
+    await bucket.ensure(1)
+    await bucket.put("a", b"1")
+    assert await deferToThread(lambda: asyncio.run(read())) == (b"1", 1)
