@@ -71,6 +71,7 @@ class Bounds:
     )
     retained_messages: int = _bound(limits.RETAINED_MESSAGES, count, "retained messages; 0: none is kept")
     retained_bytes: int = _bound(limits.RETAINED_BYTES, size, "bytes of them, topics included")
+    queue_age: float = _bound(limits.SESSION_SECONDS, duration, "how long a message waits in one session; 0: no limit")
     outbox_bytes: int = _bound(limits.OUTBOX_BYTES, _at_least_one(size), "bytes that wait for clients that don't read")
 
 
@@ -103,6 +104,8 @@ def _written(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if name in ("retained_bytes", "outbox_bytes", "byte_rate"):
         return f"{int(value) // limits.MiB}MiB" + ("/s" if name == "byte_rate" else "")
+    if name == "queue_age":
+        return f"{value / 3600.0:g}h"
     if name == "handshake":
         return f"{value:g}s"
     return f"{value:g}/s" if name == "message_rate" else str(value)

@@ -136,6 +136,7 @@ INFLIGHT_UNANNOUNCED = 20  # in flight to a server without a receive maximum: Mo
 CONNECTOR_IDS = 128  # the highest packet identifier of a connector: few, so that all can be released after a restart
 PAGE_MESSAGES = 200  # messages of one queue that are read from the store at once: a page is sent within some turns
 PAGE_BYTES = 1 * MiB  # bytes of these, about; one message at least
+QUEUE_AGE_LOOK_SECONDS = 10.0  # seconds between looks whether messages wait for longer than `queue-age`
 QUEUE_GAPS = 10_000  # messages dropped from within one queue; beyond them the queue is written anew
 SESSIONS = 10_000  # sessions without a link; beyond them the one offline the longest ends
 SESSION_SECONDS = 7 * 86_400.0  # seconds that a session lives without its link, at most: a week

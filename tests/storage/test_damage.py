@@ -81,7 +81,9 @@ def test_all_of_it(folder, harm):
 
 def test_records_that_are_nothing_known(folder):
     store = open_store(folder, "process", print)
-    store.database.connection.execute("UPDATE messages SET body = x'c1' WHERE number = 7")
+    store.database.connection.execute(
+        "UPDATE messages SET body = x'c1' WHERE number = (SELECT min(number) FROM messages)"
+    )
     store.database.connection.execute("UPDATE progress SET record = x'c1' WHERE session = 1")
     store.database.close()
     process, (warning,) = open_again(folder)

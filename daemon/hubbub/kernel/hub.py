@@ -66,6 +66,7 @@ class Hub:
     def bound(self, bounds: Bounds) -> None:
         """Take other bounds from now on; what is there already stays."""
         self.turn.bounds = bounds
+        self.clients.bound()
         self.retained.max_messages, self.retained.max_bytes = bounds.retained_messages, bounds.retained_bytes
 
     def load(self, store: Store, rights: RightsOf | None = None, logins: EarlierLogins | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.kernel.commits import Commits
+from hubbub.kernel.history.position import number_at
 from hubbub.kernel.history.rule import HistoryRule, RuleState
 from hubbub.kernel.sessions.records import (
     KeyRecord,
@@ -98,6 +99,7 @@ class DurableStore:
     def _change(self) -> Changes:
         if not self._dirty:
             self._dirty = True
+            self._last = number_at(self._last, time.time())
             self.changed()
         return self._changes
 

@@ -7,12 +7,14 @@ Clients take a position as it is. A number says nothing without its epoch: anoth
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 
 _POSITION = re.compile("([a-z2-7]{16})-([0-9]{1,19})")
 _DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
-_PER_SECOND = 30  # bits of a number below those that tell when its process began
+_PER_SECOND = 30  # bits of a number below those that tell the second in which it was given
+_NO_TIME = 2**40  # lower numbers are of a version that gave them from 1 on
 
 
 def new_epoch() -> str:
@@ -33,3 +35,13 @@ def first_number(last: int, now: float) -> int:
     process whose backup this store is.
     """
     return max((last >> _PER_SECOND) + 1, int(now)) << _PER_SECOND
+
+
+def number_at(last: int, now: float) -> int:
+    """Return a number that isn't lower than `last`, and tells when the next one is given: `now`, in Unix seconds."""
+    return max(last, int(now) << _PER_SECOND)
+
+
+def given_at(number: int) -> float:
+    """Return about when a number was given, in Unix seconds; infinity: it doesn't tell."""
+    return math.inf if number < _NO_TIME else float(number >> _PER_SECOND)

@@ -129,6 +129,13 @@ class AwayLog:
             self._forget_first()
         self._tell()
 
+    def drop_older(self, oldest: float) -> None:
+        """Forget what came before `oldest`, in Unix seconds."""
+        if self._kept and self._kept[0].message.time < oldest:
+            while self._kept and self._kept[0].message.time < oldest:
+                self._forget_first()
+            self._tell()
+
     # Sessions come and go
 
     def gather(self, receivers: list[Any]) -> list[Any]:

@@ -213,6 +213,11 @@ class Client:
         self.put_will(None)
         self.end()
 
+    def drop_older(self) -> None:
+        """Drop messages that have waited for longer than `queue-age`."""
+        if age := self._turn.bounds.queue_age:
+            self.delivery.queue.drop_older(self._turn.wall() - age)
+
     def stand(self, connector: Any, session: Session, wishes: Sequence[Subscribe]) -> None:
         """Wait for links as the session of a connector, with these subscriptions and no others."""
         if self.link is not None:  # of an older connector

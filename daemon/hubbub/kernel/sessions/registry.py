@@ -20,6 +20,7 @@ from hubbub.kernel.routing.share_groups import SharedSubscriptions
 from hubbub.kernel.routing.subscriptions import Subscriptions
 from hubbub.kernel.sessions.client import Client, RightsOf
 from hubbub.kernel.sessions.delivery import Delivery
+from hubbub.kernel.sessions.queue_ages import QueueAges
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
 from hubbub.kernel.sessions.records import Key
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
@@ -72,6 +73,7 @@ class ClientRegistry:
         self._away: dict[Key, Client] = {}  # those without a link, the longest away first
         self._away_from: dict[str, dict[Key, Client]] = {}  # the same by source
         self._marked = False  # for the end of this turn
+        self._queue_ages = QueueAges(turn, self._known)
         self._queued_bytes = QueuedBytes(self._trim_later)
         self._router = router
         self._shared = shared
@@ -141,6 +143,10 @@ class ClientRegistry:
         """Let there be a work queue; `name` is that of its group. Raises Refusal (quota)."""
         self._work_queues.open(name, self.store, needs_room)
 
+    def bound(self) -> None:
+        """The bounds have changed."""
+        self._queue_ages.look_later()
+
     def has(self, client: Client) -> bool:
         """Return whether its session goes on."""
         return self._known.get(client.state.key) is client
@@ -171,6 +177,7 @@ class ClientRegistry:
         client.put_will(None)  # it counted for where it came from
         client.source = source_of(session.host)
         client.attach(link, event, context.queue, link.outbox.full, context.rights)
+        client.drop_older()
         event.dropped = client.state.tell_dropped()
         if recorded or client.state.recorded:
             link.egress.hold()
@@ -180,6 +187,7 @@ class ClientRegistry:
         delivery = Delivery(self._turn, self._queued_bytes, state, self._shared.pass_on)
         client = Client(self._turn, self._router, self._subscriptions, self._wills, self, state, delivery)
         self._known[state.key] = client
+        self._queue_ages.look_later()
         return client
 
     def stand(self, context: Any, session: Session, event: Connect, wishes: Sequence[Subscribe], full: str) -> None:

@@ -71,6 +71,13 @@ class SessionQueue:
             self.drop_oldest()
         return self._state.size <= size
 
+    def drop_older(self, oldest: float) -> None:
+        """Drop what came before `oldest`, in Unix seconds."""
+        for log in list(self.places):
+            log.drop_older(oldest)
+        while self._state.waits_since < oldest:
+            self.drop_oldest()
+
     def keep_most(self) -> None:
         """Drop what a store has kept beyond the bound: an earlier process has dropped it, and hadn't noted that yet."""
         while len(self._state.queue) + self._state.backlogged > limits.QUEUE_MESSAGES:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 
 from hubbub import limits
 from hubbub.events import Subscribe
+from hubbub.kernel.history.position import given_at
 from hubbub.kernel.sessions.backlog import Backlog
 from hubbub.kernel.sessions.inflight import InflightMessage
 from hubbub.kernel.sessions.records import (
@@ -86,6 +88,13 @@ class PersistentSession:
     def newest(self) -> int:
         """The number of its newest message in the store, or 0."""
         return self._last
+
+    @property
+    def waits_since(self) -> float:
+        """When the first message of the queue came, in Unix seconds; infinity: there is none, or it isn't known."""
+        if self.queue:
+            return self.queue[0].message.time
+        return given_at(self.backlog.first) if self.backlogged else math.inf
 
     # What the store keeps
 
