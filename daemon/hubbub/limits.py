@@ -164,6 +164,15 @@ STORE_CACHE_KIB = 8_192  # KiB of pages that SQLite keeps in memory
 STORE_BUSY_MILLISECONDS = 10_000  # milliseconds that the store waits for another program that reads the file
 
 # The cluster
+NODE_CHARACTERS = 32  # characters of a node's or a cluster's name: it stands in subjects, and on each message
+CLUSTER_REPLICAS = 5  # copies of a stream: the most that JetStream keeps
+CLUSTER_BUFFER = 8 * MiB  # bytes that wait for the NATS server; live messages beyond them are dropped and counted
+CLUSTER_PAYLOAD = 64 * MiB  # bytes of a message with its headers from NATS: the largest max_payload of nats-server
+CLUSTER_REQUESTS = 65_536  # requests to NATS that wait for a reply: as many as clients may have
+CLUSTER_SWEEP_SECONDS = 0.25  # seconds between looks for those: a timer for each would cost more than the request
+CLUSTER_PING_SECONDS = 2.0  # seconds between pings, which measure the lag; a server that misses three has gone
+CLUSTER_PINGS = 3  # pings without an answer
+CLUSTER_FILTERS_AT_ONCE = 1_000  # SUB lines that one step writes: about 40 KiB
 CLUSTER_REQUEST_SECONDS = 2.0  # seconds that JetStream may take to answer: it takes milliseconds, an election 5 s
 CLUSTER_RETRY_FIRST_SECONDS = 0.1  # seconds until what JetStream didn't do is tried again, doubled each time
 CLUSTER_RETRY_SECONDS = 2.0  # seconds at most between two tries: half of an election

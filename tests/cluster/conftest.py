@@ -7,7 +7,9 @@ import secrets
 import pytest
 
 from cluster.connection import Nats
+from cluster.nodes import Nodes
 from cluster.servers import jetstream
+from interop.nats.server import nats_server
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +38,18 @@ def connect():
 def name():
     """Of a stream that no other test has."""
     return f"s{secrets.token_hex(4)}"
+
+
+@pytest.fixture(scope="module")
+def nats_port():
+    """The port of a nats-server without JetStream."""
+    with nats_server() as port:
+        yield port
+
+
+@pytest.fixture
+def nodes():
+    """Make nodes, which end with the test."""
+    made = Nodes()
+    yield made
+    made.stop()

@@ -20,7 +20,8 @@ from hubbub.errors import ConfigError
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.hub import Hub
 from hubbub.service.config.settings import parse_connector, parse_listener
-from hubbub.service.links.connector import Connector, ConnectorLog
+from hubbub.service.links.connector import Connector
+from hubbub.service.links.connector_log import ConnectorLog
 from hubbub.service.links.dial import dial_stream
 from hubbub.service.plugins.dialect_plan import plan
 from hubbub.service.plugins.discovery import Plugins
@@ -149,7 +150,7 @@ async def test_a_round_of_servers_is_followed_by_a_wait():
         port = taken.getsockname()[1]
     connector = make(rf"tcp:127.0.0.1:{port}:servers=127.0.0.2\:{port}")
     connector.start()
-    await passed(lambda: connector._server == 2)
+    await passed(lambda: connector.state.startswith("waiting"))
     assert (str(connector.remote), connector.state) == (f"tcp 127.0.0.1:{port}", "waiting 1 s: connection refused")
     connector.stop()
 

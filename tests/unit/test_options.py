@@ -142,7 +142,7 @@ def test_list_plugins_is_a_flag():
         (["--tpc", "x"], "hubbub: there is no option --tpc, did you mean --tcp?"),
         (["--port", "7000"], "hubbub: there is no option --port, did you mean --tcp tcp:PORT?"),
         (["-v"], "hubbub: there is no option -v, did you mean --version?"),
-        (["--colour", "x"], "hubbub: there is no option --colour; `hubbub run --help` lists them"),
+        (["--zebra", "x"], "hubbub: there is no option --zebra; `hubbub run --help` lists them"),
         (["--tcp"], "hubbub: option --tcp requires argument"),
         (["upper"], "hubbub: upper is no option; `hubbub run --help` lists them"),
         (["--tcp", "tcp:x"], "hubbub: --tcp tcp:x: port=x: expected a port from 0 to 65535"),

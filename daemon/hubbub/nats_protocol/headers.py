@@ -67,6 +67,11 @@ def write_headers(message: Message) -> bytes:
     pairs = [("Content-Type", message.content_type)] if message.content_type is not None else []
     if properties:
         pairs += pairs_of(properties)
+    return encode_headers(pairs)
+
+
+def encode_headers(pairs: Iterable[tuple[str, str]]) -> bytes:
+    """Return the block of these headers; empty if there are none that can be said."""
     lines = [f"{name}: {value}\r\n" for name, value in pairs if _NAME.fullmatch(name) and _VALUE.fullmatch(value)]
     try:
         return VERSION + b"\r\n" + "".join(lines).encode() + b"\r\n" if lines else b""

@@ -33,7 +33,7 @@ class Connection(Protocol):
     """A connection to NATS, which comes back by itself when it is lost."""
 
     def publish(self, subject: str, payload: bytes, reply: str = "", headers: Mapping[str, str] = NO_HEADERS) -> None:
-        """Send a message. Without a connection it is lost."""
+        """Send a message. Without a connection, or if the server doesn't take one so long, it is lost."""
 
     def subscribe(self, subject: str, received: Callable[[Received], object]) -> Callable[[], object]:
         """Call `received` with each message on a subject, over later connections too. Returns what ends that."""

@@ -28,7 +28,8 @@ def identifier(raw: object) -> str:
     raise ValueError("an id is up to 64 letters, digits, and _ . -, given as id=NAME")
 
 
-def _filled(raw: object) -> str:
+def filled(raw: object) -> str:
+    """Read some printable text. Raises ValueError."""
     if isinstance(raw, str) and raw and raw.isprintable():
         return raw
     raise ValueError("expected some text")
@@ -60,17 +61,17 @@ def _template(raw: object, kind: Literal["topic", "filter"]) -> Template:
 
 def _filtered(raw: object) -> str:
     try:
-        return check_filter(_filled(raw))
+        return check_filter(filled(raw))
     except Refusal as error:
         raise ValueError(f"'{shown(raw)}' is no filter: {error.reason}") from None
 
 
 def _path(raw: object) -> Path:
-    return Path(_filled(raw)).absolute()
+    return Path(filled(raw)).absolute()
 
 
 def _network(raw: object) -> Network:
-    return ip_network(_filled(raw))
+    return ip_network(filled(raw))
 
 
 def parse_network(raw: object, source: str) -> Network:
@@ -82,7 +83,7 @@ def parse_network(raw: object, source: str) -> Network:
 
 
 def _group(raw: object) -> Address:
-    address = ip_address(_filled(raw))
+    address = ip_address(filled(raw))
     if not address.is_multicast:
         raise ValueError("expected a multicast address, such as 239.255.0.1")
     return address
@@ -90,14 +91,14 @@ def _group(raw: object) -> Address:
 
 LISTENER_KEYS: dict[str, Callable[[object], object]] = {
     "id": identifier,
-    "dialect": _filled,
-    "auto": many(_filled),
+    "dialect": filled,
+    "auto": many(filled),
     "greet": _positive(duration),
     "topic": _topic,
     "prefix": _topic,
     "subscribe": _filter,
     "retain": flag,
-    "content-type": _filled,
+    "content-type": filled,
     "max-message": _positive(size),
     "queue": _positive(size),
     "full": choice(*FULL),
@@ -106,7 +107,7 @@ LISTENER_KEYS: dict[str, Callable[[object], object]] = {
     "anonymous": flag,
     "compression": flag,
     "client-ca": _path,
-    "as": _filled,
+    "as": filled,
     "hello": ingress_keys.hello,
     "answer": _positive(duration),
     "presence": _topic,

@@ -19,6 +19,7 @@ from hubbub.option import duration, shown
 from hubbub.service.auth.kinds import INTERFACES
 from hubbub.service.auth.specs import ignores, read_spec
 from hubbub.service.config import toml
+from hubbub.service.config.cluster import parse_cluster
 from hubbub.service.config.link_keys import parse_network
 from hubbub.service.config.run_help import SYNOPSIS, explained, help_text
 from hubbub.service.config.settings import Settings, parse_connector, parse_handler, parse_history, parse_listener
@@ -126,6 +127,10 @@ class Options(usage.Options, AuthOptionMixin):
     def opt_on_damage(self, what: str) -> None:
         """What to do with a damaged file in --state: set-aside begins with what can be read, refuse doesn't start."""
         self._set("on-damage", what)
+
+    def opt_cluster(self, spec: str) -> None:
+        """Be a node of a cluster: its NATS servers and this node's name, nats://a:4222,nats://b:4222:name=node1."""
+        self._set("cluster", spec)
 
     def opt_once(self, time: str) -> None:
         """How long a publisher's idempotency keys are remembered, so that its retries do nothing, such as 2min."""
@@ -308,4 +313,5 @@ _SCALARS: dict[str, Callable[[object, str], Any]] = {
     "durability": _one_of("fsync", "process"),
     "on-damage": _one_of("set-aside", "refuse"),
     "once": _some_time,
+    "cluster": parse_cluster,
 }

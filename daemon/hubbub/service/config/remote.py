@@ -3,7 +3,8 @@
 An endpoint is split as a listener's is. In a URL, `ws://hub:8999/path:dialect=json`, the colons of `//host:port` are
 its own; the next one begins the keys. A colon in its path or query is written %3A. `mqtt://HOST` is another way to
 write `tcp:HOST:1883:dialect=mqtt`; there are `mqtts://` and `nats://` too. `nats://a,b:4333` names several servers of
-which one is dialled, and the next one when the link is lost: it is `tcp:a:4222:servers=b\\:4333`.
+which one is dialled, and the next one when the link is lost: it is `tcp:a:4222:servers=b\\:4333`; so does
+`nats://a,nats://b:4333`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _SERVERS = {
 }
 """For each scheme of a server's URL: the kind of endpoint, the default port, the dialect."""
 _PLACE = r"(\[[^\]]*\]|[^\[\]/?#:,\\]+)(?::([0-9]+))?"  # HOST, or HOST:PORT
-_SERVER = re.compile(rf"(\w+)://{_PLACE}((?:,{_PLACE})*)/?(?::(.*))?", re.DOTALL)
+_SERVER = re.compile(rf"(\w+)://{_PLACE}((?:,(?:\w+://)?{_PLACE})*)/?(?::(.*))?", re.DOTALL)
 _PASSWORD = re.compile("//[^/?#]*@")
 
 
@@ -120,7 +121,9 @@ def _split_server(text: str) -> list[Part]:
         raise ConfigError(f"that is no {scheme}://HOST:PORT and keys, such as {scheme}://example.org:pull=sensors/#")
     kind, port, dialect = _SERVERS[found[1]]
     address: list[Part] = [(None, kind), (None, found[2].strip("[]")), (None, found[3] or port)]
-    others = [f"{host}:{other or port}" for host, other in re.findall(_PLACE, found[4])]
+    if any(scheme != found[1] for scheme in re.findall(r"(\w+)://", found[4])):
+        raise ConfigError(f"all servers are {found[1]}:// or have no scheme")
+    others = [f"{host}:{other or port}" for host, other in re.findall(_PLACE, found[4].replace(f"{found[1]}://", ""))]
     servers: list[Part] = [("servers", ",".join(others))] if others else []
     return [*address, *servers, ("dialect", dialect), *(split(found[7]) if found[7] is not None else [])]
 

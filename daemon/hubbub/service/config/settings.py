@@ -16,9 +16,11 @@ from hubbub.kernel.history.rule import HistoryRule
 from hubbub.kernel.ingress.rate_limiter import Rate
 from hubbub.option import duration, parse, shown, size
 from hubbub.service.config import ingress_keys
-from hubbub.service.config.endpoint import DATAGRAMS, STREAMS, Endpoint, Part, split, take
+from hubbub.service.config.cluster import ClusterConfig
+from hubbub.service.config.endpoint import DATAGRAMS, STREAMS, Endpoint, take
 from hubbub.service.config.link_keys import CONNECTOR_KEYS, LISTENER_KEYS, Address, Network, identifier
-from hubbub.service.config.remote import Remote, masked, split_remote, take_remote
+from hubbub.service.config.remote import Remote, split_remote, take_remote
+from hubbub.service.config.spec import parts_of
 from hubbub.template import Template
 from hubbub.topics import check_filter
 
@@ -158,6 +160,7 @@ class Settings:
     watch        whether a changed file in `plugin_dirs` causes a reload
     history      rules of the messages that are kept
     bounds       what `--limit` says
+    cluster      the cluster that the daemon is a node of, or None
     """
 
     listeners: tuple[ListenerConfig, ...] = ()
@@ -179,6 +182,7 @@ class Settings:
     watch: bool = False
     history: tuple[HistoryRule, ...] = ()
     bounds: Bounds = DEFAULTS
+    cluster: ClusterConfig | None = None
 
     def __post_init__(self) -> None:
         if len(self.history) > limits.HISTORY_RULES:
@@ -200,7 +204,7 @@ class Settings:
 
 def parse_listener(transport: str, raw: object, source: str) -> ListenerConfig:
     """Read one listener from an option string or a TOML table; `source` is where it stands, for messages."""
-    spec, parts = _parts(raw, "endpoint", source)
+    spec, parts = parts_of(raw, "endpoint", source)
     try:
         address, rest = take(parts, DATAGRAMS if transport == "udp" else STREAMS)
         own, options = _own_keys(rest, transport, LISTENER_KEYS)
@@ -218,7 +222,7 @@ def parse_listener(transport: str, raw: object, source: str) -> ListenerConfig:
 
 def parse_connector(raw: object, source: str) -> ConnectorConfig:
     """Read one connector from an option string or a TOML table; `source` is where it stands, for messages."""
-    spec, parts = _parts(raw, "endpoint", source, split_remote)
+    spec, parts = parts_of(raw, "endpoint", source, split_remote)
     try:
         remote, rest = take_remote(parts)
         own, options = _own_keys(rest, remote.transport, CONNECTOR_KEYS)
@@ -236,7 +240,7 @@ def parse_connector(raw: object, source: str) -> ConnectorConfig:
 
 def parse_handler(raw: object, source: str) -> HandlerConfig:
     """Read one handler: `alarm:above=30:topic=temp/#`, or a TOML table with `name`."""
-    spec, parts = _parts(raw, "name", source)
+    spec, parts = parts_of(raw, "name", source)
     name, options = str(parts[0][1]), {key: value for key, value in parts if key is not None}
     try:
         if parts[0][0] is not None or not name:
@@ -251,7 +255,7 @@ def parse_handler(raw: object, source: str) -> HandlerConfig:
 
 def parse_history(raw: object, source: str) -> HistoryRule:
     """Read what is to be kept: `sensors/#:age=24h:messages=100000:bytes=1GiB`, or a TOML table with `filter`."""
-    spec, parts = _parts(raw, "filter", source)
+    spec, parts = parts_of(raw, "filter", source)
     values: dict[str, Any] = {}
     try:
         filter = check_filter(str(parts[0][1])) if parts[0][0] is None else ""
@@ -281,25 +285,6 @@ _HISTORY_KEYS: dict[str, Callable[[object], Any]] = {
     "messages": _more_than_none(count),
     "bytes": _more_than_none(size),
 }
-
-
-def _parts(raw: object, first: str, source: str, split: Callable[[str], list[Part]] = split) -> tuple[str, list[Part]]:
-    """Return the spec for messages and the parts of an option string or table. Raises ConfigError."""
-    table: dict[str, object] = dict(raw) if isinstance(raw, dict) else {first: raw}
-    head = table.pop(first, None)
-    if not isinstance(head, str):
-        raise ConfigError(f'{source}: expected text or a table with {first} = "..."')
-    spec = f"{source} {shown(masked(head))}"
-    try:
-        parts = split(head) + list(table.items())
-    except ConfigError as error:
-        raise ConfigError(f"{spec}: {error}") from None
-    seen = set()
-    for name in (key.replace("_", "-") for key, _ in parts if key is not None):
-        if name in seen:
-            raise ConfigError(f"{spec}: {shown(name)}= is given twice")
-        seen.add(name)
-    return spec, parts
 
 
 def _own_keys(

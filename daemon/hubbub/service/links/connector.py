@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import random
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hubbub import limits
@@ -20,9 +18,12 @@ from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.wire import Wire
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.session import Session
+from hubbub.service.config.remote import Remote
 from hubbub.service.config.settings import ConnectorConfig
+from hubbub.service.links.connector_log import ConnectorLog
 from hubbub.service.links.dial import Attempt, check_files, dial_stream, open_datagrams, resolve, tls_options, why
 from hubbub.service.links.listener_context import make_listener_context
+from hubbub.service.links.retries import Retries
 from hubbub.service.plugins.dialect_plan import DialectPlan, plan
 from hubbub.service.plugins.discovery import Plugins
 from hubbub.transports.dial import DialFactory, DialledDatagrams, Losses
@@ -69,13 +70,11 @@ class Connector:
         self.losses = Losses()
         self._running = False
         self._reactor = reactor
-        self.remote = config.remote  # the server that is dialled, or was the last
-        self._server = 0  # its number
+        self._retries = Retries(config.remote)
         self._tries = 0  # counts all, so that what an old one tells is known as such
         self._attempt: Attempt | None = None
         self._dialling: Deferred[Any] | None = None
         self._timer: Any = None  # for the next try; of a UDP link that is up, for the next look at its name
-        self._wait = limits.RETRY_FIRST_SECONDS
         self._up_at: float | None = None
         self._last: Link | None = None  # that was up
         self._since = ""
@@ -95,6 +94,11 @@ class Connector:
         if config.subscribe is not None and dialect_plan.first.has_sessions:
             raise ConfigError(f"{config.spec}: what goes out in {config.dialect} is named with push=FILTER,...")
         return dialect_plan
+
+    @property
+    def remote(self) -> Remote:
+        """The server that is dialled, or was the last."""
+        return self._retries.remote
 
     @property
     def state(self) -> str:
@@ -224,29 +228,18 @@ class Connector:
         up_at, self._up_at = self._up_at, None
         if not self._running:
             return
-        now = self._reactor.seconds()
-        if up_at is not None and now - up_at >= limits.BACKOFF_RESET_SECONDS:
-            self._wait = limits.RETRY_FIRST_SECONDS
+        if up_at is not None:
+            self._retries.lasted(self._reactor.seconds() - up_at)
         last, self._last = self._last, None
         self._reason = why(_refusal_of(last) or problem, self.remote)
         if self._timer is not None:
             self._timer.cancel()
-        lost, wait = self.remote, self._next_server()
+        lost, wait = self.remote, self._retries.next()
         self._timer = self._reactor.callLater(wait, self._dial)
         if lost == self.remote:
             self._told.tell(f"{self._reason}; {lost} is dialled again")
         else:
             self._told.tell(f"{lost}: {self._reason}; {self.remote} is dialled next")
-
-    def _next_server(self) -> float:
-        """Turn to the next server; return after how many seconds it is dialled: at once, until all had their turn."""
-        self._server += 1
-        self.remote = self.config.remote.turn(self._server)
-        if self._server % self.config.remote.servers:
-            return 0.0
-        wait = self._wait * random.uniform(0.5, 1.0)  # noqa: S311  so that 1,000 devices don't all come back at once
-        self._wait = min(2 * self._wait, limits.RETRY_SECONDS)
-        return wait
 
     # The name of a UDP link
 
@@ -268,51 +261,6 @@ class Connector:
             link.close("its name means another address")
         if not links:
             self._look_later()
-
-
-class ConnectorLog:
-    """Tells the log how it stands with a connector: each change once, and no more than limits.CONNECTOR_LOG_LINES."""
-
-    log = Logger(namespace="hubbub.connect")
-
-    def __init__(self, reactor: Any, id: str) -> None:
-        self._reactor = reactor
-        self._id = id
-        self._said = self._wanted = ""
-        self._unlogged = -1  # changes since the last line, without the one that is logged next
-        self._lines = 0
-        self._since = -math.inf
-        self._timer: Any = None
-
-    def tell(self, text: str) -> None:
-        """It stands so now."""
-        if text != self._wanted:
-            self._wanted = text
-            self._unlogged += 1
-            if self._timer is None:
-                self._log()
-
-    def stop(self) -> None:
-        """Say no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _log(self) -> None:
-        self._timer = None
-        now = self._reactor.seconds()
-        if now >= self._since + limits.CONNECTOR_LOG_SECONDS:
-            self._since, self._lines = now, 0
-        if self._lines >= limits.CONNECTOR_LOG_LINES:
-            self._timer = self._reactor.callLater(self._since + limits.CONNECTOR_LOG_SECONDS - now, self._log)
-            return
-        if self._wanted == self._said and not self._unlogged:
-            return
-        more = f" ({self._unlogged} changes before that)" if self._unlogged > 0 else ""
-        self._lines += 1
-        self._said, self._unlogged = self._wanted, -1
-        text = self._said + more
-        self.log.info("{id}: {what()}", id=self._id, what=lambda: text)
 
 
 def _refusal_of(link: Link | None) -> str:

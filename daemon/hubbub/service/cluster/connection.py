@@ -1,0 +1,331 @@
+"""This node's connection to the NATS servers of its cluster.
+
+    connection.publish("orders.new", b"...")                    at most once, and nothing says whether it arrived
+    end = connection.subscribe("orders.>", on_message)          on_message(Received), in the reactor; end() ends it
+    answer = await connection.request("$JS.API.INFO", b"")      also the server's own, such as status 503
+
+What it promises:
+
+- All is called in the reactor's thread, and never waits. What is written leaves at the end of the turn, in the order of
+  the calls; one connection carries everything, so the server sees one order.
+- A subscription stands until it is ended, whatever happens to servers: on each new connection it is made again, in the
+  order in which they were made, some in each turn. What is published while there is no connection doesn't arrive.
+- A message comes once for each subscription that matches; what this connection itself published never comes back.
+- `joined` of the watchers is called when a server has accepted the login, with the first subscriptions on their way;
+  `left` when a connection that had joined is lost. Requests that wait then fail with NoAnswer, a TimeoutError: whether
+  the server has acted on them isn't known.
+- Servers are dialled in turn, at once until all have been tried, then after growing waits, until `stop`.
+- Callers bound what they publish; live messages look at `has_room` before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hubbub import limits
+from hubbub.errors import ConfigError
+from hubbub.kernel.steps import spread
+from hubbub.kernel.turn import Turn
+from hubbub.nats_protocol.connect import Info
+from hubbub.nats_protocol.headers import encode_headers, read_headers
+from hubbub.service.cluster.requests import NoAnswer, PendingRequests
+from hubbub.service.cluster.server_link import ServerLink
+from hubbub.service.cluster.wire import NO_HEADERS, Received
+from hubbub.service.config.cluster import ClusterConfig
+from hubbub.service.config.remote import Remote
+from hubbub.service.links.connector_log import ConnectorLog
+from hubbub.service.links.dial import check_files, dial_stream, tls_options, why
+from hubbub.service.links.retries import Retries
+from hubbub.transports.dial import DialFactory
+
+MAX_LINE = 4_096  # bytes of the longest line that nats-server takes, with its end
+_NUMBERS = 32  # bytes of the operation and the numbers in one
+
+Take = Callable[[bytes, bytes, bytes, bytes], object]
+"""Takes a message as it came: subject, reply subject, block of headers, payload; b"" is none."""
+
+
+class ConnectionWatcher(Protocol):
+    """What wants to know of the connection."""
+
+    def joined(self) -> None: ...
+    def left(self) -> None: ...
+
+
+class NatsSubscription:
+    """A subscription at the NATS servers. `sid` is its number, which only grows."""
+
+    __slots__ = ("line", "sid", "subject", "take", "_connection")
+
+    def __init__(self, connection: NatsConnection, sid: bytes, subject: str, queue: str, take: Take) -> None:
+        self.line = b"SUB %b\r\n" % b" ".join([*filter(None, (subject.encode(), queue.encode())), sid])
+        self.sid = sid
+        self.subject = subject
+        self.take = take
+        self._connection = connection
+
+    def end(self) -> None:
+        """End it: no message of it is handed over any more."""
+        self._connection.end(self)
+
+
+class NatsConnection:
+    """See above.
+
+    config    where it connects, and as which node
+    dropped   messages that were published and not sent
+    refusal   what the server refused last, or ""
+    watchers  are told when it has joined, and when it has left
+    """
+
+    log = Logger(namespace="hubbub.cluster")
+
+    def __init__(self, reactor: Any, turn: Turn, config: ClusterConfig) -> None:
+        try:
+            check_files(config.remote)
+        except ConfigError as error:
+            raise ConfigError(f"{config.spec}: {error}") from None
+        self.config = config
+        self.dropped = 0
+        self.refusal = ""
+        self.watchers: list[ConnectionWatcher] = []
+        self._attempt: DialFactory | None = None
+        self._dialling: Deferred[Any] | None = None
+        self._joined: ServerLink | None = None
+        self._joined_at = 0.0
+        self._last_sid = 0
+        self._link: ServerLink | None = None
+        self._reactor = reactor
+        self._reason = ""
+        self._requests = PendingRequests(reactor)
+        self._retries = Retries(config.remote)
+        self._running = False
+        self._subscriptions: dict[bytes, NatsSubscription] = {}
+        self._timer: Any = None
+        self._told = ConnectorLog(reactor, "cluster")
+        self._tries = 0
+        self._turn = turn
+        self.subscribe(self._requests.inbox, self._requests.arrived)
+
+    # Its state
+
+    @property
+    def joined(self) -> bool:
+        """Whether a server has accepted this node."""
+        return self._joined is not None
+
+    @property
+    def remote(self) -> Remote:
+        """The server that it is connected to, or dials."""
+        return self._retries.remote
+
+    @property
+    def info(self) -> Info | None:
+        """What the server says of itself."""
+        return None if self._joined is None else self._joined.info
+
+    @property
+    def lag(self) -> float | None:
+        """Seconds of the last round trip to the server; None: there was none yet."""
+        return None if self._joined is None else self._joined.lag
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes of a message with its headers that the server takes; 0 without a server."""
+        return 0 if self.info is None else self.info.max_payload
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait for the server."""
+        return 0 if self._joined is None else self._joined.waiting
+
+    @property
+    def state(self) -> str:
+        """`joined`, `connecting: REASON` or `stopped`."""
+        if self.joined:
+            return "joined"
+        if not self._running:
+            return "stopped"
+        return f"connecting: {self._reason}" if self._reason else "connecting"
+
+    # Messages
+
+    @property
+    def has_room(self) -> bool:
+        """Whether live messages may be written."""
+        return self._joined is not None and self._joined.waiting <= limits.CLUSTER_BUFFER
+
+    def write(self, data: bytes) -> None:
+        """Send whole operations, each of them one that the server takes (service.cluster.server_link)."""
+        if self._joined is not None:
+            self._joined.write(data)
+
+    def publish(self, subject: str, payload: bytes, reply: str = "", headers: Mapping[str, str] = NO_HEADERS) -> None:
+        """Publish a message. What can't be sent, without a connection or because it is too long, is counted."""
+        block = encode_headers(headers.items()) if headers else b""
+        to = f"{subject} {reply}".encode() if reply else subject.encode()
+        if self._joined is None or len(to) + _NUMBERS > MAX_LINE or len(block) + len(payload) > self.max_payload:
+            self.dropped += 1
+        elif block:
+            size = len(block)
+            self._joined.write(b"HPUB %b %d %d\r\n%b%b\r\n" % (to, size, size + len(payload), block, payload))
+        else:
+            self._joined.write(b"PUB %b %d\r\n%b\r\n" % (to, len(payload), payload))
+
+    def request(
+        self,
+        subject: str,
+        payload: bytes,
+        headers: Mapping[str, str] = NO_HEADERS,
+        timeout: float = limits.CLUSTER_REQUEST_SECONDS,
+    ) -> Deferred[Received]:
+        """Publish a request. The Deferred fires with the first answer, or fails with NoAnswer within `timeout` seconds.
+
+        Where there is no subscriber the server answers with status 503.
+        """
+        if self._joined is None:
+            return fail(NoAnswer("the cluster isn't joined"))
+        try:
+            reply, done = self._requests.add(timeout)
+        except NoAnswer as error:
+            return fail(error)
+        self.publish(subject, payload, reply, headers)
+        return done
+
+    # Subscriptions
+
+    def subscribe(self, subject: str, received: Callable[[Received], object], queue: str = "") -> Callable[[], None]:
+        """Have messages on a subject, which may have wildcards, handed to `received`. Returns what ends that.
+
+        queue  of all subscribers with the same subject and queue one gets each message
+        """
+
+        def take(subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
+            headers = read_headers(block)[0] if block else NO_HEADERS
+            received(Received(subject.decode(), payload, reply.decode(), headers))
+
+        return self.listen(subject, take, queue).end
+
+    def listen(self, subject: str, take: Take, queue: str = "") -> NatsSubscription:
+        """Have messages on a subject handed to `take` as they come, undecoded."""
+        self._last_sid += 1
+        made = NatsSubscription(self, b"%d" % self._last_sid, subject, queue, take)
+        self._subscriptions[made.sid] = made
+        if self._joined is not None:
+            self._joined.write(made.line)
+        return made
+
+    def end(self, subscription: NatsSubscription) -> None:
+        """End a subscription, unless it has ended."""
+        if self._subscriptions.pop(subscription.sid, None) is not None and self._joined is not None:
+            self._joined.write(b"UNSUB %b\r\n" % subscription.sid)
+
+    def _subscribe_again(self, link: ServerLink) -> Iterator[None]:
+        for count, one in enumerate(list(self._subscriptions.values()), 1):
+            if link is not self._joined:
+                return
+            if one.sid in self._subscriptions:
+                link.write(one.line)
+            if count % limits.CLUSTER_FILTERS_AT_ONCE == 0:
+                yield
+
+    # Reports of its link (server_link.Owner)
+
+    def accepted(self) -> None:
+        """A server has accepted the login."""
+        assert self._link is not None
+        self._joined, self._joined_at, self._reason = self._link, self._reactor.seconds(), ""
+        info = self._link.info or Info()
+        name = self.config.name
+        self._told.tell(f"joined as {name} at {self.remote} ({info.server_name}, NATS {info.version})")
+        spread(self._turn, "cluster", self._subscribe_again(self._link))
+        for watcher in self.watchers:
+            watcher.joined()
+
+    def arrived(self, sid: bytes, subject: bytes, reply: bytes, headers: bytes, payload: bytes) -> None:
+        """A message is there; one of a subscription that has ended is dropped."""
+        subscription = self._subscriptions.get(sid)
+        if subscription is not None:
+            try:
+                subscription.take(subject, reply, headers, payload)
+            except Exception:  # noqa: BLE001  one message costs no other
+                self.log.failure("a message on {subject} failed", subject=subscription.subject)
+
+    def refused(self, text: str) -> None:
+        """The server refuses something."""
+        if text != self.refusal:
+            self.refusal = text
+            self.log.warn("cluster: {remote} refuses: {text}", remote=str(self.remote), text=text)  # noqa: G010
+
+    # Dialling
+
+    def start(self) -> None:
+        """Dial, and go on until `stop`."""
+        self._running = True
+        self._dial()
+
+    def stop(self) -> None:
+        """Dial no more, and end the connection once what waits is sent."""
+        self._running = False
+        self._told.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._dialling is not None:
+            self._dialling.cancel()
+        if self._joined is not None:
+            self._joined.close()
+        elif self._attempt is not None:
+            self._attempt.abort()
+
+    def _dial(self) -> None:
+        self._timer = None
+        self._tries += 1
+        remote = self.remote
+        tls_later = remote.kind == "tls" and not self.config.handshake_first
+        try:
+            tls = tls_options(remote) if tls_later else None
+            self._attempt = DialFactory(self._make_link, partial(self._lost, self._tries), tls)
+            self._dialling = dial_stream(self._reactor, remote, self._attempt, remote.secure and not tls_later)
+        except ConfigError as error:  # a certificate that was good at the start
+            self._lost(self._tries, error)
+            return
+        self._dialling.addCallbacks(self._dialled, self._failed, errbackArgs=(self._tries,))
+
+    def _make_link(self, wire: Any, host: str, port: int) -> ServerLink:
+        self._link = ServerLink(self._reactor, self._turn, self.config, self, wire)
+        return self._link
+
+    def _dialled(self, result: object) -> None:
+        self._dialling = None
+
+    def _failed(self, failure: Failure, attempt: int) -> None:
+        self._dialling = None
+        if failure.check(CancelledError) is None:
+            self._lost(attempt, failure.value or "")
+
+    def _lost(self, attempt: int, problem: BaseException | str) -> None:
+        """That try is over; dial the next server."""
+        if attempt != self._tries:
+            return
+        self._attempt = None
+        self._tries += 1
+        link, self._link = self._link, None
+        joined, self._joined = self._joined, None
+        reason = why((link is not None and link.why) or problem, self.remote)
+        if joined is not None:
+            self._retries.lasted(self._reactor.seconds() - self._joined_at)
+            self._requests.fail_all("the connection to the cluster was lost")
+            for watcher in self.watchers:
+                watcher.left()
+        if self._running:
+            lost, wait = self.remote, self._retries.next()
+            self._reason = f"{lost}: {reason}"
+            self._told.tell(f"{'left' if joined is not None else 'not joined'}: {self._reason}; {self.remote} is next")
+            self._timer = self._reactor.callLater(wait, self._dial)
