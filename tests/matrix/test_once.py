@@ -9,6 +9,7 @@ import pytest
 from hubbub import limits
 from hubbub.dialects.json import Json
 from hubbub.dialects.lines import Lines
+from hubbub.kernel.history.rule import HistoryRule
 from hubbub.option import configure
 from hubbub.testing import World
 from hubbub_plugins.mqtt import Mqtt, packets
@@ -102,6 +103,16 @@ def test_the_second_is_answered_like_the_first_and_published_once(way):
     assert scene.world.hub.idempotency.repeated == 1
     scene.publish("another")
     assert scene.heard() == [b"MSG a/b 1"]
+
+
+def test_the_position_in_the_history_is_that_of_the_first(way):
+    scene = Scene(way)
+    scene.world.hub.keep_history([HistoryRule(TOPIC)])
+    first = scene.publish()
+    assert (b"position" in first) == (way == "json")
+    assert scene.publish() == first
+    scene.publish("another")
+    assert scene.world.hub.history.metrics()["messages"] == 2
 
 
 def test_a_key_lasts_for_its_time(way):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from hubbub import limits
+from hubbub.dialects.json import Json
+from hubbub.kernel.history.rule import HistoryRule
 from hubbub.storage.reading import open_reader
 from hubbub_plugins.mqtt.packets import Ack
 from mqtt_client import PUBACK, V5, kept, messages
@@ -53,6 +55,22 @@ def test_after_a_power_loss_key_and_message_are_both_there_or_neither(disk, tmp_
     assert writer.heard() == [Ack(kind=PUBACK, id=2)]
     assert received(later) == [("a", b"1", 1)] * 2
     later.store.stop()
+
+
+def test_a_retry_after_a_restart_has_the_position_of_the_first(disk, tmp_path):
+    command = b'{"op":"publish","topic":"a","data":1,"id":1,"once":"k"}\n'
+
+    def publish() -> bytes:
+        process = Process(tmp_path / "state", history=[HistoryRule("a")])
+        client = process.hub.world.listen("tcp", Json).connect()
+        client.send(command)
+        process.settle()
+        process.store.stop()
+        return client.received()
+
+    first = publish()
+    assert b'"position":"' in first
+    assert publish() == first
 
 
 def test_a_key_is_kept_where_no_session_keeps_the_message(disk, tmp_path):

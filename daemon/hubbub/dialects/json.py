@@ -6,7 +6,8 @@
        "position", where it ends, and "complete":false where something is kept no more; {"op":"lost","topic":..,
        "position":..} the same while messages come; {"op":"live","topic":..,"position":..} before what is new
     {"op":"unsubscribe","topic":"a/#"}                  {"op":"unsubscribed","topic":"a/#"}
-    {"op":"publish","topic":"a/b","data":<any JSON>}    with "id": {"op":"published","id":..,"receivers":n}
+    {"op":"publish","topic":"a/b","data":<any JSON>}    with "id": {"op":"published","id":..,"receivers":n}, and
+       "position" if the history keeps the message
        or "base64":".."; also "retain":true "content_type" "reply_to" "properties":{..}
        "qos":1 (or 2) "message_expiry" (seconds) "correlation" (base64)
        "once":<key>: published once, however often it comes with that key
@@ -96,6 +97,7 @@ class _Unsubscribed(_Answer, tag="unsubscribed"):
 class _Published(_Answer, tag="published"):
     id: Id
     receivers: int
+    position: str | None = None
 
 
 class _Authenticated(_Answer, tag="authenticated"):
@@ -180,7 +182,7 @@ class Json(LineDialect):
         if isinstance(event, Request):
             return self._unit(_Reply(tag, *carry(result, parse=False)))
         if isinstance(event, Publish):
-            return self._unit(_Published(tag, result))
+            return self._unit(_Published(tag, result, event.position or None))
         if isinstance(event, Subscribe):
             history = event.history
             if history is None:

@@ -92,6 +92,7 @@ def published_once(link: Any, event: PublishOnce) -> tuple[int, int]:
     if first is not None:
         if policy is not None:
             policy.check(message)
+        message.position = first.position
         return first.result, first.batch
     keys.check_room(attempt)
     hub.turn.commits.check()
@@ -100,7 +101,7 @@ def published_once(link: Any, event: PublishOnce) -> tuple[int, int]:
     except Refusal as error:
         keys.refused(attempt, error)
         raise
-    keys.published(attempt, receivers)
+    keys.published(attempt, receivers, message.position)
     return receivers, hub.turn.commits.open
 
 

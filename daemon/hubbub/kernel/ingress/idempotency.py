@@ -41,7 +41,7 @@ class First(NamedTuple):
 
     at      monotonic seconds when it came
     number  what a durable store calls it, 0: none keeps it; batch: the one that has it, see kernel.commits
-    result  the number of sessions that it went to, unless it was refused
+    result  the number of sessions that it went to, unless it was refused; position: in the history, or ""
     """
 
     attempt: Attempt
@@ -49,6 +49,7 @@ class First(NamedTuple):
     number: int
     batch: int
     result: int
+    position: str = ""
     refusal: Refusal | None = None
 
 
@@ -80,7 +81,7 @@ class IdempotencyKeys:
             age = max(0.0, turn.wall() - record.time)
             if age < self.seconds:
                 attempt = Attempt(record.publisher, record.key, record.digest)
-                self._add(First(attempt, turn.now() - age, number, 0, record.receivers))
+                self._add(First(attempt, turn.now() - age, number, 0, record.receivers, record.position))
 
     def find(self, attempt: Attempt) -> First | None:
         """Return what became of the first message with that key; None: this is the first.
@@ -109,16 +110,16 @@ class IdempotencyKeys:
         if count >= most:
             raise Refusal("quota", f"{count} idempotency keys of yours are remembered already; try again later")
 
-    def published(self, attempt: Attempt, receivers: int) -> None:
+    def published(self, attempt: Attempt, receivers: int, position: str) -> None:
         """The first message with that key has been published."""
         turn = self._turn
-        number = self._store.remember(KeyRecord(*attempt, turn.wall(), receivers))
-        self._add(First(attempt, turn.now(), number, turn.commits.open, receivers))
+        number = self._store.remember(KeyRecord(*attempt, turn.wall(), receivers, position))
+        self._add(First(attempt, turn.now(), number, turn.commits.open, receivers, position))
 
     def refused(self, attempt: Attempt, refusal: Refusal) -> None:
         """The first message with that key was refused: so will be a retry, unless the reason may pass."""
         if refusal.code not in _PASSING:
-            self._add(First(attempt, self._turn.now(), 0, 0, 0, refusal))
+            self._add(First(attempt, self._turn.now(), 0, 0, 0, refusal=refusal))
 
     def _add(self, first: First) -> None:
         publisher, key, _ = first.attempt

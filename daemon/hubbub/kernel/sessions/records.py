@@ -112,13 +112,17 @@ class SessionRecord(NamedTuple):
 
 
 class KeyRecord(NamedTuple):
-    """One idempotency key, see ingress.idempotency. time: Unix seconds; receivers: what its publisher was answered."""
+    """One idempotency key, see ingress.idempotency.
+
+    time  Unix seconds; receivers, position: what its publisher was answered
+    """
 
     publisher: Publisher
     key: str
     digest: bytes
     time: float
     receivers: int
+    position: str = ""
 
 
 class StoredSession(NamedTuple):
