@@ -15,18 +15,17 @@ import re
 from hubbub_plugins.syslog.entry import PRI, Entry, fields
 from hubbub_plugins.syslog.times import TIME, UPTIME
 
-_HOST = rb"[!-Z^-~\\]{1,255}"
+_HOST = rb"(?![0-9]+:? )[!-Z^-~\\]{1,255}"  # a number would be a counter
+_COUNTER = rb"(?:[0-9]{1,10}: )"
 _NAME = rb"%[A-Z0-9_]{1,32}(?:-[A-Za-z0-9_]{1,32}){0,3}-[0-7]-[A-Za-z0-9_]{1,64}"
-_RELAYED = rb"(?:%b (?P<relayed>%b(?<!:)) )?" % (TIME, _HOST)
+_RELAYED = rb"(?:%b (?P<relayed>%b(?<!:)) (?:: (?!%%))?)?" % (TIME, _HOST)
 _CLOCK = rb"[*.]?(?P<timestamp>%b|%b)" % (TIME, UPTIME)
 _NAMED = re.compile(
-    rb"%b ?:? ?%b(?:[0-9]{1,10}: ){0,2}(?:(?P<before>%b?): ?)??(?:%b(?: (?P<behind>%b(?<!:)))? ?: ?)?"
+    rb"%b ?:? ?%b%b{0,3}(?:(?P<before>%b?): ?)??(?:%b(?: (?P<behind>%b(?<!:)))? ?: ?)?"
     rb"(?:(?P<process>%b)\[(?P<procid>[0-9]{1,10})\] ?: ?)?(?P<app>%b) ?:(?: |\Z)"
-    % (PRI, _RELAYED, _HOST, _CLOCK, _HOST, _HOST, _NAME)
+    % (PRI, _RELAYED, _COUNTER, _HOST, _CLOCK, _HOST, _HOST, _NAME)
 )
-_UNNAMED = re.compile(
-    rb"%b ?%b(?:[0-9]{1,10}: ){1,2}(?:(?P<before>%b?): ?)??%b ?:(?: |\Z)" % (PRI, _RELAYED, _HOST, _CLOCK)
-)
+_UNNAMED = re.compile(rb"%b ?%b%b{1,3}(?:(?P<before>%b?): ?)??%b ?:(?: |\Z)" % (PRI, _RELAYED, _COUNTER, _HOST, _CLOCK))
 
 
 def parse(frame: bytes) -> Entry | None:
