@@ -301,6 +301,7 @@ def test_one_that_flaps_logs_a_bounded_number_of_lines(logged):
         ("tls:a:1:trustRoots=/etc/hostname", "there is no certificate in /etc/hostname"),
         ("tcp:a:1:colour=7", "raw: unknown key colour=, it takes "),
         ("tcp:a:1:answers=1s", "unknown key answers=, did you mean answer=?"),
+        ("tcp:a:1:dialect=mqtt:usr=hub", "unknown key usr=, did you mean user=?"),
     ],
 )
 def test_a_mistake(connector, says):

@@ -86,8 +86,8 @@ def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]
 
 def _check_keys(config: LinkConfig, plugins: Plugins) -> None:
     """Raise ConfigError for a key of connectors, or one that is a typing error."""
-    options = {} if config.dialect == "auto" else options_of(plugins.find("dialect", config.dialect))
-    its = [key_of(name) for name in options]
+    spoken = None if config.dialect == "auto" else plugins.find("dialect", config.dialect).for_role(config.role)
+    its = [] if spoken is None else [key_of(name) for name in options_of(spoken)]
     for key in map(key_of, config.dialect_options):
         if key in its or key in toml.SCALARS:
             continue
