@@ -90,10 +90,16 @@ def case(what: str, *values: Any, shows: str) -> Any:
 
 
 class MqttHub:
-    """A world with one listener for MQTT."""
+    """A world with one listener for MQTT; `clustered` goes to the hub."""
 
-    def __init__(self, transport: str = "tcp", options: Mapping[str, object] = NO_OPTIONS, **keys: Any) -> None:
-        self.world = World()
+    def __init__(
+        self,
+        transport: str = "tcp",
+        options: Mapping[str, object] = NO_OPTIONS,
+        clustered: bool = False,
+        **keys: Any,
+    ) -> None:
+        self.world = World(clustered=clustered)
         self.listener = self.world.listen(transport, configure(Mqtt, options), **keys)
 
     def client(self, client: str = "", version: int = V5, **more: Any) -> Client:

@@ -2,6 +2,8 @@
 
 The changes of one turn make one batch. Bytes that depend on a batch wait in their outbox until it is safe: an
 acknowledgement never leaves before the data that it acknowledges is committed.
+
+What goes into the stream of a cluster is numbered in the same way, each message for itself.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ class Waiting(Protocol):
 
 
 class Commits:
-    """The batches of one store.
+    """The batches of one store, or the messages that go into a stream.
 
     open    the number of the batch that takes changes now; 0: the store isn't durable, and nothing waits for it. A
             durable store begins at 1

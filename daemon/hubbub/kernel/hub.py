@@ -14,6 +14,7 @@ from hubbub.kernel.history.rule import HistoryRule
 from hubbub.kernel.history.store import HistoryStore
 from hubbub.kernel.ingress.idempotency import IdempotencyKeys
 from hubbub.kernel.ingress.sources import Sources
+from hubbub.kernel.routing.cluster_router import ClusterRouter, Stream
 from hubbub.kernel.routing.requests import Requests
 from hubbub.kernel.routing.retained import Retained
 from hubbub.kernel.routing.router import Router
@@ -30,6 +31,7 @@ from hubbub.kernel.turn import Turn
 class Hub:
     """One topic space. See Turn for `wake`, `wall`, `now`, `arm`.
 
+    clustered  whether it is a node of a cluster, which `join` needs
     traced  attribute: is called with each link when it gets a dialect, while there is a trace
     history   the message history, or None
     dialect_state  attribute: what dialects keep of all their clients, see dialect.DialectContext
@@ -44,10 +46,11 @@ class Hub:
         arm: Callable[[float], object],
         retained: Retained | None = None,
         bounds: Bounds = DEFAULTS,
+        clustered: bool = False,
     ) -> None:
         self.turn = turn = Turn(wake, wall, now, arm, bounds)
         self.retained = Retained(bounds.retained_messages, bounds.retained_bytes) if retained is None else retained
-        self.router = router = Router(turn, self.retained)
+        self.router = router = (ClusterRouter if clustered else Router)(turn, self.retained)
         self.shared = SharedSubscriptions(turn, router)
         self.system = SysTopics(turn, router)
         self.subscriptions = Subscriptions(turn, router, self.retained, self.shared, self.system)
@@ -57,8 +60,7 @@ class Hub:
         self.idempotency = IdempotencyKeys(turn)
         self.presences = PresenceTable(turn, router, self.retained)
         self.slow_consumers = SlowConsumers(turn)
-        self.history: History | None = None  # if there are rules
-        self._kept: History | None = None
+        self.history: History | None = None
         self.dialect_state: dict[str, Any] = {}
         self.traced: Callable[[Any], object] | None = None
         self.rejected: Callable[[str, str, Refusal], object] | None = None
@@ -79,21 +81,18 @@ class Hub:
         self.idempotency.load(store)
         self.clients.load(store, rights, logins)
 
+    def join(self, stream: Stream) -> None:
+        """Have what must be kept go into the stream of a cluster from now on."""
+        assert isinstance(self.router, ClusterRouter)
+        self.router.stream = stream
+        self.turn.stream = stream.commits
+
     def keep_history(self, rules: Sequence[HistoryRule], store: HistoryStore | None = None) -> None:
         """Keep messages of these rules in a durable store, or in memory, once, before the daemon serves."""
-        self._record(History(store or MemoryHistory(self.turn), rules, self.turn.wall))
-
-    def change_history(self, rules: Sequence[HistoryRule]) -> None:
-        """Keep messages of other rules from now on; what others have kept is forgotten."""
-        assert self._kept is not None
-        self.router.commit()
-        for state in self._kept.states:
-            self.router.keep(state.rule.filter, None)
-        self._kept.change(rules)
-        self._record(self._kept)
-
-    def _record(self, history: History) -> None:
-        self._kept = history
-        self.history = history if history.states else None
-        for order, state in enumerate(history.states):
-            self.router.keep(state.rule.filter, Recorder(history, order))
+        if not rules:
+            if store is not None:
+                store.begin_history(())  # it forgets those of an earlier process
+            return
+        self.history = history = History(store or MemoryHistory(self.turn), rules, self.turn.wall)
+        for order, rule in enumerate(rules):
+            self.router.keep(rule.filter, Recorder(history, order))

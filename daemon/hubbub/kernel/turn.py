@@ -36,6 +36,7 @@ class Turn:
     deliver  attribute: encodes the open batch of messages and puts it into the outboxes
     scheduler  the jobs that go on in later turns
     commit   attribute: closes the store's batch of this turn's changes; commits: attribute, the numbers of its batches
+    stream   attribute: the numbers of the messages that go into the cluster's stream
     failed   attribute: is called with an exception of a plugin, and its Session or None
     """
 
@@ -61,6 +62,7 @@ class Turn:
         self.deliver: Callable[[], object] = _nothing
         self.commit: Callable[[], object] = _nothing
         self.commits = Commits()
+        self.stream = Commits()
         self.failed: Callable[[Exception, Any], object] = _ignore
         self._wake = wake
         self.scheduled = False

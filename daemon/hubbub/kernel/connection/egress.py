@@ -337,7 +337,11 @@ class Egress:
 
     def hold(self) -> None:
         """Send what follows once the store's open batch is safe."""
-        self.outbox.wait_for_commit()
+        self.outbox.wait_for_commit(self._hub.turn.commits)
+
+    def hold_for_stream(self) -> None:
+        """Send what follows once the cluster's stream has all that was published up to now."""
+        self.outbox.wait_for_commit(self._hub.turn.stream)
 
 
 class DatagramEgress(Egress):

@@ -16,7 +16,7 @@ def flush(outbox: Any, searching: bool) -> None:
     turn = outbox.turn
     frames: list[bytes] = []
     outbox.frames = frames
-    take(outbox, turn.commits.safe, searching)
+    take(outbox, searching)
     outbox.frames = None
     data = b"".join(frames)
     if data:  # a superseded unit has none
@@ -28,8 +28,9 @@ def flush(outbox: Any, searching: bool) -> None:
             there_is_room()
     if not outbox.units or outbox.paused:
         return
-    if outbox.barrier_at_front() > turn.commits.safe:
-        turn.commits.wait(outbox)
+    barrier = outbox.barrier_at_front()
+    if barrier is not None:
+        barrier.commits.wait(outbox)
     elif type(outbox.units[0]) is not Search:
         outbox.mark()
     elif not outbox.searching:
@@ -48,8 +49,8 @@ def search(outbox: Any) -> None:
             outbox.owner.fail(error)
 
 
-def take(outbox: Any, safe: int, searching: bool) -> None:
-    """Hand units over, about FLUSH_BYTES, as far as the store's batches up to `safe` let it.
+def take(outbox: Any, searching: bool) -> None:
+    """Hand units over, about FLUSH_BYTES, as far as no barrier stands before them.
 
     A search for retained messages takes limits.RETAINED_AT_ONCE steps, and one unless `searching`.
     """
@@ -71,7 +72,7 @@ def take(outbox: Any, safe: int, searching: bool) -> None:
                 steps -= 1
                 budget -= _take_found(outbox, batch)
         elif type(unit) is Barrier:
-            if unit.number > safe:
+            if unit.stands:
                 break
             units.popleft()
         elif unit.count > 1 and unit.size > budget and unit.size <= FLUSH_BYTES:

@@ -14,6 +14,7 @@ from typing import Any
 from mypy_extensions import mypyc_attr
 
 from hubbub import limits
+from hubbub.kernel.commits import Commits
 from hubbub.kernel.connection import flushing, overflow
 from hubbub.kernel.connection.backlog import Backlog, Place
 from hubbub.kernel.connection.owner import NO_OWNER, Owner, Writer
@@ -79,7 +80,7 @@ class Outbox:
         self.units: list[Any] | deque[Any] = []
         self.wire = wire
         self._alone = False  # it takes part in no backlog
-        self._barrier = 0  # the store's batch of the last barrier
+        self._barrier: Barrier | None = None  # the last one
         self._dirty = False  # it is flushed at the end of this turn
         self._dropped = 0
         self.frames: list[bytes] | None = None  # of the flush that goes on
@@ -195,19 +196,17 @@ class Outbox:
         self.size += size
         self.answers += size
 
-    def barrier_at_front(self) -> int:
-        """Return the number of the barrier before all that waits, or 0."""
+    def barrier_at_front(self) -> Barrier | None:
+        """Return the barrier before all that waits, if that has to wait."""
         first = self.front[0] if self.front else self.units[0] if self.units else None
-        return first.number if type(first) is Barrier else 0
+        return first if type(first) is Barrier and first.stands else None
 
-    def wait_for_commit(self) -> None:
-        """Let what comes from now on leave once the store's open batch is safe."""
-        number = self.turn.commits.open
-        if number > self._barrier:
+    def wait_for_commit(self, commits: Commits) -> None:
+        """Let what comes from now on leave once the open batch of `commits` is safe."""
+        if commits.open and (self._barrier is None or not self._barrier.covers(commits)):
             self.evict()
-            self._barrier = number
-            self.units.append(Barrier(number))
-            self.plain = False
+            self._barrier, self.plain = Barrier(commits), False
+            self.units.append(self._barrier)
 
     def retained(self, batches: Iterator[Batch | None]) -> None:
         """Take retained messages: some now, the rest as the client reads. None is a step without one.
@@ -390,6 +389,7 @@ class Outbox:
         self._gone = True
         self._slow.forget(self)
         self.turn.commits.forget(self)
+        self.turn.stream.forget(self)
         self.owner = NO_OWNER  # or both would hold each other until a garbage collection
         self.units.clear()
         self.units, self.front = [], []

@@ -18,8 +18,11 @@ def answer_stored(link: Any, event: Any, result: Any) -> None:
 
 
 def answer_publish(link: Any, event: Publish, receivers: int) -> None:
-    """Answer a message; if a durable store keeps it, or that it has come, once it is safe there."""
-    if link.hub.turn.commits.open and (event.retain or link.hub.router.is_durable(event.topic)):
+    """Answer a message; if a durable store or the stream of a cluster keeps it, once it is safe there."""
+    hub = link.hub
+    if hub.router.is_shared(event):
+        link.egress.hold_for_stream()
+    elif hub.turn.commits.open and (event.retain or hub.router.is_durable(event.topic)):
         link.egress.hold()
     answer_stored(link, event, receivers)
 
@@ -76,6 +79,8 @@ def on_publish_once(link: Any, event: PublishOnce) -> None:
     if dedup_id is not None:
         client.state.receive(dedup_id)
     if message.tag is not None:
+        if link.hub.router.is_shared(message):
+            link.egress.hold_for_stream()
         if batch > commits.safe:
             link.egress.hold()
         answer_stored(link, message, receivers)

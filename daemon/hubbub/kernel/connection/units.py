@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from hubbub.kernel.commits import Commits
 from hubbub.kernel.routing.batch import Batch, kept
 
 Keep = Callable[[str], bool]
@@ -48,14 +49,24 @@ class Search:
 
 
 class Barrier:
-    """Units behind it wait until the store's batch of that number is safe."""
+    """Units behind it wait until the batch that `commits` takes changes for now is safe."""
 
-    __slots__ = ("count", "number", "size")
+    __slots__ = ("commits", "count", "number", "size")
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, commits: Commits) -> None:
+        self.commits = commits
+        self.number = commits.open
         self.count = 0
         self.size = 0
+
+    def covers(self, commits: Commits) -> bool:
+        """Return whether what comes behind it needs no other barrier for the open batch of `commits`."""
+        return self.commits is commits and self.number == commits.open
+
+    @property
+    def stands(self) -> bool:
+        """Whether units behind it have to wait."""
+        return self.number > self.commits.safe
 
 
 class Latest:

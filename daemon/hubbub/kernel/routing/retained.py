@@ -108,7 +108,13 @@ class Retained:
         if self._store.durable:
             self._store.retain(message)
 
-    def _put(self, message: Message) -> None:
+    def check_room(self, message: Message) -> None:
+        """Check that there is room for a message. Raises Refusal (quota)."""
+        if message.payload:
+            self._make_room(message)
+
+    def _make_room(self, message: Message) -> tuple[_Node, list[str], int, int, int]:
+        """Return the node at or above its topic, the levels below that, and all counts with it. Raises Refusal."""
         wanted = message.topic.split("/")
         node, at = self._root, 0
         while at < len(wanted) and wanted[at] in node.children:
@@ -120,7 +126,11 @@ class Retained:
         levels = self.levels + len(wanted) - at
         if count > self.max_messages or size > self.max_bytes or levels > self.max_levels:
             raise Refusal("quota", "the hub keeps no more retained messages; publish some with an empty payload")
-        for level in wanted[at:]:
+        return node, wanted[at:], count, size, levels
+
+    def _put(self, message: Message) -> None:
+        node, missing, count, size, levels = self._make_room(message)
+        for level in missing:
             self._nodes += 1
             node = node.put(level, self._nodes)
         kept = message.on(message.topic)

@@ -91,12 +91,10 @@ class Router:
             self.trie.remove(filter)
             self._forget(filter)
 
-    def keep(self, filter: str, keeper: Keeper | None) -> None:
-        """Have what `filter` matches kept in the history from now on; None: no more."""
+    def keep(self, filter: str, keeper: Keeper) -> None:
+        """Have what `filter` matches kept in the history, from now on and for good."""
         entry = self.trie.get(filter) or self.trie.add(filter)
         entry.keeper = keeper
-        if keeper is None and not entry.subscribers:
-            self.trie.remove(filter)
         self._forget_all()
 
     def _forget(self, filter: str) -> None:
@@ -135,6 +133,10 @@ class Router:
         )
 
     # Messages
+
+    def is_shared(self, message: Message) -> bool:
+        """Return whether a message goes into the stream of a cluster (cluster_router)."""
+        return False
 
     def publish(self, message: Message) -> int:
         """Publish `message`, whose `sender` is its Session or None. Returns how many sessions it goes to.

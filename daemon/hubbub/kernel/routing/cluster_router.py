@@ -1,0 +1,76 @@
+"""The router of one node of a cluster.
+
+What has to be kept goes into the cluster's stream, and is published as it comes back from there: in the same order at
+each node, and not before it is stored.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hubbub.kernel.commits import Commits
+from hubbub.kernel.routing.retained import Retained
+from hubbub.kernel.routing.router import Router
+from hubbub.kernel.routing.routes import Route
+from hubbub.kernel.sessions.session import REPLIES
+from hubbub.kernel.turn import Turn
+from hubbub.message import Message
+from hubbub.publish import QosPublish
+
+
+class Stream(Protocol):
+    """The stream of a cluster.
+
+    commits  numbers its messages: `open` is that of the newest, all up to `safe` are stored
+    """
+
+    commits: Commits
+
+    def publish(self, message: Message) -> None:
+        """Store a message. Raises Refusal (too-long)."""
+
+
+class ClusterRouter(Router):
+    """Brings messages to the receivers of this node, some by way of the stream.
+
+    stream  attribute: the stream of the cluster, or None
+    """
+
+    def __init__(self, turn: Turn, retained: Retained) -> None:
+        super().__init__(turn, retained)
+        self.stream: Stream | None = None
+
+    def is_shared(self, message: Message) -> bool:
+        """Return whether a message goes into the stream: one of QoS 1 or 2, a retained one, one for the history."""
+        if self.stream is None or self._own or message.topic.startswith(REPLIES):
+            return False
+        if message.retain or (isinstance(message, QosPublish) and message.qos > 0):
+            return True
+        return self._find_route(message.topic).keeper is not None
+
+    def _find_route(self, topic: str) -> Route:
+        route = self._topics.get(topic)
+        return self._route(topic, route) if route is None or route.checked != self._version else route
+
+    def publish(self, message: Message) -> int:
+        """Publish a message, at once or by way of the stream. Returns how many sessions of this node it goes to.
+
+        By way of the stream these are counted as one at least: others may be elsewhere. Raises Refusal, also
+        `unavailable`: the stream takes nothing now, and the sender can be told.
+        """
+        if not self.is_shared(message):
+            return self.publish_here(message)
+        assert self.stream is not None
+        turn, route, sender = self._turn, self._find_route(message.topic), message.sender
+        if sender is not None and sender.link is not None:  # what the hub itself says waits
+            self.stream.commits.check()
+            if message.retain:
+                self._retained.check_room(message)
+        turn.schedule_flush()
+        message.time = turn.time
+        self.stream.publish(message)
+        return max(1, route.sessions)
+
+    def publish_here(self, message: Message) -> int:
+        """Publish a message to the sessions of this node, as one that comes from the stream. Raises Refusal."""
+        return super().publish(message)
