@@ -13,7 +13,6 @@ ARGS :=
 WORKERS := -n 4 --dist loadscope --no-loadscope-reorder
 SECONDS := 600
 TARGETS :=
-SUITE :=
 
 # What a developer's shell may have set must not leak into ours.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONOPTIMIZE VIRTUAL_ENV
@@ -124,20 +123,14 @@ wheel:
 	@tools/venv $(VENV) test
 	@tools/wheels dist $(BIN)/python
 
-# dist/: a Debian package, for the Debian of this machine or for SUITE=trixie; deb-test installs, upgrades and purges it
-# in a chroot.
+# dist/: a Debian package for the Debian of this machine; deb-test installs, upgrades and purges it in a chroot.
 deb:
-ifeq ($(SUITE),)
 	@tools/system-packages python3-venv=python3
 	@tools/deb dist
-else
-	@tools/system-packages mmdebstrap=mmdebstrap
-	@tools/deb-elsewhere dist $(SUITE)
-endif
 
-deb-test:
+deb-test: deb
 	@tools/system-packages mmdebstrap=mmdebstrap
-	@package=$$($(MAKE) --no-print-directory deb) && echo "$$package" && tools/deb-test "$$package" $(SUITE)
+	@tools/deb-test dist/hubbub_*.deb
 
 clean:
 	rm -rf $(VENV) $(COMPILED) $(OBJECTS) build dist daemon/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz

@@ -177,6 +177,7 @@ CLUSTER_REQUEST_SECONDS = 2.0  # seconds that JetStream may take to answer: it t
 CLUSTER_RETRY_FIRST_SECONDS = 0.1  # seconds until what JetStream didn't do is tried again, doubled each time
 CLUSTER_RETRY_SECONDS = 2.0  # seconds at most between two tries: half of an election
 CLUSTER_INFLIGHT = 4_096  # messages that wait for their acknowledgement: a network of 10 ms then takes 400,000/s
+CLUSTER_INFLIGHT_BYTES = 4 * MiB  # bytes of these: half of what may wait for the server
 CLUSTER_SILENCE_SECONDS = 1.0  # seconds without an acknowledgement after which only the oldest message is sent again
 CLUSTER_PATIENCE_SECONDS = 10.0  # seconds without any until publishers are refused: an election takes up to 7 s
 CLUSTER_WAITING_BYTES = 64 * MiB  # bytes that wait for an acknowledgement: beyond them publishers are refused

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 
 import pytest
+import pytest_twisted
 
-from cluster.connection import Nats
 from cluster.nodes import Nodes
 from cluster.servers import jetstream
 from interop.nats.server import nats_server
@@ -18,20 +18,10 @@ def server(tmp_path_factory):
         yield servers[0]
 
 
-@pytest.fixture
-def connect():
-    """Make connections, which end with the test."""
-    from twisted.internet import reactor
-
-    made = []
-
-    def make(*servers):
-        made.append(Nats(reactor, *[server.port for server in servers]))
-        return made[-1]
-
-    yield make
-    for connection in made:
-        connection.close()
+@pytest_twisted.async_fixture
+async def connection(nodes, server):
+    """A connection to it."""
+    return await nodes.joined(server.url)
 
 
 @pytest.fixture

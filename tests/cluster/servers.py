@@ -25,6 +25,11 @@ class Server:
         self._command = [PROGRAM, *where, *options]
         self.process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def url(self) -> str:
+        """What a daemon joins."""
+        return f"nats://127.0.0.1:{self.port}"
+
     def start(self) -> None:
         self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

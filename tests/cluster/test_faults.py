@@ -34,7 +34,6 @@ def reactor():
 
 async def replicated(api, reactor, name):
     """Make a stream once the servers have found each other."""
-    await api.connection.ready
     while True:
         try:
             return await api.ensure_stream(StreamConfig(name=name, subjects=(f"{name}.>",), num_replicas=3))
@@ -43,8 +42,8 @@ async def replicated(api, reactor, name):
 
 
 @pytest.mark.parametrize("fault", [None, *PAUSES])
-async def test_what_is_acknowledged_is_there_once(connect, servers, reactor, name, fault):
-    connection = connect(*servers)
+async def test_what_is_acknowledged_is_there_once(nodes, servers, reactor, name, fault):
+    connection = await nodes.joined(",".join(server.url for server in servers))
     api = JetStream(connection)
     info = await replicated(api, reactor, name)
     reading = Reading()

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.logger import Logger
@@ -36,7 +36,7 @@ from hubbub.nats_protocol.connect import Info
 from hubbub.nats_protocol.headers import encode_headers, read_headers
 from hubbub.service.cluster.requests import NoAnswer, PendingRequests
 from hubbub.service.cluster.server_link import ServerLink
-from hubbub.service.cluster.wire import NO_HEADERS, Received
+from hubbub.service.cluster.wire import NO_HEADERS, ConnectionWatcher, Received
 from hubbub.service.config.cluster import ClusterConfig
 from hubbub.service.config.remote import Remote
 from hubbub.service.links.connector_log import ConnectorLog
@@ -49,13 +49,6 @@ _NUMBERS = 32  # bytes of the operation and the numbers in one
 
 Take = Callable[[bytes, bytes, bytes, bytes], object]
 """Takes a message as it came: subject, reply subject, block of headers, payload; b"" is none."""
-
-
-class ConnectionWatcher(Protocol):
-    """What wants to know of the connection."""
-
-    def joined(self) -> None: ...
-    def left(self) -> None: ...
 
 
 class NatsSubscription:

@@ -102,6 +102,7 @@ class OrderedConsumer:
         self._alive = 0.0  # seconds of the reactor's clock when the last sign of life came
         self._watch: Any = None
         self._making: Deferred[None] | None = None
+        self._running = False
 
     @property
     def reading(self) -> bool:
@@ -110,11 +111,16 @@ class OrderedConsumer:
 
     def start(self) -> None:
         """Begin to read."""
+        if not self._running:
+            self._running = True
+            self._jetstream.connection.watchers.append(self)
         self._making = Deferred.fromCoroutine(self._make())
         self._making.addErrback(lambda failure: failure.trap(CancelledError))
 
     def stop(self) -> None:
         """Read no more."""
+        self._running = False
+        self._jetstream.connection.watchers.remove(self)
         self._drop()
         if self._making is not None:
             self._making.cancel()
@@ -197,6 +203,15 @@ class OrderedConsumer:
             self._restart()
         else:
             self._watch = self._reactor.callLater(limits.CLUSTER_HEARTBEAT_SECONDS, self._look)
+
+    # The connection (wire.ConnectionWatcher)
+
+    def joined(self) -> None:
+        """Begin anew: the server may be another one, and have forgotten the consumer."""
+        self._lost()
+
+    def left(self) -> None:
+        """It comes back."""
 
     # What the server sends
 

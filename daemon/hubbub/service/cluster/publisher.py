@@ -69,10 +69,12 @@ class Publisher:
         self._inbox = new_inbox()
         self._ends = connection.subscribe(f"{self._inbox}.*", self._answered)
         self._sent: dict[int, _Pending] = {}  # by number, in order
+        self._sent_bytes = 0
         self._unsent: deque[tuple[int, _Pending]] = deque()
         self._heard = 0.0  # seconds of the reactor's clock when an acknowledgement came, or nothing waited for one
         self._pause = 0.0  # seconds until the oldest is sent again
         self._timer: Any = None
+        connection.watchers.append(self)
 
     @property
     def safe(self) -> int:
@@ -88,6 +90,7 @@ class Publisher:
 
     def stop(self) -> None:
         """Send nothing more."""
+        self._connection.watchers.remove(self)
         self._ends()
         self._sent.clear()
         self._unsent.clear()
@@ -100,18 +103,39 @@ class Publisher:
         self.last += 1
         pending = _Pending(subject, payload, headers)
         self.waiting_bytes += pending.size
-        if self.failing_since is not None or self._unsent or len(self._sent) >= limits.CLUSTER_INFLIGHT:
+        if self.failing_since is not None or self._unsent or self._full:
             self._unsent.append((self.last, pending))
         else:
             self._send(self.last, pending)
         return self.last
+
+    @property
+    def _full(self) -> bool:
+        return len(self._sent) >= limits.CLUSTER_INFLIGHT or self._sent_bytes >= limits.CLUSTER_INFLIGHT_BYTES
 
     def _send(self, number: int, pending: _Pending) -> None:
         if self._timer is None:
             self._heard = self._reactor.seconds()
             self._timer = self._reactor.callLater(limits.CLUSTER_SILENCE_SECONDS, self._look)
         self._sent[number] = pending
+        self._sent_bytes += pending.size
+        self._write(number, pending)
+
+    def _write(self, number: int, pending: _Pending) -> None:
         self._connection.publish(pending.subject, pending.payload, f"{self._inbox}.{number}", pending.headers)
+
+    # The connection (wire.ConnectionWatcher)
+
+    def joined(self) -> None:
+        """Try again at once."""
+        if self.failing_since is not None:
+            self._pause = limits.CLUSTER_RETRY_FIRST_SECONDS
+            self._arm(0)
+
+    def left(self) -> None:
+        """What is in flight may be lost."""
+        if self._sent:
+            self._fail(Unavailable("the connection to the cluster was lost"))
 
     # Acknowledgements
 
@@ -135,6 +159,7 @@ class Publisher:
 
     def _settle(self, number: int, pending: _Pending) -> None:
         del self._sent[number]
+        self._sent_bytes -= pending.size
         self.waiting_bytes -= pending.size
         self._heard = self._reactor.seconds()
 
@@ -152,12 +177,12 @@ class Publisher:
             if self._sent and next(iter(self._sent)) < number:
                 return
             self.failing_since = None
-            self._owner.failing(None)
-            for other, pending in list(self._sent.items()):
-                self.resent += 1
-                self._send(other, pending)
             self._arm(limits.CLUSTER_SILENCE_SECONDS)
-        while self._unsent and len(self._sent) < limits.CLUSTER_INFLIGHT:
+            self._owner.failing(None)
+            for other, pending in self._sent.items():
+                self.resent += 1
+                self._write(other, pending)
+        while self._unsent and not self._full:
             self._send(*self._unsent.popleft())
 
     # Time
@@ -180,6 +205,6 @@ class Publisher:
             self._fail(Unavailable("JetStream doesn't acknowledge what is published"))
         for number, pending in islice(self._sent.items(), 1):
             self.resent += 1
-            self._connection.publish(pending.subject, pending.payload, f"{self._inbox}.{number}", pending.headers)
+            self._write(number, pending)
         self._pause = min(2 * self._pause, limits.CLUSTER_RETRY_SECONDS)
         self._arm(self._pause)

@@ -29,8 +29,20 @@ class Received(NamedTuple):
         return self.headers.get("Status", "")
 
 
+class ConnectionWatcher(Protocol):
+    """What wants to know of the connection."""
+
+    def joined(self) -> None: ...
+    def left(self) -> None: ...
+
+
 class Connection(Protocol):
-    """A connection to NATS, which comes back by itself when it is lost."""
+    """A connection to NATS, which comes back by itself when it is lost.
+
+    watchers  are told when it is there, and when it is lost
+    """
+
+    watchers: list[ConnectionWatcher]
 
     def publish(self, subject: str, payload: bytes, reply: str = "", headers: Mapping[str, str] = NO_HEADERS) -> None:
         """Send a message. Without a connection, or if the server doesn't take one so long, it is lost."""
