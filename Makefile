@@ -13,6 +13,7 @@ ARGS :=
 WORKERS := -n 4 --dist loadscope --no-loadscope-reorder
 SECONDS := 600
 TARGETS :=
+SUITE :=
 
 # What a developer's shell may have set must not leak into ours.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONOPTIMIZE VIRTUAL_ENV
@@ -123,14 +124,20 @@ wheel:
 	@tools/venv $(VENV) test
 	@tools/wheels dist $(BIN)/python
 
-# dist/: a Debian package for the Debian of this machine; deb-test installs, upgrades and purges it in a chroot.
+# dist/: a Debian package, for the Debian of this machine or for SUITE=trixie; deb-test installs, upgrades and purges it
+# in a chroot.
 deb:
+ifeq ($(SUITE),)
 	@tools/system-packages python3-venv=python3
 	@tools/deb dist
-
-deb-test: deb
+else
 	@tools/system-packages mmdebstrap=mmdebstrap
-	@tools/deb-test dist/hubbub_*.deb
+	@tools/deb-elsewhere dist $(SUITE)
+endif
+
+deb-test:
+	@tools/system-packages mmdebstrap=mmdebstrap
+	@package=$$($(MAKE) --no-print-directory deb) && echo "$$package" && tools/deb-test "$$package" $(SUITE)
 
 clean:
 	rm -rf $(VENV) $(COMPILED) $(OBJECTS) build dist daemon/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz

@@ -205,6 +205,40 @@ def test_rules_that_come_and_go(tmp_path):
     process.store.stop()
 
 
+def test_rules_that_change_while_it_runs(tmp_path):
+    process = start(tmp_path / "state", HistoryRule("a"), HistoryRule("b"))
+    position, hub = position_of(process), process.hub.world.hub
+    publish(process, "a 1", "b 1", "c 1")
+    hub.change_history([HistoryRule("c"), HistoryRule("b")])
+    publish(process, "a 2", "b 2", "c 2")
+    assert replay(process, f"AFTER {position}", "b") == ["MSG b 1", "MSG b 2"]
+    for filter, *left in (("a",), ("c", "MSG c 2")):
+        lost, *rest = replay(process, f"AFTER {position}", filter)
+        assert (lost.split()[0], rest) == ("LOST", left)
+    hub.change_history([HistoryRule("c")])
+    hub.change_history([HistoryRule("b"), HistoryRule("c")])  # before anything is written
+    publish(process, "b 3")
+    process.store.stop()
+    process = start(tmp_path / "state", HistoryRule("b"), HistoryRule("c"))
+    assert replay(process, "LAST 9", "b") == ["MSG b 3"]
+    assert replay(process, "LAST 9", "c") == ["MSG c 2"]
+    process.store.stop()
+
+
+def test_a_history_that_begins_while_it_runs(tmp_path):
+    process = Process(tmp_path / "state", "process", None)
+    publish(process, "a 1")
+    process.hub.world.hub.change_history([ALL])
+    publish(process, "a 2")
+    position = position_of(process)
+    process.store.stop()
+    process = start(tmp_path / "state")
+    publish(process, "a 3")
+    assert replay(process) == ["MSG a 2", "MSG a 3"]
+    assert replay(process, f"AFTER {position}") == ["MSG a 3"]
+    process.store.stop()
+
+
 def test_a_start_without_any_rule_forgets_the_history(tmp_path, monkeypatch):
     """What it publishes isn't kept, so a later start must not take the history for complete."""
     monkeypatch.setattr(limits, "HISTORY_TRIM_SECONDS", 0.01)

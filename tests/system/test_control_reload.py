@@ -64,8 +64,23 @@ def test_reload_takes_up_the_file(tmp_path):
                 assert new.ask("PING") == "PONG"
 
 
+def test_reload_changes_the_history(tmp_path):
+    history = '[[history]]\nfilter = "{}"\n'
+    with Controlled(tmp_path, config=ONE) as daemon, LineClient(daemon.tcp[0]) as ear:
+        assert ear.ask("POSITION").startswith("ERR bad-command this hub keeps no history")
+        daemon.config.write_text(ONE + history.format("a"))
+        assert output(daemon.ask("reload")) == "reloaded: history changed\n"
+        assert ear.ask("POSITION").startswith("POSITION ")
+        ear.send("PUB a 1")
+        daemon.config.write_text(ONE + history.format("a") + history.format("b"))
+        assert output(daemon.ask("reload")) == "reloaded: history changed\n"
+        assert ear.ask("SUB a LAST 1") == "OK SUB a"
+        assert ear.line() == "MSG a 1"
+
+
 REFUSED = [
     ("[[tcp", "hubbub.toml:1:6: "),
+    (ONE + '[[history]]\nfilter = "a/#/b"\n', "a/#/b"),
     (ONE + "colour = 7\n", "unknown key colour="),
     (ONE + '[[handler]]\nname = "nobody"\n', "unknown handler 'nobody'"),
     (ONE + '[[tcp]]\nendpoint = "tcp:0"\nid = "one"\n', "the id one is taken"),

@@ -33,8 +33,8 @@ class SlowHistory(MemoryHistory):
     def read(self, wanted, after, then) -> None:
         super().read(wanted, after, lambda page: then(page))
 
-    def _page(self, wanted, after):
-        rows, end, lost = super()._page(wanted, after)
+    def _page(self, wanted, after, until):
+        rows, end, lost = super()._page(wanted, after, until)
         end = max(min(end, self.committed), after)
         return [row for row in rows if row[0] <= end], end, lost
 

@@ -60,7 +60,8 @@ class Hub:
         self.idempotency = IdempotencyKeys(turn)
         self.presences = PresenceTable(turn, router, self.retained)
         self.slow_consumers = SlowConsumers(turn)
-        self.history: History | None = None
+        self.history: History | None = None  # if there are rules
+        self._kept: History | None = None
         self.dialect_state: dict[str, Any] = {}
         self.traced: Callable[[Any], object] | None = None
         self.rejected: Callable[[str, str, Refusal], object] | None = None
@@ -89,10 +90,19 @@ class Hub:
 
     def keep_history(self, rules: Sequence[HistoryRule], store: HistoryStore | None = None) -> None:
         """Keep messages of these rules in a durable store, or in memory, once, before the daemon serves."""
-        if not rules:
-            if store is not None:
-                store.begin_history(())  # it forgets those of an earlier process
-            return
-        self.history = history = History(store or MemoryHistory(self.turn), rules, self.turn.wall)
-        for order, rule in enumerate(rules):
-            self.router.keep(rule.filter, Recorder(history, order))
+        self._record(History(store or MemoryHistory(self.turn), rules, self.turn.wall))
+
+    def change_history(self, rules: Sequence[HistoryRule]) -> None:
+        """Keep messages of other rules from now on; what others have kept is forgotten."""
+        assert self._kept is not None
+        self.router.commit()
+        for state in self._kept.states:
+            self.router.keep(state.rule.filter, None)
+        self._kept.change(rules)
+        self._record(self._kept)
+
+    def _record(self, history: History) -> None:
+        self._kept = history
+        self.history = history if history.states else None
+        for order, state in enumerate(history.states):
+            self.router.keep(state.rule.filter, Recorder(history, order))

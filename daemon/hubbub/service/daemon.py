@@ -156,15 +156,17 @@ class HubbubService(Service):
         return bool(self.running) and all(listener.port is not None for listener in self.listeners)
 
     def _prepare(self, settings: Settings) -> Commit:
-        """Change limits and the memory of idempotency keys (service.config.reloadable.Prepare)."""
+        """Change limits, the history, and the memory of idempotency keys (service.config.reloadable.Prepare)."""
+        before = self.settings.history
         limited = settings.bounds != self.hub.turn.bounds
 
         def commit() -> Iterator[str]:
             if limited:
                 yield "limits changed"
             self.hub.idempotency.seconds = settings.once
-            if settings.history != self.settings.history:
-                yield "history is for the next start"
+            if settings.history != before:
+                self.hub.change_history(settings.history)
+                yield "history changed"
 
         return commit
 

@@ -16,7 +16,7 @@ import apsw
 
 from hubbub import limits
 from hubbub.kernel.history.position import first_number, new_epoch
-from hubbub.kernel.history.rule import HistoryRule, RuleState
+from hubbub.kernel.history.rule import NOTHING, HistoryRule, RuleState
 from hubbub.kernel.sessions.records import MessageRecord, record_message
 from hubbub.message import Message
 from hubbub.storage.changes import Changes
@@ -24,7 +24,6 @@ from hubbub.storage.codec import pack, unpack_block
 
 Row = tuple[int, int, int, int, float, bytes]
 _ROWS = 16  # of a rule, at least: what is trimmed as a whole isn't much of it
-_ANY_RULE = HistoryRule("", messages=0, bytes=0)  # of rows whose rule the operator has taken back
 
 
 class Trim(NamedTuple):
@@ -43,6 +42,7 @@ class HistoryBatch(NamedTuple):
     rows: Sequence[Row]
     trims: Sequence[Trim]
     lost: Mapping[int, tuple[int, float]]
+    rules: Sequence[RuleState]
 
 
 class Blocks:
@@ -56,6 +56,8 @@ class Blocks:
         self.epoch: str = new_epoch() if found is None else found[0]
         self._first = 0 if found is None else found[1]
         self._connection = connection
+        self._last_rule = 0
+        self._ended: set[int] = set()  # rules that are NOTHING
         self._states: dict[int, RuleState] = {}
         self._looked = 0.0  # for what is too old, in monotonic seconds
         self._more = False  # a look found more than it may drop at once
@@ -69,7 +71,7 @@ class Blocks:
         """
         now, execute = time.time(), self._connection.execute
         if not rules and not execute("SELECT EXISTS (SELECT 1 FROM history_rules)").get:
-            return [], last
+            return [], max(last, self._first)
         newest = execute("SELECT max(last) FROM history").get or 0
         first = first_number(max(last, newest, self._first), now)
         with self._connection:
@@ -84,10 +86,12 @@ class Blocks:
                     continue
                 if count:
                     execute("UPDATE history_rules SET filter = '' WHERE id = ?", (id,))
-                    kept[id] = RuleState(_ANY_RULE, id, lost, lost_time, count, bytes)
+                    kept[id] = RuleState(NOTHING, id, lost, lost_time, count, bytes)
                 else:
                     execute("DELETE FROM history_rules WHERE id = ?", (id,))
         self._states = kept
+        self._ended = {state.id for state in kept.values() if state.rule is NOTHING}
+        self._last_rule = execute("SELECT seq FROM sqlite_sequence WHERE name = 'history_rules'").get or 0
         return states, first
 
     def _begin_rule(self, rule: HistoryRule, first: int, now: float) -> RuleState:
@@ -98,6 +102,11 @@ class Blocks:
             execute("INSERT INTO history_rules VALUES (NULL, ?, ?, ?, 0, 0)", (rule.filter, first, now))
             found = self._connection.last_insert_rowid(), first, now, 0, 0
         return RuleState(rule, *found)
+
+    def next_rule(self) -> int:
+        """Return an id for one more rule, which Changes.rules has."""
+        self._last_rule += 1
+        return self._last_rule
 
     # A batch
 
@@ -110,15 +119,16 @@ class Blocks:
 
     def prepare(self, changes: Changes) -> HistoryBatch:
         """Make rows of the messages, and find the rows that are to go."""
+        self._states.update((state.id, state) for state in changes.rules)
         rows = [row for id, messages in changes.history.items() for row in _rows(self._states[id], messages)]
         now = time.monotonic()
-        look = rows or self._more or now >= self._looked + limits.HISTORY_TRIM_SECONDS
+        look = rows or changes.rules or self._more or now >= self._looked + limits.HISTORY_TRIM_SECONDS
         trims: list[Trim] = []
         if look:
             self._looked, self._more = now, False
             with suppress(apsw.Error):  # the write that follows tells it
                 trims = [trim for state in self._states.values() for trim in self._over(state, rows)]
-        return HistoryBatch(rows, trims, changes.lost)
+        return HistoryBatch(rows, trims, changes.lost, changes.rules)
 
     def _over(self, state: RuleState, new: Sequence[Row]) -> Iterator[Trim]:
         """Yield the rows of a rule that are too many, too large or too old once the new ones are there."""
@@ -140,6 +150,8 @@ class Blocks:
     def write(self, batch: HistoryBatch) -> None:
         """Write within a transaction. Raises apsw.Error."""
         execute = self._connection.execute
+        for state in batch.rules:
+            self._write_rule(state)
         totals: dict[int, tuple[int, int]] = {}
         for last, rule, count, bytes, newest, body in batch.rows:
             execute(
@@ -161,8 +173,16 @@ class Blocks:
                 " lost_time = max(lost_time, ?) WHERE id = ?",
                 values,
             )
-        if batch.trims:
+        if batch.trims or batch.rules:
             execute("DELETE FROM history_rules WHERE filter = '' AND count <= 0")
+
+    def _write_rule(self, state: RuleState) -> None:
+        execute, filter = self._connection.execute, state.rule.filter
+        if not execute("SELECT EXISTS (SELECT 1 FROM history_store)").get:
+            execute("INSERT INTO history_store VALUES (?, ?)", (self.epoch, state.missing))
+        values = state.id, filter, state.missing, state.missing_time
+        execute("INSERT OR IGNORE INTO history_rules VALUES (?, ?, ?, ?, 0, 0)", values)
+        execute("UPDATE history_rules SET filter = ? WHERE id = ?", (filter, state.id))
 
     def _move_bodies(self, trim: Trim) -> None:
         """Give the messages of a row that sessions still wait for a body of their own."""
@@ -184,6 +204,10 @@ class Blocks:
             state.bytes += bytes
         for trim in batch.trims:
             trim.state.trim(trim.last, trim.time, trim.messages, trim.size)
+        self._ended.update(state.id for state in batch.rules if state.rule is NOTHING)
+        for id in [id for id in self._ended if not self._states[id].count]:
+            self._ended.remove(id)
+            del self._states[id]
 
 
 def _rows(state: RuleState, messages: Sequence[tuple[int, Message]]) -> Iterator[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from hubbub.kernel.history.rule import RuleState
 from hubbub.kernel.sessions.records import KeyRecord, Progress, SessionRecord, SubscriptionRecord, Way
 from hubbub.message import Message
 
@@ -30,13 +31,14 @@ class Changes:
     subscriptions  by session and id; None: it has ended
     retained       by topic; None: it was cleared
     keys           new idempotency keys, by number; forgotten: the last number of those that are old
-    history        by rule, each message with its number; lost: by rule, see RuleState.lost and lost_time
+    history        by rule, each message with its number; lost: by rule, see RuleState.missing and missing_time
+    rules          of the history that begin, or end, with NOTHING as their rule
     size           bytes that they take in memory, about
     """
 
     __slots__ = (
-        "ended", "forgotten", "history", "keys", "lost", "messages", "progress", "retained", "sessions", "size",
-        "subscriptions",
+        "ended", "forgotten", "history", "keys", "lost", "messages", "progress", "retained", "rules", "sessions",
+        "size", "subscriptions",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -50,4 +52,5 @@ class Changes:
         self.forgotten = 0
         self.history: dict[int, list[tuple[int, Message]]] = {}
         self.lost: dict[int, tuple[int, float]] = {}
+        self.rules: list[RuleState] = []
         self.size = 0

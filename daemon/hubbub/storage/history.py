@@ -11,7 +11,7 @@ import apsw
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.kernel.commits import Commits
-from hubbub.kernel.history.rule import HistoryRule, RuleState
+from hubbub.kernel.history.rule import HistoryRule, RuleState, change_rules
 from hubbub.kernel.history.store import Newest, OnLast, OnPage, Page, Wanted
 from hubbub.kernel.sessions.records import make_message
 from hubbub.message import Message
@@ -32,6 +32,7 @@ class DurableHistory:
         self.commits: Commits = store.commits
         self.epoch = store.blocks.epoch
         self.keep = store.keep  # called for each message
+        self._states: list[RuleState] = []
         self._store = store
         self._prefix = f"{self.epoch}-"
 
@@ -45,9 +46,16 @@ class DurableHistory:
 
     def begin_history(self, rules: Sequence[HistoryRule]) -> list[RuleState]:
         try:
-            return self._store.begin_history(rules)
+            self._states = self._store.begin_history(rules)
         except apsw.Error as error:
             raise ConfigError(self._store.database.why(error)) from None
+        return self._states
+
+    def change_history(self, rules: Sequence[HistoryRule]) -> list[RuleState]:
+        self._states, gone = change_rules(self._states, rules, self._store.begin_rule)
+        for state in gone:
+            self._store.end_rule(state)
+        return self._states
 
     def skip(self, state: RuleState, message: Message) -> None:
         self._store.skip(state, message.time)

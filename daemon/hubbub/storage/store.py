@@ -150,6 +150,18 @@ class DurableStore:
         self._readable = self._last
         return states
 
+    def begin_rule(self, rule: HistoryRule) -> RuleState:
+        """Keep messages of one more rule from now on."""
+        changes = self._change()
+        self._last += 1
+        state = RuleState(rule, self.blocks.next_rule(), self._last, time.time())
+        changes.rules.append(state)
+        return state
+
+    def end_rule(self, state: RuleState) -> None:
+        """Forget the messages of a rule, which is NOTHING now."""
+        self._change().rules.append(state)
+
     def keep(self, state: RuleState, message: Message) -> int:
         """Keep a message in the history. Returns its number."""
         changes, rule = self._changes if self._dirty else self._change(), state.id
@@ -165,7 +177,7 @@ class DurableStore:
     def skip(self, state: RuleState, time: float) -> None:
         """A message of that time can't be kept in the history."""
         self._last += 1
-        state.lost, state.lost_time = self._last, time
+        state.missing, state.missing_time = self._last, time
         self._change().lost[state.id] = self._last, time
 
     @property

@@ -110,6 +110,7 @@ class Replay:
         self._link = link
         self._ended: Callable[[], object] | None = ended
         self._plan: Plan | None = None
+        self._changes = history.changes  # of the rules, as of `_plan`
         self._after = 0  # all up to this number has been sent or waits in `_batches` or `_messages`
         self._told = 0  # up to this number the client knows that something is lost
         self._messages: deque[Message] = deque()  # of a page
@@ -123,7 +124,7 @@ class Replay:
         """Take one more subscription of the same request, before it begins."""
         self.gates.append(gate)
         self._plan = plan = self._history.plan(self.request, [one.filter for one in self.gates])
-        self._after, self._told = plan.after, plan.lost
+        self._changes, self._after, self._told = self._history.changes, plan.after, plan.lost
 
     def begin(self) -> None:
         """Begin with the next turn."""
@@ -181,8 +182,7 @@ class Replay:
 
     def _look(self) -> bool:
         """Take the next messages, ask the store for them, or end. Returns whether there may be more to do now."""
-        plan, history = self._plan, self._history
-        assert plan is not None
+        plan, history = self._current_plan(), self._history
         if plan.last is not None:
             self._ask_last(plan)
         elif self._chosen:
@@ -199,6 +199,18 @@ class Replay:
             self._asked = True
             history.store.read(plan.wanted, self._after, self._take)
         return False
+
+    def _current_plan(self) -> Plan:
+        """Return the plan with the rules that are there now. What one that has gone had kept is lost."""
+        plan, history = self._plan, self._history
+        assert plan is not None
+        if self._changes != history.changes:
+            self._changes, wanted = history.changes, plan.wanted
+            rules = history.rules_of(wanted.filters)
+            self._plan = plan = plan._replace(wanted=wanted._replace(rules=rules))
+            if not set(wanted.rules) <= set(rules):
+                self._advance(Page((), self._after, history.store.newest))
+        return plan
 
     def _ask_last(self, plan: Plan) -> None:
         assert plan.last is not None

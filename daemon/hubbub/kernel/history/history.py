@@ -10,7 +10,7 @@ its last page goes on here, and reaches the live messages within one step of the
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -87,25 +87,37 @@ class Tail:
 class History:
     """All rules, and the tail of their messages.
 
-    states  what is kept of each rule
-    unkept  messages that the store couldn't take
+    states   what is kept of each rule; changes: how often there were other rules
+    unkept   messages that the store couldn't take
     """
 
-    def __init__(self, store: HistoryStore, rules: Iterable[HistoryRule], wall: Any) -> None:
+    def __init__(self, store: HistoryStore, rules: Sequence[HistoryRule], wall: Any) -> None:
         self.store = store
-        self.states = store.begin_history(list(rules))
+        self.states = store.begin_history(rules)
+        self.changes = 0
         self.unkept = 0
         self._commits = store.commits
         self._keep = store.keep
         self.tail = Tail(store.newest)
         self._prefix = f"{store.epoch}-"
-        self._sets = {state.id: FilterSet((state.rule.filter,)) for state in self.states}
         self._wall = wall
 
     @property
     def end(self) -> str:
         """The position of the newest message."""
         return position(self.store, self.store.newest)
+
+    def change(self, rules: Sequence[HistoryRule]) -> None:
+        """Keep messages of other rules from now on. Replays go on with those as well."""
+        self.states = self.store.change_history(rules)
+        self.changes += 1
+
+    def rules_of(self, filters: Sequence[str]) -> tuple[int, ...]:
+        """Return the ids of the rules that may have messages for some filters."""
+        return tuple([state.id for state in self._states_of(filters)])
+
+    def _states_of(self, filters: Sequence[str]) -> list[RuleState]:
+        return [state for state in self.states if any(overlaps(state.rule.filter, one) for one in filters)]
 
     def metrics(self) -> dict[str, int]:
         """Return how many messages and bytes are kept, and how many messages couldn't be."""
@@ -130,7 +142,7 @@ class History:
 
     def plan(self, request: HistoryRequest, filters: Sequence[str]) -> Plan:
         """Find where a replay for some filters begins, and set what its client is told of that."""
-        states = [state for state in self.states if any(overlaps(state.rule.filter, one) for one in filters)]
+        states = self._states_of(filters)
         newest, since, after, missing = self.store.newest, 0.0, 0, False
         if request.after is not None:
             number = read_number(request.after, self.store.epoch)
@@ -149,7 +161,7 @@ class History:
         return Plan(wanted, after if states else newest, request.last, lost)
 
     def _covers(self, states: Sequence[RuleState], filter: str) -> bool:
-        return any(self._sets[state.id].covering(unshared(filter)) for state in states)
+        return any(FilterSet((state.rule.filter,)).covering(unshared(filter)) for state in states)
 
 
 class Recorder:

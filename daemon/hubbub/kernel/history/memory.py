@@ -11,7 +11,7 @@ from heapq import merge
 from hubbub import limits
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.history.position import first_number, new_epoch
-from hubbub.kernel.history.rule import HistoryRule, RuleState
+from hubbub.kernel.history.rule import HistoryRule, RuleState, change_rules
 from hubbub.kernel.history.store import Newest, OnLast, OnPage, Page, Wanted
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message, cost
@@ -75,6 +75,7 @@ class MemoryHistory:
     def __init__(self, turn: Turn) -> None:
         self.commits = Commits()
         self.epoch = new_epoch()
+        self._last_rule = 0
         self._newest = first_number(0, turn.wall())
         self._rows: dict[int, _Rows] = {}
         self._turn = turn
@@ -88,11 +89,30 @@ class MemoryHistory:
         return self._newest
 
     def begin_history(self, rules: Sequence[HistoryRule]) -> list[RuleState]:
-        now, most = self._turn.wall(), limits.HISTORY_MEMORY_BYTES // max(1, len(rules))
-        for id, rule in enumerate(rules):
-            bounded = rule._replace(bytes=min(rule.bytes, most))
-            self._rows[id] = _Rows(RuleState(bounded, id, self._newest, now))
-        return [rows.state for rows in self._rows.values()]
+        return self.change_history(rules)
+
+    def change_history(self, rules: Sequence[HistoryRule]) -> list[RuleState]:
+        most = limits.HISTORY_MEMORY_BYTES // max(1, len(rules))
+        bounded = [rule._replace(bytes=min(rule.bytes, most)) for rule in rules]
+        states, gone = change_rules([rows.state for rows in self._rows.values()], bounded, self._begin_rule)
+        for state in gone:
+            self._later(partial(self._forget, state.id))
+        return states
+
+    def _begin_rule(self, rule: HistoryRule) -> RuleState:
+        self._last_rule += 1
+        state = RuleState(rule, self._last_rule, self._newest, self._turn.wall())
+        self._rows[state.id] = _Rows(state)
+        return state
+
+    def _forget(self, id: int) -> None:
+        """Drop some messages of a rule that has ended, and go on in a later turn."""
+        rows = self._rows[id]
+        rows.trim(self._turn.wall())
+        if rows.state.count:
+            self._later(partial(self._forget, id))
+        else:
+            del self._rows[id]
 
     def keep(self, state: RuleState, message: Message) -> int:
         self._newest += 1
@@ -105,10 +125,10 @@ class MemoryHistory:
         """It never refuses."""
 
     def read(self, wanted: Wanted, after: int, then: OnPage) -> None:
-        self._later(partial(self._read, wanted, after, then))
+        self._later(partial(self._read, wanted, after, self.readable, then))
 
-    def _read(self, wanted: Wanted, after: int, then: OnPage) -> None:
-        rows, end, lost = self._page(wanted, after)
+    def _read(self, wanted: Wanted, after: int, until: int, then: OnPage) -> None:
+        rows, end, lost = self._page(wanted, after, until)
         matching = [
             message
             for number, message in rows
@@ -118,11 +138,13 @@ class MemoryHistory:
         ]
         then(Page(matching, end, lost))
 
-    def _page(self, wanted: Wanted, after: int) -> tuple[list[Row], int, int]:
+    def _page(self, wanted: Wanted, after: int, until: int) -> tuple[list[Row], int, int]:
         """Return the first rows of all rules, the number up to which these are all, and that of what is lost."""
-        found, end, lost = [], self._newest, 0
+        found, end, lost = [], until, 0
         for id in wanted.rules:
-            rows = self._rows[id]
+            rows = self._rows.get(id)
+            if rows is None:  # it has ended
+                continue
             rows.trim(self._turn.wall())
             lost = max(lost, rows.state.lost)
             some = rows.after(after)
@@ -140,7 +162,10 @@ class MemoryHistory:
         if not rules or newest.full:
             then(newest.ordered(), until)
             return
-        rows, now = self._rows[rules[-1]], self._turn.wall()
+        rows, now = self._rows.get(rules[-1]), self._turn.wall()
+        if rows is None:  # it has ended
+            self._later(partial(self._find, newest, rules[:-1], until + 1, until, then))
+            return
         rows.trim(now)
         some, oldest = rows.before(before), now - rows.state.rule.age
         for number, message in reversed(some):

@@ -34,7 +34,7 @@ def first_number(last: int, now: float) -> int:
     It is beyond all numbers that were given before, also to messages that were sent and never committed, or by the
     process whose backup this store is.
     """
-    return max((last >> _PER_SECOND) + 1, int(now)) << _PER_SECOND
+    return (max(last >> _PER_SECOND, int(now)) + 1) << _PER_SECOND
 
 
 def number_at(last: int, now: float) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from hubbub import limits
@@ -20,26 +21,44 @@ class HistoryRule(NamedTuple):
     bytes: int = limits.HISTORY_BYTES
 
 
+NOTHING = HistoryRule("", messages=0, bytes=0)
+"""The rule of messages that the operator wants to be kept no more."""
+
+
 class RuleState:
     """What is kept of one rule.
 
-    id         what the store calls it
-    lost       something up to that number is missing: it was trimmed, or couldn't be kept
-    lost_time  the same in Unix seconds
-    trimmed    all up to that number has been dropped
+    id       what the store calls it
+    missing  something up to that number couldn't be kept, or came before the rule; missing_time: in Unix seconds
+    trimmed  all up to that number has been dropped; trimmed_time: in Unix seconds
     count, bytes  of what is kept
+
+    The reactor alone sets `rule` and `missing`; what trims, a store's thread, alone sets the rest.
     """
 
-    __slots__ = ("bytes", "count", "id", "lost", "lost_time", "rule", "trimmed")
+    __slots__ = ("bytes", "count", "id", "missing", "missing_time", "rule", "trimmed", "trimmed_time")
 
-    def __init__(self, rule: HistoryRule, id: int, lost: int, lost_time: float, count: int = 0, bytes: int = 0) -> None:
+    def __init__(
+        self, rule: HistoryRule, id: int, missing: int, missing_time: float, count: int = 0, bytes: int = 0
+    ) -> None:
         self.rule = rule
         self.id = id
-        self.lost = lost
-        self.lost_time = lost_time
+        self.missing = missing
+        self.missing_time = missing_time
         self.count = count
         self.bytes = bytes
         self.trimmed = 0
+        self.trimmed_time = 0.0
+
+    @property
+    def lost(self) -> int:
+        """Something up to that number is missing."""
+        return max(self.missing, self.trimmed)
+
+    @property
+    def lost_time(self) -> float:
+        """The same in Unix seconds."""
+        return max(self.missing_time, self.trimmed_time)
 
     def is_over(self, now: float, oldest: float, count: int = 1) -> bool:
         """Return whether the oldest `count` messages are to go; `oldest`: Unix seconds of the newest of them."""
@@ -48,8 +67,23 @@ class RuleState:
 
     def trim(self, number: int, time: float, count: int, bytes: int) -> None:
         """The oldest `count` messages are gone; `number`, `time`: of the newest of them."""
+        self.trimmed_time = max(self.trimmed_time, time)
         self.trimmed = number
-        self.lost = max(self.lost, number)
-        self.lost_time = max(self.lost_time, time)
         self.count -= count
         self.bytes -= bytes
+
+
+def change_rules(
+    states: Iterable[RuleState], rules: Sequence[HistoryRule], begin: Callable[[HistoryRule], RuleState]
+) -> tuple[list[RuleState], list[RuleState]]:
+    """Give each rule the state of its filter, or a new one. Returns these states, and those whose filter has gone."""
+    there = {state.rule.filter: state for state in states if state.rule is not NOTHING}
+    wanted = []
+    for rule in rules:
+        state = there.pop(rule.filter, None) or begin(rule)
+        state.rule = rule
+        wanted.append(state)
+    gone = list(there.values())
+    for state in gone:
+        state.rule = NOTHING
+    return wanted, gone

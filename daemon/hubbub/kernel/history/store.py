@@ -96,6 +96,9 @@ class HistoryStore(Protocol):
     def begin_history(self, rules: Sequence[HistoryRule]) -> list[RuleState]:
         """Keep messages of these rules from now on, and forget those of others. Called once."""
 
+    def change_history(self, rules: Sequence[HistoryRule]) -> list[RuleState]:
+        """Keep messages of other rules from now on; a rule with the filter of one before goes on with its messages."""
+
     def keep(self, state: RuleState, message: Message) -> int:
         """Keep a message. Returns its number, which is higher than all before."""
 

@@ -91,10 +91,12 @@ class Router:
             self.trie.remove(filter)
             self._forget(filter)
 
-    def keep(self, filter: str, keeper: Keeper) -> None:
-        """Have what `filter` matches kept in the history, from now on and for good."""
+    def keep(self, filter: str, keeper: Keeper | None) -> None:
+        """Have what `filter` matches kept in the history from now on; None: no more."""
         entry = self.trie.get(filter) or self.trie.add(filter)
         entry.keeper = keeper
+        if keeper is None and not entry.subscribers:
+            self.trie.remove(filter)
         self._forget_all()
 
     def _forget(self, filter: str) -> None:
