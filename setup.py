@@ -92,6 +92,7 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/sessions/session_queue",
     "kernel/sessions/delivery",
     "kernel/sessions/qos_receiver",
+    "kernel/routing/packed",
     "kernel/routing/batch",
     "kernel/routing/subscription",
     "kernel/routing/trie",

@@ -130,7 +130,7 @@ SHARED_AT_ONCE = 256  # messages of shared subscriptions that one member hands o
 SHARED_ASKED = 64  # members of a group without room, of each encoding, that are asked again in one turn: 0.1 ms
 SHARED_REFUSALS = 16  # of these that no other member takes: then the others aren't tried
 INFLIGHT_MESSAGES = 100  # in flight to one client, and from it: at 50 ms there and back 2,000 a second
-QUEUED_MESSAGE_BYTES = 200  # bytes that a queued message takes beside its payload
+QUEUED_MESSAGE_BYTES = 400  # bytes that a queued message takes beside its texts and payload: four objects of 360 to 420
 UNRELEASED_UNANNOUNCED = 1_000  # unreleased messages of QoS 2 of a client whose protocol has no receive maximum
 INFLIGHT_UNANNOUNCED = 20  # in flight to a server without a receive maximum: Mosquitto drops the 21st
 CONNECTOR_IDS = 128  # the highest packet identifier of a connector: few, so that all can be released after a restart
@@ -225,8 +225,9 @@ STOMP_BEAT_MARGIN = 0.9  # of the agreed time between heart-beats: some clients 
 STOMP_SILENCE_SECONDS = 60.0  # seconds that a heart-beat may be late: browsers in the background beat once a minute
 
 # The outbox
+UNIT_BYTES = 400  # bytes that a unit takes in an outbox beside its frames: six objects of a batch; one alone takes 280
+UNIT_MESSAGE_BYTES = 16  # bytes that each of its messages takes beside: two ends, and a topic that others share
 QUEUE_BYTES = 8 * MiB  # bytes that wait for one link, `queue=`: eight of the longest messages
-PACKED_BYTES = 512  # bytes of a message that keeps only its frame while it waits: below, the change costs more
 BACKLOG_LINKS = 16  # stalled links for which messages are kept once; and backlogs in which one link stands
 BACKLOG_REST = 8  # turns that bring a paused link something until it stands in backlogs: it has stopped reading
 QUEUE_MESSAGES = 10_000  # messages that wait for one link: small ones cost more than their bytes

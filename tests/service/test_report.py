@@ -18,7 +18,7 @@ def status(**more):
         "listeners": [place("websocket-8999", "192.168.100.200:65535", received=123_456_789, sent=987_654_321)],
         "connectors": [place("tcp-device.example.org-7000", "10.0.0.5:7000", state="connected")],
         "topics": {"routed": 65_536, "subscriptions": 1_000_000, "retained": 100_000, "retained_bytes": 64 << 20},
-        "outboxes": {"waiting": 0, "worst": None},
+        "outboxes": {"waiting": 0, "memory": 0, "worst": None},
         "sessions": {"away": 100, "queued": 1000, "bytes": 10_000},
         "counters": {"published": 123_456_789, "delivered": 123_456_789_012, "dropped": 12, "refused": 30},
         "refused": {"not-authorized": 10, "rate-limited": 10, "bad-payload": 5, "too-long": 3, "quota": 2},

@@ -161,7 +161,7 @@ def test_status(tmp_path):
     assert found["pid"] == daemon.process.pid
     assert [one["id"] for one in found["listeners"]] == ["a", "u"]
     assert found["topics"]["retained"] == 1
-    assert found["outboxes"] == {"waiting": 0, "worst": None}
+    assert found["outboxes"] == {"waiting": 0, "memory": 0, "worst": None}
     (link,) = found["each"]
     assert (link["listener"], link["port"], link["dialect"], link["subscriptions"]) == ("a", port, "lines", 1)
     assert found["memory"] > 10_000_000

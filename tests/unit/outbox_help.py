@@ -88,9 +88,10 @@ class Pipe:
 
     def give_way(self, more):
         """Keep `more` bytes beside what can't be dropped."""
-        size = self.receiver.held + self.receiver.answers + more
-        assert self.receiver.give_way(size)
-        assert self.receiver.size <= size + 20
+        weight = self.receiver.held + self.receiver.answers + more
+        assert self.receiver.give_way(weight)
+        assert self.receiver.size <= weight + 20
+        assert not self.receiver.count or self.receiver.weight <= weight + 3 * limits.UNIT_BYTES  # with notices
 
     def resume(self):
         self.blocked = False

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from hubbub import limits
 from hubbub.bounds import Bounds
 from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.connection.slow_consumers import level
+from hubbub.kernel.connection.slow_consumers import level, weigh
 from hubbub.limits import BACKLOG_LINKS
 from unit.kernel_help import World
 
 SIZE = 100
+WEIGHT = weigh(SIZE, 1, 1)  # of a message that has come in a turn of its own
 
 
 def stalled(world, count, **more):
@@ -31,14 +32,14 @@ def publish(world, count, topic="a"):
 
 
 def test_the_largest_gives_way_and_the_others_keep_theirs():
-    world = World(bounds=Bounds(outbox_bytes=50 * SIZE))
+    world = World(bounds=Bounds(outbox_bytes=50 * WEIGHT))
     large = stalled(world, 1)[0]
     publish(world, 30)
     small = stalled(world, 1)[0]
     reading = world.link()
     world.say(reading, b"sub a\n")
     publish(world, 15)
-    assert world.hub.slow_consumers.size <= 50 * SIZE
+    assert world.hub.slow_consumers.size <= 50 * WEIGHT
     assert small.outbox.count == 15
     assert small.outbox.dropped == reading.outbox.dropped == 0
     assert (
@@ -54,7 +55,7 @@ def test_the_largest_gives_way_and_the_others_keep_theirs():
 
 
 def test_who_may_not_have_a_hole_is_cut():
-    world = World(bounds=Bounds(outbox_bytes=10 * SIZE))
+    world = World(bounds=Bounds(outbox_bytes=10 * WEIGHT))
     link = stalled(world, 1, full="disconnect")[0]
     publish(world, 11)
     assert not link.open
@@ -65,9 +66,9 @@ def test_what_has_gone_or_is_read_counts_no_longer():
     world = World()
     gone, reads = stalled(world, 2)
     publish(world, 3)
-    assert world.hub.slow_consumers.size == 6 * SIZE
+    assert world.hub.slow_consumers.size == 6 * WEIGHT
     reads.transport_resumed()
-    assert world.hub.slow_consumers.size == 3 * SIZE
+    assert world.hub.slow_consumers.size == 3 * WEIGHT
     gone.lost()
     assert world.hub.slow_consumers.size == 0
     world.publish("a")
@@ -113,13 +114,13 @@ def test_the_level_is_the_highest_that_fits(sizes, room):
 
 @pytest.mark.parametrize("count", [1, 50])
 def test_it_is_not_searched_for_each_message(count, monkeypatch):
-    world = World(bounds=Bounds(outbox_bytes=100 * SIZE))
+    world = World(bounds=Bounds(outbox_bytes=100 * WEIGHT))
     stalled(world, count)
     searches = []
     flush = world.hub.slow_consumers.flush
     monkeypatch.setattr(world.hub.slow_consumers, "flush", lambda: (searches.append(1), flush())[1])
     publish(world, 1_000 // count)
-    assert world.hub.slow_consumers.size <= 100 * SIZE
+    assert world.hub.slow_consumers.size <= 100 * WEIGHT
     assert 0 < len(searches) <= 1_000 // 5, "each makes room for a tenth of it"
 
 

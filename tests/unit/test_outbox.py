@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hubbub import limits
 from hubbub.kernel.connection import outbox, overflow
 from hubbub.kernel.connection.overflow import POLICIES
+from hubbub.kernel.connection.slow_consumers import weigh
 from hubbub.kernel.routing.batch import Batch
 from unit.outbox_help import LONGEST, Pipe, filled, flushing, frame
 
@@ -146,7 +147,7 @@ def test_disconnect():
 def test_it_gives_way_by_its_policy(full, out):
     pipe = filled(full)
     pipe.answer()
-    pipe.give_way(len(frame(b"msg", 1, "a", 10)))
+    pipe.give_way(weigh(len(frame(b"msg", 1, "a", 10)), units=2, messages=2))  # the answer is a unit too
     pipe.drain()
     assert pipe.out() == out
 

@@ -245,10 +245,10 @@ def test_a_message_is_kept_and_counted_once(context):
 def test_the_logs_are_trimmed_with_the_queues_and_what_they_drop_is_counted(context, monkeypatch):
     hub, writer = context.world.hub, context.client("w")
     crowd(context)
-    monkeypatch.setattr(limits, "QUEUED_BYTES_ALL", 50 * 301)
+    monkeypatch.setattr(limits, "QUEUED_BYTES_ALL", 50 * (101 + limits.QUEUED_MESSAGE_BYTES))
     for n in range(100):
         writer.publish("a", b"%03d" % n + b"x" * 97, qos=1, id=n + 1)
-    assert hub.clients.queued_bytes <= 50 * 301
+    assert hub.clients.queued_bytes <= 50 * (101 + limits.QUEUED_MESSAGE_BYTES)
     (log,) = hub.router.logs.values()
     kept_of_them = log.end - log.first
     assert 40 < kept_of_them <= 50

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hubbub import limits
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.packets import V31, Ack, Connack, Disconnect, Publish
 from mqtt_client import PUBACK, PUBREC, V5, V311, Client, MqttHub, kept, subscription
@@ -122,7 +123,7 @@ def test_one_that_never_acknowledges_fills_its_line_and_no_more():
     assert len(got) == 100
     assert len({one.id for one in got}) == 100
     assert context.world.hub.turn.counters.dropped > 2_000
-    assert context.world.hub.clients.queued_bytes <= 100_000 + 100 * 301
+    assert context.world.hub.clients.queued_bytes <= 100_000 + 100 * (101 + limits.QUEUED_MESSAGE_BYTES)
     client.end.vanish()
     context.world.turn()
     assert context.world.hub.clients.queued_bytes == 0

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from hubbub.kernel.connection.slow_consumers import SlowConsumers
-from hubbub.kernel.routing.batch import Batch, Frames
+from hubbub.kernel.connection.slow_consumers import SlowConsumers, weigh
+from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.turn import Turn
 from hubbub.limits import BACKLOG_LINKS, QUEUE_MESSAGES
 
@@ -142,7 +142,6 @@ class Backlog:
             return False
         kind = _kind(outbox, full)
         if not self._kinds[CONFLATED]:
-            self._newest, self._newest_size = {}, 0
             self._room, self._room_count = outbox.limit, QUEUE_MESSAGES
         if kind == CONFLATED:
             self._room = min(self._room, (outbox.limit - outbox.size) // BACKLOG_LINKS)
@@ -168,11 +167,12 @@ class Backlog:
         """An outbox has taken its part, or its link has gone."""
         if self.places.pop(outbox, None) is not None:
             self._kinds[place.kind] -= 1
+            if not self._kinds[CONFLATED]:
+                self._newest, self._newest_size = {}, 0
             if not self.places:
                 self._slow.forget(self)
                 self._batches.clear()
                 self.first, self.size = self.end, 0
-                self._newest = {}
 
     def send_home(self, outbox: Any) -> None:
         """Let an outbox get each message itself again."""
@@ -252,21 +252,27 @@ class Backlog:
         """Count what waits, at the end of a turn that brought something."""
         self._marked = False
         for _, batch in reversed(self._batches):
-            if type(batch.frames) is Frames:
+            if not batch.pack():
                 break
-            batch.pack()
         if self.places:
             self._slow.count(self)
 
-    def give_way(self, size: int) -> bool:
-        """Keep at most so many bytes; of those that can't lose the oldest, some take their part first.
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that what is kept takes."""
+        newest = len(self._newest)
+        units, messages = len(self._batches) + newest, self.end - self.first + newest
+        return weigh(self.size + self._newest_size, units, messages)
+
+    def give_way(self, weight: int) -> bool:
+        """Keep at most that; of those that can't lose the oldest, some take their part first.
 
         If there are more such, it keeps more than that, and is asked again in the next turn.
         """
         within = [outbox for outbox, place in self.places.items() if place.kind == WITHIN]
         for outbox in within[:BACKLOG_LINKS]:
             outbox.evict()
-        while self.size > size and self._batches and len(within) <= BACKLOG_LINKS:
+        while self.weight > weight and self._batches and len(within) <= BACKLOG_LINKS:
             self.dropped += self._batches[0][1].count * self._kinds[OLDEST_GO]
             self._forget_first()
         return True

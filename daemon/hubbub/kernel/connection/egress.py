@@ -333,7 +333,7 @@ class Egress:
 
     def fail(self, error: Exception) -> None:
         """The dialect has raised: close."""
-        self.outbox.fail(error)
+        self.outbox.owner.fail(error)
 
     def hold(self) -> None:
         """Send what follows once the store's open batch is safe."""

@@ -18,9 +18,9 @@ from hubbub.kernel.commits import Commits
 from hubbub.kernel.connection import flushing, overflow
 from hubbub.kernel.connection.backlog import Backlog, Place
 from hubbub.kernel.connection.owner import NO_OWNER, Owner, Writer
-from hubbub.kernel.connection.slow_consumers import SlowConsumers
+from hubbub.kernel.connection.slow_consumers import SlowConsumers, weigh
 from hubbub.kernel.connection.units import Answers, Barrier, Keep, Latest, Search
-from hubbub.kernel.routing.batch import END, Batch, Frames
+from hubbub.kernel.routing.batch import END, Batch
 from hubbub.kernel.routing.subscription import LATER, LOST, NEVER, NOW
 from hubbub.kernel.turn import Turn
 from hubbub.limits import ANSWER_BYTES, FLUSH_BYTES, QUEUE_MESSAGES
@@ -99,6 +99,11 @@ class Outbox:
     def unsettled(self) -> int:
         """How many of them were dropped in backlogs, and aren't counted yet."""
         return 0 if self.places is None else overflow.lost_in_backlogs(self)
+
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that what waits here takes (slow_consumers.Trimmable)."""
+        return weigh(self.size, len(self.units), self.count)
 
     @property
     def empty(self) -> bool:
@@ -240,10 +245,10 @@ class Outbox:
         overflow.purge(self, keep)
         self.mark()
 
-    def give_way(self, size: int) -> bool:
-        """All outboxes hold too much: drop messages until `size` bytes are left. False: the link is cut instead."""
+    def give_way(self, weight: int) -> bool:
+        """All outboxes hold too much: drop messages until `weight` is left. False: the link is cut instead."""
         self.evict()
-        if overflow.give_way(self, size):
+        if overflow.give_way(self, weight):
             return not self._gone  # a notice may have failed
         self.owner.on_overflow()
         return False
@@ -261,10 +266,6 @@ class Outbox:
         except Exception as error:  # noqa: BLE001  a plugin's dialect
             self.owner.fail(error)
             return b""
-
-    def fail(self, error: Exception) -> None:
-        """The dialect raised for a message of this outbox."""
-        self.owner.fail(error)
 
     def mark(self) -> None:
         """Have this flushed at the end of this turn."""
@@ -306,9 +307,8 @@ class Outbox:
     def _wait_paused(self) -> None:
         """A turn has ended that brought something while the transport is paused."""
         for unit in reversed(self.units):
-            if type(unit) is not Batch or type(unit.frames) is Frames:
+            if not isinstance(unit, Batch) or not unit.pack():
                 break
-            unit.pack()
         self._slow.count(self)
         if self._rest:
             self._rest -= 1

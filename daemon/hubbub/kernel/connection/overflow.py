@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+from hubbub import limits
 from hubbub.kernel.connection.backlog import CONFLATED, OLDEST_GO, SEALED, Backlog
 from hubbub.kernel.connection.units import Answers, Barrier, Keep, Latest, Search, part_that
 from hubbub.limits import QUEUE_MESSAGES
@@ -217,30 +218,31 @@ def _supersede(outbox: Any, latest: Latest, topic: str) -> None:
 # All outboxes hold too much
 
 
-def give_way(outbox: Any, size: int) -> bool:
-    """Drop messages as the policy says until `size` bytes are left.
+def give_way(outbox: Any, weight: int) -> bool:
+    """Drop messages as the policy says until `weight` is left.
 
     False: the link is to be cut, by its policy or because other units than messages take that much.
     """
     if outbox.full == "drop-newest":
-        return _drop_newest(outbox, size)
-    while outbox.size > size and outbox.count:
+        return _drop_newest(outbox, weight)
+    while outbox.weight > weight and outbox.count:
         if (first_messages(outbox).full or outbox.full) == "disconnect":
             return False
-        _drop_first(outbox, outbox.size - size, 0)
-    return bool(outbox.size <= size)
+        _drop_first(outbox, outbox.weight - weight, 0)
+    return bool(outbox.size <= weight)
 
 
-def _drop_newest(outbox: Any, size: int) -> bool:
+def _drop_newest(outbox: Any, weight: int) -> bool:
     units, behind, count = outbox.queue(), deque[Any](), 0
-    while outbox.size > size and outbox.count:
+    while outbox.weight + limits.UNIT_BYTES * len(behind) > weight and outbox.count:
         unit = units.pop()
         if not unit.count:
             behind.appendleft(unit)
             continue
         if (unit.full or outbox.full) == "disconnect":
             return False
-        keep = unit.fitting(unit.size - (outbox.size - size)) if outbox.size - unit.size < size else 0
+        over = outbox.weight + limits.UNIT_BYTES * (1 + len(behind)) - weight  # as if none had been taken out
+        keep = unit.fitting(unit.size - over) if over < unit.size else 0
         if keep:
             rest = unit.part(0, keep)
             units.append(rest)
@@ -250,7 +252,7 @@ def _drop_newest(outbox: Any, size: int) -> bool:
         outbox.size -= unit.size
         outbox.count -= unit.count - keep
         count += unit.count - keep
-    if outbox.size > size:
+    if outbox.size > weight:
         return False
     outbox.lose(count)
     notice = outbox.notice(count) if count else b""

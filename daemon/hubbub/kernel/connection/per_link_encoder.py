@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from hubbub.dialect import NeverDrop
 from hubbub.events import Subscribe
 from hubbub.kernel.connection.outbox import Outbox
 from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.packed import Frames
 from hubbub.kernel.routing.subscription import Receiver
 from hubbub.message import Message
 
@@ -42,7 +45,7 @@ class AdaptingReceiver:
             else:
                 self._put(batch)
         except Exception as error:  # noqa: BLE001  a plugin's dialect
-            self._outbox.fail(error)
+            self._outbox.owner.fail(error)
 
     def _put(self, batch: Batch) -> None:
         self._outbox.put(self.adapt(batch))
@@ -127,9 +130,9 @@ class PerLinkEncoder(AdaptingReceiver):
 
 
 class SplicedBatch(Batch):
-    """A shared batch with the id of one subscription in each unit. Its frames are made only if it is split."""
+    """A shared batch with the id of one subscription in each unit. Its frames are cut only if it is split or waits."""
 
-    __slots__ = ("_id", "_shared", "_whole")
+    __slots__ = ("_id_bytes", "_shared")
 
     def __init__(self, shared: Batch, id: bytes) -> None:
         self.messages = shared.messages
@@ -140,31 +143,26 @@ class SplicedBatch(Batch):
         self.data = id.join(shared.splice())
         self.size = len(self.data)
         self._split = None
-        self._id = id
-        self._shared = shared
-        self._whole: Batch | None = None
+        self._id_bytes = len(id)
+        self._shared: Batch | None = shared
 
-    def whole(self) -> Batch:
-        """Return the same messages with a frame of each."""
-        if self._whole is None:
-            frames = [_spliced(frame, self._id) for frame in self._shared.frames]
-            self._whole = Batch(self.messages, frames, True, self.full)
-        return self._whole
+    def ends(self) -> Sequence[int]:
+        if self._shared is not None:
+            ends = array("I", accumulate([len(frame) + self._id_bytes for frame in self._shared.frames]))
+            self.frames, self._shared = Frames(self.data, ends), None
+        return super().ends()
 
     def singles(self, stream: bool) -> list[Batch]:
-        return self.whole().singles(stream)
-
-    def ends(self) -> list[int]:
-        return self.whole().ends()
-
-    def topics(self) -> dict[str, tuple[int, int]]:
-        return self.whole().topics()
-
-    def part(self, start: int, end: int) -> Any:
-        return self.whole().part(start, end)
+        self.ends()
+        return super().singles(stream)
 
     def single(self, at: int) -> Any:
-        return self.whole().single(at)
+        self.ends()
+        return super().single(at)
+
+    def pack(self) -> bool:
+        self.ends()
+        return super().pack()
 
 
 class SplicingReceiver(AdaptingReceiver):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from hubbub import limits
 from hubbub.kernel.steps import spread
 from hubbub.kernel.trimming import level
 from hubbub.kernel.turn import Turn
@@ -20,23 +21,30 @@ class Trimmable(Protocol):
     """An outbox."""
 
     @property
-    def size(self) -> int: ...
+    def weight(self) -> int: ...
     @property
     def dropped(self) -> int: ...
     @property
     def unsettled(self) -> int: ...
-    def give_way(self, size: int) -> bool: ...
+    def give_way(self, weight: int) -> bool: ...
+
+
+def weigh(size: int, units: int, messages: int) -> int:
+    """Return how many bytes of memory so many units take, with so many messages and bytes in them."""
+    return size + units * limits.UNIT_BYTES + messages * limits.UNIT_MESSAGE_BYTES
 
 
 class SlowConsumers:
-    """The paused outboxes and their bytes.
+    """The paused outboxes and the memory that they take.
 
-    size     bytes of them, as of when each was counted last
+    size     bytes of all, with what units take beside their frames, as of when each was counted last
+    most     the most that it has been since `take_most`
     dropped  messages that were trimmed; cut: links that were cut instead
     """
 
     def __init__(self, turn: Turn) -> None:
         self.size = 0
+        self.most = 0
         self.dropped = 0
         self.cut = 0
         self._turn = turn
@@ -50,11 +58,19 @@ class SlowConsumers:
 
     def count(self, outbox: Trimmable) -> None:
         """A paused outbox has got something."""
-        self.size += outbox.size - self._waiting.get(outbox, 0)
-        self._waiting[outbox] = outbox.size
+        weight = outbox.weight
+        self.size += weight - self._waiting.get(outbox, 0)
+        self._waiting[outbox] = weight
+        if self.size > self.most:
+            self.most = self.size
         if self.size > self._turn.bounds.outbox_bytes and not self._marked:
             self._marked = True
             self._turn.flush_later(self)
+
+    def take_most(self) -> int:
+        """Return `most`, and begin anew."""
+        most, self.most = self.most, self.size
+        return most
 
     def forget(self, outbox: Trimmable) -> None:
         """An outbox is no longer paused."""

@@ -4,39 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
 from typing import Any
 
 from hubbub.dialect import Splice, Text
-from hubbub.limits import PACKED_BYTES
-
-
-class Frames(Sequence[bytes]):
-    """The frames of a packed batch, cut out of its data."""
-
-    __slots__ = ("_data", "_ends")
-
-    def __init__(self, data: bytes, ends: list[int]) -> None:
-        self._data = data
-        self._ends = ends
-
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, slice):
-            return [self[one] for one in range(*at.indices(len(self._ends)))]
-        ends = self._ends
-        return self._data[ends[at - 1] if at else 0 : ends[at]]
-
-
-class Topic:
-    """What is left of a message in a packed batch."""
-
-    __slots__ = ("topic",)
-
-    def __init__(self, topic: str) -> None:
-        self.topic = topic
+from hubbub.kernel.routing.packed import Frames, Topics, ends_of
 
 
 class _Split:
@@ -48,7 +19,7 @@ class _Split:
 
     __slots__ = ("cut", "ends", "topics")
 
-    def __init__(self, ends: list[int]) -> None:
+    def __init__(self, ends: Sequence[int]) -> None:
         self.cut: tuple[int, int, Any] = (0, 0, None)
         self.ends = ends
         self.topics: dict[str, tuple[int, int]] | None = None
@@ -57,7 +28,7 @@ class _Split:
 class Batch:
     """Consecutive messages to the same receivers, encoded; all outboxes share it.
 
-    messages  each is a Message, or a Topic once the batch is packed
+    messages  each is a Message, or a Topic once the batch is packed, see `pack`
     data   their frames joined, for streams; size: bytes
     full   the overflow policy of the subscription, or None
     parts  what stands between the ids that each subscription inserts, see dialect.Splice
@@ -92,13 +63,19 @@ class Batch:
             self.parts.append(rest)
         return self.parts
 
-    def pack(self) -> None:
-        """Keep nothing twice: the batch waits, and all its receivers have it. Datagrams stay as they are."""
-        if type(self.frames) is Frames or not self.data or self.parts is not None:
-            return
-        self.frames = Frames(self.data, self.ends())
-        if self.size > PACKED_BYTES * self.count:
-            self.messages = [Topic(message.topic) for message in self.messages]
+    def pack(self) -> bool:
+        """Keep nothing but the data and the topics, while it waits and all its receivers have it.
+
+        Returns False if it is packed already, or can't be: datagrams stay as they are.
+        """
+        if type(self.messages) is Topics or not self.data or self.parts is not None:
+            return False
+        if self.count == 1:
+            self.frames, self._split = (self.data,), None
+        else:
+            self.frames = Frames(self.data, self.ends())
+        self.messages = Topics(self.messages)
+        return True
 
     def singles(self, stream: bool) -> list[Batch]:
         """Return the same messages in batches of one."""
@@ -107,11 +84,12 @@ class Batch:
             for message, frame in zip(self.messages, self.frames, strict=True)
         ]
 
-    def ends(self) -> list[int]:
+    def ends(self) -> Sequence[int]:
         """Return at which byte each message ends; made once for all receivers."""
         split = self._split
         if split is None:
-            split = self._split = _Split(list(accumulate(map(len, self.frames))))
+            frames = self.frames
+            split = self._split = _Split(frames.ends if isinstance(frames, Frames) else ends_of(frames))
         return split.ends
 
     def topics(self) -> dict[str, tuple[int, int]]:

@@ -59,6 +59,8 @@ def summary(status: Row) -> list[str]:
     topics, outboxes, counters = status["topics"], status["outboxes"], status["counters"]
     sessions = status["sessions"]
     waiting = size(outboxes["waiting"])
+    if outboxes["memory"]:
+        waiting += f", {size(outboxes['memory'])} of memory"
     if outboxes["worst"] is not None:
         waiting += f", most for link {outboxes['worst']['link']} ({size(outboxes['worst']['waiting'])})"
     kept = f"{topics['retained']} retained ({size(topics['retained_bytes'])})"

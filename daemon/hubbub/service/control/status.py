@@ -49,7 +49,7 @@ def status(running: Running) -> dict[str, Any]:
         "metrics": running.settings.metrics,
         "plugins": sorted(plugins(running)),
         "topics": topics(hub),
-        "outboxes": _outboxes(contexts),
+        "outboxes": _outboxes(hub, contexts),
         "busiest": _busiest(contexts),
         "sessions": {"away": hub.clients.away, "queued": hub.clients.queued, "bytes": hub.clients.queued_bytes},
         "store": hub.clients.store.metrics(),
@@ -154,8 +154,8 @@ def counters(hub: Hub) -> dict[str, int]:
     return {name: getattr(hub.turn.counters, name) for name in getattr(type(hub.turn.counters), FIELDS)}
 
 
-def _outboxes(contexts: Iterable[ListenerContext]) -> dict[str, Any]:
-    """Return how much waits, and for which link the most."""
+def _outboxes(hub: Hub, contexts: Iterable[ListenerContext]) -> dict[str, Any]:
+    """Return how many bytes wait, for which link the most, and what takes memory for links that don't read."""
     total, worst = 0, None
     for context in contexts:
         for one in context.links:
@@ -164,6 +164,7 @@ def _outboxes(contexts: Iterable[ListenerContext]) -> dict[str, Any]:
                 worst = one
     return {
         "waiting": total,
+        "memory": hub.slow_consumers.size,
         "worst": None if worst is None else {"link": worst.session.id, "waiting": worst.outbox.size},
     }
 

@@ -152,7 +152,11 @@ class _Daemon(Collector):
         yield _gauge("hubbub_subscriptions", "Subscriptions of all clients and handlers", hub.subscriptions.count)
         yield _gauge("hubbub_retained_messages", "Retained messages", hub.retained.count)
         yield _gauge("hubbub_retained_bytes", "Bytes of retained messages", hub.retained.size)
-        yield _gauge("hubbub_backlog_bytes", "Bytes that wait for clients that don't read", hub.slow_consumers.size)
+        yield _gauge(
+            "hubbub_backlog_bytes",
+            "Memory of what waits for clients that don't read, in bytes",
+            hub.slow_consumers.size,
+        )
 
     def _history(self) -> Iterator[Metric]:
         """The message history, if there is one."""

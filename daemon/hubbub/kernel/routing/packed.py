@@ -1,0 +1,69 @@
+"""What is left of a batch while it waits: its data and its topics, each in one piece, and where they are cut."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Any
+
+
+class Topic:
+    """What is left of a message in a packed batch."""
+
+    __slots__ = ("topic",)
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+
+
+def ends_of(pieces: Iterable[Sequence[Any]]) -> array[int]:
+    """Return where each of these pieces ends once they are joined: 4 bytes each, as long as they wait."""
+    return array("I", accumulate(map(len, pieces)))
+
+
+class Frames(Sequence[bytes]):
+    """The frames of a packed batch, cut out of its data. `ends`: where each ends."""
+
+    __slots__ = ("ends", "_data")
+
+    def __init__(self, data: bytes, ends: Sequence[int]) -> None:
+        self.ends = ends
+        self._data = data
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return [self[one] for one in range(*at.indices(len(self.ends)))]
+        ends = self.ends
+        return self._data[ends[at - 1] if at else 0 : ends[at]]
+
+
+class Topics(Sequence[Topic]):
+    """The messages of a packed batch, as their topics alone: cut out of one text, or the same for all."""
+
+    __slots__ = ("_count", "_ends", "_text")
+
+    def __init__(self, messages: Sequence[Any]) -> None:
+        self._count = len(messages)
+        self._text: str = messages[0].topic
+        self._ends: Sequence[int] | None = None
+        if self._count > 1:
+            topics = [message.topic for message in messages]
+            if topics.count(self._text) < self._count:
+                self._text, self._ends = "".join(topics), ends_of(topics)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return [self[one] for one in range(*at.indices(self._count))]
+        ends = self._ends
+        if ends is None:
+            if at >= self._count:
+                raise IndexError(at)
+            return Topic(self._text)
+        return Topic(self._text[ends[at - 1] if at else 0 : ends[at]])
