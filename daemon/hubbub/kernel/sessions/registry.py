@@ -107,6 +107,10 @@ class ClientRegistry:
         """Their bytes."""
         return self._queued_bytes.size
 
+    def take_most_queued_bytes(self) -> int:
+        """Return the most that these were since this was called last."""
+        return self._queued_bytes.take_most()
+
     @property
     def will_bytes(self) -> int:
         """Bytes of all wills."""

@@ -20,7 +20,7 @@ class Memory:
     def __init__(self, reactor: Any, hub: Any) -> None:
         self._hub = hub
         self._look: Any = None
-        self._most = 0  # bytes, since memory was given back
+        self._most = 0  # bytes since memory was given back, what has come and gone between two looks too
         self._reactor = reactor
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
 
@@ -40,8 +40,10 @@ class Memory:
 
     def _looked(self) -> None:
         self._wait()
-        used = self._used()
-        self._most = max(self._most, used)
+        hub, clients = self._hub, self._clients()
+        used: int = clients + hub.slow_consumers.size + hub.clients.queued_bytes
+        most = clients + hub.slow_consumers.take_most() + hub.clients.take_most_queued_bytes()
+        self._most = max(self._most, most)
         if self._most - used >= limits.MEMORY_SLACK:
             self._most = used
             if self._objects() < limits.GC_OBJECTS:
@@ -49,13 +51,12 @@ class Memory:
             if self._trim is not None:
                 self._trim(0)
 
-    def _used(self) -> int:
-        """Return about how many bytes clients and their messages take."""
+    def _clients(self) -> int:
+        """Return about how many bytes clients take, with their subscriptions and retained messages."""
         hub = self._hub
-        sessions = len(hub.subscriptions.sessions)
-        waiting: int = hub.slow_consumers.size + hub.clients.queued_bytes + hub.retained.size
-        subscriptions: int = hub.subscriptions.count
-        return waiting + sessions * limits.SESSION_BYTES + subscriptions * limits.SUBSCRIPTION_BYTES
+        sessions, subscriptions = len(hub.subscriptions.sessions), int(hub.subscriptions.count)
+        retained: int = hub.retained.size
+        return retained + sessions * limits.SESSION_BYTES + subscriptions * limits.SUBSCRIPTION_BYTES
 
     def _objects(self) -> int:
         """Return about how many objects a full run of the collector looks at."""
