@@ -76,7 +76,7 @@ def read_properties(cursor: Cursor, packet: int) -> dict[str, Any]:
     inner = Cursor(cursor.data, cursor.at, cursor.at + size)
     cursor.take(size)
     found: dict[str, Any] = {}
-    for _ in range(MAX_PROPERTIES):
+    for _ in range(MAX_PROPERTIES + 1):  # once more to see the end
         if inner.done():
             return found
         _read_one(inner, packet, found)

@@ -92,6 +92,10 @@ def test_too_many_properties(count):
     assert (client.connect("d", properties=said).code, client.closed) == (0x97, True)
 
 
+def test_as_many_properties_as_a_packet_may_have():
+    assert Client(MqttHub().listener).connect("d", properties={"user_property": [("k", "v")] * 1_000}).code == 0
+
+
 @pytest.mark.mqtt("5:3.3.4-7")
 def test_too_many_unreleased():
     context = MqttHub()
