@@ -100,6 +100,7 @@ class Dialect:
     can_pull         client role: it can subscribe at the server, so it takes `pull=` and `push=`
     has_sessions     client role: messages of `push=` wait for the next link
     subprotocols     its WebSocket subprotocols, the best first: of those that a client offers it gets that
+    alpn             the protocols of ALPN (RFC 7301) that mean it on a TLS listener; its name alone by default
     text             whether its units are WebSocket text messages
     full             the policy for a full outbox if the listener names none
     priority         the order in which `auto` asks dialects: the highest first
@@ -120,6 +121,7 @@ class Dialect:
     can_pull: ClassVar[bool] = False
     has_sessions: ClassVar[bool] = False
     subprotocols: ClassVar[Sequence[str]] = ()
+    alpn: ClassVar[Sequence[str]] = ()
     text: ClassVar[bool] = False
     full: ClassVar[str] = "drop-oldest"
     priority: ClassVar[int] = 0

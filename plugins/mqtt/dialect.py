@@ -75,6 +75,7 @@ class Mqtt(MqttBase):
 
     roles = ("server", "client")
     priority = 20
+    alpn = ("mqtt", "x-amzn-mqtt-ca")  # as registered, and as clients of Amazon's brokers are configured
 
     disconnect = option(False, flag, "whether clients of version 5 get DISCONNECT 0x8B when the daemon stops")
 

@@ -18,6 +18,8 @@ from hubbub.transports.tls import TlsFactory, TlsTransport
 class Certificate:
     """What a listener knows of TLS."""
 
+    protocols = ("lines",)
+
     def __init__(self, file: Path) -> None:
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.context.load_cert_chain(file)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 from typing import Protocol as Interface
@@ -26,6 +26,7 @@ from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
 from hubbub import limits
+from hubbub.transports.client_hello import NO_APPLICATION_PROTOCOL, offered_protocols
 from hubbub.transports.stream import is_plain, keep_unsent
 
 _RECORD = 16_384  # bytes of plaintext in the longest record (RFC 8446 section 5.1)
@@ -33,7 +34,11 @@ _SHAKING, _OPEN, _SHUT = range(3)  # once it is shut, what comes and what is wri
 
 
 class Certificates(Interface):
-    """What TLS needs of the certificates of a listener."""
+    """What TLS needs of a listener."""
+
+    @property
+    def protocols(self) -> Collection[str]:
+        """Return the protocols that it knows by ALPN (RFC 7301)."""
 
     def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
         """Make the server's end of one connection."""
@@ -56,6 +61,7 @@ class TlsTransport(Protocol):
     disconnecting = False
     _state = _SHAKING
     _peer_closed = False  # it has sent close_notify
+    _hello: bytes | None = b""  # what has come of its ClientHello; None once that is whole
     _producer: Any = None
     _send_now: Callable[[bytes], int] | None = None
     _tls: Any = None
@@ -80,7 +86,7 @@ class TlsTransport(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Decrypt what has come, and hand it on."""
-        if self._state == _SHUT:
+        if self._state == _SHUT or (self._hello is not None and not self._acceptable(data)):
             return
         found, error, shaken = self._decrypt(data)
         out = self.factory.outgoing
@@ -96,6 +102,21 @@ class TlsTransport(Protocol):
             self._drop()
         elif self._peer_closed:
             self._end_of_input()
+
+    def _acceptable(self, data: bytes) -> bool:
+        """Refuse a client that offers protocols of which the listener knows none (RFC 7301 section 3.2)."""
+        assert self._hello is not None
+        self._hello += data
+        offered = offered_protocols(self._hello)
+        if offered is None:
+            return True
+        self._hello = None
+        if not offered or any(name in self.factory.certificates.protocols for name in offered):
+            return True
+        self.transport.write(NO_APPLICATION_PROTOCOL)
+        self._drop()
+        self.factory.refused(str(getattr(self.transport.getPeer(), "host", "")), offered)
+        return False
 
     def _decrypt(self, data: bytes) -> tuple[list[bytes], ssl.SSLError | None, bool]:
         """Return the plaintext in `data`, what was wrong with it, and whether the handshake is complete."""
@@ -281,6 +302,12 @@ class TlsTransport(Protocol):
         """Whether a PROXY header has named the client, see transports.proxy."""
         return getattr(self.transport, "proxied", False)
 
+    @property
+    def alpn(self) -> str | None:
+        """Return the protocol that ALPN has chosen, once the handshake is complete; None: the client offers none."""
+        found: str | None = self._tls.selected_alpn_protocol()
+        return found
+
     # Its client's certificates
 
     def getPeerCertificate(self) -> bytes | None:
@@ -302,14 +329,22 @@ class TlsFactory(Factory):
 
     certificates  make the server's end of each connection
     greeting      host -> what is sent before TLS, in the clear
+    refused       gets the host of a client that offers unknown protocols alone, and these
     incoming, outgoing  the BIOs that its connections share
     """
 
     noisy = False
 
-    def __init__(self, certificates: Certificates, inner: IProtocolFactory, greeting: Callable[[str], bytes]) -> None:
+    def __init__(
+        self,
+        certificates: Certificates,
+        inner: IProtocolFactory,
+        greeting: Callable[[str], bytes],
+        refused: Callable[[str, Sequence[str]], object] = lambda host, offered: None,
+    ) -> None:
         self.certificates = certificates
         self.greeting = greeting
+        self.refused = refused
         self.incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
         self._inner = inner

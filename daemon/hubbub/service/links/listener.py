@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
@@ -67,7 +67,6 @@ class Listener:
         self.datagrams: UDPProtocol | None = None
         self.logins: Logins | None = None
         secure = config.address.kind in ("ssl", "tls")
-        self._certificates = self._planned(config) if secure else None
         self.paces: SourceRates | None = None
         self._renew: Callable[[], object] = lambda: None
         dialect_context = DialectContext(
@@ -81,6 +80,7 @@ class Listener:
             shared=hub.dialect_state,
         )
         self.dialect_plan = plan(config, dialect_context, plugins, hub.turn.fail)
+        self._certificates = self._planned(config) if secure else None
         if secure and config.transport == "tcp" and not self.dialect_plan.first.handshake_first:
             dialect_context = replace(dialect_context, greeted=True)
         self.context = make_listener_context(config, dialect_context, hub)
@@ -147,7 +147,7 @@ class Listener:
         address = self.config.address
         if self._certificates is not None:
             self._certificates.tell()
-            factory = TlsFactory(self._certificates, factory, self._greeting)
+            factory = TlsFactory(self._certificates, factory, self._greeting, self._protocols_refused)
         if address.proxied:  # its header comes before TLS
             factory = ProxyFactory(factory, self._trust, self._stop_trusting, lambda: self.settings.bounds.handshake)
         if address.kind == "systemd":
@@ -171,7 +171,7 @@ class Listener:
 
     def _streams(self) -> TCPFactory:
         factory = TCPFactory(
-            lambda wire, host, port: self._link(wire, self.dialect_plan.first, host, port),
+            lambda wire, host, port: self._link(wire, self._chosen(wire), host, port),
             self.settings.bounds.handshake,
             self._authenticate_tls(),
             self._acquire,
@@ -232,11 +232,21 @@ class Listener:
         return make_resource(factory, Http, config.max_message, origins, pages, self._page_refused, passes)
 
     def _page_refused(self, host: str, refusal: Refusal) -> None:
+        self._log_refused("{id}: page {count} refused, in a browser at {host}: {why}", host, refusal)
+
+    def _protocols_refused(self, host: str, offered: Sequence[str]) -> None:
+        says = ", ".join(map(repr, offered[:3]))
+        refusal = Refusal(
+            "bad-command", f"it offers {says} by ALPN, and here is {', '.join(self.dialect_plan.protocols)}"
+        )
+        refusal.limit = "alpn"
+        self._log_refused("{id}: TLS client {count} refused, at {host}: {why}", host, refusal)
+
+    def _log_refused(self, says: str, host: str, refusal: Refusal) -> None:
         """Log it each time that the number has doubled: any client could fill the disk."""
         self._rejected(host, refusal)
-        count = self.context.refused["origin"]
+        count = self.context.refused[refusal.limit]
         if count & (count - 1) == 0:
-            says = "{id}: page {count} refused, in a browser at {host}: {why}"
             self.log.warn(says, id=self.config.id, count=count, host=host, why=refusal.reason)  # noqa: G010
 
     def _rejected(self, host: str, refusal: Refusal) -> None:
@@ -266,12 +276,19 @@ class Listener:
         return None if self.logins is None else self.logins.authenticate
 
     def _authenticate_tls(self) -> Authenticate | None:
-        """Return what waits for a client's certificate before there is a link."""
-        return (self._authenticate or _anonymous) if self.config.client_ca else None
+        """Return what waits for a client's certificate, or for the dialect that it chooses, before there is a link."""
+        if self.config.client_ca:
+            return self._authenticate or _anonymous
+        return _anonymous if self._certificates is not None and self.config.dialect == "auto" else None
+
+    def _chosen(self, wire: Wire) -> type[Dialect]:
+        """Return the dialect that a TLS client has chosen by ALPN; any other gets the first."""
+        alpn = getattr(getattr(wire, "transport", None), "alpn", None)
+        return self.dialect_plan.protocols.get(alpn or "", self.dialect_plan.first)
 
     def _planned(self, config: ListenerConfig) -> Certificates:
         try:
-            return Certificates(Spec.of(config.address.values, config.client_ca))
+            return Certificates(Spec.of(config.address.values, config.client_ca, self.dialect_plan.protocols))
         except ConfigError as error:
             raise ConfigError(f"{config.spec}: can't listen: {error}") from None
 

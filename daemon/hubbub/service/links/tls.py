@@ -12,7 +12,7 @@ import os
 import re
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,19 +39,21 @@ class Spec:
 
     files      with keys and certificates, or one folder of them (*.pem)
     client_ca  the file with the authorities that clients' certificates have to be from; None: clients need none
+    protocols  those that it knows by ALPN, the best first
     """
 
     files: tuple[Path, ...]
     client_ca: Path | None = None
+    protocols: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, values: Mapping[str, str], client_ca: Path | None) -> Spec:
+    def of(cls, values: Mapping[str, str], client_ca: Path | None, protocols: Iterable[str] = ()) -> Spec:
         """Read the parts of an endpoint, `ssl` or `tls`."""
         if "path" in values:
-            return cls((Path(values["path"]),), client_ca)
+            return cls((Path(values["path"]),), client_ca, tuple(protocols))
         key = values.get("privateKey", "server.pem")
         named = (key, values.get("certKey", key), values.get("extraCertChain", key))
-        return cls(tuple(Path(name) for name in dict.fromkeys(named)), client_ca)
+        return cls(tuple(Path(name) for name in dict.fromkeys(named)), client_ca, tuple(protocols))
 
     def paths(self) -> list[Path]:
         """All files, those of a folder in the order of their names. Raises ConfigError."""
@@ -104,6 +106,11 @@ class Certificates:
         self._contexts: dict[str, ssl.SSLContext]
         self._authorities: list[x509.Certificate] | None
         self._load()
+
+    @property
+    def protocols(self) -> Sequence[str]:
+        """Return the protocols that the listener knows by ALPN."""
+        return self.spec.protocols
 
     def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
         """Make one end; the first certificate stands in until the client has said which name it wants."""
@@ -165,6 +172,7 @@ class Certificates:
         warnings: list[str] = []
         for path, key, chain in _pairs(found, self.spec):
             context = _context(path, key, chain, authorities)
+            context.set_alpn_protocols(self.spec.protocols)
             default = default or context
             warnings += _warnings(path, chain[0])
             for name in _names(chain[0]):

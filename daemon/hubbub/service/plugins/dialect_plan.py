@@ -23,6 +23,7 @@ class DialectPlan:
     dialects      all that may be spoken
     first         what a link begins with: the only one, or an Auto
     subprotocols  which of them a WebSocket subprotocol means
+    protocols     which of them a protocol of ALPN means, the best first
     longest       bytes of the longest unit of any
     choose        tells which of them a datagram speaks
     """
@@ -30,6 +31,7 @@ class DialectPlan:
     dialects: Sequence[type[Dialect]]
     first: type[Dialect]
     subprotocols: Mapping[str, type[Dialect]]
+    protocols: Mapping[str, type[Dialect]]
     longest: int
     choose: Callable[[bytes], type[Dialect] | None]
 
@@ -51,12 +53,16 @@ def plan(
             if template is not None:
                 template.expect(first.fields)
         subprotocols = {name: dialect for dialect in dialects for name in dialect.subprotocols}
+        ordered = sorted(dialects, key=lambda one: -one.priority)
+        protocols = {name: dialect for dialect in ordered for name in dialect.alpn or (dialect.name,)}
+        if config.transport == "websocket":
+            protocols = {"http/1.1": first}
         longest = max(dialect.max_unit(dialect_context) for dialect in (*dialects, first))
     except ConfigError as error:
         raise ConfigError(f"{config.spec}: {error}") from None
     except Exception as error:
         raise ConfigError(f"{config.spec}: a dialect can't be used: {reason(error, '')}") from error
-    return DialectPlan(dialects, first, subprotocols, longest, choose)
+    return DialectPlan(dialects, first, subprotocols, protocols, longest, choose)
 
 
 def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]:
