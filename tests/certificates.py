@@ -12,15 +12,23 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 DAY = timedelta(days=1)
+_SIGNS = x509.KeyUsage(
+    digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
+    key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
+)  # fmt: skip
 
 
 class Authority:
-    """Signs certificates. `file` holds its own, for who is to trust it."""
+    """Signs certificates. `file` holds its own.
 
-    def __init__(self, folder: Path, name: str = "Test authority") -> None:
+    identified  whether certificates have key identifiers (RFC 5280 sections 4.2.1.1 and 4.2.1.2)
+    """
+
+    def __init__(self, folder: Path, name: str = "Test authority", identified: bool = True) -> None:
         self.folder = folder
+        self.identified = identified
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.certificate = _build(name, self.key, name, self.key, 10 * DAY, authority=True)
+        self.certificate = self._build(name, self.key, name, 10 * DAY, authority=True)
         self.file = folder / f"{name.replace(' ', '-')}.crt"
         self.file.write_bytes(_pem(self.certificate))
 
@@ -28,7 +36,7 @@ class Authority:
         """Write key and certificate into one file, and return its path."""
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = self.certificate.subject.rfc4514_string().removeprefix("CN=")
-        certificate = _build(common, key, issuer, self.key, days * DAY, names)
+        certificate = self._build(common, key, issuer, days * DAY, names)
         path = self.folder / file
         path.parent.mkdir(exist_ok=True)
         fresh = path.with_suffix(".fresh")
@@ -41,22 +49,28 @@ class Authority:
         fresh.replace(path)
         return path
 
+    def _build(self, subject, key, issuer, life, names=(), authority=False):
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateBuilder(_name(issuer), _name(subject), key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - 30 * DAY)
+            .not_valid_after(now + life)
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        )
+        if self.identified:
+            mine, its = key.public_key(), self.key.public_key()
+            builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(mine), critical=False)
+            builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(its), critical=False)
+        if authority:
+            builder = builder.add_extension(_SIGNS, critical=True)
+        if names:
+            alternatives = [_alternative(one) for one in names]
+            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        return builder.sign(self.key, hashes.SHA256())
 
-def _build(subject, key, issuer, signer, life, names=(), authority=False):
-    def name(common):
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
-    now = datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder(name(issuer), name(subject), key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - 30 * DAY)
-        .not_valid_after(now + life)
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-    )
-    if names:
-        alternatives = [_alternative(one) for one in names]
-        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-    return builder.sign(signer, hashes.SHA256())
+def _name(common):
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
 def _alternative(name):
