@@ -238,6 +238,17 @@ def test_another_origin_does_nothing(daemon, web, lines):
     assert lines.ask("PING") == "PONG"
 
 
+def test_a_connection_with_requests_for_different_hosts(web, lines):
+    """As a proxy uses one: a name that a page has pointed here is refused behind a good request, too."""
+    assert lines.ask("SUB mixed/#") == "OK SUB mixed/#"
+    for count in range(3):
+        assert web.post("topics/mixed/a", content=b"1").json() == {"receivers": 1}
+        assert lines.line() == "MSG mixed/a 1"
+        rebound = web.post("topics/mixed/a", content=b"%d" % count, headers={"host": "evil.example"})
+        assert rebound.status_code == 403
+    assert lines.ask("PING") == "PONG"
+
+
 def test_an_origin_that_is_named(web):
     asked = web.options("topics/a", headers={"origin": APP, "access-control-request-method": "PUT"})
     assert asked.status_code == 204

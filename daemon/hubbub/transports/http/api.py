@@ -94,7 +94,7 @@ class Api:
         """Return what tells whose a request is without asking; None: a session or a ticket does, and may have ended."""
         if request.getCookie(COOKIE) is not None or TICKET in (request.args or {}):
             return None
-        return request.getHeader("authorization") or "", self._authenticator.client(request)
+        return request.getHeader("authorization") or "", request.getHeader("host"), self._authenticator.client(request)
 
     def _known(self, request: BoundedRequest, unit: HttpRequest, identity: Identity | None) -> None:
         """It is known whose request that is."""
