@@ -2,7 +2,8 @@
 
 In version 5 a message carries the hubs that it has passed in a user property. A hub drops a message that has passed it
 before, and sends none to a hub that it has passed. A server that doesn't tell its name gets one that only this hub
-knows, so that its messages don't go back to it, not even as retained messages.
+knows, so that its messages don't go back to it, not even as retained messages. What comes from another node of a
+cluster has its path in `Message.path`: clients here see no property that the publisher didn't set.
 
 Version 3.1.1 has neither user properties nor No Local: where `pull=` and `push=` overlap, a server sends back what was
 published to it. So a bridge remembers for a while what it has sent, and drops it once when it comes back.
@@ -24,7 +25,8 @@ _OF_ONE_HUB = frozenset({PATH, ONCE, "Nats-Msg-Id"})
 
 def path_of(message: Message) -> list[str]:
     """Return the hubs that a message has passed."""
-    return message.properties.get(PATH, "").split() if message.properties else []
+    path = message.path.split()
+    return [*message.properties.get(PATH, "").split(), *path] if message.properties else path
 
 
 def with_hop(message: Message, node: str) -> UserProperties:

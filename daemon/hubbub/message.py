@@ -46,11 +46,12 @@ class Message:
     sender        Sender or None: None for the hub itself and for retained messages
     hops          int: how many publishes of handlers led to this one
     position      str: where it is in the message history, or ""
+    path          str: the hubs of a cluster that it has passed, with spaces between
     """
 
     __slots__ = (
         "topic", "payload", "retain", "content_type", "reply_to", "properties",
-        "retained", "time", "sender", "hops", "position",
+        "retained", "time", "sender", "hops", "position", "path",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +74,7 @@ class Message:
         self.sender: Any = None
         self.hops = 0
         self.position = ""
+        self.path = ""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.topic} {self.payload[:40]!r}{'…' * (len(self.payload) > 40)}>"
@@ -97,7 +99,7 @@ class Message:
         """The same message under another topic: how a mount point shows it."""
         copy = Message(topic, self.payload, self.retain, self.content_type, self.reply_to, self.properties)
         copy.retained, copy.time, copy.sender, copy.hops = self.retained, self.time, self.sender, self.hops
-        copy.position = self.position
+        copy.position, copy.path = self.position, self.path
         return copy
 
 

@@ -42,6 +42,7 @@ class Publish(Message):
         self.sender = None
         self.hops = 0
         self.position = ""
+        self.path = ""
         self.tag = tag
 
 
@@ -89,7 +90,7 @@ class QosPublish(Publish):
         )
         copy.retained, copy.time, copy.sender, copy.hops = self.retained, self.time, self.sender, self.hops
         copy.message_expiry, copy.expires, copy.correlation = self.message_expiry, self.expires, self.correlation
-        copy.position = self.position
+        copy.position, copy.path = self.position, self.path
         return copy
 
     def expires_at(self) -> float | None:

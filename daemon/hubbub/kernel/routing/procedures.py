@@ -12,7 +12,7 @@ import random
 from hubbub.errors import Refusal
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.router import Router
-from hubbub.kernel.routing.subscription import Subscription
+from hubbub.kernel.routing.subscription import Elsewhere, Subscription
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message
 
@@ -21,16 +21,19 @@ class Procedure:
     """One group (routing.subscription.Receiver).
 
     members  in the order in which they came; policy: one of Subscribe.POLICIES
-    own      attribute: the group's subscription to its topic
+    own      attribute: the group's subscription to its topic; name: its whole name
+    elsewhere  attribute: its members in other hubs, or None
     """
 
-    __slots__ = ("away", "members", "own", "policy", "_next", "_router", "_turn")
+    __slots__ = ("away", "elsewhere", "members", "name", "own", "policy", "_next", "_router", "_turn")
 
     stays = False
     own: Subscription
 
     def __init__(self, turn: Turn, router: Router, policy: str) -> None:
         self.away: dict[Subscription, None] = {}  # no member waits for its client
+        self.elsewhere: Elsewhere | None = None
+        self.name = ""
         self.members: dict[Subscription, None] = {}
         self.policy = policy
         self._next = 0
@@ -54,12 +57,22 @@ class Procedure:
 
     def put(self, batch: Batch) -> None:
         """Give each request to one member."""
+        elsewhere = self.elsewhere
         for message in batch.messages:
+            if elsewhere is not None and message.sender is elsewhere.session:
+                continue
             if message.reply_to is None or not self._give(message):
                 counters = self._turn.counters
                 counters.delivered -= 1
                 counters.delivered_bytes -= len(message.payload)
                 counters.uncarried += 1
+            elif elsewhere is not None:
+                elsewhere.taken(self.name, message)
+
+    def take(self, message: Message) -> None:
+        """Give a request from elsewhere to a member here."""
+        if message.reply_to is None or not self._give(message):
+            self._turn.counters.uncarried += 1
 
     def miss(self, count: int) -> None:
         """A group takes any message."""

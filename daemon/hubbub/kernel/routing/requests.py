@@ -24,10 +24,12 @@ class Requests:
     """All requests that wait for a reply, by their reply topic.
 
     manager  attribute: replies to requests on topics below MANAGED, now or later, or None
+    replies  attribute: what reply topics begin with
     """
 
     def __init__(self, turn: Turn, router: Router) -> None:
         self.pending: dict[str, PendingReply] = {}
+        self.replies = REPLIES
         self.manager: Callable[[Request, Done], None] | None = None
         self._encoding = Encoding(as_is, None)
         self._router = router
@@ -140,7 +142,7 @@ class PendingReply:
         self.asked = message.topic
         self.receivers = 0
         self.sender = message.sender
-        self.topic = REPLIES + secrets.token_urlsafe(16)
+        self.topic = requests.replies + secrets.token_urlsafe(16)
         self.alarm_at: tuple[float, int] | None = None
         self._turn = turn
         self._requests = requests

@@ -15,7 +15,7 @@ from hubbub.errors import BadTopic, Refusal
 from hubbub.kernel.routing.batch import Batch, wrap_splice
 from hubbub.kernel.routing.retained import Retained
 from hubbub.kernel.routing.routes import NOWHERE, ReceiverGroup, Route
-from hubbub.kernel.routing.subscription import AwayLog, Encoding, Keeper, Subscription
+from hubbub.kernel.routing.subscription import AwayLog, Encoding, Keeper, Subscription, SubscriptionObserver
 from hubbub.kernel.routing.trie import Entry, Trie
 from hubbub.kernel.sessions.session import REPLIES
 from hubbub.kernel.turn import Turn
@@ -35,6 +35,7 @@ class Router:
     searched  whether a route had to be searched for, its receivers collected, or much was put into them, since that was
               last set to False
     logs  what waits for sessions without a link, by the entries of its route
+    observer  attribute: is told of each subscription, or None
     """
 
     def __init__(self, turn: Turn, retained: Retained) -> None:
@@ -44,6 +45,8 @@ class Router:
         self.searched = False
         self.watch: Callable[[list[Message]], object] | None = None
         self.logs: dict[tuple[Entry, ...], AwayLog] = {}
+        self.observer: SubscriptionObserver | None = None
+        self._tap: Entry | None = None  # of what gets all messages
         self._own = False  # the hub itself publishes
         self._version = 0  # of all subscriptions
         self._topics: dict[str, Route] = {}
@@ -70,6 +73,8 @@ class Router:
         entry.subscribers[subscription] = None
         entry.version += 1
         self._version += 1
+        if self.observer is not None:
+            self.observer.added(filter, subscription)
 
     def replace(self, filter: str, old: Subscription, new: Subscription) -> None:
         """Let another subscription have the routes of `old`."""
@@ -90,6 +95,24 @@ class Router:
         if not entry.subscribers and entry.keeper is None:
             self.trie.remove(filter)
             self._forget(filter)
+        if self.observer is not None:
+            self.observer.removed(filter, subscription)
+
+    def tap(self, subscription: Subscription | None) -> None:
+        """Route all messages that clients may publish to one more subscription, behind all others; None: to none."""
+        self.commit()
+        self._tap = None
+        if subscription is not None:
+            self._tap = Entry("#")
+            self._tap.wildness = limits.TOPIC_BYTES
+            self._tap.subscribers[subscription] = None
+        self._forget_all()
+
+    def _match(self, topic: str) -> tuple[Entry, ...]:
+        entries = self.trie.match(topic)
+        if self._tap is not None and topic.partition("/")[0] not in RESERVED:
+            return (*entries, self._tap)
+        return entries
 
     def keep(self, filter: str, keeper: Keeper | None) -> None:
         """Have what `filter` matches kept in the history from now on; None: no more."""
@@ -119,7 +142,7 @@ class Router:
 
     def has_answerer(self, topic: str) -> bool:
         """Return whether any subscription that matches a topic may answer; it looks at all of them."""
-        return any(one.wish.answers for entry in self.trie.match(topic) for one in entry.subscribers)
+        return any(one.wish.answers for entry in self._match(topic) for one in entry.subscribers)
 
     def is_durable(self, topic: str) -> bool:
         """Return whether a store may keep messages on a topic, for a session, a group or the history."""
@@ -155,7 +178,7 @@ class Router:
             route = self._route(topic, route)
         if message.retain or route.keeper is not None:
             self._keep(message, route)
-        if route is not self._open or (route.quiet and message.sender is not self._sender):
+        if route is not self._open or (route.quiet and route.parts(message.sender, self._sender)):
             self.commit()
             self._open = route
             self._sender = message.sender
@@ -194,10 +217,17 @@ class Router:
         self.commit()
         turn.counters.published += 1
         turn.counters.published_bytes += len(message.payload)
-        sessions, groups = route.chosen(chosen)
+        sessions, groups = route.chosen(chosen if self._tap is None else partial(self._is_chosen, chosen, private))
         for group in groups:
             self._deliver(group, [message], len(message.payload))
         return sessions
+
+    def _is_chosen(self, chosen: Callable[[Any], bool], private: bool, session: Any) -> bool:
+        """Return whether a session gets a message for some: what gets all messages gets it unless it is private."""
+        assert self._tap is not None
+        if any(one.session is session for one in self._tap.subscribers):
+            return not private
+        return chosen(session)
 
     def publish_any(self, message: Message) -> int:
         """Publish `message`, to the sessions that a SelectivePublish names. Returns how many it goes to."""
@@ -224,7 +254,7 @@ class Router:
                 raise Refusal("not-authorized", f"{topic.partition('/')[0]} is for the hub itself")
             if len(self._topics) >= limits.MATCH_CACHE:
                 self._forget_all()
-            entries = self.trie.match(topic)
+            entries = self._match(topic)
             route = self._routes.get(entries) or Route(entries)
             if len(topic) <= limits.MATCH_CACHE_TOPIC and not topic.startswith(REPLIES) and not self._own:
                 self._topics[topic] = self._routes[entries] = route

@@ -75,7 +75,7 @@ class Route:
     durable   whether a store may keep the messages, for some of them or for the history
     keeper    keeps the messages in the history, or None
     most      messages that may be put into them at once
-    sessions  how many sessions they belong to; quiet: whether some of these don't want their own messages
+    sessions  how many sessions they belong to; quiet: those of them that don't want their own messages
     """
 
     __slots__ = ("entries", "checked", "durable", "groups", "keeper", "most", "sessions", "quiet", "_versions")
@@ -90,7 +90,7 @@ class Route:
         keepers: list[Keeper] = [entry.keeper for entry in entries if entry.keeper is not None]
         self.keeper: Keeper | None = min(keepers, key=_order) if keepers else None
         self.sessions = 0
-        self.quiet = False
+        self.quiet: frozenset[Any] = frozenset()
 
     def refresh(self, version: int) -> bool:
         """Collect the receivers again if the subscribers of an entry have changed. Returns whether they have."""
@@ -133,7 +133,7 @@ class Route:
             (groups.get(key) or ReceiverGroup(old.encoding)).succeed(old)
         self.most = max(1, min(BATCH_MESSAGES, DELIVERIES_AT_ONCE // each)) if each else BATCH_MESSAGES
         self.sessions = len(sessions)
-        self.quiet = any(group.quiet is not None for group in self.groups)
+        self.quiet = frozenset([one for group in self.groups if group.quiet is not None for one in group.quiet])
 
     def chosen(self, wanted: Callable[[Any], bool]) -> tuple[int, list[ReceiverGroup]]:
         """Return how many sessions are wanted, and their receivers. Groups of sessions decide for themselves."""
@@ -169,7 +169,11 @@ class Route:
 
     def reaches(self, sender: Any) -> int:
         """Return how many sessions get a message of `sender`."""
-        return self.sessions - any(group.quiet is not None and sender in group.quiet for group in self.groups)
+        return self.sessions - (sender in self.quiet)
+
+    def parts(self, sender: Any, other: Any) -> bool:
+        """Return whether messages of two senders have different receivers."""
+        return sender is not other and (sender in self.quiet or other in self.quiet)
 
 
 def _merge(several: list[Subscription]) -> Subscription:

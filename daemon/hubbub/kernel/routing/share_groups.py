@@ -19,7 +19,17 @@ from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.procedures import Procedure
 from hubbub.kernel.routing.router import Router
-from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW, Encoding, Subscription, as_is
+from hubbub.kernel.routing.subscription import (
+    AWAY,
+    LATER,
+    LOST,
+    NEVER,
+    NOW,
+    Elsewhere,
+    Encoding,
+    Subscription,
+    as_is,
+)
 from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message
@@ -30,11 +40,15 @@ Stand = OrderedDict[Subscription, int]
 
 
 class SharedSubscriptions:
-    """All groups, by their whole name: two filters in groups of one name are two groups."""
+    """All groups, by their whole name: two filters in groups of one name are two groups.
 
-    __slots__ = ("_encoding", "_groups", "_router", "_turn")
+    elsewhere  attribute: the members in other hubs, or None
+    """
+
+    __slots__ = ("elsewhere", "_encoding", "_groups", "_router", "_turn")
 
     def __init__(self, turn: Turn, router: Router) -> None:
+        self.elsewhere: Elsewhere | None = None
         self._turn = turn
         self._router = router
         self._encoding = Encoding(as_is, None, stream=False)
@@ -68,10 +82,13 @@ class SharedSubscriptions:
     def install(self, name: str, filter: str, group: ShareGroup | Procedure) -> None:
         """Let a group without members be the one of that name, with the members of the one before."""
         group.own = Subscription(Session("", 0, "hub", "share"), Subscribe(filter), self._encoding, group)
+        group.name, group.elsewhere = name, self.elsewhere
         old = self._groups.get(name)
         self._groups[name] = group
         if old is None:
             self._router.add(filter, group.own)
+            if self.elsewhere is not None:
+                self.elsewhere.opened(name, filter)
             return
         self._router.replace(filter, old.own, group.own)
         for member in (*old.members, *old.away):
@@ -81,6 +98,8 @@ class SharedSubscriptions:
         """End a group, which has no members."""
         group = self._groups.pop(name)
         self._router.remove(group.own.wish.filter, group.own)
+        if self.elsewhere is not None:
+            self.elsewhere.closed(name)
 
     def leave(self, name: str, member: Subscription) -> None:
         """End the part of a subscription in a group."""
@@ -88,6 +107,13 @@ class SharedSubscriptions:
         group.leave(member)
         if not group.stays and not group.members and not group.away:
             self.remove(name)
+
+    def take(self, name: str, message: Message) -> None:
+        """Give a message from elsewhere to a member here."""
+        group = self._groups.get(name)
+        if group is not None:
+            self._turn.schedule_flush()
+            group.take(message)
 
     def pass_on(self, name: str, message: Message, least: int = AWAY) -> bool:
         """Give a message that its member doesn't get to another with at least that room, see GroupMember.room."""
@@ -103,11 +129,12 @@ class ShareGroup:
     same however many they are.
 
     members  the subscriptions of connected clients; away: those of clients without a link
-    own      attribute: the group's subscription to its filter
+    own      attribute: the group's subscription to its filter; name: its whole name
     stays    whether it is there without members
+    elsewhere  attribute: its members in other hubs, or None
     """
 
-    __slots__ = ("away", "members", "own", "_given", "_router", "_stands", "_turn", "_turns")
+    __slots__ = ("away", "elsewhere", "members", "name", "own", "_given", "_router", "_stands", "_turn", "_turns")
 
     durable = True  # its members' sessions may be
     stays = False
@@ -116,6 +143,8 @@ class ShareGroup:
 
     def __init__(self, turn: Turn, router: Router) -> None:
         self.away: dict[Subscription, None] = {}
+        self.elsewhere: Elsewhere | None = None
+        self.name = ""
         self.members: dict[Subscription, None] = {}
         self._router = router
         self._given = 0  # messages
@@ -125,12 +154,31 @@ class ShareGroup:
 
     def put(self, batch: Batch) -> None:
         """Give each message to one member."""
+        counters, elsewhere = self._turn.counters, self.elsewhere
         for message in batch.messages:
-            if not self.give(message, LOST):
-                counters = self._turn.counters
+            if elsewhere is None:
+                given = self.give(message, LOST)
+            elif message.sender is elsewhere.session:
+                given = True
+            else:
+                given = self._give_here(message, elsewhere)
+            if not given:
                 counters.delivered -= 1
                 counters.delivered_bytes -= len(message.payload)
                 counters.uncarried += 1
+
+    def _give_here(self, message: Message, elsewhere: Elsewhere) -> bool:
+        """Give a message to a member here, unless that would wait and there are others elsewhere."""
+        others = elsewhere.has_members(self.name)
+        if self.give(message, NOW if others else LOST):
+            elsewhere.taken(self.name, message)
+            return True
+        return others
+
+    def take(self, message: Message) -> None:
+        """Give a message from elsewhere to a member here."""
+        if not self.give(message, LOST):
+            self._turn.counters.uncarried += 1
 
     def miss(self, count: int) -> None:
         """A group takes any message."""

@@ -147,3 +147,31 @@ class Subscription:
         self.wish = wish
         self.encoding = encoding
         self.receiver = receiver
+
+
+class SubscriptionObserver(Protocol):
+    """Is told of each subscription that the router gets and loses; not of one that takes another's place."""
+
+    def added(self, filter: str, subscription: Subscription) -> None: ...
+    def removed(self, filter: str, subscription: Subscription) -> None: ...
+
+
+class Elsewhere(Protocol):
+    """The members of groups in other hubs, such as the nodes of a cluster.
+
+    session  the sender of what comes from there: its hub decides which groups get that
+    """
+
+    session: Session
+
+    def opened(self, name: str, filter: str) -> None:
+        """There is a group here now."""
+
+    def closed(self, name: str) -> None:
+        """The last member has gone."""
+
+    def has_members(self, name: str) -> bool:
+        """Return whether that group has connected members elsewhere."""
+
+    def taken(self, name: str, message: Message) -> None:
+        """A member here gets a message: none elsewhere does."""
