@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from hubbub.events import Subscribe
 from hubbub.kernel.hub import Hub
+from hubbub.kernel.routing.subscription import NOW, as_is
+from hubbub.kernel.sessions.session import Session
+from hubbub.publish import Publish
+from hubbub.service.cluster.cluster import Cluster
 from hubbub.service.cluster.connection import NatsConnection
 from hubbub.service.config.cluster import parse_cluster
 from hubbub.service.process.turns import Turns
@@ -24,6 +31,17 @@ async def passed(condition, seconds=SECONDS):
         await deferLater(reactor, 0.002)
 
 
+async def settled(*nodes):
+    """Have NATS act on all that these hubs have to say, and these on all that it said."""
+    for _ in range(2):
+        for one in nodes:
+            one.hub.turn.flush()
+            done = Deferred()
+            one.cluster.connection.fence(lambda done=done: done.callback(None))
+            await done
+            one.hub.turn.flush()
+
+
 def make_hub():
     """A hub on the reactor, as the daemon's."""
     from twisted.internet import reactor
@@ -34,9 +52,79 @@ def make_hub():
     return hub
 
 
+class Client:
+    """A client of a hub: a session with the messages that came (routing.subscription.GroupMember)."""
+
+    def __init__(self, hub, name="client"):
+        self.got = []
+        self.hub = hub
+        self.room_left = NOW
+        self.session = Session("127.0.0.1", 1, "tcp", name)
+        hub.subscriptions.join(self.session)
+
+    def subscribe(self, filter, **wish):
+        encoding = self.hub.subscriptions.encoding(as_is, None, stream=False)
+        self.hub.subscriptions.subscribe(self.session, Subscribe(filter, **wish), encoding, self)
+
+    def unsubscribe(self, filter):
+        self.hub.subscriptions.unsubscribe(self.session, filter)
+
+    def publish(self, topic, payload=b"", kind=Publish, **more):
+        message = kind(topic, payload, **more)
+        message.sender = self.session
+        return self.hub.router.publish(message)
+
+    def put(self, batch):
+        self.got += batch.messages
+
+    def miss(self, count):
+        pass
+
+    def room(self, message):
+        return self.room_left
+
+    @property
+    def texts(self):
+        return [f"{message.topic} {message.payload.decode()}" for message in self.got]
+
+
+class Node:
+    """One hub of a cluster."""
+
+    def __init__(self, spec):
+        from twisted.internet import reactor
+
+        self.hub = make_hub()
+        self.cluster = Cluster(reactor, self.hub, parse_cluster(spec, "--cluster"), secrets.token_hex(4))
+        self.cluster.start()
+        self.client = Client(self.hub)
+
+    def stop(self):
+        self.cluster.stop()
+
+
 class Nodes:
     def __init__(self):
         self._made = []
+
+    def node(self, spec):
+        made = Node(spec)
+        self._made.append(made)
+        return made
+
+    async def cluster(self, port, *names):
+        """Nodes that know each other."""
+        cluster = secrets.token_hex(4)
+        made = [self.node(f"nats://127.0.0.1:{port}:name={name}:cluster={cluster}") for name in names]
+        return await self.together(made)
+
+    async def together(self, made):
+        await passed(lambda: all(node.cluster.member for node in made))
+        return made
+
+    def client(self, node):
+        """One more client of a node."""
+        return Client(node.hub)
 
     def connection(self, spec):
         """A connection of a hub of its own."""

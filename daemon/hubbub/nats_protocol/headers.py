@@ -77,3 +77,9 @@ def encode_headers(pairs: Iterable[tuple[str, str]]) -> bytes:
         return VERSION + b"\r\n" + "".join(lines).encode() + b"\r\n" if lines else b""
     except UnicodeEncodeError:  # a lone surrogate
         return b""
+
+
+def is_plain(name: str, value: str) -> bool:
+    """Return whether a header says a property as it is."""
+    known = _NAME.fullmatch(name) is not None and _VALUE.fullmatch(value) is not None and value.strip() == value
+    return known and len(value) <= NAME_CHARACTERS if name == "Content-Type" else known

@@ -214,10 +214,27 @@ class NatsConnection:
             self._joined.write(made.line)
         return made
 
-    def end(self, subscription: NatsSubscription) -> None:
-        """End a subscription, unless it has ended."""
-        if self._subscriptions.pop(subscription.sid, None) is not None and self._joined is not None:
-            self._joined.write(b"UNSUB %b\r\n" % subscription.sid)
+    def end(self, subscription: NatsSubscription, at_once: bool = True) -> None:
+        """End a subscription, unless it has ended; if not `at_once`, `forget` follows behind a `fence`."""
+        if subscription.sid in self._subscriptions:
+            if self._joined is not None:
+                self._joined.write(b"UNSUB %b\r\n" % subscription.sid)
+            if at_once or self._joined is None:
+                self.forget(subscription)
+
+    def forget(self, subscription: NatsSubscription) -> None:
+        """Hand over no message of a subscription any more."""
+        self._subscriptions.pop(subscription.sid, None)
+
+    def fence(self, then: Callable[[], object]) -> None:
+        """Call `then` once all has come that the server sent before it acted on what is written now.
+
+        Without a connection it is called at once; if the connection is lost meanwhile, it isn't called.
+        """
+        if self._joined is None:
+            then()
+        else:
+            self._joined.ping(then)
 
     def _subscribe_again(self, link: ServerLink) -> Iterator[None]:
         for count, one in enumerate(list(self._subscriptions.values()), 1):

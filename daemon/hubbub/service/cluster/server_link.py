@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -41,7 +42,7 @@ class ServerLink:
         self._config = config
         self._owner = owner
         self._paused = False
-        self._pings: list[float] = []  # when each was sent that isn't answered
+        self._pings: deque[tuple[float, Callable[[], object] | None]] = deque()  # when each was sent, and for what
         self._reactor = reactor
         self._reader = Reader((b"MSG", b"HMSG"), limits.CLUSTER_PAYLOAD)
         self._scheduled = False
@@ -142,11 +143,14 @@ class ServerLink:
             raise Malformed("", "it has no headers: nats-server 2.12.6 or newer is needed", "unavailable")
         says = login(config.user, str(config.password_file), config.credentials_file, self.info.nonce)
         self.write(encode_connect(config.name, config.remote.secure, says, no_responders=True))
-        self._pings.append(time.monotonic())
+        self._pings.append((time.monotonic(), None))
 
     def _on_pong(self, rest: bytes) -> None:
         if self._pings:
-            self.lag = time.monotonic() - self._pings.pop(0)
+            sent, then = self._pings.popleft()
+            self.lag = time.monotonic() - sent
+            if then is not None:
+                then()
         if not self._accepted and self.info is not None:
             self._accepted = True
             self._timer.cancel()
@@ -166,12 +170,17 @@ class ServerLink:
         """It needs no action."""
 
     def _ping(self) -> None:
-        if len(self._pings) >= limits.CLUSTER_PINGS:
-            self.cut(f"no answer for {limits.CLUSTER_PINGS * limits.CLUSTER_PING_SECONDS:g} s")
+        silence = limits.CLUSTER_PINGS * limits.CLUSTER_PING_SECONDS
+        if self._pings and time.monotonic() - self._pings[0][0] >= silence:
+            self.cut(f"no answer for {silence:g} s")
             return
-        self._pings.append(time.monotonic())
-        self.write(PING)
+        self.ping()
         self._timer = self._reactor.callLater(limits.CLUSTER_PING_SECONDS, self._ping)
+
+    def ping(self, then: Callable[[], object] | None = None) -> None:
+        """Ask for a PONG; `then` is called when all that the server did for what was written before is here."""
+        self._pings.append((time.monotonic(), then))
+        self.write(PING)
 
     # What a stream asks of the links of clients
 

@@ -56,4 +56,4 @@ class Connection(Protocol):
 
 def new_inbox() -> str:
     """Return a subject for answers that no other has."""
-    return f"_INBOX.{secrets.token_hex(11)}"
+    return f"$hubbub.inbox.{secrets.token_hex(11)}"  # which no filter of a client matches

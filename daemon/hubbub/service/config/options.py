@@ -129,7 +129,7 @@ class Options(usage.Options, AuthOptionMixin):
         self._set("on-damage", what)
 
     def opt_cluster(self, spec: str) -> None:
-        """Be a node of a cluster: its NATS servers and this node's name, nats://a:4222,nats://b:4222:name=node1."""
+        """Be a node of a cluster: its NATS servers and this node's name, such as nats://a,b:name=node1."""
         self._set("cluster", spec)
 
     def opt_once(self, time: str) -> None:

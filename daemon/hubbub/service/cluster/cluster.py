@@ -1,0 +1,117 @@
+"""This daemon as a node of a cluster: its connection, its messages, its groups, and the other nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.sessions.session import REPLIES
+from hubbub.nats_protocol.subjects import subject_of, topic_of
+from hubbub.service.cluster.connection import NatsConnection
+from hubbub.service.cluster.groups import ClusterGroups
+from hubbub.service.cluster.interest import Interest
+from hubbub.service.cluster.live import LiveMessages
+from hubbub.service.cluster.nodes import Nodes
+from hubbub.service.config.cluster import ClusterConfig
+
+_NO_RESPONDERS = b"NATS/1.0 503"
+
+
+class Cluster:
+    """A node. Made before there are subscriptions; raises ConfigError for certificates that can't be read.
+
+    member  whether this node takes part: NATS is there, and the name is its own
+    """
+
+    def __init__(self, reactor: Any, hub: Hub, config: ClusterConfig, node: str) -> None:
+        self.config = config
+        self.connection = connection = NatsConnection(reactor, hub.turn, config)
+        self.live = live = LiveMessages(hub, connection, node)
+        self.interest = live.interest = Interest(hub.turn, connection, live.take)
+        self.groups = ClusterGroups(hub, connection, live)
+        self.nodes = Nodes(reactor, connection, node, hub.turn.wall())
+        self.member = False
+        self._hub = hub
+        self.nodes.admitted, self.nodes.refused, self.nodes.groups = self._enter, self._leave, lambda: self.groups.names
+        self.groups.changed, self.groups.others = self.nodes.changed, self.nodes.have_members
+        hub.router.observer = self.interest
+        hub.shared.elsewhere = self.groups
+        hub.requests.replies = f"{REPLIES}{node}/"
+        connection.listen(f"{subject_of(hub.requests.replies[:-1])}.>", self._take_reply)
+        connection.watchers += [self.nodes, self]
+
+    def start(self) -> None:
+        """Join, as soon as NATS is there."""
+        self.connection.start()
+
+    def stop(self) -> None:
+        """Leave, once what waits is sent."""
+        self._leave()
+        self.connection.stop()
+
+    def joined(self) -> None:
+        """NATS is there; `nodes` asks for the name (connection.ConnectionWatcher)."""
+
+    def left(self) -> None:
+        """NATS has gone."""
+        self.interest.left()
+        self._leave()
+
+    def _enter(self) -> None:
+        self.member = True
+        self._hub.router.tap(self.live.subscription)
+
+    def _leave(self) -> None:
+        if self.member:
+            self.member = False
+            self._hub.router.tap(None)
+
+    def _take_reply(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
+        """A reply to a request of a client here, or the server's word that no other node has a subscriber."""
+        if block.startswith(_NO_RESPONDERS):
+            refusal = Refusal("nobody", "no client is subscribed to that topic")
+            self._hub.requests.receiver_failed(topic_of(subject.decode()), refusal)
+        else:
+            self.live.take(None, subject, reply, block, payload)
+
+    # What it tells
+
+    @property
+    def degraded(self) -> list[str]:
+        """What doesn't work now, in words; empty: all does."""
+        connection, found = self.connection, []
+        if not connection.joined:
+            found.append(f"NATS: {connection.state}")
+        if self.nodes.rival is not None:
+            found.append(f"another node is called {self.config.name}")
+        if connection.refusal:
+            found.append(f"NATS refuses: {connection.refusal}")
+        if connection.waiting > limits.CLUSTER_BUFFER:
+            found.append("NATS takes messages more slowly than they come")
+        if self.interest.unheard:
+            found.append(f"{len(self.interest.unheard)} filters are too long for NATS")
+        return found
+
+    def status(self) -> dict[str, Any]:
+        """Describe it: `lag` in seconds, sizes in bytes, all else counts."""
+        connection, live, remote = self.connection, self.live, self.config.remote
+        return {
+            "cluster": self.config.cluster,
+            "node": self.config.name,
+            "state": "joined" if self.member else connection.state if not connection.joined else "refused",
+            "server": str(connection.remote) if connection.joined else None,
+            "servers": [str(remote.turn(at)) for at in range(remote.servers)],
+            "lag": None if connection.lag is None else round(connection.lag, 6),
+            "degraded": self.degraded,
+            "nodes": sorted([self.config.name, *(one.beat.name for one in self.nodes.all.values())]),
+            "filters": len(self.interest),
+            "waiting": connection.waiting,
+            "sent": live.sent,
+            "received": live.received,
+            "dropped": live.dropped + connection.dropped,
+            "unfit": live.unfit,
+            "refused": live.refused,
+            "copies": live.copies,
+        }

@@ -1,0 +1,144 @@
+"""Live messages: what clients here publish goes to NATS once, and what comes from there goes to the clients here.
+
+Router -> LiveMessages, the receiver of all messages -> one PUB for each     out
+NATS -> take -> Router, with `session` as the sender                          in
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.events import Subscribe
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.router import RESERVED
+from hubbub.kernel.routing.subscription import Encoding, Subscription
+from hubbub.kernel.sessions.session import Session
+from hubbub.message import Message
+from hubbub.nats_protocol.subjects import subject_of
+from hubbub.nats_protocol.topics import Topics
+from hubbub.publish import Publish
+from hubbub.service.cluster.connection import MAX_LINE, NatsConnection
+from hubbub.service.cluster.interest import Interest, Standing
+from hubbub.service.cluster.message_codec import Origin, decode, encode_headers_of
+
+_SIZES = 32  # bytes of the operation and the numbers in a line
+
+
+class LiveMessages:
+    """The messages of this hub and of others (routing.subscription.Receiver).
+
+    node      the id of this hub, on each message that it sends
+    session   the sender of what comes from other nodes
+    dropped   messages for other nodes that found no room; unfit: those that NATS doesn't take
+    sent, received, refused  messages: to others, from others, and from others that couldn't be published here
+    copies    second copies of messages
+    interest  attribute: the subscriptions by which they come
+    """
+
+    interest: Interest
+
+    def __init__(self, hub: Hub, connection: NatsConnection, node: str) -> None:
+        self.copies = 0
+        self.dropped = 0
+        self.node = node
+        self.received = 0
+        self.refused = 0
+        self.sent = 0
+        self.session = Session("", 0, "cluster", connection.config.name)
+        self.subscription = Subscription(self.session, Subscribe("#", echo=False), Encoding(_encode, self), self)
+        self.unfit = 0
+        self._connection = connection
+        self._hub = hub
+        self._last: dict[str, int] = {}  # the number of the newest message of each node
+        self._numbers = count(1)
+        self._taken: dict[Message, tuple[str, ...]] = {}
+        self._topics = Topics()
+
+    # Out
+
+    def encode(self, message: Message) -> bytes | None:
+        """Return a message as an operation of NATS. None: NATS doesn't take it."""
+        if self.node in message.path.split() or len(message.path.split()) >= limits.HOPS:
+            return None
+        path = f"{message.path} {self.node}" if message.path else self.node
+        taken, turn = self._taken.pop(message, ()) if self._taken else (), self._hub.turn
+        block = encode_headers_of(message, path, next(self._numbers), turn.time, taken)
+        to = subject_of(message.topic)
+        if message.reply_to is not None:
+            to = f"{to} {subject_of(message.reply_to)}"
+        line = b"HPUB %b %d %d\r\n" % (to.encode(), len(block), len(block) + len(message.payload))
+        if len(line) > MAX_LINE or len(block) + len(message.payload) > self._connection.max_payload:
+            return None
+        return b"%b%b%b\r\n" % (line, block, message.payload)
+
+    def put(self, batch: Batch) -> None:
+        """Send messages, unless too much waits."""
+        self._taken.clear()
+        if self._connection.has_room:
+            self._connection.write(batch.data)
+            self.sent += batch.count
+        else:
+            self.dropped += batch.count
+
+    def miss(self, count: int) -> None:
+        """Count messages that NATS doesn't take."""
+        self.unfit += count
+
+    def taken(self, name: str, message: Message) -> None:
+        """A member of a group here gets a message: none elsewhere is to have it."""
+        if message.sender is not self.session:
+            self._taken[message] = (*self._taken.get(message, ()), name)
+
+    # In
+
+    def take(self, standing: Standing | None, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
+        """Publish a message here, unless it has been already; None: only one subscription matches it."""
+        try:
+            message, origin = self._decode(subject, reply, block, payload)
+            if self._is_new(message.topic, origin, standing):
+                self.received += 1
+                self._hub.router.publish(message)
+            else:
+                self.copies += 1
+        except Refusal:
+            self.refused += 1
+
+    def decoded(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> tuple[Publish, Sequence[str]]:
+        """Return a message of others, and the groups a member of which has it. Raises Refusal."""
+        message, origin = self._decode(subject, reply, block, payload)
+        return message, () if origin is None else origin.taken
+
+    def _decode(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> tuple[Publish, Origin | None]:
+        topics = self._topics
+        message, origin = decode(topics[subject], topics[reply] if reply else None, block, payload)
+        message.sender = self.session
+        if message.topic[0] == "$" and message.topic.partition("/")[0] in RESERVED:
+            raise Refusal("not-authorized", "what a hub says of itself stays there")
+        if origin is not None and self.node in origin.path.split():
+            raise Refusal("not-authorized", "it has been here")
+        return message, origin
+
+    def _is_new(self, topic: str, origin: Origin | None, standing: Standing | None) -> bool:
+        """Return whether a message is the first copy that comes."""
+        if origin is None:
+            return standing is None or self.interest.is_first(standing, topic)
+        node = origin.node
+        if origin.number <= self._last.get(node, 0):
+            return False
+        self._remember(node, origin.number)
+        return True
+
+    def _remember(self, node: str, number: int) -> None:
+        if node not in self._last and len(self._last) >= limits.CLUSTER_NODES:
+            del self._last[next(iter(self._last))]  # it began the longest ago
+        self._last[node] = number
+
+
+def _encode(message: Message, form: Any) -> bytes | None:
+    encoded: bytes | None = form.encode(message)
+    return encoded

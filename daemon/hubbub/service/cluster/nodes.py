@@ -1,0 +1,179 @@
+"""The nodes of the cluster: each says once a second that it is there, and no two have one name.
+
+$hubbub.CLUSTER.beats          {"name":"n1","node":"a1b2...","since":1700000000.0,"groups":3}
+$hubbub.CLUSTER.name.n1        asks the node of that name whether it is there; the older one keeps the name
+$hubbub.CLUSTER.groups.a1b2    asks a node for the names of its groups, once the number in its beats has changed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from hubbub import limits
+from hubbub.option import shown
+from hubbub.service.cluster.connection import NatsConnection
+from hubbub.service.cluster.wire import Received
+
+
+class Beat(msgspec.Struct, gc=False):
+    """What a node says of itself.
+
+    node    its id, new with each process; since: Unix seconds when it began
+    groups  counts the changes of its groups
+    """
+
+    name: str
+    node: str
+    since: float
+    groups: int = 0
+
+
+class Node:
+    """Another node. `heard`: monotonic seconds of its last beat; groups: their names, as of version `known`."""
+
+    __slots__ = ("beat", "groups", "heard", "known")
+
+    def __init__(self, beat: Beat, heard: float) -> None:
+        self.beat = beat
+        self.groups: frozenset[str] = frozenset()
+        self.heard = heard
+        self.known = 0
+
+
+_read = msgspec.json.Decoder(Beat).decode
+_read_groups = msgspec.json.Decoder(tuple[int, list[str]]).decode
+
+
+class Nodes:
+    """The other nodes, by their ids, and this one's claim to its name.
+
+    groups   attribute: returns the names of this node's groups
+    admitted  attribute: is called when the name is this node's; refused: attribute, when it isn't any more
+    rival    the node that has this one's name, or None
+    """
+
+    log = Logger(namespace="hubbub.cluster")
+
+    def __init__(self, reactor: Any, connection: NatsConnection, node: str, since: float) -> None:
+        config = connection.config
+        self.admitted: Callable[[], object] = bool
+        self.all: dict[str, Node] = {}
+        self.groups: Callable[[], Iterable[str]] = tuple
+        self.refused: Callable[[], object] = bool
+        self.rival: Beat | None = None
+        self._beat = Beat(config.name, node, since)
+        self._connection = connection
+        self._prefix = f"$hubbub.{config.cluster}"
+        self._reactor = reactor
+        self._timer: Any = None
+        self._named = False  # the name is this node's
+        connection.subscribe(f"{self._prefix}.beats", self._heard)
+        connection.subscribe(f"{self._prefix}.name.{config.name}", self._asked)
+        connection.subscribe(f"{self._prefix}.groups.{node}", self._asked_for_groups)
+
+    def joined(self) -> None:
+        """NATS is there: claim the name (connection.ConnectionWatcher)."""
+        self._claim()
+
+    def left(self) -> None:
+        """NATS has gone, and with it all others."""
+        self._named, self.rival = False, None
+        self.all.clear()
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    # The name
+
+    def _claim(self) -> None:
+        """Ask whether another node has the name; silence means that it had it."""
+        subject = f"{self._prefix}.name.{self._beat.name}"
+        asked: Deferred[Any] = self._connection.request(subject, msgspec.json.encode(self._beat))
+        asked.addCallbacks(self._told, lambda failure: self._admit() if self._connection.joined else None)
+
+    def _told(self, answer: Received) -> None:
+        if answer.status or not answer.payload:
+            self._admit()
+            return
+        self._refuse(_read(answer.payload))
+
+    def _admit(self) -> None:
+        if self.rival is not None:
+            self.log.info("cluster: the name {name} is free now", name=self._beat.name)
+        self.rival, self._named = None, True
+        self.admitted()
+        self._say()
+
+    def _refuse(self, rival: Beat) -> None:
+        if self.rival is None:
+            says = "cluster: not joined: another node is called {name}: give one of them another name="
+            self.log.error(says, name=self._beat.name)
+        self.rival = rival
+        if self._named:
+            self._named = False
+            self.refused()
+        self._cancel()
+        self._timer = self._reactor.callLater(limits.CLUSTER_LEASE_SECONDS, self._claim)
+
+    def _asked(self, claim: Received) -> None:
+        """Another process claims this node's name."""
+        other = _read(claim.payload)
+        keeps = self._named or (self._beat.since, self._beat.node) < (other.since, other.node)
+        self._connection.publish(claim.reply, msgspec.json.encode(self._beat) if keeps else b"")
+
+    # Beats
+
+    def changed(self) -> None:
+        """The groups of this node have changed: say so soon."""
+        self._beat.groups += 1
+        timer, soon = self._timer, limits.CLUSTER_CHANGE_SECONDS
+        if self._named and timer.active() and timer.getTime() - self._reactor.seconds() > soon:
+            timer.reset(soon)
+
+    def _say(self) -> None:
+        """Say that this node is there, and look which of the others have said nothing for too long."""
+        self._connection.publish(f"{self._prefix}.beats", msgspec.json.encode(self._beat))
+        oldest = self._reactor.seconds() - limits.CLUSTER_LEASE_SECONDS
+        for id in [id for id, node in self.all.items() if node.heard < oldest]:
+            self.log.info("cluster: node {name} has gone", name=shown(self.all.pop(id).beat.name))
+        self._timer = self._reactor.callLater(limits.CLUSTER_BEAT_SECONDS, self._say)
+
+    def _heard(self, message: Received) -> None:
+        beat = _read(message.payload)
+        if beat.name == self._beat.name:
+            if self._named and (beat.since, beat.node) < (self._beat.since, self._beat.node):
+                self._refuse(beat)  # two parts of a network are one again
+            return
+        node = self.all.get(beat.node)
+        if node is None:
+            if len(self.all) >= limits.CLUSTER_NODES:
+                return
+            node = self.all[beat.node] = Node(beat, 0.0)
+            self.log.info("cluster: node {name} is there", name=shown(beat.name))
+        node.beat, node.heard = beat, self._reactor.seconds()
+        if node.known != beat.groups:
+            node.known = beat.groups
+            asked = self._connection.request(f"{self._prefix}.groups.{beat.node}", b"")
+            asked.addCallbacks(lambda answer: self._learn(node, answer), lambda failure: None)
+
+    # Groups
+
+    def _asked_for_groups(self, question: Received) -> None:
+        names = sorted(self.groups())[: limits.CLUSTER_GROUPS]
+        self._connection.publish(question.reply, msgspec.json.encode((self._beat.groups, names)))
+
+    def _learn(self, node: Node, answer: Received) -> None:
+        if not answer.status:
+            node.known, names = _read_groups(answer.payload)
+            node.groups = frozenset(names[: limits.CLUSTER_GROUPS])
+
+    def have_members(self, group: str) -> bool:
+        """Return whether another node has members of a group."""
+        return any(group in node.groups for node in self.all.values())
