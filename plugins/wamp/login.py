@@ -4,6 +4,7 @@ method       --auth has                      what the client sends
 anonymous    nothing, or it is allowed       no credentials
 ticket       passwords or tokens             the password of `authid`, or a token
 wampcra      passwords with a key=           an HMAC of the challenge with the key
+scram        passwords with a scram=         a proof of the password, without showing it
 cryptosign   passwords with a public key     a signature of the challenge
 """
 
@@ -22,7 +23,7 @@ from hubbub_plugins.wamp.options import HelloDetails
 from hubbub_plugins.wamp.speaker import Speaker
 
 ANONYMOUS, TICKET = "anonymous", "ticket"
-METHODS = (ANONYMOUS, TICKET, "wampcra", "cryptosign")
+METHODS = (ANONYMOUS, TICKET, "wampcra", "scram", "cryptosign")
 _TOKEN_PARTS = 3
 _FEATURES = {
     "broker": (

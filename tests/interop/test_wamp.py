@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from hubbub.service.auth.scram import ARGON2, COSTS, Scram
 from interop.clients import Tcp
 from interop.wamp.clients import FOLDER, Client, process
 from running import Daemon
@@ -119,6 +120,17 @@ def test_a_restart(driver, kind):
                     client = stack.enter_context(Client(driver(kind), kind, url_of(daemon, "websocket"), "json"))
                     client.subscribe("a.b", get_retained=True)
                 assert client.next() == ([str(round)], {})
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("autobahn ")])
+def test_scram(driver, kind, tmp_path, monkeypatch):
+    """Autobahn for Python checks the hub's signature too."""
+    monkeypatch.setitem(COSTS, ARGON2, (1, 64))
+    (tmp_path / "passwords").write_text(f"ann:*:scram={Scram.make(b'right', ARGON2).text}\n")
+    with Daemon("--websocket", "tcp:0", "--auth", f"hubbub:{tmp_path}/passwords") as daemon:
+        login = {"user": "ann", "password": "right", "method": "scram"}
+        with Client(driver(kind), kind, url_of(daemon, "websocket"), "json", **login) as client:
+            assert client.call("wamp.session.count")["args"] == [1]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,6 +14,7 @@ from hub_process import HUBBUB, hubbub
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.service.auth.passwords import read
+from hubbub.service.auth.scram import COSTS
 from hubbub.service.commands.passwd import passwd as command
 
 
@@ -40,6 +41,22 @@ def test_add_check_and_remove(tmp_path):
     assert passwd("remove", file, "ann") == ""
     assert list(read(file, True).entries) == ["ben"]
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("kdf", COSTS)
+def test_scram(tmp_path, kdf):
+    """It stays with the user, and goes with the password."""
+    file = tmp_path / "passwords"
+    file.write_text(f"ann:*:key={'0f' * 32}:ed25519={'0e' * 32}\n")
+    passwd("add", "--scram", kdf, file, "ann", said="one")
+    first = read(file, True).entries["ann"]
+    assert (first.key, first.public, first.scram.kdf) == (b"\x0f" * 32, b"\x0e" * 32, kdf)
+    assert passwd("check", file, "ann", said="one") == "right\n"
+    passwd("add", file, "ann", said="two")
+    second = read(file, True).entries["ann"]
+    assert (second.key, second.public, second.scram.kdf) == (first.key, first.public, kdf)
+    assert second.scram != first.scram
+    assert passwd("list", file) == "ann  (has a datagram key and a public key and SCRAM)\n"
 
 
 def test_list(tmp_path, capsys):
@@ -105,6 +122,9 @@ def test_a_key_for_datagrams(tmp_path):
         (("check", "passwords", "eve"), "x", "there is no user eve"),
         (("check", "nowhere", "eve"), "x", "nowhere: No such file"),
         (("remove", "--datagram-key", "passwords", "ann"), "", "goes with add"),
+        (("remove", "--scram", "pbkdf2", "passwords", "ann"), "", "--scram goes with add"),
+        (("add", "--scram", "pbkdf2", "--datagram-key", "passwords", "ann"), "x", "add the user twice"),
+        (("add", "--scram", "md5", "passwords", "ann"), "x", "--scram"),
         (("list", "passwords", "ann"), "", "list has no USER"),
         (("list", "nowhere"), "", "nowhere: No such file"),
         (("add", "passwords"), "x", "add needs a USER"),

@@ -1,4 +1,4 @@
-"""Logins in which the hub asks for a proof: WAMP-CRA and WAMP-cryptosign, with the keys of a password file.
+"""Logins in which the hub asks for a proof: WAMP-CRA, WAMP-SCRAM and WAMP-cryptosign, by the keys of a password file.
 
 What is asked and answered is JSON, as the dialect wamp has it: the extra of CHALLENGE, and signature and extra of
 AUTHENTICATE.
@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import secrets
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from binascii import Error as BadBase64
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from hubbub.service.auth.kinds import AuthExchange
+from hubbub.service.auth.scram import Scram
 
-WAMPCRA, CRYPTOSIGN = "wampcra", "cryptosign"
+WAMPCRA, SCRAM, CRYPTOSIGN = "wampcra", "scram", "cryptosign"
+_NONCE = re.compile(r"[!-+\--~]{1,256}")  # RFC 5802 section 7: printable, no comma
 _SIGNATURE = 128  # hexadecimal digits
 _BYTES = 32  # of a challenge
 
@@ -31,6 +35,27 @@ async def _wampcra(credentials: AuthExchange, key: bytes | None) -> bool:
     secret = secrets.token_bytes(_BYTES) if key is None else key.hex().encode()
     expected = b64encode(hmac.digest(secret, challenge.encode(), "sha256"))
     return hmac.compare_digest(expected, signature.encode(errors="replace"))
+
+
+async def _scram(credentials: AuthExchange, key: Scram | None) -> bool:
+    """Check a ClientProof of RFC 5802, over the AuthMessage as WAMP-SCRAM has it, without channel binding."""
+    said = _object(credentials.data).get("authextra")
+    theirs = said.get("nonce") if isinstance(said, dict) else None
+    if not isinstance(theirs, str) or not _NONCE.fullmatch(theirs):
+        return False
+    known = key or Scram.decoy(credentials.user)
+    nonce = theirs + secrets.token_urlsafe(_BYTES)
+    extra = known.challenge(nonce)
+    signature = await _ask(credentials, extra)
+    message = f"n={credentials.user},r={theirs},r={nonce},s={extra['salt']},i={known.iterations},c=,r={nonce}"
+    try:
+        proof = b64decode(signature, validate=True)
+    except (BadBase64, ValueError):
+        return False
+    signed = message.encode(errors="replace")
+    verifier = known.server_signature(signed)
+    credentials.last = json.dumps({"scram_server_signature": verifier, "verifier": verifier}).encode()
+    return known.proves(signed, proof) and key is not None
 
 
 async def _cryptosign(credentials: AuthExchange, key: bytes | None) -> bool:
@@ -49,12 +74,32 @@ async def _cryptosign(credentials: AuthExchange, key: bytes | None) -> bool:
 
 async def _ask(credentials: AuthExchange, extra: Mapping[str, Any]) -> str:
     """Ask the client, and return its signature; empty: it has sent none."""
-    said = json.loads(await credentials.challenge(json.dumps(extra).encode()))
-    signature = said.get("signature") if isinstance(said, dict) else None
+    signature = _object(await credentials.challenge(json.dumps(extra).encode())).get("signature")
     return signature if isinstance(signature, str) else ""
 
 
-METHODS: Mapping[str, Callable[[AuthExchange, bytes | None], Awaitable[bool]]] = {
-    WAMPCRA: _wampcra,
-    CRYPTOSIGN: _cryptosign,
+def _object(data: bytes) -> dict[str, Any]:
+    """Read a JSON object; anything else says nothing."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+class Method(NamedTuple):
+    """One way of asking.
+
+    key    the name of what a user's entry has to have for it (passwords.Entry)
+    check  tells whether the client has proved that it has that key; None: there is none to prove
+    """
+
+    key: str
+    check: Callable[[AuthExchange, Any], Awaitable[bool]]
+
+
+METHODS: Mapping[str, Method] = {
+    WAMPCRA: Method("key", _wampcra),
+    SCRAM: Method("scram", _scram),
+    CRYPTOSIGN: Method("public", _cryptosign),
 }

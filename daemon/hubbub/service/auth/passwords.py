@@ -3,9 +3,11 @@
     ann:$argon2id$v=19$m=65536,t=3,p=4$<salt>$<hash>
     sensor7:*:key=<64 hexadecimal digits>     no password, but a key that signs its datagrams, or WAMP-CRA's challenges
     robot:*:ed25519=<64 hexadecimal digits>   the public key of a WAMP client that logs in with cryptosign
+    ann:$argon2id$...:scram=<see scram.py>    what WAMP-SCRAM needs of the password
     # a comment
 
-A mosquitto file has no third field; its hashes begin with $6$ or $7$. Either file may have hashes of any kind.
+The fields behind a hash come in this order. A mosquitto file has none; its hashes begin with $6$ or $7$. Either file
+may have hashes of any kind.
 """
 
 from __future__ import annotations
@@ -29,10 +31,11 @@ from hubbub.errors import ConfigError
 from hubbub.identity import Identity
 from hubbub.service.auth import exchanges, hashes
 from hubbub.service.auth.kinds import AuthExchange, IAuthExchange, NotApplicable, Password
+from hubbub.service.auth.scram import Scram
 from hubbub.service.config.watched_file import Watched, read_bounded
 
 NO_PASSWORD = "*"  # noqa: S105  as in shadow(5)
-_KEYS = re.compile(r"(?:key=([0-9a-f]{64}))?:?(?:ed25519=([0-9a-f]{64}))?")
+_KEYS = re.compile(r"(?:key=([0-9a-f]{64}))?:?(?:ed25519=([0-9a-f]{64}))?:?(?:scram=([^:]*))?")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -42,18 +45,21 @@ class Entry:
     hash  of the password, or NO_PASSWORD
     key   32 bytes that sign datagrams, or None
     public  the public key of the user, 32 bytes of Ed25519, or None
+    scram  what WAMP-SCRAM needs of the password, or None
     """
 
     hash: str = NO_PASSWORD
     key: bytes | None = None
     public: bytes | None = None
+    scram: Scram | None = None
 
     @property
     def text(self) -> str:
         """What stands behind the user's name in the file."""
         fields = [self.hash]
         fields += [] if self.key is None else [f"key={self.key.hex()}"]
-        return ":".join([*fields, *([] if self.public is None else [f"ed25519={self.public.hex()}"])])
+        fields += [] if self.public is None else [f"ed25519={self.public.hex()}"]
+        return ":".join([*fields, *([] if self.scram is None else [f"scram={self.scram.text}"])])
 
     def mark(self, user: str) -> str:
         """Return what this user's logins are recognised by after a restart (identity.Identity)."""
@@ -134,8 +140,9 @@ class PasswordFile:
     async def _exchange(self, credentials: AuthExchange) -> Identity:
         """Ask a client for a proof that it has its key."""
         entry = self._file.get().entries.get(credentials.user)
-        key = None if entry is None else entry.public if credentials.method == exchanges.CRYPTOSIGN else entry.key
-        if not await exchanges.METHODS[credentials.method](credentials, key) or key is None:
+        method = exchanges.METHODS[credentials.method]
+        key = None if entry is None else getattr(entry, method.key)
+        if not await method.check(credentials, key) or key is None:
             raise NotApplicable("wrong user or key")
         return self._identity(credentials.user, entry)
 
@@ -194,19 +201,27 @@ def _parse(line: str, keyed: bool) -> tuple[str, Entry]:
     user, _, rest = line.partition(":")
     check_name(user)
     hash, colon, field = rest.partition(":")
-    keys: list[bytes | None] = [None, None]
+    key = public = scram = None
     if colon:
         found = _KEYS.fullmatch(field) if keyed and field else None
         if found is None:
             expected = "key= and 64 hexadecimal digits" if keyed else "a user and a hash"
             raise ValueError(f"{user}: expected {expected}")
-        keys = [None if one is None else bytes.fromhex(one) for one in found.groups()]
+        key, public = (None if one is None else bytes.fromhex(one) for one in found.groups()[:2])
+        scram = found[3]
     if hash != NO_PASSWORD:
         try:
             hashes.check(hash)
         except ValueError as error:
             raise ValueError(f"{user}: {error}") from None
-    return user, Entry(hash, *keys)
+    return user, Entry(hash, key, public, _scram(user, scram))
+
+
+def _scram(user: str, text: str | None) -> Scram | None:
+    try:
+        return None if text is None else Scram.read(text)
+    except ValueError as error:
+        raise ValueError(f"{user}: {error}") from None
 
 
 def check_name(user: str) -> None:

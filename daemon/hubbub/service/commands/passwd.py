@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from hubbub import limits
@@ -18,6 +19,7 @@ from hubbub.errors import ConfigError
 from hubbub.option import shown
 from hubbub.service.auth import hashes
 from hubbub.service.auth.passwords import Entry, Table, check_name, read
+from hubbub.service.auth.scram import COSTS, Scram
 from hubbub.service.commands.arguments import Arguments, wants_help
 
 USAGE = """\
@@ -34,6 +36,8 @@ it again when it has changed.
 
   --datagram-key  with add: make a key that signs the user's datagrams, and
                   print it; the password stays as it is
+  --scram KDF     with add: keep what WAMP-SCRAM needs of the password too;
+                  KDF is argon2id-13 or pbkdf2, what the clients know
 """
 
 
@@ -47,19 +51,24 @@ def passwd(arguments: Sequence[str]) -> int:
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("user", metavar="USER", nargs="?")
     parser.add_argument("--datagram-key", action="store_true")
+    parser.add_argument("--scram", choices=tuple(COSTS), metavar="|".join(COSTS))
     asked = parser.parse_intermixed_args(arguments)
-    if asked.datagram_key and asked.what != "add":
-        raise ConfigError("passwd: --datagram-key goes with add")
+    if asked.what != "add" and (asked.datagram_key or asked.scram):
+        raise ConfigError(f"passwd: {'--scram' if asked.scram else '--datagram-key'} goes with add")
+    if asked.datagram_key and asked.scram:
+        raise ConfigError(
+            "passwd: --datagram-key leaves the password as it is, and --scram needs it: add the user twice"
+        )
     if asked.what == "list":
         return _list(asked.file, parser, asked.user)
     if asked.user is None:
         parser.error(f"{asked.what} needs a USER")
     if asked.what == "add":
-        return _add(asked.file, asked.user, asked.datagram_key)
+        return _add(asked.file, asked.user, asked.datagram_key, asked.scram)
     return _remove(asked.file, asked.user) if asked.what == "remove" else _check(asked.file, asked.user)
 
 
-def _add(file: Path, user: str, keyed: bool) -> int:
+def _add(file: Path, user: str, keyed: bool, kdf: str | None) -> int:
     try:
         check_name(user)
     except ValueError as error:
@@ -68,12 +77,19 @@ def _add(file: Path, user: str, keyed: bool) -> int:
         read(file, keyed=True)  # what can't be read is found before a password is asked for
     if keyed:
         key = secrets.token_bytes(32)
-        _write(file, user, lambda old: Entry(old.hash, key))
+        _write(file, user, lambda old: replace(old, key=key))
         print(key.hex())
     else:
-        hash = hashes.make(_new_password(user))
-        _write(file, user, lambda old: Entry(hash, old.key))
+        password = _new_password(user)
+        _write(file, user, lambda old: _with_password(old, password, kdf))
     return 0
+
+
+def _with_password(old: Entry, password: bytes, kdf: str | None) -> Entry:
+    """Return a user's entry with another password; keys that are made of a password are made again."""
+    kdf = kdf or (old.scram.kdf if old.scram is not None else None)
+    scram = None if kdf is None else Scram.make(password, kdf)
+    return replace(old, hash=hashes.make(password), scram=scram)
 
 
 def _remove(file: Path, user: str) -> int:
@@ -87,7 +103,9 @@ def _list(file: Path, parser: Arguments, user: str | None) -> int:
     if user is not None:
         parser.error("list has no USER")
     for name, entry in read(file, keyed=True).entries.items():
-        print(f"{name}  (has a datagram key)" if entry.key else name)
+        has = {"a datagram key": entry.key, "a public key": entry.public, "SCRAM": entry.scram}
+        shows = " and ".join(what for what, there in has.items() if there)
+        print(f"{name}  (has {shows})" if shows else name)
     return 0
 
 
