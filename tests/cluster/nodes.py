@@ -42,12 +42,12 @@ async def settled(*nodes):
             one.hub.turn.flush()
 
 
-def make_hub():
-    """A hub on the reactor, as the daemon's."""
+def make_hub(**more):
+    """A hub on the reactor, as the daemon's; `more` goes to it."""
     from twisted.internet import reactor
 
     turns = Turns(reactor)
-    hub = Hub(turns.wake, time.time, time.monotonic, lambda when: None)
+    hub = Hub(turns.wake, time.time, time.monotonic, lambda when: None, **more)
     turns.serve(hub)
     return hub
 

@@ -6,6 +6,7 @@ import pytest
 
 from cluster.reading import Reading
 from hubbub import limits
+from hubbub.nats_protocol.headers import encode_headers
 from hubbub.service.cluster.jetstream import MESSAGE_ID, JetStream, StreamConfig
 from hubbub.service.cluster.jetstream_errors import STREAM_NOT_FOUND, Conflict, JetStreamError, Unavailable
 from hubbub.service.cluster.key_value import Entry, KeyValue
@@ -48,6 +49,10 @@ def reactor():
     return reactor
 
 
+def block(id, *more):
+    return encode_headers([(MESSAGE_ID, id), *more])
+
+
 class Losing:
     """A connection that loses the first message of a stream."""
 
@@ -58,14 +63,14 @@ class Losing:
     def __getattr__(self, name):
         return getattr(self._connection, name)
 
-    def subscribe(self, subject, received):
-        def some(message):
-            if self._left and message.reply.startswith("$JS.ACK."):
+    def listen(self, subject, take):
+        def some(subject, reply, *rest):
+            if self._left and reply.startswith(b"$JS.ACK."):
                 self._left -= 1
             else:
-                received(message)
+                take(subject, reply, *rest)
 
-        return self._connection.subscribe(subject, some)
+        return self._connection.listen(subject, some)
 
 
 def cut(connection):
@@ -122,11 +127,12 @@ async def test_messages_in_flight_are_stored_in_order(api, connection, reactor, 
     monkeypatch.setattr(limits, "CLUSTER_INFLIGHT", 7)
     await stream(api, name)
     publisher = started(Publisher(connection, reactor, reading))
-    numbers = [publisher.publish(f"{name}.a", b"%d" % one, {MESSAGE_ID: f"a{one}"}) for one in range(50)]
+    numbers = [publisher.publish(f"{name}.a".encode(), b"%d" % one, block(f"a{one}")) for one in range(50)]
     assert (publisher.safe, publisher.waiting, publisher.waiting_bytes > 0) == (0, 50, True)
     await reading.until(lambda: publisher.safe == 50)
     assert (publisher.waiting, publisher.waiting_bytes) == (0, 0)
-    assert [reading.acks[number].seq for number in numbers] == list(range(1, 51))
+    assert reading.stored_numbers == numbers
+    assert (await api.stream_info(name)).state.last_seq == 50
 
 
 async def test_a_lost_connection_costs_and_doubles_nothing(api, connection, reactor, started, reading, name):
@@ -135,7 +141,11 @@ async def test_a_lost_connection_costs_and_doubles_nothing(api, connection, reac
     consumer = started(OrderedConsumer(api, reactor, name, [f"{name}.>"], reading))
     for round in range(2):
         for one in range(100):
-            publisher.publish(f"{name}.a", b"%d" % (100 * round + one), {MESSAGE_ID: f"a{round}.{one}"})
+            publisher.publish(
+                f"{name}.a".encode(),
+                b"%d" % (100 * round + one),
+                block(f"a{round}.{one}"),
+            )
             if one == 20:
                 cut(connection)
         await reading.until(lambda: not publisher.waiting)
@@ -149,20 +159,21 @@ async def test_a_lost_connection_costs_and_doubles_nothing(api, connection, reac
 async def test_one_refused_message_holds_up_no_other(api, connection, reactor, started, reading, name):
     await stream(api, name)
     publisher = started(Publisher(connection, reactor, reading))
-    publisher.publish(f"{name}.a", b"", {MESSAGE_ID: "1"})
-    publisher.publish(f"{name}.a", b"", {MESSAGE_ID: "2", "Nats-Expected-Stream": "other"})
-    publisher.publish(f"{name}.a", b"", {MESSAGE_ID: "3"})
+    publisher.publish(f"{name}.a".encode(), b"", block("1"))
+    publisher.publish(f"{name}.a".encode(), b"", block("2", ("Nats-Expected-Stream", "other")))
+    publisher.publish(f"{name}.a".encode(), b"", block("3"))
     await reading.until(lambda: not publisher.waiting)
-    assert ([*reading.acks], [*reading.errors], publisher.safe) == ([1, 3], [2], 3)
+    assert (reading.stored_numbers, [*reading.errors], publisher.safe) == ([1, 3], [2], 3)
 
 
 async def test_a_repeated_id_is_stored_once(api, connection, reactor, started, reading, name):
     await stream(api, name)
     publisher = started(Publisher(connection, reactor, reading))
     for _ in range(2):
-        publisher.publish(f"{name}.a", b"", {MESSAGE_ID: "1"})
+        publisher.publish(f"{name}.a".encode(), b"", block("1"))
     await reading.until(lambda: not publisher.waiting)
-    assert [(ack.seq, ack.duplicate) for ack in reading.acks.values()] == [(1, False), (1, True)]
+    assert reading.stored_numbers == [1, 2]
+    assert (await api.stream_info(name)).state.last_seq == 1
 
 
 # Reading
@@ -175,8 +186,8 @@ async def test_a_consumer_reads_from_a_position(api, reactor, started, reading, 
     consumer = started(OrderedConsumer(api, reactor, name, [f"{name}.0"], reading, position=2))
     await reading.until(lambda: reading.log)
     assert [(one.subject, one.payload, one.seq) for one in reading.messages] == [
-        (f"{name}.0", b"2", 3),
-        (f"{name}.0", b"4", 5),
+        (f"{name}.0".encode(), b"2", 3),
+        (f"{name}.0".encode(), b"4", 5),
     ]
     assert (reading.log, consumer.position, consumer.pending) == ([("caught up",)], 5, 0)
 
@@ -239,11 +250,22 @@ async def test_a_consumer_of_another_epoch_begins_anew(api, reactor, started, re
     assert reading.log[0] == ("wiped",)
 
 
+async def test_a_stream_that_has_lost_its_last_messages_is_noticed(api, reactor, started, reading, name):
+    info = await stream(api, name)
+    for one in range(3):
+        await api.publish(f"{name}.a", b"%d" % one)
+    started(OrderedConsumer(api, reactor, name, [f"{name}.>"], reading, position=5, epoch=info.epoch))
+    await reading.until(lambda: len(reading.log) == 2)
+    await api.publish(f"{name}.a", b"new")
+    await reading.until(lambda: reading.messages)
+    assert ([one.payload for one in reading.messages], reading.log) == ([b"new"], [("wiped",), ("caught up",)])
+
+
 async def test_thousands_of_messages_come_with_flow_control(api, connection, reactor, started, reading, name):
     await stream(api, name)
     publisher = started(Publisher(connection, reactor, reading))
     for one in range(5_000):
-        publisher.publish(f"{name}.a", b"x" * 1_000, {MESSAGE_ID: str(one)})
+        publisher.publish(f"{name}.a".encode(), b"x" * 1_000, block(str(one)))
     await reading.until(lambda: not publisher.waiting)
     consumer = started(OrderedConsumer(api, reactor, name, [f"{name}.>"], reading))
     await reading.until(lambda: consumer.position == 5_000)

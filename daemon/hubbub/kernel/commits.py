@@ -8,13 +8,15 @@ What goes into the stream of a cluster is numbered in the same way, each message
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from hubbub.errors import Refusal
 
 
 class Waiting(Protocol):
-    """An outbox whose next bytes depend on a batch."""
+    """An outbox whose next bytes depend on a batch. owner: its link."""
+
+    owner: Any
 
     def mark(self) -> None: ...
 
@@ -44,14 +46,19 @@ class Commits:
     def done(self, number: int) -> None:
         """All batches up to `number` are safe: flush the outboxes that waited."""
         self.safe = max(self.safe, number)
-        waiting, self._waiting = self._waiting, {}
-        for outbox in waiting:
-            outbox.mark()
+        if self._waiting:
+            for outbox in self.take_waiting():
+                outbox.mark()
 
     @property
     def waiting(self) -> int:
         """How many outboxes hold something back."""
         return len(self._waiting)
+
+    def take_waiting(self) -> list[Waiting]:
+        """Forget the outboxes that hold something back, and return them."""
+        waiting, self._waiting = self._waiting, {}
+        return list(waiting)
 
     def check(self) -> None:
         """Check that something more can be kept. Raises Refusal (unavailable)."""

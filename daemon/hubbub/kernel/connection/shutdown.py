@@ -9,6 +9,7 @@ from hubbub import limits
 from hubbub.errors import Refusal
 
 _CUT = {
+    "unstored": "the cluster hasn't stored what it published in time",
     "stall": "it has taken nothing for stall= seconds",
     "idle": "it has given no sign of life for idle= seconds",
     "full": "it takes less than is sent to it",

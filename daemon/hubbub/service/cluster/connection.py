@@ -36,7 +36,7 @@ from hubbub.nats_protocol.connect import Info
 from hubbub.nats_protocol.headers import encode_headers, read_headers
 from hubbub.service.cluster.requests import NoAnswer, PendingRequests
 from hubbub.service.cluster.server_link import ServerLink
-from hubbub.service.cluster.wire import NO_HEADERS, ConnectionWatcher, Received
+from hubbub.service.cluster.wire import NO_HEADERS, ConnectionWatcher, Received, Take
 from hubbub.service.config.cluster import ClusterConfig
 from hubbub.service.config.remote import Remote
 from hubbub.service.links.connector_log import ConnectorLog
@@ -46,9 +46,6 @@ from hubbub.transports.dial import DialFactory
 
 MAX_LINE = 4_096  # bytes of the longest line that nats-server takes, with its end
 _NUMBERS = 32  # bytes of the operation and the numbers in one
-
-Take = Callable[[bytes, bytes, bytes, bytes], object]
-"""Takes a message as it came: subject, reply subject, block of headers, payload; b"" is none."""
 
 
 class NatsSubscription:

@@ -40,6 +40,13 @@ class _Answer(msgspec.Struct):
     error: _Error | None = None
 
 
+class StreamSource(msgspec.Struct):
+    """A stream whose messages on some subjects are copied, in their order."""
+
+    name: str
+    filter_subject: str
+
+
 class StreamConfig(msgspec.Struct, omit_defaults=True, kw_only=True):
     """A stream. Times are nanoseconds; what has its default is left to the server.
 
@@ -51,7 +58,8 @@ class StreamConfig(msgspec.Struct, omit_defaults=True, kw_only=True):
     """
 
     name: str
-    subjects: tuple[str, ...]
+    subjects: tuple[str, ...] = ()
+    sources: tuple[StreamSource, ...] = ()
     num_replicas: int = 1
     storage: str = ""
     max_bytes: int = 0

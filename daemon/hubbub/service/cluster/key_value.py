@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from hubbub import limits
 from hubbub.service.cluster.jetstream import EXPECTED_SEQUENCE, NANOSECONDS, JetStream, StreamConfig, StreamInfo
 from hubbub.service.cluster.jetstream_errors import Conflict, JetStreamError
-from hubbub.service.cluster.ordered_consumer import OrderedConsumer, StreamMessage
+from hubbub.service.cluster.ordered_consumer import OrderedConsumer, StreamMessage, headers_of
 from hubbub.service.cluster.wire import NO_HEADERS
 
 _OPERATION = "KV-Operation"
@@ -123,11 +123,7 @@ class KeyValue:
 
 def _is_gone(block: bytes) -> bool:
     """Return whether a block of headers says that there is no value."""
-    lines = [line.partition(":") for line in block.decode(errors="replace").split("\r\n")]
-    return _says_gone({name: value.strip() for name, _, value in lines})
-
-
-def _says_gone(headers: Mapping[str, str]) -> bool:
+    headers = headers_of(block)
     return headers.get(_OPERATION) in _GONE or _MARKER in headers
 
 
@@ -141,8 +137,8 @@ class _Reports:
         self.failing = watcher.failing
 
     def received(self, message: StreamMessage) -> None:
-        value = None if _says_gone(message.headers) else message.payload
-        self._watcher.changed(Entry(message.subject.removeprefix(self._prefix), value, message.seq))
+        value = None if _is_gone(message.headers) else message.payload
+        self._watcher.changed(Entry(message.subject.decode().removeprefix(self._prefix), value, message.seq))
 
     def wiped(self, info: StreamInfo) -> None:
         self._watcher.wiped()

@@ -8,7 +8,7 @@ of one server (ADR-17 of nats-architecture-and-design).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -16,11 +16,14 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.nats_protocol.headers import read_headers
 from hubbub.service.cluster.jetstream import NANOSECONDS, JetStream, StreamInfo
 from hubbub.service.cluster.jetstream_errors import JetStreamError
-from hubbub.service.cluster.wire import Received, new_inbox
+from hubbub.service.cluster.wire import NO_HEADERS, Listening, new_inbox
 
-_CONTROL = "100"  # the status of a heart-beat, and of a request for flow control
+_STATUS = slice(9, 12)  # of a block: NATS/1.0 100
+_CONTROL = b"100"  # the status of a heart-beat, and of a request for flow control
 _WORDS_OF_ACK = 9  # of the old form: $JS.ACK.stream.consumer.delivered.sequence.number.time.pending
 _LAST_NUMBER = "Nats-Last-Consumer"
 _STALLED = "Nats-Consumer-Stalled"
@@ -29,14 +32,15 @@ _STALLED = "Nats-Consumer-Stalled"
 class StreamMessage(NamedTuple):
     """A message of a stream.
 
+    headers  their block, which `nats_protocol.headers.read_headers` reads
     seq      its number in the stream
     time     Unix seconds when the stream got it
     pending  how many messages stood behind it when it was sent
     """
 
-    subject: str
+    subject: bytes
     payload: bytes
-    headers: Mapping[str, str]
+    headers: bytes
     seq: int
     time: float
     pending: int
@@ -52,7 +56,7 @@ class Reader(Protocol):
         """Everything that is in the stream now has been read; called again after each interruption."""
 
     def wiped(self, info: StreamInfo) -> None:
-        """The stream isn't the one that was read: it was made anew, or lost messages. It is read from its begin."""
+        """The stream isn't the one that was read: it was made anew, or lost its last messages. What is new follows."""
 
     def failing(self, error: JetStreamError | None) -> None:
         """Nothing can be read for now; None: it can be read again."""
@@ -98,7 +102,7 @@ class OrderedConsumer:
         self._name = ""
         self._number = 0  # of the last message that this consumer has sent
         self._behind = True  # not everything that was there has been read
-        self._ends: Callable[[], object] = _nothing
+        self._listening: Listening | None = None
         self._alive = 0.0  # seconds of the reactor's clock when the last sign of life came
         self._watch: Any = None
         self._making: Deferred[None] | None = None
@@ -126,14 +130,18 @@ class OrderedConsumer:
             self._making.cancel()
 
     def _drop(self) -> None:
-        self._ends()
-        self._ends = _nothing
+        self._unsubscribe()
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
         if self._name:  # nobody waits for the answer: the server forgets the consumer also by itself
             self._jetstream.connection.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._name}", b"")
             self._name = ""
+
+    def _unsubscribe(self) -> None:
+        if self._listening is not None:
+            self._listening.end()
+            self._listening = None
 
     def _lost(self) -> None:
         """A message is missing, or the consumer has gone. While it is being made its heart-beats will tell it again."""
@@ -153,8 +161,7 @@ class OrderedConsumer:
                 await self._try()
                 break
             except JetStreamError as error:
-                self._ends()
-                self._ends = _nothing
+                self._unsubscribe()
                 failed = True
                 self._reader.failing(error)
             await deferLater(self._reactor, pause)
@@ -167,13 +174,16 @@ class OrderedConsumer:
 
     async def _try(self) -> None:
         info = await self._jetstream.stream_info(self._stream)
-        if self.epoch not in ("", info.epoch) or info.state.last_seq < self.position:
+        if self.epoch not in ("", info.epoch):
             self.position = 0
+            self._reader.wiped(info)
+        elif info.state.last_seq < self.position:  # its servers have lost what they hadn't written to their disks
+            self.position = info.state.last_seq
             self._reader.wiped(info)
         self.epoch = info.epoch
         name, inbox = f"hubbub-{secrets.token_hex(8)}", new_inbox()
         self._number, self._behind = 0, True
-        self._ends = self._jetstream.connection.subscribe(inbox, self._received)
+        self._listening = self._jetstream.connection.listen(inbox, self._take)
         config = {
             "name": name,
             "deliver_subject": inbox,
@@ -215,12 +225,12 @@ class OrderedConsumer:
 
     # What the server sends
 
-    def _received(self, message: Received) -> None:
+    def _take(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
         self._alive = self._reactor.seconds()
-        if message.headers and (status := message.status):
-            self._controlled(status, message)
+        if block[_STATUS].isdigit():
+            self._controlled(reply.decode(), block)
             return
-        words = message.reply.split(".")
+        words = reply.split(b".")
         if len(words) > _WORDS_OF_ACK:
             words = words[2:]  # the newer form has the domain and the account first
         try:
@@ -233,8 +243,7 @@ class OrderedConsumer:
         self._number = number
         self.position = seq
         self.pending = pending
-        subject, payload, _, headers = message
-        self._reader.received(StreamMessage(subject, payload, headers, seq, time / NANOSECONDS, pending))
+        self._reader.received(StreamMessage(subject, payload, block, seq, time / NANOSECONDS, pending))
         if self._behind and not pending and self._name:
             self._reached()
 
@@ -243,17 +252,23 @@ class OrderedConsumer:
             self._behind = False
             self._reader.caught_up()
 
-    def _controlled(self, status: str, message: Received) -> None:
-        if status != _CONTROL:  # the consumer has ended, or its leader has changed
+    def _controlled(self, reply: str, block: bytes) -> None:
+        connection = self._jetstream.connection
+        if block[_STATUS] != _CONTROL:  # the consumer has ended, or its leader has changed
             self._lost()
-        elif message.reply:
-            self._jetstream.connection.publish(message.reply, b"")
+        elif reply:
+            connection.publish(reply, b"")
         else:
-            if stalled := message.headers.get(_STALLED):
-                self._jetstream.connection.publish(stalled, b"")
-            if message.headers.get(_LAST_NUMBER, "") != str(self._number):
+            headers = headers_of(block)
+            if stalled := headers.get(_STALLED):
+                connection.publish(stalled, b"")
+            if headers.get(_LAST_NUMBER) != str(self._number):
                 self._lost()
 
 
-def _nothing() -> None:
-    pass
+def headers_of(block: bytes) -> Mapping[str, str]:
+    """Return the headers of a block; those that can't be read are none."""
+    try:
+        return read_headers(block)[0] if block else NO_HEADERS
+    except Refusal:
+        return NO_HEADERS

@@ -1,30 +1,32 @@
 """Publishes into a stream in order, with an acknowledgement for each message, over changes of leaders and connections.
 
-    number = publisher.publish(subject, payload, headers)     headers with a Nats-Msg-Id
-    owner.stored(number, ack)                                 as the acknowledgements come
+    number = publisher.publish(subject, payload, block)       a block of headers, with a Nats-Msg-Id
+    owner.stored(number)                                      as the acknowledgements come
     publisher.safe                                            all up to this number are stored
 
 Many messages are in flight at once. When one isn't acknowledged, the oldest is sent alone, again and again, until it
-is; then all behind it are sent again, in their order. The stream knows their ids, so none is stored twice.
+is; then all behind it are sent again, in their order. The stream knows their ids for a while, so none is stored twice;
+after that it is sent again only once all that is stored has come back.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+from collections import OrderedDict, deque
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hubbub import limits
 from hubbub.service.cluster.jetstream import PubAck, decode
 from hubbub.service.cluster.jetstream_errors import JetStreamError, Unavailable
 from hubbub.service.cluster.wire import Connection, Received, new_inbox
 
+_SURE = limits.CLUSTER_DUPLICATES_SECONDS / 2  # seconds in which an id is known for sure
+
 
 class Owner(Protocol):
     """Has published messages."""
 
-    def stored(self, number: int, ack: PubAck) -> None:
+    def stored(self, number: int) -> None:
         """The message of that number is stored. `Publisher.safe` grows in the order of the numbers alone."""
 
     def refused(self, number: int, error: JetStreamError) -> None:
@@ -33,20 +35,21 @@ class Owner(Protocol):
     def failing(self, error: JetStreamError | None) -> None:
         """Nothing can be stored for now; None: it can be again."""
 
+    def has_read_all(self) -> bool:
+        """Return whether all that is in the stream has come back, so that what hasn't isn't stored."""
 
-class _Pending:
+
+class _Pending(NamedTuple):
     """A message without an acknowledgement."""
 
-    __slots__ = ("headers", "payload", "subject")
-
-    def __init__(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> None:
-        self.subject = subject
-        self.payload = payload
-        self.headers = headers
+    subject: bytes
+    payload: bytes
+    block: bytes
 
     @property
     def size(self) -> int:
-        return len(self.subject) + len(self.payload)
+        """Bytes of its headers and its payload."""
+        return len(self.block) + len(self.payload)
 
 
 class Publisher:
@@ -66,9 +69,10 @@ class Publisher:
         self._connection = connection
         self._reactor = reactor
         self._owner = owner
-        self._inbox = new_inbox()
-        self._ends = connection.subscribe(f"{self._inbox}.*", self._answered)
-        self._sent: dict[int, _Pending] = {}  # by number, in order
+        inbox = new_inbox()
+        self._inbox = inbox.encode()
+        self._ends = connection.subscribe(f"{inbox}.*", self._answered)
+        self._sent: OrderedDict[int, _Pending] = OrderedDict()  # by number, in order
         self._sent_bytes = 0
         self._unsent: deque[tuple[int, _Pending]] = deque()
         self._heard = 0.0  # seconds of the reactor's clock when an acknowledgement came, or nothing waited for one
@@ -98,10 +102,10 @@ class Publisher:
             self._timer.cancel()
             self._timer = None
 
-    def publish(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> int:
+    def publish(self, subject: bytes, payload: bytes, block: bytes) -> int:
         """Store a message. Returns its number."""
         self.last += 1
-        pending = _Pending(subject, payload, headers)
+        pending = _Pending(subject, payload, block)
         self.waiting_bytes += pending.size
         if self.failing_since is not None or self._unsent or self._full:
             self._unsent.append((self.last, pending))
@@ -122,7 +126,9 @@ class Publisher:
         self._write(number, pending)
 
     def _write(self, number: int, pending: _Pending) -> None:
-        self._connection.publish(pending.subject, pending.payload, f"{self._inbox}.{number}", pending.headers)
+        subject, payload, block = pending
+        sizes = (self._inbox, number, len(block), len(block) + len(payload))
+        self._connection.write(b"HPUB %b %b.%d %d %d\r\n%b%b\r\n" % (subject, *sizes, block, payload))
 
     # The connection (wire.ConnectionWatcher)
 
@@ -145,17 +151,23 @@ class Publisher:
         if pending is None:
             return
         try:
-            ack = decode(answer, PubAck)
+            decode(answer, PubAck)
         except Unavailable as error:
             self._fail(error)
-            return
         except JetStreamError as error:
             self._settle(number, pending)
             self._owner.refused(number, error)
+            self._recover(number)
         else:
+            self.found(number)
+
+    def found(self, number: int) -> None:
+        """A message is stored: it was acknowledged, or has come back."""
+        pending = self._sent.get(number)
+        if pending is not None:
             self._settle(number, pending)
-            self._owner.stored(number, ack)
-        self._recover(number)
+            self._owner.stored(number)
+            self._recover(number)
 
     def _settle(self, number: int, pending: _Pending) -> None:
         del self._sent[number]
@@ -203,8 +215,9 @@ class Publisher:
                 self._arm(limits.CLUSTER_SILENCE_SECONDS - silent)
                 return
             self._fail(Unavailable("JetStream doesn't acknowledge what is published"))
-        for number, pending in islice(self._sent.items(), 1):
-            self.resent += 1
-            self._write(number, pending)
+        if self._reactor.seconds() - self.failing_since < _SURE or self._owner.has_read_all():
+            for number, pending in islice(self._sent.items(), 1):
+                self.resent += 1
+                self._write(number, pending)
         self._pause = min(2 * self._pause, limits.CLUSTER_RETRY_SECONDS)
         self._arm(self._pause)

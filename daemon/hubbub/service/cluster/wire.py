@@ -29,6 +29,17 @@ class Received(NamedTuple):
         return self.headers.get("Status", "")
 
 
+Take = Callable[[bytes, bytes, bytes, bytes], object]
+"""Takes a message as it came: subject, reply subject, block of headers, payload; b"" is none."""
+
+
+class Listening(Protocol):
+    """A subscription."""
+
+    def end(self) -> None:
+        """End it: no message of it is handed over any more."""
+
+
 class ConnectionWatcher(Protocol):
     """What wants to know of the connection."""
 
@@ -44,11 +55,21 @@ class Connection(Protocol):
 
     watchers: list[ConnectionWatcher]
 
+    @property
+    def max_payload(self) -> int:
+        """Bytes of a message with its headers that the server takes; 0 without a server."""
+
+    def write(self, data: bytes) -> None:
+        """Send whole operations, each of them one that the server takes. Without a connection they are lost."""
+
     def publish(self, subject: str, payload: bytes, reply: str = "", headers: Mapping[str, str] = NO_HEADERS) -> None:
         """Send a message. Without a connection, or if the server doesn't take one so long, it is lost."""
 
     def subscribe(self, subject: str, received: Callable[[Received], object]) -> Callable[[], object]:
         """Call `received` with each message on a subject, over later connections too. Returns what ends that."""
+
+    def listen(self, subject: str, take: Take) -> Listening:
+        """Call `take` with each message on a subject as it comes, undecoded."""
 
     def request(self, subject: str, payload: bytes, headers: Mapping[str, str] = NO_HEADERS) -> Deferred[Received]:
         """Send a message, and return the first answer. It fails with TimeoutError after CLUSTER_REQUEST_SECONDS."""

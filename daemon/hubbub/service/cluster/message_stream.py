@@ -1,0 +1,195 @@
+"""The cluster's stream: what is acknowledged, in one order for all nodes (kernel.routing.cluster_router.Stream).
+
+    publish -> Publisher -> JetStream -> OrderedConsumer -> StreamReader -> ClusterRouter.publish_here    at each node
+                         -> PubAck -> Commits -> the acknowledgement to the publisher
+
+JetStream copies what is retained into a second stream, which has the last message of each topic: see stream_join.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.kernel.commits import Commits
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.sessions.session import Session
+from hubbub.message import Message
+from hubbub.nats_protocol.subjects import subject_of
+from hubbub.service.cluster.connection import MAX_LINE, NatsConnection
+from hubbub.service.cluster.jetstream import JetStream
+from hubbub.service.cluster.jetstream_errors import JetStreamError
+from hubbub.service.cluster.ordered_consumer import OrderedConsumer
+from hubbub.service.cluster.publisher import Publisher
+from hubbub.service.cluster.stream_codec import encode_block
+from hubbub.service.cluster.stream_join import StreamNames, make_streams, read_retained
+from hubbub.service.cluster.stream_reader import StreamReader
+
+_NUMBERS = 128  # bytes of a line beside its subject: the reply subject and the sizes
+_SILENT = "the cluster doesn't answer; try again"
+_WAITS = "more waits for the cluster than the hub holds; try again"
+
+
+class MessageStream:
+    """The stream, as this node publishes into it and reads it.
+
+    node      the id of this hub; session: the sender of what comes from other nodes
+    commits   see kernel.routing.cluster_router.Stream
+    consumer  reads the stream; None: this node hasn't joined it yet
+    troubles  why a part of the work can't go on, by its name
+    """
+
+    log = Logger(namespace="hubbub.cluster")
+
+    def __init__(self, reactor: Any, hub: Hub, connection: NatsConnection, node: str, session: Session) -> None:
+        self.commits = Commits()
+        self.consumer: OrderedConsumer | None = None
+        self.names = StreamNames.of(connection.config.cluster)
+        self.publisher = Publisher(connection, reactor, self)
+        self.reader = StreamReader(hub, self.names, session, node, self._tell)
+        self.troubles: dict[str, str] = {}
+        self._connection = connection
+        self._jetstream = JetStream(connection)
+        self._joining: Deferred[None] | None = None
+        self._patience: Any = None
+        self._prefix = f"{node}-{secrets.token_hex(4)}-"  # of the ids of messages: no other run of a node has it
+        self._reactor = reactor
+        self.reader.found = self.publisher.found
+        connection.watchers.append(self)
+        hub.join(self)
+
+    def start(self) -> None:
+        """Join the stream, as soon as JetStream is there."""
+        self._joining = Deferred.fromCoroutine(self._join())
+        self._joining.addErrback(lambda failure: failure.trap(CancelledError))
+
+    def stop(self) -> None:
+        """Read and publish no more."""
+        self._connection.watchers.remove(self)
+        if self._joining is not None:
+            self._joining.cancel()
+        if self.consumer is not None:
+            self.consumer.stop()
+        self.publisher.stop()
+        self._be_patient(None)
+
+    async def _join(self) -> None:
+        pause = limits.CLUSTER_RETRY_FIRST_SECONDS
+        while True:
+            try:
+                info = await make_streams(self._jetstream, self.names, self._connection.config.replicas)
+                last = info.state.last_seq
+                await read_retained(self._jetstream, self._reactor, self.names, last, self.reader)
+                break
+            except JetStreamError as error:
+                self._tell("joining", error)
+            await deferLater(self._reactor, pause)
+            pause = min(2 * pause, limits.CLUSTER_RETRY_SECONDS)
+        self._tell("joining", None)
+        subjects = [f"{self.names.message}>", f"{self.names.retain}>"]
+        self.consumer = OrderedConsumer(
+            self._jetstream, self._reactor, self.names.messages, subjects, self.reader, last, info.epoch
+        )
+        self.consumer.start()
+
+    def _tell(self, part: str, error: JetStreamError | None) -> None:
+        """Log that a part of the work can't go on, once, and that it goes on again."""
+        if error is None:
+            if self.troubles.pop(part, None) is not None:
+                self.log.info("cluster: {part} goes on", part=part)
+        elif part not in self.troubles:
+            self.troubles[part] = str(error)
+            if self._connection.joined:
+                self.log.warn("cluster: {part} waits: {error}", part=part, error=str(error))  # noqa: G010
+
+    # The connection (wire.ConnectionWatcher)
+
+    def joined(self) -> None:
+        """The consumer and the publisher watch it themselves."""
+
+    def left(self) -> None:
+        """What is stored from now on isn't seen."""
+        self.reader.has_read_all = False
+
+    # Out
+
+    def publish(self, message: Message) -> None:
+        number = self.publisher.last + 1
+        id = f"{self._prefix}{number}".encode()
+        block = encode_block(message, id)
+        subject = f"{self.names.retain if message.retain else self.names.message}{subject_of(message.topic)}".encode()
+        most = self._connection.max_payload or limits.MESSAGE_BYTES
+        if len(subject) + _NUMBERS > MAX_LINE:
+            raise Refusal("too-long", f"a topic that goes through the cluster has at most {MAX_LINE - _NUMBERS} bytes")
+        if len(block) + len(message.payload) > most:
+            raise Refusal("too-long", f"a message that goes through the cluster has at most {most} bytes, as NATS has")
+        if len(self.reader.own) < limits.CLUSTER_OWN:
+            self.reader.own[id] = message
+        self.commits.open = self.publisher.publish(subject, message.payload, block)
+        if self.publisher.waiting_bytes > limits.CLUSTER_WAITING_BYTES:
+            self.commits.refuses = _WAITS
+
+    # What the publisher tells (publisher.Owner)
+
+    def has_read_all(self) -> bool:
+        return self.reader.has_read_all
+
+    def stored(self, number: int) -> None:
+        if self.commits.refuses is _WAITS and self.publisher.waiting_bytes < limits.CLUSTER_WAITING_BYTES:
+            self.commits.refuses = ""
+        self.commits.done(self.publisher.safe)
+
+    def refused(self, number: int, error: JetStreamError) -> None:
+        """Cut the link of the publisher: it must not take the message for stored."""
+        message = self.reader.own.pop(f"{self._prefix}{number}".encode(), None)
+        self.log.warn("cluster: a message isn't stored: {error}", error=str(error))  # noqa: G010
+        if message is not None and message.sender is not None and message.sender.link is not None:
+            message.sender.link.abort()
+        self.commits.done(self.publisher.safe)
+
+    def failing(self, error: JetStreamError | None) -> None:
+        self._tell("publishing", error)
+        self._be_patient(error)
+
+    def _be_patient(self, error: JetStreamError | None) -> None:
+        """Refuse publishers once nothing has been stored for a while."""
+        if self._patience is not None and self._patience.active():
+            self._patience.cancel()
+        self._patience = None
+        if error is None:
+            self.commits.refuses = ""
+        else:
+            self._patience = self._reactor.callLater(limits.CLUSTER_PATIENCE_SECONDS, self._refuse)
+
+    def _refuse(self) -> None:
+        """Refuse what comes, and cut the links that wait: whether what they published is stored isn't known."""
+        self.commits.refuses = _SILENT
+        for outbox in self.commits.take_waiting():
+            outbox.owner.cut("unstored")
+        self._patience = self._reactor.callLater(limits.CLUSTER_PATIENCE_SECONDS, self._refuse)
+
+    # What it tells
+
+    def status(self) -> dict[str, Any]:
+        """Describe it, all in counts but `waiting_bytes`.
+
+        behind   messages of the stream that this node hasn't read; waiting: its own without an acknowledgement
+        resent   of these; restarts: how often reading had to begin anew; unfit: see StreamReader
+        """
+        consumer, publisher = self.consumer, self.publisher
+        return {
+            "position": None if consumer is None else consumer.position,
+            "behind": None if consumer is None else consumer.pending,
+            "waiting": publisher.waiting,
+            "waiting_bytes": publisher.waiting_bytes,
+            "resent": publisher.resent,
+            "restarts": 0 if consumer is None else consumer.restarts,
+            "received": self.reader.received_count,
+            "unfit": self.reader.unfit,
+        }

@@ -1,0 +1,109 @@
+"""Messages of the hub as messages of the cluster's stream, and back, without loss.
+
+    payload                      the payload
+    Nats-Msg-Id: 3f09-8a2c-17    node, run of the node, number: the stream takes each once
+    Nats-TTL: 604800s            of an empty retained message, which clears its topic
+    Hubbub-Stored: {"q":1}       all else, as JSON
+
+A property stands in the JSON alone: as a header of its own a client could tell JetStream what to do.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.message import Message
+from hubbub.publish import Publish, QosPublish
+from hubbub.user_properties import UserProperties, pairs_of
+
+_STORED = b"\r\nHubbub-Stored: "
+_ID = b"\r\nNats-Msg-Id: "
+_END = b"\r\n"
+_BEGIN = b"NATS/1.0"
+_CLEARED = b"\r\nNats-TTL: %ds" % limits.CLUSTER_STREAM_SECONDS
+
+
+class _Stored(msgspec.Struct, omit_defaults=True, gc=False):
+    """What a message is beside its topic and payload; names are short, as each message has them.
+
+    q  QoS; e: Unix seconds when it expires; c: correlation data; r: response topic; t: content type
+    p  properties; f: the payload format indicator
+    """
+
+    q: int = 0
+    e: float | None = None
+    c: bytes | None = None
+    r: str | None = None
+    t: str | None = None
+    p: tuple[tuple[str, str], ...] | None = None
+    f: int | None = None
+
+
+_encode = msgspec.json.encode
+_decode = msgspec.json.Decoder(_Stored).decode
+_PLAIN = [_encode(_Stored(qos)) for qos in range(3)]
+_FOREIGN = _Stored(1)  # what a NATS application has published into the stream is acknowledged to it too
+
+
+def encode_block(message: Message, id: bytes) -> bytes:
+    """Return the headers of a message that has arrived. Raises Refusal (bad-utf8)."""
+    cleared = _CLEARED if message.retain and not message.payload else b""
+    return b"".join((_BEGIN, _ID, id, cleared, _STORED, _said(message), b"\r\n\r\n"))
+
+
+def _said(message: Message) -> bytes:
+    qos = isinstance(message, QosPublish)
+    properties = message.properties
+    if properties is None and message.reply_to is None and message.content_type is None:
+        if not qos:
+            return _PLAIN[0]
+        assert isinstance(message, QosPublish)
+        if message.message_expiry is None and message.correlation is None:
+            return _PLAIN[message.qos]
+    stored = _Stored(r=message.reply_to, t=message.content_type)
+    if isinstance(message, QosPublish):
+        stored.q, stored.e, stored.c = message.qos, message.expires_at(), message.correlation
+    if properties is not None:
+        stored.p, stored.f = tuple(pairs_of(properties)), getattr(properties, "format", None)
+    try:
+        return _encode(stored)
+    except UnicodeEncodeError:
+        raise Refusal("bad-utf8", "a property has a character that isn't text") from None
+
+
+def id_of(block: bytes) -> bytes:
+    """Return the id of a message, or b""."""
+    return _value(block, _ID)
+
+
+def _value(block: bytes, name: bytes) -> bytes:
+    at = block.find(name)
+    if at < 0:
+        return b""
+    at += len(name)
+    return block[at : block.find(_END, at)].strip()
+
+
+def decode(topic: str, payload: bytes, block: bytes, retain: bool, now: float) -> Publish | None:
+    """Return the message of a topic, which arrives at Unix seconds `now`; None: it has expired. Raises Refusal."""
+    said = _value(block, _STORED)
+    try:
+        stored = _decode(said) if said else _FOREIGN
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refusal("bad-payload", "a message of the stream has headers that can't be read") from None
+    properties = None if stored.p is None else UserProperties(stored.p, stored.f)
+    if not stored.q and stored.e is None and stored.c is None:
+        return Publish(topic, payload, retain, stored.t, stored.r, properties)
+    made = QosPublish(
+        topic, payload, min(max(stored.q, 0), 2), None, retain, stored.t, stored.r, properties, correlation=stored.c
+    )
+    return made if set_expiry(made, stored.e, now) else None
+
+
+def set_expiry(message: QosPublish, expires: float | None, now: float) -> bool:
+    """Set when a message that arrives at Unix seconds `now` expires. False: it has."""
+    message.expires = None
+    message.message_expiry = None if expires is None else expires - now
+    return expires is None or expires > now

@@ -1,0 +1,105 @@
+"""What comes from the cluster's stream: each message is published to the clients of this node, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hubbub.errors import Refusal
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.routing.cluster_router import ClusterRouter
+from hubbub.kernel.sessions.session import Session
+from hubbub.message import Message
+from hubbub.nats_protocol.topics import Topics
+from hubbub.publish import Publish, QosPublish
+from hubbub.service.cluster.jetstream import StreamInfo
+from hubbub.service.cluster.jetstream_errors import JetStreamError
+from hubbub.service.cluster.ordered_consumer import StreamMessage
+from hubbub.service.cluster.stream_codec import decode, id_of, set_expiry
+from hubbub.service.cluster.stream_join import StreamNames
+
+Trouble = Callable[[str, JetStreamError | None], object]
+"""Is told that a part of the stream's work can't go on, and None when it can."""
+
+
+class StreamReader:
+    """Publishes messages of the stream here (ordered_consumer.Reader, stream_join.TakesRetained).
+
+    own       messages of this node that haven't come back, by id: their publishers are known
+    received_count  messages that have come
+    found     attribute: is called with the number of each message of this node that comes back
+    has_read_all  whether all that was stored before the last interruption has been read
+    unfit     messages that couldn't be published here, such as retained ones beyond the limit of this node
+    """
+
+    def __init__(self, hub: Hub, names: StreamNames, session: Session, node: str, trouble: Trouble) -> None:
+        self.own: dict[bytes, Message] = {}
+        self.received_count = 0
+        self.unfit = 0
+        self._hub = hub
+        self._message = names.message.encode()
+        self._node = node
+        self._retain = names.retain.encode()
+        self._session = session
+        self._topics = Topics()
+        self._trouble = trouble
+        self.found: Callable[[int], object] = lambda number: None
+        self.has_read_all = False
+
+    def received(self, message: StreamMessage) -> None:
+        self.received_count += 1
+        try:
+            found = self._message_of(message)
+            if found is not None:
+                self._publish(found)
+        except Refusal:
+            self.unfit += 1
+
+    def _publish(self, message: Message) -> None:
+        router = self._hub.router
+        assert isinstance(router, ClusterRouter)
+        try:
+            router.publish_here(message)
+        except Refusal:
+            if not message.retain:
+                raise
+            self.unfit += 1
+            message.retain = False  # its subscribers get it in any case
+            router.publish_here(message)
+
+    def _message_of(self, message: StreamMessage) -> Message | None:
+        """Return a message of the stream as the hub's; None: it has expired. Raises Refusal."""
+        id = id_of(message.headers)
+        own = self.own.pop(id, None)
+        if own is None:
+            return self._decode(message.subject, message.payload, message.headers)
+        self.found(int(id.rpartition(b"-")[2]))
+        if isinstance(own, QosPublish) and not set_expiry(own, own.expires_at(), self._hub.turn.wall()):
+            return None
+        return own
+
+    def _decode(self, subject: bytes, payload: bytes, block: bytes) -> Publish | None:
+        retain = subject.startswith(self._retain)
+        topic = self._topics[subject[len(self._retain if retain else self._message) :]]
+        found = decode(topic, payload, block, retain, self._hub.turn.wall())
+        if found is not None:
+            found.sender = self._session
+        return found
+
+    def retained(self, subject: str, payload: bytes, headers: bytes) -> None:
+        try:
+            found = self._decode(subject.encode(), payload, headers)
+            if found is not None:
+                found.time = self._hub.turn.wall()
+                self._hub.retained.keep(found)
+        except Refusal:
+            self.unfit += 1
+
+    def caught_up(self) -> None:
+        self.has_read_all = True
+
+    def wiped(self, info: StreamInfo) -> None:
+        self.own.clear()
+
+    def failing(self, error: JetStreamError | None) -> None:
+        self.has_read_all = False
+        self._trouble("reading", error)

@@ -1,0 +1,199 @@
+"""The stream of a cluster: several hubs in this process, over a real nats-server."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from cluster.mqtt_nodes import MqttNode, heard
+from cluster.nodes import passed
+from hubbub import limits
+from hubbub_plugins.mqtt.packets import Will
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, kept, messages, subscription
+
+
+@pytest.fixture
+def make(server):
+    """Make nodes of one cluster, which no other test has."""
+    cluster, made = f"c{secrets.token_hex(4)}", []
+
+    def node(name, url=server.url):
+        made.append(MqttNode(f"{url}:cluster={cluster}", name))
+        return made[-1]
+
+    yield node
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def two(make):
+    return [make("a"), make("b")]
+
+
+async def test_what_is_acknowledged_reaches_the_clients_of_all_nodes_once(two):
+    a, b = [await node.joined() for node in two]
+    ears = [node.client(f"ear {place}") for place, node in enumerate((a, b))]
+    for ear in ears:
+        ear.subscribe(subscription("x/#", 2))
+    writer = a.client("writer")
+    assert writer.publish("x/é", b"1", qos=1, id=1) == []
+    [answer] = await heard(writer, 1)
+    assert (answer.kind, answer.id, answer.code) == (PUBACK, 1, 0)
+    assert writer.publish("x", b"2", qos=2, id=2) == []
+    [answer] = await heard(writer, 1)
+    assert (answer.kind, answer.id) == (PUBREC, 2)
+    assert [one.kind for one in writer.ack(PUBREL, 2)] == [PUBCOMP]
+    for ear in ears:
+        assert messages(await heard(ear, 2)) == [("x/é", b"1", 1), ("x", b"2", 2)]
+    assert [(node.stream.reader.received_count, node.stream.publisher.waiting) for node in (a, b)] == [(2, 0), (2, 0)]
+
+
+async def test_a_message_crosses_without_loss(two):
+    a, b = [await node.joined() for node in two]
+    ears = [node.client("ear") for node in (a, b)]
+    for ear in ears:
+        ear.subscribe(subscription("#", 1))
+    said = {
+        "payload_format_indicator": 1,
+        "content_type": "text/plain",
+        "response_topic": "r/1",
+        "correlation_data": b"\0\xff",
+        "message_expiry_interval": 100,
+        "user_property": [("a", "1"), ("a", "2\r\n"), ("Nats-Rollup", "all"), ("é", "")],
+    }
+    a.client("writer").publish(" /*.>%/", b"\0\r\n\xff", qos=1, id=1, properties=said)
+    for ear in ears:
+        [found] = await heard(ear, 1)
+        assert (found.topic, found.payload) == (" /*.>%/", b"\0\r\n\xff")
+        assert found.properties == {**said, "message_expiry_interval": found.properties["message_expiry_interval"]}
+        assert 98 <= found.properties["message_expiry_interval"] <= 100
+
+
+async def test_both_nodes_have_one_order(two):
+    a, b = [await node.joined() for node in two]
+    ears = [node.client("ear") for node in (a, b)]
+    for ear in ears:
+        ear.subscribe(subscription("x", 1))
+    writers = [node.client("writer") for node in (a, b)]
+    for number in range(20):
+        for place, writer in enumerate(writers):
+            writer.publish("x", b"%d %d" % (place, number), qos=1, id=number + 1)
+    first, second = [[one.payload for one in await heard(ear, 40)] for ear in ears]
+    assert first == second
+    for place in (b"0", b"1"):
+        assert [one for one in first if one[:1] == place] == [b"%b %d" % (place, n) for n in range(20)]
+
+
+async def test_a_session_without_a_link_gets_what_others_publish_elsewhere(two):
+    a, b = [await node.joined() for node in two]
+    client = b.client("c", **kept(V5))
+    client.subscribe(subscription("x", 1))
+    client.end.vanish()
+    writer = a.client("writer")
+    writer.publish("x", b"1", qos=1, id=1)
+    await heard(writer, 1)
+    await passed(lambda: b.hub.clients.queued_bytes)
+    assert messages(b.client("c", **kept(V5)).first) == [("x", b"1", 1)]
+
+
+async def test_a_node_that_joins_later_has_what_is_retained(two, make):
+    a, b = [await node.joined() for node in two]
+    writer = a.client("writer")
+    for number in range(5):
+        writer.publish("x/1", b"%d" % number, retain=True, qos=1, id=1)
+        await heard(writer, 1)
+    writer.publish("x/2", b"old", retain=True)
+    writer.publish("x/2", b"", retain=True, qos=1, id=1)
+    writer.publish("x/3", b"new", retain=True, qos=1, id=2)
+    await heard(writer, 2)
+    late = await make("late").joined()
+    await passed(lambda: b.stream.consumer.position == a.stream.consumer.position == 8)
+    for node in (a, b, late):
+        found = node.client("ear").subscribe(subscription("x/#", 1))[1:]
+        assert messages(found) == [("x/1", b"4", 1), ("x/3", b"new", 1)]
+        assert all(one.retain for one in found)
+
+
+async def test_clearing_reaches_all(two):
+    a, b = [await node.joined() for node in two]
+    a.client("writer").publish("x", b"1", retain=True)
+    await passed(lambda: a.hub.retained.count and b.hub.retained.count)
+    b.client("writer").publish("x", b"", retain=True)
+    await passed(lambda: not a.hub.retained.count and not b.hub.retained.count)
+
+
+async def test_of_two_retained_messages_the_later_in_the_stream_is_kept_everywhere(two):
+    a, b = [await node.joined() for node in two]
+    writers = [node.client("writer") for node in (a, b)]
+    for number in range(50):
+        for place, writer in enumerate(writers):
+            writer.publish("x", b"%d %d" % (place, number), retain=True)
+    await passed(lambda: all(node.stream.reader.received_count == 100 for node in (a, b)))
+    first, second = [node.hub.retained.get("x").payload for node in (a, b)]
+    assert first == second
+
+
+async def test_a_will_reaches_the_clients_of_other_nodes(two):
+    a, b = [await node.joined() for node in two]
+    ear = b.client("ear")
+    ear.subscribe(subscription("gone", 1))
+    a.client("c", will=Will(topic="gone", payload=b"c", qos=1)).end.vanish()
+    a.world.turn()
+    assert messages(await heard(ear, 1)) == [("gone", b"c", 1)]
+
+
+async def test_what_has_expired_on_its_way_is_not_delivered(two):
+    a, b = [await node.joined() for node in two]
+    ear = b.client("ear")
+    ear.subscribe(subscription("x", 1))
+    writer = a.client("writer")
+    writer.publish("x", b"old", qos=1, id=1, properties={"message_expiry_interval": 0})
+    writer.publish("x", b"new", qos=1, id=2)
+    assert messages(await heard(ear, 1)) == [("x", b"new", 1)]
+
+
+async def test_what_nats_does_not_take_is_refused(two):
+    a = await two[0].joined()
+    writer = a.client("writer")
+    [answer] = writer.publish("x/" * 60, b"x" * 1_048_576, qos=1, id=1)
+    assert (answer.kind, answer.code) == (PUBACK, 0x97)
+    assert a.stream.publisher.waiting == 0
+
+
+async def test_without_nats_publishers_wait_then_are_refused_and_live_messages_go_on(make, server, monkeypatch):
+    monkeypatch.setattr(limits, "CLUSTER_SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "CLUSTER_PATIENCE_SECONDS", 0.2)
+    a = make("a", "nats://127.0.0.1:9")
+    ear, waits, writer = a.client("ear"), a.client("waits"), a.client("writer")
+    ear.subscribe(subscription("x", 1))
+    assert waits.publish("x", b"1", qos=1, id=1) == []
+    await passed(lambda: a.stream.commits.refuses)
+    await passed(lambda: waits.heard() == [] and waits.closed)
+    [answer] = writer.publish("x", b"2", qos=1, id=2)
+    assert (answer.id, answer.code) == (2, 0x97)
+    writer.publish("x", b"3")
+    assert messages(ear.heard()) == [("x", b"3", 0)]
+
+
+async def test_what_comes_back_counts_as_acknowledged(two):
+    """The acknowledgement was lost with a connection."""
+    a = await two[0].joined()
+    a.stream.publisher._inbox = b"_INBOX.lost"
+    writer = a.client("writer")
+    writer.publish("x", qos=1, id=1)
+    [answer] = await heard(writer, 1)
+    assert (answer.id, answer.code, a.stream.publisher.waiting) == (1, 0, 0)
+
+
+async def test_many_messages_in_flight(two, monkeypatch):
+    monkeypatch.setattr(limits, "CLUSTER_INFLIGHT", 16)
+    a, b = [await node.joined() for node in two]
+    ear, writer = b.client("ear"), a.client("writer")
+    ear.subscribe(subscription("x", 0))
+    for number in range(300):
+        writer.publish("x", b"%d" % number, qos=1, id=number + 1)
+    assert [int(one.payload) for one in await heard(ear, 300)] == list(range(300))
+    answers = await heard(writer, 300)
+    assert [one.id for one in answers] == list(range(1, 301))
