@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from itertools import count
 
 from cluster.nodes import make_hub, passed
-from hubbub.kernel.sessions.session import Session
-from hubbub.service.cluster.connection import NatsConnection
-from hubbub.service.cluster.message_stream import MessageStream
+from hubbub.service.cluster.cluster import Cluster
 from hubbub.service.config.cluster import parse_cluster
 from hubbub.testing.memory_listener import MemoryListener
 from hubbub_plugins.mqtt import Mqtt
@@ -45,18 +44,16 @@ class MqttNode(MqttHub):
         self.hub = self.world.hub
         self.listener = MemoryListener(self.world, "tcp", Mqtt)
         config = parse_cluster(f"{url}:name={name}", "--cluster")
-        self.connection = NatsConnection(reactor, self.hub.turn, config)
-        self.stream = MessageStream(reactor, self.hub, self.connection, name, Session("", 0, "cluster", name))
-        self.connection.start()
-        self.stream.start()
+        self.cluster = Cluster(reactor, self.hub, config, f"{name}{secrets.token_hex(4)}")
+        self.stream = self.cluster.stream
+        self.cluster.start()
 
     async def joined(self):
         await passed(lambda: self.stream.consumer is not None and self.stream.consumer.reading)
         return self
 
     def stop(self):
-        self.stream.stop()
-        self.connection.stop()
+        self.cluster.stop()
 
 
 async def heard(client, count):

@@ -197,3 +197,31 @@ async def test_many_messages_in_flight(two, monkeypatch):
     assert [int(one.payload) for one in await heard(ear, 300)] == list(range(300))
     answers = await heard(writer, 300)
     assert [one.id for one in answers] == list(range(1, 301))
+
+
+async def test_a_nats_application_gets_what_is_stored_on_its_natural_name(two, nodes, server):
+    a, b = [await node.joined() for node in two]
+    ear, application, got = b.client("ear"), await nodes.joined(server.url), []
+    application.subscribe("x.y", got.append)
+    ear.subscribe(subscription("x/y", 1))
+    a.client("writer").publish("x/y", b"1", qos=1, id=1)
+    assert messages(await heard(ear, 1)) == [("x/y", b"1", 1)]
+    await passed(lambda: got)
+    assert [(one.subject, one.payload) for one in got] == [("x.y", b"1")]
+    await passed(lambda: b.cluster.live.copies or b.cluster.live.received)
+    assert ear.heard() == []  # nor does it come a second time
+
+
+async def test_one_member_of_a_group_gets_what_is_stored(two):
+    a, b = [await node.joined() for node in two]
+    members = [node.client("member") for node in (a, b)]
+    for member in members:
+        member.subscribe(subscription("$share/g/x", 1))
+    await passed(lambda: all(node.cluster.groups.has_members("$share/g/x") for node in (a, b)))
+    writer = a.client("writer")
+    for number in range(10):
+        writer.publish("x", b"%d" % number, qos=1, id=number + 1)
+    await heard(writer, 10)
+    await passed(lambda: b.stream.consumer.position == 10)
+    found = [one for member in members for one in messages(member.heard())]
+    assert sorted(found) == [("x", b"%d" % number, 1) for number in range(10)]

@@ -7,22 +7,23 @@ from typing import Any
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.kernel.hub import Hub
+from hubbub.kernel.routing.cluster_router import ClusterRouter
 from hubbub.kernel.sessions.session import REPLIES
 from hubbub.nats_protocol.subjects import subject_of, topic_of
 from hubbub.service.cluster.connection import NatsConnection
 from hubbub.service.cluster.groups import ClusterGroups
 from hubbub.service.cluster.interest import Interest
-from hubbub.service.cluster.live import LiveMessages
+from hubbub.service.cluster.live import NO_RESPONDERS, LiveMessages
+from hubbub.service.cluster.message_stream import MessageStream
 from hubbub.service.cluster.nodes import Nodes
 from hubbub.service.config.cluster import ClusterConfig
-
-_NO_RESPONDERS = b"NATS/1.0 503"
 
 
 class Cluster:
     """A node. Made before there are subscriptions; raises ConfigError for certificates that can't be read.
 
     member  whether this node takes part: NATS is there, and the name is its own
+    stream  what is stored; None: the hub isn't `clustered`
     """
 
     def __init__(self, reactor: Any, hub: Hub, config: ClusterConfig, node: str) -> None:
@@ -33,6 +34,8 @@ class Cluster:
         self.groups = ClusterGroups(hub, connection, live)
         self.nodes = Nodes(reactor, connection, node, hub.turn.wall())
         self.member = False
+        clustered = isinstance(hub.router, ClusterRouter)
+        self.stream = MessageStream(reactor, hub, connection, node, live.session) if clustered else None
         self._hub = hub
         self.nodes.admitted, self.nodes.refused, self.nodes.groups = self._enter, self._leave, lambda: self.groups.names
         self.groups.changed, self.groups.others = self.nodes.changed, self.nodes.have_members
@@ -49,6 +52,8 @@ class Cluster:
     def stop(self) -> None:
         """Leave, once what waits is sent."""
         self._leave()
+        if self.stream is not None:
+            self.stream.stop()
         self.connection.stop()
 
     def joined(self) -> None:
@@ -62,6 +67,8 @@ class Cluster:
     def _enter(self) -> None:
         self.member = True
         self._hub.router.tap(self.live.subscription)
+        if self.stream is not None:
+            self.stream.start()
 
     def _leave(self) -> None:
         if self.member:
@@ -70,7 +77,7 @@ class Cluster:
 
     def _take_reply(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
         """A reply to a request of a client here, or the server's word that no other node has a subscriber."""
-        if block.startswith(_NO_RESPONDERS):
+        if block.startswith(NO_RESPONDERS):
             refusal = Refusal("nobody", "no client is subscribed to that topic")
             self._hub.requests.receiver_failed(topic_of(subject.decode()), refusal)
         else:
@@ -92,6 +99,8 @@ class Cluster:
             found.append("NATS takes messages more slowly than they come")
         if self.interest.unheard:
             found.append(f"{len(self.interest.unheard)} filters are too long for NATS")
+        if self.stream is not None:
+            found += [f"{part}: {why}" for part, why in self.stream.troubles.items()]
         return found
 
     def status(self) -> dict[str, Any]:
@@ -114,4 +123,5 @@ class Cluster:
             "unfit": live.unfit,
             "refused": live.refused,
             "copies": live.copies,
+            **({} if self.stream is None else {"stream": self.stream.status()}),
         }

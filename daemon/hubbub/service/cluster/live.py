@@ -26,6 +26,7 @@ from hubbub.service.cluster.connection import MAX_LINE, NatsConnection
 from hubbub.service.cluster.interest import Interest, Standing
 from hubbub.service.cluster.message_codec import Origin, decode, encode_headers_of
 
+NO_RESPONDERS = b"NATS/1.0 503"  # how the headers begin with which a server says that there is no subscriber
 _SIZES = 32  # bytes of the operation and the numbers in a line
 
 
@@ -63,11 +64,12 @@ class LiveMessages:
 
     def encode(self, message: Message) -> bytes | None:
         """Return a message as an operation of NATS. None: NATS doesn't take it."""
-        if self.node in message.path.split() or len(message.path.split()) >= limits.HOPS:
+        stored = message.path == self.node  # it comes back from the stream: this is for NATS applications and groups
+        if not stored and (self.node in message.path.split() or len(message.path.split()) >= limits.HOPS):
             return None
-        path = f"{message.path} {self.node}" if message.path else self.node
+        path = f"{message.path} {self.node}" if message.path and not stored else self.node
         taken, turn = self._taken.pop(message, ()) if self._taken else (), self._hub.turn
-        block = encode_headers_of(message, path, next(self._numbers), turn.time, taken)
+        block = encode_headers_of(message, path, next(self._numbers), turn.time, taken, stored)
         to = subject_of(message.topic)
         if message.reply_to is not None:
             to = f"{to} {subject_of(message.reply_to)}"
@@ -98,9 +100,11 @@ class LiveMessages:
 
     def take(self, standing: Standing | None, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
         """Publish a message here, unless it has been already; None: only one subscription matches it."""
+        if block.startswith(NO_RESPONDERS):
+            return  # the server's word to who has published a message with a response topic
         try:
             message, origin = self._decode(subject, reply, block, payload)
-            if self._is_new(message.topic, origin, standing):
+            if self._is_new(message.topic, origin, standing) and not (origin is not None and origin.stored):
                 self.received += 1
                 self._hub.router.publish(message)
             else:

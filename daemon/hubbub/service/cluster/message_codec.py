@@ -36,6 +36,7 @@ class More(msgspec.Struct, omit_defaults=True, gc=False):
 
     expiry  seconds that are left; correlation: data; format: the payload format indicator
     taken   groups a member of which has the message, by their whole names
+    stored  whether it is in the stream too, by which other nodes get it
     status  behind the version of the headers; type: the content type
     """
 
@@ -46,6 +47,7 @@ class More(msgspec.Struct, omit_defaults=True, gc=False):
     hops: int = 0
     partial: bool = False
     taken: tuple[str, ...] = ()
+    stored: bool = False
     status: str = ""
     type: str | None = None
     properties: tuple[tuple[str, str], ...] | None = None
@@ -56,14 +58,17 @@ _decode_more = msgspec.json.Decoder(More).decode
 _NOTHING = More()
 
 
-def encode_headers_of(message: Message, path: str, number: int, now: float, taken: tuple[str, ...] = ()) -> bytes:
+def encode_headers_of(
+    message: Message, path: str, number: int, now: float, taken: tuple[str, ...] = (), stored: bool = False
+) -> bytes:
     """Return the block of headers of a message at Unix seconds `now`. Raises ValueError for what no text is."""
     begin = b"%b%b\r\n%b%d\r\n" % (_PATH, path.encode(), _NUMBER, number)
     plain = type(message) is not QosPublish and type(message) is not PartialReply
-    if plain and message.properties is None and message.content_type is None and not message.hops and not taken:
+    bare = message.properties is None and message.content_type is None and not message.hops
+    if plain and bare and not taken and not stored:
         return begin + b"\r\n"
     more, natural = _more_of(message, now), b""
-    more.taken, more.hops = taken, message.hops
+    more.taken, more.hops, more.stored = taken, message.hops, stored
     if more.properties is None and more.type is None:
         status, _, natural = write_headers(message)[len(VERSION) :].partition(b"\r\n")
         more.status = status.decode().strip()
@@ -93,11 +98,12 @@ _RESERVED = ("content-type", *_OWN)
 
 
 class Origin(msgspec.Struct, gc=False):
-    """Where a message comes from: its path, its number there, and the groups that have it."""
+    """Where a message comes from: its path, its number there, the groups that have it, and whether it is stored."""
 
     path: str
     number: int
     taken: tuple[str, ...] = ()
+    stored: bool = False
 
     @property
     def node(self) -> str:
@@ -136,6 +142,7 @@ def decode(topic: str, reply_to: str | None, block: bytes, payload: bytes) -> tu
             lines = lines[1:]
         message = _message(topic, payload, more)
         message.reply_to, message.hops, origin.taken = reply_to, more.hops, more.taken
+        origin.stored = more.stored
         _put_properties(message, more, lines)
     message.path = origin.path
     return message, origin

@@ -65,7 +65,9 @@ class MessageStream:
         hub.join(self)
 
     def start(self) -> None:
-        """Join the stream, as soon as JetStream is there."""
+        """Join the stream, as soon as JetStream is there; later calls do nothing."""
+        if self._joining is not None:
+            return
         self._joining = Deferred.fromCoroutine(self._join())
         self._joining.addErrback(lambda failure: failure.trap(CancelledError))
 

@@ -72,6 +72,7 @@ class StreamReader:
         own = self.own.pop(id, None)
         if own is None:
             return self._decode(message.subject, message.payload, message.headers)
+        own.path = self._node
         self.found(int(id.rpartition(b"-")[2]))
         if isinstance(own, QosPublish) and not set_expiry(own, own.expires_at(), self._hub.turn.wall()):
             return None
