@@ -9,6 +9,7 @@ HistoryRequest are one replay, so that a position which a client has seen is one
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -116,7 +117,8 @@ class Replay:
         self._messages: deque[Message] = deque()  # of a page
         self._batches: deque[tuple[Gate, Batch]] = deque()
         self._asked = self._marked = False
-        self._chosen: list[int] = []  # numbers that the store has found for `last`, to be read
+        self._chosen: Sequence[int] = ()  # numbers that the store has found for `last`, in order
+        self._read = 0  # how many of these were read
         self._allowed: dict[str, bool] = {}
         self._rights: Any = None
 
@@ -185,7 +187,7 @@ class Replay:
         plan, history = self._current_plan(), self._history
         if plan.last is not None:
             self._ask_last(plan)
-        elif self._chosen:
+        elif self._read < len(self._chosen):
             self._ask_chosen(plan)
         elif self._after >= history.tail.floor:
             page = history.tail.after(plan.wanted, self._after, limits.REPLAY_AT_ONCE)
@@ -220,7 +222,7 @@ class Replay:
     def _take_last(self, numbers: Sequence[int], end: int) -> None:
         assert self._plan is not None
         self._asked = False
-        self._chosen = list(numbers)
+        self._chosen = numbers
         self._plan = self._plan._replace(last=None)
         self._after = self._told = end
         self.schedule()
@@ -228,12 +230,11 @@ class Replay:
     def _ask_chosen(self, plan: Plan) -> None:
         """Read the next messages of those that were found."""
         self._asked = True
-        some, self._chosen = self._chosen[: limits.HISTORY_PAGE_MESSAGES], self._chosen[limits.HISTORY_PAGE_MESSAGES :]
+        some = self._chosen[self._read : self._read + limits.HISTORY_PAGE_MESSAGES]
         wanted = plan.wanted._replace(numbers=frozenset(some))
 
         def take(page: Page) -> None:
-            left = [number for number in some if number > page.end]
-            self._chosen = left + self._chosen
+            self._read += bisect_right(some, page.end)
             self._take(page._replace(end=0, lost=0))
 
         self._history.store.read(wanted, some[0] - 1, take)
