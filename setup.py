@@ -116,6 +116,7 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/connection/authentication",
     "kernel/connection/access",
     "kernel/connection/publishing",
+    "kernel/connection/subscription_batch",
     "kernel/connection/commands",
     "kernel/history/rule",
     "kernel/history/history",

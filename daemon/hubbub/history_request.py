@@ -14,17 +14,19 @@ class HistoryRequest:
     after     str or None: those after that position, which may be any text of the client
     since     float or None: those of the last so many seconds
     last      int or None: the newest so many of each topic
+    filters   int, set by the hub: how many subscriptions have asked with it
     position  str, set before the outcome: where the history ends now
     lost      str, set before the outcome: the position up to which something that was asked for is kept no more; "":
               nothing is missing
     """
 
-    __slots__ = ("after", "last", "lost", "position", "since")
+    __slots__ = ("after", "filters", "last", "lost", "position", "since")
 
     def __init__(self, after: str | None = None, since: float | None = None, last: int | None = None) -> None:
         self.after = after
         self.since = since
         self.last = last
+        self.filters = 0
         self.position = ""
         self.lost = ""
 

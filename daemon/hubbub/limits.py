@@ -104,6 +104,7 @@ MATCH_CACHE_TOPIC = 256  # characters of a topic that is worth remembering
 BATCH_MESSAGES = 1_000  # messages encoded and handed over as one: past this joining saves nothing more
 BATCH_BYTES = 128 * KiB  # bytes of payload in one batch: encoded, still less than one flush hands over
 SUBSCRIPTIONS = 10_000  # subscriptions of one session
+FILTERS_AT_ONCE = 64  # filters of one command that are subscribed to, or ended, in one step: about 2 ms
 SUBSCRIPTIONS_AT_ONCE = 200  # of a session that has left that end in one step: about 2 ms
 SUBSCRIPTIONS_ALL = 1_000_000  # subscriptions of all sessions: about 500 MiB
 SUBSCRIPTION_LEVELS = 100_000  # levels of one session's filters with wildcards: a match visits each, in 50 ms
@@ -196,6 +197,7 @@ CLUSTER_MARKER_SECONDS = 3_600.0  # seconds that a bucket tells that a key has e
 CLUSTER_CONSUMER_SECONDS = 30.0  # seconds until the server forgets a consumer whose node has gone
 
 # The message history
+HISTORY_FILTERS = 64  # filters of one replay, at most FILTERS_AT_ONCE: each message is compared with all
 HISTORY_RULES = 64  # rules, `--history`: each page and each batch looks at all that overlap
 HISTORY_MESSAGES = 100_000  # messages that one rule keeps, `messages=`
 HISTORY_BYTES = 256 * MiB  # bytes that one rule keeps, `bytes=`

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from hostile.canary import Canary
+from hubbub_plugins.mqtt.packets import V311, Subscribe, Subscription, Unsubscribe
 from running import Daemon, LineClient
 from scale import FULL
 from system.clients import MiB, connect, reset_on_close
@@ -267,12 +268,36 @@ def test_many_who_ask_for_all_retained_messages(daemon):
         assert min(heard) > 0
 
 
+def lines_subscribe(filters: Sequence[str]) -> tuple[bytes, bytes]:
+    """Return what subscribes a client of lines to all, and the end of the answers."""
+    return "".join(f"SUB {one}\n" for one in filters).encode() + b"PING\n", b"PONG\n"
+
+
+def mqtt_subscribe(filters: Sequence[str]) -> tuple[bytes, bytes]:
+    """The same for MQTT, with a session that ends with the link; each client has another id, as it has none."""
+    pages = [filters[at : at + 500] for at in range(0, len(filters), 500)]
+    each = [[Subscription(filter=one, qos=1) for one in page] for page in pages]
+    packets = [Subscribe(id=1, subscriptions=page).encode(V311) for page in each]
+    return b"".join([mqtt_connect(""), *packets, b"\xc0\0"]), b"\xd0\0"
+
+
+def test_many_filters_in_one_packet(daemon):
+    """The client waits for its answer, and others have their turns meanwhile."""
+    wishes = [Subscription(filter=f"packet/{n}/+", qos=1) for n in range(10_000)]
+    both = Subscribe(id=1, subscriptions=wishes).encode(V311)
+    both += Unsubscribe(id=2, filters=[one.filter for one in wishes]).encode(V311)
+    with links(daemon, crowd(2, 20)) as many, Canary(daemon) as canary:
+        pour(many, mqtt_connect("") + both + b"\xc0\0", b"\xd0\0", 120)
+    canary.check()
+
+
+@pytest.mark.parametrize("subscribe", [lines_subscribe, mqtt_subscribe])
 @pytest.mark.parametrize("filter", ["reset/%d", "reset/%d/+"])
-def test_links_with_many_subscriptions_that_are_reset(daemon, filter):
+def test_links_with_many_subscriptions_that_are_reset(daemon, filter, subscribe):
     """Their subscriptions end step by step."""
     count = crowd(2_000, 10_000)
     with links(daemon, 10) as many:
-        pour(many, b"".join(b"SUB %b\n" % (filter % n).encode() for n in range(count)) + b"PING\n", b"PONG\n")
+        pour(many, *subscribe([filter % n for n in range(count)]))
         with Canary(daemon) as canary:
             for one in many:
                 one.close()

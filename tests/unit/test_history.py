@@ -249,6 +249,20 @@ def test_subscriptions_of_one_request_come_in_one_order(filters):
     assert ear.wire.heard() == b"MSG a/1 5\n"
 
 
+def test_one_request_has_a_bounded_number_of_filters():
+    """Each message is compared with all of them."""
+    world, _store = hub_with(ALL)
+    lines(world, "PUB a 1")
+    ear, request = world.link(Lines), HistoryRequest(last=9)
+    ear.act([SubscriptionBatch([Subscribe(f"a/{n}", history=request) for n in range(limits.HISTORY_FILTERS)])])
+    world.turn()
+    assert b"ERR" not in ear.wire.heard()
+    ear.act([Subscribe("a", history=request)])
+    world.turn()
+    assert ear.wire.heard() == b"ERR quota one request for the history may have 64 filters\n"
+    assert not ear.egress.replays
+
+
 def test_positions():
     epoch = new_epoch()
     assert read_number(f"{epoch}-17", epoch) == 17

@@ -8,7 +8,17 @@ from hubbub import limits
 from hubbub.bounds import Bounds
 from hubbub.message import Message, cost
 from hubbub.publish import QosPublish
-from hubbub_plugins.mqtt.packets import Ack, Connect, Publish, Will
+from hubbub_plugins.mqtt.packets import (
+    Ack,
+    Connect,
+    Pingreq,
+    Pingresp,
+    Publish,
+    Subscribe,
+    Subscription,
+    Unsubscribe,
+    Will,
+)
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, MqttHub, Rights, kept, messages, subscription
 
 
@@ -325,3 +335,52 @@ def test_a_client_learns_what_its_session_has_lost(place, monkeypatch):
         assert client.connack.properties.get("user_property") == told
         client.end.vanish()
         place.world.turn()
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_a_session_with_many_subscriptions_that_ends_with_its_link(place, monkeypatch, qos):
+    """Its subscriptions end some in each turn, and nothing comes by the others."""
+    monkeypatch.setattr(limits, "SUBSCRIPTIONS_AT_ONCE", 10)
+    hub, writer, client = place.world.hub, place.client("w"), place.client("c")
+    for at in range(0, 100, 20):
+        client.subscribe(*[subscription(f"a/{n}", qos) for n in range(at, at + 20)])
+    client.end.vanish()
+    assert 80 <= hub.subscriptions.count < 100
+    for n in range(100):
+        hub.router.publish(QosPublish(f"a/{n}", b"x", 1))
+    assert hub.clients.queued == hub.clients.queued_bytes == 0
+    place.world.turn()
+    assert hub.subscriptions.count == 0
+    assert len(hub.clients) == 1
+    assert not writer.closed
+
+
+def test_many_filters_in_one_packet_are_subscribed_to_in_steps(place, monkeypatch):
+    """The client's other packets wait, and the links of others have their turns."""
+    monkeypatch.setattr(limits, "FILTERS_AT_ONCE", 10)
+    monkeypatch.setattr(limits, "PIECES_AT_ONCE", 1)
+    hub, client = place.world.hub, place.client("c")
+    wishes = [Subscription(filter=f"a/{n}", qos=1) for n in range(100)]
+    end = Unsubscribe(id=2, filters=[one.filter for one in wishes])
+    client.end.send(Subscribe(id=1, subscriptions=wishes).encode(V5) + end.encode(V5) + Pingreq().encode(V5))
+    client.end.move()
+    assert hub.subscriptions.count == 10
+    place.world.turn()
+    suback, unsuback, pong = client.heard()
+    assert (suback.id, suback.codes, unsuback.id, unsuback.codes) == (1, [1] * 100, 2, [0] * 100)
+    assert isinstance(pong, Pingresp)
+    assert hub.subscriptions.count == 0
+    assert hub.turn.scheduler.deferred["filters"] == 18
+
+
+def test_a_client_that_goes_amid_many_filters(place, monkeypatch):
+    monkeypatch.setattr(limits, "FILTERS_AT_ONCE", 10)
+    monkeypatch.setattr(limits, "PIECES_AT_ONCE", 1)
+    hub, client = place.world.hub, place.client("c")
+    wishes = [Subscription(filter=f"a/{n}", qos=1) for n in range(100)]
+    client.end.send(Subscribe(id=1, subscriptions=wishes).encode(V5))
+    client.end.move()
+    assert hub.subscriptions.count == 10
+    client.end.vanish()
+    place.world.turn()
+    assert hub.subscriptions.count == len(hub.clients) == 0

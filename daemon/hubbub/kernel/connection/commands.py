@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,7 @@ from hubbub.events import (
     SwitchDialect,
     Unsubscribe,
 )
-from hubbub.kernel.connection import authentication
+from hubbub.kernel.connection import authentication, subscription_batch
 from hubbub.kernel.connection.faults import guarded
 from hubbub.kernel.connection.publishing import (
     answer_publish,
@@ -40,8 +40,10 @@ from hubbub.kernel.connection.publishing import (
     on_qos_publish,
     on_release,
 )
+from hubbub.kernel.connection.subscription_batch import Retained
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.sessions.session import REPLIES
+from hubbub.kernel.steps import spread
 from hubbub.message import Message
 from hubbub.publish import Announcement, PartialReply, Publish, QosPublish, Request, SelectivePublish
 from hubbub.topics import check_topic, unshared
@@ -86,40 +88,19 @@ def on_unsubscribe(link: Any, event: Unsubscribe) -> None:
         return
     try:
         link.access.authorize()
-        link.egress.unsubscribe(_id_of(link, event), link.client, event.after)
+        link.egress.unsubscribe(link.egress.id_of(event), link.client, event.after)
     except Refusal as error:
         link.answer(event, error)
     else:
         answer_stored(link, event, None)
 
 
-def _id_of(link: Any, event: Subscribe | Unsubscribe) -> Hashable:
-    return link.egress.filter_in_hub(event.filter) if event.id is None else event.id
-
-
 def on_subscription_batch(link: Any, event: SubscriptionBatch) -> None:
     """Subscribe and unsubscribe several times, with one answer."""
-    results: list[Any] = []
-    retained = []
-    for one in event.events:
-        try:
-            link.access.authorize()
-            if isinstance(one, Fault):
-                raise one.refusal
-            if isinstance(one, Subscribe):
-                retained.append((one, link.subscribe(one)))
-                results.append(None)
-            else:
-                id = _id_of(link, one)
-                results.append(id in (link.session.subscriptions or ()))
-                link.egress.unsubscribe(id, link.client, one.after)
-        except Refusal as error:
-            link.count_refused(error)
-            results.append(error)
-    if event.all_or_none and any(isinstance(result, Refusal) for result in results):
-        for one, _ in retained:
-            link.egress.unsubscribe(_id_of(link, one), link.client)
-        retained.clear()
+    spread(link.hub.turn, "filters", subscription_batch.work_on(link, event, _answer_batch))
+
+
+def _answer_batch(link: Any, event: SubscriptionBatch, results: list[Any], retained: list[Retained]) -> None:
     answer_stored(link, event, results)
     for one, batches in retained:
         send_retained(link, one, batches)

@@ -11,7 +11,7 @@ from typing import Any
 from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import BadFilter, Refusal
-from hubbub.events import Subscribe
+from hubbub.events import Subscribe, Unsubscribe
 from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
 from hubbub.kernel.connection.outbox import Outbox
 from hubbub.kernel.connection.per_link_encoder import (
@@ -87,6 +87,10 @@ class Egress:
         shared = unshared(filter)
         return check_filter(filter[: -len(shared)] + self.mount + shared)
 
+    def id_of(self, event: Subscribe | Unsubscribe) -> Hashable:
+        """Return the id of a client's subscription in the hub. Raises BadFilter."""
+        return self.filter_in_hub(event.filter) if event.id is None else event.id
+
     def filter_of_client(self, filter: str) -> str:
         """Return the hub's filter as the client names it."""
         shared = unshared(filter)
@@ -134,6 +138,10 @@ class Egress:
     ) -> Gate:
         """Return what stands before a receiver until a replay is done. Raises Refusal."""
         self.history()
+        assert event.history is not None
+        if event.history.filters >= limits.HISTORY_FILTERS:
+            raise Refusal("quota", f"one request for the history may have {limits.HISTORY_FILTERS} filters")
+        event.history.filters += 1
         if unshared(filter) != filter:
             raise BadFilter("the members of a group share what comes, and no history")
         if self.half_duplex is not None:

@@ -235,9 +235,7 @@ class Client:
     def _go_offline(self, old: Session) -> None:
         """Let a stand-in have the subscriptions of a link's session, if this session lives on."""
         state, subscriptions = self.state, self._subscriptions
-        if not state.expiry:
-            for id in state.subscriptions:
-                subscriptions.unsubscribe(old, id)
+        if not state.expiry:  # the link ends them step by step, and their receivers take nothing once it has ended
             return
         before, self._stand_in = self._stand_in, old.double()  # one that a link which failed amid `resume` has left
         state.owner = stand_in = self._stand_in
