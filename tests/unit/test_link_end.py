@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hubbub import limits
 from hubbub.errors import Refusal
 from unit.kernel_help import Tiny
@@ -297,3 +299,22 @@ def test_a_lease_ends(world):
     assert link.open
     world.sleep(2)
     assert not link.open
+
+
+def test_nothing_follows_the_last_unit_to_one_with_more_subscriptions_than_end_at_once(world):
+    link = world.link()
+    many = limits.SUBSCRIPTIONS_AT_ONCE + 50
+    world.say(link, b"".join(b"sub t/%d\n" % number for number in range(many)))
+    link.wire.heard()
+    link.receive(b"quit\n")
+    world.hub.turn.scheduler.add("busy", partial(pass_time, world))
+    world.hub.turn.flush()
+    assert link.session.subscriptions
+    world.publish(f"t/{many - 1}", b"late")
+    world.turn()
+    assert link.wire.heard() == b"bye\n"
+
+
+def pass_time(world):
+    """Take all the time that jobs have in this turn."""
+    world.clock += limits.TURN_SECONDS

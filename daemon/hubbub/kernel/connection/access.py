@@ -7,6 +7,7 @@ from typing import Any
 
 from hubbub.errors import Refusal
 from hubbub.events import Fault, Subscribe
+from hubbub.kernel.connection import overflow
 from hubbub.kernel.ingress.policy import IngressPolicy
 from hubbub.kernel.sessions.presence import PresenceState
 from hubbub.topics import check_filter, unshared
@@ -92,7 +93,10 @@ class Access:
         if client is not None:
             client.revoke()
         link.hub.subscriptions.leave(link.session)
+        overflow.stop(link.outbox)
         link.outbox.purge(_nothing)
+        if client is not None:
+            overflow.forget_all(link.outbox)
         if link.egress.half_duplex is not None:
             link.egress.half_duplex.purge(_nothing)
         if link.active:

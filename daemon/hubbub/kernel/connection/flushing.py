@@ -82,7 +82,7 @@ def take(outbox: Any, searching: bool) -> None:
     if not units:
         outbox.units = []
         outbox.latest = None
-        outbox.plain = outbox.awaiting is None
+        outbox.plain = outbox.awaiting is None and not outbox.stopped
         outbox.lost, outbox.missed = outbox.lost + outbox.missed, 0
         outbox.tell_lost()
 

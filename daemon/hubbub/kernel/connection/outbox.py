@@ -36,6 +36,7 @@ class Outbox:
     awaiting  what to call when there is room for a replay, by replay; None: nothing waits for that
     drained  is called at the end of each flush that leaves no answer waiting
     paused   whether the transport takes no more; stalled: it has been so for a while, see Backlog
+    stopped  whether it takes no message any more
     sent, sent_bytes  messages handed over; bytes of them and of answers
     units        what waits: Batch, Part, Answers, Search, Barrier; a list while nothing has to leave before others
     front        those units, none of them messages, that stand before `units`: the messages between were dropped
@@ -51,7 +52,7 @@ class Outbox:
     __slots__ = (
         "answers", "awaiting", "count", "drained", "frames", "front", "full", "held", "latest", "limit", "lost",
         "missed", "owner", "paused", "places", "plain", "searches", "searching", "sent", "sent_bytes", "size",
-        "stalled", "turn", "units", "wire", "_alone", "_barrier", "_dirty", "_dropped", "_gone", "_rest", "_slow",
+        "stalled", "stopped", "turn", "units", "wire", "_alone", "_barrier", "_dirty", "_dropped", "_rest", "_slow",
     )  # fmt: skip
 
     stream = True
@@ -84,7 +85,7 @@ class Outbox:
         self._dirty = False  # it is flushed at the end of this turn
         self._dropped = 0
         self.frames: list[bytes] | None = None  # of the flush that goes on
-        self._gone = False
+        self.stopped = False
         self._rest = 0  # turns that bring something until it may stand in a backlog
         self.searching = False  # a job goes on with a search
         self._slow = slow
@@ -124,7 +125,7 @@ class Outbox:
         size = self.size + batch.size
         count = self.count + batch.count
         if size > self.limit or count > QUEUE_MESSAGES or not self.plain:
-            if self._gone:  # some of its subscriptions are still to end
+            if self.stopped:  # some of its subscriptions are still to end
                 return
             if self.places is not None:
                 self.evict()
@@ -143,7 +144,7 @@ class Outbox:
 
     def room(self, message: Message) -> int:
         """Return what would happen to a message here (routing.subscription.GroupMember)."""
-        if self._gone:
+        if self.stopped:
             return NEVER
         count, size = self.depth()
         if count and (size >= self.limit or count >= QUEUE_MESSAGES):
@@ -156,7 +157,7 @@ class Outbox:
 
     def room_for_replay(self) -> int:
         """Return how many bytes of a replay may wait here; at most one flush is ahead of the transport."""
-        if self.paused or self._gone or self.answers >= ANSWER_BYTES:
+        if self.paused or self.stopped or self.answers >= ANSWER_BYTES:
             return 0
         return min(FLUSH_BYTES, self.limit // 2) - self.size
 
@@ -169,7 +170,7 @@ class Outbox:
 
     def miss(self, count: int) -> None:
         """Note that `count` messages can't be carried here, at this place among the others."""
-        if self._gone:
+        if self.stopped:
             return
         self.evict()
         self.missed += count
@@ -249,7 +250,7 @@ class Outbox:
         """All outboxes hold too much: drop messages until `weight` is left. False: the link is cut instead."""
         self.evict()
         if overflow.give_way(self, weight):
-            return not self._gone  # a notice may have failed
+            return not self.stopped  # a notice may have failed
         self.owner.on_overflow()
         return False
 
@@ -322,7 +323,7 @@ class Outbox:
         """Hand over what waits, in one write, as far as the transport takes it."""
         self._dirty = False
         if self.paused:
-            if not self._gone:
+            if not self.stopped:
                 self._wait_paused()
             return
         try:
@@ -386,7 +387,6 @@ class Outbox:
         for backlog, place in (self.places or {}).items():
             backlog.remove(self, place)
         self.places = None
-        self._gone = True
         self._slow.forget(self)
         self.turn.commits.forget(self)
         self.turn.stream.forget(self)
@@ -396,4 +396,4 @@ class Outbox:
         self.awaiting = self.latest = None
         self.size = self.count = self.answers = self.lost = self.missed = self.held = 0
         self.drained = None
-        self.paused, self.plain, self.stalled = True, False, False
+        self.paused, self.stopped, self.plain, self.stalled = True, True, False, False

@@ -280,6 +280,20 @@ def purge(outbox: Any, keep: Keep) -> None:
     outbox.front = []
 
 
+def stop(outbox: Any) -> None:
+    """Take no messages any more: some of the link's subscriptions end in a later turn."""
+    outbox.evict()
+    outbox.stopped, outbox.plain = True, False
+
+
+def forget_all(outbox: Any) -> None:
+    """Forget all that waits: messages, and answers, which are what messages of QoS 1 and 2 leave as."""
+    outbox.evict()
+    outbox.units, outbox.front, outbox.latest = deque(), [], None
+    outbox.size = outbox.held
+    outbox.count = outbox.answers = outbox.searches = outbox.lost = outbox.missed = 0
+
+
 # Backlogs
 
 

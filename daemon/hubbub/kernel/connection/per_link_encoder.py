@@ -121,6 +121,8 @@ class PerLinkEncoder(AdaptingReceiver):
     def _put_each(self, batch: Batch) -> None:
         """Put messages of which some are never dropped."""
         kept, self._kept = self._kept, []
+        if self._outbox.stopped:
+            return
         for at, one in enumerate(batch.singles(self.stream)):
             if at in kept:
                 self._outbox.answer(one.frames[0])

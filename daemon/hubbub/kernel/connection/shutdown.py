@@ -7,6 +7,7 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.errors import Refusal
+from hubbub.kernel.connection import overflow
 
 _CUT = {
     "unstored": "the cluster hasn't stored what it published in time",
@@ -85,7 +86,8 @@ class Shutdown:
         if turn.inboxes or not link.outbox.empty:  # handlers still work on what it may have caused
             link.outbox.mark()
             return
-        link.hub.subscriptions.leave(link.session)  # nothing follows the last unit
+        overflow.stop(link.outbox)  # nothing follows the last unit
+        link.hub.subscriptions.leave(link.session)
         last, self._last = self._last, b""
         if last:
             link.egress.write(last)
