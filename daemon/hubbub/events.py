@@ -177,14 +177,14 @@ class Subscribe(Event):
     retained  "always", "never" or "new", which means: only for a new subscription (MQTT 5.0 section 3.8.3.1)
     id        hashable or None: the client's id of the subscription; None: the filter, so that it has one for each
     history   HistoryRequest or None: begin with messages of the history; then no retained messages come
+    position  str: set without `history`, where it covers the filter: the position of the last message before
     answers   bool: whether the client may answer requests that come by it; else a request doesn't count on it
-    policy    str or None: of a member of a group, how the group chooses one for each request, see POLICIES; such a
-              group gets requests alone, and all its members have the same policy
+    policy    str or None: of a member of a group that gets requests alone, how it chooses one for each, see POLICIES
     """
 
     POLICIES: ClassVar[Sequence[str]] = ("single", "first", "last", "roundrobin", "random")
     __slots__ = (
-        "filter", "echo", "full", "options", "qos", "retained", "id", "answers", "policy", "history",
+        "filter", "echo", "full", "options", "qos", "retained", "id", "answers", "policy", "history", "position",
     )  # fmt: skip
 
     def __init__(
@@ -206,6 +206,7 @@ class Subscribe(Event):
         self.qos = qos
         self.retained = retained
         self.history = history
+        self.position = ""
         self.filter = filter
         self.echo = echo
         self.full = full

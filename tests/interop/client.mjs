@@ -1,4 +1,6 @@
 // Plays hubbub.js against a hub, and prints what came of it as JSON: node client.mjs MODULE URL SCENE [LOGIN].
+import { createInterface } from "node:readline";
+
 const [, , module, url, scene, login] = process.argv;
 const { Client, HubError } = await import(module);
 
@@ -53,6 +55,17 @@ const scenes = {
     console.log("ready");
     process.stdin.on("data", data => data.toString().trim().split("\n").forEach(line => client.publish("n", Number(line))));
     return new Promise(done => process.stdin.on("end", () => done("ended")));
+  },
+
+  // The same, one number from each line, by a client of its own, and says which were taken.
+  async stream(client) {
+    const numbers = client.subscribe("n");
+    await numbers.ready;
+    (async () => { for await (const number of numbers) console.log(`got ${number.text} ${number.missed}`); })();
+    console.log("ready");
+    const writer = new Client(url);
+    for await (const line of createInterface(process.stdin)) writer.publish("n", Number(line)).then(() => console.log(`taken ${line}`));
+    return "ended";
   },
 
   async login(client) {

@@ -211,3 +211,22 @@ def test_mqtt_filters_of_one_packet_come_in_one_order(mqtt):
         writer.publish(topic, b"%d" % n, qos=1, id=n + 1)
     _, _, found = ask(mqtt, subscription("a", 1), subscription("b", 0), last="9")
     assert [(one.payload, one.qos) for one in found] == [(b"0", 1), (b"1", 0), (b"2", 1), (b"3", 0)]
+
+
+def test_a_subscription_without_history_says_where_it_begins(world):
+    """Where the history covers its filters: the next connection goes on from there."""
+    world.hub.change_history([HistoryRule("a/#")])
+    for filter, covered in (("a/1", True), ("a/#", True), ("#", False), ("$share/g/a/1", False)):
+        (answer,) = say(world, world.link(Json), {"op": "subscribe", "topic": filter})
+        assert answer.get("position") == (end(world) if covered else None)
+    for filters, covered in ((["a/1", "a/2"], True), (["a/1", "b"], False)):
+        heard, _ = get(world, "/events", {"filter": filters})
+        assert heard == b":\n\n" + f"id: {end(world)}\n\n".encode() * covered
+    heard, _ = get(world, "/messages", {"filter": ["a/1"]})
+    assert heard == b""
+
+
+def test_a_retained_message_is_no_place_to_go_on_from(world):
+    lines(world, "PUB! a kept", "PUB a new")
+    heard, _ = get(world, "/events", {"filter": ["a"]})
+    assert heard == f":\n\nid: {end(world)}\n\nevent: a\ndata: kept\n\n".encode()

@@ -195,7 +195,7 @@ class BaseClient:
 
     def receive(self, unit: bytes) -> None:
         """A unit has come."""
-        self._core.receive(unit)
+        self._send(self._core.receive(unit))
 
     def lost(self, connection: Connection, error: Lost) -> None:
         """The connection has ended."""

@@ -6,14 +6,15 @@
     core.receive(b'{"op":"published","id":1,"receivers":3}')    calls result.done(3)
 
 What has no answer yet outlives a connection: subscriptions are made again, and publishes of QoS 1 and 2 sent again.
-Each of these has an id of its own in `once`, by which the hub publishes it once.
+Each of these has an id of its own in `once`, by which the hub publishes it once. Where the hub has a history,
+subscriptions go on where they were.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from hubbub import limits
 from hubbub.client.errors import Busy, ClientError, Lost, Refused
 from hubbub.client.feed import Feed
 from hubbub.client.message import Message, read
+from hubbub.client.resumption import Resumption
 
 _encode = msgspec.json.Encoder().encode
 _log = logging.getLogger("hubbub.client")
@@ -66,6 +68,7 @@ class _Unit(Struct, frozen=True):
     position: str = ""
     receivers: int = 0
     count: int = 0
+    complete: bool = True
     code: str = ""
     reason: str = ""
     user: str = ""
@@ -93,8 +96,10 @@ class Core:
         self._commands: dict[int, _Command] = {}  # that have no answer yet, in the order of their numbers
         self._bytes = 0  # of these
         self._feeds: list[Feed] = []
+        self._resumption = Resumption()
         self._number = 0
         self._connected = False
+        self._later: list[bytes] = []  # units to send once the one that has come is acted on
         self._client = secrets.token_urlsafe(12)  # what the ids of its publishes begin with
 
     # Commands: each returns the units to send now, none while there is no connection.
@@ -119,7 +124,7 @@ class Core:
     def subscribe(self, feed: Feed) -> list[bytes]:
         """Have messages put into `feed`."""
         self._feeds.append(feed)
-        return self._subscribe(feed) if self._connected else []
+        return self._subscribe(feed.filters, [feed]) if self._connected else []
 
     def unsubscribe(self, feed: Feed) -> list[bytes]:
         """Have no more messages put into `feed`."""
@@ -128,7 +133,11 @@ class Core:
         self._feeds.remove(feed)
         feed.end()
         left = {filter for one in self._feeds for filter in one.filters}
-        filters = [filter for filter in feed.filters if filter not in left] if self._connected else []
+        filters = [filter for filter in feed.filters if filter not in left]
+        for filter in filters:
+            self._resumption.forget(filter)
+        if not self._connected:
+            return []
         return [unit for filter in filters for unit in self._send("unsubscribe", {"topic": filter}, Ignored())]
 
     # Connections
@@ -138,11 +147,13 @@ class Core:
         self._connected = True
         repeated = [command.unit for command in self._commands.values()]
         first = self._send("auth", dict(self._login), _Login(self.end)) if self._login is not None else []
-        return [*first, *(unit for feed in self._feeds for unit in self._subscribe(feed)), *repeated]
+        filters = dict.fromkeys(filter for feed in self._feeds for filter in feed.filters)
+        return [*first, *self._subscribe(filters, self._feeds), *repeated]
 
     def lost(self, error: Lost) -> None:
         """The connection is lost: commands that can't be repeated fail."""
         self._connected = False
+        self._resumption.lost()
         for number, command in list(self._commands.items()):
             if not command.repeats:
                 self._finish(number).result.fail(error)
@@ -157,17 +168,18 @@ class Core:
         self._feeds.clear()
         self._ended(error)
 
-    def receive(self, text: bytes) -> None:
-        """Act on one unit. Raises Lost."""
+    def receive(self, text: bytes) -> list[bytes]:
+        """Act on one unit. Returns the units to send. Raises Lost."""
         try:
             unit = _decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise Lost(f"this is no JSON of hubbub: {text[:40]!r}") from None
         if unit.op == "message":
-            message = unit.message()
-            for feed in self._feeds:
-                if feed.matches(message.topic):
-                    feed.put(message)
+            self._put(unit)
+        elif unit.op == "live":
+            self._resumption.live(unit.topic, unit.position)
+        elif unit.op == "lost":
+            self._miss(unit.topic)
         elif unit.op == "gap":
             for feed in self._feeds:
                 feed.miss(unit.count)
@@ -177,21 +189,61 @@ class Core:
             self._answer(unit, self._finish(unit.id).result)
         elif unit.op == "error":
             _log.warning("the hub refuses something: %s: %s", unit.code, unit.reason)
+        later, self._later = self._later, []
+        return later
+
+    def _put(self, unit: _Unit) -> None:
+        if unit.position and not unit.retained and not self._resumption.take(unit.topic, unit.position):
+            return
+        message = unit.message()
+        for feed in self._feeds:
+            if feed.matches(message.topic):
+                feed.put(message)
+
+    def _miss(self, filter: str) -> None:
+        """The history doesn't have all that was asked for of a filter."""
+        for feed in self._feeds:
+            if filter in feed.filters:
+                feed.miss(1)
 
     def _answer(self, unit: _Unit, result: Result) -> None:
         if unit.op == "error":
             result.fail(Refused(unit.code, unit.reason))
         elif unit.op == "reply":
             result.done(unit.message())
+        elif unit.op == "subscribed":
+            result.done(unit)
         else:
             result.done(unit.receivers)
 
-    def _subscribe(self, feed: Feed) -> list[bytes]:
-        return [
-            unit
-            for filter in feed.filters
-            for unit in self._send("subscribe", {"topic": filter, "meta": True}, _Subscribing(self, feed))
-        ]
+    def _subscribe(self, filters: Iterable[str], feeds: Sequence[Feed]) -> list[bytes]:
+        """Subscribe to filters of these feeds, each once."""
+        found: list[bytes] = []
+        for filter in filters:
+            members: dict[str, Any] = {"topic": filter, "meta": True}
+            if after := self._resumption.after(filter):
+                members["after"] = after
+            those = [feed for feed in feeds if filter in feed.filters]
+            found += self._send("subscribe", members, _Subscribing(self, filter, those, after != ""))
+        return found
+
+    def subscribed(self, filter: str, unit: _Unit, *, resumed: bool) -> None:
+        """The hub has taken a filter."""
+        if not resumed:
+            self._resumption.subscribed(filter, unit.position)
+        elif not unit.complete:
+            self._miss(filter)
+
+    def refused(self, filter: str, feeds: Sequence[Feed], error: Refused, *, resumed: bool) -> None:
+        """The hub refuses a filter. One that has no history any more begins with what is new."""
+        if resumed and error.code == "bad-command":
+            self._resumption.forget(filter)
+            self._miss(filter)
+            self._later += self._subscribe([filter], feeds)
+            return
+        for feed in feeds:
+            feed.end(error)
+            self._later += self.unsubscribe(feed)
 
     def _send(self, op: str, members: dict[str, Any], result: Result, *, repeats: bool = False) -> list[bytes]:
         if not (self._connected or repeats):
@@ -227,12 +279,15 @@ class _Login:
 @dataclass(frozen=True, slots=True)
 class _Subscribing:
     core: Core
-    feed: Feed
+    filter: str
+    feeds: Sequence[Feed]
+    resumed: bool
 
     def done(self, value: Any) -> None:
-        self.feed.begin()
+        self.core.subscribed(self.filter, value, resumed=self.resumed)
+        for feed in self.feeds:
+            feed.begin()
 
     def fail(self, error: ClientError) -> None:
         if isinstance(error, Refused):
-            self.feed.end(error)
-            self.core.unsubscribe(self.feed)
+            self.core.refused(self.filter, self.feeds, error, resumed=self.resumed)

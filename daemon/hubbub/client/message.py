@@ -18,7 +18,7 @@ class Message:
 
     time      Unix seconds at which the hub got it; None: it is a reply
     retained  it is the retained message of its topic, from before the subscription
-    missed    how many messages, at most, were lost before this one
+    missed    how many messages were lost before this one; 1 stands for any number that the hub's history no longer has
     position  where the history of the hub has it; empty: it covers no such topic
     """
 

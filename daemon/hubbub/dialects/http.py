@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from hubbub import limits
@@ -168,8 +169,7 @@ class Http(Dialect):
             refusal = next((one for one in result if isinstance(one, Refusal)), None)
             if refusal is not None:
                 return self._refused(request, refusal)
-            history = getattr(event.events[0], "history", None)
-            return self._begun(request, "" if history is None else history.lost)
+            return self._begun(request, event.events)
         if isinstance(result, Refusal):
             return self._refused(request, result)
         if isinstance(event, Fetch | Request):
@@ -191,13 +191,16 @@ class Http(Dialect):
         self._form = ""
         return self._answered(request.refuse(refusal, self.peer.user))
 
-    def _begun(self, request: HttpRequest, lost: str) -> HttpResponse:
+    def _begun(self, request: HttpRequest, wishes: Sequence[Any]) -> HttpResponse:
         request.stream = True
         lines = self._form == http_text.LINES
         kind = "application/x-ndjson" if lines else "text/event-stream"
         begin = b"" if lines else b":\n\n"
-        if lost:
-            begin += http_text.lost(lost, self._form)
+        history = wishes[0].history
+        if history is not None and history.lost:
+            begin += http_text.lost(history.lost, self._form)
+        elif history is None and not lines and all(one.position for one in wishes):
+            begin += http_text.live(wishes[0].position, self._form)  # that an EventSource comes back with
         return self._answered(request.respond(200, begin, kind, _STREAM))
 
     def _message(self, request: HttpRequest, message: Message | None) -> HttpResponse:

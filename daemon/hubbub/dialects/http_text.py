@@ -25,7 +25,7 @@ _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 def encode(message: Message, form: str) -> bytes | None:
     """Encode a message for a stream of that form."""
-    id = b"id: %b\n" % message.position.encode() if message.position else b""
+    id = b"id: %b\n" % message.position.encode() if message.position and not message.retained else b""
     if form != EVENTS:
         line = Json.encode(message, (form == LINES, True, False))
         return line if form == LINES or line is None else b"%bdata: %b\n\n" % (id, line)

@@ -4,7 +4,8 @@
        also "echo":false "meta":true "parse":true "full":"latest"
        and one of "after":<position> "since":<seconds> "last":n, to begin with what the history has: the answer has
        "position", where it ends, and "complete":false where something is kept no more; {"op":"lost","topic":..,
-       "position":..} the same while messages come; {"op":"live","topic":..,"position":..} before what is new
+       "position":..} the same while messages come; {"op":"live","topic":..,"position":..} before what is new.
+       Without these the answer has "position" where the history covers the filter: "after" goes on from there
     {"op":"unsubscribe","topic":"a/#"}                  {"op":"unsubscribed","topic":"a/#"}
     {"op":"publish","topic":"a/b","data":<any JSON>}    with "id": {"op":"published","id":..,"receivers":n}, and
        "position" if the history keeps the message
@@ -186,7 +187,7 @@ class Json(LineDialect):
         if isinstance(event, Subscribe):
             history = event.history
             if history is None:
-                return self._unit(_Subscribed(event.filter, tag))
+                return self._unit(_Subscribed(event.filter, tag, event.position or None))
             return self._unit(_Subscribed(event.filter, tag, history.position, False if history.lost else None))
         if isinstance(event, Unsubscribe):
             return self._unit(_Unsubscribed(event.filter, tag))

@@ -18,7 +18,7 @@ export class Message {
   readonly properties: Record<string, string>;
   readonly replyTo: string | null;
   readonly correlation: string | null;
-  /** How many messages, at most, were lost before this one. */
+  /** How many messages were lost before this one; 1 stands for any number that the hub's history no longer has. */
   readonly missed: number;
   readonly text: string;
   readonly bytes: Uint8Array;

@@ -5,6 +5,7 @@
  */
 
 import { HubError, Message, written } from "./message.js";
+import { Resumption } from "./resumption.js";
 import { Subscription, matches } from "./subscription.js";
 import { HttpTransport, WebSocketTransport } from "./transports.js";
 
@@ -26,6 +27,7 @@ export class Client {
   #failed = 0; // that weren't, one after the other
   #commands = new Map(); // by number, in this order: {unit, done, fail, repeats}
   #subscriptions = new Set();
+  #resumption = new Resumption();
   #number = 0;
   #ended = null; // the error that has ended it
   #timer = null;
@@ -68,7 +70,7 @@ export class Client {
     if (this.#ended) subscription.end(this.#ended);
     else {
       this.#subscriptions.add(subscription);
-      if (this.#open) this.#subscribe(subscription);
+      if (this.#open) this.#subscribe([subscription]);
     }
     return subscription;
   }
@@ -76,9 +78,9 @@ export class Client {
   unsubscribe(subscription) {
     if (!this.#subscriptions.delete(subscription)) return;
     subscription.end();
-    if (!this.#open) return;
     const others = new Set([...this.#subscriptions].flatMap(one => one.filters));
-    this.#transport.unsubscriptions(subscription.filters, others).forEach(unit => this.#send(unit));
+    [subscription.filters, ...subscription.filters.filter(one => !others.has(one))].forEach(key => this.#resumption.forget(key));
+    if (this.#open) this.#transport.unsubscriptions(subscription.filters, others).forEach(unit => this.#send(unit));
   }
 
   /** End the connection. */
@@ -102,7 +104,7 @@ export class Client {
     this.#open = true;
     const { login } = this.#options;
     if (login) this.#send({ op: "auth", ...login }, { done: () => {}, fail: error => this.#end(error, error) });
-    this.#subscriptions.forEach(subscription => this.#subscribe(subscription));
+    this.#subscribe([...this.#subscriptions]);
     unanswered.forEach(({ unit }) => this.#transport.send(unit));
     this.#ping();
   }
@@ -123,6 +125,7 @@ export class Client {
     this.#transport.close();
     this.#transport = null;
     this.#open = false;
+    this.#resumption.lost();
     clearTimeout(this.#timer);
     const error = new HubError("lost", reason);
     for (const [number, { fail, repeats }] of this.#commands) {
@@ -138,7 +141,12 @@ export class Client {
     this.#silent = false;
     const command = this.#commands.get(unit.id);
     if (unit.op === "message") {
+      if (!this.#resumption.take(unit)) return;
       for (const one of this.#subscriptions) if (one.accepts(unit)) one.put(unit);
+    } else if (unit.op === "live") {
+      this.#resumption.live(unit.filters ?? unit.topic, unit.position);
+    } else if (unit.op === "lost") {
+      this.#miss(unit.filters ?? unit.topic);
     } else if (unit.op === "gap") {
       this.#subscriptions.forEach(one => one.miss(unit.count));
     } else if (unit.op === "bye") {
@@ -152,16 +160,42 @@ export class Client {
     }
   }
 
-  #subscribe(subscription) {
-    const units = this.#transport.subscriptions(subscription.filters);
-    let left = units.length;
-    const taken = () => --left || subscription.begun();
-    const refused = error => {
-      if (error.code === "lost") return;
-      subscription.end(error);
-      this.unsubscribe(subscription);
+  /** Subscribe, to each filter once. */
+  #subscribe(subscriptions) {
+    const left = new Map(subscriptions.map(one => [one, 0]));
+    for (const [key, those] of this.#transport.keys(subscriptions)) {
+      those.forEach(one => left.set(one, left.get(one) + 1));
+      const taken = () => those.forEach(one => { left.set(one, left.get(one) - 1); left.get(one) || one.begun(); });
+      this.#ask(key, those, taken);
+    }
+  }
+
+  #ask(key, those, taken) {
+    const after = this.#resumption.after(key);
+    const done = ({ position, complete }) => {
+      if (after === undefined) this.#resumption.subscribed(key, position);
+      else if (complete === false) this.#miss(key);
+      taken();
     };
-    units.forEach(unit => this.#send(unit, { done: taken, fail: refused }));
+    const fail = error => {
+      if (error.code === "lost") return;
+      if (after !== undefined && error.code === "bad-command") { // the hub keeps no history any more
+        this.#resumption.forget(key);
+        this.#miss(key);
+        this.#ask(key, those, taken);
+        return;
+      }
+      those.forEach(one => {
+        one.end(error);
+        this.unsubscribe(one);
+      });
+    };
+    this.#send(this.#transport.subscription(key, after), { done, fail });
+  }
+
+  /** The history doesn't have all that was asked for. */
+  #miss(key) {
+    this.#subscriptions.forEach(one => (one.filters === key || one.filters.includes(key)) && one.miss(1));
   }
 
   #call(unit, repeats = false) {

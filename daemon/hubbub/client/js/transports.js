@@ -16,9 +16,15 @@ export class WebSocketTransport {
     socket.onerror = () => report.lost("there is no connection"); // Node 20 says no more than this
   }
 
-  /** Return the commands that subscribe to filters. */
-  subscriptions(filters) {
-    return filters.map(topic => ({ op: "subscribe", topic, meta: true }));
+  /** Return what is subscribed to for some subscriptions, a filter each, with those that have it. */
+  keys(subscriptions) {
+    const filters = new Set(subscriptions.flatMap(one => one.filters));
+    return [...filters].map(filter => [filter, subscriptions.filter(one => one.filters.includes(filter))]);
+  }
+
+  /** Return the command that subscribes to such a key. */
+  subscription(topic, after) {
+    return { op: "subscribe", topic, meta: true, after };
   }
 
   /** Return those that unsubscribe from them, where no other subscription has them too. */
@@ -52,8 +58,12 @@ export class HttpTransport {
     queueMicrotask(() => report.opened());
   }
 
-  subscriptions(filters) {
-    return [{ op: "subscribe", filters }];
+  keys(subscriptions) {
+    return subscriptions.map(one => [one.filters, [one]]);
+  }
+
+  subscription(filters, after) {
+    return { op: "subscribe", filters, after };
   }
 
   unsubscriptions(filters) {
@@ -130,11 +140,12 @@ export class HttpTransport {
     return {};
   }
 
-  async #subscribe({ filters }) {
+  async #subscribe({ filters, after }) {
     const stream = new AbortController();
     this.#streams.set(filters, stream);
     const query = filters.map(filter => `filter=${encodeURIComponent(filter)}&`).join("");
-    const response = await this.#fetch(`events?${query}format=json`, { signal: stream.signal });
+    const from = after === undefined ? "" : `&after=${encodeURIComponent(after)}`;
+    const response = await this.#fetch(`events?${query}format=json${from}`, { signal: stream.signal });
     this.#read(response.body.pipeThrough(new TextDecoderStream()).getReader(), filters).catch(error => {
       if (!stream.signal.aborted) this.#lose(error);
     });
@@ -142,14 +153,19 @@ export class HttpTransport {
   }
 
   async #read(reader, filters) {
-    let rest = "";
+    let rest = "", position = ""; // of an event, until its data comes
     for (;;) {
       const timer = setTimeout(() => this.#lose(new Error("the hub has gone silent")), SILENCE);
       const { done, value } = await reader.read().finally(() => clearTimeout(timer));
       if (done) throw new Error("the stream has ended");
       const lines = (rest + value).split("\n");
       rest = lines.pop();
-      for (const line of lines) if (line.startsWith("data:")) this.#tell({ ...JSON.parse(line.slice(5)), filters });
+      for (const line of lines) {
+        if (line.startsWith("id:")) position = line.slice(3).trim();
+        else if (line.startsWith("data:")) this.#tell({ ...JSON.parse(line.slice(5)), filters });
+        else if (!line && position) this.#tell({ op: "live", position, filters });
+        if (!line || line.startsWith("data:")) position = "";
+      }
     }
   }
 }

@@ -121,6 +121,8 @@ class Egress:
         if gate is not None:
             gate.subscription = subscription
             self._replay(event, gate, link)
+        elif self._hub.history is not None:
+            event.position = self._hub.history.position_before(filter)
         if event.retained == "never" or gate is not None:
             return iter(())
         changes = client.delivery.changes if client is not None else None

@@ -160,6 +160,11 @@ class History:
         wanted = Wanted(tuple(state.id for state in states), tuple(filters), since)
         return Plan(wanted, after if states else newest, request.last, lost)
 
+    def position_before(self, filter: str) -> str:
+        """Return the position of the newest message where the history covers a filter, else ""."""
+        covered = unshared(filter) == filter and self._covers(self._states_of((filter,)), filter)
+        return self.end if covered else ""
+
     def _covers(self, states: Sequence[RuleState], filter: str) -> bool:
         return any(FilterSet((state.rule.filter,)).covering(unshared(filter)) for state in states)
 
