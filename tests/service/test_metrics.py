@@ -17,6 +17,9 @@ from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.connection.slow_consumers import weigh
 from hubbub.kernel.history.rule import HistoryRule
 from hubbub.publish import QosPublish
+from hubbub.service.cluster.cluster import Cluster
+from hubbub.service.config.cluster import parse_cluster
+from hubbub.service.metrics.cluster_metrics import ClusterMetrics
 from hubbub.service.metrics.histogram import Histogram
 from hubbub.service.metrics.prometheus import Metered, MetricsPage
 from hubbub.service.process.turns import Turns
@@ -166,11 +169,13 @@ def test_openmetrics_for_who_asks_for_it():
 
 
 def rows(folder):
-    """The table of the page, as the code has it; the store has figures too, and the history."""
+    """The table of the page, as the code has it; the store has figures too, the history, and a cluster."""
     scraped = Scraped()
     store = open_store(folder / "state", "process", print)
     scraped.world.hub.load(store)
     scraped.world.hub.keep_history([HistoryRule("#")])
+    cluster = Cluster(NoReactor(), scraped.world.hub, parse_cluster("nats://a:name=a", "--cluster"), "a1")
+    scraped.metrics.add(ClusterMetrics(cluster.status))
     registry: CollectorRegistry = scraped.metrics._registry
     for family in registry.collect():
         if family.name.startswith("hubbub_"):

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hubbub import limits
-from hubbub.dialect import TRANSPORTS
+from hubbub.dialect import TRANSPORTS, this_node
 from hubbub.errors import ConfigError
 from hubbub.handler import Handler
 from hubbub.kernel.connection.listener_context import ListenerContext
@@ -23,6 +23,7 @@ from hubbub.kernel.hub import Hub
 from hubbub.service.auth.login import Admission, Logins
 from hubbub.service.auth.permissions import Guard
 from hubbub.service.auth.rechecks import Recheck
+from hubbub.service.cluster.cluster import Cluster
 from hubbub.service.config.reloadable import Commit, Prepare
 from hubbub.service.config.settings import ConnectorConfig, HandlerConfig, ListenerConfig, Settings
 from hubbub.service.control.control_socket import ControlSocket, open_control
@@ -35,6 +36,7 @@ from hubbub.service.links.connector import Connector
 from hubbub.service.links.listener import Listener
 from hubbub.service.logs.failures import Failures, log_unraisable
 from hubbub.service.logs.last_words import report
+from hubbub.service.metrics.cluster_metrics import ClusterMetrics
 from hubbub.service.metrics.port import MetricsEndpoint
 from hubbub.service.metrics.prometheus import Metered, MetricsPage
 from hubbub.service.metrics.sys_metrics import SysMetrics
@@ -70,7 +72,8 @@ class HubbubService(Service):
     def __init__(self, reactor: Any, settings: Settings, reread: Callable[[], Settings] | None = None) -> None:
         self.reactor = reactor
         self.turns = Turns(reactor)
-        self.hub = Hub(self.turns.wake, time.time, time.monotonic, self._arm, bounds=settings.bounds)
+        clustered = settings.cluster is not None
+        self.hub = Hub(self.turns.wake, time.time, time.monotonic, self._arm, None, settings.bounds, clustered)
         self.hub.idempotency.seconds = settings.once
         self.turns.serve(self.hub)
         self._memory = Memory(reactor, self.hub)
@@ -89,6 +92,7 @@ class HubbubService(Service):
         self.links = LinkIndex()
         self.hub.subscriptions.watchers.append(self.links)
         self.hub.requests.manager = Management(self).answer
+        self.cluster = self._make_cluster(settings)
         self.settings = settings
         self.reread = reread or (lambda: settings)
         self._reloader = Reloader(self)
@@ -98,6 +102,14 @@ class HubbubService(Service):
         self._timer: Any = None
         self._drain: Drain | None = None
         self._hurried: Deferred[None] = Deferred()
+
+    def _make_cluster(self, settings: Settings) -> Cluster | None:
+        """Return this daemon as a node, before it has subscriptions. Raises ConfigError."""
+        if settings.cluster is None:
+            return None
+        cluster = Cluster(self.reactor, self.hub, settings.cluster, this_node())
+        self.metrics_page.add(ClusterMetrics(cluster.status))
+        return cluster
 
     def make_listener(self, config: ListenerConfig, settings: Settings, plugins: Plugins) -> Listener:
         """Plan a listener. Raises ConfigError."""
@@ -167,6 +179,8 @@ class HubbubService(Service):
             if settings.history != before:
                 self.hub.change_history(settings.history)
                 yield "history changed"
+            if settings.cluster != self.settings.cluster:
+                yield "cluster is for the next start"
 
         return commit
 
@@ -263,6 +277,8 @@ class HubbubService(Service):
             self._watcher.start()
         for count, connector in enumerate(self.connectors):
             connector.start(count * limits.DIAL_SPREAD_SECONDS)
+        if self.cluster is not None:
+            self.cluster.start()
         self.hub.clients.dismiss_strays()
 
     def stopService(self) -> Deferred[Any]:
@@ -298,6 +314,9 @@ class HubbubService(Service):
         """Close last what tells of the end."""
         either: list[Deferred[Any]] = [DeferredList(ended, consumeErrors=True), self._hurried]
         await DeferredList(either, fireOnOneCallback=True)
+        if self.cluster is not None:
+            self.hub.turn.flush()
+            await self.cluster.stop()
         await self.metrics.close()
         if self.control is not None:
             await self.control.close()

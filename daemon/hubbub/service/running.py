@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from hubbub.kernel.hub import Hub
+from hubbub.service.cluster.cluster import Cluster
 from hubbub.service.config.reloadable import Prepare
 from hubbub.service.config.settings import HandlerConfig, ListenerConfig, Settings
 from hubbub.service.control.link_index import LinkIndex
@@ -27,6 +28,7 @@ class Running(Protocol):
     connectors: list[Any]
     handlers: dict[str, HandlerRunner]
     links: LinkIndex
+    cluster: Cluster | None
     parts: list[Prepare]
 
     def reread(self) -> Settings:

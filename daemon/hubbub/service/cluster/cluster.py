@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.kernel.hub import Hub
@@ -49,12 +51,13 @@ class Cluster:
         """Join, as soon as NATS is there."""
         self.connection.start()
 
-    def stop(self) -> None:
-        """Leave, once what waits is sent."""
+    def stop(self) -> Deferred[None]:
+        """Leave, once what waits is sent; the Deferred fires when the connection has ended."""
         self._leave()
         if self.stream is not None:
             self.stream.stop()
-        self.connection.stop()
+        self.nodes.leave()
+        return self.connection.stop()
 
     def joined(self) -> None:
         """NATS is there; `nodes` asks for the name (connection.ConnectionWatcher)."""

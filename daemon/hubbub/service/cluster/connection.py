@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -87,6 +87,7 @@ class NatsConnection:
         self.watchers: list[ConnectionWatcher] = []
         self._attempt: DialFactory | None = None
         self._dialling: Deferred[Any] | None = None
+        self._gone: Deferred[None] | None = None
         self._joined: ServerLink | None = None
         self._joined_at = 0.0
         self._last_sid = 0
@@ -277,8 +278,8 @@ class NatsConnection:
         self._running = True
         self._dial()
 
-    def stop(self) -> None:
-        """Dial no more, and end the connection once what waits is sent."""
+    def stop(self) -> Deferred[None]:
+        """Dial no more, and end the connection once what waits is sent; the Deferred fires when it has ended."""
         self._running = False
         self._told.stop()
         if self._timer is not None:
@@ -286,10 +287,13 @@ class NatsConnection:
             self._timer = None
         if self._dialling is not None:
             self._dialling.cancel()
-        if self._joined is not None:
-            self._joined.close()
-        elif self._attempt is not None:
-            self._attempt.abort()
+        if self._joined is None:
+            if self._attempt is not None:
+                self._attempt.abort()
+            return succeed(None)
+        self._joined.close()
+        self._gone = Deferred()
+        return self._gone
 
     def _dial(self) -> None:
         self._timer = None
@@ -331,6 +335,9 @@ class NatsConnection:
             self._requests.fail_all("the connection to the cluster was lost")
             for watcher in self.watchers:
                 watcher.left()
+        if self._gone is not None:
+            gone, self._gone = self._gone, None
+            gone.callback(None)
         if self._running:
             lost, wait = self.remote, self._retries.next()
             self._reason = f"{lost}: {reason}"

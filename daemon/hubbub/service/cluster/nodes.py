@@ -25,12 +25,14 @@ class Beat(msgspec.Struct, gc=False):
 
     node    its id, new with each process; since: Unix seconds when it began
     groups  counts the changes of its groups
+    gone    whether it leaves
     """
 
     name: str
     node: str
     since: float
     groups: int = 0
+    gone: bool = False
 
 
 class Node:
@@ -142,8 +144,19 @@ class Nodes:
         self._connection.publish(f"{self._prefix}.beats", msgspec.json.encode(self._beat))
         oldest = self._reactor.seconds() - limits.CLUSTER_LEASE_SECONDS
         for id in [id for id, node in self.all.items() if node.heard < oldest]:
-            self.log.info("cluster: node {name} has gone", name=shown(self.all.pop(id).beat.name))
+            self._forget(id)
         self._timer = self._reactor.callLater(limits.CLUSTER_BEAT_SECONDS, self._say)
+
+    def _forget(self, id: str) -> None:
+        node = self.all.pop(id, None)
+        if node is not None:
+            self.log.info("cluster: node {name} has gone", name=shown(node.beat.name))
+
+    def leave(self) -> None:
+        """Say that this node isn't there any more."""
+        if self._named:
+            self._beat.gone = True
+            self._connection.publish(f"{self._prefix}.beats", msgspec.json.encode(self._beat))
 
     def _heard(self, message: Received) -> None:
         beat = _read(message.payload)
@@ -152,6 +165,9 @@ class Nodes:
                 self._refuse(beat)  # two parts of a network are one again
             return
         node = self.all.get(beat.node)
+        if beat.gone:
+            self._forget(beat.node)
+            return
         if node is None:
             if len(self.all) >= limits.CLUSTER_NODES:
                 return

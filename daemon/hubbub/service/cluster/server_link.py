@@ -92,10 +92,12 @@ class ServerLink:
             self._wire.abort()
 
     def close(self) -> None:
-        """End the connection once what waits is sent."""
+        """End the connection once what waits is sent, or a server has taken nothing for limits.CLOSE_SECONDS."""
         self._paused = False
         self.flush()
         if self._wire is not None:
+            self._timer.cancel()
+            self._timer = self._reactor.callLater(limits.CLOSE_SECONDS, self.cut, "it doesn't close")
             self._wire.close("shutdown", None)
 
     def ended(self, listens: bool = True) -> None:

@@ -73,6 +73,7 @@ def summary(status: Row) -> list[str]:
         f"sessions  {sessions['away']} offline, {sessions['queued']} messages queued ({size(sessions['bytes'])})",
         f"kept      {_kept(status['store'])}",
         *_history(status.get("history")),
+        *_cluster(status.get("cluster")),
         f"plugins   {', '.join(status['plugins'])}",
     ]
     if (busiest := status["busiest"]) is not None:
@@ -87,6 +88,18 @@ def _history(history: Row | None) -> list[str]:
         return []
     unkept = f"; {history['unkept']} COULDN'T BE KEPT" if history["unkept"] else ""
     return [f"history   {history['messages']} messages ({size(history['bytes'])}), {history['rules']} filters{unkept}"]
+
+
+def _cluster(cluster: Row | None) -> list[str]:
+    if not cluster:
+        return []
+    lag = "" if cluster["lag"] is None else f", lag {cluster['lag'] * 1_000:.1f} ms"
+    where = f" by {cluster['server']}" if cluster["server"] else ""
+    names = f"{cluster['node']} of {', '.join(cluster['nodes'])} in {cluster['cluster']}"
+    counts = f"{cluster['sent']} out, {cluster['received']} in, {cluster['dropped']} dropped"
+    degraded = f"; DEGRADED: {'; '.join(cluster['degraded'])}" if cluster["degraded"] else ""
+    servers = f"          servers {', '.join(cluster['servers'])}; {cluster['filters']} filters; {counts}"
+    return [f"cluster   {cluster['state']}{where}{lag}: {names}{degraded}", servers]
 
 
 def _kept(store: Row) -> str:

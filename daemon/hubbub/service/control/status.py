@@ -54,6 +54,7 @@ def status(running: Running) -> dict[str, Any]:
         "sessions": {"away": hub.clients.away, "queued": hub.clients.queued, "bytes": hub.clients.queued_bytes},
         "store": hub.clients.store.metrics(),
         "history": {} if hub.history is None else hub.history.metrics(),
+        "cluster": None if running.cluster is None else running.cluster.status(),
         "counters": counters(hub),
         "refused": _sums(context.refused for context in contexts),
         "cut": _sums(context.cut for context in contexts),

@@ -73,6 +73,10 @@ class MetricsPage:
         ProcessCollector(registry=self._registry)
         self._ready = ready
 
+    def add(self, collector: Collector) -> None:
+        """Show more metrics."""
+        self._registry.register(collector)
+
     def page(self, path: str, accept: str) -> tuple[int, str, bytes] | None:
         """Return status, content type and body of a page (transports.http.pages.Pages)."""
         if path == "/metrics":

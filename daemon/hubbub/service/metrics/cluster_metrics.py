@@ -1,0 +1,49 @@
+"""Metrics of the cluster, as this node sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+_GAUGES = (
+    ("filters", "filters", "Distinct filters of this node's clients, each a subscription at NATS"),
+    ("waiting_bytes", "waiting", "Bytes that wait for the NATS server"),
+)
+_COUNTERS = (
+    ("sent", "Messages to other nodes"),
+    ("received", "Messages from other nodes and from NATS applications"),
+    ("copies", "Second copies of messages, which overlapping filters bring"),
+)
+_LOST = (("full", "dropped"), ("unfit", "unfit"), ("refused", "refused"))
+
+
+class ClusterMetrics(Collector):
+    """Reads what a node tells of itself (service.cluster.cluster.Cluster.status)."""
+
+    def __init__(self, status: Callable[[], dict[str, Any]]) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        found = self._status()
+        joined = found["state"] == "joined"
+        yield GaugeMetricFamily("hubbub_cluster_joined", "1 while this node takes part", value=joined)
+        yield GaugeMetricFamily(
+            "hubbub_cluster_nodes", "Nodes that are there, with this one", value=len(found["nodes"])
+        )
+        yield GaugeMetricFamily("hubbub_cluster_degraded", "Things that don't work now", value=len(found["degraded"]))
+        lag = GaugeMetricFamily("hubbub_cluster_lag_seconds", "Last round trip to the NATS server")
+        if found["lag"] is not None:
+            lag.add_metric([], found["lag"])
+        yield lag
+        for name, key, help in _GAUGES:
+            yield GaugeMetricFamily(f"hubbub_cluster_{name}", help, value=found[key])
+        for name, help in _COUNTERS:
+            yield CounterMetricFamily(f"hubbub_cluster_{name}", help, value=found[name])
+        lost = CounterMetricFamily("hubbub_cluster_dropped", "Messages that didn't cross", labels=["reason"])
+        for reason, key in _LOST:
+            lost.add_metric([reason], found[key])
+        yield lost

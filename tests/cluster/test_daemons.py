@@ -1,0 +1,165 @@
+"""Real daemons as nodes: the example of docs/cluster.md, real clients, what they tell, and how they end."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shlex
+import subprocess
+import tomllib
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from cluster.servers import Server
+from hubbub.service.config.cluster import parse_cluster
+from interop.mqtt.base import At
+from interop.nats.clients import NatsPy
+from running import LineClient
+from system.controlled import Controlled, output
+from test_docs import commands, looks_like
+from waiting import wait_until
+
+CLUSTER = secrets.token_hex(4)
+
+
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGE = (Path(__file__).parents[2] / "docs/cluster.md").read_text()
+
+
+@pytest.fixture
+def port(server):
+    """The port of a nats-server with JetStream."""
+    return server.port
+
+
+@pytest.fixture
+def stack():
+    with ExitStack() as made:
+        yield made
+
+
+def node(stack, port, name, *more):
+    """A daemon of a cluster that only this test run has."""
+    folder = Path(stack.enter_context(TemporaryDirectory()))
+    spec = f"nats://127.0.0.1:{port}:name={name}:cluster={CLUSTER}"
+    return stack.enter_context(Controlled(folder, "--tcp", "tcp:0", "--cluster", spec, *more))
+
+
+def status(daemon):
+    return json.loads(output(daemon.ask("status", "--json")))["cluster"]
+
+
+def joined(*daemons):
+    """Wait until these know each other."""
+    for daemon in daemons:
+        daemon.wait_for("cluster: joined as ")
+    wait_until(lambda: all(len(status(one)["nodes"]) == len(daemons) for one in daemons))
+
+
+def here(stack, daemon, *filters):
+    made = stack.enter_context(LineClient(daemon.tcp[0]))
+    for filter in filters:
+        assert made.ask(f"SUB {filter}") == f"OK SUB {filter}"
+    wait_until(lambda: status(daemon)["filters"] >= len(filters))
+    return made
+
+
+def test_clients_of_two_daemons_share_one_topic_space(stack, port):
+    a, b = node(stack, port, "a"), node(stack, port, "b")
+    joined(a, b)
+    ear, mouth = here(stack, b, "sensors/#", "x"), here(stack, a)
+    mouth.send("PUB sensors/hall 21.5")
+    assert ear.line() == "MSG sensors/hall 21.5"
+    service = here(stack, b)
+    service.ask('{"op":"subscribe","topic":"double","meta":true}')
+    wait_until(lambda: status(b)["filters"] >= 3)
+    mouth.send("REQ double 21")
+    reply = re.search(r'"reply_to":"([^"]+)"', service.line())[1]
+    service.send(f'{{"op":"publish","topic":"{reply}","data":"42"}}')
+    assert mouth.line() == "REP 42"
+    assert mouth.ask("REQ nobody/there 21").startswith("ERR nobody")
+    text = output(a.ask("status"))
+    assert f"cluster   joined by tcp 127.0.0.1:{port}, lag " in text
+    assert f": a of a, b in {CLUSTER}\n" in text
+
+
+def test_a_nats_application_and_an_mqtt_sensor_meet(stack, port):
+    a = node(stack, port, "a")
+    joined(a)
+    app = stack.enter_context(NatsPy(At("tcp", "127.0.0.1", port)))
+    app.subscribe("sensors.>")
+    ear = here(stack, a, "cmd/+")
+    ear.send("PUB sensors/hall/x 1")
+    assert app.next()[:2] == ("sensors.hall.x", b"1")
+    app.publish("cmd.stop", b"2")
+    assert ear.line() == "MSG cmd/stop 2"
+
+
+def test_a_daemon_without_nats_serves_and_joins_later(stack, tmp_path):
+    later = Server(tmp_path, "later")
+    port = later.port
+    a = node(stack, port, "a")
+    ear = stack.enter_context(LineClient(a.tcp[0]))
+    assert ear.ask("SUB x") == "OK SUB x"
+    ear.send("PUB x 1")
+    assert ear.line() == "MSG x 1"
+    wait_until(lambda: status(a)["degraded"][:1] == [f"NATS: connecting: tcp 127.0.0.1:{port}: connection refused"])
+    stack.callback(later.kill)
+    later.start()
+    joined(a)
+    wait_until(lambda: status(a)["degraded"] == [])
+
+
+def test_the_example(stack, port, need):
+    """docs/cluster.md, as it stands there; only ports differ, and the name of the cluster."""
+    need("nc")
+    (_, *nodes), (listen, publish), (ask,) = [commands(code) for code in CONSOLE.findall(PAGE)[:3]]
+    daemons = []
+    for command, _ in nodes:
+        options = shlex.split(command.replace("6999", "0").replace("7001", "0"))[2:]
+        options[-1] = options[-1].replace("127.0.0.1", f"127.0.0.1:{port}") + f":cluster={CLUSTER}"
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        daemons.append(stack.enter_context(Controlled(folder, *options)))
+    joined(*daemons)
+    ports = {"6999": str(daemons[0].tcp[0][1]), "7001": str(daemons[1].tcp[0][1])}
+    words = {**ports, "4222": str(port)}
+    with subprocess.Popen(["sh", "-c", placed(listen[0], words)], stdout=subprocess.PIPE, text=True) as shell:
+        stack.callback(shell.kill)
+        assert shell.stdout.readline().rstrip("\n") == listen[1][0]
+        wait_until(lambda: status(daemons[1])["filters"] == 1)
+        subprocess.run(["sh", "-c", placed(publish[0], words)], check=True)
+        assert shell.stdout.readline().rstrip("\n") == listen[1][1]
+        shell.kill()
+    expected = [placed(line, words).replace("in hubbub", f"in {CLUSTER}") for line in ask[1]]
+    assert looks_like(output(daemons[0].ask("status")), expected)
+
+
+def placed(text, words):
+    for port, other in words.items():
+        text = text.replace(port, other)
+    return text
+
+
+def test_the_table_of_the_page(tmp_path):
+    """What it says in TOML is what it says as an option."""
+    (table,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "secret").write_text("x\n")
+    found = tomllib.loads(table)["cluster"] | {"password-file": str(tmp_path / "secret")}
+    option = re.search(r"`--cluster (nats://[^`]*):user=\.\.\.`", PAGE)[1]
+    table, line = parse_cluster(found, "[cluster]"), parse_cluster(option, "--cluster")
+    assert (table.remote, table.name, table.replicas) == (line.remote, line.name, line.replicas)
+
+
+def test_a_stopping_daemon_sends_what_waits(stack, port):
+    a, b = node(stack, port, "a"), node(stack, port, "b")
+    joined(a, b)
+    ear, mouth = here(stack, b, "x"), here(stack, a)
+    mouth.send(*(f"PUB x {number}" for number in range(1_000)))
+    assert mouth.ask("PING") == "PONG"
+    a.process.terminate()
+    assert [ear.line() for _ in range(1_000)] == [f"MSG x {number}" for number in range(1_000)]
+    wait_until(lambda: status(b)["nodes"] == ["b"])
