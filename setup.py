@@ -34,7 +34,7 @@ TESTED_WITH = [
     "playwright",  # drives Debian's chromium; its own browsers aren't used
     "paho-mqtt>=2",  # an MQTT client that most people have, over TCP and WebSocket
     "aiomqtt",  # the one that asyncio programs use
-    "nats-py[aiohttp]",  # the NATS client of Python, over WebSocket too
+    "nats-py[aiohttp,nkeys]",  # the NATS client of Python, over WebSocket and with NKeys too
     "stomp-py>=9",  # a STOMP client with threads, of all three versions
     "websocket-client",  # what carries stomp-py over WebSocket
     "stompman>=3.16",  # a STOMP client for asyncio, over TCP and WebSocket, which reconnects

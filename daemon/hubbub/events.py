@@ -21,9 +21,8 @@ _QUIET: dict[str, tuple[Any, ...]] = {  # what few dialects set, and isn't shown
     "will": (None, True), "will_delay": (0.0,), "receive_maximum": (None,), "session_present": (False,),
     "dropped": (0,), "resend_as_new": (False,), "after": (0,), "answers": (True,), "policy": (None,),
     "auth_method": (None,), "reauthenticate": (False,), "all_or_none": (False,), "history": (None,),
+    "public_key": (None,),
 }  # fmt: skip
-
-
 _UNSAID = ("password", "auth_data", "challenge", "server_data")  # secrets, and what the hub itself sets
 
 
@@ -94,24 +93,23 @@ class Connect(Event):
     client                 str or None: the client identifier
     receive_maximum        int: messages of QoS 1 and 2 in flight to the client at once (MQTT 5.0 section 3.1.2.11.3);
                            None: this client has no persistent session
-    clean_start            bool: an existing session ends first
-    session_expiry         float: seconds that the session outlives its link
-    will                   Publish or None: published when the link ends without Close(will=False)
-    will_delay             float: seconds until the will is published, unless the client is back by then
+    clean_start            bool: an existing session ends first; session_expiry: seconds that one outlives its link
+    will                   Publish or None: published when the link ends without Close(will=False), but not before
+    will_delay             float: seconds, and not at all if the client is back by then
     session_present        bool, set before the outcome: an existing session goes on. sets an empty `client`
     dropped                int, set before the outcome: messages that the session has lost since the client last came
     resend_as_new          bool, connectors only: the server has no session, so in-flight messages are sent as new ones
     knows_receive_maximum  bool: the client has got limits.INFLIGHT_MESSAGES; otherwise it may send more at once
     auth_method            str or None: enhanced authentication, see AuthResponse (MQTT 5.0 section 4.12)
     auth_data              bytes: the client's first data for it; server_data: the server's last, set before the outcome
-    reauthenticate         bool: the client is logged in already
-    challenge              set by the link: asks the client for an AuthResponse
+    challenge              set by the link: asks the client for an AuthResponse; reauthenticate: bool: it is logged in
+    public_key             bytes or None: the Ed25519 key that the client has proved to have; empty: it has failed to
     """
 
     __slots__ = (
         "client", "user", "password", "token", "clean_start", "session_expiry", "will", "will_delay", "receive_maximum",
         "session_present", "dropped", "resend_as_new", "auth_method", "auth_data", "reauthenticate", "challenge",
-        "server_data", "knows_receive_maximum",
+        "server_data", "knows_receive_maximum", "public_key",
     )  # fmt: skip
 
     def __init__(
@@ -131,7 +129,9 @@ class Connect(Event):
         auth_data: bytes = b"",
         reauthenticate: bool = False,
         knows_receive_maximum: bool = True,
+        public_key: bytes | None = None,
     ) -> None:
+        self.public_key = public_key
         self.resend_as_new = resend_as_new
         self.knows_receive_maximum = knows_receive_maximum
         self.auth_method = auth_method

@@ -13,6 +13,9 @@
 
 from __future__ import annotations
 
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -46,6 +49,7 @@ from hubbub_plugins.nats.unanswered import unanswered
 
 _MESSAGE_ID = "Nats-Msg-Id"  # as JetStream has it
 _CLAIM = b"CONNECT {"
+_SECRET = secrets.token_bytes(32)
 
 
 class Nats(NatsBase):
@@ -79,7 +83,7 @@ class Nats(NatsBase):
 
     @classmethod
     def greeting(cls, context: DialectContext, peer: Sender) -> bytes:
-        return encode_info(context, peer)
+        return encode_info(context, peer, nonce=_nonce(context, peer))
 
     def opened(self, now: float) -> list[Event | Message]:
         if self.context.login:
@@ -115,7 +119,7 @@ class Nats(NatsBase):
         self._reader.known.clear()
         if self._options.no_responders and not self._options.headers:
             raise Malformed("no responders requires headers support", "the status of a reply is a header")
-        events.append(connect_event(self._options))
+        events.append(connect_event(self._options, _nonce(self.context, self.peer)))
 
     def _on_publish(self, words: list[bytes], payload: bytes, events: list[Event | Message]) -> None:
         if not 3 <= len(words) <= 4:
@@ -229,6 +233,15 @@ class Nats(NatsBase):
             return b""
         text = "User Authentication Expired" if "expired" in refusal.reason else "Authorization Violation"
         return error_line(text) if refusal.code == "not-authorized" else b""
+
+
+def _nonce(context: DialectContext, peer: Sender) -> str:
+    """Return what the owner of an NKey signs: another nonce for each link, which INFO and CONNECT find alike.
+
+    INFO before TLS is sent when there is no link yet; the signature comes within TLS then, so the nonce is the host's.
+    """
+    link = 0 if context.greeted else getattr(peer, "id", 0)
+    return urlsafe_b64encode(hmac.digest(_SECRET, f"{peer.host} {link}".encode(), "sha256")[:16]).decode().rstrip("=")
 
 
 _ACTIONS: dict[bytes, Callable[[Nats, list[bytes], bytes, list[Event | Message]], None]] = {

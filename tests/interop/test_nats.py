@@ -13,6 +13,7 @@ from interop.clients import Tcp
 from interop.mqtt.base import At
 from interop.mqtt.javascript import Node
 from interop.nats.clients import DRIVER, FOLDER, Heard, NatsJs, NatsPy
+from interop.nats.jwt import made as new_key
 from running import Daemon
 from service.test_passwords import cheap
 
@@ -198,6 +199,26 @@ def test_a_restart(make, kind):
                     client.reconnected()
                 client.publish("a.b", b"%d" % round)
                 assert client.next() == Heard("a.b", b"%d" % round)
+
+
+@pytest.mark.parametrize("option", ["--tcp", "--websocket", "tls"])
+def test_an_nkey(option, tmp_path):
+    """nats-py signs the nonce of INFO, over TLS of the one before it, with a seed from nsc."""
+    user = new_key("U")
+    (tmp_path / "seed").write_text(user.seed)
+    (tmp_path / "passwords").write_text(f"robot:*:nkey={user.public}\n")
+    authority = Authority(tmp_path)
+    pem = authority.issue("hub.pem", "hub", ("localhost",))
+    endpoint = f"ssl:0:privateKey={pem}" if option == "tls" else "tcp:0"
+    listener = "--tcp" if option == "tls" else option
+    with Daemon(listener, f"{endpoint}:dialect=nats", "--auth", f"hubbub:{tmp_path}/passwords") as daemon:
+        _, port = (daemon.websocket or daemon.tcp)[0]
+        carrier = {"--tcp": "tcp", "--websocket": "websocket", "tls": "tls"}[option]
+        at = At(carrier, "localhost", port, trust=authority.file if option == "tls" else None)
+        with NatsPy(at, nkeys_seed=str(tmp_path / "seed")) as client:
+            client.subscribe("a")
+            client.publish("a", b"1")
+            assert client.next() == Heard("a", b"1")
 
 
 @pytest.mark.parametrize("kind", CLIENTS)

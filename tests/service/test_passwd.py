@@ -7,6 +7,7 @@ import os
 import pty
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from hubbub.errors import ConfigError
 from hubbub.service.auth.passwords import read
 from hubbub.service.auth.scram import COSTS
 from hubbub.service.commands.passwd import passwd as command
+from interop.nats.jwt import made
 
 
 def passwd(*words, said="", status=0):
@@ -57,6 +59,18 @@ def test_scram(tmp_path, kdf):
     assert (second.key, second.public, second.scram.kdf) == (first.key, first.public, kdf)
     assert second.scram != first.scram
     assert passwd("list", file) == "ann  (has a datagram key and a public key and SCRAM)\n"
+
+
+def test_a_public_key(tmp_path):
+    """As NATS writes it, or in digits; the password stays."""
+    file = tmp_path / "passwords"
+    passwd("add", file, "ann", said="one")
+    before = read(file, True).entries["ann"]
+    user = made("U")
+    for text, key in (("0e" * 32, b"\x0e" * 32), (user.public, user.private.public_key().public_bytes_raw())):
+        assert passwd("add", "--public-key", text, file, "ann") == ""
+        assert read(file, True).entries["ann"] == replace(before, public=key)
+    assert passwd("list", file) == "ann  (has a public key)\n"
 
 
 def test_list(tmp_path, capsys):
@@ -123,7 +137,9 @@ def test_a_key_for_datagrams(tmp_path):
         (("check", "nowhere", "eve"), "x", "nowhere: No such file"),
         (("remove", "--datagram-key", "passwords", "ann"), "", "goes with add"),
         (("remove", "--scram", "pbkdf2", "passwords", "ann"), "", "--scram goes with add"),
-        (("add", "--scram", "pbkdf2", "--datagram-key", "passwords", "ann"), "x", "add the user twice"),
+        (("add", "--scram", "pbkdf2", "--datagram-key", "passwords", "ann"), "x", "one thing each"),
+        (("check", "--public-key", "0f" * 32, "passwords", "ann"), "x", "--public-key goes with add"),
+        (("add", "--public-key", "UABC", "passwords", "ann"), "x", "--public-key"),
         (("add", "--scram", "md5", "passwords", "ann"), "x", "--scram"),
         (("list", "passwords", "ann"), "", "list has no USER"),
         (("list", "nowhere"), "", "nowhere: No such file"),

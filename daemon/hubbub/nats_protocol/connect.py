@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hubbub import Connect, DialectContext, Sender, limits
+from hubbub.nats_protocol.nkeys import signer
 from hubbub.nats_protocol.wire import PING, Malformed
 
 VERSION = "2.12.0"  # of nats-server, whose core protocol this is: clients look up there what they may use
@@ -23,6 +24,9 @@ class Options(msgspec.Struct, gc=False):
     user: str | None = None
     password: str | None = msgspec.field(default=None, name="pass")
     auth_token: str | None = None
+    nkey: str | None = None
+    sig: str | None = None
+    jwt: str | None = None
 
 
 class Info(msgspec.Struct, gc=False):
@@ -58,17 +62,19 @@ def read_info(data: bytes) -> Info:
         raise Malformed("Parser Error", "INFO is followed by a JSON object with fields of the known types") from None
 
 
-def connect_event(options: Options) -> Connect:
-    """Return the login of a client."""
+def connect_event(options: Options, nonce: str) -> Connect:
+    """Return the login of a client; `nonce` is what INFO has told it to sign."""
     name = (options.name or "")[: limits.NAME_CHARACTERS]
+    if options.sig is not None:
+        return Connect(name, public_key=b"" if options.jwt else signer(options.nkey or "", nonce, options.sig))
     if options.auth_token is not None:
         return Connect(name, token=options.auth_token)
     user = options.user
     return Connect(name, user=user, password=None if user is None else options.password or "")
 
 
-def encode_info(context: DialectContext, peer: Sender, ldm: bool = False) -> bytes:
-    """Encode the INFO of a server; `ldm`: it is about to close."""
+def encode_info(context: DialectContext, peer: Sender, ldm: bool = False, nonce: str = "") -> bytes:
+    """Encode the INFO of a server; `ldm`: it is about to close; `nonce`: what owners of an NKey are to sign."""
     said = {
         "server_id": context.node,
         "server_name": "hubbub",
@@ -80,6 +86,8 @@ def encode_info(context: DialectContext, peer: Sender, ldm: bool = False) -> byt
     }
     if context.login:
         said["auth_required"] = True
+    if context.login and nonce:
+        said["nonce"] = nonce
     if context.secure and context.stream:  # clients in JavaScript refuse to go on without it
         said["tls_required"] = True
     if ldm:

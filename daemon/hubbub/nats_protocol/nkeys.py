@@ -92,6 +92,15 @@ def is_signed(key: bytes, nonce: str, signature: str) -> bool:
     return True
 
 
+def signer(public: str, nonce: str, signature: str) -> bytes:
+    """Return the public key, UA..., whose owner has signed `nonce`; empty: the key or the signature is wrong."""
+    try:
+        key = read_public(public)
+    except ValueError:
+        return b""
+    return key if is_signed(key, nonce, signature) else b""
+
+
 def _decode(text: str) -> bytes:
     try:
         data = base64.b32decode(text + "=" * (-len(text) % 8))

@@ -226,6 +226,8 @@ def _connect(event: Connect, longest: int) -> Iterator[str]:
         if value is not None and not isinstance(value, str):
             yield f"Connect.{name} is {type(value).__name__}; it must be a str or None"
     yield from _wrong(event, "auth_data", isinstance(event.auth_data, bytes), "bytes")
+    fine = event.public_key is None or (isinstance(event.public_key, bytes) and len(event.public_key) in (0, 32))
+    yield from _wrong(event, "public_key", fine, "None, or the 32 bytes of a key, or empty")
     for name in ("session_expiry", "will_delay"):
         yield from _wrong(event, name, _is_time(getattr(event, name)), "seconds, 0.0 for none")
     window = event.receive_maximum

@@ -32,7 +32,7 @@ def connect(link: Any, event: Connect) -> None:
             return
         event.challenge = partial(guarded, link, challenge, event)
         _check(link, event)
-    elif context.ignore_logins or (event.user is None and event.token is None):
+    elif context.ignore_logins or all(one is None for one in (event.user, event.token, event.public_key)):
         try:
             link.access.authorize()
         except Refusal as error:

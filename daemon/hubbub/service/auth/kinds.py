@@ -31,6 +31,12 @@ class IPeerCertificate(ICredentials):
     certificate = Attribute("a cryptography.x509.Certificate")
 
 
+class IPublicKey(ICredentials):
+    """A key whose owner has signed what the hub asked for, as a dialect has seen."""
+
+    key = Attribute("bytes of the public key of Ed25519; empty: the signature was wrong")
+
+
 class IAuthExchange(ICredentials):
     """A login of several steps, as MQTT's enhanced authentication and SASL have it: the checker asks the client.
 
@@ -50,7 +56,7 @@ class IIdentity(Interface):
     """What a login is for, a hubbub.identity.Identity."""
 
 
-INTERFACES = (IUsernamePassword, IToken, IPeerCertificate, IAuthExchange)
+INTERFACES = (IUsernamePassword, IToken, IPublicKey, IPeerCertificate, IAuthExchange)
 """The credentials that clients of hubbub can have."""
 
 
@@ -77,6 +83,14 @@ class Token:
 
     def __init__(self, token: str) -> None:
         self.token = token
+
+
+@implementer(IPublicKey)
+class PublicKey:
+    """A key that a client has proved to have."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
 
 
 @implementer(IPeerCertificate)

@@ -35,6 +35,7 @@ from hubbub.service.auth.kinds import (
     NotApplicable,
     Password,
     PeerCertificate,
+    PublicKey,
     Token,
 )
 from hubbub.service.auth.workers import Workers
@@ -270,7 +271,7 @@ class _Chain:
             if isinstance(credentials, AuthExchange) and not _knows(checker, credentials):
                 continue
             try:
-                if getattr(checker, "blocking", False) and not isinstance(credentials, AuthExchange):
+                if getattr(checker, "blocking", False) and not isinstance(credentials, AuthExchange | PublicKey):
                     found = await self._workers.call(checker.requestAvatarId, credentials)
                 else:
                     found = await maybeDeferred(checker.requestAvatarId, credentials)
@@ -301,7 +302,9 @@ def _knows(checker: Any, credentials: AuthExchange) -> bool:
     return credentials.method in getattr(checker, "methods", ())
 
 
-def _credentials(event: Connect) -> Password | Token:
+def _credentials(event: Connect) -> Password | Token | PublicKey:
+    if event.public_key is not None:
+        return PublicKey(event.public_key)
     return Password(event.user or "", event.password or "") if event.token is None else Token(event.token)
 
 

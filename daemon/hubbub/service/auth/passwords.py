@@ -2,7 +2,8 @@
 
     ann:$argon2id$v=19$m=65536,t=3,p=4$<salt>$<hash>
     sensor7:*:key=<64 hexadecimal digits>     no password, but a key that signs its datagrams, or WAMP-CRA's challenges
-    robot:*:ed25519=<64 hexadecimal digits>   the public key of a WAMP client that logs in with cryptosign
+    robot:*:ed25519=<64 hexadecimal digits>   the public key of a client of WAMP (cryptosign) or NATS (NKey)
+    robot:*:nkey=UA...                        the same as NATS writes it
     ann:$argon2id$...:scram=<see scram.py>    what WAMP-SCRAM needs of the password
     # a comment
 
@@ -16,6 +17,7 @@ import hmac
 import re
 import secrets
 import time
+from collections import Counter
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -29,13 +31,14 @@ from zope.interface import implementer
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.identity import Identity
+from hubbub.nats_protocol.nkeys import read_public
 from hubbub.service.auth import exchanges, hashes
-from hubbub.service.auth.kinds import AuthExchange, IAuthExchange, NotApplicable, Password
+from hubbub.service.auth.kinds import AuthExchange, IAuthExchange, IPublicKey, NotApplicable, Password, PublicKey
 from hubbub.service.auth.scram import Scram
 from hubbub.service.config.watched_file import Watched, read_bounded
 
 NO_PASSWORD = "*"  # noqa: S105  as in shadow(5)
-_KEYS = re.compile(r"(?:key=([0-9a-f]{64}))?:?(?:ed25519=([0-9a-f]{64}))?:?(?:scram=([^:]*))?")
+_KEYS = re.compile(r"(?:key=([0-9a-f]{64}))?:?(?:ed25519=([0-9a-f]{64})|nkey=([A-Z2-7]+))?:?(?:scram=([^:]*))?")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -71,6 +74,10 @@ class Table:
 
     def __init__(self, entries: dict[str, Entry]) -> None:
         self.entries = entries
+        keys = Counter(entry.public for entry in entries.values())
+        self._owners = {
+            entry.public: user for user, entry in entries.items() if entry.public and keys[entry.public] == 1
+        }
         hashed = dict.fromkeys(entry.hash for entry in entries.values() if entry.hash != NO_PASSWORD)
         self._hashes = list(hashed) or [hashes.UNKNOWN_USER]
         self._secret = secrets.token_bytes(32)
@@ -89,6 +96,10 @@ class Table:
             hashes.verify(self._nobody(user), secrets.token_bytes(16) + password)
             return False
         return hashes.verify(entry.hash, password)
+
+    def owner(self, public: bytes) -> str | None:
+        """Return the one user who has that public key."""
+        return self._owners.get(public)
 
     def _nobody(self, user: str) -> str:
         """Return the entry that an unknown user is compared with: for one name always the same."""
@@ -119,23 +130,32 @@ class PasswordFile:
     blocking  it takes its time, and is asked in a thread
     """
 
-    credentialInterfaces = (IUsernamePassword, IAuthExchange)
+    credentialInterfaces = (IUsernamePassword, IPublicKey, IAuthExchange)
     blocking: ClassVar[bool] = True
     methods = tuple(exchanges.METHODS)
 
     def __init__(self, path: Path, keyed: bool) -> None:
         self._file = Watched(path, lambda path: read(path, keyed))
 
-    def requestAvatarId(self, credentials: Password | AuthExchange) -> Any:
+    def requestAvatarId(self, credentials: Password | PublicKey | AuthExchange) -> Any:
         """Return the Identity. Raises NotApplicable."""
         if isinstance(credentials, AuthExchange):
             return self._exchange(credentials)
+        if isinstance(credentials, PublicKey):
+            return self._owner(credentials.key)
         user, password, now = _name(credentials.username), credentials.password, time.monotonic()
         table = self._file.get()
         if len(password) > limits.PASSWORD_BYTES or not table.check(user, password):
             raise NotApplicable("wrong user or password")
         table.remember(user, password, now)
         return self._identity(user, table.entries.get(user))
+
+    def _owner(self, key: bytes) -> Identity:
+        table = self._file.get()
+        user = table.owner(key)
+        if user is None:
+            raise NotApplicable("wrong key, or a key of no user")
+        return self._identity(user, table.entries[user])
 
     async def _exchange(self, credentials: AuthExchange) -> Identity:
         """Ask a client for a proof that it has its key."""
@@ -146,8 +166,10 @@ class PasswordFile:
             raise NotApplicable("wrong user or key")
         return self._identity(credentials.user, entry)
 
-    def recall(self, credentials: Password) -> Identity | None:
+    def recall(self, credentials: Password | PublicKey) -> Identity | None:
         """Return the Identity, if this login was verified recently."""
+        if isinstance(credentials, PublicKey):
+            return None
         user = _name(credentials.username)
         table = self._file.get()
         found = table.recalls(user, credentials.password, time.monotonic())
@@ -208,13 +230,21 @@ def _parse(line: str, keyed: bool) -> tuple[str, Entry]:
             expected = "key= and 64 hexadecimal digits" if keyed else "a user and a hash"
             raise ValueError(f"{user}: expected {expected}")
         key, public = (None if one is None else bytes.fromhex(one) for one in found.groups()[:2])
-        scram = found[3]
+        public = public if found[3] is None else _public(user, found[3])
+        scram = found[4]
     if hash != NO_PASSWORD:
         try:
             hashes.check(hash)
         except ValueError as error:
             raise ValueError(f"{user}: {error}") from None
     return user, Entry(hash, key, public, _scram(user, scram))
+
+
+def _public(user: str, text: str) -> bytes:
+    try:
+        return read_public(text)
+    except ValueError as error:
+        raise ValueError(f"{user}: {error}") from None
 
 
 def _scram(user: str, text: str | None) -> Scram | None:

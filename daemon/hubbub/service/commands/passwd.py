@@ -9,6 +9,7 @@ import secrets
 import stat
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from hubbub import limits
 from hubbub.errors import ConfigError
+from hubbub.nats_protocol.nkeys import read_public
 from hubbub.option import shown
 from hubbub.service.auth import hashes
 from hubbub.service.auth.passwords import Entry, Table, check_name, read
@@ -36,9 +38,14 @@ it again when it has changed.
 
   --datagram-key  with add: make a key that signs the user's datagrams, and
                   print it; the password stays as it is
+  --public-key K  with add: the user's public key, for WAMP's cryptosign and
+                  NATS: an NKey UA... or 64 hexadecimal digits
   --scram KDF     with add: keep what WAMP-SCRAM needs of the password too;
                   KDF is argon2id-13 or pbkdf2, what the clients know
 """
+
+
+_KEY_DIGITS = 64  # hexadecimal ones of a public key
 
 
 def passwd(arguments: Sequence[str]) -> int:
@@ -51,37 +58,45 @@ def passwd(arguments: Sequence[str]) -> int:
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("user", metavar="USER", nargs="?")
     parser.add_argument("--datagram-key", action="store_true")
+    parser.add_argument("--public-key", type=_public_key, metavar="KEY")
     parser.add_argument("--scram", choices=tuple(COSTS), metavar="|".join(COSTS))
     asked = parser.parse_intermixed_args(arguments)
-    if asked.what != "add" and (asked.datagram_key or asked.scram):
-        raise ConfigError(f"passwd: {'--scram' if asked.scram else '--datagram-key'} goes with add")
-    if asked.datagram_key and asked.scram:
-        raise ConfigError(
-            "passwd: --datagram-key leaves the password as it is, and --scram needs it: add the user twice"
-        )
+    wishes = {"--datagram-key": asked.datagram_key, "--public-key": asked.public_key, "--scram": asked.scram}
+    wished = [name for name, wish in wishes.items() if wish]
+    if wished and asked.what != "add":
+        raise ConfigError(f"passwd: {wished[0]} goes with add")
+    if len(wished) > 1:
+        raise ConfigError(f"passwd: {' and '.join(wished)} are one thing each: add the user once for each")
     if asked.what == "list":
         return _list(asked.file, parser, asked.user)
     if asked.user is None:
         parser.error(f"{asked.what} needs a USER")
     if asked.what == "add":
-        return _add(asked.file, asked.user, asked.datagram_key, asked.scram)
+        return _add(asked.file, asked.user, asked)
     return _remove(asked.file, asked.user) if asked.what == "remove" else _check(asked.file, asked.user)
 
 
-def _add(file: Path, user: str, keyed: bool, kdf: str | None) -> int:
+def _public_key(text: str) -> bytes:
+    """Read a public key, UA... or in hexadecimal digits. Raises ValueError."""
+    return bytes.fromhex(text) if len(text) == _KEY_DIGITS else read_public(text)
+
+
+def _add(file: Path, user: str, wish: Namespace) -> int:
     try:
         check_name(user)
     except ValueError as error:
         raise ConfigError(f"passwd: {shown(user)}: {error}") from None
     if file.exists():
         read(file, keyed=True)  # what can't be read is found before a password is asked for
-    if keyed:
+    if wish.public_key:
+        _write(file, user, lambda old: replace(old, public=wish.public_key))
+    elif wish.datagram_key:
         key = secrets.token_bytes(32)
         _write(file, user, lambda old: replace(old, key=key))
         print(key.hex())
     else:
         password = _new_password(user)
-        _write(file, user, lambda old: _with_password(old, password, kdf))
+        _write(file, user, lambda old: _with_password(old, password, wish.scram))
     return 0
 
 
