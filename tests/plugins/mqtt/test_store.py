@@ -274,3 +274,35 @@ def test_retained_messages_are_there_after_a_restart(disk):
     context = run(disk)
     client = context.client("c")
     assert messages(client.subscribe(subscription("r/#"))[1:]) == [("r/1", b"new", 0)]
+
+
+@pytest.mark.parametrize("before", [[subscription("t/#", 2), subscription("t/a", 1)], [subscription("t/a", 2)]])
+def test_what_flew_keeps_its_qos_where_a_subscription_has_less(disk, before):
+    """Its client may have sent PUBREC: with QoS 1 the message would be another one, and come twice."""
+    context = run(disk)
+    client, writer = context.client("c", **kept(V5)), context.client("w")
+    client.subscribe(*before)
+    writer.publish("t/a", b"1", qos=2, id=1)
+    (sent,) = client.heard()
+    client.subscribe(subscription("t/a", 1))
+
+    context = run(disk)
+    (again,) = back(context).first
+    assert (again.id, again.qos, again.dup) == (sent.id, 2, True)
+
+
+def test_a_link_that_closes_before_a_slow_commit_waits_for_it_without_a_turn(journal):
+    context = run(journal)
+    ear, writer = context.client("ear", **kept(V5)), context.client("w")
+    ear.subscribe(subscription("a", 1))
+    writer.publish("a", qos=1, id=1)
+    (message,) = ear.heard()
+    context.store.slow = True
+    ear.ack(PUBACK, message.id)  # nothing but the barrier before its next answer waits
+    (link,) = (one for one in context.listener.context.links if one.session.client == "ear")
+    link.close("kicked")
+    context.world.turn()  # comes to rest
+    assert not ear.closed
+    context.store.finish()
+    context.world.turn()
+    assert ear.closed

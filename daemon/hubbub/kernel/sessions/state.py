@@ -304,8 +304,12 @@ class PersistentSession:
         return lacking
 
     def _wish(self, id: Hashable, qos: int) -> Subscribe:
-        """Return the subscription of an id; if it has ended, the message is still the client's."""
-        return self.subscriptions.get(id) or Subscribe(str(id), qos=qos)
+        """Return the subscription of an id, with the QoS that a message came with at least.
+
+        It may have ended, have a lower QoS now, or have been merged with others: the message stays what it is.
+        """
+        wish = self.subscriptions.get(id) or Subscribe(str(id), qos=qos)
+        return wish if wish.qos >= qos else make_subscription(record_subscription(wish)._replace(qos=qos))
 
     def drop(self, unwanted: set[InflightMessage]) -> None:
         """Take messages out of the queue for good."""
