@@ -84,7 +84,8 @@ class Shutdown:
         """The outbox is drained: write the last unit, or close after it."""
         turn = link.hub.turn
         if turn.inboxes or not link.outbox.empty:  # handlers still work on what it may have caused
-            link.outbox.mark()
+            if link.outbox.barrier_at_front() is None:  # else the commit has it flushed again
+                link.outbox.mark()
             return
         overflow.stop(link.outbox)  # nothing follows the last unit
         link.hub.subscriptions.leave(link.session)
