@@ -56,23 +56,23 @@ class Bounds:
     """
 
     connections: int = _bound(limits.CONNECTIONS, _at_least_one(count), "connections and UDP leases, all of them")
-    source_connections: int = _bound(limits.SOURCE_CONNECTIONS, count, "those of one IPv4 address or IPv6 /64")
-    failed_logins: int = _bound(limits.FAILED_LOGINS, count, "of one source, in a minute")
+    source_connections: int = _bound(limits.SOURCE_CONNECTIONS, count, "connections of one IPv4 address or IPv6 /64")
+    failed_logins: int = _bound(limits.FAILED_LOGINS, count, "failed logins of one source in a minute")
     message_rate: float = _bound(limits.MESSAGE_RATE, rate, "messages and commands of one client")
-    byte_rate: float = _bound(limits.BYTE_RATE, _bytes_rate, "bytes that one client sends")
-    local: bool = _bound(False, flag, "hold loopback and Unix peers to those four too")
+    byte_rate: float = _bound(limits.BYTE_RATE, _bytes_rate, "bytes of one client")
+    local: bool = _bound(False, flag, "apply those four to loopback and Unix sockets too")
     handshake: float = _bound(
-        limits.HANDSHAKE_SECONDS, _at_least_one(duration), "for TLS, for HTTP, to show the dialect"
+        limits.HANDSHAKE_SECONDS, _at_least_one(duration), "time for TLS, HTTP, first bytes of a dialect"
     )
     subscriptions: int = _bound(limits.SUBSCRIPTIONS, _at_least_one(count), "subscriptions of one client")
     all_subscriptions: int = _bound(limits.SUBSCRIPTIONS_ALL, _at_least_one(count), "subscriptions of all clients")
     topic_levels: int = _bound(
         limits.TOPIC_LEVELS, _at_least_one(count, limits.MAX_TOPIC_LEVELS), "levels of a topic or a filter"
     )
-    retained_messages: int = _bound(limits.RETAINED_MESSAGES, count, "retained messages; 0: none is kept")
-    retained_bytes: int = _bound(limits.RETAINED_BYTES, size, "bytes of them, topics included")
-    queue_age: float = _bound(limits.SESSION_SECONDS, duration, "how long a message waits in one session; 0: no limit")
-    outbox_bytes: int = _bound(limits.OUTBOX_BYTES, _at_least_one(size), "bytes that wait for clients that don't read")
+    retained_messages: int = _bound(limits.RETAINED_MESSAGES, count, "retained messages; 0: none")
+    retained_bytes: int = _bound(limits.RETAINED_BYTES, size, "bytes of retained messages and their topics")
+    queue_age: float = _bound(limits.SESSION_SECONDS, duration, "time in the queue of a session; 0: no limit")
+    outbox_bytes: int = _bound(limits.OUTBOX_BYTES, _at_least_one(size), "memory of the outboxes of slow consumers")
 
 
 DEFAULTS = Bounds()

@@ -24,7 +24,7 @@ def endpoints(*words):
 @pytest.fixture
 def file(tmp_path):
     (tmp_path / "hubbub.toml").write_text(
-        'tcp = ["tcp:1", "tcp:2"]\nudp = ["udp:3"]\n'
+        'tcp = ["tcp:1", "tcp:2"]\nudp = ["udp:3"]\nwebsocket = ["tcp:4"]\n'
         'handler = ["upper"]\nplugin-dir = ["mine", "/abs"]\norigin = ["A.example"]\n'
     )
     return str(tmp_path / "hubbub.toml")
@@ -102,7 +102,7 @@ def test_options_repeat_in_order():
 
 def test_the_file_is_read(file):
     settings = parsed("--config", file).settings()
-    assert [one.id for one in settings.listeners] == ["tcp-1", "tcp-2", "udp-3"]
+    assert [one.id for one in settings.listeners] == ["tcp-1", "tcp-2", "udp-3", "websocket-4"]
     assert [handler.name for handler in settings.handlers] == ["upper"]
     assert settings.origins == ("a.example",)
 
@@ -123,7 +123,15 @@ def test_a_folder_on_the_command_line_is_meant_from_here(tmp_path, monkeypatch):
 
 def test_an_option_replaces_the_list_of_its_name(file):
     settings = parsed("--config", file, "--tcp", "tcp:9").settings()
-    assert [one.id for one in settings.listeners] == ["tcp-9", "udp-3"]
+    assert [one.id for one in settings.listeners] == ["tcp-9", "udp-3", "websocket-4"]
+
+
+def test_an_origin_needs_a_listener_for_pages():
+    app = "https://app.example.org"
+    with pytest.raises(SystemExit, match=f"--origin {app}: there is no WebSocket listener .* add --websocket tcp:8999"):
+        parsed("--tcp", "tcp:1", "--origin", app)
+    for pages in ((), ("--websocket", "tcp:2"), ("--tcp", "tcp:1", "--metrics", "tcp:2")):
+        assert parsed(*pages, "--origin", app).settings().origins == (app,)
 
 
 def test_a_file_without_listeners_leaves_the_defaults(tmp_path):

@@ -40,8 +40,8 @@ class Options(usage.Options, AuthOptionMixin):
     supportedInterfaces = INTERFACES
     longdesc = ""  # usage.Options would wrap the examples; getUsage puts them first
     optFlags = (
-        ("list-plugins", None, "Show the plugins that are there or why they aren't, and stop."),
-        ("watch", None, "Reload when a file in a --plugin-dir folder has changed: for who writes plugins."),
+        ("list-plugins", None, "List the plugins, with the reason for each that can't be loaded, and exit."),
+        ("watch", None, "Reload when a file in a --plugin-dir folder changes, for plugin authors."),
     )
     compData = usage.Completions(
         multiUse=[*toml.ARRAYS, "limit"],
@@ -74,27 +74,27 @@ class Options(usage.Options, AuthOptionMixin):
         self._add("handler", spec)
 
     def opt_plugin_dir(self, folder: str) -> None:
-        """Look for plugins in this folder too; SIGHUP has it read again, live links keep their dialect. Repeats."""
+        """Look for plugins in this folder too; a reload reads it again. Repeats."""
         self._add("plugin-dir", folder)
 
     def opt_origin(self, host: str) -> None:
-        """A name of this hub that web pages use, hub.example.org, or a whole origin to let in. Repeats."""
+        """Accept web pages of this host, hub.example.org, or of this origin, https://app.example.org. Repeats."""
         self._add("origin", host)
 
     def opt_connect(self, spec: str) -> None:
-        """Dial out and stay connected: tcp:HOST:PORT, udp:HOST:PORT, unix:FILE, ws://HOST:PORT/, and keys. Repeats."""
+        """Connect to tcp:HOST:PORT, udp:HOST:PORT, unix:FILE or ws://HOST:PORT/, and again after a loss. Repeats."""
         self._add("connect", spec)
 
     def opt_auth(self, spec: str) -> None:
-        """Let clients log in: hubbub:FILE, see `hubbub passwd`; --help-auth has the kinds; none: ignored. Repeats."""
+        """Require a login: hubbub:FILE, see `hubbub passwd`; --help-auth lists the kinds; none: ignore it. Repeats."""
         self._add("auth", read_spec(spec, "--auth", Path.cwd())[1])
 
     def opt_trust_proxy(self, network: str) -> None:
-        """Trust proxies of this network, such as 10.0.0.0/8, to give the address of their client. Repeats."""
+        """Take the client's address from proxies of this network, such as 10.0.0.0/8. Repeats."""
         self._add("trust-proxy", network)
 
     def opt_permissions(self, file: str) -> None:
-        """Permissions to publish and subscribe: a TOML file. Once it is given, what it doesn't allow is denied."""
+        """Read permissions to publish and subscribe from this TOML file, and deny everything else."""
         self._set("permissions", file)
 
     def opt_metrics(self, endpoint: str) -> None:
@@ -102,50 +102,50 @@ class Options(usage.Options, AuthOptionMixin):
         self._set("metrics", endpoint)
 
     def opt_limit(self, spec: str) -> None:
-        """Set one of the limits below, such as connections=1000; others stay as the file has them. Repeats."""
+        """Set one of the limits below, such as connections=1000. Repeats."""
         name, equals, value = spec.partition("=")
         if not equals:
             raise usage.UsageError(f"--limit {shown(spec)}: expected NAME=VALUE, such as connections=1000")
         self._add("limit", (name, value))
 
     def opt_control(self, file: str) -> None:
-        """The socket through which `hubbub status`, `reload`, `trace` and the like talk to this daemon."""
+        """Open this socket for `hubbub status`, `reload`, `trace` and the other commands."""
         self._set("control", file)
 
     def opt_state(self, folder: str) -> None:
-        """Keep sessions, queued and retained messages in this folder, past the end of the process."""
+        """Store sessions, queued and retained messages in this folder, so that they survive a restart."""
         self._set("state", folder)
 
     def opt_history(self, spec: str) -> None:
-        """Keep messages for clients that ask for them: a filter and its bounds, sensors/#:age=24h. Repeats."""
+        """Keep the messages of a filter for later clients, with bounds: sensors/#:age=24h. Repeats."""
         self._add("history", spec)
 
     def opt_durability(self, level: str) -> None:
-        """What an acknowledgement waits for: fsync survives power loss, process the daemon's end alone."""
+        """Acknowledge after fsync, which survives a power loss, or after process, which survives a crash of hubbub."""
         self._set("durability", level)
 
     def opt_on_damage(self, what: str) -> None:
-        """What to do with a damaged file in --state: set-aside begins with what can be read, refuse doesn't start."""
+        """With a damaged file in --state, set-aside starts with the readable records, refuse doesn't start."""
         self._set("on-damage", what)
 
     def opt_cluster(self, spec: str) -> None:
-        """Be a node of a cluster: its NATS servers and this node's name, such as nats://a,b:name=node1."""
+        """Join a cluster as a node: its NATS servers and this node's name, such as nats://a,b:name=node1."""
         self._set("cluster", spec)
 
     def opt_once(self, time: str) -> None:
-        """How long a publisher's idempotency keys are remembered, so that its retries do nothing, such as 2min."""
+        """Remember idempotency keys for this time, such as 2min; a retry after it is a new message."""
         self._set("once", time)
 
     def opt_drain(self, time: str) -> None:
-        """How long a stopping daemon lets its clients take what waits for them, such as 30s."""
+        """At a stop, wait at most this time for clients to receive their messages, such as 30s."""
         self._set("drain", time)
 
     def opt_config(self, file: str) -> None:
-        """Read this TOML file and conf.d/*.toml beside it. Its lists give way to options of their name."""
+        """Read this TOML file and conf.d/*.toml beside it. An option replaces the list of its name in the file."""
         self._set("config", file)
 
     def opt_version(self) -> NoReturn:
-        """Show the version, and stop."""
+        """Print the version, and exit."""
         try:
             number = version("hubbub")
         except PackageNotFoundError:
@@ -226,7 +226,7 @@ class Options(usage.Options, AuthOptionMixin):
             connectors=tuple(self._each(found["connect"], parse_connector)),
             handlers=tuple(self._each(found["handler"], parse_handler)),
             plugin_dirs=tuple(self._each(found["plugin-dir"], _folder)),
-            origins=tuple(self._each(found["origin"], _origin)),
+            origins=tuple(self._each(found["origin"], partial(_origin, bool(found["websocket"] or found["metrics"])))),
             trust_proxy=tuple(self._each(found["trust-proxy"], parse_network)),
             auth=() if ignore_logins else auth,
             ignore_logins=ignore_logins,
@@ -287,7 +287,9 @@ def _some_time(raw: object, source: str) -> float:
     raise ConfigError(f"{source} {shown(raw)}: expected more than 0, such as 2min")
 
 
-def _origin(raw: object, source: str) -> str:
+def _origin(has_pages: bool, raw: object, source: str) -> str:
+    if not has_pages:
+        raise ConfigError(f"{source} {shown(raw)}: there is no WebSocket listener for pages; add --websocket tcp:8999")
     if isinstance(raw, str) and _ORIGIN.fullmatch(raw.lower()):
         return raw.lower()
     reason = "expected a host name, or an origin such as https://app.example.org, capacitor://localhost or file://"

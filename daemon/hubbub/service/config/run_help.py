@@ -17,51 +17,51 @@ UDP 6999 and WebSocket 8999, on 127.0.0.1.
 
 Examples:
   hubbub run
-      the defaults; try  nc 127.0.0.1 6999  and type HELP
+      the defaults; in `nc 127.0.0.1 6999`, HELP lists the commands
   hubbub run --tcp tcp:6999:interface=0.0.0.0:anonymous=yes
-      TCP alone, for everybody on the network
+      TCP only, for every host on the network, without a login
   hubbub run --tcp tcp:1883 --websocket tcp:8083
-      where MQTT clients look; every such port takes them beside the others
+      the usual ports of MQTT; each port detects the client's protocol
   hubbub run --tcp tcp:7000:dialect=raw:end=crlf:topic=plant/7 \\
              --websocket tcp:8999
-      lines from a PLC, each a message on plant/7, and browsers that watch
+      publishes each line of a PLC on plant/7, and serves browsers
   hubbub run --handler upper --plugin-dir ./my-plugins
   hubbub run --connect tcp:10.0.0.5:7000:end=crlf:topic=plant/7
-      a device that has to be dialled
+      connects to a device, and publishes its lines
   hubbub run --config /etc/hubbub/hubbub.toml
 
-A SPEC is a Twisted endpoint and keys of hubbub, with colons between; a colon
+A SPEC is a Twisted endpoint and keys of hubbub, separated by colons; a colon
 inside a value is written \\: as in interface=\\:\\:1. Endpoints:
   tcp:PORT  tcp6:PORT  ssl:PORT:privateKey=FILE  tls:FOLDER:PORT
   unix:FILE:mode=660  systemd:domain=INET:name=NAME  haproxy:ENDPOINT
   and for UDP  udp:PORT  udp6:PORT  systemd:domain=INET:name=NAME
-Where --connect dials to; dialect=raw if none is named:
+Destinations of --connect; the default dialect is raw:
   tcp:HOST:PORT  unix:FILE  udp:HOST:PORT  each with bindAddress=ADDRESS
   tls:HOST:PORT:trustRoots=FILE:certificate=FILE:privateKey=FILE
-  ws://HOST:PORT/PATH  wss://HOST:PORT/PATH  where keys follow a colon; one
-  in the path is written %3A
-  mqtt://HOST:PORT  mqtts://HOST:PORT  nats://HOST:PORT  servers; where
-  there are several, nats://HOST,HOST:PORT, they are dialled in turn
+  ws://HOST:PORT/PATH  wss://HOST:PORT/PATH  keys follow a colon; a colon in
+  the path is written %3A
+  mqtt://HOST:PORT  mqtts://HOST:PORT  nats://HOST:PORT
+  nats://HOST,HOST:PORT  several servers of a cluster, tried in turn
 Keys:
-  interface=ADDRESS                          where; else 127.0.0.1 or ::1
-  anonymous=yes  as=USER                     clients that may connect
-  id=NAME  dialect=NAME  auto=NAME,...       which dialect, which to tell apart
-  greet=300ms                                when auto=nats sends its INFO
-  topic=  prefix=  subscribe=                where messages go and come from
-  pull=FILTER,...  push=FILTER,...           what to ask a hub for, and tell it
-  user=  password-file=  client=  qos=       --connect with dialect=mqtt alone;
+  interface=ADDRESS                          address; else 127.0.0.1 or ::1
+  anonymous=yes  as=USER                     accept clients without a login
+  id=NAME  dialect=NAME  auto=NAME,...       name; dialect; more to detect
+  greet=300ms                                delay of the INFO of auto=nats
+  topic=  prefix=  subscribe=                topics of its messages
+  pull=FILTER,...  push=FILTER,...           what --connect gets and sends
+  user=  password-file=  client=  qos=       --connect with dialect=mqtt only;
   version=  clean=  keep-alive=              docs/mqtt.md explains them
-  retain=yes  content-type=                  stamped on what comes in
-  end=crlf  size=N  length=u16be  gap=20ms   how dialect=raw cuts a stream
+  retain=yes  content-type=                  properties of its messages
+  end=crlf  size=N  length=u16be  gap=20ms   frames of dialect=raw
   max-message=  queue=  full=  stall=  idle= bounds
-  hello=READY%0D%0A                          what is sent first; %XX is any byte
-  answer=2s                                  a device that answers one at a time
-  presence=TOPIC  silent=30s                 1 while the client is there, else 0
-  rate=10/s  over=drop  changed=yes          what is let in: over=latest, pause,
-                                             close; what differs from the last
-  rcvbuf=  reuse=  peers=CIDR,...  group=    UDP alone
-  compression=yes                            WebSocket alone
-  client-ca=FILE                             TLS alone: CA of its clients
+  hello=READY%0D%0A                          sent first; %XX is any byte
+  answer=2s                                  half-duplex device: its time limit
+  presence=TOPIC  silent=30s                 1 while connected, else 0
+  rate=10/s  over=drop  changed=yes          limits of input; over= may be
+                                             latest, pause or close, too
+  rcvbuf=  reuse=  peers=CIDR,...  group=    UDP only
+  compression=yes                            WebSocket only
+  client-ca=FILE                             TLS only: CA of client certificates
 
 """
 _UNKNOWN = re.compile(r"option (--?)(\S+) (?:not recognized|must not have an argument|not a unique prefix)")
@@ -73,7 +73,7 @@ _MEANT = {
     "host": "--tcp tcp:6999:interface=ADDRESS",
     "interface": "--tcp tcp:6999:interface=ADDRESS",
     "listen": "--tcp tcp:PORT",
-    "mqtt": "--tcp tcp:1883, which takes MQTT beside the others",
+    "mqtt": "--tcp tcp:1883, which detects MQTT and other protocols",
     "p": "--tcp tcp:PORT",
     "password": "--auth hubbub:FILE",
     "port": "--tcp tcp:PORT",
@@ -81,7 +81,7 @@ _MEANT = {
     "verbose": "`hubbub trace`",
     "ws": "--websocket tcp:PORT",
 }
-"""What is meant by options that other daemons have."""
+"""Options of other daemons, and the ones of hubbub that correspond."""
 
 
 def help_text(options: str) -> str:

@@ -77,17 +77,22 @@ def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]
         return [found]
     assert isinstance(config, ListenerConfig)
     if config.dialect_options:
-        key = next(iter(config.dialect_options))
-        hint = "a key of a dialect needs dialect=NAME beside it"
-        if key in toml.SCALARS:
-            hint = "in a file it stands above the first [table]"
-        raise ConfigError(f"unknown key {key}=; {hint}")
+        raise ConfigError(_key_without_dialect(next(iter(config.dialect_options)), plugins))
     own = [one for one in plugins.shipped_dialects() if one is Lines or _claims(one)]
     for name in config.auto:
         if not _claims(plugins.find("dialect", name)):
             raise ConfigError(f"auto={name}: {name} can't be detected by its first bytes; it needs dialect={name}")
     every = [plugins.configured("dialect", name, {}) for name in config.auto] + [configure(one, {}) for one in own]
     return [one for one in dict.fromkeys(every) if config.transport in one.transports]
+
+
+def _key_without_dialect(key: str, plugins: Plugins) -> str:
+    if key in toml.SCALARS:
+        return f"unknown key {key}=; in a file it stands above the first [table]"
+    owners = [one.name for one in plugins.shipped_dialects() if key in map(key_of, options_of(one))]
+    if owners:
+        return f"{key}= is a key of {' and '.join(f'dialect={name}' for name in owners)}; add the dialect"
+    return f"unknown key {key}=; a key of a dialect needs dialect=NAME beside it"
 
 
 def _check_keys(config: LinkConfig, plugins: Plugins) -> None:
