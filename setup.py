@@ -97,6 +97,7 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/routing/batch",
     "kernel/routing/subscription",
     "kernel/routing/trie",
+    "kernel/routing/groups",
     "kernel/routing/routes",
     "kernel/routing/retained",
     "kernel/routing/router",

@@ -13,7 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, OPENING_MAX = 32, READ_MAX = 1 << 18, STALL_MS = 10000, SOURCES = 250, REPLY_MAX = 4 };
+enum {
+    EVENTS = 256, OPENING_MAX = 32, READ_MAX = 1 << 18, STALL_MS = 10000, SOURCES = 250, REPLY_MAX = 4,
+    OWN_IDS = 100000                 /* the first of them; all have one width, so that deliveries have one length */
+};
 
 struct counters counters;
 static int poller = -1, pending;
@@ -158,7 +161,7 @@ static int subscribe(struct link *link)
         return 1;
     for (int i = 0; i < BATCH && link->asked < link->filters; i++) {
         filter_of(link, link->asked++, filter);
-        n += plan.protocol->subscribe(out + n, filter, link->asked);
+        n += plan.protocol->subscribe(out + n, filter, plan.ids ? OWN_IDS + link->id : link->asked);
     }
     say(link, out, n);
     return 1;

@@ -26,6 +26,7 @@ struct plan {
     int window;                                /* messages in flight for each publisher */
     int size;
     int topics, filters;                       /* topics in turn; filters with a +. 0: one of each, exact */
+    int ids;                                   /* whether each subscriber calls its subscription by an id of its own */
     int rate, churn, links;                    /* messages/s; links that come and go; idle ones */
     int burst;                                 /* messages at once of another publisher */
     double seconds, warm;

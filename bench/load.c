@@ -5,7 +5,8 @@
  *   flow     `groups` times `publishers` -> `subscribers`, `window` messages in flight for each publisher; a
  *            message is in flight until every subscriber of its group has it. With `topics`, one group
  *            publishes on so many in turn; with `filters`, each of them matches one of so many wildcard
- *            filters. One client has 10,000 at most; those above are held by others, and match nothing
+ *            filters. One client has 10,000 at most; those above are held by others, and match nothing. With
+ *            ids=1 the id of each subscription, which is part of its deliveries, is another one (nats, stomp)
  *   paced    one publisher, `rate` messages/s whatever is in flight: latency from the moment each was due;
  *            meanwhile up to `churn` links for each message open, greet and close, or another publisher sends
  *            `burst` messages at once to as many subscribers of its own, ten times a second
@@ -230,7 +231,7 @@ static const struct option {
     {"tls", &plan.tls}, {"resume", &plan.resume},
     {"publishers", &plan.publishers}, {"subscribers", &plan.subscribers}, {"window", &plan.window},
     {"size", &plan.size}, {"topics", &plan.topics}, {"filters", &plan.filters}, {"rate", &plan.rate},
-    {"churn", &plan.churn}, {"burst", &plan.burst}, {"links", &plan.links},
+    {"ids", &plan.ids}, {"churn", &plan.churn}, {"burst", &plan.burst}, {"links", &plan.links},
 };
 
 static void set_option(const char *name, const char *value)

@@ -165,7 +165,7 @@ def test_all_that_a_dialect_can_say_is_named() -> None:
     """Every event, and whatever a dialect may override or is told."""
     text = read("dialects.md")
     events = {name for name, kind in vars(hubbub).items() if isinstance(kind, type) and issubclass(kind, hubbub.Event)}
-    names = events - {"Event"} | {"Publish", "QosPublish", "Request", "NeverDrop", "Splice", "Text"}
+    names = events - {"Event"} | {"Publish", "QosPublish", "Request", "IdForm", "NeverDrop", "Text"}
     names |= {
         name for kind in (hubbub.Dialect, hubbub.DialectContext) for name in vars(kind) if not name.startswith("_")
     }

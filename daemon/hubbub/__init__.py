@@ -1,6 +1,6 @@
 """hubbub: one daemon for every real-time client. These are the names that plugins use, and they stay."""
 
-from hubbub.dialect import Dialect, DialectContext, NeverDrop, Splice, Text
+from hubbub.dialect import Dialect, DialectContext, IdForm, NeverDrop, Text
 from hubbub.errors import BadFilter, BadTopic, ConfigError, HubbubError, Refusal
 from hubbub.events import (
     Ack,
@@ -35,8 +35,8 @@ from hubbub.template import Template
 __all__ = [
     "Ack", "Announcement", "Answer", "AuthResponse", "BadFilter", "BadTopic", "Cancel", "Close", "ConfigError",
     "Confirm", "Connect", "Dialect", "DialectContext", "Event", "Fault", "Fetch", "ForPeer", "Handler",
-    "HistoryRequest", "HubbubError", "Incoming", "LineDialect", "Message", "NeverDrop", "Notice", "OpenQueue",
-    "PartialReply", "Ping", "Publish", "PublishOnce", "QosPublish", "ReadPosition", "Refusal", "Release", "Request",
-    "SelectivePublish", "Sender", "Splice", "Subscribe", "SubscriptionBatch", "Template", "Text", "Unsubscribe",
+    "HistoryRequest", "HubbubError", "IdForm", "Incoming", "LineDialect", "Message", "NeverDrop", "Notice",
+    "OpenQueue", "PartialReply", "Ping", "Publish", "PublishOnce", "QosPublish", "ReadPosition", "Refusal", "Release",
+    "Request", "SelectivePublish", "Sender", "Subscribe", "SubscriptionBatch", "Template", "Text", "Unsubscribe",
     "choice", "duration", "flag", "many", "on", "option", "rate", "secret", "size",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple
 
 from hubbub import limits
 from hubbub.errors import Refusal
@@ -30,22 +30,20 @@ def this_node() -> str:
 class Text(bytes):
     """A unit that a WebSocket sends as a text message (RFC 6455 section 5.6), from a dialect whose `text` is False."""
 
-    __slots__ = ()  # so that a Splice may be one too
-
 
 class NeverDrop(bytes):
     """A unit that a full outbox keeps, because later units depend on it. `frame_for_link` returns few of them."""
 
 
-class Splice(bytes):
-    """A unit into which each subscription inserts its own id at offset `at`; the rest is encoded once for all."""
+class IdForm(NamedTuple):
+    """A wire format that differs from that of other subscriptions in an id alone: the rest is encoded once for all.
 
-    at: int
+    shared  the format of what stands around the id, see `Dialect.encode_around`
+    id      the id as it stands in each unit
+    """
 
-    def __new__(cls, data: bytes, at: int) -> Self:
-        made = super().__new__(cls, data)
-        made.at = at
-        return made
+    shared: Hashable
+    id: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +105,8 @@ class Dialect:
     fields           the fields that it adds to templates
     final            False for a dialect that is yet to switch to another, see SwitchDialect
     overlapping      "merge": a message that several subscriptions of a client match comes once; "each": once for each
-    splices          whether `encode` returns Splice units, see `encode_id`
     handshake_first  whether TLS comes before everything else; otherwise a TLS listener sends the greeting in the clear
-    counts           whether subscriptions may end after a number of messages, see Unsubscribe; with `splices` they may
+    counts           whether subscriptions may end after a number of messages, see Unsubscribe
     visits           its links are visits of one purpose, not clients that stay: `hello=`, `subscribe=` and `presence=`
                      of the listener aren't for them
     write_after_eof  whether a subscribed TCP link stays open for writing after the client's end of input
@@ -128,7 +125,6 @@ class Dialect:
     fields: ClassVar[Sequence[str]] = ()
     final: ClassVar[bool] = True
     overlapping: ClassVar[str] = "merge"
-    splices: ClassVar[bool] = False
     counts: ClassVar[bool] = False
     handshake_first: bool = True
     visits: ClassVar[bool] = False
@@ -229,17 +225,25 @@ class Dialect:
         return b""
 
     def form(self, subscription: Subscribe) -> Hashable:
-        """Return the wire format for messages of that subscription; equal ones share what `encode` returns."""
+        """Return the wire format for messages of that subscription; equal ones share what `encode` returns.
+
+        Those that differ in an id alone share what `encode_around` returns, if they are IdForm.
+        """
         return None
 
     @classmethod
     def encode(cls, message: Message, form: Hashable) -> bytes | None:
         """Encode a message as one unit. None: this dialect can't carry it; the client gets a gap notice."""
-        return None
+        if not isinstance(form, IdForm) or (around := cls.encode_around(message, form.shared)) is None:
+            return None
+        head, tail = around
+        whole = head + form.id + tail
+        return Text(whole) if isinstance(head, Text) else whole
 
-    def encode_id(self, subscription: Subscribe) -> bytes:
-        """Encode the id that a subscription inserts into each Splice unit."""
-        return b""
+    @classmethod
+    def encode_around(cls, message: Message, shared: Hashable) -> tuple[bytes, bytes] | None:
+        """Encode what comes before the id of an IdForm, and what comes behind it. Of a Text the first is one."""
+        return None
 
     def ended(self, id: Hashable) -> None:
         """The subscription `id` has ended, for whatever reason but the end of the link."""
@@ -250,16 +254,10 @@ class Dialect:
 
     def frame_for_link(self, frame: bytes, message: Message, subscription: Subscribe) -> bytes:
         """Adapt a shared unit to this link, for example with a topic alias. Override it only if links differ."""
-        if not isinstance(frame, Splice):
-            return frame
-        whole = frame[: frame.at] + self.encode_id(subscription) + frame[frame.at :]
-        return Text(whole) if isinstance(frame, Text) else whole
+        return frame
 
     def frame_qos(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
-        """Put packet identifier and DUP flag into a unit of QoS 1 or 2 (MQTT 5.0 section 3.3.1).
-
-        A Splice has become a unit with its subscription's id before.
-        """
+        """Put packet identifier and DUP flag into a unit of QoS 1 or 2 (MQTT 5.0 section 3.3.1)."""
         return frame
 
     def encode_pubrel(self, id: int) -> bytes:

@@ -27,6 +27,7 @@ from hubbub import (
     DialectContext,
     Event,
     Fault,
+    IdForm,
     Message,
     Publish,
     PublishOnce,
@@ -40,7 +41,7 @@ from hubbub import (
 )
 from hubbub.nats_protocol.connect import Options, connect_event, encode_info, read_connect
 from hubbub.nats_protocol.headers import read_headers
-from hubbub.nats_protocol.messages import encode_message
+from hubbub.nats_protocol.messages import encode_around, encode_message
 from hubbub.nats_protocol.subjects import filter_of, shared_filter, subject_of
 from hubbub.nats_protocol.wire import OK, Malformed, error_line, number
 from hubbub_plugins.nats.base import NatsBase
@@ -212,16 +213,17 @@ class Nats(NatsBase):
     def ended(self, id: Hashable) -> None:
         self._inboxes.remove(str(id))
 
-    def form(self, subscription: Subscribe) -> tuple[bytes, bool]:
-        """Return the id, behind a space, and whether the client takes headers.
-
-        Clients number their subscriptions from 1, so many have the same id and share the encoding.
-        """
-        return f" {subscription.id}".encode(), self._options.headers
+    def form(self, subscription: Subscribe) -> IdForm:
+        """Return the id, behind a space, and whether the client takes headers."""
+        return IdForm(self._options.headers, f" {subscription.id}".encode())
 
     @classmethod
-    def encode(cls, message: Message, form: Any) -> bytes | None:
-        return encode_message(message, *form)
+    def encode(cls, message: Message, form: Any) -> bytes:
+        return encode_message(message, form.id, form.shared)
+
+    @classmethod
+    def encode_around(cls, message: Message, shared: Any) -> tuple[bytes, bytes]:
+        return encode_around(message, shared)
 
     def encode_close(self, reason: str) -> bytes:
         if self._closed or reason != "shutdown" or not self._options.protocol:

@@ -18,6 +18,7 @@ from hubbub import (
     Dialect,
     DialectContext,
     Event,
+    IdForm,
     Message,
     OpenQueue,
     Publish,
@@ -36,7 +37,7 @@ from hubbub_plugins.stomp.connect import VERSIONS, choose_version, connect_event
 from hubbub_plugins.stomp.destinations import PLAIN, QUEUE, filter_of, queue_of, style_of
 from hubbub_plugins.stomp.frames import V10, V12, Frame, Head, Malformed, Reader, read_frame, write_frame, write_header
 from hubbub_plugins.stomp.heart_beat import HeartBeat, read_heart_beat, seconds_between
-from hubbub_plugins.stomp.messages import HEADS, Form, encode_message, send_event, with_ack_id
+from hubbub_plugins.stomp.messages import HEADS, Form, encode_around, send_event, with_ack_id
 from hubbub_plugins.stomp.transactions import Transactions
 
 _CLAIM = re.compile(rb"(?:CONNECT|STOMP)\r?\n")
@@ -280,14 +281,15 @@ class Stomp(Dialect):
         self._closed = True
         return Close(refusal.reason, self._error(refusal.code, refusal.reason, receipt))
 
-    def form(self, subscription: Subscribe) -> Form:
+    def form(self, subscription: Subscribe) -> IdForm:
         style: Any = subscription.options or PLAIN
         heads = HEADS[self._version or V12, style]
-        return Form(heads, self._written(str(subscription.key)), bool(subscription.qos), self._websocket)
+        form = Form(heads, bool(subscription.qos), self._websocket)
+        return IdForm(form, self._written(str(subscription.key)))
 
     @classmethod
-    def encode(cls, message: Message, form: Any) -> bytes | None:
-        return encode_message(message, form)
+    def encode_around(cls, message: Message, shared: Any) -> tuple[bytes, bytes] | None:
+        return encode_around(message, shared)
 
     def _written(self, id: str) -> bytes:
         """Return the header line of a subscription's id."""

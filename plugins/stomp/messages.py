@@ -104,16 +104,14 @@ HEADS = {(version, style): Heads(version, style) for version in (V10, V11, V12) 
 
 
 class Form(NamedTuple):
-    """The wire format of a subscription. Most clients call theirs the same, and so share it.
+    """The wire format of a subscription, without the header of its id.
 
     heads         one of HEADS
-    subscription  the header of its id
     acked         whether the client acknowledges its messages
     websocket     whether a unit is a text message or a binary one
     """
 
     heads: Heads
-    subscription: bytes
     acked: bool
     websocket: bool
 
@@ -122,10 +120,10 @@ _last: Message | None = None
 _number = 1_000_000_000  # of the last message; those of one message that are encoded one after the other share it
 
 
-def encode_message(message: Message, form: Form) -> bytes | None:
-    """Encode a MESSAGE. None: the version can't say its topic."""
+def encode_around(message: Message, form: Form) -> tuple[bytes, bytes] | None:
+    """Encode what stands before the header of the id, and behind it. None: the version can't say its topic."""
     global _last, _number
-    heads, subscription, acked, websocket = form
+    heads, acked, websocket = form
     head = heads[message.topic]
     if not head:
         return None
@@ -135,18 +133,15 @@ def encode_message(message: Message, form: Form) -> bytes | None:
     payload = message.payload
     if acked or websocket or type(message) is not Publish or _has_more(message):
         return _encode(head, message, form)
-    length = b"message-id:%d-0\ncontent-length:%d\n\n" % (_number, len(payload))
-    return b"".join((head, subscription, length, payload, b"\0"))
+    return head, b"message-id:%d-0\ncontent-length:%d\n\n%b\0" % (_number, len(payload), payload)
 
 
-def _encode(head: bytes, message: Message, form: Form) -> bytes:
+def _encode(head: bytes, message: Message, form: Form) -> tuple[bytes, bytes]:
     payload = message.payload
     ack = b"ack:%d-0\n" % _number if form.acked else b""
     more = write_headers(_headers_of(message, form.heads), form.heads.version)
-    unit = b"%b%bmessage-id:%d-0\n%b%bcontent-length:%d\n\n%b\0" % (
-        head, form.subscription, _number, ack, more, len(payload), payload,
-    )  # fmt: skip
-    return Text(unit) if form.websocket and is_utf8(payload) else unit
+    tail = b"message-id:%d-0\n%b%bcontent-length:%d\n\n%b\0" % (_number, ack, more, len(payload), payload)
+    return Text(head) if form.websocket and is_utf8(payload) else head, tail
 
 
 def _has_more(message: Message) -> bool:
@@ -178,7 +173,7 @@ def _headers_of(message: Message, heads: Heads) -> dict[str, str]:
 
 
 def with_ack_id(unit: bytes, id: int) -> tuple[bytes, bytes, str]:
-    """Put a packet identifier into what `encode_message` returned for a client that acknowledges.
+    """Put a packet identifier into what was encoded for a client that acknowledges.
 
     Returns the unit, the id of the subscription as it is written there, and what the client will call the message.
     """

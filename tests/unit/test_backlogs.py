@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from hubbub import limits
 from hubbub.kernel.connection import backlog, outbox, overflow
 from hubbub.kernel.connection.overflow import POLICIES
-from hubbub.kernel.routing import routes
+from hubbub.kernel.routing import groups
 from unit.kernel_help import Tiny, World
 
 MOST = 8  # messages that wait for one link
@@ -26,7 +26,7 @@ def small():
     with contextlib.ExitStack() as stack:
         for module in (outbox, overflow, backlog):
             stack.enter_context(patch.object(module, "QUEUE_MESSAGES", MOST))
-        for module in (limits, backlog, routes):
+        for module in (limits, backlog, groups):
             stack.enter_context(patch.object(module, "BACKLOG_LINKS", LINKS))
         stack.enter_context(patch.object(limits, "BACKLOG_REST", 1))
         yield

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hubbub.dialect import Dialect, Splice, Text
+from hubbub.dialect import Dialect, IdForm, Text
 from hubbub.events import Connect, Subscribe, Unsubscribe
 from hubbub.framing import EndReader
 from hubbub.publish import Publish, QosPublish, Request
@@ -20,7 +20,7 @@ class Numbered(Dialect):
     """
 
     overlapping = "each"
-    splices = True
+    counts = True
     encoded = 0
 
     def __init__(self, context: Any, peer: Any) -> None:
@@ -49,41 +49,37 @@ class Numbered(Dialect):
                 return Request(topic, payload.encode())
         return Publish(words[1], words[2].encode(), retain=words[0] == "keep")
 
+    def form(self, subscription: Subscribe) -> IdForm:
+        return IdForm(None, str(subscription.id).encode())
+
     @classmethod
-    def encode(cls, message: Any, form: Any) -> bytes:
+    def encode_around(cls, message: Any, shared: Any) -> tuple[bytes, bytes] | None:
         cls.encoded += 1
-        return Splice(b"<" + b" %s %s>" % (message.topic.encode(), message.payload), 1)
+        if message.payload == b"hidden":
+            return None
+        return b"<", b" %s %s>" % (message.topic.encode(), message.payload)
 
     def ended(self, id: Any) -> None:
         self.over.append(id)
 
-    def encode_id(self, subscription: Subscribe) -> bytes:
-        return str(subscription.id).encode()
-
     def frame_qos(self, frame: bytes, message: Any, id: int, again: bool) -> bytes:
         return frame + b"%d" % id
-
-
-class Both(Splice, Text):
-    """What `Spelled` sends."""
 
 
 class Spelled(Numbered):
     """The same in text messages."""
 
     @classmethod
-    def encode(cls, message: Any, form: Any) -> bytes:
-        return Both(super().encode(message, form), 1)
+    def encode_around(cls, message: Any, shared: Any) -> tuple[bytes, bytes]:
+        head, tail = super().encode_around(message, shared)
+        return Text(head), tail
 
 
 class Counting(Numbered):
     """Each id has an encoding of its own."""
 
-    splices = False
-    counts = True
-
     def form(self, subscription: Subscribe) -> bytes:
-        return self.encode_id(subscription)
+        return str(subscription.id).encode()
 
     @classmethod
     def encode(cls, message: Any, form: Any) -> bytes:
@@ -165,6 +161,35 @@ def test_what_they_share_is_encoded_once(world):
     world.turn()
     assert Numbered.encoded == 2
     assert [link.wire.heard() for link in links] == [b"<%d a x><%d a y>" % (n, n) for n in range(10)]
+
+
+def test_a_message_that_cannot_be_carried_costs_no_other(world):
+    links = [world.link(Numbered) for _ in range(3)]
+    for number, link in enumerate(links):
+        world.say(link, b"sub %d a\n" % number)
+    for payload in (b"x", b"hidden", b"y"):
+        world.publish("a", payload)
+    world.turn()
+    assert [link.wire.heard() for link in links] == [b"<%d a x><%d a y>" % (n, n) for n in range(3)]
+    assert world.hub.turn.counters.uncarried == 3
+    assert world.hub.turn.counters.delivered == 6
+
+
+def test_clients_with_one_id_share_a_unit_beside_those_with_others(world):
+    links = [world.link(Numbered) for _ in range(4)]
+    for id, link in zip((b"1", b"1", b"22", b"333"), links, strict=True):
+        world.say(link, b"sub %b a\n" % id)
+    world.publish("a", b"x")
+    world.turn()
+    assert [link.wire.heard() for link in links] == [b"<1 a x>", b"<1 a x>", b"<22 a x>", b"<333 a x>"]
+    assert world.hub.turn.counters.delivered == 4
+    links[2].lost()
+    links[3].lost()
+    Numbered.encoded = 0
+    world.publish("a", b"y")
+    world.turn()
+    assert Numbered.encoded == 1
+    assert [link.wire.heard() for link in links[:2]] == [b"<1 a y>"] * 2
 
 
 @pytest.mark.parametrize("wrap", [framed, masked])

@@ -34,18 +34,25 @@ def encode_message(message: Message, id: bytes, headers: bool) -> bytes:
         size = len(payload)
         end = _SIZES[size] if size < 1_024 else b" %d\r\n" % size
         return b"".join((_MSG[message.topic], id, end, payload, b"\r\n"))
-    return _encode(_MSG[message.topic], id, message, headers)
+    head, tail = encode_around(message, headers)
+    return head + id + tail
+
+
+def encode_around(message: Message, headers: bool) -> tuple[bytes, bytes]:
+    """Encode what stands before the id in MSG or HMSG, and what stands behind it."""
+    return _encode(_MSG[message.topic], message, headers)
 
 
 def encode_publish(message: Message, headers: bool) -> bytes:
     """Encode PUB, or HPUB if the server takes `headers`."""
-    return _encode(_PUB[message.topic], b"", message, headers)
+    head, tail = _encode(_PUB[message.topic], message, headers)
+    return head + tail
 
 
-def _encode(head: bytes, id: bytes, message: Message, headers: bool) -> bytes:
+def _encode(head: bytes, message: Message, headers: bool) -> tuple[bytes, bytes]:
     reply = b"" if message.reply_to is None else b" " + subject_of(message.reply_to).encode()
     payload = message.payload
     if headers and (block := write_headers(message)):
         sizes = b" %d %d\r\n" % (len(block), len(block) + len(payload))
-        return b"".join((b"H", head, id, reply, sizes, block, payload, b"\r\n"))
-    return b"".join((head, id, reply, b" %d\r\n" % len(payload), payload, b"\r\n"))
+        return b"H" + head, b"".join((reply, sizes, block, payload, b"\r\n"))
+    return head, b"".join((reply, b" %d\r\n" % len(payload), payload, b"\r\n"))

@@ -9,18 +9,12 @@ from itertools import islice
 from typing import Any
 
 from hubbub import limits
-from hubbub.dialect import Dialect
+from hubbub.dialect import Dialect, IdForm
 from hubbub.errors import BadFilter, Refusal
 from hubbub.events import Subscribe, Unsubscribe
 from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
 from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.connection.per_link_encoder import (
-    AdaptingReceiver,
-    CountingReceiver,
-    PerLinkEncoder,
-    SplicingReceiver,
-    can_splice,
-)
+from hubbub.kernel.connection.per_link_encoder import AdaptingReceiver, CountingReceiver, PerLinkEncoder
 from hubbub.kernel.connection.replay import Gate, Replay, ReplayLink
 from hubbub.kernel.history.history import History
 from hubbub.kernel.hub import Hub
@@ -241,26 +235,22 @@ class Egress:
         """Return how messages of a subscription are encoded, and their receiver."""
         dialect = self.dialect
         form = dialect.form(event)
-        receiver, wrap, id_bytes = self._qos0_way(event)
+        around = dialect.encode_around if isinstance(form, IdForm) else None
+        receiver, wrap = self._qos0_way(event)
         if event.qos and client is not None:
             receiver, wrap = QosReceiver(client.delivery, receiver, wrap, event), None
         stream = self.outbox.stream
-        encoding = self._hub.subscriptions.encoding(
-            dialect.encode, form, wrap, self.mount, stream, event.full, id_bytes
-        )
+        encoding = self._hub.subscriptions.encoding(dialect.encode, form, wrap, self.mount, stream, event.full, around)
         return encoding, receiver
 
-    def _qos0_way(self, wish: Subscribe) -> tuple[Receiver, Callable[[bytes], bytes] | None, int | None]:
-        """Return the receiver for messages of QoS 0, the frame around each unit, and the bytes of a spliced id."""
+    def _qos0_way(self, wish: Subscribe) -> tuple[Receiver, Callable[[bytes], bytes] | None]:
+        """Return the receiver for messages of QoS 0, and the frame around each unit."""
         dialect, wrap = self.dialect, self.wrap
-        if dialect.splices and not wish.qos and can_splice(wrap):
-            id = dialect.encode_id(wish)
-            return SplicingReceiver(self.outbox, id), wrap, len(id)
-        if dialect.splices or dialect.frames_per_link(wish):
-            return PerLinkEncoder(self.outbox, dialect.frame_for_link, wrap, wish), None, None
+        if dialect.frames_per_link(wish):
+            return PerLinkEncoder(self.outbox, dialect.frame_for_link, wrap, wish), None
         if dialect.counts:
-            return CountingReceiver(self.outbox), wrap, None
-        return self.outbox, wrap, None
+            return CountingReceiver(self.outbox), wrap
+        return self.outbox, wrap
 
     # Retained messages
 
@@ -320,8 +310,6 @@ class Egress:
             if not found:
                 return False
             frame = found[0]
-        if dialect.splices:
-            frame = dialect.frame_for_link(frame, one.message, one.wish)
         self.write(dialect.frame_qos(frame, one.message, one.id, one.resent))
         self.outbox.sent += 1
         return True
@@ -338,7 +326,7 @@ class Egress:
 
     def send_qos0(self, batch: Batch, wish: Subscribe) -> None:
         """Send messages of QoS 0 of a subscription with a higher QoS."""
-        receiver, wrap, _ = self._qos0_way(wish)
+        receiver, wrap = self._qos0_way(wish)
         receiver.put(framed(batch, wrap, receiver))
 
     def fail(self, error: Exception) -> None:

@@ -1,21 +1,15 @@
-"""Receivers that adapt shared units to one subscription: by its id, or by whatever its dialect does."""
+"""Receivers that count the messages of one subscription, or adapt shared units to it."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Sequence
-from itertools import accumulate
-from typing import Any
+from collections.abc import Callable
 
 from hubbub.dialect import NeverDrop
 from hubbub.events import Subscribe
 from hubbub.kernel.connection.outbox import Outbox
 from hubbub.kernel.routing.batch import Batch
-from hubbub.kernel.routing.packed import Frames
 from hubbub.kernel.routing.subscription import Receiver
 from hubbub.message import Message
-
-_PROBE = b"a unit"
 
 
 class AdaptingReceiver:
@@ -79,6 +73,13 @@ class CountingReceiver(AdaptingReceiver):
 
     __slots__ = ()
 
+    def put(self, batch: Batch) -> None:
+        if self._max:
+            super().put(batch)
+        else:
+            self.taken += batch.count
+            self._outbox.put(batch)
+
     def adapt(self, batch: Batch) -> Batch:
         self.taken += batch.count
         return batch
@@ -129,66 +130,3 @@ class PerLinkEncoder(AdaptingReceiver):
                 self._outbox.sent += 1
             else:
                 self._outbox.put(one)
-
-
-class SplicedBatch(Batch):
-    """A shared batch with the id of one subscription in each unit. Its frames are cut only if it is split or waits."""
-
-    __slots__ = ("_id_bytes", "_shared")
-
-    def __init__(self, shared: Batch, id: bytes) -> None:
-        self.messages = shared.messages
-        self.frames = ()
-        self.count = shared.count
-        self.full = shared.full
-        self.parts = None
-        self.data = id.join(shared.splice())
-        self.size = len(self.data)
-        self._split = None
-        self._id_bytes = len(id)
-        self._shared: Batch | None = shared
-
-    def ends(self) -> Sequence[int]:
-        if self._shared is not None:
-            ends = array("I", accumulate([len(frame) + self._id_bytes for frame in self._shared.frames]))
-            self.frames, self._shared = Frames(self.data, ends), None
-        return super().ends()
-
-    def singles(self, stream: bool) -> list[Batch]:
-        self.ends()
-        return super().singles(stream)
-
-    def single(self, at: int) -> Any:
-        self.ends()
-        return super().single(at)
-
-    def pack(self) -> bool:
-        self.ends()
-        return super().pack()
-
-
-class SplicingReceiver(AdaptingReceiver):
-    """The receiver of a subscription whose units differ from those of others in its id alone, see dialect.Splice."""
-
-    __slots__ = ("_id",)
-
-    def __init__(self, outbox: Outbox, id: bytes) -> None:
-        super().__init__(outbox)
-        self._id = id
-
-    def adapt(self, batch: Batch) -> Batch:
-        self.taken += batch.count
-        if self.stream:
-            return SplicedBatch(batch, self._id)
-        frames = [_spliced(frame, self._id) for frame in batch.frames]
-        return Batch(batch.messages, frames, False, batch.full)
-
-
-def _spliced(frame: bytes, id: bytes) -> bytes:
-    at = getattr(frame, "at", len(frame))
-    return frame[:at] + id + frame[at:]
-
-
-def can_splice(wrap: Callable[[bytes], bytes] | None) -> bool:
-    """Return whether a transport's frame leaves the unit as it is, neither masked nor compressed."""
-    return wrap is None or wrap(_PROBE).endswith(_PROBE)

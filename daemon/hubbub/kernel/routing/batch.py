@@ -6,7 +6,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from hubbub.dialect import Splice, Text
 from hubbub.kernel.routing.packed import Frames, Topics, ends_of
 
 
@@ -31,44 +30,39 @@ class Batch:
     messages  each is a Message, or a Topic once the batch is packed, see `pack`
     data   their frames joined, for streams; size: bytes
     full   the overflow policy of the subscription, or None
-    parts  what stands between the ids that each subscription inserts, see dialect.Splice
     """
 
-    __slots__ = ("messages", "frames", "data", "size", "count", "full", "parts", "_split")
+    __slots__ = ("messages", "frames", "data", "size", "count", "full", "_split")
 
     def __init__(
-        self, messages: Sequence[Any], frames: Sequence[bytes], stream: bool = True, full: str | None = None
+        self,
+        messages: Sequence[Any],
+        frames: Sequence[bytes],
+        stream: bool = True,
+        full: str | None = None,
+        data: bytes | None = None,
     ) -> None:
         self.messages = messages
         self.frames = frames
-        self.parts: list[bytes] | None = None
         self.count = len(messages)
         self.full = full
         self._split: _Split | None = None  # until it is split for the first time
-        if stream:
+        if data is not None:
+            self.data = data
+            self.size = len(data)
+        elif stream:
             self.data = frames[0] if len(frames) == 1 else b"".join(frames)
             self.size = len(self.data)
         else:
             self.data = b""
             self.size = sum(map(len, frames))
 
-    def splice(self) -> list[bytes]:
-        """Return the data in the pieces that an id joins; made once for all subscriptions."""
-        if self.parts is None:
-            self.parts, rest = [], b""
-            for frame in self.frames:
-                at = getattr(frame, "at", len(frame))
-                self.parts.append(rest + frame[:at])
-                rest = frame[at:]
-            self.parts.append(rest)
-        return self.parts
-
     def pack(self) -> bool:
         """Keep nothing but the data and the topics, while it waits and all its receivers have it.
 
         Returns False if it is packed already, or can't be: datagrams stay as they are.
         """
-        if type(self.messages) is Topics or not self.data or self.parts is not None:
+        if type(self.messages) is Topics or not self.data:
             return False
         if self.count == 1:
             self.frames, self._split = (self.data,), None
@@ -211,15 +205,6 @@ class Part:
         """Take its messages out: newer ones have replaced them."""
         self.count = self.size = 0
         self.end = self.start
-
-
-def wrap_splice(unit: bytes, wrap: Callable[[bytes], bytes], id_bytes: int) -> Splice:
-    """Put the transport's frame around a unit that is to get an id of so many bytes."""
-    at = getattr(unit, "at", len(unit))
-    filled = unit[:at] + bytes(id_bytes) + unit[at:]
-    whole = wrap(Text(filled) if isinstance(unit, Text) else filled)
-    start = len(whole) - len(unit) - id_bytes + at
-    return Splice(whole[:start] + whole[start + id_bytes :], start)
 
 
 END = Batch((), (b"",))  # of a search for retained messages

@@ -12,9 +12,10 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.errors import BadTopic, Refusal
-from hubbub.kernel.routing.batch import Batch, wrap_splice
+from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.groups import ReceiverGroup, SplicedGroup
 from hubbub.kernel.routing.retained import Retained
-from hubbub.kernel.routing.routes import NOWHERE, ReceiverGroup, Route
+from hubbub.kernel.routing.routes import NOWHERE, Route
 from hubbub.kernel.routing.subscription import AwayLog, Encoding, Keeper, Subscription, SubscriptionObserver
 from hubbub.kernel.routing.trie import Entry, Trie
 from hubbub.kernel.sessions.session import REPLIES
@@ -271,21 +272,10 @@ class Router:
     def _keep_once(self, route: Route) -> None:
         """Let sessions without a link have a place in the log of their route, if they are many."""
         entries = route.entries
-        log = self.logs.get(entries)
-        away: list[Any] = []
-        for group in route.groups:
-            if group.away:
-                away, group.away = group.away, []
-                if log is None and len(away) >= limits.AWAY_SESSIONS:
-                    log = self.logs[entries] = away[0].new_log(partial(self._log_changed, entries))
-                if log is None:
-                    group.receivers += away
-                else:
-                    group.log = log
-                    group.receivers += log.gather(away)
-        if log is not None and not away:
-            log.gather([])
-        if log is not None and not log.places:
+        log = route.gather_away(self.logs.get(entries), partial(self._log_changed, entries))
+        if log is not None and log.places:
+            self.logs[entries] = log
+        else:
             self.logs.pop(entries, None)
 
     def _log_changed(self, entries: tuple[Entry, ...], log: AwayLog) -> None:
@@ -308,12 +298,28 @@ class Router:
         counters = self._turn.counters
         counters.published += len(messages)
         counters.published_bytes += size
-        if not route.groups:
+        if not route.groups and not route.spliced:
             counters.unrouted += len(messages)
         if self.watch is not None:
             self.watch(messages)
+        for spliced in route.spliced:
+            self._deliver_spliced(spliced, messages, size)
         for group in route.groups:
             self._deliver(group, messages, size)
+
+    def _deliver_spliced(self, group: SplicedGroup, messages: list[Message], size: int) -> None:
+        encoding, counters = group.encoding, self._turn.counters
+        visible = encoding.visible(messages) if encoding.mount else messages
+        try:
+            carried, pairs = encoded(encoding, visible)
+        except Exception:  # noqa: BLE001  a plugin's dialect, which is to fail again for the message alone
+            carried, pairs = (), []
+        if pairs and len(pairs) == len(visible) and group.put(carried, pairs):
+            counters.delivered += len(pairs) * group.count
+            counters.delivered_bytes += size * group.count
+        else:
+            for one in group.groups:
+                self._deliver(one, messages, size)
 
     def _deliver(self, group: ReceiverGroup, messages: list[Message], size: int) -> None:
         encoding, counters = group.encoding, self._turn.counters
@@ -371,9 +377,10 @@ class Router:
 
 def encoded(encoding: Encoding, messages: Sequence[Message]) -> tuple[Sequence[Message], list[bytes]]:
     """Encode each message once. Returns those that could be carried, and their frames."""
-    encode, form, wrap = encoding.encode, encoding.form, encoding.wrap
+    encode: Any = encoding.encode  # bytes, or the pairs of a SplicedGroup
+    form, wrap = encoding.form, encoding.wrap
     if encoding.mount:
-        below = [_below_mount(encoding.mount, message) for message in messages]
+        below = [encoding.below_mount(message) for message in messages]
         found = [None if shown is None else encode(shown, form) for shown in below]
     else:
         found = [encode(message, form) for message in messages]
@@ -382,17 +389,5 @@ def encoded(encoding: Encoding, messages: Sequence[Message]) -> tuple[Sequence[M
         messages = [message for message, frame in zip(messages, found, strict=True) if frame is not None]
         frames = [frame for frame in found if frame is not None]
     if wrap is not None:
-        n = encoding.id_bytes
-        frames = [wrap(frame) for frame in frames] if n is None else [wrap_splice(one, wrap, n) for one in frames]
+        frames = [wrap(frame) for frame in frames]
     return messages, frames
-
-
-def _below_mount(mount: str, message: Message) -> Message | None:
-    """Return a message as seen from the mount point; None for the topic of the mount point itself."""
-    reply_to = message.reply_to
-    if not message.topic.startswith(mount):
-        return None
-    shown = message.on(message.topic[len(mount) :])
-    if reply_to and not reply_to.startswith(REPLIES):
-        shown.reply_to = reply_to[len(mount) :] if reply_to.startswith(mount) else None
-    return shown

@@ -5,68 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hubbub.kernel.routing.subscription import AwayLog, Backlog, Encoding, Keeper, Receiver, Subscription
+from hubbub import limits
+from hubbub.kernel.routing.groups import ReceiverGroup, SplicedGroup, splice
+from hubbub.kernel.routing.subscription import AwayLog, Encoding, Keeper, Subscription
 from hubbub.kernel.routing.trie import Entry
-from hubbub.limits import BACKLOG_LINKS, BATCH_MESSAGES, DELIVERIES_AT_ONCE, ROUTE_COST
-
-
-class ReceiverGroup:
-    """The receivers of a route that share an encoding.
-
-    quiet    those of sessions that don't want their own messages, by session; None: there are none such
-    backlog  what waits for those that have stopped reading, who aren't in `receivers` then; or None
-    looked   counters.stalls when these were last looked for
-    away     receivers of sessions without a link, until they have their place; log: what waits for them, or None
-    """
-
-    __slots__ = ("away", "backlog", "encoding", "log", "looked", "receivers", "quiet")
-
-    def __init__(self, encoding: Encoding) -> None:
-        self.away: list[Any] = []
-        self.encoding = encoding
-        self.log: AwayLog | None = None
-        self.receivers: list[Receiver] = []
-        self.quiet: dict[Any, list[Receiver]] | None = None
-        self.backlog: Backlog | None = None
-        self.looked = 0
-
-    def of_the_stalled(self, stalls: int) -> Backlog | None:
-        """Return the backlog of those that have stopped reading, if there is one; `stalls`: see Counters."""
-        if stalls - self.looked >= BACKLOG_LINKS:
-            self.sift(stalls)
-        return self.backlog if self.backlog is not None and self.backlog.places else None
-
-    def sift(self, stalls: int) -> None:
-        """Give receivers that have stopped reading a place in the backlog, if they are many."""
-        self.looked = stalls
-        if self.quiet is not None:
-            return
-        stalled: list[Any] = [one for one in self.receivers if getattr(one, "stalled", False)]
-        if self.backlog is None:
-            if len(stalled) < BACKLOG_LINKS or len(set(self.receivers)) < len(self.receivers):
-                return
-            self.backlog = stalled[0].new_backlog(self)
-        taken = {one for one in stalled if self.backlog.join(one)}
-        self.receivers = [one for one in self.receivers if one not in taken]
-
-    def succeed(self, before: ReceiverGroup) -> None:
-        """Take over the backlog of the group before a subscription changed."""
-        backlog, receivers = before.backlog, set(self.receivers)
-        assert backlog is not None
-        same = len(receivers) == len(self.receivers)
-        for outbox in list(backlog.places):
-            if not same or outbox not in receivers:
-                outbox.evict()
-        self.backlog = backlog
-        backlog.group = self
-        self.receivers = [one for one in self.receivers if one not in backlog.places]
-
-    def others(self, sender: Any) -> list[Receiver]:
-        """Return the receivers of a message of `sender`."""
-        if self.quiet is None or sender not in self.quiet:
-            return self.receivers
-        own = self.quiet[sender]
-        return [receiver for receiver in self.receivers if receiver not in own]
+from hubbub.limits import BATCH_MESSAGES, DELIVERIES_AT_ONCE, ROUTE_COST
 
 
 class Route:
@@ -74,11 +17,14 @@ class Route:
 
     durable   whether a store may keep the messages, for some of them or for the history
     keeper    keeps the messages in the history, or None
+    groups    the receivers that share an encoding; spliced: those of groups that share all of it but an id
     most      messages that may be put into them at once
     sessions  how many sessions they belong to; quiet: those of them that don't want their own messages
     """
 
-    __slots__ = ("entries", "checked", "durable", "groups", "keeper", "most", "sessions", "quiet", "_versions")
+    __slots__ = (
+        "checked", "durable", "entries", "groups", "keeper", "most", "quiet", "sessions", "spliced", "_versions",
+    )  # fmt: skip
 
     def __init__(self, entries: tuple[Entry, ...]) -> None:
         self.entries = entries
@@ -87,6 +33,7 @@ class Route:
         self.durable = False
         self.most = BATCH_MESSAGES
         self.groups: list[ReceiverGroup] = []
+        self.spliced: list[SplicedGroup] = []
         keepers: list[Keeper] = [entry.keeper for entry in entries if entry.keeper is not None]
         self.keeper: Keeper | None = min(keepers, key=_order) if keepers else None
         self.sessions = 0
@@ -131,9 +78,27 @@ class Route:
         self.groups = list(groups.values())
         for key, old in before.items():
             (groups.get(key) or ReceiverGroup(old.encoding)).succeed(old)
+        self.groups, self.spliced = splice(self.groups)
         self.most = max(1, min(BATCH_MESSAGES, DELIVERIES_AT_ONCE // each)) if each else BATCH_MESSAGES
         self.sessions = len(sessions)
-        self.quiet = frozenset([one for group in self.groups if group.quiet is not None for one in group.quiet])
+        self.quiet = frozenset([one for group in groups.values() if group.quiet is not None for one in group.quiet])
+
+    def gather_away(self, log: AwayLog | None, changed: Callable[[AwayLog], None]) -> AwayLog | None:
+        """Let sessions without a link have a place in the log of this route, a new one if they are many."""
+        away: list[Any] = []
+        for group in self.groups:
+            if group.away:
+                away, group.away = group.away, []
+                if log is None and len(away) >= limits.AWAY_SESSIONS:
+                    log = away[0].new_log(changed)
+                if log is None:
+                    group.receivers += away
+                else:
+                    group.log = log
+                    group.receivers += log.gather(away)
+        if log is not None and not away:
+            log.gather([])
+        return log
 
     def chosen(self, wanted: Callable[[Any], bool]) -> tuple[int, list[ReceiverGroup]]:
         """Return how many sessions are wanted, and their receivers. Groups of sessions decide for themselves."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
-from hubbub.kernel.sessions.session import Session
+from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.message import Message
 
 
@@ -19,11 +19,11 @@ class Encoding:
     mount   the prefix that is taken off a topic on its way out, or ""
     stream  whether units may be joined into one write
     full    the overflow policy of the subscription, or None
-    id_bytes  the length of the id that each subscription inserts into a unit, see dialect.Splice; None: none does
-    key     all of these, which make two encodings equal; uses: the number of its subscriptions
+    around  of an IdForm: message, its `shared` -> what comes before the id and behind it, or None
+    key     all others of these, which make two encodings equal; uses: the number of its subscriptions
     """
 
-    __slots__ = ("encode", "form", "wrap", "mount", "stream", "full", "id_bytes", "key", "uses")
+    __slots__ = ("encode", "form", "wrap", "mount", "stream", "full", "around", "key", "uses")
 
     def __init__(
         self,
@@ -33,21 +33,31 @@ class Encoding:
         mount: str = "",
         stream: bool = True,
         full: str | None = None,
-        id_bytes: int | None = None,
+        around: Callable[[Message, Any], tuple[bytes, bytes] | None] | None = None,
     ) -> None:
         self.encode = encode
-        self.form = form
+        self.form: Any = form
         self.wrap = wrap
         self.mount = mount
         self.stream = stream
         self.full = full
-        self.id_bytes = id_bytes
-        self.key = (encode, form, wrap, mount, stream, full, id_bytes)
+        self.around = around
+        self.key = (encode, form, wrap, mount, stream, full)
         self.uses = 0
 
     def visible(self, messages: list[Message]) -> list[Message]:
         """Return the messages that the subscribers may know of: not those on the topic of the mount point itself."""
         return [message for message in messages if message.topic.startswith(self.mount)]
+
+    def below_mount(self, message: Message) -> Message | None:
+        """Return a message as seen from the mount point; None for the topic of the mount point itself."""
+        mount, reply_to = self.mount, message.reply_to
+        if not message.topic.startswith(mount):
+            return None
+        shown = message.on(message.topic[len(mount) :])
+        if reply_to and not reply_to.startswith(REPLIES):
+            shown.reply_to = reply_to[len(mount) :] if reply_to.startswith(mount) else None
+        return shown
 
 
 class Receiver(Protocol):

@@ -94,11 +94,11 @@ class Subscriptions:
         mount: str = "",
         stream: bool = True,
         full: str | None = None,
-        id_bytes: int | None = None,
+        around: Callable[[Message, Any], tuple[bytes, bytes] | None] | None = None,
     ) -> Encoding:
         """Return the Encoding of these parts: the same one for all subscriptions that use it."""
-        key = (encode, form, wrap, mount, stream, full, id_bytes)
-        return self._encodings.get(key) or Encoding(*key)
+        key = (encode, form, wrap, mount, stream, full)
+        return self._encodings.get(key) or Encoding(*key, around)
 
     def subscribe(self, session: Session, wish: Subscribe, encoding: Encoding, receiver: Receiver) -> Subscription:
         """Let what matches `wish.filter` go to `receiver`. A second subscription with the same id replaces the first.
