@@ -90,7 +90,7 @@ def order(cell):
     numbers = [b"%d" % number for number in range(limits.INFLIGHT_MESSAGES - 2 if cell.version == V5 else 150)]
     for qos in (1, 2):
         mouth.publish_all(cell.topic, numbers, qos)
-        assert [ear.next() for _ in numbers] == [Heard(cell.topic, number, qos) for number in numbers]
+        assert ear.next_all(len(numbers)) == [Heard(cell.topic, number, qos) for number in numbers]
     for payload in (b"", bytes(range(256)) * 500):
         mouth.publish(cell.topic, payload, 1)
         assert ear.next() == Heard(cell.topic, payload, 1)

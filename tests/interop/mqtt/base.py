@@ -125,6 +125,14 @@ class Closing:
             self._over = True
             self._end(False)
 
+    def next(self) -> Heard:
+        """Return the next message."""
+        return self.next_all(1)[0]
+
+    def next_all(self, count: int) -> list[Heard]:
+        """Return so many messages; override one of the two."""
+        return [self.next() for _ in range(count)]
+
     def _end(self, politely: bool) -> None:
         raise NotImplementedError
 

@@ -13,6 +13,10 @@ class Driven {
     this.client.on("error", error => this.hear({ error: String(error) }));
   }
 
+  next() {
+    return new Promise(done => this.heard.length ? done(this.heard.shift()) : this.waiting.push(done));
+  }
+
   hear(packet) {
     const { topic, payload, qos, retain, properties = {}, error } = packet;
     if (properties.correlationData) properties.correlationData = coded(properties.correlationData);
@@ -36,7 +40,7 @@ const ACTIONS = {
     if (properties?.correlationData) properties.correlationData = Buffer.from(bytes(properties.correlationData));
     await Promise.all(payloads.map(one => client.publishAsync(topic, Buffer.from(bytes(one)), options)));
   },
-  next: one => new Promise(done => one.heard.length ? done(one.heard.shift()) : one.waiting.push(done)),
+  next: (one, count) => Promise.all(Array.from({ length: count }, () => one.next())),
   end: ({ client }) => client.endAsync(),
   die: ({ client }) => { client.stream.destroy(); },
 };

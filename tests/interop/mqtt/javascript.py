@@ -117,8 +117,10 @@ class MqttJs(Closing):
     def publish_all(self, topic: str, payloads: list[bytes], qos: int) -> None:
         self._act("publish", topic, [coded(one) for one in payloads], {"qos": qos})
 
-    def next(self) -> Heard:
-        told = self._act("next")
+    def next_all(self, count: int) -> list[Heard]:
+        return [self._received(told) for told in self._act("next", count)]
+
+    def _received(self, told: dict[str, Any]) -> Heard:
         assert told.get("error") is None, told
         found = told["properties"]
         correlation = found.get("correlationData")
