@@ -70,17 +70,27 @@ def browser(need):
         chromium.close()
 
 
-@pytest.fixture
-def page(browser):
-    """A page of a fresh profile that fails the test when one of its scripts throws."""
+@pytest.fixture(scope="module")
+def window(browser):
+    """One page for all tests, as making one takes longer than most of them: (page, errors of its scripts)."""
     context = browser.new_context()
     context.set_default_timeout(MILLISECONDS)
     context.add_init_script(HUB)
     made, errors = context.new_page(), []
     made.on("pageerror", lambda error: errors.append(str(error)))
-    yield made
+    yield made, errors
     context.close()
-    assert errors == []
+
+
+@pytest.fixture
+def page(window):
+    """An empty page that fails the test when one of its scripts throws."""
+    made, errors = window
+    yield made
+    made.goto("about:blank")
+    made.context.clear_cookies()
+    found, errors[:] = list(errors), []
+    assert found == []
 
 
 @pytest.fixture
@@ -97,8 +107,8 @@ def udp(daemon):
 
 @pytest.fixture
 def script(daemon, page):
-    """script(subprotocol) -> (say, hear) of a WebSocket that a script of the daemon's own page has opened."""
-    page.goto(daemon.url(scheme="http"))
+    """script(subprotocol) -> (say, hear) of a WebSocket that a script of the daemon's own origin has opened."""
+    page.goto(daemon.url(scheme="http") + "client/hubbub.js")  # which loads nothing else
 
     def open_socket(*protocols):
         opened = page.evaluate("([url, names]) => hub.open(url, names)", [daemon.url(), list(protocols)])
@@ -168,7 +178,7 @@ def test_json_from_a_page_script(script, tcp, udp):
 
 
 def test_the_client_library_in_a_page(daemon, page):
-    page.goto(daemon.url(scheme="http"))
+    page.goto(daemon.url(scheme="http") + "client/hubbub.js")
     assert page.evaluate(CLIENT) == ["page/a", 1]
 
 
