@@ -191,6 +191,7 @@ CLUSTER_WAITING_BYTES = 64 * MiB  # bytes that wait for an acknowledgement: beyo
 CLUSTER_DUPLICATES_SECONDS = 120.0  # seconds that JetStream knows the id of a message: it keeps each in memory
 CLUSTER_STREAM_SECONDS = 7 * 86_400  # whole seconds that the stream keeps a message: as long as a session may live
 CLUSTER_STREAM_BYTES = 4 * 1024 * MiB  # bytes of the stream; beyond them its oldest messages go
+CLUSTER_AHEAD = 1_000_000  # messages that another node may have read more, when a client comes from there
 CLUSTER_OWN = 65_536  # messages of this node that it hasn't read back, and whose publishers it knows
 CLUSTER_HEARTBEAT_SECONDS = 1.0  # seconds between signs of life of a consumer; without two of them it is made anew
 CLUSTER_MARKER_SECONDS = 3_600.0  # seconds that a bucket tells that a key has ended: a node reads it within seconds

@@ -6,6 +6,7 @@ import secrets
 from itertools import count
 
 from cluster.nodes import make_hub, passed
+from hubbub.dialects.lines import Lines
 from hubbub.service.cluster.cluster import Cluster
 from hubbub.service.config.cluster import parse_cluster
 from hubbub.testing.memory_listener import MemoryListener
@@ -37,16 +38,22 @@ class OnReactor:
 class MqttNode(MqttHub):
     """A node; `url` says where NATS is, with keys of --cluster."""
 
-    def __init__(self, url, name):
+    def __init__(self, url, name, *history):
         from twisted.internet import reactor
 
+        self.name = name
         self.world = OnReactor()
         self.hub = self.world.hub
         self.listener = MemoryListener(self.world, "tcp", Mqtt)
+        self.hub.keep_history(history)
         config = parse_cluster(f"{url}:name={name}", "--cluster")
         self.cluster = Cluster(reactor, self.hub, config, f"{name}{secrets.token_hex(4)}")
         self.stream = self.cluster.stream
         self.cluster.start()
+
+    def lines(self):
+        """A client of lines."""
+        return LinesClient(MemoryListener(self.world, "tcp", Lines).connect())
 
     async def joined(self):
         await passed(lambda: self.stream.consumer is not None and self.stream.consumer.reading)
@@ -54,6 +61,35 @@ class MqttNode(MqttHub):
 
     def stop(self):
         self.cluster.stop()
+
+
+class LinesClient:
+    """A client of lines in memory."""
+
+    def __init__(self, end):
+        self._end = end
+        self._text = b""
+
+    def send(self, *commands):
+        self._end.send("".join(f"{one}\n" for one in commands).encode())
+        self._end.world.turn()
+
+    async def until(self, last):
+        """Return the lines that come, with the first that begins with `last`."""
+        found = []
+
+        def look():
+            while b"\n" not in self._text:
+                more = self._end.received()
+                if not more:
+                    return False
+                self._text += more
+            line, _, self._text = self._text.partition(b"\n")
+            found.append(line.decode())
+            return found[-1].startswith(last) or look()
+
+        await passed(look)
+        return found
 
 
 async def heard(client, count):

@@ -92,6 +92,13 @@ class Hub:
         """Keep messages of these rules in a durable store, or in memory, once, before the daemon serves."""
         self._record(History(store or MemoryHistory(self.turn), rules, self.turn.wall))
 
+    def move_history(self, store: HistoryStore) -> None:
+        """Have another store keep the messages of the same rules, from now on."""
+        if self._kept is not None:
+            rules = [state.rule for state in self._kept.states]
+            self.router.commit()
+            self._record(History(store, rules, self.turn.wall))
+
     def change_history(self, rules: Sequence[HistoryRule]) -> None:
         """Keep messages of other rules from now on; what others have kept is forgotten."""
         assert self._kept is not None

@@ -60,6 +60,12 @@ class DurableHistory:
     def skip(self, state: RuleState, message: Message) -> None:
         self._store.skip(state, message.time)
 
+    def will_come(self, number: int) -> bool:
+        return False
+
+    def when_there(self, number: int, then: Callable[[], object]) -> None:
+        """No number comes from elsewhere."""
+
     def read(self, wanted: Wanted, after: int, then: OnPage) -> None:
         self._store.reader.put(_PageJob(wanted, after, self._store.readable, self._prefix, then))
 

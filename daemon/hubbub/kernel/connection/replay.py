@@ -189,6 +189,9 @@ class Replay:
             self._ask_last(plan)
         elif self._read < len(self._chosen):
             self._ask_chosen(plan)
+        elif self._after > history.store.newest:
+            self._asked = True
+            history.store.when_there(self._after, self._reached)
         elif self._after >= history.tail.floor:
             page = history.tail.after(plan.wanted, self._after, limits.REPLAY_AT_ONCE)
             if page.end == self._after:
@@ -201,6 +204,11 @@ class Replay:
             self._asked = True
             history.store.read(plan.wanted, self._after, self._take)
         return False
+
+    def _reached(self) -> None:
+        """This node has read as far as its client had at another one."""
+        self._asked = False
+        self.schedule()
 
     def _current_plan(self) -> Plan:
         """Return the plan with the rules that are there now. What one that has gone had kept is lost."""

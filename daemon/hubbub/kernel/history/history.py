@@ -146,7 +146,7 @@ class History:
         newest, since, after, missing = self.store.newest, 0.0, 0, False
         if request.after is not None:
             number = read_number(request.after, self.store.epoch)
-            known = number is not None and number <= newest
+            known = number is not None and (number <= newest or self.store.will_come(number))
             after = number if number is not None and known else 0
             missing = not known or any(state.lost > after for state in states)
         elif request.since is not None:

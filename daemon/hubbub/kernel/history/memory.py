@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from heapq import merge
 
@@ -123,6 +123,12 @@ class MemoryHistory:
 
     def skip(self, state: RuleState, message: Message) -> None:
         """It never refuses."""
+
+    def will_come(self, number: int) -> bool:
+        return False
+
+    def when_there(self, number: int, then: Callable[[], object]) -> None:
+        """No number comes from elsewhere."""
 
     def read(self, wanted: Wanted, after: int, then: OnPage) -> None:
         self._later(partial(self._read, wanted, after, self.readable, then))

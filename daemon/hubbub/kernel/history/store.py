@@ -105,6 +105,12 @@ class HistoryStore(Protocol):
     def skip(self, state: RuleState, message: Message) -> None:
         """Note that a message can't be kept."""
 
+    def will_come(self, number: int) -> bool:
+        """Return whether a number that is higher than `newest` may be right: another node has seen it."""
+
+    def when_there(self, number: int, then: Callable[[], object]) -> None:
+        """Call `then` once `newest` has reached such a number."""
+
     def read(self, wanted: Wanted, after: int, then: OnPage) -> None:
         """Read a page of messages behind number `after`; `then` is called in the reactor, later."""
 

@@ -203,3 +203,13 @@ class JetStream:
                 raise
             return None
         return stored.seq, stored.data, stored.hdrs
+
+    async def next(self, stream: str, subject: str, seq: int) -> int | None:
+        """Return the first sequence from `seq` on of a subject, which may have wildcards, as the leader has it."""
+        try:
+            body = {"seq": seq, "next_by_subj": subject}
+            return (await self.call(f"STREAM.MSG.GET.{stream}", body, _StoredAnswer)).message.seq
+        except JetStreamError as error:
+            if error.code != NO_MESSAGE_FOUND:
+                raise
+            return None

@@ -23,11 +23,12 @@ from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
 from hubbub.nats_protocol.subjects import subject_of
 from hubbub.service.cluster.connection import MAX_LINE, NatsConnection
-from hubbub.service.cluster.jetstream import JetStream
+from hubbub.service.cluster.jetstream import JetStream, StreamInfo
 from hubbub.service.cluster.jetstream_errors import JetStreamError
 from hubbub.service.cluster.ordered_consumer import OrderedConsumer
 from hubbub.service.cluster.publisher import Publisher
 from hubbub.service.cluster.stream_codec import encode_block
+from hubbub.service.cluster.stream_history import StreamHistory
 from hubbub.service.cluster.stream_join import StreamNames, make_streams, read_retained
 from hubbub.service.cluster.stream_reader import StreamReader
 
@@ -55,12 +56,14 @@ class MessageStream:
         self.reader = StreamReader(hub, self.names, session, node, self._tell)
         self.troubles: dict[str, str] = {}
         self._connection = connection
+        self._hub = hub
         self._jetstream = JetStream(connection)
         self._joining: Deferred[None] | None = None
         self._patience: Any = None
         self._prefix = f"{node}-{secrets.token_hex(4)}-"  # of the ids of messages: no other run of a node has it
         self._reactor = reactor
         self.reader.found = self.publisher.found
+        self.reader.wiped_by = self._begin_history
         connection.watchers.append(self)
         hub.join(self)
 
@@ -78,6 +81,8 @@ class MessageStream:
             self._joining.cancel()
         if self.consumer is not None:
             self.consumer.stop()
+        if self.reader.history is not None:
+            self.reader.history.end()
         self.publisher.stop()
         self._be_patient(None)
 
@@ -94,11 +99,21 @@ class MessageStream:
             await deferLater(self._reactor, pause)
             pause = min(2 * pause, limits.CLUSTER_RETRY_SECONDS)
         self._tell("joining", None)
+        self._begin_history(info)
         subjects = [f"{self.names.message}>", f"{self.names.retain}>"]
         self.consumer = OrderedConsumer(
             self._jetstream, self._reactor, self.names.messages, subjects, self.reader, last, info.epoch
         )
         self.consumer.start()
+
+    def _begin_history(self, info: StreamInfo) -> None:
+        """Let the stream be the history: positions are its sequences."""
+        if self.reader.history is not None:
+            self.reader.history.end()
+        stream = self.names.messages
+        history = StreamHistory(self._jetstream, self._reactor, self._hub.turn.wall, stream, info, self.reader.decode)
+        self.reader.history = history
+        self._hub.move_history(history)
 
     def _tell(self, part: str, error: JetStreamError | None) -> None:
         """Log that a part of the work can't go on, once, and that it goes on again."""

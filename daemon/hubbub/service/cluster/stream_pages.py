@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import TimeoutError as ReactorTimeout
 
 from hubbub import limits
 from hubbub.service.cluster.jetstream import API, SEQUENCE, JetStream
-from hubbub.service.cluster.jetstream_errors import JetStreamError, Unavailable
+from hubbub.service.cluster.jetstream_errors import Unavailable
 from hubbub.service.cluster.ordered_consumer import headers_of
+from hubbub.service.cluster.wire import new_inbox
 
 _END, _NONE = "204", "404"
 _SUBJECT = "Nats-Subject"
+_TIME = "Nats-Time-Stamp"
 
 
 class PageMessage(NamedTuple):
-    """A message of a stream. headers: their block."""
+    """A message of a stream. headers: their block; time: Unix seconds when the stream got it."""
 
     subject: str
     payload: bytes
     headers: bytes
     seq: int
+    time: float
 
 
 class _Page:
@@ -34,6 +39,7 @@ class _Page:
         self._messages: list[PageMessage] = []
 
     def take(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
+        """Take one message, or the end."""
         if self.done.called:
             return
         headers = headers_of(block)
@@ -44,18 +50,20 @@ class _Page:
             why = headers.get("Description", "it has no leader now")
             self.done.errback(Unavailable(f"JetStream can't read the stream: {why}"))
         else:
-            self._messages.append(PageMessage(headers[_SUBJECT], payload, block, int(headers[SEQUENCE])))
+            self._messages.append(_page_message(payload, block, headers))
 
 
-async def read_page(
-    jetstream: JetStream, reactor: object, stream: str, subject: str, after: int
-) -> Sequence[PageMessage]:
+def _page_message(payload: bytes, block: bytes, headers: Mapping[str, str]) -> PageMessage:
+    time = datetime.fromisoformat(headers[_TIME]).timestamp()
+    return PageMessage(headers[_SUBJECT], payload, block, int(headers[SEQUENCE]), time)
+
+
+async def read_page(jetstream: JetStream, reactor: Any, stream: str, subject: str, after: int) -> Sequence[PageMessage]:
     """Return the first messages of a stream on a subject, which may have wildcards, behind sequence `after`.
 
-    None: there are no more. Raises Unavailable.
+    None: the replica that answers has no more. Raises Unavailable.
     """
-    page, connection = _Page(), jetstream.connection
-    inbox = f"_INBOX.{stream}.{id(page):x}"
+    page, connection, inbox = _Page(), jetstream.connection, new_inbox()
     listening = connection.listen(inbox, page.take)
     body = {
         "seq": after + 1,
@@ -64,12 +72,10 @@ async def read_page(
         "max_bytes": limits.HISTORY_PAGE_BYTES,
     }
     connection.publish(f"{API}.DIRECT.GET.{stream}", msgspec.json.encode(body), inbox)
-    page.done.addTimeout(limits.CLUSTER_REQUEST_SECONDS, reactor)  # type: ignore[arg-type]
+    page.done.addTimeout(limits.CLUSTER_REQUEST_SECONDS, reactor)
     try:
         return await page.done
-    except JetStreamError:
-        raise
-    except Exception as error:
-        raise Unavailable("JetStream doesn't answer in time") from error
+    except (ReactorTimeout, CancelledError):
+        raise Unavailable("JetStream doesn't answer in time") from None
     finally:
         listening.end()

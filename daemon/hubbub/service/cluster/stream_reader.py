@@ -15,7 +15,9 @@ from hubbub.service.cluster.jetstream import StreamInfo
 from hubbub.service.cluster.jetstream_errors import JetStreamError
 from hubbub.service.cluster.ordered_consumer import StreamMessage
 from hubbub.service.cluster.stream_codec import decode, id_of, set_expiry
+from hubbub.service.cluster.stream_history import StreamHistory
 from hubbub.service.cluster.stream_join import StreamNames
+from hubbub.service.cluster.stream_pages import PageMessage
 
 Trouble = Callable[[str, JetStreamError | None], object]
 """Is told that a part of the stream's work can't go on, and None when it can."""
@@ -26,6 +28,8 @@ class StreamReader:
 
     own       messages of this node that haven't come back, by id: their publishers are known
     received_count  messages that have come
+    history   attribute: is told of each message before it is published, or None
+    wiped_by  attribute: is called with a stream that isn't the one that was read
     found     attribute: is called with the number of each message of this node that comes back
     has_read_all  whether all that was stored before the last interruption has been read
     unfit     messages that couldn't be published here, such as retained ones beyond the limit of this node
@@ -33,6 +37,7 @@ class StreamReader:
 
     def __init__(self, hub: Hub, names: StreamNames, session: Session, node: str, trouble: Trouble) -> None:
         self.own: dict[bytes, Message] = {}
+        self.history: StreamHistory | None = None
         self.received_count = 0
         self.unfit = 0
         self._hub = hub
@@ -44,9 +49,12 @@ class StreamReader:
         self._trouble = trouble
         self.found: Callable[[int], object] = lambda number: None
         self.has_read_all = False
+        self.wiped_by: Callable[[StreamInfo], object] = lambda info: None
 
     def received(self, message: StreamMessage) -> None:
         self.received_count += 1
+        if self.history is not None:
+            self.history.reached(message.seq)
         try:
             found = self._message_of(message)
             if found is not None:
@@ -78,6 +86,10 @@ class StreamReader:
             return None
         return own
 
+    def decode(self, page: PageMessage) -> Publish | None:
+        """Return a message that a page has; None: it has expired. Raises Refusal."""
+        return self._decode(page.subject.encode(), page.payload, page.headers)
+
     def _decode(self, subject: bytes, payload: bytes, block: bytes) -> Publish | None:
         retain = subject.startswith(self._retain)
         topic = self._topics[subject[len(self._retain if retain else self._message) :]]
@@ -100,6 +112,7 @@ class StreamReader:
 
     def wiped(self, info: StreamInfo) -> None:
         self.own.clear()
+        self.wiped_by(info)
 
     def failing(self, error: JetStreamError | None) -> None:
         self.has_read_all = False

@@ -1,0 +1,158 @@
+"""The history of a cluster: one order and one position at all nodes (service/cluster/stream_history.py)."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from cluster.mqtt_nodes import MqttNode
+from cluster.nodes import passed
+from hubbub import limits
+from hubbub.kernel.history.rule import HistoryRule
+
+
+@pytest.fixture
+def make(server):
+    """Make nodes of one cluster, which keep the history of `h/#`."""
+    cluster, made = f"c{secrets.token_hex(4)}", []
+
+    def node(name, *rules):
+        made.append(MqttNode(f"{server.url}:cluster={cluster}", name, *(rules or [HistoryRule("h/#")])))
+        return made[-1]
+
+    yield node
+    for one in made:
+        one.stop()
+
+
+async def publish(node, *payloads, topic="h/x"):
+    """Publish, and wait until the node has read it back."""
+    client, before = node.lines(), node.stream.consumer.position
+    client.send(*[f"PUB {topic} {payload}" for payload in payloads])
+    await passed(lambda: node.stream.consumer.position >= before + len(payloads))
+
+
+def messages(lines):
+    return [line.removeprefix("MSG ") for line in lines if line.startswith("MSG ")]
+
+
+async def replayed(node, *words, filter="h/#"):
+    """What a client gets that asks for the history: messages, the end, and what is lost."""
+    client = node.lines()
+    client.send(f"SUB {filter} {' '.join(words)}")
+    found = await client.until("LIVE ")
+    lost = [line for line in found if line.startswith("LOST ")]
+    return messages(found), found[-1].removeprefix("LIVE "), lost
+
+
+async def test_all_nodes_replay_the_same_from_any_position(make, monkeypatch):
+    monkeypatch.setattr(limits, "HISTORY_PAGE_MESSAGES", 7)
+    monkeypatch.setattr(limits, "HISTORY_TAIL_MESSAGES", 5)
+    a, b = [await make(name).joined() for name in "ab"]
+    for round in range(3):
+        for node in (a, b):
+            await publish(node, *[f"{node.name} {round}.{number}" for number in range(10)])
+    await passed(lambda: a.stream.consumer.position == b.stream.consumer.position == 60)
+    late = await make("late").joined()
+    found = [await replayed(node, "AFTER 0") for node in (a, b, late)]
+    assert found[0] == found[1] == found[2]
+    everything, end, _ = found[0]
+    assert len(everything) == 60
+    for at in (1, 30, 59, 60):
+        position = f"{end.rpartition('-')[0]}-{at}"
+        for node in (a, b, late):
+            assert await replayed(node, f"AFTER {position}") == (everything[at:], end, [])
+
+
+async def test_a_position_is_the_same_at_each_node_and_live_messages_follow(make):
+    a, b = [await make(name).joined() for name in "ab"]
+    await publish(a, "1")
+    client = a.lines()
+    client.send("SUB h/# LAST 1")
+    assert messages(await client.until("LIVE ")) == ["h/x 1"]
+    await publish(b, "2", "3")
+    await client.until("MSG h/x 3")
+    client.send("POSITION")
+    [_, position] = (await client.until("POSITION "))[-1].split()
+    other = b.lines()
+    other.send(f"SUB h/# AFTER {position}")
+    assert messages(await other.until("LIVE ")) == []
+    await publish(a, "4")
+    assert await other.until("MSG") == ["MSG h/x 4"]
+
+
+async def test_who_comes_from_a_node_that_is_ahead_gets_nothing_twice(make):
+    a, b = [await make(name).joined() for name in "ab"]
+    await publish(a, "1")
+    await passed(lambda: b.stream.consumer.position == 1)
+    epoch = b.hub.history.store.epoch
+    client = b.lines()
+    client.send(f"SUB h/# AFTER {epoch}-3")  # b hasn't read these yet
+    assert (await client.until("OK"))[-1] == "OK SUB h/#"
+    await publish(a, "2", "3", "4")
+    found = await client.until("MSG h/x 4")
+    assert messages(found) == ["h/x 4"]
+    assert not [line for line in found if line.startswith("LOST")]
+
+
+async def test_what_no_rule_covers_is_in_the_stream_and_not_in_the_history(make):
+    a = await make("a").joined()
+    writer = a.client("writer")
+    writer.publish("other", b"1", qos=1, id=1)
+    writer.publish("h/x", b"2", qos=1, id=2)
+    writer.publish("h", b"3", retain=True)
+    await passed(lambda: a.stream.consumer.position == 3)
+    late = await make("late").joined()
+    for node in (a, late):
+        found, _, _ = await replayed(node, "AFTER 0", filter="#")
+        assert found == ["h/x 2", "h 3"]
+
+
+async def test_the_newest_of_each_topic(make):
+    a = await make("a").joined()
+    for number in range(5):
+        await publish(a, str(number), topic="h/x")
+        await publish(a, str(number), topic="h/y")
+    late = await make("late").joined()
+    for node in (a, late):
+        assert (await replayed(node, "LAST 2"))[0] == ["h/x 3", "h/y 3", "h/x 4", "h/y 4"]
+
+
+async def test_what_is_too_old_for_a_rule_is_not_replayed(make):
+    a = await make("a", HistoryRule("h/#", age=3600.0)).joined()
+    await publish(a, "1")
+    assert (await replayed(a, "AFTER 0"))[0] == ["h/x 1"]
+    wall = a.hub.turn.wall
+    late = make("late", HistoryRule("h/#", age=3600.0))
+    late.hub.turn.wall = lambda: wall() + 4000
+    await late.joined()
+    assert (await replayed(late, "AFTER 0"))[0] == []
+
+
+async def test_a_wiped_stream_is_told_as_incomplete(make, monkeypatch):
+    monkeypatch.setattr(limits, "CLUSTER_HEARTBEAT_SECONDS", 0.3)
+    a = await make("a").joined()
+    await publish(a, "1", "2")
+    _, end, _ = await replayed(a, "AFTER 0")
+    names = a.stream.names
+    await a.stream._jetstream.delete_stream(names.retained)
+    await a.stream._jetstream.delete_stream(names.messages)
+    b = await make("b").joined()
+    await passed(lambda: a.hub.history.store.epoch == b.hub.history.store.epoch)
+    await publish(b, "3")
+    await passed(lambda: a.stream.consumer.position == 1)
+    for node in (a, b):
+        found, new_end, lost = await replayed(node, f"AFTER {end}")
+        assert (found, new_end.split("-")[0] != end.split("-")[0], len(lost)) == (["h/x 3"], True, 1)
+
+
+async def test_what_the_stream_has_dropped_is_told(make):
+    a = await make("a").joined()
+    await publish(a, "1", "2", "3")
+    _, end, _ = await replayed(a, "AFTER 0")
+    epoch = end.split("-")[0]
+    await a.stream._jetstream.call(f"STREAM.PURGE.{a.stream.names.messages}", {"keep": 1}, dict)
+    late = await make("late").joined()
+    found, _, lost = await replayed(late, f"AFTER {epoch}-1")
+    assert (found, lost) == (["h/x 3"], [f"LOST {epoch}-2"])
