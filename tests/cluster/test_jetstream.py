@@ -12,6 +12,7 @@ from hubbub.service.cluster.jetstream_errors import STREAM_NOT_FOUND, Conflict, 
 from hubbub.service.cluster.key_value import Entry, KeyValue
 from hubbub.service.cluster.ordered_consumer import OrderedConsumer
 from hubbub.service.cluster.publisher import Publisher
+from hubbub.service.cluster.stream_pages import read_page
 
 
 @pytest.fixture
@@ -270,6 +271,21 @@ async def test_thousands_of_messages_come_with_flow_control(api, connection, rea
     consumer = started(OrderedConsumer(api, reactor, name, [f"{name}.>"], reading))
     await reading.until(lambda: consumer.position == 5_000)
     assert (len(reading.messages), consumer.restarts) == (5_000, 0)
+
+
+# Pages
+
+
+async def test_a_page_that_does_not_come_is_an_error(api, nodes, server, reactor, name, monkeypatch):
+    """No stream of that name; one whose replicas say nothing."""
+    with pytest.raises(Unavailable):
+        await read_page(api, reactor, name, ">", 0)
+    monkeypatch.setattr(limits, "CLUSTER_REQUEST_SECONDS", 0.1)
+    other = await nodes.joined(server.url)
+    other.subscribe(f"$JS.API.DIRECT.GET.{name}", lambda asked: None)
+    await other.request("no.subscriber", b"")
+    with pytest.raises(Unavailable, match="in time"):
+        await read_page(api, reactor, name, ">", 0)
 
 
 # Buckets

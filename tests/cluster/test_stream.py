@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from cluster.mqtt_nodes import MqttNode, heard
-from cluster.nodes import passed
+from cluster.nodes import passed, settled
 from hubbub import limits
 from hubbub_plugins.mqtt.packets import Will
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, kept, messages, subscription
@@ -204,11 +204,13 @@ async def test_a_nats_application_gets_what_is_stored_on_its_natural_name(two, n
     ear, application, got = b.client("ear"), await nodes.joined(server.url), []
     application.subscribe("x.y", got.append)
     ear.subscribe(subscription("x/y", 1))
+    await settled(b)
+    await application.request("no.subscriber", b"")
     a.client("writer").publish("x/y", b"1", qos=1, id=1)
     assert messages(await heard(ear, 1)) == [("x/y", b"1", 1)]
     await passed(lambda: got)
     assert [(one.subject, one.payload) for one in got] == [("x.y", b"1")]
-    await passed(lambda: b.cluster.live.copies or b.cluster.live.received)
+    await settled(a, b)
     assert ear.heard() == []  # nor does it come a second time
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from hubbub import limits
 from hubbub.errors import Refusal
@@ -72,7 +73,7 @@ class MessageStream:
         if self._joining is not None:
             return
         self._joining = Deferred.fromCoroutine(self._join())
-        self._joining.addErrback(lambda failure: failure.trap(CancelledError))
+        self._joining.addErrback(self._failed)
 
     def stop(self) -> None:
         """Read and publish no more."""
@@ -85,6 +86,10 @@ class MessageStream:
             self.reader.history.end()
         self.publisher.stop()
         self._be_patient(None)
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError) is None:
+            self.log.failure("cluster: joining the stream failed", failure)
 
     async def _join(self) -> None:
         pause = limits.CLUSTER_RETRY_FIRST_SECONDS

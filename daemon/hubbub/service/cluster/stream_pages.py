@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import TimeoutError as ReactorTimeout
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
 
 from hubbub import limits
 from hubbub.service.cluster.jetstream import API, SEQUENCE, JetStream
@@ -75,7 +75,7 @@ async def read_page(jetstream: JetStream, reactor: Any, stream: str, subject: st
     page.done.addTimeout(limits.CLUSTER_REQUEST_SECONDS, reactor)
     try:
         return await page.done
-    except (ReactorTimeout, CancelledError):
+    except defer.TimeoutError:
         raise Unavailable("JetStream doesn't answer in time") from None
     finally:
         listening.end()
