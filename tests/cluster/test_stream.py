@@ -224,6 +224,13 @@ async def test_one_member_of_a_group_gets_what_is_stored(two):
     for number in range(10):
         writer.publish("x", b"%d" % number, qos=1, id=number + 1)
     await heard(writer, 10)
-    await passed(lambda: b.stream.consumer.position == 10)
-    found = [one for member in members for one in messages(member.heard())]
+    found = []
+
+    def look():
+        found.extend(one for member in members for one in messages(member.heard()))
+        return len(found) >= 10 and b.stream.consumer.position == 10
+
+    await passed(look)
+    await settled(a, b)
+    look()
     assert sorted(found) == [("x", b"%d" % number, 1) for number in range(10)]
