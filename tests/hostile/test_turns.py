@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from hostile.canary import Canary
-from hubbub_plugins.mqtt.packets import V311, Subscribe, Subscription, Unsubscribe
+from hubbub_plugins.mqtt.packets import V311, Connect, Subscribe, Subscription, Unsubscribe, Will
 from running import Daemon, LineClient
 from scale import FULL
 from system.clients import MiB, connect, reset_on_close
@@ -279,6 +279,25 @@ def mqtt_subscribe(filters: Sequence[str]) -> tuple[bytes, bytes]:
     each = [[Subscription(filter=one, qos=1) for one in page] for page in pages]
     packets = [Subscribe(id=1, subscriptions=page).encode(V311) for page in each]
     return b"".join([mqtt_connect(""), *packets, b"\xc0\0"]), b"\xd0\0"
+
+
+@pytest.mark.timeout(120)
+def test_a_crowd_with_wills_vanishes(daemon):
+    """Each will goes to many; the ends of links have a share of each turn, and others are answered meanwhile."""
+    count = crowd(500, 1_000)
+    with links(daemon, count) as subscribers, links(daemon, count) as many:
+        pour(subscribers, b"SUB will/#\nPING\n", b"PONG\n")
+        for at, one in enumerate(many):
+            will = Will(topic=f"will/{at}", payload=b"gone")
+            one.setblocking(True)
+            one.sendall(Connect(version=V311, client=f"will-{at}", will=will).encode(V311))
+        for one in many:
+            assert one.recv(4) == b"\x20\x02\x00\x00"
+        with Canary(daemon) as canary:
+            for one in many:
+                one.close()
+            assert set(listen(subscribers, count, 60)) == {count}
+        canary.check()
 
 
 def test_many_filters_in_one_packet(daemon):

@@ -2,7 +2,8 @@
 
 A turn handles events until its time is over. A socket that had more than a little to read is late from then on, until
 it has little again: late ones take turns behind the others, as flow queueing does it (RFC 8290 section 4.2), so a
-client that asks for little doesn't wait for busy ones. What has hung up comes first, before more is queued for it.
+client that asks for little doesn't wait for busy ones. What has hung up comes first, before more is queued for it, and
+has half of the time at most: the ends of a thousand links may cost as much as thousands of messages.
 
 Twisted enters a log context around each event, so that a log line can name its connection; hubbub's lines name theirs
 themselves. `hubbub run` uses it, `twistd --reactor=hubbub` offers it, and every other reactor works as well.
@@ -58,10 +59,15 @@ class HubbubReactor(EPollReactor):
         except InterruptedError:
             return
         self._turning = True
-        prompt, late = self._in_order(events)
         ends = monotonic() + TURN_SECONDS
-        self._handle(prompt, ends)
-        self._handle(late, ends)
+        hung_up = [one for one in events if one[1] & _HUNG_UP] if len(events) > 1 else []
+        if hung_up:
+            events = [one for one in events if not one[1] & _HUNG_UP]
+            self._handle(hung_up, ends - TURN_SECONDS / 2)
+        prompt, late = self._in_order(events)
+        self._leave(self._handle(prompt, ends))
+        if late:
+            self._leave(self._handle(late, ends))
         self._turning = False
         endings, self._endings = self._endings, ()
         for ending in endings:
@@ -75,10 +81,6 @@ class HubbubReactor(EPollReactor):
     def _in_order(self, events: list[_Event]) -> tuple[list[_Event], list[_Event]]:
         """Return the events of prompt sockets, first those that a turn didn't come to, and of late ones in turn."""
         missed, late = self._missed, self._late
-        if len(events) > 1:
-            hung_up = [one for one in events if one[1] & _HUNG_UP]
-            if hung_up:
-                events = hung_up + [one for one in events if not one[1] & _HUNG_UP]
         if missed:
             self._missed = set()
             events = [one for one in events if one[0] in missed] + [one for one in events if one[0] not in missed]
@@ -87,8 +89,8 @@ class HubbubReactor(EPollReactor):
         behind = sorted([one for one in events if one[0] in late], key=lambda one: late[one[0]])
         return [one for one in events if one[0] not in late], behind
 
-    def _handle(self, events: list[_Event], ends: float) -> None:
-        """Act on events until the time is over, on one at least."""
+    def _handle(self, events: list[_Event], ends: float) -> list[_Event]:
+        """Act on events until the time is over, on one at least. Returns those that it didn't come to."""
         selectables, others = self._selectables, self._doReadOrWrite
         for at, (fd, event) in enumerate(events):
             selectable: Any = selectables.get(fd)
@@ -97,12 +99,14 @@ class HubbubReactor(EPollReactor):
             elif selectable is not None:
                 log.callWithLogger(selectable, others, selectable, fd, event)
             if monotonic() >= ends:
-                self._leave([fd for fd, _ in events[at + 1 :] if fd not in self._late])
-                break
+                return events[at + 1 :]
+        return []
 
-    def _leave(self, descriptors: list[int]) -> None:
+    def _leave(self, events: list[_Event]) -> None:
         """The turn didn't come to these: sockets with more than a little to read become late unread."""
-        for fd in descriptors:
+        for fd, _ in events:
+            if fd in self._late:
+                continue
             if self._unread(fd) < PROMPT_BYTES:
                 self._missed.add(fd)
             else:
