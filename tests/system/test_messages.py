@@ -111,7 +111,15 @@ def test_what_was_before(daemon, scheme):
     assert hubbub("pub", url(daemon, "tcp"), f"past/{scheme}", "1").returncode == 0
     done = hubbub("sub", "--since", "1h", "--count", "1", url(daemon, scheme), f"past/{scheme}")
     assert done.stdout == f"past/{scheme} 1\n".encode()
-    assert said(done) == "hubbub: the hub doesn't have all messages that --since asks for\n"
+    assert said(done) == "hubbub: the hub doesn't have all messages that were asked for\n"
+
+
+@pytest.mark.parametrize("scheme", PLAIN)
+def test_the_last_of_each_topic(daemon, scheme):
+    for n in range(3):
+        assert hubbub("pub", url(daemon, "tcp"), f"past/last/{scheme}", str(n)).returncode == 0
+    done = hubbub("sub", "--last", "2", "--count", "2", url(daemon, scheme), f"past/last/{scheme}")
+    assert (done.stdout, done.stderr) == (f"past/last/{scheme} 1\npast/last/{scheme} 2\n".encode(), b"")
 
 
 @pytest.mark.parametrize("scheme", PLAIN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from hubbub.errors import ConfigError
 
@@ -43,6 +43,18 @@ class Outgoing:
     json: bool = False
 
 
+class Begin(NamedTuple):
+    """Where a subscription begins in the history: `name` is "since" (seconds) or "last" (messages of each topic)."""
+
+    name: str
+    value: float | int
+
+    @property
+    def text(self) -> str:
+        """The value as MQTT and HTTP have it."""
+        return f"{self.value:f}" if isinstance(self.value, float) else str(self.value)
+
+
 class Client(Protocol):
     """One connection. Each method raises Lost or Refused."""
 
@@ -52,10 +64,10 @@ class Client(Protocol):
     def settle(self) -> None:
         """Wait until all that was published has its answer."""
 
-    def subscribe(self, filters: Sequence[str], qos: int, since: float | None = None) -> Iterator[Received | int]:
-        """Yield messages; an int is how many were lost in between.
+    def subscribe(self, filters: Sequence[str], qos: int, begin: Begin | None = None) -> Iterator[Received | int]:
+        """Yield messages, first those of the history from `begin` on; an int is how many were lost in between.
 
-        since  begin with those that the history has of the last so many seconds; an int of 0: it doesn't have all
+        An int of 0: the history doesn't have all.
         """
 
     def request(self, message: Outgoing, seconds: float) -> bytes:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from hubbub import limits
 from hubbub.client.address import Address
-from hubbub.service.client.base import Lost, Outgoing, Received, Refused
+from hubbub.service.client.base import Begin, Lost, Outgoing, Received, Refused
 from hubbub.service.client.json_units import read, received
 
 _LONGEST = 8 * limits.MESSAGE_BYTES  # bytes of one line: JSON may take 6 for one
@@ -44,10 +44,10 @@ class HttpClient:
     def settle(self) -> None:
         """Each publish has its answer already."""
 
-    def subscribe(self, filters: Sequence[str], qos: int, since: float | None = None) -> Iterator[Received | int]:
+    def subscribe(self, filters: Sequence[str], qos: int, begin: Begin | None = None) -> Iterator[Received | int]:
         """Yield messages, see Client."""
         fields = [("filter", filter) for filter in filters]
-        fields += [] if since is None else [("since", f"{since:f}")]
+        fields += [] if begin is None else [(begin.name, begin.text)]
         query = urlencode(fields, quote_via=quote)
         stream = self._ask("GET", f"/messages?{query}")
         try:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from hubbub.client.address import Address
-from hubbub.service.client.base import Lost, Outgoing, Received, Refused
+from hubbub.service.client.base import Begin, Lost, Outgoing, Received, Refused
 from hubbub.service.client.json_units import JsonUnit, carried, read, received
 from hubbub.service.client.units import TCPUnits, UDPUnits, Units, WebSocketUnits
 
@@ -54,9 +54,9 @@ class JsonClient:
         while self._commands:
             self._read()
 
-    def subscribe(self, filters: Sequence[str], qos: int, since: float | None = None) -> Iterator[Received | int]:
+    def subscribe(self, filters: Sequence[str], qos: int, begin: Begin | None = None) -> Iterator[Received | int]:
         """Yield messages, see Client."""
-        asked = {} if since is None else {"since": since}
+        asked = {} if begin is None else {begin.name: begin.value}
         for filter in filters:
             if not self._answer({"op": "subscribe", "topic": filter, "meta": True, **asked}).complete:
                 yield 0

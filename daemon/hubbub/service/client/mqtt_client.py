@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from hubbub import limits
 from hubbub.client.address import Address
-from hubbub.service.client.base import Lost, Outgoing, Received, Refused
+from hubbub.service.client.base import Begin, Lost, Outgoing, Received, Refused
 from hubbub.service.client.units import connect
 
 _KEEP_ALIVE = 60  # seconds
@@ -72,9 +72,9 @@ class MqttClient:
         self._send(PINGREQ << 4, b"")
         self._expect(PINGRESP)
 
-    def subscribe(self, filters: Sequence[str], qos: int, since: float | None = None) -> Iterator[Received | int]:
+    def subscribe(self, filters: Sequence[str], qos: int, begin: Begin | None = None) -> Iterator[Received | int]:
         """Yield messages, see Client."""
-        asked = b"" if since is None else b"\x26" + _text("history-since") + _text(f"{since:f}")
+        asked = b"" if begin is None else b"\x26" + _text(f"history-{begin.name}") + _text(begin.text)
         body = self._next().to_bytes(2, "big") + bytes((len(asked),)) + asked
         self._send(SUBSCRIBE << 4 | 2, body + b"".join(_text(one) + bytes((qos,)) for one in filters))
         self._expect(SUBACK)

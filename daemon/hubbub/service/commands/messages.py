@@ -15,12 +15,12 @@ from typing import Any
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.option import duration, printable, rate
-from hubbub.service.client.base import Client, Outgoing, Received, Refused
+from hubbub.service.client.base import Begin, Client, Outgoing, Received, Refused
 from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.service.commands.connection import WHERE, positive, url_parser, with_client
 from hubbub.topics import quote
 
-_KEPT_NO_MORE = "the hub doesn't have all messages that --since asks for"
+_KEPT_NO_MORE = "the hub doesn't have all messages that were asked for"
 
 PUB_USAGE = f"""\
 hubbub pub: publish messages
@@ -50,6 +50,7 @@ A space in a topic is %20, and a line end in a payload is \\n; --json is exact.
   --count N              end after N messages
   --since TIME           begin with those of the last TIME, such as 10min, if
                          the hub has a history of them
+  --last N               begin with the last N of each topic, in the same way
   --qos 0|1|2            the highest quality of service, for MQTT
 
 {WHERE}.
@@ -105,14 +106,19 @@ def sub(arguments: Sequence[str]) -> int:
         return 0
     parser = url_parser("sub")
     parser.add_argument("filters", metavar="FILTER", nargs="+")
-    parser.add_argument("--since", type=duration)
+    begins = parser.add_mutually_exclusive_group()
+    begins.add_argument("--since", type=duration)
+    begins.add_argument("--last", type=positive)
     parser.add_argument("--timestamps", action="store_true")
     _add_counts(parser)
     asked = parser.parse_intermixed_args(arguments)
+    begin = None if asked.since is None else Begin("since", asked.since)
+    if asked.last is not None:
+        begin = Begin("last", asked.last)
 
     def follow(client: Client) -> int:
         left, show = asked.count, _shown_for(asked)
-        for message in client.subscribe(asked.filters, asked.qos, asked.since):
+        for message in client.subscribe(asked.filters, asked.qos, begin):
             if isinstance(message, int):
                 lost = f"{message} messages were lost: this reader is too slow" if message else _KEPT_NO_MORE
                 print(f"hubbub: {lost}", file=sys.stderr)
