@@ -29,7 +29,7 @@ FLAGS = [
     "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-VIEWS = ("overview", "topics", "live", "send", "links", "health")
+VIEWS = ("overview", "topics", "live", "history", "send", "links", "health")
 RULES = """
 [[rule]]
 who = "everyone"
@@ -61,7 +61,7 @@ def daemon(tmp_path_factory: Any) -> Iterator[Daemon]:
     with Daemon(
         "--tcp", "tcp:0:id=floor", "--udp", "udp:0:id=datagrams", "--websocket", "tcp:0:id=web",
         "--permissions", "permissions.toml", "--plugin-dir", "plugins", "--handler", "fails",
-        "--connect", "tcp:127.0.0.1:1:id=plc7", folder=folder,
+        "--connect", "tcp:127.0.0.1:1:id=plc7", "--history", "plant/#", "--history", "past/#", folder=folder,
     ) as running:  # fmt: skip
         yield running
 
@@ -183,7 +183,7 @@ def test_search(console, tcp):
 
 def follow(page: Page, filter: str) -> None:
     view(page, "Live")
-    page.get_by_label("Filter").fill(filter)
+    page.locator("#follow").get_by_label("Filter").fill(filter)
     page.get_by_role("button", name="Follow").click()
     expect(page.locator("#tail-note")).to_contain_text(f"Following {filter}")
     page.get_by_role("button", name="Clear").click()
@@ -216,6 +216,29 @@ def test_the_live_tail(console, daemon, tcp, need):
     expect(rows.first).to_contain_text("wanted")
     expect(rows).to_have_count(5)
     console.get_by_label("Show only").fill("")
+
+
+def test_messages_of_the_past_a_page_at_a_time(console, tcp):
+    for n in range(150):
+        tcp.send(f"PUB past/{n % 2} {n}")
+    tcp.ask("PING")
+    view(console, "History")
+    form, rows, note = console.locator("#past"), console.locator("#past-rows > details"), console.locator("#past-note")
+    form.get_by_label("Filter").fill("past/+")
+    form.get_by_role("button", name="Show").click()
+    expect(note).to_contain_text("100 messages of past/+, and there are more.")
+    expect(rows.first).to_contain_text("past/00")
+    console.get_by_role("button", name="Later").click()
+    expect(note).to_contain_text("150 messages of past/+.")
+    expect(rows.last).to_contain_text("past/1149")
+    rows.last.locator("summary").click()
+    expect(rows.last.locator(".message pre")).to_have_text("149")
+    form.get_by_label("To").fill("2001-01-01T00:00:00")
+    form.get_by_role("button", name="Show").click()
+    expect(note).to_contain_text("0 messages of past/+.")
+    form.get_by_label("To").fill("")
+    console.evaluate("location.hash = 'history?filter=past/1'")
+    expect(note).to_contain_text("75 messages of past/1.")
 
 
 def test_it_says_when_it_shows_a_sample(console, tcp):
@@ -319,13 +342,14 @@ def test_what_axe_says_of_each_view_and_how_it_looks(daemon, browser, tcp, mode)
     found: list[str] = []
     for name in VIEWS:
         tcp.send('PUB plant/hall/temperature {"inside": 21.5}')
-        where = {"topics": "topics?topic=plant/hall/temperature", "live": "live?filter=%23"}.get(name, name)
+        asked = {"topics": "?topic=plant/hall/temperature", "live": "?filter=%23", "history": "?filter=plant/%23"}
+        where = name + asked.get(name, "")
         page.evaluate("where => { location.hash = where; }", where)
         expect(page.locator(f"#{name}")).to_be_visible()
         tcp.send('PUB plant/hall/temperature {"inside": 22.5}')
         seen = {
-            "overview": "#flow li", "topics": "#detail canvas", "live": "#tail > details", "links": "#links-rows tr",
-            "health": "#plugins li", "send": "#message",
+            "overview": "#flow li", "topics": "#detail canvas", "live": "#tail > details",
+            "history": "#past-rows > details", "links": "#links-rows tr", "health": "#plugins li", "send": "#message",
         }[name]  # fmt: skip
         expect(page.locator(seen).first).to_be_visible()
         if FULL:

@@ -45,6 +45,7 @@ export class Detail {
       make("div", {class: "bar"}, make("label", {}, "Form ", form),
         make("a", {href: `#live?filter=${encodeURIComponent(topic)}`}, "Follow"),
         make("a", {href: `#live?filter=${encodeURIComponent(below)}`}, "Follow all below"),
+        make("a", {href: `#history?filter=${encodeURIComponent(topic)}`}, "History"),
         make("a", {href: `#send?topic=${encodeURIComponent(topic)}`}, "Send")),
       parts.note, parts.value, parts.chart,
     );

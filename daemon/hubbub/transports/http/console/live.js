@@ -1,8 +1,8 @@
 /** A live tail of any filter. It keeps the last messages, and draws a few of them at a time. */
 
-import {at, make, write} from "./dom.js";
-import {amount, clock, line, payloadOf} from "./format.js";
-import {messageElement} from "./message.js";
+import {at, write} from "./dom.js";
+import {amount, payloadOf} from "./format.js";
+import {messageRow} from "./message.js";
 
 const DRAW_MS = 400;
 const DRAWN = 20;  // messages drawn at once: more go by too fast to be read
@@ -77,7 +77,7 @@ export class Live {
     if (!this._new.length || at("live").hidden) return;
     this._sampled += this._came - this._new.length;
     const list = at("tail");
-    list.prepend(...this._new.reverse().map(row));
+    list.prepend(...this._new.reverse().map(message => messageRow(message, () => at("form").value)));
     while (list.children.length > SHOWN) list.lastChild.remove();
     this._new = [];
     this._came = 0;
@@ -95,25 +95,4 @@ export class Live {
     if (this._sampled + skipped) parts.push(`a sample: ${amount(this._sampled + skipped)} messages went by undrawn`);
     write(at("tail-note"), `${parts.join(", ")}.`);
   }
-}
-
-/** Make the row of a message; a click shows all of it. */
-function row(message) {
-  const head = make(
-    "summary", {}, make("time", {}, clock(message.time)), make("strong", {}, message.topic),
-    ...tags(message).map(tag => make("span", {class: "tag"}, tag)),
-    make("span", {class: "payload"}, line(payloadOf(message))),
-  );
-  const element = make("details", {class: "row", toggle: () => {
-    element.querySelector(".message")?.remove();
-    if (element.open) element.append(messageElement(message, at("form").value));
-  }}, head);
-  return element;
-}
-
-function tags(message) {
-  const found = [];
-  if (message.retained) found.push("retained");
-  if (message.qos) found.push(`QoS ${message.qos}`);
-  return found;
 }

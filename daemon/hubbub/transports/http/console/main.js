@@ -2,6 +2,7 @@
 
 import {at, write} from "./dom.js";
 import {Health} from "./health.js";
+import {History} from "./history.js";
 import {Hub} from "./hub.js";
 import {Links} from "./links.js";
 import {Live} from "./live.js";
@@ -18,8 +19,8 @@ url.protocol = url.protocol.replace("http", "ws");
 const hub = new Hub(url.href);
 const login = new Login(hub);
 const views = {
-  overview: new Overview(hub, login), topics: new Topics(hub), live: new Live(hub), send: new Send(hub),
-  links: new Links(hub), health: new Health(hub),
+  overview: new Overview(hub, login), topics: new Topics(hub), live: new Live(hub), history: new History(),
+  send: new Send(hub), links: new Links(hub), health: new Health(hub),
 };
 let shown = "";
 

@@ -1,7 +1,7 @@
 /** One message in full: its payload in any form, and everything that came with it. */
 
 import {make} from "./dom.js";
-import {clock, duration, payloadOf, size, whole} from "./format.js";
+import {clock, duration, line, payloadOf, size, whole} from "./format.js";
 
 /**
  * Make an element that shows a message.
@@ -22,4 +22,29 @@ export function messageElement(message, form) {
     make("dl", {}, ...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, String(value))])),
     make("pre", {}, whole(payload, form)),
   );
+}
+
+/**
+ * Make the row of a message; a click shows all of it.
+ * @param {any} message of the dialect json
+ * @param {() => "auto" | "text" | "json" | "hex"} form tells in which form
+ */
+export function messageRow(message, form) {
+  const head = make(
+    "summary", {}, make("time", {}, clock(message.time)), make("strong", {}, message.topic),
+    ...tags(message).map(tag => make("span", {class: "tag"}, tag)),
+    make("span", {class: "payload"}, line(payloadOf(message))),
+  );
+  const element = make("details", {class: "row", toggle: () => {
+    element.querySelector(".message")?.remove();
+    if (element.open) element.append(messageElement(message, form()));
+  }}, head);
+  return element;
+}
+
+function tags(message) {
+  const found = [];
+  if (message.retained) found.push("retained");
+  if (message.qos) found.push(`QoS ${message.qos}`);
+  return found;
 }
