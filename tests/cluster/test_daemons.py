@@ -154,6 +154,26 @@ def test_the_table_of_the_page(tmp_path):
     assert (table.remote, table.name, table.replicas) == (line.remote, line.name, line.replicas)
 
 
+def test_what_is_acknowledged_is_at_all_nodes_and_in_the_history(stack, port):
+    a, b = [node(stack, port, name, "--history", "h/#") for name in "ab"]
+    joined(a, b)
+    a.wait_for("the history of h/# is kept in the stream of the cluster")
+    mouth, ear = here(stack, a), here(stack, b)
+    mouth.send("PUB! h/x 1")
+    for number in (2, 3):
+        assert mouth.ask(f"ONCE {number} PUB h/x {number}") == f"OK ONCE {number}"
+    wait_until(lambda: status(b)["stream"]["position"] == status(a)["stream"]["position"] >= 3)
+    ear.send("SUB h/# AFTER 0")
+    found = [ear.line() for _ in range(6)]
+    assert found[0] == "OK SUB h/#"
+    assert found[1].startswith("LOST ")  # of a position that is none
+    assert [line for line in found if line.startswith("MSG")] == [f"MSG h/x {number}" for number in (1, 2, 3)]
+    late = node(stack, port, "late")
+    joined(a, b, late)
+    wait_until(lambda: status(late)["stream"]["position"] is not None)
+    assert here(stack, late, "h/#").line() == "MSG h/x 1"
+
+
 def test_a_stopping_daemon_sends_what_waits(stack, port):
     a, b = node(stack, port, "a"), node(stack, port, "b")
     joined(a, b)

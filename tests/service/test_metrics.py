@@ -174,7 +174,7 @@ def rows(folder):
     store = open_store(folder / "state", "process", print)
     scraped.world.hub.load(store)
     scraped.world.hub.keep_history([HistoryRule("#")])
-    cluster = Cluster(NoReactor(), scraped.world.hub, parse_cluster("nats://a:name=a", "--cluster"), "a1")
+    cluster = Cluster(NoReactor(), World(clustered=True).hub, parse_cluster("nats://a:name=a", "--cluster"), "a1")
     scraped.metrics.add(ClusterMetrics(cluster.status))
     registry: CollectorRegistry = scraped.metrics._registry
     for family in registry.collect():

@@ -251,7 +251,7 @@ class HubbubService(Service):
             store.start()
         self.log.info("{kept}", kept=describe(store))
         if self.settings.history:
-            self.log.info("{history}", history=describe_history(self.settings.history, store))
+            self.log.info("{history}", history=describe_history(self.settings.history, store, self.cluster is not None))
 
     def _open_control(self) -> ControlSocket | None:
         """Return the control socket. That it can't be opened is a mistake where it was asked for."""
@@ -323,7 +323,7 @@ class HubbubService(Service):
         if self.store is not None:
             self.hub.turn.flush()
             await deferToThread(self.store.stop)
-        elif forgotten := describe_lost(self.hub):
+        elif forgotten := describe_lost(self.hub, self.cluster is not None):
             self.log.warn("{forgotten}", forgotten=forgotten)  # noqa: G010  Twisted calls it so
         self.notifier.stop()
 

@@ -77,19 +77,24 @@ def tell_alarm(log: Logger, why: str) -> None:
         log.info("the store writes again")
 
 
-def describe_lost(hub: Hub) -> str:
-    """Return in a line what ends with a process that keeps its state in memory; empty: nothing."""
-    clients = hub.clients
+def describe_lost(hub: Hub, clustered: bool = False) -> str:
+    """Return in a line what ends with a process that keeps its state in memory; empty: nothing.
+
+    clustered  whether retained messages are in the cluster
+    """
+    clients, retained = hub.clients, 0 if clustered else hub.retained.count
     counts = (
-        (clients.away, "offline session"), (clients.queued, "queued message"), (hub.retained.count, "retained message"),
+        (clients.away, "offline session"), (clients.queued, "queued message"), (retained, "retained message"),
     )  # fmt: skip
     lost = [f"{count} {what}{'s' * (count != 1)}" for count, what in counts if count]
     return f"forgotten with this process: {', '.join(lost)}; --state DIR keeps them" if lost else ""
 
 
-def describe_history(rules: Sequence[HistoryRule], store: Any) -> str:
+def describe_history(rules: Sequence[HistoryRule], store: Any, clustered: bool = False) -> str:
     """Return in a line what is kept of the messages."""
     where = f"in memory, {limits.HISTORY_MEMORY_BYTES // limits.MiB} MiB at most" if store is None else "with them"
+    if clustered:
+        where = "in the stream of the cluster"
     return f"the history of {', '.join(rule.filter for rule in rules)} is kept {where}"
 
 

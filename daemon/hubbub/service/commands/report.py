@@ -99,7 +99,12 @@ def _cluster(cluster: Row | None) -> list[str]:
     counts = f"{cluster['sent']} out, {cluster['received']} in, {cluster['dropped']} dropped"
     degraded = f"; DEGRADED: {'; '.join(cluster['degraded'])}" if cluster["degraded"] else ""
     servers = f"          servers {', '.join(cluster['servers'])}; {cluster['filters']} filters; {counts}"
-    return [f"cluster   {cluster['state']}{where}{lag}: {names}{degraded}", servers]
+    return [f"cluster   {cluster['state']}{where}{lag}: {names}{degraded}", servers, _stream(cluster["stream"])]
+
+
+def _stream(stream: Row) -> str:
+    at = "not joined" if stream["position"] is None else f"at {stream['position']}, {stream['behind']} behind"
+    return f"          stream {at}; {stream['waiting']} wait for it ({size(stream['waiting_bytes'])})"
 
 
 def _kept(store: Row) -> str:

@@ -18,6 +18,17 @@ _COUNTERS = (
     ("received", "Messages from other nodes and from NATS applications"),
     ("copies", "Second copies of messages, which overlapping filters bring"),
 )
+_STREAM_GAUGES = (
+    ("behind", "behind", "Messages of the stream that this node hasn't read"),
+    ("waiting", "waiting", "Messages of this node that aren't stored yet"),
+    ("waiting_bytes", "waiting_bytes", "Bytes of them"),
+)
+_STREAM_COUNTERS = (
+    ("received", "Messages that this node has read from the stream"),
+    ("resent", "Messages that were sent to the stream again"),
+    ("restarts", "Interruptions of reading"),
+    ("unfit", "Messages of the stream that couldn't be published here"),
+)
 _LOST = (("full", "dropped"), ("unfit", "unfit"), ("refused", "refused"))
 
 
@@ -47,3 +58,11 @@ class ClusterMetrics(Collector):
         for reason, key in _LOST:
             lost.add_metric([reason], found[key])
         yield lost
+        yield from _stream(found["stream"])
+
+
+def _stream(stream: dict[str, Any]) -> Iterator[Metric]:
+    for name, key, help in _STREAM_GAUGES:
+        yield GaugeMetricFamily(f"hubbub_cluster_stream_{name}", help, value=stream[key] or 0)
+    for name, help in _STREAM_COUNTERS:
+        yield CounterMetricFamily(f"hubbub_cluster_stream_{name}", help, value=stream[name])
