@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hubbub import Handler, Refusal, on
+from hubbub.dialects.http import Http
+from hubbub.http import HttpRequest
 from hubbub.nats_protocol.subjects import topic_of
 from hubbub.testing import World
 from matrix import page
 from matrix.speakers import seat
 from wamp_client import YIELD
+
+
+class Visit:
+    """One HTTP request, behind the transport that reads it."""
+
+    def __init__(self, world, method, path, body=b"", **query):
+        listener = world.listen("websocket", Http)
+        self.end = listener.connect()
+        (link,) = listener.context.links
+        link.receive(
+            HttpRequest.made(method, path.encode(), {name: [value] for name, value in query.items()}, {}, body)
+        )
+        world.turn()
+
+    def answer(self):
+        """What has come: a reply, or why there is none."""
+        for found in self.end.received():
+            said = json.loads(found) if found.startswith(b"{") else {}
+            return [("error", {404: "nobody", 504: "timeout"}[said["status"]])] if said else [("reply", found)]
+        return []
 
 
 class Answerer:
@@ -41,6 +65,10 @@ class Answerer:
         self.one = seat(self.world, "udp-json")
         self.one.subscribe("ask", meta=True)
         self.one.told()
+
+    def seat_HTTP(self):
+        self.one = Visit(self.world, "GET", "/messages", filter="ask")
+        assert self.one.answer() == [("reply", b"")]
 
     def seat_lines(self):
         self.one = seat(self.world, "tcp-lines", hears="ask")
@@ -79,6 +107,10 @@ class Answerer:
             (asked,) = self.one.told()
             more = {"correlation": asked["correlation"]} if "correlation" in asked else {}
             self.one.publish(asked["reply_to"], b"an answer", **more)
+        elif self.column == "HTTP":
+            (asked,) = map(json.loads, self.one.end.received())
+            assert asked["data"] == "what?"
+            Visit(self.world, "POST", f"/topics/{asked['reply_to']}", b"an answer")
         elif self.column == "NATS":
             self.world.turn()
             ((words, payload),) = self.one.units()
@@ -117,6 +149,8 @@ def ask(world, row):
             return [("reply", packet.payload, packet.properties.get("correlation_data")) for packet in found]
 
         return replies
+    if row.startswith("HTTP"):
+        return Visit(world, "POST", "/requests/ask", b"what?").answer
     if row == "NATS":
         one = seat(world, "tcp-nats", hears="back")
         one.request("ask", b"what?")
@@ -161,6 +195,7 @@ def test_every_asker_and_answerer_is_there():
     assert {row for row, *_ in ASKED} == {
         "lines `REQ`",
         "json `request`",
+        "HTTP `POST /requests/`",
         "a handler",
         "MQTT 5",
         "NATS",
