@@ -127,6 +127,7 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/connection/datagram_link",
     "nats_protocol/wire",
     "nats_protocol/messages",
+    "nats_protocol/plain",
 ]
 
 

@@ -95,7 +95,7 @@ class Node:
         from twisted.internet import reactor
 
         self.hub = make_hub()
-        self.cluster = Cluster(reactor, self.hub, parse_cluster(spec, "--cluster"), secrets.token_hex(4))
+        self.cluster = Cluster(reactor, self.hub, parse_cluster(spec, "--cluster"), secrets.token_hex(8))
         self.cluster.start()
         self.client = Client(self.hub)
 

@@ -54,11 +54,13 @@ class Reader:
     max_payload  bytes of the longest, headers included
     known        lines, up to their LF, of PUB operations that come again and again: topic, and bytes of the payload.
                  They become a Publish at once; a client writes few different ones
+    fast         attribute: reads operations at an offset by itself, and returns where these end, or None
     """
 
-    __slots__ = ("known", "_max_payload", "_need", "_rest", "_sized")
+    __slots__ = ("fast", "known", "_max_payload", "_need", "_rest", "_sized")
 
     def __init__(self, sized: Collection[bytes], max_payload: int) -> None:
+        self.fast: Callable[[bytes, int], int] | None = None
         self.known: dict[bytes, tuple[str, int]] = {}
         self._max_payload = max_payload
         self._need = 0  # bytes that complete the operation that is held, where its line is there
@@ -85,7 +87,9 @@ class Reader:
     def _read(self, data: bytes, events: list[Any], act: Act) -> int:
         """Append the events of `data`, and return where the incomplete operation begins. Raises Malformed."""
         find, append, get, at, end_of_data = data.find, events.append, self.known.get, 0, len(data)
-        self._need = 0
+        self._need, fast = 0, self.fast
+        if fast is not None:
+            at = fast(data, at)
         while at < end_of_data:
             start = find(b"\n", at) + 1
             if (start or end_of_data) - at > MAX_LINE:
@@ -114,6 +118,8 @@ class Reader:
                 raise Malformed("Parser Error", "a payload is followed by CR LF")
             act(line, words, data[start:stop], events)
             at = stop + 2
+            if fast is not None:
+                at = fast(data, at)
         return at
 
     def _size(self, word: bytes) -> int:

@@ -121,10 +121,10 @@ class Cluster:
             "filters": len(self.interest),
             "waiting": connection.waiting,
             "sent": live.sent,
-            "received": live.received,
+            "received": live.plain.count,
             "dropped": live.dropped + connection.dropped,
             "unfit": live.unfit,
-            "refused": live.refused,
-            "copies": live.copies,
+            "refused": live.plain.refused,
+            "copies": live.plain.copies,
             **({} if self.stream is None else {"stream": self.stream.status()}),
         }

@@ -34,6 +34,7 @@ from hubbub.kernel.steps import spread
 from hubbub.kernel.turn import Turn
 from hubbub.nats_protocol.connect import Info
 from hubbub.nats_protocol.headers import encode_headers, read_headers
+from hubbub.nats_protocol.plain import PlainReader
 from hubbub.service.cluster.requests import NoAnswer, PendingRequests
 from hubbub.service.cluster.server_link import ServerLink
 from hubbub.service.cluster.wire import NO_HEADERS, ConnectionWatcher, Received, Take
@@ -51,9 +52,10 @@ _NUMBERS = 32  # bytes of the operation and the numbers in one
 class NatsSubscription:
     """A subscription at the NATS servers. `sid` is its number, which only grows."""
 
-    __slots__ = ("line", "sid", "subject", "take", "_connection")
+    __slots__ = ("line", "live", "sid", "subject", "take", "_connection")
 
     def __init__(self, connection: NatsConnection, sid: bytes, subject: str, queue: str, take: Take) -> None:
+        self.live = False  # it brings live messages alone, whose copies are known by their number
         self.line = b"SUB %b\r\n" % b" ".join([*filter(None, (subject.encode(), queue.encode())), sid])
         self.sid = sid
         self.subject = subject
@@ -71,6 +73,7 @@ class NatsConnection:
     config    where it connects, and as which node
     dropped   messages that were published and not sent
     refusal   what the server refused last, or ""
+    plain     attribute: reads plain live messages, or None
     watchers  are told when it has joined, and when it has left
     """
 
@@ -84,6 +87,7 @@ class NatsConnection:
         self.config = config
         self.dropped = 0
         self.refusal = ""
+        self.plain: PlainReader | None = None
         self.watchers: list[ConnectionWatcher] = []
         self._attempt: DialFactory | None = None
         self._dialling: Deferred[Any] | None = None
@@ -255,6 +259,11 @@ class NatsConnection:
         spread(self._turn, "cluster", self._subscribe_again(self._link))
         for watcher in self.watchers:
             watcher.joined()
+
+    def is_live(self, sid: bytes) -> bool:
+        """Return whether a subscription brings live messages alone."""
+        subscription = self._subscriptions.get(sid)
+        return subscription is not None and subscription.live
 
     def arrived(self, sid: bytes, subject: bytes, reply: bytes, headers: bytes, payload: bytes) -> None:
         """A message is there; one of a subscription that has ended is dropped."""

@@ -65,4 +65,4 @@ class ClusterGroups:
             if name not in taken and matches(filter, message.topic):
                 self._hub.shared.take(name, message)
         except Refusal:
-            self._live.refused += 1
+            self._live.plain.refused += 1

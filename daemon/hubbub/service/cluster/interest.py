@@ -111,6 +111,8 @@ class Interest:
         self._order += 1
         made = self._stands[filter] = Standing(filter, self._order)
         made.those += [self._connection.listen(subject, self._taker(made)) for subject in subjects]
+        for one in made.those:
+            one.live = True
         self._firsts.clear()
         if filter not in self._ends:
             self._trie.add(filter)

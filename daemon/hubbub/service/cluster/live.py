@@ -19,6 +19,7 @@ from hubbub.kernel.routing.router import RESERVED
 from hubbub.kernel.routing.subscription import Encoding, Subscription
 from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
+from hubbub.nats_protocol.plain import KnownNode, PlainReader, PlainWriter, is_plain
 from hubbub.nats_protocol.subjects import subject_of
 from hubbub.nats_protocol.topics import Topics
 from hubbub.publish import Publish
@@ -27,7 +28,7 @@ from hubbub.service.cluster.interest import Interest, Standing
 from hubbub.service.cluster.message_codec import Origin, decode, encode_headers_of
 
 NO_RESPONDERS = b"NATS/1.0 503"  # how the headers begin with which a server says that there is no subscriber
-_SIZES = 32  # bytes of the operation and the numbers in a line
+_HEADERS = 128  # bytes of the headers of a plain message, and some more
 
 
 class LiveMessages:
@@ -36,34 +37,36 @@ class LiveMessages:
     node      the id of this hub, on each message that it sends
     session   the sender of what comes from other nodes
     dropped   messages for other nodes that found no room; unfit: those that NATS doesn't take
-    sent, received, refused  messages: to others, from others, and from others that couldn't be published here
-    copies    second copies of messages
+    sent      messages to others
+    plain     attribute: reads and counts messages of others
     interest  attribute: the subscriptions by which they come
     """
 
     interest: Interest
 
     def __init__(self, hub: Hub, connection: NatsConnection, node: str) -> None:
-        self.copies = 0
         self.dropped = 0
         self.node = node
-        self.received = 0
-        self.refused = 0
         self.sent = 0
         self.session = Session("", 0, "cluster", connection.config.name)
         self.subscription = Subscription(self.session, Subscribe("#", echo=False), Encoding(_encode, self), self)
         self.unfit = 0
         self._connection = connection
         self._hub = hub
-        self._last: dict[str, int] = {}  # the number of the newest message of each node
         self._numbers = count(1)
         self._taken: dict[Message, tuple[str, ...]] = {}
+        self._nodes: dict[str, KnownNode] = {}
         self._topics = Topics()
+        self._writer = PlainWriter(node)
+        self.plain = connection.plain = PlainReader(hub.router.publish, self.session)
 
     # Out
 
     def encode(self, message: Message) -> bytes | None:
         """Return a message as an operation of NATS. None: NATS doesn't take it."""
+        if not self._taken and is_plain(message) and len(message.topic) <= limits.MATCH_CACHE_TOPIC:
+            small = len(message.payload) + _HEADERS <= self._connection.max_payload
+            return self._writer.encode(message, next(self._numbers)) if small else None
         stored = message.path == self.node  # it comes back from the stream: this is for NATS applications and groups
         if not stored and (self.node in message.path.split() or len(message.path.split()) >= limits.HOPS):
             return None
@@ -105,12 +108,12 @@ class LiveMessages:
         try:
             message, origin = self._decode(subject, reply, block, payload)
             if self._is_new(message.topic, origin, standing) and not (origin is not None and origin.stored):
-                self.received += 1
+                self.plain.count += 1
                 self._hub.router.publish(message)
             else:
-                self.copies += 1
+                self.plain.copies += 1
         except Refusal:
-            self.refused += 1
+            self.plain.refused += 1
 
     def decoded(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> tuple[Publish, Sequence[str]]:
         """Return a message of others, and the groups a member of which has it. Raises Refusal."""
@@ -131,16 +134,18 @@ class LiveMessages:
         """Return whether a message is the first copy that comes."""
         if origin is None:
             return standing is None or self.interest.is_first(standing, topic)
-        node = origin.node
-        if origin.number <= self._last.get(node, 0):
+        node = self._nodes.get(origin.node) or self._meet(origin.node)
+        if origin.number <= node.last:
             return False
-        self._remember(node, origin.number)
+        node.last = origin.number
         return True
 
-    def _remember(self, node: str, number: int) -> None:
-        if node not in self._last and len(self._last) >= limits.CLUSTER_NODES:
-            del self._last[next(iter(self._last))]  # it began the longest ago
-        self._last[node] = number
+    def _meet(self, id: str) -> KnownNode:
+        if len(self._nodes) >= limits.CLUSTER_NODES:
+            self.plain.forget(self._nodes.pop(next(iter(self._nodes))))  # it began the longest ago
+        node = self._nodes[id] = KnownNode(id)
+        self.plain.know(node)
+        return node
 
 
 def _encode(message: Message, form: Any) -> bytes | None:

@@ -11,6 +11,8 @@ from hubbub import limits
 from hubbub.kernel.turn import Turn
 from hubbub.nats_protocol.connect import Info, encode_connect, read_info
 from hubbub.nats_protocol.nkeys import login
+from hubbub.nats_protocol.plain import PlainReader
+from hubbub.nats_protocol.subjects import topic_of
 from hubbub.nats_protocol.wire import PING, PONG, Malformed, Reader, number
 from hubbub.option import shown
 from hubbub.service.config.cluster import ClusterConfig
@@ -19,7 +21,10 @@ from hubbub.service.config.cluster import ClusterConfig
 class Owner(Protocol):
     """What a ServerLink reports to, a connection.NatsConnection."""
 
+    plain: PlainReader | None
+
     def accepted(self) -> None: ...
+    def is_live(self, sid: bytes) -> bool: ...
     def arrived(self, sid: bytes, subject: bytes, reply: bytes, headers: bytes, payload: bytes) -> None: ...
     def refused(self, text: str) -> None: ...
 
@@ -45,6 +50,7 @@ class ServerLink:
         self._pings: deque[tuple[float, Callable[[], object] | None]] = deque()  # when each was sent, and for what
         self._reactor = reactor
         self._reader = Reader((b"MSG", b"HMSG"), limits.CLUSTER_PAYLOAD)
+        self._reader.fast = None if owner.plain is None else owner.plain.read
         self._scheduled = False
         self._timer: Any = None
         self._turn = turn
@@ -126,6 +132,8 @@ class ServerLink:
             size = number(words[-2], len(rest))
             reply = words[3] if len(words) > 5 else b""
             self._owner.arrived(words[2], words[1], reply, rest[:size], rest[size:])
+            if not reply and self._owner.plain is not None and self._owner.is_live(words[2]):
+                self._owner.plain.learn(line, topic_of(words[1].decode()), size, len(rest))
         elif operation == b"MSG" and 4 <= len(words) <= 5:
             self._owner.arrived(words[2], words[1], words[3] if len(words) > 4 else b"", b"", rest)
         elif operation in _ACTIONS:

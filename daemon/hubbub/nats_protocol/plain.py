@@ -1,0 +1,143 @@
+"""Messages between nodes that have a topic and a payload alone: most of them, so this is quick. See message_codec.
+
+    HPUB a.b 96 100 CR LF  NATS/1.0 CR LF  hubbub-path: NODE CR LF  Hubbub-Number: 17 CR LF  CR LF  payload CR LF
+
+A node has an id of 16 characters; what is otherwise, or on a line that didn't come before, is left to the other reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.loop_prevention import PATH
+from hubbub.message import Message
+from hubbub.nats_protocol.messages import Heads
+from hubbub.publish import Publish
+
+BEGIN = f"NATS/1.0\r\n{PATH}: ".encode()
+NUMBER = b"Hubbub-Number: "
+DIGITS = 15  # of a number
+_NODE = 16  # characters of an id
+_BEGINNING = len(BEGIN) + _NODE + 2 + len(NUMBER)
+_END = b"\r\n\r\n"
+
+
+class KnownNode:
+    """A node. `last`: the number of its newest message."""
+
+    __slots__ = ("last", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.last = 0
+
+
+class PlainHead:
+    """A line that came before. `headers`, `size`: bytes of the headers, and of these with the payload."""
+
+    __slots__ = ("headers", "size", "topic")
+
+    def __init__(self, topic: str, headers: int, size: int) -> None:
+        self.topic = topic
+        self.headers = headers
+        self.size = size
+
+
+class PlainReader:
+    """Publishes plain messages of other nodes.
+
+    publish  publishes a message; session: its sender
+    nodes    those that are known, by the first bytes of their headers
+    count    messages; copies: second ones of a message; refused: those that couldn't be published
+    """
+
+    __slots__ = ("copies", "count", "nodes", "publish", "refused", "session", "_heads")
+
+    def __init__(self, publish: Callable[[Message], object], session: Any) -> None:
+        self.copies = 0
+        self.count = 0
+        self.nodes: dict[bytes, KnownNode] = {}
+        self.publish = publish
+        self.refused = 0
+        self.session = session
+        self._heads: dict[bytes, PlainHead] = {}
+
+    def know(self, node: KnownNode) -> None:
+        """Take plain messages of a node from now on."""
+        self.nodes[_beginning(node.path)] = node
+
+    def forget(self, node: KnownNode) -> None:
+        """Know a node no longer."""
+        self.nodes.pop(_beginning(node.path), None)
+
+    def learn(self, line: bytes, topic: str, headers: int, size: int) -> None:
+        """Read messages behind that line, when it comes again."""
+        if len(line) <= limits.TOPIC_TABLE_BYTES and _BEGINNING < headers - len(_END) <= _BEGINNING + DIGITS:
+            if len(self._heads) >= limits.TOPIC_TABLE:
+                self._heads.clear()
+            self._heads[line] = PlainHead(topic, headers, size)
+
+    def read(self, data: bytes, at: int) -> int:
+        """Publish the plain messages that stand at `at`, one behind the other; return where they end."""
+        heads, nodes, session, end = self._heads, self.nodes, self.session, len(data)
+        while at < end:
+            start = data.find(b"\n", at) + 1
+            head = heads.get(data[at:start])
+            if head is None:
+                break
+            body, stop = start + head.headers, start + head.size
+            digits = data[start + _BEGINNING : body - 4]
+            node = nodes.get(data[start : start + _BEGINNING])
+            if node is None or data[stop : stop + 2] != b"\r\n" or data[body - 4 : body] != _END:
+                break
+            if not digits.isdigit():
+                break
+            number = int(digits)
+            at = stop + 2
+            if number <= node.last:
+                self.copies += 1
+                continue
+            node.last = number
+            self.count += 1
+            message = Publish(head.topic, data[body:stop])
+            message.sender = session
+            message.path = node.path
+            try:
+                self.publish(message)
+            except Refusal:
+                self.refused += 1
+        return at
+
+
+def _beginning(node: str) -> bytes:
+    """Return the first bytes of the headers of a node's messages."""
+    return b"%b%b\r\n%b" % (BEGIN, node.encode(), NUMBER)
+
+
+def is_plain(message: Message) -> bool:
+    """Return whether a message has a topic and a payload alone."""
+    bare = message.properties is None and message.content_type is None and message.reply_to is None
+    return bare and type(message) is Publish and not message.path and not message.hops
+
+
+class PlainWriter:
+    """Encodes the plain messages of one node."""
+
+    __slots__ = ("_begin", "_heads", "_size")
+
+    def __init__(self, node: str) -> None:
+        self._begin = _beginning(node)
+        self._heads = Heads(b"HPUB")
+        self._size = len(self._begin) + len(_END)
+
+    def encode(self, message: Message, number: int) -> bytes:
+        """Return a message as an operation."""
+        digits = b"%d" % number
+        size = self._size + len(digits)
+        payload = message.payload
+        return b"%b %d %d\r\n%b%b\r\n\r\n%b\r\n" % (
+            self._heads[message.topic], size, size + len(payload), self._begin, digits, payload,
+        )  # fmt: skip
