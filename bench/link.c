@@ -87,7 +87,8 @@ static void leave_from(int fd, int n)
 
 void open_link(struct link *link)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(plan.port)};
+    int port = plan.to && link->role == SUBSCRIBER ? plan.to : plan.port;
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int yes = 1;
     link->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -97,7 +98,7 @@ void open_link(struct link *link)
     if (link->role == CHURN)
         leave_from(link->fd, 2 + counters.churned % SOURCES);
     if (connect(link->fd, (struct sockaddr *)&to, sizeof to) && errno != EINPROGRESS)
-        die("connect to port %d: %s", plan.port, strerror(errno));
+        die("connect to port %d: %s", port, strerror(errno));
     link->state = CONNECTING;
     link->have = 0;
     memset(&link->ws, 0, sizeof link->ws);

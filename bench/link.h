@@ -21,6 +21,7 @@ struct plan {
     const struct protocol *protocol;
     const char *work;
     int port, udp, websocket;                  /* udp: the port for datagrams */
+    int to;                                    /* the port of subscribers, at another server; 0: the same */
     int tls, resume;                           /* over TLS; by the session of an earlier link */
     int groups, publishers, subscribers;       /* the last two for each group */
     int window;                                /* messages in flight for each publisher */

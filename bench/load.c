@@ -1,6 +1,7 @@
 /* Load for a pub/sub server, on loopback: the works of the benchmark, reported as one line of JSON.
  *
- *   load protocol=lines|mqtt|mqtt-1|mqtt-2|nats|stomp|wamp|redis port=N [websocket=1] [tls=1] work=WORK [option=N ...]
+ *   load protocol=lines|mqtt|mqtt-1|mqtt-2|nats|stomp|wamp|redis port=N [to=N] [websocket=1] [tls=1] work=WORK
+ *        [option=N ...]
  *
  *   flow     `groups` times `publishers` -> `subscribers`, `window` messages in flight for each publisher; a
  *            message is in flight until every subscriber of its group has it. With `topics`, one group
@@ -34,7 +35,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { UDP_MOST = 65507, QUIET_MS = 300, QUIT_MS = 100, BURSTS = 1000, DELIVERIES_MAX = 1000000000,
+enum { UDP_MOST = 65507, QUIET_MS = 300, QUIT_MS = 100, FAR_MS = 300, BURSTS = 1000, DELIVERIES_MAX = 1000000000,
        BURST_NS = 100000000 };
 
 struct plan plan = {.work = "flow", .groups = 1, .publishers = 1, .subscribers = 1, .window = 1, .size = 100,
@@ -100,6 +101,8 @@ static void measure(void)
 static void open_groups(void)
 {
     open_all(links, build());
+    if (plan.to)
+        usleep(FAR_MS * 1000);           /* until the other server knows of the subscriptions */
     verify();
 }
 
@@ -228,7 +231,7 @@ static const struct option {
     int *at;
 } options[] = {
     {"port", &plan.port}, {"udp", &plan.udp}, {"websocket", &plan.websocket}, {"groups", &plan.groups},
-    {"tls", &plan.tls}, {"resume", &plan.resume},
+    {"to", &plan.to}, {"tls", &plan.tls}, {"resume", &plan.resume},
     {"publishers", &plan.publishers}, {"subscribers", &plan.subscribers}, {"window", &plan.window},
     {"size", &plan.size}, {"topics", &plan.topics}, {"filters", &plan.filters}, {"rate", &plan.rate},
     {"ids", &plan.ids}, {"churn", &plan.churn}, {"burst", &plan.burst}, {"links", &plan.links},

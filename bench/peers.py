@@ -76,6 +76,10 @@ class Peer:
         """Its command line; configuration goes into `folder`."""
         raise NotImplementedError
 
+    def elsewhere(self, ports: Ports) -> dict[str, int]:
+        """Options of the load for subscribers at another port."""
+        return {}
+
     def environment(self) -> dict[str, str]:
         """What it needs beside this process's own environment."""
         return {}
@@ -312,11 +316,41 @@ class Bare(Peer):
         return f"{self.package} {version(self.package)}"
 
 
+class Cluster(Hubbub):
+    """Two nodes and a nats-server: publishers are at one node, subscribers at the other; see cluster.py."""
+
+    tls = False
+
+    def __init__(self, single: Hubbub) -> None:
+        self.name = f"cluster-{single.name}"
+        self._single = single
+
+    def path(self) -> str:
+        """That of its nodes."""
+        return self._single.path()
+
+    def environment(self) -> dict[str, str]:
+        """That of its nodes."""
+        return self._single.environment()
+
+    def elsewhere(self, ports: Ports) -> dict[str, int]:
+        """At the second node."""
+        return {"to": ports.websocket}
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """The port of WebSocket is that of the second node."""
+        node = f"{self.path()} --reactor=hubbub --nodaemon --pidfile= hubbub --tcp tcp:{{port}} --cluster {{cluster}}"
+        script = [sys.executable, str(HERE / "cluster.py"), str(folder), Nats().path()]
+        return [*script, str(ports.tcp), str(ports.websocket), *node.split()]
+
+
 BARE = (Bare("autobahn", "autobahn"), Bare("datagrams", "twisted"))
 KEPT = (Kept("process"), Kept("fsync"), KeptMosquitto(), BareDisk())
 HISTORY = (History(""), History("process"), History("fsync"), JetStream(always=False), JetStream(always=True))
+CLUSTERS = (Cluster(Hubbub()), Cluster(Compiled()))
 PEERS = {
-    peer.name: peer for peer in (Hubbub(), Compiled(), Floor(), Mosquitto(), Nats(), Redis(), *BARE, *KEPT, *HISTORY)
+    peer.name: peer
+    for peer in (Hubbub(), Compiled(), Floor(), Mosquitto(), Nats(), Redis(), *BARE, *KEPT, *HISTORY, *CLUSTERS)
 }
 
 

@@ -71,7 +71,14 @@ def _options(work: Work, peer: Peer, server: Running, **more: float) -> list[str
     ports = server.ports
     kinds = (ports.tls, ports.wss) if work.load.get("tls") else (ports.tcp, ports.websocket)
     port = kinds[work.websocket]
-    options = {"protocol": peer.protocol, "port": port, "udp": server.ports.udp, **work.load, **more}
+    options = {
+        "protocol": peer.protocol,
+        "port": port,
+        "udp": server.ports.udp,
+        **peer.elsewhere(ports),
+        **work.load,
+        **more,
+    }
     scripts = {"away": "away.py", "replay": "history.py"}
     script = scripts.get(str(work.load["work"]))
     program = [str(BUILD / "load")] if script is None else [sys.executable, str(HERE / script)]

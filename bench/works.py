@@ -216,6 +216,18 @@ def _nats() -> list[Work]:
     return _spoken("nats", "NATS", (*OURS, "nats"), aims)
 
 
+def _cluster() -> list[Work]:
+    """Publishers at one node, subscribers at another, and a nats-server between, beside nats-server alone."""
+    peers, half = ("cluster-hubbub", "cluster-compiled", "nats"), Aim(0.5, "nats")
+    return [
+        _flow("cluster-fanout", "two nodes, 1 -> 1,000, 100 in flight", peers, half, subscribers=FANOUT, window=100),
+        _flow(
+            "cluster-fanin", "two nodes, 100 -> 1, 50 in flight each", peers, half, publishers=PAIRS, window=IN_FLIGHT
+        ),
+        _flow("cluster-pairs", "two nodes, 100 pairs, 50 in flight", peers, half, groups=PAIRS, window=IN_FLIGHT),
+    ]
+
+
 def _stomp() -> list[Work]:
     """Beside lines."""
     return _spoken("stomp", "STOMP", OURS, lambda name: (Aim(0.9, "hubbub", name),))
@@ -276,6 +288,7 @@ _ALL = (
     *_tls(),
     *_mqtt(),
     *_nats(),
+    *_cluster(),
     *_stomp(),
     *_wamp(),
     *_kept(),
