@@ -348,10 +348,8 @@ BARE = (Bare("autobahn", "autobahn"), Bare("datagrams", "twisted"))
 KEPT = (Kept("process"), Kept("fsync"), KeptMosquitto(), BareDisk())
 HISTORY = (History(""), History("process"), History("fsync"), JetStream(always=False), JetStream(always=True))
 CLUSTERS = (Cluster(Hubbub()), Cluster(Compiled()))
-PEERS = {
-    peer.name: peer
-    for peer in (Hubbub(), Compiled(), Floor(), Mosquitto(), Nats(), Redis(), *BARE, *KEPT, *HISTORY, *CLUSTERS)
-}
+ALONE = (Hubbub(), Compiled(), Floor(), Mosquitto(), Nats(), Redis())
+PEERS = {peer.name: peer for peer in (*ALONE, *BARE, *KEPT, *HISTORY, *CLUSTERS)}
 
 
 def cores() -> tuple[int, int]:

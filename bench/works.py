@@ -221,9 +221,7 @@ def _cluster() -> list[Work]:
     peers, half = ("cluster-hubbub", "cluster-compiled", "nats"), Aim(0.5, "nats")
     return [
         _flow("cluster-fanout", "two nodes, 1 -> 1,000, 100 in flight", peers, half, subscribers=FANOUT, window=100),
-        _flow(
-            "cluster-fanin", "two nodes, 100 -> 1, 50 in flight each", peers, half, publishers=PAIRS, window=IN_FLIGHT
-        ),
+        _flow("cluster-fanin", "two nodes, 100 -> 1, 50 each in flight", peers, half, window=50, publishers=PAIRS),
         _flow("cluster-pairs", "two nodes, 100 pairs, 50 in flight", peers, half, groups=PAIRS, window=IN_FLIGHT),
     ]
 
