@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.peers import HERE, PEERS, Unusable, cores
+from bench.peers import HERE, PEERS, Unusable
+from bench.start import cores
 
 PACKAGES = ("twisted", "autobahn", "msgspec", "uvloop")
 

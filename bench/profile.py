@@ -18,8 +18,9 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from bench.peers import PEERS, Running, Unusable, running
+from bench.peers import PEERS, Running, Unusable
 from bench.run import load
+from bench.start import running
 from bench.works import Work
 
 RATE = 500  # samples a second

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.peers import BUILD, HERE, PEERS, Peer, Running, Unusable, cores, pinned, running
+from bench.peers import BUILD, HERE, PEERS, Peer, Running, Unusable
+from bench.start import cores, pinned, running
 from bench.usage import waited
 from bench.works import Work
 
