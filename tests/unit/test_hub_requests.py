@@ -133,3 +133,20 @@ def test_a_reply_is_not_kept_anywhere(world):
     assert len(found) == 20
     assert [ref() for ref in found if ref() is not None] == []
     assert clean(world)
+
+
+def test_nothing_waits_for_the_reply_to_a_link_that_has_gone(world):
+    """Its requests would take the places of others, and keep the closed link, for as long as it has asked for."""
+    answerer, asking = world.link(), world.link()
+    world.say(answerer, b"sub ask\n")
+    world.say(asking, b"side ask 1\nside ask 2\nreq ask 3\n")
+    assert len(world.hub.requests.pending) == 3
+    dialect = weakref.ref(asking.dialect)
+    asking.lost()
+    asking.wire.link = None
+    del asking
+    world.turn()
+    assert clean(world)
+    assert dialect() is None
+    first = answerer.wire.heard().split(b"<")[1].split(b">")[0]
+    assert world.say(answerer, b"tag %b late\n" % first) == b"sent 0\n"

@@ -145,7 +145,7 @@ def on_request(link: Any, event: Request) -> None:
     event.sender = link.session
     try:
         link.access.authorize()
-        if link.requests >= limits.REQUESTS_PER_LINK:
+        if len(link.requests) >= limits.REQUESTS_PER_LINK:
             raise Refusal("quota", f"{limits.REQUESTS_PER_LINK} requests of this link wait for a reply already")
         if link.access.policy is not None:
             link.access.policy.admit(event, link)
@@ -153,7 +153,7 @@ def on_request(link: Any, event: Request) -> None:
     except Refusal as error:
         link.answer(event, error)
     else:
-        link.requests += 1
+        link.requests |= {event}
         link.inbound.blocked += event.blocking
 
 
@@ -167,7 +167,7 @@ def replied(link: Any, event: Request, result: Message | Refusal) -> None:
     if type(result) is PartialReply:
         link.answer(event, result)
         return
-    link.requests -= 1
+    link.requests -= {event}
     link.answer(event, result)
     if event.blocking:
         link.inbound.blocked -= 1

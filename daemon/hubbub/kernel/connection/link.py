@@ -36,7 +36,7 @@ from hubbub.kernel.sessions.client import Client
 from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.steps import spread
 from hubbub.message import Message
-from hubbub.publish import Publish
+from hubbub.publish import Publish, Request
 
 _ids = count(1)
 COST_OF_COMMAND = limits.EVENTS_AT_ONCE // limits.COMMANDS_AT_ONCE
@@ -50,7 +50,7 @@ class Link:
 
     client    its persistent session, or None
     source    as which source the connection counts, see ingress.sources
-    requests  requests of this client that wait for a reply
+    requests  those of this client that wait for a reply
     """
 
     __slots__ = (
@@ -71,7 +71,7 @@ class Link:
         self.hub = hub
         self.inbound = InboundQueue()
         self.access = Access()
-        self.requests = 0
+        self.requests: frozenset[Request] = frozenset()
         self.session = session = Session(host, port, context.dialect_context.transport, context.name, context.user)
         session.id = next(_ids)
         session.link = self
@@ -184,6 +184,8 @@ class Link:
             return
         self.shutdown.state = _CLOSED
         commands.depart(self)
+        for request in self.requests:
+            self.hub.requests.end(request.reply_to)
         self.context.links.discard(self)
         self.session.link = None
         self.release_client(True)

@@ -94,6 +94,12 @@ class Requests:
         if reply is not None:
             reply.refuse(Refusal("timeout", "the request was cancelled"))
 
+    def end(self, topic: str | None) -> None:
+        """The client that waits for the reply on a reply topic has gone."""
+        reply = self.pending.get(topic or "")
+        if reply is not None:
+            reply.end()
+
     def forget(self, reply: PendingReply) -> None:
         """End a request."""
         if self.pending.pop(reply.topic, None) is not None:
