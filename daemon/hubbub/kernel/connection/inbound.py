@@ -26,7 +26,7 @@ class InboundQueue:
         self.held_at: float | None = None
         self.holding = False
         self._events: deque[Any] = _NOTHING
-        self._taking: Iterator[Any] | None = None  # what `take` returned: its events have never left the queue
+        self._taking: _Taking | None = None  # acts on `_events`: what it has yet to yield has never left the queue
 
     def __len__(self) -> int:
         return len(self._events)
@@ -49,6 +49,7 @@ class InboundQueue:
         self.holding = True
         if self._events is _NOTHING:
             self._events = deque()
+            self._taking = _Taking(self._events)
         if self.held_at is None:
             self.held_at = now
 
@@ -85,7 +86,7 @@ class InboundQueue:
             link.outbox.drained = None
             if self.holding:
                 self.holding = False
-                self._taking = _drained(self._events)
+                assert self._taking is not None
                 link.act(self._taking)
                 if not self.holding and link.active:
                     self._read_on(link)
@@ -116,6 +117,18 @@ class InboundQueue:
 _NOTHING: deque[Any] = deque()  # of a queue that holds nothing back: most links never do
 
 
-def _drained(events: deque[Any]) -> Iterator[Any]:
-    while events:
-        yield events.popleft()
+class _Taking:
+    """Takes events out of a queue, one by one, also for an event that lets the link go on while it is acted on."""
+
+    __slots__ = ("_events",)
+
+    def __init__(self, events: deque[Any]) -> None:
+        self._events = events
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if not self._events:
+            raise StopIteration
+        return self._events.popleft()

@@ -1,0 +1,46 @@
+"""Events that are held back, and let go on by an event among them: a login whose result is there at once."""
+
+from __future__ import annotations
+
+from hubbub import limits
+from hubbub.events import Connect
+from unit.kernel_help import Tiny
+
+
+class Login(Tiny):
+    """`auth USER` logs in."""
+
+    def command(self, command, rest):
+        return Connect(user=rest[0]) if command == "auth" else super().command(command, rest)
+
+    def outcome(self, event, result):
+        return b"ok auth\n" if isinstance(event, Connect) else super().outcome(event, result)
+
+
+class Rights:
+    """Only ann may receive anything."""
+
+    def __init__(self, user):
+        self.user = user
+
+    def subscribe(self, filter):
+        pass
+
+    def receives(self, topic):
+        return self.user == "ann"
+
+
+def log_in(event, session, done):
+    session.user = event.user
+    done(event.user)
+
+
+def test_a_login_among_held_back_commands_that_ends_a_subscription(world):
+    """The notice of that fills the answers: it is held back too, within the login that is being acted on."""
+    link = world.link(Login, login=log_in, rights=lambda session: Rights(session.user))
+    assert world.say(link, b"auth ann\nsub t\n") == b"ok auth\nok t\n"
+    fill = limits.ANSWER_BYTES - len("\nok auth\n")
+    heard = world.say(link, b"say x %d\nsay y %d\nauth ben\nping\nping\n" % (limits.ANSWER_BYTES, fill))
+    assert heard.lstrip(b"x\n").lstrip(b"y") == b"\nok auth\nno not-authorized\npong 0\npong 0\n"
+    assert link.wire.is_reading
+    assert len(link.inbound) == 0
