@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hubbub.errors import Refusal
@@ -306,3 +308,13 @@ def test_the_clock_goes_on_with_what_was_left(world):
     assert second.told == []
     world.sleep(0.5)
     assert second.told == ["timeout"]
+
+
+def test_a_reload_without_answer_leaves_the_line_of_a_link_as_it_is(world, device):
+    first = Asker(world, b"1")
+    device.context.adopt(replace(device.context, answer=None))
+    device.reconsider()
+    says(world, device, "one")
+    second = Asker(world, b"2")
+    says(world, device, "two")
+    assert (first.told, second.told) == ([b"one"], [b"two"])

@@ -40,7 +40,8 @@ class Access:
         context, session, hub, mount = link.context, link.session, link.hub, link.egress.mount
         self.allowed = context.anonymous or session.user is not None
         session.rights = context.rights(session) if context.rights is not None else None
-        keys = mount or context.retain or context.content_type or context.answer or context.rate or context.changed
+        keys = mount or context.retain or context.content_type or context.rate or context.changed
+        keys = keys or link.egress.half_duplex  # which stays as it is when a reload changes `answer=`
         if not keys and session.rights is None and self.allowed:
             self.policy = None
             return
