@@ -9,6 +9,7 @@ from cluster.nodes import make_hub, passed
 from hubbub.dialects.lines import Lines
 from hubbub.service.cluster.cluster import Cluster
 from hubbub.service.config.cluster import parse_cluster
+from hubbub.storage.opening import open_store
 from hubbub.testing.memory_listener import MemoryListener
 from hubbub_plugins.mqtt import Mqtt
 from mqtt_client import MqttHub
@@ -38,14 +39,20 @@ class OnReactor:
 class MqttNode(MqttHub):
     """A node; `url` says where NATS is, with keys of --cluster."""
 
-    def __init__(self, url, name, *history):
+    def __init__(self, url, name, *history, state=None):
         from twisted.internet import reactor
 
         self.name = name
+        self.stopped = False
         self.world = OnReactor()
         self.hub = self.world.hub
-        self.listener = MemoryListener(self.world, "tcp", Mqtt)
+        self.store = None
+        if state is not None:
+            self.store = open_store(state, "fsync", reactor.callFromThread)
+            self.hub.load(self.store)
+            self.store.start()
         self.hub.keep_history(history)
+        self.listener = MemoryListener(self.world, "tcp", Mqtt)
         config = parse_cluster(f"{url}:name={name}", "--cluster")
         self.cluster = Cluster(reactor, self.hub, config, f"{name}{secrets.token_hex(4)}")
         self.stream = self.cluster.stream
@@ -60,7 +67,12 @@ class MqttNode(MqttHub):
         return self
 
     def stop(self):
-        self.cluster.stop()
+        """Stop, once."""
+        if not self.stopped:
+            self.stopped = True
+            self.cluster.stop()
+            if self.store is not None:
+                self.store.stop()
 
 
 class LinesClient:

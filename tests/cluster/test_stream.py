@@ -10,7 +10,7 @@ from cluster.mqtt_nodes import MqttNode, heard
 from cluster.nodes import passed, settled
 from hubbub import limits
 from hubbub_plugins.mqtt.packets import Will
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, kept, messages, subscription
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, Client, kept, messages, subscription
 
 
 @pytest.fixture
@@ -18,8 +18,8 @@ def make(server):
     """Make nodes of one cluster, which no other test has."""
     cluster, made = f"c{secrets.token_hex(4)}", []
 
-    def node(name, url=server.url):
-        made.append(MqttNode(f"{url}:cluster={cluster}", name))
+    def node(name, url=server.url, **more):
+        made.append(MqttNode(f"{url}:cluster={cluster}", name, **more))
         return made[-1]
 
     yield node
@@ -234,3 +234,33 @@ async def test_one_member_of_a_group_gets_what_is_stored(two):
     await settled(a, b)
     look()
     assert sorted(found) == [("x", b"%d" % number, 1) for number in range(10)]
+
+
+async def test_a_node_that_starts_again_brings_its_sessions_what_they_missed(make, tmp_path):
+    """Once each, and to no client that came later."""
+    a, b = await make("a").joined(), await make("b", state=tmp_path).joined()
+    client, writer = Client(b.listener), a.client("writer")
+    assert client.connect("c", **kept(V5)) == []  # its store has to commit that
+    client.subscribe(subscription("x", 1))
+    await heard(client, 2)
+    client.end.vanish()
+    b.world.turn()
+    for number in range(3):
+        writer.publish("x", b"%d" % number, qos=1, id=number + 1)
+    await heard(writer, 3)
+    await passed(lambda: b.stream.consumer.position == 3)
+    await passed(lambda: b.store.commits.safe == b.store.commits.open - 1)
+    b.stop()
+    for number in range(3, 6):
+        writer.publish("x", b"%d" % number, qos=1, id=number + 1)
+    await heard(writer, 3)
+    again = make("b", state=tmp_path)
+    ear = again.client("ear")
+    ear.subscribe(subscription("x", 1))
+    await again.joined()
+    await passed(lambda: again.stream.consumer.position == 6)
+    writer.publish("x", b"6", qos=1, id=7)
+    assert messages(await heard(ear, 1)) == [("x", b"6", 1)]
+    client = Client(again.listener)
+    client.connect("c", **kept(V5))
+    assert messages((await heard(client, 8))[1:]) == [("x", b"%d" % number, 1) for number in range(7)]

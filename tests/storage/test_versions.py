@@ -51,6 +51,8 @@ def test_it_is_all_there(file, tmp_path):
         connection = process.store.database.connection
         kept_ones = [unpack_block(body) for (body,) in connection.execute("SELECT body FROM history ORDER BY last")]
         assert [(one.topic, one.payload) for ((_, one),) in kept_ones] == [(f"h/{n}", b"%d" % n) for n in range(3)]
+    if file.stem >= "version-4":
+        assert process.store.load_stream() == ("2m42hug7e7vmzzcg", 17)
     released, second, third = process.client("flying", **kept(V5)).first
     assert (released.kind, second.topic, third.topic) == (PUBREL, "a/1", "a/2")
     assert second.dup

@@ -33,12 +33,13 @@ class Changes:
     keys           new idempotency keys, by number; forgotten: the last number of those that are old
     history        by rule, each message with its number; lost: by rule, see RuleState.missing and missing_time
     rules          of the history that begin, or end, with NOTHING as their rule
+    stream         the position in the stream of a cluster that goes with them, or None
     size           bytes that they take in memory, about
     """
 
     __slots__ = (
         "ended", "forgotten", "history", "keys", "lost", "messages", "progress", "retained", "rules", "sessions",
-        "size", "subscriptions",
+        "size", "stream", "subscriptions",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -53,4 +54,5 @@ class Changes:
         self.history: dict[int, list[tuple[int, Message]]] = {}
         self.lost: dict[int, tuple[int, float]] = {}
         self.rules: list[RuleState] = []
+        self.stream: tuple[str, int] | None = None
         self.size = 0

@@ -39,6 +39,7 @@ class Loader:
     audiences  those that have messages; blocks: the rows of the history
     last_message, last_session, last_key  the highest numbers that were given
     sessions   in the order in which they began; retained: the retained messages
+    stream     how far the sessions have got what the stream of a cluster has, or None
     keys       the newest idempotency keys, as many as may be remembered, each with its number
     """
 
@@ -49,6 +50,7 @@ class Loader:
             self.sessions = list(self._sessions())
             self.retained = list(self._retained())
             self.keys = list(self._keys())
+            self.stream: tuple[str, int] | None = database.execute("SELECT epoch, seq FROM stream").fetchone()
             self.last_key = self.keys[-1][0] if self.keys else 0
         except _DAMAGE as error:
             raise Damaged(str(error)) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 
 APPLICATION_ID = 0x68756262  # "hubb", in the header of the file
-VERSION = 3
+VERSION = 4
 
 _TABLES = """
 CREATE TABLE sessions (number INTEGER PRIMARY KEY, record BLOB NOT NULL);
@@ -36,7 +36,10 @@ CREATE INDEX messages_in_history ON messages (rule, number) WHERE rule > 0;
 """
 """The history (storage.blocks). A message with a `rule` has its body there, `size` bytes, about."""
 
-MIGRATIONS: dict[int, str] = {0: _TABLES, 1: _KEYS, 2: _HISTORY}
+_STREAM = "CREATE TABLE stream (epoch TEXT NOT NULL, seq INTEGER NOT NULL);"
+"""How far the sessions here have got what the stream of a cluster has; no row, or one."""
+
+MIGRATIONS: dict[int, str] = {0: _TABLES, 1: _KEYS, 2: _HISTORY, 3: _STREAM}
 """By version, what makes a file of it one of the next version; 0 is an empty file."""
 
 

@@ -55,6 +55,8 @@ class DurableStore:
         self._sessions = loader.sessions
         self._retained = loader.retained
         self._keys = loader.keys
+        self._stream = loader.stream
+        self.stream_position: Callable[[], tuple[str, int] | None] = lambda: None
         self._last = loader.last_message
         self._last_key = loader.last_key
         self._last_session = loader.last_session
@@ -83,6 +85,9 @@ class DurableStore:
     def load_keys(self) -> Iterable[tuple[int, KeyRecord]]:
         keys, self._keys = self._keys, []
         return keys
+
+    def load_stream(self) -> tuple[str, int] | None:
+        return self._stream
 
     def start(self) -> None:
         """Begin to write; everything is loaded."""
@@ -228,6 +233,7 @@ class DurableStore:
             self._refuse()
             return
         changes, self._changes = self._changes, Changes()
+        changes.stream = self.stream_position()
         for session in self._noted:
             if session.number:
                 changes.progress[session.number] = session.progress()

@@ -202,6 +202,8 @@ class Writer:
         kept = [(topic, pack(record_message(one))) for topic, one in changes.retained.items() if one is not None]
         self._replace("retained (topic, body)", kept)
         self._replace("keys (number, record)", [(number, pack(record)) for number, record in changes.keys])
+        if changes.stream is not None:
+            self._replace("stream (rowid, epoch, seq)", [(1, *changes.stream)])
 
     def _replace(self, table: str, rows: Sequence[Row]) -> None:
         """Insert rows, many with one statement: each statement gives up the interpreter's lock, and has to get it."""

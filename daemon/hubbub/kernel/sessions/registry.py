@@ -56,6 +56,7 @@ class ClientRegistry:
 
     store      where the sessions are kept
     forgotten  sessions that were ended to make room; expired: sessions that expired
+    restored   user and client identifier of each session that an earlier process had
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class ClientRegistry:
         self.store: Store = MemoryStore()
         self.forgotten = 0
         self.expired = 0
+        self.restored: frozenset[tuple[str | None, str]] = frozenset()
         self._known: dict[Key, Client] = {}
         self._away: dict[Key, Client] = {}  # those without a link, the longest away first
         self._away_from: dict[str, dict[Key, Client]] = {}  # the same by source
@@ -136,6 +138,7 @@ class ClientRegistry:
             client.delivery.queue.keep_most()
             self._wills.count(client.source, None, state.will)
             client.revive(rights)
+        self.restored = frozenset([client.state.key[1:] for client in loaded])
         for client in loaded:  # once all are there to get their wills
             owner = client.state.owner
             if owner.is_valid(self._turn.wall()) and (logins is None or logins.admits(owner)):

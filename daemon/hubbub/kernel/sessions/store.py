@@ -40,11 +40,14 @@ class Store(Protocol):
     """A durable store, or none. Methods that record a change only queue it; `commit` closes the batch.
 
     changed  attribute: is to be called with each change, so that this turn ends with a `commit`
+    stream_position  attribute: returns epoch and sequence of the last message of a cluster's stream that the sessions
+                     here have got, or None; `commit` asks for it, since that is how far the batch goes
     """
 
     durable: bool
     commits: Commits
     changed: Callable[[], object]
+    stream_position: Callable[[], tuple[str, int] | None]
 
     def load(self) -> Iterable[StoredSession]:
         """Return the sessions of an earlier process."""
@@ -54,6 +57,9 @@ class Store(Protocol):
 
     def load_keys(self) -> Iterable[tuple[int, KeyRecord]]:
         """Return the idempotency keys of an earlier process, the oldest first, each with its number."""
+
+    def load_stream(self) -> tuple[str, int] | None:
+        """Return the position in a cluster's stream that an earlier process had, or None."""
 
     def begin_session(self) -> int:
         """Return a number for a new session, more than 0."""
@@ -115,6 +121,10 @@ class MemoryStore:
     def __init__(self) -> None:
         self.commits = Commits()
         self.changed: Callable[[], object] = lambda: None
+        self.stream_position: Callable[[], tuple[str, int] | None] = lambda: None
+
+    def load_stream(self) -> tuple[str, int] | None:
+        return None
 
     def load(self) -> Iterable[StoredSession]:
         return ()

@@ -106,10 +106,29 @@ class MessageStream:
         self._tell("joining", None)
         self._begin_history(info)
         subjects = [f"{self.names.message}>", f"{self.names.retain}>"]
+        position = self._find_position(info)
         self.consumer = OrderedConsumer(
-            self._jetstream, self._reactor, self.names.messages, subjects, self.reader, last, info.epoch
+            self._jetstream, self._reactor, self.names.messages, subjects, self.reader, position, info.epoch
         )
+        self._hub.clients.store.stream_position = self._position
         self.consumer.start()
+
+    def _find_position(self, info: StreamInfo) -> int:
+        """Return behind which sequence to begin: where an earlier process of this node ended, or now."""
+        epoch, seq = self._hub.clients.store.load_stream() or ("", 0)
+        last, first = info.state.last_seq, info.state.first_seq
+        if not epoch:
+            return last
+        if epoch != info.epoch or seq > last or seq + 1 < first:
+            says = "cluster: sessions here have missed messages: the stream doesn't have them any more"
+            self.log.warn(says)  # noqa: G010
+        if epoch != info.epoch or seq > last:
+            return last
+        self.reader.catch_up(last, self._hub.clients.restored)
+        return max(seq, first - 1)
+
+    def _position(self) -> tuple[str, int] | None:
+        return None if self.consumer is None else (self.consumer.epoch, self.consumer.position)
 
     def _begin_history(self, info: StreamInfo) -> None:
         """Let the stream be the history: positions are its sequences."""

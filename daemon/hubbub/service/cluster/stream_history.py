@@ -90,7 +90,7 @@ class StreamHistory:
 
     def reached(self, seq: int) -> None:
         """The message of that sequence is published next."""
-        self.newest = seq
+        self.newest = max(self.newest, seq)
         if self._waiting:
             ready = [then for number, then in self._waiting if number <= seq]
             self._waiting = [one for one in self._waiting if one[0] > seq]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from hubbub.errors import Refusal
 from hubbub.kernel.hub import Hub
@@ -40,7 +40,9 @@ class StreamReader:
         self.history: StreamHistory | None = None
         self.received_count = 0
         self.unfit = 0
+        self._early: Collection[tuple[str | None, str]] = ()
         self._hub = hub
+        self._late = 0
         self._message = names.message.encode()
         self._node = node
         self._retain = names.retain.encode()
@@ -57,10 +59,24 @@ class StreamReader:
             self.history.reached(message.seq)
         try:
             found = self._message_of(message)
-            if found is not None:
+            if found is None:
+                return
+            if message.seq > self._late:
                 self._publish(found)
+            else:  # what is retained is there, and the history has it
+                self._hub.router.publish_to(found, self._is_early)
         except Refusal:
             self.unfit += 1
+
+    def catch_up(self, until: int, those: Collection[tuple[str | None, str]]) -> None:
+        """Bring what the stream has up to sequence `until` to sessions of these users and clients alone.
+
+        An earlier process had these sessions; others have come since.
+        """
+        self._late, self._early = until, those
+
+    def _is_early(self, session: Session) -> bool:
+        return (session.user, session.client) in self._early
 
     def _publish(self, message: Message) -> None:
         router = self._hub.router
