@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+
 from cluster.nodes import passed, settled
 from hubbub.kernel.routing.subscription import LATER, NOW
+from hubbub.nats_protocol.subjects import subject_of
+from hubbub.topics import matches, unshared
 
 
 async def test_a_message_goes_to_one_member_of_all_nodes(nats_port, nodes):
@@ -65,6 +71,76 @@ async def test_what_a_nats_application_publishes_goes_to_one_member(nats_port, n
     await settled(a, b)
     got = sorted(int(message.payload) for one in (a.client, b.client) for message in one.got)
     assert got == sorted([*range(50), *range(50)])
+
+
+GROUPS = [f"$share/{group}/{filter}" for group in "gh" for filter in ("x/y", "x/#", "+/y", "#")]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("member"), st.integers(0, 5), st.sampled_from(GROUPS)),
+        st.tuples(st.just("plain"), st.integers(0, 5), st.sampled_from(["x/y", "x/+", "#"])),
+        st.tuples(st.just("publish"), st.integers(0, 3), st.sampled_from(["x/y", "x", "z/y"])),
+    ),
+    min_size=5,
+    max_size=25,
+)
+
+
+async def test_each_message_goes_to_one_member_of_each_group_and_to_each_plain_subscriber(nats_port, nodes):
+    """Whatever node the members are at, and whoever publishes: one of three nodes or a NATS application."""
+    those = await nodes.cluster(nats_port, "a", "b", "c")
+    app = await nodes.joined(f"nats://127.0.0.1:{nats_port}:name=app")
+    examples = []
+
+    @settings(database=None)
+    @given(STEPS)
+    def collect(steps):
+        examples.append(steps)
+
+    collect()
+    for steps in examples:
+        await check(those, app, nodes, steps)
+
+
+async def check(those, app, nodes, steps):
+    clients = [nodes.client(those[at % 3]) for at in range(6)]
+    filters = [set() for _ in clients]
+    for number, (what, who, name) in enumerate(steps):
+        if what == "publish":
+            await settled(*those, *those)
+            if who < 3:
+                those[who].client.publish(name, b"%d" % number)
+            else:
+                app.publish(subject_of(name), b"%d" % number)
+                app._turn.flush()
+                await fence(app)
+            await settled(*those, *those)
+            assert_delivered(clients, filters, name, number, steps)
+        elif name in filters[who]:
+            clients[who].unsubscribe(name)
+            filters[who].discard(name)
+        else:
+            clients[who].subscribe(name)
+            filters[who].add(name)
+    for client in clients:
+        client.hub.subscriptions.leave(client.session)
+    await settled(*those)
+
+
+def assert_delivered(clients, filters, topic, number, steps):
+    groups = {name for those in filters for name in those if name in GROUPS and matches(unshared(name), topic)}
+    plain = [at for at, those in enumerate(filters) if any(matches(one, topic) for one in those - set(GROUPS))]
+    got = [at for at, client in enumerate(clients) for message in client.got if message.payload == b"%d" % number]
+    for at in plain:
+        got.remove(at)
+    assert len(got) == len(groups), (steps, number, got, groups)
+    for client in clients:
+        client.got.clear()
+
+
+async def fence(connection):
+    done = Deferred()
+    connection.fence(lambda: done.callback(None))
+    await done
 
 
 async def test_a_group_that_has_ended_gets_nothing(nats_port, nodes):

@@ -82,4 +82,4 @@ def encode_headers(pairs: Iterable[tuple[str, str]]) -> bytes:
 def is_plain(name: str, value: str) -> bool:
     """Return whether a header says a property as it is."""
     known = _NAME.fullmatch(name) is not None and _VALUE.fullmatch(value) is not None and value.strip() == value
-    return known and len(value) <= NAME_CHARACTERS if name == "Content-Type" else known
+    return known and 0 < len(value) <= NAME_CHARACTERS if name == "Content-Type" else known

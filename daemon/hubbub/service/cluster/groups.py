@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from urllib.parse import quote
+from hashlib import blake2b
 
 from hubbub.errors import Refusal
 from hubbub.kernel.hub import Hub
@@ -17,7 +17,7 @@ from hubbub.message import Message
 from hubbub.nats_protocol.subjects import subjects_of
 from hubbub.service.cluster.connection import NatsConnection, NatsSubscription
 from hubbub.service.cluster.live import LiveMessages
-from hubbub.topics import SHARE, matches
+from hubbub.topics import matches
 
 
 class ClusterGroups:
@@ -39,8 +39,8 @@ class ClusterGroups:
 
     def opened(self, name: str, filter: str) -> None:
         """Take what is for this group and has no member yet."""
-        group = name[len(SHARE) :].partition("/")[0]
-        queue = f"hubbub.{quote(group, safe='')}"
+        # To NATS all subjects with one queue name are one group, so the name stands for the filter too.
+        queue = f"hubbub.{blake2b(name.encode(), digest_size=16).hexdigest()}"
         take = partial(self._take, name, filter)
         self.names[name] = [self._connection.listen(subject, take, queue) for subject in subjects_of(filter)]
         self.changed()
