@@ -12,7 +12,7 @@ from certificates import Authority
 from interop.clients import Tcp
 from interop.mqtt.base import At
 from interop.mqtt.javascript import Node
-from interop.nats.clients import DRIVER, FOLDER, Heard, NatsJs, NatsPy
+from interop.nats.clients import DRIVER, FOLDER, Heard, NatsJs, NatsPy, Page
 from interop.nats.jwt import made as new_key
 from running import Daemon
 from service.test_passwords import cheap
@@ -22,7 +22,9 @@ CLIENTS = {
     "transport": ("tcp", "tls"),
     "nats": ("tcp", "tls"),
     "web": ("websocket",),
+    "chromium": ("websocket",),
 }
+WEB = [kind for kind, carriers in CLIENTS.items() if carriers == ("websocket",)]
 _numbers = itertools.count()
 
 
@@ -142,10 +144,21 @@ def node(need):
     made.close()
 
 
+@pytest.fixture(scope="module")
+def chromium(browser):
+    context = browser.new_context(bypass_csp=True)  # the page of the hub allows no script of others
+    yield Page(context.new_page())
+    context.close()
+
+
 @pytest.fixture
 def make(request, kind):
     """make(at) -> a client of that kind."""
-    return NatsPy if kind == "nats-py" else partial(NatsJs, request.getfixturevalue("node"), kind)
+    if kind == "nats-py":
+        return NatsPy
+    if kind == "chromium":
+        return partial(NatsJs, request.getfixturevalue("chromium"), "web")
+    return partial(NatsJs, request.getfixturevalue("node"), kind)
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
@@ -187,13 +200,13 @@ def test_what_follows_info_in_the_clear_is_not_read(tmp_path):
 @pytest.mark.parametrize("kind", CLIENTS)
 def test_a_restart(make, kind):
     """A client is told of the end, comes back by itself, and has its subscriptions."""
-    option, port = "--websocket" if kind == "web" else "--tcp", 0
+    option, port = "--websocket" if kind in WEB else "--tcp", 0
     with ExitStack() as stack:
         for round in range(2):
             with Daemon("--tcp", "tcp:0", option, f"tcp:{port}:id=nats:dialect=nats") as daemon:
-                _, port = daemon.websocket[0] if kind == "web" else daemon.tcp[1]
+                _, port = daemon.websocket[0] if kind in WEB else daemon.tcp[1]
                 if round == 0:
-                    client = stack.enter_context(make(At("websocket" if kind == "web" else "tcp", "127.0.0.1", port)))
+                    client = stack.enter_context(make(At("websocket" if kind in WEB else "tcp", "127.0.0.1", port)))
                     client.subscribe("a.*")
                 else:
                     client.reconnected()
@@ -224,10 +237,10 @@ def test_an_nkey(option, tmp_path):
 @pytest.mark.parametrize("kind", CLIENTS)
 def test_a_login(make, kind, tmp_path):
     (tmp_path / "passwords").write_text(f"ann:{cheap('right')}\n")
-    option = "--websocket" if kind == "web" else "--tcp"
+    option = "--websocket" if kind in WEB else "--tcp"
     with Daemon(option, "tcp:0:dialect=nats", "--auth", f"hubbub:{tmp_path}/passwords") as daemon:
-        _, port = daemon.websocket[0] if kind == "web" else daemon.tcp[0]
-        at = At("websocket" if kind == "web" else "tcp", "127.0.0.1", port)
+        _, port = daemon.websocket[0] if kind in WEB else daemon.tcp[0]
+        at = At("websocket" if kind in WEB else "tcp", "127.0.0.1", port)
         with make(at, user="ann", **{"pass": "right"}) as client:
             client.subscribe("a")
             client.publish("a", b"1")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import nats
 from nats.errors import NoRespondersError
 
+from interop.commonjs import bundle
 from interop.mqtt.asyncio_clients import run
 from interop.mqtt.base import At, Closing, Mailbox
 from interop.mqtt.javascript import Node, coded, decoded
@@ -95,20 +96,43 @@ class NatsPy(Mailbox, Closing):
         run(self.client.close())
 
 
+class Page:
+    """A page of Chromium, in which nats-core runs: one that the hub of the client itself has served."""
+
+    PACKAGES = ("@nats-io/nats-core", "@nats-io/nkeys", "@nats-io/nuid", "tweetnacl")
+
+    def __init__(self, page: Any) -> None:
+        self._page = page
+        self._origin = ""
+
+    def act(self, *said: Any) -> Any:
+        if said[0] == "open":
+            self._go(said[3]["servers"].replace("ws://", "http://"))
+        return self._page.evaluate("said => act(...said)", list(said))
+
+    def _go(self, origin: str) -> None:
+        if origin != self._origin:
+            self._page.goto(f"{origin}/")
+            self._page.add_script_tag(content=bundle(FOLDER, *self.PACKAGES))
+            self._page.add_script_tag(content=DRIVER.read_text())
+            self._page.evaluate("libraries = load('@nats-io/nats-core')")
+            self._origin = origin
+
+
 class NatsJs(Closing):
-    """A client in Node: `library` is "transport" (@nats-io/transport-node), "nats", or "web" (wsconnect)."""
+    """A client in Node or a page: `library` is "transport" (@nats-io/transport-node), "nats", or "web" (wsconnect)."""
 
     _numbers = itertools.count()
 
-    def __init__(self, node: Node, library: str, at: At, tls_first: bool = False, **login: str) -> None:
-        self._node = node
+    def __init__(self, engine: Node | Page, library: str, at: At, tls_first: bool = False, **login: str) -> None:
+        self._engine = engine
         self._number = next(self._numbers)
         more = {"tls": {"caFile": str(at.trust), "handshakeFirst": tls_first}} if at.carrier == "tls" else {}
         server = f"{SCHEMES[at.carrier]}://{at.host}:{at.port}" if at.web else f"{at.host}:{at.port}"
         self._act("open", library, {"servers": server, **more, **login})
 
     def _act(self, action: str, *said: Any) -> Any:
-        return self._node.act(action, self._number, *said)
+        return self._engine.act(action, self._number, *said)
 
     def subscribe(self, subject: str, queue: str = "", max: int = 0) -> None:
         self._act("subscribe", subject, {"queue": queue} if queue else {"max": max} if max else {})

@@ -1,14 +1,9 @@
-// Does with @nats-io/nats-core, or its predecessor nats, what lines of JSON on standard input say.
+// Does with @nats-io/nats-core, or its predecessor nats, what lines of JSON on standard input say; in a page, what `act` is told.
 "use strict";
-const load = require("module").createRequire(process.argv[2] + "/");
-const { connect } = load("@nats-io/transport-node");
-const { headers, wsconnect } = load("@nats-io/nats-core");
-const old = load("nats");
-globalThis.WebSocket ??= load("ws");
-
-const bytes = text => Buffer.from(text, "base64");
-const coded = data => Buffer.from(data).toString("base64");
+const bytes = text => Uint8Array.from(atob(text), character => character.charCodeAt(0));
+const coded = data => btoa(Array.from(data, byte => String.fromCharCode(byte)).join(""));
 const clients = {};
+let libraries; // connect, wsconnect, headers; old: those of the predecessor
 
 function told({ subject, data, reply, headers }) {
   const pairs = headers ? [...headers].flatMap(([name, values]) => values.map(value => [name, value])) : [];
@@ -16,7 +11,8 @@ function told({ subject, data, reply, headers }) {
 }
 
 async function open(number, library, options) {
-  const opens = { transport: connect, nats: old.connect, web: wsconnect }[library];
+  const { connect, wsconnect, old } = libraries;
+  const opens = { transport: connect, nats: old?.connect, web: wsconnect }[library];
   const connection = await opens({ reconnectTimeWait: 50, maxReconnectAttempts: -1, ...options });
   const one = clients[number] = { connection, heard: [], waiting: [], states: [], watching: [], old: library === "nats" };
   (async () => {
@@ -25,14 +21,13 @@ async function open(number, library, options) {
 }
 
 const ACTIONS = {
-  open,
   subscribe: async ({ connection, heard, waiting }, subject, options) => {
     const callback = (error, message) => waiting.length ? waiting.shift()(told(message)) : heard.push(told(message));
     connection.subscribe(subject, { ...options, callback });
     await connection.flush();
   },
   publish: async ({ connection, old: first }, subject, payloads, reply, pairs) => {
-    const said = pairs.length ? (first ? old.headers : headers)() : undefined;
+    const said = pairs.length ? (first ? libraries.old : libraries).headers() : undefined;
     for (const [name, value] of pairs) said.append(name, value);
     for (const one of payloads) connection.publish(subject, bytes(one), { reply: reply || undefined, headers: said });
     await connection.flush();
@@ -56,10 +51,21 @@ const ACTIONS = {
   end: ({ connection }) => connection.close(),
 };
 
-require("readline").createInterface({ input: process.stdin }).on("line", async line => {
-  const { id, said: [action, number, ...more] } = JSON.parse(line);
-  const late = new Promise((_, failed) => setTimeout(() => failed(new Error(action + ": too late")), 10000).unref());
-  const done = Promise.race([action === "open" ? open(number, ...more) : ACTIONS[action](clients[number], ...more), late]);
-  const answer = await done.then(result => ({ id, result }), error => ({ id, error: String(error) }));
-  process.stdout.write(JSON.stringify(answer) + "\n");
-});
+function act(action, number, ...more) {
+  const done = action === "open" ? open(number, ...more) : ACTIONS[action](clients[number], ...more);
+  let alarm;
+  const late = new Promise((_, failed) => { alarm = setTimeout(() => failed(new Error(action + ": too late")), 10000); });
+  return Promise.race([done, late]).finally(() => clearTimeout(alarm));
+}
+
+if (typeof module !== "undefined") {
+  const load = require("module").createRequire(process.argv[2] + "/");
+  const { headers, wsconnect } = load("@nats-io/nats-core");
+  libraries = { connect: load("@nats-io/transport-node").connect, headers, wsconnect, old: load("nats") };
+  globalThis.WebSocket ??= load("ws");
+  require("readline").createInterface({ input: process.stdin }).on("line", async line => {
+    const { id, said } = JSON.parse(line);
+    const told = await act(...said).then(result => ({ id, result }), error => ({ id, error: String(error) }));
+    process.stdout.write(JSON.stringify(told) + "\n");
+  });
+}
