@@ -21,6 +21,7 @@ from hubbub.errors import Refusal
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.session import Session
+from hubbub.kernel.steps import spread
 from hubbub.message import Message
 from hubbub.nats_protocol.subjects import subject_of
 from hubbub.service.cluster.connection import MAX_LINE, NatsConnection
@@ -105,6 +106,7 @@ class MessageStream:
             pause = min(2 * pause, limits.CLUSTER_RETRY_SECONDS)
         self._tell("joining", None)
         self._begin_history(info)
+        spread(self._hub.turn, "cluster", self.reader.settle_retained(last == 0))
         subjects = [f"{self.names.message}>", f"{self.names.retain}>"]
         position = self._find_position(info)
         self.consumer = OrderedConsumer(

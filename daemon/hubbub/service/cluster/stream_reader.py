@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
+from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.cluster_router import ClusterRouter
@@ -48,6 +49,7 @@ class StreamReader:
         self._retain = names.retain.encode()
         self._session = session
         self._topics = Topics()
+        self._topics_there: set[str] = set()  # those with a retained message in the cluster, while this node joins
         self._trouble = trouble
         self.found: Callable[[int], object] = lambda number: None
         self.has_read_all = False
@@ -120,6 +122,30 @@ class StreamReader:
             if found is not None:
                 found.time = self._hub.turn.wall()
                 self._hub.retained.keep(found)
+                if found.payload:
+                    self._topics_there.add(found.topic)
+        except Refusal:
+            self.unfit += 1
+
+    def settle_retained(self, fresh: bool) -> Iterator[None]:
+        """Go on with what the cluster has retained: what this node had from before alone is forgotten.
+
+        If the stream is `fresh` it is published instead: this is the first node of a cluster.
+        """
+        there, self._topics_there = self._topics_there, set()
+        for count, message in enumerate(self._hub.retained.match("#")):
+            if message is not None and fresh:
+                self._bring_along(message)
+            elif message is not None and message.topic not in there:
+                self._hub.retained.keep(Message(message.topic, b"", retain=True))
+            if count % limits.RETAINED_AT_ONCE == 0:
+                yield
+
+    def _bring_along(self, message: Message) -> None:
+        own = message.on(message.topic)
+        own.retained = False
+        try:
+            self._hub.router.publish(own)
         except Refusal:
             self.unfit += 1
 
