@@ -61,10 +61,12 @@ objects:
 	@tools/venv $(VENV) test check
 	@tools/compile $(OBJECTS) $(BIN)/python
 
-# Imports all tests: four workers that begin at once would each compile them.
-collect:
+# Imports all tests once they have changed: four workers that begin at once would each compile them.
+collect: $(VENV)/collected
+
+$(VENV)/collected: $(shell find tests -name '*.py')
 	@tools/venv $(VENV) test check
-	@$(BIN)/pytest --collect-only -qq > $(VENV)/collected || { cat $(VENV)/collected; exit 1; }
+	@$(BIN)/pytest --collect-only -qq > $@ || { cat $@; rm $@; exit 1; }
 
 # ruff's formatter is the one policy: run it, don't argue with it.
 format:
