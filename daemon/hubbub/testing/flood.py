@@ -8,8 +8,9 @@ from hubbub import limits
 from hubbub.testing.trial import Trial, broken, shown
 
 _SLACK = 64 * limits.KiB  # bytes that an object may hold beside a unit: a table of topics, what a bytearray reserves
-_LOOKS = 24  # times that what it holds is weighed in one flood
+_LOOKS = 8  # times that what it holds is weighed in one flood
 _EVENTS = 10_000  # events after which a flood has shown enough
+_FLOOD = 2  # times what it may hold
 _FILLERS = (b"A", b"9", b"\0", b"\xff")  # what an endless unit is made of
 _REFUSE = (
     "A unit that is longer than max_unit ends with Close(reason, refusal=Refusal('too-long', reason)), or is a Fault"
@@ -41,7 +42,7 @@ def _floods(units: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _flood_stream(trial: Trial, head: bytes, filler: bytes) -> None:
-    flood = 3 * _max_held(trial)
+    flood = _FLOOD * _max_held(trial)
     piece = filler * (flood // _LOOKS // len(filler) + 1)
     events = len(trial.feed(head)) if head else 0
     fed = len(head)
@@ -56,7 +57,7 @@ def _flood_stream(trial: Trial, head: bytes, filler: bytes) -> None:
 
 
 def _flood_units(trial: Trial, unit: bytes) -> None:
-    count, events = 3 * _max_held(trial) // len(unit), 0
+    count, events = _FLOOD * _max_held(trial) // len(unit), 0
     for at in range(count):
         events += len(trial.feed(unit))
         trial.events.clear()
