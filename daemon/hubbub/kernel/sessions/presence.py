@@ -31,6 +31,12 @@ class Owner(Protocol):
     def holding(self) -> bool: ...
 
 
+class PresenceMessage(Message):
+    """What the hub says of a client's presence: `1` or `0`."""
+
+    __slots__ = ()
+
+
 class PresenceState:
     """Whether the client of one topic is online.
 
@@ -119,9 +125,13 @@ class PresenceState:
             self._table.gone[self.topic] = self
             self._say(b"0")
 
+    def repeat(self) -> None:
+        """Say again that it is online."""
+        self._say(b"1")
+
     def _say(self, payload: bytes) -> None:
         try:
-            self._router.publish(Message(self.topic, payload, retain=True))
+            self._router.publish(PresenceMessage(self.topic, payload, retain=True))
         except Refusal:
             self._turn.counters.refused += 1
 
@@ -146,6 +156,14 @@ class PresenceTable:
             found = self._states[topic] = PresenceState(self, self._turn, self._router, topic)
         found.silent, found.connected = silent, connected  # of the listener that was asked last
         return found
+
+    def contradict(self, topic: str) -> bool:
+        """Another hub says that a client is offline: say that it is online, if it is here. Returns whether it is."""
+        state = self._states.get(topic)
+        if state is None or not state.online:
+            return False
+        state.repeat()
+        return True
 
     def keeps(self, state: PresenceState) -> bool:
         """A client is online. False: its state was forgotten while it was offline."""

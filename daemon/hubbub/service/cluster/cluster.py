@@ -18,6 +18,7 @@ from hubbub.service.cluster.interest import Interest
 from hubbub.service.cluster.live import NO_RESPONDERS, LiveMessages
 from hubbub.service.cluster.message_stream import MessageStream
 from hubbub.service.cluster.nodes import Nodes
+from hubbub.service.cluster.presence import ClusterPresence
 from hubbub.service.config.cluster import ClusterConfig
 
 
@@ -38,6 +39,9 @@ class Cluster:
         self.member = False
         clustered = isinstance(hub.router, ClusterRouter)
         self.stream = MessageStream(reactor, hub, connection, node, live.session) if clustered else None
+        if self.stream is not None:
+            presence = ClusterPresence(hub, self.nodes)
+            self.stream.reader.presence, self.nodes.swept = presence.heard, presence.sweep
         self._hub = hub
         self.nodes.admitted, self.nodes.refused, self.nodes.groups = self._enter, self._leave, lambda: self.groups.names
         self.groups.changed, self.groups.others = self.nodes.changed, self.nodes.have_members

@@ -56,6 +56,7 @@ class Nodes:
 
     groups   attribute: returns the names of this node's groups
     admitted  attribute: is called when the name is this node's; refused: attribute, when it isn't any more
+    swept    attribute: is called when nodes have gone, and now and then
     rival    the node that has this one's name, or None
     """
 
@@ -68,11 +69,13 @@ class Nodes:
         self.groups: Callable[[], Iterable[str]] = tuple
         self.refused: Callable[[], object] = bool
         self.rival: Beat | None = None
+        self.swept: Callable[[], object] = bool
         self._beat = Beat(config.name, node, since)
         self._connection = connection
         self._prefix = f"$hubbub.{config.cluster}"
         self._reactor = reactor
         self._timer: Any = None
+        self._knows_all_at = self._look_at = 0.0  # monotonic seconds
         self._named = False  # the name is this node's
         connection.subscribe(f"{self._prefix}.beats", self._heard)
         connection.subscribe(f"{self._prefix}.name.{config.name}", self._asked)
@@ -92,6 +95,15 @@ class Nodes:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
+    @property
+    def own(self) -> str:
+        """The id of this node."""
+        return self._beat.node
+
+    def is_there(self, node: str) -> bool:
+        """Return whether a node is there, this one or another."""
+        return node == self._beat.node or node in self.all
+
     # The name
 
     def _claim(self) -> None:
@@ -110,6 +122,7 @@ class Nodes:
         if self.rival is not None:
             self.log.info("cluster: the name {name} is free now", name=self._beat.name)
         self.rival, self._named = None, True
+        self._knows_all_at = self._look_at = self._reactor.seconds() + limits.CLUSTER_LEASE_SECONDS
         self.admitted()
         self._say()
 
@@ -145,12 +158,17 @@ class Nodes:
         oldest = self._reactor.seconds() - limits.CLUSTER_LEASE_SECONDS
         for id in [id for id, node in self.all.items() if node.heard < oldest]:
             self._forget(id)
+        if self._reactor.seconds() >= self._look_at:
+            self._look_at = self._reactor.seconds() + limits.CLUSTER_LEASE_SECONDS
+            self.swept()
         self._timer = self._reactor.callLater(limits.CLUSTER_BEAT_SECONDS, self._say)
 
     def _forget(self, id: str) -> None:
         node = self.all.pop(id, None)
         if node is not None:
             self.log.info("cluster: node {name} has gone", name=shown(node.beat.name))
+            if self._reactor.seconds() >= self._knows_all_at:
+                self.swept()
 
     def leave(self) -> None:
         """Say that this node isn't there any more."""

@@ -2,6 +2,7 @@
 
     payload                      the payload
     Nats-Msg-Id: 3f09-8a2c-17    node, run of the node, number: the stream takes each once
+    Hubbub-Presence: 3f09        the node that says that a client is online, or isn't
     Nats-TTL: 604800s            of an empty retained message, which clears its topic
     Hubbub-Stored: {"q":1}       all else, as JSON
 
@@ -14,12 +15,14 @@ import msgspec
 
 from hubbub import limits
 from hubbub.errors import Refusal
+from hubbub.kernel.sessions.presence import PresenceMessage
 from hubbub.message import Message
 from hubbub.publish import Publish, QosPublish
 from hubbub.user_properties import UserProperties, pairs_of
 
 _STORED = b"\r\nHubbub-Stored: "
 _ID = b"\r\nNats-Msg-Id: "
+_PRESENCE = b"\r\nHubbub-Presence: "
 _END = b"\r\n"
 _BEGIN = b"NATS/1.0"
 _CLEARED = b"\r\nNats-TTL: %ds" % limits.CLUSTER_STREAM_SECONDS
@@ -50,6 +53,8 @@ _FOREIGN = _Stored(1)  # what a NATS application has published into the stream i
 def encode_block(message: Message, id: bytes) -> bytes:
     """Return the headers of a message that has arrived. Raises Refusal (bad-utf8)."""
     cleared = _CLEARED if message.retain and not message.payload else b""
+    if isinstance(message, PresenceMessage):
+        cleared += _PRESENCE + id.partition(b"-")[0]
     return b"".join((_BEGIN, _ID, id, cleared, _STORED, _said(message), b"\r\n\r\n"))
 
 
@@ -76,6 +81,11 @@ def _said(message: Message) -> bytes:
 def id_of(block: bytes) -> bytes:
     """Return the id of a message, or b""."""
     return _value(block, _ID)
+
+
+def presence_of(block: bytes) -> str:
+    """Return the node that says something of a client's presence, or ""."""
+    return _value(block, _PRESENCE).decode(errors="replace")
 
 
 def _value(block: bytes, name: bytes) -> bytes:

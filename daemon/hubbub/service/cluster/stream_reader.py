@@ -8,6 +8,7 @@ from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.cluster_router import ClusterRouter
+from hubbub.kernel.sessions.presence import PresenceMessage
 from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
 from hubbub.nats_protocol.topics import Topics
@@ -15,7 +16,7 @@ from hubbub.publish import Publish, QosPublish
 from hubbub.service.cluster.jetstream import StreamInfo
 from hubbub.service.cluster.jetstream_errors import JetStreamError
 from hubbub.service.cluster.ordered_consumer import StreamMessage
-from hubbub.service.cluster.stream_codec import decode, id_of, set_expiry
+from hubbub.service.cluster.stream_codec import decode, id_of, presence_of, set_expiry
 from hubbub.service.cluster.stream_history import StreamHistory
 from hubbub.service.cluster.stream_join import StreamNames
 from hubbub.service.cluster.stream_pages import PageMessage
@@ -31,6 +32,7 @@ class StreamReader:
     received_count  messages that have come
     history   attribute: is told of each message before it is published, or None
     wiped_by  attribute: is called with a stream that isn't the one that was read
+    presence  attribute: is called with what a node says of a client's presence: topic, node, whether it is online
     found     attribute: is called with the number of each message of this node that comes back
     has_read_all  whether all that was stored before the last interruption has been read
     unfit     messages that couldn't be published here, such as retained ones beyond the limit of this node
@@ -51,6 +53,7 @@ class StreamReader:
         self._topics = Topics()
         self._topics_there: set[str] = set()  # those with a retained message in the cluster, while this node joins
         self._trouble = trouble
+        self.presence: Callable[[str, str, bool], object] = lambda topic, node, online: None
         self.found: Callable[[int], object] = lambda number: None
         self.has_read_all = False
         self.wiped_by: Callable[[StreamInfo], object] = lambda info: None
@@ -99,6 +102,8 @@ class StreamReader:
         if own is None:
             return self._decode(message.subject, message.payload, message.headers)
         own.path = self._node
+        if isinstance(own, PresenceMessage):
+            self.presence(own.topic, self._node, own.payload == b"1")
         self.found(int(id.rpartition(b"-")[2]))
         if isinstance(own, QosPublish) and not set_expiry(own, own.expires_at(), self._hub.turn.wall()):
             return None
@@ -114,6 +119,8 @@ class StreamReader:
         found = decode(topic, payload, block, retain, self._hub.turn.wall())
         if found is not None:
             found.sender = self._session
+            if node := presence_of(block):
+                self.presence(topic, node, payload == b"1")
         return found
 
     def retained(self, subject: str, payload: bytes, headers: bytes) -> None:
