@@ -52,6 +52,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Shared machines stall: the time of one example tells nothing.
 hypothesis.settings.register_profile("hubbub", deadline=None, print_blob=True, max_examples=EXAMPLES)
+hypothesis.settings.register_profile("few", hypothesis.settings.get_profile("hubbub"), max_examples=EXAMPLES // 3)
 hypothesis.settings.load_profile("hubbub")
 
 
