@@ -137,6 +137,8 @@ static void write_script(struct group *group)
 static void give_filters(struct link *link, int n)
 {
     int left = plan.filters - n * FILTERS_MAX;
+    if (link->role == STALLED)
+        link->filters = 1;
     if (link->role != SUBSCRIBER && link->role != HOLDER)
         return;
     link->first = n * FILTERS_MAX;
@@ -146,7 +148,8 @@ static void give_filters(struct link *link, int n)
 int build(void)
 {
     int each = plan.publishers + plan.subscribers, n = plan.groups * each;
-    int holders = plan.filters ? (plan.filters - 1) / FILTERS_MAX : 0, all = n + holders + plan.churn;
+    int holders = plan.filters ? (plan.filters - 1) / FILTERS_MAX : 0, all = n + holders + plan.stalled + plan.churn;
+    int opened = n + holders + plan.stalled;
     ring = (uint64_t)plan.window * plan.publishers;
     groups = calloc(plan.groups, sizeof *groups);
     links = calloc(all, sizeof *links);
@@ -160,14 +163,14 @@ int build(void)
     }
     for (int i = 0; i < all; i++) {
         links[i].id = i;
-        links[i].role = i >= n + holders ? CHURN : i >= n ? HOLDER : SUBSCRIBER;
+        links[i].role = i >= opened ? CHURN : i >= n + holders ? STALLED : i >= n ? HOLDER : SUBSCRIBER;
         if (i < n && i % each < plan.publishers)
             links[i].role = PUBLISHER;
-        links[i].group = i < n ? &groups[i / each] : NULL;
+        links[i].group = i < n ? &groups[i / each] : links[i].role == STALLED ? groups : NULL;
         give_filters(&links[i], links[i].role == HOLDER ? i - n + 1 : 0);
     }
-    churning = links + n + holders;
-    return n + holders;
+    churning = links + opened;
+    return opened;
 }
 
 void verify(void)

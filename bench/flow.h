@@ -4,7 +4,7 @@
 
 #include "link.h"
 
-extern struct link *links;           /* of the groups, holders, then those that churn */
+extern struct link *links;           /* of the groups, holders, stalled ones, then those that churn */
 extern struct link *churning;
 extern uint32_t *samples;            /* latencies in microseconds */
 extern uint64_t sampled;

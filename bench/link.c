@@ -20,6 +20,7 @@ enum {
 
 struct counters counters;
 static int poller = -1, pending;
+static const int stalled_bytes = 4096;         /* that the kernel keeps of what isn't read */
 static const char *const state_names[] = {"closed",   "connecting",  "shaking",   "upgrading",
                                           "greeting", "subscribing", "verifying", "flowing"};
 
@@ -95,6 +96,8 @@ void open_link(struct link *link)
     if (link->fd < 0)
         die("socket %d: %s (raise the limit of open files)", link->id, strerror(errno));
     setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    if (link->role == STALLED)
+        setsockopt(link->fd, SOL_SOCKET, SO_RCVBUF, &stalled_bytes, sizeof stalled_bytes);
     if (link->role == CHURN)
         leave_from(link->fd, 2 + counters.churned % SOURCES);
     if (connect(link->fd, (struct sockaddr *)&to, sizeof to) && errno != EINPROGRESS)
@@ -175,6 +178,8 @@ static void ready(struct link *link)
         pending--;
         counters.opened++;
     }
+    if (link->role == STALLED)
+        epoll_ctl(poller, EPOLL_CTL_DEL, link->fd, NULL);
 }
 
 /* Returns how much the socket took; 0 when it is full. */

@@ -13,6 +13,7 @@ enum role {
     HOLDER,      /* of filters that match nothing */
     IDLE,
     CHURN,       /* opens, greets, closes, and again */
+    STALLED,     /* subscribes as the first group's do, and reads no more */
 };
 enum state { CLOSED, CONNECTING, SHAKING, UPGRADING, GREETING, SUBSCRIBING, VERIFYING, FLOWING };
 enum { TOPIC_MAX = 64, COMMAND_MAX = 256, BATCH = 64 };
@@ -30,6 +31,7 @@ struct plan {
     int ids;                                   /* whether each subscriber calls its subscription by an id of its own */
     int rate, churn, links;                    /* messages/s; links that come and go; idle ones */
     int burst;                                 /* messages at once of another publisher */
+    int stalled;                               /* subscribers that don't read */
     double seconds, warm;
 };
 extern struct plan plan;

@@ -7,7 +7,8 @@
  *            message is in flight until every subscriber of its group has it. With `topics`, one group
  *            publishes on so many in turn; with `filters`, each of them matches one of so many wildcard
  *            filters. One client has 10,000 at most; those above are held by others, and match nothing. With
- *            ids=1 the id of each subscription, which is part of its deliveries, is another one (nats, stomp)
+ *            ids=1 the id of each subscription, which is part of its deliveries, is another one (nats, stomp).
+ *            `stalled` more subscribers of the first group read nothing; it is measured once all of them are full
  *   paced    one publisher, `rate` messages/s whatever is in flight: latency from the moment each was due;
  *            meanwhile up to `churn` links for each message open, greet and close, or another publisher sends
  *            `burst` messages at once to as many subscribers of its own, ten times a second
@@ -36,7 +37,7 @@
 #include <unistd.h>
 
 enum { UDP_MOST = 65507, QUIET_MS = 300, QUIT_MS = 100, FAR_MS = 300, BURSTS = 1000, DELIVERIES_MAX = 1000000000,
-       BURST_NS = 100000000 };
+       BURST_NS = 100000000, FILLED = 60000 };
 
 struct plan plan = {.work = "flow", .groups = 1, .publishers = 1, .subscribers = 1, .window = 1, .size = 100,
                     .seconds = 2, .warm = 0.3};
@@ -117,6 +118,8 @@ static void flow(void)
 {
     open_groups();
     start_flow();
+    while (plan.stalled && counters.deliveries < FILLED)
+        turn(QUIET_MS);
     measure();
 }
 
@@ -235,6 +238,7 @@ static const struct option {
     {"publishers", &plan.publishers}, {"subscribers", &plan.subscribers}, {"window", &plan.window},
     {"size", &plan.size}, {"topics", &plan.topics}, {"filters", &plan.filters}, {"rate", &plan.rate},
     {"ids", &plan.ids}, {"churn", &plan.churn}, {"burst", &plan.burst}, {"links", &plan.links},
+    {"stalled", &plan.stalled},
 };
 
 static void set_option(const char *name, const char *value)

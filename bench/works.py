@@ -259,6 +259,26 @@ def _links() -> list[Work]:
     ]
 
 
+def _stalled() -> list[Work]:
+    """1,000 subscribers that have stopped reading cost a publisher no more than half of what one that reads does."""
+    found: list[Work] = []
+    mqtt: Load = {"protocol": "mqtt"}
+    for name, title, peers, load in (("stalled", "", TCP, {}), ("mqtt-stalled", "MQTT, ", (*OURS, "mosquitto"), mqtt)):
+        load = {"work": "flow", "window": 100, **load}
+        found += [
+            Work(f"{name}-0", f"{title}1 -> 1, 100 in flight", DELIVERIES, load, peers),
+            Work(
+                f"{name}-1000",
+                "the same, and 1,000 subscribers that don't read",
+                DELIVERIES,
+                load | {"stalled": 1_000},
+                peers,
+                (Aim(1 / 1.5, "hubbub", f"{name}-0"),),
+            ),
+        ]
+    return found
+
+
 def _curve(name: str, title: str, steps: tuple[int, ...], load: dict[str, int], *aims: Aim) -> list[Work]:
     """One work for each step of option `name`. The aims hold above the work that they refer to."""
     works = []
@@ -292,6 +312,7 @@ _ALL = (
     *_kept(),
     *_history(),
     *_links(),
+    *_stalled(),
     *_growth(),
 )
 WORKS: dict[str, Work] = {work.name: work for work in _ALL}
