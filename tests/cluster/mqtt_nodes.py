@@ -7,6 +7,7 @@ from itertools import count
 
 from cluster.nodes import make_hub, passed
 from hubbub.dialects.lines import Lines
+from hubbub.message import Message
 from hubbub.service.cluster.cluster import Cluster
 from hubbub.service.config.cluster import parse_cluster
 from hubbub.storage.opening import open_store
@@ -39,7 +40,7 @@ class OnReactor:
 class MqttNode(MqttHub):
     """A node; `url` says where NATS is, with keys of --cluster."""
 
-    def __init__(self, url, name, *history, state=None):
+    def __init__(self, url, name, *history, state=None, retained=()):
         from twisted.internet import reactor
 
         self.name = name
@@ -51,6 +52,8 @@ class MqttNode(MqttHub):
             self.store = open_store(state, "fsync", reactor.callFromThread)
             self.hub.load(self.store)
             self.store.start()
+        for topic, payload in retained:  # from before it was in a cluster
+            self.hub.retained.keep(Message(topic, payload, retain=True))
         self.hub.keep_history(history)
         self.listener = MemoryListener(self.world, "tcp", Mqtt)
         config = parse_cluster(f"{url}:name={name}", "--cluster")

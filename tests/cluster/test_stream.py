@@ -9,7 +9,6 @@ import pytest
 from cluster.mqtt_nodes import MqttNode, heard
 from cluster.nodes import passed, settled
 from hubbub import limits
-from hubbub.message import Message
 from hubbub_plugins.mqtt.packets import Will
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, Client, kept, messages, subscription
 
@@ -267,19 +266,8 @@ async def test_a_node_that_starts_again_brings_its_sessions_what_they_missed(mak
     assert messages((await heard(client, 8))[1:]) == [("x", b"%d" % number, 1) for number in range(7)]
 
 
-async def retained_of(node, *messages):
-    """Have retained messages in the store of a node that isn't in a cluster."""
-    for topic, payload in messages:
-        message = Message(topic, payload, retain=True)
-        node.hub.retained.keep(message)
-    node.hub.turn.flush()
-    await passed(lambda: node.store.commits.safe == node.store.commits.open - 1)
-
-
 async def test_the_first_node_brings_along_what_it_has_retained(make, tmp_path):
-    a = make("a", state=tmp_path)
-    await retained_of(a, ("x", b"1"), ("y/z", b"2"))
-    await a.joined()
+    await make("a", state=tmp_path, retained=[("x", b"1"), ("y/z", b"2")]).joined()
     b = await make("b").joined()
     await passed(lambda: b.hub.retained.count == 2)
     assert messages(b.client("ear").subscribe(subscription("#"))[1:]) == [("x", b"1", 0), ("y/z", b"2", 0)]
@@ -289,9 +277,7 @@ async def test_what_a_node_has_retained_from_before_gives_way_to_what_the_cluste
     a = await make("a").joined()
     a.client("writer").publish("x", b"new", retain=True)
     await passed(lambda: a.hub.retained.count)
-    b = make("b", state=tmp_path)
-    await retained_of(b, ("x", b"old"), ("gone", b"old"))
-    await b.joined()
+    b = await make("b", state=tmp_path, retained=[("x", b"old"), ("gone", b"old")]).joined()
     await passed(lambda: b.hub.retained.count == 1)
     assert b.hub.retained.get("x").payload == b"new"
     assert a.hub.retained.count == 1

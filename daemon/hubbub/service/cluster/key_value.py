@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Protocol
 from hubbub import limits
 from hubbub.service.cluster.jetstream import EXPECTED_SEQUENCE, NANOSECONDS, JetStream, StreamConfig, StreamInfo
 from hubbub.service.cluster.jetstream_errors import Conflict, JetStreamError
-from hubbub.service.cluster.ordered_consumer import OrderedConsumer, StreamMessage, headers_of
-from hubbub.service.cluster.wire import NO_HEADERS
+from hubbub.service.cluster.ordered_consumer import OrderedConsumer, StreamMessage
+from hubbub.service.cluster.wire import NO_HEADERS, headers_of
 
 _OPERATION = "KV-Operation"
 _DELETED = {_OPERATION: "DEL"}

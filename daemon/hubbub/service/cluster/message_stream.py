@@ -39,6 +39,21 @@ _SILENT = "the cluster doesn't answer; try again"
 _WAITS = "more waits for the cluster than the hub holds; try again"
 
 
+class _Subjects(dict[str, bytes]):
+    """Subjects in the stream, by topic. Bounded."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def __missing__(self, topic: str) -> bytes:
+        subject = f"{self._prefix}{subject_of(topic)}".encode()
+        if len(topic) <= limits.MATCH_CACHE_TOPIC:
+            if len(self) >= limits.MATCH_CACHE:
+                self.clear()
+            self[topic] = subject
+        return subject
+
+
 class MessageStream:
     """The stream, as this node publishes into it and reads it.
 
@@ -60,6 +75,7 @@ class MessageStream:
         self._connection = connection
         self._hub = hub
         self._jetstream = JetStream(connection)
+        self._message, self._retain = _Subjects(self.names.message), _Subjects(self.names.retain)
         self._joining: Deferred[None] | None = None
         self._patience: Any = None
         self._prefix = f"{node}-{secrets.token_hex(4)}-"  # of the ids of messages: no other run of a node has it
@@ -166,7 +182,7 @@ class MessageStream:
         number = self.publisher.last + 1
         id = f"{self._prefix}{number}".encode()
         block = encode_block(message, id)
-        subject = f"{self.names.retain if message.retain else self.names.message}{subject_of(message.topic)}".encode()
+        subject = (self._retain if message.retain else self._message)[message.topic]
         most = self._connection.max_payload or limits.MESSAGE_BYTES
         if len(subject) + _NUMBERS > MAX_LINE:
             raise Refusal("too-long", f"a topic that goes through the cluster has at most {MAX_LINE - _NUMBERS} bytes")

@@ -8,7 +8,7 @@ of one server (ADR-17 of nats-architecture-and-design).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -16,11 +16,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from hubbub import limits
-from hubbub.errors import Refusal
-from hubbub.nats_protocol.headers import read_headers
 from hubbub.service.cluster.jetstream import NANOSECONDS, JetStream, StreamInfo
 from hubbub.service.cluster.jetstream_errors import JetStreamError
-from hubbub.service.cluster.wire import NO_HEADERS, Listening, new_inbox
+from hubbub.service.cluster.wire import Listening, headers_of, new_inbox
 
 _STATUS = slice(9, 12)  # of a block: NATS/1.0 100
 _CONTROL = b"100"  # the status of a heart-beat, and of a request for flow control
@@ -264,11 +262,3 @@ class OrderedConsumer:
                 connection.publish(stalled, b"")
             if headers.get(_LAST_NUMBER) != str(self._number):
                 self._lost()
-
-
-def headers_of(block: bytes) -> Mapping[str, str]:
-    """Return the headers of a block; those that can't be read are none."""
-    try:
-        return read_headers(block)[0] if block else NO_HEADERS
-    except Refusal:
-        return NO_HEADERS

@@ -18,9 +18,12 @@ from typing import Any, NamedTuple, Protocol
 from hubbub import limits
 from hubbub.service.cluster.jetstream import PubAck, decode
 from hubbub.service.cluster.jetstream_errors import JetStreamError, Unavailable
-from hubbub.service.cluster.wire import Connection, Received, new_inbox
+from hubbub.service.cluster.wire import Connection, Received, headers_of, new_inbox
 
 _SURE = limits.CLUSTER_DUPLICATES_SECONDS / 2  # seconds in which an id is known for sure
+
+
+_STORED = b'{"stream":'  # how an acknowledgement begins; an error comes before the name of the stream
 
 
 class Owner(Protocol):
@@ -71,7 +74,7 @@ class Publisher:
         self._owner = owner
         inbox = new_inbox()
         self._inbox = inbox.encode()
-        self._ends = connection.subscribe(f"{inbox}.*", self._answered)
+        self._listening = connection.listen(f"{inbox}.*", self._answered)
         self._sent: OrderedDict[int, _Pending] = OrderedDict()  # by number, in order
         self._sent_bytes = 0
         self._unsent: deque[tuple[int, _Pending]] = deque()
@@ -95,7 +98,7 @@ class Publisher:
     def stop(self) -> None:
         """Send nothing more."""
         self._connection.watchers.remove(self)
-        self._ends()
+        self._listening.end()
         self._sent.clear()
         self._unsent.clear()
         if self._timer is not None:
@@ -145,13 +148,16 @@ class Publisher:
 
     # Acknowledgements
 
-    def _answered(self, answer: Received) -> None:
-        number = int(answer.subject.rpartition(".")[2])
+    def _answered(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
+        number = int(subject.rpartition(b".")[2])
         pending = self._sent.get(number)
         if pending is None:
             return
+        if payload.startswith(_STORED):
+            self.found(number)
+            return
         try:
-            decode(answer, PubAck)
+            decode(Received(subject.decode(), payload, "", headers_of(block)), PubAck)
         except Unavailable as error:
             self._fail(error)
         except JetStreamError as error:

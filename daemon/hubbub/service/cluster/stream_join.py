@@ -13,8 +13,9 @@ from twisted.internet.defer import Deferred
 from hubbub import limits
 from hubbub.service.cluster.jetstream import NANOSECONDS, JetStream, StreamConfig, StreamInfo, StreamSource
 from hubbub.service.cluster.jetstream_errors import JetStreamError
-from hubbub.service.cluster.ordered_consumer import OrderedConsumer, StreamMessage, headers_of
+from hubbub.service.cluster.ordered_consumer import OrderedConsumer, StreamMessage
 from hubbub.service.cluster.stream_pages import read_page
+from hubbub.service.cluster.wire import headers_of
 
 _SOURCE = "Nats-Stream-Source"  # the stream and the sequence that a copy has there
 

@@ -13,8 +13,7 @@ from twisted.internet.defer import Deferred
 from hubbub import limits
 from hubbub.service.cluster.jetstream import API, SEQUENCE, JetStream
 from hubbub.service.cluster.jetstream_errors import Unavailable
-from hubbub.service.cluster.ordered_consumer import headers_of
-from hubbub.service.cluster.wire import new_inbox
+from hubbub.service.cluster.wire import headers_of, new_inbox
 
 _END, _NONE = "204", "404"
 _SUBJECT = "Nats-Subject"

@@ -8,6 +8,9 @@ from typing import NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred
 
+from hubbub.errors import Refusal
+from hubbub.nats_protocol.headers import read_headers
+
 NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -78,3 +81,11 @@ class Connection(Protocol):
 def new_inbox() -> str:
     """Return a subject for answers that no other has."""
     return f"$hubbub.inbox.{secrets.token_hex(11)}"  # which no filter of a client matches
+
+
+def headers_of(block: bytes) -> Mapping[str, str]:
+    """Return the headers of a block; those that can't be read are none."""
+    try:
+        return read_headers(block)[0] if block else NO_HEADERS
+    except Refusal:
+        return NO_HEADERS
