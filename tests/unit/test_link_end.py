@@ -6,6 +6,7 @@ from functools import partial
 
 from hubbub import limits
 from hubbub.errors import Refusal
+from hubbub.publish import Publish
 from unit.kernel_help import Tiny
 
 
@@ -318,3 +319,23 @@ def test_nothing_follows_the_last_unit_to_one_with_more_subscriptions_than_end_a
 def pass_time(world):
     """Take all the time that jobs have in this turn."""
     world.clock += limits.TURN_SECONDS
+
+
+class Willing(Tiny):
+    """Says something when its link has gone, as clients with a will do."""
+
+    def closed(self):
+        return [Publish("t", b"will")]
+
+
+def test_the_will_of_one_that_is_cut_by_a_message_comes_behind_that_to_all(world):
+    before, cut, quiet, after = (world.link(Willing, full="disconnect", queue=size) for size in (999, 99, 999, 999))
+    for link, command in ((before, b"sub"), (cut, b"sub"), (quiet, b"nosub"), (after, b"sub")):
+        world.say(link, command + b" t\n")
+    quiet.receive(b"pub t %b\npub t 2\n" % bytes(200).hex().encode())
+    world.turn()
+    assert not cut.open
+    heard = before.wire.heard()
+    assert heard.endswith(b"t=2\nt=will\n")
+    assert after.wire.heard() == heard
+    assert quiet.wire.heard() == b"t=will\n"

@@ -376,7 +376,7 @@ class Link:
 
     def on_overflow(self) -> None:
         """The outbox is full, and the policy is to disconnect."""
-        self.cut("full")
+        self.shutdown.burst(self)
 
     def gap(self, n: int) -> bytes:
         """Encode the notice that `n` messages were dropped."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 from hubbub import limits
@@ -102,7 +103,23 @@ class Shutdown:
             link.set_alarm()
         link.wire.close(self.reason, self.refusal)
 
+    def burst(self, link: Any) -> None:
+        """The outbox is full, and the policy is to disconnect: nothing leaves any more, and a job cuts the link.
+
+        Amid a delivery its will would come to others before the message that has cut it.
+        """
+        overflow.stop(link.outbox)
+        overflow.forget_all(link.outbox)
+        link.outbox.paused = True
+        link.hub.turn.scheduler.add("slow consumers", partial(_cut_if_open, link))
+        link.hub.turn.schedule_flush()
+
     def note_cut(self, reason: str) -> None:
         """Remember why the link is cut."""
         if reason in _CUT and self.state is State.OPEN:
             self.reason, self.refusal = reason, Refusal("unavailable", _CUT[reason])
+
+
+def _cut_if_open(link: Any) -> None:
+    if link.open:
+        link.cut("full")
