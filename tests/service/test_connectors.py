@@ -282,7 +282,7 @@ def test_one_that_flaps_logs_a_bounded_number_of_lines(logged):
 @pytest.mark.parametrize(
     ("connector", "says"),
     [
-        ("tcp:a:1:dialect=statsd", "dialect statsd can't be the client; it plays server"),
+        ("tcp:a:1:dialect=statsd", "dialect statsd is for listeners, not for --connect: its class has no role"),
         ("tcp:a:1:pull=a", "pull= is for a dialect that can subscribe, lines, json, mqtt or nats"),
         ("tcp:a:1:push=a", "push= is for a dialect that can subscribe, lines, json, mqtt or nats"),
         ("tcp:a:1:dialect=mqtt:subscribe=a", "what goes out in mqtt is named with push=FILTER,..."),

@@ -54,6 +54,21 @@ def test_a_package(here, capsys, kind, name, class_name):
 PATTERNS = [("dialect", "acknowledged"), ("dialect", "binary"), ("handler", "polled"), ("handler", "enriching")]
 
 
+@pytest.mark.parametrize("pattern", ["acknowledged", "binary"])
+def test_a_device_may_be_dialled(here, capsys, pattern):
+    main(["new", "dialect", "meter", "--like", pattern, "--into", "."])
+    capsys.readouterr()
+    options = (
+        "--plugin-dir",
+        ".",
+        "--connect",
+        "tcp:127.0.0.1:1:dialect=meter:subscribe=ask:answer=1s",
+        "--tcp",
+        "tcp:0",
+    )
+    assert main(["check", *options, "--control", "none"]) == 0, capsys.readouterr()
+
+
 def test_the_tests_of_each_pattern_pass(here):
     """In one interpreter, as most of the time of each would be its start."""
     for kind, pattern in PATTERNS:

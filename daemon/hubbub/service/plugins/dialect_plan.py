@@ -73,7 +73,8 @@ def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]
             known = ", ".join(found.transports)
             raise ConfigError(f"dialect {config.dialect} is for {known}, not for {config.transport}")
         if config.role not in found.roles:
-            raise ConfigError(f"dialect {config.dialect} can't be the {config.role}; it plays {', '.join(found.roles)}")
+            other = "listeners, not for --connect" if config.role == "client" else "--connect, not for listeners"
+            raise ConfigError(f'dialect {config.dialect} is for {other}: its class has no role "{config.role}"')
         return [found]
     assert isinstance(config, ListenerConfig)
     if config.dialect_options:
