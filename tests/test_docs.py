@@ -37,9 +37,9 @@ def parts() -> Iterator[tuple[str, str]]:
 
 
 def blocks(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield (language, code, the Python file that the text before it names last)."""
+    """Yield (language, code, the file that the text before it names last)."""
     for before, language, code in BLOCK.findall(text):
-        yield language, code, ["", *re.findall(r"`([\w./-]+\.py)`", before)][-1]
+        yield language, code, ["", *re.findall(r"`([\w./-]+\.(?:py|toml))`", before)][-1]
 
 
 def commands(code: str) -> list[tuple[str, list[str]]]:
@@ -94,7 +94,7 @@ class Terminals:
             self.close()
             self.start(shlex.split(command)[2:])
             return
-        command = re.sub(r"\b(4222|6999|7001)\b", lambda port: self.ports.get(port[0], port[0]), command)
+        command = re.sub(r"\b(4222|6999|7001|8883)\b", lambda port: self.ports.get(port[0], port[0]), command)
         waiting = next((one for one in self.listeners if one.expected), None)
         if "cat)" in command or ("SUB " in command and not re.search("QUIT|timeout", command)):
             listener = Listener(command, expected, self.folder)
@@ -119,8 +119,8 @@ class Terminals:
     def start(self, options: list[str]) -> None:
         if "--tcp" not in options and "--config" not in options:
             options = [*options, *DEFAULT]
-        given = re.findall(r"--(tcp|udp|websocket) (?:tcp|udp):(\d+)", " ".join(options))
-        options = [re.sub(r"^(tcp|udp):\d+", r"\1:0", option) for option in options]
+        given = re.findall(r"--(tcp|udp|websocket) (?:tcp|udp|ssl):(\d+)", " ".join(options))
+        options = [re.sub(r"^(tcp|udp|ssl):\d+", r"\1:0", option) for option in options]
         self.daemon = daemon = Daemon(*options, folder=self.folder).__enter__()
         bound = {"tcp": iter(daemon.tcp), "udp": iter(daemon.udp), "websocket": iter(daemon.websocket)}
         self.ports = {port: str(next(bound[kind])[1]) for kind, port in given}
@@ -143,6 +143,8 @@ def test_every_block(text: str, tmp_path: Path, need: Callable[[str], str]) -> N
         for language, code, file in blocks(text):
             if language == "python":
                 (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / file).write_text(code)
+            elif file == "permissions.toml":
                 (tmp_path / file).write_text(code)
             elif language == "toml":
                 (tmp_path / "hubbub.toml").write_text(re.sub(r"(tcp|ssl):\d+", r"\1:0", code))
@@ -179,4 +181,4 @@ def test_what_is_named_is_there(page: str) -> None:
         assert (ROOT / "docs" / link).exists(), link
     for file in re.findall(r"`((?:daemon|plugins)/[\w/.]+)`", text):
         assert (ROOT / file).exists(), file
-    assert max(map(len, text.splitlines())) <= 125
+    assert max(len(line) for line in text.splitlines() if not line.startswith("$ ")) <= 125  # a command is one line

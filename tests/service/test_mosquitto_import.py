@@ -128,22 +128,26 @@ def test_acl_of_one_listener_alone(imported):
 @pytest.mark.parametrize(
     ("conf", "acl", "says"),
     [
-        ("persistence true", "", "mosquitto.conf:2: persistence true: sessions and retained messages are kept in"),
+        (
+            "persistence true",
+            "",
+            "mosquitto.conf:2: persistence true: hubbub run --state DIR stores sessions and messages",
+        ),
         (
             "log_type all",
             "",
-            "mosquitto.conf:2: log_type all: what is logged goes to standard output and the journal, which",
+            "mosquitto.conf:2: log_type all: hubbub logs to standard output and the journal",
         ),
         (
             "plugin_opt_x 1",
             "",
-            "mosquitto.conf:2: plugin_opt_x 1: its plugins aren't hubbub's; `--auth` is where logins",
+            "mosquitto.conf:2: plugin_opt_x 1: hubbub doesn't load Mosquitto's plugins; `--auth` chooses",
         ),
-        ("remote_password hunter2", "", "mosquitto.conf:2: remote_password ...: a bridge has no such thing here"),
+        ("remote_password hunter2", "", "mosquitto.conf:2: remote_password ...: bridges of hubbub have no such key"),
         (
             "connection up\naddress a\nrestart_timeout 5",
             "",
-            "mosquitto.conf:4: restart_timeout 5: a bridge has no such",
+            "mosquitto.conf:4: restart_timeout 5: bridges of hubbub have no such",
         ),
         (
             "connection up\naddress a b",

@@ -63,7 +63,8 @@ def parse(url: str, password_file: str | None, token_file: str | None, ca: str |
     except ValueError as error:
         raise ConfigError(f"{shown(url)}: {error}") from None
     if parts.scheme not in PORTS or not parts.hostname:
-        raise ConfigError(f"{shown(url)}: a URL is SCHEME://HOST:PORT, SCHEME one of {', '.join(PORTS)}")
+        meant = ", with TLS mqtts or wss" if parts.scheme in ("tls", "ssl") else ""
+        raise ConfigError(f"{shown(url)}: a URL is SCHEME://HOST:PORT, SCHEME one of {', '.join(PORTS)}{meant}")
     user = unquote(parts.username) if parts.username else None
     password = unquote(parts.password) if parts.password else _secret(password_file)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

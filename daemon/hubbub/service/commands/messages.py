@@ -32,7 +32,8 @@ Without PAYLOAD each line of stdin is a message.
   --file FILE            the payload is the content of FILE; - is stdin
   --json                 payloads are JSON
   --retain               keep it for later subscribers
-  --qos 0|1|2            the quality of service, 0 if not given
+  --qos 0|1|2            the quality of service, 0 if not given; an MQTT broker
+                         answers 1 and 2 only, and so reports no refusal at 0
   --count N              publish PAYLOAD N times, or N lines at most
   --rate N/s             no faster than that; also N/min, N/h
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-_MEMORY = "sessions and retained messages are kept in memory alone"
-_LOGS = "what is logged goes to standard output and the journal, which choose"
-_MQTT = "there is no key for it; docs/mqtt.md says what holds"
-_TLS = "it isn't to be chosen: TLS 1.2 and 1.3, with forward secrecy, are spoken"
-_PLUGINS = "its plugins aren't hubbub's; `--auth` is where logins come from"
-_PSK = "TLS with pre-shared keys isn't spoken; give the listener a certificate"
-_BRIDGE = "a bridge has no such thing here, see docs/mqtt.md"
-_WEB = "WebSocket and its page are set up by --origin and the listener's keys"
+_MEMORY = "hubbub run --state DIR stores sessions and messages; it doesn't read Mosquitto's file"
+_LOGS = "hubbub logs to standard output and the journal; `hubbub trace` shows the messages of clients"
+_MQTT = "hubbub has no key for it; docs/mqtt.md has the fixed values"
+_TLS = "hubbub has no key for it: it speaks TLS 1.2 and 1.3 with forward secrecy"
+_PLUGINS = "hubbub doesn't load Mosquitto's plugins; `--auth` chooses the logins"
+_PSK = "hubbub doesn't speak TLS with pre-shared keys; give the listener a certificate"
+_BRIDGE = "bridges of hubbub have no such key, see docs/mqtt.md"
+_WEB = "hubbub configures WebSocket and its page by --origin and the keys of the listener"
 
 _WORDS = {
     _MEMORY: "persistence persistence_file persistence_location autosave_interval autosave_on_changes "
