@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 LOADER = """
 const load = ((files, mains) => {
@@ -39,3 +41,27 @@ def bundle(folder: Path, *packages: str) -> str:
         for path in (folder / package).rglob("*.js"):
             files[str(path.relative_to(folder))] = path.read_text()
     return LOADER % (json.dumps(files), json.dumps(mains))
+
+
+class Page:
+    """A page of Chromium that runs a driver, as Node does: one that the hub of the client itself has served.
+
+    script  what is run in each page: the driver, and what it needs
+    """
+
+    def __init__(self, page: Any, script: Sequence[str]) -> None:
+        self._page = page
+        self._script = script
+        self._origin = ""
+
+    def act(self, *said: Any) -> Any:
+        return self._page.evaluate("said => act(...said)", list(said))
+
+    def go(self, host: str, port: int) -> None:
+        """Be in a page of the hub that listens there."""
+        origin = f"http://{host}:{port}/"
+        if origin != self._origin:
+            self._page.goto(origin)
+            for script in self._script:
+                self._page.add_script_tag(content=script)
+            self._origin = origin

@@ -10,9 +10,10 @@ import pytest
 
 from certificates import Authority
 from interop.clients import Tcp
+from interop.commonjs import Page
 from interop.mqtt.base import At
 from interop.mqtt.javascript import Node
-from interop.nats.clients import DRIVER, FOLDER, Heard, NatsJs, NatsPy, Page
+from interop.nats.clients import DRIVER, FOLDER, Heard, NatsJs, NatsPy, scripts
 from interop.nats.jwt import made as new_key
 from running import Daemon
 from service.test_passwords import cheap
@@ -147,7 +148,7 @@ def node(need):
 @pytest.fixture(scope="module")
 def chromium(browser):
     context = browser.new_context(bypass_csp=True)  # the page of the hub allows no script of others
-    yield Page(context.new_page())
+    yield Page(context.new_page(), scripts())
     context.close()
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from certificates import Authority
 from interop.clients import Tcp
+from interop.commonjs import Page
 from interop.mqtt.base import At
 from interop.mqtt.javascript import Node
-from interop.stomp.clients import DRIVER, FOLDER, Aiostomp, JavaScript, Stompman, StompPy
+from interop.stomp.clients import DRIVER, FOLDER, Aiostomp, JavaScript, Stompman, StompPy, scripts
 from running import Daemon
 from service.test_passwords import cheap
 
@@ -24,9 +25,11 @@ CLIENTS = {
     "aiostomp": ("tcp", "tls"),
     "stompjs": ("websocket",),
     "webstomp": ("websocket",),
+    "stompjs chromium": ("websocket",),
+    "webstomp chromium": ("websocket",),
     "stompit": ("tcp", "tls"),
 }
-RECONNECTING = ("stompman", "aiostomp", "stompjs")
+RECONNECTING = ("stompman", "aiostomp", "stompjs", "stompjs chromium")
 TEXT_ONLY = ("stomp-py", "webstomp", "stompit")  # or they send no content-length
 TEXT_ONLY_WEB = ("stompman",)  # which sends all bytes as text messages
 _numbers = itertools.count()
@@ -152,12 +155,20 @@ def node(need):
     made.close()
 
 
+@pytest.fixture(scope="module")
+def chromium(browser):
+    context = browser.new_context(bypass_csp=True)  # the page of the hub allows no script of others
+    yield Page(context.new_page(), scripts())
+    context.close()
+
+
 @pytest.fixture
 def make(request, kind):
     """make(at) -> a client of that kind."""
     name, _, version = kind.partition(" ")
     python = {"stomp-py": partial(StompPy, version=version), "stompman": Stompman, "aiostomp": Aiostomp}
-    return python.get(name) or partial(JavaScript, request.getfixturevalue("node"), kind)
+    engine = "chromium" if version == "chromium" else "node"
+    return python.get(name) or partial(JavaScript, request.getfixturevalue(engine), name)
 
 
 @pytest.mark.parametrize(
@@ -175,16 +186,18 @@ def test_stomp(hub, make, kind, carrier, behaviour):
 @pytest.mark.parametrize("kind", RECONNECTING)
 def test_a_restart(make, kind):
     """A client comes back by itself, and has its subscriptions: so it gets the retained message of the new daemon."""
-    option, port = "--websocket" if kind == "stompjs" else "--tcp", 0
+    carrier, port = "websocket" if "stompjs" in kind else "tcp", 0
     with ExitStack() as stack:
         for round in range(2):
-            with Daemon("--tcp", "tcp:0", option, f"tcp:{port}:id=stomp") as daemon, Tcp(daemon.tcp[0]) as lines:
+            with (
+                Daemon("--tcp", "tcp:0", f"--{carrier}", f"tcp:{port}:id=stomp") as daemon,
+                Tcp(daemon.tcp[0]) as lines,
+            ):
                 lines.send(f"PUB! a/b {round}")
                 assert lines.ask("PING") == "PONG"
-                _, port = daemon.websocket[0] if kind == "stompjs" else daemon.tcp[1]
+                _, port = daemon.websocket[0] if carrier == "websocket" else daemon.tcp[1]
                 if round == 0:
-                    at = At("websocket" if kind == "stompjs" else "tcp", "127.0.0.1", port)
-                    client = stack.enter_context(make(at))
+                    client = stack.enter_context(make(At(carrier, "127.0.0.1", port)))
                     client.subscribe("a/+")
                 assert client.next().body == b"%d" % round
 

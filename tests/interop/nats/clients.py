@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import nats
 from nats.errors import NoRespondersError
 
-from interop.commonjs import bundle
+from interop.commonjs import Page, bundle
 from interop.mqtt.asyncio_clients import run
 from interop.mqtt.base import At, Closing, Mailbox
 from interop.mqtt.javascript import Node, coded, decoded
@@ -20,7 +20,14 @@ FOLDER = Path(sys.prefix) / "node-nats" / "node_modules"  # where tools/node-pac
 DRIVER = Path(__file__).with_name("driver.js")
 SCHEMES = {"tcp": "nats", "tls": "tls", "websocket": "ws", "wss": "wss"}
 
+PACKAGES = ("@nats-io/nats-core", "@nats-io/nkeys", "@nats-io/nuid", "tweetnacl")
+
 Pairs = list[tuple[str, str]]
+
+
+def scripts() -> list[str]:
+    """Return what a page runs."""
+    return [bundle(FOLDER, *PACKAGES), DRIVER.read_text(), "libraries = load('@nats-io/nats-core');"]
 
 
 class Heard(NamedTuple):
@@ -96,29 +103,6 @@ class NatsPy(Mailbox, Closing):
         run(self.client.close())
 
 
-class Page:
-    """A page of Chromium, in which nats-core runs: one that the hub of the client itself has served."""
-
-    PACKAGES = ("@nats-io/nats-core", "@nats-io/nkeys", "@nats-io/nuid", "tweetnacl")
-
-    def __init__(self, page: Any) -> None:
-        self._page = page
-        self._origin = ""
-
-    def act(self, *said: Any) -> Any:
-        if said[0] == "open":
-            self._go(said[3]["servers"].replace("ws://", "http://"))
-        return self._page.evaluate("said => act(...said)", list(said))
-
-    def _go(self, origin: str) -> None:
-        if origin != self._origin:
-            self._page.goto(f"{origin}/")
-            self._page.add_script_tag(content=bundle(FOLDER, *self.PACKAGES))
-            self._page.add_script_tag(content=DRIVER.read_text())
-            self._page.evaluate("libraries = load('@nats-io/nats-core')")
-            self._origin = origin
-
-
 class NatsJs(Closing):
     """A client in Node or a page: `library` is "transport" (@nats-io/transport-node), "nats", or "web" (wsconnect)."""
 
@@ -129,6 +113,8 @@ class NatsJs(Closing):
         self._number = next(self._numbers)
         more = {"tls": {"caFile": str(at.trust), "handshakeFirst": tls_first}} if at.carrier == "tls" else {}
         server = f"{SCHEMES[at.carrier]}://{at.host}:{at.port}" if at.web else f"{at.host}:{at.port}"
+        if isinstance(engine, Page):
+            engine.go(at.host, at.port)
         self._act("open", library, {"servers": server, **more, **login})
 
     def _act(self, action: str, *said: Any) -> Any:

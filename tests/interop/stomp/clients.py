@@ -16,6 +16,7 @@ import stompman
 from stomp.adapter.ws import WSStompConnection
 from stompman.connection_ws import WebSocketConnection
 
+from interop.commonjs import Page, bundle
 from interop.mqtt.asyncio_clients import run
 from interop.mqtt.base import At, Closing, Mailbox
 from interop.mqtt.javascript import Node, coded, decoded
@@ -208,19 +209,27 @@ class Aiostomp(Mailbox, Closing):
         self._call(self.client.close)
 
 
+def scripts() -> list[str]:
+    """Return what a page runs."""
+    libraries = "libraries = { stompjs: load('@stomp/stompjs'), webstomp: load('webstomp-client') };"
+    return [bundle(FOLDER, "@stomp/stompjs", "webstomp-client"), DRIVER.read_text(), libraries]
+
+
 class JavaScript(Closing):
-    """A client in Node: `library` is "stompjs", "stompit" or "webstomp"."""
+    """A client in Node or a page: `library` is "stompjs", "stompit" or "webstomp"."""
 
     _numbers = itertools.count()
 
-    def __init__(self, node: Node, library: str, at: At, **login: str) -> None:
-        self._node = node
+    def __init__(self, engine: Node | Page, library: str, at: At, **login: str) -> None:
+        self._engine = engine
         self._number = next(self._numbers)
         where = {"host": at.host, "port": at.port, "carrier": at.carrier, "trust": str(at.trust)}
+        if isinstance(engine, Page):
+            engine.go(at.host, at.port)
         self._act("open", library, where, login)
 
     def _act(self, action: str, *said: Any) -> Any:
-        return self._node.act(action, self._number, *said)
+        return self._engine.act(action, self._number, *said)
 
     def subscribe(self, destination: str, ack: str = "auto") -> None:
         self._act("subscribe", destination, ack)
