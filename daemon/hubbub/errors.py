@@ -5,7 +5,8 @@
     └── Refusal              a client's mistake or a limit: an answer to that client, with a code
         ├── BadMethod
         ├── BadTopic
-        └── BadFilter
+        ├── BadFilter
+        └── NotKept
 
 Its text says what was wrong, where, and what to do.
 """
@@ -62,3 +63,10 @@ class BadFilter(Refusal):
 
     def __init__(self, reason: str) -> None:
         super().__init__("bad-filter", reason)
+
+
+class NotKept(Refusal):
+    """A message that must be kept, and can't be for now: a disk fails or is full, or too much waits for it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("unavailable", reason)

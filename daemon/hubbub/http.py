@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
-from hubbub.errors import Refusal
+from hubbub.errors import NotKept, Refusal
 
 Headers = Sequence[tuple[str, str]]
 
@@ -27,7 +27,7 @@ _STATUS = {
     "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-_LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE)
 BASIC = 'Basic realm="hubbub", charset="UTF-8"'  # RFC 7617
 _BEARER = 'Bearer realm="hubbub"'  # RFC 6750: a browser doesn't interrupt a page's script with a dialog
 
@@ -97,6 +97,8 @@ class HttpRequest(bytes):
     def refuse(self, refusal: Refusal, user: str | None = None) -> HttpResponse:
         """Make the response for a refusal to `user`; None: a login may help."""
         status = _STATUS.get(refusal.code, HTTPStatus.BAD_REQUEST)
+        if isinstance(refusal, NotKept):
+            status = HTTPStatus.INSUFFICIENT_STORAGE
         if refusal.code == "not-authorized" and user is None:
             challenge = _BEARER if self.headers.get("sec-fetch-dest") == "empty" else BASIC
             return self.problem(401, refusal.reason, refusal.code, (("WWW-Authenticate", challenge),))

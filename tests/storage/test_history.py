@@ -126,6 +126,7 @@ def test_a_message_is_stored_once_for_the_history_and_sessions(tmp_path):
         process.away(name, "a/#")
     body = "x" * 10_000
     publish(process, f"a/1 {body}", "a/2 short")
+    assert process.store.stored == 2
     process.store.stop()
     with closing(open_reader(tmp_path / "state")) as reader:
         assert reader.execute("SELECT sum(length(body)) FROM messages").get == 0

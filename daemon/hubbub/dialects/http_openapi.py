@@ -46,7 +46,7 @@ def _paths() -> dict[str, Any]:
     qos = _query("qos", type="integer", minimum=0, maximum=2)
     timeout = _query("timeout", type="number", minimum=0, maximum=limits.REQUEST_SECONDS_MAX)
     more = "400 401 403 404 429 503"
-    published = "400 401 403 413 429 503"
+    published = "400 401 403 413 429 503 507"
     return {
         "/topics/{topic}": {
             "get": _operation("Read the retained message", _TOPIC, problems=more, _200=_ANY, _304=None),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from hubbub.errors import Refusal
+from hubbub.errors import NotKept
 
 
 class Waiting(Protocol):
@@ -61,9 +61,9 @@ class Commits:
         return list(waiting)
 
     def check(self) -> None:
-        """Check that something more can be kept. Raises Refusal (unavailable)."""
+        """Check that something more can be kept. Raises NotKept."""
         if self.refuses:
-            raise Refusal("unavailable", self.refuses)
+            raise NotKept(self.refuses)
 
     def wait(self, outbox: Waiting) -> None:
         """Have `outbox` flushed after the next batch."""

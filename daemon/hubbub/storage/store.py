@@ -143,9 +143,9 @@ class DurableStore:
             kept = int(message.position.rpartition("-")[2]) if rule else 0
             if kept <= last:  # it stands behind messages that the session got before it
                 self._last, kept, rule = self._last + 1, self._last + 1, 0
+                self.stored += 1
             stored = self._open[message] = Stored(kept, message, {}, [], rule)
             changes.messages.append(stored)
-            self.stored += 1
             changes.size += cost(message) + limits.QUEUED_MESSAGE_BYTES
         return stored
 
@@ -176,6 +176,7 @@ class DurableStore:
             messages = changes.history[rule] = []
         messages.append((number, message))
         self._kept[message] = rule
+        self.stored += 1
         changes.size += cost(message) + limits.QUEUED_MESSAGE_BYTES
         return number
 
