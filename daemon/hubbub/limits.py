@@ -190,8 +190,10 @@ CLUSTER_SILENCE_SECONDS = 1.0  # seconds without an acknowledgement after which 
 CLUSTER_PATIENCE_SECONDS = 10.0  # seconds without any until publishers are refused: an election takes up to 7 s
 CLUSTER_WAITING_BYTES = 64 * MiB  # bytes that wait for an acknowledgement: beyond them publishers are refused
 CLUSTER_DUPLICATES_SECONDS = 120.0  # seconds that JetStream knows the id of a message: it keeps each in memory
-CLUSTER_STREAM_SECONDS = 7 * 86_400  # whole seconds that the stream keeps a message: as long as a session may live
-CLUSTER_STREAM_BYTES = 4 * 1024 * MiB  # bytes of the stream; beyond them its oldest messages go
+CLUSTER_STREAM_SECONDS = 7 * 86_400  # seconds of a message in the stream, `stream-age=`: as long as a session may live
+CLUSTER_STREAM_BYTES = 4 * 1024 * MiB  # bytes of the stream, `stream-bytes=`; beyond them its oldest messages go
+CLUSTER_STREAM_LEAST_SECONDS = 600.0  # seconds that it keeps them at least: several elections and restarts
+CLUSTER_STREAM_LEAST_BYTES = 16 * MiB  # bytes that it has at least: some of the longest messages
 CLUSTER_AHEAD = 1_000_000  # messages that another node may have read more, when a client comes from there
 CLUSTER_OWN = 65_536  # messages of this node that it hasn't read back, and whose publishers it knows
 CLUSTER_HEARTBEAT_SECONDS = 1.0  # seconds between signs of life of a consumer; without two of them it is made anew

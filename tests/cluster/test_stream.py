@@ -8,6 +8,7 @@ import pytest
 
 from cluster.mqtt_nodes import MqttNode, heard
 from cluster.nodes import passed, settled
+from cluster.servers import Server
 from hubbub import limits
 from hubbub_plugins.mqtt.packets import Will
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, Client, kept, messages, subscription
@@ -185,6 +186,26 @@ async def test_what_comes_back_counts_as_acknowledged(two):
     writer.publish("x", qos=1, id=1)
     [answer] = await heard(writer, 1)
     assert (answer.id, answer.code, a.stream.publisher.waiting) == (1, 0, 0)
+
+
+async def test_bounds_of_the_stream(make, server):
+    a = await make("a", f"{server.url}:stream-bytes=32MiB:stream-age=20min").joined()
+    info = await a.stream._jetstream.stream_info(a.stream.names.messages)
+    assert (info.config.max_bytes, info.config.max_age) == (32 * limits.MiB, 1_200 * 10**9)
+
+
+async def test_a_server_with_little_room_says_what_to_do(make, tmp_path):
+    (tmp_path / "nats.conf").write_text("jetstream { max_file: 1GB }\n")
+    server = Server(tmp_path, "small", "-c", str(tmp_path / "nats.conf"))
+    try:
+        server.start()
+        server.wait()
+        a = make("a", server.url)
+        await passed(lambda: a.stream.troubles)
+        assert "lower stream-bytes=" in a.cluster.status()["degraded"][0]
+        assert await make("b", f"{server.url}:stream-bytes=64MiB").joined()
+    finally:
+        server.kill()
 
 
 async def test_many_messages_in_flight(two, monkeypatch):

@@ -57,6 +57,8 @@ def test_the_name_of_the_machine_is_the_default():
         ("nats://u:p@a:name=x", "a URL with a user and a password isn't supported"),
         ("nats://a:name=x.y", "expected up to 32 letters, digits, _ and -"),
         (f"nats://a:name={'x' * 33}", "expected up to 32"),
+        ("nats://a:stream-age=1min", "expected 10min at least"),
+        ("nats://a:stream-bytes=1MiB", "expected 16MiB at least"),
         ("nats://a:replicas=0", "expected a number from 1 to 5"),
         ("nats://a:replicas=x", "expected a whole number"),
         ("nats://a:pull=x", "unknown key pull=; there are name"),

@@ -14,7 +14,7 @@ _ASK_AGAIN = frozenset((10008, 10023, 10158))  # no leader, no resources for now
 _ADVICE = {
     10005: "there are fewer servers with JetStream than replicas=: start more of them, or choose fewer replicas",
     10039: "the account has no JetStream: enable it in the configuration of nats-server",
-    10047: "the storage of JetStream is full: raise max_file of nats-server, or lower the bounds of the streams",
+    10047: "JetStream has less room than stream-bytes=: raise max_file of nats-server, or lower stream-bytes=",
     10065: "another stream has these subjects: give this cluster a NATS account of its own",
     10074: "this nats-server is alone: start a cluster of them, or choose replicas=1",
     10076: "nats-server runs without JetStream: start it with -js",

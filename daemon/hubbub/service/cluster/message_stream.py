@@ -112,7 +112,7 @@ class MessageStream:
         pause = limits.CLUSTER_RETRY_FIRST_SECONDS
         while True:
             try:
-                info = await make_streams(self._jetstream, self.names, self._connection.config.replicas)
+                info = await make_streams(self._jetstream, self.names, self._connection.config)
                 last = info.state.last_seq
                 await read_retained(self._jetstream, self._reactor, self.names, last, self.reader)
                 break

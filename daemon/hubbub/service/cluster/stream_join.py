@@ -16,6 +16,7 @@ from hubbub.service.cluster.jetstream_errors import JetStreamError
 from hubbub.service.cluster.ordered_consumer import OrderedConsumer, StreamMessage
 from hubbub.service.cluster.stream_pages import read_page
 from hubbub.service.cluster.wire import headers_of
+from hubbub.service.config.cluster import ClusterConfig
 
 _SOURCE = "Nats-Stream-Source"  # the stream and the sequence that a copy has there
 
@@ -43,14 +44,14 @@ class TakesRetained(Protocol):
     def retained(self, subject: str, payload: bytes, headers: bytes) -> None: ...
 
 
-async def make_streams(jetstream: JetStream, names: StreamNames, replicas: int) -> StreamInfo:
+async def make_streams(jetstream: JetStream, names: StreamNames, config: ClusterConfig) -> StreamInfo:
     """Have both streams made, and return the first one as it is now. Raises JetStreamError."""
     messages = StreamConfig(
         name=names.messages,
         subjects=(f"{names.message}>", f"{names.retain}>"),
-        num_replicas=replicas,
-        max_age=limits.CLUSTER_STREAM_SECONDS * NANOSECONDS,
-        max_bytes=limits.CLUSTER_STREAM_BYTES,
+        num_replicas=config.replicas,
+        max_age=round(config.stream_age * NANOSECONDS),
+        max_bytes=config.stream_bytes,
         duplicate_window=round(limits.CLUSTER_DUPLICATES_SECONDS * NANOSECONDS),
         allow_direct=True,
         allow_msg_ttl=True,
@@ -58,7 +59,7 @@ async def make_streams(jetstream: JetStream, names: StreamNames, replicas: int) 
     retained = StreamConfig(
         name=names.retained,
         sources=(StreamSource(names.messages, f"{names.retain}>"),),
-        num_replicas=replicas,
+        num_replicas=config.replicas,
         max_msgs_per_subject=1,
         allow_direct=True,
         allow_msg_ttl=True,

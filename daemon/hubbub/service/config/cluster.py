@@ -11,7 +11,7 @@ from hubbub import limits
 from hubbub.bounds import count
 from hubbub.errors import ConfigError
 from hubbub.nats_protocol.nkeys import Credentials, credentials
-from hubbub.option import Secret, flag, hint, parse, secret, shown
+from hubbub.option import Secret, duration, flag, hint, parse, secret, shown, size
 from hubbub.service.config.link_keys import filled, identifier
 from hubbub.service.config.remote import Remote, split_remote, take_remote
 from hubbub.service.config.spec import parts_of
@@ -26,6 +26,7 @@ class ClusterConfig:
     name      of this node, unique in the cluster
     cluster   the name of the cluster: two of them may share NATS servers
     replicas  on how many servers JetStream keeps each stream
+    stream_bytes, stream_age  bounds of the stream: bytes, and seconds
     user, password_file, credentials_file  the login there, as that of a NATS connector
     handshake_first  whether TLS comes before INFO
     """
@@ -35,6 +36,8 @@ class ClusterConfig:
     name: str
     cluster: str = "hubbub"
     replicas: int = 1
+    stream_bytes: int = limits.CLUSTER_STREAM_BYTES
+    stream_age: float = limits.CLUSTER_STREAM_SECONDS
     user: str = ""
     password_file: Secret = field(default=Secret(""), repr=False)
     credentials_file: Credentials | None = None
@@ -76,10 +79,26 @@ def _replicas(raw: object) -> int:
     raise ValueError(f"expected a number from 1 to {limits.CLUSTER_REPLICAS}, 3 for a cluster that survives a server")
 
 
+def _stream_age(raw: object) -> float:
+    found = duration(raw)
+    if found < limits.CLUSTER_STREAM_LEAST_SECONDS:
+        raise ValueError(f"expected {limits.CLUSTER_STREAM_LEAST_SECONDS / 60:g}min at least")
+    return found
+
+
+def _stream_bytes(raw: object) -> int:
+    found = size(raw)
+    if found < limits.CLUSTER_STREAM_LEAST_BYTES:
+        raise ValueError(f"expected {limits.CLUSTER_STREAM_LEAST_BYTES // limits.MiB}MiB at least")
+    return found
+
+
 _KEYS: dict[str, Callable[[object], Any]] = {
     "name": _node,
     "cluster": _node,
     "replicas": _replicas,
+    "stream-bytes": _stream_bytes,
+    "stream-age": _stream_age,
     "user": filled,
     "password-file": secret,
     "credentials-file": credentials,
