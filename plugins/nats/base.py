@@ -50,7 +50,7 @@ class NatsBase(Dialect):
         return events
 
     def _act(self, line: bytes, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
-        """Turn one operation into events. Raises Malformed."""
+        """Turn one operation of the other side into events; the dialect of each side has its own. Raises Malformed."""
         raise NotImplementedError
 
     def _on_ping(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:

@@ -89,7 +89,7 @@ class Peer:
     # The wire
 
     def wrapper(self, dialect: type[Dialect]) -> None:
-        """A datagram is a unit as it is."""
+        """Return None: a datagram has no frame around its unit."""
         return
 
     def write(self, data: bytes) -> bool:

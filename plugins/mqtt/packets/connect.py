@@ -40,7 +40,7 @@ class Connect:
 
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Connect:
-        """Read the body. Raises Malformed."""
+        """Read the body of CONNECT. Raises Malformed."""
         name, level = body.text(), body.u8()
         bridge = level in (V31 | _BRIDGE, V311 | _BRIDGE)
         number = level & ~_BRIDGE if bridge else level
@@ -110,7 +110,7 @@ class Connack:
 
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Connack:
-        """Read the body. Raises Malformed."""
+        """Read the body of CONNACK. Raises Malformed."""
         bits, code = body.u8(), body.u8()
         if bits > 1 and version != V31:
             raise Malformed("a reserved flag of CONNACK is set")  # MQTT-3.2.2-1

@@ -15,7 +15,7 @@ class Pingreq:
 
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Pingreq:
-        """Read the body, which is empty."""
+        """Read the body of PINGREQ, which is empty."""
         return Pingreq()
 
     def encode(self, version: int) -> bytes:
@@ -29,7 +29,7 @@ class Pingresp:
 
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Pingresp:
-        """Read the body, which is empty."""
+        """Read the body of PINGRESP, which is empty."""
         return Pingresp()
 
     def encode(self, version: int) -> bytes:
@@ -46,7 +46,7 @@ class Disconnect:
 
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Disconnect:
-        """Read the body. Raises Malformed."""
+        """Read the body of DISCONNECT. Raises Malformed."""
         found = Disconnect()
         if version == V5:
             found.code, found.properties = read_reason(body, DISCONNECT)
@@ -66,7 +66,7 @@ class Auth:
 
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Auth:
-        """Read the body. Raises Malformed."""
+        """Read the body of AUTH. Raises Malformed."""
         if version != V5:
             raise Malformed("AUTH is of version 5", PROTOCOL_ERROR)
         code, properties = read_reason(body, AUTH)

@@ -24,7 +24,7 @@ class Publish:
 
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Publish:
-        """Read the body. Raises Malformed."""
+        """Read the body of PUBLISH. Raises Malformed."""
         qos = flags >> 1 & 3
         if qos == 3:
             raise Malformed("a PUBLISH of QoS 3")  # MQTT-3.3.1-4

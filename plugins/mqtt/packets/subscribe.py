@@ -41,7 +41,7 @@ class Subscribe:
 
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Subscribe:
-        """Read the body. Raises Malformed."""
+        """Read the body of SUBSCRIBE. Raises Malformed."""
         number = read_packet_id(body)
         properties = read_properties(body, SUBSCRIBE) if version == V5 else {}
         subscriptions: list[Subscription] = []
@@ -93,7 +93,7 @@ class Suback:
 
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Suback:
-        """Read the body. Raises Malformed."""
+        """Read the body of SUBACK. Raises Malformed."""
         number = read_packet_id(body)
         properties = read_properties(body, SUBACK) if version == V5 else {}
         return Suback(id=number, codes=list(body.rest()), properties=properties)
@@ -114,7 +114,7 @@ class Unsubscribe:
 
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Unsubscribe:
-        """Read the body. Raises Malformed."""
+        """Read the body of UNSUBSCRIBE. Raises Malformed."""
         number = read_packet_id(body)
         properties = read_properties(body, UNSUBSCRIBE) if version == V5 else {}
         filters: list[str] = []
@@ -141,7 +141,7 @@ class Unsuback:
 
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Unsuback:
-        """Read the body. Raises Malformed."""
+        """Read the body of UNSUBACK. Raises Malformed."""
         number = read_packet_id(body)
         properties = read_properties(body, UNSUBACK) if version == V5 else {}
         return Unsuback(id=number, codes=list(body.rest()) if version == V5 else [], properties=properties)

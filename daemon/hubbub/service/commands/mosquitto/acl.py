@@ -66,7 +66,7 @@ class Acl:
         return list(self._users)
 
     def sections(self) -> Iterator[Section]:
-        """Yield those that say something."""
+        """Yield the sections of the ACL that have lines: of clients without a login, of each user, and of patterns."""
         yield from (one for one in (self._anonymous, *self._users.values(), self._patterns) if one.said)
 
     def _read(self, path: Path) -> None:
