@@ -91,7 +91,7 @@ async def test_the_clients_of_a_node_that_dies_are_offline(three):
     assert (said(b, "p/y"), said(b, "p/here")) == (b"1", b"1")
 
 
-async def test_a_node_that_comes_later_takes_nobody_for_gone(three, server):
+async def test_a_node_that_joins_later_declares_no_client_gone(three, server):
     await together(three)
     come(three[0], "p/x")
     await passed(all_say(three, "p/x", b"1"))

@@ -92,7 +92,7 @@ def test_a_form_is_bytes(daemon):
         assert status(received(client)) == 202
 
 
-def test_a_pipeline_that_nobody_reads(daemon):
+def test_a_pipeline_whose_answers_are_never_read(daemon):
     """The next request waits until its client reads the last answer, and so does whatever else it sends."""
     one = POST + b"Content-Length: 1\r\n\r\nx"
     before = daemon.memory()

@@ -172,7 +172,7 @@ def test_a_daemon_that_begins_beside_a_stopped_one(stopped):
     assert stat.S_ISSOCK(stopped.stat().st_mode)
 
 
-def test_a_lock_that_somebody_holds_on_the_folder(tmp_path):
+def test_a_lock_on_the_folder_held_by_another_process(tmp_path):
     """Who may read a folder may lock it."""
     folder = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)

@@ -212,7 +212,7 @@ def test_f39_a_flood_of_connections():
         assert "Traceback" not in daemon.log
 
 
-def test_f39_nobody_shakes_hands_without_a_place(certificate):
+def test_f39_no_tls_handshake_beyond_the_limit(certificate):
     tls = f"ssl:0:privateKey={certificate}:certKey={certificate}"
     port = free_port()
     known = f"{tls}:client-ca={certificate}:id=known"

@@ -32,13 +32,13 @@ def test_who_asks_for_this_machine(port, host):
 
 @pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/"])
 @pytest.mark.parametrize("host", ["evil.example:{}", "localhost.evil.example", "127.0.0.1.evil.example:{}", "[", "a@b"])
-def test_a_name_that_somebody_has_pointed_here(port, host, path):
+def test_dns_rebinding(port, host, path):
     answer = asked(port, host.format(port), path)
     assert status(answer) == 403
     assert b"--origin" in answer
 
 
-def test_a_client_of_http_1_0_names_nobody(port):
+def test_an_http_1_0_client_without_a_host_header(port):
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
         assert status(client.makefile("rb").read()) == 200

@@ -232,7 +232,7 @@ def test_a_page_can_not_make_the_browser_publish_with_a_form(daemon, page, elsew
     assert tcp.ask("PING") == "PONG"  # and no message before it
 
 
-def test_a_name_that_somebody_has_pointed_here_is_no_way_in(page):
+def test_dns_rebinding_opens_no_connection(page):
     """DNS rebinding: to the browser the page and the hub have one origin. With --origin the name is the operator's."""
     for options, outcome in (((), "closed 1006"), (("--origin", NAME), "open hubbub.json")):
         with Daemon("--websocket", "tcp:0", *options) as daemon:

@@ -61,7 +61,7 @@ def test_only_what_is_modern_is_spoken(daemon, authority):
         assert b"Cipher is (NONE)" in done.stdout, words
 
 
-def test_nobody_renegotiates(daemon):
+def test_renegotiation_is_refused(daemon):
     """A client can make a server work hard so (CVE-2011-1473)."""
     command = ["openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{daemon.tcp[0][1]}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
@@ -86,7 +86,7 @@ def test_the_name_that_is_asked_for_chooses(authority, tmp_path):
     assert found == ["first", "second", "second", "first", "first", "first"]
 
 
-def test_a_renewed_certificate_counts_and_nobody_is_dropped(authority, tmp_path):
+def test_a_renewed_certificate_is_used_and_no_client_is_dropped(authority, tmp_path):
     hub = authority.issue("hub.pem", "old", ("localhost",))
     names = authority.issue("names/a.pem", "old", ("localhost",)).parent
     with Daemon("--tcp", f"ssl:0:privateKey={hub}", "--tcp", f"tls:{names}:0", "--websocket",

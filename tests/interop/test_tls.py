@@ -139,7 +139,7 @@ def test_the_wire(daemon, trust, kind, held):
         assert seen == [kind == "plain"] * 4
 
 
-def test_garbage_on_a_tls_port_harms_nobody(daemon, trust):
+def test_garbage_on_a_tls_port_affects_no_client(daemon, trust):
     for address in (daemon.tcp[1], daemon.tcp[2], daemon.websocket[0]):
         dial = wss if address == daemon.websocket[0] else tls
         with dial(address, trust) as secure:

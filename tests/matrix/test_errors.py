@@ -159,7 +159,7 @@ def test_a_unit_without_end_is_cut_off(world, name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_a_failing_handler_costs_nobody_anything(world, name):
+def test_a_failing_handler_affects_no_client(world, name):
     class Broken(Handler):
         """Fail always."""
 

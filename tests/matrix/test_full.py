@@ -109,7 +109,7 @@ def test_a_subscription_has_its_own_policy(world, name):
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_slow_client_slows_nobody_and_is_cut_when_it_takes_nothing(world, name):
+def test_a_slow_client_slows_no_other_and_is_cut_when_it_reads_nothing(world, name):
     ear, mouth = starve(world, name, stall=30.0)
     quick = seat(world, name, hears="a")
     for number in range(COUNT):

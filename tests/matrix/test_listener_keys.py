@@ -126,7 +126,7 @@ def test_who_has_to_log_in_gets_what_the_listener_subscribes_to_then(world, name
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDING if not name.startswith("udp")])
-def test_and_who_becomes_somebody_else_below_a_mount_point_of_his_own(world, name):
+def test_a_client_that_logs_in_again_below_a_mount_point(world, name):
     login = lambda event, session, done: done("ann")  # noqa: E731
     one = seat(world, name, subscribe="down", prefix="plant/{user}", login=login)
     one.log_in()
@@ -193,7 +193,7 @@ def test_a_device_that_is_not_authorized_is_not_heard(world, name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_with_a_user_for_everybody_nobody_is_anonymous(world, name):
+def test_with_a_user_for_all_no_client_is_anonymous(world, name):
     one = seat(world, name, talks="a/{user}" if name in RAW else None, anonymous=False, user="plant ann")
     ear = seat(world, "tcp-lines", hears="#")
     if name in RAW:

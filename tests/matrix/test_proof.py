@@ -55,7 +55,7 @@ def test_what_needs_a_proof(world, dialect, at):
 
 
 @pytest.mark.parametrize("dialect", [Lines, Json])
-def test_publishing_needs_none_and_is_answered_to_nobody(world, dialect):
+def test_publishing_needs_no_proof_and_gets_no_answer(world, dialect):
     world.run(Upper)
     ear = seat(world, "tcp-lines", hears="#")
     stranger = Stranger(world, dialect)

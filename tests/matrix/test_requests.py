@@ -123,7 +123,7 @@ def test_a_client_answers_another(world, asking, answering):
 
 
 @pytest.mark.parametrize("hearing", EVERY)
-def test_a_subscriber_that_cannot_answer_counts_as_somebody(world, hearing):
+def test_a_subscriber_that_cannot_answer_counts_as_one(world, hearing):
     ear = seat(world, hearing, hears="ask", talks="ear")
     one = seat(world, "tcp-lines")
     one.request("ask", b"1")
@@ -137,7 +137,7 @@ def test_a_subscriber_that_cannot_answer_counts_as_somebody(world, hearing):
 
 @pytest.mark.usefixtures("answers")
 @pytest.mark.parametrize("name", COMMANDING)
-def test_a_client_that_asked_and_vanished_harms_nobody(world, name):
+def test_a_client_that_sends_a_request_and_vanishes_affects_no_other(world, name):
     one = seat(world, name)
     one.request("ask/later", b"1")
     world.turn()

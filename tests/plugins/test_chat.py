@@ -170,7 +170,7 @@ def test_over_udp_silence_is_leaving(room):
     assert room.who() == ["Tom"]
 
 
-def test_an_address_that_is_nobodys_yet_is_not_listed(room):
+def test_an_address_without_a_link_yet_is_not_listed(room):
     stranger = seat(room.world, "udp-lines", peers=())
     assert room.say(stranger, "hi") == ([], [])
     assert room.chat._members == {}

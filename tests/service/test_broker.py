@@ -126,7 +126,7 @@ def test_what_doesnt_change_is_told_once(broker):
     assert len(broker.ask(client, f"{TOP}version")) == 1
 
 
-def test_it_costs_nothing_while_nobody_asks(broker):
+def test_it_costs_nothing_without_subscribers(broker):
     client = broker.client()
     client.subscribe("#")
     broker.world.advance(100)
@@ -174,7 +174,7 @@ def test_retain_handling(broker):
     assert len(broker.ask(client, f"{TOP}version")) == 1
 
 
-def test_nobody_else_says_it(broker):
+def test_no_other_client_publishes_it(broker):
     client, writer = broker.client(), broker.client("w")
     broker.ask(client)
     broker.world.advance(11)

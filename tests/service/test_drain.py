@@ -20,7 +20,7 @@ def drained(world: World, *listeners, seconds: float = 30.0) -> list[float]:
     return took
 
 
-def test_nobody_is_waited_for_where_nobody_is(world):
+def test_an_empty_daemon_stops_at_once(world):
     assert drained(world, world.listen("tcp", Lines)) == [0.0]
 
 

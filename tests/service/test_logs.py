@@ -83,7 +83,7 @@ def test_what_twisted_tells_of_itself_is_left_out_unless_it_is_wrong(namespace, 
     assert [made["level"] for made in told] == ["info", "warn"][not written :]
 
 
-def test_nobody_outside_can_begin_a_line_or_move_the_cursor():
+def test_no_client_can_begin_a_log_line_or_move_the_cursor():
     attack = "x\n2026-01-01 00:00:00 info     all is well\r\x1b[2J\x9b\u2028\u202e\u200b\ud800"
     lines = human(entry(event(name=attack, log_failure=failed(attack)))).split("\n")
     assert all(line.isprintable() for line in lines)
@@ -163,7 +163,7 @@ def test_the_observer_counts_too_and_leaves_debug_out():
 # Where it goes
 
 
-def test_a_log_that_nobody_reads_stops_nobody():
+def test_an_unread_log_blocks_no_daemon():
     reading, writing = os.pipe()
     stream = Stream(writing, machine)
     before = time.monotonic()
@@ -218,7 +218,7 @@ def test_fields_for_the_journal(journald):
     }
 
 
-def test_a_journal_that_is_full_stops_nobody(journald):
+def test_a_full_journal_blocks_no_daemon(journald):
     journal = Journal(journald.getsockname())
     for _ in range(10_000):
         journal(entry(event(name="x")))

@@ -75,7 +75,7 @@ def test_a_changed_file_counts_at_once(file):
         log_in(checker, "ann", "another")
 
 
-def test_nobody_is_compared_too(file, monkeypatch):
+def test_an_unknown_user_costs_a_comparison_too(file, monkeypatch):
     """So that the time tells nothing: the same work for who isn't there, by the same parameters."""
     checker, seen = passwords.make(str(file)), []
     monkeypatch.setattr(hashes, "verify", lambda known, password: seen.append(known.rsplit("$", 2)[0]))
@@ -90,7 +90,7 @@ def test_nobody_is_compared_too(file, monkeypatch):
     assert seen[3].startswith("$argon2id$v=19$m=65536,t=3,p=4")
 
 
-def test_nobody_is_like_somebody_in_a_file_of_several_kinds(tmp_path, monkeypatch):
+def test_an_unknown_user_costs_the_same_in_a_file_of_several_kinds(tmp_path, monkeypatch):
     """Where hashes take different times, being slow or fast doesn't tell who is there."""
     path, seen = tmp_path / "passwords", []
     path.write_text(f"ann:{cheap('x')}\nben:$6$c2FsdA==$" + "QUFB" * 21 + "QQ==\n")
@@ -103,7 +103,7 @@ def test_nobody_is_like_somebody_in_a_file_of_several_kinds(tmp_path, monkeypatc
     assert seen[:64] == seen[64:]
 
 
-def test_the_hash_of_nobody_costs_what_others_do():
+def test_an_unknown_user_costs_the_hash_of_a_known_one():
     made = hashes.make(b"x")
     assert made.rsplit("$", 2)[0] == hashes.UNKNOWN_USER.rsplit("$", 2)[0]
     assert hashes.verify(made, b"x")

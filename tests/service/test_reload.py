@@ -164,7 +164,7 @@ def test_a_broken_file_is_one_line_and_changes_nothing(world, daemon):
     assert sys.modules["hubbub_plugin_shout"] is before
 
 
-def test_a_broken_file_that_nobody_named_is_told_and_harms_nobody(daemon):
+def test_a_broken_plugin_file_without_an_option_is_reported_and_the_daemon_runs(daemon):
     (daemon.folder / "other.py").write_text("1 / 0")
     daemon.write(2)
     assert daemon.reload() == [

@@ -50,7 +50,7 @@ def test_what_is_written_is_read(kdf):
     assert "pâssword" not in made.text
 
 
-def test_the_file_alone_logs_nobody_in():
+def test_the_file_alone_logs_no_client_in():
     """Neither key is the ClientKey, which is its hash's secret (RFC 5802 section 9)."""
     made = Scram.make(b"pencil", PBKDF2)
     client_key = digest(pbkdf2_hmac("sha256", b"pencil", made.salt, made.iterations, 32), b"Client Key", "sha256")

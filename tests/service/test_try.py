@@ -298,7 +298,7 @@ def test_as_a_command_where_the_terminal_knows_ascii_alone():
     assert (process.returncode, out, errors) == (0, rb"Publish a '\xb0'" + b"\n", b"")
 
 
-def test_nobody_reads_on(tmp_path: Path):
+def test_the_reader_of_its_output_closes_early(tmp_path: Path):
     """As with `| head -1`."""
     (tmp_path / "many").write_bytes(b"PUB a 1\n" * 100_000)
     with hubbub_try("lines", str(tmp_path / "many")) as process:

@@ -112,7 +112,7 @@ def test_nothing_is_acknowledged_that_is_not_safe(process, disk, fault):
     assert messages(process.client("away", **kept(V5)).first) == [("a", b"kept", 1)]
 
 
-def test_a_disk_that_takes_its_time_holds_up_nobody_who_needs_nothing_of_it(process, disk):
+def test_a_slow_disk_delays_no_client_that_needs_no_commit(process, disk):
     process.away("away", "a")
     ear, ear_1 = process.client("ear"), process.client("ear1")
     ear.subscribe("plain/#")

@@ -60,7 +60,7 @@ def test_check_knows_the_ports_of_the_running_daemon(tmp_path):
         assert "  fine: metrics tcp:0 is free\n" in text
 
 
-def test_check_finds_sockets_that_nobody_uses(tmp_path):
+def test_check_finds_unused_sockets(tmp_path):
     options = ("--tcp", "systemd:domain=INET:name=web", "--control", tmp_path / "no.sock")
     assert output(hubbub("check", *options, LISTEN_FDNAMES="web")).endswith("everything is fine\n")
     refusal = output(hubbub("check", *options, LISTEN_FDNAMES="web:syslog"), 1)

@@ -55,7 +55,7 @@ def test_a_device_is_dialled_and_dialled_again(device):
         daemon.wait_for("plc: it has closed the connection")
 
 
-def test_ready_waits_for_nobody():
+def test_ready_waits_for_no_connector():
     with Device() as device:
         late = device.address
     options = ["--connect", f"tcp:127.0.0.1:{late[1]}:{PLC}", "--connect", "tcp:nobody.invalid:7000:id=nowhere"]

@@ -290,7 +290,7 @@ def test_trace(daemon):
         assert output(daemon.ask("trace", "--topic", "a/#/b"), 1).startswith("hubbub: --topic a/#/b: ")
 
 
-def test_a_trace_that_nobody_reads_does_not_stall_the_daemon(daemon):
+def test_an_unread_trace_does_not_stall_the_daemon(daemon):
     with LineClient(daemon.tcp[0]) as client:
         trace = socket.socket(socket.AF_UNIX)
         trace.connect(str(daemon.control))

@@ -99,7 +99,7 @@ def test_an_answer_in_pieces():
             assert one.line() == "MSG plant/7 21.5"
 
 
-def test_a_late_answer_is_nobodys():
+def test_a_late_answer_goes_to_no_request():
     with scale("dials", "2s") as (daemon, connect), connect() as device, LineClient(daemon.tcp[0]) as one:
         wait_until_heard(one, device)
         with LineClient(daemon.tcp[0]) as asker, LineClient(daemon.tcp[0]) as other:
@@ -114,7 +114,7 @@ def test_a_late_answer_is_nobodys():
             assert [one.line(), one.line()] == ["MSG plant/7 late A", "MSG plant/7 B"]
 
 
-def test_a_device_that_never_answers_holds_up_nobody_for_ever():
+def test_a_device_that_never_answers_delays_others_for_a_bounded_time():
     with scale("dials", "200ms") as (daemon, connect), connect() as device, LineClient(daemon.tcp[0]) as one:
         wait_until_heard(one, device)
         for command in ("A", "B"):
@@ -126,7 +126,7 @@ def test_a_device_that_never_answers_holds_up_nobody_for_ever():
         assert sorted([one.line(), one.line()]) == ["MSG plant/7 c", "REP c"]
 
 
-def test_rubbish_while_nobody_asks_is_no_answer():
+def test_garbage_without_a_command_is_no_answer():
     with scale("dials") as (daemon, connect), connect() as device, LineClient(daemon.tcp[0]) as one:
         wait_until_heard(one, device)
         device.send(b"\xff\x00rubbish\r\n")

@@ -233,7 +233,7 @@ def other(daemon):
 
 
 @pytest.mark.parametrize("how", ["raise", "deferred", "later", "async", "reply", "topic", "exit", "never"])
-def test_one_that_fails_harms_nobody(client, how):
+def test_one_that_fails_affects_no_other(client, how):
     for _ in range(3):
         client.send(f"PUB bad/{how} x")
     assert client.ask("REQ good/plain still there") == "REP STILL THERE"

@@ -90,7 +90,7 @@ def test_sigterm_says_goodbye(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_nobody_keeps_it_from_ending():
+def test_no_client_keeps_it_from_stopping():
     """Neither a client that doesn't close, nor one that doesn't read: it waits a little, and goes."""
     with Daemon("--tcp", "tcp:0", "--websocket", "tcp:0", "--drain", f"{DRAIN}s") as daemon:
         with LineClient(daemon.tcp[0]) as idle, WebSocketClient(daemon.websocket[0]) as web, stuck(daemon):
@@ -100,7 +100,7 @@ def test_nobody_keeps_it_from_ending():
     assert "Traceback" not in daemon.log
 
 
-def test_a_device_that_never_closes_its_side_keeps_nobody_waiting():
+def test_a_device_that_never_closes_its_side_delays_no_shutdown():
     """Its machine has the last word: nothing is lost by not waiting for it to close."""
     with Daemon("--tcp", "tcp:0") as daemon, LineClient(daemon.tcp[0]) as device:
         assert device.ask("PING") == "PONG"

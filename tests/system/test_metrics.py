@@ -110,7 +110,7 @@ def test_a_websocket_listener_shows_them_to_this_machine(daemon, path, headers, 
     assert get(daemon.websocket[0][1], path, **headers)[0] == status
 
 
-def test_a_websocket_listener_shows_them_to_nobody_else(own_address):
+def test_a_websocket_listener_shows_them_to_loopback_alone(own_address):
     with Daemon("--websocket", "tcp:0:interface=0.0.0.0:anonymous=yes") as daemon:
         port = daemon.websocket[0][1]
         assert get(port, "/metrics")[0] == 200

@@ -89,7 +89,7 @@ def test_a_password_that_has_changed_is_no_login_any_more(daemon, tmp_path):
     assert come_in(daemon, "ben", "c").ask("PING") == "PONG"
 
 
-def test_a_file_that_nobody_asks_any_more(daemon, tmp_path):
+def test_a_password_file_that_is_no_longer_used(daemon, tmp_path):
     """Who is in the one that stays has nothing to do with it."""
     config = tmp_path / "hubbub.toml"
     config.write_text(config.read_text().replace('"hubbub:passwords"', '"hubbub:passwords", "hubbub:others"'))

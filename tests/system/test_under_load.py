@@ -70,7 +70,7 @@ async def settled(tally: Tally, count: int) -> None:
         await asyncio.sleep(0.05)
 
 
-def test_reloads_lose_nobody(tmp_path, supervisor):
+def test_reloads_lose_no_client(tmp_path, supervisor):
     """Each time the options have changed, and a plugin has; each client has one life, and hears all that it says."""
     config = tmp_path / "hubbub.toml"
     (tmp_path / "mine").mkdir()
@@ -121,7 +121,7 @@ async def come_back(kind: type[Client], contexts: dict[str, Any], going: Callabl
         await asyncio.sleep(random.uniform(0.0, 0.5))
 
 
-def test_activated_restarts_refuse_nobody(tmp_path, supervisor):
+def test_activated_restarts_refuse_no_client(tmp_path, supervisor):
     """The sockets stay while the daemon goes and comes."""
     tcp, raw, web = (bound(socket.SOCK_STREAM) for _ in range(3))
     unix, udp = bound(socket.SOCK_STREAM, str(tmp_path / "hub.sock")), bound(socket.SOCK_DGRAM)

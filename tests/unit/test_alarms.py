@@ -111,7 +111,7 @@ def test_who_asks_for_a_time_that_has_passed_is_woken_in_the_next_ring(armed):
     assert stuck.woken == [2.0, 3.0]
 
 
-def test_one_that_raises_takes_nobody_with_it(armed):
+def test_one_that_raises_affects_no_other(armed):
     alarms = Alarms(armed.append)
 
     def fail(now):

@@ -264,7 +264,7 @@ def test_a_listener_off_loopback_says_who_may_come_in(host, keys):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", None, "0.0.0.0"])
 @pytest.mark.parametrize(("keys", "admits"), [("", False), (":anonymous=yes", True), (":as=me", False)])
-def test_with_logins_nobody_is_let_in_without_one(host, keys, admits):
+def test_with_logins_no_client_connects_without_one(host, keys, admits):
     assert listen("tcp:1" + keys).admits_anonymous(host, logins=True) is admits
 
 
@@ -318,7 +318,7 @@ def test_two_of_one_id_are_refused():
         ("udp", {"rate": "10", "over": "close"}, (10, 10, "drop")),
     ],
 )
-def test_a_rate_and_what_becomes_of_the_rest(transport, keys, rate):
+def test_a_rate_and_its_policy_for_the_excess(transport, keys, rate):
     endpoint = "udp:1" if transport == "udp" else "tcp:1"
     assert listen({"endpoint": endpoint, **keys}, transport).rate == rate
 

@@ -86,7 +86,7 @@ def test_the_askers_own_time_may_be_over_first(world, device):
     assert second.told == [b"two"]
 
 
-def test_a_command_that_nobody_wants_any_more_is_dropped(world, device):
+def test_a_command_whose_requester_has_gone_is_dropped(world, device):
     asker = Asker(world, b"1")
     letter = QosPublish("down", b"2", qos=1, message_expiry=0.1)
     world.hub.router.publish(letter)
@@ -126,7 +126,7 @@ def test_the_rest_ends_where_no_late_answer_comes(world, device):
     assert (first.told, second.told) == (["timeout"], [b"two"])
 
 
-def test_what_comes_while_no_command_is_out_is_nobodys(world, device):
+def test_input_without_a_command_goes_to_no_request(world, device):
     says(world, device, "hello")
     asker = Asker(world, b"1")
     says(world, device, "one")

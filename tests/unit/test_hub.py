@@ -262,7 +262,7 @@ class Broken:
 
 
 @pytest.mark.parametrize("where", ["inboxes", "outboxes"])
-def test_one_that_fails_costs_nobody_else_the_turn(where):
+def test_one_that_fails_costs_no_other_the_turn(where):
     """A plugin's fault: it is raised, so that it is logged, and everybody else gets the next turn."""
     world = World()
     bad, good = Broken(RuntimeError("a plugin's fault")), Broken()

@@ -47,7 +47,7 @@ def test_a_request_gets_one_reply(world):
     assert len(results) == 1
 
 
-def test_a_request_to_nobody_is_refused(world):
+def test_a_request_without_a_subscriber_is_refused(world):
     with pytest.raises(Refusal) as found:
         ask(world)
     assert found.value.code == "nobody"
@@ -79,7 +79,7 @@ def test_a_request_without_a_reply_ends(world):
     assert len(results) == 1
 
 
-def test_nobody_waits_longer_than_the_limit(world):
+def test_no_request_waits_longer_than_the_limit(world):
     world.subscribe(world.session(), "ask", Receiver())
     results = ask(world, timeout=1e9)
     world.sleep(limits.REQUEST_SECONDS_MAX)

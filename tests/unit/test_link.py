@@ -120,7 +120,7 @@ def test_a_request_times_out(world):
     assert link.wire.is_reading
 
 
-def test_a_request_to_nobody_is_answered_at_once(world):
+def test_a_request_without_a_subscriber_is_answered_at_once(world):
     link = world.link()
     assert world.say(link, b"req ask 1\nping\n") == b"no nobody\npong 0\n"
     assert link.wire.is_reading
@@ -158,7 +158,7 @@ def test_a_reply_to_who_has_gone_goes_nowhere(world):
 
 
 @pytest.mark.parametrize("filter", ["$reply/#", "$reply/+", "$reply/x", "$reply"])
-def test_nobody_listens_to_the_replies_of_others(world, filter):
+def test_no_client_subscribes_to_the_replies_of_others(world, filter):
     link = world.link()
     heard = world.say(link, f"sub {filter}\n".encode())
     assert heard == (b"ok $reply\n" if filter == "$reply" else b"no not-authorized\n")

@@ -206,7 +206,7 @@ def test_who_cannot_be_told_is_closed(world):
     assert refused.wire.closed[1].code == "not-authorized"
 
 
-def test_who_logs_in_as_somebody_keeps_only_what_that_one_may_have(world):
+def test_a_login_keeps_only_the_subscriptions_that_its_user_may_have(world):
     said = Clause(True, "subscribe", Template("#", "filter"), "")
     link = world.link(rights=Permissions([Rule(Audience(login=False), (said,))]).of)
     world.say(link, b"sub a\n")

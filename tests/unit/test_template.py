@@ -72,7 +72,7 @@ def test_a_filter_has_wildcards():
     assert Template("plant/{id}/#", "filter").fill({"id": "7"}) == "plant/7/#"
 
 
-def test_fields_that_nobody_fills_are_refused():
+def test_fields_without_a_value_are_refused():
     Template("{id}/{imei}").expect({"imei"})
     with pytest.raises(
         ConfigError, match=r"unknown field \{imei\}; there are \{client\} \{host\} \{id\} \{port\} \{user\}$"

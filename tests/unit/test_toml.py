@@ -58,7 +58,7 @@ def test_credentials_are_expanded(folder, monkeypatch):
     assert values(folder, "handler") == [{"name": "x", "files": ["/run/credentials/hubbub/f", 1]}]
 
 
-def test_credentials_that_nobody_gave(folder, monkeypatch):
+def test_credentials_without_a_directory(folder, monkeypatch):
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     (folder / "hubbub.toml").write_text('tcp = ["ssl:1:privateKey=${CREDENTIALS_DIRECTORY}/k"]')
     with pytest.raises(ConfigError, match=r"hubbub.toml:1: .*CREDENTIALS_DIRECTORY isn't set"):

@@ -129,7 +129,7 @@ def test_a_quoted_value_is_one_level_without_wildcards(text):
 
 
 @pytest.mark.parametrize("data", [b"%", b"a%2", b"%zz", b"%%20", b"\xff", b"%ff", b"%ED%A0%80"])
-def test_what_nobody_quoted_is_refused(data):
+def test_what_quote_never_writes_is_refused(data):
     with pytest.raises(ValueError, match=r"%|utf-8"):
         unquote(data)
 

@@ -208,7 +208,7 @@ def test_an_address_that_guesses_is_not_heard_any_more():
     assert hub.prove(b"SUB a/#") == [b"OK SUB a/#"]
 
 
-def test_guesses_in_somebodys_name_do_not_silence_its_subscription():
+def test_guesses_in_the_name_of_a_user_do_not_silence_its_subscription():
     hub = UdpHub()
     hub.prove(b"SUB a/#")
     for _ in range(2 * limits.TOKEN_FAILURES):
@@ -218,7 +218,7 @@ def test_guesses_in_somebodys_name_do_not_silence_its_subscription():
     assert hub.prove(b"PING") == [b"PONG 1"], "its own proof still counts, and renews the lease"
 
 
-def test_one_peer_that_cannot_be_reached_breaks_nobody():
+def test_one_unreachable_peer_affects_no_other():
     hub = UdpHub()
     addresses = [("127.0.0.1", 7000 + n) for n in range(5)]
     for address in addresses:

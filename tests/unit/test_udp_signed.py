@@ -40,14 +40,14 @@ class SignedHub(UdpHub):
         return self.say(self.sign(asked + b"\n" + content, user), address)
 
 
-def test_a_signature_is_not_a_proof_of_where_somebody_is():
+def test_a_signature_does_not_validate_the_address():
     hub = SignedHub()
     assert hub.say(hub.sign(b"SUB a/#"))[0].startswith(b"CONFIRM ")
     assert hub.known == 0
     assert hub.believe(b"SUB a/#") == [b"OK SUB a/#"]
 
 
-def test_a_link_is_of_who_signs_and_of_nobody_else():
+def test_a_signed_link_belongs_to_its_signer_alone():
     """What is sent in Ann's address, by whomever, has none of her rights, and can't end what she has."""
     hub = SignedHub()
     receiver = hub.handler()
@@ -92,7 +92,7 @@ def test_a_password_is_not_taken():
     assert said.startswith(b"ERR not-authorized over UDP each datagram is signed")
 
 
-def test_what_only_looks_signed_is_data_where_nobody_has_a_key():
+def test_what_only_looks_signed_is_data_without_keys():
     hub = UdpHub()
     receiver = hub.handler()
     assert hub.say(b"PUB echo/x SIGN ann 1 2\nPUB echo/x 2") == []

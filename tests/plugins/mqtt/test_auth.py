@@ -121,7 +121,7 @@ def test_a_wrong_answer_is_a_failed_login(hub):
 
 @pytest.mark.parametrize("method", ["other", "", "SUM"])
 @pytest.mark.mqtt("5:4.12.0-1")
-def test_a_method_that_nobody_knows(hub, method):
+def test_an_unknown_method(hub, method):
     client, (refusal,) = hub.begin(method=method)
     assert (type(refusal), refusal.code) == (Connack, 0x8C)
     assert client.closed
@@ -176,7 +176,7 @@ def test_who_goes_in_the_middle_leaves_nothing(hub):
     assert not hub.logins._waiting
 
 
-def test_who_goes_in_the_middle_is_held_by_nobody(hub):
+def test_a_client_that_leaves_during_a_login_is_released(hub):
     def held():
         gc.collect()
         return sum(isinstance(one, AuthExchange) and one.data == b"leaver" for one in gc.get_objects())
@@ -267,7 +267,7 @@ def test_failing_to_log_in_again(hub):
 
 
 @pytest.mark.mqtt("5:4.12.1-2")
-def test_somebody_else_cant_log_in_again(hub):
+def test_another_user_cannot_log_in_again(hub):
     client = hub.enter()
     auth(client, b"bob", AGAIN)
     auth(client, b"3")
@@ -294,7 +294,7 @@ def test_logging_in_again_by_another_method(hub):
     assert client.closed
 
 
-def test_an_answer_that_nobody_waits_for(hub):
+def test_an_answer_without_a_pending_request(hub):
     client = hub.enter()
     (gone,) = auth(client, b"3")
     assert gone.code == 0x82

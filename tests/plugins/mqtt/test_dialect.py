@@ -222,7 +222,7 @@ def test_logins():
     assert client.connect("c", user="ada", password=b"\xff").code == 0x86
 
 
-def test_a_client_of_somebody_else_is_not_taken_over():
+def test_a_client_of_another_user_is_not_taken_over():
     context = MqttHub(login=lambda event, session, done: done(event.user))
     ada = context.client("c", user="ada", password=b"", **kept(V5))
     bob = context.client("c", user="bob", password=b"", **kept(V5))
@@ -279,7 +279,7 @@ def test_mount_points():
     assert [(one.topic, one.payload) for one in again.first] == [("a", b"0"), ("a", b"1")]
 
 
-def test_a_clean_client_that_goes_pushes_nobody_out(monkeypatch):
+def test_a_clean_client_that_leaves_evicts_no_session(monkeypatch):
     monkeypatch.setattr("hubbub.limits.SESSIONS", 2)
     context = MqttHub()
     for name in ("a", "b"):

@@ -125,7 +125,7 @@ def test_what_was_sent_at_quality_1_goes_to_another_when_the_session_ends(contex
 
 @pytest.mark.parametrize("far", ["sent", "received"])
 @pytest.mark.mqtt("5:4.8.2-4", "5:4.8.2-5")
-def test_what_was_sent_at_quality_2_is_for_nobody_else(context, far):
+def test_what_was_sent_at_qos_2_goes_to_no_other(context, far):
     (first,) = members(context, 1, **kept(V5))
     send(context.client("w"), b"1", qos=2)
     (sent,) = first.heard()
@@ -143,7 +143,7 @@ def test_what_was_sent_at_quality_2_is_for_nobody_else(context, far):
 
 
 @pytest.mark.mqtt("5:4.8.2-6")
-def test_what_a_member_refuses_is_for_nobody_else(context):
+def test_what_a_member_refuses_goes_to_no_other(context):
     first, other = members(context, 2)
     send(context.client("w"), b"1")
     (got,) = first.heard()
@@ -152,7 +152,7 @@ def test_what_a_member_refuses_is_for_nobody_else(context):
     assert other.heard() == []
 
 
-def test_what_nobody_takes_any_more_is_gone(context):
+def test_messages_of_a_group_without_members_are_deleted(context):
     (only,) = members(context, 1)
     send(context.client("w"), b"1", b"2")
     vanish(context, only)
@@ -189,7 +189,7 @@ def test_a_message_that_goes_on_has_what_is_left_of_its_time(context):
     assert [one.properties["message_expiry_interval"] for one in other.heard()] == [30]
 
 
-def test_what_waits_stays_with_its_member_while_nobody_is_there(context):
+def test_what_waits_stays_with_its_member_while_all_are_away(context):
     away, narrow = (
         context.client(name, clean=False, properties={"receive_maximum": 1, "session_expiry_interval": 100})
         for name in ("away", "narrow")

@@ -190,7 +190,7 @@ def test_a_slow_consumer_is_cut(world):
 # Messages
 
 
-def test_a_request_that_nobody_hears(world):
+def test_a_request_without_a_subscriber(world):
     client = Client(world)
     client.say(b"SUB _INBOX.x.* 9\r\n")
     said = client.say(b"PUB ask _INBOX.x.1 0\r\n\r\n")

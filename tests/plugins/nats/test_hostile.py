@@ -82,7 +82,7 @@ def test_topics_of_the_hub_are_not_a_clients(world, client):
     assert b"Permissions Violation" in say(world, client, b"SUB $reply.> 1\r\n")
 
 
-def test_nobody_listens_to_the_replies_of_others(world, client):
+def test_no_client_subscribes_to_the_replies_of_others(world, client):
     say(world, client, b"SUB > 1\r\n")
     asker = seat(world, "tcp-lines")
     asker.request("ask", b"what?")

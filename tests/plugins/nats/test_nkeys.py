@@ -178,7 +178,7 @@ def test_a_signature_is_good_for_one_connection(tmp_path: Path) -> None:
     assert hub.log_in(first, **said) == b"PONG\r\n"
 
 
-def test_a_key_of_two_users_is_nobody_s(tmp_path: Path) -> None:
+def test_a_key_of_two_users_logs_in_neither(tmp_path: Path) -> None:
     hub = Hub(tmp_path, f"robot:*:nkey={PUBLIC}", f"twin:*:nkey={PUBLIC}")
     end, nonce = hub.client()
     assert hub.log_in(end, nkey=PUBLIC, sig=signed(USER, nonce)).startswith(REFUSED)

@@ -185,7 +185,7 @@ def test_what_is_refused_goes_behind_the_others(hub):
     assert again[0].ack not in (first.ack, second.ack)
 
 
-def test_what_nobody_takes_is_dropped_in_the_end(hub):
+def test_a_message_that_all_members_refuse_is_dropped(hub):
     one = worker(hub)
     send(hub.client(), b"0")
     frames, times = one.heard(), 0

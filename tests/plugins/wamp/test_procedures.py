@@ -101,7 +101,7 @@ def test_progressive_results(hub):
     assert caller.heard() == [[wamp.RESULT, 1, {}, ["all"]]]
 
 
-def test_progressive_results_that_nobody_wants(hub):
+def test_progressive_results_without_receive_progress(hub):
     callee, caller = hub.client(), hub.client()
     callee.register("a")
     caller.call("a")

@@ -336,7 +336,7 @@ def test_codes_that_an_acknowledgement_has_not(context, version, kind, code):
 
 
 @pytest.mark.mqtt("5:3.6.2-1", "5:3.7.2-1", "5:3.6.2-2", "5:3.6.2-3", "5:3.7.2-2", "5:3.7.2-3")
-def test_answers_to_identifiers_that_nobody_knows(context):
+def test_answers_to_unknown_identifiers(context):
     client = context.client("c", properties={"maximum_packet_size": 100})
     assert client.ack(PUBREC, 9) == [Ack(kind=PUBREL, id=9, code=0x92)]
     assert client.ack(PUBREL, 9) == [Ack(kind=PUBCOMP, id=9, code=0x92)]

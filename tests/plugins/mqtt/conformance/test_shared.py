@@ -89,7 +89,7 @@ def test_what_was_begun_is_finished_with_the_same_client(context):
 
 
 @pytest.mark.mqtt("5:4.8.2-5")
-def test_what_was_begun_goes_to_nobody_else_when_the_session_ends(context):
+def test_what_was_begun_goes_to_no_other_when_the_session_ends(context):
     _, one, other, _ = pair(context)
     one.goodbye(session_expiry_interval=0)
     context.world.advance(200)
@@ -98,7 +98,7 @@ def test_what_was_begun_goes_to_nobody_else_when_the_session_ends(context):
 
 @pytest.mark.parametrize("code", [0x80, 0x97])
 @pytest.mark.mqtt("5:4.8.2-6", "5:4.4.0-2")
-def test_what_was_refused_goes_to_nobody_else(context, code):
+def test_what_was_refused_goes_to_no_other(context, code):
     name, one, other, got = pair(context)
     assert one.ack(PUBREC, got.id, code) == []
     one.end.vanish()

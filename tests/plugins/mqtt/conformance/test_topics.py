@@ -92,7 +92,7 @@ def test_topics_that_begin_with_a_dollar(context, version):
 
 @BOTH
 @pytest.mark.mqtt("5:4.7.3-3", "3.1.1:4.7.3-3")
-def test_a_topic_of_65535_bytes_harms_nobody(context, version):
+def test_a_topic_of_65535_bytes_affects_no_other(context, version):
     ear = context.client("ear")
     ear.subscribe("#")
     client = context.client("c", version)
