@@ -133,8 +133,8 @@ def _metrics(text: str, signed: str) -> list[Metric]:
     name, tags = _name_and_tags(named)
     samples, at, more = list[tuple[str, str, float]](), 0, True
     while more and (found := _SAMPLE.match(rest, at)):
-        values, letters, said, colon = found.groups()
-        kind, rate = TYPES.get(letters), 1.0 if said is None else _rate(said)
+        values, letters, sample_rate, colon = found.groups()
+        kind, rate = TYPES.get(letters), 1.0 if sample_rate is None else _rate(sample_rate)
         if kind is None:
             raise Refusal("bad-payload", f"a type is one of {' '.join(TYPES)}")
         for value in [values] if kind == "set" else values.split(":"):
@@ -226,7 +226,7 @@ def _cut(text: str, title: int, body: int) -> tuple[str, str, str] | None:
 
 def _check(text: str) -> Metric:
     """Read a service check. Raises Refusal."""
-    head, said, message = text.partition("|m:")
+    head, separator, message = text.partition("|m:")
     _, name, *parts = head.split("|")
     if not parts or parts[0] not in ("0", "1", "2", "3") or _CONTROL.search(head):
         raise Refusal("bad-payload", "a service check is _sc|<name>|<status>, a status 0 to 3")
@@ -240,7 +240,7 @@ def _check(text: str) -> Metric:
             parts.append(last)
     tags: Tags = {}
     more = {"status": STATES[int(status)], **_read_parts(parts, _EVENT_KEYS, tags)}
-    return Metric(name, status, "check", tags, {**more, "message": _unescaped(message)} if said else more)
+    return Metric(name, status, "check", tags, {**more, "message": _unescaped(message)} if separator else more)
 
 
 def _unescaped(text: str) -> str:

@@ -37,8 +37,8 @@ class Event:
 
     def __repr__(self) -> str:
         names = dict.fromkeys([name for kind in type(self).__mro__ for name in getattr(kind, FIELDS, ())])
-        said = [name for name in names if name not in _UNSAID and getattr(self, name) not in _QUIET.get(name, ())]
-        shown = [f"{name}={getattr(self, name)!r}" for name in said]
+        these = [name for name in names if name not in _UNSAID and getattr(self, name) not in _QUIET.get(name, ())]
+        shown = [f"{name}={getattr(self, name)!r}" for name in these]
         return f"{type(self).__name__}({', '.join(shown)})"
 
 

@@ -106,7 +106,7 @@ class HttpRequest(bytes):
 
     def problem(self, status: int, detail: str, code: str | None = None, headers: Headers = ()) -> HttpResponse:
         """Make a response with problem details (RFC 9457); `code` is one of errors.CODES."""
-        said: dict[str, object] = {"title": HTTPStatus(status).phrase, "status": int(status), "detail": detail}
+        fields: dict[str, object] = {"title": HTTPStatus(status).phrase, "status": int(status), "detail": detail}
         if code is not None:
-            said["code"] = code
-        return self.respond(status, json.dumps(said).encode() + b"\n", PROBLEM, headers)
+            fields["code"] = code
+        return self.respond(status, json.dumps(fields).encode() + b"\n", PROBLEM, headers)

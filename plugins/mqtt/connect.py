@@ -124,13 +124,13 @@ def connack(event: Connect, max_packet: int, idle: float, node: str) -> Connack:
     """Return the CONNACK of an accepted client.
 
     max_packet  bytes of the longest packet that is accepted here; idle: seconds that a client may be silent
-    node        the name of this hub for another hub, which has told its own
+    node        the name of this hub for another hub, which has sent its own
     """
     packet, properties = event.tag, dict[str, Any]()
     if packet.version == V5:
         seconds = keep_alive(packet, idle)
-        told = [(NODE, node)] * (NODE in dict(packet.properties.get("user_property", ())))
-        told += [(DROPPED, str(event.dropped))] * (event.dropped > 0)
+        user_properties = [(NODE, node)] * (NODE in dict(packet.properties.get("user_property", ())))
+        user_properties += [(DROPPED, str(event.dropped))] * (event.dropped > 0)
         properties = {
             "receive_maximum": limits.INFLIGHT_MESSAGES,
             "maximum_packet_size": max_packet,
@@ -139,7 +139,7 @@ def connack(event: Connect, max_packet: int, idle: float, node: str) -> Connack:
             "authentication_method": event.auth_method,
             "authentication_data": event.server_data or None,
             "assigned_client_identifier": event.client if not packet.client else None,
-            "user_property": told,
+            "user_property": user_properties,
         }
         if event.session_expiry > limits.SESSION_SECONDS:
             properties["session_expiry_interval"] = int(limits.SESSION_SECONDS)

@@ -157,8 +157,8 @@ class Nats(NatsBase):
             events.append(Fault(refusal, "Invalid Subject"))
         else:
             filter = shared_filter(queue[0], filter) if queue else filter
-            said = f'"{subject}"' + (f' using queue "{queue[0]}"' if queue else "")
-            events.append(Subscribe(filter, self._options.echo, id=id, tag=said))
+            text = f'"{subject}"' + (f' using queue "{queue[0]}"' if queue else "")
+            events.append(Subscribe(filter, self._options.echo, id=id, tag=text))
 
     def _on_unsubscribe(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:
         if not 2 <= len(words) <= 3:
@@ -173,8 +173,8 @@ class Nats(NatsBase):
         """Return the text for a message that nats-server would take: one that lets a client stay connected."""
         if self._options.pedantic and refusal.code == "bad-topic":
             return "Invalid Publish Subject"
-        said = subject.decode(errors="replace")
-        return f'Permissions Violation for Publish to "{said}": {refusal}'
+        name = subject.decode(errors="replace")
+        return f'Permissions Violation for Publish to "{name}": {refusal}'
 
     def fail(self, error: Malformed) -> Close:
         self._closed = True

@@ -113,7 +113,7 @@ class Stomp(Dialect):
         if closed:
             return []
         if self._heart_beat is not None:
-            self._heart_beat.heard = now
+            self._heart_beat.last_received = now
         events: list[Event | Message] = []
         frames, error = self._reader.feed(data)
         for head, body in frames:

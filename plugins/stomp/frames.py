@@ -165,12 +165,12 @@ class Reader:
     def _read(self, raw: bytes) -> Head:
         if b"\0" in raw:
             raise _nul()
-        said = _LENGTH.search(raw)
-        if said is None:
+        length_header = _LENGTH.search(raw)
+        if length_header is None:
             return Head(raw, None)
-        if not said[1].isdigit() or len(said[1]) > _DIGITS:
+        if not length_header[1].isdigit() or len(length_header[1]) > _DIGITS:
             raise Malformed("a content-length is a number of bytes")
-        length = int(said[1])
+        length = int(length_header[1])
         if length > self._max_body:
             raise self._too_long()
         return Head(raw, length)

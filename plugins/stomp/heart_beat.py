@@ -28,17 +28,17 @@ class HeartBeat:
     """When to send a heart-beat, and how long the client may be silent.
 
     deadline  when there is something to do next, or None
-    heard     when something has come last; the deadline may be too early then
+    last_received  when something has come last; the deadline may be too early then
     """
 
-    __slots__ = ("deadline", "heard", "_beat_at", "_every", "_silence")
+    __slots__ = ("deadline", "last_received", "_beat_at", "_every", "_silence")
 
     def __init__(self, deadline: float) -> None:
         """Wait for CONNECT until `deadline`."""
         self.deadline: float | None = deadline
         self._beat_at: float | None = None
         self._every = 0.0
-        self.heard = 0.0
+        self.last_received = 0.0
         self._silence: float | None = None
 
     def agree(self, can_send: float, wants: float, interval: float, now: float) -> str:
@@ -52,13 +52,13 @@ class HeartBeat:
         if wants:
             self._every = limits.STOMP_BEAT_MARGIN * max(wants, limits.STOMP_BEAT_SECONDS)
             self._beat_at = now + self._every
-        self.heard = now
+        self.last_received = now
         self.deadline = self._earliest()
         return f"{int(1_000 * max(wants, limits.STOMP_BEAT_SECONDS))},{int(1_000 * every)}"
 
     def is_silent(self, now: float) -> bool:
         """Return whether the client has been silent for too long."""
-        return self._silence is not None and now >= self.heard + self._silence
+        return self._silence is not None and now >= self.last_received + self._silence
 
     def beat(self, now: float) -> bool:
         """Return whether to send a heart-beat now, and wait for the next deadline."""
@@ -71,5 +71,5 @@ class HeartBeat:
     def _earliest(self) -> float | None:
         times = [] if self._beat_at is None else [self._beat_at]
         if self._silence is not None:
-            times.append(self.heard + self._silence)
+            times.append(self.last_received + self._silence)
         return min(times, default=None)

@@ -33,9 +33,9 @@ def parse(frame: bytes) -> Entry | None:
     header = _NAMED.match(frame) or _UNNAMED.match(frame)
     if header is None:
         return None
-    said = fields(header)
-    hosts = [said.pop(name) for name in ("before", "behind", "relayed") if name in said]
-    said.pop("process", None)
+    found = fields(header)
+    hosts = [found.pop(name) for name in ("before", "behind", "relayed") if name in found]
+    found.pop("process", None)
     if hosts:
-        said["hostname"] = hosts[0]
-    return Entry(said, {}, frame[header.end() :])
+        found["hostname"] = hosts[0]
+    return Entry(found, {}, frame[header.end() :])

@@ -37,5 +37,5 @@ def priority(pri: int) -> dict[str, str]:
 
 def fields(header: re.Match[bytes]) -> dict[str, str]:
     """Return the named groups of a header, without those that are empty or `-`."""
-    said = {name: value.decode() for name, value in header.groupdict().items() if value not in (None, b"", b"-")}
-    return priority(int(said.pop("pri"))) | said
+    found = {name: value.decode() for name, value in header.groupdict().items() if value not in (None, b"", b"-")}
+    return priority(int(found.pop("pri"))) | found

@@ -33,12 +33,12 @@ def parse(frame: bytes) -> Entry:
     header = _HEADER.match(frame)
     if header is None:
         return Entry(priority(NOTICE), {}, frame)
-    said, at = fields(header), header.end()
+    found, at = fields(header), header.end()
     if tag := _TAG.match(frame, at):
-        said |= {name: value.decode() for name, value in tag.groupdict().items() if value}
+        found |= {name: value.decode() for name, value in tag.groupdict().items() if value}
         at = tag.end()
-    elif "hostname" in said and (cut := _CUT.match(frame, at)):
-        said["app"], at = cut["app"].decode(), cut.end()
-    elif "hostname" in said and frame[at : at + 1] == b" ":  # an empty TAG
+    elif "hostname" in found and (cut := _CUT.match(frame, at)):
+        found["app"], at = cut["app"].decode(), cut.end()
+    elif "hostname" in found and frame[at : at + 1] == b" ":  # an empty TAG
         at += 1
-    return Entry(said, {}, frame[at:])
+    return Entry(found, {}, frame[at:])

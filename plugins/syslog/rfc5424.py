@@ -63,14 +63,14 @@ def _structured_data(frame: bytes, at: int) -> tuple[StructuredData, int] | None
 
 def write(message: Message) -> bytes:
     """Write a message by RFC 5424; one that never was a log message begins with its topic."""
-    said = message.properties or {}
-    severity, facility = said.get("severity"), said.get("facility")
+    properties = message.properties or {}
+    severity, facility = properties.get("severity"), properties.get("facility")
     pri = SEVERITIES.index(severity) if severity in SEVERITIES else 5
     pri += 8 * (FACILITIES.index(facility) if facility in FACILITIES else 1)
     when = datetime.fromtimestamp(message.time, UTC).isoformat(timespec="milliseconds")
-    named = {name: said.get(name, "") for name in _LENGTHS} | ({} if "app" in said else {"app": "hubbub"})
+    named = {name: properties.get(name, "") for name in _LENGTHS} | ({} if "app" in properties else {"app": "hubbub"})
     header = [text[: _LENGTHS[name]] if _PRINTABLE.fullmatch(text) else "-" for name, text in named.items()]
-    text = message.payload if "app" in said else message.topic.encode() + b" " + message.payload
+    text = message.payload if "app" in properties else message.topic.encode() + b" " + message.payload
     try:
         bom = b"" if text.isascii() or not text.decode() else BOM
     except UnicodeDecodeError:

@@ -100,9 +100,9 @@ def answer(message: list[Any]) -> bytes:
     return _json({"signature": message[1], "extra": extra})
 
 
-def _json(said: dict[str, Any]) -> bytes:
+def _json(details: dict[str, Any]) -> bytes:
     """Return what a client has said as a checker reads it. Raises Malformed."""
     try:
-        return json_of(said, limits.LINE_SLACK)
+        return json_of(details, limits.LINE_SLACK)
     except Refusal as refusal:
         raise Malformed(refusal.reason) from None

@@ -1,4 +1,4 @@
-"""What only other WAMP sessions see of a message: who has sent it, and what for."""
+"""What only other WAMP sessions see of a message: its sender, and its purpose."""
 
 from __future__ import annotations
 

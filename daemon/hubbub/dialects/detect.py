@@ -50,8 +50,8 @@ class Auto(Dialect):
         greeter  whose greeting a client gets after `greet` seconds of silence; None: no client does
         """
         ordered = sorted(set(candidates) - {fallback}, key=lambda one: (-one.priority, one.name))
-        said = {"candidates": tuple(ordered), "fallback": fallback, "failed": staticmethod(failed)}
-        made = type("Auto", (cls,), {**said, "full": fallback.full, "greeter": greeter, "greet": greet})
+        attributes = {"candidates": tuple(ordered), "fallback": fallback, "failed": staticmethod(failed)}
+        made = type("Auto", (cls,), {**attributes, "full": fallback.full, "greeter": greeter, "greet": greet})
         made.__doc__ = cls.__doc__
         return made
 

@@ -1,4 +1,4 @@
-"""http: what requests over HTTP mean. docs/http.md explains them to those who send them.
+"""http: what requests over HTTP mean. docs/http.md describes them for users.
 
     POST /topics/TOPIC        publish the body; ?qos=1             200 {"receivers": 2}, 202 with 0
     PUT /topics/TOPIC         the same, and retain it              200 {"receivers": 2}
@@ -176,10 +176,10 @@ class Http(Dialect):
             return self._answered(self._message(request, result))
         if request.method == "DELETE":
             return self._answered(request.respond(204))
-        said: dict[str, Any] = {"receivers": result}
+        fields: dict[str, Any] = {"receivers": result}
         if isinstance(event, Message) and event.position:
-            said["position"] = event.position
-        body = json.dumps(said).encode() + b"\n"
+            fields["position"] = event.position
+        body = json.dumps(fields).encode() + b"\n"
         return self._answered(request.respond(200 if result or request.method == "PUT" else 202, body, JSON))
 
     def _answered(self, response: HttpResponse) -> HttpResponse:
@@ -247,18 +247,18 @@ class Http(Dialect):
 
 def _content_type(request: HttpRequest) -> str | None:
     """Return what the client says that its body is. Raises Refusal."""
-    said = request.headers.get("content-type") or None
-    if said is not None and len(said) > limits.NAME_CHARACTERS:
+    content_type = request.headers.get("content-type") or None
+    if content_type is not None and len(content_type) > limits.NAME_CHARACTERS:
         raise Refusal("too-long", f"a content type has at most {limits.NAME_CHARACTERS} characters")
-    return None if said == _FORM else said
+    return None if content_type == _FORM else content_type
 
 
 def _idempotency_key(request: HttpRequest) -> str | None:
     """Return the idempotency key, in quotes or without (draft-ietf-httpapi-idempotency-key-header, section 2.1)."""
-    said = request.headers.get("idempotency-key")
-    if said is not None and len(said) > 1 and said[0] == said[-1] == '"':
-        return re.sub(r"\\(.)", r"\1", said[1:-1])
-    return said
+    key = request.headers.get("idempotency-key")
+    if key is not None and len(key) > 1 and key[0] == key[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", key[1:-1])
+    return key
 
 
 def _history(request: HttpRequest) -> HistoryRequest | None:
@@ -274,11 +274,11 @@ def _history(request: HttpRequest) -> HistoryRequest | None:
 
 def _number(request: HttpRequest, name: str, usual: float, most: float) -> float:
     """Return a number of the query, at least 0. Raises Refusal."""
-    said = request.query.get(name)
-    if not said:
+    values = request.query.get(name)
+    if not values:
         return usual
     try:
-        number = float(said[-1])
+        number = float(values[-1])
     except ValueError:
         number = math.nan
     if not 0 <= number <= most or (name == "qos" and number % 1):
@@ -288,7 +288,7 @@ def _number(request: HttpRequest, name: str, usual: float, most: float) -> float
 
 def _one_of(request: HttpRequest, name: str, choices: tuple[str, ...]) -> str:
     """Return a word of the query, by default the first of `choices`. Raises Refusal."""
-    said = request.query[name][-1] if request.query.get(name) else choices[0]
-    if said not in choices:
+    chosen = request.query[name][-1] if request.query.get(name) else choices[0]
+    if chosen not in choices:
         raise Refusal("bad-command", f"{name}= is {' or '.join(choices)}")
-    return said
+    return chosen

@@ -71,9 +71,9 @@ def live(position: str, form: str) -> bytes:
 
 def content_type(message: Message) -> str:
     """Return the content type of a message: what its publisher says if a header can carry it, else what it is."""
-    said = message.content_type
-    if said is not None and _FIELD_VALUE.fullmatch(said):
-        return said
+    content_type = message.content_type
+    if content_type is not None and _FIELD_VALUE.fullmatch(content_type):
+        return content_type
     return BYTES if message.text is None else TEXT
 
 

@@ -75,7 +75,7 @@ def connect_event(options: Options, nonce: str) -> Connect:
 
 def encode_info(context: DialectContext, peer: Sender, ldm: bool = False, nonce: str = "") -> bytes:
     """Encode the INFO of a server; `ldm`: it is about to close; `nonce`: what owners of an NKey are to sign."""
-    said = {
+    fields = {
         "server_id": context.node,
         "server_name": "hubbub",
         "version": VERSION,
@@ -85,14 +85,14 @@ def encode_info(context: DialectContext, peer: Sender, ldm: bool = False, nonce:
         "client_ip": peer.host,
     }
     if context.login:
-        said["auth_required"] = True
+        fields["auth_required"] = True
     if context.login and nonce:
-        said["nonce"] = nonce
+        fields["nonce"] = nonce
     if context.secure and context.stream:  # clients in JavaScript refuse to go on without it
-        said["tls_required"] = True
+        fields["tls_required"] = True
     if ldm:
-        said["ldm"] = True
-    return b"INFO " + msgspec.json.encode(said) + b" \r\n"
+        fields["ldm"] = True
+    return b"INFO " + msgspec.json.encode(fields) + b" \r\n"
 
 
 def encode_connect(name: str, secure: bool, login: dict[str, str], no_responders: bool = False) -> bytes:
@@ -100,7 +100,7 @@ def encode_connect(name: str, secure: bool, login: dict[str, str], no_responders
 
     no_responders  whether a request without a subscriber is answered by the server, with status 503
     """
-    said = {
+    fields = {
         "verbose": False,
         "pedantic": False,
         "echo": False,
@@ -113,4 +113,4 @@ def encode_connect(name: str, secure: bool, login: dict[str, str], no_responders
         "version": VERSION,
         **login,
     }
-    return b"CONNECT " + msgspec.json.encode(said) + b"\r\n" + PING
+    return b"CONNECT " + msgspec.json.encode(fields) + b"\r\n" + PING

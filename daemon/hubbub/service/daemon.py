@@ -190,8 +190,8 @@ class HubbubService(Service):
         found = await Recheck(self.hub, self._contexts(), admission.admits).start()
         changed, self.guard.changed = self.guard.changed, False
         ended = found.subscriptions
-        said = [f"permissions changed ({ended} subscription{'s' * (ended != 1)} ended)"] if changed else []
-        return [*said, *filter(None, [found.ended()])]
+        changes = [f"permissions changed ({ended} subscription{'s' * (ended != 1)} ended)"] if changed else []
+        return [*changes, *filter(None, [found.ended()])]
 
     def _arm(self, when: float) -> None:
         if self._timer is not None and self._timer.active():

@@ -45,8 +45,8 @@ def _export(reader: apsw.Connection) -> Iterator[bytes]:
     sessions = "SELECT number, sessions.record, progress.record FROM sessions JOIN progress ON session = number"
     with reader:  # one snapshot of all tables
         for number, record, progress in reader.execute(sessions):
-            told = _session(codec.unpack_session(record))
-            yield _line(session=told, number=number, progress=codec.unpack_progress(progress)._asdict())
+            fields = _session(codec.unpack_session(record))
+            yield _line(session=fields, number=number, progress=codec.unpack_progress(progress)._asdict())
         for number, record in reader.execute("SELECT session, record FROM subscriptions"):
             yield _line(subscription=codec.unpack_subscription(record)._asdict(), of=number)
         for id, receivers in reader.execute("SELECT id, receivers FROM audiences"):
@@ -76,15 +76,15 @@ def _session(record: SessionRecord) -> dict[str, Any]:
 
 
 def _message(record: MessageRecord) -> dict[str, Any]:
-    told = record._asdict()
-    payload = told.pop("payload")
+    fields = record._asdict()
+    payload = fields.pop("payload")
     try:
-        told["payload"] = payload.decode()
+        fields["payload"] = payload.decode()
     except UnicodeDecodeError:
-        told["base64"] = b64encode(payload).decode()
+        fields["base64"] = b64encode(payload).decode()
     if record.correlation is not None:
-        told["correlation"] = b64encode(record.correlation).decode()
-    return told
+        fields["correlation"] = b64encode(record.correlation).decode()
+    return fields
 
 
 def import_lines(folder: Path, lines: Iterator[bytes]) -> int:

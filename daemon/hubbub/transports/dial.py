@@ -59,8 +59,8 @@ class DialledProtocol(TCPProtocol):
 
     def connectionLost(self, reason: Any = None) -> None:
         super().connectionLost(reason)
-        told = reason.value if isinstance(reason, Failure) and reason.value is not None else ""
-        self._lost(self._why or told)
+        reason_given = reason.value if isinstance(reason, Failure) and reason.value is not None else ""
+        self._lost(self._why or reason_given)
 
 
 class ClearGreeting(Protocol):

@@ -79,8 +79,8 @@ class DatagramPort(udp.Port):
     def kernel_drops(self) -> int:
         """How many datagrams the kernel dropped because its buffer was full (SO_MEMINFO, in Linux since 4.12)."""
         try:
-            told = self.socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
-            return int(_MEMINFO.unpack(told)[-1])
+            found = self.socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+            return int(_MEMINFO.unpack(found)[-1])
         except (OSError, AttributeError, struct.error):  # it is closed, or this kernel can't tell
             return 0
 

@@ -72,8 +72,8 @@ class DialledWebSocket(WebSocketWire, WebSocketClientProtocol):  # type: ignore[
 
     def connectionLost(self, reason: Any = None) -> None:
         self._connectionLost(reason)  # Autobahn's own would log each failure of TLS
-        told = isinstance(reason, Failure) and reason.check(*_TELLS_LITTLE) is None
-        self.factory.lost(reason.value if told else self._why or "it has closed the connection")
+        explained = isinstance(reason, Failure) and reason.check(*_TELLS_LITTLE) is None
+        self.factory.lost(reason.value if explained else self._why or "it has closed the connection")
 
     def wrapper(self, dialect: type[Dialect]) -> Callable[[bytes], bytes] | None:
         """The frame that goes around a unit; a client masks its frames (section 5.3)."""

@@ -41,7 +41,7 @@ class Backlog:
     """The messages of one group of receivers since some of them have stopped reading.
 
     group        the routing.routes.ReceiverGroup
-    places       who stands in it
+    places       the outboxes that stand in it
     first, end   numbers of the first message that is kept and of the next that comes
     size         bytes that are kept; dropped: messages that were trimmed for all
     """
@@ -204,7 +204,7 @@ class Backlog:
         """Return the newest message of each topic that came since."""
         return [(number, one) for number, at, one in self._newest.values() if at >= place.begin]
 
-    # Those who have more than fits
+    # Outboxes that have more than fits
 
     def _look_later(self) -> None:
         self._look_at = self.end + QUEUE_MESSAGES // BACKLOG_LINKS

@@ -139,10 +139,10 @@ class HalfDuplexQueue:
         try:
             if rights is not None and command.reply_to not in self._requests.pending:
                 rights.publish(command.reply_to)
-            heard = self._router.publish(reply)
+            receivers = self._router.publish(reply)
         except Refusal:  # the client that asked chose that topic
-            heard = 0
-        if not heard:
+            receivers = 0
+        if not receivers:
             self._turn.counters.unanswered += 1
 
     def alarm(self, now: float) -> None:

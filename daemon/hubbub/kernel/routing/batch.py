@@ -144,7 +144,7 @@ class Batch:
 
 
 class Part:
-    """Some messages of a batch; it looks like a Batch to those who take it.
+    """Some messages of a batch; it looks like a Batch to its receivers.
 
     messages, frames, data, size, count, full  as of a Batch
     """

@@ -18,7 +18,7 @@ class ReceiverGroup:
     """The receivers of a route that share an encoding.
 
     quiet    those of sessions that don't want their own messages, by session; None: there are none such
-    backlog  what waits for those that have stopped reading, who aren't in `receivers` then; or None
+    backlog  what waits for receivers that have stopped reading, and aren't in `receivers` then; or None
     looked   counters.stalls when these were last looked for
     away     receivers of sessions without a link, until they have their place; log: what waits for them, or None
     """

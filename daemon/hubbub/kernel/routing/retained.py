@@ -97,7 +97,7 @@ class Retained:
         """Keep `message` as the last of its topic; an empty payload removes it.
 
         Raises Refusal: quota when full, unavailable where the store can't keep it for now. But what the hub says
-        itself, or as the will of a client that has gone, nobody would say again, so that waits.
+        itself, or as the will of a client that has gone, is published once only, so that waits.
         """
         if self._store.commits.refuses and message.sender is not None and message.sender.link is not None:
             self._store.commits.check()

@@ -226,7 +226,7 @@ class ShareGroup:
                 first.move_to_end(member, last=False)
 
     def _give_to(self, stood: int, message: Message, tried: dict[Encoding, Batch | None]) -> bool:
-        """Give a message to a member that stands there; who has less room now goes to another stand."""
+        """Give a message to a member that stands there; one that has less room now goes to another stand."""
         passed, batch = [], None
         while batch is None:
             stand = _whose_turn(self._stands[stood], tried)
@@ -240,7 +240,7 @@ class ShareGroup:
             batch = self._carried(member.encoding, message, tried) if room >= stood else None
             if batch is None:
                 passed.append((member, last, stand))
-        for one, last, its in reversed(passed):  # who can't have this one keeps its turn
+        for one, last, its in reversed(passed):  # a member that can't have this one keeps its turn
             its[one] = last
             its.move_to_end(one, last=False)
         if batch is None:

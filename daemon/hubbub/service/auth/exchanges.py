@@ -29,8 +29,8 @@ _BYTES = 32  # of a challenge
 
 async def _wampcra(credentials: AuthExchange, key: bytes | None) -> bool:
     """Check an HMAC with SHA-256 of the challenge. The secret is the key in hexadecimal digits."""
-    said = {"authid": credentials.user, "authmethod": WAMPCRA, "nonce": secrets.token_hex(_BYTES)}
-    challenge = json.dumps(said)
+    fields = {"authid": credentials.user, "authmethod": WAMPCRA, "nonce": secrets.token_hex(_BYTES)}
+    challenge = json.dumps(fields)
     signature = await _ask(credentials, {"challenge": challenge})
     secret = secrets.token_bytes(_BYTES) if key is None else key.hex().encode()
     expected = b64encode(hmac.digest(secret, challenge.encode(), "sha256"))
@@ -39,8 +39,8 @@ async def _wampcra(credentials: AuthExchange, key: bytes | None) -> bool:
 
 async def _scram(credentials: AuthExchange, key: Scram | None) -> bool:
     """Check a ClientProof of RFC 5802, over the AuthMessage as WAMP-SCRAM has it, without channel binding."""
-    said = _object(credentials.data).get("authextra")
-    theirs = said.get("nonce") if isinstance(said, dict) else None
+    extra = _object(credentials.data).get("authextra")
+    theirs = extra.get("nonce") if isinstance(extra, dict) else None
     if not isinstance(theirs, str) or not _NONCE.fullmatch(theirs):
         return False
     known = key or Scram.decoy(credentials.user)

@@ -122,11 +122,11 @@ def _who(raw: object, where: str, groups: Collection[str]) -> Audience:
     if isinstance(raw, str) or not raw:
         raise ConfigError(f'{where}: who = {shown(raw)}: expected "everyone", or who.user = "ann" and the like')
     table = _known(raw, _WHO, f"{where}: who")
-    said = {f"{name}s": _names(table[name], f"{where}: who.{name}") for name in _WHO[:-1] if name in table}
-    for group in sorted(said.get("groups", frozenset()) - set(groups)):
+    audience = {f"{name}s": _names(table[name], f"{where}: who.{name}") for name in _WHO[:-1] if name in table}
+    for group in sorted(audience.get("groups", frozenset()) - set(groups)):
         reason = f"there is no such group; add {shown(group)} = [...] to [groups], empty where only logins name it"
         raise ConfigError(f"{where}: who.group = {shown(group)}: {reason}")
-    return Audience(**said, login=_flag(table["login"], f"{where}: who.login") if "login" in table else None)
+    return Audience(**audience, login=_flag(table["login"], f"{where}: who.login") if "login" in table else None)
 
 
 def _clauses(verb: str, raw: object, where: str) -> Iterable[Clause]:

@@ -45,8 +45,8 @@ class Recheck:
     def ended(self) -> str:
         """Return what to log of logins that are no longer valid."""
         counts = {"link": self.links, "session": self.sessions}
-        said = " and ".join(f"{count} {what}{'s' * (count > 1)}" for what, count in counts.items() if count)
-        return f"{said} ended, as the login has changed" if said else ""
+        counted = " and ".join(f"{count} {what}{'s' * (count > 1)}" for what, count in counts.items() if count)
+        return f"{counted} ended, as the login has changed" if counted else ""
 
     def _look_at_all(self) -> Iterator[None]:
         for context in self._contexts:

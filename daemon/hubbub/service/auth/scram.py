@@ -73,7 +73,7 @@ class Scram:
 
     @classmethod
     def decoy(cls, user: str) -> Scram:
-        """Return what nobody can prove, for a user that has none: the same at each login."""
+        """Return keys of no password, for a user that has none: the same at each login."""
         salt = hmac.digest(_DECOYS, user.encode(errors="surrogatepass"), "sha256")[:_SALT]
         return cls(ARGON2, *COSTS[ARGON2], salt, secrets.token_bytes(_KEY), secrets.token_bytes(_KEY))
 
@@ -89,12 +89,12 @@ class Scram:
         salt = b64encode(self.salt).decode()
         return {"nonce": nonce, "kdf": self.kdf, "salt": salt, "iterations": self.iterations, **memory}
 
-    def proves(self, said: bytes, proof: bytes) -> bool:
-        """Tell whether a ClientProof is right; `said` is the AuthMessage (RFC 5802 section 3)."""
-        signature = hmac.digest(self.stored_key, said, "sha256")
+    def proves(self, auth_message: bytes, proof: bytes) -> bool:
+        """Tell whether a ClientProof is right; `auth_message` as in (RFC 5802 section 3)."""
+        signature = hmac.digest(self.stored_key, auth_message, "sha256")
         client_key = bytes(one ^ other for one, other in zip(proof, signature, strict=False))
         return len(proof) == _KEY and hmac.compare_digest(sha256(client_key).digest(), self.stored_key)
 
-    def server_signature(self, said: bytes) -> str:
+    def server_signature(self, auth_message: bytes) -> str:
         """Return what proves to the client that this hub knows it, in base64."""
-        return b64encode(hmac.digest(self.server_key, said, "sha256")).decode()
+        return b64encode(hmac.digest(self.server_key, auth_message, "sha256")).decode()

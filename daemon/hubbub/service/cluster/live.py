@@ -104,7 +104,7 @@ class LiveMessages:
     def take(self, standing: Standing | None, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
         """Publish a message here, unless it has been already; None: only one subscription matches it."""
         if block.startswith(NO_RESPONDERS):
-            return  # the server's word to who has published a message with a response topic
+            return  # the server's word to the publisher of a message with a response topic
         try:
             message, origin = self._decode(subject, reply, block, payload)
             if self._is_new(message.topic, origin, standing) and not (origin is not None and origin.stored):

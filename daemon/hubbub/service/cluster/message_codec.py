@@ -72,8 +72,8 @@ def encode_headers_of(
     if more.properties is None and more.type is None:
         status, _, natural = write_headers(message)[len(VERSION) :].partition(b"\r\n")
         more.status = status.decode().strip()
-    said = b"" if more == _NOTHING else b"%b%b\r\n" % (_MORE, _encode_more(more))
-    return b"%b%b%b" % (begin, said, natural or b"\r\n")
+    block = b"" if more == _NOTHING else b"%b%b\r\n" % (_MORE, _encode_more(more))
+    return b"%b%b%b" % (begin, block, natural or b"\r\n")
 
 
 def _more_of(message: Message, now: float) -> More:

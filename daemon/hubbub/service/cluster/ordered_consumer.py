@@ -132,7 +132,7 @@ class OrderedConsumer:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        if self._name:  # nobody waits for the answer: the server forgets the consumer also by itself
+        if self._name:  # the answer is ignored: the server forgets the consumer also by itself
             self._jetstream.connection.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._name}", b"")
             self._name = ""
 
@@ -233,7 +233,7 @@ class OrderedConsumer:
             words = words[2:]  # the newer form has the domain and the account first
         try:
             seq, number, time, pending = (int(word) for word in words[5:9])
-        except ValueError:  # nobody else knows the subject
+        except ValueError:  # no other publisher knows the subject
             return
         if number != self._number + 1:
             self._lost()

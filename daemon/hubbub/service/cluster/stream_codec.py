@@ -98,9 +98,9 @@ def _value(block: bytes, name: bytes) -> bytes:
 
 def decode(topic: str, payload: bytes, block: bytes, retain: bool, now: float) -> Publish | None:
     """Return the message of a topic, which arrives at Unix seconds `now`; None: it has expired. Raises Refusal."""
-    said = _value(block, _STORED)
+    value = _value(block, _STORED)
     try:
-        stored = _decode(said) if said else _FOREIGN
+        stored = _decode(value) if value else _FOREIGN
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refusal("bad-payload", "a message of the stream has headers that can't be read") from None
     properties = None if stored.p is None else UserProperties(stored.p, stored.f)

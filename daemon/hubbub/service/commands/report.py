@@ -115,8 +115,8 @@ def _kept(store: Row) -> str:
 
 
 def _reasons(count: int, reasons: Mapping[str, int]) -> str:
-    said = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items(), key=lambda one: -one[1]))
-    return f"{count} ({said})" if said else str(count)
+    listed = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items(), key=lambda one: -one[1]))
+    return f"{count} ({listed})" if listed else str(count)
 
 
 def table(rows: Iterable[Row], columns: Columns, width: int | None = None) -> str:

@@ -24,7 +24,7 @@ _PAGE = 100  # rows of a page, unless the request says how many
 
 
 class ManagedLists:
-    """Makes the pages. Each method takes the request and who asks, and raises Refusal or ConfigError."""
+    """Makes the pages. Each method takes the request and its sender, and raises Refusal or ConfigError."""
 
     def __init__(self, running: Any) -> None:
         self._running = running

@@ -41,14 +41,14 @@ def commands(running: Any) -> Mapping[str, Command]:
 
 def kick(running: Any, request: Mapping[str, Any]) -> Deferred[int]:
     """Close the links that a request names, some in each turn. Fires with their number. Raises ConfigError."""
-    choice, said = LinkSelector(running, request), _said(request)
-    there = status.links_of(running) if "link" not in said else iter([running.links.find(said["link"])])
+    choice, chosen = LinkSelector(running, request), _chosen(request)
+    there = status.links_of(running) if "link" not in chosen else iter([running.links.find(chosen["link"])])
     kicked: Deferred[int] = Deferred()
 
     def close() -> Iterator[None]:
         count = 0
         for link in there:
-            if link is not None and link.active and choice.has(link) and _is_meant(link, said):
+            if link is not None and link.active and choice.has(link) and _is_meant(link, chosen):
                 link.close("kicked", _KICKED)
                 count += 1
             yield
@@ -79,13 +79,13 @@ _CHOICES: Mapping[str, Callable[[Link], object]] = {
 }
 
 
-def _said(request: Mapping[str, Any]) -> dict[str, Any]:
+def _chosen(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a request says of each link. Raises ConfigError if it says nothing."""
-    said = {name: request[name] for name in _CHOICES if request.get(name) is not None}
-    if not said and request.get("host") is None and request.get("listener") is None:
+    chosen = {name: request[name] for name in _CHOICES if request.get(name) is not None}
+    if not chosen and request.get("host") is None and request.get("listener") is None:
         raise ConfigError("name what to close: a link, or --user, --client, --host or --listener")
-    return said
+    return chosen
 
 
-def _is_meant(link: Link, said: Mapping[str, Any]) -> bool:
-    return all(_CHOICES[name](link) == value for name, value in said.items())
+def _is_meant(link: Link, chosen: Mapping[str, Any]) -> bool:
+    return all(_CHOICES[name](link) == value for name, value in chosen.items())

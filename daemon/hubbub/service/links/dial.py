@@ -142,8 +142,8 @@ def why(problem: BaseException | str, remote: Remote) -> str:
             return shown(says(problem, remote))
     if isinstance(problem, error.ConnectError) and problem.args[0]:
         problem = problem.args[0]
-    said = str(getattr(problem, "strerror", None) or problem) or type(problem).__name__
-    return shown(" ".join(said.split()).rstrip("."))
+    text = str(getattr(problem, "strerror", None) or problem) or type(problem).__name__
+    return shown(" ".join(text.split()).rstrip("."))
 
 
 def _words(problem: BaseException) -> str:

@@ -248,10 +248,10 @@ def _tap_of(outbox: Outbox) -> Any:
 
 def _secrets(event: Connect | AuthResponse) -> list[bytes]:
     """Return the secrets of a login."""
-    said = [event.auth_data]
+    secrets = [event.auth_data]
     if isinstance(event, Connect):
-        said += [text.encode(errors="surrogatepass") for text in (event.password, event.token) if text]
-    return [secret for secret in said if secret]
+        secrets += [text.encode(errors="surrogatepass") for text in (event.password, event.token) if text]
+    return [secret for secret in secrets if secret]
 
 
 def _bytes(name: str, data: bytes) -> dict[str, object]:

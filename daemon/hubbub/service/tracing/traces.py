@@ -51,13 +51,13 @@ class Trace:
         if self._over:  # a link of a listener that has gone may still have its tap
             return False
         second = int(self._reactor.seconds())
-        told = self._window[1] if self._window[0] == second else 0
-        if self._paused or told >= limits.TRACE_RECORDS:
+        records = self._window[1] if self._window[0] == second else 0
+        if self._paused or records >= limits.TRACE_RECORDS:
             self._dropped += 1
             if self._timer is None:
                 self._timer = self._reactor.callLater(1.0, self._tell_dropped)
             return False
-        self._window = (second, told + 1)
+        self._window = (second, records + 1)
         return True
 
     def pause(self, on: bool) -> None:

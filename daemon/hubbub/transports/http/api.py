@@ -134,7 +134,7 @@ class Api:
         """Answer `POST /session`, `DELETE /session` and `POST /tickets`."""
         passes = self._passes
         if passes is None:
-            return unit.problem(404, "this hub has no logins, so nobody needs a session or a ticket")
+            return unit.problem(404, "this hub has no logins, so no client needs a session or a ticket")
         session = request.getCookie(COOKIE)
         if request.method == b"DELETE" and request.path == _SESSION:
             passes.sessions.drop((session or b"").decode("latin-1"))
@@ -145,8 +145,8 @@ class Api:
         if identity is None:
             return unit.refuse(Refusal("not-authorized", "log in by the header Authorization"))
         if request.path == _TICKETS:
-            said = {"ticket": passes.tickets.issue(identity), "seconds": passes.tickets.seconds}
-            body = json.dumps(said).encode() + b"\n"
+            fields = {"ticket": passes.tickets.issue(identity), "seconds": passes.tickets.seconds}
+            body = json.dumps(fields).encode() + b"\n"
             return unit.respond(201, body, JSON, (("Cache-Control", "no-store"),))
         seconds = int(passes.sessions.seconds)
         return unit.respond(204, headers=(_cookie(request, passes.sessions.issue(identity), seconds),))

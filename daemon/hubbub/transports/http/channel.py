@@ -22,7 +22,7 @@ from hubbub.transports.stream import Acquire, is_plain, reject
 from hubbub.transports.tls import TlsTransport
 
 Bound = Callable[[bytes], int | None]
-"""Path -> bytes that the body may have; None: nobody looks at it, and the connection ends after it."""
+"""Path -> bytes that the body may have; None: it is read and dropped, and the connection ends after it."""
 
 
 def no_bodies(path: bytes) -> int | None:
@@ -101,7 +101,7 @@ class HttpChannel(HTTPChannel):
         super().connectionLost(reason)
 
     def drop_link(self) -> None:
-        """Let the link go, as the connection has gone or is for somebody else now."""
+        """Let the link go, as the connection has gone or has switched to another protocol."""
         wire, self.wire = self.wire, None
         self._heads.forget()
         if wire is not None:
@@ -146,7 +146,7 @@ class HttpChannel(HTTPChannel):
     def _bound_input(self) -> None:
         """Keep little of what comes before the answer is written.
 
-        twisted.web keeps all if nobody reads the answers, and with each pipelined request it reads once more.
+        twisted.web keeps all if the client reads no answers, and with each pipelined request it reads once more.
         """
         if self._handlingRequest and (self._waitingForTransport or sum(map(len, self._dataBuffer)) > _EARLY_BYTES):
             self._networkProducer.pauseProducing()
@@ -205,9 +205,9 @@ class HttpChannel(HTTPChannel):
         client may never see why.
         """
         self._rejected = True
-        said = HttpRequest.made("", b"").refuse(Refusal("too-long", f"a body has at most {most} bytes here"))
-        said.headers = (*said.headers, ("Connection", "close"))
-        self.transport.write(encode(said))
+        answer = HttpRequest.made("", b"").refuse(Refusal("too-long", f"a body has at most {most} bytes here"))
+        answer.headers = (*answer.headers, ("Connection", "close"))
+        self.transport.write(encode(answer))
         if is_plain(self.transport):
             self.transport.unregisterProducer()
             self.transport.loseWriteConnection()

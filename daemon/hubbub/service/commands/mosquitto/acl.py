@@ -22,17 +22,17 @@ _SUBSTITUTES = {"%u": "{user}", "%c": "{client}"}
 
 @dataclass(slots=True)
 class Section:
-    """What is said of one user, of all without a user, or by patterns.
+    """The lines for one user, for clients without a user, or of patterns.
 
-    who   lines of TOML; said: what is allowed and denied, as in allow.publish -> filters
+    who   lines of TOML; lists: what is allowed and denied, as in allow.publish -> filters
     """
 
     who: tuple[str, ...]
-    said: dict[str, list[str]] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, access: str, filter: str) -> None:
         for key in _ACCESS[access]:
-            filters = self.said.setdefault(key, [])
+            filters = self.lists.setdefault(key, [])
             if filter not in filters:
                 filters.append(filter)
 
@@ -42,7 +42,7 @@ class Section:
         if listeners:
             who.append(f"who.listener = {toml(listeners)}")
         lines = ["[[rule]]", *(who or ['who = "everyone"'])]
-        return "\n".join([*lines, *(f"{key} = {toml(self.said[key])}" for key in sorted(self.said))]) + "\n"
+        return "\n".join([*lines, *(f"{key} = {toml(self.lists[key])}" for key in sorted(self.lists))]) + "\n"
 
 
 class Acl:
@@ -56,7 +56,7 @@ class Acl:
         self._users: dict[str, Section] = {}
         self._denied: list[Line] = []
         self._read(path)
-        if any(section.said for section in (self._anonymous, *self._users.values())):
+        if any(section.lists for section in (self._anonymous, *self._users.values())):
             reason = "here a deny wins: what this denies can't be allowed again by a topic line"
             self.notes += [Note(line, reason) for line in self._denied]
 
@@ -67,7 +67,7 @@ class Acl:
 
     def sections(self) -> Iterator[Section]:
         """Yield the sections of the ACL that have lines: of clients without a login, of each user, and of patterns."""
-        yield from (one for one in (self._anonymous, *self._users.values(), self._patterns) if one.said)
+        yield from (one for one in (self._anonymous, *self._users.values(), self._patterns) if one.lists)
 
     def _read(self, path: Path) -> None:
         current = self._anonymous

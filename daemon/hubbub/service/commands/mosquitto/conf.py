@@ -29,11 +29,11 @@ class _Listener:
     port: int
     host: str | None
     line: Line | None
-    said: dict[str, Line] = field(default_factory=dict)
+    lines: dict[str, Line] = field(default_factory=dict)
     id: str = ""
 
     def get(self, key: str) -> str | None:
-        line = self.said.get(key)
+        line = self.lines.get(key)
         return line.rest if line is not None else None
 
     def is_on(self, key: str) -> bool:
@@ -57,7 +57,7 @@ class Import:
             self._default.host = self._default.host or (None if explicit else "127.0.0.1")
             self._listeners.insert(0, self._default)
         else:
-            self.notes += [Note(line, "it stands before the first listener") for line in self._default.said.values()]
+            self.notes += [Note(line, "it stands before the first listener") for line in self._default.lines.values()]
         self._local = not explicit
         self._name()
         self._auth = self._logins()
@@ -82,9 +82,9 @@ class Import:
             elif line.key == "per_listener_settings":
                 self._per_listener = line.rest == "true"
             elif line.key in _SECURITY:
-                (current.said if self._per_listener else self._general)[line.key] = line
+                (current.lines if self._per_listener else self._general)[line.key] = line
             elif line.key in _LISTENER:
-                current.said[line.key] = line
+                current.lines[line.key] = line
             elif line.key in _GENERAL:
                 self._general[line.key] = line
             else:
@@ -116,7 +116,7 @@ class Import:
             taken.add(one.id)
 
     def _security(self, one: _Listener, key: str) -> Line | None:
-        return (one.said if self._per_listener else self._general).get(key)
+        return (one.lines if self._per_listener else self._general).get(key)
 
     # Logins and permissions
 
@@ -236,7 +236,7 @@ class Import:
             yield f"queue = {int(queued.rest)}"
 
     def _note(self, one: _Listener, key: str, why: str) -> None:
-        self.notes.append(Note(one.said[key], why))
+        self.notes.append(Note(one.lines[key], why))
 
 
 def _all_lines(path: Path) -> Iterator[Line]:
