@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from cluster.nodes import passed, settled
+from hubbub import limits
+from hubbub.loop_prevention import PATH, path_of, with_hop
 from hubbub.nats_protocol.subjects import subject_of
 from hubbub.publish import QosPublish, Request
 from hubbub.topics import matches
@@ -112,6 +114,24 @@ async def test_a_message_crosses_unchanged(nats_port, nodes):
         assert getattr(after.properties, "format", None) == getattr(before.properties, "format", None)
         pairs = after.properties and after.properties.pairs
         assert (pairs or ()) == (before.properties.pairs if before.properties else ())
+
+
+async def test_a_message_has_the_hubs_that_it_has_passed(nats_port, nodes):
+    """A bridge brings some; what has passed the cluster isn't sent there again."""
+    a, b, c = await nodes.cluster(nats_port, "a", "b", "c")
+    await passed(lambda: len(a.cluster.nodes.all) == 2)
+    b.client.subscribe("x")
+    await settled(a, b, c)
+    ids = [one.cluster.live.node for one in (a, b, c)]
+    for path in ("far", "far near", f"far {ids[2]}", f"{ids[0]} far", " ".join(["x"] * limits.HOPS)):
+        properties = UserProperties([("k", "v"), (PATH, path)])
+        a.client.publish("x", path.encode(), properties=properties)
+    await settled(a, b, c)
+    assert b.client.texts == ["x far", "x far near"]
+    assert [path_of(message) for message in b.client.got] == [["far", ids[0]], ["far", "near", ids[0]]]
+    assert [message.properties.pairs for message in b.client.got] == [(("k", "v"),)] * 2
+    copies = [with_hop(message, "here")[PATH] for message in b.client.got]
+    assert copies == [f"far {ids[0]} here", f"far near {ids[0]} here"]
 
 
 LEVELS = st.sampled_from(["a", "b", ""])

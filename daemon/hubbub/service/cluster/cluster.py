@@ -36,6 +36,7 @@ class Cluster:
         self.interest = live.interest = Interest(hub.turn, connection, live.take)
         self.groups = ClusterGroups(hub, connection, live)
         self.nodes = Nodes(reactor, connection, node, hub.turn.wall())
+        live.is_member = self.nodes.all.__contains__
         self.member = False
         clustered = isinstance(hub.router, ClusterRouter)
         self.stream = MessageStream(reactor, hub, connection, node, live.session) if clustered else None

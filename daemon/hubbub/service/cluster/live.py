@@ -6,7 +6,7 @@ NATS -> take -> Router, with `session` as the sender                          in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -18,6 +18,7 @@ from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.router import RESERVED
 from hubbub.kernel.routing.subscription import Encoding, Subscription
 from hubbub.kernel.sessions.session import Session
+from hubbub.loop_prevention import path_of
 from hubbub.message import Message
 from hubbub.nats_protocol.plain import KnownNode, PlainReader, PlainWriter, is_plain
 from hubbub.nats_protocol.subjects import subject_of
@@ -39,6 +40,7 @@ class LiveMessages:
     dropped   messages for other nodes that found no room; unfit: those that NATS doesn't take
     sent      messages to others
     plain     attribute: reads and counts messages of others
+    is_member  attribute: tells whether an id is that of another node
     interest  attribute: the subscriptions by which they come
     """
 
@@ -46,6 +48,7 @@ class LiveMessages:
 
     def __init__(self, hub: Hub, connection: NatsConnection, node: str) -> None:
         self.dropped = 0
+        self.is_member: Callable[[str], bool] = bool
         self.node = node
         self.sent = 0
         self.session = Session("", 0, "cluster", connection.config.name)
@@ -68,9 +71,10 @@ class LiveMessages:
             small = len(message.payload) + _HEADERS <= self._connection.max_payload
             return self._writer.encode(message, next(self._numbers)) if small else None
         stored = message.path == self.node  # it comes back from the stream: this is for NATS applications and groups
-        if not stored and (self.node in message.path.split() or len(message.path.split()) >= limits.HOPS):
-            return None
-        path = f"{message.path} {self.node}" if message.path and not stored else self.node
+        hops = [] if stored else path_of(message)
+        if len(hops) >= limits.HOPS or any(hop == self.node or self.is_member(hop) for hop in hops):
+            return None  # the cluster has it
+        path = " ".join([*hops, self.node])
         taken, turn = self._taken.pop(message, ()) if self._taken else (), self._hub.turn
         block = encode_headers_of(message, path, next(self._numbers), turn.time, taken, stored)
         to = subject_of(message.topic)

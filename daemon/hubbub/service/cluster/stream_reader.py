@@ -118,7 +118,7 @@ class StreamReader:
         topic = self._topics[subject[len(self._retain if retain else self._message) :]]
         found = decode(topic, payload, block, retain, self._hub.turn.wall())
         if found is not None:
-            found.sender = self._session
+            found.sender, found.path = self._session, id_of(block).partition(b"-")[0].decode(errors="replace")
             if node := presence_of(block):
                 self.presence(topic, node, payload == b"1")
         return found
