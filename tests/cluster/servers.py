@@ -21,7 +21,9 @@ class Server:
     def __init__(self, folder: Path, name: str, *options: str) -> None:
         self.name = name
         self.port = free_port()
-        where = ["-a", "127.0.0.1", "-p", str(self.port), "-n", name, "-js", "-sd", str(folder / name)]
+        config = folder / f"{name}.conf"  # streams reserve more than a small disk has, and don't use it
+        config.write_text(f'jetstream {{ store_dir: "{folder / name}", max_file_store: 1TB }}\n')
+        where = ["-a", "127.0.0.1", "-p", str(self.port), "-n", name, "-c", str(config)]
         self._command = [PROGRAM, *where, *options]
         self.process: subprocess.Popen[bytes] | None = None
 
