@@ -178,8 +178,9 @@ class Mosquitto(Peer):
         """MQTT over TCP and over WebSocket, and both over TLS."""
         config, pem = folder / "mosquitto.conf", certificate(folder)
         secure = f"certfile {pem}\nkeyfile {pem}\n"
+        user = "user root\n" if os.geteuid() == 0 else ""  # or it becomes one that can't read the folder
         config.write_text(
-            f"listener {ports.tcp} 127.0.0.1\nlistener {ports.websocket} 127.0.0.1\nprotocol websockets\n"
+            f"{user}listener {ports.tcp} 127.0.0.1\nlistener {ports.websocket} 127.0.0.1\nprotocol websockets\n"
             f"listener {ports.tls} 127.0.0.1\n{secure}listener {ports.wss} 127.0.0.1\nprotocol websockets\n{secure}"
             "allow_anonymous true\npersistence false\nset_tcp_nodelay true\n"
             "max_queued_messages 0\nlog_dest none\n"
