@@ -57,6 +57,13 @@ def test_each_operation_answers_as_described(web, path, method):
                 assert "*/*" in content or answer.headers.get("content-type") in (None, *content)
 
 
+def test_a_page_beyond_all_others_is_refused(web):
+    for path in ("topics", "links", "retained", "subscriptions"):
+        answer = web.get(f"api/v1/{path}", params={"after": str(2**63 - 2)})
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad-payload")
+        assert web.get(f"api/v1/{path}", params={"after": str(2**53)}).status_code == 200
+
+
 @pytest.mark.parametrize("path", document()["paths"])
 def test_no_method_is_left_out(web, path):
     """What the Allow header names is described, but HEAD, which is as GET."""

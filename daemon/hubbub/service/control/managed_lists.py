@@ -118,6 +118,9 @@ class ManagedLists:
         return {"retained": found, "next": after if next(levels, None) is not None else None}
 
 
+_MOST = 2**53  # of any number: what every client's JSON can say
+
+
 def number(asked: Asked, name: str, usual: int) -> int:
     """Read a number, which a URL has as text. Raises Refusal."""
     value = asked.get(name, usual)
@@ -125,7 +128,7 @@ def number(asked: Asked, name: str, usual: int) -> int:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
         number = -1
-    if not 0 <= number < 2**63:
+    if not 0 <= number <= _MOST:
         raise Refusal("bad-payload", f"{name} is a number from 0 on")
     return number
 

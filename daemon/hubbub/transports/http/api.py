@@ -132,16 +132,17 @@ class Api:
 
     def _issue(self, request: BoundedRequest, unit: HttpRequest, identity: Identity | None) -> HttpResponse:
         """Answer `POST /session`, `DELETE /session` and `POST /tickets`."""
+        allow = ("POST", "DELETE") if request.path == _SESSION else ("POST",)
+        if unit.method not in allow:
+            names = ", ".join(allow)
+            return unit.problem(405, f"the methods of this path are {names}", headers=(("Allow", names),))
         passes = self._passes
         if passes is None:
             return unit.problem(404, "this hub has no logins, so no client needs a session or a ticket")
         session = request.getCookie(COOKIE)
-        if request.method == b"DELETE" and request.path == _SESSION:
+        if unit.method == "DELETE":
             passes.sessions.drop((session or b"").decode("latin-1"))
             return unit.respond(204, headers=(_cookie(request, "", 0),))
-        if request.method != b"POST":
-            allow = "POST, DELETE" if request.path == _SESSION else "POST"
-            return unit.problem(405, f"the methods of this path are {allow}", headers=(("Allow", allow),))
         if identity is None:
             return unit.refuse(Refusal("not-authorized", "log in by the header Authorization"))
         if request.path == _TICKETS:
