@@ -14,7 +14,8 @@ from cluster.servers import jetstream
 from mqtt_client import PUBREC, PUBREL, V5, kept, messages, subscription
 from scale import FULL
 
-PAUSES = (5.0, 14.0) if FULL else ()  # seconds: less and more than an election takes
+FAULTS = [(1, None), (1, 2.5), *([(1, 5.0), (1, 14.0), (2, 9.0)] if FULL else [])]
+"""How many servers, the leader first, are killed or paused for some seconds: less and more than an election takes."""
 
 
 @pytest.fixture
@@ -76,8 +77,8 @@ class Ear:
         self.got += [(topic, int(payload)) for topic, payload, _ in messages(self.client.heard())]
 
 
-@pytest.mark.parametrize("pause", [None, *PAUSES])
-async def test_what_is_acknowledged_is_there_once(nodes, servers, pause):
+@pytest.mark.parametrize(("count", "pause"), FAULTS)
+async def test_what_is_acknowledged_is_there_once(nodes, servers, count, pause):
     from twisted.internet import reactor
 
     a, b = [await node.joined() for node in nodes]
@@ -96,12 +97,14 @@ async def test_what_is_acknowledged_is_there_once(nodes, servers, pause):
     flowing = flow.start(0.02)
     await passed(lambda: all(len(writer.acknowledged) > 100 for writer in writers) or not flow.running)
     info = await a.stream._jetstream.stream_info(a.stream.names.messages)
-    [leader] = [server for server in servers if server.name == info.cluster.leader]
-    leader.signal(signal.SIGKILL if pause is None else signal.SIGSTOP)
+    hit = sorted(servers, key=lambda server: server.name != info.cluster.leader)[:count]
+    for server in hit:
+        server.signal(signal.SIGKILL if pause is None else signal.SIGSTOP)
     began = time.monotonic()
     if pause is not None:
         await deferLater(reactor, pause)
-        leader.signal(signal.SIGCONT)
+        for server in hit:
+            server.signal(signal.SIGCONT)
     await passed(lambda: time.monotonic() > began + 1)
     before = [len(writer.acknowledged) for writer in writers]
     await passed(lambda: all(len(one.acknowledged) > n + 200 for one, n in zip(writers, before, strict=True)))
