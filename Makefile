@@ -18,7 +18,7 @@ SUITE :=
 # What a developer's shell may have set must not leak into ours.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONOPTIMIZE VIRTUAL_ENV
 
-.PHONY: run test test-all check node collect objects format compiled bench fuzz conformance conformance-page soak docs wheel \
+.PHONY: run test test-all check node servers collect objects format compiled bench fuzz conformance conformance-page soak docs wheel \
     deb deb-test clean
 
 run:
@@ -36,7 +36,7 @@ test:
 # What `make test` leaves out: every cell of the tables, whole crowds, an interpreter of its own for each daemon, and
 # then all tests once more against the compiled modules.
 test-all: export HUBBUB_FULL := 1
-test-all: test objects
+test-all: servers test objects
 	PYTHONPATH="$(CURDIR)/$(OBJECTS)/tree/daemon" $(BIN)/pytest $(WORKERS) $(ARGS)
 
 check:
@@ -56,6 +56,11 @@ node:
 	@tools/node-packages $(VENV)/node-wamp tests/interop/wamp
 	@tools/unpacked-packages $(VENV)/debian rsyslog syslog-ng-core busybox-static paho.mqtt.c-examples \
 	    python3-gps alone:gpsd-clients
+
+# Servers that are compared with hubbub, and too large for each run of the tests.
+servers:
+	@tools/venv $(VENV) test check
+	@tools/unpacked-packages $(VENV)/debian-rabbitmq rabbitmq-server
 
 objects:
 	@tools/venv $(VENV) test check

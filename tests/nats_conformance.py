@@ -13,7 +13,7 @@ HEAD = "## Differences from nats-server\n"
 def section() -> str:
     """Return the section as it should be."""
     rows = [
-        f"| `{one.script}` | {_said(one.hubbub)} | {_said(one.nats)} | {one.why} |" for one in read(LIST.read_text())
+        f"| `{one.script}` | {_said(one.hubbub)} | {_said(one.other)} | {one.why} |" for one in read(LIST.read_text())
     ]
     return "\n".join([HEAD, "| script | hubbub alone | nats-server alone | why |", "|---|---|---|---|", *rows, ""])
 

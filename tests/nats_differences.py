@@ -1,4 +1,4 @@
-"""Where hubbub and nats-server answer the same bytes in different ways, and why."""
+"""Where hubbub and another server answer the same bytes in different ways, and why; the list of nats-server."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Difference(NamedTuple):
 
     script: str
     hubbub: tuple[str, ...]
-    nats: tuple[str, ...]
+    other: tuple[str, ...]
     why: str
 
 
 def read(text: str) -> list[Difference]:
-    """Read lines of `script | hubbub | nats-server | why`; several lines stand with `;;` between them."""
+    """Read lines of `script | hubbub | the other | why`; several lines stand with `;;` between them."""
     found = []
     for line in text.splitlines():
         if line and not line.startswith("#"):

@@ -54,13 +54,13 @@ def test_a_new_venv_keeps_what_npm_and_apt_have_put_there(tree: Path) -> None:
     python = str(script(tree.parent / "python", PYTHON))
     assert "Installing hubbub with test" in run(tree, "tools/venv", ".venv", "test", PYTHON=python, VERSION="1").stdout
     assert not (tree / "daemon/hubbub.egg-info").exists()
-    for kept in (".venv/node", ".venv/node-nats", ".venv/debian"):
+    for kept in (".venv/node", ".venv/node-nats", ".venv/debian", ".venv/debian-rabbitmq"):
         (tree / kept).mkdir()
     assert run(tree, "tools/venv", ".venv", "test", PYTHON=python, VERSION="1").stdout == ""
     (tree / "setup.py").write_text("changed")
     assert "Installing" in run(tree, "tools/venv", ".venv", "test", PYTHON=python, VERSION="1").stdout
     there = {path.name for path in (tree / ".venv").iterdir()}
-    assert there == {"bin", "debian", "installed-test", "made-from", "node", "node-nats"}
+    assert there == {"bin", "debian", "debian-rabbitmq", "installed-test", "made-from", "node", "node-nats"}
 
 
 def test_npm_s_reason_is_shown(tree: Path) -> None:

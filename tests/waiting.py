@@ -25,11 +25,11 @@ def wait_until(
         time.sleep(_PAUSE)
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = SECONDS) -> None:
     """Return once a port of this machine, which `process` opens, accepts connections."""
 
     def accepts() -> bool:
         with socket.socket() as one:
             return one.connect_ex(("127.0.0.1", port)) == 0
 
-    wait_until(accepts, process=process, failed=lambda: f"port {port} isn't open")
+    wait_until(accepts, seconds, process, failed=lambda: f"port {port} isn't open")

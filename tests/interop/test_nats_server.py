@@ -33,7 +33,7 @@ def played():
 
 def test_all_differences_are_listed_and_no_others(played):
     found = {name: different(*both) for name, both in played.items() if both[0] != both[1]}
-    assert found == {one.script: (one.hubbub, one.nats) for one in DIFFERENCES}
+    assert found == {one.script: (one.hubbub, one.other) for one in DIFFERENCES}
     assert len(played) > 75
 
 
