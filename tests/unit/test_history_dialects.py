@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from unittest.mock import patch
 
 import pytest
 
+from hubbub import limits
 from hubbub.dialects.http import Http
 from hubbub.dialects.json import Json
 from hubbub.events import Subscribe
@@ -230,3 +232,27 @@ def test_a_retained_message_is_no_place_to_go_on_from(world):
     lines(world, "PUB! a kept", "PUB a new")
     heard, _ = get(world, "/events", {"filter": ["a"]})
     assert heard == f":\n\nid: {end(world)}\n\nevent: a\ndata: kept\n\n".encode()
+
+
+class Tongueless(Lines):
+    """Can't say that something is lost."""
+
+    def encode_lost(self, wish, where):
+        raise ValueError("no word for that")
+
+
+def test_a_dialect_that_cannot_tell_what_is_lost_costs_its_link_alone():
+    world, store = hub_with(HistoryRule("#", messages=5), slow=True)
+    position = end(world)
+    lines(world, *[f"PUB a {n}" for n in range(5)])
+    store.commit(5)
+    with patch.object(limits, "HISTORY_TAIL_MESSAGES", 0):
+        world.hub.history.tail.trim(store.readable)
+    link = world.link(Tongueless)
+    assert lines(world, f"SUB a AFTER {position}", link=link) == ["OK SUB a"]
+    lines(world, *[f"PUB a {n}" for n in range(5, 10)])
+    while store.answer():
+        world.turn()
+    world.turn()
+    assert not link.open
+    assert lines(world, "PING") == ["PONG"]

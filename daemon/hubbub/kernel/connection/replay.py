@@ -114,6 +114,7 @@ class Replay:
         self._changes = history.changes  # of the rules, as of `_plan`
         self._after = 0  # all up to this number has been sent or waits in `_batches` or `_messages`
         self._told = 0  # up to this number the client knows that something is lost
+        self._page: Page | None = None  # that has come
         self._messages: deque[Message] = deque()  # of a page
         self._batches: deque[tuple[Gate, Batch]] = deque()
         self._asked = self._marked = False
@@ -142,7 +143,7 @@ class Replay:
 
     def end(self) -> None:
         """The replay is over."""
-        ended, self._ended = self._ended, None
+        ended, self._ended, self._page = self._ended, None, None
         self._messages.clear()
         self._batches.clear()
         for gate in self.gates:
@@ -174,6 +175,8 @@ class Replay:
                     return
             elif self._messages:
                 self._encode(self._some_of_page())
+            elif self._page is not None:
+                self._begin_page(self._page)
             elif self._asked or not self._look():
                 return
             if now() >= scheduler.ends:
@@ -250,11 +253,13 @@ class Replay:
     def _take(self, page: Page) -> None:
         """Take a page of the store."""
         self._asked = False
-        if self._ended is None:
-            return
+        self._page = page
+        self.schedule()
+
+    def _begin_page(self, page: Page) -> None:
+        self._page = None
         self._advance(page)
         self._messages.extend(page.messages)
-        self.schedule()
 
     def _advance(self, page: Page) -> None:
         """Note how far a page goes, and tell the client if messages were dropped before the replay came to them."""
