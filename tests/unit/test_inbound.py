@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hubbub import limits
-from hubbub.events import Connect
+from hubbub.events import Answer, Connect, ForPeer
 from unit.kernel_help import Tiny
 
 
@@ -44,3 +44,16 @@ def test_a_login_among_held_back_commands_that_ends_a_subscription(world):
     assert heard.lstrip(b"x\n").lstrip(b"y") == b"\nok auth\nno not-authorized\npong 0\npong 0\n"
     assert link.wire.is_reading
     assert len(link.inbound) == 0
+
+
+def test_one_that_reads_no_answers_and_is_asked_by_another_for_ever(world):
+    """What another link has it say is held back behind its own, and is bounded too."""
+    link, other = world.link(), world.link()
+    link.wire.full = True
+    for _ in range(2):  # the first pauses its transport
+        world.say(link, b"say x %d\n" % (2 * limits.ANSWER_BYTES))
+    assert link.holding
+    other.act(ForPeer(link.session, [Answer(b"interrupt\n")]) for _ in range(limits.PENDING_EVENTS + 1))
+    world.turn()
+    assert not link.open
+    assert world.say(other, b"ping\n") == b"pong 0\n"

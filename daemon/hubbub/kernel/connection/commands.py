@@ -228,8 +228,12 @@ def on_announcement(link: Any, event: Announcement) -> None:
 def on_for_peer(link: Any, event: ForPeer) -> None:
     """Let another link act on events."""
     other = event.peer.link
-    if other is not None and other.active and other.dialect.name == link.dialect.name:
+    if other is None or not other.active or other.dialect.name != link.dialect.name:
+        return
+    if len(other.inbound) < limits.PENDING_EVENTS:
         other.act(event.events)
+    else:  # it doesn't read its answers
+        other.cut("full")
 
 
 # The link itself
