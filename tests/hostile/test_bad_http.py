@@ -28,6 +28,8 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
         POST + b"X: " + b"x" * 65_536 + b"\r\n\r\n",
         POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+        POST + b"Content-Length: 1\r\nTransfer-Encoding: identity\r\n\r\nx",
+        POST.replace(b"localhost", b"evil.example\r\nHost: localhost") + b"Content-Length: 0\r\n\r\n",
         POST + b"Content-Length: 1e3\r\n\r\n",
         POST + b"Content-Length: 99999999999999999999999999\r\n\r\n",
         POST + b"Transfer-Encoding: gzip\r\n\r\n",
@@ -55,6 +57,18 @@ def test_bad_requests(daemon, request_):
         answer = received(client)
         if answer and b"text/event-stream" not in answer:
             assert 400 <= status(answer) < 500, answer
+
+
+@pytest.mark.parametrize("more", [b"Host: evil.example\r\n", b"Transfer-Encoding: identity\r\n"])
+def test_what_a_proxy_may_have_read_in_another_way_ends_the_connection(daemon, more):
+    """What follows it is no request, or one that the proxy hasn't seen."""
+    with connect(daemon.websocket[0]) as client:
+        client.sendall(POST + more + b"Content-Length: 1\r\n\r\nx" + POST + b"Content-Length: 0\r\n\r\n")
+        answer = received(client)
+        while data := client.recv(65_536):
+            answer += data
+    assert status(answer) == 400
+    assert answer.count(b"HTTP/1.1") == 1
 
 
 @pytest.mark.parametrize("head", [POST + b"Content-Length: 67108864\r\n\r\n", CHUNKED], ids=["length", "chunked"])

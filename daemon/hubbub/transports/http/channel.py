@@ -241,10 +241,21 @@ class BoundedRequest(Request):
         """Refuse what isn't text before anybody reads it: twisted.web decodes a header when it is asked for."""
         if self.channel.rejected:
             return
-        if all(map(is_utf8, chain(*(values for _, values in self.requestHeaders.getAllRawHeaders())))):
+        headers = self.requestHeaders
+        if not all(map(is_utf8, chain(*(values for _, values in headers.getAllRawHeaders())))):
+            self._refuse("A header isn't UTF-8.")
+        elif len(headers.getRawHeaders("host", ())) > 1:
+            self._refuse("A request has one Host (RFC 9112 section 3.2).")
+        elif headers.hasHeader("transfer-encoding") and headers.hasHeader("content-length"):
+            self._refuse("A request has Content-Length or Transfer-Encoding (RFC 9112 section 6.3).")
+        else:
             super().process()
-            return
-        body = plain(self, 400, "A header isn't UTF-8.")
+
+    def _refuse(self, why: str) -> None:
+        """Refuse a request, and read nothing behind it: a proxy may have read it in another way."""
+        self.channel.persistent = False
+        self.setHeader("connection", "close")
+        body = plain(self, 400, why)
         self.setHeader("content-length", str(len(body)))
         self.write(body)
         self.finish()
