@@ -42,6 +42,7 @@ class First(NamedTuple):
     at      monotonic seconds when it came
     number  what a durable store calls it, 0: none keeps it; batch: the one that has it, see kernel.commits
     result  the number of sessions that it went to, unless it was refused; position: in the history, or ""
+    refusal  code and reason; a Refusal that is raised again keeps the links of all that it was raised for
     """
 
     attempt: Attempt
@@ -50,7 +51,7 @@ class First(NamedTuple):
     batch: int
     result: int
     position: str = ""
-    refusal: Refusal | None = None
+    refusal: tuple[str, str] | None = None
 
 
 class IdempotencyKeys:
@@ -95,7 +96,7 @@ class IdempotencyKeys:
             raise Refusal("bad-command", "another message of yours had this idempotency key; a key is for one message")
         self.repeated += 1
         if first.refusal is not None:
-            raise first.refusal
+            raise Refusal(*first.refusal)
         return first
 
     def check_room(self, attempt: Attempt) -> None:
@@ -119,7 +120,7 @@ class IdempotencyKeys:
     def refused(self, attempt: Attempt, refusal: Refusal) -> None:
         """The first message with that key was refused: so will be a retry, unless the reason may pass."""
         if refusal.code not in _PASSING:
-            self._add(First(attempt, self._turn.now(), 0, 0, 0, refusal=refusal))
+            self._add(First(attempt, self._turn.now(), 0, 0, 0, refusal=(refusal.code, refusal.reason)))
 
     def _add(self, first: First) -> None:
         publisher, key, _ = first.attempt
