@@ -12,6 +12,7 @@ from certificates import Authority
 from cluster.nodes import passed
 from hubbub import limits
 from hubbub.service.cluster.requests import NoAnswer
+from interop.nats import jwt
 from interop.nats.server import PROGRAM, nats_server
 from ports import free_port
 from waiting import wait_for_port
@@ -181,6 +182,35 @@ async def test_a_login(nodes, tmp_path, options, keys, says):
         a = nodes.connection(where(port, "a") + keys.format(p=tmp_path / "p"))
         await passed(lambda: a.joined or (says and says in a.state))
         assert a.joined is not bool(says)
+
+
+async def test_credentials(nodes, tmp_path):
+    """The seed of an NKey, and a .creds file with the JWT of an account's user."""
+    key, account = jwt.made("U"), jwt.made("A")
+    (tmp_path / "nkey.conf").write_text(f"authorization {{ users: [{{nkey: {key.public}}}] }}")
+    (tmp_path / "jwt.conf").write_text(jwt.configured(account))
+    (tmp_path / "nkey").write_text(key.seed)
+    (tmp_path / "jwt").write_text(jwt.creds(account, jwt.made("U")))
+    for name, other in (("nkey", "jwt"), ("jwt", "nkey")):
+        with nats_server("-c", str(tmp_path / f"{name}.conf")) as port:
+            spec = f"{where(port, 'a')}:credentials-file={tmp_path}/"
+            await nodes.joined(spec + name)
+            refused = nodes.connection(spec + other)
+            await passed(lambda one=refused: "Authorization Violation" in one.state)
+
+
+async def test_what_the_server_refuses_is_told(nodes, tmp_path):
+    """And the connection stays."""
+    user = '{user: a, password: b, permissions: {subscribe: {deny: "x"}}}'
+    (tmp_path / "nats.conf").write_text(f"authorization {{ users: [{user}] }}")
+    (tmp_path / "p").write_text("b\n")
+    with nats_server("-c", str(tmp_path / "nats.conf")) as port:
+        a = await nodes.joined(f"{where(port, 'a')}:user=a:password-file={tmp_path / 'p'}")
+        a.subscribe("x", print)
+        await passed(lambda: a.refusal)
+        assert "Permissions Violation" in a.refusal
+        await settled(a)
+        assert a.joined
 
 
 async def test_tls(nodes, tmp_path):

@@ -85,6 +85,7 @@ def test_clients_of_two_daemons_share_one_topic_space(stack, port):
     text = output(a.ask("status"))
     assert f"cluster   joined by tcp 127.0.0.1:{port}, lag " in text
     assert f": a of a, b in {CLUSTER}\n" in text
+    assert re.search(r"\nnodes\n  name +clients +up +silent\n  a +1 .*\n  b +[0-9] .*\n", text)
 
 
 def test_a_nats_application_and_an_mqtt_sensor_meet(stack, port):

@@ -33,6 +33,9 @@ class NoReactor:
     def callLater(self, seconds, call, *arguments):
         raise AssertionError
 
+    def seconds(self):
+        return 0.0
+
 
 class Scraped:
     """The figures of a world with one TCP place."""

@@ -36,6 +36,7 @@ class Cluster:
         self.interest = live.interest = Interest(hub.turn, connection, live.take)
         self.groups = ClusterGroups(hub, connection, live)
         self.nodes = Nodes(reactor, connection, node, hub.turn.wall())
+        self.nodes.clients = lambda: len(hub.subscriptions.sessions)
         live.is_member = self.nodes.all.__contains__
         self.member = False
         clustered = isinstance(hub.router, ClusterRouter)
@@ -123,6 +124,7 @@ class Cluster:
             "lag": None if connection.lag is None else round(connection.lag, 6),
             "degraded": self.degraded,
             "nodes": sorted([self.config.name, *(one.beat.name for one in self.nodes.all.values())]),
+            "members": self.nodes.members(self._hub.turn.wall()),
             "filters": len(self.interest),
             "waiting": connection.waiting,
             "sent": live.sent,

@@ -24,7 +24,7 @@ class Beat(msgspec.Struct, gc=False):
     """What a node says of itself.
 
     node    its id, new with each process; since: Unix seconds when it began
-    groups  counts the changes of its groups
+    groups  counts the changes of its groups; clients: those that are connected
     gone    whether it leaves
     """
 
@@ -33,6 +33,7 @@ class Beat(msgspec.Struct, gc=False):
     since: float
     groups: int = 0
     gone: bool = False
+    clients: int = 0
 
 
 class Node:
@@ -54,7 +55,7 @@ _read_groups = msgspec.json.Decoder(tuple[int, list[str]]).decode
 class Nodes:
     """The other nodes, by their ids, and this one's claim to its name.
 
-    groups   attribute: returns the names of this node's groups
+    groups   attribute: returns the names of this node's groups; clients: how many are connected here
     admitted  attribute: is called when the name is this node's; refused: attribute, when it isn't any more
     swept    attribute: is called when nodes have gone, and now and then
     rival    the node that has this one's name, or None
@@ -66,6 +67,7 @@ class Nodes:
         config = connection.config
         self.admitted: Callable[[], object] = bool
         self.all: dict[str, Node] = {}
+        self.clients: Callable[[], int] = int
         self.groups: Callable[[], Iterable[str]] = tuple
         self.refused: Callable[[], object] = bool
         self.rival: Beat | None = None
@@ -154,6 +156,7 @@ class Nodes:
 
     def _say(self) -> None:
         """Say that this node is there, and look which of the others have said nothing for too long."""
+        self._beat.clients = self.clients()
         self._connection.publish(f"{self._prefix}.beats", msgspec.json.encode(self._beat))
         oldest = self._reactor.seconds() - limits.CLUSTER_LEASE_SECONDS
         for id in [id for id, node in self.all.items() if node.heard < oldest]:
@@ -197,6 +200,12 @@ class Nodes:
             asked = self._connection.request(f"{self._prefix}.groups.{beat.node}", b"")
             asked.addCallbacks(lambda answer: self._learn(node, answer), lambda failure: None)
 
+    def members(self, now: float) -> list[dict[str, Any]]:
+        """Describe all nodes at Unix seconds `now`, this one first: `up` and `silent` in seconds."""
+        self._beat.clients, seconds = self.clients(), self._reactor.seconds()
+        others = sorted(self.all.values(), key=lambda one: one.beat.name)
+        return [_member(self._beat, now, 0.0), *(_member(one.beat, now, seconds - one.heard) for one in others)]
+
     # Groups
 
     def _asked_for_groups(self, question: Received) -> None:
@@ -211,3 +220,7 @@ class Nodes:
     def have_members(self, group: str) -> bool:
         """Return whether another node has members of a group."""
         return any(group in node.groups for node in self.all.values())
+
+
+def _member(beat: Beat, now: float, silent: float) -> dict[str, Any]:
+    return {"name": beat.name, "clients": beat.clients, "up": round(now - beat.since, 1), "silent": round(silent, 1)}

@@ -27,6 +27,12 @@ _PLACES: Columns = {
     "refused": lambda row: row["refused"],
 }
 _STATE: Columns = {**_PLACES, "state": lambda row: row["state"]}
+_NODES: Columns = {
+    "name": lambda row: row["name"],
+    "clients": lambda row: row["clients"],
+    "up": lambda row: time(row["up"]),
+    "silent": lambda row: f"{row['silent']} s",
+}
 
 
 def report(status: Row, width: int | None = None) -> str:
@@ -35,6 +41,8 @@ def report(status: Row, width: int | None = None) -> str:
     for name, columns in (("listeners", _PLACES), ("connectors", _STATE)):
         if status[name]:
             lines += ["", name, table(status[name], columns, width).rstrip("\n")]
+    if cluster := status.get("cluster"):
+        lines += ["", "nodes", table(cluster["members"], _NODES, width).rstrip("\n")]
     lines += [
         "",
         *(line if width is None else fill(line, width, subsequent_indent=" " * 10) for line in summary(status)),
