@@ -26,26 +26,25 @@ hubbub: one daemon for every real-time client
   hubbub run --help     the options
   hubbub pub  sub  req  publish, subscribe and request, with any hub or MQTT
                         broker, from the shell
-  hubbub bench URL      measure the latency and throughput of one
+  hubbub bench URL      measure the latency and throughput of a hub
   hubbub new dialect NAME  or  hubbub new handler NAME
-                        write a small plugin to start from, with its test
+                        write a small plugin with its test
   hubbub try DIALECT FILE
-                        print what a dialect makes of captured bytes
+                        print the events that a dialect reads from bytes
   hubbub check [OPTIONS]
-                        tell what is wrong with options and files, and start
-                        nothing
+                        print the mistakes in options and files
   hubbub status  reload  kick  trace  top
-                        look at a running hubbub, and change it
+                        inspect and change a running hubbub
   hubbub passwd add|remove|check|list FILE [USER]
-                        the users of a password file for --auth hubbub:FILE
+                        edit a password file for --auth hubbub:FILE
   hubbub check-acl USER publish|subscribe TOPIC
-                        tell whether the permissions allow it, and why
+                        print whether the permissions allow it, and why
   hubbub store stats|check|export|import DIR
-                        look at the folder of --state, and carry it elsewhere
+                        inspect, export and import the folder of --state
   hubbub import mosquitto mosquitto.conf
-                        write what a Mosquitto does as hubbub's files
+                        convert a configuration of Mosquitto
   hubbub completion bash|zsh|fish
-                        write what completes all of this in a shell
+                        print the completion for a shell
   hubbub COMMAND --help
                         more about one of these
   hubbub --version      the version

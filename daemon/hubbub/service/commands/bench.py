@@ -26,13 +26,13 @@ hubbub bench: measure latency and throughput of a hub or a broker
   hubbub bench [OPTIONS] URL
 
 One client publishes to a topic of its own below bench/, another one is
-subscribed. Half of the time it publishes at a rate, for the latency; then as
-fast as answers come, which this client may limit more than the hub does.
+subscribed. It publishes at a fixed rate for half of the time, for the latency,
+then as fast as it gets answers; the client may be slower than the hub.
 
-  --seconds TIME         how long in all, 6s if not given
-  --rate N/s             the rate for the latency, 200/s if not given
-  --size BYTES           of each payload, 100 if not given
-  --qos 0|1|2            the quality of service, 0 if not given
+  --seconds TIME         time of the whole run; default 6s
+  --rate N/s             the rate for the latency; default 200/s
+  --size BYTES           bytes of each payload; default 100
+  --qos 0|1|2            the quality of service; default 0
   --json                 print one JSON object; times are in seconds
 
 {WHERE}.

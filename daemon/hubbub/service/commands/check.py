@@ -25,13 +25,13 @@ from hubbub.transports.http.pages import no_pages
 from hubbub.transports.inherited import handed_over
 
 USAGE = """\
-hubbub check: tell what is wrong with options and files, and start nothing
+hubbub check: print the mistakes in options and files, and start nothing
 
   hubbub check [OPTIONS]   the options of `hubbub run`, such as --config FILE
 
-Looks at every option, file, certificate, plugin and handler, and opens each
-port for a moment; one that the running hubbub has is fine too. Status 1 where
-something is wrong, with a line for each mistake.
+Checks every option, file, certificate, plugin and handler, and opens each
+port for a moment; a port of the running hubbub is fine too. Prints a line for
+each mistake, and then the exit status is 1.
 """
 
 

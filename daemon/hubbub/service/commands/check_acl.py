@@ -14,21 +14,20 @@ from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.topics import check_filter, check_topic, unshared
 
 USAGE = """\
-hubbub check-acl: tell whether the permissions allow something, and which rule
-decides
+hubbub check-acl: print whether the permissions allow a topic, and by which rule
 
   hubbub check-acl [OPTIONS] USER publish TOPIC
   hubbub check-acl [OPTIONS] USER subscribe FILTER
   hubbub check-acl [OPTIONS] USER manage TOPIC
 
-USER is the name of a login; - is a client without one. The daemon isn't asked:
-the file is read as it is now. Exit status 0: allowed, 1: denied, or it can't
-be told.
+USER is the name of a login; - is a client without one. It reads the
+file itself, not through the daemon. Exit status: 0 allowed, 1 denied or a
+mistake.
 
-  --permissions FILE  the rules; /etc/hubbub/permissions.toml if not given
-  --group NAME        a group that the login itself names; may be repeated
-  --client ID         the client id that the client gives
-  --listener ID       the id of the listener that it comes in by
+  --permissions FILE  the rules; default /etc/hubbub/permissions.toml
+  --group NAME        a group of the login's token; may be repeated
+  --client ID         the client identifier
+  --listener ID       the id of the client's listener
 
 Example:
   hubbub check-acl ann publish plant/7/set --permissions permissions.toml

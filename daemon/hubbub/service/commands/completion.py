@@ -9,7 +9,7 @@ from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.service.commands.help_texts import Help, all_help
 
 USAGE = """\
-hubbub completion: write what completes commands and options in a shell
+hubbub completion: print the completion of commands and options for a shell
 
   hubbub completion bash   for ~/.local/share/bash-completion/completions/hubbub
   hubbub completion zsh    for a file _hubbub in a folder of $fpath

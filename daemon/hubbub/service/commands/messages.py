@@ -32,8 +32,8 @@ Without PAYLOAD each line of stdin is a message.
   --file FILE            the payload is the content of FILE; - is stdin
   --json                 payloads are JSON
   --retain               keep it for later subscribers
-  --qos 0|1|2            the quality of service, 0 if not given; an MQTT broker
-                         answers 1 and 2 only, and so reports no refusal at 0
+  --qos 0|1|2            the quality of service; default 0, at which an MQTT
+                         broker reports no refusal
   --count N              publish PAYLOAD N times, or N lines at most
   --rate N/s             no faster than that; also N/min, N/h
 
@@ -61,10 +61,10 @@ hubbub req: publish a request, and print its reply
 
   hubbub req [OPTIONS] URL TOPIC [PAYLOAD]
 
-Without PAYLOAD it is what stdin has.
+Without PAYLOAD stdin is the payload.
 
   --json                 PAYLOAD is JSON
-  --timeout TIME         how long to wait, {limits.REQUEST_SECONDS:g}s if not given
+  --timeout TIME         maximum wait for the reply; default {limits.REQUEST_SECONDS:g}s
 
 {WHERE};
 3 no client is subscribed, or no reply came in time.

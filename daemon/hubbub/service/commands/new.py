@@ -15,20 +15,20 @@ from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.service.plugins.discovery import Plugins
 
 USAGE = """\
-hubbub new: write a small working plugin to start from, ready for pip install
+hubbub new: write a small working plugin, ready for pip install
 
   hubbub new dialect NAME   a wire protocol: bytes in, events out
   hubbub new handler NAME   behaviour: methods that are called with messages
 
-NAME is in lower case, such as scale or weigh_bridge. The files are put into
-./hubbub-NAME; nothing that is there already is overwritten.
+NAME is in lower case, such as scale or weigh_bridge. It writes the files into
+./hubbub-NAME, and overwrites no file.
 
-  --into FOLDER   put them there instead
-  --like PATTERN  start from another one. Of a dialect: lines (if not given);
+  --into FOLDER   write them there instead
+  --like PATTERN  begin with another pattern. Of a dialect: lines, the default;
                   acknowledged: numbered messages, each acknowledged; binary:
-                  frames with a length and a checksum. Of a handler: watching
-                  (if not given); polled: asks a device again and again;
-                  enriching: adds to messages, and publishes them elsewhere
+                  frames with a length and a checksum. Of a handler: watching,
+                  the default; polled: sends requests to a device again and
+                  again; enriching: adds to messages, and publishes them
 """
 PATTERNS = {"dialect": ("lines", "acknowledged", "binary"), "handler": ("watching", "polled", "enriching")}
 """What a plugin of each kind can start from; the first where nothing else is asked for."""

@@ -29,19 +29,19 @@ hubbub passwd: the users of a password file, which --auth hubbub:FILE reads
 
   hubbub passwd add FILE USER     add a user, or change the password
   hubbub passwd remove FILE USER  remove a user
-  hubbub passwd check FILE USER   tell whether a password is right
+  hubbub passwd check FILE USER   check a password
   hubbub passwd list FILE         print the users
 
-The password is asked for; where stdin is no terminal it is its first line.
-FILE is made, for its owner alone, if it isn't there. A running hubbub reads
-it again when it has changed.
+It asks for the password on a terminal; otherwise the password is the first
+line of stdin. It creates a missing FILE, readable by its owner only. A running
+hubbub reads a changed file again.
 
   --datagram-key  with add: make a key that signs the user's datagrams, and
                   print it; the password stays as it is
   --public-key K  with add: the user's public key, for WAMP's cryptosign and
                   NATS: an NKey UA... or 64 hexadecimal digits
-  --scram KDF     with add: keep what WAMP-SCRAM needs of the password too;
-                  KDF is argon2id-13 or pbkdf2, what the clients know
+  --scram KDF     with add: store the keys of WAMP-SCRAM too; KDF is
+                  argon2id-13 or pbkdf2, as the clients support
 """
 
 

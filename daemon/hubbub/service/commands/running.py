@@ -16,48 +16,49 @@ from hubbub.service.commands.report import report, table, terminal_width
 from hubbub.service.control.neighbours import neighbours
 
 _WHERE = """\
-  --control FILE   the daemon's control socket; if not given, that of this
+  --control FILE   the daemon's control socket; default: that of this
                    user's daemon, or /run/hubbub/control.sock
 """
 RELOAD_USAGE = f"""\
-hubbub reload: have a running hubbub read its files again, all or nothing
+hubbub reload: make a running hubbub read its files again
 
-Options file, plugins, certificates, users and permissions. Waits, and prints
-what has changed; what can't be is one line, status 1, and changes nothing.
+The files are the configuration, plugins, certificates, users and permissions.
+Applies all changes, and prints them; after a mistake it applies none, prints
+the mistake, and the exit status is 1.
 
 {_WHERE}"""
 STATUS_USAGE = f"""\
 hubbub status: show what a running hubbub does
 
-  --links          each link too: its id, its identity, what waits for it
+  --links          list the links too: id, identity, bytes that wait
   --json           for programs: one JSON object; with --links "each" is a list
 {_WHERE}"""
 KICK_USAGE = f"""\
-hubbub kick: close links of a running hubbub, and print how many
+hubbub kick: close links of a running hubbub, and print their number
 
   hubbub kick LINK...     by the ids that `hubbub status --links` shows
   --user NAME  --client ID  --host ADDRESS  --listener ID
                    all links of that user, of that MQTT client identifier, of
                    that address or network such as 10.0.0.0/8, of that listener
-                   or connector; of several all have to hold
+                   or connector; several options all have to match
 {_WHERE}"""
 TRACE_USAGE = f"""\
-hubbub trace: show what comes in and goes out, and its results
+hubbub trace: show the bytes, events and results of clients
 
-Each unit of bytes as text and hex, the events that it became, how many
-subscribers its topic has or why it got nowhere. Passwords and tokens are
-masked. Ctrl-C ends it.
+Prints each unit of bytes as text and in hexadecimal, its events, and the
+number of subscribers of each message, or the reason of a refusal. Masks
+passwords and tokens. Runs until Ctrl-C.
 
   --listener ID    links of one listener or connector
-  --host ADDRESS   of one address, or network such as 10.0.0.0/8
-  --topic FILTER   only what concerns these topics
+  --host ADDRESS   links of one address, or network such as 10.0.0.0/8
+  --topic FILTER   messages on these topics only
   --json           a JSON object a line
 {_WHERE}"""
 TOP_USAGE = f"""\
-hubbub top: show what a running hubbub does, again and again; q ends it
+hubbub top: show what a running hubbub does, again and again until q
 
-  --interval TIME  between two looks, 1s if not given
-  --count N        end after N looks
+  --interval TIME  time between two requests; default 1s
+  --count N        end after N of them
 {_WHERE}
 On a terminal it needs rich: pip install 'hubbub[top]'.
 """

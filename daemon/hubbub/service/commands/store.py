@@ -14,16 +14,16 @@ from hubbub.service.commands.report import size
 from hubbub.service.state import NO_APSW, has_apsw
 
 USAGE = """\
-hubbub store: look at the folder of --state, and carry it elsewhere
+hubbub store: inspect, export and import the folder of --state
 
-  hubbub store stats DIR   what is there
-  hubbub store check DIR   look at every page and record; status 1 where one
-                           is damaged
+  hubbub store stats DIR   print the numbers of its records
+  hubbub store check DIR   check every page and record; status 1 if one is
+                           damaged
   hubbub store export DIR  write all of it to stdout, as lines of JSON
   hubbub store import DIR  fill an empty folder with such lines from stdin
 
-The first three change nothing, and work beside a running hubbub; import is for
-a folder that no hubbub has.
+The first three change nothing, and work beside a running hubbub; import needs
+a folder that no hubbub uses.
 """
 _EVERY = 1_000  # rows between two updates of the progress
 

@@ -29,18 +29,18 @@ _NOW = 1_000.0  # seconds: one moment for the whole capture, so that each trial 
 _NOT_HEX = re.compile(r"[^0-9A-Fa-f\s]")
 
 USAGE = """\
-hubbub try: print what a dialect makes of captured bytes, with no daemon
+hubbub try: print the events that a dialect reads from captured bytes
 
   hubbub try [OPTIONS] DIALECT FILE [KEY=VALUE ...]
 
-Each event is a line: what it is, what it is about, and what else it says; a
-last one that begins with = tells what was left over.
-FILE holds the bytes that one client sent; - is stdin. A KEY is an option of
+Prints a line for each event: its class, its topic or filter, its fields. A last
+line that begins with = shows the bytes of an incomplete frame.
+FILE has the bytes of one client; - is stdin. A KEY is an option of
 the dialect, or topic= or max-message= of its listener.
 
-  --split N          hand over N bytes at a time; the events should be the same
+  --split N          pass N bytes at a time; the events should be the same
   --hex              FILE is text of hexadecimal digits, with any white space
-  --transport NAME   tcp, udp or websocket; the dialect's first if not given.
+  --transport NAME   tcp, udp or websocket; default: the dialect's first.
                      udp, websocket: FILE is one datagram or message, and
                      with --split many of N bytes
   --plugin-dir DIR   look for plugins in this folder too; may be repeated

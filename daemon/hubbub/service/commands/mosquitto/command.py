@@ -13,17 +13,17 @@ from hubbub.service.commands.mosquitto.notes import Note
 from hubbub.service.plugins.discovery import Plugins
 
 USAGE = """\
-hubbub import: write what another broker's configuration says as hubbub's files
+hubbub import: convert the configuration of another broker
 
   hubbub import mosquitto MOSQUITTO.CONF
 
-Listeners, bridges, TLS, logins and permissions are carried over: hubbub.toml
-and, where there is an acl_file, permissions.toml are written. Password files are used as
-they are. Each line that can't be carried over is told on stderr, and stands
-with its reason at the end of hubbub.toml.
+Converts listeners, bridges, TLS, logins and permissions: writes hubbub.toml,
+and permissions.toml if there is an acl_file. hubbub reads the password files
+unchanged. Prints each line that it can't convert to stderr, and writes it with
+the reason at the end of hubbub.toml.
 
-  --into FOLDER   put the files there; ./hubbub-mosquitto if not given.
-                  Nothing that is there already is overwritten
+  --into FOLDER   write the files there; default ./hubbub-mosquitto.
+                  It overwrites no file
 
 Then look at the files, and:  hubbub run --config hubbub-mosquitto/hubbub.toml
 """
