@@ -115,9 +115,9 @@ CHECKS = {
 }  # fmt: skip
 TRUE = {  # the words that the checks above show
     "to json": {"same", "of the request", "of `?qos=`", "of `PUT`", "arrival", "none"},
-    "`GET /topics/`": {"not told", "same", "in whole seconds"},
-    "`/events`": {"same", "or a data URL", "not told"},
-    "`/messages`": {"same", "as published", "told", "arrival"},
+    "`GET /topics/`": {"not sent", "same", "in whole seconds"},
+    "`/events`": {"same", "or a data URL", "not sent"},
+    "`/messages`": {"same", "as published", "sent", "arrival"},
 }
 
 

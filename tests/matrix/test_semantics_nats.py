@@ -60,16 +60,16 @@ def zero(way):
 
 
 OWN = {
-    ("qos", "not told"): qos_not_told,
+    ("qos", "not sent"): qos_not_told,
     ("qos", "none"): no_qos,
     ("qos", "0"): zero,
     ("headers", "same, in order"): headers_in_order,
     ("headers", "the last of each name"): last_of_each,
-    ("headers", "not told"): headers_not_told,
+    ("headers", "not sent"): headers_not_told,
     ("headers", "in order, if they fit"): in_order_if_they_fit,
     ("headers", "none"): no_headers,
 }
-MORE = {"by the listener, not told": kept(False, by_listener=True), "none": none}
+MORE = {"by the listener, not sent": kept(False, by_listener=True), "none": none}
 FROM = list(page.crossed("from NATS to"))
 TO = list(page.crossed("to NATS from"))
 

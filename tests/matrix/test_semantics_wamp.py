@@ -18,9 +18,9 @@ TO = list(page.crossed("to WAMP from"))
 
 def check(row, cell, source, target):
     way = Way(row, source, target)
-    if cell == "not told" and row in SAID and not way.can(SAID[row][0]):  # of the listener, or of REQ
+    if cell == "not sent" and row in SAID and not way.can(SAID[row][0]):  # of the listener, or of REQ
         assert row not in way.live()
-    elif row == "user properties" and cell == "not told":
+    elif row == "user properties" and cell == "not sent":
         assert row not in way.live(properties=[("k", "1")] if "mqtt" in source or "nats" in source else {"k": "1"})
     elif cell == "none" and row == "qos":
         assert "qos" not in way.live()
