@@ -21,6 +21,7 @@ from hubbub.option import configure
 from hubbub.publish import Publish, Request
 from hubbub.template import Template
 from hubbub.testing.wellformed import faults, plain
+from hubbub.transports.client_hello import offered_protocols
 from hubbub.transports.forwarded import Trust
 from hubbub.transports.frames import BINARY, TEXT, FrameReader
 from hubbub.transports.http.origin import origin_refusal
@@ -192,6 +193,16 @@ def proxy(data: bytes) -> None:
     assert found is not None or len(data) < limits.PROXY_BYTES
 
 
+def client_hello(data: bytes) -> None:
+    """However it is cut, what a client offers is the same; and it isn't waited for longer than the bound says."""
+    found: object = None
+    for end in range(len(data) + 1):
+        now = offered_protocols(data[:end])
+        assert found is None or now == found
+        found = now
+    assert found is not None or len(data) < limits.CLIENT_HELLO_BYTES
+
+
 def forwarded(data: bytes) -> None:
     peer = ("192.0.2.1", 5)
     host, port = Trust([ip_network("192.0.2.0/24"), ip_network("::/1")]).client(peer, data.decode("latin-1"))
@@ -246,6 +257,7 @@ TARGETS: dict[str, Target] = {
     "nats-subjects": nats.subjects,
     "frames": frames,
     "proxy": proxy,
+    "client-hello": client_hello,
     "forwarded": forwarded,
     "origin": origin,
     "proof": proof,
