@@ -129,6 +129,16 @@ HOT = [  # what each message passes through, in the order of its way
     "nats_protocol/messages",
     "nats_protocol/plain",
 ]
+HOT_PLUGINS = [  # of hubbub_plugins: what each packet of MQTT passes through
+    "mqtt/wire",
+    "mqtt/messages",
+    "mqtt/reader",
+    "mqtt/outbound",
+    "mqtt/aliases",
+    "mqtt/inbound",
+    "mqtt/keep_alive",
+    "mqtt/base",
+]
 
 
 def compiled() -> list[Extension]:
@@ -140,6 +150,7 @@ def compiled() -> list[Extension]:
     options = [f"--config-file={os.devnull}", "--follow-imports=silent", "--ignore-missing-imports"]
     level = os.environ.get("MYPYC_OPT_LEVEL", "3")  # as mypy's own setup.py has it
     files = [f"daemon/hubbub/{name}.py" for name in HOT]
+    files += [f"daemon/hubbub_plugins/{name}.py" for name in HOT_PLUGINS]
     found: list[Extension] = mypycify([*options, *files], opt_level=level)
     return found
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from mypy_extensions import mypyc_attr
+
 from hubbub import (
     Ack,
     Close,
@@ -31,7 +33,6 @@ from hubbub_plugins.mqtt.codes import (
 )
 from hubbub_plugins.mqtt.inbound import Inbound
 from hubbub_plugins.mqtt.keep_alive import KeepAlive, PingTimer
-from hubbub_plugins.mqtt.messages import encode_publish
 from hubbub_plugins.mqtt.outbound import Outbound
 from hubbub_plugins.mqtt.packets import V5
 from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
@@ -39,8 +40,9 @@ from hubbub_plugins.mqtt.reader import Reader
 from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, Malformed
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class MqttBase(Dialect):
-    """Base of Mqtt and MqttClient.
+    """Base of Mqtt and MqttClient, which have `messages.encode_publish` in common.
 
     ACTIONS  what a side does with a packet, by its type; the other types only the other side sends
     """
@@ -155,8 +157,6 @@ class MqttBase(Dialect):
         retain_as_published, identifiers, *positions = _options(subscription)
         v5, max_packet = self._outbound.version == V5, self._outbound.max_packet
         return v5, subscription.qos, retain_as_published, identifiers, max_packet, bool(positions)
-
-    encode = staticmethod(encode_publish)  # for all links with one form, whatever their class
 
     def frames_per_link(self, subscription: Subscribe) -> bool:
         return self._aliases is not None

@@ -42,7 +42,7 @@ from hubbub_plugins.mqtt.codes import KEEP_ALIVE_TIMEOUT, publish_reason_code
 from hubbub_plugins.mqtt.handshake import NAMES, VERSIONS, Handshake
 from hubbub_plugins.mqtt.inflight import Inflight
 from hubbub_plugins.mqtt.keep_alive import PingTimer, keep_alive_seconds
-from hubbub_plugins.mqtt.messages import LOCAL_LIMITS, topic_of
+from hubbub_plugins.mqtt.messages import LOCAL_LIMITS, encode_publish, topic_of
 from hubbub_plugins.mqtt.packets import V5, V311
 from hubbub_plugins.mqtt.properties import CONNACK, PINGREQ, PUBACK, PUBCOMP, PUBREC
 from hubbub_plugins.mqtt.reason_texts import reason_text
@@ -260,7 +260,7 @@ class MqttClient(MqttBase):
         copy.retained = retain_available and message.retained
         if v5:
             copy.properties = with_hop(message, node)
-        return super().encode(copy, tuple(rest))
+        return encode_publish(copy, rest)
 
     def frames_per_link(self, subscription: Subscribe) -> bool:
         return self._loops.per_link or super().frames_per_link(subscription)

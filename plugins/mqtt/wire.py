@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from mypy_extensions import mypyc_attr
+
 TEXT_BYTES = 65_535  # what a length of two bytes can say (section 1.5.4)
 
 MALFORMED, PROTOCOL_ERROR = 0x81, 0x82
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Malformed(Exception):
     """What a peer sent breaks the specification.
 
