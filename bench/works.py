@@ -207,13 +207,20 @@ def _spoken(protocol: str, title: str, peers: tuple[str, ...], aims: Callable[[s
     ]
 
 
+def _ids(protocol: str, title: str) -> Work:
+    """The first of these flows, with an id of its own for each subscriber."""
+    load: Load = {"work": "flow", "protocol": protocol, "subscribers": FANOUT, "ids": 1}
+    aims = (Aim(1 / 1.3, "hubbub", f"{protocol}-fanout-1"),)
+    return Work(f"{protocol}-ids", f"{title}, 1 -> 1,000, an id for each", DELIVERIES, load, OURS, aims)
+
+
 def _nats() -> list[Work]:
     """Beside nats-server, and beside lines."""
 
     def aims(name: str) -> tuple[Aim, ...]:
         return (Aim(2 if name.startswith("fanout") else 0.8, "nats"), Aim(0.9, "hubbub", name))
 
-    return _spoken("nats", "NATS", (*OURS, "nats"), aims)
+    return [*_spoken("nats", "NATS", (*OURS, "nats"), aims), _ids("nats", "NATS")]
 
 
 def _cluster() -> list[Work]:
@@ -228,7 +235,7 @@ def _cluster() -> list[Work]:
 
 def _stomp() -> list[Work]:
     """Beside lines."""
-    return _spoken("stomp", "STOMP", OURS, lambda name: (Aim(0.9, "hubbub", name),))
+    return [*_spoken("stomp", "STOMP", OURS, lambda name: (Aim(0.9, "hubbub", name),)), _ids("stomp", "STOMP")]
 
 
 def _wamp() -> list[Work]:
