@@ -120,6 +120,23 @@ def test_logins(tmp_path: Path) -> None:
         asyncio.run(main(daemon))
 
 
+def test_an_error_that_is_raised_again_is_no_longer_than_before(daemon: Daemon) -> None:
+    """Its traceback would keep the frames of all calls."""
+
+    async def main() -> list[int]:
+        client = Client(url(daemon, "tcp"))
+        await client.connected()
+        client.close()
+        depths = []
+        for _ in range(3):
+            with pytest.raises(Closed) as raised:
+                await client.publish("a", "x")
+            depths.append(len(raised.traceback))
+        return depths
+
+    assert len(set(asyncio.run(main()))) == 1
+
+
 async def play_restarts(
     kind: Callable[[str], Client | TwistedClient], begun: Callable[[Coroutine[Any, Any, int]], Awaitable[int]]
 ) -> None:

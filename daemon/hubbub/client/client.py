@@ -127,7 +127,7 @@ class BaseClient:
         if self._first is not None:
             await self._first
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)  # else it keeps that of each call
 
     async def publish(self, topic: str, payload: Payload, *, qos: int = 1, retain: bool = False, **more: Any) -> int:
         """Publish, and return how many receivers there are, once the hub has taken it.
@@ -247,7 +247,7 @@ class BaseClient:
         self, command: Callable[[dict[str, Any], Result], list[bytes]], members: dict[str, Any]
     ) -> Awaitable[Any]:
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)  # else it keeps that of each call
         waiter = self._loop.waiter()
         self._send(command(members, waiter))
         return waiter
@@ -273,7 +273,7 @@ class Subscription:
         """Wait until the hub has taken all filters. Raises Refused."""
         while not self.feed.begun:
             if self.feed.error is not None:
-                raise self.feed.error
+                raise self.feed.error.with_traceback(None)
             await self._news()
         return self
 

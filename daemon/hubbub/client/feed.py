@@ -60,7 +60,7 @@ class Feed:
                 self._missed = 0
             return message
         if self.error is not None:
-            raise self.error
+            raise self.error.with_traceback(None)  # else it keeps that of each call
         return None
 
     def end(self, error: ClientError | None = None) -> None:
