@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import signal
 import socket
 import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
@@ -30,9 +30,12 @@ def stop(daemon: Daemon) -> float:
 @contextlib.contextmanager
 def default_ports():
     """The default ports, for one test of this machine at a time."""
-    with (Path(tempfile.gettempdir()) / "hubbub-tests-default-ports").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    folder = os.open(tempfile.gettempdir(), os.O_RDONLY)  # a file in it would belong to one user, and shut out others
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(folder)
 
 
 @pytest.mark.parametrize("command", [{}, {"command": TWISTD}], ids=["hubbub run", "twistd -n hubbub"])
