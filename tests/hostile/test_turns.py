@@ -281,6 +281,21 @@ def mqtt_subscribe(filters: Sequence[str]) -> tuple[bytes, bytes]:
     return b"".join([mqtt_connect(""), *packets, b"\xc0\0"]), b"\xd0\0"
 
 
+def test_a_crowd_vanishes_while_publishers_go_on(daemon):
+    """Nothing is queued for links that have hung up, and the publishers are as fast as without them at once."""
+    said = b"PUB load %b\n" % (b"x" * 100) * 500
+    with links(daemon, 20) as publishers, links(daemon, crowd(200, 1_000)) as many, Canary(daemon) as canary:
+        pour(many, b"SUB load\nPING\n", b"PONG\n")
+        pour(publishers, said)
+        for one in many:
+            one.close()
+        pour(publishers, b"PING\n", b"PONG\n")
+        before = daemon.processor()
+        pour(publishers, said + b"PING\n", b"PONG\n")
+        assert daemon.processor() - before < 20 * 500 * 40e-6 + 0.5
+    canary.check()
+
+
 @pytest.mark.timeout(120)
 def test_a_crowd_with_wills_vanishes(daemon):
     """Each will goes to many; the ends of links have a share of each turn, and others are answered meanwhile."""
