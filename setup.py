@@ -101,6 +101,7 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/routing/routes",
     "kernel/routing/retained",
     "kernel/routing/router",
+    "kernel/routing/cluster_router",
     "kernel/routing/subscriptions",
     "kernel/ingress/policy",
     "kernel/connection/units",
