@@ -134,7 +134,7 @@ def test_nothing_is_overwritten_and_nothing_half_written(here, capsys, file):
         (["gizmo", "a"], "new: argument KIND: invalid choice: 'gizmo' (choose from 'dialect', 'handler'); "),
         (["dialect"], "new: the following arguments are required: NAME; `hubbub new --help` tells how"),
         (["dialect", "a", "b"], "new: unrecognized arguments: b; `hubbub new --help` tells how"),
-        (["dialect", "a", "--in", "b"], "new: unrecognized arguments: --in b; `hubbub new --help` tells how"),
+        (["dialect", "a", "--in", "b"], "new: unrecognized arguments: --in b, did you mean --into?"),
         (["dialect", "a", "--into", "file"], "file: File exists"),
         (["dialect", "a", "--like", "polled"], "new: --like polled: no such dialect; there are lines, acknowledged, "),
         (["handler", "a", "--like", "poled"], "new: --like poled: no such handler, did you mean polled?"),

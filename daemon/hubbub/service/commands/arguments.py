@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from hubbub.errors import ConfigError
+from hubbub.option import closest
 
 
 class Arguments(ArgumentParser):
@@ -17,7 +18,13 @@ class Arguments(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise ConfigError, in one line."""
-        raise ConfigError(f"{self.prog}: {' '.join(message.split())}; `hubbub {self.prog} --help` tells how")
+        text = " ".join(message.split())
+        wrong = text.removeprefix("unrecognized arguments: --").partition(" ")[0].partition("=")[0]
+        near = closest(wrong, [name.lstrip("-") for action in self._actions for name in action.option_strings])
+        raise ConfigError(
+            f"{self.prog}: {text}"
+            + (f", did you mean --{near}?" if near else f"; `hubbub {self.prog} --help` tells how")
+        )
 
 
 def wants_help(arguments: Sequence[str]) -> bool:
