@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import NoReturn
@@ -19,8 +20,9 @@ class Arguments(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise ConfigError, in one line."""
         text = " ".join(message.split())
-        wrong = text.removeprefix("unrecognized arguments: --").partition(" ")[0].partition("=")[0]
-        near = closest(wrong, [name.lstrip("-") for action in self._actions for name in action.option_strings])
+        wrong = re.match(r"unrecognized arguments: --([\w-]+)", text)
+        names = [name.lstrip("-") for action in self._actions for name in action.option_strings]
+        near = wrong and closest(wrong[1], names)
         raise ConfigError(
             f"{self.prog}: {text}"
             + (f", did you mean --{near}?" if near else f"; `hubbub {self.prog} --help` tells how")
