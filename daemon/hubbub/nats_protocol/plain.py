@@ -85,8 +85,8 @@ class PlainReader:
         heads, nodes, session, end = self._heads, self.nodes, self.session, len(data)
         while at < end:
             start = data.find(b"\n", at) + 1
-            head = heads.get(data[at:start])
-            if head is None:
+            head = heads.get(data[at:start]) if start else None  # slices begin and end within what is there
+            if head is None or start + head.size + 2 > end:
                 break
             body, stop = start + head.headers, start + head.size
             digits = data[start + _BEGINNING : body - 4]
