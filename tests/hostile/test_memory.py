@@ -101,7 +101,7 @@ def test_messages_on_many_topics(daemon):
 
 
 def test_messages_for_sessions_that_are_away(daemon):
-    count = crowd(10, 200)
+    count = crowd(10, 100)
     with links(daemon, count) as some:
         for at, one in enumerate(some):
             topic = b"waits/%d" % at
