@@ -54,6 +54,18 @@ def test_a_request_without_a_subscriber_is_refused(world):
     assert clean(world)
 
 
+def test_a_request_whose_subscriber_has_left_is_refused(world):
+    """Though its subscriptions end in steps, and this one is still there."""
+    session = world.session()
+    for n in range(limits.SUBSCRIPTIONS_AT_ONCE + 1):
+        world.subscribe(session, f"ask/{n}", Receiver())
+    world.hub.subscriptions.leave(session)
+    assert len(session.subscriptions) == 1
+    with pytest.raises(Refusal) as found:
+        ask(world, f"ask/{limits.SUBSCRIPTIONS_AT_ONCE}")
+    assert found.value.code == "nobody"
+
+
 def test_a_request_that_only_its_sender_could_answer_is_refused(world):
     session = world.session()
     world.subscribe(session, "ask", Receiver(), echo=False)

@@ -143,7 +143,8 @@ class Router:
 
     def has_answerer(self, topic: str) -> bool:
         """Return whether any subscription that matches a topic may answer; it looks at all of them."""
-        return any(one.wish.answers for entry in self._match(topic) for one in entry.subscribers)
+        those = (one for entry in self._match(topic) for one in entry.subscribers)
+        return any(one.wish.answers and not one.session.left for one in those)
 
     def is_durable(self, topic: str) -> bool:
         """Return whether a store may keep messages on a topic, for a session, a group or the history."""

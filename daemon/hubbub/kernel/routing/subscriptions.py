@@ -67,6 +67,7 @@ class Subscriptions:
         if session not in self.sessions:
             return
         self.sessions.discard(session)
+        session.left = True
         for watcher in self.watchers:
             watcher.left(session)
         self.end_all(session)

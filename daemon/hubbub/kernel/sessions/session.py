@@ -64,6 +64,7 @@ class Session:
     groups, grants, expires, holds, mark  results of its login, see identity.Identity; it has one where `holds` is set
     vouched  tells whether the TLS certificate that it has shown would be taken now, a Voucher; None: it has shown none
     revoked  whether it may do nothing here any more
+    left     whether it has left the hub; its subscriptions may still be ending
     link    delivers messages to this client alone; None: it has gone, or has no link
     levels  the sum of the levels of its filters with wildcards
     subscriptions  its routing.subscription.Subscription objects by id; None: it never had one
@@ -72,7 +73,7 @@ class Session:
 
     __slots__ = (
         "id", "host", "port", "transport", "listener", "client", "user", "rights", "subscriptions", "levels", "link",
-        "groups", "grants", "expires", "holds", "mark", "vouched", "revoked", "successor",
+        "groups", "grants", "expires", "holds", "mark", "vouched", "revoked", "left", "successor",
     )  # fmt: skip
 
     def __init__(self, host: str, port: int, transport: str, listener: str, user: str | None = None) -> None:
@@ -91,6 +92,7 @@ class Session:
         self.mark = ""
         self.vouched: Voucher | None = None
         self.revoked = False
+        self.left = False
         self.subscriptions: dict[Hashable, Any] | None = None
         self.levels = 0
         self.successor: Session | None = None
