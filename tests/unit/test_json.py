@@ -34,7 +34,7 @@ def test_a_stream_however_it_is_cut(feed: Callable[[bytes], Iterator[bytes]]):
     dialect = link()
     events = [event for piece in feed(SESSION) for event in dialect.receive(piece, 0.0)]
     assert shown(events) == [
-        "Subscribe(filter='a/#', echo=True, full=None, options=(False, False), tag=1)",
+        "Subscribe(filter='a/#', echo=True, full=None, options=(False, False), position='', tag=1)",
         repr(("Publish", "x", "a/b", "héllo".encode(), False, None, None, None)),
         repr(("Publish", None, "a/b", b'{"t":21.50,"s":"a\\nb"}', False, JSON, None, None)),
         repr(("Publish", None, "a/b", b"\x00\x01\x02\xff", True, None, None, None)),
@@ -183,7 +183,9 @@ def test_a_timeout_out_of_bounds(timeout: float):
 
 def test_subscribe():
     event = read({"op": "subscribe", "topic": "+/b/#", "id": "s", "echo": False, "meta": True, "full": "latest"})
-    assert shown([event]) == ["Subscribe(filter='+/b/#', echo=False, full='latest', options=(True, False), tag='s')"]
+    assert shown([event]) == [
+        "Subscribe(filter='+/b/#', echo=False, full='latest', options=(True, False), position='', tag='s')"
+    ]
     assert link().form(event) == (True, True, False)
     event = read({"op": "subscribe", "topic": "a", "parse": True})
     assert link("websocket").form(event) == (False, False, True)
@@ -231,7 +233,7 @@ def test_confirm_comes_before_its_command():
     dialect = link("udp")
     assert shown(dialect.receive(b'{"op":"subscribe","topic":"a","confirm":"7Zk_-aB"}', 0.0)) == [
         "Confirm(token='7Zk_-aB', tag=None)",
-        "Subscribe(filter='a', echo=True, full=None, options=(False, False), tag=None)",
+        "Subscribe(filter='a', echo=True, full=None, options=(False, False), position='', tag=None)",
     ]
     events = dialect.receive(b'{"op":"subscribe","topic":"a/#/b","confirm":"7Zk_-aB","id":1}', 0.0)
     assert [type(event) for event in events] == [Confirm, Fault]
