@@ -86,7 +86,7 @@ def heard(need):
         need(program)
     port, web, found = free_port(), free_port(), {}
     options = ("--tcp", f"tcp:{port}", "--websocket", f"tcp:{web}")
-    with ExitStack() as stack:
+    with ExitStack() as second, ExitStack() as stack:  # the second daemon outlives the clients, some of which give up
         with Daemon(*options), LineClient(("127.0.0.1", port)) as speaker:
             assert speaker.ask("PUB! again before\nPING") == "PONG"
             for clients, where in ((OVER_TCP, port), (OVER_WEBSOCKET, web)):
@@ -95,9 +95,10 @@ def heard(need):
                     stack.callback(start(where, found[name].put))
             for name, said in found.items():
                 assert said.get(timeout=SECONDS) == b"before", name
-        with Daemon(*options), LineClient(("127.0.0.1", port)) as speaker:
+        second.enter_context(Daemon(*options))
+        with LineClient(("127.0.0.1", port)) as speaker:
             assert speaker.ask("PUB! again after\nPING") == "PONG"
-            yield found
+        yield found
 
 
 @pytest.mark.parametrize("name", [*OVER_TCP, *OVER_WEBSOCKET])
