@@ -197,7 +197,6 @@ CLUSTER_STREAM_LEAST_BYTES = 16 * MiB  # bytes that it has at least: some of the
 CLUSTER_AHEAD = 1_000_000  # messages that another node may have read more, when a client comes from there
 CLUSTER_OWN = 65_536  # messages of this node that it hasn't read back, and whose publishers it knows
 CLUSTER_HEARTBEAT_SECONDS = 1.0  # seconds between signs of life of a consumer; without two of them it is made anew
-CLUSTER_MARKER_SECONDS = 3_600.0  # seconds that a bucket tells that a key has ended: a node reads it within seconds
 CLUSTER_CONSUMER_SECONDS = 30.0  # seconds until the server forgets a consumer whose node has gone
 
 # The message history

@@ -8,11 +8,10 @@ from twisted.internet.defer import Deferred
 
 
 class Reading:
-    """Reads a stream; `until` waits (ordered_consumer.Reader, publisher.Owner, key_value.Watcher)."""
+    """Reads a stream; `until` waits (ordered_consumer.Reader, publisher.Owner)."""
 
     def __init__(self):
         self.messages = []
-        self.entries = []
         self.stored_numbers = []
         self.errors = {}
         self.log = []
@@ -36,10 +35,6 @@ class Reading:
 
     def received(self, message):
         self.messages.append(message)
-        self._look()
-
-    def changed(self, entry):
-        self.entries.append(entry)
         self._look()
 
     def caught_up(self):

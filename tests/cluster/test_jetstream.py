@@ -1,4 +1,4 @@
-"""JetStream's API over a real nats-server: streams, publishing, ordered consumers, buckets."""
+"""JetStream's API over a real nats-server: streams, publishing, ordered consumers."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ import pytest
 from cluster.reading import Reading
 from hubbub import limits
 from hubbub.nats_protocol.headers import encode_headers
-from hubbub.service.cluster.jetstream import MESSAGE_ID, JetStream, StreamConfig
-from hubbub.service.cluster.jetstream_errors import STREAM_NOT_FOUND, Conflict, JetStreamError, Unavailable
-from hubbub.service.cluster.key_value import Entry, KeyValue
+from hubbub.service.cluster.jetstream import MESSAGE_ID, JetStream, PubAck, StreamConfig, decode
+from hubbub.service.cluster.jetstream_errors import STREAM_NOT_FOUND, JetStreamError, Unavailable
 from hubbub.service.cluster.ordered_consumer import OrderedConsumer
 from hubbub.service.cluster.publisher import Publisher
 from hubbub.service.cluster.stream_pages import read_page
+from hubbub.service.cluster.wire import NO_HEADERS
+
+
+class Api(JetStream):
+    """What tests do with streams beside."""
+
+    async def publish(self, subject, payload, headers=NO_HEADERS):
+        return decode(await self.connection.request(subject, payload, headers), PubAck)
+
+    async def delete_stream(self, name):
+        await self.call(f"STREAM.DELETE.{name}", None, object)
 
 
 @pytest.fixture
 def api(connection):
-    return JetStream(connection)
+    return Api(connection)
 
 
 @pytest.fixture
@@ -286,59 +296,3 @@ async def test_a_page_that_does_not_come_is_an_error(api, nodes, server, reactor
     await other.request("no.subscriber", b"")
     with pytest.raises(Unavailable, match="in time"):
         await read_page(api, reactor, name, ">", 0)
-
-
-# Buckets
-
-
-async def test_a_key_changes_only_as_its_writer_knows_it(api, name):
-    bucket = KeyValue(api, name)
-    await bucket.ensure(1)
-    first = await bucket.create("a", b"1")
-    assert await bucket.get("a") == Entry("a", b"1", first)
-    second = await bucket.update("a", b"2", first)
-    for attempt in (bucket.create("a", b"3"), bucket.update("a", b"3", first), bucket.delete("a", first)):
-        with pytest.raises(Conflict):
-            await attempt
-    assert await bucket.get("a") == Entry("a", b"2", second)
-    await bucket.delete("a", second)
-    assert (await bucket.get("a"), await bucket.get("b")) == (None, None)
-    assert await bucket.create("a", b"4") > second
-    with pytest.raises(ValueError, match="a key has letters"):
-        await bucket.get("a b")
-
-
-async def test_a_watcher_gets_all_keys_then_each_change(api, reactor, started, reading, name):
-    bucket = KeyValue(api, name)
-    await bucket.ensure(1)
-    await bucket.put("a", b"1")
-    await bucket.put("a", b"2")
-    await bucket.put("b", b"3")
-    started(bucket.watch(reactor, ">", reading))
-    await reading.until(lambda: reading.log)
-    assert reading.entries == [Entry("a", b"2", 2), Entry("b", b"3", 3)]
-    await bucket.delete("b")
-    await bucket.create("c", b"4", seconds=1)
-    await reading.until(lambda: len(reading.entries) == 5)  # the last: its time is over
-    assert reading.entries[2:] == [Entry("b", None, 4), Entry("c", b"4", 5), Entry("c", None, 6)]
-    assert await bucket.create("c", b"5") == 7
-
-
-async def test_nats_py_reads_the_bucket(api, server, name):
-    """It is a bucket as others know it."""
-    import asyncio
-
-    import nats
-    from twisted.internet.threads import deferToThread
-
-    async def read():
-        client = await nats.connect(f"nats://127.0.0.1:{server.port}")
-        store = await client.jetstream().key_value(name)
-        entry = await store.get("a")
-        await client.close()
-        return entry.value, entry.revision
-
-    bucket = KeyValue(api, name)
-    await bucket.ensure(1)
-    await bucket.put("a", b"1")
-    assert await deferToThread(lambda: asyncio.run(read())) == (b"1", 1)

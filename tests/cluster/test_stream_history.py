@@ -136,8 +136,8 @@ async def test_a_wiped_stream_is_told_as_incomplete(make, monkeypatch):
     await publish(a, "1", "2")
     _, end, _ = await replayed(a, "AFTER 0")
     names = a.stream.names
-    await a.stream._jetstream.delete_stream(names.retained)
-    await a.stream._jetstream.delete_stream(names.messages)
+    await a.stream._jetstream.call(f"STREAM.DELETE.{names.retained}", None, object)
+    await a.stream._jetstream.call(f"STREAM.DELETE.{names.messages}", None, object)
     b = await make("b").joined()
     await passed(lambda: a.hub.history.store.epoch == b.hub.history.store.epoch)
     await publish(b, "3")

@@ -1,4 +1,4 @@
-"""The JSON API of JetStream, as far as the cluster needs it: streams, and single messages of them.
+"""The JSON API of JetStream, as far as the cluster needs it: streams, and where their messages are.
 
 https://docs.nats.io/reference/reference-protocols/nats_api_reference, and ADR-1 of nats-architecture-and-design.
 """
@@ -26,7 +26,6 @@ NO_RESPONDERS = "503"
 NANOSECONDS = 1_000_000_000
 
 MESSAGE_ID = "Nats-Msg-Id"
-EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
 SEQUENCE = "Nats-Sequence"
 
 
@@ -68,8 +67,6 @@ class StreamConfig(msgspec.Struct, omit_defaults=True, kw_only=True):
     duplicate_window: int = 0
     allow_direct: bool = False
     discard: str = ""
-    allow_rollup_hdrs: bool = False
-    deny_delete: bool = False
     allow_msg_ttl: bool = False
     subject_delete_marker_ttl: int = 0
 
@@ -123,10 +120,7 @@ class PubAck(msgspec.Struct):
 
 
 class _Stored(msgspec.Struct):
-    subject: str
     seq: int
-    data: bytes = b""
-    hdrs: bytes = b""
 
 
 class _StoredAnswer(msgspec.Struct):
@@ -182,27 +176,6 @@ class JetStream:
     async def stream_info(self, name: str) -> StreamInfo:
         """Return a stream as it is now."""
         return await self.call(f"STREAM.INFO.{name}", None, StreamInfo)
-
-    async def delete_stream(self, name: str) -> None:
-        """Delete a stream with all its messages."""
-        await self.call(f"STREAM.DELETE.{name}", None, _Answer)
-
-    # Messages
-
-    async def publish(self, subject: str, payload: bytes, headers: Mapping[str, str] = NO_HEADERS) -> PubAck:
-        """Store one message. Raises Conflict where an expected revision isn't the newest."""
-        return decode(await self._ask(subject, payload, headers), PubAck)
-
-    async def last(self, stream: str, subject: str) -> tuple[int, bytes, bytes] | None:
-        """Return sequence, payload and header block of the last message of a subject, from the stream's leader."""
-        try:
-            body = {"last_by_subj": subject}
-            stored = (await self.call(f"STREAM.MSG.GET.{stream}", body, _StoredAnswer)).message
-        except JetStreamError as error:
-            if error.code != NO_MESSAGE_FOUND:
-                raise
-            return None
-        return stored.seq, stored.data, stored.hdrs
 
     async def next(self, stream: str, subject: str, seq: int) -> int | None:
         """Return the first sequence from `seq` on of a subject, which may have wildcards, as the leader has it."""
