@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 
+from hypothesis import given, settings
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
@@ -19,6 +20,19 @@ from hubbub.service.config.cluster import parse_cluster
 from hubbub.service.process.turns import Turns
 
 SECONDS = 20
+
+
+def examples_of(strategy):
+    """Return the examples of hypothesis, for a test that waits: `given` takes none."""
+    examples = []
+
+    @settings(database=None)
+    @given(strategy)
+    def collect(example):
+        examples.append(example)
+
+    collect()
+    return examples
 
 
 async def passed(condition, seconds=SECONDS):

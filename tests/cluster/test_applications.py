@@ -8,7 +8,7 @@ import pytest
 
 from cluster.test_daemons import joined, node, status
 from interop.mqtt.base import V5, At, Said, Wish
-from interop.mqtt.javascript import Node
+from interop.mqtt.javascript import driven
 from interop.mqtt.paho_client import Paho
 from interop.nats.clients import DRIVER, FOLDER, NatsJs, NatsPy
 from waiting import wait_until
@@ -37,11 +37,7 @@ def daemon(server):
 
 @pytest.fixture(scope="module")
 def javascript(need):
-    if not FOLDER.exists():
-        pytest.skip(f"the packages of npm aren't in {FOLDER}: tools/node-packages puts them there")
-    made = Node(need("node"), DRIVER, FOLDER)
-    yield made
-    made.close()
+    yield from driven(need, DRIVER, FOLDER)
 
 
 @pytest.fixture(params=["nats-py", "transport"])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from cluster.nodes import passed, settled
+from cluster.nodes import examples_of, passed, settled
 from hubbub.kernel.routing.subscription import LATER, NOW
 from hubbub.nats_protocol.subjects import subject_of
 from hubbub.topics import matches, unshared
@@ -89,15 +88,7 @@ async def test_each_message_goes_to_one_member_of_each_group_and_to_each_plain_s
     """Whatever node the members are at, and whoever publishes: one of three nodes or a NATS application."""
     those = await nodes.cluster(nats_port, "a", "b", "c")
     app = await nodes.joined(f"nats://127.0.0.1:{nats_port}:name=app")
-    examples = []
-
-    @settings(database=None)
-    @given(STEPS)
-    def collect(steps):
-        examples.append(steps)
-
-    collect()
-    for steps in examples:
+    for steps in examples_of(STEPS):
         await check(those, app, nodes, steps)
 
 

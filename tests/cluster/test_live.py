@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from cluster.nodes import passed, settled
+from cluster.nodes import examples_of, passed, settled
 from hubbub import limits
 from hubbub.loop_prevention import PATH, path_of, with_hop
 from hubbub.nats_protocol.subjects import subject_of
@@ -158,15 +157,7 @@ async def test_overlapping_filters_bring_one_copy(nats_port, nodes):
     """Of nodes and of NATS applications, while subscriptions come and go."""
     a, b = await nodes.cluster(nats_port, "a", "b")
     app = await nodes.joined(f"nats://127.0.0.1:{nats_port}:name=app")
-    examples = []
-
-    @settings(database=None)
-    @given(STEPS)
-    def collect(steps):
-        examples.append(steps)
-
-    collect()
-    for steps in examples:
+    for steps in examples_of(STEPS):
         await check(a, b, app, steps)
 
 

@@ -12,7 +12,7 @@ from certificates import Authority
 from interop.clients import Tcp
 from interop.commonjs import Page
 from interop.mqtt.base import At
-from interop.mqtt.javascript import Node
+from interop.mqtt.javascript import driven
 from interop.nats.clients import DRIVER, FOLDER, Heard, NatsJs, NatsPy, scripts
 from interop.nats.jwt import made as new_key
 from running import Daemon
@@ -138,11 +138,7 @@ def hub(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def node(need):
-    if not FOLDER.exists():
-        pytest.skip(f"the packages of npm aren't in {FOLDER}: tools/node-packages puts them there")
-    made = Node(need("node"), DRIVER, FOLDER)
-    yield made
-    made.close()
+    yield from driven(need, DRIVER, FOLDER)
 
 
 @pytest.fixture(scope="module")

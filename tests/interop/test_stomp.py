@@ -12,7 +12,7 @@ from certificates import Authority
 from interop.clients import Tcp
 from interop.commonjs import Page
 from interop.mqtt.base import At
-from interop.mqtt.javascript import Node
+from interop.mqtt.javascript import driven
 from interop.stomp.clients import DRIVER, FOLDER, Aiostomp, JavaScript, Stompman, StompPy, scripts
 from running import Daemon
 from service.test_passwords import cheap
@@ -148,11 +148,7 @@ def hub(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def node(need):
-    if not FOLDER.exists():
-        pytest.skip(f"the packages of npm aren't in {FOLDER}: tools/node-packages puts them there")
-    made = Node(need("node"), DRIVER, FOLDER)
-    yield made
-    made.close()
+    yield from driven(need, DRIVER, FOLDER)
 
 
 @pytest.fixture(scope="module")

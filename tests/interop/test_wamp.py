@@ -9,6 +9,7 @@ import pytest
 
 from hubbub.service.auth.scram import ARGON2, COSTS, Scram
 from interop.clients import Tcp
+from interop.mqtt.javascript import need_packages
 from interop.wamp.clients import FOLDER, Client, process
 from running import Daemon
 from service.test_passwords import cheap
@@ -44,8 +45,7 @@ def hub():
 @pytest.fixture(scope="module")
 def driver(need):
     """driver(kind) -> the process that drives such clients."""
-    if not FOLDER.exists():
-        pytest.skip(f"the packages of npm aren't in {FOLDER}: tools/node-packages puts them there")
+    need_packages(FOLDER)
     made = {}
     yield lambda kind: made.get(kind) or made.setdefault(kind, process(kind, need))
     for one in made.values():

@@ -102,16 +102,16 @@ class Hub:
         return found
 
 
+def lower_limits(monkeypatch, **more):
+    few = {"AWAY_TOLD": 3, "QUEUE_MESSAGES": 12, "INFLIGHT_MESSAGES": 3, "STORE_SWEEP_SECONDS": 0.0, "QUEUE_GAPS": 3}
+    for name, value in {**few, **more}.items():
+        monkeypatch.setattr(limits, name, value)
+
+
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("away", [1, 2, 100])
 def test_both_bring_the_same_back(tmp_path, monkeypatch, away, seed):
-    monkeypatch.setattr(limits, "AWAY_SESSIONS", away)
-    monkeypatch.setattr(limits, "AWAY_TOLD", 3)
-    monkeypatch.setattr(limits, "QUEUE_MESSAGES", 12)
-    monkeypatch.setattr(limits, "PAGE_MESSAGES", 4)
-    monkeypatch.setattr(limits, "INFLIGHT_MESSAGES", 3)
-    monkeypatch.setattr(limits, "STORE_SWEEP_SECONDS", 0.0)
-    monkeypatch.setattr(limits, "QUEUE_GAPS", 3)
+    lower_limits(monkeypatch, AWAY_SESSIONS=away, PAGE_MESSAGES=4)
     rolls = random.Random(seed)
     database = DatabaseDisk(tmp_path)
     twins = Hub(Disk(), 100), Hub(database, away)
@@ -130,12 +130,7 @@ def test_both_bring_the_same_back(tmp_path, monkeypatch, away, seed):
 @pytest.mark.parametrize("away", [1, 2])
 def test_members_of_groups(tmp_path, monkeypatch, away, seed):
     """They get copies of what waits for them too. One restart: who has its queue in memory then gets more."""
-    monkeypatch.setattr(limits, "AWAY_SESSIONS", away)
-    monkeypatch.setattr(limits, "AWAY_TOLD", 3)
-    monkeypatch.setattr(limits, "QUEUE_MESSAGES", 12)
-    monkeypatch.setattr(limits, "INFLIGHT_MESSAGES", 3)
-    monkeypatch.setattr(limits, "STORE_SWEEP_SECONDS", 0.0)
-    monkeypatch.setattr(limits, "QUEUE_GAPS", 3)
+    lower_limits(monkeypatch, AWAY_SESSIONS=away)
     rolls = random.Random(seed)
     database = DatabaseDisk(tmp_path)
     twins = Hub(Disk(), 100), Hub(database, away)

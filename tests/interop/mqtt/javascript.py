@@ -8,8 +8,11 @@ import json
 import select
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from interop.mqtt.base import EXPIRY, SECONDS, V5, V31, At, Closing, Heard, Said, Wish
 
@@ -51,6 +54,20 @@ class Node:
     def close(self) -> None:
         self.process.kill()
         self.process.communicate()
+
+
+def need_packages(folder: Path) -> None:
+    """Skip the test without them."""
+    if not folder.exists():
+        pytest.skip(f"the packages of npm aren't in {folder}: tools/node-packages puts them there")
+
+
+def driven(need: Any, driver: Path, folder: Path) -> Iterator[Node]:
+    """A process that runs a driver with the packages of a folder, for a fixture."""
+    need_packages(folder)
+    made = Node(need("node"), driver, folder)
+    yield made
+    made.close()
 
 
 class Page:
