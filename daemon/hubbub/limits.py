@@ -180,6 +180,7 @@ CLUSTER_LEASE_SECONDS = 5.0  # seconds without one until a node has gone; a reac
 CLUSTER_NODES = 1_024  # nodes that are known: NATS has a connection for each
 CLUSTER_GROUPS = 10_000  # groups of one node that the others know: about 500 KiB; of others local members come first
 CLUSTER_PRESENCES = 100_000  # clients of all nodes that are online by `presence=`: those of ten full nodes
+CLUSTER_PRESENCES_AT_ONCE = 500  # of these that one step of a search for nodes that have gone looks at: about 0.1 ms
 CLUSTER_FILTERS_AT_ONCE = 50  # filters that one step subscribes to: about 1 ms
 CLUSTER_REQUEST_SECONDS = 2.0  # seconds that JetStream may take to answer: it takes milliseconds, an election 5 s
 CLUSTER_RETRY_FIRST_SECONDS = 0.1  # seconds until what JetStream didn't do is tried again, doubled each time

@@ -17,6 +17,9 @@ class Owner(Protocol):
     def gap(self, n: int) -> bytes:
         """Encode the notice that n messages were dropped; empty: the dialect has none."""
 
+    def cut(self, reason: str) -> None:
+        """Cut the link, and count why."""
+
     def on_overflow(self) -> None:
         """The outbox is full, and the policy is to disconnect."""
 
@@ -29,6 +32,9 @@ class NoOwner:
 
     def gap(self, n: int) -> bytes:
         return b""
+
+    def cut(self, reason: str) -> None:
+        pass
 
     def on_overflow(self) -> None:
         pass

@@ -9,6 +9,7 @@ JetStream copies what is retained into a second stream, which has the last messa
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -229,9 +230,13 @@ class MessageStream:
     def _refuse(self) -> None:
         """Refuse what comes, and cut the links that wait: whether what they published is stored isn't known."""
         self.commits.refuses = _SILENT
-        for outbox in self.commits.take_waiting():
-            outbox.owner.cut("unstored")
+        spread(self._hub.turn, "cluster", self._cut(self.commits.take_waiting()))
         self._patience = self._reactor.callLater(limits.CLUSTER_PATIENCE_SECONDS, self._refuse)
+
+    def _cut(self, waiting: Iterable[Any]) -> Iterator[None]:
+        for outbox in waiting:
+            outbox.owner.cut("unstored")
+            yield
 
     # What it tells
 

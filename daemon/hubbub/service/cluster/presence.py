@@ -23,6 +23,7 @@ class ClusterPresence:
         self._hub = hub
         self._nodes = nodes
         self._online: dict[str, str] = {}
+        self._sweeping = False
 
     def heard(self, topic: str, node: str, online: bool) -> None:
         """A node, this one or another, says whether a client is online."""
@@ -36,17 +37,20 @@ class ClusterPresence:
 
     def sweep(self) -> None:
         """Say that clients of nodes that have gone are offline, if this node is the first that is left."""
-        if self._nodes.own == min([self._nodes.own, *self._nodes.all]):
-            gone = [topic for topic, node in self._online.items() if not self._nodes.is_there(node)]
-            spread(self._hub.turn, "cluster", self._say_offline(gone))
+        if self._nodes.own == min([self._nodes.own, *self._nodes.all]) and not self._sweeping:
+            self._sweeping = True
+            spread(self._hub.turn, "cluster", self._say_offline())
 
-    def _say_offline(self, topics: list[str]) -> Iterator[None]:
-        for topic in topics:
+    def _say_offline(self) -> Iterator[None]:
+        for count, topic in enumerate(list(self._online), 1):
             if topic in self._online and not self._nodes.is_there(self._online[topic]):
                 del self._online[topic]
                 if not self._hub.presences.contradict(topic):
                     self._publish(topic)
-            yield
+                yield
+            elif count % limits.CLUSTER_PRESENCES_AT_ONCE == 0:
+                yield
+        self._sweeping = False
 
     def _publish(self, topic: str) -> None:
         try:
