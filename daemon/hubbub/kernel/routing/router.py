@@ -36,7 +36,7 @@ class Router:
     searched  whether a route had to be searched for, its receivers collected, or much was put into them, since that was
               last set to False
     logs  what waits for sessions without a link, by the entries of its route
-    observer  attribute: is told of each subscription, or None
+    observer  attribute: gets each subscription that begins or ends, or None
     """
 
     def __init__(self, turn: Turn, retained: Retained) -> None:

@@ -160,7 +160,7 @@ class Subscription:
 
 
 class SubscriptionObserver(Protocol):
-    """Is told of each subscription that the router gets and loses; not of one that takes another's place."""
+    """Gets each subscription that begins or ends at the router; not one that takes another's place."""
 
     def added(self, filter: str, subscription: Subscription) -> None: ...
     def removed(self, filter: str, subscription: Subscription) -> None: ...

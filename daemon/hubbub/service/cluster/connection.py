@@ -74,7 +74,7 @@ class NatsConnection:
     dropped   messages that were published and not sent
     refusal   what the server refused last, or ""
     plain     attribute: reads plain live messages, or None
-    watchers  are told when it has joined, and when it has left
+    watchers  attribute: called when it has joined, and when it has left
     """
 
     log = Logger(namespace="hubbub.cluster")
@@ -103,7 +103,7 @@ class NatsConnection:
         self._running = False
         self._subscriptions: dict[bytes, NatsSubscription] = {}
         self._timer: Any = None
-        self._told = ConnectorLog(reactor, "cluster")
+        self._state_log = ConnectorLog(reactor, "cluster")
         self._tries = 0
         self._turn = turn
         self.subscribe(self._requests.inbox, self._requests.arrived)
@@ -255,7 +255,7 @@ class NatsConnection:
         self._joined, self._joined_at, self._reason = self._link, self._reactor.seconds(), ""
         info = self._link.info or Info()
         name = self.config.name
-        self._told.tell(f"joined as {name} at {self.remote} ({info.server_name}, NATS {info.version})")
+        self._state_log.tell(f"joined as {name} at {self.remote} ({info.server_name}, NATS {info.version})")
         spread(self._turn, "cluster", self._subscribe_again(self._link))
         for watcher in self.watchers:
             watcher.joined()
@@ -290,7 +290,7 @@ class NatsConnection:
     def stop(self) -> Deferred[None]:
         """Dial no more, and end the connection once what waits is sent; the Deferred fires when it has ended."""
         self._running = False
-        self._told.stop()
+        self._state_log.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -350,5 +350,7 @@ class NatsConnection:
         if self._running:
             lost, wait = self.remote, self._retries.next()
             self._reason = f"{lost}: {reason}"
-            self._told.tell(f"{'left' if joined is not None else 'not joined'}: {self._reason}; {self.remote} is next")
+            self._state_log.tell(
+                f"{'left' if joined is not None else 'not joined'}: {self._reason}; {self.remote} is next"
+            )
             self._timer = self._reactor.callLater(wait, self._dial)

@@ -112,9 +112,9 @@ class Nodes:
         """Ask whether another node has the name; silence means that it had it."""
         subject = f"{self._prefix}.name.{self._beat.name}"
         asked: Deferred[Any] = self._connection.request(subject, msgspec.json.encode(self._beat))
-        asked.addCallbacks(self._told, lambda failure: self._admit() if self._connection.joined else None)
+        asked.addCallbacks(self._answered, lambda failure: self._admit() if self._connection.joined else None)
 
-    def _told(self, answer: Received) -> None:
+    def _answered(self, answer: Received) -> None:
         if answer.status or not answer.payload:
             self._admit()
             return

@@ -81,7 +81,7 @@ class Connector:
         self._reason = ""
         self._notes: list[str] = []  # what is to be known of the link that is up
         self._noted: list[str] = []  # and was of the one before
-        self._told = ConnectorLog(reactor, config.id)
+        self._state_log = ConnectorLog(reactor, config.id)
 
     def _plan(self, plugins: Plugins) -> DialectPlan:
         config = self.config
@@ -142,7 +142,7 @@ class Connector:
     def halt(self) -> None:
         """Dial no more; a link that is there stays."""
         self._running = False
-        self._told.stop()
+        self._state_log.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -209,7 +209,7 @@ class Connector:
         self._noted, self._notes = self._notes, []
         self._up_at = self._reactor.seconds()
         self._since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        self._told.tell(f"connected to {self.remote}")
+        self._state_log.tell(f"connected to {self.remote}")
         return link
 
     def _note(self, text: str) -> None:
@@ -217,7 +217,7 @@ class Connector:
         if text not in self._notes:
             self._notes = [*self._notes, text][-limits.CONNECTOR_NOTICES :]
             if text not in self._noted:
-                self._told.tell(text)
+                self._state_log.tell(text)
 
     def _lost(self, attempt: int, problem: BaseException | str) -> None:
         """That try is over; wait, then try again."""
@@ -237,9 +237,9 @@ class Connector:
         lost, wait = self.remote, self._retries.next()
         self._timer = self._reactor.callLater(wait, self._dial)
         if lost == self.remote:
-            self._told.tell(f"{self._reason}; {lost} is dialled again")
+            self._state_log.tell(f"{self._reason}; {lost} is dialled again")
         else:
-            self._told.tell(f"{lost}: {self._reason}; {self.remote} is dialled next")
+            self._state_log.tell(f"{lost}: {self._reason}; {self.remote} is dialled next")
 
     # The name of a UDP link
 
