@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub import limits
-from hubbub.transports.client_hello import offered_protocols
+from hubbub.transports.client_hello import ClientHello
+
+
+def offered_protocols(data: bytes) -> Any:
+    return ClientHello().offered(data)
 
 
 def hello(*protocols: str, name: str | None = "localhost", version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
@@ -46,9 +51,10 @@ def test_what_openssl_offers(protocols, name, version):
 @pytest.mark.parametrize("size", [1, 64, 16_384])
 def test_it_waits_for_the_whole_hello_and_no_longer(size):
     sent = fragmented(hello("mqtt"), size)
-    for end in range(len(sent)):
-        assert offered_protocols(sent[:end]) is None
-    assert offered_protocols(sent) == ["mqtt"]
+    reader = ClientHello()
+    for at in range(len(sent) - 1):
+        assert reader.offered(sent[at : at + 1]) is None
+    assert reader.offered(sent[-1:]) == ["mqtt"]
 
 
 @pytest.mark.parametrize(

@@ -38,35 +38,50 @@ class _Cursor:
         return self.take(self.number(size))
 
 
-def offered_protocols(data: bytes) -> Sequence[str] | None:
-    """Return the protocols that a client offers, in its order; none if it uses no ALPN, or isn't a TLS client.
+class ClientHello:
+    """The ClientHello of one connection, as its bytes come: each is looked at once."""
 
-    data  all that the client has sent so far. None: its ClientHello isn't whole yet
-    """
-    try:
-        hello = _hello(data)
-    except _Short:
-        return None if len(data) < limits.CLIENT_HELLO_BYTES else ()
-    if hello is None:
-        return ()
-    try:
-        return [name.decode("latin-1") for name in _names(hello)]
-    except _Short:
-        return ()
+    __slots__ = ("_message", "_record", "_size")
 
+    def __init__(self) -> None:
+        self._message = bytearray()  # what the records so far have brought
+        self._record = bytearray()  # the one that isn't whole yet
+        self._size = 0
 
-def _hello(data: bytes) -> bytes | None:
-    """Join the records of a ClientHello (RFC 8446 section 5.1). None: it is something else. Raises _Short."""
-    records, message = _Cursor(data), b""
-    while True:
-        if records.number(1) != _HANDSHAKE:
-            return None
-        records.take(2)  # a version
-        message += records.vector(2)
-        if message[:1] not in (b"", bytes([_CLIENT_HELLO])):
-            return None
-        if len(message) >= 4 and len(message) - 4 >= int.from_bytes(message[1:4], "big"):
-            return message
+    def offered(self, data: bytes) -> Sequence[str] | None:
+        """Take what has come, and return the protocols that the client offers, in its order.
+
+        None: the ClientHello isn't whole yet. Empty: it uses no ALPN, or isn't a TLS client.
+        """
+        self._size += len(data)
+        self._record += data
+        try:
+            whole = self._join()
+            if whole is None:
+                return None if self._size < limits.CLIENT_HELLO_BYTES else ()
+            return [name.decode("latin-1") for name in _names(bytes(self._message))] if whole else ()
+        except _Short:
+            return ()
+
+    def _join(self) -> bool | None:
+        """Join whole records (RFC 8446 section 5.1). None: more has to come. False: it isn't a ClientHello."""
+        record, message, at = self._record, self._message, 0
+        whole: bool | None = None
+        while whole is None and at < len(record):
+            end = at + 5 + int.from_bytes(record[at + 3 : at + 5], "big")
+            if record[at] != _HANDSHAKE:
+                whole = False
+            elif len(record) < at + 5 or len(record) < end:
+                break
+            else:
+                message += record[at + 5 : end]
+                at = end
+                if message and message[0] != _CLIENT_HELLO:
+                    whole = False
+                elif len(message) >= 4 and len(message) - 4 >= int.from_bytes(message[1:4], "big"):
+                    whole = True
+        del record[:at]
+        return whole
 
 
 def _names(hello: bytes) -> list[bytes]:

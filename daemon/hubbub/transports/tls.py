@@ -26,7 +26,7 @@ from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
 from hubbub import limits
-from hubbub.transports.client_hello import NO_APPLICATION_PROTOCOL, offered_protocols
+from hubbub.transports.client_hello import NO_APPLICATION_PROTOCOL, ClientHello
 from hubbub.transports.stream import is_plain, keep_unsent
 
 _RECORD = 16_384  # bytes of plaintext in the longest record (RFC 8446 section 5.1)
@@ -61,7 +61,7 @@ class TlsTransport(Protocol):
     disconnecting = False
     _state = _SHAKING
     _peer_closed = False  # it has sent close_notify
-    _hello: bytes | None = b""  # what has come of its ClientHello; None once that is whole
+    _hello: ClientHello | None  # None once that is whole
     _producer: Any = None
     _send_now: Callable[[bytes], int] | None = None
     _tls: Any = None
@@ -70,6 +70,7 @@ class TlsTransport(Protocol):
     def __init__(self, factory: TlsFactory, protocol: Any) -> None:
         self.factory = factory
         self.protocol = protocol
+        self._hello = ClientHello()
 
     def connectionMade(self) -> None:
         factory, raw = self.factory, self.transport
@@ -106,8 +107,7 @@ class TlsTransport(Protocol):
     def _acceptable(self, data: bytes) -> bool:
         """Refuse a client that offers protocols of which the listener knows none (RFC 7301 section 3.2)."""
         assert self._hello is not None
-        self._hello += data
-        offered = offered_protocols(self._hello)
+        offered = self._hello.offered(data)
         if offered is None:
             return True
         self._hello = None
