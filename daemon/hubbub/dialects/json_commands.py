@@ -224,6 +224,7 @@ _ERROR_CHARACTERS = (
     200  # characters of the end of what msgspec says: the rest may repeat what the client said, at any length
 )
 _NOT_UTF8 = Refusal("bad-utf8", "a command is UTF-8")
+_INVALID_UTF8 = "Invalid UTF-8"  # begins what msgspec says from 0.23 on, where it raised UnicodeDecodeError before
 _NO_OBJECT = Refusal("bad-command", "a command is a JSON object")
 _OPS = "publish, subscribe, unsubscribe, request, auth, ping, bye"
 _KINDS = {
@@ -244,7 +245,7 @@ def explain(error: Exception, line: bytes) -> events.Fault:
         return events.Fault(too_deep())
     if line.lstrip()[:1] != b"{":
         return events.Fault(_NO_OBJECT)
-    if isinstance(error, UnicodeDecodeError):
+    if isinstance(error, UnicodeDecodeError) or str(error).startswith(_INVALID_UTF8):
         return events.Fault(_NOT_UTF8, _find_tag(line))
     refusal = _refusal(str(error)[-_ERROR_CHARACTERS:])
     return events.Fault(refusal, _find_tag(line) if isinstance(error, msgspec.ValidationError) else None)
