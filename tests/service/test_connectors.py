@@ -22,7 +22,6 @@ from hubbub.kernel.hub import Hub
 from hubbub.service.config.settings import parse_connector, parse_listener
 from hubbub.service.links.connector import Connector
 from hubbub.service.links.connector_log import ConnectorLog
-from hubbub.service.links.dial import dial_stream
 from hubbub.service.plugins.dialect_plan import plan
 from hubbub.service.plugins.discovery import Plugins
 
@@ -161,17 +160,15 @@ async def test_waits_grow_up_to_a_bound(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     connector = make(f"tcp:127.0.0.1:{port}")
+    dialler = connector._dialler
     waits = []
-    whole = connector._reactor
-    later = whole.callLater
+    whole = dialler._reactor
 
-    def call_later(seconds, function, *more):
-        if function == connector._dial:
-            waits.append(seconds)
-        return later(seconds, function, *more)
+    def call_later(seconds, function):
+        waits.append(seconds)
+        return whole.callLater(seconds, function)
 
-    connector._reactor = SimpleNamespace(callLater=call_later, seconds=whole.seconds)
-    monkeypatch.setattr("hubbub.service.links.connector.dial_stream", lambda reactor, *more: dial_stream(whole, *more))
+    dialler._reactor = SimpleNamespace(callLater=call_later, seconds=whole.seconds)
     connector.start()
     await passed(lambda: len(waits) >= 8)
     connector.stop()

@@ -21,12 +21,10 @@ What it promises:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from hubbub import limits
 from hubbub.errors import ConfigError
@@ -41,9 +39,9 @@ from hubbub.service.cluster.wire import NO_HEADERS, ConnectionWatcher, Received,
 from hubbub.service.config.cluster import ClusterConfig
 from hubbub.service.config.remote import Remote
 from hubbub.service.links.connector_log import ConnectorLog
-from hubbub.service.links.dial import check_files, dial_stream, tls_options, why
-from hubbub.service.links.retries import Retries
-from hubbub.transports.dial import DialFactory
+from hubbub.service.links.dial import Attempt, check_files, dial_stream, why
+from hubbub.service.links.dialler import Dialler
+from hubbub.transports.dial import DialFactory, Lost
 
 MAX_LINE = 4_096  # bytes of the longest line that nats-server takes, with its end
 _NUMBERS = 32  # bytes of the operation and the numbers in one
@@ -89,22 +87,16 @@ class NatsConnection:
         self.refusal = ""
         self.plain: PlainReader | None = None
         self.watchers: list[ConnectionWatcher] = []
-        self._attempt: DialFactory | None = None
-        self._dialling: Deferred[Any] | None = None
+        self._dialler = Dialler(reactor, config.remote, self._begin, self._ended)
         self._gone: Deferred[None] | None = None
         self._joined: ServerLink | None = None
-        self._joined_at = 0.0
         self._last_sid = 0
         self._link: ServerLink | None = None
         self._reactor = reactor
         self._reason = ""
         self._requests = PendingRequests(reactor)
-        self._retries = Retries(config.remote)
-        self._running = False
         self._subscriptions: dict[bytes, NatsSubscription] = {}
-        self._timer: Any = None
         self._state_log = ConnectorLog(reactor, "cluster")
-        self._tries = 0
         self._turn = turn
         self.subscribe(self._requests.inbox, self._requests.arrived)
 
@@ -117,8 +109,8 @@ class NatsConnection:
 
     @property
     def remote(self) -> Remote:
-        """The server that it is connected to, or dials."""
-        return self._retries.remote
+        """The server that it is connected to, or dials, or that is next."""
+        return self._dialler.remote
 
     @property
     def info(self) -> Info | None:
@@ -145,7 +137,7 @@ class NatsConnection:
         """`joined`, `connecting: REASON` or `stopped`."""
         if self.joined:
             return "joined"
-        if not self._running:
+        if not self._dialler.running:
             return "stopped"
         return f"connecting: {self._reason}" if self._reason else "connecting"
 
@@ -252,7 +244,8 @@ class NatsConnection:
     def accepted(self) -> None:
         """A server has accepted the login."""
         assert self._link is not None
-        self._joined, self._joined_at, self._reason = self._link, self._reactor.seconds(), ""
+        self._joined, self._reason = self._link, ""
+        self._dialler.connected()
         info = self._link.info or Info()
         name = self.config.name
         self._state_log.tell(f"joined as {name} at {self.remote} ({info.server_name}, NATS {info.version})")
@@ -284,73 +277,39 @@ class NatsConnection:
 
     def start(self) -> None:
         """Dial, and go on until `stop`."""
-        self._running = True
-        self._dial()
+        self._dialler.start()
 
     def stop(self) -> Deferred[None]:
         """Dial no more, and end the connection once what waits is sent; the Deferred fires when it has ended."""
-        self._running = False
         self._state_log.stop()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._dialling is not None:
-            self._dialling.cancel()
+        self._dialler.stop()
         if self._joined is None:
-            if self._attempt is not None:
-                self._attempt.abort()
             return succeed(None)
         self._joined.close()
         self._gone = Deferred()
         return self._gone
 
-    def _dial(self) -> None:
-        self._timer = None
-        self._tries += 1
-        remote = self.remote
-        tls_later = remote.kind == "tls" and not self.config.handshake_first
-        try:
-            tls = tls_options(remote) if tls_later else None
-            self._attempt = DialFactory(self._make_link, partial(self._lost, self._tries), tls)
-            self._dialling = dial_stream(self._reactor, remote, self._attempt, remote.secure and not tls_later)
-        except ConfigError as error:  # a certificate that was good at the start
-            self._lost(self._tries, error)
-            return
-        self._dialling.addCallbacks(self._dialled, self._failed, errbackArgs=(self._tries,))
+    def _begin(self, remote: Remote, lost: Lost) -> tuple[Attempt, Deferred[Any]]:
+        def make_attempt(tls: Any) -> Attempt:
+            return DialFactory(self._make_link, lost, tls)
+
+        return dial_stream(self._reactor, remote, make_attempt, self.config.handshake_first)
 
     def _make_link(self, wire: Any, host: str, port: int) -> ServerLink:
         self._link = ServerLink(self._reactor, self._turn, self.config, self, wire)
         return self._link
 
-    def _dialled(self, result: object) -> None:
-        self._dialling = None
-
-    def _failed(self, failure: Failure, attempt: int) -> None:
-        self._dialling = None
-        if failure.check(CancelledError) is None:
-            self._lost(attempt, failure.value or "")
-
-    def _lost(self, attempt: int, problem: BaseException | str) -> None:
-        """That try is over; dial the next server."""
-        if attempt != self._tries:
-            return
-        self._attempt = None
-        self._tries += 1
+    def _ended(self, lost: Remote, problem: BaseException | str) -> None:
         link, self._link = self._link, None
         joined, self._joined = self._joined, None
-        reason = why((link is not None and link.why) or problem, self.remote)
+        self._reason = f"{lost}: {why((link is not None and link.why) or problem, lost)}"
+        if self._dialler.running:
+            state = "not joined" if joined is None else "left"
+            self._state_log.tell(f"{state}: {self._reason}; {self.remote} is next")
         if joined is not None:
-            self._retries.lasted(self._reactor.seconds() - self._joined_at)
             self._requests.fail_all("the connection to the cluster was lost")
             for watcher in self.watchers:
                 watcher.left()
         if self._gone is not None:
             gone, self._gone = self._gone, None
             gone.callback(None)
-        if self._running:
-            lost, wait = self.remote, self._retries.next()
-            self._reason = f"{lost}: {reason}"
-            self._state_log.tell(
-                f"{'left' if joined is not None else 'not joined'}: {self._reason}; {self.remote} is next"
-            )
-            self._timer = self._reactor.callLater(wait, self._dial)

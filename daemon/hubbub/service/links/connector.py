@@ -8,8 +8,7 @@ from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred
 
 from hubbub import limits
 from hubbub.dialect import DialectContext
@@ -21,12 +20,12 @@ from hubbub.kernel.sessions.session import Session
 from hubbub.service.config.remote import Remote
 from hubbub.service.config.settings import ConnectorConfig
 from hubbub.service.links.connector_log import ConnectorLog
-from hubbub.service.links.dial import Attempt, check_files, dial_stream, open_datagrams, resolve, tls_options, why
+from hubbub.service.links.dial import Attempt, check_files, dial_stream, open_datagrams, resolve, why
+from hubbub.service.links.dialler import Dialler
 from hubbub.service.links.listener_context import make_listener_context
-from hubbub.service.links.retries import Retries
 from hubbub.service.plugins.dialect_plan import DialectPlan, plan
 from hubbub.service.plugins.discovery import Plugins
-from hubbub.transports.dial import DialFactory, DialledDatagrams, Losses
+from hubbub.transports.dial import DialFactory, DialledDatagrams, Losses, Lost
 from hubbub.transports.websocket_client import DialledWebSocketFactory
 
 
@@ -68,14 +67,9 @@ class Connector:
         except ConfigError as error:
             raise ConfigError(f"{config.spec}: {error}") from None
         self.losses = Losses()
-        self._running = False
         self._reactor = reactor
-        self._retries = Retries(config.remote)
-        self._tries = 0  # counts all, so that what an old one tells is known as such
-        self._attempt: Attempt | None = None
-        self._dialling: Deferred[Any] | None = None
-        self._timer: Any = None  # for the next try; of a UDP link that is up, for the next look at its name
-        self._up_at: float | None = None
+        self._dialler = Dialler(reactor, config.remote, self._begin, self._ended)
+        self._look_timer: Any = None  # of a UDP link that is up, for the next look at its name
         self._last: Link | None = None  # that was up
         self._since = ""
         self._reason = ""
@@ -97,28 +91,27 @@ class Connector:
 
     @property
     def remote(self) -> Remote:
-        """The server that is dialled, or was the last."""
-        return self._retries.remote
+        """The server that is dialled or connected, or is next."""
+        return self._dialler.remote
 
     @property
     def state(self) -> str:
         """`connecting`, `connected since TIME`, `waiting N s: REASON` or `stopped`."""
-        if self._up_at is not None:
+        dialler = self._dialler
+        if dialler.up_at is not None:
             return "; ".join([f"connected since {self._since}", *self._notes])
-        if not self._running:
+        if not dialler.running:
             return "stopped"
-        if self._timer is not None and self._reason:
-            left = max(1, math.ceil(self._timer.getTime() - self._reactor.seconds()))
-            return f"waiting {left} s: {self._reason}"
+        if dialler.left is not None and self._reason:
+            return f"waiting {max(1, math.ceil(dialler.left))} s: {self._reason}"
         return "connecting"
 
     def start(self, delay: float = 0.0) -> None:
         """Dial, `delay` seconds from now, and go on until `stop`."""
-        self._running = True
         self._stand()
         if self.context.presence is not None:
             self.context.presence.watch(self.config.id)
-        self._timer = self._reactor.callLater(delay, self._dial)
+        self._dialler.start(delay)
 
     def _stand(self) -> None:
         """Keep what is published for the other side from now on, where the dialect has a session that does."""
@@ -141,39 +134,19 @@ class Connector:
 
     def halt(self) -> None:
         """Dial no more; a link that is there stays."""
-        self._running = False
         self._state_log.stop()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._dialling is not None:
-            self._dialling.cancel()
-        if self._attempt is not None and self._up_at is None:
-            self._attempt.abort()  # it shakes hands yet
+        self._look_no_more()
+        self._dialler.stop()
 
-    # One try
+    # One attempt
 
-    def _dial(self) -> None:
-        self._timer = None
-        self._reason = ""
-        self._tries += 1
-        lost = partial(self._lost, self._tries)
+    def _begin(self, remote: Remote, lost: Lost) -> tuple[Attempt | None, Deferred[Any]]:
         if self.config.transport == "udp":
-            self._dialling = resolve(self._reactor, self.remote.host)
-            self._dialling.addCallback(self._open_datagrams, lost)
-        else:
-            remote = self.remote
-            tls_later = remote.kind == "tls" and not self.dialect_plan.first.handshake_first
-            try:
-                self._attempt = self._make_attempt(lost, tls_options(remote) if tls_later else None)
-                secure = remote.secure and not tls_later
-                self._dialling = dial_stream(self._reactor, remote, self._attempt, secure)
-            except ConfigError as error:  # a certificate that was good at the start
-                self._lost(self._tries, error)
-                return
-        self._dialling.addCallbacks(self._dialled, self._failed, errbackArgs=(self._tries,))
+            return None, resolve(self._reactor, remote.host).addCallback(self._open_datagrams, lost)
+        handshake_first = self.dialect_plan.first.handshake_first
+        return dial_stream(self._reactor, remote, partial(self._make_attempt, lost), handshake_first)
 
-    def _make_attempt(self, lost: Any, tls: Any) -> Attempt:
+    def _make_attempt(self, lost: Lost, tls: Any) -> Attempt:
         if self.config.transport != "websocket":
             return DialFactory(self._link, lost, tls)
         first = self.dialect_plan.first
@@ -182,20 +155,12 @@ class Connector:
             url, first.subprotocols, self.dialect_plan.longest, self._link, lost, self._reactor
         )
 
-    def _open_datagrams(self, addresses: list[str], lost: Any) -> None:
+    def _open_datagrams(self, addresses: list[str], lost: Lost) -> None:
         remote = self.config.remote
         protocol = DialledDatagrams(self._link, lost, self.losses)
         open_datagrams(self._reactor, remote, addresses[0], self.config.rcvbuf, protocol)
         if not is_address(remote.host):
             self._look_later()
-
-    def _dialled(self, result: object) -> None:
-        self._dialling = None
-
-    def _failed(self, failure: Failure, attempt: int) -> None:
-        self._dialling = None
-        if failure.check(CancelledError) is None:
-            self._lost(attempt, failure.value or "")
 
     def _link(self, wire: Wire, host: str, port: int) -> Link | None:
         """The wire is there: make its link. None where its dialect can't be made, and the wire is cut."""
@@ -207,7 +172,7 @@ class Connector:
             return None
         self._last = link
         self._noted, self._notes = self._notes, []
-        self._up_at = self._reactor.seconds()
+        self._dialler.connected()
         self._since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._state_log.tell(f"connected to {self.remote}")
         return link
@@ -219,23 +184,12 @@ class Connector:
             if text not in self._noted:
                 self._state_log.tell(text)
 
-    def _lost(self, attempt: int, problem: BaseException | str) -> None:
-        """That try is over; wait, then try again."""
-        if attempt != self._tries:
-            return
-        self._attempt = None
-        self._tries += 1
-        up_at, self._up_at = self._up_at, None
-        if not self._running:
-            return
-        if up_at is not None:
-            self._retries.lasted(self._reactor.seconds() - up_at)
+    def _ended(self, lost: Remote, problem: BaseException | str) -> None:
+        self._look_no_more()
         last, self._last = self._last, None
-        self._reason = why(_refusal_of(last) or problem, self.remote)
-        if self._timer is not None:
-            self._timer.cancel()
-        lost, wait = self.remote, self._retries.next()
-        self._timer = self._reactor.callLater(wait, self._dial)
+        self._reason = why(_refusal_of(last) or problem, lost)
+        if not self._dialler.running:
+            return
         if lost == self.remote:
             self._state_log.tell(f"{self._reason}; {lost} is dialled again")
         else:
@@ -244,22 +198,29 @@ class Connector:
     # The name of a UDP link
 
     def _look_later(self) -> None:
-        if self._running:
-            self._timer = self._reactor.callLater(limits.RESOLVE_SECONDS, self._look)
+        if self._dialler.running and self._last is not None:
+            self._look_timer = self._reactor.callLater(limits.RESOLVE_SECONDS, self._look)
+
+    def _look_no_more(self) -> None:
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+            self._look_timer = None
 
     def _look(self) -> None:
         """Look whether the name means another address now."""
-        self._timer = None
+        self._look_timer = None
+        link = self._last
         looking = resolve(self._reactor, self.remote.host)
-        looking.addCallbacks(partial(self._resolved, self._tries), lambda failure: self._look_later())
+        looking.addCallbacks(partial(self._resolved, link), lambda failure: self._look_again(link))
 
-    def _resolved(self, attempt: int, addresses: list[str]) -> None:
-        if attempt != self._tries:
-            return
-        links = [link for link in self.context.links if link.session.host not in addresses]
-        for link in links:
+    def _resolved(self, link: Link | None, addresses: list[str]) -> None:
+        if link is not None and link is self._last and link.session.host not in addresses:
             link.close("its name means another address")
-        if not links:
+        else:
+            self._look_again(link)
+
+    def _look_again(self, link: Link | None) -> None:
+        if link is self._last:
             self._look_later()
 
 

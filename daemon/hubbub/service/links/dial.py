@@ -36,17 +36,25 @@ class Attempt(Protocol):
     def abort(self) -> None: ...
 
 
-def dial_stream(reactor: Any, remote: Remote, factory: Attempt, secure: bool) -> Deferred[Any]:
-    """Dial a stream, `secure` with TLS. The Deferred fails if nothing answers; later the protocol reports its loss."""
+def dial_stream(
+    reactor: Any, remote: Remote, make_attempt: Callable[[Any], Attempt], handshake_first: bool
+) -> tuple[Attempt, Deferred[Any]]:
+    """Dial a stream. The Deferred fails if nothing answers; later the protocol reports its loss. Raises ConfigError.
+
+    make_attempt     gets the options of the TLS that begins after the server's greeting, or None
+    handshake_first  whether TLS begins before the server's greeting
+    """
     values = remote.values
+    tls_later = remote.kind == "tls" and not handshake_first
+    factory = make_attempt(tls_options(remote) if tls_later else None)
     if remote.kind == "unix":
         endpoint: Any = UNIXClientEndpoint(reactor, values["address"], limits.CONNECT_SECONDS)
     else:
         own = (values["bindAddress"], 0) if "bindAddress" in values else None
         endpoint = HostnameEndpoint(reactor, remote.host, remote.port, limits.CONNECT_SECONDS, own)
-    if secure:
+    if remote.secure and not tls_later:
         endpoint = wrapClientTLS(tls_options(remote), endpoint)
-    return endpoint.connect(factory)  # type: ignore[no-any-return]
+    return factory, endpoint.connect(factory)
 
 
 def open_datagrams(reactor: Any, remote: Remote, address: str, rcvbuf: int, protocol: DialledDatagrams) -> None:
