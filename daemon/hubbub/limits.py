@@ -178,6 +178,7 @@ CLUSTER_BEAT_SECONDS = 1.0  # seconds between signs of life of a node
 CLUSTER_CHANGE_SECONDS = 0.05  # seconds until one that tells of other groups: changes of a crowd are one
 CLUSTER_LEASE_SECONDS = 5.0  # seconds without one until a node has gone; a reactor that is late by less keeps it
 CLUSTER_NODES = 1_024  # nodes that are known: NATS has a connection for each
+CLUSTER_ABOUT_SECONDS = 1.0  # seconds that a node may take to describe itself: some turns; `hubbub status` waits for it
 CLUSTER_GROUPS = 10_000  # groups of one node that the others know: about 500 KiB; of others local members come first
 CLUSTER_PRESENCES = 100_000  # clients of all nodes that are online by `presence=`: those of ten full nodes
 CLUSTER_PRESENCES_AT_ONCE = 500  # of these that one step of a search for nodes that have gone looks at: about 0.1 ms

@@ -94,6 +94,7 @@ def _management() -> dict[str, Any]:
     reads = {name: _operation(f"Read the {name}", _200=_OBJECT) for name in names}
     reads |= {name: _operation(f"Read a page of {name}", *query, _200=_OBJECT) for name, query in pages.items()}
     reads["links"]["responses"]["404"] = _PROBLEM  # no such listener
+    reads["cluster"] = _operation("Read all nodes", problems="400 401 403 404 429 503", _200=_OBJECT)
     return {
         **{f"/api/v1/{name}": {"get": operation} for name, operation in reads.items()},
         "/api/v1/kick": {

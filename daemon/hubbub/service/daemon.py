@@ -6,6 +6,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from twisted.application.service import Service
@@ -31,6 +32,7 @@ from hubbub.service.control.link_index import LinkIndex
 from hubbub.service.control.management import Management
 from hubbub.service.control.neighbours import holder
 from hubbub.service.control.requests import commands
+from hubbub.service.control.status import about
 from hubbub.service.drain import Drain
 from hubbub.service.links.connector import Connector
 from hubbub.service.links.listener import Listener
@@ -109,6 +111,7 @@ class HubbubService(Service):
             return None
         cluster = Cluster(self.reactor, self.hub, settings.cluster, this_node())
         self.metrics_page.add(ClusterMetrics(cluster.status))
+        cluster.overview.about = partial(about, self)
         return cluster
 
     def make_listener(self, config: ListenerConfig, settings: Settings, plugins: Plugins) -> Listener:

@@ -18,6 +18,7 @@ from hubbub.service.cluster.interest import Interest
 from hubbub.service.cluster.live import NO_RESPONDERS, LiveMessages
 from hubbub.service.cluster.message_stream import MessageStream
 from hubbub.service.cluster.nodes import Nodes
+from hubbub.service.cluster.overview import Overview
 from hubbub.service.cluster.presence import ClusterPresence
 from hubbub.service.config.cluster import ClusterConfig
 
@@ -37,6 +38,7 @@ class Cluster:
         self.groups = ClusterGroups(hub, connection, live)
         self.nodes = Nodes(reactor, connection, node, hub.turn.wall())
         self.nodes.clients = lambda: len(hub.subscriptions.sessions)
+        self.overview = Overview(connection, self.nodes)
         live.is_member = self.nodes.all.__contains__
         self.member = False
         clustered = isinstance(hub.router, ClusterRouter)

@@ -58,6 +58,7 @@ class Nodes:
     groups   attribute: returns the names of this node's groups; clients: how many are connected here
     admitted  attribute: is called when the name is this node's; refused: attribute, when it isn't any more
     swept    attribute: is called when nodes have gone, and now and then
+    lost     those that have gone without a goodbye: why, by name
     rival    the node that has this one's name, or None
     """
 
@@ -69,6 +70,7 @@ class Nodes:
         self.all: dict[str, Node] = {}
         self.clients: Callable[[], int] = int
         self.groups: Callable[[], Iterable[str]] = tuple
+        self.lost: dict[str, str] = {}
         self.refused: Callable[[], object] = bool
         self.rival: Beat | None = None
         self.swept: Callable[[], object] = bool
@@ -90,6 +92,8 @@ class Nodes:
     def left(self) -> None:
         """NATS has gone, and with it all others."""
         self._named, self.rival = False, None
+        for node in self.all.values():
+            self._lose(node, "this node isn't connected to NATS")
         self.all.clear()
         self._cancel()
 
@@ -160,11 +164,16 @@ class Nodes:
         self._connection.publish(f"{self._prefix}.beats", msgspec.json.encode(self._beat))
         oldest = self._reactor.seconds() - limits.CLUSTER_LEASE_SECONDS
         for id in [id for id, node in self.all.items() if node.heard < oldest]:
+            self._lose(self.all[id], f"it has been silent for more than {limits.CLUSTER_LEASE_SECONDS:g} s")
             self._forget(id)
         if self._reactor.seconds() >= self._look_at:
             self._look_at = self._reactor.seconds() + limits.CLUSTER_LEASE_SECONDS
             self.swept()
         self._timer = self._reactor.callLater(limits.CLUSTER_BEAT_SECONDS, self._say)
+
+    def _lose(self, node: Node, why: str) -> None:
+        if len(self.lost) < limits.CLUSTER_NODES:
+            self.lost[node.beat.name] = why
 
     def _forget(self, id: str) -> None:
         node = self.all.pop(id, None)
@@ -193,6 +202,7 @@ class Nodes:
             if len(self.all) >= limits.CLUSTER_NODES:
                 return
             node = self.all[beat.node] = Node(beat, 0.0)
+            self.lost.pop(beat.name, None)
             self.log.info("cluster: node {name} is there", name=shown(beat.name))
         node.beat, node.heard = beat, self._reactor.seconds()
         if node.known != beat.groups:

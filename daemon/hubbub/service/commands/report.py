@@ -35,6 +35,36 @@ _NODES: Columns = {
 }
 
 
+_ABOUT: Columns = {
+    "node": lambda row: row["name"],
+    "version": lambda row: row["version"],
+    "up": lambda row: time(row["up"]),
+    "memory": lambda row: size(row["memory"]),
+    "links": lambda row: row["links"],
+    "filters": lambda row: row["subscriptions"],
+    "in": lambda row: row["published"],
+    "out": lambda row: row["delivered"],
+    "dropped": lambda row: row["dropped"],
+    "lag": lambda row: "-" if row["lag"] is None else f"{row['lag'] * 1_000:.1f} ms",
+}
+
+
+def cluster_report(found: Row, width: int | None = None) -> str:
+    """Write what all nodes tell of themselves, then what doesn't work."""
+    there = [row for row in found["nodes"] if "unreachable" not in row]
+    gone = [row for row in found["nodes"] if "unreachable" in row]
+    count = f"{len(there)} node{'s' * (len(there) != 1)}"
+    lines = [printable(f"cluster {found['cluster']}: {count}, {len(gone)} unreachable")]
+    troubles = [f"UNREACHABLE  {row['name']}: {row['unreachable']}" for row in gone]
+    troubles += [f"DEGRADED  {row['name']}: {why}" for row in there for why in row["degraded"]]
+    lines += [table(there, _ABOUT, width).rstrip("\n"), *_filled(map(printable, troubles), width)]
+    return "\n".join(lines) + "\n"
+
+
+def _filled(lines: Iterable[str], width: int | None) -> Iterable[str]:
+    return lines if width is None else (fill(line, width, subsequent_indent=" " * 10) for line in lines)
+
+
 def report(status: Row, width: int | None = None) -> str:
     """Write a status in some lines and tables; none is longer than `width` characters, None: as long as they are."""
     lines = [headline(status)]
@@ -43,10 +73,7 @@ def report(status: Row, width: int | None = None) -> str:
             lines += ["", name, table(status[name], columns, width).rstrip("\n")]
     if cluster := status.get("cluster"):
         lines += ["", "nodes", table(cluster["members"], _NODES, width).rstrip("\n")]
-    lines += [
-        "",
-        *(line if width is None else fill(line, width, subsequent_indent=" " * 10) for line in summary(status)),
-    ]
+    lines += ["", *_filled(summary(status), width)]
     return "\n".join(lines) + "\n"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from hubbub.option import duration, printable, shown
 from hubbub.service.commands.arguments import Arguments, wants_help
 from hubbub.service.commands.client import ask
-from hubbub.service.commands.report import report, table, terminal_width
+from hubbub.service.commands.report import cluster_report, report, table, terminal_width
 from hubbub.service.control.neighbours import neighbours
 
 _WHERE = """\
@@ -31,6 +31,7 @@ STATUS_USAGE = f"""\
 hubbub status: show what a running hubbub does
 
   --links          list the links too: id, identity, bytes that wait
+  --cluster        show all nodes of its cluster instead
   --json           for programs: one JSON object; with --links "each" is a list
 {_WHERE}"""
 KICK_USAGE = f"""\
@@ -80,8 +81,14 @@ def status(arguments: Sequence[str]) -> int:
         return 0
     parser = _parser("status")
     parser.add_argument("--links", action="store_true")
+    parser.add_argument("--cluster", action="store_true")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(arguments)
+    if asked.cluster:
+        (nodes,) = ask(asked.control, {"command": "cluster"})
+        del nodes["done"]
+        print(json.dumps(nodes) if asked.json else cluster_report(nodes, terminal_width()).rstrip("\n"))
+        return 0
     found, links = look(asked.control, asked.links)
     if asked.control is None:
         _tell_others(found["pid"])

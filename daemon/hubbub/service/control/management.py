@@ -3,6 +3,7 @@
     $hubbub/status         {}                                  the daemon, in short
     $hubbub/listeners      {}                                  each listener, with its counters
     $hubbub/connectors     {}                                  each connector, with its state
+    $hubbub/cluster        {}                                  all nodes of the cluster, as they describe themselves
     $hubbub/plugins        {}                                  plugins and handlers, with their errors
     $hubbub/links          {"after": 0, "limit": 100, "listener": "web", "host": "10.0.0.0/8"}
     $hubbub/subscriptions  {"after": "7.0", "limit": 100, "link": 7}
@@ -52,8 +53,9 @@ class Management:
         lists = ManagedLists(running)
         self._commands: dict[str, Callable[[Asked, Session], Any]] = {
             "status": self._status, "listeners": self._listeners, "connectors": self._connectors,
-            "plugins": self._plugins, "links": lists.links, "subscriptions": lists.subscriptions,
-            "topics": lists.topics, "retained": lists.retained, "kick": self._kick, "reload": self._reload,
+            "cluster": self._cluster, "plugins": self._plugins, "links": lists.links,
+            "subscriptions": lists.subscriptions, "topics": lists.topics, "retained": lists.retained,
+            "kick": self._kick, "reload": self._reload,
         }  # fmt: skip
 
     def answer(self, request: Request, done: Done) -> None:
@@ -95,6 +97,11 @@ class Management:
                 {**_place(one, str(one.remote)), "state": str(one.state)} for one in self._running.connectors
             ]
         }
+
+    def _cluster(self, asked: Asked, session: Session) -> Deferred[dict[str, Any]]:
+        if self._running.cluster is None:
+            raise Refusal("nobody", "this daemon is no node of a cluster")
+        return status.look_around(self._running)
 
     def _plugins(self, asked: Asked, session: Session) -> dict[str, Any]:
         running = self._running

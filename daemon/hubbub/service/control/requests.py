@@ -36,7 +36,10 @@ def commands(running: Any) -> Mapping[str, Command]:
     def close(request: Request, caller: Caller) -> None:
         kick(running, request).addCallback(lambda count: caller.finish(kicked=count))
 
-    return {"status": show, "reload": reload, "kick": close, "trace": Tracing(running).begin}
+    def around(request: Request, caller: Caller) -> None:
+        status.look_around(running).addCallback(lambda found: caller.finish(**found))
+
+    return {"status": show, "cluster": around, "reload": reload, "kick": close, "trace": Tracing(running).begin}
 
 
 def kick(running: Any, request: Mapping[str, Any]) -> Deferred[int]:

@@ -11,6 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
+from hubbub.errors import ConfigError
 from hubbub.events import FIELDS
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
@@ -59,6 +62,27 @@ def status(running: Running) -> dict[str, Any]:
         "refused": _sums(context.refused for context in contexts),
         "cut": _sums(context.cut for context in contexts),
     }
+
+
+def about(running: Running) -> dict[str, Any]:
+    """Describe a node in short: `up` and `lag` in seconds, `memory` in bytes, all else counts."""
+    hub, cluster = running.hub, running.cluster
+    assert cluster is not None
+    numbers = hub.turn.counters
+    return {
+        "version": installed_version(), "up": round(hub.turn.now() - hub.turn.began, 1), "memory": _memory(),
+        "links": sum(len(context.links) for context in contexts_of(running)),
+        "subscriptions": hub.subscriptions.count, "published": numbers.published, "delivered": numbers.delivered,
+        "dropped": numbers.dropped, "lag": cluster.connection.lag, "degraded": cluster.degraded,
+    }  # fmt: skip
+
+
+def look_around(running: Running) -> Deferred[dict[str, Any]]:
+    """Fire with what all nodes tell of themselves. Raises ConfigError without a cluster."""
+    cluster = running.cluster
+    if cluster is None:
+        raise ConfigError("this daemon is no node of a cluster: --cluster makes it one")
+    return cluster.overview.look().addCallback(lambda rows: {"cluster": cluster.config.cluster, "nodes": rows})
 
 
 def contexts_of(running: Running) -> Iterator[ListenerContext]:
