@@ -93,6 +93,18 @@ def matches(text: str, topic: str) -> bool:
     return len(wanted) == len(levels)
 
 
+def overlap(one: str, other: str) -> bool:
+    """Tell whether a topic may match both filters, both well formed. Topics that begin with `$` aren't told apart."""
+    levels, others = one.split("/"), other.split("/")
+    for level, beside in zip(levels, others, strict=False):
+        if "#" in (level, beside):
+            return True
+        if level != beside and "+" not in (level, beside):
+            return False
+    rest = levels[len(others) :] or others[len(levels) :]
+    return rest in ([], ["#"])
+
+
 def quote(text: str) -> str:
     """Write a topic or filter for a line: space, `%`, controls and line separators become %XX; `unquote` undoes it."""
     return _ESCAPED_IN_LINE.sub(_percent, text)

@@ -68,6 +68,24 @@ const scenes = {
     return "ended";
   },
 
+  // What was published before comes first.
+  async history(client) {
+    const read = async (count, start) => {
+      const numbers = client.subscribe("h/#", start);
+      await numbers.ready;
+      const found = [];
+      for (let n = 0; n < count; n++) found.push((await first(numbers)).json());
+      numbers.close();
+      return found;
+    };
+    for (const n of [0, 1, 2]) await client.publish("h/n", n);
+    const all = client.subscribe("h/#", { since: 600 });
+    let alone = null;
+    try { client.subscribe("h/n"); } catch (error) { alone = error.name; }
+    all.close();
+    return [await read(2, { last: 2 }), await read(3, { since: 600 }), alone];
+  },
+
   async login(client) {
     return code(client.ready);
   },

@@ -57,6 +57,12 @@ def test_everything(daemon: Daemon, node: list[str], way: str) -> None:
     }
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_the_history(node: list[str], way: str) -> None:
+    with Daemon("--websocket", "tcp:0", "--history", "h/#") as daemon:
+        assert play(node, daemon, way, "history") == [[1, 2], [0, 1, 2], "TypeError"]
+
+
 def test_a_full_subscription(daemon: Daemon, node: list[str]) -> None:
     assert play(node, daemon, "ws://", "full", queue=2) == [["3", 2], ["4", 0]]
 
@@ -69,7 +75,7 @@ def test_logins(tmp_path: Path, node: list[str]) -> None:
             assert play(node, daemon, way, "login", user="änn", password="wrong") == "not-authorized"
 
 
-@pytest.mark.parametrize("way", WAYS[:2])
+@pytest.mark.parametrize("way", WAYS)
 def test_restarts(node: list[str], way: str) -> None:
     port = free_port()
     options = ("--websocket", f"tcp:{port}")

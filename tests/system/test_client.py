@@ -88,6 +88,42 @@ def test_a_retained_message(daemon: Daemon) -> None:
     asyncio.run(main())
 
 
+async def read_history(client: Client | TwistedClient) -> None:
+    """What was published before comes first, then what is published now."""
+    async with client:
+        for n in range(3):
+            await client.publish("h/n", n)
+        newest = await client.subscribe("h/#", last=2).ready()
+        await client.publish("h/n", 3)
+        assert [(await anext(newest)).json() for _ in range(3)] == [1, 2, 3]
+        newest.close()
+        recent = await client.subscribe("h/#", since=600).ready()
+        await client.publish("h/n", 4)
+        assert [(await anext(recent)).json() for _ in range(5)] == [0, 1, 2, 3, 4]
+
+
+def test_the_history_under_asyncio() -> None:
+    async def main(daemon: Daemon) -> None:
+        await read_history(Client(url(daemon, "tcp")))
+
+    with Daemon("--tcp", "tcp:0", "--history", "h/#") as daemon:
+        asyncio.run(main(daemon))
+
+
+async def test_the_history_under_twisted() -> None:
+    with Daemon("--tcp", "tcp:0", "--history", "h/#") as daemon:
+        await read_history(TwistedClient(url(daemon, "tcp")))
+
+
+def test_a_hub_without_a_history(daemon: Daemon) -> None:
+    async def main() -> None:
+        async with Client(url(daemon, "tcp")) as client:
+            with pytest.raises(Refused, match="history"):
+                await anext(client.subscribe("h/#", last=1))
+
+    asyncio.run(main())
+
+
 def test_no_hub_there() -> None:
     async def main() -> None:
         with pytest.raises(Lost, match=r"127\.0\.0\.1:1"):

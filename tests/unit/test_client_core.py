@@ -10,7 +10,7 @@ import pytest
 from hubbub import limits
 from hubbub.client.core import Core
 from hubbub.client.errors import Busy, ClientError, Lost, Refused
-from hubbub.client.feed import Feed
+from hubbub.client.feed import Feed, Start
 from hubbub.client.message import Message
 
 
@@ -46,8 +46,8 @@ def core(ended: list[ClientError]) -> Core:
     return Core(None, ended.append)
 
 
-def feed(*filters: str, size: int = 10) -> Feed:
-    return Feed(filters, size, lambda: None)
+def feed(*filters: str, size: int = 10, start: Start | None = None) -> Feed:
+    return Feed(filters, size, lambda: None, start)
 
 
 def test_a_publish_waits_for_the_connection_and_gets_its_answer(core: Core) -> None:
@@ -169,6 +169,25 @@ def test_a_refused_login_ends_everything(ended: list[ClientError]) -> None:
     assert isinstance(result.error, Refused)
     with pytest.raises(Refused):
         mine.take()
+
+
+def test_a_feed_that_begins_in_the_history_shares_no_topics(core: Core) -> None:
+    """The messages of the history would come to the others too."""
+    begun = feed("a/+", "$share/g/b", start=Start(None, 1))
+    core.subscribe(feed("x/#"))
+    core.subscribe(begun)
+    for one in (feed("a/1"), feed("b"), feed("x/1", start=Start(60, None))):
+        with pytest.raises(ValueError, match="share topics"):
+            core.subscribe(one)
+    assert len(core.connected()) == 3
+    core.unsubscribe(begun)
+    core.subscribe(feed("a/1"))
+
+
+@pytest.mark.parametrize(("since", "last"), [(1, 1), (-1, None), (None, -1)])
+def test_bad_starts(since: float | None, last: int | None) -> None:
+    with pytest.raises(ValueError, match="since"):
+        Start(since, last)
 
 
 def test_a_full_feed_lets_the_oldest_go_and_counts(core: Core) -> None:

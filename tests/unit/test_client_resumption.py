@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.client.core import Core
-from hubbub.client.errors import Lost
-from hubbub.client.feed import Feed
+from hubbub.client.errors import Lost, Refused
+from hubbub.client.feed import Feed, Start
 from hubbub.dialects.json import Json
 from unit.history_help import HistoryRule, hub_with
 from unit.test_client_core import answer, feed, read
@@ -114,6 +115,60 @@ def test_a_hub_that_keeps_no_history_any_more() -> None:
     assert taken(mine) == [(1, 1)]
 
 
+def test_a_feed_that_begins_in_the_history() -> None:
+    """Each filter goes on after its last message, or begins again as long ago as it was wanted."""
+    clock = iter((1000, 1002, 1003, 1060)).__next__
+    core, mine = Core(None, print), feed("a", "b", start=Start(60, None, clock))
+    core.subscribe(mine)
+    assert [unit["since"] for unit in connected(core, "e-9")] == [62, 63]
+    message(core, "a", 3)
+    core.lost(Lost("gone"))
+    first, second = connected(core, complete=False)
+    assert (first["after"], second["since"]) == ("e-3", 120)
+    answer(core, op="live", topic="a", position="e-9")
+    answer(core, op="live", topic="b", position="e-9")
+    message(core, "b", 10)
+    core.lost(Lost("gone"))
+    assert [unit["after"] for unit in connected(core)] == ["e-9", "e-10"]
+    assert taken(mine) == [(3, 2), (10, 0)]
+
+
+def test_what_comes_before_it_begins_is_for_another_feed() -> None:
+    core, mine = Core(None, print), feed("a", start=Start(None, 2))
+    core.subscribe(mine)
+    (asked,) = read(core.connected())
+    message(core, "a", 7)
+    answer(core, op="subscribed", id=asked["id"], topic="a", position="e-7")
+    core.lost(Lost("gone"))
+    assert connected(core)[0]["last"] == 2
+    message(core, "a", 6)
+    assert taken(mine) == [(6, 0)]
+
+
+def test_a_feed_that_wants_a_history_where_there_is_none() -> None:
+    core, mine = Core(None, print), feed("a", start=Start(None, 2))
+    core.subscribe(mine)
+    (asked,) = read(core.connected())
+    assert (asked["last"], "since" in asked) == (2, False)
+    answer(core, op="error", id=asked["id"], code="bad-command", reason="this hub keeps no history")
+    with pytest.raises(Refused, match="no history"):
+        mine.take()
+
+
+def test_a_feed_that_has_begun_stays_where_its_history_goes() -> None:
+    core, mine = Core(None, print), feed("a", start=Start(None, 2))
+    core.subscribe(mine)
+    connected(core)
+    answer(core, op="live", topic="a", position="e-9")
+    core.lost(Lost("gone"))
+    (asked,) = read(core.connected())
+    refusal = {"op": "error", "id": asked["id"], "code": "bad-command", "reason": "this hub keeps no history"}
+    (again,) = read(core.receive(json.dumps(refusal).encode()))
+    assert not {"after", "since", "last"} & set(again)
+    answer(core, op="message", topic="a", data=1)
+    assert taken(mine) == [(1, 1)]
+
+
 def test_feeds_with_one_filter_subscribe_once() -> None:
     core, feeds = Core(None, print), [feed("a"), feed("a", "b")]
     for one in feeds:
@@ -133,9 +188,13 @@ STEPS = st.lists(
 )
 
 
-@given(STEPS, st.lists(st.sampled_from(FILTERS), min_size=1, max_size=3, unique=True))
-def test_each_message_comes_once_over_all_connections(steps: list[Any], filters: list[str]) -> None:
-    stage = _Stage(filters)
+WANTED = st.lists(st.sampled_from(FILTERS), min_size=1, max_size=3, unique=True)
+
+
+@given(STEPS, WANTED, st.integers(0, 5))
+def test_each_message_comes_once_over_all_connections(steps: list[Any], filters: list[str], earlier: int) -> None:
+    """With some messages in the history from before, it begins with these."""
+    stage = _Stage(filters, earlier)
     for kind, *rest in steps:
         getattr(stage, kind)(*rest)
     stage.check()
@@ -144,13 +203,14 @@ def test_each_message_comes_once_over_all_connections(steps: list[Any], filters:
 class _Stage:
     """A core and a hub in memory; what the hub has said comes when the client reads."""
 
-    def __init__(self, filters: list[str]) -> None:
+    def __init__(self, filters: list[str], earlier: int) -> None:
         self.world, _ = hub_with(HistoryRule("#"))
-        self.core = Core(None, print)
-        self.feed = feed(*filters, size=10_000)
-        self.core.subscribe(self.feed)
         self.link: Any = None
         self.published: list[str] = []
+        self.publish("a/1", earlier)
+        self.core = Core(None, print)
+        self.feed = feed(*filters, size=10_000, start=Start(None, earlier) if earlier else None)
+        self.core.subscribe(self.feed)
         self.connect(10**6)
 
     def publish(self, topic: str, count: int) -> None:

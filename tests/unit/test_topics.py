@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hubbub import limits
 from hubbub.errors import BadFilter, BadTopic
-from hubbub.topics import check_filter, check_topic, is_wildcard, matches, quote, quote_value, unquote
+from hubbub.topics import check_filter, check_topic, is_wildcard, matches, overlap, quote, quote_value, unquote
 from unit.kernel_help import FILTERS, TOPICS
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -136,3 +136,20 @@ def test_what_quote_never_writes_is_refused(data):
 
 def test_the_limits_are_those_of_the_page():
     assert (limits.TOPIC_BYTES, limits.TOPIC_LEVELS, limits.MAX_TOPIC_LEVELS) == (65_535, 128, 1_024)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ("a", "a", True), ("a/b", "a/c", False), ("a/+", "+/b", True), ("a/#", "a", True), ("a/b/#", "a", False),
+        ("#", "x/y", True), ("+", "a/b", False), ("+/b", "a/c", False), ("a/#", "b/#", False), ("a/+/#", "a", False),
+    ],
+)  # fmt: skip
+def test_filters_that_share_topics(one, other, told):
+    assert overlap(one, other) is overlap(other, one) is told
+
+
+@given(FILTERS, FILTERS, TOPICS)
+def test_filters_that_match_one_topic_share_it(one, other, topic):
+    if matches(one, topic) and matches(other, topic):
+        assert overlap(one, other)

@@ -10,7 +10,7 @@ from hubbub import limits
 from hubbub.client.address import Address
 from hubbub.client.core import Core, Ignored, Result
 from hubbub.client.errors import ClientError, Closed, Lost
-from hubbub.client.feed import Feed
+from hubbub.client.feed import Feed, Start
 from hubbub.client.message import Message, Payload, written
 from hubbub.client.wire import LineWire, WebSocketWire, wire_of
 
@@ -157,11 +157,19 @@ class BaseClient:
         more: dict[str, Any] = {} if message.correlation is None else {"correlation": message.correlation}
         await self.publish(message.reply_to, payload, qos=0, **more)
 
-    def subscribe(self, *filters: str) -> Subscription:
-        """Return the messages of these filters, for `async for`."""
+    def subscribe(self, *filters: str, since: float | None = None, last: int | None = None) -> Subscription:
+        """Return the messages of these filters, for `async for`.
+
+        since  begin with those of the hub's history that are at most so many seconds old
+        last   or with the newest so many of each topic
+
+        With one of these the subscription raises Refused (`bad-command`) where the hub has no history, and gets no
+        retained messages. Raises ValueError if it shares topics with another subscription of this client.
+        """
         if not filters:
             raise ValueError("name a filter, as in subscribe('a/#')")
-        subscription = Subscription(self, filters, self._queue, self._loop)
+        start = None if since is None and last is None else Start(since, last)
+        subscription = Subscription(self, filters, self._queue, self._loop, start)
         if self._error is not None:
             subscription.feed.end(self._error)
         else:
@@ -263,8 +271,10 @@ class Subscription:
     Iteration ends when it is closed. It raises Refused where the hub refuses a filter or the login.
     """
 
-    def __init__(self, client: BaseClient, filters: Sequence[str], queue: int, loop: Loop) -> None:
-        self.feed = Feed(filters, queue, self._notify)
+    def __init__(
+        self, client: BaseClient, filters: Sequence[str], queue: int, loop: Loop, start: Start | None = None
+    ) -> None:
+        self.feed = Feed(filters, queue, self._notify, start)
         self._client = client
         self._loop = loop
         self._waiters: list[Waiter] = []

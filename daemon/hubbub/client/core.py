@@ -23,7 +23,7 @@ from msgspec import Raw, Struct
 
 from hubbub import limits
 from hubbub.client.errors import Busy, ClientError, Lost, Refused
-from hubbub.client.feed import Feed
+from hubbub.client.feed import Feed, Start
 from hubbub.client.message import Message, read
 from hubbub.client.resumption import Resumption
 
@@ -122,7 +122,9 @@ class Core:
         return self._send("ping", {}, result)
 
     def subscribe(self, feed: Feed) -> list[bytes]:
-        """Have messages put into `feed`."""
+        """Have messages put into `feed`. Raises ValueError where its history would come to another feed too."""
+        for other in self._feeds:
+            feed.check_beside(other)
         self._feeds.append(feed)
         return self._subscribe(feed.filters, [feed]) if self._connected else []
 
@@ -220,24 +222,33 @@ class Core:
         """Subscribe to filters of these feeds, each once."""
         found: list[bytes] = []
         for filter in filters:
-            members: dict[str, Any] = {"topic": filter, "meta": True}
-            if after := self._resumption.after(filter):
-                members["after"] = after
             those = [feed for feed in feeds if filter in feed.filters]
-            found += self._send("subscribe", members, _Subscribing(self, filter, those, after != ""))
+            begins = self._begins(filter, those[0].start)
+            members = {"topic": filter, "meta": True, **begins}
+            found += self._send("subscribe", members, _Subscribing(self, filter, those, begins))
         return found
 
-    def subscribed(self, filter: str, unit: _Unit, *, resumed: bool) -> None:
-        """The hub has taken a filter."""
-        if not resumed:
+    def _begins(self, filter: str, start: Start | None) -> dict[str, Any]:
+        """Return the members that say where a filter begins; none: with what is new."""
+        if after := self._resumption.after(filter):
+            return {"after": after}
+        return {} if start is None else start.members()
+
+    def subscribed(self, filter: str, unit: _Unit, begins: dict[str, Any]) -> None:
+        """The hub has taken a filter. `begins`: the members that said where."""
+        if not begins:
             self._resumption.subscribed(filter, unit.position)
-        elif not unit.complete:
+            return
+        self._resumption.replaying(filter)
+        if not unit.complete:
             self._miss(filter)
 
-    def refused(self, filter: str, feeds: Sequence[Feed], error: Refused, *, resumed: bool) -> None:
+    def refused(self, filter: str, feeds: Sequence[Feed], error: Refused, begins: dict[str, Any]) -> None:
         """The hub refuses a filter. One that has no history any more begins with what is new."""
-        if resumed and error.code == "bad-command":
+        if "after" in begins and error.code == "bad-command":
             self._resumption.forget(filter)
+            for feed in feeds:
+                feed.start = None
             self._miss(filter)
             self._later += self._subscribe([filter], feeds)
             return
@@ -281,13 +292,13 @@ class _Subscribing:
     core: Core
     filter: str
     feeds: Sequence[Feed]
-    resumed: bool
+    begins: dict[str, Any]
 
     def done(self, value: Any) -> None:
-        self.core.subscribed(self.filter, value, resumed=self.resumed)
+        self.core.subscribed(self.filter, value, self.begins)
         for feed in self.feeds:
-            feed.begin()
+            feed.begin(self.filter)
 
     def fail(self, error: ClientError) -> None:
         if isinstance(error, Refused):
-            self.core.refused(self.filter, self.feeds, error, resumed=self.resumed)
+            self.core.refused(self.filter, self.feeds, error, self.begins)

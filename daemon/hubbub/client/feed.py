@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hubbub.client.errors import ClientError
 from hubbub.client.message import Message
-from hubbub.topics import matches, unshared
+from hubbub.topics import matches, overlap, unshared
+
+
+class Start:
+    """What of the history a feed begins with, as `BaseClient.subscribe` says. Raises ValueError.
+
+    clock  returns seconds; `since` counts from when this was made
+    """
+
+    def __init__(self, since: float | None, last: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        if since is not None and last is not None:
+            raise ValueError("since and last: one of them")
+        if (since or 0) < 0 or (last or 0) < 0:
+            raise ValueError("since is in seconds, as in since=600; last is a number of messages, as in last=10")
+        self._since = since
+        self._last = last
+        self._clock = clock
+        self._made = clock()
+
+    def members(self) -> dict[str, Any]:
+        """Return the members of a command that begins now."""
+        if self._since is None:
+            return {"last": self._last}
+        return {"since": self._since + self._clock() - self._made}
 
 
 class Feed:
     """A bounded queue: when it is full, the oldest message gives way, and the next one says how many are missing.
 
+    start   what of the history it begins with, or None
     notify  is called when something has come, or the feed has ended
     """
 
-    def __init__(self, filters: Sequence[str], size: int, notify: Callable[[], None]) -> None:
+    def __init__(
+        self, filters: Sequence[str], size: int, notify: Callable[[], None], start: Start | None = None
+    ) -> None:
         self.filters = tuple(filters)
+        self.start = start
         self.error: ClientError | None = None
         self.ended = False
         self.begun = False  # the hub has taken all of its filters at least once
-        self._matched = [unshared(filter) for filter in filters]
+        self._matched = set() if start else {unshared(filter) for filter in filters}
         self._messages: deque[Message] = deque()
         self._missed = 0
-        self._begin = len(filters)  # answers that it waits for
+        self._waiting = set(filters)  # that the hub hasn't taken yet
         self._size = size
         self._notify = notify
 
@@ -33,10 +62,23 @@ class Feed:
         """Tell whether a message of `topic` belongs here."""
         return any(matches(filter, topic) for filter in self._matched)
 
-    def begin(self) -> None:
-        """The hub has taken one of the filters."""
-        self._begin -= 1
-        if not self._begin:
+    def check_beside(self, other: Feed) -> None:
+        """Raise ValueError if one of both begins in the history, and messages of that may match the other's filters."""
+        if self.start is None and other.start is None:
+            return
+        for filter in self.filters:
+            for beside in other.filters:
+                if overlap(unshared(filter), unshared(beside)):
+                    raise ValueError(
+                        f"{filter} and {beside} share topics, and one of them begins in the history: "
+                        "make a client of its own for one of them"
+                    )
+
+    def begin(self, filter: str) -> None:
+        """The hub has taken one of the filters. Where it begins in the history, earlier messages were for others."""
+        self._waiting.discard(filter)
+        self._matched.add(unshared(filter))
+        if not self._waiting:
             self.begun = True
             self._notify()
 

@@ -33,7 +33,7 @@ class Resumption:
             reached.live = False
 
     def after(self, filter: str) -> str:
-        """Return the position after which a subscription is to begin; "": with what is new."""
+        """Return the position after which a subscription is to go on; "": nothing has come, or no history covers it."""
         reached = self._filters.get(filter)
         return "" if reached is None or reached.live else reached.position
 
@@ -42,6 +42,10 @@ class Resumption:
         self._filters.pop(filter, None)
         if position:
             self._filters[filter] = _Reached(position)
+
+    def replaying(self, filter: str) -> None:
+        """A filter was subscribed that begins in the history."""
+        self._filters.setdefault(filter, _Reached("")).live = False
 
     def live(self, filter: str, position: str) -> None:
         """All that the history has of a filter has come."""

@@ -54,6 +54,14 @@ export interface PublishOptions {
   messageExpiry?: number;
 }
 
+/** What of the hub's history a subscription begins with: one of these. */
+export interface SubscribeOptions {
+  /** The messages that are at most so many seconds old. */
+  since?: number;
+  /** The newest so many of each topic. */
+  last?: number;
+}
+
 /** A client that stays connected to one hub: ws:// or wss://, or http:// or https:// for HTTP alone. */
 export class Client {
   /** Is fulfilled with the first answer of the hub, rejected where it refuses the login. */
@@ -65,6 +73,8 @@ export class Client {
   request(topic: string, payload?: Payload, options?: { timeout?: number }): Promise<Message>;
   reply(message: Message, payload: Payload): Promise<void>;
   subscribe(...filters: string[]): Subscription;
+  /** Throws TypeError if it shares topics with another subscription of this client. */
+  subscribe(...filters: [...string[], SubscribeOptions]): Subscription;
   close(): void;
 }
 

@@ -25,6 +25,7 @@ export class Client {
   #open = false;
   #opened = 0; // connections that were made
   #failed = 0; // that weren't, one after the other
+  #blocked; // WebSocket is
   #commands = new Map(); // by number, in this order: {unit, done, fail, repeats}
   #subscriptions = new Set();
   #resumption = new Resumption();
@@ -38,6 +39,7 @@ export class Client {
     const login = token !== undefined ? { token } : user !== undefined ? { user, password: password ?? "" } : null;
     this.#url = url;
     this.#options = { login, queue, WebSocket };
+    this.#blocked = url.startsWith("http") || !WebSocket;
     this.ready = new Promise((done, fail) => Object.assign(this, { begun: done, failed: fail }));
     this.ready.catch(() => {});
     this.#dial();
@@ -64,9 +66,11 @@ export class Client {
     await this.publish(message.replyTo, payload, { qos: 0, correlation: message.correlation });
   }
 
-  /** Return a Subscription. */
+  /** Return a Subscription: subscribe("a/#", "b"), or subscribe("a/#", {since: 600}) to begin in the hub's history. */
   subscribe(...filters) {
-    const subscription = new Subscription(this, filters, this.#options.queue);
+    const options = typeof filters.at(-1) === "object" ? filters.pop() : {};
+    const subscription = new Subscription(this, filters, this.#options.queue, options);
+    this.#subscriptions.forEach(one => subscription.checkBeside(one));
     if (this.#ended) subscription.end(this.#ended);
     else {
       this.#subscriptions.add(subscription);
@@ -89,9 +93,8 @@ export class Client {
   }
 
   #dial() {
-    const { WebSocket } = this.#options;
-    const blocked = !WebSocket || (!this.#opened && this.#failed >= TRIES);
-    const Transport = blocked || this.#url.startsWith("http") ? HttpTransport : WebSocketTransport;
+    this.#blocked ||= !this.#opened && this.#failed >= TRIES;
+    const Transport = this.#blocked ? HttpTransport : WebSocketTransport;
     this.#transport = new Transport(this.#url, this.#options, {
       opened: () => this.#begin(),
       received: unit => this.#receive(unit),
@@ -165,22 +168,29 @@ export class Client {
     const left = new Map(subscriptions.map(one => [one, 0]));
     for (const [key, those] of this.#transport.keys(subscriptions)) {
       those.forEach(one => left.set(one, left.get(one) + 1));
-      const taken = () => those.forEach(one => { left.set(one, left.get(one) - 1); left.get(one) || one.begun(); });
+      const taken = () => those.forEach(one => {
+        left.set(one, left.get(one) - 1);
+        one.take(key);
+        left.get(one) || one.begun();
+      });
       this.#ask(key, those, taken);
     }
   }
 
   #ask(key, those, taken) {
     const after = this.#resumption.after(key);
+    const begins = after ? { after } : those[0].start?.();
     const done = ({ position, complete }) => {
-      if (after === undefined) this.#resumption.subscribed(key, position);
-      else if (complete === false) this.#miss(key);
+      if (!begins) this.#resumption.subscribed(key, position);
+      else this.#resumption.replaying(key);
+      if (complete === false) this.#miss(key);
       taken();
     };
     const fail = error => {
       if (error.code === "lost") return;
-      if (after !== undefined && error.code === "bad-command") { // the hub keeps no history any more
+      if (after && error.code === "bad-command") { // the hub keeps no history any more
         this.#resumption.forget(key);
+        those.forEach(one => { one.start = null; });
         this.#miss(key);
         this.#ask(key, those, taken);
         return;
@@ -190,7 +200,7 @@ export class Client {
         this.unsubscribe(one);
       });
     };
-    this.#send(this.#transport.subscription(key, after), { done, fail });
+    this.#send(this.#transport.subscription(key, begins), { done, fail });
   }
 
   /** The history doesn't have all that was asked for. */

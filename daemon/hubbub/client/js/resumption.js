@@ -15,7 +15,7 @@ export class Resumption {
     this.#reached.forEach(one => { one.live = false; });
   }
 
-  /** Return the position after which a subscription is to begin; undefined: with what is new. */
+  /** Return the position after which a subscription is to go on; undefined: nothing has come, or there is no history. */
   after(key) {
     const one = this.#reached.get(key);
     return one?.live === false ? one.position : undefined;
@@ -25,6 +25,11 @@ export class Resumption {
   subscribed(key, position) {
     this.#reached.delete(key);
     if (position) this.#reached.set(key, { position, live: true });
+  }
+
+  /** A subscription was made that begins in the history. */
+  replaying(key) {
+    this.#reached.set(key, { position: this.#reached.get(key)?.position, live: false });
   }
 
   /** All that the history has has come; over HTTP a stream that begins with what is new says its position in this way. */

@@ -22,9 +22,9 @@ export class WebSocketTransport {
     return [...filters].map(filter => [filter, subscriptions.filter(one => one.filters.includes(filter))]);
   }
 
-  /** Return the command that subscribes to such a key. */
-  subscription(topic, after) {
-    return { op: "subscribe", topic, meta: true, after };
+  /** Return the command that subscribes to such a key; `begins`: where, see Resumption. */
+  subscription(topic, begins) {
+    return { op: "subscribe", topic, meta: true, ...begins };
   }
 
   /** Return those that unsubscribe from them, where no other subscription has them too. */
@@ -62,8 +62,8 @@ export class HttpTransport {
     return subscriptions.map(one => [one.filters, [one]]);
   }
 
-  subscription(filters, after) {
-    return { op: "subscribe", filters, after };
+  subscription(filters, begins) {
+    return { op: "subscribe", filters, begins };
   }
 
   unsubscriptions(filters) {
@@ -140,15 +140,17 @@ export class HttpTransport {
     return {};
   }
 
-  async #subscribe({ filters, after }) {
+  async #subscribe({ filters, begins }) {
     const stream = new AbortController();
     this.#streams.set(filters, stream);
     const query = filters.map(filter => `filter=${encodeURIComponent(filter)}&`).join("");
-    const from = after === undefined ? "" : `&after=${encodeURIComponent(after)}`;
-    const response = await this.#fetch(`events?${query}format=json${from}`, { signal: stream.signal });
-    this.#read(response.body.pipeThrough(new TextDecoderStream()).getReader(), filters).catch(error => {
-      if (!stream.signal.aborted) this.#lose(error);
+    const from = new URLSearchParams(begins ?? {});
+    const lost = error => { if (!stream.signal.aborted) this.#lose(error); };
+    const response = await this.#fetch(`events?${query}format=json&${from}`, { signal: stream.signal }).catch(error => {
+      if (!stream.signal.aborted) throw error; // else it was closed at once
     });
+    const reader = response?.body.pipeThrough(new TextDecoderStream()).getReader();
+    if (reader) setTimeout(() => this.#read(reader, filters).catch(lost)); // once it is known that it has begun
     return {};
   }
 
