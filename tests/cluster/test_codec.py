@@ -116,7 +116,7 @@ def test_plain_messages_are_read_as_they_are_written(sent, cuts):
         message, origin = decode(words[1].decode().replace(".", "/").replace("%2E", "."), None, *halves(words, rest))
         node.last = origin.number
         found.append((message.topic, message.payload))
-        plain.learn(line, message.topic, int(words[-2]), int(words[-1]))
+        plain.learn(line, words[1], int(words[-2]), int(words[-1]))
 
     stream = b"".join(writer.encode(Publish(*one), number) for number, one in enumerate(sent, 1))
     for head in (b"HPUB a ", b"HPUB b.c ", b"HPUB d%2Ee "):

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from hubbub import limits
-from hubbub.errors import Refusal
+from hubbub.errors import BadTopic, Refusal
 from hubbub.loop_prevention import PATH
 from hubbub.message import Message
 from hubbub.nats_protocol.messages import Heads
+from hubbub.nats_protocol.subjects import topic_of
 from hubbub.publish import Publish
 
 BEGIN = f"NATS/1.0\r\n{PATH}: ".encode()
@@ -73,9 +74,14 @@ class PlainReader:
         """Know a node no longer."""
         self.nodes.pop(_beginning(node.path), None)
 
-    def learn(self, line: bytes, topic: str, headers: int, size: int) -> None:
-        """Read messages behind that line, when it comes again."""
-        if len(line) <= limits.TOPIC_TABLE_BYTES and _BEGINNING < headers - len(_END) <= _BEGINNING + DIGITS:
+    def learn(self, line: bytes, subject: bytes, headers: int, size: int) -> None:
+        """Read messages behind that line, when it comes again; not on what begins with $, which may be refused."""
+        plain = _BEGINNING < headers - len(_END) <= _BEGINNING + DIGITS and not subject.startswith(b"$")
+        if plain and len(line) <= limits.TOPIC_TABLE_BYTES:
+            try:
+                topic = topic_of(subject.decode())
+            except (BadTopic, UnicodeDecodeError):
+                return
             if len(self._heads) >= limits.TOPIC_TABLE:
                 self._heads.clear()
             self._heads[line] = PlainHead(topic, headers, size)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from hubbub.kernel.commits import Commits
+from hubbub.kernel.routing.reserved import is_local
 from hubbub.kernel.routing.retained import Retained
 from hubbub.kernel.routing.router import Router
 from hubbub.kernel.routing.routes import Route
@@ -42,11 +43,12 @@ class ClusterRouter(Router):
 
     def is_shared(self, message: Message) -> bool:
         """Return whether a message goes into the stream: one of QoS 1 or 2, a retained one, one for the history."""
-        if self.stream is None or self._own or message.topic.startswith(REPLIES):
+        topic = message.topic
+        if self.stream is None or self._own or (topic[0] == "$" and (topic.startswith(REPLIES) or is_local(topic))):
             return False
         if message.retain or (isinstance(message, QosPublish) and message.qos > 0):
             return True
-        return self._find_route(message.topic).keeper is not None
+        return self._find_route(topic).keeper is not None
 
     def _find_route(self, topic: str) -> Route:
         route = self._topics.get(topic)

@@ -14,6 +14,7 @@ from hubbub import limits
 from hubbub.errors import BadTopic, Refusal
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.groups import ReceiverGroup, SplicedGroup
+from hubbub.kernel.routing.reserved import RESERVED, is_local
 from hubbub.kernel.routing.retained import Retained
 from hubbub.kernel.routing.routes import NOWHERE, Route
 from hubbub.kernel.routing.subscription import AwayLog, Encoding, Keeper, Subscription, SubscriptionObserver
@@ -24,8 +25,6 @@ from hubbub.limits import BATCH_BYTES
 from hubbub.message import Message
 from hubbub.publish import SelectivePublish
 from hubbub.topics import is_wildcard
-
-RESERVED = ("$SYS", "$hubbub")  # only the hub itself publishes below these
 
 
 class Router:
@@ -111,7 +110,7 @@ class Router:
 
     def _match(self, topic: str) -> tuple[Entry, ...]:
         entries = self.trie.match(topic)
-        if self._tap is not None and topic.partition("/")[0] not in RESERVED:
+        if self._tap is not None and not is_local(topic):
             return (*entries, self._tap)
         return entries
 

@@ -31,11 +31,11 @@ from hubbub.errors import ConfigError
 from hubbub.kernel.steps import spread
 from hubbub.kernel.turn import Turn
 from hubbub.nats_protocol.connect import Info
-from hubbub.nats_protocol.headers import encode_headers, read_headers
+from hubbub.nats_protocol.headers import encode_headers
 from hubbub.nats_protocol.plain import PlainReader
 from hubbub.service.cluster.requests import NoAnswer, PendingRequests
 from hubbub.service.cluster.server_link import ServerLink
-from hubbub.service.cluster.wire import NO_HEADERS, ConnectionWatcher, Received, Take
+from hubbub.service.cluster.wire import NO_HEADERS, ConnectionWatcher, Received, Take, headers_of
 from hubbub.service.config.cluster import ClusterConfig
 from hubbub.service.config.remote import Remote
 from hubbub.service.links.connector_log import ConnectorLog
@@ -194,8 +194,7 @@ class NatsConnection:
         """
 
         def take(subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
-            headers = read_headers(block)[0] if block else NO_HEADERS
-            received(Received(subject.decode(), payload, reply.decode(), headers))
+            received(Received(subject.decode(), payload, reply.decode(), headers_of(block)))
 
         return self.listen(subject, take, queue).end
 

@@ -13,6 +13,7 @@ from hashlib import blake2b
 
 from hubbub.errors import Refusal
 from hubbub.kernel.hub import Hub
+from hubbub.kernel.routing.reserved import is_local
 from hubbub.message import Message
 from hubbub.nats_protocol.subjects import subjects_of
 from hubbub.service.cluster.connection import NatsConnection, NatsSubscription
@@ -39,6 +40,8 @@ class ClusterGroups:
 
     def opened(self, name: str, filter: str) -> None:
         """Take what is for this group and has no member yet."""
+        if is_local(filter):
+            return
         # To NATS all subjects with one queue name are one group, so the name stands for the filter too.
         queue = f"hubbub.{blake2b(name.encode(), digest_size=16).hexdigest()}"
         take = partial(self._take, name, filter)
@@ -47,9 +50,10 @@ class ClusterGroups:
 
     def closed(self, name: str) -> None:
         """The last member here has gone."""
-        for one in self.names.pop(name):
-            one.end()
-        self.changed()
+        if name in self.names:
+            for one in self.names.pop(name):
+                one.end()
+            self.changed()
 
     def has_members(self, name: str) -> bool:
         """Return whether other nodes have members."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hubbub import limits
-from hubbub.kernel.routing.router import RESERVED
+from hubbub.kernel.routing.reserved import is_local
 from hubbub.kernel.routing.subscription import Subscription
 from hubbub.kernel.routing.trie import Trie
 from hubbub.kernel.steps import spread
@@ -170,4 +170,4 @@ class Interest:
 
 def _is_own(filter: str, subscription: Subscription) -> bool:
     """Return whether a subscription is the hub's, or is to what stays in it."""
-    return subscription.session.transport == "hub" or filter.partition("/")[0] in RESERVED
+    return subscription.session.transport == "hub" or is_local(filter)

@@ -15,7 +15,7 @@ from hubbub.errors import Refusal
 from hubbub.events import Subscribe
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.batch import Batch
-from hubbub.kernel.routing.router import RESERVED
+from hubbub.kernel.routing.reserved import is_local
 from hubbub.kernel.routing.subscription import Encoding, Subscription
 from hubbub.kernel.sessions.session import Session
 from hubbub.loop_prevention import path_of
@@ -70,6 +70,8 @@ class LiveMessages:
         if not self._taken and is_plain(message) and len(message.topic) <= limits.MATCH_CACHE_TOPIC:
             small = len(message.payload) + _HEADERS <= self._connection.max_payload
             return self._writer.encode(message, next(self._numbers)) if small else None
+        if message.reply_to is not None and is_local(message.reply_to):
+            return None  # who answers, JetStream too, would give the node's servers a command
         stored = message.path == self.node  # it comes back from the stream: this is for NATS applications and groups
         hops = [] if stored else path_of(message)
         if len(hops) >= limits.HOPS or any(hop == self.node or self.is_member(hop) for hop in hops):
@@ -128,8 +130,8 @@ class LiveMessages:
         topics = self._topics
         message, origin = decode(topics[subject], topics[reply] if reply else None, block, payload)
         message.sender = self.session
-        if message.topic[0] == "$" and message.topic.partition("/")[0] in RESERVED:
-            raise Refusal("not-authorized", "what a hub says of itself stays there")
+        if is_local(message.topic):
+            raise Refusal("not-authorized", "that topic stays in its hub")
         if origin is not None and self.node in origin.path.split():
             raise Refusal("not-authorized", "it has been here")
         return message, origin

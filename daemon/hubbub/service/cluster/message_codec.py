@@ -88,7 +88,7 @@ def _more_of(message: Message, now: float) -> More:
     pairs = tuple(pairs_of(properties))
     type_said = message.content_type is None or is_plain("Content-Type", message.content_type)
     if not type_said or not all(is_plain(*pair) and pair[0].lower() not in _RESERVED for pair in pairs):
-        if getattr(properties, "block", b"") and type_said and all(name != PATH for name, _ in pairs):
+        if getattr(properties, "block", b"") and type_said and not any(name.lower() in _OWN for name, _ in pairs):
             return more  # headers of a NATS client, which pass as they are
         more.properties, more.type = tuple(pair for pair in pairs if pair[0] != PATH), message.content_type
     return more

@@ -8,7 +8,7 @@ $hubbub.CLUSTER.groups.a1b2    asks a node for the names of its groups, once the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -19,6 +19,8 @@ from hubbub.option import shown
 from hubbub.service.cluster.connection import NatsConnection
 from hubbub.service.cluster.wire import Received
 
+Id = Annotated[str, msgspec.Meta(pattern=f"^[A-Za-z0-9_-]{{1,{limits.NODE_CHARACTERS}}}$")]  # it stands in subjects
+
 
 class Beat(msgspec.Struct, gc=False):
     """What a node says of itself.
@@ -28,8 +30,8 @@ class Beat(msgspec.Struct, gc=False):
     gone    whether it leaves
     """
 
-    name: str
-    node: str
+    name: Id
+    node: Id
     since: float
     groups: int = 0
     gone: bool = False
@@ -48,8 +50,8 @@ class Node:
         self.known = 0
 
 
-_read = msgspec.json.Decoder(Beat).decode
-_read_groups = msgspec.json.Decoder(tuple[int, list[str]]).decode
+_T = TypeVar("_T")
+_beats, _groups = msgspec.json.Decoder(Beat), msgspec.json.Decoder(tuple[int, list[str]])
 
 
 class Nodes:
@@ -119,10 +121,11 @@ class Nodes:
         asked.addCallbacks(self._answered, lambda failure: self._admit() if self._connection.joined else None)
 
     def _answered(self, answer: Received) -> None:
-        if answer.status or not answer.payload:
+        rival = _read(_beats, answer.payload)
+        if rival is None:
             self._admit()
-            return
-        self._refuse(_read(answer.payload))
+        else:
+            self._refuse(rival)
 
     def _admit(self) -> None:
         if self.rival is not None:
@@ -145,7 +148,9 @@ class Nodes:
 
     def _asked(self, claim: Received) -> None:
         """Another process claims this node's name."""
-        other = _read(claim.payload)
+        other = _read(_beats, claim.payload)
+        if other is None or not claim.reply:
+            return
         keeps = self._named or (self._beat.since, self._beat.node) < (other.since, other.node)
         self._connection.publish(claim.reply, msgspec.json.encode(self._beat) if keeps else b"")
 
@@ -189,7 +194,9 @@ class Nodes:
             self._connection.publish(f"{self._prefix}.beats", msgspec.json.encode(self._beat))
 
     def _heard(self, message: Received) -> None:
-        beat = _read(message.payload)
+        beat = _read(_beats, message.payload)
+        if beat is None:
+            return
         if beat.name == self._beat.name:
             if self._named and (beat.since, beat.node) < (self._beat.since, self._beat.node):
                 self._refuse(beat)  # two parts of a network are one again
@@ -220,16 +227,26 @@ class Nodes:
 
     def _asked_for_groups(self, question: Received) -> None:
         names = sorted(self.groups())[: limits.CLUSTER_GROUPS]
-        self._connection.publish(question.reply, msgspec.json.encode((self._beat.groups, names)))
+        if question.reply:
+            self._connection.publish(question.reply, msgspec.json.encode((self._beat.groups, names)))
 
     def _learn(self, node: Node, answer: Received) -> None:
-        if not answer.status:
-            node.known, names = _read_groups(answer.payload)
+        found = _read(_groups, answer.payload)
+        if found is not None:
+            node.known, names = found
             node.groups = frozenset(names[: limits.CLUSTER_GROUPS])
 
     def have_members(self, group: str) -> bool:
         """Return whether another node has members of a group."""
         return any(group in node.groups for node in self.all.values())
+
+
+def _read(decoder: msgspec.json.Decoder[_T], payload: bytes) -> _T | None:
+    """Return what a node says; None: no node has said it."""
+    try:
+        return decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _member(beat: Beat, now: float, silent: float) -> dict[str, Any]:

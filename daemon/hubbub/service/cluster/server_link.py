@@ -12,7 +12,6 @@ from hubbub.kernel.turn import Turn
 from hubbub.nats_protocol.connect import Info, encode_connect, read_info
 from hubbub.nats_protocol.nkeys import login
 from hubbub.nats_protocol.plain import PlainReader
-from hubbub.nats_protocol.subjects import topic_of
 from hubbub.nats_protocol.wire import PING, PONG, Malformed, Reader, number
 from hubbub.option import shown
 from hubbub.service.config.cluster import ClusterConfig
@@ -133,7 +132,7 @@ class ServerLink:
             reply = words[3] if len(words) > 5 else b""
             self._owner.arrived(words[2], words[1], reply, rest[:size], rest[size:])
             if not reply and self._owner.plain is not None and self._owner.is_live(words[2]):
-                self._owner.plain.learn(line, topic_of(words[1].decode()), size, len(rest))
+                self._owner.plain.learn(line, words[1], size, len(rest))
         elif operation == b"MSG" and 4 <= len(words) <= 5:
             self._owner.arrived(words[2], words[1], words[3] if len(words) > 4 else b"", b"", rest)
         elif operation in _ACTIONS:

@@ -8,6 +8,7 @@ from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.cluster_router import ClusterRouter
+from hubbub.kernel.routing.reserved import is_local
 from hubbub.kernel.sessions.presence import PresenceMessage
 from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
@@ -116,6 +117,8 @@ class StreamReader:
     def _decode(self, subject: bytes, payload: bytes, block: bytes) -> Publish | None:
         retain = subject.startswith(self._retain)
         topic = self._topics[subject[len(self._retain if retain else self._message) :]]
+        if is_local(topic):
+            raise Refusal("not-authorized", "that topic stays in its hub")
         found = decode(topic, payload, block, retain, self._hub.turn.wall())
         if found is not None:
             found.sender, found.path = self._session, id_of(block).partition(b"-")[0].decode(errors="replace")
