@@ -127,6 +127,40 @@ def test_chunked_bodies_and_http_1_0(daemon, lines):
         assert b"\r\nConnection: close\r\n" in answer
 
 
+@pytest.mark.parametrize("scheme", ["http", "HTTPS"])
+def test_an_absolute_target(daemon, lines, scheme):
+    """As a client sends it to a proxy (RFC 9112 section 3.2.2): its host counts, and Host doesn't."""
+    topic = f"absolute/{scheme}"
+    assert lines.ask("SUB absolute/#") == "OK SUB absolute/#"
+    head = "{} {}://{} HTTP/1.1\r\nHost: {}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi".format
+
+    def ask(method: str, target: str, host: str) -> bytes:
+        with connect(daemon.websocket[0]) as client:
+            client.sendall(head(method, scheme, target, host).encode())
+            return b"".join(iter(lambda: received(client), b""))
+
+    for host in ("evil.example", "localhost\r\nHost: localhost"):
+        assert status(ask("POST", f"evil.example/topics/{topic}", host)) in (400, 403)
+    assert status(ask("POST", f"localhost/topics/{topic}", "evil.example")) == 200
+    assert lines.line() == f"MSG {topic} hi"
+    assert status(ask("GET", "localhost?x", "localhost")) == 200
+
+
+def test_heads_of_streams(daemon, web):
+    """The same head as of a GET, and then the end (RFC 9110 section 9.3.2)."""
+    for path in ("events?filter=heads/%23", "messages?filter=heads/%23"):
+        web.put("topics/heads/kept", content=b"1")
+        with web.stream("GET", path) as stream:
+            expected = stream.headers
+        with connect(daemon.websocket[0]) as client:
+            client.sendall(f"HEAD /{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            head, _, body = b"".join(iter(lambda: received(client), b"")).partition(b"\r\n\r\n")
+        assert (status(head), body) == (200, b"")
+        for name in ("content-type", "transfer-encoding", "cache-control", "connection"):
+            assert f"{name}: {expected[name]}".encode() in head.lower()
+    assert web.head("events?filter=%23/a").status_code == 400
+
+
 def test_an_upgrade_after_a_request(daemon):
     with connect(daemon.websocket[0]) as client:
         client.sendall(b"POST /topics/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1")

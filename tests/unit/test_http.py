@@ -88,6 +88,8 @@ def test_retain_clear_and_quality():
         ("GET", "/messages", {"filter": ["a"], "poll": ["yes"]}, 400),
         ("PATCH", "/topics/a", {}, 405),
         ("POST", "/events", {"filter": ["a"]}, 405),
+        ("HEAD", "/events", {"filter": ["a/#/b"]}, 400),
+        ("HEAD", "/api/v1/reload", {}, 405),
         ("GET", "/requests/a", {}, 405),
         ("GET", "/eventsx", {}, 404),
     ],

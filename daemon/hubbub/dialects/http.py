@@ -11,7 +11,8 @@
     GET /api/openapi.json     all of this for programs
     GET /api/v1/NAME          a request on $hubbub/NAME, with the query as a JSON object; POST with the body
 
-With the header Idempotency-Key a message is published once, however often the request comes.
+HEAD is a GET whose answer has no body. With the header Idempotency-Key a message is published once, however often the
+request comes.
 TOPIC is written with %XX where a URL needs it. Requests of one connection and user go to one link, one at a time.
 A unit is an HttpRequest, and the answer an HttpResponse; a stream's further units are messages and comments.
 """
@@ -47,10 +48,10 @@ from hubbub.topics import check_filter, check_topic, read_name
 _METHODS = {
     TOPICS: "GET, HEAD, POST, PUT, DELETE",
     REQUESTS: "POST",
-    API: "GET, POST",
+    API: "GET, HEAD, POST",
     OPENAPI: "GET, HEAD",
-    EVENTS: "GET",
-    MESSAGES: "GET",
+    EVENTS: "GET, HEAD",
+    MESSAGES: "GET, HEAD",
 }
 _ACTIONS = ("kick", "reload")  # of the hub itself; all else only reads
 _FORM = "application/x-www-form-urlencoded"  # what curl -d says of any data
@@ -105,12 +106,13 @@ class Http(Dialect):
     def _manage(self, request: HttpRequest) -> Event | Message:
         """Make the request to the hub itself. A GET changes nothing, since a page of any origin can send one."""
         name = check_topic(read_name(request.path[len(API) :], BadTopic))
-        method = "POST" if name in _ACTIONS else "GET"
-        if request.method != method:
-            allow = (("Allow", method),)
-            return Answer(self._answered(request.problem(405, f"the method of this path is {method}", headers=allow)))
+        methods = ("POST",) if name in _ACTIONS else ("GET", "HEAD")
+        if request.method not in methods:
+            allow = ", ".join(methods)
+            problem = request.problem(405, f"the methods of this path are {allow}", headers=(("Allow", allow),))
+            return Answer(self._answered(problem))
         asked = {key: values[-1] for key, values in request.query.items()}
-        body = bytes(request) if method == "POST" else json.dumps(asked).encode()
+        body = bytes(request) if request.method == "POST" else json.dumps(asked).encode()
         return Request(f"$hubbub/{name}", body, limits.REQUEST_SECONDS_MAX, blocking=False, tag=request)
 
     def _exchange(self, request: HttpRequest, topic: str) -> Event | Message:
@@ -145,6 +147,9 @@ class Http(Dialect):
         poll = request.path == MESSAGES and _one_of(request, "poll", ("0", "1")) == "1"
         history = _history(request)
         names = dict.fromkeys(filters)
+        if request.method == "HEAD":  # its answer ends before the first message
+            looks = [Subscribe(check_filter(filter), retained="never") for filter in names]
+            return [SubscriptionBatch(looks, request, all_or_none=True), Close("")]
         wishes = [Subscribe(check_filter(filter), options=form, history=history) for filter in names]
         self._form = form
         self.deadline = now + limits.COMMENT_SECONDS
@@ -192,9 +197,13 @@ class Http(Dialect):
         return self._answered(request.refuse(refusal, self.peer.user))
 
     def _begun(self, request: HttpRequest, wishes: Sequence[Any]) -> HttpResponse:
-        request.stream = True
-        lines = self._form == http_text.LINES
+        lines = request.path == MESSAGES
         kind = "application/x-ndjson" if lines else "text/event-stream"
+        if request.method == "HEAD":
+            head = request.respond(200, content_type=kind, headers=_STREAM)
+            head.stream = True
+            return self._answered(head)
+        request.stream = True
         begin = b"" if lines else b":\n\n"
         history = wishes[0].history
         if history is not None and history.lost:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from io import BytesIO
 from itertools import chain
@@ -190,6 +191,11 @@ class HttpChannel(HTTPChannel):
         return most
 
     def allHeadersReceived(self) -> None:
+        absolute = _ABSOLUTE.fullmatch(self._path)
+        headers = self.requests[-1].requestHeaders
+        if absolute is not None and len(headers.getRawHeaders("host", ())) <= 1:
+            headers.setRawHeaders("host", [absolute[1]])
+            self._path = absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
         super().allHeadersReceived()
         if self.length != 0 and self.bound() is not None and not self._rejected:
             self.setTimeout(limits.BODY_SECONDS)
@@ -221,6 +227,7 @@ class HttpChannel(HTTPChannel):
         return self._rejected
 
 
+_ABSOLUTE = re.compile(rb"https?://([^/?@]+)(.*)", re.IGNORECASE)  # its host counts, not Host (RFC 9112 section 3.2.2)
 _STREAM = b"text/event-stream"  # what an EventSource accepts
 _EARLY_BYTES = HTTPChannel._optimisticEagerReadSize  # of further requests, before an answer is written
 _UNAVAILABLE = (
