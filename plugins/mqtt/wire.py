@@ -109,5 +109,7 @@ def binary(data: bytes) -> bytes:
 
 
 def text(value: str) -> bytes:
-    """Write a string."""
+    """Write a string. Raises ValueError for what none may have (MQTT-1.5.4-1, MQTT-1.5.4-2), or too many bytes."""
+    if "\0" in value:
+        raise ValueError("U+0000 is in no string")
     return binary(value.encode())

@@ -158,3 +158,26 @@ def test_a_will_of_who_is_given_a_name_stays_below_its_own_mount_point(context):
     name = client.connect(will=Will(topic="w", payload=b"x")).properties["assigned_client_identifier"]
     vanish(context, client)
     assert [one.topic for one in ear.heard()] == [f"t/{name}/w"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"content_type": "a\0b"},
+        {"reply_to": "a\0b"},
+        {"properties": {"a": "b\0c"}},
+        {"properties": {"a\0b": "c"}},
+        {"properties": {"a": "\ud800"}},
+    ],
+)
+@pytest.mark.parametrize("retain", [False, True])
+def test_what_no_string_of_mqtt_may_have_ends_no_link(context, more, retain):
+    """A client of another dialect may say it; one of MQTT would have to close (MQTT-1.5.4-2), again and again."""
+    before, later = context.client("before"), context.client("later")
+    before.subscribe(subscription("#", 1))
+    context.world.hub.router.publish(Message("x", b"bad", retain, **more))
+    context.world.hub.router.publish(Message("y", b"good", retain))
+    context.world.turn()
+    _, *retained = later.subscribe(subscription("#", 1))
+    assert [one.payload for one in before.heard()] == [b"good"]
+    assert [one.payload for one in retained] == [b"good"] * retain
