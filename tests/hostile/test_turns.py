@@ -213,6 +213,21 @@ def test_overlapping_wildcards_and_a_topic_for_each_publish(daemon):
         assert daemon.memory() - before < 32 * MiB
 
 
+def test_a_copy_for_each_of_many_subscriptions(daemon):
+    """NATS has a copy for each; they are made as the clients read."""
+    each = crowd(3_000, 10_000)
+    with links(daemon, 5) as many, Canary(daemon) as canary:
+        for at, one in enumerate(many):
+            subjects = b"".join(b"SUB copies.%c %d\r\n" % (b"*>"[n % 2], at * each + n) for n in range(each))
+            pour([one], b'CONNECT {"verbose":false}\r\n' + subjects + b"PING\r\n", b"PONG\r\n")
+        with LineClient(daemon.tcp[0]) as one:
+            for _ in range(3):
+                one.send("PUB copies/a x")
+                one.ask("PING")
+                assert listen(many, each, 30) == [each] * 5
+    canary.check()
+
+
 @contextlib.contextmanager
 def members(daemon: Daemon, count: int, filter: str) -> Iterator[list[socket.socket]]:
     """MQTT clients with sessions that last, subscribed at QoS 1; they acknowledge nothing."""

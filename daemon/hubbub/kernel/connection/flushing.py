@@ -66,7 +66,8 @@ def take(outbox: Any, searching: bool) -> None:
                 break
             batch = next(unit.batches, END)
             if batch is END:
-                outbox.searches -= 1
+                outbox.searches -= unit.weight
+                outbox.size -= unit.size
                 units.popleft()
             else:
                 steps -= 1

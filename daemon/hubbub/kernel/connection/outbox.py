@@ -234,10 +234,7 @@ class Outbox:
                 self.turn.counters.uncarried += 1
                 self.miss(1)
         else:
-            overflow.tell_missed(self)
-            self.units.append(Search(batches))
-            self.searches += 1
-            self.plain = False
+            overflow.append_search(self, Search(batches))
         self.mark()
 
     def purge(self, keep: Keep) -> None:

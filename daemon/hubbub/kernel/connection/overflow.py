@@ -137,6 +137,15 @@ def first_messages(outbox: Any) -> Any:
     return units[0]
 
 
+def append_search(outbox: Any, search: Search) -> None:
+    """Put a search behind all that waits."""
+    tell_missed(outbox)
+    outbox.units.append(search)
+    outbox.searches += search.weight
+    outbox.size += search.size
+    outbox.plain = False
+
+
 # The policy `latest`
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hubbub.dialect import NeverDrop
 from hubbub.events import Subscribe
+from hubbub.kernel.connection.copies import CopyingReceiver
 from hubbub.kernel.connection.outbox import Outbox
 from hubbub.kernel.routing.batch import Batch
-from hubbub.kernel.routing.subscription import Receiver
+from hubbub.kernel.routing.subscription import Receiver, Subscription
 from hubbub.message import Message
 
 
@@ -50,6 +51,9 @@ class AdaptingReceiver:
             if batch.count > left:
                 batch = Batch(batch.messages[:left], batch.frames[:left], self.stream, batch.full)
             self._put(batch)
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
         ended = self._ended
         if ended is not None and self.taken >= self._max:
             self._ended = None
@@ -58,6 +62,18 @@ class AdaptingReceiver:
     def adapt(self, batch: Batch) -> Batch:
         """Return the same messages in units for this subscription, and count them."""
         raise NotImplementedError
+
+    def new_copying(self, subscriptions: Sequence[Subscription]) -> CopyingReceiver:
+        """Return what takes messages for many subscriptions of this link, of which this receiver has one."""
+        return CopyingReceiver(self._outbox, subscriptions)
+
+    def copy(self, batch: Batch) -> Batch | None:
+        """Return one message for this subscription, and count it; None: it has had all that it should have."""
+        if not self._max:
+            return self.adapt(batch)
+        adapted = self.adapt(batch) if self.taken < self._max else None
+        self._end_if_done()
+        return adapted
 
     def room(self, message: Message) -> int:
         """Return what would happen to a message here (routing.subscription.GroupMember)."""

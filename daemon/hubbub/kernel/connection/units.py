@@ -34,14 +34,19 @@ class Answers:
 
 
 class Search:
-    """A search for retained messages, which goes on as there is room. None in `batches` is a step without a match."""
+    """Messages that are found or made as there is room for them.
 
-    __slots__ = ("batches", "count", "size")
+    batches  these; None is a step without a message
+    size     bytes that they need until then; weight: for how many searches for retained messages it counts
+    """
 
-    def __init__(self, batches: Iterator[Batch | None]) -> None:
+    __slots__ = ("batches", "count", "size", "weight")
+
+    def __init__(self, batches: Iterator[Batch | None], size: int = 0, weight: int = 1) -> None:
         self.batches = batches
         self.count = 0
-        self.size = 0
+        self.size = size
+        self.weight = weight
 
     def purge(self, keep: Keep) -> None:
         """Find no messages on topics that `keep` denies."""

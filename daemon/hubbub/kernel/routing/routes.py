@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from hubbub import limits
 from hubbub.kernel.routing.groups import ReceiverGroup, SplicedGroup, splice
-from hubbub.kernel.routing.subscription import AwayLog, Encoding, Keeper, Subscription
+from hubbub.kernel.routing.subscription import AwayLog, Encoding, Keeper, Subscription, as_is
 from hubbub.kernel.routing.trie import Entry
-from hubbub.limits import BATCH_MESSAGES, DELIVERIES_AT_ONCE, ROUTE_COST
+from hubbub.limits import BATCH_MESSAGES, COPIES_AT_ONCE, DELIVERIES_AT_ONCE, ROUTE_COST, SPLICED_AT_ONCE
 
 
 class Route:
@@ -55,7 +56,7 @@ class Route:
         sessions = set()
         each = 0  # receivers that handle each message by itself
         self.durable = self.keeper is not None
-        for subscription in self._with_copies():
+        for subscription in fold(self._with_copies()):
             session = subscription.session
             sessions.add(session if session.successor is None else session.heir())
             key = (subscription.encoding, subscription.wish.echo)
@@ -79,7 +80,8 @@ class Route:
         for key, old in before.items():
             (groups.get(key) or ReceiverGroup(old.encoding)).succeed(old)
         self.groups, self.spliced = splice(self.groups)
-        self.most = max(1, min(BATCH_MESSAGES, DELIVERIES_AT_ONCE // each)) if each else BATCH_MESSAGES
+        units = sum([one.count for one in self.spliced])
+        self.most = max(1, min(BATCH_MESSAGES, DELIVERIES_AT_ONCE // (each or 1), SPLICED_AT_ONCE // (units or 1)))
         self.sessions = len(sessions)
         self.quiet = frozenset([one for group in groups.values() if group.quiet is not None for one in group.quiet])
 
@@ -104,7 +106,7 @@ class Route:
         """Return how many sessions are wanted, and their receivers. Groups of sessions decide for themselves."""
         groups: dict[Encoding, ReceiverGroup] = {}
         sessions = set()
-        for subscription in self._with_copies():
+        for subscription in fold(self._with_copies()):
             if wanted(subscription.session):
                 sessions.add(subscription.session)
                 group = groups.setdefault(subscription.encoding, ReceiverGroup(subscription.encoding))
@@ -141,6 +143,27 @@ class Route:
         return sender is not other and (sender in self.quiet or other in self.quiet)
 
 
+def fold(subscriptions: list[Subscription]) -> list[Subscription]:
+    """Let one receiver make the copies for each session that gets more than COPIES_AT_ONCE of them."""
+    copies = Counter([(one.session, one.wish.echo) for one in subscriptions if one.copies])
+    many = {key for key, count in copies.items() if count > COPIES_AT_ONCE}
+    if not many:
+        return subscriptions
+    found: list[Subscription] = []
+    folded: dict[Any, list[Subscription]] = {}
+    for one in subscriptions:
+        key = (one.session, one.wish.echo)
+        if one.copies and key in many and hasattr(one.receiver, "new_copying"):
+            folded.setdefault(key, []).append(one)
+        else:
+            found.append(one)
+    for several in folded.values():
+        receiver: Any = several[0].receiver
+        wish = several[0].wish
+        found.append(Subscription(several[0].session, wish, _AS_IS, receiver.new_copying(several)))
+    return found
+
+
 def _merge(several: list[Subscription]) -> Subscription:
     merge = several[0].merge
     return several[0] if merge is None or len(several) == 1 else merge(several)
@@ -154,4 +177,5 @@ def _order(keeper: Keeper) -> int:
     return keeper.order
 
 
+_AS_IS = Encoding(as_is, None, stream=False)
 NOWHERE = Route(())
