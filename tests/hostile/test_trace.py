@@ -37,7 +37,7 @@ LOGINS = {
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trace")
-    with Daemon("--tcp", "tcp:0:id=a", "--control", str(folder / "control")) as one:
+    with Daemon("--tcp", "tcp:0:id=a", "--websocket", "tcp:0", "--control", str(folder / "control")) as one:
         one.control = str(folder / "control")
         yield one
 
@@ -97,3 +97,12 @@ def test_a_trace_that_begins_amid_a_secret(daemon, login):
         second.next()
         second.socket.close()
     assert not mark_in(first.shown + second.shown)
+
+
+def test_a_response_of_http_is_shown_whole(daemon):
+    """It comes over the listener of WebSocket, and has no header of a frame before it."""
+    trace = Trace(daemon)
+    with contextlib.closing(trace.socket), socket.create_connection(daemon.websocket[0]) as client:
+        client.sendall(b"POST /topics/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1")
+        out = next(record["out"] for record in trace.told if "out" in record)
+    assert out.startswith("HTTP/1.1 202 Accepted")

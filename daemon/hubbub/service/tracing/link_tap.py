@@ -261,8 +261,8 @@ def _bytes(name: str, data: bytes) -> dict[str, object]:
 
 
 def _unframed(link: Link, data: bytes) -> bytes:
-    """Take the header of a WebSocket frame of ours off (RFC 6455 section 5.2)."""
-    if link.context.dialect_context.transport != "websocket" or len(data) < 2:
+    """Take the header of a WebSocket frame of ours off (RFC 6455 section 5.2); responses of HTTP have none."""
+    if link.context.dialect_context.transport != "websocket" or len(data) < 2 or data[0] < 0x80:
         return data
     at = {126: 4, 127: 10}.get(data[1] & 127, 2)
     if not data[1] & 0x80:
