@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { SENT_RING = 1 << 16, COPIES_MIN = 64, FILTERS_MAX = 10000, SCRIPT_MAX = 1 << 24, STALL_MS = 10000, IDS_MAX = 65535 };
 
@@ -208,4 +210,14 @@ void publish_at(int64_t due_ns)
 void burst(void)
 {
     post(groups[1].publishers, plan.burst * groups[1].stride);
+}
+
+void vanish(void)
+{
+    struct linger none = {.l_onoff = 1};
+    for (int i = 0; &links[i] != churning; i++)
+        if (links[i].role == STALLED) {
+            setsockopt(links[i].fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+            close(links[i].fd);
+        }
 }

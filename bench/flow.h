@@ -15,5 +15,6 @@ void start_flow(void);               /* fill the windows; deliveries keep them f
 void sample_latency(uint64_t most);
 void publish_at(int64_t due_ns);     /* one message of the first group, whatever is in flight */
 void burst(void);                    /* the second group's messages, all at once */
+void vanish(void);                   /* the stalled ones reset their connections */
 
 #endif

@@ -11,7 +11,8 @@
  *            `stalled` more subscribers of the first group read nothing; it is measured once all of them are full
  *   paced    one publisher, `rate` messages/s whatever is in flight: latency from the moment each was due;
  *            meanwhile up to `churn` links for each message open, greet and close, or another publisher sends
- *            `burst` messages at once to as many subscribers of its own, ten times a second
+ *            `burst` messages at once to as many subscribers of its own, ten times a second. `stalled` more
+ *            subscribers reset their connections, all at once, when the measurement begins
  *   churn    `churn` links at a time open, greet and close, and again; with tls=1 resume=1 by the last session
  *   udp      datagrams of lines to port udp=N, `rate` a second or as fast as they go; `subscribers` over TCP,
  *            0 or 1
@@ -156,6 +157,7 @@ static void paced(void)
         }
         if (!from.ns && now >= warm) {
             from = mark();
+            vanish();
             sample_latency((uint64_t)(plan.rate * (plan.seconds + 1) * plan.subscribers));
         }
     }

@@ -247,6 +247,7 @@ def _links() -> list[Work]:
     paced: Load = {"work": "paced", "rate": 500, "subscribers": 100}
     storm: Load = paced | {"churn": 2}
     burst: Load = paced | {"burst": 500}
+    vanish: Load = paced | {"rate": 100, "stalled": 1_000}
     churn: Load = {"work": "churn", "churn": 20}
     idle: Load = {"work": "idle", "links": IDLE}
     web: Load = {"websocket": 1}
@@ -259,6 +260,14 @@ def _links() -> list[Work]:
         Work("latency", "500 messages/s to 100", P99, paced, FLOORED, (Aim(1, "mosquitto"),)),
         Work("storm", "the same, 1,000 connects/s meanwhile", P99, storm, FLOORED),
         Work("burst", "the same, and 10 times a second 500 at once to 100 others", P99, burst, TCP),
+        Work(
+            "vanish",
+            "100 messages/s to 100, as 1,000 others reset their links",
+            P99,
+            vanish,
+            TCP,
+            (Aim(100_000, None),),
+        ),
         Work("connect", "TCP, connect, greet, close", CONNECTIONS, churn, FLOORED),
         Work("ws-connect", "WebSocket, the same", CONNECTIONS, churn | web, with_bare),
         Work("memory", "TCP, 8,000 idle links", MEMORY, idle, TCP, (Aim(4, None),)),
