@@ -75,26 +75,26 @@ def ratio(runs: Runs, work: str, peer: str, reference: str = "", subject: str = 
     return median(ours.rounds[n] / theirs.rounds[n] for n in both) if both else None
 
 
-def in_words(work: Work, aim: Aim) -> str:
+def in_words(work: Work, aim: Aim, subject: str = SUBJECT) -> str:
     """As the table says it."""
     bound = "≥" if work.measure.more_is_better else "≤"
     if aim.peer is None:
-        return f"{bound} {aim.ratio:g} {work.measure.unit}"
-    return f"{bound} {aim.ratio:.3g}x {aim.work or aim.peer}"
+        return f"{bound} {aim.of(subject):g} {work.measure.unit}"
+    return f"{bound} {aim.of(subject):.3g}x {aim.work or aim.peer}"
 
 
 def judge(runs: Runs, work: Work, aim: Aim, subject: str = SUBJECT) -> Verdict:
-    """Has `subject` met this aim?"""
+    """Has `subject` met this aim? An aim of 0 is none."""
     ours = figure_of(runs, work.name, subject)
     if aim.peer is not None:
         peer = subject if aim.peer == SUBJECT else aim.peer
         reached = ratio(runs, work.name, peer, aim.work, subject)
     else:
         reached = ours.median if ours and ours.rounds else None
-    if reached is None:
-        return Verdict(in_words(work, aim), None, None)
-    met = reached >= aim.ratio if work.measure.more_is_better else reached <= aim.ratio
-    return Verdict(in_words(work, aim), reached, met)
+    if reached is None or not aim.of(subject):
+        return Verdict(in_words(work, aim, subject), None, None)
+    met = reached >= aim.of(subject) if work.measure.more_is_better else reached <= aim.of(subject)
+    return Verdict(in_words(work, aim, subject), reached, met)
 
 
 def ran(runs: Runs) -> list[Work]:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from bench.figures import COMPILED, SUBJECT, Figure, Runs, Verdict, figures_of, in_words, judge, ran, ratio
 from bench.plot import plot
-from bench.works import WORKS, Work
+from bench.works import OURS, WORKS, Aim, Work
 
 BAR = 40  # characters of the longest bar
 WIDTH = 120  # of the text file
@@ -45,9 +45,14 @@ def print_aims(console: Console) -> None:
     """The works, without running them."""
     table = Table("work", "what", "unit", "peers", "aims", box=box.SIMPLE)
     for work in WORKS.values():
-        aims = "\n".join(in_words(work, aim) for aim in work.aims)
+        aims = "\n".join(in_words(work, aim, build) for aim in work.aims for build in _builds(aim))
         table.add_row(work.name, work.title, work.measure.unit, " ".join(work.peers), aims)
     console.print(table)
+
+
+def _builds(aim: Aim) -> list[str]:
+    """The builds that have an aim of their own."""
+    return [build for build in OURS if aim.of(build)] if aim.compiled is not None else [SUBJECT]
 
 
 def _print_all(results: dict[str, Any], console: Console) -> None:
@@ -81,7 +86,7 @@ def _table(runs: Runs, rounds: int) -> Table:
 def _verdicts(runs: Runs, work: Work) -> list[Verdict]:
     """Of both builds, aim by aim."""
     both = [(judge(runs, work, aim), judge(runs, work, aim, COMPILED)) for aim in work.aims]
-    pure = [one for one, _ in both]
+    pure = [one for (one, _), aim in zip(both, work.aims, strict=True) if aim.ratio]
     return pure + [replace(one, aim=f"{COMPILED} {one.aim}") for _, one in both if one.met is not None]
 
 
