@@ -1,0 +1,21 @@
+"""Why an aim is missed, by the name of its work: what docs/performance.md says beside it, if it is."""
+
+from __future__ import annotations
+
+KERNEL = "A `recv` and a `send` for each message take most of the time, in the kernel."
+REASONS = {
+    "fanout-1": "`send` takes four fifths of the time, and each goes to another socket.",
+    "fanin": "A line becomes a topic, a payload and an event, which are objects of Python.",
+    "pairs-50": "A line becomes a topic, a payload and an event, which are objects of Python.",
+    "pairs-1": KERNEL,
+    "ws-pairs-50": "Unmasking and the objects of each message; pure Python unmasks as a number.",
+    "ws-pairs-1": KERNEL,
+    "tls-pairs-1": f"{KERNEL} A record of TLS for each costs two calls into OpenSSL beside.",
+    "tls-connect": "One handshake is a signature of P-256 and ECDH, and the objects of a connection beside.",
+    "tls-resume": "TLS 1.3 does ECDH anew in a resumed session; the rest is the connection and its MQTT session.",
+    "qos1-pairs-10": "A message has four packets, and a place in two tables of packets in flight.",
+    "mqtt-pairs-50": "A packet has two lengths and a topic of its own to check where a line is split once.",
+    "ws-connect": "The request's parsing by Twisted, and the objects of the connection.",
+    "subscribers-8000": "`send` takes longer the more sockets there are to visit: the floor loses a sixth too.",
+    "subscribers-1000": "`send` takes longer the more sockets there are to visit.",
+}
