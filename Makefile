@@ -61,6 +61,8 @@ node:
 servers:
 	@tools/venv $(VENV) test check
 	@tools/unpacked-packages $(VENV)/debian-rabbitmq rabbitmq-server
+	@test -x $(VENV)/crossbar/bin/crossbar || { $(BIN)/python -m venv $(VENV)/crossbar && \
+	    $(VENV)/crossbar/bin/pip install --quiet crossbar==26.10.1; }
 
 objects:
 	@tools/venv $(VENV) test check

@@ -22,7 +22,7 @@ import msgspec
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.message import Message
-from hubbub_plugins.wamp.codec import NUL, Codec, binary_json, is_undefined, write_json
+from hubbub_plugins.wamp.codec import NUL, Codec, Malformed, binary_json, is_undefined, write_json
 
 TEXT, OCTETS, VALUE = "text/plain; charset=utf-8", "application/octet-stream", "application/json"
 ARGUMENTS = "application/json; wamp=arguments"
@@ -51,22 +51,25 @@ _check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def payload_of(message: list[Any], at: int, most: int) -> tuple[bytes, str | None]:
-    """Return payload and content type of the arguments that a message has from an index on. Raises Refusal.
+    """Return payload and content type of the arguments that a message has from an index on. Raises Refusal, Malformed.
 
     most  bytes of the longest payload
     """
     args = message[at] if len(message) > at else None
     kwargs = message[at + 1] if len(message) > at + 1 else None
     args, kwargs = (None if is_undefined(one) else one for one in (args, kwargs))
-    payload, kind = _payload(args or [], kwargs or {}, most)
+    args, kwargs = [] if args is None else args, {} if kwargs is None else kwargs
+    if type(args) is not list or type(kwargs) is not dict:
+        raise Malformed("arguments are a list, and then a dictionary")
+    payload, kind = _payload(args, kwargs, most)
     if len(payload) > most:
         raise Refusal("too-long", f"a payload has more than {most} bytes")
     return payload, kind
 
 
-def _payload(args: Any, kwargs: Any, most: int) -> tuple[bytes, str | None]:
-    if type(args) is not list or type(kwargs) is not dict or len(kwargs) > most:
-        raise Refusal("bad-payload", "arguments are a list, and then a dictionary")
+def _payload(args: list[Any], kwargs: dict[Any, Any], most: int) -> tuple[bytes, str | None]:
+    if len(kwargs) > most:
+        raise Refusal("too-long", f"a payload has more than {most} bytes")
     if not kwargs:
         if not args:
             return b"", None

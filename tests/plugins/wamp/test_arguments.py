@@ -132,7 +132,7 @@ def test_numbers_that_arent_finite():
     assert JSON.read(write(JSON, [36], carried([math.inf], {}))) == [[36, [None]]]
 
 
-@pytest.mark.parametrize("args", [["\ud800"], [["\ud800"]], [2**70], [{1: 2}], [object()], {"a": 1}])
+@pytest.mark.parametrize("args", [["\ud800"], [["\ud800"]], [2**70], [{1: 2}], [object()]])
 def test_what_arent_arguments(args):
     with pytest.raises(Refusal):
         payload_of([args], 0, MOST)

@@ -92,7 +92,8 @@ def test_how_a_session_doesnt_begin(hub, message, uri):
 @pytest.mark.parametrize(
     "message",
     [[2], [36, 1, 1, {}], [16, 0, {}, "a"], [16, 2**53 + 1, {}, "a"], [16, 1, {}, 7], [16, 1, {"retain": "yes"}, "a"],
-     [32, 1, {"match": "suffix"}, "a"], [64, 1, {"invoke": "all"}, "a"], [48, "1", {}, "a"], [8, 48, 1, {}, "a"]],
+     [32, 1, {"match": "suffix"}, "a"], [64, 1, {"invoke": "all"}, "a"], [48, "1", {}, "a"], [8, 48, 1, {}, "a"],
+     [16, 1, {}, "a", "x"], [16, 1, {}, "a", {}], [48, 1, {}, "a", [], []]],
 )  # fmt: skip
 def test_what_breaks_the_protocol_ends_the_session(hub, message):
     client = hub.client()
