@@ -59,11 +59,23 @@ def test_bad_requests(daemon, request_):
             assert 400 <= status(answer) < 500, answer
 
 
-@pytest.mark.parametrize("more", [b"Host: evil.example\r\n", b"Transfer-Encoding: identity\r\n"])
+SIZED, CODED = b"Content-Length: 1\r\n\r\nx", b"Transfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"Host: evil.example\r\n" + SIZED,
+        b"Transfer-Encoding: identity\r\n" + SIZED,
+        b"Transfer-Encoding: identity\r\n\r\n",
+        CODED + b"Transfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+        CODED + CODED + b"\r\n0\r\n\r\n",
+    ],
+)
 def test_what_a_proxy_may_have_read_in_another_way_ends_the_connection(daemon, more):
     """What follows it is no request, or one that the proxy hasn't seen."""
     with connect(daemon.websocket[0]) as client:
-        client.sendall(POST + more + b"Content-Length: 1\r\n\r\nx" + POST + b"Content-Length: 0\r\n\r\n")
+        client.sendall(POST + more + POST + b"Content-Length: 0\r\n\r\n")
         answer = received(client)
         while data := client.recv(65_536):
             answer += data

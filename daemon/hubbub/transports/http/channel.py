@@ -249,12 +249,13 @@ class BoundedRequest(Request):
         if self.channel.rejected:
             return
         headers = self.requestHeaders
+        codings = [value.strip().lower() for value in headers.getRawHeaders("transfer-encoding", ())]
         if not all(map(is_utf8, chain(*(values for _, values in headers.getAllRawHeaders())))):
             self._refuse("A header isn't UTF-8.")
         elif len(headers.getRawHeaders("host", ())) > 1:
             self._refuse("A request has one Host (RFC 9112 section 3.2).")
-        elif headers.hasHeader("transfer-encoding") and headers.hasHeader("content-length"):
-            self._refuse("A request has Content-Length or Transfer-Encoding (RFC 9112 section 6.3).")
+        elif codings and (codings != ["chunked"] or headers.hasHeader("content-length")):
+            self._refuse("A request has Content-Length, or Transfer-Encoding with chunked alone (RFC 9112 section 6).")
         else:
             super().process()
 
