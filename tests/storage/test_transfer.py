@@ -63,6 +63,31 @@ def test_a_line_that_is_none_leaves_the_folder_empty(full, tmp_path):
     assert not any(everything(tmp_path / "copy").values())
 
 
+MESSAGE = {"topic": "a", "retain": True, "content_type": None, "reply_to": None, "properties": [], "time": 1.7e9,
+           "qos": 0, "message_expiry": None, "correlation": None, "format": None, "payload": "x"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        b"[" * 100_000,
+        json.dumps({"retained": {**MESSAGE, "payload": 5}}).encode(),
+        json.dumps({"retained": {**MESSAGE, "topic": ""}}).encode(),
+        json.dumps({"retained": {**MESSAGE, "topic": "a/#"}}).encode(),
+        json.dumps({"retained": {**MESSAGE, "topic": "a\0b"}}).encode(),
+        json.dumps({"retained": {**MESSAGE, "reply_to": "#"}}).encode(),
+        json.dumps({"rule": 1, "filter": "a/#", "lost": 10**20, "lost_time": 0}).encode(),
+        json.dumps({"history": [[10**20, MESSAGE]], "of": 1}).encode(),
+        b'{"subscription":{"filter":"a/#/b"},"of":1}',
+    ],
+    ids=lambda row: row[:60].decode(),
+)
+def test_what_no_hub_has_written_is_refused(tmp_path, row):
+    with pytest.raises(ConfigError, match="line 2 is no row of a store"):
+        import_lines(tmp_path / "copy", iter([json.dumps({"retained": MESSAGE}).encode(), row]))
+    assert not any(everything(tmp_path / "copy").values())
+
+
 def test_check_finds_what_cannot_be_read(full):
     with closing(open_reader(full)) as reader:
         assert set(check(reader)) == {None}

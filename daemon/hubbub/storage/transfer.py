@@ -23,14 +23,17 @@ from typing import Any
 import apsw
 import msgspec
 
-from hubbub.errors import ConfigError
+from hubbub.errors import ConfigError, Refusal
 from hubbub.kernel.sessions.records import KeyRecord, MessageRecord, Progress, SessionRecord, SubscriptionRecord
 from hubbub.storage import codec
 from hubbub.storage.blocks import find_bodies
 from hubbub.storage.database import FILE, Damaged, Database
 from hubbub.storage.reading import UNREADABLE
+from hubbub.topics import check_filter, check_topic, unshared
 
 _ANYTHING = "SELECT EXISTS (SELECT 1 FROM sessions UNION SELECT 1 FROM retained UNION SELECT 1 FROM history)"
+
+_WRONG = (*UNREADABLE, AttributeError, OverflowError, RecursionError, Refusal)
 
 
 def export(reader: apsw.Connection) -> Iterator[bytes]:
@@ -99,7 +102,7 @@ def import_lines(folder: Path, lines: Iterator[bytes]) -> int:
             for count, line in enumerate(lines, 1):
                 try:
                     _insert(database.connection, msgspec.json.decode(line))
-                except UNREADABLE as error:
+                except _WRONG as error:
                     raise ConfigError(f"line {count} is no row of a store: {error}") from None
     except (apsw.Error, Damaged) as error:
         raise ConfigError(f"{folder / FILE}: {error}") from None
@@ -117,6 +120,7 @@ def _insert(connection: apsw.Connection, row: Mapping[str, Any]) -> None:
         execute("INSERT INTO progress VALUES (?, ?)", (number, codec.pack(progress)))
     elif "subscription" in row:
         record = SubscriptionRecord(**{name: codec.hashable(value) for name, value in row["subscription"].items()})
+        check_filter(unshared(record.filter))
         id = record.filter if record.id is None else record.id
         execute("INSERT INTO subscriptions VALUES (?, ?, ?)", (int(row["of"]), codec.pack_id(id), codec.pack(record)))
     elif "receivers" in row:
@@ -157,6 +161,9 @@ def _message_of(fields: Mapping[str, Any]) -> MessageRecord:
     payload = fields["payload"].encode() if "payload" in fields else b64decode(fields["base64"])
     correlation = None if fields["correlation"] is None else b64decode(fields["correlation"])
     made: MessageRecord = _convert({**fields, "payload": payload, "correlation": correlation}, MessageRecord)
+    check_topic(made.topic)
+    if made.reply_to is not None:
+        check_topic(made.reply_to)
     return made
 
 
