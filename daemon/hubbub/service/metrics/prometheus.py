@@ -56,6 +56,7 @@ class _Sum(NamedTuple):
     waiting_bytes: int
     most: int
     most_bytes: int
+    held_back: int
 
 
 class MetricsPage:
@@ -212,11 +213,13 @@ def _traffic(opens: Sequence[Metered]) -> Iterator[Metric]:
     yield from (links, opened, received, received_bytes, sent, sent_bytes, lost)
     yield from _depth([(where, one) for _, where, one in sums])
     held_back = CounterMetricFamily("hubbub_links_held_back", "Times that a link was ahead of its rate", labels=_WHERE)
+    events = GaugeMetricFamily("hubbub_events_held_back", "Messages and commands read, not acted on yet", labels=_WHERE)
     unchanged = CounterMetricFamily("hubbub_unchanged_messages", "Messages that `changed=` left out", labels=_WHERE)
-    for context, where, _ in sums:
+    for context, where, one in sums:
         held_back.add_metric(where, context.held_back)
+        events.add_metric(where, one.held_back)
         unchanged.add_metric(where, context.unchanged)
-    yield from (held_back, unchanged)
+    yield from (held_back, events, unchanged)
     yield _by_reason("hubbub_refused", "What clients were refused, and connections", contexts, lambda one: one.refused)
     yield _by_reason("hubbub_links_cut", "Links cut by a deadline or a limit", contexts, lambda one: one.cut)
 
@@ -225,13 +228,14 @@ def _sum(one: Metered) -> _Sum:
     dialects: Counter[str] = Counter()
     context, udp = one.context, one.datagrams
     sent, sent_bytes, dropped = context.sent, context.sent_bytes, context.dropped
-    waiting = waiting_bytes = most = most_bytes = 0
+    waiting = waiting_bytes = most = most_bytes = held_back = 0
     for link in context.links:
         outbox = link.outbox
         dialects[link.dialect.name] += 1
         sent += outbox.sent
         sent_bytes += outbox.sent_bytes
         dropped += outbox.dropped
+        held_back += len(link.inbound)
         if outbox.size or outbox.places is not None:
             count, size = outbox.depth()
             waiting += count
@@ -240,7 +244,7 @@ def _sum(one: Metered) -> _Sum:
             most_bytes = max(most_bytes, size)
     if udp is not None:  # most links of UDP last for one datagram, and are in no list
         sent_bytes = udp.sent_bytes
-    return _Sum(dialects, sent, sent_bytes, dropped, waiting, waiting_bytes, most, most_bytes)
+    return _Sum(dialects, sent, sent_bytes, dropped, waiting, waiting_bytes, most, most_bytes, held_back)
 
 
 def _depth(sums: Sequence[tuple[list[str], _Sum]]) -> Iterator[Metric]:
