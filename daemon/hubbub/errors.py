@@ -6,6 +6,7 @@
         ├── BadMethod
         ├── BadTopic
         ├── BadFilter
+        ├── KeyReused
         └── NotKept
 
 Its text says what was wrong, where, and what to do.
@@ -63,6 +64,13 @@ class BadFilter(Refusal):
 
     def __init__(self, reason: str) -> None:
         super().__init__("bad-filter", reason)
+
+
+class KeyReused(Refusal):
+    """Another message of the same publisher had this idempotency key."""
+
+    def __init__(self) -> None:
+        super().__init__("bad-command", "another message of yours had this idempotency key; a key is for one message")
 
 
 class NotKept(Refusal):

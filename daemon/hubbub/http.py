@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
-from hubbub.errors import NotKept, Refusal
+from hubbub.errors import KeyReused, NotKept, Refusal
 
 Headers = Sequence[tuple[str, str]]
 
@@ -99,6 +99,8 @@ class HttpRequest(bytes):
         status = _STATUS.get(refusal.code, HTTPStatus.BAD_REQUEST)
         if isinstance(refusal, NotKept):
             status = HTTPStatus.INSUFFICIENT_STORAGE
+        elif isinstance(refusal, KeyReused):
+            status = HTTPStatus.UNPROCESSABLE_ENTITY  # draft-ietf-httpapi-idempotency-key-header, section 2.7
         if refusal.code == "not-authorized" and user is None:
             challenge = _BEARER if self.headers.get("sec-fetch-dest") == "empty" else BASIC
             return self.problem(401, refusal.reason, refusal.code, (("WWW-Authenticate", challenge),))

@@ -66,6 +66,7 @@ TICKETS = 10_000  # tickets that no client has used yet, `POST /tickets`: the ol
 TICKET_SECONDS = 30.0  # seconds that one is good: a page uses it at once
 
 MANAGED_LINKS = 1_000  # links looked at for one page of `$hubbub/links`: about 5 ms
+MANAGED_NUMBER = 2**53  # of any number in a request to the hub: what every client's JSON can say
 MANAGED_TOPICS = 5_000  # topics looked at for one page of a search: about 1 ms
 COUNTED_LEVELS = 50_000  # levels of topics whose messages are counted while a client looks at them: about 20 MiB
 COUNTED_BYTES = 8 * MiB  # characters of these topics

@@ -13,8 +13,9 @@ Step = tuple[str, Any]
 FEATURES: dict[str, bool] = dict.fromkeys(
     (
         "publisher_identification", "publisher_exclusion", "subscriber_blackwhite_listing",
-        "pattern_based_subscription", "caller_identification", "call_timeout", "call_canceling", "progressive_call_results", "shared_registration",
-        "pattern_based_registration", "testament_meta_api", "event_retention",
+        "pattern_based_subscription", "caller_identification", "call_timeout", "call_canceling",
+        "progressive_call_results", "shared_registration", "pattern_based_registration", "testament_meta_api",
+        "event_retention",
     ),
     True,
 )  # fmt: skip

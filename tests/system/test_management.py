@@ -148,6 +148,9 @@ def test_topics_as_a_tree(web):
     assert bits["tree/0/temp"]["data"] == "21.5"
     assert (bits["tree/0/bytes"]["size"], len(bits["tree/0/bytes"]["base64"])) == (1000, 344)
     assert {row["topic"] for row in pages(web, "topics", search="/temp")} == {f"tree/{n}/temp" for n in range(10)}
+    assert [row["topic"] for row in pages(web, "topics", search="/temp", below="tree/3")] == ["tree/3/temp"]
+    for wrong in ({"below": "a/#"}, {"below": "a/#", "search": "temp"}, {"limit": 2**53 + 1}):
+        assert web.get("api/v1/topics", params=wrong, auth=ANN).status_code == 400
     assert pages(web, "topics", below="nothing/here") == []
 
 

@@ -10,7 +10,7 @@ from hubbub import limits
 from hubbub.dialect import DialectContext
 from hubbub.dialects import http_text
 from hubbub.dialects.http import Http
-from hubbub.errors import NotKept, Refusal
+from hubbub.errors import KeyReused, NotKept, Refusal
 from hubbub.events import Answer, Close, Fetch, PublishOnce, Subscribe, SubscriptionBatch
 from hubbub.http import HttpRequest
 from hubbub.kernel.sessions.session import Session
@@ -107,7 +107,7 @@ def test_a_content_type_may_be_too_long():
         (2, "POST", 200), (0, "POST", 202), (0, "PUT", 200), (0, "DELETE", 204),
         (Refusal("rate-limited", "x"), "POST", 429), (Refusal("quota", "x"), "PUT", 429),
         (Refusal("not-authorized", "x"), "POST", 401), (Refusal("unavailable", "x"), "POST", 503),
-        (NotKept("x"), "POST", 507),
+        (NotKept("x"), "POST", 507), (KeyReused(), "POST", 422),
     ],
 )  # fmt: skip
 def test_outcomes_of_a_publish(result, method, status):

@@ -13,7 +13,6 @@ _ANY: dict[str, Any] = {"*/*": {"schema": {}}}
 _NO_WILDCARD = "^[^+#\\u0000]*$"  # hubbub.topics.check_topic
 _TOPIC_SCHEMA = {"type": "string", "pattern": _NO_WILDCARD, "minLength": 1}
 _TOPIC = {"name": "topic", "in": "path", "required": True, "schema": _TOPIC_SCHEMA}
-_MOST = 2**63 - 1  # of a number in a request to the hub
 _KEY = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": limits.NAME_CHARACTERS}}
 _FILTERS = {
     "name": "filter", "in": "query", "required": True, "explode": True,
@@ -46,13 +45,13 @@ def _paths() -> dict[str, Any]:
     qos = _query("qos", type="integer", minimum=0, maximum=2)
     timeout = _query("timeout", type="number", minimum=0, maximum=limits.REQUEST_SECONDS_MAX)
     more = "400 401 403 404 429 503"
-    published = "400 401 403 413 429 503 507"
+    published = "400 401 403 413 422 429 503 507"
     return {
         "/topics/{topic}": {
             "get": _operation("Read the retained message", _TOPIC, problems=more, _200=_ANY, _304=None),
             "post": _operation("Publish", _TOPIC, _KEY, qos, body=True, problems=published, _200=_OBJECT, _202=_OBJECT),
             "put": _operation("Publish and retain", _TOPIC, _KEY, qos, body=True, problems=published, _200=_OBJECT),
-            "delete": _operation("Clear the retained message", _TOPIC, _KEY, _204=None),
+            "delete": _operation("Clear the retained message", _TOPIC, _KEY, problems=published, _204=None),
         },
         "/requests/{topic}": {
             "post": _operation(
@@ -81,7 +80,9 @@ def _paths() -> dict[str, Any]:
 
 
 def _management() -> dict[str, Any]:
-    limit, after, link = (_query(name, type="integer", minimum=0, maximum=_MOST) for name in ("limit", "after", "link"))
+    limit, after, link = (
+        _query(name, type="integer", minimum=0, maximum=limits.MANAGED_NUMBER) for name in ("limit", "after", "link")
+    )
     below = _query("below", type="string", pattern=_NO_WILDCARD)
     host = _query("host", type="string", anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])
     pages = {

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from hubbub import limits
-from hubbub.errors import Refusal
+from hubbub.errors import KeyReused, Refusal
 from hubbub.kernel.ingress.sources import source_of
 from hubbub.kernel.sessions.records import KeyRecord, Publisher
 from hubbub.kernel.sessions.session import Session
@@ -93,7 +93,7 @@ class IdempotencyKeys:
         if first is None or first.at + self.seconds <= self._turn.now():
             return None
         if first.attempt.digest != attempt.digest:
-            raise Refusal("bad-command", "another message of yours had this idempotency key; a key is for one message")
+            raise KeyReused
         self.repeated += 1
         if first.refusal is not None:
             raise Refusal(*first.refusal)

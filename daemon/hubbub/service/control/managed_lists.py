@@ -66,7 +66,7 @@ class ManagedLists:
         return {"subscriptions": found, "next": f"{last + 1}.0" if looked == limits.MANAGED_LINKS else None}
 
     def topics(self, asked: Asked, session: Session) -> dict[str, Any]:
-        """Return a page of the levels below a topic, or of the topics that have a text in them, with their counts."""
+        """Return a page of the levels below a topic, or of the topics there that have a text in them, with counts."""
         counts, text = self._counts, asked.get("search")
         page = self._search(str(text), asked, session) if text else self._levels(asked, session)
         return {**page, "since": counts.since, "now": self._running.hub.turn.wall(), "missed": counts.missed}
@@ -86,7 +86,8 @@ class ManagedLists:
         return {"topics": found, "next": at if level is not None and at < len(level.rows) else None}
 
     def _search(self, text: str, asked: Asked, session: Session) -> dict[str, Any]:
-        after, most = number(asked, "after", 0), _most(asked)
+        below, after, most = _below(asked), number(asked, "after", 0), _most(asked)
+        start = "" if below is None else f"{below}/"
         self._counts.look()
         topics = self._counts.topics
         found: list[dict[str, Any]] = []
@@ -95,7 +96,7 @@ class ManagedLists:
             if len(found) >= most:
                 break
             at += 1
-            if text in topic:
+            if text in topic and topic.startswith(start):
                 row = _row(self._counts.path(topic)[-1], topic, session.rights)
                 if row is not None:
                     found.append(row)
@@ -118,9 +119,6 @@ class ManagedLists:
         return {"retained": found, "next": after if next(levels, None) is not None else None}
 
 
-_MOST = 2**53  # of any number: what every client's JSON can say
-
-
 def number(asked: Asked, name: str, usual: int) -> int:
     """Read a number, which a URL has as text. Raises Refusal."""
     value = asked.get(name, usual)
@@ -128,8 +126,8 @@ def number(asked: Asked, name: str, usual: int) -> int:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
         number = -1
-    if not 0 <= number <= _MOST:
-        raise Refusal("bad-payload", f"{name} is a number from 0 on")
+    if not 0 <= number <= limits.MANAGED_NUMBER:
+        raise Refusal("bad-payload", f"{name} is a number from 0 to {limits.MANAGED_NUMBER}")
     return number
 
 

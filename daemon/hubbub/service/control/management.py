@@ -7,7 +7,7 @@
     $hubbub/plugins        {}                                  plugins and handlers, with their errors
     $hubbub/links          {"after": 0, "limit": 100, "listener": "web", "host": "10.0.0.0/8"}
     $hubbub/subscriptions  {"after": "7.0", "limit": 100, "link": 7}
-    $hubbub/topics         {"below": "plant", "after": 0, "limit": 100}, or "search": "temp"
+    $hubbub/topics         {"below": "plant", "after": 0, "limit": 100}, also "search": "temp"
     $hubbub/retained       {"below": "plant", "after": 0, "limit": 100}
     $hubbub/kick           {"link": 7}, or "user", "client", "host", "listener"
     $hubbub/reload         {}
