@@ -86,6 +86,20 @@ def test_the_name_that_is_asked_for_chooses(authority, tmp_path):
     assert found == ["first", "second", "second", "first", "first", "first"]
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_name_that_no_certificate_has_may_be_refused(authority, version):
+    """So a client of one service isn't led to another with a certificate that is good for both (ALPACA)."""
+    hub = authority.issue("hub.pem", "hub", ("hub.example", "*.c.example"))
+    with Daemon("--tcp", f"ssl:0:privateKey={hub}:strict-sni=yes", "--tcp", "tcp:0:id=plain") as daemon:
+        more = {"check_hostname": False, "minimum_version": version, "maximum_version": version}
+        for name in ("HUB.example", "x.c.example", None):
+            with Tcp(dial(daemon.tcp[0], authority, name, **more)) as client:
+                assert client.ask("PING") == "PONG"
+        for name in ("nobody.example", "x.y.c.example"):
+            with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+                dial(daemon.tcp[0], authority, name, **more)
+
+
 def test_a_renewed_certificate_is_used_and_no_client_is_dropped(authority, tmp_path):
     hub = authority.issue("hub.pem", "old", ("localhost",))
     names = authority.issue("names/a.pem", "old", ("localhost",)).parent
@@ -165,6 +179,7 @@ def test_what_is_wrong_at_the_start_is_one_line(authority, tmp_path):
         f"ssl:0:privateKey={hub}:client-ca={tmp_path}/key": "client-ca=",
         f"ssl:0:privateKey={hub}:sslmethod=SSLv3_METHOD": "sslmethod",
         f"tcp:0:client-ca={authority.file}": "client-ca= is for TLS",
+        "tcp:0:strict-sni=yes": "strict-sni= is for TLS",
     }.items():
         try:
             if "sslmethod" in endpoint or endpoint.startswith("tcp") or "nowhere" in endpoint:

@@ -107,6 +107,7 @@ LISTENER_KEYS: dict[str, Callable[[object], object]] = {
     "anonymous": flag,
     "compression": flag,
     "client-ca": _path,
+    "strict-sni": flag,
     "as": filled,
     "hello": ingress_keys.hello,
     "answer": _positive(duration),

@@ -62,6 +62,7 @@ Keys:
   rcvbuf=  reuse=  peers=CIDR,...  group=    UDP only
   compression=yes                            WebSocket only
   client-ca=FILE                             TLS only: CA of client certificates
+  strict-sni=yes                             TLS only: refuse unknown names
 
 """
 _UNKNOWN = re.compile(r"option (--?)(\S+) (?:not recognized|must not have an argument|not a unique prefix)")

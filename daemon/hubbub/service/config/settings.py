@@ -80,6 +80,7 @@ class ListenerConfig(LinkConfig):
     greet      seconds of silence after which one of these does
     anonymous  None: not said, see `admits_anonymous`
     client_ca    the file with the authorities that TLS clients need a certificate of
+    strict_sni   whether a TLS client that asks for a name that no certificate has is refused
     compression  whether WebSocket clients may have messages compressed
     """
 
@@ -92,6 +93,7 @@ class ListenerConfig(LinkConfig):
     anonymous: bool | None = None
     compression: bool = False
     client_ca: Path | None = None
+    strict_sni: bool = False
     reuse: bool = False
     peers: tuple[Network, ...] = ()
     group: Address | None = None
@@ -211,8 +213,9 @@ def parse_listener(transport: str, raw: object, source: str) -> ListenerConfig:
         _check_clashes(own, options)
         if "hello" in own and (transport == "udp" or own.get("dialect", "auto") == "auto"):
             raise ConfigError("hello= is for a connection whose dialect= is named")
-        if "client_ca" in own and address.kind not in ("ssl", "tls"):
-            raise ConfigError("client-ca= is for TLS, ssl: or tls:")
+        for name in _TLS_KEYS & set(own):
+            if address.kind not in ("ssl", "tls"):
+                raise ConfigError(f"{name.replace('_', '-')}= is for TLS, ssl: or tls:")
         if "id" not in own:
             own["id"] = parse("id", identifier, _default_id(transport, address))
     except ConfigError as error:
@@ -331,5 +334,6 @@ def _is_loopback(host: str) -> bool:
 
 _UDP_KEYS = frozenset({"rcvbuf", "reuse", "peers", "group"})
 _WEB_KEYS = frozenset({"compression"})
+_TLS_KEYS = frozenset({"client_ca", "strict_sni"})
 _FIELDS = {"as": "user"}
-_LISTENER_FIELDS = {"anonymous", "client_ca", "compression", "auto", "greet", "reuse", "peers", "group"}
+_LISTENER_FIELDS = {*_TLS_KEYS, "anonymous", "compression", "auto", "greet", "reuse", "peers", "group"}

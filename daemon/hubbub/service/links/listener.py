@@ -288,7 +288,8 @@ class Listener:
 
     def _planned(self, config: ListenerConfig) -> Certificates:
         try:
-            return Certificates(Spec.of(config.address.values, config.client_ca, self.dialect_plan.protocols))
+            spec = Spec.of(config.address.values, config.client_ca, self.dialect_plan.protocols)
+            return Certificates(replace(spec, strict_sni=config.strict_sni))
         except ConfigError as error:
             raise ConfigError(f"{config.spec}: can't listen: {error}") from None
 

@@ -40,11 +40,13 @@ class Spec:
     files      with keys and certificates, or one folder of them (*.pem)
     client_ca  the file with the authorities that clients' certificates have to be from; None: clients need none
     protocols  those that it knows by ALPN, the best first
+    strict_sni whether a client is refused that asks for a name which no certificate has
     """
 
     files: tuple[Path, ...]
     client_ca: Path | None = None
     protocols: tuple[str, ...] = ()
+    strict_sni: bool = False
 
     @classmethod
     def of(cls, values: Mapping[str, str], client_ca: Path | None, protocols: Iterable[str] = ()) -> Spec:
@@ -178,17 +180,23 @@ class Certificates:
             for name in _names(chain[0]):
                 contexts.setdefault(name, context)
         assert default is not None
-        if len(contexts) > 1:
+        if len(contexts) > 1 or self.spec.strict_sni:
             default.sni_callback = self._choose
         self._default, self._contexts, self.warnings = default, contexts, warnings
         self._authorities = authorities
 
-    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        """Take the certificate that fits the name (RFC 6066 section 3); without one the first stays."""
+    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
+        """Take the certificate that fits the name; else the first stays, or an alert ends the handshake.
+
+        RFC 6066 section 3. Clients that dial an address send no name.
+        """
         name = (name or "").lower()
         found = self._contexts.get(name) or self._contexts.get("*." + name.partition(".")[2])
         if found is not None:
             connection.context = found
+        elif name and self.spec.strict_sni:
+            return ssl.AlertDescription.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        return None
 
 
 def _state_of(spec: Spec) -> object:
