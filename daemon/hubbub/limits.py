@@ -204,6 +204,16 @@ CLUSTER_OWN = 65_536  # messages of this node that it hasn't read back, and whos
 CLUSTER_HEARTBEAT_SECONDS = 1.0  # seconds between signs of life of a consumer; without two of them it is made anew
 CLUSTER_CONSUMER_SECONDS = 30.0  # seconds until the server forgets a consumer whose node has gone
 
+# Workers
+WORKERS = 64  # processes of one machine: more than it has cores help nothing
+WORKER_RETRY_FIRST_SECONDS = 0.1  # seconds until a worker that has ended starts again, doubled each time
+WORKER_RETRY_SECONDS = 5.0  # seconds at most between two starts: clients that the kernel gave it wait meanwhile
+WORKER_LASTED_SECONDS = 10.0  # seconds after which an end isn't one of those that follow each other
+WORKER_SILENCE_SECONDS = 30.0  # seconds after which a worker that tells nothing is killed: a reactor that is stuck
+WORKER_ANSWER_BYTES = 16 * MiB  # bytes of one answer of a worker: metrics, or a status with thousands of listeners
+WORKERS_JOIN_SECONDS = 10.0  # seconds that a start waits until messages pass between workers: as long as an election
+WORKERS_LOOK_SECONDS = 0.05  # seconds between looks whether they do
+
 # The message history
 HISTORY_FILTERS = 64  # filters of one replay, at most FILTERS_AT_ONCE: each message is compared with all
 HISTORY_RULES = 64  # rules, `--history`: each page and each batch looks at all that overlap

@@ -37,7 +37,7 @@ from hubbub.service.drain import Drain
 from hubbub.service.links.connector import Connector
 from hubbub.service.links.listener import Listener
 from hubbub.service.logs.failures import Failures, log_unraisable
-from hubbub.service.logs.last_words import report
+from hubbub.service.logs.last_words import CannotServe, report
 from hubbub.service.metrics.cluster_metrics import ClusterMetrics
 from hubbub.service.metrics.port import MetricsEndpoint
 from hubbub.service.metrics.prometheus import Metered, MetricsPage
@@ -52,14 +52,6 @@ from hubbub.service.process.notify import Notifier
 from hubbub.service.process.turns import Turns
 from hubbub.service.reload import Reloader
 from hubbub.service.state import describe, describe_history, describe_lost, history_of, make_store
-
-
-class CannotServe(SystemExit, Exception):
-    """Ends the process with status 1; an Exception too, so that twistd removes its pid file and tells its parent."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.code = 1  # the reason is reported already, and twistd would print it once more
 
 
 class HubbubService(Service):

@@ -11,6 +11,8 @@ from hubbub.service.config.options import Options
 from hubbub.service.daemon import HubbubService
 from hubbub.service.plugins.discovery import Plugins
 from hubbub.service.process import signals
+from hubbub.service.workers.handover import handed_to_this_process
+from hubbub.service.workers.supervisor import Supervisor
 
 __all__ = ["Options", "makeService"]
 
@@ -25,6 +27,12 @@ def makeService(options: Options) -> IService:
         from twisted.internet import reactor
 
         signals.ignore_hang_up()
+        handover = handed_to_this_process()
+        if handover is not None:
+            own = handover.settings
+            return HubbubService(reactor, own(settings), lambda: own(options.reread()))
+        if settings.workers > 1:
+            return Supervisor(reactor, settings, options.reread, options.arguments, options.folder)
         return HubbubService(reactor, settings, options.reread)
     except ConfigError as error:
         raise SystemExit(f"hubbub: {error}") from None

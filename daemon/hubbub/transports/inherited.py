@@ -1,4 +1,4 @@
-"""The sockets that systemd has opened and handed over (sd_listen_fds(3)). They stay systemd's:
+"""The sockets that systemd, or a supervisor, has opened and handed over (sd_listen_fds(3)). They stay theirs:
 connections that come while hubbub starts anew wait in them, and nothing here shuts one down, or removes its file.
 """
 
@@ -44,6 +44,17 @@ _FIRST = 3  # SD_LISTEN_FDS_START
 _NAMELESS = _nameless()  # before twistd forks
 
 
+def name_for(listener: str) -> str:
+    """Return under which name a supervisor hands over the socket of a listener."""
+    return f"hubbub-worker.{listener}"
+
+
+def of_listener(listener: str) -> socket.socket | None:
+    """Return a duplicate of the socket that a supervisor has handed over for a listener, or None."""
+    name = name_for(listener)
+    return next((_duplicate(number) for given, number in handed_over() if given == name), None)
+
+
 def take(values: Mapping[str, str], kind: socket.SocketKind) -> socket.socket:
     """Return a duplicate of the socket that an endpoint `systemd:` names by `index` or `name`, and of the `domain`.
 
@@ -80,9 +91,9 @@ def _duplicate(number: int) -> socket.socket | None:
         return None
 
 
-def listen_stream(reactor: Any, values: Mapping[str, str], factory: IProtocolFactory) -> IListeningPort:
-    """Accept connections on the stream socket that an endpoint `systemd:` names. Raises ConfigError."""
-    with take(values, socket.SOCK_STREAM) as found:  # the port gets a duplicate
+def listen_stream(reactor: Any, found: socket.socket, factory: IProtocolFactory) -> IListeningPort:
+    """Accept connections on a stream socket that was handed over, and close this copy of it."""
+    with found:  # the port gets a duplicate
         found.setblocking(False)
         port: Any
         if found.family != socket.AF_UNIX:

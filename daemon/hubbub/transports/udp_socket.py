@@ -43,6 +43,8 @@ class Spec(Protocol):
     """What is asked for, a service.config.settings.ListenerConfig: `rcvbuf` in bytes, `group` a multicast address."""
 
     @property
+    def id(self) -> str: ...
+    @property
     def address(self) -> Endpoint: ...
     @property
     def rcvbuf(self) -> int: ...
@@ -103,7 +105,7 @@ class DialledPort(DatagramPort):
 
 def listen_datagram(reactor: Any, spec: Spec, protocol: DatagramProtocol) -> IListeningPort:
     """Open a UDP port. Raises ConfigError naming the address and what is wrong with it."""
-    with _inherited(spec) if spec.address.kind == "systemd" else _bound(spec) as bound:  # the port gets a duplicate
+    with inherited.of_listener(spec.id) or open_datagram(spec) as bound:  # the port gets a duplicate
         bound.setblocking(False)
         _set_buffer(bound, spec.rcvbuf)
         # What reactor.adoptDatagramPort does, with a port of our own class.
@@ -112,6 +114,11 @@ def listen_datagram(reactor: Any, spec: Spec, protocol: DatagramProtocol) -> ILi
         )
     port.startListening()
     return port
+
+
+def open_datagram(spec: Spec) -> socket.socket:
+    """Return a bound socket for a listener: an own one, or systemd's. Raises ConfigError."""
+    return _inherited(spec) if spec.address.kind == "systemd" else _bound(spec)
 
 
 def dial_datagram(

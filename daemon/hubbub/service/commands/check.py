@@ -21,6 +21,7 @@ from hubbub.service.daemon import HubbubService
 from hubbub.service.links.listener import Listener
 from hubbub.service.metrics.port import MetricsPort
 from hubbub.service.state import check_state
+from hubbub.service.workers.nats_server import check_workers
 from hubbub.transports.http.pages import no_pages
 from hubbub.transports.inherited import handed_over
 
@@ -64,6 +65,7 @@ class Check:
         self._place_of_control()
         with self._finding():
             check_state(settings)
+            check_workers(settings)
         self._sockets(settings)
 
     @contextmanager

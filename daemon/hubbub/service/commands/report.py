@@ -35,6 +35,17 @@ _NODES: Columns = {
 }
 
 
+_WORKERS: Columns = {
+    "number": lambda row: row["number"],
+    "pid": lambda row: row["pid"] or "-",
+    "state": lambda row: row["state"],
+    "starts": lambda row: row["starts"],
+    "up": lambda row: time(row["up"]) if "up" in row else "-",
+    "memory": lambda row: size(row["memory"]) if "memory" in row else "-",
+    "links": lambda row: row["links"],
+    "in": lambda row: row.get("published", "-"),
+    "out": lambda row: row.get("delivered", "-"),
+}
 _ABOUT: Columns = {
     "node": lambda row: row["name"],
     "version": lambda row: row["version"],
@@ -71,6 +82,8 @@ def report(status: Row, width: int | None = None) -> str:
     for name, columns in (("listeners", _PLACES), ("connectors", _STATE)):
         if status[name]:
             lines += ["", name, table(status[name], columns, width).rstrip("\n")]
+    if workers := status.get("workers"):
+        lines += ["", "workers", table(workers, _WORKERS, width).rstrip("\n")]
     if cluster := status.get("cluster"):
         lines += ["", "nodes", table(cluster["members"], _NODES, width).rstrip("\n")]
     lines += ["", *_filled(summary(status), width)]

@@ -13,7 +13,8 @@ from typing import Any, NoReturn, TypeVar
 from twisted.cred.strcred import AuthOptionMixin
 from twisted.python import usage
 
-from hubbub.bounds import Bounds, read_bound
+from hubbub import limits
+from hubbub.bounds import Bounds, count, read_bound
 from hubbub.errors import ConfigError
 from hubbub.option import duration, shown
 from hubbub.service.auth.kinds import INTERFACES
@@ -132,6 +133,10 @@ class Options(usage.Options, AuthOptionMixin):
         """Join a cluster as a node: its NATS servers and this node's name, such as nats://a,b:name=node1."""
         self._set("cluster", spec)
 
+    def opt_workers(self, number: str) -> None:
+        """Run so many processes on the same ports, for machines with several cores; they need nats-server."""
+        self._set("workers", number)
+
     def opt_once(self, time: str) -> None:
         """Remember idempotency keys for this time, such as 2min; a retry after it is a new message."""
         self._set("once", time)
@@ -162,6 +167,7 @@ class Options(usage.Options, AuthOptionMixin):
         """Parse and check all that needs no plugin. A mistake is one line on stderr and exit status 1."""
         try:
             self._here = Path.cwd()
+            self.arguments = list(options or ())
             super().parseOptions(options)
             self._settings = self._merge()
             self._fix_paths()
@@ -184,6 +190,11 @@ class Options(usage.Options, AuthOptionMixin):
     def settings(self) -> Settings:
         """Return what was asked for, once the options are parsed."""
         return self._settings
+
+    @property
+    def folder(self) -> Path:
+        """Return where the options were given."""
+        return self._here
 
     def getSynopsis(self) -> str:
         """Say how the options are given."""
@@ -305,6 +316,16 @@ def _one_of(*words: str) -> Callable[[object, str], str]:
     return read
 
 
+def _workers(raw: object, source: str) -> int:
+    try:
+        found = count(raw)
+    except ValueError:
+        found = 0
+    if 1 <= found <= limits.WORKERS:
+        return found
+    raise ConfigError(f"{source} {shown(raw)}: expected a number from 1 to {limits.WORKERS}")
+
+
 _BESIDE = ("plugin-dir", "permissions", "state")
 _SCALARS: dict[str, Callable[[object, str], Any]] = {
     "permissions": _file,
@@ -316,4 +337,5 @@ _SCALARS: dict[str, Callable[[object, str], Any]] = {
     "on-damage": _one_of("set-aside", "refuse"),
     "once": _some_time,
     "cluster": parse_cluster,
+    "workers": _workers,
 }

@@ -163,6 +163,7 @@ class Settings:
     history      rules of the messages that are kept
     bounds       what `--limit` says
     cluster      the cluster that the daemon is a node of, or None
+    workers      processes that share the ports
     """
 
     listeners: tuple[ListenerConfig, ...] = ()
@@ -185,6 +186,7 @@ class Settings:
     history: tuple[HistoryRule, ...] = ()
     bounds: Bounds = DEFAULTS
     cluster: ClusterConfig | None = None
+    workers: int = 1
 
     def __post_init__(self) -> None:
         if len(self.history) > limits.HISTORY_RULES:

@@ -15,7 +15,18 @@ from hubbub.service.config.watched_file import read_bounded
 
 ARRAYS = ("tcp", "udp", "websocket", "connect", "handler", "plugin-dir", "origin", "auth", "trust-proxy", "history")
 """The names of arrays that a file may have; those of several files add up."""
-SCALARS = ("permissions", "metrics", "control", "drain", "state", "durability", "on-damage", "once", "cluster")
+SCALARS = (
+    "permissions",
+    "metrics",
+    "control",
+    "drain",
+    "state",
+    "durability",
+    "on-damage",
+    "once",
+    "cluster",
+    "workers",
+)
 """The names of single values that a file may have; one that is set twice is an error."""
 TABLES = ("limits",)
 """The names of tables that a file may have: each key of one is a single value."""

@@ -36,10 +36,21 @@ def commands(running: Any) -> Mapping[str, Command]:
     def close(request: Request, caller: Caller) -> None:
         kick(running, request).addCallback(lambda count: caller.finish(kicked=count))
 
+    def metrics(request: Request, caller: Caller) -> None:
+        _, _, page = running.metrics_page.page("/metrics", "")
+        caller.finish(text=page.decode())
+
     def around(request: Request, caller: Caller) -> None:
         status.look_around(running).addCallback(lambda found: caller.finish(**found))
 
-    return {"status": show, "cluster": around, "reload": reload, "kick": close, "trace": Tracing(running).begin}
+    return {
+        "status": show,
+        "cluster": around,
+        "metrics": metrics,
+        "reload": reload,
+        "kick": close,
+        "trace": Tracing(running).begin,
+    }
 
 
 def kick(running: Any, request: Mapping[str, Any]) -> Deferred[int]:

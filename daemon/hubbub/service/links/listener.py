@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
@@ -37,10 +38,10 @@ from hubbub.service.links.tls import Certificates, ConnectionVoucher, Spec
 from hubbub.service.logs.notices import Notices
 from hubbub.service.plugins.dialect_plan import plan
 from hubbub.service.plugins.discovery import Plugins
+from hubbub.transports import inherited
 from hubbub.transports.forwarded import Trust
 from hubbub.transports.http.pages import Pages, no_pages
 from hubbub.transports.http.site import UpgradeResource, make_resource, make_site
-from hubbub.transports.inherited import listen_stream
 from hubbub.transports.proxy import ProxyFactory
 from hubbub.transports.stream import Authenticate
 from hubbub.transports.tcp import TCPFactory
@@ -150,8 +151,11 @@ class Listener:
             factory = TlsFactory(self._certificates, factory, self._greeting, self._protocols_refused)
         if address.proxied:  # its header comes before TLS
             factory = ProxyFactory(factory, self._trust, self._stop_trusting, lambda: self.settings.bounds.handshake)
-        if address.kind == "systemd":
-            return listen_stream(reactor, address.values, factory)
+        handed = inherited.of_listener(self.config.id)
+        if handed is None and address.kind == "systemd":
+            handed = inherited.take(address.values, socket.SOCK_STREAM)
+        if handed is not None:
+            return inherited.listen_stream(reactor, handed, factory)
         if self._certificates is not None:
             waiting = int(address.values.get("backlog", limits.BACKLOG))
             port: IListeningPort = reactor.listenTCP(address.port, factory, waiting, address.host)

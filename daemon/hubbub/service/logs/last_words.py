@@ -10,6 +10,14 @@ from twisted.logger import Logger
 from hubbub.service.logs.journal import is_journal
 
 
+class CannotServe(SystemExit, Exception):
+    """Ends the process with status 1; an Exception too, so that twistd removes its pid file and tells its parent."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.code = 1  # the reason is reported already, and twistd would print it once more
+
+
 def report(log: Logger, error: str) -> None:
     """Write `error` to standard error and to the log, but not twice to one terminal or to the journal."""
     stream = sys.__stderr__  # sys.stderr goes to the log by now

@@ -28,9 +28,13 @@ from hubbub.service.logs.journal import Journal, is_journal
 
 _FIELD = re.compile("[a-z][a-z0-9_]*")
 _OWN = frozenset({"ts", "level", "ns", "msg", "traceback", "isError", "message", "time", "system", "format", "failure"})
-_TWISTED = re.compile(r"\S+ starting on .*|\(\w+ Port .* Closed\)", re.DOTALL)  # what Twisted says of each port
+_TWISTED = re.compile(
+    r"(<class )?\S+ starting on .*|\((\w+ )?Port .* Closed\)", re.DOTALL
+)  # what Twisted says of each port
 _COLOURS = {"warn": "33", "error": "31", "critical": "1;31"}  # numbers of ECMA-48 section 8.3.117
 _PRINTED = ("stdout", "stderr")  # what a plugin prints is its author's wish, and no repeat
+
+_WORKER = int(os.environ["HUBBUB_WORKER_NUMBER"]) if "HUBBUB_WORKER_NUMBER" in os.environ else None
 
 Entry = dict[str, str | int | float | bool | None]
 """What is written of an event: ts, level, ns, msg, maybe traceback, and the event's own fields."""
@@ -47,6 +51,8 @@ def entry(event: LogEvent) -> Entry:
         "ns": str(event.get("log_namespace", "")),
         "msg": _shortened(text.strip() or (failure.getErrorMessage() if failure is not None else "")),
     }
+    if _WORKER is not None:
+        made["worker"] = _WORKER
     for name, value in event.items():
         if _FIELD.fullmatch(name) and not name.startswith("log_") and name not in _OWN:
             if isinstance(value, str):
@@ -65,7 +71,8 @@ def _shortened(text: str) -> str:
 def human(made: Entry) -> str:
     """Word an entry for people: time, level, what. What comes from outside can't begin a line, or move the cursor."""
     at = datetime.fromisoformat(str(made["ts"])).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    lines = [f"{at} {made['level']:<8} {printable(str(made['msg']))}"]
+    worker = f"worker {made['worker']}: " if "worker" in made else ""
+    lines = [f"{at} {made['level']:<8} {worker}{printable(str(made['msg']))}"]
     lines += [f"    {printable(line)}" for line in str(made.get("traceback") or "").split("\n") if line]
     return "\n".join(lines)
 

@@ -68,8 +68,11 @@ def send(request: Request, body: bytes) -> None:
 def page(request: Request, pages: Pages) -> bytes | None:
     """Answer with one of `pages`, if it is one."""
     found = pages(request.path.decode("latin-1"), request.getHeader("accept") or "")
-    if found is None:
-        return None
+    return None if found is None else answered(request, found)
+
+
+def answered(request: Request, found: tuple[int, str, bytes]) -> bytes:
+    """Return the body of a page, and set the rest of its answer."""
     status, kind, body = found
     request.setResponseCode(status)
     request.setHeader("content-type", kind)
