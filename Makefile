@@ -30,7 +30,7 @@ test:
 	    gpsd=gpsd nginx-light=nginx haproxy=haproxy collectd-core=collectd mosquitto=mosquitto_passwd mosquitto-clients=mosquitto_sub \
 	    systemd=systemd-socket-activate gcc=cc libc6-dev=cc python3-dev=python3-config
 	@tools/venv $(VENV) test check
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target check node $(if $(ARGS),,collect)
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target check node $(if $(ARGS),,collect objects)
 	$(BIN)/pytest $(WORKERS) $(ARGS)
 
 # What `make test` leaves out: every cell of the tables, whole crowds, an interpreter of its own for each daemon, and
