@@ -375,7 +375,7 @@ CAPTURE_VALUE_CHARACTERS = 400  # characters of one value that it prints, so tha
 
 # The client libraries
 CLIENT_COMMANDS = 10_000  # commands of one client that have no answer yet: more than a hub answers in 50 ms
-CLIENT_BYTES = 64 * MiB  # bytes of these
+CLIENT_BYTES = 64 * MiB  # bytes of these, and of the messages of one subscription that the program hasn't taken
 CLIENT_QUEUE = 10_000  # messages of one subscription that the program hasn't taken: what it chooses otherwise
 CLIENT_SEEN = 100_000  # messages that match several filters, while the history is read for these: 15 MB
 CLIENT_RETRY_FIRST_SECONDS = 0.1  # seconds until a client connects again, doubled each time

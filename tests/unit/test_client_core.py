@@ -223,7 +223,38 @@ def test_bytes_without_an_answer_have_a_bound(core: Core, monkeypatch: pytest.Mo
         core.publish({"topic": "a", "data": "x", "qos": 1}, Result())
 
 
-@pytest.mark.parametrize("unit", [b"nonsense", b"{}", b'{"op":"bye"}', b'{"op":"message","topic":7}', b"\xff"])
+def test_bytes_that_are_not_taken_have_a_bound(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CLIENT_BYTES", 1_000)
+    mine = feed("a", size=1_000)
+    core.subscribe(mine)
+    core.connected()
+    for text in ("x" * 600, "y" * 600, "z" * 300, "long" * 1_000):
+        answer(core, op="message", topic="a", data=text)
+    (last, none) = mine.take(), mine.take()
+    assert last is not None
+    assert (last.text[:4], last.missed, none) == ("long", 3, None)
+    for text in ("x" * 600, "y" * 300):
+        answer(core, op="message", topic="a", data=text)
+    assert [len(mine.take().payload) for _ in range(2)] == [600, 300]
+
+
+@pytest.mark.parametrize("op", ["published", "reply", "subscribed", "message\x1b[2J"])
+def test_the_answer_to_another_command_ends_the_connection(core: Core, op: str) -> None:
+    core.connected()
+    result = Result()
+    (ping,) = read(core.ping(result))
+    with pytest.raises(Lost, match="wrong answer") as lost:
+        answer(core, op=op, id=ping["id"])
+    assert str(lost.value).isprintable()
+    assert result.error is None
+    core.lost(lost.value)
+    assert result.error is lost.value
+
+
+NESTED = b'{"op":"message","topic":"a","data":' + b"[" * 100_000
+
+
+@pytest.mark.parametrize("unit", [b"nonsense", b"{}", b'{"op":"bye"}', b'{"op":"message","topic":7}', b"\xff", NESTED])
 def test_what_ends_a_connection(core: Core, unit: bytes) -> None:
     core.connected()
     with pytest.raises(Lost):

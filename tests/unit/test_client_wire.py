@@ -46,6 +46,42 @@ def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
+def test_a_line_that_comes_byte_by_byte_is_copied_nowhere() -> None:
+    wire = LineWire()
+    wire.receive(b"x")
+    held = wire._read
+    wire.receive(b"x")
+    assert wire._read is held
+    assert wire.receive(b"\nx") == ([b"xx"], b"")
+
+
+def test_many_pings_have_one_pong() -> None:
+    wire, head = opened()
+    wire.receive(head)
+    _, answer = wire.receive(frame(b"first", 0x89) * 1_000 + frame(b"last", 0x89))
+    assert len(answer) == 6 + len(b"last")
+
+
+@pytest.mark.parametrize("first", [0x88, 0x89, 0x8A])
+def test_a_control_frame_is_short(first: int) -> None:
+    wire, head = opened()
+    wire.receive(head)
+    with pytest.raises(Lost, match="control frame"):
+        wire.receive(frame(b"x" * 126, first))
+
+
+def test_what_a_server_says_moves_no_cursor() -> None:
+    wire, head = opened()
+    with pytest.raises(Lost) as lost:
+        wire.receive(b"HTTP/1.1 200 \x1b[2J\r\n\r\n")
+    assert str(lost.value).isprintable()
+    wire, head = opened()
+    wire.receive(head)
+    with pytest.raises(Lost) as lost:
+        wire.receive(frame(b"\x03\xe8\x1b[2J", 0x88))
+    assert str(lost.value).isprintable()
+
+
 cuts = st.lists(st.integers(0, 100_000), max_size=6)
 
 

@@ -76,6 +76,12 @@ class _Protocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._connection.made(cast("asyncio.Transport", transport))
 
+    def pause_writing(self) -> None:
+        self._connection.full = True
+
+    def resume_writing(self) -> None:
+        self._connection.full = False
+
     def data_received(self, data: bytes) -> None:
         self._connection.receive(data)
 

@@ -51,6 +51,7 @@ class Connection:
         self._wire = wire
         self._transport: Transport | None = None
         self._begun = False
+        self.full = False  # the hub takes no more for now: the event loop sets it
         self.silent = False  # nothing has come since this was set
 
     def made(self, transport: Transport) -> None:
@@ -64,7 +65,7 @@ class Connection:
         self.silent = False
         try:
             units, answer = self._wire.receive(data)
-            if answer and self._transport is not None:
+            if answer and self._transport is not None and not self.full:
                 self._transport.write(answer)
             self._begin()
             for unit in units:

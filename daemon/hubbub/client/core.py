@@ -26,6 +26,7 @@ from hubbub.client.errors import Busy, ClientError, Lost, Refused
 from hubbub.client.feed import Feed, Start
 from hubbub.client.message import Message, read
 from hubbub.client.resumption import Resumption
+from hubbub.option import shown
 
 _encode = msgspec.json.Encoder().encode
 _log = logging.getLogger("hubbub.client")
@@ -50,6 +51,13 @@ class _Command:
     unit: bytes
     result: Result
     repeats: bool  # it is sent again over the next connection
+    answer: str  # the op of what answers it, unless that is an error
+
+
+_ANSWERS = {
+    "auth": "authenticated", "ping": "pong", "publish": "published", "request": "reply", "subscribe": "subscribed",
+    "unsubscribe": "unsubscribed",
+}  # fmt: skip
 
 
 class _Unit(Struct, frozen=True):
@@ -174,7 +182,7 @@ class Core:
         """Act on one unit. Returns the units to send. Raises Lost."""
         try:
             unit = _decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise Lost(f"this is no JSON of hubbub: {text[:40]!r}") from None
         if unit.op == "message":
             self._put(unit)
@@ -188,9 +196,11 @@ class Core:
         elif unit.op == "bye":
             raise Lost("the hub is going away")
         elif unit.id in self._commands:
+            if unit.op not in ("error", self._commands[unit.id].answer):
+                raise Lost(f"the hub gave the wrong answer: {shown(unit.op)}")
             self._answer(unit, self._finish(unit.id).result)
         elif unit.op == "error":
-            _log.warning("the hub refuses something: %s: %s", unit.code, unit.reason)
+            _log.warning("the hub refuses something: %s: %s", shown(unit.code), shown(unit.reason))
         later, self._later = self._later, []
         return later
 
@@ -262,7 +272,7 @@ class Core:
             return []
         self._number += 1
         unit = _encode({"op": op, **members, "id": self._number})
-        self._commands[self._number] = _Command(unit, result, repeats)
+        self._commands[self._number] = _Command(unit, result, repeats, _ANSWERS[op])
         self._bytes += len(unit)
         return [unit] if self._connected else []
 

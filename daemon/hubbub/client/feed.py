@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hubbub import limits
 from hubbub.client.errors import ClientError
 from hubbub.client.message import Message
 from hubbub.topics import matches, overlap, unshared
@@ -37,7 +38,7 @@ class Start:
 
 
 class Feed:
-    """A bounded queue: when it is full, the oldest message gives way, and the next one says how many are missing.
+    """A queue of `size` messages and CLIENT_BYTES: when it is full, the oldest gives way, and the next one counts it.
 
     start   what of the history it begins with, or None
     notify  is called when something has come, or the feed has ended
@@ -52,6 +53,7 @@ class Feed:
         self.ended = False
         self.begun = False  # the hub has taken all of its filters at least once
         self._matched = set() if start else {unshared(filter) for filter in filters}
+        self._bytes = 0  # of the payloads
         self._messages: deque[Message] = deque()
         self._missed = 0
         self._waiting = set(filters)  # that the hub hasn't taken yet
@@ -84,9 +86,10 @@ class Feed:
 
     def put(self, message: Message) -> None:
         """Add a message."""
-        if len(self._messages) >= self._size:
-            self._missed += 1 + self._messages.popleft().missed
+        self._bytes += len(message.payload)
         self._messages.append(message)
+        while len(self._messages) > self._size or (self._bytes > limits.CLIENT_BYTES and len(self._messages) > 1):
+            self._missed += 1 + self._pop().missed
         self._notify()
 
     def miss(self, count: int) -> None:
@@ -96,7 +99,7 @@ class Feed:
     def take(self) -> Message | None:
         """Return the next message, or None. Raises the error that has ended the feed, after the last message."""
         if self._messages:
-            message = self._messages.popleft()
+            message = self._pop()
             if self._missed:
                 message = replace(message, missed=message.missed + self._missed)
                 self._missed = 0
@@ -104,6 +107,11 @@ class Feed:
         if self.error is not None:
             raise self.error.with_traceback(None)  # else it keeps that of each call
         return None
+
+    def _pop(self) -> Message:
+        message = self._messages.popleft()
+        self._bytes -= len(message.payload)
+        return message
 
     def end(self, error: ClientError | None = None) -> None:
         """Let nothing more come."""

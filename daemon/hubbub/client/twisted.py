@@ -83,7 +83,7 @@ class _Timer:
             self._call.cancel()
 
 
-class _Protocol(Protocol):
+class _Protocol(Protocol):  # and the producer of its transport, an IPushProducer
     transport: Any
 
     def __init__(self, address: Address, connection: Connection) -> None:
@@ -93,7 +93,17 @@ class _Protocol(Protocol):
     def connectionMade(self) -> None:
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
         self._connection.made(_Transport(self.transport))
+
+    def pauseProducing(self) -> None:
+        self._connection.full = True
+
+    def resumeProducing(self) -> None:
+        self._connection.full = False
+
+    def stopProducing(self) -> None:
+        """The transport has gone."""
 
     def dataReceived(self, data: bytes) -> None:
         self._connection.receive(data)
@@ -105,8 +115,12 @@ class _Protocol(Protocol):
 class _Transport:
     def __init__(self, transport: Any) -> None:
         self.write = transport.write
-        self.close = transport.loseConnection
         self.abort = transport.abortConnection
+        self._transport = transport
+
+    def close(self) -> None:
+        self._transport.unregisterProducer()  # it would be waited for
+        self._transport.loseConnection()
 
 
 def _tls(address: Address) -> Any:

@@ -9,12 +9,14 @@ import os
 from hubbub import limits
 from hubbub.client.address import Address
 from hubbub.client.errors import Lost
+from hubbub.option import shown
 from hubbub.transports.frames import TEXT, masked_frame
 
 LONGEST = 8 * limits.MESSAGE_BYTES  # bytes of one unit: JSON may take 6 for one
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 _CLOSE, _PING, _PONG = 8, 9, 10
 _CONTROL = 8  # opcodes from here on are control frames (section 5.5)
+_CONTROL_BYTES = 125  # of the payload of one
 
 
 class LineWire:
@@ -35,12 +37,15 @@ class LineWire:
 
     def receive(self, data: bytes) -> tuple[list[bytes], bytes]:
         """Return the units that are whole now, and what is to be sent at once. Raises Lost."""
-        self._read += data
-        *units, rest = self._read.split(b"\n")
-        if len(rest) > LONGEST:
+        first, *more = data.split(b"\n")  # the line that isn't over is looked at once, however it comes
+        self._read += first
+        units = []
+        for line in more:
+            units.append(bytes(self._read))
+            self._read = bytearray(line)
+        if len(self._read) > LONGEST:
             raise Lost(f"the hub sent a line of more than {LONGEST} bytes")
-        self._read = rest
-        return [bytes(unit) for unit in units], b""
+        return units, b""
 
     def goodbye(self) -> bytes:
         """Return what is sent last; without it the hub takes an end for one of nc -N, which still reads."""
@@ -71,17 +76,19 @@ class WebSocketWire:
         if not self.opened and not self._answered():
             return [], b""
         units: list[bytes] = []
-        answers = b""
+        answer = b""
         while (found := self._frame()) is not None:
             first, payload = found
             opcode = first & 15
-            if opcode == _PING:
-                answers += masked_frame(payload, 0x80 | _PONG, os.urandom(4))
+            if opcode >= _CONTROL and len(payload) > _CONTROL_BYTES:
+                raise Lost("the hub sent a control frame that is too long")
+            if opcode == _PING:  # the last one is enough (section 5.5.3)
+                answer = masked_frame(payload, 0x80 | _PONG, os.urandom(4))
             elif opcode == _CLOSE:
-                raise Lost(payload[2:].decode(errors="replace") or "the hub closed the connection")
+                raise Lost(shown(payload[2:].decode(errors="replace")) or "the hub closed the connection")
             elif opcode < _CONTROL:
                 units += self._joined(payload, last=first >= 0x80)
-        return units, answers
+        return units, answer
 
     def goodbye(self) -> bytes:
         """Return the closing frame (section 5.5.1)."""
@@ -97,7 +104,7 @@ class WebSocketWire:
         status, *fields = bytes(head).split(b"\r\n")
         accepted = {one.partition(b":")[2].strip() for one in fields if one[:21].lower() == b"sec-websocket-accept:"}
         if b" 101" not in status or accept not in accepted:
-            raise Lost(f"there is no WebSocket: {status.decode('latin-1')}")
+            raise Lost(f"there is no WebSocket: {shown(status.decode('latin-1'))}")
         self._read = rest
         self.opened = True
         return True
