@@ -57,5 +57,7 @@ class Transactions:
 
 
 def _size(step: Step) -> int:
+    if isinstance(step, Frame):
+        return limits.QUEUED_MESSAGE_BYTES + sum(len(name) + len(value) for name, value in step.headers.items())
     message = step.message if isinstance(step, PublishOnce) else step
     return limits.QUEUED_MESSAGE_BYTES + (cost(message) if isinstance(message, Message) else 0)

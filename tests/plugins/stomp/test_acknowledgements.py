@@ -202,7 +202,7 @@ def test_wrong_transactions(hub, command, headers):
     assert client.closed
 
 
-@pytest.mark.parametrize("what", ["transactions", "steps", "bytes"])
+@pytest.mark.parametrize("what", ["transactions", "steps", "bytes", "headers"])
 def test_transactions_are_bounded(what):
     hub = StompHub(max_message=1_000)
     client = hub.client()
@@ -214,6 +214,8 @@ def test_transactions_are_bounded(what):
             said = write("ACK", id="1-1", transaction="t") * (limits.STOMP_TRANSACTION_STEPS + 1)
         else:
             said = write("SEND", b"x" * 1_000, destination="a", transaction="t") * 70
+            if what == "headers":
+                said = write("ACK", id="1-1", transaction="t", more="x" * 1_000) * 70
         frames = client.raw(said)
     assert [(frame.command, frame.code) for frame in frames] == [("ERROR", "quota")]
 
