@@ -9,7 +9,10 @@ from hmac import digest
 import pytest
 from autobahn.wamp.auth import derive_scram_credential
 
+from hubbub.service.auth.passwords import Entry, Table
 from hubbub.service.auth.scram import ARGON2, COSTS, PBKDF2, Scram
+
+KEY, SALT = b64encode(bytes(32)).decode(), b64encode(bytes(16)).decode()
 
 # RFC 7677 section 3: user, pencil
 NONCE = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
@@ -67,12 +70,21 @@ def test_autobahn_derives_the_same(monkeypatch):
 
 
 def test_a_user_that_there_is_not_looks_like_one():
-    first, second = Scram.decoy("nobody").challenge("x"), Scram.decoy("nobody").challenge("x")
-    assert first == second != Scram.decoy("nobody else").challenge("x")
-    assert first.keys() == Scram.make(b"pencil", ARGON2).challenge("x").keys()
+    """Also with costs that are not the usual ones, and after a restart."""
+    other = Scram.read(f"pbkdf2,4097,0,{b64encode(bytes(20)).decode()},{KEY},{KEY}")
+    first, second = (Scram.decoy("nobody", Scram.read(other.text)).challenge("x") for _ in range(2))
+    assert first == second != Scram.decoy("nobody else", other).challenge("x")
+    assert {**first, "salt": ""} == {**other.challenge("x"), "salt": ""}
+    assert len(b64decode(first["salt"])) == 20
 
 
-KEY = b64encode(bytes(32)).decode()
+def test_a_file_asks_a_user_that_there_is_not_like_one_of_its_own():
+    ann, ben = f"pbkdf2,4097,0,{SALT},{KEY},{KEY}", f"argon2id-13,2,99,{SALT},{KEY},{KEY}"
+    table = Table({name: Entry("*", None, None, Scram.read(text)) for name, text in (("ann", ann), ("ben", ben))})
+    asked = {table.decoy(f"nobody {number}").iterations for number in range(50)}
+    assert asked == {4097, 2}
+    assert table.decoy("nobody").challenge("") == table.decoy("nobody").challenge("")
+    assert Table({"eve": Entry("*", None, None, None)}).decoy("nobody") is None
 
 
 @pytest.mark.parametrize(

@@ -41,21 +41,20 @@ async def _scram(credentials: AuthExchange, key: Scram | None) -> bool:
     """Check a ClientProof of RFC 5802, over the AuthMessage as WAMP-SCRAM has it, without channel binding."""
     extra = _object(credentials.data).get("authextra")
     theirs = extra.get("nonce") if isinstance(extra, dict) else None
-    if not isinstance(theirs, str) or not _NONCE.fullmatch(theirs):
+    if key is None or not isinstance(theirs, str) or not _NONCE.fullmatch(theirs):
         return False
-    known = key or Scram.decoy(credentials.user)
     nonce = theirs + secrets.token_urlsafe(_BYTES)
-    extra = known.challenge(nonce)
+    extra = key.challenge(nonce)
     signature = await _ask(credentials, extra)
-    message = f"n={credentials.user},r={theirs},r={nonce},s={extra['salt']},i={known.iterations},c=,r={nonce}"
+    message = f"n={credentials.user},r={theirs},r={nonce},s={extra['salt']},i={key.iterations},c=,r={nonce}"
     try:
         proof = b64decode(signature, validate=True)
     except (BadBase64, ValueError):
         return False
     signed = message.encode(errors="replace")
-    verifier = known.server_signature(signed)
+    verifier = key.server_signature(signed)
     credentials.last = json.dumps({"scram_server_signature": verifier, "verifier": verifier}).encode()
-    return known.proves(signed, proof) and key is not None
+    return key.proves(signed, proof)
 
 
 async def _cryptosign(credentials: AuthExchange, key: bytes | None) -> bool:

@@ -80,6 +80,7 @@ class Table:
         }
         hashed = dict.fromkeys(entry.hash for entry in entries.values() if entry.hash != NO_PASSWORD)
         self._hashes = list(hashed) or [hashes.UNKNOWN_USER]
+        self._scrams = [entry.scram for entry in entries.values() if entry.scram is not None]
         self._secret = secrets.token_bytes(32)
         self._known: dict[bytes, float] = {}  # keyed hashes, and until when they count
         self._lock = Lock()
@@ -104,6 +105,13 @@ class Table:
     def _nobody(self, user: str) -> str:
         """Return the entry that an unknown user is compared with: for one name always the same."""
         return self._hashes[int.from_bytes(self._digest(user, b"")[:8]) % len(self._hashes)]
+
+    def decoy(self, user: str) -> Scram | None:
+        """Return what a user is asked who has no keys of WAMP-SCRAM; None: there are none at all."""
+        if not self._scrams:
+            return None
+        digest = hmac.digest(self._scrams[0].server_key, user.encode(errors="surrogatepass"), "sha256")
+        return Scram.decoy(user, self._scrams[int.from_bytes(digest[:8]) % len(self._scrams)])
 
     def remember(self, user: str, password: bytes, now: float) -> None:
         """Note that this was right, as a keyed hash, for limits.LOGIN_CACHE_SECONDS."""
@@ -159,12 +167,13 @@ class PasswordFile:
 
     async def _exchange(self, credentials: AuthExchange) -> Identity:
         """Ask a client for a proof that it has its key."""
-        entry = self._file.get().entries.get(credentials.user)
-        method = exchanges.METHODS[credentials.method]
+        table, user = self._file.get(), credentials.user
+        entry, method = table.entries.get(user), exchanges.METHODS[credentials.method]
         key = None if entry is None else getattr(entry, method.key)
-        if not await method.check(credentials, key) or key is None:
+        asked = table.decoy(user) if key is None and credentials.method == exchanges.SCRAM else key
+        if not await method.check(credentials, asked) or key is None:
             raise NotApplicable("wrong user or key")
-        return self._identity(credentials.user, entry)
+        return self._identity(user, entry)
 
     def recall(self, credentials: Password | PublicKey) -> Identity | None:
         """Return the Identity, if this login was verified recently."""

@@ -25,7 +25,6 @@ COSTS = {ARGON2: (3, 65_536), PBKDF2: (600_000, 0)}  # iterations and KiB: 0.2 s
 _KEY = 32  # bytes
 _SALT = 16  # bytes
 _LONGEST_SALT = 64  # bytes
-_DECOYS = secrets.token_bytes(_KEY)  # makes the salts of users that there aren't
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -72,10 +71,11 @@ class Scram:
         return cls(kdf, iterations, memory, *keys)
 
     @classmethod
-    def decoy(cls, user: str) -> Scram:
-        """Return keys of no password, for a user that has none: the same at each login."""
-        salt = hmac.digest(_DECOYS, user.encode(errors="surrogatepass"), "sha256")[:_SALT]
-        return cls(ARGON2, *COSTS[ARGON2], salt, secrets.token_bytes(_KEY), secrets.token_bytes(_KEY))
+    def decoy(cls, user: str, like: Scram) -> Scram:
+        """Return keys of no password, for a user who has none: costs and length of salt are another's."""
+        salt = hmac.digest(like.server_key, user.encode(errors="surrogatepass"), "sha512")[: len(like.salt)]
+        stored_key, server_key = secrets.token_bytes(_KEY), secrets.token_bytes(_KEY)
+        return cls(like.kdf, like.iterations, like.memory, salt, stored_key, server_key)
 
     @property
     def text(self) -> str:
