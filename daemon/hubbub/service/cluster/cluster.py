@@ -77,7 +77,7 @@ class Cluster:
 
     def _enter(self) -> None:
         self.member = True
-        self._hub.router.tap(self.live.subscription)
+        self._hub.router.tap(self.live.begin())
         if self.stream is not None:
             self.stream.start()
 
