@@ -175,6 +175,23 @@ def test_strangers_only_where_it_is_said(option, spec):
     assert "as=" in line
 
 
+@pytest.mark.parametrize(
+    ("streams", "expected"),
+    [
+        (">log 2>&1", r"hubbub: [^\n]*in use\n"),
+        (">log 2>other", r""),
+        (">log 2>/dev/null", r'\{[^\n]*"level": "critical"[^\n]*in use[^\n]*\n'),
+        (">log 2>&-", r'\{[^\n]*"level": "critical"[^\n]*in use[^\n]*\n'),
+    ],
+)
+def test_a_port_in_use_is_reported_once(streams, expected, tmp_path):
+    with taken(socket.SOCK_STREAM) as port:
+        command = ["sh", "-c", f'"$@" {streams}', "sh", *RUN, "--tcp", f"tcp:{port}"]
+        assert subprocess.run(command, cwd=tmp_path, timeout=40).returncode == 1
+    assert re.fullmatch(expected, (tmp_path / "log").read_text())
+    assert "other" not in streams or "in use" in (tmp_path / "other").read_text()
+
+
 def test_an_address_that_isn_t_ours():
     assert re.search(r"192\.0\.2\.1.*can't listen: ", refused("--tcp", "tcp:0:interface=192.0.2.1:anonymous=yes"))
 
