@@ -72,7 +72,7 @@ FILES = {
     "doubled key": ('[[tcp]]\nendpoint = "tcp:0"\nendpoint = "tcp:1"\n', r"hubbub\.toml:3:\d+: "),
     "a single value in a table": (
         '[[tcp]]\nendpoint = "tcp:0"\nmetrics = "tcp:0"\n',
-        "metrics=; in a file it stands above the first",
+        "metrics=; in a file it belongs above the first",
     ),
     "unknown key of a table": ('[[tcp]]\nendpoint = "tcp:0"\nspeed = 9\n', "speed"),
 }

@@ -129,7 +129,7 @@ class Nodes:
 
     def _admit(self) -> None:
         if self.rival is not None:
-            self.log.info("cluster: the name {name} is free now", name=self._beat.name)
+            self.log.info("cluster: no other node has the name {name} now", name=self._beat.name)
         self.rival, self._named = None, True
         self._knows_all_at = self._look_at = self._reactor.seconds() + limits.CLUSTER_LEASE_SECONDS
         self.admitted()
@@ -183,7 +183,7 @@ class Nodes:
     def _forget(self, id: str) -> None:
         node = self.all.pop(id, None)
         if node is not None:
-            self.log.info("cluster: node {name} has gone", name=shown(node.beat.name))
+            self.log.info("cluster: node {name} has left", name=shown(node.beat.name))
             if self._reactor.seconds() >= self._knows_all_at:
                 self.swept()
 
@@ -210,7 +210,7 @@ class Nodes:
                 return
             node = self.all[beat.node] = Node(beat, 0.0)
             self.lost.pop(beat.name, None)
-            self.log.info("cluster: node {name} is there", name=shown(beat.name))
+            self.log.info("cluster: node {name} has joined", name=shown(beat.name))
         node.beat, node.heard = beat, self._reactor.seconds()
         if node.known != beat.groups:
             node.known = beat.groups
