@@ -43,6 +43,7 @@ class Publish(Message):
         self.hops = 0
         self.position = ""
         self.path = ""
+        self.number = 0
         self.tag = tag
 
 
@@ -90,7 +91,7 @@ class QosPublish(Publish):
         )
         copy.retained, copy.time, copy.sender, copy.hops = self.retained, self.time, self.sender, self.hops
         copy.message_expiry, copy.expires, copy.correlation = self.message_expiry, self.expires, self.correlation
-        copy.position, copy.path = self.position, self.path
+        copy.position, copy.path, copy.number = self.position, self.path, self.number
         return copy
 
     def expires_at(self) -> float | None:

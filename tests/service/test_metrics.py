@@ -202,7 +202,7 @@ def test_the_figures_of_a_store(tmp_path):
     assert scraped.value("hubbub_store_bytes") > 0
     scraped.world.hub.retained.keep(QosPublish("a", bytes(1_000), 1, None, True))
     assert scraped.value("hubbub_store_waiting_bytes") > 1_000
-    link.egress.hold()
+    link.egress.hold(store.commits)
     link.egress.write(b"x")
     scraped.world.turn()
     assert scraped.value("hubbub_store_waiting_links") == 1

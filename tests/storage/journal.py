@@ -43,6 +43,8 @@ class JournalStore:
     """Writes records on such a disk, one after the other. With `slow` a batch is safe when the test says so."""
 
     durable = True
+    held_qos = 1
+    keeps_wills = False
 
     def __init__(self, disk: Disk, slow: bool = False) -> None:
         self.commits = Commits()
@@ -59,7 +61,7 @@ class JournalStore:
         self.journal.append(pickle.dumps(what))
         self.changed()
 
-    def begin_session(self) -> int:
+    def begin_session(self, session: Recorded) -> int:
         return 1 + len(self.disk.safe) + sum(len(batch) for _, batch in self.unsafe) + len(self.journal)
 
     def enqueue(self, number: int, message: Message, way: Way, last: int) -> int:
@@ -73,7 +75,7 @@ class JournalStore:
             self._write("enqueue", number, record_message(message), way, self.last)
         return self.last
 
-    def note(self, session: Recorded) -> None:
+    def note(self, session: Recorded, later: bool = False) -> None:
         self.noted.append(session)
         self.changed()
 

@@ -29,7 +29,7 @@ class Away:
 
     def __init__(self, store: Recording, name: str) -> None:
         self.store = store
-        self.number = store.begin_session()
+        self.number = store.begin_session(self)
         self.at = Progress(1, (), (), ())
         self.last = 0
         record = SessionRecord(
@@ -169,7 +169,7 @@ def test_numbers_are_not_given_again(store, tmp_path):
     assert stored(store) == []
     store.stop()
     later = Recording(tmp_path / "state")
-    assert later.begin_session() == 2
+    assert later.begin_session(None) == 2
     assert later.enqueue(one.number, publish(), ("a/#", 1, ""), 0) > number
     later.start()
     later.stop()
@@ -191,7 +191,7 @@ def write(folder: Path, **pragmas: int) -> None:
 
 def test_a_file_of_a_newer_version_is_refused(tmp_path):
     write(tmp_path / "state", application_id=schema.APPLICATION_ID, user_version=schema.VERSION + 1)
-    with pytest.raises(ConfigError, match="a newer hubbub wrote"):
+    with pytest.raises(ConfigError, match="a newer hubbub has written"):
         open_store(tmp_path / "state", "fsync", print)
 
 

@@ -21,9 +21,8 @@ from hubbub.kernel.routing.router import Router
 from hubbub.kernel.routing.share_groups import SharedSubscriptions
 from hubbub.kernel.routing.subscriptions import Subscriptions
 from hubbub.kernel.routing.sys_topics import SysTopics
-from hubbub.kernel.sessions.client import RightsOf
 from hubbub.kernel.sessions.presence import PresenceTable
-from hubbub.kernel.sessions.registry import ClientRegistry, EarlierLogins
+from hubbub.kernel.sessions.registry import ClientRegistry
 from hubbub.kernel.sessions.store import Store
 from hubbub.kernel.turn import Turn
 
@@ -73,14 +72,14 @@ class Hub:
         self.clients.bound()
         self.retained.max_messages, self.retained.max_bytes = bounds.retained_messages, bounds.retained_bytes
 
-    def load(self, store: Store, rights: RightsOf | None = None, logins: EarlierLogins | None = None) -> None:
+    def load(self, store: Store) -> None:
         """Keep retained messages, sessions and idempotency keys in `store`, once, before the daemon serves."""
         self.turn.commits = store.commits
         self.turn.commit = store.commit
         store.changed = self.turn.schedule_flush
         self.retained.load(store)
         self.idempotency.load(store)
-        self.clients.load(store, rights, logins)
+        self.clients.load(store)
 
     def join(self, stream: Stream) -> None:
         """Have what must be kept go into the stream of a cluster from now on."""

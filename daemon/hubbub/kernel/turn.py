@@ -37,6 +37,7 @@ class Turn:
     scheduler  the jobs that go on in later turns
     commit   attribute: closes the store's batch of this turn's changes; commits: attribute, the numbers of its batches
     stream   attribute: the numbers of the messages that go into the cluster's stream
+    commit_sessions  attribute: as `commit`, for the sessions of a cluster
     failed   attribute: is called with an exception of a plugin, and its Session or None
     """
 
@@ -62,6 +63,7 @@ class Turn:
         self.deliver: Callable[[], object] = _nothing
         self.commit: Callable[[], object] = _nothing
         self.commits = Commits()
+        self.commit_sessions: Callable[[], object] = _nothing
         self.stream = Commits()
         self.failed: Callable[[Exception, Any], object] = _ignore
         self._wake = wake
@@ -99,6 +101,7 @@ class Turn:
             self.scheduled = False
             self.number += 1
             self.commit()  # if it raises, nothing is written to any client
+            self.commit_sessions()
             rest, self.outboxes = iter(self.outboxes), []
             try:
                 for outbox in rest:

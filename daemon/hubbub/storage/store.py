@@ -42,6 +42,8 @@ class DurableStore:
     """
 
     durable = True
+    held_qos = 1
+    keeps_wills = False
 
     def __init__(self, database: Database, loader: Loader, call: Callable[..., object]) -> None:
         self.commits = Commits()
@@ -108,7 +110,7 @@ class DurableStore:
             self.changed()
         return self._changes
 
-    def begin_session(self) -> int:
+    def begin_session(self, session: Recorded) -> int:
         self._last_session += 1
         return self._last_session
 
@@ -203,7 +205,7 @@ class DurableStore:
         else:
             self._early.append((number, numbers, then))
 
-    def note(self, session: Recorded) -> None:
+    def note(self, session: Recorded, later: bool = False) -> None:
         self._noted.append(session)
         self._change()
 

@@ -25,7 +25,7 @@ def connect(link: Any, event: Connect) -> None:
     """Act on a Connect."""
     context = link.context
     if link.access.challenged is not None:
-        link.answer(event, Refusal("bad-command", "another login is in progress"))
+        link.answer(event, Refusal("bad-command", "another login goes on"))
     elif event.auth_method is not None:
         if context.login is None:
             link.answer(event, BadMethod())
@@ -107,17 +107,43 @@ def _succeed(link: Any, event: Connect, user: str | None) -> None:
         link.set_alarm()
         return
     was_allowed = link.access.allowed
-    if event.receive_maximum is not None and not event.client:
+    unique = not event.client
+    if event.receive_maximum is not None and unique:
         event.client = secrets.token_hex(8)
     session.client = event.client or ""
     session.user = user
-    if event.receive_maximum is not None and link.client is None:
-        try:
-            link.client = link.hub.clients.connect(link, event, link.access.mount_point(link))
-        except Refusal as error:
-            link.answer(event, error)
-            return
+    if event.receive_maximum is None or link.client is not None:
+        _welcome(link, event, user, was_allowed)
+    elif unique or link.hub.clients.owners is None:
+        _open(link, event, user, was_allowed, None)
+    else:
+        link.inbound.blocked += 1
+        then = partial(guarded, link, _claimed, event, user, was_allowed)
+        link.hub.clients.claim(link, event, link.access.mount_point(link), then)
+
+
+def _claimed(link: Any, event: Connect, user: str | None, was_allowed: bool, refusal: Refusal | None) -> None:
+    """This node has the client's session, or it is refused."""
+    link.inbound.blocked -= 1
+    if link.active:
+        _open(link, event, user, was_allowed, refusal)
+        link.go_on()
+
+
+def _open(link: Any, event: Connect, user: str | None, was_allowed: bool, refusal: Refusal | None) -> None:
+    try:
+        if refusal is not None:
+            raise refusal
+        link.client = link.hub.clients.connect(link, event, link.access.mount_point(link))
+    except Refusal as error:
+        link.answer(event, error)
+    else:
+        _welcome(link, event, user, was_allowed)
+
+
+def _welcome(link: Any, event: Connect, user: str | None, was_allowed: bool) -> None:
     link.answer(event, user or "")
+    session = link.session
     moved = link.access.mount(link)
     link.reconsider()
     link.access.announce(link)

@@ -12,6 +12,7 @@ from hubbub import limits
 from hubbub.dialect import Dialect, IdForm
 from hubbub.errors import BadFilter, Refusal
 from hubbub.events import Subscribe, Unsubscribe
+from hubbub.kernel.commits import Commits
 from hubbub.kernel.connection.half_duplex import HalfDuplexQueue
 from hubbub.kernel.connection.outbox import Outbox
 from hubbub.kernel.connection.per_link_encoder import AdaptingReceiver, CountingReceiver, PerLinkEncoder
@@ -139,7 +140,7 @@ class Egress:
             raise Refusal("quota", f"one request for the history may have {limits.HISTORY_FILTERS} filters")
         event.history.filters += 1
         if unshared(filter) != filter:
-            raise BadFilter("a shared subscription has no history")
+            raise BadFilter("the members of a group share what comes, and no history")
         if self.half_duplex is not None:
             raise Refusal("bad-command", "a link with answer= gets no history")
         return Gate(event, filter, encoding, receiver, client.delivery if event.qos and client is not None else None)
@@ -333,9 +334,9 @@ class Egress:
         """The dialect has raised: close."""
         self.outbox.owner.fail(error)
 
-    def hold(self) -> None:
-        """Send what follows once the store's open batch is safe."""
-        self.outbox.wait_for_commit(self._hub.turn.commits)
+    def hold(self, commits: Commits) -> None:
+        """Send what follows once the open batch of a store is safe."""
+        self.outbox.wait_for_commit(commits)
 
     def hold_for_stream(self) -> None:
         """Send what follows once the cluster's stream has all that was published up to now."""

@@ -13,7 +13,7 @@ from hubbub.publish import Publish, QosPublish
 def answer_stored(link: Any, event: Any, result: Any) -> None:
     """Answer an event that may have changed what the store keeps of the client's session, once that is safe."""
     if link.client is not None and link.client.state.recorded:
-        link.egress.hold()
+        link.egress.hold(link.client.state.store.commits)
     link.answer(event, result)
 
 
@@ -23,7 +23,7 @@ def answer_publish(link: Any, event: Publish, receivers: int) -> None:
     if hub.router.is_shared(event):
         link.egress.hold_for_stream()
     elif hub.turn.commits.open and (event.retain or hub.router.is_durable(event.topic)):
-        link.egress.hold()
+        link.egress.hold(hub.turn.commits)
     answer_stored(link, event, receivers)
 
 
@@ -82,7 +82,7 @@ def on_publish_once(link: Any, event: PublishOnce) -> None:
         if link.hub.router.is_shared(message):
             link.egress.hold_for_stream()
         if batch > commits.safe:
-            link.egress.hold()
+            link.egress.hold(commits)
         answer_stored(link, message, receivers)
 
 

@@ -57,11 +57,12 @@ class AwayLog:
     places      those of its sessions, by the receiver of each
     first, end  numbers of the first message that is kept and of the next that comes
     size        bytes that are kept
+    store       where all of its sessions are kept
     """
 
     __slots__ = (
-        "end", "first", "places", "size",
-        "_changed", "_kept", "_last", "_limit", "_queued_bytes", "_store", "_told", "_ways",
+        "end", "first", "places", "size", "store",
+        "_changed", "_kept", "_last", "_limit", "_queued_bytes", "_told", "_ways",
     )  # fmt: skip
 
     def __init__(self, queued_bytes: QueuedBytes, store: Any, changed: Callable[[AwayLog], object]) -> None:
@@ -75,7 +76,7 @@ class AwayLog:
         self._last = 0  # number of the newest message in the store that one of its sessions has
         self._limit = 0  # bytes of the longest queue
         self._queued_bytes = queued_bytes
-        self._store = store
+        self.store = store
         self._told = 0  # `first` as of the last `_tell`
         self._ways: dict[int, Mapping[int, Way]] = {}  # by QoS: how each recorded session gets a message
 
@@ -106,7 +107,7 @@ class AwayLog:
             }
         if not ways:
             return 0
-        self._last = int(self._store.enqueue_for_all(ways, message, self._last))
+        self._last = int(self.store.enqueue_for_all(ways, message, self._last))
         return self._last
 
     def _forget_first(self) -> None:

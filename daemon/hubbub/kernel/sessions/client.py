@@ -30,6 +30,7 @@ RightsOf = Callable[[Session], Rights | None]
 class ClientLink(Protocol):
     """The link of a client (connection.link.Link)."""
 
+    client: Client | None
     session: Session
 
     def release_client(self, will: bool) -> None: ...
@@ -213,6 +214,18 @@ class Client:
         self.put_will(None)
         self.end()
 
+    def leave(self, reason: str) -> None:
+        """Another node has the session now: nothing of it stays here, and nothing of it ends."""
+        link, self.link = self.link, None
+        if link is not None:
+            link.client = None
+            link.close(reason)
+        self.put_will(None)
+        self._turn.alarms.cancel(self)
+        self.delivery.leave()
+        self._end_stand_in()
+        self._registry.forget(self)
+
     def drop_older(self) -> None:
         """Drop messages that have waited for longer than `queue-age`."""
         if age := self._turn.bounds.queue_age:
@@ -334,10 +347,13 @@ class Client:
         self._publish_will()
         self._turn.alarms.cancel(self)
         self.delivery.clear(self.state.end)
+        self._end_stand_in()
+        self._registry.forget(self)
+
+    def _end_stand_in(self) -> None:
         stand_in, self._stand_in = self._stand_in, None
         if stand_in is not None:
             self._subscriptions.end_all(stand_in)
-        self._registry.forget(self)
 
 
 def authorized_will(will: Publish, mount: str, owner: Session, rights_of: RightsOf | None) -> Publish:

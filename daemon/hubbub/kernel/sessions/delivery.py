@@ -126,8 +126,9 @@ class Delivery:
 
     def _send(self, one: InflightMessage, frame: bytes | None = None) -> None:
         assert self.link is not None
-        if self.state.recorded:
-            self.link.hold()  # or the packet identifier could be forgotten
+        state = self.state
+        if state.recorded and one.qos >= state.store.held_qos:
+            self.link.hold(state.store.commits)  # or the packet identifier could be forgotten
         if not self.link.send_inflight(one, frame):
             self._settle(one)
             self._turn.counters.uncarried += 1
@@ -272,8 +273,8 @@ class Delivery:
             in_steps(self._turn, shared, partial(self._pass_some_on, Counter()))
 
     def _pass_some_on(self, refused: Counter[str], some: list[InflightMessage]) -> bool:
-        """Pass some messages on. Returns whether the client is back, which ends that."""
-        if self.link is not None:
+        """Pass some messages on. Returns whether the client is back, or has left, which ends that."""
+        if self.link is not None or self.ended:
             return True
         self.queue.settle()  # what is in logs has older numbers than a queue that is written anew
         there, given = set(some).intersection(self.state.queue), set()
@@ -292,12 +293,8 @@ class Delivery:
 
         `ended` is called once they have it; until then a store keeps it for this session.
         """
-        self.ended = True
-        self.detach()
-        self.queue.clear()
+        self._close()
         state = self.state
-        lent = sum([one.size for one in state.inflight.values() if one.lender is not None])  # they count there
-        self._queued_bytes.size -= state.size - lent
         shared = [one for one in (*state.inflight.values(), *state.queue) if one.share]
         if shared or (state.backlogged and state.backlog.shared):
             state.expire()
@@ -305,6 +302,18 @@ class Delivery:
             in_steps(self._turn, shared, self._give_to_others, partial(self._give_page, ended))
         else:
             self._give_page(ended)
+
+    def leave(self) -> None:
+        """Another node has the session now, with all its messages but those that work queues here have lent."""
+        self._close()
+        self._give_to_others([one for one in self.state.inflight.values() if one.lender is not None])
+
+    def _close(self) -> None:
+        self.ended = True
+        self.detach()
+        self.queue.clear()
+        lent = sum([one.size for one in self.state.inflight.values() if one.lender is not None])  # they count there
+        self._queued_bytes.size -= self.state.size - lent
 
     def _give_page(self, ended: Callable[[], object], last: int = 0, page: Sequence[StoredMessage] = ()) -> None:
         """Give others what the store has read of the queue, and go on until it has no more."""
@@ -335,7 +344,7 @@ class Delivery:
         else:
             self._settle(one)
         if one.lender is not None and one.lender.recorded and self.link is not None:
-            self.link.hold()  # or the client could be told before that is kept
+            self.link.hold(self._turn.commits)  # or the client could be told before that is kept
         self.go_on()
         return True
 

@@ -7,7 +7,7 @@ client identifier: one user can't take over, or keep out, a client of another. A
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -18,14 +18,15 @@ from hubbub.kernel.ingress.sources import Sources, source_of
 from hubbub.kernel.routing.router import Router
 from hubbub.kernel.routing.share_groups import SharedSubscriptions
 from hubbub.kernel.routing.subscriptions import Subscriptions
-from hubbub.kernel.sessions.client import Client, RightsOf
+from hubbub.kernel.sessions.client import Client, RightsOf, authorized_will
 from hubbub.kernel.sessions.delivery import Delivery
 from hubbub.kernel.sessions.queue_ages import QueueAges
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
-from hubbub.kernel.sessions.records import Key
+from hubbub.kernel.sessions.records import Key, SessionRecord, StoredSession, make_message
+from hubbub.kernel.sessions.restore import owner_of, restore
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.session import EarlierVoucher, Session
-from hubbub.kernel.sessions.state import PersistentSession, restore
+from hubbub.kernel.sessions.state import PersistentSession
 from hubbub.kernel.sessions.store import MemoryStore, Store
 from hubbub.kernel.sessions.wills import Wills
 from hubbub.kernel.sessions.work_queues import MOUNT, WorkQueues
@@ -51,10 +52,25 @@ class EarlierLogins(Protocol):
         """Tell whether a client without a login would be, where it came in."""
 
 
+class Owners(Protocol):
+    """Sees to it that no two nodes of a cluster have one session (service.cluster.session_moves).
+
+    store  where the sessions of clients are kept
+    """
+
+    @property
+    def store(self) -> Store: ...
+    def claim(self, key: Key, event: Connect, then: Callable[[Refusal | None], object]) -> None:
+        """Have a session be this node's, if there is one, and let no other have it; then call `then`."""
+
+    def ended(self, key: Key) -> None:
+        """A session has ended here."""
+
+
 class ClientRegistry:
     """All clients with a persistent session, by their key.
 
-    store      where the sessions are kept
+    store      where the sessions are kept; owners: attribute, in a cluster: keep those of clients, or None
     forgotten  sessions that were ended to make room; expired: sessions that expired
     restored   user and client identifier of each session that an earlier process had
     """
@@ -68,13 +84,16 @@ class ClientRegistry:
         sources: Sources,
     ) -> None:
         self.store: Store = MemoryStore()
+        self.owners: Owners | None = None
         self.forgotten = 0
         self.expired = 0
         self.restored: frozenset[tuple[str | None, str]] = frozenset()
         self._known: dict[Key, Client] = {}
         self._away: dict[Key, Client] = {}  # those without a link, the longest away first
         self._away_from: dict[str, dict[Key, Client]] = {}  # the same by source
+        self._logins: EarlierLogins | None = None
         self._marked = False  # for the end of this turn
+        self._rights: RightsOf | None = None
         self._queue_ages = QueueAges(turn, self._known)
         self._queued_bytes = QueuedBytes(self._trim_later)
         self._router = router
@@ -118,26 +137,16 @@ class ClientRegistry:
         """Bytes of all wills."""
         return self._wills.size
 
-    def load(self, store: Store, rights: RightsOf | None = None, logins: EarlierLogins | None = None) -> None:
+    def load(self, store: Store) -> None:
         """Take the sessions of a store, once, before the daemon serves."""
-        self.store = store
+        self.store, logins = store, self._logins
         loaded: list[Client] = []
         for stored in store.load():
             state = restore(stored, store)
             if state.key[0] == MOUNT:
                 self._work_queues.restore(state)
-                continue
-            owner = state.owner
-            if owner.holds is not None and logins is not None:
-                owner.holds = partial(logins.recognises, owner.user, owner.mark)
-            if isinstance(owner.vouched, EarlierVoucher) and logins is not None:
-                owner.vouched.vouches = partial(logins.vouches, owner.listener)
-            client = self._make(state)  # of two with one key the first ends now, see `PersistentSession.expire`
-            loaded.append(client)
-            self._queued_bytes.add(state.size)
-            client.delivery.queue.keep_most()
-            self._wills.count(client.source, None, state.will)
-            client.revive(rights)
+            else:
+                loaded.append(self._revive(state))  # of two with one key the first ends now, see `expire`
         self.restored = frozenset([client.state.key[1:] for client in loaded])
         for client in loaded:  # once all are there to get their wills
             owner = client.state.owner
@@ -145,6 +154,67 @@ class ClientRegistry:
                 client.settle()
             else:
                 client.revoke()
+
+    def trust(self, rights: RightsOf | None, logins: EarlierLogins | None) -> None:
+        """Have sessions of earlier processes and of other nodes be checked by these."""
+        self._rights, self._logins = rights, logins
+
+    def _revive(self, state: PersistentSession) -> Client:
+        self._check_later(state.owner)
+        client = self._make(state)
+        self._queued_bytes.add(state.size)
+        client.delivery.queue.keep_most()
+        self._wills.count(client.source, None, state.will)
+        client.revive(self._rights)
+        return client
+
+    def _check_later(self, owner: Session) -> None:
+        """Have the login of a client be checked by those of today."""
+        logins = self._logins
+        if owner.holds is not None and logins is not None:
+            owner.holds = partial(logins.recognises, owner.user, owner.mark)
+        if isinstance(owner.vouched, EarlierVoucher) and logins is not None:
+            owner.vouched.vouches = partial(logins.vouches, owner.listener)
+
+    def publish_will(self, record: SessionRecord) -> None:
+        """Publish the will of a session that isn't here, unless its client may no longer."""
+        owner = owner_of(record)
+        self._check_later(owner)
+        if record.will is None or not owner.is_valid(self._turn.wall()):
+            return
+        try:
+            self._router.publish(authorized_will(make_message(record.will), record.key[0], owner, self._rights))
+        except Refusal:
+            self._turn.counters.refused += 1
+
+    def adopt(self, stored: StoredSession, store: Store) -> Client:
+        """Have a session that another node had. `Client.settle` follows unless its client comes."""
+        client = self._revive(restore(stored, store))
+        client.delivery.queue.alone = True
+        return client
+
+    def get(self, key: Key) -> Client | None:
+        """Return the client of a key, if it is known here."""
+        return self._known.get(key)
+
+    def shared(self) -> list[Key]:
+        """Return the keys of the clients whose sessions no other node may have."""
+        return [key for key, client in self._known.items() if client.state.store is not self.store]
+
+    def claim(self, link: Any, event: Connect, mount: str, then: Callable[[Refusal | None], object]) -> None:
+        """Call `then` once no other node has the session of a client that connects; `connect` follows."""
+        key = _key(link.context, link.session, link.session.client, mount)
+        client = self._known.get(key)
+        if self.owners is None or self._is_local(key) or (client is not None and client.state.store is self.store):
+            then(None)
+        else:
+            self.owners.claim(key, event, then)
+
+    def _is_local(self, key: Key) -> bool:
+        return key[0].startswith(_CONNECTOR)
+
+    def _store_of(self, key: Key) -> Store:
+        return self.store if self.owners is None or self._is_local(key) else self.owners.store
 
     def open_queue(self, name: str, needs_room: bool) -> None:
         """Let there be a work queue; `name` is that of its group. Raises Refusal (quota)."""
@@ -179,7 +249,7 @@ class ClientRegistry:
         client = self._known.get(key)
         event.session_present = client is not None and client.state.left is not None  # one of `stand` had no link yet
         if client is None:
-            client = self._make(PersistentSession(key, session, self.store))
+            client = self._make(PersistentSession(key, session, self._store_of(key)))
         self._is_back(client)
         client.put_will(None)  # it counted for where it came from
         client.source = source_of(session.host)
@@ -187,7 +257,7 @@ class ClientRegistry:
         client.drop_older()
         event.dropped = client.state.tell_dropped()
         if recorded or client.state.recorded:
-            link.egress.hold()
+            link.egress.hold(client.state.store.commits)
         return client
 
     def _make(self, state: PersistentSession) -> Client:
@@ -262,6 +332,8 @@ class ClientRegistry:
         if self.has(client):
             del self._known[client.state.key]
             self._is_back(client)
+            if self.owners is not None:
+                self.owners.ended(client.state.key)
 
     def _trim_later(self) -> None:
         if not self._marked:

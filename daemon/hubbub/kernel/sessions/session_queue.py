@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hubbub import limits
 from hubbub.events import Subscribe
@@ -47,6 +47,16 @@ class SessionQueue:
         for log in self.places:
             log.stay_behind(state.newest)
         self._queued_bytes.add(one.size)
+
+    def prepend(self, those: Sequence[InflightMessage]) -> None:
+        """Put messages before all that waits, and drop the oldest for which there is no room."""
+        state = self._state
+        state.prepend(those)
+        self._queued_bytes.add(sum([one.size for one in those]))
+        while len(state.queue) > limits.QUEUE_MESSAGES or (
+            len(state.queue) > 1 and state.size - state.inflight_bytes > state.max_bytes
+        ):
+            self.drop_oldest()
 
     def is_full(self, size: int) -> bool:
         """Return whether there is no room for so many bytes more."""
@@ -104,7 +114,7 @@ class SessionQueue:
     def stand_in(self, log: AwayLog, place: Place) -> bool:
         """Have a place in a log. False: this session takes its messages itself."""
         state = self._state
-        if self.alone or state.backlogged or state.full != "drop-oldest":
+        if self.alone or state.backlogged or state.full != "drop-oldest" or log.store is not state.store:
             return False
         if log in self.places or len(self.places) >= limits.AWAY_PLACES:
             return False

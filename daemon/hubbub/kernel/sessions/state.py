@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from hubbub import limits
 from hubbub.events import Subscribe
@@ -12,18 +12,15 @@ from hubbub.kernel.history.position import given_at
 from hubbub.kernel.sessions.backlog import Backlog
 from hubbub.kernel.sessions.inflight import InflightMessage
 from hubbub.kernel.sessions.records import (
-    DeliveryRecord,
     Key,
     Progress,
     SessionRecord,
     StoredMessage,
-    StoredSession,
-    make_message,
     make_subscription,
     record_message,
     record_subscription,
 )
-from hubbub.kernel.sessions.session import EarlierVoucher, Session
+from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.sessions.store import Store
 from hubbub.publish import Publish
 
@@ -76,7 +73,7 @@ class PersistentSession:
         self._gaps: set[int] = set()  # what was dropped from the midst of the queue, see records.Progress
         self._last = 0  # of the newest message
         self._next = 1  # of the first message that was never sent; those before it are in flight, settled or dropped
-        self._noted = False  # the store asks for the progress
+        self._noted = 0  # the store asks for the progress: 1, later; 2, at the end of this turn
         self.store = store
 
     @property
@@ -100,17 +97,20 @@ class PersistentSession:
 
     def save(self) -> None:
         """Record the fields from `owner` to `will_delay`, and the bound of the queue."""
-        if self.store.durable and (self.expiry > 0 or self.number):
+        if self.store.durable and (
+            self.expiry > 0 or self.number or (self.store.keeps_wills and self.will is not None)
+        ):
             first = not self.number
             if first:  # it had no expiry until now
-                self.number = self.store.begin_session()
-            self.store.save_session(self.number, self._record())
+                self.number = self.store.begin_session(self)
+            self.store.save_session(self.number, self.record())
             if first:
                 for wish in self.subscriptions.values():
                     self.store.subscribe(self.number, record_subscription(wish))
                 self._record_messages()
 
-    def _record(self) -> SessionRecord:
+    def record(self) -> SessionRecord:
+        """Return what `save` records."""
         owner, will = self.owner, self.will
         return SessionRecord(
             self.key, owner.host, owner.port, owner.transport, owner.listener, owner.groups, owner.grants,
@@ -131,17 +131,20 @@ class PersistentSession:
 
     def _record_new(self, one: InflightMessage) -> None:
         way = one.wish.key, one.qos, one.share
-        self._last = one.number = self.store.enqueue(self.number, one.message, way, self._last)
+        one.number = self.store.enqueue(self.number, one.message, way, self._last)
+        self._last = max(self._last, one.number)
 
-    def _note(self) -> None:
-        """Have the store ask for the progress at the end of this turn."""
-        if self.number and not self._noted:
-            self._noted = True
-            self.store.note(self)
+    def _note(self, qos: int = 1) -> None:
+        """Have the store ask for the progress, at the end of this turn if the change is of that QoS for it."""
+        if self.number:
+            wanted = 2 if qos >= self.store.held_qos else 1
+            if wanted > self._noted:
+                self._noted = wanted
+                self.store.note(self, wanted < 2)
 
     def progress(self) -> Progress:
         """Return how far it has come (sessions.store.Recorded)."""
-        self._noted = False
+        self._noted = 0
         inflight = [(one.number, one.id, one.received) for one in self.inflight.values()]
         for one in self.queue:
             if one.number >= self._next:
@@ -183,12 +186,12 @@ class PersistentSession:
     def receive(self, dedup_id: int) -> None:
         """A QoS 2 message of that packet identifier has come from the client."""
         self.received.add(dedup_id)
-        self._note()
+        self._note(2)
 
     def release(self, dedup_id: int) -> None:
         """The client has released that packet identifier."""
         self.received.discard(dedup_id)
-        self._note()
+        self._note(2)
 
     # Messages to the client
 
@@ -222,14 +225,15 @@ class PersistentSession:
         self._to_inflight(one)
         if self.number:
             self._record_new(one)
-            self._next = one.number + 1
-            self._note()
+            self._next = max(self._next, one.number + 1)
+            self._note(one.qos)
 
     def send_next(self, id: int) -> InflightMessage:
         """Put the first message of the queue in flight under that id."""
         one = self._pop()
         one.id = id
         self._to_inflight(one)
+        self._note(one.qos)
         return one
 
     def _pop(self) -> InflightMessage:
@@ -246,7 +250,7 @@ class PersistentSession:
     def mark_received(self, one: InflightMessage) -> None:
         """PUBREC has come for an in-flight message."""
         one.received = True
-        self._note()
+        self._note(2)
 
     def settle(self, one: InflightMessage) -> None:
         """An in-flight message is acknowledged or dropped."""
@@ -297,13 +301,13 @@ class PersistentSession:
                 lacking += 1
                 continue
             message, (id, qos, share) = read[number]
-            one = InflightMessage(message, self._wish(id, qos), qos, share)
+            one = InflightMessage(message, self.wish(id, qos), qos, share)
             one.number = number
             self.size += one.size
             self.queue.append(one)
         return lacking
 
-    def _wish(self, id: Hashable, qos: int) -> Subscribe:
+    def wish(self, id: Hashable, qos: int) -> Subscribe:
         """Return the subscription of an id, with the QoS that a message came with at least.
 
         It may have ended, have a lower QoS now, or have been merged with others: the message stays what it is.
@@ -338,49 +342,27 @@ class PersistentSession:
         self.queue.extendleft(reversed(those))
         self._note()
 
+    # What it had in another process
 
-def restore(stored: StoredSession, store: Store) -> PersistentSession:
-    """Make the session of a record."""
-    record = stored.session
-    owner = Session(record.host, record.port, record.transport, record.listener, record.key[1])
-    owner.client, owner.groups, owner.grants = record.key[2], record.groups, record.grants
-    owner.expires = record.login_expires
-    if record.login is not None:
-        owner.holds, owner.mark = _unknown, record.login
-    if record.certificates:
-        owner.vouched = EarlierVoucher(record.certificates)
-    session = PersistentSession(record.key, owner, store)
-    session.number, session._next = stored.number, stored.progress.next
-    session._last, session._gaps = session._next - 1, set(stored.progress.gaps)
-    session.expiry, session.left, session.will_delay = record.expiry, record.left, record.will_delay
-    session.max_bytes, session.full = record.max_bytes, record.full
-    session.will = None if record.will is None else make_message(record.will)
-    session.received, session.dropped = set(stored.progress.received), stored.progress.dropped
-    for one in stored.subscriptions:
-        wish = make_subscription(one)
-        session.subscriptions[wish.key] = wish
-    for delivery in stored.deliveries:
-        _restore_delivery(session, delivery)
-    session.backlog, session.backlogged = stored.backlog, len(stored.backlog)
-    if session.backlogged:
-        session._last = max(session._last, stored.backlog.last)
-        session.size += stored.backlog.size
-    return session
+    def begin_at(self, number: int, gaps: Iterable[int]) -> None:
+        """Its queue has all messages from that number on, but the `gaps`."""
+        self._next, self._last, self._gaps = number, number - 1, set(gaps)
 
+    def have_inflight(self, one: InflightMessage) -> None:
+        """A message is in flight."""
+        self._last = max(self._last, one.number)
+        self.size += one.size
+        self._to_inflight(one)
 
-def _unknown() -> bool:
-    """Be the `holds` of a login of an earlier process, until its checker can be asked."""
-    return True
+    def have_backlog(self, backlog: Backlog) -> None:
+        """The rest of the queue is in the store alone."""
+        self.backlog, self.backlogged = backlog, len(backlog)
+        if self.backlogged:
+            self._last = max(self._last, backlog.last)
+            self.size += backlog.size
 
-
-def _restore_delivery(session: PersistentSession, record: DeliveryRecord) -> None:
-    id, qos, share = record.way
-    one = InflightMessage(record.message, session._wish(id, qos), qos, share)
-    one.number, one.id, one.received, one.resent = record.number, record.packet_id, record.received, True
-    session._last = max(session._last, one.number)
-    session.size += one.size
-    if one.id:
-        session.inflight[one.id] = one
-        session.inflight_bytes += one.size
-    else:
-        session.queue.append(one)
+    def prepend(self, those: Sequence[InflightMessage]) -> None:
+        """Put messages before all that waits."""
+        self.queue.extendleft(reversed(those))
+        self.size += sum([one.size for one in those])
+        self._last = max([self._last, *[one.number for one in those]])

@@ -39,12 +39,17 @@ class Recorded(Protocol):
 class Store(Protocol):
     """A durable store, or none. Methods that record a change only queue it; `commit` closes the batch.
 
+    held_qos  at this QoS and above it is noted at once how far a client has got, and before it is sent more; below it
+              later, and what isn't noted comes twice
+    keeps_wills  whether a session that ends with its link is kept, as long as that is there, if it has a will
     changed  attribute: is to be called with each change, so that this turn ends with a `commit`
     stream_position  attribute: returns epoch and sequence of the last message of a cluster's stream that the sessions
                      here have got, or None; `commit` asks for it, since that is how far the batch goes
     """
 
     durable: bool
+    held_qos: int
+    keeps_wills: bool
     commits: Commits
     changed: Callable[[], object]
     stream_position: Callable[[], tuple[str, int] | None]
@@ -61,7 +66,7 @@ class Store(Protocol):
     def load_stream(self) -> tuple[str, int] | None:
         """Return the position in a cluster's stream that an earlier process had, or None."""
 
-    def begin_session(self) -> int:
+    def begin_session(self, session: Recorded) -> int:
         """Return a number for a new session, more than 0."""
 
     def save_session(self, number: int, record: SessionRecord) -> None:
@@ -79,6 +84,8 @@ class Store(Protocol):
     def enqueue(self, number: int, message: Message, way: Way, last: int) -> int:
         """A session has a message more. Returns the number of the message there: it is kept once for all sessions.
 
+        0: it isn't kept by itself, as what is retained in a cluster.
+
         last  the number of the newest message that the session had, or 0; the new one has a higher number
         """
 
@@ -94,8 +101,8 @@ class Store(Protocol):
         then  is called in the reactor, later, with the last number that was looked for, and those that are there
         """
 
-    def note(self, session: Recorded) -> None:
-        """The progress of a session changes in this turn; `commit` asks for it."""
+    def note(self, session: Recorded, later: bool = False) -> None:
+        """The progress of a session changes in this turn; `commit` asks for it, of this turn or of a later one."""
 
     def retain(self, message: Message) -> None:
         """A message is the retained one of its topic; an empty payload clears it."""
@@ -117,6 +124,8 @@ class MemoryStore:
     """Sessions and retained messages end with the process."""
 
     durable = False
+    held_qos = 1
+    keeps_wills = False
 
     def __init__(self) -> None:
         self.commits = Commits()
@@ -135,7 +144,7 @@ class MemoryStore:
     def load_keys(self) -> Iterable[tuple[int, KeyRecord]]:
         return ()
 
-    def begin_session(self) -> int:
+    def begin_session(self, session: Recorded) -> int:
         return 0
 
     def save_session(self, number: int, record: SessionRecord) -> None: ...
@@ -149,7 +158,7 @@ class MemoryStore:
         return 0
 
     def fetch(self, number: int, numbers: Sequence[int], then: Callable[[int, list[StoredMessage]], None]) -> None: ...
-    def note(self, session: Recorded) -> None: ...
+    def note(self, session: Recorded, later: bool = False) -> None: ...
     def retain(self, message: Message) -> None: ...
     def remember(self, record: KeyRecord) -> int:
         return 0
