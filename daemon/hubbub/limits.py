@@ -201,6 +201,13 @@ CLUSTER_STREAM_LEAST_SECONDS = 600.0  # seconds that it keeps them at least: sev
 CLUSTER_STREAM_LEAST_BYTES = 16 * MiB  # bytes that it has at least: some of the longest messages
 CLUSTER_AHEAD = 1_000_000  # messages that another node may have read more, when a client comes from there
 CLUSTER_OWN = 65_536  # messages of this node that it hasn't read back, and whose publishers it knows
+CLUSTER_TOMBSTONE_SECONDS = 120  # seconds that the bucket of sessions says of one that it has ended: as of message ids
+CLUSTER_PROGRESS_SECONDS = 2.0  # seconds until it is noted how far a session is at QoS 1; the rest comes twice
+CLUSTER_SESSION_WRITES = 1_000  # sessions that are written to the bucket at once
+CLUSTER_NAMED_BYTES = 256 * KiB  # bytes of messages of a group that go with a session: a quarter of what NATS takes
+CLUSTER_HEADER_BYTES = 1_024  # bytes of a write beside the session: its subject, an inbox, and the revision
+CLUSTER_MOVES = 200  # sessions that come here from other nodes at once; more clients wait
+CLUSTER_MOVE_FILTERS = 16  # filters of a session that are looked for one by one; with more all messages are read
 CLUSTER_HEARTBEAT_SECONDS = 1.0  # seconds between signs of life of a consumer; without two of them it is made anew
 CLUSTER_CONSUMER_SECONDS = 30.0  # seconds until the server forgets a consumer whose node has gone
 

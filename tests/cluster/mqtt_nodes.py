@@ -13,7 +13,7 @@ from hubbub.service.config.cluster import parse_cluster
 from hubbub.storage.opening import open_store
 from hubbub.testing.memory_listener import MemoryListener
 from hubbub_plugins.mqtt import Mqtt
-from mqtt_client import MqttHub
+from mqtt_client import V5, Client
 
 
 class OnReactor:
@@ -37,7 +37,7 @@ class OnReactor:
         self.hub.turn.flush()
 
 
-class MqttNode(MqttHub):
+class MqttNode:
     """A node; `url` says where NATS is, with keys of --cluster."""
 
     def __init__(self, url, name, *history, state=None, retained=()):
@@ -61,6 +61,13 @@ class MqttNode(MqttHub):
         self.stream = self.cluster.stream
         self.cluster.start()
 
+    async def client(self, client="", version=V5, **more):
+        """A client that is connected; `first`: what came with the answer."""
+        made = Client(self.listener, version)
+        made.connack, *made.first = await answered(made, made.connect(client, **more))
+        assert made.connack.code == 0, made.connack
+        return made
+
     def lines(self):
         """A client of lines."""
         return LinesClient(MemoryListener(self.world, "tcp", Lines).connect())
@@ -68,6 +75,11 @@ class MqttNode(MqttHub):
     async def joined(self):
         await passed(lambda: self.stream.consumer is not None and self.stream.consumer.reading)
         return self
+
+    def die(self):
+        """End without a word: what others see of a process that is killed."""
+        self.stopped = True
+        self.cluster.connection.stop()
 
     def stop(self):
         """Stop, once."""
@@ -107,9 +119,21 @@ class LinesClient:
         return found
 
 
-async def heard(client, count):
-    """Return the next packets that come to a client."""
-    found = []
+async def answered(client, found):
+    """Return what has come with the answer to a Connect, which may come later."""
+    got = list(found) if isinstance(found, list) else [found]
+
+    def look():
+        got.extend(client.heard())
+        return got
+
+    await passed(look)
+    return got
+
+
+async def heard(client, count, first=()):
+    """Return the next packets that come to a client; the `first` have been read already."""
+    found = list(first)
 
     def look():
         found.extend(client.heard())

@@ -8,7 +8,7 @@ import time
 import pytest
 from twisted.internet.task import LoopingCall, deferLater
 
-from cluster.mqtt_nodes import MqttNode
+from cluster.mqtt_nodes import MqttNode, heard
 from cluster.nodes import passed
 from cluster.servers import jetstream
 from mqtt_client import PUBREC, PUBREL, V5, kept, messages, subscription
@@ -36,9 +36,9 @@ def nodes(servers):
 class Writer:
     """Publishes numbers at QoS 1 and 2, some in each step, without waiting for its acknowledgements."""
 
-    def __init__(self, node, name, qos):
+    def __init__(self, client, name, qos):
         self.acknowledged = set()
-        self.client = node.client(name, **kept(V5))
+        self.client = client
         self.topic = name
         self._published = 0
         self._qos = qos
@@ -68,9 +68,8 @@ class Writer:
 class Ear:
     """Notes what it gets."""
 
-    def __init__(self, node, topics):
-        self.client = node.client("ear", **kept(V5))
-        self.client.subscribe(*[subscription(topic, 0) for topic in topics])
+    def __init__(self, client):
+        self.client = client
         self.got = []
 
     def look(self):
@@ -82,8 +81,12 @@ async def test_what_is_acknowledged_is_there_once(nodes, servers, count, pause):
     from twisted.internet import reactor
 
     a, b = [await node.joined() for node in nodes]
-    writers = [Writer(a, "a1", 1), Writer(a, "a2", 2), Writer(b, "b1", 1)]
-    ears = [Ear(node, [writer.topic for writer in writers]) for node in (a, b)]
+    wanted = [(a, "a1", 1), (a, "a2", 2), (b, "b1", 1)]
+    writers = [Writer(await node.client(name, **kept(V5)), name, qos) for node, name, qos in wanted]
+    ears = [Ear(await node.client(f"ear {node.name}", **kept(V5))) for node in (a, b)]
+    for ear in ears:
+        ear.client.subscribe(*[subscription(writer.topic, 0) for writer in writers])
+        await heard(ear.client, 1)
 
     def step():
         for writer in writers:

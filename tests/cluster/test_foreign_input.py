@@ -31,13 +31,16 @@ async def test_headers_on_a_subject_that_is_no_topic_cost_no_connection(nats_por
     assert a.cluster.connection._joined is link
 
 
-@pytest.mark.parametrize("topic", ["$JS/API/STREAM/DELETE/s", "$JS/API/STREAM/PURGE/s", "$JS/ACK/s/c/1/1/1/1/0"])
+@pytest.mark.parametrize(
+    "topic", ["$JS/API/STREAM/DELETE/s", "$JS/API/STREAM/PURGE/s", "$JS/ACK/s/c/1/1/1/1/0", "$KV/s/a"]
+)
 async def test_clients_of_a_hub_reach_nothing_of_jetstream(nats_port, nodes, topic):
     """Neither by its topic nor as where an answer goes; only operators of NATS do."""
     (a,) = await nodes.cluster(nats_port, "a")
     app = await nodes.joined(f"nats://127.0.0.1:{nats_port}:name=app")
     heard = []
     app.subscribe("$JS.>", heard.append)
+    app.subscribe("$KV.>", heard.append)
     app.subscribe("x", lambda asked: heard.append(asked) if asked.reply else None)
     await fence(app)
     a.client.publish(topic, b"")

@@ -11,7 +11,7 @@ from cluster.nodes import passed, settled
 from cluster.servers import Server
 from hubbub import limits
 from hubbub_plugins.mqtt.packets import Will
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, Client, kept, messages, subscription
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, kept, messages, subscription
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def two(make):
 
 async def test_what_is_acknowledged_reaches_the_clients_of_all_nodes_once(two):
     a, b = [await node.joined() for node in two]
-    ears = [node.client(f"ear {place}") for place, node in enumerate((a, b))]
+    ears = [await node.client(f"ear {place}") for place, node in enumerate((a, b))]
     for ear in ears:
         ear.subscribe(subscription("x/#", 2))
-    writer = a.client("writer")
+    writer = await a.client("writer")
     assert writer.publish("x/é", b"1", qos=1, id=1) == []
     [answer] = await heard(writer, 1)
     assert (answer.kind, answer.id, answer.code) == (PUBACK, 1, 0)
@@ -53,7 +53,7 @@ async def test_what_is_acknowledged_reaches_the_clients_of_all_nodes_once(two):
 
 async def test_a_message_crosses_without_loss(two):
     a, b = [await node.joined() for node in two]
-    ears = [node.client("ear") for node in (a, b)]
+    ears = [await node.client(f"ear {node.name}") for node in (a, b)]
     for ear in ears:
         ear.subscribe(subscription("#", 1))
     said = {
@@ -64,7 +64,7 @@ async def test_a_message_crosses_without_loss(two):
         "message_expiry_interval": 100,
         "user_property": [("a", "1"), ("a", "2\r\n"), ("Nats-Rollup", "all"), ("é", "")],
     }
-    a.client("writer").publish(" /*.>%/", b"\0\r\n\xff", qos=1, id=1, properties=said)
+    (await a.client("writer")).publish(" /*.>%/", b"\0\r\n\xff", qos=1, id=1, properties=said)
     for ear in ears:
         [found] = await heard(ear, 1)
         assert (found.topic, found.payload) == (" /*.>%/", b"\0\r\n\xff")
@@ -74,10 +74,10 @@ async def test_a_message_crosses_without_loss(two):
 
 async def test_both_nodes_have_one_order(two):
     a, b = [await node.joined() for node in two]
-    ears = [node.client("ear") for node in (a, b)]
+    ears = [await node.client(f"ear {node.name}") for node in (a, b)]
     for ear in ears:
         ear.subscribe(subscription("x", 1))
-    writers = [node.client("writer") for node in (a, b)]
+    writers = [await node.client(f"writer {node.name}") for node in (a, b)]
     for number in range(20):
         for place, writer in enumerate(writers):
             writer.publish("x", b"%d %d" % (place, number), qos=1, id=number + 1)
@@ -89,19 +89,19 @@ async def test_both_nodes_have_one_order(two):
 
 async def test_a_session_without_a_link_gets_what_others_publish_elsewhere(two):
     a, b = [await node.joined() for node in two]
-    client = b.client("c", **kept(V5))
+    client = await b.client("c", **kept(V5))
     client.subscribe(subscription("x", 1))
     client.end.vanish()
-    writer = a.client("writer")
+    writer = await a.client("writer")
     writer.publish("x", b"1", qos=1, id=1)
     await heard(writer, 1)
     await passed(lambda: b.hub.clients.queued_bytes)
-    assert messages(b.client("c", **kept(V5)).first) == [("x", b"1", 1)]
+    assert messages((await b.client("c", **kept(V5))).first) == [("x", b"1", 1)]
 
 
 async def test_a_node_that_joins_later_has_what_is_retained(two, make):
     a, b = [await node.joined() for node in two]
-    writer = a.client("writer")
+    writer = await a.client("writer")
     for number in range(5):
         writer.publish("x/1", b"%d" % number, retain=True, qos=1, id=1)
         await heard(writer, 1)
@@ -112,22 +112,22 @@ async def test_a_node_that_joins_later_has_what_is_retained(two, make):
     late = await make("late").joined()
     await passed(lambda: b.stream.consumer.position == a.stream.consumer.position == 8)
     for node in (a, b, late):
-        found = node.client("ear").subscribe(subscription("x/#", 1))[1:]
+        found = (await node.client("ear")).subscribe(subscription("x/#", 1))[1:]
         assert messages(found) == [("x/1", b"4", 1), ("x/3", b"new", 1)]
         assert all(one.retain for one in found)
 
 
 async def test_clearing_reaches_all(two):
     a, b = [await node.joined() for node in two]
-    a.client("writer").publish("x", b"1", retain=True)
+    (await a.client("writer")).publish("x", b"1", retain=True)
     await passed(lambda: a.hub.retained.count and b.hub.retained.count)
-    b.client("writer").publish("x", b"", retain=True)
+    (await b.client("writer")).publish("x", b"", retain=True)
     await passed(lambda: not a.hub.retained.count and not b.hub.retained.count)
 
 
 async def test_of_two_retained_messages_the_later_in_the_stream_is_kept_everywhere(two):
     a, b = [await node.joined() for node in two]
-    writers = [node.client("writer") for node in (a, b)]
+    writers = [await node.client(f"writer {node.name}") for node in (a, b)]
     for number in range(50):
         for place, writer in enumerate(writers):
             writer.publish("x", b"%d %d" % (place, number), retain=True)
@@ -138,18 +138,18 @@ async def test_of_two_retained_messages_the_later_in_the_stream_is_kept_everywhe
 
 async def test_a_will_reaches_the_clients_of_other_nodes(two):
     a, b = [await node.joined() for node in two]
-    ear = b.client("ear")
+    ear = await b.client("ear")
     ear.subscribe(subscription("gone", 1))
-    a.client("c", will=Will(topic="gone", payload=b"c", qos=1)).end.vanish()
+    (await a.client("c", will=Will(topic="gone", payload=b"c", qos=1))).end.vanish()
     a.world.turn()
     assert messages(await heard(ear, 1)) == [("gone", b"c", 1)]
 
 
 async def test_what_has_expired_on_its_way_is_not_delivered(two):
     a, b = [await node.joined() for node in two]
-    ear = b.client("ear")
+    ear = await b.client("ear")
     ear.subscribe(subscription("x", 1))
-    writer = a.client("writer")
+    writer = await a.client("writer")
     writer.publish("x", b"old", qos=1, id=1, properties={"message_expiry_interval": 0})
     writer.publish("x", b"new", qos=1, id=2)
     assert messages(await heard(ear, 1)) == [("x", b"new", 1)]
@@ -157,7 +157,7 @@ async def test_what_has_expired_on_its_way_is_not_delivered(two):
 
 async def test_what_nats_does_not_take_is_refused(two):
     a = await two[0].joined()
-    writer = a.client("writer")
+    writer = await a.client("writer")
     [answer] = writer.publish("x/" * 60, b"x" * 1_048_576, qos=1, id=1)
     assert (answer.kind, answer.code) == (PUBACK, 0x97)
     assert a.stream.publisher.waiting == 0
@@ -167,7 +167,7 @@ async def test_without_nats_publishers_wait_then_are_refused_and_live_messages_g
     monkeypatch.setattr(limits, "CLUSTER_SILENCE_SECONDS", 0.1)
     monkeypatch.setattr(limits, "CLUSTER_PATIENCE_SECONDS", 0.2)
     a = make("a", "nats://127.0.0.1:9")
-    ear, waits, writer = a.client("ear"), a.client("waits"), a.client("writer")
+    ear, waits, writer = await a.client("ear"), await a.client("waits"), await a.client("writer")
     ear.subscribe(subscription("x", 1))
     assert waits.publish("x", b"1", qos=1, id=1) == []
     await passed(lambda: a.stream.commits.refuses)
@@ -182,7 +182,7 @@ async def test_what_comes_back_counts_as_acknowledged(two):
     """The acknowledgement was lost with a connection."""
     a = await two[0].joined()
     a.stream.publisher._inbox = b"_INBOX.lost"
-    writer = a.client("writer")
+    writer = await a.client("writer")
     writer.publish("x", qos=1, id=1)
     [answer] = await heard(writer, 1)
     assert (answer.id, answer.code, a.stream.publisher.waiting) == (1, 0, 0)
@@ -211,7 +211,7 @@ async def test_a_server_with_little_room_says_what_to_do(make, tmp_path):
 async def test_many_messages_in_flight(two, monkeypatch):
     monkeypatch.setattr(limits, "CLUSTER_INFLIGHT", 16)
     a, b = [await node.joined() for node in two]
-    ear, writer = b.client("ear"), a.client("writer")
+    ear, writer = await b.client("ear"), await a.client("writer")
     ear.subscribe(subscription("x", 0))
     for number in range(300):
         writer.publish("x", b"%d" % number, qos=1, id=number + 1)
@@ -222,12 +222,12 @@ async def test_many_messages_in_flight(two, monkeypatch):
 
 async def test_a_nats_application_gets_what_is_stored_on_its_natural_name(two, nodes, server):
     a, b = [await node.joined() for node in two]
-    ear, application, got = b.client("ear"), await nodes.joined(server.url), []
+    ear, application, got = await b.client("ear"), await nodes.joined(server.url), []
     application.subscribe("x.y", got.append)
     ear.subscribe(subscription("x/y", 1))
     await settled(b)
     await application.request("no.subscriber", b"")
-    a.client("writer").publish("x/y", b"1", qos=1, id=1)
+    (await a.client("writer")).publish("x/y", b"1", qos=1, id=1)
     assert messages(await heard(ear, 1)) == [("x/y", b"1", 1)]
     await passed(lambda: got)
     assert [(one.subject, one.payload) for one in got] == [("x.y", b"1")]
@@ -237,11 +237,11 @@ async def test_a_nats_application_gets_what_is_stored_on_its_natural_name(two, n
 
 async def test_one_member_of_a_group_gets_what_is_stored(two):
     a, b = [await node.joined() for node in two]
-    members = [node.client("member") for node in (a, b)]
+    members = [await node.client(f"member {node.name}") for node in (a, b)]
     for member in members:
         member.subscribe(subscription("$share/g/x", 1))
     await passed(lambda: all(node.cluster.groups.has_members("$share/g/x") for node in (a, b)))
-    writer = a.client("writer")
+    writer = await a.client("writer")
     for number in range(10):
         writer.publish("x", b"%d" % number, qos=1, id=number + 1)
     await heard(writer, 10)
@@ -260,10 +260,9 @@ async def test_one_member_of_a_group_gets_what_is_stored(two):
 async def test_a_node_that_starts_again_brings_its_sessions_what_they_missed(make, tmp_path):
     """Once each, and to no client that came later."""
     a, b = await make("a").joined(), await make("b", state=tmp_path).joined()
-    client, writer = Client(b.listener), a.client("writer")
-    assert client.connect("c", **kept(V5)) == []  # its store has to commit that
+    client, writer = await b.client("c", **kept(V5)), await a.client("writer")
     client.subscribe(subscription("x", 1))
-    await heard(client, 2)
+    await heard(client, 1)
     client.end.vanish()
     b.world.turn()
     for number in range(3):
@@ -276,27 +275,26 @@ async def test_a_node_that_starts_again_brings_its_sessions_what_they_missed(mak
         writer.publish("x", b"%d" % number, qos=1, id=number + 1)
     await heard(writer, 3)
     again = make("b", state=tmp_path)
-    ear = again.client("ear")
+    ear = await again.client("ear")
     ear.subscribe(subscription("x", 1))
     await again.joined()
     await passed(lambda: again.stream.consumer.position == 6)
     writer.publish("x", b"6", qos=1, id=7)
     assert messages(await heard(ear, 1)) == [("x", b"6", 1)]
-    client = Client(again.listener)
-    client.connect("c", **kept(V5))
-    assert messages((await heard(client, 8))[1:]) == [("x", b"%d" % number, 1) for number in range(7)]
+    client = await again.client("c", **kept(V5))
+    assert messages(client.first or await heard(client, 7)) == [("x", b"%d" % number, 1) for number in range(7)]
 
 
 async def test_the_first_node_brings_along_what_it_has_retained(make, tmp_path):
     await make("a", state=tmp_path, retained=[("x", b"1"), ("y/z", b"2")]).joined()
     b = await make("b").joined()
     await passed(lambda: b.hub.retained.count == 2)
-    assert messages(b.client("ear").subscribe(subscription("#"))[1:]) == [("x", b"1", 0), ("y/z", b"2", 0)]
+    assert messages((await b.client("ear")).subscribe(subscription("#"))[1:]) == [("x", b"1", 0), ("y/z", b"2", 0)]
 
 
 async def test_what_a_node_has_retained_from_before_gives_way_to_what_the_cluster_has(make, tmp_path):
     a = await make("a").joined()
-    a.client("writer").publish("x", b"new", retain=True)
+    (await a.client("writer")).publish("x", b"new", retain=True)
     await passed(lambda: a.hub.retained.count)
     b = await make("b", state=tmp_path, retained=[("x", b"old"), ("gone", b"old")]).joined()
     await passed(lambda: b.hub.retained.count == 1)

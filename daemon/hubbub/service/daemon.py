@@ -235,16 +235,17 @@ class HubbubService(Service):
             self.store = store = make_store(self.settings, self.reactor.callFromThread, self.log)
         except ConfigError as error:
             self._give_up(error)
+        self.hub.clients.trust(self.guard.rights_of, Admission(self.logins, self._contexts()))
         if store is not None:
             store.observed = self.turns.commits.add
-            self.hub.load(store, self.guard.rights_of, Admission(self.logins, self._contexts()))
+            self.hub.load(store)
         try:
             self.hub.keep_history(self.settings.history, history_of(store))
         except ConfigError as error:
             self._give_up(error)
         if store is not None:
             store.start()
-        self.log.info("{kept}", kept=describe(store))
+        self.log.info("{kept}", kept=describe(store, self.cluster is not None))
         if self.settings.history:
             self.log.info("{history}", history=describe_history(self.settings.history, store, self.cluster is not None))
 

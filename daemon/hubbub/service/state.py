@@ -36,7 +36,7 @@ def check_state(settings: Settings) -> None:
     if not settings.state.parent.is_dir():
         raise ConfigError(f"--state {settings.state}: there is no folder {settings.state.parent}")
     if settings.state.exists() and not settings.state.is_dir():
-        raise ConfigError(f"--state {settings.state}: it exists, and isn't a folder")
+        raise ConfigError(f"--state {settings.state}: it is there already, and is no folder")
     folder = settings.state if settings.state.exists() else settings.state.parent
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f"--state {settings.state}: this user can't write to {folder}")
@@ -72,7 +72,7 @@ def history_of(store: Any) -> Any:
 def tell_alarm(log: Logger, why: str) -> None:
     """Log that the store can't write, once, and that it can again."""
     if why:
-        log.critical("the store can't write, so hubbub acknowledges nothing that it must store: {why}", why=why)
+        log.critical("the store can't write; until it can, nothing that it must keep is acknowledged: {why}", why=why)
     else:
         log.info("the store writes again")
 
@@ -80,9 +80,11 @@ def tell_alarm(log: Logger, why: str) -> None:
 def describe_lost(hub: Hub, clustered: bool = False) -> str:
     """Return in a line what ends with a process that keeps its state in memory; empty: nothing.
 
-    clustered  whether retained messages are in the cluster
+    clustered  whether all of that is in the cluster
     """
-    clients, retained = hub.clients, 0 if clustered else hub.retained.count
+    if clustered:
+        return ""
+    clients, retained = hub.clients, hub.retained.count
     counts = (
         (clients.away, "offline session"), (clients.queued, "queued message"), (retained, "retained message"),
     )  # fmt: skip
@@ -98,8 +100,10 @@ def describe_history(rules: Sequence[HistoryRule], store: Any, clustered: bool =
     return f"the history of {', '.join(rule.filter for rule in rules)} is kept {where}"
 
 
-def describe(store: Any) -> str:
+def describe(store: Any, clustered: bool = False) -> str:
     """Return in a line where things are kept."""
+    if clustered:
+        return "sessions and retained messages are kept in the cluster"
     if store is None:
         return IN_MEMORY
     database = store.database

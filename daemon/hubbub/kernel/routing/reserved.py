@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 RESERVED = ("$SYS", "$hubbub")  # only the hub itself publishes below these
-_LOCAL = (*RESERVED, "$JS", "$MQTT")  # below the last two a nats-server takes commands, with the rights of the node
+_LOCAL = (*RESERVED, "$JS", "$KV", "$MQTT")  # below the last three a nats-server takes commands, with a node's rights
 
 
 def is_local(name: str) -> bool:

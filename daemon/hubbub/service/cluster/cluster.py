@@ -20,6 +20,7 @@ from hubbub.service.cluster.message_stream import MessageStream
 from hubbub.service.cluster.nodes import Nodes
 from hubbub.service.cluster.overview import Overview
 from hubbub.service.cluster.presence import ClusterPresence
+from hubbub.service.cluster.session_moves import SessionMoves
 from hubbub.service.config.cluster import ClusterConfig
 
 
@@ -27,7 +28,7 @@ class Cluster:
     """A node. Made before there are subscriptions; raises ConfigError for certificates that can't be read.
 
     member  whether this node takes part: NATS is there, and the name is its own
-    stream  what is stored; None: the hub isn't `clustered`
+    stream  what is stored; None: the hub isn't `clustered`; sessions: those of its clients, likewise
     """
 
     def __init__(self, reactor: Any, hub: Hub, config: ClusterConfig, node: str) -> None:
@@ -43,9 +44,12 @@ class Cluster:
         self.member = False
         clustered = isinstance(hub.router, ClusterRouter)
         self.stream = MessageStream(reactor, hub, connection, node, live.session) if clustered else None
+        self.sessions: SessionMoves | None = None
         if self.stream is not None:
             presence = ClusterPresence(hub, self.nodes)
-            self.stream.reader.presence, self.nodes.swept = presence.heard, presence.sweep
+            self.stream.reader.presence = presence.heard
+            self.sessions = SessionMoves(reactor, hub, connection, self.nodes, self.stream)
+            self.nodes.sweepers += [presence.sweep, self.sessions.sweep.sweep]
         self._hub = hub
         self.nodes.admitted, self.nodes.refused, self.nodes.groups = self._enter, self._leave, lambda: self.groups.names
         self.groups.changed, self.groups.others = self.nodes.changed, self.nodes.have_members
@@ -62,6 +66,8 @@ class Cluster:
     def stop(self) -> Deferred[None]:
         """Leave, once what waits is sent; the Deferred fires when the connection has ended."""
         self._leave()
+        if self.sessions is not None:
+            self.sessions.stop()
         if self.stream is not None:
             self.stream.stop()
         self.nodes.leave()
@@ -77,9 +83,11 @@ class Cluster:
 
     def _enter(self) -> None:
         self.member = True
-        self._hub.router.tap(self.live.begin())
+        self._hub.router.tap(self.live.subscription)
         if self.stream is not None:
             self.stream.start()
+        if self.sessions is not None:
+            self.sessions.start()
 
     def _leave(self) -> None:
         if self.member:
@@ -136,4 +144,5 @@ class Cluster:
             "refused": live.plain.refused,
             "copies": live.plain.copies,
             **({} if self.stream is None else {"stream": self.stream.status()}),
+            **({} if self.sessions is None else {"sessions": self.sessions.status()}),
         }

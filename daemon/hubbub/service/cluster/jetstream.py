@@ -26,6 +26,7 @@ NO_RESPONDERS = "503"
 NANOSECONDS = 1_000_000_000
 
 MESSAGE_ID = "Nats-Msg-Id"
+EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
 SEQUENCE = "Nats-Sequence"
 
 
@@ -121,6 +122,8 @@ class PubAck(msgspec.Struct):
 
 class _Stored(msgspec.Struct):
     seq: int
+    data: bytes = b""
+    hdrs: bytes = b""
 
 
 class _StoredAnswer(msgspec.Struct):
@@ -176,6 +179,22 @@ class JetStream:
     async def stream_info(self, name: str) -> StreamInfo:
         """Return a stream as it is now."""
         return await self.call(f"STREAM.INFO.{name}", None, StreamInfo)
+
+    # Messages
+
+    async def publish(self, subject: str, payload: bytes, headers: Mapping[str, str] = NO_HEADERS) -> PubAck:
+        """Store one message. Raises Conflict where an expected sequence isn't that of the subject's last message."""
+        return decode(await self._ask(subject, payload, headers), PubAck)
+
+    async def last(self, stream: str, subject: str) -> tuple[int, bytes, bytes] | None:
+        """Return sequence, payload and header block of the last message of a subject, as the leader has it."""
+        try:
+            stored = (await self.call(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject}, _StoredAnswer)).message
+        except JetStreamError as error:
+            if error.code != NO_MESSAGE_FOUND:
+                raise
+            return None
+        return stored.seq, stored.data, stored.hdrs
 
     async def next(self, stream: str, subject: str, seq: int) -> int | None:
         """Return the first sequence from `seq` on of a subject, which may have wildcards, as the leader has it."""

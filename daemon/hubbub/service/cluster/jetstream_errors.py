@@ -8,6 +8,7 @@ from hubbub.errors import HubbubError
 STREAM_NOT_FOUND = 10059
 STREAM_NAME_IN_USE = 10058  # with another configuration
 NO_MESSAGE_FOUND = 10037
+_WRONG_LAST_SEQUENCE = frozenset((10071, 10164))  # the second one: another such write is still in flight
 _ASK_AGAIN = frozenset((10008, 10023, 10158))  # no leader, no resources for now, a duplicate that is still in process
 
 _ADVICE = {
@@ -35,10 +36,16 @@ class Unavailable(JetStreamError):
     """JetStream doesn't answer now: it has no leader, or NATS is gone. The same request may succeed later."""
 
 
+class Conflict(JetStreamError):
+    """Another one has written since the revision that was expected."""
+
+
 def error_of(status: int, code: int, description: str) -> JetStreamError:
     """Return the error that an answer names; `status` as in HTTP."""
     advice = _ADVICE.get(code)
     text = f"JetStream refuses: {description}" + (f"; {advice}" if advice else "")
+    if code in _WRONG_LAST_SEQUENCE:
+        return Conflict(text, code)
     if code in _ASK_AGAIN or (status == 503 and advice is None):
         return Unavailable(text, code)
     return JetStreamError(text, code)

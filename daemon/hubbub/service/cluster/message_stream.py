@@ -71,7 +71,7 @@ class MessageStream:
         self.consumer: OrderedConsumer | None = None
         self.names = StreamNames.of(connection.config.cluster)
         self.publisher = Publisher(connection, reactor, self)
-        self.reader = StreamReader(hub, self.names, session, node, self._tell)
+        self.reader = StreamReader(hub, self.names, session, node, self.tell)
         self.troubles: dict[str, str] = {}
         self._connection = connection
         self._hub = hub
@@ -118,14 +118,15 @@ class MessageStream:
                 await read_retained(self._jetstream, self._reactor, self.names, last, self.reader)
                 break
             except JetStreamError as error:
-                self._tell("joining", error)
+                self.tell("joining", error)
             await deferLater(self._reactor, pause)
             pause = min(2 * pause, limits.CLUSTER_RETRY_SECONDS)
-        self._tell("joining", None)
+        self.tell("joining", None)
         self._begin_history(info)
         spread(self._hub.turn, "cluster", self.reader.settle_retained(last == 0))
         subjects = [f"{self.names.message}>", f"{self.names.retain}>"]
         position = self._find_position(info)
+        self.reader.numbers.begin(info.epoch, position)
         self.consumer = OrderedConsumer(
             self._jetstream, self._reactor, self.names.messages, subjects, self.reader, position, info.epoch
         )
@@ -158,15 +159,15 @@ class MessageStream:
         self.reader.history = history
         self._hub.move_history(history)
 
-    def _tell(self, part: str, error: JetStreamError | None) -> None:
+    def tell(self, part: str, error: JetStreamError | None) -> None:
         """Log that a part of the work can't go on, once, and that it goes on again."""
         if error is None:
             if self.troubles.pop(part, None) is not None:
-                self.log.info("cluster: {part} works again", part=part)
+                self.log.info("cluster: {part} goes on", part=part)
         elif part not in self.troubles:
             self.troubles[part] = str(error)
             if self._connection.joined:
-                self.log.warn("cluster: {part} has to wait: {error}", part=part, error=str(error))  # noqa: G010
+                self.log.warn("cluster: {part} waits: {error}", part=part, error=str(error))  # noqa: G010
 
     # The connection (wire.ConnectionWatcher)
 
@@ -214,7 +215,7 @@ class MessageStream:
         self.commits.done(self.publisher.safe)
 
     def failing(self, error: JetStreamError | None) -> None:
-        self._tell("publishing", error)
+        self.tell("publishing", error)
         self._be_patient(error)
 
     def _be_patient(self, error: JetStreamError | None) -> None:

@@ -59,7 +59,7 @@ class Nodes:
 
     groups   attribute: returns the names of this node's groups; clients: how many are connected here
     admitted  attribute: is called when the name is this node's; refused: attribute, when it isn't any more
-    swept    attribute: is called when nodes have gone, and now and then
+    sweepers  are called when nodes have gone, and now and then
     lost     those that have gone without a goodbye: why, by name
     rival    the node that has this one's name, or None
     """
@@ -75,7 +75,7 @@ class Nodes:
         self.lost: dict[str, str] = {}
         self.refused: Callable[[], object] = bool
         self.rival: Beat | None = None
-        self.swept: Callable[[], object] = bool
+        self.sweepers: list[Callable[[], object]] = []
         self._beat = Beat(config.name, node, since)
         self._connection = connection
         self._prefix = f"$hubbub.{config.cluster}"
@@ -108,6 +108,10 @@ class Nodes:
         """The id of this node."""
         return self._beat.node
 
+    def may_be_there(self, node: str) -> bool:
+        """Return whether a node is there, or this one doesn't know all others yet."""
+        return self.is_there(node) or self._reactor.seconds() < self._knows_all_at
+
     def is_there(self, node: str) -> bool:
         """Return whether a node is there, this one or another."""
         return node == self._beat.node or node in self.all
@@ -129,7 +133,7 @@ class Nodes:
 
     def _admit(self) -> None:
         if self.rival is not None:
-            self.log.info("cluster: no other node has the name {name} now", name=self._beat.name)
+            self.log.info("cluster: the name {name} is free now", name=self._beat.name)
         self.rival, self._named = None, True
         self._knows_all_at = self._look_at = self._reactor.seconds() + limits.CLUSTER_LEASE_SECONDS
         self.admitted()
@@ -173,7 +177,7 @@ class Nodes:
             self._forget(id)
         if self._reactor.seconds() >= self._look_at:
             self._look_at = self._reactor.seconds() + limits.CLUSTER_LEASE_SECONDS
-            self.swept()
+            self._sweep()
         self._timer = self._reactor.callLater(limits.CLUSTER_BEAT_SECONDS, self._say)
 
     def _lose(self, node: Node, why: str) -> None:
@@ -183,9 +187,13 @@ class Nodes:
     def _forget(self, id: str) -> None:
         node = self.all.pop(id, None)
         if node is not None:
-            self.log.info("cluster: node {name} has left", name=shown(node.beat.name))
+            self.log.info("cluster: node {name} has gone", name=shown(node.beat.name))
             if self._reactor.seconds() >= self._knows_all_at:
-                self.swept()
+                self._sweep()
+
+    def _sweep(self) -> None:
+        for sweep in self.sweepers:
+            sweep()
 
     def leave(self) -> None:
         """Say that this node isn't there any more."""
@@ -210,7 +218,7 @@ class Nodes:
                 return
             node = self.all[beat.node] = Node(beat, 0.0)
             self.lost.pop(beat.name, None)
-            self.log.info("cluster: node {name} has joined", name=shown(beat.name))
+            self.log.info("cluster: node {name} is there", name=shown(beat.name))
         node.beat, node.heard = beat, self._reactor.seconds()
         if node.known != beat.groups:
             node.known = beat.groups

@@ -16,6 +16,7 @@ from hubbub.nats_protocol.topics import Topics
 from hubbub.publish import Publish, QosPublish
 from hubbub.service.cluster.jetstream import StreamInfo
 from hubbub.service.cluster.jetstream_errors import JetStreamError
+from hubbub.service.cluster.numbers import Numbers
 from hubbub.service.cluster.ordered_consumer import StreamMessage
 from hubbub.service.cluster.stream_codec import decode, id_of, presence_of, set_expiry
 from hubbub.service.cluster.stream_history import StreamHistory
@@ -36,12 +37,14 @@ class StreamReader:
     presence  attribute: is called with what a node says of a client's presence: topic, node, whether it is online
     found     attribute: is called with the number of each message of this node that comes back
     has_read_all  whether all that was stored before the last interruption has been read
+    numbers   those of the messages
     unfit     messages that couldn't be published here, such as retained ones beyond the limit of this node
     """
 
     def __init__(self, hub: Hub, names: StreamNames, session: Session, node: str, trouble: Trouble) -> None:
         self.own: dict[bytes, Message] = {}
         self.history: StreamHistory | None = None
+        self.numbers = Numbers()
         self.received_count = 0
         self.unfit = 0
         self._early: Collection[tuple[str | None, str]] = ()
@@ -61,12 +64,14 @@ class StreamReader:
 
     def received(self, message: StreamMessage) -> None:
         self.received_count += 1
+        number = self.numbers.reached(message.seq)
         if self.history is not None:
             self.history.reached(message.seq)
         try:
             found = self._message_of(message)
             if found is None:
                 return
+            found.number = number
             if message.seq > self._late:
                 self._publish(found)
             else:  # what is retained is there, and the history has it
@@ -101,7 +106,9 @@ class StreamReader:
         id = id_of(message.headers)
         own = self.own.pop(id, None)
         if own is None:
-            return self._decode(message.subject, message.payload, message.headers)
+            found = self._decode(message.subject, message.payload, message.headers)
+            self._hear(found, message.headers)
+            return found
         own.path = self._node
         if isinstance(own, PresenceMessage):
             self.presence(own.topic, self._node, own.payload == b"1")
@@ -122,13 +129,16 @@ class StreamReader:
         found = decode(topic, payload, block, retain, self._hub.turn.wall())
         if found is not None:
             found.sender, found.path = self._session, id_of(block).partition(b"-")[0].decode(errors="replace")
-            if node := presence_of(block):
-                self.presence(topic, node, payload == b"1")
         return found
+
+    def _hear(self, message: Message | None, block: bytes) -> None:
+        if message is not None and (node := presence_of(block)):
+            self.presence(message.topic, node, message.payload == b"1")
 
     def retained(self, subject: str, payload: bytes, headers: bytes) -> None:
         try:
             found = self._decode(subject.encode(), payload, headers)
+            self._hear(found, headers)
             if found is not None:
                 found.time = self._hub.turn.wall()
                 self._hub.retained.keep(found)
@@ -164,6 +174,7 @@ class StreamReader:
 
     def wiped(self, info: StreamInfo) -> None:
         self.own.clear()
+        self.numbers.wiped(info.epoch, info.state.last_seq)
         self.wiped_by(info)
 
     def failing(self, error: JetStreamError | None) -> None:

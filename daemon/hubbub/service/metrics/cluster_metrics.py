@@ -29,6 +29,13 @@ _STREAM_COUNTERS = (
     ("restarts", "Interruptions of reading"),
     ("unfit", "Messages of the stream that couldn't be published here"),
 )
+_SESSION_COUNTERS = (
+    ("moved", "Sessions that came here from other nodes, or from one that has gone"),
+    ("let_go", "Sessions that other nodes have asked this one for"),
+    ("written", "Writes of sessions to the bucket"),
+    ("wills", "Wills of clients of nodes that have gone, which this node has published"),
+    ("ended", "Sessions of nodes that have gone, which this node has ended"),
+)
 _LOST = (("full", "dropped"), ("unfit", "unfit"), ("refused", "refused"))
 
 
@@ -43,11 +50,9 @@ class ClusterMetrics(Collector):
         joined = found["state"] == "joined"
         yield GaugeMetricFamily("hubbub_cluster_joined", "1 while this node takes part", value=joined)
         yield GaugeMetricFamily(
-            "hubbub_cluster_nodes", "Nodes of the cluster, with this one", value=len(found["nodes"])
+            "hubbub_cluster_nodes", "Nodes that are there, with this one", value=len(found["nodes"])
         )
-        yield GaugeMetricFamily(
-            "hubbub_cluster_degraded", "Functions that don't work now", value=len(found["degraded"])
-        )
+        yield GaugeMetricFamily("hubbub_cluster_degraded", "Things that don't work now", value=len(found["degraded"]))
         lag = GaugeMetricFamily("hubbub_cluster_lag_seconds", "Last round trip to the NATS server")
         if found["lag"] is not None:
             lag.add_metric([], found["lag"])
@@ -61,6 +66,13 @@ class ClusterMetrics(Collector):
             lost.add_metric([reason], found[key])
         yield lost
         yield from _stream(found["stream"])
+        yield from _sessions(found["sessions"])
+
+
+def _sessions(sessions: dict[str, Any]) -> Iterator[Metric]:
+    yield GaugeMetricFamily("hubbub_cluster_sessions", "Clients whose session this node has", value=sessions["owned"])
+    for name, help in _SESSION_COUNTERS:
+        yield CounterMetricFamily(f"hubbub_cluster_sessions_{name}", help, value=sessions[name])
 
 
 def _stream(stream: dict[str, Any]) -> Iterator[Metric]:

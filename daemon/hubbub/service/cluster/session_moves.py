@@ -1,0 +1,328 @@
+"""Sessions move: a client that comes here gets its session of another node (kernel.sessions.registry.Owners).
+
+    claim -> the bucket says who has it -> that node is asked to let it go -> a write that names the revision
+          -> what it has missed is read from the stream -> the client gets its answer
+
+$hubbub.CLUSTER.session.a1b2    asks the node a1b2 for a session; the answer comes once the bucket has all of it
+
+A node that isn't there, or doesn't answer, isn't waited for: it finds another revision with its next write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, DeferredSemaphore
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.events import Connect
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.sessions.records import Key
+from hubbub.kernel.sessions.registry import TAKEN_OVER
+from hubbub.kernel.steps import spread
+from hubbub.service.cluster.connection import NatsConnection
+from hubbub.service.cluster.jetstream import JetStream
+from hubbub.service.cluster.jetstream_errors import Conflict, JetStreamError, Unavailable
+from hubbub.service.cluster.key_value import Entry, KeyValue
+from hubbub.service.cluster.message_stream import MessageStream
+from hubbub.service.cluster.missed_messages import Source
+from hubbub.service.cluster.nodes import Nodes
+from hubbub.service.cluster.session_adoption import adopt
+from hubbub.service.cluster.session_codec import Record, decode, encode, name_of
+from hubbub.service.cluster.session_store import Owned, SessionStore
+from hubbub.service.cluster.session_sweep import SessionSweep
+from hubbub.service.cluster.wire import Received
+
+_WAITS = "the cluster doesn't answer; try again"
+_TRIES = 10  # of one claim, while other nodes claim the session too
+
+
+class SessionMoves:
+    """Claims sessions for this node, and lets them go.
+
+    store   where they are kept
+    moved   how many have come from other nodes
+    let_go  how many others have asked for
+    sweep   looks after those of nodes that have gone
+    """
+
+    log = Logger(namespace="hubbub.cluster")
+
+    def __init__(self, reactor: Any, hub: Hub, connection: NatsConnection, nodes: Nodes, stream: MessageStream) -> None:
+        config = connection.config
+        self.moved = 0
+        self.let_go = 0
+        jetstream, reader = JetStream(connection), stream.reader
+        self.bucket = KeyValue(jetstream, f"{config.cluster}_sessions")
+        self.store = SessionStore(reactor, self.bucket, reader.numbers, nodes.own, hub.router.commit)
+        self._begun = False
+        self._connection = connection
+        self._failing_since: float | None = None
+        self._hub = hub
+        self._locks: dict[Key, DeferredLock] = {}
+        self._nodes = nodes
+        self.sweep = SessionSweep(reactor, hub, self.bucket, jetstream, nodes, stream)
+        self._prefix = f"$hubbub.{config.cluster}.session."
+        self._reactor = reactor
+        self._running: set[Deferred[None]] = set()
+        self._some = DeferredSemaphore(limits.CLUSTER_MOVES)
+        self._source = Source(jetstream, reactor, stream.names.messages, reader.decode, reader.numbers)
+        self._stream = stream
+        store = self.store
+        store.changed, store.max_bytes = hub.turn.schedule_flush, self._most
+        store.is_there, store.lost, store.unfit, store.trouble = nodes.may_be_there, self._lost, self._unfit, self._tell
+        hub.clients.owners = self
+        hub.turn.commit_sessions = store.commit
+        connection.subscribe(f"{self._prefix}{nodes.own}", self._asked)
+
+    def start(self) -> None:
+        """Have a bucket; later calls see which sessions other nodes have taken meanwhile."""
+        self._run(self._begin())
+
+    def stop(self) -> None:
+        """Let all sessions go."""
+        for one in list(self._running):
+            one.cancel()
+        self.sweep.stop()
+        self.store.stop()
+        self._hub.clients.owners = None
+
+    def _run(self, work: Any) -> None:
+        running: Deferred[None] = Deferred.fromCoroutine(work)
+        self._running.add(running)
+        running.addErrback(self._failed)
+        running.addBoth(lambda _: self._running.discard(running))
+
+    def _failed(self, failure: Any) -> None:
+        if failure.check(CancelledError) is None:
+            self.log.failure("moving a session failed", failure)
+
+    async def _begin(self) -> None:
+        pause = limits.CLUSTER_RETRY_FIRST_SECONDS
+        while True:
+            try:
+                await self.bucket.ensure(self._connection.config.replicas)
+                break
+            except JetStreamError as error:
+                self._stream.tell("sessions", error)
+            await deferLater(self._reactor, pause)
+            pause = min(2 * pause, limits.CLUSTER_RETRY_SECONDS)
+        self._stream.tell("sessions", None)
+        self._begun = True
+        spread(self._hub.turn, "cluster", self._look_again())
+
+    def _look_again(self) -> Iterator[None]:
+        """Write all sessions: another node may have taken some, and clients have come that no node has claimed."""
+        for key in self._hub.clients.shared():
+            one = self.store.owned.get(key) or self.store.own(key, 0)
+            self.store.write_soon(one)
+            yield
+
+    def _most(self) -> int:
+        return max(0, self._connection.max_payload - limits.CLUSTER_HEADER_BYTES)
+
+    @property
+    def _ready(self) -> bool:
+        return self._begun and self._connection.joined and self._stream.consumer is not None
+
+    # Clients come (kernel.sessions.registry.Owners)
+
+    def claim(self, key: Key, event: Connect, then: Callable[[Refusal | None], object]) -> None:
+        if not self._ready and event.clean_start and not event.session_expiry:
+            then(None)  # it has nothing that could be lost; `_look_again` claims it
+        elif key in self.store.owned and key not in self._locks:
+            then(None)
+        else:
+            self._run(self._alone(key, partial(self._claim, key, event.clean_start, then)))
+
+    def ended(self, key: Key) -> None:
+        one = self.store.owned.get(key)
+        if one is not None:
+            self._hub.turn.flush_later(_Ended(self, key))
+
+    def settle(self, key: Key) -> None:
+        """A session has ended at the end of this turn, unless another one has begun."""
+        one = self.store.owned.get(key)
+        if one is not None and key not in self._locks and self._hub.clients.get(key) is None:
+            self.store.let_go(one, True)
+
+    async def _alone(self, key: Key, work: Callable[[], Awaitable[None]]) -> None:
+        """Work on a session, once those before have."""
+        lock = self._locks.setdefault(key, DeferredLock())
+        await lock.acquire()
+        try:
+            await work()
+        finally:
+            lock.release()
+            if not lock.waiting and not lock.locked:
+                self._locks.pop(key, None)
+
+    async def _claim(self, key: Key, clean: bool, then: Callable[[Refusal | None], object]) -> None:
+        refusal = None
+        until = self._reactor.seconds() + limits.CLUSTER_PATIENCE_SECONDS
+        await self._some.acquire()
+        try:
+            while key not in self.store.owned:
+                try:
+                    if not self._ready:
+                        raise Unavailable(_WAITS)
+                    await self._take(key, clean)
+                except JetStreamError as error:
+                    if self._reactor.seconds() > until or not isinstance(error, Unavailable):
+                        refusal = Refusal("unavailable", _WAITS)
+                        break
+                    await deferLater(self._reactor, limits.CLUSTER_RETRY_FIRST_SECONDS)
+        finally:
+            self._some.release()
+        then(refusal)
+        self._leave_alone(key)
+
+    def _leave_alone(self, key: Key) -> None:
+        """The client of a session may have gone while it waited."""
+        client, one = self._hub.clients.get(key), self.store.owned.get(key)
+        if client is None:
+            if one is not None:
+                self.store.let_go(one, True)
+        elif client.link is None and client.state.left is not None and client.delivery.queue.alone:
+            client.delivery.queue.alone = False
+            client.settle()
+
+    async def _take(self, key: Key, clean: bool) -> None:
+        """Have a session be this node's. Raises JetStreamError."""
+        name, asked = name_of(key), ""
+        for _ in range(_TRIES):
+            found = await self.bucket.get(name)
+            record = read_record(found)
+            owner = "" if record is None else record.owner
+            if owner not in ("", self._nodes.own, asked) and self._nodes.may_be_there(owner):
+                await self._ask(owner, key)
+                asked = owner
+                continue
+            claimed = (record or Record(key, ""))._replace(owner=self._nodes.own)
+            try:
+                revision = await self.bucket.update(name, encode(claimed), found.revision)
+            except Conflict:
+                continue
+            one = self.store.own(key, revision)
+            if record is not None and record.session is not None:
+                await self._adopt(one, claimed, clean)
+            return
+        raise Unavailable("other nodes claim the session too")
+
+    async def _ask(self, owner: str, key: Key) -> None:
+        """Ask a node to let a session go; it has the time that JetStream has to answer."""
+        try:
+            await self._connection.request(f"{self._prefix}{owner}", msgspec.msgpack.encode(key))
+        except TimeoutError:
+            self.log.warn("cluster: a node doesn't let a session go; it is taken")  # noqa: G010
+
+    async def _adopt(self, one: Owned, record: Record, clean: bool) -> None:
+        done = False
+        try:
+            late = has_expired(record, self._hub.turn.wall())
+            client = await adopt(self._hub, self._source, self.store, one, record, clean or late)
+            done = True
+            if late:
+                self._hub.clients.has_expired(client)
+                client.end()
+            self.moved += 1
+        finally:
+            if not done:
+                self.store.forget(one)
+                self._lost(one)
+
+    # Sessions go
+
+    def _asked(self, question: Received) -> None:
+        try:
+            key = msgspec.msgpack.decode(question.payload, type=Key)
+        except msgspec.DecodeError:
+            return
+        if key in self.store.owned:
+            self._run(self._alone(key, partial(self._give, key, question.reply)))
+        else:
+            self._connection.publish(question.reply, b"")
+
+    async def _give(self, key: Key, reply: str) -> None:
+        """Let a session go to the node that asks for it."""
+        one, client = self.store.owned.get(key), self._hub.clients.get(key)
+        if one is not None and client is not None and client.link is not None:
+            link = client.link
+            link.release_client(True)
+            link.close(TAKEN_OVER)
+            client = self._hub.clients.get(key)  # it may have ended with its link
+        if one is not None:
+            if client is not None:
+                client.delivery.queue.leave_logs()
+            done = self.store.let_go(one, client is None)
+            if client is not None:
+                client.leave(TAKEN_OVER)
+            self.let_go += 1
+            await done
+        self._connection.publish(reply, b"")
+
+    def _lost(self, one: Owned) -> None:
+        """Another node has taken a session."""
+        client = self._hub.clients.get(one.key)
+        if client is not None:
+            client.leave(TAKEN_OVER)
+
+    def _unfit(self, one: Owned) -> None:
+        client = self._hub.clients.get(one.key)
+        if client is not None and client.link is not None:
+            refusal = Refusal("quota", "the session is longer than a message of the cluster may be")
+            client.link.cut("unstored")
+            self.log.warn("cluster: {why}: {client}", why=str(refusal), client=one.key[2])  # noqa: G010
+
+    # Faults
+
+    def _tell(self, error: JetStreamError | None) -> None:
+        self._stream.tell("writing sessions", error)
+        now = self._reactor.seconds()
+        if error is None:
+            self._failing_since = None
+        elif self._failing_since is None:
+            self._failing_since = now
+        elif now - self._failing_since > limits.CLUSTER_PATIENCE_SECONDS:
+            self._failing_since = now
+            spread(self._hub.turn, "cluster", self._cut())
+
+    def _cut(self) -> Iterator[None]:
+        """Cut the links that wait: whether their sessions are written isn't known."""
+        for outbox in self.store.commits.take_waiting():
+            outbox.owner.cut("unstored")
+            yield
+
+    def status(self) -> dict[str, Any]:
+        """Describe it, all in counts; wills and ended: of sessions of nodes that have gone."""
+        return {
+            "owned": len(self.store.owned), "moved": self.moved, "let_go": self.let_go, "written": self.store.written,
+            "wills": self.sweep.wills, "ended": self.sweep.ended,
+        }  # fmt: skip
+
+
+class _Ended:
+    """Looks at the end of the turn whether a session has ended for good (kernel.turn.Flushable)."""
+
+    def __init__(self, moves: SessionMoves, key: Key) -> None:
+        self.flush = partial(moves.settle, key)
+
+
+def has_expired(record: Record, now: float) -> bool:
+    """Return whether a session has ended by its expiry, at Unix seconds `now`."""
+    session = record.session
+    return session is not None and (session.expiry <= 0 or (session.left or now) + session.expiry <= now)
+
+
+def read_record(found: Entry) -> Record | None:
+    """Return the record of an entry of the bucket; None: it has none that can be read."""
+    try:
+        return None if found.value is None else decode(found.value)
+    except ValueError:
+        return None

@@ -1,0 +1,90 @@
+"""What becomes of sessions whose node has gone: their wills, and their ends."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from cluster.mqtt_nodes import MqttNode, heard
+from cluster.nodes import passed, settled
+from cluster.test_sessions import subscribe, together
+from hubbub import limits
+from hubbub.service.cluster.jetstream import JetStream
+from hubbub_plugins.mqtt.packets import Will
+from mqtt_client import V5, kept, messages, subscription
+
+
+@pytest.fixture
+def three(server, monkeypatch):
+    monkeypatch.setattr(limits, "CLUSTER_BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "CLUSTER_LEASE_SECONDS", 0.5)
+    cluster = f"c{secrets.token_hex(4)}"
+    made = [MqttNode(f"{server.url}:cluster={cluster}", name) for name in "abc"]
+    yield made
+    for one in made:
+        one.stop()
+
+
+def will(topic, qos=1, **properties):
+    return Will(topic=topic, payload=b"gone", qos=qos, properties=properties)
+
+
+async def count(node):
+    """Return how many sessions the bucket has."""
+    bucket = node.cluster.sessions.bucket
+    return (await JetStream(node.cluster.connection).stream_info(bucket.stream)).state.messages
+
+
+async def test_wills_of_a_dead_node_are_published_once(three):
+    a, b, c = await together(three)
+    ears = [await node.client(f"ear {node.name}") for node in (b, c)]
+    for ear in ears:
+        await subscribe(ear, subscription("will/#", 1))
+    await a.client("kept", will=will("will/kept"), **kept(V5))
+    await a.client("clean", will=will("will/clean"))
+    await a.client("qos0", will=will("will/qos0", 0))
+    await a.client("later", will=will("will/later", will_delay_interval=100), **kept(V5))
+    back = await a.client("back", will=will("will/back"), **kept(V5))
+    await subscribe(back, subscription("x", 1))
+    a.die()
+    back = await b.client("back", will=will("will/back"), **kept(V5))
+    assert back.connack.present
+    for ear in ears:
+        found = messages(await heard(ear, 3))
+        assert sorted(found) == [("will/clean", b"gone", 1), ("will/kept", b"gone", 1), ("will/qos0", b"gone", 0)]
+    assert sorted([node.cluster.sessions.sweep.wills for node in (b, c)]) == [0, 3]
+    again = await c.client("kept", **kept(V5))
+    assert again.connack.present
+    again.end.vanish()
+    assert (await b.client("later", **kept(V5))).connack.present
+    await settled(b, c)
+    assert [ear.heard() for ear in ears] == [[], []]
+
+
+async def test_a_delayed_will_and_an_end_come_after_their_time(three, monkeypatch):
+    a, b, c = await together(three)
+    ear = await c.client("ear")
+    await subscribe(ear, subscription("will", 1))
+    more = {"clean": False, "properties": {"session_expiry_interval": 2}}
+    await a.client("c", will=will("will", will_delay_interval=1), **more)
+    await passed(lambda: a.cluster.sessions.store.written)
+    before = await count(c)
+    a.die()
+    assert messages(await heard(ear, 1)) == [("will", b"gone", 1)]
+    await passed(lambda: b.cluster.sessions.sweep.ended + c.cluster.sessions.sweep.ended == 1)
+    assert not (await b.client("c", **more)).connack.present
+    assert before == await count(c)
+
+
+async def test_sessions_of_nodes_that_live_are_left_alone(three):
+    a, b, _ = await together(three)
+    await a.client("c", will=will("will"), **kept(V5))
+    looked = []
+    for node in three:
+        node.cluster.nodes.sweepers.append(lambda node=node: looked.append(node))
+    await passed(lambda: set(looked) == set(three))
+    await passed(lambda: not any(node.cluster.sessions.sweep._running for node in three))
+    assert [node.cluster.sessions.sweep.wills for node in three] == [0, 0, 0]
+    assert len(a.cluster.sessions.store.owned) == 1
+    assert not b.cluster.sessions.store.owned

@@ -1,0 +1,220 @@
+"""Sessions that move between nodes in this process, over a real nats-server."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+import pytest
+
+from cluster.mqtt_nodes import MqttNode, answered, heard
+from cluster.nodes import passed, settled
+from hubbub_plugins.mqtt.packets import Disconnect, Will
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, kept, messages, subscription
+
+TAKEN_OVER = 0x8E
+
+
+@pytest.fixture
+def make(server):
+    """Make nodes of one cluster, which no other test has."""
+    cluster, made = f"c{secrets.token_hex(4)}", []
+
+    def node(name, url=server.url, **more):
+        made.append(MqttNode(f"{url}:cluster={cluster}", name, **more))
+        return made[-1]
+
+    yield node
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def two(make):
+    return [make("a"), make("b")]
+
+
+async def together(nodes):
+    """Wait until these know each other."""
+    for node in nodes:
+        await node.joined()
+    await passed(lambda: all(len(node.cluster.nodes.all) == len(nodes) - 1 for node in nodes))
+    return nodes
+
+
+async def store(writer, *messages, qos=1):
+    """Publish, and wait until all is stored."""
+    found = []
+    for number, (topic, payload) in enumerate(messages, 1):
+        found += writer.publish(topic, payload, qos=qos, id=number)
+    await heard(writer, len(messages), found)
+    if qos == 2:
+        released = [writer.ack(PUBREL, number) for number in range(1, len(messages) + 1)]
+        await heard(writer, len(messages), [answer for found in released for answer in found])
+
+
+async def subscribe(client, *wishes):
+    [answer] = await heard(client, 1, client.subscribe(*wishes))
+    return answer
+
+
+async def test_a_client_takes_its_session_to_another_node(two):
+    a, b = await together(two)
+    writer, at_a = await a.client("writer"), await a.client("c", **kept(V5))
+    await subscribe(at_a, subscription("x/#", 1), subscription("y", 2))
+    await store(writer, ("x/1", b"1"))
+    [first] = await heard(at_a, 1)
+    at_a.ack(PUBACK, first.id)
+    at_b = await b.client("c", **kept(V5))
+    assert at_b.connack.present
+    assert [type(one) is Disconnect and one.code for one in await heard(at_a, 1)] == [TAKEN_OVER]
+    assert at_b.first == []
+    await store(writer, ("x", b"2"), ("y", b"3"))
+    assert messages(await heard(at_b, 2)) == [("x", b"2", 1), ("y", b"3", 1)]
+    assert (len(a.hub.clients), len(b.hub.clients)) == (1, 1)  # the writer, and the client
+    assert (a.cluster.sessions.let_go, b.cluster.sessions.moved) == (1, 1)
+
+
+@pytest.mark.parametrize("version", [V311, V5])
+async def test_what_came_while_it_was_away_comes_once_and_in_order(two, version):
+    a, b = await together(two)
+    writer, client = await a.client("writer"), await a.client("c", version, **kept(version))
+    await subscribe(client, subscription("x/#", 2), subscription("x/+", 1))
+    client.end.vanish()
+    await store(writer, *[(f"x/{number % 3}", b"%d" % number) for number in range(20)], qos=2)
+    await settled(a, b)
+    client = await b.client("c", version, **kept(version))
+    got = client.first
+    await passed(lambda: got.extend(client.heard()) or len(got) >= 20)
+    assert [one.payload for one in got] == [b"%d" % number for number in range(20)]
+    assert all(one.qos == 2 and not one.dup for one in got)
+    for one in got:
+        [answer] = await heard(client, 1, client.ack(PUBREC, one.id))
+        assert answer.kind == PUBREL
+        client.ack(PUBCOMP, one.id)
+    await settled(b)
+    client.end.vanish()
+    assert (await a.client("c", version, **kept(version))).first == []
+
+
+async def test_a_node_that_dies_loses_no_session(two):
+    a, b = await together(two)
+    writer, client = await b.client("writer"), await a.client("c", **kept(V5))
+    await subscribe(client, subscription("x", 2), subscription("y", 1))
+    await store(writer, ("x", b"1"), ("x", b"2"), ("y", b"3"), ("x", b"4"), qos=2)
+    got = await heard(client, 4)
+    [answer] = await heard(client, 1, client.ack(PUBREC, got[1].id))
+    assert answer.kind == PUBREL
+    a.die()
+    await store(writer, ("x", b"5"), qos=2)
+    client = await b.client("c", **kept(V5))
+    assert client.connack.present
+    again = client.first
+    await passed(lambda: again.extend(client.heard()) or len(again) >= 5)
+    assert [(one.id, getattr(one, "payload", None)) for one in again] == [
+        (got[0].id, b"1"),
+        (got[1].id, None),
+        (again[2].id, b"3"),
+        (got[3].id, b"4"),
+        (again[4].id, b"5"),
+    ]
+    assert [one.dup for one in (again[0], again[3])] == [True, True]
+
+
+async def test_received_identifiers_move(two):
+    a, b = await together(two)
+    ear, client = await b.client("ear"), await a.client("c", **kept(V5))
+    await subscribe(ear, subscription("x", 2))
+    found = client.publish("x", b"once", qos=2, id=7)
+    assert [one.kind for one in await heard(client, 1, found)] == [PUBREC]
+    assert messages(await heard(ear, 1)) == [("x", b"once", 2)]
+    a.die()
+    client = await b.client("c", **kept(V5))
+    found = client.publish("x", b"once", qos=2, id=7, dup=True)
+    assert [one.kind for one in await heard(client, 1, found)] == [PUBREC]
+    assert [one.kind for one in await heard(client, 1, client.ack(PUBREL, 7))] == [PUBCOMP]
+    await settled(b)
+    assert ear.heard() == []
+
+
+async def test_a_clean_start_ends_the_session_elsewhere(two):
+    a, b = await together(two)
+    client = await a.client("c", will=Will(topic="will", payload=b"w", qos=1), **kept(V5))
+    ear = await b.client("ear")
+    await subscribe(ear, subscription("will", 1))
+    await subscribe(client, subscription("x", 1))
+    again = await b.client("c")
+    assert not again.connack.present
+    assert [type(one) is Disconnect and one.code for one in await heard(client, 1)] == [TAKEN_OVER]
+    assert messages(await heard(ear, 1)) == [("will", b"w", 1)]
+    again.goodbye()
+    await settled(a, b)
+    assert not (await a.client("c", **kept(V5))).connack.present
+
+
+async def test_a_session_expires_though_its_node_has_gone(two):
+    a, b = await together(two)
+    client = await a.client("c", clean=False, properties={"session_expiry_interval": 1})
+    await subscribe(client, subscription("x", 1))
+    await heard(client, 0, client.goodbye())
+    a.stop()
+    await passed(lambda: not b.cluster.nodes.all)
+    began = time.monotonic()
+    await passed(lambda: time.monotonic() > began + 1)
+    assert not (await b.client("c", **kept(V5))).connack.present
+
+
+async def test_two_nodes_never_have_one_client(two):
+    """Both have no session: of each identifier one link is left."""
+    a, b = await together(two)
+    for _ in range(3):
+        first = await a.client("c")
+        second = await b.client("c")
+        assert [one.code for one in await heard(first, 1)] == [TAKEN_OVER]
+        first = await a.client("c")
+        assert [one.code for one in await heard(second, 1)] == [TAKEN_OVER]
+    assert b.hub.clients.shared() == []
+
+
+async def test_clients_that_hop_at_once(two):
+    """The same client comes to both nodes in one moment: one of them has it in the end, with all its messages."""
+    a, b = await together(two)
+    client, writer = await a.client("c", **kept(V5)), await a.client("writer")
+    await subscribe(client, subscription("x", 1))
+    client.end.vanish()
+    await store(writer, ("x", b"1"))
+    for _ in range(5):
+        those = [Client(node.listener) for node in (a, b)]
+        found = [one.connect("c", **kept(V5)) for one in those]
+        for one, got in zip(those, found, strict=True):
+            await answered(one, got)
+        await passed(lambda: len(a.hub.clients) + len(b.hub.clients) == 2)
+    last = await a.client("c", **kept(V5))
+    assert messages(last.first or await heard(last, 1)) == [("x", b"1", 1)]
+
+
+async def test_a_node_that_has_lost_its_connection_gives_way(two):
+    """The old node can't be asked: the other one takes the session, and the old one finds that when it is back."""
+    a, b = await together(two)
+    old = await a.client("c", **kept(V5))
+    await subscribe(old, subscription("x", 1))
+    await a.cluster.connection.stop()
+    new = await b.client("c", **kept(V5))
+    assert new.connack.present
+    assert not old.closed
+    a.cluster.connection.start()
+    assert [type(one) is Disconnect and one.code for one in await heard(old, 1)] == [TAKEN_OVER]
+    await store(await b.client("writer"), ("x", b"1"))
+    assert messages(await heard(new, 1)) == [("x", b"1", 1)]
+
+
+async def test_without_nats_a_session_waits_and_others_are_served(make, monkeypatch):
+    from hubbub import limits
+
+    monkeypatch.setattr(limits, "CLUSTER_PATIENCE_SECONDS", 0.2)
+    a = make("a", "nats://127.0.0.1:1")
+    client = await a.client("c")
+    assert client.subscribe(subscription("x"))[0].codes == [0]
+    refused = Client(a.listener)
+    [answer] = await answered(refused, refused.connect("c2", **kept(V5)))
+    assert answer.code == 0x88
