@@ -42,14 +42,14 @@ class Poll(Handler):
 
     log = Logger()
 
-    topic = option("", str, "where the device's link hears commands, its subscribe=")
+    topic = option("", str, "the topic of the device's commands, its subscribe=")
     payload = option("", str, "the command, as text")
     hex = option(b"", octets, "the command, as hexadecimal digits")
     every_ = option(1.0, interval, "the time from one command to the next")
 
     def __init__(self) -> None:
         if not self.topic:
-            raise ConfigError("poll: it needs topic=, where the device's link hears commands")
+            raise ConfigError("poll: it needs topic=, the topic of the device's commands")
         if self.payload and self.hex:
             raise ConfigError("poll: payload= and hex= are given, but a command is one of them")
         try:
@@ -84,7 +84,7 @@ class Poll(Handler):
     def _tell(self, trouble: str) -> None:
         """Log what is wrong when it begins, and that it is over: a device may be off for a week."""
         if trouble and not self._trouble:
-            self.log.warn("{topic}: {reason}; it is asked on", topic=self.topic, reason=trouble)  # noqa: G010  Twisted's name
+            self.log.warn("{topic}: {reason}; polling goes on", topic=self.topic, reason=trouble)  # noqa: G010  Twisted's name
         elif self._trouble and not trouble:
-            self.log.info("{topic}: it answers again", topic=self.topic)
+            self.log.info("{topic}: the device answers again", topic=self.topic)
         self._trouble = trouble

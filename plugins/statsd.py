@@ -267,9 +267,7 @@ class Statsd(LineDialect):
         choice("text", "json", "raw"),
         "what is published: text, the value; json, an object of all fields; raw, the line as it came",
     )
-    gauges = option(
-        "delta", choice("delta", "value"), "what a gauge with a sign says: delta, how it changes; value, what it is"
-    )
+    gauges = option("delta", choice("delta", "value"), "a gauge with a sign is: delta, its change; value, its value")
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         super().__init__(context, peer)

@@ -36,7 +36,7 @@ class InboundAliases:
         if alias is None:
             raise Malformed("neither a topic nor an alias", PROTOCOL_ERROR)  # section 3.3.2.1
         if alias not in self._topics:
-            raise Malformed("a topic alias that stands for no topic", PROTOCOL_ERROR)
+            raise Malformed("a topic alias without a topic", PROTOCOL_ERROR)
         return self._topics[alias]
 
 

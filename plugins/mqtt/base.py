@@ -77,7 +77,7 @@ class MqttBase(Dialect):
         if closed:
             return []
         if text:
-            return [self.fail(Malformed("MQTT goes in binary messages"))]  # MQTT-6.0.0-1
+            return [self.fail(Malformed("MQTT needs binary messages"))]  # MQTT-6.0.0-1
         events: list[Event | Message] = []
         found, error = self._reader.feed(data)
         try:

@@ -70,7 +70,7 @@ class MqttClient(MqttBase):
     password_file = option("", secret, "the file with the password, or in version 5 without user= with the token")
     qos = option(2, _qos, "the highest quality of service, both ways")
     clean = option(False, flag, "whether neither side keeps anything while there is no connection")
-    keep_alive = option(60, keep_alive_seconds, "seconds after which each side notices that the other has gone")
+    keep_alive = option(60, keep_alive_seconds, "seconds after which each side finds that the other is lost")
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
         timer = PingTimer(limits.CONNECT_SECONDS)

@@ -79,7 +79,7 @@ class NatsClient(NatsBase):
             events += [Notice("the server is in lame duck mode: it will close")] if self._info.ldm else []
             return
         if self._info.tls_required and not self.context.secure:
-            raise Malformed("", "it wants TLS: dial tls:HOST:PORT:dialect=nats", "unavailable")
+            raise Malformed("", "it requires TLS: dial tls:HOST:PORT:dialect=nats", "unavailable")
         if self._info.max_payload > self.context.max_message:
             longest = f"messages of more than {self.context.max_message} bytes end the link, and it allows"
             events.append(Notice(f"{longest} {self._info.max_payload}: raise max-message="))
@@ -115,7 +115,7 @@ class NatsClient(NatsBase):
         """Turn one operation into events. Raises Malformed."""
         action = _ACTIONS.get(words[0].upper()) if words else None
         if self._info is None and words[:1] not in ([b"INFO"], [b"-ERR"]):
-            raise Malformed("", "that is no NATS server: it says no INFO")
+            raise Malformed("", "it isn't a NATS server: it sends no INFO")
         if action is None:
             raise Malformed("", "it sends an unknown operation")
         try:

@@ -155,7 +155,7 @@ class Reader:
                 if stop >= end:
                     break
                 if data[stop]:
-                    raise Malformed("a body goes on where its content-length ends: a NUL has to follow")
+                    raise Malformed("a body is longer than its content-length: a NUL must follow")
             found.append((head, data[at:stop]))
             at = stop + 1
             head = None
@@ -204,7 +204,7 @@ def _check_begun(data: bytes, at: int) -> None:
 
 
 def _nul() -> Malformed:
-    return Malformed("a NUL stands before the empty line that ends the headers of a frame")
+    return Malformed("a NUL comes before the empty line that ends the headers of a frame")
 
 
 def read_frame(raw: bytes, body: bytes, version: str) -> Frame:

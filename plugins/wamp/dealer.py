@@ -301,7 +301,7 @@ class Dealer:
         for number in list(self._invocations):
             found = self._forget(number)
             if found is not None and found.reply_to.startswith(_REPLIES):
-                gone = "the client that worked on it has gone"
+                gone = "the callee has disconnected"
                 events.append(Publish(found.reply_to, gone.encode(), properties={FAILURE: CANCELED}))
         entries, self._mine = list(self._mine.values()), {}
         return [*events, *(event for entry in entries for event in self._left(entry))]

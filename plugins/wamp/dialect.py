@@ -59,7 +59,7 @@ class Wamp(Dialect):
     priority = 15
     full = "disconnect"  # it has no gap notice: a client that is cut knows that it has missed something
     overlapping = "each"
-    root = option("realm1", str, "the realm whose topics begin with nothing")
+    root = option("realm1", str, "the realm without a topic prefix")
     realms = option(_NO_REALMS, many(str), "other realms: the topics of each begin with its name")
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
@@ -245,7 +245,7 @@ class Wamp(Dialect):
 
     def _goodbye(self, message: list[Any], now: float) -> list[Event | Message]:
         self._closed = True
-        return [Close("the client says goodbye", self._speaker.goodbye("wamp.close.goodbye_and_out"))]
+        return [Close("the client sent GOODBYE", self._speaker.goodbye("wamp.close.goodbye_and_out"))]
 
     def _aborted(self, message: list[Any], now: float) -> list[Event | Message]:
         self._closed = True

@@ -219,7 +219,7 @@ async def test_tls(nodes, tmp_path):
     with nats_server("--tls", "--tlscert", str(pem), "--tlskey", str(pem)) as port:
         trusts = await nodes.joined(f"tls:localhost:{port}:trustRoots={authority.file}:name=a")
         assert trusts.lag is not None
-        for spec, reason in ((f"tls:localhost:{port}:name=b", "TLS"), (where(port, "c"), "it wants TLS")):
+        for spec, reason in ((f"tls:localhost:{port}:name=b", "TLS"), (where(port, "c"), "it requires TLS")):
             refused = nodes.connection(spec)
             await passed(lambda one=refused, text=reason: text in one.state)
             assert not refused.joined

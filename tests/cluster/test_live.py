@@ -271,3 +271,14 @@ async def test_an_answerer_here_is_enough(nats_port, nodes):
     a.client.publish(a.client.got[0].reply_to, b"42")
     await passed(lambda: results)
     assert results[0].payload == b"42"
+
+
+async def test_what_comes_from_another_node_is_not_encoded_for_nats_again(nats_port, nodes):
+    a, b = await nodes.cluster(nats_port, "a", "b")
+    b.client.subscribe("x")
+    await settled(a, b)
+    for number in range(3):
+        a.client.publish("x", b"%d" % number)
+    await settled(a, b)
+    assert b.client.texts == ["x 0", "x 1", "x 2"]
+    assert [one.cluster.live._writer.number for one in (a, b)] == [3, 0]

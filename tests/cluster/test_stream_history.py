@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from cluster.mqtt_nodes import MqttNode
-from cluster.nodes import passed
+from cluster.nodes import passed, settled
 from hubbub import limits
 from hubbub.kernel.history.rule import HistoryRule
 
@@ -156,3 +156,20 @@ async def test_what_the_stream_has_dropped_is_told(make):
     late = await make("late").joined()
     found, _, lost = await replayed(late, f"AFTER {epoch}-1")
     assert (found, lost) == (["h/x 3"], [f"LOST {epoch}-2"])
+
+
+async def test_what_a_nats_application_publishes_comes_once_and_is_not_in_the_history(make, connection):
+    a, b = [await make(name).joined() for name in "ab"]
+    ears = [a.lines(), b.lines()]
+    for ear in ears:
+        ear.send("SUB h/#")
+    await passed(lambda: all(len(node.cluster.interest) == 1 for node in (a, b)))
+    await settled(a, b)
+    connection.publish("h.x", b"1")
+    for ear in ears:
+        assert messages(await ear.until("MSG h/x ")) == ["h/x 1"]
+    await publish(a, "2")
+    for ear in ears:
+        assert messages(await ear.until("MSG h/x 2")) == ["h/x 2"]
+    await settled(a, b)
+    assert (await replayed(b, "AFTER 0"))[0] == ["h/x 2"]

@@ -96,7 +96,7 @@ def test_a_name_that_no_certificate_has_may_be_refused(authority, version):
             with Tcp(dial(daemon.tcp[0], authority, name, **more)) as client:
                 assert client.ask("PING") == "PONG"
         for name in ("nobody.example", "x.y.c.example"):
-            with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+            with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
                 dial(daemon.tcp[0], authority, name, **more)
 
 

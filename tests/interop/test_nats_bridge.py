@@ -243,7 +243,7 @@ def test_tls_and_websocket(stack, tmp_path):
     with Tcp(daemon.tcp[0]) as lines:
         lines.send("PUB cmd/x " + "x" * 100_000)
     assert client.next()[:2] == ("cmd.x", b"x" * 100_000)
-    hub(stack, "pull=up/#", port=other).wait_for("it wants TLS")
+    hub(stack, "pull=up/#", port=other).wait_for("it requires TLS")
     stranger = Authority(tmp_path, "Stranger")
     to = f"tls:localhost:{{}}:trustRoots={stranger.file}"
     hub(stack, "dialect=nats", "pull=up/#", to=to, port=other).wait_for("certificate")

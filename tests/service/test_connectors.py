@@ -282,7 +282,7 @@ def test_one_that_flaps_logs_a_bounded_number_of_lines(logged):
         ("tcp:a:1:dialect=statsd", "dialect statsd is for listeners, not for --connect: its class has no role"),
         ("tcp:a:1:pull=a", "pull= is for a dialect that can subscribe, lines, json, mqtt or nats"),
         ("tcp:a:1:push=a", "push= is for a dialect that can subscribe, lines, json, mqtt or nats"),
-        ("tcp:a:1:dialect=mqtt:subscribe=a", "what goes out in mqtt is named with push=FILTER,..."),
+        ("tcp:a:1:dialect=mqtt:subscribe=a", "with mqtt, push=FILTER,... names the messages to send"),
         ("tcp:a:1:dialect=mqtt:version=3", "version=3: expected one of auto, 5, 3.1.1"),
         ("tcp:a:1:dialect=mqtt:qos=3", "qos=3: expected one of 0, 1, 2"),
         ("tcp:a:1:dialect=mqtt:keep-alive=1h:qos=1:password-file=/nowhere", "it can't be read: No such file"),
@@ -316,7 +316,7 @@ def test_a_mistake(connector, says):
         ("dialect=raw:drain=1s", "raw: unknown key drain=, it takes "),
         ("end=crlf", "end= is a key of dialect=raw; add the dialect"),
         ("colour=7", "unknown key colour=; a key of a dialect needs dialect=NAME beside it"),
-        ("drain=1s", "unknown key drain=; in a file it stands above the first [table]"),
+        ("drain=1s", "unknown key drain=; in a file it belongs above the first [table]"),
     ],
 )
 def test_a_mistake_in_the_name_of_a_key(keys, says):

@@ -65,7 +65,7 @@ def test_it_is_answered_at_once_with_an_error(world):
     with capturedLogs():
         world.run(Broken)
         speaker = say(world, *(f"REQ ask/{name} x" for name in ("now", "refused", "replied", "both")))
-    failed = "ERR internal the handler broken failed; the log of the hub says why"
+    failed = "ERR internal the handler broken failed; the hub's log has the reason"
     assert heard(speaker) == [failed, "ERR bad-payload expected a number", "REP first", "REP the other"]
 
 
@@ -76,7 +76,7 @@ def test_one_that_fails_later_is_answered_then(world):
         assert heard(speaker) == []
         broken.later.errback(ValueError("late"))
         world.turn()
-    assert heard(speaker) == ["ERR internal the handler broken failed; the log of the hub says why"]
+    assert heard(speaker) == ["ERR internal the handler broken failed; the hub's log has the reason"]
 
 
 def test_a_handler_that_only_listens_fails_no_request(world):

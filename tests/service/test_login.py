@@ -190,7 +190,7 @@ async def test_kinds_of_twisted(tmp_path):
     ("spec", "says"),
     [
         ("nonsense:secret", "--auth nonsense: there is no such kind of login; --help-auth lists them"),
-        ("anonymous", "--auth anonymous: its logins are of a kind that no client of hubbub has"),
+        ("anonymous", "--auth anonymous: no client of hubbub can log in in this way"),
         ("hubbub:/nowhere/passwords", "--auth hubbub: /nowhere/passwords: No such file or directory"),
         ("certificate:dn", "--auth certificate: expected certificate, certificate:cn or certificate:san"),
         ("memory:secret", "--auth memory: InvalidAuthArgumentString: "),

@@ -164,7 +164,7 @@ def test_acl_of_one_listener_alone(imported):
             "",
             "mosquitto.conf:4: remote_password ...: write it into a file of its own, and name that: password-file=",
         ),
-        ("max_keepalive 60", "", "mosquitto.conf:2: max_keepalive 60: in MQTT 5 a client is told idle= as the longest"),
+        ("max_keepalive 60", "", "mosquitto.conf:2: max_keepalive 60: in MQTT 5 hubbub sends idle= as the maximum"),
         ("sys_interval 5", "", "mosquitto.conf:2: sys_interval 5: what has changed below $SYS is published every 10 s"),
         ("frobnicate 1", "", "mosquitto.conf:2: frobnicate 1: it isn't known here"),
         (
@@ -241,7 +241,7 @@ def test_files_are_written_once_and_hubbub_takes_them(tmp_path, capsys):
     capsys.readouterr()
     assert main(command) == 1
     assert capsys.readouterr().err == (
-        f"hubbub: {tmp_path}/out/hubbub.toml is there already; --into FOLDER puts the files somewhere else\n"
+        f"hubbub: {tmp_path}/out/hubbub.toml exists; --into FOLDER puts the files somewhere else\n"
     )
 
 

@@ -105,9 +105,7 @@ def test_nothing_is_overwritten_and_nothing_half_written(here, capsys, file):
     (here / "hubbub-alarm").mkdir()
     (here / "hubbub-alarm" / file).symlink_to("nowhere")
     assert main(["new", "handler", "alarm"]) == 1
-    expected = (
-        f"hubbub: hubbub-alarm/{file} is there already, and isn't overwritten; --into FOLDER takes another folder\n"
-    )
+    expected = f"hubbub: hubbub-alarm/{file} exists, and isn't overwritten; --into FOLDER takes another folder\n"
     assert capsys.readouterr() == ("", expected)
     assert [path.name for path in (here / "hubbub-alarm").iterdir()] == [file]
 
@@ -132,8 +130,8 @@ def test_nothing_is_overwritten_and_nothing_half_written(here, capsys, file):
         (["dialect", "json"], "there is a plugin json already (built in)"),
         (["handler", "upper"], "there is a plugin upper already (package hubbub)"),
         (["gizmo", "a"], "new: argument KIND: invalid choice: 'gizmo' (choose from 'dialect', 'handler'); "),
-        (["dialect"], "new: the following arguments are required: NAME; `hubbub new --help` tells how"),
-        (["dialect", "a", "b"], "new: unrecognized arguments: b; `hubbub new --help` tells how"),
+        (["dialect"], "new: the following arguments are required: NAME; `hubbub new --help` shows how"),
+        (["dialect", "a", "b"], "new: unrecognized arguments: b; `hubbub new --help` shows how"),
         (["dialect", "a", "--in", "b"], "new: unrecognized arguments: --in b, did you mean --into?"),
         (["dialect", "a", "--into", "file"], "file: File exists"),
         (["dialect", "a", "--like", "polled"], "new: --like polled: no such dialect; there are lines, acknowledged, "),

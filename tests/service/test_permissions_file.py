@@ -83,7 +83,7 @@ RULE = '[[rule]]\nwho = "everyone"\n'
         ("[groups]\na = [1]", ": groups: a = [1]: expected a text or a list of them, none of them empty"),
         ("[[rule]\n", ":1:7: Expected ']]' at the end of an array declaration"),
         ('\n[[rule]]\nallow.publish = "a"', ':2: rule 1: it needs who, as in who.user = "ann" or who = "everyone"'),
-        (RULE, ':1: rule 1: it says nothing; add allow.subscribe = "#" or the like'),
+        (RULE, ':1: rule 1: it has neither allow nor deny; add allow.subscribe = "#" or the like'),
         (RULE + 'allows.publish = "a"', ":1: rule 1: unknown key allows, did you mean allow?"),
         (RULE + "allow = 1", ":1: rule 1: allow: expected a table with publish subscribe manage"),
         (RULE + 'allow.pubish = "a"', ":1: rule 1: allow: unknown key pubish, did you mean publish?"),
@@ -191,7 +191,7 @@ def test_check_acl(file, capsys, asked, status, says):
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ("ann publish", "check-acl: the following arguments are required: TOPIC; `hubbub check-acl --help` tells how"),
+        ("ann publish", "check-acl: the following arguments are required: TOPIC; `hubbub check-acl --help` shows how"),
         ("ann delete a", "check-acl: argument ACTION: invalid choice: 'delete'"),
         ("ann publish a/+", "check-acl: a/+: a topic has no wildcards; + and # are for filters"),
         (

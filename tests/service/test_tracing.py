@@ -154,7 +154,7 @@ def test_links_that_come_and_what_they_become(hub):
     caller = hub.trace()
     client = hub.listener("tcp", Auto.among([Json, Lines], Lines)).connect()
     say(hub, client, b" ")
-    assert caller.told("dialect", "held") == ["auto", "1 bytes held, which don't tell the dialect yet"]
+    assert caller.told("dialect", "held") == ["auto", "1 bytes held, too few to detect the dialect"]
     say(hub, client, b'{"op":"ping","id":1}\n')
     assert caller.told("dialect", "in", "events") == ["json", ' {"op":"ping","id":1}\\n', ["Ping tag=1"], "json"]
     assert client.received() == b'{"op":"pong","id":1}\n'

@@ -105,7 +105,7 @@ def test_lines(capture, trial, options):
         "Fault bad-command: PUB wants a topic; HELP shows how",
         "Request e 'f' timeout=2.0",
         "Ping",
-        r"Close the client said QUIT data='BYE\n'",
+        r"Close the client sent QUIT data='BYE\n'",
     ]
 
 
@@ -212,8 +212,8 @@ def test_what_is_wrong_with_a_dialect_is_one_line(capture, refused, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["raw"], "try: the following arguments are required: FILE; `hubbub try --help` tells how"),
-        (["raw", "capture.bin", "--fast"], "try: unrecognized arguments: --fast; `hubbub try --help` tells how"),
+        (["raw"], "try: the following arguments are required: FILE; `hubbub try --help` shows how"),
+        (["raw", "capture.bin", "--fast"], "try: unrecognized arguments: --fast; `hubbub try --help` shows how"),
         (["raw", "capture.bin", "--split"], "try: argument --split: expected one argument"),
         (["raw", "capture.bin", "--split", "0"], "try: argument --split: expected a number of bytes, at least 1"),
         (["raw", "capture.bin", "--split", "²"], "try: argument --split: expected a number of bytes, at least 1"),

@@ -53,7 +53,7 @@ def test_pages_in_the_midst(folder):
     (aside,) = damaged(folder)
     assert aside.read_bytes() == data
     assert warning.startswith(f"{file} is damaged: ")
-    assert f"it is {aside.name} now, and this was read from it: {SESSIONS} sessions, " in warning
+    assert f"it is renamed to {aside.name}, with {SESSIONS} sessions, " in warning
     back = process.client("c7", **kept(V5))
     found = take(process, back, MESSAGES - 1)
     assert found == sorted(set(found))
@@ -94,6 +94,6 @@ def test_records_that_are_nothing_known(folder):
 
 def test_an_operator_may_rather_not_start(folder):
     (folder / FILE).write_bytes(b"x" * 10_000)
-    with pytest.raises(ConfigError, match=r"is damaged: .*; --on-damage set-aside begins anew"):
+    with pytest.raises(ConfigError, match=r"is damaged: .*; --on-damage set-aside starts with the readable records"):
         open_store(folder, "fsync", print, "refuse")
     assert damaged(folder) == []

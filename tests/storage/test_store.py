@@ -191,7 +191,7 @@ def write(folder: Path, **pragmas: int) -> None:
 
 def test_a_file_of_a_newer_version_is_refused(tmp_path):
     write(tmp_path / "state", application_id=schema.APPLICATION_ID, user_version=schema.VERSION + 1)
-    with pytest.raises(ConfigError, match="a newer hubbub has written"):
+    with pytest.raises(ConfigError, match="a newer hubbub wrote"):
         open_store(tmp_path / "state", "fsync", print)
 
 

@@ -48,7 +48,7 @@ def test_check_refuses_what_could_not_start(tmp_path):
     assert [line.partition(": can't listen")[0] for line in lines[:2]] == [
         f"hubbub: --tcp tcp:{port}:id=two", f"hubbub: --metrics tcp:{port}",
     ]  # fmt: skip
-    assert lines[2] == f"hubbub: --state {tmp_path}/file: it is there already, and is no folder"
+    assert lines[2] == f"hubbub: --state {tmp_path}/file: it exists, and isn't a folder"
 
 
 def test_check_knows_the_ports_of_the_running_daemon(tmp_path):
@@ -88,4 +88,4 @@ def test_check_looks_at_metrics_and_control_whatever_else_is_wrong(tmp_path):
     assert lines[1] == f"hubbub: --metrics {metrics}: can't listen: Address already in use"
     assert lines[2].endswith(f"there is no folder {tmp_path / 'nowhere'}")
     refusal = output(hubbub("check", "--tcp", "tcp:0", "--control", __file__), 1)
-    assert refusal.endswith("it is there already, and is no socket\n")
+    assert refusal.endswith("it exists, and isn't a socket\n")

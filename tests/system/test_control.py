@@ -113,7 +113,7 @@ def test_the_default_place_and_a_second_daemon(tmp_path, monkeypatch):
             second.wait_for(f"another daemon, pid {one}, has the control socket {path}; commands for this one: .*{own}")
             found = hubbub("status")
             assert f"pid {one}," in found.stdout
-            assert found.stderr == f"hubbub: pid {other} is another daemon: --control {own} asks it\n"
+            assert found.stderr == f"hubbub: pid {other} is another daemon; for that one: --control {own} asks it\n"
             assert f"pid {other}," in output(hubbub("status", "--control", own))
             taken = hubbub("run", "--tcp", f"tcp:{second.tcp[0][1]}")
             assert taken.stderr.endswith(

@@ -105,7 +105,7 @@ def test_a_disk_that_takes_nothing_and_then_does_again(tmp_path):
             publisher = subprocess.Popen(
                 ["mosquitto_pub", "-p", str(daemon.tcp[0][1]), "-q", "1", "-t", "a", "-m", "kept"]
             )
-            daemon.wait_for("the store can't write; until it can, nothing that it must keep is acknowledged: ")
+            daemon.wait_for("the store can't write, so hubbub acknowledges nothing that it must store: ")
             mosquitto("pub", daemon, "-t", "plain", "-m", "live")
             assert ear.line() == "MSG plain live"
             assert publisher.poll() is None

@@ -131,7 +131,7 @@ def knock(daemon, origin):
         ("http://app.example", f"P{ELSEWHERE[1:]}.\n"),
         ("capacitor://localhost", "--origin capacitor://localhost to let them.\n"),
         ("file://", "--origin file:// to let them.\n"),
-        ("null", "--origin null lets them, and with them every page that wants to be one of these.\n"),
+        ("null", "--origin null lets them, and with them every page, as any page can open such a frame.\n"),
         ("", "The Origin header is empty.\n"),
         ("http://[", "The Origin or the Host header is malformed.\n"),
     ],

@@ -72,7 +72,7 @@ FILES = {
     "doubled key": ('[[tcp]]\nendpoint = "tcp:0"\nendpoint = "tcp:1"\n', r"hubbub\.toml:3:\d+: "),
     "a single value in a table": (
         '[[tcp]]\nendpoint = "tcp:0"\nmetrics = "tcp:0"\n',
-        "metrics=; in a file it stands above the first",
+        "metrics=; in a file it belongs above the first",
     ),
     "unknown key of a table": ('[[tcp]]\nendpoint = "tcp:0"\nspeed = 9\n', "speed"),
 }
@@ -173,6 +173,23 @@ def test_strangers_only_where_it_is_said(option, spec):
     line = refused("--tcp", "tcp:0:id=fine", option, f"{spec}:interface={everywhere}")
     assert "anonymous=yes" in line
     assert "as=" in line
+
+
+@pytest.mark.parametrize(
+    ("streams", "expected"),
+    [
+        (">log 2>&1", r"hubbub: [^\n]*in use\n"),
+        (">log 2>other", r""),
+        (">log 2>/dev/null", r'\{[^\n]*"level": "critical"[^\n]*in use[^\n]*\n'),
+        (">log 2>&-", r'\{[^\n]*"level": "critical"[^\n]*in use[^\n]*\n'),
+    ],
+)
+def test_a_port_in_use_is_reported_once(streams, expected, tmp_path):
+    with taken(socket.SOCK_STREAM) as port:
+        command = ["sh", "-c", f'"$@" {streams}', "sh", *RUN, "--tcp", f"tcp:{port}"]
+        assert subprocess.run(command, cwd=tmp_path, timeout=40).returncode == 1
+    assert re.fullmatch(expected, (tmp_path / "log").read_text())
+    assert "other" not in streams or "in use" in (tmp_path / "other").read_text()
 
 
 def test_an_address_that_isn_t_ours():

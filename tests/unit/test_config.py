@@ -33,7 +33,7 @@ def test_strings_are_split_as_twisted_splits_them(text):
     try:
         args, keywords = twisted_parse(text)
     except RuntimeError:
-        with pytest.raises(ConfigError, match="quotes nothing"):
+        with pytest.raises(ConfigError, match="escapes nothing"):
             split(text)
         return
     parts = split(text)
@@ -133,7 +133,7 @@ def test_a_hello_is_bytes():
 BAD = [
     ("tcp", "tcp:1:answer=2s", "answer= is for a device that gets commands: name their filter with subscribe="),
     ("tcp", "tcp:1:answer=0", "answer=0: expected more than 0"),
-    ("tcp", "tcp:1:silent=30s", "silent= sets what presence= names: add presence=TOPIC"),
+    ("tcp", "tcp:1:silent=30s", "silent= needs presence=TOPIC"),
     ("udp", "udp:1:presence=on/{host}", "presence= needs silent= over UDP"),
     ("tcp", "tcp:1:presence=on/{imei}", "'on/{imei}' has the unknown field {imei}; there are {client} {host} {id}"),
     ("tcp", "tcp:1:presence=on/#", "'on/#' is no topic"),
@@ -201,7 +201,7 @@ BAD = [
     ("websocket", "tcp:1:compression=some", "compression=some: expected yes or no"),
     ("udp", "udp:1:peers=10.0.0.1/8", "peers=10.0.0.1/8: 10.0.0.1/8 has host bits set"),
     ("udp", "udp:1:group=10.0.0.1", "group=10.0.0.1: expected a multicast address"),
-    ("tcp", "tcp:1\\", "quotes nothing"),
+    ("tcp", "tcp:1\\", "escapes nothing"),
 ]
 
 

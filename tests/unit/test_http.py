@@ -58,7 +58,7 @@ def test_an_idempotency_key(method, said, key):
 
 def test_a_request_for_a_reply_takes_no_idempotency_key():
     status, detail = problem(ask("POST", "/requests/a", b"1", idempotency_key="k"))
-    assert (status, detail) == (400, "Idempotency-Key is for /topics/: each request is asked anew")
+    assert (status, detail) == (400, "Idempotency-Key is for /topics/; a request that comes again is sent again")
 
 
 def test_retain_clear_and_quality():

@@ -59,7 +59,7 @@ def test_a_history(spec, rule):
         ("a:age=0", "expected more than 0"),
         ("a:messages=x", "expected a whole number"),
         ("a:bytes=-1", "expected bytes"),
-        ("a:size=1", "after the filter stand age=, messages=, bytes="),
+        ("a:size=1", "the keys after a filter are age=, messages=, bytes="),
         ("a:age=1:age=2", "given twice"),
     ],
 )

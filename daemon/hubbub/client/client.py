@@ -154,7 +154,7 @@ class BaseClient:
     async def reply(self, message: Message, payload: Payload) -> None:
         """Answer a message that wants a reply. Raises ValueError where it wants none, and what `publish` raises."""
         if message.reply_to is None:
-            raise ValueError(f"the message of {message.topic} wants no reply: it has no reply_to")
+            raise ValueError(f"the message of {message.topic} has no reply_to, so it can't be answered")
         more: dict[str, Any] = {} if message.correlation is None else {"correlation": message.correlation}
         await self.publish(message.reply_to, payload, qos=0, **more)
 
@@ -241,7 +241,7 @@ class BaseClient:
         if connection is None:
             return
         if connection.silent:
-            connection.lost(Lost("the hub has gone silent"))
+            connection.lost(Lost("the hub has sent nothing for too long"))
             return
         connection.silent = True
         connection.send(self._core.ping(Ignored()))

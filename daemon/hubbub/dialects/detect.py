@@ -102,7 +102,7 @@ class Auto(Dialect):
         return self._become(self.choose(self._head) or self.fallback)
 
     def held(self) -> str:
-        return f"{len(self._head)} bytes held, which don't tell the dialect yet" if self._head else ""
+        return f"{len(self._head)} bytes held, too few to detect the dialect" if self._head else ""
 
     def _become(self, dialect: type[Dialect], text: bool | None = None) -> list[Event | Message]:
         self.deadline = None

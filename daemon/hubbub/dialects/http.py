@@ -119,7 +119,9 @@ class Http(Dialect):
         body, key = bytes(request), _idempotency_key(request)
         if request.path.startswith(REQUESTS):
             if key is not None:
-                raise Refusal("bad-command", "Idempotency-Key is for /topics/: each request is asked anew")
+                raise Refusal(
+                    "bad-command", "Idempotency-Key is for /topics/; a request that comes again is sent again"
+                )
             seconds = _number(request, "timeout", limits.REQUEST_SECONDS, limits.REQUEST_SECONDS_MAX)
             return Request(topic, body, seconds, blocking=False, content_type=_content_type(request), tag=request)
         if request.method in ("GET", "HEAD"):
@@ -140,7 +142,7 @@ class Http(Dialect):
     def _stream(self, request: HttpRequest, now: float) -> list[Event | Message]:
         filters = request.query.get("filter", ())
         if not filters:
-            raise Refusal("bad-filter", "name what you want, as in ?filter=plant/%23; several filters may be named")
+            raise Refusal("bad-filter", "name a filter, as in ?filter=plant/%23; filter= may be repeated")
         form = http_text.LINES
         if request.path == EVENTS:
             form = http_text.JSON_EVENTS if _one_of(request, "format", ("text", "json")) == "json" else http_text.EVENTS

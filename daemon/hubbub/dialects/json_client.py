@@ -84,7 +84,7 @@ class JsonClient(LineDialect):
                 elif command.op == "error":
                     events.append(refused(command.reason))
                 elif command.op == "bye":
-                    events.append(Close("it said bye"))
+                    events.append(Close("the hub sent bye"))
                     break
             except Refusal as refusal:
                 events.append(Fault(refusal))

@@ -118,7 +118,7 @@ class Request(Carrier, tag="request", kw_only=True, gc=False):
         if not 0 < self.timeout <= limits.REQUEST_SECONDS_MAX:
             raise Refusal("bad-command", f'"timeout": above 0 and at most {limits.REQUEST_SECONDS_MAX:g} seconds')
         if self.once:
-            raise Refusal("bad-command", '"once" is for publish: a request that comes again is asked again')
+            raise Refusal("bad-command", '"once" is for publish; a request that comes again is sent again')
         topic = check_topic(self.topic)
         payload, content_type = self.read(max_message)
         return publish.Request(
@@ -196,7 +196,7 @@ class Bye(_Command, tag="bye", kw_only=True, gc=False):
 
     def event(self, max_message: int) -> events.Close:
         """Return the event."""
-        return events.Close("the client said bye")
+        return events.Close("the client sent bye")
 
 
 Command = Publish | Request | Subscribe | Unsubscribe | Auth | Ping | Bye

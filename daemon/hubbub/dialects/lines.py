@@ -172,7 +172,7 @@ class Lines(LineDialect):
         events += [Answer(f"# {line}".encode() + self.unit_end) for line in HELP.splitlines()]
 
     def _quit(self, words: list[bytes], events: list[Event | Message]) -> None:
-        events.append(Close("the client said QUIT", b"BYE" + self.unit_end))
+        events.append(Close("the client sent QUIT", b"BYE" + self.unit_end))
 
     # What goes out
 
@@ -275,7 +275,9 @@ def _history(words: list[bytes]) -> HistoryRequest:
     """Read what stands behind a filter. Raises BadFilter, Refusal."""
     name, value = words[0].upper(), words[-1].decode()
     if len(words) != 2 or name not in (b"AFTER", b"SINCE", b"LAST"):
-        raise BadFilter("behind a filter stands AFTER <position>, SINCE <duration> or LAST <n>; a space is %20")
+        raise BadFilter(
+            "a filter may be followed by AFTER <position>, SINCE <duration> or LAST <n>; a space in it is %20"
+        )
     return read_history(name.decode().lower(), value)
 
 

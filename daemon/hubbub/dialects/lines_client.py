@@ -57,7 +57,7 @@ class LinesClient(LineDialect):
                     reason = b" ".join(words[1:]).decode(errors="replace")
                     events.append(refused(reason))
                 elif words[0] == b"BYE":
-                    events.append(Close("it said BYE"))
+                    events.append(Close("the hub sent BYE"))
                     break
             except Refusal as refusal:
                 events.append(Fault(refusal))

@@ -30,4 +30,4 @@ def from_base64(payload: bytes) -> bytes:
     try:
         return a2b_base64(payload, strict_mode=True)
     except BadBase64:
-        raise Refusal("bad-payload", "PUBB wants base64 (RFC 4648 section 4), padded, without spaces") from None
+        raise Refusal("bad-payload", "PUBB takes base64 (RFC 4648 section 4), padded, without spaces") from None

@@ -57,7 +57,7 @@ class Raw(Dialect):
 
     end = option(None, mark, "the mark that ends a frame: crlf, lf, cr, nul or hexadecimal digits")
     size = option(None, positive, "bytes in each frame")
-    length = option(None, choice(*LENGTHS), "the length that stands before each frame: u8, u16be, u16le, u32be, u32le")
+    length = option(None, choice(*LENGTHS), "the length field before each frame: u8, u16be, u16le, u32be, u32le")
     gap_ = option(None, duration, "the silence that ends a frame")
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:

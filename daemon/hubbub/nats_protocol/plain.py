@@ -24,6 +24,7 @@ DIGITS = 15  # of a number
 _NODE = 16  # characters of an id
 _BEGINNING = len(BEGIN) + _NODE + 2 + len(NUMBER)
 _END = b"\r\n\r\n"
+_CR, _LF = 13, 10
 
 
 class KnownNode:
@@ -95,13 +96,13 @@ class PlainReader:
             if head is None or start + head.size + 2 > end:
                 break
             body, stop = start + head.headers, start + head.size
-            digits = data[start + _BEGINNING : body - 4]
+            digits = data[start + _BEGINNING : body]
             node = nodes.get(data[start : start + _BEGINNING])
-            if node is None or data[stop : stop + 2] != b"\r\n" or data[body - 4 : body] != _END:
+            if node is None or data[stop] != _CR or data[stop + 1] != _LF:
                 break
-            if not digits.isdigit():
+            if digits[-4:] != _END or not digits[:-4].isdigit():
                 break
-            number = int(digits)
+            number = int(digits)  # which takes no notice of the end
             at = stop + 2
             if number <= node.last:
                 self.copies += 1
@@ -123,27 +124,49 @@ def _beginning(node: str) -> bytes:
     return b"%b%b\r\n%b" % (BEGIN, node.encode(), NUMBER)
 
 
-def is_plain(message: Message) -> bool:
-    """Return whether a message has a topic and a payload alone."""
-    bare = message.properties is None and message.content_type is None and message.reply_to is None
-    return bare and type(message) is Publish and not message.path and not message.hops
-
-
 class PlainWriter:
-    """Encodes the plain messages of one node."""
+    """Encodes the messages of one node, plain ones itself.
 
-    __slots__ = ("_begin", "_heads", "_size")
+    most    attribute: bytes of the longest payload that it encodes itself
+    number  of the newest message
+    other   encodes all other messages, which take their number by `next_number`
+    taken   attribute: while there is something in it, no message is plain
+    """
 
-    def __init__(self, node: str) -> None:
+    __slots__ = ("most", "number", "other", "taken", "_begin", "_heads", "_size")
+
+    def __init__(
+        self, node: str, other: Callable[[Message], bytes | None], taken: dict[Message, tuple[str, ...]]
+    ) -> None:
+        self.most = 0
+        self.number = 0
+        self.other = other
+        self.taken = taken
         self._begin = _beginning(node)
         self._heads = Heads(b"HPUB")
         self._size = len(self._begin) + len(_END)
 
-    def encode(self, message: Message, number: int) -> bytes:
-        """Return a message as an operation."""
+    def next_number(self) -> int:
+        """Return the number of one more message."""
+        self.number += 1
+        return self.number
+
+    def encode(self, message: Message) -> bytes | None:
+        """Return a message as an operation. None: NATS doesn't take it."""
+        payload = message.payload
+        bare = message.properties is None and message.content_type is None and message.reply_to is None
+        if self.taken or not bare or type(message) is not Publish or message.path or message.hops:
+            return self.other(message)
+        if len(payload) > self.most or len(message.topic) > limits.MATCH_CACHE_TOPIC:
+            return self.other(message)
+        number = self.number = self.number + 1
         digits = b"%d" % number
         size = self._size + len(digits)
-        payload = message.payload
         return b"%b %d %d\r\n%b%b\r\n\r\n%b\r\n" % (
             self._heads[message.topic], size, size + len(payload), self._begin, digits, payload,
         )  # fmt: skip
+
+
+def encode(message: Message, writer: PlainWriter) -> bytes | None:
+    """Encode a message for a subscription whose form is a writer (kernel.routing.subscription.Encoding)."""
+    return writer.encode(message)

@@ -91,7 +91,7 @@ class Drain:
         """Cut what is left, some links in each turn of the reactor."""
         left = self._links()
         if left and not self._cutting:
-            self.log.warn("{count} links didn't take all that waited for them in time", count=len(left))  # noqa: G010  Twisted calls it so
+            self.log.warn("{count} links were cut before they had received all their messages", count=len(left))  # noqa: G010  Twisted calls it so
         self._cutting = True
         for link in left[: limits.DRAIN_LINKS_AT_ONCE]:
             link.abort()

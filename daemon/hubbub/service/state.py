@@ -36,7 +36,7 @@ def check_state(settings: Settings) -> None:
     if not settings.state.parent.is_dir():
         raise ConfigError(f"--state {settings.state}: there is no folder {settings.state.parent}")
     if settings.state.exists() and not settings.state.is_dir():
-        raise ConfigError(f"--state {settings.state}: it is there already, and is no folder")
+        raise ConfigError(f"--state {settings.state}: it exists, and isn't a folder")
     folder = settings.state if settings.state.exists() else settings.state.parent
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f"--state {settings.state}: this user can't write to {folder}")
@@ -72,7 +72,7 @@ def history_of(store: Any) -> Any:
 def tell_alarm(log: Logger, why: str) -> None:
     """Log that the store can't write, once, and that it can again."""
     if why:
-        log.critical("the store can't write; until it can, nothing that it must keep is acknowledged: {why}", why=why)
+        log.critical("the store can't write, so hubbub acknowledges nothing that it must store: {why}", why=why)
     else:
         log.info("the store writes again")
 

@@ -55,7 +55,7 @@ class Database:
             migrate(self.connection)
             self.connection.pragma("synchronous", "FULL" if durability == "fsync" else "NORMAL")
         except NewerVersion as error:
-            raise ConfigError(f"{path} is of version {error}, which a newer hubbub has written: run that one") from None
+            raise ConfigError(f"{path} has version {error}, which a newer hubbub wrote: run that one") from None
         except OtherFile:
             raise ConfigError(f"{path} is a database of another program: choose another folder") from None
         except (apsw.CorruptError, apsw.NotADBError) as error:

@@ -42,11 +42,13 @@ def open_store(
             loader = Loader(database.connection)
         except Damaged as error:
             if on_damage == "refuse":
-                raise ConfigError(f"{database.path} is damaged: {error}; --on-damage set-aside begins anew") from None
+                raise ConfigError(
+                    f"{database.path} is damaged: {error}; --on-damage set-aside starts with the readable records"
+                ) from None
             aside = _set_aside(database)
             database.open(durability)
             counts = _salvage(aside, database)
-            warn(f"{database.path} is damaged: {error}; it is {aside.name} now, and this was read from it: {counts}")
+            warn(f"{database.path} is damaged: {error}; it is renamed to {aside.name}, with {counts} recovered")
             loader = Loader(database.connection)
     except BaseException:
         database.close()

@@ -306,7 +306,7 @@ class UDPProtocol(DatagramProtocol):
     def hold(self, peer: Peer) -> None:
         """Keep the link of `peer` for the time of a lease. Raises Refusal (unavailable)."""
         if not self.answers:
-            raise Refusal("unavailable", "this port sends no answers: it listens to a multicast group")
+            raise Refusal("unavailable", "this port sends no answers, because it listens to a multicast group")
         if self._held >= limits.UDP_PEERS:
             raise Refusal("unavailable", f"{limits.UDP_PEERS} UDP clients are subscribed here already")
         if self._known.setdefault(peer.key, peer) is not peer:

@@ -11,7 +11,7 @@ hubbub = Kind(
     IUsernamePassword,
     """
     A file of users with argon2 hashes of their passwords, and keys that sign datagrams. It is read again when it
-    changes. `hubbub passwd --help` tells how to write it.
+    changes. `hubbub passwd --help` shows how to write it.
     """,
 )
 mosquitto = Kind(

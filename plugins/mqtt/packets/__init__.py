@@ -55,5 +55,5 @@ def decode(first: int, body: bytes, version: int) -> Packet:
     cursor = Cursor(body)
     found = _DECODERS[kind](flags, cursor, version)
     if not cursor.done():
-        raise Malformed("a packet is longer than what it says", version=getattr(found, "version", 0))
+        raise Malformed("a packet has bytes after its last field", version=getattr(found, "version", 0))
     return found

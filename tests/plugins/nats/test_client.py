@@ -158,9 +158,9 @@ def test_what_has_passed_this_hub_is_dropped():
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"HTTP/1.1 400 Bad Request\r\n", "that is no NATS server: it says no INFO"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "it isn't a NATS server: it sends no INFO"),
         (b"-ERR 'maximum connections exceeded'\r\n", "it closes: maximum connections exceeded"),
-        (b'INFO {"tls_required":true}\r\n', "it wants TLS: dial tls:HOST:PORT:dialect=nats"),
+        (b'INFO {"tls_required":true}\r\n', "it requires TLS: dial tls:HOST:PORT:dialect=nats"),
         (b"INFO {\r\n", "INFO is followed by a JSON object with fields of the known types"),
         (INFO + b"-ERR 'Authorization Violation'\r\n", "it closes: Authorization Violation"),
         (INFO + b"WHAT\r\n", "it sends an unknown operation"),

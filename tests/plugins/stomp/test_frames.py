@@ -52,10 +52,10 @@ def test_frames_are_cut_out(data, frames):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"SEND\na:b\0", "a NUL stands before"),
-        (b"\0", "a NUL stands before"),
-        (b"SEND\na\0:b\n\n\0", "a NUL stands before"),
-        (b"SEND\ncontent-length:2\n\nabc\0", "a body goes on"),
+        (b"SEND\na:b\0", "a NUL comes before"),
+        (b"\0", "a NUL comes before"),
+        (b"SEND\na\0:b\n\n\0", "a NUL comes before"),
+        (b"SEND\ncontent-length:2\n\nabc\0", "a body is longer"),
         (b"SEND\ncontent-length:-1\n\n\0", "a content-length is"),
         (b"SEND\ncontent-length: 1\n\n\0", "a content-length is"),
         (b"SEND\ncontent-length:12345678901\n\n\0", "a content-length is"),

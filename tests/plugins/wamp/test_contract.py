@@ -22,7 +22,7 @@ SAMPLES = [
     ([49, 10, {}], ["Cancel"]),
     ([70, 1, {}, [3]], []),
     ([8, 68, 1, {}, "com.app.error"], []),
-    ([6, {}, "wamp.close.normal"], ["Close the client says goodbye"]),
+    ([6, {}, "wamp.close.normal"], ["Close the client sent GOODBYE"]),
 ]
 
 

@@ -120,7 +120,7 @@ export class Client {
       this.begun();
     };
     this.#send({ op: "ping" }, { done: answered, fail: () => {} });
-    this.#timer = setTimeout(() => this.#silent ? this.#lost("the hub has gone silent") : this.#ping(), SILENCE);
+    this.#timer = setTimeout(() => this.#silent ? this.#lost("the hub has sent nothing for too long") : this.#ping(), SILENCE);
   }
 
   #lost(reason) {

@@ -157,7 +157,7 @@ export class HttpTransport {
   async #read(reader, filters) {
     let rest = "", position = ""; // of an event, until its data comes
     for (;;) {
-      const timer = setTimeout(() => this.#lose(new Error("the hub has gone silent")), SILENCE);
+      const timer = setTimeout(() => this.#lose(new Error("the hub has sent nothing for too long")), SILENCE);
       const { done, value } = await reader.read().finally(() => clearTimeout(timer));
       if (done) throw new Error("the stream has ended");
       const lines = (rest + value).split("\n");

@@ -25,7 +25,7 @@ def connect(link: Any, event: Connect) -> None:
     """Act on a Connect."""
     context = link.context
     if link.access.challenged is not None:
-        link.answer(event, Refusal("bad-command", "another login goes on"))
+        link.answer(event, Refusal("bad-command", "another login is in progress"))
     elif event.auth_method is not None:
         if context.login is None:
             link.answer(event, BadMethod())

@@ -111,7 +111,9 @@ def _on_connect(link: Any, event: Connect) -> None:
     if link.context.login is None or (event.user is None and event.token is None):
         commands.on_connect(link, event)
     else:
-        refusal = Refusal("not-authorized", "over UDP each datagram is signed: it begins with SIGN <user> <time> <mac>")
+        refusal = Refusal(
+            "not-authorized", "over UDP each datagram must be signed: it begins with SIGN <user> <time> <mac>"
+        )
         link.answer(event, refusal)
 
 

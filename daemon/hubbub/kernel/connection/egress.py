@@ -140,7 +140,7 @@ class Egress:
             raise Refusal("quota", f"one request for the history may have {limits.HISTORY_FILTERS} filters")
         event.history.filters += 1
         if unshared(filter) != filter:
-            raise BadFilter("the members of a group share what comes, and no history")
+            raise BadFilter("a shared subscription has no history")
         if self.half_duplex is not None:
             raise Refusal("bad-command", "a link with answer= gets no history")
         return Gate(event, filter, encoding, receiver, client.delivery if event.qos and client is not None else None)

@@ -175,7 +175,7 @@ class HalfDuplexQueue:
             if keep(command.topic):
                 self._queue.append((one, receiver))
             else:
-                self._refuse(command, "unavailable", "the device may no longer hear that topic")
+                self._refuse(command, "unavailable", "the device may no longer receive that topic")
 
     def clear(self) -> None:
         """The link has gone: refuse the requests that wait."""
@@ -186,7 +186,7 @@ class HalfDuplexQueue:
         self._command = self._until = None
         self._turn.alarms.cancel(self)
         for command in waiting:
-            self._refuse(command, "unavailable", "the device has gone")
+            self._refuse(command, "unavailable", "the device has disconnected")
 
 
 def _answer(command: Message, topic: str, frame: Publish) -> Message:

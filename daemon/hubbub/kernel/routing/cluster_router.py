@@ -16,7 +16,7 @@ from hubbub.kernel.routing.routes import Route
 from hubbub.kernel.sessions.session import REPLIES
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message
-from hubbub.publish import QosPublish
+from hubbub.publish import Publish, QosPublish
 
 
 class Stream(Protocol):
@@ -60,8 +60,11 @@ class ClusterRouter(Router):
         By way of the stream these are counted as one at least: others may be elsewhere. Raises Refusal, also
         `unavailable`: the stream takes nothing now, and the sender can be told.
         """
+        route = self._topics.get(message.topic)
+        if type(message) is Publish and route is not None and route.keeper is None and not message.retain:
+            return Router.publish(self, message)  # most of them, so this is quick; a route keeps its keeper
         if not self.is_shared(message):
-            return self.publish_here(message)
+            return Router.publish(self, message)
         assert self.stream is not None
         turn, route, sender = self._turn, self._find_route(message.topic), message.sender
         if sender is not None and sender.link is not None:  # what the hub itself says waits
@@ -75,4 +78,14 @@ class ClusterRouter(Router):
 
     def publish_here(self, message: Message) -> int:
         """Publish a message to the sessions of this node, as one that comes from the stream. Raises Refusal."""
-        return super().publish(message)
+        return Router.publish(self, message)
+
+    def publish_live(self, message: Message) -> int:
+        """Publish a message that others have published live, and that isn't for the stream. Raises Refusal."""
+        if self._find_route(message.topic).keeper is None:
+            return Router.publish(self, message)
+        return self.publish_to(message, _is_any)  # without a position, as it isn't in the history
+
+
+def _is_any(session: object) -> bool:
+    return True

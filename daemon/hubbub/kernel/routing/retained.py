@@ -125,7 +125,7 @@ class Retained:
         size = self.size + cost(message) - (cost(old) if old is not None else 0)
         levels = self.levels + len(wanted) - at
         if count > self.max_messages or size > self.max_bytes or levels > self.max_levels:
-            raise Refusal("quota", "the hub keeps no more retained messages; publish some with an empty payload")
+            raise Refusal("quota", "the hub can't retain more messages; delete some by publishing an empty payload")
         return node, wanted[at:], count, size, levels
 
     def _put(self, message: Message) -> None:

@@ -323,6 +323,9 @@ class Router:
 
     def _deliver(self, group: ReceiverGroup, messages: list[Message], size: int) -> None:
         encoding, counters = group.encoding, self._turn.counters
+        receivers = group.receivers if group.quiet is None else group.others(self._sender)
+        if group.quiet is not None and not receivers:
+            return  # all of them are the sender's own
         if encoding.mount:
             messages = encoding.visible(messages)
         try:
@@ -332,7 +335,7 @@ class Router:
             carried, frames = self.encode_each(encoding, messages)
             batch = Batch(carried, frames, encoding.stream, encoding.full)
         backlog = group.of_the_stalled(counters.stalls) if counters.stalls else None
-        receivers = group.receivers if group.quiet is None else group.others(self._sender)
+        receivers = group.receivers if group.quiet is None else receivers
         count = len(receivers) if backlog is None else len(receivers) + len(backlog.places)
         log = group.log
         if log is not None:

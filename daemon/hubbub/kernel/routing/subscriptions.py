@@ -163,7 +163,7 @@ class Subscriptions:
         if session.levels + levels > limits.SUBSCRIPTION_LEVELS:
             raise Refusal("quota", f"one client's wildcard filters may have {limits.SUBSCRIPTION_LEVELS} levels")
         if trie.levels + levels > limits.SUBSCRIPTION_LEVELS_ALL:
-            raise Refusal("quota", "the wildcard filters of all clients have as many levels as they may have")
+            raise Refusal("quota", "the wildcard filters of all clients have reached the maximum of levels")
         if shared:
             self._shared.check(wish.filter, wish.policy)
         if shared and not hasattr(receiver, "room"):

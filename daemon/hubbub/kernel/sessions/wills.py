@@ -34,10 +34,10 @@ class Wills:
         """Check that there is room for a will of a client at `host` in place of `old`. Raises Refusal (quota)."""
         source, size, before = source_of(host), will_bytes(new), will_bytes(old)
         if size > before and self.size + size - before > limits.WILL_BYTES_ALL:
-            raise Refusal("quota", "the hub keeps no more wills")
+            raise Refusal("quota", "the hub can't keep more wills")
         here = self._by_source[source] - (before if old_source == source else 0)
         if size and here + size > limits.WILL_BYTES_SOURCE and self._sources.rated(host):
-            raise Refusal("quota", "the hub keeps no more wills from your address")
+            raise Refusal("quota", "the hub can't keep more wills from your address")
 
 
 def will_bytes(will: Publish | None) -> int:

@@ -194,7 +194,7 @@ class Logins:
                 self.log.warn(says, count=self._refused, host=host, why=_reason(error))  # noqa: G010
             return Failure(Refusal("not-authorized", _reason(error)))
         self.log.failure("a login can't be checked", failure)
-        return Failure(Refusal("unavailable", "logins can't be checked now; the log of the hub says why"))
+        return Failure(Refusal("unavailable", "logins can't be checked now; the hub's log has the reason"))
 
     def datagram_key(self, user: str) -> tuple[bytes, Identity] | None:
         """Return the key that signs a user's datagrams, and the user's identity."""
@@ -326,7 +326,7 @@ def make_checker(source: str, spec: str) -> Any:
     except InvalidAuthType:
         raise ConfigError(f"{source} {shown(kind)}: there is no such kind of login; --help-auth lists them") from None
     if not set(factory.credentialInterfaces) & set(INTERFACES):
-        raise ConfigError(f"{source} {kind}: its logins are of a kind that no client of hubbub has")
+        raise ConfigError(f"{source} {kind}: no client of hubbub can log in in this way")
     try:
         checker = factory.generateChecker(argument)
     except Exception as error:  # noqa: BLE001  whatever a plugin raises

@@ -218,7 +218,7 @@ def read(path: Path, keyed: bool) -> Table:
             if found and not found.startswith("#"):
                 user, entry = _parse(found, keyed)
                 if user in entries:
-                    raise ValueError(f"{user} is there already")
+                    raise ValueError(f"{user} already exists")
                 entries[user] = entry
         except UnicodeDecodeError:
             raise ConfigError(f"{path}, line {number}: it isn't UTF-8") from None

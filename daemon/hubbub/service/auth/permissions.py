@@ -111,7 +111,7 @@ def _rule(raw: object, where: str, groups: Collection[str]) -> Rule:
     if "who" not in table:
         raise ConfigError(f'{where}: it needs who, as in who.user = "ann" or who = "everyone"')
     if not table.keys() & {"allow", "deny"}:
-        raise ConfigError(f'{where}: it says nothing; add allow.subscribe = "#" or the like')
+        raise ConfigError(f'{where}: it has neither allow nor deny; add allow.subscribe = "#" or the like')
     clauses = [clause for verb in ("allow", "deny") if verb in table for clause in _clauses(verb, table[verb], where)]
     return Rule(_who(table["who"], where, groups), tuple(clauses))
 

@@ -36,6 +36,8 @@ def ignores(specs: Sequence[tuple[str, str]]) -> bool:
             if spec != NONE:
                 raise ConfigError(f"{source} {NONE}: it takes no argument")
             if len(specs) > 1:
-                raise ConfigError(f"{source} {NONE}: it stands alone, as it ignores what clients log in with")
+                raise ConfigError(
+                    f"{source} {NONE}: it can't be combined with others, because it ignores all credentials"
+                )
             return True
     return False

@@ -49,7 +49,7 @@ _REASONS: tuple[tuple[type[PyJWTError], str], ...] = (
     (ImmatureSignatureError, "the token isn't valid yet"),
     (InvalidAudienceError, "the token is for another audience"),
     (InvalidIssuerError, "the token is from another issuer"),
-    (MissingRequiredClaimError, "the token lacks a claim: exp, sub, or what this hub asks for"),
+    (MissingRequiredClaimError, "the token lacks a claim: exp, sub, or one that this hub requires"),
 )
 
 

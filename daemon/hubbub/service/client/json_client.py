@@ -109,7 +109,7 @@ class JsonClient:
         elif answer.op in ("message", "gap", "lost"):
             self._messages.append(received(answer, text))
         elif answer.op == "bye":
-            raise Lost(f"{self._address}: it has said bye")
+            raise Lost(f"{self._address}: the hub has sent bye")
         else:
             self._commands.pop(answer.id or 0, None)
         if answer.op == "error":

@@ -83,7 +83,7 @@ class Cluster:
 
     def _enter(self) -> None:
         self.member = True
-        self._hub.router.tap(self.live.subscription)
+        self._hub.router.tap(self.live.begin())
         if self.stream is not None:
             self.stream.start()
         if self.sessions is not None:

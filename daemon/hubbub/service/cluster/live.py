@@ -7,20 +7,19 @@ NATS -> take -> Router, with `session` as the sender                          in
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import count
-from typing import Any
 
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Subscribe
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.cluster_router import ClusterRouter
 from hubbub.kernel.routing.reserved import is_local
 from hubbub.kernel.routing.subscription import Encoding, Subscription
 from hubbub.kernel.sessions.session import Session
 from hubbub.loop_prevention import path_of
 from hubbub.message import Message
-from hubbub.nats_protocol.plain import KnownNode, PlainReader, PlainWriter, is_plain
+from hubbub.nats_protocol.plain import KnownNode, PlainReader, PlainWriter, encode
 from hubbub.nats_protocol.subjects import subject_of
 from hubbub.nats_protocol.topics import Topics
 from hubbub.publish import Publish
@@ -52,24 +51,28 @@ class LiveMessages:
         self.node = node
         self.sent = 0
         self.session = Session("", 0, "cluster", connection.config.name)
-        self.subscription = Subscription(self.session, Subscribe("#", echo=False), Encoding(_encode, self), self)
         self.unfit = 0
         self._connection = connection
         self._hub = hub
-        self._numbers = count(1)
         self._taken: dict[Message, tuple[str, ...]] = {}
         self._nodes: dict[str, KnownNode] = {}
         self._topics = Topics()
-        self._writer = PlainWriter(node)
-        self.plain = connection.plain = PlainReader(hub.router.publish, self.session)
+        self._writer = PlainWriter(node, self._encode, self._taken)
+        encoding = Encoding(encode, self._writer)
+        self.subscription = Subscription(self.session, Subscribe("#", echo=False), encoding, self)
+        router = hub.router
+        self._publish = router.publish_live if isinstance(router, ClusterRouter) else router.publish
+        self.plain = connection.plain = PlainReader(self._publish, self.session)
 
     # Out
 
-    def encode(self, message: Message) -> bytes | None:
-        """Return a message as an operation of NATS. None: NATS doesn't take it."""
-        if not self._taken and is_plain(message) and len(message.topic) <= limits.MATCH_CACHE_TOPIC:
-            small = len(message.payload) + _HEADERS <= self._connection.max_payload
-            return self._writer.encode(message, next(self._numbers)) if small else None
+    def begin(self) -> Subscription:
+        """Return the subscription to all messages, now that a server has said how long they may be."""
+        self._writer.most = self._connection.max_payload - _HEADERS
+        return self.subscription
+
+    def _encode(self, message: Message) -> bytes | None:
+        """Return a message that isn't plain as an operation of NATS. None: NATS doesn't take it."""
         if message.reply_to is not None and is_local(message.reply_to):
             return None  # who answers, JetStream too, would give the node's servers a command
         stored = message.path == self.node  # it comes back from the stream: this is for NATS applications and groups
@@ -78,7 +81,7 @@ class LiveMessages:
             return None  # the cluster has it
         path = " ".join([*hops, self.node])
         taken, turn = self._taken.pop(message, ()) if self._taken else (), self._hub.turn
-        block = encode_headers_of(message, path, next(self._numbers), turn.time, taken, stored)
+        block = encode_headers_of(message, path, self._writer.next_number(), turn.time, taken, stored)
         to = subject_of(message.topic)
         if message.reply_to is not None:
             to = f"{to} {subject_of(message.reply_to)}"
@@ -115,7 +118,7 @@ class LiveMessages:
             message, origin = self._decode(subject, reply, block, payload)
             if self._is_new(message.topic, origin, standing) and not (origin is not None and origin.stored):
                 self.plain.count += 1
-                self._hub.router.publish(message)
+                self._publish(message)
             else:
                 self.plain.copies += 1
         except Refusal:
@@ -152,8 +155,3 @@ class LiveMessages:
         node = self._nodes[id] = KnownNode(id)
         self.plain.know(node)
         return node
-
-
-def _encode(message: Message, form: Any) -> bytes | None:
-    encoded: bytes | None = form.encode(message)
-    return encoded

@@ -163,11 +163,11 @@ class MessageStream:
         """Log that a part of the work can't go on, once, and that it goes on again."""
         if error is None:
             if self.troubles.pop(part, None) is not None:
-                self.log.info("cluster: {part} goes on", part=part)
+                self.log.info("cluster: {part} works again", part=part)
         elif part not in self.troubles:
             self.troubles[part] = str(error)
             if self._connection.joined:
-                self.log.warn("cluster: {part} waits: {error}", part=part, error=str(error))  # noqa: G010
+                self.log.warn("cluster: {part} has to wait: {error}", part=part, error=str(error))  # noqa: G010
 
     # The connection (wire.ConnectionWatcher)
 

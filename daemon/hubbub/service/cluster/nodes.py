@@ -133,7 +133,7 @@ class Nodes:
 
     def _admit(self) -> None:
         if self.rival is not None:
-            self.log.info("cluster: the name {name} is free now", name=self._beat.name)
+            self.log.info("cluster: no other node has the name {name} now", name=self._beat.name)
         self.rival, self._named = None, True
         self._knows_all_at = self._look_at = self._reactor.seconds() + limits.CLUSTER_LEASE_SECONDS
         self.admitted()
@@ -187,7 +187,7 @@ class Nodes:
     def _forget(self, id: str) -> None:
         node = self.all.pop(id, None)
         if node is not None:
-            self.log.info("cluster: node {name} has gone", name=shown(node.beat.name))
+            self.log.info("cluster: node {name} has left", name=shown(node.beat.name))
             if self._reactor.seconds() >= self._knows_all_at:
                 self._sweep()
 
@@ -218,7 +218,7 @@ class Nodes:
                 return
             node = self.all[beat.node] = Node(beat, 0.0)
             self.lost.pop(beat.name, None)
-            self.log.info("cluster: node {name} is there", name=shown(beat.name))
+            self.log.info("cluster: node {name} has joined", name=shown(beat.name))
         node.beat, node.heard = beat, self._reactor.seconds()
         if node.known != beat.groups:
             node.known = beat.groups

@@ -147,7 +147,7 @@ class ServerLink:
             return
         config = self._config
         if self.info.tls_required and not config.remote.secure:
-            raise Malformed("", "it wants TLS: tls:HOST:PORT instead of nats://HOST:PORT", "unavailable")
+            raise Malformed("", "it requires TLS: tls:HOST:PORT instead of nats://HOST:PORT", "unavailable")
         if not self.info.headers:
             raise Malformed("", "it has no headers: nats-server 2.12.6 or newer is needed", "unavailable")
         says = login(config.user, str(config.password_file), config.credentials_file, self.info.nonce)

@@ -25,7 +25,7 @@ class Arguments(ArgumentParser):
         near = wrong and closest(wrong[1], names)
         raise ConfigError(
             f"{self.prog}: {text}"
-            + (f", did you mean --{near}?" if near else f"; `hubbub {self.prog} --help` tells how")
+            + (f", did you mean --{near}?" if near else f"; `hubbub {self.prog} --help` shows how")
         )
 
 

@@ -136,7 +136,7 @@ class Check:
         if not folder.is_dir():
             self.mistakes.append(f"--control {self._control}: there is no folder {folder}")
         elif self._control.exists() and not self._control.is_socket():
-            self.mistakes.append(f"--control {self._control}: it is there already, and is no socket")
+            self.mistakes.append(f"--control {self._control}: it exists, and isn't a socket")
 
     def _ports(self, reactor: Any, settings: Settings, listeners: list[Listener]) -> None:
         """Bind each port, and close it again; one that the running daemon has is what is wanted."""

@@ -55,7 +55,7 @@ def _connect(path: Path | None) -> socket.socket:
             if is_trusted(one, user, path is not None):
                 _warn(strange)
                 return found
-            reason = f"user {user} answers there, who isn't you, root, or the owner of a folder of its own"
+            reason = f"user {user} answers there; only your own user, root and the owner of a private folder may"
             strange.append(f"{one}: {reason}")
         except BlockingIOError:
             reason = "it takes no connections now"
@@ -63,7 +63,7 @@ def _connect(path: Path | None) -> socket.socket:
             reason = error.strerror or str(error)
         found.close()
         tried.append(f"{one}: {reason}")
-    hint = "" if path is not None else "; --control FILE says where it is"
+    hint = "" if path is not None else "; --control FILE names it"
     raise ConfigError(f"no daemon answers ({', '.join(tried)}){hint}")
 
 

@@ -79,7 +79,7 @@ def write_plugin(kind: str, name: str, folder: Path | None = None, pattern: str 
     try:
         for path in texts:
             if path.exists() or path.is_symlink():
-                raise ConfigError(f"{path} is there already, and isn't overwritten; --into FOLDER takes another folder")
+                raise ConfigError(f"{path} exists, and isn't overwritten; --into FOLDER takes another folder")
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():
             with path.open("x", encoding="utf-8") as stream:

@@ -64,9 +64,9 @@ def passwd(arguments: Sequence[str]) -> int:
     wishes = {"--datagram-key": asked.datagram_key, "--public-key": asked.public_key, "--scram": asked.scram}
     wished = [name for name, wish in wishes.items() if wish]
     if wished and asked.what != "add":
-        raise ConfigError(f"passwd: {wished[0]} goes with add")
+        raise ConfigError(f"passwd: {wished[0]} is for add")
     if len(wished) > 1:
-        raise ConfigError(f"passwd: {' and '.join(wished)} are one thing each: add the user once for each")
+        raise ConfigError(f"passwd: {' and '.join(wished)} can't be combined: add the user once for each")
     if asked.what == "list":
         return _list(asked.file, parser, asked.user)
     if asked.user is None:

@@ -106,7 +106,9 @@ def _tell_others(pid: int) -> None:
     """Say on stderr which other daemons run here: the one that has answered may not be the one that was meant."""
     for path, other in neighbours():
         if other["pid"] != pid:
-            print(f"hubbub: pid {other['pid']} is another daemon: --control {path} asks it", file=sys.stderr)
+            print(
+                f"hubbub: pid {other['pid']} is another daemon; for that one: --control {path} asks it", file=sys.stderr
+            )
 
 
 def look(control: Path | None, links: bool = False) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -76,7 +76,7 @@ def _export(folder: Path) -> int:
         except BrokenPipeError:  # `| head` has seen enough
             sys.stderr.close()
         except Damaged as error:
-            raise ConfigError(f"{folder} is damaged ({error}): hubbub store check says where") from None
+            raise ConfigError(f"{folder} is damaged ({error}): hubbub store check shows where") from None
     return 0
 
 

@@ -103,7 +103,7 @@ def split(text: str) -> list[Part]:
         if at > len(text):
             return parts
         if text[at - 1] == "\\":
-            raise ConfigError("a \\ at the end quotes nothing")
+            raise ConfigError("a \\ at the end escapes nothing")
 
 
 def join(parts: Iterable[Part]) -> str:

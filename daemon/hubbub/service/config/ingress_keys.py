@@ -50,7 +50,7 @@ def _check_presence(own: Mapping[str, Any], transport: str) -> None:
     presence: Template | None = own.get("presence")
     if presence is None:
         if "silent" in own:
-            raise ConfigError("silent= sets what presence= names: add presence=TOPIC")
+            raise ConfigError("silent= needs presence=TOPIC")
         return
     if transport == "udp" and "silent" not in own:
         raise ConfigError("presence= needs silent= over UDP, where silence is the only sign that a client has gone")

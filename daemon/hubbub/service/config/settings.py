@@ -196,7 +196,9 @@ class Settings:
                 raise ConfigError(f"--history {shown(filter)} is given twice")
         for listener in () if self.trust_proxy else self.listeners:
             if listener.address.proxied:
-                reason = "haproxy: reads what a proxy says of its clients: name its network with --trust-proxy"
+                reason = (
+                    "haproxy: takes the addresses of clients from a proxy: name the proxy's network with --trust-proxy"
+                )
                 raise ConfigError(f"{listener.spec}: {reason}")
         for group in ((*self.listeners, *self.connectors), self.handlers):
             seen: dict[str, str] = {}
@@ -235,7 +237,7 @@ def parse_connector(raw: object, source: str) -> ConnectorConfig:
         for name in own.keys() & _LISTENER_FIELDS:
             raise ConfigError(f"{name}= is for listeners; a connector is one link to a known address")
         if own.get("dialect") == "auto":
-            raise ConfigError("dialect=auto waits for what a client says first; a connector names its dialect")
+            raise ConfigError("dialect=auto detects a client by its first bytes; a connector needs dialect=NAME")
         if "id" not in own:
             own["id"] = parse("id", identifier, remote.label)
     except ConfigError as error:
@@ -268,7 +270,7 @@ def parse_history(raw: object, source: str) -> HistoryRule:
             raise ConfigError("it begins with a filter, as in sensors/#; what begins with $ isn't kept")
         for key, value in parts[1:]:
             if key not in _HISTORY_KEYS:
-                raise ConfigError(f"after the filter stand {', '.join(f'{name}=' for name in _HISTORY_KEYS)}")
+                raise ConfigError(f"the keys after a filter are {', '.join(f'{name}=' for name in _HISTORY_KEYS)}")
             values[key] = parse(key, _HISTORY_KEYS[key], value)
     except (BadFilter, ConfigError) as error:
         raise ConfigError(f"{spec}: {error.reason if isinstance(error, BadFilter) else error}") from None
@@ -321,7 +323,7 @@ def _check_clashes(own: Mapping[str, Any], options: Mapping[str, object]) -> Non
     if "auto" in own and own.get("dialect", "auto") != "auto":
         raise ConfigError(f"auto= and dialect={own['dialect']} are given, but auto= is for dialect=auto")
     if "prefix" in own and own["prefix"].text.endswith("/"):
-        raise ConfigError("prefix= ends without /, which is put between")
+        raise ConfigError("prefix= must not end with /, which hubbub adds")
 
 
 def _default_id(transport: str, address: Endpoint) -> str:

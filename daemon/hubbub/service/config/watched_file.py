@@ -43,7 +43,7 @@ class Watched(Generic[T]):
             try:
                 self.look()
             except ConfigError as error:
-                self.log.error("{error}; what it said before stays", error=error)
+                self.log.error("{error}; its earlier content stays in use", error=error)
         return self._value
 
     def look(self) -> None:

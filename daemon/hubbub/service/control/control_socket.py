@@ -86,7 +86,7 @@ class Caller(Protocol, TimeoutMixin):
             self.refuse(str(error))
         except Exception:  # noqa: BLE001  a command is no reason for a daemon to stumble
             self.log.failure("the command {name} failed", Failure(), name=request["command"])
-            self.refuse("it failed inside the daemon; its log says where")
+            self.refuse("it failed inside the daemon; the daemon's log has the reason")
 
     # What a command does
 
@@ -265,7 +265,7 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise ConfigError(f"{path} is there already, and is no socket")
+        raise ConfigError(f"{path} exists, and isn't a socket")
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)  # a daemon that is stopped has a queue that may be full: then it would wait
         try:

@@ -64,7 +64,7 @@ class Management:
         self._check(name, session)
         command = self._commands.get(name)
         if command is None:
-            done(Refusal("nobody", f"the hub knows {', '.join(self._commands)} here"))
+            done(Refusal("nobody", f"the hub's commands are {', '.join(self._commands)}"))
             return
         result: Deferred[Any] = maybeDeferred(lambda: command(_object(request.payload), session))
         result.addCallbacks(lambda found: done(_reply(request.topic, found)), lambda failure: done(_refusal(failure)))
@@ -171,4 +171,4 @@ def _refusal(failure: Failure) -> Refusal:
     if isinstance(error, ConfigError):
         return Refusal("bad-command", str(error))
     _log.failure("a request to the hub failed", failure)
-    return Refusal("internal", "the hub failed; its log says why")
+    return Refusal("internal", "the hub failed; its log has the reason")

@@ -18,7 +18,7 @@ from hubbub.service.control.link_selector import LinkSelector
 from hubbub.service.tracing.traces import Tracing
 
 _log = Logger(namespace="hubbub.control")
-_KICKED = Refusal("not-authorized", "an operator has closed this link")
+_KICKED = Refusal("not-authorized", "an operator closed this link")
 
 
 def commands(running: Any) -> Mapping[str, Command]:

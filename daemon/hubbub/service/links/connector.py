@@ -86,7 +86,7 @@ class Connector:
                 says = f"{key}= is for a dialect that can subscribe, lines, json, mqtt or nats, not over UDP"
                 raise ConfigError(f"{config.spec}: {says}")
         if config.subscribe is not None and dialect_plan.first.has_sessions:
-            raise ConfigError(f"{config.spec}: what goes out in {config.dialect} is named with push=FILTER,...")
+            raise ConfigError(f"{config.spec}: with {config.dialect}, push=FILTER,... names the messages to send")
         return dialect_plan
 
     @property

@@ -11,11 +11,13 @@ SOCKET = "/run/systemd/journal/socket"
 _PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}  # syslog's (RFC 5424 section 6.2.1)
 
 
-def is_journal(stream: str | None, file: TextIO) -> bool:
-    """Tell whether `file` is the stream that systemd has connected to the journal.
+def is_journal(stream: str | None, file: TextIO | None) -> bool:
+    """Tell whether `file` (None: closed) is the stream that systemd has connected to the journal.
 
     stream  JOURNAL_STREAM, which a child inherits whatever its own output is (systemd.exec(5))
     """
+    if file is None:
+        return False
     try:
         found = os.fstat(file.fileno())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Reports why a daemon can't serve: once for each output that a person may look at."""
+"""Reports once why a daemon can't serve."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ class CannotServe(SystemExit, Exception):
 
 
 def report(log: Logger, error: str) -> None:
-    """Write `error` to standard error and to the log, but not twice to one terminal or to the journal."""
+    """Write `error` to standard error, or to the log if standard error is the journal, the null device, or closed."""
     stream = sys.__stderr__  # sys.stderr goes to the log by now
-    in_journal = stream is not None and is_journal(os.environ.get("JOURNAL_STREAM"), stream)
-    if stream is not None and not in_journal:
-        stream.write(f"hubbub: {error}\n")
-    if stream is None or in_journal or not stream.isatty():
+    if stream is None or is_journal(os.environ.get("JOURNAL_STREAM"), stream) or _is_null(stream.fileno()):
         log.critical("{error}", error=error)
+    else:
+        stream.write(f"hubbub: {error}\n")
+
+
+def _is_null(descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(os.devnull))  # noqa: PTH116
+    except OSError:
+        return True

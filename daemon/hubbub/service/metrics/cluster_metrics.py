@@ -50,9 +50,11 @@ class ClusterMetrics(Collector):
         joined = found["state"] == "joined"
         yield GaugeMetricFamily("hubbub_cluster_joined", "1 while this node takes part", value=joined)
         yield GaugeMetricFamily(
-            "hubbub_cluster_nodes", "Nodes that are there, with this one", value=len(found["nodes"])
+            "hubbub_cluster_nodes", "Nodes of the cluster, with this one", value=len(found["nodes"])
         )
-        yield GaugeMetricFamily("hubbub_cluster_degraded", "Things that don't work now", value=len(found["degraded"]))
+        yield GaugeMetricFamily(
+            "hubbub_cluster_degraded", "Functions that don't work now", value=len(found["degraded"])
+        )
         lag = GaugeMetricFamily("hubbub_cluster_lag_seconds", "Last round trip to the NATS server")
         if found["lag"] is not None:
             lag.add_metric([], found["lag"])

@@ -110,9 +110,7 @@ class _Daemon(Collector):
         )
         yield _histogram("hubbub_turn_seconds", "Turns that brought the hub something", self._turns.turns)
         yield from self._scheduled()
-        yield _histogram(
-            "hubbub_reactor_lag_seconds", "How late the reactor was, looked at once a second", self._turns.lag
-        )
+        yield _histogram("hubbub_reactor_lag_seconds", "Delay of the reactor, measured once a second", self._turns.lag)
         yield from self._store()
         yield from self._history()
 
@@ -127,7 +125,7 @@ class _Daemon(Collector):
             "hubbub_messages_uncarried", "Messages that a subscriber's dialect can't carry", counters.uncarried
         )
         yield _counter(
-            "hubbub_messages_unanswered", "Replies whose receiver has gone or can't take them", counters.unanswered
+            "hubbub_messages_unanswered", "Replies whose receiver has left or can't take them", counters.unanswered
         )
         dropped = CounterMetricFamily(
             "hubbub_messages_dropped", "Messages lost by full outboxes and inboxes", labels=["reason"]
@@ -144,8 +142,10 @@ class _Daemon(Collector):
 
     def _scheduled(self) -> Iterator[Metric]:
         scheduler = self._hub.turn.scheduler
-        deferred = CounterMetricFamily("hubbub_deferred_steps", "Steps of work that were put off", labels=["kind"])
-        exhausted = CounterMetricFamily("hubbub_turns_exhausted", "Turns whose time was over first", labels=["kind"])
+        deferred = CounterMetricFamily(
+            "hubbub_deferred_steps", "Steps of work put off to a later turn", labels=["kind"]
+        )
+        exhausted = CounterMetricFamily("hubbub_turns_exhausted", "Turns that ended before their work", labels=["kind"])
         for family, counts in ((deferred, scheduler.deferred), (exhausted, scheduler.exhausted)):
             for kind, count in counts.items():
                 family.add_metric([kind], count)
@@ -159,7 +159,7 @@ class _Daemon(Collector):
         yield _gauge("hubbub_retained_bytes", "Bytes of retained messages", hub.retained.size)
         yield _gauge(
             "hubbub_backlog_bytes",
-            "Memory of what waits for clients that don't read, in bytes",
+            "Memory of the messages for clients that don't read, in bytes",
             hub.slow_consumers.size,
         )
 
@@ -186,19 +186,19 @@ class _Daemon(Collector):
         yield _gauge("hubbub_store_waiting_bytes", "Bytes that wait for their commit", store["waiting_bytes"])
         yield _gauge("hubbub_store_waiting_links", "Links that wait for a commit", store["waiting_links"])
         yield _gauge("hubbub_store_failing", "1 while nothing can be written", bool(store["failing"]))
-        yield _counter("hubbub_store_failures", "Tries to write that have failed", store["failures"])
+        yield _counter("hubbub_store_failures", "Failed attempts to write", store["failures"])
 
 
 def _traffic(opens: Sequence[Metered]) -> Iterator[Metric]:
     contexts = [one.context for one in opens]
     sums = [(one.context, [one.context.name, one.context.dialect_context.transport], _sum(one)) for one in opens]
-    links = GaugeMetricFamily("hubbub_links", "Links now", labels=[*_WHERE, "dialect"])
-    opened = CounterMetricFamily("hubbub_links_opened", "Links, all of them", labels=_WHERE)
+    links = GaugeMetricFamily("hubbub_links", "Open links", labels=[*_WHERE, "dialect"])
+    opened = CounterMetricFamily("hubbub_links_opened", "Links opened", labels=_WHERE)
     received = CounterMetricFamily("hubbub_received_messages", "Messages and commands read", labels=_WHERE)
     received_bytes = CounterMetricFamily("hubbub_received_bytes", "Bytes of them", labels=_WHERE)
     sent = CounterMetricFamily("hubbub_sent_messages", "Messages handed to the transport", labels=_WHERE)
     sent_bytes = CounterMetricFamily("hubbub_sent_bytes", "Bytes of them and of answers", labels=_WHERE)
-    lost = CounterMetricFamily("hubbub_outbox_dropped_messages", "Messages that outboxes lost", labels=_WHERE)
+    lost = CounterMetricFamily("hubbub_outbox_dropped_messages", "Messages dropped by full outboxes", labels=_WHERE)
     for context, where, one in sums:
         for dialect, count in one.dialects.items():
             links.add_metric([*where, dialect], count)
@@ -220,7 +220,7 @@ def _traffic(opens: Sequence[Metered]) -> Iterator[Metric]:
         events.add_metric(where, one.held_back)
         unchanged.add_metric(where, context.unchanged)
     yield from (held_back, events, unchanged)
-    yield _by_reason("hubbub_refused", "What clients were refused, and connections", contexts, lambda one: one.refused)
+    yield _by_reason("hubbub_refused", "Refused connections, commands and messages", contexts, lambda one: one.refused)
     yield _by_reason("hubbub_links_cut", "Links cut by a deadline or a limit", contexts, lambda one: one.cut)
 
 
@@ -304,7 +304,7 @@ def _histogram(name: str, help: str, histogram: Histogram) -> Metric:
 
 
 def _build_info() -> Metric:
-    family = GaugeMetricFamily("hubbub_build_info", "What runs, always 1", labels=["version", "python", "twisted"])
+    family = GaugeMetricFamily("hubbub_build_info", "Versions, always 1", labels=["version", "python", "twisted"])
     family.add_metric([_version("hubbub"), platform.python_version(), _version("twisted")], 1)
     return family
 

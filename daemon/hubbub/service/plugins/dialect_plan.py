@@ -89,7 +89,7 @@ def _candidates(config: LinkConfig, plugins: Plugins) -> Sequence[type[Dialect]]
 
 def _key_without_dialect(key: str, plugins: Plugins) -> str:
     if key in toml.SCALARS:
-        return f"unknown key {key}=; in a file it stands above the first [table]"
+        return f"unknown key {key}=; in a file it belongs above the first [table]"
     owners = [one.name for one in plugins.shipped_dialects() if key in map(key_of, options_of(one))]
     if owners:
         return f"{key}= is a key of {' and '.join(f'dialect={name}' for name in owners)}; add the dialect"

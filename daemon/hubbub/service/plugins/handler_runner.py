@@ -293,7 +293,7 @@ class HandlerRunner:
             left -= 1
             if left:
                 return
-            why = Refusal("internal", f"the handler {self.id} failed; the log of the hub says why")
+            why = Refusal("internal", f"the handler {self.id} failed; the hub's log has the reason")
             self._hub.requests.receiver_failed(topic, failure.value if isinstance(failure.value, Refusal) else why)
 
         return failed

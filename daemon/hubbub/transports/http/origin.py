@@ -17,7 +17,7 @@ _PORTS = {"http": 80, "https": 443}
 _ELSEWHERE = "pages of {origin} may not connect here; start hubbub with --origin {fix} to let them"
 _NULL = (
     "pages without an origin (a file in some browsers, a data: URL, a sandboxed frame) may not connect here; "
-    "--origin null lets them, and with them every page that wants to be one of these"
+    "--origin null lets them, and with them every page, as any page can open such a frame"
 )
 
 

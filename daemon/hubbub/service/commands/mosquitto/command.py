@@ -70,7 +70,7 @@ def _write(folder: Path, files: dict[str, str]) -> list[Path]:
     paths = [folder / name for name in files]
     for path in paths:
         if path.exists():
-            raise ConfigError(f"{path} is there already; --into FOLDER puts the files somewhere else")
+            raise ConfigError(f"{path} exists; --into FOLDER puts the files somewhere else")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in zip(paths, files.values(), strict=True):

@@ -29,7 +29,7 @@ _WORDS = {
     "`--limit` bounds connections": "max_connections",
     "`--limit` bounds what waits in memory": "memory_limit",
     "at most 10,000 messages wait for one client, and as many bytes as queue= says": "max_queued_messages",
-    "in MQTT 5 a client is told idle= as the longest": "max_keepalive",
+    "in MQTT 5 hubbub sends idle= as the maximum": "max_keepalive",
     "it is always on": "set_tcp_nodelay",
     "the unit file names the user of the daemon: User=": "user",
     "systemd knows the process; `twistd --pidfile` writes such a file": "pid_file",
