@@ -56,6 +56,9 @@ def measure(work: Work, name: str, seconds: float) -> dict[str, Any]:
                 told = load(work, peer, server, seconds=seconds)
                 rate = told["acknowledged"] / told["seconds"]
                 return told | {"figure": told.get("p99_us", rate)}
+            case "filters":
+                told = load(work, peer, server)
+                return told | {"figure": told["seconds"]}
             case "udp":
                 return _udp(work, peer, server, seconds)
             case "churn":
@@ -80,7 +83,7 @@ def _options(work: Work, peer: Peer, server: Running, **more: float) -> list[str
         **work.load,
         **more,
     }
-    scripts = {"away": "away.py", "replay": "history.py"}
+    scripts = {"away": "away.py", "replay": "history.py", "filters": "filters.py"}
     script = scripts.get(str(work.load["work"]))
     program = [str(BUILD / "load")] if script is None else [sys.executable, str(HERE / script)]
     return [*program, *(f"{name}={value}" for name, value in options.items())]

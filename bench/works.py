@@ -37,6 +37,7 @@ LOST = Measure("% lost", more_is_better=False)
 CONNECTIONS = Measure("connections/s")
 P99 = Measure("us (p99)", more_is_better=False)
 MEMORY = Measure("KiB/link", more_is_better=False)
+SECONDS = Measure("s", more_is_better=False)
 
 
 @dataclass(frozen=True)
@@ -238,12 +239,23 @@ def _nats() -> list[Work]:
 
 def _cluster() -> list[Work]:
     """Publishers at one node, subscribers at another, and a nats-server between, beside nats-server alone."""
-    peers, half = ("cluster-hubbub", "cluster-compiled", "nats"), Aim(0.5, "nats")
+    ours = ("cluster-hubbub", "cluster-compiled")
+    peers, half = (*ours, "nats"), Aim(0.5, "nats")
+    publish: Load = {"work": "away", "publishers": PAIRS, "window": 10, "away": 0}
+    stored, joined = (Aim(0.7, "jetstream"),), (Aim(10, None),)
     return [
         _flow("cluster-fanout", "two nodes, 1 -> 1,000, 100 in flight", peers, half, subscribers=FANOUT, window=100),
         _flow("cluster-fanin", "two nodes, 100 -> 1, 50 each in flight", peers, half, window=50, publishers=PAIRS),
         _flow("cluster-pairs", "two nodes, 100 pairs, 50 in flight", peers, half, groups=PAIRS, window=IN_FLIGHT),
-    ]
+        Work(
+            "cluster-publish", "QoS 1, 100 publishers, 10 in flight -> the stream", DELIVERIES, publish,
+            (*ours, "jetstream"), stored,
+        ),
+        Work(
+            "cluster-join", "100,000 distinct filters, until the last has a message", SECONDS,
+            {"work": "filters", "filters": 100_000}, ours, joined,
+        ),
+    ]  # fmt: skip
 
 
 def _stomp() -> list[Work]:
