@@ -85,6 +85,7 @@ def process(disk, tmp_path):
     process = Process(tmp_path / "state")
     yield process
     disk.full = disk.unsynced = disk.tears = False
+    disk.go.set()
     process.store.stop()
 
 
@@ -128,6 +129,20 @@ def test_a_slow_disk_delays_no_client_that_needs_no_commit(process, disk):
     disk.go.set()
     process.settle()
     assert writer.heard() == [Ack(kind=PUBACK, id=1)]
+
+
+def test_the_hub_rests_while_much_waits_for_a_slow_disk(process, disk):
+    process.away("away", "a")
+    writer = process.client("w")
+    for n in range(10):
+        writer.publish("a", bytes(limits.ANSWER_BYTES // 4), qos=1, id=n + 1)
+    process.settle()
+    disk.go.clear()
+    client = Client(process.hub.listener, V5)
+    assert client.connect("away", **kept(V5)) == []
+    disk.go.set()
+    process.settle()
+    assert len(messages(client.heard()[1:])) == 10
 
 
 def test_publishers_are_refused_once_it_has_failed_for_long(process, disk, monkeypatch):

@@ -88,6 +88,16 @@ def test_what_comes_meanwhile_comes_behind_it(process):
     assert take(process, client, WAITING + 29) == list(range(WAITING + 20, WAITING + 30))
 
 
+def test_the_hub_rests_while_a_page_is_read(process, monkeypatch):
+    monkeypatch.setattr(limits, "TURN_SECONDS", 0.0)  # so that a job which goes on and on has a turn for each step
+    monkeypatch.setattr(process.store, "fetch", lambda *page: None)
+    client = Client(process.hub.listener, V5)
+    client.connect("away", **kept(V5))
+    process.settle()
+    client.heard()
+    client.subscribe(subscription("a/#", 1))  # its retained messages come behind the queue
+
+
 def test_the_bytes_are_counted_right_in_the_end(process):
     client = process.client("away", **kept(V5))
     take(process, client, WAITING - 1)

@@ -294,9 +294,9 @@ class Egress:
         """Return whether more may be sent in this turn."""
         return not self.outbox.paused and self.outbox.answers < limits.ANSWER_BYTES
 
-    def is_paused(self) -> bool:
-        """Return whether the transport takes no more for now."""
-        return self.outbox.paused
+    def await_room(self, one: object, then: Callable[[], None]) -> None:
+        """Call `then`, for that one, once more may be sent."""
+        self.outbox.await_room(one, then)
 
     def send_inflight(self, one: InflightMessage, frame: bytes | None) -> bool:
         """Send an in-flight message; `frame` is it, if it is encoded already. False: the dialect can't carry it."""

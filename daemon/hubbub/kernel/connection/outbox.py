@@ -33,7 +33,7 @@ class Outbox:
 
     owner, wire  its link; takes bytes for the transport, and may call `pause` before it returns
     full, limit  the overflow policy, one of overflow.POLICIES, and the bound in bytes
-    awaiting  what to call when there is room for a replay, by replay; None: nothing waits for that
+    awaiting  what to call when there is room, by the replay or delivery that waits for it; None: nothing does
     drained  is called at the end of each flush that leaves no answer waiting
     paused   whether the transport takes no more; stalled: it has been so for a while, see Backlog
     stopped  whether it takes no message any more
@@ -161,11 +161,11 @@ class Outbox:
             return 0
         return min(FLUSH_BYTES, self.limit // 2) - self.size
 
-    def await_room(self, replay: object, then: Callable[[], None]) -> None:
-        """Call `then` after the flush that has made room for a replay."""
+    def await_room(self, one: object, then: Callable[[], None]) -> None:
+        """Call `then` after the flush that has made room for a replay or a delivery."""
         if self.awaiting is None:
             self.awaiting = {}
-        self.awaiting[replay] = then
+        self.awaiting[one] = then
         self.plain = False
 
     def miss(self, count: int) -> None:

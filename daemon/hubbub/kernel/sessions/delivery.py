@@ -200,22 +200,26 @@ class Delivery:
                 self._send(one)
 
     def _mark_if_more(self) -> None:
-        if self.state.queue or self._searches or self._resend or self.suppliers:
-            self.ask_later()
+        state = self.state
+        if state.queue or self._resend or (not state.backlogged and (self._searches or self.suppliers)):
+            self.ask_later()  # with a backlog, the page goes on that the store reads
 
     def ask_later(self) -> None:
-        """Go on at the end of this turn if more may be sent then; acknowledgements and `resume` go on too."""
+        """Go on at the end of this turn, or once the link has room; acknowledgements and `resume` go on too."""
         link, state = self.link, self.state
-        if self._marked or link is None:
+        if self._marked or link is None or len(state.inflight) - len(self._resend) >= self.receive_maximum:
             return
-        sent = len(state.inflight) - len(self._resend)
-        if not link.is_paused() and sent < self.receive_maximum and state.inflight_bytes <= state.max_bytes:
-            self._marked = True
-            if state.queue or self._resend or not self._searches:
-                self._turn.flush_later(self)
-            else:
-                self._turn.scheduler.add("retained messages", self.flush)
-                self._turn.schedule_flush()
+        if state.inflight_bytes > state.max_bytes:
+            return
+        if not link.has_room():
+            link.await_room(self, self.flush)
+            return
+        self._marked = True
+        if state.queue or self._resend or not self._searches:
+            self._turn.flush_later(self)
+        else:
+            self._turn.scheduler.add("retained messages", self.flush)
+            self._turn.schedule_flush()
 
     def flush(self) -> None:
         """Go on at the end of the turn (kernel.turn.Flushable)."""
