@@ -170,6 +170,37 @@ def test_publishers_are_refused_once_it_has_failed_for_long(process, disk, monke
     assert messages(process.client("away", **kept(V5)).first) == [("a", b"1", 1), ("a", b"2", 1)]
 
 
+class Failures:
+    """True so many times."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def __bool__(self) -> bool:
+        self.left -= 1
+        return self.left >= 0
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+def test_a_stop_writes_no_batch_without_those_before_it(disk, tmp_path, monkeypatch, failures):
+    """It would have packet identifiers of messages that were never stored."""
+    monkeypatch.setattr(limits, "STORE_RETRY_SECONDS", 10.0)
+    process = Process(tmp_path / "state")
+    process.away("away", "a")
+    writer = process.client("w", **kept(V5))
+    process.settle()
+    disk.full = True
+    for n in (1, 2):
+        writer.publish("a", b"%d" % n, qos=2, id=n)
+    process.wait(lambda: process.store.failures)
+    disk.full = Failures(failures)
+    process.store.stop()
+    later = Process(tmp_path / "state")
+    found = [one.payload for one in later.client("away", **kept(V5)).first]
+    assert found == ([] if failures else [b"1", b"2"])
+    later.store.stop()
+
+
 def test_a_will_and_presence_are_not_refused(process, disk, monkeypatch):
     """They are published once, and their publisher isn't there to try again."""
     monkeypatch.setattr(limits, "STORE_PATIENCE_SECONDS", 0.0)

@@ -98,7 +98,8 @@ class Writer:
         try:
             while (batch := self._next()) is not None:
                 number, changes = batch
-                self._write(number, self._prepare(changes))
+                if not self._write(number, self._prepare(changes)):
+                    return
                 self._try(self._database.checkpoint)
                 self._look()
         except Exception:  # noqa: BLE001  a fault here must not look like a slow disk
@@ -125,15 +126,17 @@ class Writer:
         self._audiences.swept(batch.sweeps)
         self._blocks.written(batch.history)
 
-    def _write(self, number: int, batch: Prepared) -> None:
+    def _write(self, number: int, batch: Prepared) -> bool:
+        """Write a batch, however long it takes. False: it was given up, so nothing behind it may be written either."""
         while True:
-            began = time.monotonic()
+            began, last = time.monotonic(), self._stopping.is_set()
             if self._try(partial(self._transact, batch)):
                 self._written(batch)
                 self._call(self._owner.committed, number, time.monotonic() - began)
-                return
-            if self._stopping.wait(limits.STORE_RETRY_SECONDS):
-                return
+                return True
+            if last:
+                return False
+            self._stopping.wait(limits.STORE_RETRY_SECONDS)
 
     def _try(self, write: Callable[[], object]) -> bool:
         """Write. False: it failed, which is told; the first success after that too."""
