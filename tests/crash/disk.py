@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -16,18 +16,21 @@ CHUNK = bytes(1 << 16)
 class Disk:
     """`fail` makes it fail in one of the FAULTS, and `mend` makes it well; a context, in which it is mounted.
 
-    folder   where the daemon has its state; command: what stands before its options
+    folder   where the daemon has its state; options: those that put the layer below it
     """
 
     FAULTS: ClassVar[tuple[str, ...]] = ("full", "slow", "unsynced")
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "disk"
-        self._fault = folder / "fault"
+        plugins = folder / "plugins"
+        plugins.mkdir()
+        shutil.copy(Path(__file__).with_name("layer.py"), plugins)
+        self._fault = plugins / "fault"
         self._fault.write_text("")
         self._filler = self.folder / "filler"
         self._mounted = os.geteuid() == 0
-        self.command = (sys.executable, str(Path(__file__).with_name("faulty_daemon.py")), str(self._fault), "run")
+        self.options = ("--plugin-dir", str(plugins))
 
     def __enter__(self) -> Self:
         self.folder.mkdir()

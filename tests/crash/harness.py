@@ -11,10 +11,12 @@ there is a history too: it replays what was acknowledged in the end, and a clien
 from __future__ import annotations
 
 import random
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from crash.account import account
 from crash.disk import Disk
 from crash.follower import Follower, faults, read
 from crash.keyed_clients import http_publisher, json_publisher, line_publisher
@@ -28,20 +30,30 @@ UP = (0.05, 0.8)  # seconds until a daemon is killed
 LEAVES = 0.3  # how often a subscriber leaves, or comes, while a daemon is up
 KILLS = 3  # at least
 SETTLE = 60.0  # seconds until everything must have arrived at last
+PATIENCE = 20.0  # seconds of them until the daemons are asked what keeps them
 
 
 class Timed(Daemon):
-    """Notes how long its start takes."""
+    """Notes how long its start takes.
 
-    def __init__(self, outcome: Outcome, *options: str, command: tuple[str, ...] | None = None) -> None:
-        super().__init__(*options, command=command)
+    state, control  its folder, and its control socket
+    """
+
+    def __init__(self, outcome: Outcome, state: Path, control: Path, *options: str) -> None:
+        super().__init__("--state", str(state), "--control", str(control), *options)
         self.outcome = outcome
+        self.state = state
+        self.control = control
 
     def __enter__(self) -> Timed:
         began = time.monotonic()
         super().__enter__()
         self.outcome.seconds.append(time.monotonic() - began)
         return self
+
+    def account(self) -> str:
+        """Say how it is."""
+        return account(self, self.state, self.control)
 
 
 class Scene:
@@ -50,17 +62,19 @@ class Scene:
     def __init__(self, folder: Path, durability: str, disk: Disk | None) -> None:
         self.outcome = Outcome()
         self.disk = disk
-        kept = ("--durability", durability, "--state")
-        where = folder if disk is None else disk.folder
-        with Daemon("--tcp", "tcp:0", *kept, str(folder / "far")) as far:
+        kept = ("--durability", durability)
+        self._folder = folder
+        self._far = ("--tcp", "tcp:0", *kept)
+        with self.far() as far:
             self.far_port = far.tcp[0][1]
             self.far_subscriber = MqttSubscriber(SUBSCRIBERS, self.far_port)
             self.far_subscriber.start()
-        self._far = ("--tcp", f"tcp:{self.far_port}", *kept, str(folder / "far"))
+        self._far = ("--tcp", f"tcp:{self.far_port}", *kept)
         bridge = f"tcp:127.0.0.1:{self.far_port}:id=far:dialect=mqtt:push={FILTER}"
-        history = () if disk is not None else ("--history", f"{FILTER}:messages=10000000")
-        near = ("--connect", bridge, *history, *kept, str(where / "near"))
-        with Daemon("--tcp", "tcp:0", "--websocket", "tcp:0", *near) as daemon:
+        more = ("--history", f"{FILTER}:messages=10000000") if disk is None else disk.options
+        near = ("--connect", bridge, *more, *kept)
+        self._near = ("--tcp", "tcp:0", "--websocket", "tcp:0", *near)
+        with self.near() as daemon:
             port, web = daemon.tcp[0][1], daemon.websocket[0][1]
             self.subscribers = [MqttSubscriber(n, port) for n in range(SUBSCRIBERS)]
             for one in self.subscribers:
@@ -76,32 +90,42 @@ class Scene:
         if self._follower is not None:
             self._follower.start()
 
-    def near(self) -> Daemon:
+    def near(self) -> Timed:
         """The daemon of the publishers, which is to be started."""
-        return Timed(self.outcome, *self._near, command=None if self.disk is None else self.disk.command)
+        state = (self._folder if self.disk is None else self.disk.folder) / "near"
+        return Timed(self.outcome, state, self._folder / "near.sock", *self._near)
 
-    def far(self) -> Daemon:
+    def far(self) -> Timed:
         """The daemon behind the bridge."""
-        return Timed(self.outcome, *self._far)
+        return Timed(self.outcome, self._folder / "far", self._folder / "far.sock", *self._far)
 
     def kill(self, daemon: Daemon) -> None:
         """Kill a daemon, and note what it has logged."""
         daemon.process.kill()
         daemon.process.wait(10)
         self.outcome.kills += 1
-        expected = () if self.disk is not None else ('"critical"',)
-        self.outcome.faults += [line for line in daemon.lines if any(one in line for one in ("Traceback", *expected))]
+        self._look_into(daemon)
 
-    def settle(self) -> None:
+    def _look_into(self, daemon: Daemon) -> None:
+        """Note what a daemon has logged that it shouldn't have."""
+        unexpected = ("Traceback",) if self.disk is not None else ("Traceback", '"critical"')
+        self.outcome.faults += [line for line in daemon.lines if any(one in line for one in unexpected)]
+
+    def settle(self, *daemons: Timed) -> None:
         """Wait until everything has arrived, and compare."""
         until = time.monotonic() + SETTLE
+        asking = threading.Timer(PATIENCE, self._ask, daemons)
+        asking.start()
         for publisher in (*self.sure, self.unsure):
             if not publisher.end(until):
-                self.outcome.faults.append(f"{publisher}: not everything was acknowledged in the end")
+                self.outcome.faults.append(f"not everything was acknowledged in the end: {publisher}")
         ears = [*self.subscribers, self.far_subscriber]
         wait_for_last(ears, self.sure, until)
         if self._follower is not None:
             self._replay(self._follower, until)
+        asking.cancel()
+        for daemon in daemons:
+            self._look_into(daemon)
         for one in (*self.sure, self.unsure, *ears):
             one.go()
         self.outcome.audit(self.sure, ears)
@@ -109,6 +133,9 @@ class Scene:
         unsure = Outcome()  # QoS 0: some are lost
         unsure.audit([self.unsure], ears)
         self.outcome.faults += unsure.faults
+
+    def _ask(self, *daemons: Timed) -> None:
+        self.outcome.accounts += [daemon.account() for daemon in daemons]
 
     def _replay(self, follower: Follower, until: float) -> None:
         found = [one for one in read(self._port, FILTER, {"since": 1e9}) if one["op"] == "message"]
@@ -141,10 +168,10 @@ def run(
                 scene.kill(near)
             if disk is not None:
                 disk.mend()
-        with scene.near():
+        with scene.near() as near:
             if away:
                 scene.subscribers[-1].client.come()
-            scene.settle()
+            scene.settle(near, far)
     return scene.outcome
 
 

@@ -42,6 +42,9 @@ class KeyedPublisher:
         self._giving_up = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
+    def __str__(self) -> str:
+        return f"{self.topic}: {len(self.acknowledged[self.topic])} of {self.total} acknowledged"
+
     def start(self) -> None:
         """Begin."""
         self._thread.start()

@@ -17,6 +17,7 @@ from paho.mqtt.properties import Properties
 UNACKNOWLEDGED = 20  # messages of one publisher, at most
 RATE = 300.0  # messages of one publisher in a second
 EXPIRY = 3_600
+POLL = 0.1  # seconds between two looks whether it has ended, while there is no room
 FILTER = "crash/#"
 
 
@@ -84,11 +85,14 @@ class MqttPublisher:
         self.total = 0
         self.acknowledged: dict[str, list[int]] = {topic: [] for topic in self.topics}
         self.sent: dict[int, tuple[str, int]] = {}
-        self.early: set[int] = set()
+        self.early: dict[int, bool] = {}
         self.lock = threading.Lock()
         self.room = threading.Semaphore(UNACKNOWLEDGED)
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __str__(self) -> str:
+        return f"{self.topics}: unacknowledged {self.sent}"
 
     def start(self) -> None:
         """Begin."""
@@ -99,7 +103,8 @@ class MqttPublisher:
         n = 0
         while not self.ending.wait(random.expovariate(RATE)):
             topic, qos = self.topics[n % 2], 1 + n % 2
-            self.room.acquire()
+            if not self.room.acquire(timeout=POLL):
+                continue
             mid = self.client.publish_in_order(topic, b"%d" % n, qos)
             if mid is None:
                 self.room.release()
@@ -107,25 +112,25 @@ class MqttPublisher:
             with self.lock:
                 self.sent[mid] = topic, n
                 if mid in self.early:
-                    self.early.discard(mid)
-                    self._note(mid)
+                    self._note(mid, self.early.pop(mid))
             n += 1
         self.total = n
 
     def _published(self, client: Any, data: Any, mid: int, code: Any, properties: Any) -> None:
         with self.lock:
             if mid in self.sent:
-                self._note(mid)
+                self._note(mid, code.is_failure)
             else:
-                self.early.add(mid)
+                self.early[mid] = code.is_failure
 
     def go(self) -> None:
         """Leave."""
         self.client.go()
 
-    def _note(self, mid: int) -> None:
+    def _note(self, mid: int, refused: bool) -> None:
         topic, n = self.sent.pop(mid)
-        self.acknowledged[topic].append(n)
+        if not refused:
+            self.acknowledged[topic].append(n)
         self.room.release()
 
     def end(self, until: float) -> bool:

@@ -35,7 +35,11 @@ class Subscriber(Protocol):
 
 @dataclass
 class Outcome:
-    """What has come of it; seconds: from a start to its `ready`, each."""
+    """What has come of it.
+
+    seconds   from a start to its `ready`, each
+    accounts  what the daemons said of themselves when something was long in coming
+    """
 
     acknowledged: int = 0
     arrived: int = 0
@@ -48,6 +52,7 @@ class Outcome:
     seconds: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         slowest = max(self.seconds, default=0.0)

@@ -19,8 +19,8 @@ def check(capsys):
     def show_and_check(name: str, outcome: Outcome) -> None:
         with capsys.disabled():
             sys.stdout.write(f"\n{name}: {outcome}\n")
-        assert [*outcome.faults, *outcome.details] == []
-        assert outcome.lost == outcome.doubled == 0
+        assert [*outcome.faults, *outcome.details] == [], "\n".join(outcome.accounts)
+        assert outcome.lost == outcome.doubled == 0, "\n".join(outcome.accounts)
         assert outcome.acknowledged
 
     return show_and_check

@@ -1,8 +1,7 @@
-"""Run as a program, FILE and the arguments of hubbub: a layer below SQLite does what FILE says, see crash.disk."""
+"""A layer below SQLite that does what the file `fault` beside it says; crash.disk has it in a plugin folder."""
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -45,8 +44,4 @@ class File(apsw.VFSFile):
         super().xSync(flags)
 
 
-if __name__ == "__main__":
-    from hubbub.service.cli import main
-
-    layer = Layer(Path(sys.argv[1]))
-    sys.exit(main(sys.argv[2:]))
+layer = Layer(Path(__file__).with_name("fault"))
