@@ -68,9 +68,9 @@ class MqttNode:
         assert made.connack.code == 0, made.connack
         return made
 
-    def lines(self):
+    def lines(self, host="127.0.0.1"):
         """A client of lines."""
-        return LinesClient(MemoryListener(self.world, "tcp", Lines).connect())
+        return LinesClient(MemoryListener(self.world, "tcp", Lines).connect(host))
 
     async def joined(self):
         await passed(lambda: self.stream.consumer is not None and self.stream.consumer.reading)

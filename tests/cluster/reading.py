@@ -46,7 +46,7 @@ class Reading:
     def failing(self, error):
         self._say("failing", error)
 
-    def stored(self, number):
+    def stored(self, number, again=False):
         assert number not in self.stored_numbers
         self.stored_numbers.append(number)
         self._look()

@@ -300,3 +300,32 @@ async def test_what_a_node_has_retained_from_before_gives_way_to_what_the_cluste
     await passed(lambda: b.hub.retained.count == 1)
     assert b.hub.retained.get("x").payload == b"new"
     assert a.hub.retained.count == 1
+
+
+async def test_a_retry_at_another_node_is_known_by_its_key(two):
+    a, b = [await node.joined() for node in two]
+    ears = [node.lines() for node in two]
+    for ear in ears:
+        ear.send("SUB x/#")
+        await ear.until("OK SUB")
+    first, retry = a.lines(), b.lines()
+    first.send("ONCE k PUB x/y 1")
+    assert await first.until("OK ONCE") == ["OK ONCE k"]
+    retry.send("ONCE k PUB x/y 1", "ONCE k PUB x/y 2", "PUB! x/z 3")  # another message isn't the first's retry
+    assert (await retry.until("OK ONCE"))[-1] == "OK ONCE k"
+    for ear in ears:
+        assert await ear.until("MSG x/z") == ["MSG x/y 1", "MSG x/z 3"]
+    await passed(lambda: not b.stream.reader.own and not a.stream.reader.own)
+
+
+async def test_keys_of_two_users_are_two(two):
+    a, b = [await node.joined() for node in two]
+    ear = a.lines()
+    ear.send("SUB x/#")
+    for node, host in ((a, "127.0.0.1"), (b, "10.0.0.2")):
+        client = node.lines(host)
+        client.send("ONCE k PUB x/y 1")
+        await client.until("OK ONCE")
+    await passed(lambda: a.stream.consumer.position == 2)
+    ear.send("PUB x/end 1")
+    assert (await ear.until("MSG x/end"))[1:-1] == ["MSG x/y 1", "MSG x/y 1"]

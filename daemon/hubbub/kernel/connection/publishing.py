@@ -79,7 +79,7 @@ def on_publish_once(link: Any, event: PublishOnce) -> None:
     if dedup_id is not None:
         client.state.receive(dedup_id)
     if message.tag is not None:
-        if link.hub.router.is_shared(message):
+        if link.hub.router.is_shared(message, once=True):
             link.egress.hold_for_stream()
         if batch > commits.safe:
             link.egress.hold(commits)
@@ -101,11 +101,14 @@ def published_once(link: Any, event: PublishOnce) -> tuple[int, int]:
         return first.result, first.batch
     keys.check_room(attempt)
     hub.turn.commits.check()
+    hub.router.once = attempt.identity
     try:
         receivers: int = hub.router.publish(message) if policy is None else policy.publish(message, link)
     except Refusal as error:
         keys.refused(attempt, error)
         raise
+    finally:
+        hub.router.once = b""
     keys.published(attempt, receivers, message.position)
     return receivers, hub.turn.commits.open
 

@@ -35,6 +35,13 @@ class Attempt(NamedTuple):
     key: str
     digest: bytes
 
+    @property
+    def identity(self) -> bytes:
+        """What tells it from all others at all nodes of a cluster, in hexadecimal digits."""
+        parts = (*(str(one) for one in self.publisher), self.key)
+        own = blake2b(b"\0".join(one.encode() for one in parts), digest_size=16, key=self.digest)
+        return own.hexdigest().encode()
+
 
 class First(NamedTuple):
     """What became of the first message with a key.

@@ -27,8 +27,8 @@ class Stream(Protocol):
 
     commits: Commits
 
-    def publish(self, message: Message) -> None:
-        """Store a message. Raises Refusal (too-long)."""
+    def publish(self, message: Message, once: bytes = b"") -> None:
+        """Store a message, unless one with the same `once` is stored. Raises Refusal (too-long)."""
 
 
 class ClusterRouter(Router):
@@ -41,12 +41,15 @@ class ClusterRouter(Router):
         super().__init__(turn, retained)
         self.stream: Stream | None = None
 
-    def is_shared(self, message: Message) -> bool:
-        """Return whether a message goes into the stream: one of QoS 1 or 2, a retained one, one for the history."""
+    def is_shared(self, message: Message, once: bool = False) -> bool:
+        """Return whether a message goes into the stream: one of QoS 1 or 2, a retained one, one for the history.
+
+        So does one with an idempotency key: by the stream a retry at another node is known.
+        """
         topic = message.topic
         if self.stream is None or self._own or (topic[0] == "$" and (topic.startswith(REPLIES) or is_local(topic))):
             return False
-        if message.retain or (isinstance(message, QosPublish) and message.qos > 0):
+        if once or message.retain or (isinstance(message, QosPublish) and message.qos > 0):
             return True
         return self._find_route(topic).keeper is not None
 
@@ -61,9 +64,15 @@ class ClusterRouter(Router):
         `unavailable`: the stream takes nothing now, and the sender can be told.
         """
         route = self._topics.get(message.topic)
-        if type(message) is Publish and route is not None and route.keeper is None and not message.retain:
+        if (
+            type(message) is Publish
+            and route is not None
+            and route.keeper is None
+            and not (message.retain or self.once)
+        ):
             return Router.publish(self, message)  # most of them, so this is quick; a route keeps its keeper
-        if not self.is_shared(message):
+        once = self.once
+        if not self.is_shared(message, once != b""):
             return Router.publish(self, message)
         assert self.stream is not None
         turn, route, sender = self._turn, self._find_route(message.topic), message.sender
@@ -73,7 +82,7 @@ class ClusterRouter(Router):
                 self._retained.check_room(message)
         turn.schedule_flush()
         message.time = turn.time
-        self.stream.publish(message)
+        self.stream.publish(message, once)
         return max(1, route.sessions)
 
     def publish_here(self, message: Message) -> int:

@@ -36,6 +36,7 @@ class Router:
               last set to False
     logs  what waits for sessions without a link, by the entries of its route
     observer  attribute: gets each subscription that begins or ends, or None
+    once  attribute: tells the message that is published now from all others at all nodes, if it has an idempotency key
     """
 
     def __init__(self, turn: Turn, retained: Retained) -> None:
@@ -46,6 +47,7 @@ class Router:
         self.watch: Callable[[list[Message]], object] | None = None
         self.logs: dict[tuple[Entry, ...], AwayLog] = {}
         self.observer: SubscriptionObserver | None = None
+        self.once = b""
         self._tap: Entry | None = None  # of what gets all messages
         self._own = False  # the hub itself publishes
         self._version = 0  # of all subscriptions
@@ -160,8 +162,8 @@ class Router:
 
     # Messages
 
-    def is_shared(self, message: Message) -> bool:
-        """Return whether a message goes into the stream of a cluster (cluster_router)."""
+    def is_shared(self, message: Message, once: bool = False) -> bool:
+        """Return whether a message, `once`: one with an idempotency key, goes into a stream (cluster_router)."""
         return False
 
     def publish(self, message: Message) -> int:

@@ -180,10 +180,10 @@ class MessageStream:
 
     # Out
 
-    def publish(self, message: Message) -> None:
+    def publish(self, message: Message, once: bytes = b"") -> None:
         number = self.publisher.last + 1
         id = f"{self._prefix}{number}".encode()
-        block = encode_block(message, id)
+        block = encode_block(message, id, once)
         subject = (self._retain if message.retain else self._message)[message.topic]
         most = self._connection.max_payload or limits.MESSAGE_BYTES
         if len(subject) + _NUMBERS > MAX_LINE:
@@ -201,7 +201,9 @@ class MessageStream:
     def has_read_all(self) -> bool:
         return self.reader.has_read_all
 
-    def stored(self, number: int) -> None:
+    def stored(self, number: int, again: bool = False) -> None:
+        if again and self.reader.has_read_all:  # another node has published it, under the same idempotency key
+            self.reader.own.pop(f"{self._prefix}{number}".encode(), None)
         if self.commits.refuses is _WAITS and self.publisher.waiting_bytes < limits.CLUSTER_WAITING_BYTES:
             self.commits.refuses = ""
         self.commits.done(self.publisher.safe)

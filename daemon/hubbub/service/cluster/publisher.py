@@ -23,14 +23,18 @@ from hubbub.service.cluster.wire import Connection, Received, headers_of, new_in
 _SURE = limits.CLUSTER_DUPLICATES_SECONDS / 2  # seconds in which an id is known for sure
 
 
+_AGAIN = b'"duplicate": true'  # in an acknowledgement
 _STORED = b'{"stream":'  # how an acknowledgement begins; an error comes before the name of the stream
 
 
 class Owner(Protocol):
     """Has published messages."""
 
-    def stored(self, number: int) -> None:
-        """The message of that number is stored. `Publisher.safe` grows in the order of the numbers alone."""
+    def stored(self, number: int, again: bool = False) -> None:
+        """The message of that number is stored, `again`: one with its id was already.
+
+        `Publisher.safe` grows in the order of the numbers alone.
+        """
 
     def refused(self, number: int, error: JetStreamError) -> None:
         """The message of that number won't be stored."""
@@ -154,7 +158,7 @@ class Publisher:
         if pending is None:
             return
         if payload.startswith(_STORED):
-            self.found(number)
+            self.found(number, _AGAIN in payload)
             return
         try:
             decode(Received(subject.decode(), payload, "", headers_of(block)), PubAck)
@@ -167,12 +171,12 @@ class Publisher:
         else:
             self.found(number)
 
-    def found(self, number: int) -> None:
+    def found(self, number: int, again: bool = False) -> None:
         """A message is stored: it was acknowledged, or has come back."""
         pending = self._sent.get(number)
         if pending is not None:
             self._settle(number, pending)
-            self._owner.stored(number)
+            self._owner.stored(number, again)
             self._recover(number)
 
     def _settle(self, number: int, pending: _Pending) -> None:

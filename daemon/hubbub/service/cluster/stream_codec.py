@@ -2,6 +2,7 @@
 
     payload                      the payload
     Nats-Msg-Id: 3f09-8a2c-17    node, run of the node, number: the stream takes each once
+    Hubbub-Id: 3f09-8a2c-17      the same, where an idempotency key says by Nats-Msg-Id what is to be taken once
     Hubbub-Presence: 3f09        the node that says that a client is online, or isn't
     Nats-TTL: 604800s            of an empty retained message, which clears its topic
     Hubbub-Stored: {"q":1}       all else, as JSON
@@ -22,6 +23,7 @@ from hubbub.user_properties import UserProperties, pairs_of
 
 _STORED = b"\r\nHubbub-Stored: "
 _ID = b"\r\nNats-Msg-Id: "
+_OWN_ID = b"\r\nHubbub-Id: "
 _PRESENCE = b"\r\nHubbub-Presence: "
 _END = b"\r\n"
 _BEGIN = b"NATS/1.0"
@@ -50,12 +52,13 @@ _PLAIN = [_encode(_Stored(qos)) for qos in range(3)]
 _FOREIGN = _Stored(1)  # what a NATS application has published into the stream is acknowledged to it too
 
 
-def encode_block(message: Message, id: bytes) -> bytes:
-    """Return the headers of a message that has arrived. Raises Refusal (bad-utf8)."""
+def encode_block(message: Message, id: bytes, once: bytes = b"") -> bytes:
+    """Return the headers of a message, which is taken once by `once`, or else by `id`. Raises Refusal (bad-utf8)."""
     cleared = _CLEARED if message.retain and not message.payload else b""
     if isinstance(message, PresenceMessage):
         cleared += _PRESENCE + id.partition(b"-")[0]
-    return b"".join((_BEGIN, _ID, id, cleared, _STORED, _said(message), b"\r\n\r\n"))
+    ids = (_ID, once, _OWN_ID, id) if once else (_ID, id)
+    return b"".join((_BEGIN, *ids, cleared, _STORED, _said(message), b"\r\n\r\n"))
 
 
 def _said(message: Message) -> bytes:
@@ -80,7 +83,7 @@ def _said(message: Message) -> bytes:
 
 def id_of(block: bytes) -> bytes:
     """Return the id of a message, or b""."""
-    return _value(block, _ID)
+    return _value(block, _OWN_ID) or _value(block, _ID)
 
 
 def presence_of(block: bytes) -> str:
