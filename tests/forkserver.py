@@ -1,12 +1,13 @@
 """Run as a program: imports what `hubbub` does once, and then forks for each command that it is asked for.
 
-Importing takes 20 times as long as the rest of a start, and the tests start a few hundred daemons. A fork has the
+Importing takes 20 times as long as the rest of a start, and the tests start a thousand daemons and commands. A fork has the
 arguments, folder, environment and standard streams of its request, no reactor yet, and nothing of an earlier one.
 tests/hub_process.py asks it.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -16,7 +17,12 @@ import sys
 import threading
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
+
+import hubbub_plugins
 from hubbub.service.cli import COMMANDS, main
 
 LONGEST = 131_072  # bytes of a request; what doesn't fit is refused by sendmsg
@@ -28,13 +34,17 @@ IMPORTED = (
     "hubbub.service.logs.observers",
     "hubbub.dialects.json",
     "hubbub.dialects.raw",
+    "hubbub.storage.history",
+    "hubbub.storage.opening",
 )
 
 
 def import_all() -> None:
-    """Import what the commands import, which installs no reactor."""
-    for name in {*IMPORTED, *(target.partition(":")[0] for target in COMMANDS.values())}:
+    """Import what the commands and each daemon import, which installs no reactor."""
+    plugins = (f"hubbub_plugins.{one.name}" for one in iter_modules(hubbub_plugins.__path__))
+    for name in {*IMPORTED, *plugins, *(target.partition(":")[0] for target in COMMANDS.values())}:
         import_module(name, "hubbub.service")
+    list(getPlugins(IServiceMaker))
     assert "twisted.internet.reactor" not in sys.modules
     assert threading.active_count() == 1, "a fork has none of the threads"
     gc.collect()
@@ -78,7 +88,33 @@ def begin(request: dict[str, object], fds: list[int]) -> list[str]:
     return request["arguments"]
 
 
+def run(arguments: list[str]) -> object:
+    """Return what the command returns or exits with."""
+    try:
+        return main(arguments)
+    except SystemExit as end:
+        return end.code
+
+
+def end(status: object) -> None:
+    """End as an interpreter does, but for freeing each object: that takes longer than all the rest of a short command.
+
+    Returns where an interpreter would have something to say at its end.
+    """
+    if status is not None and not isinstance(status, int):
+        return
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return
+    os._exit(status or 0)
+
+
 if __name__ == "__main__":
     import_all()
-    arguments = serve(socket.socket(fileno=int(sys.argv[1])))
-    sys.exit(main(arguments))
+    status = run(serve(socket.socket(fileno=int(sys.argv[1]))))
+    end(status)
+    sys.exit(status)

@@ -1,4 +1,4 @@
-"""`hubbub ARGUMENTS` in a process of its own, forked by tests/forkserver.py: a start takes 0.05 s instead of 0.8 s.
+"""`hubbub ARGUMENTS` in a process of its own, forked by tests/forkserver.py: a start takes 0.03 s instead of 0.8 s.
 
 With HUBBUB_FULL=1 each is an interpreter of its own, as `make test-all` has it.
 """
