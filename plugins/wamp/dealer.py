@@ -80,9 +80,12 @@ class RunningCall:
 
 
 class Dealer:
-    """One session's part. Its methods take a message and return events, and raise Malformed."""
+    """One session's part. Its methods take a message and return events, and raise Malformed.
 
-    __slots__ = ("_calls", "_invocations", "_last", "_mine", "_most", "_speaker", "topics")
+    deadline  when `timeout` may have something to do, or None
+    """
+
+    __slots__ = ("_calls", "_invocations", "_last", "_mine", "_most", "_speaker", "deadline", "topics")
 
     def __init__(self, speaker: Speaker, most: int) -> None:
         """`most`: bytes of the longest payload."""
@@ -92,6 +95,7 @@ class Dealer:
         self._mine: dict[int, Entry] = {}
         self._most = most
         self._speaker = speaker
+        self.deadline: float | None = None
         self.topics = Topics()
 
     # Registrations
@@ -248,6 +252,8 @@ class Dealer:
         event = Request(topic, payload, limits.REQUEST_SECONDS_MAX, False, False, kind, None, origin, asked, progress)
         due = now + min(options.timeout, MAX_ID) / 1_000 if options.timeout and options.timeout > 0 else None
         self._calls[request] = RunningCall(event, due)
+        if due is not None and (self.deadline is None or due < self.deadline):
+            self.deadline = due
         return [event]
 
     def result(self, asked: Asked, result: Any) -> Answered:
@@ -278,13 +284,10 @@ class Dealer:
 
     def timeout(self, now: float) -> list[Event | Message]:
         """End the calls whose time is over."""
-        over = [one for one in self._calls.values() if one.due is not None and one.due <= now and not one.why]
+        timed = [one for one in self._calls.values() if one.due is not None and not one.why]
+        over = [one for one in timed if one.due is not None and one.due <= now]
+        self.deadline = min([one.due for one in timed if one.due is not None and one.due > now], default=None)
         return [event for one in over for event in (*self._interrupt(one, "killnowait"), *self._end(one, _TIMEOUT))]
-
-    @property
-    def deadline(self) -> float | None:
-        """When `timeout` has something to do."""
-        return min([one.due for one in self._calls.values() if one.due is not None and not one.why], default=None)
 
     def _end(self, running: RunningCall, why: str) -> list[Event | Message]:
         running.why = why

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.router import Router
-from hubbub.kernel.routing.subscription import Encoding, Subscription, as_is
-from hubbub.kernel.sessions.session import REPLIES, Session
+from hubbub.kernel.routing.routes import Route
+from hubbub.kernel.sessions.session import REPLIES
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message
 from hubbub.publish import PartialReply, Request
@@ -31,7 +30,6 @@ class Requests:
         self.pending: dict[str, PendingReply] = {}
         self.replies = REPLIES
         self.manager: Callable[[Request, Done], None] | None = None
-        self._encoding = Encoding(as_is, None)
         self._router = router
         self._turn = turn
 
@@ -48,9 +46,7 @@ class Requests:
         if len(self.pending) >= limits.REQUESTS:
             raise Refusal("unavailable", f"{limits.REQUESTS} requests wait for a reply already")
         reply = PendingReply(self._turn, self, message, done)
-        reply.route = Subscription(Session("", 0, "hub", "request"), Subscribe(reply.topic), self._encoding, reply)
-        self._router.commit()
-        self._router.add(reply.topic, reply.route)
+        self._router.replies[reply.topic] = Route.to_one(reply)
         self.pending[reply.topic] = reply
         message.reply_to = reply.topic
         try:
@@ -103,8 +99,7 @@ class Requests:
     def forget(self, reply: PendingReply) -> None:
         """End a request."""
         if self.pending.pop(reply.topic, None) is not None:
-            self._router.commit()
-            self._router.remove(reply.topic, reply.route)
+            del self._router.replies[reply.topic]
 
 
 class ManagedReply:
@@ -132,17 +127,15 @@ class PendingReply:
     """One request: it is the receiver of a single message.
 
     done    is called once, with the reply or a Refusal, unless `end` comes first
-    topic   the reply topic; route: attribute, its subscription
+    topic   the reply topic
     sender  the session that asks; asked: the topic of the request
     receivers  how many may still reply
     """
 
     __slots__ = (
-        "alarm_at", "asked", "receivers", "route", "seconds", "sender", "topic",
+        "alarm_at", "asked", "receivers", "seconds", "sender", "topic",
         "_done", "_left", "_partial", "_parts", "_requests", "_result", "_turn", "_until",
     )  # fmt: skip
-
-    route: Subscription
 
     def __init__(self, turn: Turn, requests: Requests, message: Request, done: Done) -> None:
         self.asked = message.topic

@@ -35,6 +35,7 @@ class Router:
     searched  whether a route had to be searched for, its receivers collected, or much was put into them, since that was
               last set to False
     logs  what waits for sessions without a link, by the entries of its route
+    replies  attribute: the routes of topics to which no client may subscribe, each with one receiver
     observer  attribute: gets each subscription that begins or ends, or None
     once  attribute: tells the message that is published now from all others at all nodes, if it has an idempotency key
     """
@@ -48,6 +49,7 @@ class Router:
         self.logs: dict[tuple[Entry, ...], AwayLog] = {}
         self.observer: SubscriptionObserver | None = None
         self.once = b""
+        self.replies: dict[str, Route] = {}
         self._tap: Entry | None = None  # of what gets all messages
         self._own = False  # the hub itself publishes
         self._version = 0  # of all subscriptions
@@ -112,9 +114,7 @@ class Router:
 
     def _match(self, topic: str) -> tuple[Entry, ...]:
         entries = self.trie.match(topic)
-        if self._tap is not None and not is_local(topic):
-            return (*entries, self._tap)
-        return entries
+        return entries if self._tap is None or is_local(topic) else (*entries, self._tap)
 
     def keep(self, filter: str, keeper: Keeper | None) -> None:
         """Have what `filter` matches kept in the history from now on; None: no more."""
@@ -145,7 +145,7 @@ class Router:
     def has_answerer(self, topic: str) -> bool:
         """Return whether any subscription that matches a topic may answer; it looks at all of them."""
         those = (one for entry in self._match(topic) for one in entry.subscribers)
-        return any(one.wish.answers and not one.session.left for one in those)
+        return topic in self.replies or any(one.wish.answers and not one.session.left for one in those)
 
     def is_durable(self, topic: str) -> bool:
         """Return whether a store may keep messages on a topic, for a session, a group or the history."""
@@ -248,6 +248,8 @@ class Router:
             self._own = False
 
     def _route(self, topic: str, route: Route | None) -> Route:
+        if route is None and topic in self.replies:
+            return self.replies[topic].beside(self._tap)
         self.searched = True
         if route is None:
             levels = self._turn.bounds.topic_levels
@@ -386,13 +388,12 @@ def encoded(encoding: Encoding, messages: Sequence[Message]) -> tuple[Sequence[M
     form, wrap = encoding.form, encoding.wrap
     if encoding.mount:
         below = [encoding.below_mount(message) for message in messages]
-        found = [None if shown is None else encode(shown, form) for shown in below]
+        frames: list[Any] = [None if shown is None else encode(shown, form) for shown in below]
     else:
-        found = [encode(message, form) for message in messages]
-    frames: list[Any] = found
-    if None in found:
-        messages = [message for message, frame in zip(messages, found, strict=True) if frame is not None]
-        frames = [frame for frame in found if frame is not None]
+        frames = [encode(message, form) for message in messages]
+    if None in frames:
+        messages = [message for message, frame in zip(messages, frames, strict=True) if frame is not None]
+        frames = [frame for frame in frames if frame is not None]
     if wrap is not None:
         frames = [wrap(frame) for frame in frames]
     return messages, frames

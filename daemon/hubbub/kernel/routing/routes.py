@@ -8,7 +8,7 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.kernel.routing.groups import ReceiverGroup, SplicedGroup, splice
-from hubbub.kernel.routing.subscription import AwayLog, Encoding, Keeper, Subscription, as_is
+from hubbub.kernel.routing.subscription import AwayLog, Encoding, Keeper, Receiver, Subscription, as_is
 from hubbub.kernel.routing.trie import Entry
 from hubbub.limits import BATCH_MESSAGES, COPIES_AT_ONCE, DELIVERIES_AT_ONCE, ROUTE_COST, SPLICED_AT_ONCE
 
@@ -39,6 +39,25 @@ class Route:
         self.keeper: Keeper | None = min(keepers, key=_order) if keepers else None
         self.sessions = 0
         self.quiet: frozenset[Any] = frozenset()
+
+    @classmethod
+    def to_one(cls, receiver: Receiver) -> Route:
+        """Make the route to one receiver of messages as they are, whatever is subscribed to."""
+        made, group = cls(()), ReceiverGroup(_RECEIVED_AS_IS)
+        group.receivers.append(receiver)
+        made.groups.append(group)
+        made.sessions = 1
+        return made
+
+    def beside(self, entry: Entry | None) -> Route:
+        """Return this route, and with it the subscribers of an entry."""
+        if entry is None:
+            return self
+        both = Route((entry,))
+        both.refresh(0)
+        both.groups[:0] = self.groups
+        both.sessions += self.sessions
+        return both
 
     def refresh(self, version: int) -> bool:
         """Collect the receivers again if the subscribers of an entry have changed. Returns whether they have."""
@@ -178,4 +197,5 @@ def _order(keeper: Keeper) -> int:
 
 
 _AS_IS = Encoding(as_is, None, stream=False)
+_RECEIVED_AS_IS = Encoding(as_is, None)
 NOWHERE = Route(())
