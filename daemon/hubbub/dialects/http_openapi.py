@@ -13,7 +13,8 @@ _ANY: dict[str, Any] = {"*/*": {"schema": {}}}
 _NO_WILDCARD = "^[^+#\\u0000]*$"  # hubbub.topics.check_topic
 _TOPIC_SCHEMA = {"type": "string", "pattern": _NO_WILDCARD, "minLength": 1}
 _TOPIC = {"name": "topic", "in": "path", "required": True, "schema": _TOPIC_SCHEMA}
-_KEY = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": limits.NAME_CHARACTERS}}
+_KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": limits.NAME_CHARACTERS, "pattern": "[^ \\t]"}
+_KEY = {"name": "Idempotency-Key", "in": "header", "schema": _KEY_SCHEMA}
 _FILTERS = {
     "name": "filter", "in": "query", "required": True, "explode": True,
     "schema": {"type": "array", "items": {"type": "string"}, "minItems": 1},
