@@ -37,11 +37,11 @@ os.environ["PATH"] += f"{os.pathsep}/usr/sbin"  # where Debian has servers, and 
 
 # These take long, and begin first: at the end of a run each would keep one worker busy, and leave the others idle.
 LONG = (
-    "system/test_compiled.py", "system/test_messages.py", "system/test_packaging.py", "hostile/test_turns.py",
-    "system/test_activation.py", "system/test_mqtt_bridge.py", "testing/test_contracts.py",
+    "system/test_crash.py", "system/test_compiled.py", "system/test_messages.py", "system/test_packaging.py",
+    "hostile/test_turns.py", "system/test_activation.py", "system/test_mqtt_bridge.py", "testing/test_contracts.py",
     "plugins/stomp/test_contract.py", "service/test_new.py", "plugins/nats/test_contract.py",
     "hostile/test_rights_restart.py", "system/test_logs.py", "plugins/mqtt/test_contract.py",
-    "plugins/mqtt/test_state_machine.py", "system/test_control.py", "system/test_connect.py", "system/test_crash.py",
+    "plugins/mqtt/test_state_machine.py", "system/test_control.py", "system/test_connect.py",
     "system/test_fleet.py", "system/test_life.py", "system/test_under_load.py", "interop/test_nats_bridge.py",
     "cluster/test_faults.py", "hostile/test_rights_races.py", "testing/test_broken_dialects.py",
 )  # fmt: skip

@@ -28,6 +28,7 @@ PUBLISHERS = 2  # of MQTT, of each version
 SUBSCRIBERS = 2
 UP = (0.05, 0.8)  # seconds until a daemon is killed
 LEAVES = 0.3  # how often a subscriber leaves, or comes, while a daemon is up
+AWAY = 5_000  # messages for which it stays away at most: half of what the queue of a session holds
 KILLS = 3  # at least
 SETTLE = 60.0  # seconds until everything must have arrived at last
 PATIENCE = 20.0  # seconds of them until the daemons are asked what keeps them
@@ -99,6 +100,11 @@ class Scene:
         """The daemon behind the bridge."""
         return Timed(self.outcome, self._folder / "far", self._folder / "far.sock", *self._far)
 
+    @property
+    def acknowledged(self) -> int:
+        """How many messages were acknowledged up to now."""
+        return sum(len(numbers) for one in self.sure for numbers in one.acknowledged.values())
+
     def kill(self, daemon: Daemon) -> None:
         """Kill a daemon, and note what it has logged."""
         daemon.process.kill()
@@ -152,15 +158,15 @@ def run(
 ) -> Outcome:
     """Kill daemons for so long, and see what came of it. `disk`: where the near one has its state."""
     rolls, scene = random.Random(seed), Scene(folder, durability, disk)
-    until, away = time.monotonic() + seconds, False
+    until, away, left = time.monotonic() + seconds, False, 0
     with ExitStack() as stack:
         far = stack.enter_context(scene.far())
         while time.monotonic() < until or scene.outcome.kills < KILLS:
             with scene.near() as near:
                 live(scene, rolls)
                 rolls.choice((*scene.subscribers, scene.far_subscriber)).blink()
-                if rolls.random() < LEAVES:  # so that a long queue is read when it comes
-                    away = not away
+                if rolls.random() < LEAVES or (away and scene.acknowledged > left + AWAY):
+                    away, left = not away, scene.acknowledged  # so that a long queue is read when it comes
                     (scene.subscribers[-1].client.go if away else scene.subscribers[-1].client.come)()
                 if rolls.random() < LEAVES:
                     scene.kill(far)

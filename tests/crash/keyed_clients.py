@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import socket
 import threading
 import time
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
 from typing import Any
+
+from crash.mqtt_clients import RATE
 
 SECONDS = 5.0  # until an answer counts as lost
 PAUSE = 0.02  # seconds between two tries
@@ -50,7 +53,7 @@ class KeyedPublisher:
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._ending.is_set():
+        while not self._ending.wait(random.expovariate(RATE)):
             n, self.total = self.total, self.total + 1
             while not self._publish(n):
                 self.retries += 1

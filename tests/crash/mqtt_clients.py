@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 UNACKNOWLEDGED = 20  # messages of one publisher, at most
-RATE = 300.0  # messages of one publisher in a second
+RATE = 100.0  # messages of one publisher in a second
 EXPIRY = 3_600
 POLL = 0.1  # seconds between two looks whether it has ended, while there is no room
 FILTER = "crash/#"

@@ -75,7 +75,9 @@ class Outcome:
     ) -> None:
         counts = Counter(heard)
         self.arrived += len(heard)
-        self.lost += len(set(numbers) - set(heard))
+        if lost := set(numbers) - set(heard):
+            self.lost += len(lost)
+            self.details.append(f"{topic}: {len(lost)} lost for {where}, of {min(lost)} to {max(lost)}")
         again = sum(counts.values()) - len(counts)
         if topic in publisher.exact:
             self.doubled += again

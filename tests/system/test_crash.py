@@ -11,7 +11,7 @@ from crash.disk import Disk
 from crash.harness import run
 from crash.outcome import Outcome
 
-SECONDS = float(os.environ.get("HUBBUB_SOAK_CRASH", "2"))
+SECONDS = float(os.environ.get("HUBBUB_SOAK_CRASH", "20"))
 
 
 @pytest.fixture
