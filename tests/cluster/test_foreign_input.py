@@ -103,3 +103,15 @@ async def test_an_answer_that_no_node_gives_leaves_the_name_to_who_asks(nats_por
     app.subscribe(f"$hubbub.{cluster}.name.a", lambda asked: app.publish(asked.reply, b"what?"))
     await fence(app)
     await nodes.together([nodes.node(f"nats://127.0.0.1:{nats_port}:name=a:cluster={cluster}")])
+
+
+async def test_filters_that_are_too_long_for_nats_leave_nothing(nats_port, nodes):
+    (a,) = await nodes.cluster(nats_port, "a")
+    for number in range(3):
+        filter = f"{number}/" + "x" * 5_000
+        a.client.subscribe(filter)
+        await settled(a)
+        assert a.cluster.degraded == ["1 filters are too long for NATS"]
+        a.client.unsubscribe(filter)
+        await settled(a)
+        assert a.cluster.degraded == []

@@ -97,6 +97,8 @@ class Interest:
                     self._begin(filter)
                 elif stands is not None and not wanted:
                     ended.append(self._end(stands))
+                elif not wanted:
+                    self.unheard.discard(filter)
                 if count % limits.CLUSTER_FILTERS_AT_ONCE == 0:
                     yield
         self._scheduled = False
@@ -123,7 +125,6 @@ class Interest:
 
     def _end(self, standing: Standing) -> Standing:
         del self._stands[standing.filter]
-        self.unheard.discard(standing.filter)
         self._ends.setdefault(standing.filter, []).append(standing)
         for one in standing.those:
             self._connection.end(one, at_once=False)
