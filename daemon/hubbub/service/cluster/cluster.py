@@ -38,6 +38,7 @@ class Cluster:
         self.interest = live.interest = Interest(hub.turn, connection, live.take)
         self.groups = ClusterGroups(hub, connection, live)
         self.nodes = Nodes(reactor, connection, node, hub.turn.wall())
+        self.nodes.beaten = live.look_at_copies
         self.nodes.clients = lambda: len(hub.subscriptions.sessions)
         self.overview = Overview(connection, self.nodes)
         live.is_member = self.nodes.all.__contains__

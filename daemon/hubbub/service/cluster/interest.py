@@ -3,6 +3,9 @@
 NATS sends one copy of a message for each subscription that matches. Messages of nodes carry a number; of those of NATS
 applications the copy of the oldest matching subscription is the one that counts (`is_first`). A subscription that ends
 counts until the server has sent the last message for it: so it stays clear which one is the oldest.
+
+Where filters overlap so much that copies are most of what comes, one subscription to all takes the place of those with
+wildcards (`fold`), until half of these have gone.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ from hubbub.kernel.steps import spread
 from hubbub.kernel.turn import Turn
 from hubbub.nats_protocol.subjects import subjects_of
 from hubbub.service.cluster.connection import MAX_LINE, NatsConnection, NatsSubscription
+from hubbub.topics import is_wildcard
 
+_ALL = ""  # in the place of a filter: that subscription, which brings topics that begin with $ too
 _SUBJECT_BYTES = MAX_LINE - 64  # of the longest one in a SUB line
 
 Took = Callable[["Standing", bytes, bytes, bytes, bytes], object]
@@ -38,22 +43,27 @@ class Standing:
 class Interest:
     """The filters of this node (kernel.routing.subscription.SubscriptionObserver).
 
+    folded   whether one subscription to all stands for the filters with wildcards
     unheard  filters that are too long for NATS
     """
 
     def __init__(self, turn: Turn, connection: NatsConnection, take: Took) -> None:
+        self.folded = False
         self.unheard: set[str] = set()
         self._changed: dict[str, None] = {}
         self._connection = connection
         self._counts: dict[str, int] = {}  # of the subscriptions of clients, by filter
         self._ends: dict[str, list[Standing]] = {}  # those that end, by filter
         self._firsts: dict[str, Standing | None] = {}  # of some topics the oldest that matches
+        self._folding = 0  # changes of `folded` that are under way
+        self._least = 0  # filters with wildcards below which they aren't folded any more
         self._order = 0
         self._scheduled = False
         self._stands: dict[str, Standing] = {}
         self._take = take
         self._trie = Trie()
         self._turn = turn
+        self._wild = 0  # filters with wildcards
 
     def __len__(self) -> int:
         return len(self._stands)
@@ -66,6 +76,7 @@ class Interest:
             return
         count = self._counts[filter] = self._counts.get(filter, 0) + 1
         if count == 1:
+            self._wild += is_wildcard(filter)
             self._change(filter)
 
     def removed(self, filter: str, subscription: Subscription) -> None:
@@ -75,7 +86,35 @@ class Interest:
         self._counts[filter] -= 1
         if not self._counts[filter]:
             del self._counts[filter]
+            self._wild -= is_wildcard(filter)
             self._change(filter)
+            if self.folded and self._wild <= self._least:
+                self._set_folded(False)
+
+    def fold(self) -> None:
+        """Have one subscription to all instead of those with wildcards."""
+        self._least = self._wild // 2
+        self._set_folded(True)
+
+    def _set_folded(self, folded: bool) -> None:
+        self.folded = folded
+        self._folding += 1
+        self._change(_ALL)  # before the others end, or once they are there
+        spread(self._turn, "cluster", self._look_again())
+
+    def _look_again(self) -> Iterator[None]:
+        for count, filter in enumerate(list(self._counts), 1):
+            if is_wildcard(filter):
+                self._change(filter)
+            if count % limits.CLUSTER_FILTERS_AT_ONCE == 0:
+                yield
+        self._folding -= 1
+        self._change(_ALL)
+
+    def _wants(self, filter: str) -> bool:
+        if filter == _ALL:
+            return self.folded or self._folding > 0
+        return filter in self._counts and not (self.folded and is_wildcard(filter))
 
     def _change(self, filter: str) -> None:
         self._changed[filter] = None
@@ -92,7 +131,7 @@ class Interest:
         while self._changed:
             changed, self._changed = self._changed, {}
             for count, filter in enumerate(changed, 1):
-                wanted, stands = filter in self._counts, self._stands.get(filter)
+                wanted, stands = self._wants(filter), self._stands.get(filter)
                 if wanted and stands is None:
                     self._begin(filter)
                 elif stands is not None and not wanted:
@@ -106,7 +145,7 @@ class Interest:
             self._connection.fence(lambda: self._forget(ended))
 
     def _begin(self, filter: str) -> None:
-        subjects = subjects_of(filter)
+        subjects = subjects_of(filter or "#")
         if any(len(subject.encode()) > _SUBJECT_BYTES for subject in subjects):
             self.unheard.add(filter)
             return
@@ -116,7 +155,7 @@ class Interest:
         for one in made.those:
             one.live = True
         self._firsts.clear()
-        if filter not in self._ends:
+        if filter not in self._ends and filter != _ALL:
             self._trie.add(filter)
 
     def _taker(self, standing: Standing) -> Callable[[bytes, bytes, bytes, bytes], object]:
@@ -140,7 +179,7 @@ class Interest:
                 self._ends[filter].remove(standing)
                 if not self._ends[filter]:
                     del self._ends[filter]
-                    if filter not in self._stands:
+                    if filter not in self._stands and filter != _ALL:
                         self._trie.remove(filter)
         self._firsts.clear()
 
@@ -158,8 +197,8 @@ class Interest:
         if topic in self._firsts:
             return self._firsts[topic] is standing
         found: Any = None
-        for entry in self._trie.match(topic):
-            for one in (*self._ends.get(entry.filter, ()), *filter(None, [self._stands.get(entry.filter)])):
+        for name in (_ALL, *(entry.filter for entry in self._trie.match(topic))):
+            for one in (*self._ends.get(name, ()), *filter(None, [self._stands.get(name)])):
                 if found is None or one.order < found.order:
                     found = one
         if len(topic) <= limits.MATCH_CACHE_TOPIC:

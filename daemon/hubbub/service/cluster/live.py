@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from twisted.logger import Logger
+
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Subscribe
@@ -44,6 +46,7 @@ class LiveMessages:
     """
 
     interest: Interest
+    log = Logger(namespace="hubbub.cluster")
 
     def __init__(self, hub: Hub, connection: NatsConnection, node: str) -> None:
         self.dropped = 0
@@ -54,6 +57,8 @@ class LiveMessages:
         self.unfit = 0
         self._connection = connection
         self._hub = hub
+        self._seen = 0, 0  # messages and copies, when these were looked at
+        self._stored = 0  # messages that come by the stream too
         self._taken: dict[Message, tuple[str, ...]] = {}
         self._nodes: dict[str, KnownNode] = {}
         self._topics = Topics()
@@ -116,13 +121,24 @@ class LiveMessages:
             return  # the server's word to the publisher of a message with a response topic
         try:
             message, origin = self._decode(subject, reply, block, payload)
-            if self._is_new(message.topic, origin, standing) and not (origin is not None and origin.stored):
+            new, stored = self._is_new(message.topic, origin, standing), origin is not None and origin.stored
+            self._stored += new and stored
+            if new and not stored:
                 self.plain.count += 1
                 self._publish(message)
             else:
                 self.plain.copies += 1
         except Refusal:
             self.plain.refused += 1
+
+    def look_at_copies(self) -> None:
+        """Bring each message once, if most of what has come since the last call were copies."""
+        new, copies = self.plain.count + self._stored, self.plain.copies - self._stored
+        more, copied = new - self._seen[0], copies - self._seen[1]
+        self._seen = new, copies
+        if copied > max(limits.CLUSTER_COPIES, limits.CLUSTER_COPIES_EACH * more) and not self.interest.folded:
+            self.log.info("cluster: filters overlap much: one subscription to all replaces those with wildcards")
+            self.interest.fold()
 
     def decoded(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> tuple[Publish, Sequence[str]]:
         """Return a message of others, and the groups a member of which has it. Raises Refusal."""

@@ -58,6 +58,7 @@ class Nodes:
     """The other nodes, by their ids, and this one's claim to its name.
 
     groups   attribute: returns the names of this node's groups; clients: how many are connected here
+    beaten    attribute: is called with each beat of this node
     admitted  attribute: is called when the name is this node's; refused: attribute, when it isn't any more
     sweepers  are called when nodes have gone, and now and then
     lost     those that have gone without a goodbye: why, by name
@@ -69,6 +70,7 @@ class Nodes:
     def __init__(self, reactor: Any, connection: NatsConnection, node: str, since: float) -> None:
         config = connection.config
         self.admitted: Callable[[], object] = bool
+        self.beaten: Callable[[], object] = bool
         self.all: dict[str, Node] = {}
         self.clients: Callable[[], int] = int
         self.groups: Callable[[], Iterable[str]] = tuple
@@ -169,6 +171,7 @@ class Nodes:
 
     def _say(self) -> None:
         """Say that this node is there, and look which of the others have said nothing for too long."""
+        self.beaten()
         self._beat.clients = self.clients()
         self._connection.publish(f"{self._prefix}.beats", msgspec.json.encode(self._beat))
         oldest = self._reactor.seconds() - limits.CLUSTER_LEASE_SECONDS
