@@ -210,6 +210,7 @@ CLUSTER_NAMED_BYTES = 256 * KiB  # bytes of messages of a group that go with a s
 CLUSTER_HEADER_BYTES = 1_024  # bytes of a write beside the session: its subject, an inbox, and the revision
 CLUSTER_MOVES = 200  # sessions that come here from other nodes at once; more clients wait
 CLUSTER_MOVE_FILTERS = 16  # filters of a session that are looked for one by one; with more all messages are read
+CLUSTER_PAGES = 16  # pages of the history that are read from the stream at once: together about 4 MiB
 CLUSTER_HEARTBEAT_SECONDS = 1.0  # seconds between signs of life of a consumer; without two of them it is made anew
 CLUSTER_CONSUMER_SECONDS = 30.0  # seconds until the server forgets a consumer whose node has gone
 

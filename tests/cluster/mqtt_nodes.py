@@ -101,6 +101,10 @@ class LinesClient:
         self._end.send("".join(f"{one}\n" for one in commands).encode())
         self._end.world.turn()
 
+    def vanish(self):
+        self._end.vanish()
+        self._end.world.turn()
+
     async def until(self, last):
         """Return the lines that come, with the first that begins with `last`."""
         found = []

@@ -10,6 +10,8 @@ from cluster.mqtt_nodes import MqttNode
 from cluster.nodes import passed, settled
 from hubbub import limits
 from hubbub.kernel.history.rule import HistoryRule
+from hubbub.service.cluster import stream_history
+from hubbub.service.cluster.stream_pages import read_page
 
 
 @pytest.fixture
@@ -94,6 +96,52 @@ async def test_who_comes_from_a_node_that_is_ahead_gets_nothing_twice(make):
     found = await client.until("MSG h/x 4")
     assert messages(found) == ["h/x 4"]
     assert not [line for line in found if line.startswith("LOST")]
+
+
+async def test_who_waits_for_what_never_comes_and_goes_leaves_nothing(make):
+    """Nor does a position that is far ahead cost those who publish anything."""
+    a = await make("a").joined()
+    await publish(a, "1")
+    history = a.hub.history.store
+    for _ in range(20):
+        client = a.lines()
+        client.send(f"SUB h/# AFTER {history.epoch}-{limits.CLUSTER_AHEAD}")
+        await client.until("OK")
+        assert len(history._waiting) <= 2
+        client.vanish()
+    other = a.lines()
+    other.send(f"SUB h/# AFTER {history.epoch}-2")
+    await other.until("OK")
+    await publish(a, "2")
+    assert (await other.until("LIVE"))[-1] == f"LIVE {history.epoch}-2"
+    assert history._waiting == []
+
+
+async def test_few_pages_are_read_at_once(make, monkeypatch):
+    monkeypatch.setattr(limits, "HISTORY_PAGE_MESSAGES", 1)
+    monkeypatch.setattr(limits, "HISTORY_TAIL_MESSAGES", 1)
+    monkeypatch.setattr(limits, "CLUSTER_PAGES", 2)
+    a = await make("a").joined()
+    await publish(a, *map(str, range(5)))
+    at_once, most = 0, 0
+
+    async def counted(*args):
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        try:
+            return await read_page(*args)
+        finally:
+            at_once -= 1
+
+    monkeypatch.setattr(stream_history, "read_page", counted)
+    late = await make("late").joined()
+    clients = [late.lines() for _ in range(6)]
+    for client in clients:
+        client.send("SUB h/# AFTER 0")
+    for client in clients:
+        assert messages(await client.until("LIVE")) == [f"h/x {number}" for number in range(5)]
+    assert most == 2
 
 
 async def test_what_no_rule_covers_is_in_the_stream_and_not_in_the_history(make):

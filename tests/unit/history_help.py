@@ -30,8 +30,8 @@ class SlowHistory(MemoryHistory):
     def _later(self, job: Any) -> None:
         self.reads.append(job)
 
-    def read(self, wanted, after, then) -> None:
-        super().read(wanted, after, lambda page: then(page))
+    def read(self, wanted, after, then, asker) -> None:
+        super().read(wanted, after, lambda page: then(page), asker)
 
     def _page(self, wanted, after, until):
         rows, end, lost = super()._page(wanted, after, until)

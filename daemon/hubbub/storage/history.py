@@ -12,7 +12,7 @@ from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.history.rule import HistoryRule, RuleState, change_rules
-from hubbub.kernel.history.store import Newest, OnLast, OnPage, Page, Wanted
+from hubbub.kernel.history.store import Asker, Newest, OnLast, OnPage, Page, Wanted
 from hubbub.kernel.sessions.records import make_message
 from hubbub.message import Message
 from hubbub.storage.codec import unpack_block
@@ -63,21 +63,26 @@ class DurableHistory:
     def will_come(self, number: int) -> bool:
         return False
 
-    def when_there(self, number: int, then: Callable[[], object]) -> None:
+    def when_there(self, number: int, then: Callable[[], object], asker: Asker) -> None:
         """No number comes from elsewhere."""
 
-    def read(self, wanted: Wanted, after: int, then: OnPage) -> None:
-        self._store.reader.put(_PageJob(wanted, after, self._store.readable, self._prefix, then))
+    def read(self, wanted: Wanted, after: int, then: OnPage, asker: Asker) -> None:
+        self._store.reader.put(_PageJob(wanted, after, self._store.readable, self._prefix, then, asker))
 
-    def find_last(self, wanted: Wanted, count: int, then: OnLast) -> None:
-        self._store.reader.put(_LastJob(wanted, count, self._store.readable, self._store.reader.put, then))
+    def find_last(self, wanted: Wanted, count: int, then: OnLast, asker: Asker) -> None:
+        self._store.reader.put(_LastJob(wanted, count, self._store.readable, self._store.reader.put, then, asker))
+
+
+def _nothing() -> None:
+    """Answer nobody."""
 
 
 class _PageJob:
     """Reads a page (reader.Job). Rows that can't be read are lost."""
 
-    def __init__(self, wanted: Wanted, after: int, until: int, prefix: str, then: OnPage) -> None:
+    def __init__(self, wanted: Wanted, after: int, until: int, prefix: str, then: OnPage, asker: Asker) -> None:
         self._after = after
+        self._asker = asker
         self._known: dict[str, bool] = {}
         self._prefix = prefix
         self._then = then
@@ -85,6 +90,8 @@ class _PageJob:
         self._wanted = wanted
 
     def read(self, connection: apsw.Connection) -> Callable[[], object]:
+        if self._asker.gone:
+            return _nothing
         with connection:  # one snapshot
             marks = ", ".join("?" * len(self._wanted.rules))
             query = f"SELECT max(lost) FROM history_rules WHERE id IN ({marks})"  # noqa: S608
@@ -138,7 +145,10 @@ class _PageJob:
 class _LastJob:
     """Finds the newest messages of each topic, from the newest row back, some rows in each step (reader.Job)."""
 
-    def __init__(self, wanted: Wanted, count: int, until: int, put: Callable[[Any], object], then: OnLast) -> None:
+    def __init__(
+        self, wanted: Wanted, count: int, until: int, put: Callable[[Any], object], then: OnLast, asker: Asker
+    ) -> None:
+        self._asker = asker
         self._before = _NO_END
         self._newest = Newest(wanted, count)
         self._put = put
@@ -147,6 +157,8 @@ class _LastJob:
         self._until = until
 
     def read(self, connection: apsw.Connection) -> Callable[[], object]:
+        if self._asker.gone:
+            return _nothing
         if self._rules and not self._newest.full:
             rule = self._rules[0]
             rows: list[Any] = connection.execute(_BACK, (rule, self._before, self._until, _BACK_ROWS)).fetchall()

@@ -141,6 +141,11 @@ class Replay:
             self._turn.scheduler.add("history", self._step)
             self._turn.schedule_flush()
 
+    @property
+    def gone(self) -> bool:
+        """Whether it is over (history.store.Asker)."""
+        return self._ended is None
+
     def end(self) -> None:
         """The replay is over."""
         ended, self._ended, self._page = self._ended, None, None
@@ -194,7 +199,7 @@ class Replay:
             self._ask_chosen(plan)
         elif self._after > history.store.newest:
             self._asked = True
-            history.store.when_there(self._after, self._reached)
+            history.store.when_there(self._after, self._reached, self)
         elif self._after >= history.tail.floor:
             page = history.tail.after(plan.wanted, self._after, limits.REPLAY_AT_ONCE)
             if page.end == self._after:
@@ -205,7 +210,7 @@ class Replay:
             return True
         else:
             self._asked = True
-            history.store.read(plan.wanted, self._after, self._take)
+            history.store.read(plan.wanted, self._after, self._take, self)
         return False
 
     def _reached(self) -> None:
@@ -228,7 +233,7 @@ class Replay:
     def _ask_last(self, plan: Plan) -> None:
         assert plan.last is not None
         self._asked = True
-        self._history.store.find_last(plan.wanted, plan.last, self._take_last)
+        self._history.store.find_last(plan.wanted, plan.last, self._take_last, self)
 
     def _take_last(self, numbers: Sequence[int], end: int) -> None:
         assert self._plan is not None
@@ -248,7 +253,7 @@ class Replay:
             self._read += bisect_right(some, page.end)
             self._take(page._replace(end=0, lost=0))
 
-        self._history.store.read(wanted, some[0] - 1, take)
+        self._history.store.read(wanted, some[0] - 1, take, self)
 
     def _take(self, page: Page) -> None:
         """Take a page of the store."""
@@ -289,7 +294,8 @@ class Replay:
     def _encode(self, messages: Sequence[Message]) -> None:
         """Encode messages for the subscription of each, as far as its client may have them."""
         now, gates = self._turn.wall(), self._there()
-        allowed = [one for one in messages if self._may_receive(one.topic) and not _has_expired(one, now)]
+        kept = [one for one in messages if not (isinstance(one, QosPublish) and one.has_expired(now))]
+        allowed = [one for one in kept if self._may_receive(one.topic)]
         self._turn.counters.replayed += len(allowed)
         if len(gates) == 1:
             self._encode_run(gates[0], allowed, now)
@@ -385,10 +391,6 @@ class Replay:
         self.end()
         for gate in there:
             say(self._link, self._link.dialect.replayed(gate.wish, end))
-
-
-def _has_expired(message: Message, now: float) -> bool:
-    return isinstance(message, QosPublish) and message.has_expired(now)
 
 
 def _slice(batch: Batch, start: int, end: int, encoding: Encoding) -> Batch:

@@ -12,7 +12,7 @@ from hubbub import limits
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.history.position import first_number, new_epoch
 from hubbub.kernel.history.rule import HistoryRule, RuleState, change_rules
-from hubbub.kernel.history.store import Newest, OnLast, OnPage, Page, Wanted
+from hubbub.kernel.history.store import Asker, Newest, OnLast, OnPage, Page, Wanted
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message, cost
 
@@ -127,13 +127,15 @@ class MemoryHistory:
     def will_come(self, number: int) -> bool:
         return False
 
-    def when_there(self, number: int, then: Callable[[], object]) -> None:
+    def when_there(self, number: int, then: Callable[[], object], asker: Asker) -> None:
         """No number comes from elsewhere."""
 
-    def read(self, wanted: Wanted, after: int, then: OnPage) -> None:
-        self._later(partial(self._read, wanted, after, self.readable, then))
+    def read(self, wanted: Wanted, after: int, then: OnPage, asker: Asker) -> None:
+        self._later(partial(self._read, wanted, after, self.readable, then, asker))
 
-    def _read(self, wanted: Wanted, after: int, until: int, then: OnPage) -> None:
+    def _read(self, wanted: Wanted, after: int, until: int, then: OnPage, asker: Asker) -> None:
+        if asker.gone:
+            return
         rows, end, lost = self._page(wanted, after, until)
         matching = [
             message
@@ -159,18 +161,20 @@ class MemoryHistory:
                 end = min(end, some[-1][0])
         return [row for row in merge(*found, key=lambda row: row[0]) if row[0] <= end], end, lost
 
-    def find_last(self, wanted: Wanted, count: int, then: OnLast) -> None:
+    def find_last(self, wanted: Wanted, count: int, then: OnLast, asker: Asker) -> None:
         until = self.readable
-        self._later(partial(self._find, Newest(wanted, count), list(wanted.rules), until + 1, until, then))
+        self._later(partial(self._find, Newest(wanted, count), list(wanted.rules), until + 1, until, then, asker))
 
-    def _find(self, newest: Newest, rules: list[int], before: int, until: int, then: OnLast) -> None:
+    def _find(self, newest: Newest, rules: list[int], before: int, until: int, then: OnLast, asker: Asker) -> None:
         """Look at some messages before a number, of the last of these rules, and go on in a later turn."""
+        if asker.gone:
+            return
         if not rules or newest.full:
             then(newest.ordered(), until)
             return
         rows, now = self._rows.get(rules[-1]), self._turn.wall()
         if rows is None:  # it has ended
-            self._later(partial(self._find, newest, rules[:-1], until + 1, until, then))
+            self._later(partial(self._find, newest, rules[:-1], until + 1, until, then, asker))
             return
         rows.trim(now)
         some, oldest = rows.before(before), now - rows.state.rule.age
@@ -182,7 +186,7 @@ class MemoryHistory:
             before = until + 1
         else:
             before = some[0][0]
-        self._later(partial(self._find, newest, rules, before, until, then))
+        self._later(partial(self._find, newest, rules, before, until, then, asker))
 
     def _later(self, job: partial[None]) -> None:
         self._turn.scheduler.add("history", job)

@@ -76,6 +76,13 @@ OnPage = Callable[[Page], object]
 OnLast = Callable[["array[int]", int], object]
 
 
+class Asker(Protocol):
+    """Who reads the history. gone: whether no answer is wanted any more, so that none is looked for."""
+
+    @property
+    def gone(self) -> bool: ...
+
+
 class HistoryStore(Protocol):
     """Keeps messages, oldest first. `keep` only queues; the store's `commit` closes the batch.
 
@@ -108,13 +115,13 @@ class HistoryStore(Protocol):
     def will_come(self, number: int) -> bool:
         """Return whether a number that is higher than `newest` may be right: another node has seen it."""
 
-    def when_there(self, number: int, then: Callable[[], object]) -> None:
+    def when_there(self, number: int, then: Callable[[], object], asker: Asker) -> None:
         """Call `then` once `newest` has reached such a number."""
 
-    def read(self, wanted: Wanted, after: int, then: OnPage) -> None:
+    def read(self, wanted: Wanted, after: int, then: OnPage, asker: Asker) -> None:
         """Read a page of messages behind number `after`; `then` is called in the reactor, later."""
 
-    def find_last(self, wanted: Wanted, count: int, then: OnLast) -> None:
+    def find_last(self, wanted: Wanted, count: int, then: OnLast, asker: Asker) -> None:
         """Find the newest `count` messages of each topic; `then` is called in the reactor, later.
 
         It gets their numbers, limits.HISTORY_LAST at most, and the number up to which the search has looked.

@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.task import deferLater
 
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.history.rule import HistoryRule, RuleState, change_rules
-from hubbub.kernel.history.store import Newest, OnLast, OnPage, Page, Wanted
+from hubbub.kernel.history.store import Asker, Newest, OnLast, OnPage, Page, Wanted
 from hubbub.message import Message
 from hubbub.publish import Publish
 from hubbub.service.cluster.jetstream import JetStream, StreamInfo
@@ -27,6 +27,7 @@ from hubbub.service.cluster.stream_pages import PageMessage, read_page
 from hubbub.topics import matches
 
 Decode = Callable[[PageMessage], Publish | None]
+_NONE = 2**63  # more than any number
 
 
 class StreamHistory:
@@ -51,13 +52,16 @@ class StreamHistory:
         self._first = info.state.first_seq
         self._jetstream = jetstream
         self._last_rule = 0
+        self._least = _NONE  # of the numbers that are waited for
+        self._look_at = 1  # so many waiting may have gone
+        self._pages = DeferredSemaphore(limits.CLUSTER_PAGES)
         self._prefix = f"{info.epoch}-"
         self._reactor = reactor
         self._running: set[Deferred[None]] = set()
         self._states: list[RuleState] = []
         self._stream = stream
         self._wall = wall
-        self._waiting: list[tuple[int, Callable[[], object]]] = []
+        self._waiting: list[tuple[int, Callable[[], object], Asker]] = []
 
     @property
     def readable(self) -> int:
@@ -85,15 +89,20 @@ class StreamHistory:
     def will_come(self, number: int) -> bool:
         return self.newest < number <= self.newest + limits.CLUSTER_AHEAD
 
-    def when_there(self, number: int, then: Callable[[], object]) -> None:
-        self._waiting.append((number, then))
+    def when_there(self, number: int, then: Callable[[], object], asker: Asker) -> None:
+        if len(self._waiting) >= self._look_at:  # those that have gone go before they are many
+            self._waiting = [one for one in self._waiting if not one[2].gone]
+            self._look_at = 2 * len(self._waiting) + 1
+        self._waiting.append((number, then, asker))
+        self._least = min(self._least, number)
 
     def reached(self, seq: int) -> None:
         """The message of that sequence is published next."""
         self.newest = max(self.newest, seq)
-        if self._waiting:
-            ready = [then for number, then in self._waiting if number <= seq]
-            self._waiting = [one for one in self._waiting if one[0] > seq]
+        if seq >= self._least:
+            ready = [then for number, then, asker in self._waiting if number <= seq and not asker.gone]
+            self._waiting = [one for one in self._waiting if one[0] > seq and not one[2].gone]
+            self._least = min([number for number, _, _ in self._waiting], default=_NONE)
             for then in ready:
                 then()
 
@@ -104,13 +113,13 @@ class StreamHistory:
 
     # Pages
 
-    def read(self, wanted: Wanted, after: int, then: OnPage) -> None:
+    def read(self, wanted: Wanted, after: int, then: OnPage, asker: Asker) -> None:
         until = self.newest
-        self._run(partial(self._read, wanted, after, until, then), lambda: then(Page((), until, until)))
+        self._run(partial(self._read, wanted, after, until, then), lambda: then(Page((), until, until)), asker)
 
-    def _run(self, job: Callable[[], Awaitable[None]], give_up: Callable[[], object]) -> None:
+    def _run(self, job: Callable[[], Awaitable[None]], give_up: Callable[[], object], asker: Asker) -> None:
         """Run a job; when the history ends meanwhile, give up."""
-        running: Deferred[None] = Deferred.fromCoroutine(self._until_done(job))
+        running: Deferred[None] = Deferred.fromCoroutine(self._until_done(job, asker))
         self._running.add(running)
         running.addBoth(partial(self._ended, running))
         running.addErrback(lambda failure: failure.trap(CancelledError) and give_up())
@@ -119,11 +128,11 @@ class StreamHistory:
         self._running.discard(running)
         return result
 
-    async def _until_done(self, job: Callable[[], Awaitable[None]]) -> None:
+    async def _until_done(self, job: Callable[[], Awaitable[None]], asker: Asker) -> None:
         """Run a job again for as long as JetStream doesn't answer: its replay waits."""
         pause = limits.CLUSTER_RETRY_FIRST_SECONDS
-        while True:
-            await deferLater(self._reactor, 0)  # `then` is called later
+        await deferLater(self._reactor, 0)  # `then` is called later
+        while not asker.gone:
             try:
                 await job()
             except JetStreamError:
@@ -134,7 +143,11 @@ class StreamHistory:
 
     async def _page(self, after: int, until: int) -> tuple[Sequence[PageMessage], int]:
         """Return the messages of a page, and the sequence up to which these are all. Raises JetStreamError."""
-        page = await read_page(self._jetstream, self._reactor, self._stream, ">", after)
+        await self._pages.acquire()
+        try:
+            page = await read_page(self._jetstream, self._reactor, self._stream, ">", after)
+        finally:
+            self._pages.release()
         if page:
             return [one for one in page if one.seq <= until], min(page[-1].seq, until)
         info = await self._jetstream.stream_info(self._stream)
@@ -178,15 +191,16 @@ class StreamHistory:
                 message.time, message.position = one.time, f"{self._prefix}{one.seq}"
                 yield one.seq, message
 
-    def find_last(self, wanted: Wanted, count: int, then: OnLast) -> None:
+    def find_last(self, wanted: Wanted, count: int, then: OnLast, asker: Asker) -> None:
         until = self.newest
-        self._run(partial(self._find_last, wanted, count, until, then), lambda: then(array("q"), until))
+        job = partial(self._find_last, wanted, count, until, then, asker)
+        self._run(job, lambda: then(array("q"), until), asker)
 
-    async def _find_last(self, wanted: Wanted, count: int, until: int, then: OnLast) -> None:
+    async def _find_last(self, wanted: Wanted, count: int, until: int, then: OnLast, asker: Asker) -> None:
         """Look at the newest messages; a stream is read forwards alone."""
         at = max(0, until - limits.HISTORY_MESSAGES)
         found: list[tuple[int, str]] = []
-        while at < until:
+        while at < until and not asker.gone:
             page, at = await self._page(at, until)
             found += [(seq, message.topic) for seq, message in self._matching(wanted, page)]
         newest = Newest(wanted, count)
