@@ -7,6 +7,7 @@ import secrets
 import pytest
 from twisted.logger import LogLevel, capturedLogs
 
+from cluster.mqtt_nodes import MqttNode
 from cluster.nodes import settled
 from cluster.test_live import fence
 from hubbub.nats_protocol.headers import encode_headers, read_headers
@@ -53,10 +54,11 @@ async def test_clients_of_a_hub_reach_nothing_of_jetstream(nats_port, nodes, top
 async def test_clients_hear_nothing_of_jetstream(nats_port, nodes):
     (a,) = await nodes.cluster(nats_port, "a")
     app = await nodes.joined(f"nats://127.0.0.1:{nats_port}:name=app")
-    for filter in ("#", "$JS/#", "$JS/+/x"):
+    for filter in ("#", "$JS/#", "$JS/+/x", "$KV/#", "$share/g/$KV/#"):
         a.client.subscribe(filter)
     await settled(a)
     app.publish("$JS.API.x", b"")
+    app.publish("$KV.hubbub_sessions.x", b"")
     await fence(app)
     await settled(a)
     assert a.client.texts == []
@@ -115,3 +117,20 @@ async def test_filters_that_are_too_long_for_nats_leave_nothing(nats_port, nodes
         a.client.unsubscribe(filter)
         await settled(a)
         assert a.cluster.degraded == []
+
+
+async def test_who_asks_for_a_session_and_is_no_node_costs_no_connection(server, nodes):
+    node = MqttNode(f"{server.url}:cluster=c{secrets.token_hex(4)}", "a")
+    try:
+        await node.joined()
+        app = await nodes.joined(f"{server.url}:name=app")
+        link, own = node.cluster.connection._joined, f"$hubbub.{node.cluster.config.cluster}.session"
+        with capturedLogs() as logs:
+            for payload in (b"", b"\xff", b"\x93\xa0\xc0\xa1x", b"\x93\xa0\xc0\xa1\xff", b"\x91" * 10_000):
+                app.publish(f"{own}.{node.cluster.live.node}", payload)
+            await fence(app)
+            await settled(node)
+        assert [event for event in logs if event["log_level"] > LogLevel.info] == []
+        assert node.cluster.connection._joined is link
+    finally:
+        node.stop()

@@ -154,7 +154,12 @@ class NatsConnection:
             self._joined.write(data)
 
     def publish(self, subject: str, payload: bytes, reply: str = "", headers: Mapping[str, str] = NO_HEADERS) -> None:
-        """Publish a message. What can't be sent, without a connection or because it is too long, is counted."""
+        """Publish a message. What can't be sent, without a connection or because it is too long, is counted.
+
+        Nothing is sent to the subject "": who has asked wants no answer.
+        """
+        if not subject:
+            return
         block = encode_headers(headers.items()) if headers else b""
         to = f"{subject} {reply}".encode() if reply else subject.encode()
         if self._joined is None or len(to) + _NUMBERS > MAX_LINE or len(block) + len(payload) > self.max_payload:

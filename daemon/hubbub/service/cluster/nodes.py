@@ -155,7 +155,7 @@ class Nodes:
     def _asked(self, claim: Received) -> None:
         """Another process claims this node's name."""
         other = _read(_beats, claim.payload)
-        if other is None or not claim.reply:
+        if other is None:
             return
         keeps = self._named or (self._beat.since, self._beat.node) < (other.since, other.node)
         self._connection.publish(claim.reply, msgspec.json.encode(self._beat) if keeps else b"")
@@ -238,8 +238,7 @@ class Nodes:
 
     def _asked_for_groups(self, question: Received) -> None:
         names = sorted(self.groups())[: limits.CLUSTER_GROUPS]
-        if question.reply:
-            self._connection.publish(question.reply, msgspec.json.encode((self._beat.groups, names)))
+        self._connection.publish(question.reply, msgspec.json.encode((self._beat.groups, names)))
 
     def _learn(self, node: Node, answer: Received) -> None:
         found = _read(_groups, answer.payload)

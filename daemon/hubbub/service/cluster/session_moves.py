@@ -242,7 +242,7 @@ class SessionMoves:
     def _asked(self, question: Received) -> None:
         try:
             key = msgspec.msgpack.decode(question.payload, type=Key)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
         if key in self.store.owned:
             self._run(self._alone(key, partial(self._give, key, question.reply)))
