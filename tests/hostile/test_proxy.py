@@ -263,7 +263,7 @@ def test_failed_logins_are_those_of_the_client_behind_the_proxies(tmp_path):
 
 
 def test_a_proxy_header_needs_a_trusted_network():
-    with pytest.raises(AssertionError, match="name its network with --trust-proxy"):
+    with pytest.raises(AssertionError, match="name the proxy's network with --trust-proxy"):
         Daemon("--tcp", "haproxy:tcp:0").__enter__()
 
 

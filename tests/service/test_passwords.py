@@ -118,7 +118,7 @@ def test_an_unknown_user_costs_the_hash_of_a_known_one():
         ("ann:secret\n", "line 1: ann: expected a hash"),
         ("\n\nann:$argon2id$v=19$m=8\n", "line 3: ann: the argon2 hash is malformed"),
         (f"ann:{cheap('x').replace('m=8', 'm=99999999')}\n", "too much memory"),
-        (f"ann:{cheap('x')}\nann:{cheap('x')}\n", "line 2: ann is there already"),
+        (f"ann:{cheap('x')}\nann:{cheap('x')}\n", "line 2: ann already exists"),
         ("ann:*:nonsense\n", "line 1: ann: expected key="),
         ("ann:*:key=abc\n", "64 hexadecimal digits"),
         (":*\n", "a user's name has"),

@@ -102,7 +102,7 @@ RULE = '[[rule]]\nwho = "everyone"\n'
             RULE + 'allow.manage = "a"',
             ":1: rule 1: allow.manage: 'a': what begins with $hubbub/, and nothing else, is for",
         ),
-        ('[[rule]]\nwho = "ann"', ":1: rule 1: it says nothing"),
+        ('[[rule]]\nwho = "ann"', ":1: rule 1: it has neither allow nor deny"),
         (
             '[[rule]]\nwho = "ann"\nallow.publish = "a"',
             ':1: rule 1: who = ann: expected "everyone", or who.user = "ann"',
@@ -117,7 +117,7 @@ RULE = '[[rule]]\nwho = "everyone"\n'
         ),
         (RULE + 'allow.publish = "a"\n' + RULE + "deny.x = 1", ":4: rule 2: deny: unknown key x; there are publish"),
         ('x = """\n[[rule]]\n"""', ": unknown key x"),
-        ('rule = [{ who = "everyone" }]', ": rule 1: it says nothing"),
+        ('rule = [{ who = "everyone" }]', ": rule 1: it has neither allow nor deny"),
     ],
 )
 def test_a_mistake_is_one_line(file, capsys, text, says):

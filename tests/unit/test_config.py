@@ -185,7 +185,7 @@ BAD = [
     ("tcp", "tcp:1:topic=a/#", "'a/#' is no topic: a topic has no wildcards"),
     ("tcp", "tcp:1:topic=", "'' is no topic: it is empty"),
     ("tcp", "tcp:1:topic=a/{id", "a brace without its partner"),
-    ("tcp", "tcp:1:prefix=a/", "prefix= ends without /"),
+    ("tcp", "tcp:1:prefix=a/", "prefix= must not end with /"),
     ("tcp", "tcp:1:subscribe=a/#/b", "'a/#/b' is no filter"),
     ("tcp", "tcp:1:max-message=1MB", "max-message=1MB: expected bytes"),
     ("tcp", "tcp:1:queue=0", "queue=0: expected more than 0"),

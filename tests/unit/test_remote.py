@@ -107,7 +107,7 @@ def test_a_table():
         ("tcp:a:1:anonymous=yes", "anonymous= is for listeners"),
         ("udp:a:1:reuse=yes", "reuse= is for listeners"),
         ("udp:a:1:peers=10.0.0.0/8", "peers= is for listeners"),
-        ("tcp:a:1:dialect=auto", "dialect=auto waits for what a client says first"),
+        ("tcp:a:1:dialect=auto", "dialect=auto detects a client by its first bytes"),
         ("tcp:a:1:auto=x", "auto= is for listeners"),
         ("tcp:a:1:rcvbuf=1MiB", "rcvbuf= is for UDP"),
         ("tcp:a:1:pull=a/#/b", "pull=a/#/b: 'a/#/b' is no filter: # is only allowed as the last level"),

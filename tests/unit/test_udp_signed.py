@@ -89,7 +89,7 @@ def test_what_is_forged_or_replayed_does_nothing(address):
 def test_a_password_is_not_taken():
     hub = SignedHub()
     (said,) = hub.say(b"AUTH ann secret", HERE)
-    assert said.startswith(b"ERR not-authorized over UDP each datagram is signed")
+    assert said.startswith(b"ERR not-authorized over UDP each datagram must be signed")
 
 
 def test_what_only_looks_signed_is_data_without_keys():
