@@ -18,8 +18,8 @@ SUITE :=
 # What a developer's shell may have set must not leak into ours.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONOPTIMIZE VIRTUAL_ENV
 
-.PHONY: run test test-all check node servers collect objects format compiled bench fuzz conformance conformance-page soak docs wheel \
-    deb deb-test clean
+.PHONY: run test test-all check node servers collect objects format compiled bench fuzz conformance conformance-page soak soak-cluster docs \
+    wheel deb deb-test clean
 
 run:
 	@tools/venv $(VENV) ais state
@@ -120,6 +120,12 @@ soak:
 	    tests/system/test_fleet.py
 	HUBBUB_SOAK_CRASH=$(SECONDS) $(BIN)/pytest -s tests/system/test_crash.py
 	cd tests && ../$(BIN)/python -m soak $(SECONDS)
+
+# Three machines of a cluster on which servers, nodes and links fail in turn; docs/cluster.md has the figures of one run.
+soak-cluster: SECONDS := 1800
+soak-cluster:
+	@tools/venv $(VENV) test
+	cd tests && ../$(BIN)/python -m soak_cluster $(SECONDS)
 
 # site/: the documentation as HTML. A warning fails, and so does a link that leads nowhere in it.
 docs:

@@ -2,8 +2,8 @@
 
     filters.py port=N to=N filters=N
 
-Clients of lines subscribe at `to`, and a message is published at `port` again and again until it has come. Prints a line
-of JSON: the filters, and the seconds from the first SUB.
+Clients of lines subscribe at `to`, and a message is published at `port` again and again until it has come. It prints a
+line of JSON: the filters, and the seconds from the first SUB.
 """
 
 from __future__ import annotations

@@ -1,0 +1,114 @@
+"""Clients of all nodes that know what has to come: publishers, subscribers and readers of the history."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from running import Address, LineClient
+
+_IN_FLIGHT = 20
+
+
+def _client(name: str) -> Client:
+    made = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTv5)
+    made.reconnect_delay_set(0.2, 1)
+    made.max_inflight_messages_set(_IN_FLIGHT)
+    return made
+
+
+def _connect(client: Client, where: Address) -> None:
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = 86_400
+    client.connect_async(*where, keepalive=5, properties=properties)
+    client.loop_start()
+
+
+class Writer:
+    """Publishes 1, 2, 3, ... on a topic of its own.
+
+    acknowledged  those with a PUBACK or PUBCOMP; refused: those of which the hub has said that it doesn't take them
+    """
+
+    def __init__(self, where: Address, machine: int, qos: int) -> None:
+        self.topic = f"soak/{machine}/{qos}"
+        self.qos = qos
+        self.published = 0
+        self.acknowledged: set[int] = set()
+        self.refused: set[int] = set()
+        self._numbers: dict[int, int] = {}
+        self._lock = threading.Lock()
+        self._client = _client(f"writer{machine}{qos}")
+        self._client.on_publish = self._answered
+        _connect(self._client, where)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._numbers)
+
+    def publish(self) -> None:
+        """One more, unless many wait."""
+        with self._lock:
+            if len(self._numbers) < _IN_FLIGHT and self._client.is_connected():
+                self.published += 1
+                info = self._client.publish(self.topic, str(self.published), self.qos)
+                self._numbers[info.mid] = self.published
+
+    def _answered(self, client: Any, data: Any, mid: int, code: Any, properties: Any) -> None:
+        with self._lock:
+            number = self._numbers.pop(mid, None)
+            if number is not None:
+                (self.refused if code.is_failure else self.acknowledged).add(number)
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+class Ear:
+    """Has a session that gets everything at QoS 2."""
+
+    def __init__(self, where: Address, machine: int) -> None:
+        self.name = f"ear{machine}"
+        self.got: list[tuple[str, int]] = []
+        self.ready = threading.Event()
+        self._client = _client(self.name)
+        self._client.on_connect = lambda client, *more: client.subscribe("soak/#", 2)
+        self._client.on_subscribe = lambda *more: self.ready.set()
+        self._client.on_message = lambda client, data, message: self.got.append((message.topic, int(message.payload)))
+        _connect(self._client, where)
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def replay(where: Address) -> list[str]:
+    """The whole history, as a node tells it."""
+    found = []
+    with LineClient(where, 60) as client:
+        client.send("SUB soak/# SINCE 24h")
+        while not (line := client.line()).startswith("LIVE "):
+            if line.startswith("MSG "):
+                found.append(line)
+    return found
+
+
+def faults(writers: list[Writer], got: list[tuple[str, int]]) -> Counter[str]:
+    """What one subscriber has had that it shouldn't, or hasn't had that it should."""
+    found: Counter[str] = Counter()
+    for writer in writers:
+        numbers = [number for topic, number in got if topic == writer.topic]
+        times = Counter(numbers)
+        firsts = list(dict.fromkeys(numbers))
+        found["lost"] += len(writer.acknowledged - times.keys())
+        found["invented"] += len([number for number in times if not 1 <= number <= writer.published])
+        found["out of order"] += sum(later < earlier for earlier, later in pairwise(firsts))
+        found[f"doubled at QoS {writer.qos}"] += sum(count - 1 for count in times.values())
+    return found
