@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.message import Message
 from hubbub.publish import QosPublish, Request
@@ -236,6 +237,19 @@ def test_retained_commands_stand_in_line(world):
     assert first.count(b"\n") == 1
     says(world, device, "ok")
     assert sorted([first, device.wire.heard()]) == [b"down/a=a\n", b"down/b=b\n"]
+
+
+def test_retained_commands_that_find_no_room_are_counted(world):
+    for n in range(limits.COMMANDS_WAITING + 5):
+        world.publish(f"down/{n}", b"x", retain=True)
+    device = world.link(subscribe=Template("down/+", "filter"), answer=ANSWER)
+    world.turn()
+    sent = 0
+    while device.wire.heard():
+        sent += 1
+        says(world, device, "ok")
+    assert (sent, device.outbox.dropped) == (1 + limits.COMMANDS_WAITING, 4)  # one is out
+    assert world.hub.turn.counters.dropped == 4
 
 
 def test_a_handlers_reply_to_the_device_stands_in_line(world, device):

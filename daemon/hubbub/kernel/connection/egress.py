@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from hubbub import limits
@@ -26,6 +25,7 @@ from hubbub.kernel.sessions.inflight import InflightMessage
 from hubbub.kernel.sessions.qos import qos_of
 from hubbub.kernel.sessions.qos_receiver import QosReceiver, framed
 from hubbub.kernel.sessions.session import REPLIES, Session
+from hubbub.kernel.steps import spread
 from hubbub.message import Message
 from hubbub.publish import QosPublish
 from hubbub.topics import check_filter, check_topic, unshared
@@ -260,9 +260,16 @@ class Egress:
         if self.half_duplex is None:
             self.outbox.retained(batches)
             return
-        for batch in islice(batches, limits.RETAINED_AT_ONCE):
+        spread(self._hub.turn, "retained messages", self._line_up(self.half_duplex, batches))
+
+    def _line_up(self, line: HalfDuplexQueue, batches: Iterator[Batch | None]) -> Iterator[None]:
+        """Put retained messages into the line of a half-duplex link, which counts those that find no room."""
+        for batch in batches:
+            if self.outbox.stopped:
+                return
             if batch is not None and batch.count:
-                self.half_duplex.put(batch, self.outbox)
+                line.put(batch, self.outbox)
+            yield
 
     def _encode_one(self, encoding: Encoding, receiver: Receiver, message: Message | None) -> Batch | None:
         shown = message.left(self._hub.turn.wall()) if isinstance(message, QosPublish) else message

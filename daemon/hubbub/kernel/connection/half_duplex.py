@@ -59,7 +59,7 @@ class HalfDuplexQueue:
         for one in batch.singles(self._outbox.stream):
             message = one.messages[0]
             if len(self._queue) - self._idle >= limits.COMMANDS_WAITING:
-                self._turn.counters.dropped += 1
+                self._outbox.lose(1)
                 self._refuse(message, "quota", f"{limits.COMMANDS_WAITING} commands wait for this device already")
                 continue
             self._queue.append((one, receiver))
@@ -103,7 +103,7 @@ class HalfDuplexQueue:
             message = one.messages[0]
             if not isinstance(message, QosPublish) or not message.has_expired(self._turn.wall()):
                 return one, receiver
-            self._turn.counters.dropped += 1
+            self._outbox.lose(1)
         return None
 
     def _written(self) -> None:
