@@ -56,6 +56,26 @@ def test_a_client_that_comes_back_is_told_of_all_that_is_too_old():
     assert (messages(client.first), told(client)) == ([], 1)
 
 
+def test_a_work_queue_has_the_bound_too(tmp_path):
+    disk = DatabaseDisk(tmp_path)
+    context = run(disk)
+    context.world.hub.clients.open_queue("$share/queue/a", False)
+    writer = context.client("w")
+    for n in range(3):
+        writer.publish("a", b"%d" % n, qos=1, id=n + 1)
+    context = run(disk)  # where the store alone has them
+    world = context.world
+    world.hub.bound(Bounds(queue_age=0.0))
+    world.advance(time.time() - world.wall())  # the store counts real seconds
+    world.hub.bound(MINUTE)
+    world.advance(50)
+    assert (world.hub.clients.queued, world.hub.turn.counters.dropped) == (3, 0)
+    world.advance(25)
+    assert (world.hub.clients.queued, world.hub.turn.counters.dropped) == (0, 3)
+    for one in disk.stores:
+        one.stop()
+
+
 def test_what_is_in_flight_stays():
     context = MqttHub()
     context.world.hub.bound(MINUTE)

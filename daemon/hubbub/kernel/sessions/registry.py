@@ -94,7 +94,6 @@ class ClientRegistry:
         self._logins: EarlierLogins | None = None
         self._marked = False  # for the end of this turn
         self._rights: RightsOf | None = None
-        self._queue_ages = QueueAges(turn, self._known)
         self._queued_bytes = QueuedBytes(self._trim_later)
         self._router = router
         self._shared = shared
@@ -102,6 +101,7 @@ class ClientRegistry:
         self._turn = turn
         self._wills = Wills(sources)
         self._work_queues = WorkQueues(turn, router, shared, self._queued_bytes)
+        self._queue_ages = QueueAges(turn, self._known, self._work_queues.all)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -145,6 +145,7 @@ class ClientRegistry:
             state = restore(stored, store)
             if state.key[0] == MOUNT:
                 self._work_queues.restore(state)
+                self._queue_ages.look_later()
             else:
                 loaded.append(self._revive(state))  # of two with one key the first ends now, see `expire`
         self.restored = frozenset([client.state.key[1:] for client in loaded])
@@ -219,6 +220,7 @@ class ClientRegistry:
     def open_queue(self, name: str, needs_room: bool) -> None:
         """Let there be a work queue; `name` is that of its group. Raises Refusal (quota)."""
         self._work_queues.open(name, self.store, needs_room)
+        self._queue_ages.look_later()
 
     def bound(self) -> None:
         """The bounds have changed."""

@@ -136,11 +136,20 @@ class WorkQueue(ShareGroup):
         """Drop the oldest of those that aren't lent until `size` bytes are left."""
         state = self.state
         while (state.queue or state.backlogged) and state.size > size:
-            if state.queue:
-                self._drop_first()
-            else:
-                self._queued_bytes.size -= state.drop_backlogged()
-            self._turn.counters.dropped += 1
+            self._drop_oldest()
+
+    def drop_older(self) -> None:
+        """Drop those that have waited for longer than `queue-age` (sessions.queue_ages.Queue)."""
+        if age := self._turn.bounds.queue_age:
+            while self.state.waits_since < self._turn.wall() - age:
+                self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        if self.state.queue:
+            self._drop_first()
+        else:
+            self._queued_bytes.size -= self.state.drop_backlogged()
+        self._turn.counters.dropped += 1
 
     def _drop_first(self) -> None:
         one = self.state.drop_oldest()
