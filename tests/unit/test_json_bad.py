@@ -99,6 +99,7 @@ def publish(**more: Any) -> dict[str, Any]:
         (b'{"op":"publish","topic":"t","data":%b}' % (b"[" * 100_000), "bad-payload",
          "it is nested deeper than 64 levels", None),
         (b'{"x":' * 100_000, "bad-payload", "it is nested deeper than 64 levels", None),
+        (b'{"x":' * 100, "bad-payload", "it is nested deeper than 64 levels", None),
         (b"[" * 100_000, "bad-command", "a command is a JSON object", None),
     ],
     ids=brief,

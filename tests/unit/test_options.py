@@ -163,7 +163,10 @@ def test_list_plugins_is_a_flag():
         (["--origin", "https://x/"], "hubbub: --origin https://x/: expected a host name"),
         (["--trust-proxy", "10.0.0.1/8"], "hubbub: --trust-proxy 10.0.0.1/8: 10.0.0.1/8 has host bits set; a network"),
         (["--trust-proxy", "hub"], "hubbub: --trust-proxy hub: 'hub' does not appear to be an IPv4 or IPv6 network"),
-        (["--tcp", "haproxy:tcp:1"], "hubbub: --tcp haproxy:tcp:1: haproxy: takes the addresses of clients from a proxy"),
+        (
+            ["--tcp", "haproxy:tcp:1"],
+            "hubbub: --tcp haproxy:tcp:1: haproxy: takes the addresses of clients from a proxy",
+        ),
         (["--plugin-dir", ""], "hubbub: --plugin-dir : expected a folder"),
         (["--config", "/nowhere.toml"], "hubbub: /nowhere.toml: No such file or directory"),
         (["--config", "a", "--config", "b"], "hubbub: --config is given twice"),

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from hubbub import events, limits, publish
-from hubbub.dialects.json_text import APPLICATION_JSON, compact, not_json, too_deep
+from hubbub.dialects.json_text import APPLICATION_JSON, compact, is_too_deep, not_json, too_deep
 from hubbub.errors import BadTopic, Refusal
 from hubbub.history_request import HistoryRequest
 from hubbub.topics import check_filter, check_topic
@@ -241,10 +241,10 @@ _MISSING = "Object missing required field "
 
 def explain(error: Exception, line: bytes) -> events.Fault:
     """Say why `line` is no command, where reading it raised one of UNREADABLE, with its `id` if it can be read."""
-    if isinstance(error, RecursionError):
-        return events.Fault(too_deep())
     if line.lstrip()[:1] != b"{":
         return events.Fault(_NO_OBJECT)
+    if isinstance(error, RecursionError) or is_too_deep(line):  # from 3.14 on Python bounds the stack, not the depth
+        return events.Fault(too_deep())
     if isinstance(error, UnicodeDecodeError) or str(error).startswith(_INVALID_UTF8):
         return events.Fault(_NOT_UTF8, _find_tag(line))
     refusal = _refusal(str(error)[-_ERROR_CHARACTERS:])

@@ -63,7 +63,7 @@ def compact(text: bytes, max_bytes: int | None = None) -> bytes:
         raise Refusal("bad-payload", not_json(str(error))) from None
     if max_bytes is not None and len(line) > max_bytes:
         raise Refusal("too-long", f"the payload is longer than {max_bytes} bytes")
-    if len(line) > limits.JSON_DEPTH and _depth(line) > limits.JSON_DEPTH:
+    if is_too_deep(line):
         raise too_deep()
     shape = line.translate(_SHAPES, b"+")
     if shape.find(_BIG_EXPONENT) >= 0 or (len(line) >= _BIG_DIGITS and shape.find(_BIG_INTEGER) >= 0):
@@ -94,6 +94,11 @@ def not_json(text: str) -> str:
 def too_deep() -> Refusal:
     """Make the Refusal of what is nested too deep."""
     return Refusal("bad-payload", f"it is nested deeper than {limits.JSON_DEPTH} levels")
+
+
+def is_too_deep(line: bytes) -> bool:
+    """Tell whether JSON, which may be cut short, is nested deeper than limits.JSON_DEPTH."""
+    return len(line) > limits.JSON_DEPTH and _depth(line) > limits.JSON_DEPTH
 
 
 def _bare(line: bytes) -> bytes:
