@@ -12,7 +12,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
-from hubbub.limits import PROMPT_BYTES, TURN_SECONDS
+from hubbub.limits import EVENTS_AT_ONCE, JOB_SECONDS, PROMPT_BYTES, TURN_SECONDS
 from hubbub.service.process.reactor import HubbubReactor
 
 
@@ -221,4 +221,35 @@ def test_what_has_hung_up_is_found_before_others_are_read(server: Server) -> Non
     server.turn(lambda: len(read) > 1)
     assert ended == [True, True]
     for client in clients[:2]:
+        client.close()
+
+
+def test_who_has_taken_little_time_comes_first_in_a_crowd(server: Server) -> None:
+    clients = [server.connect() for _ in range(EVENTS_AT_ONCE + 2)]
+    read = listen(server, len(clients))
+    clients[-1].sendall(b"x")
+    server.turn(lambda: read)
+    for client in clients:
+        client.sendall(b"x")
+    server.turn(lambda: len(read) > 1)
+    assert read[1] == (len(clients) - 1, 1)
+    server.turn(lambda: len(read) > len(clients))
+    for client in clients:
+        client.close()
+
+
+def test_who_takes_long_twice_comes_with_the_others(server: Server) -> None:
+    clients = [server.connect() for _ in range(EVENTS_AT_ONCE + 2)]
+    slow = len(clients) - 1
+    read = listen(server, len(clients), lambda n: sleep(2 * JOB_SECONDS) if n == slow else None)
+    for client in (*clients[:3], clients[slow], clients[slow]):
+        count = len(read)
+        client.sendall(b"x")
+        server.turn(lambda count=count: len(read) > count)  # type: ignore[misc]
+    del read[:]
+    for client in clients:
+        client.sendall(b"x")
+    server.turn(lambda: len(read) >= len(clients))
+    assert {n for n, _ in read[:3]} == {0, 1, 2}
+    for client in clients:
         client.close()

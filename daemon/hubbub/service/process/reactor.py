@@ -3,7 +3,9 @@
 A turn handles events until its time is over. A socket that had more than a little to read is late from then on, until
 it has little again: late ones take turns behind the others, as flow queueing does it (RFC 8290 section 4.2), so a
 client that asks for little doesn't wait for busy ones. What has hung up comes first, before more is queued for it, and
-has half of the time at most: the ends of a thousand links may cost as much as thousands of messages.
+has half of the time at most: the ends of a thousand links may cost as much as thousands of messages. Where many sockets
+have little to read, those that last took little time have the first half: a thousand clients that come together, each
+with one command, don't keep those waiting that were there before.
 
 Twisted enters a log context around each event, so that a log line can name its connection; hubbub's lines name theirs
 themselves. `hubbub run` uses it, `twistd --reactor=hubbub` offers it, and every other reactor works as well.
@@ -24,7 +26,7 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.main import installReactor
 from twisted.python import log
 
-from hubbub.limits import LATE_BYTES, PROMPT_BYTES, TURN_SECONDS
+from hubbub.limits import EVENTS_AT_ONCE, JOB_SECONDS, LATE_BYTES, PROMPT_BYTES, TURN_SECONDS
 
 # Exactly these read with one `recv` and hand it on; a subclass, or a connection under TLS, may do more.
 _PLAIN = frozenset({tcp.Server, tcp.Client, unix.Server, unix.Client})
@@ -42,6 +44,8 @@ class HubbubReactor(EPollReactor):
     def __init__(self) -> None:
         self._late: dict[int, int] = {}  # places of the sockets that take turns, by descriptor
         self._missed: set[int] = set()  # prompt ones that the last turn didn't come to
+        self._quick: set[int] = set()  # those of whose last two events one took less than JOB_SECONDS
+        self._doubtful: set[int] = set()  # of these those whose last event took longer: other processes may have run
         self._answer = array("i", [0])  # of an ioctl
         super().__init__()
 
@@ -65,6 +69,10 @@ class HubbubReactor(EPollReactor):
             events = [one for one in events if not one[1] & _HUNG_UP]
             self._handle(hung_up, ends - TURN_SECONDS / 2)
         prompt, late = self._in_order(events)
+        if len(prompt) > EVENTS_AT_ONCE:
+            quick = self._quick
+            self._leave(self._handle([one for one in prompt if one[0] in quick], ends - TURN_SECONDS / 2))
+            prompt = [one for one in prompt if one[0] not in quick]
         self._leave(self._handle(prompt, ends))
         if late:
             self._leave(self._handle(late, ends))
@@ -92,14 +100,24 @@ class HubbubReactor(EPollReactor):
     def _handle(self, events: list[_Event], ends: float) -> list[_Event]:
         """Act on events until the time is over, on one at least. Returns those that it didn't come to."""
         selectables, others = self._selectables, self._doReadOrWrite
+        quick, doubtful = self._quick, self._doubtful
+        before = monotonic()
         for at, (fd, event) in enumerate(events):
             selectable: Any = selectables.get(fd)
             if event == select.EPOLLIN and type(selectable) in _PLAIN and self._read(fd, selectable):
                 pass
             elif selectable is not None:
                 log.callWithLogger(selectable, others, selectable, fd, event)
-            if monotonic() >= ends:
+            now = monotonic()
+            if now - before < JOB_SECONDS:
+                quick.add(fd)
+                if doubtful:
+                    doubtful.discard(fd)
+            elif fd in quick:
+                (quick.remove if fd in doubtful else doubtful.add)(fd)
+            if now >= ends:
                 return events[at + 1 :]
+            before = now
         return []
 
     def _leave(self, events: list[_Event]) -> None:
