@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from hubbub import limits
 from hubbub.kernel.routing.router import Router
+from hubbub.kernel.steps import spread
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message
 from hubbub.topics import matches
@@ -62,7 +63,11 @@ class SysTopics:
         if not any(map(router.has_subscribers, self._known)):
             self._known = {}
             return
-        for topic, value in self._look().items():
-            if router.has_subscribers(topic):
+        spread(self._turn, "system", self._publishing(self._look()))
+
+    def _publishing(self, changed: Mapping[str, str]) -> Iterator[None]:
+        for topic, value in changed.items():
+            if self._router.has_subscribers(topic):
                 self.published += 1
-                router.publish_own(Message(topic, value.encode()))
+                self._router.publish_own(Message(topic, value.encode()))
+            yield
