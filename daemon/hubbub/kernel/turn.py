@@ -5,6 +5,7 @@ Everything in the kernel that acts later asks the Turn for it. The Turn knows no
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -33,6 +34,7 @@ class Turn:
     number   counts the turns
     time     Unix seconds when this turn began; valid once something was scheduled in it
     inboxes  handlers and requests to flush; outboxes: links and others to flush after them
+    late     those of earlier turns whose time was over first
     deliver  attribute: encodes the open batch of messages and puts it into the outboxes
     scheduler  the jobs that go on in later turns
     commit   attribute: closes the store's batch of this turn's changes; commits: attribute, the numbers of its batches
@@ -60,6 +62,7 @@ class Turn:
         self.time = 0.0
         self.inboxes: list[Flushable] = []
         self.outboxes: list[Flushable] = []
+        self.late: deque[Flushable] = deque()
         self.deliver: Callable[[], object] = _nothing
         self.commit: Callable[[], object] = _nothing
         self.commits = Commits()
@@ -90,7 +93,9 @@ class Turn:
     def flush(self) -> None:
         """End the turn: drain the handlers, commit to the store, flush each outbox once, then go on with paced jobs.
 
-        If a plugin raises, it loses its turn; those behind it get theirs in the next.
+        Outboxes for which there is no time are flushed in the next turns, and what is put into them meanwhile with
+        them; paced jobs, publishers among them, wait for that. If a plugin raises, it loses its turn; those behind it
+        get theirs in the next.
         """
         try:
             self.deliver()
@@ -102,16 +107,36 @@ class Turn:
             self.number += 1
             self.commit()  # if it raises, nothing is written to any client
             self.commit_sessions()
-            rest, self.outboxes = iter(self.outboxes), []
-            try:
-                for outbox in rest:
-                    outbox.flush()
-            finally:
-                self.outboxes += rest
-                if self.inboxes or self.outboxes:
-                    self.schedule_flush()
-        if self.scheduler.waiting:
+            self._flush_outboxes()
+        if self.scheduler.waiting and not self.late:
             self.run_jobs()
+
+    def _flush_outboxes(self) -> None:
+        rest, self.outboxes = self.outboxes, []
+        try:
+            self._flush_some(rest)
+            if self.late:
+                late, self.late = list(self.late), deque()
+                self._flush_some(late)
+        finally:
+            if self.inboxes or self.outboxes or self.late:
+                self.schedule_flush()
+
+    def _flush_some(self, outboxes: list[Flushable]) -> None:
+        """Flush one after the other while there is time."""
+        rest = iter(outboxes)
+        left = limits.FLUSHES_AT_ONCE
+        ends = self.now() + limits.TURN_SECONDS if len(outboxes) > left else 0.0
+        try:
+            for outbox in rest:
+                outbox.flush()
+                left -= 1
+                if not left:
+                    if self.now() >= ends:
+                        break
+                    left = limits.FLUSHES_AT_ONCE
+        finally:
+            self.late += rest
 
     def run_jobs(self) -> None:
         """Go on with paced jobs; what is left goes on in the next turn."""

@@ -292,10 +292,9 @@ class Router:
 
     def commit(self) -> None:
         """Encode the open batch and put it into its receivers."""
-        messages, route = self._waiting, self._open
+        messages, route, size = self._waiting, self._open, self._waiting_bytes
         if not messages:
             return
-        size = self._waiting_bytes
         self._waiting = []
         self._waiting_bytes = 0
         self._open = NOWHERE
@@ -310,6 +309,7 @@ class Router:
             self._deliver_spliced(spliced, messages, size)
         for group in route.groups:
             self._deliver(group, messages, size)
+        self.searched |= route.sessions > limits.RECEIVERS_AT_ONCE
 
     def _deliver_spliced(self, group: SplicedGroup, messages: list[Message], size: int) -> None:
         encoding, counters = group.encoding, self._turn.counters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -75,7 +74,7 @@ class Route:
         sessions = set()
         each = 0  # receivers that handle each message by itself
         self.durable = self.keeper is not None
-        for subscription in fold(self._with_copies()):
+        for subscription in self._with_copies():
             session = subscription.session
             sessions.add(session if session.successor is None else session.heir())
             key = (subscription.encoding, subscription.wish.echo)
@@ -125,7 +124,7 @@ class Route:
         """Return how many sessions are wanted, and their receivers. Groups of sessions decide for themselves."""
         groups: dict[Encoding, ReceiverGroup] = {}
         sessions = set()
-        for subscription in fold(self._with_copies()):
+        for subscription in self._with_copies():
             if wanted(subscription.session):
                 sessions.add(subscription.session)
                 group = groups.setdefault(subscription.encoding, ReceiverGroup(subscription.encoding))
@@ -135,7 +134,7 @@ class Route:
     def _with_copies(self) -> list[Subscription]:
         """Return the subscriptions that get a copy: each one of a session that wants that, else one per session."""
         if len(self.entries) == 1:
-            return list(self.entries[0].subscribers)
+            return _fold(list(self.entries[0].subscribers))
         each: list[Subscription] = []
         merged: dict[Any, list[Subscription]] = {}  # by session, the one with the fewest wildcards first
         for entry in sorted(self.entries, key=_wildness):
@@ -146,7 +145,7 @@ class Route:
                     session = subscription.session
                     heir = session if session.successor is None else session.heir()
                     merged.setdefault(heir, []).append(subscription)
-        return each + [_merge(several) for several in merged.values()]
+        return _fold(each) + [_merge(several) for several in merged.values()]
 
     @property
     def cost(self) -> int:
@@ -162,24 +161,22 @@ class Route:
         return sender is not other and (sender in self.quiet or other in self.quiet)
 
 
-def fold(subscriptions: list[Subscription]) -> list[Subscription]:
+def _fold(subscriptions: list[Subscription]) -> list[Subscription]:
     """Let one receiver make the copies for each session that gets more than COPIES_AT_ONCE of them."""
-    copies = Counter([(one.session, one.wish.echo) for one in subscriptions if one.copies])
-    many = {key for key, count in copies.items() if count > COPIES_AT_ONCE}
-    if not many:
+    if len(subscriptions) <= COPIES_AT_ONCE or not any(one.copies for one in subscriptions):
         return subscriptions
     found: list[Subscription] = []
-    folded: dict[Any, list[Subscription]] = {}
+    copies: dict[Any, list[Subscription]] = {}
     for one in subscriptions:
-        key = (one.session, one.wish.echo)
-        if one.copies and key in many and hasattr(one.receiver, "new_copying"):
-            folded.setdefault(key, []).append(one)
+        if one.copies and one.wish.echo and hasattr(one.receiver, "new_copying"):
+            copies.setdefault(one.session, []).append(one)
         else:
             found.append(one)
-    for several in folded.values():
-        receiver: Any = several[0].receiver
-        wish = several[0].wish
-        found.append(Subscription(several[0].session, wish, _AS_IS, receiver.new_copying(several)))
+    for session, several in copies.items():
+        if len(several) > COPIES_AT_ONCE:
+            first: Any = several[0]
+            several = [Subscription(session, first.wish, _AS_IS, first.receiver.new_copying(several))]
+        found += several
     return found
 
 

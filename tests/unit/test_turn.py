@@ -1,0 +1,82 @@
+"""The end of a turn has a time of its own: what doesn't fit is flushed in the next turns, behind what is new."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub import limits
+from hubbub.kernel.turn import Turn
+
+SOME = limits.FLUSHES_AT_ONCE
+
+
+class Slow:
+    """Takes so much of a clock whenever it is flushed, and notes that."""
+
+    def __init__(self, world: World, name: int) -> None:
+        self.world = world
+        self.name = name
+
+    def flush(self) -> None:
+        self.world.now += limits.TURN_SECONDS / SOME
+        self.world.flushed.append(self.name)
+
+
+class World:
+    """A turn with a clock that only work moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.flushed: list[int] = []
+        self.woken = 0
+        self.turn = Turn(self._wake, lambda: 0.0, lambda: self.now, lambda when: None)
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    def flush(self, *names: int) -> list[int]:
+        """Flush these, and return what was flushed."""
+        for name in names:
+            self.turn.flush_later(Slow(self, name))
+        self.flushed = []
+        self.turn.flush()
+        return self.flushed
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_what_has_no_time_is_flushed_later_behind_what_is_new(world: World) -> None:
+    many = list(range(4 * SOME))
+    assert world.flush(*many) == many[: 2 * SOME]  # half as new ones, half as late ones
+    assert world.turn.scheduled
+    assert world.flush(-1) == [-1, *many[2 * SOME : 3 * SOME]]
+    assert world.flush() == many[3 * SOME :]
+    assert not world.turn.late
+    assert not world.turn.scheduled
+
+
+def test_paced_jobs_wait_for_that(world: World) -> None:
+    """Publishers are among them: their messages would wait in the same outboxes."""
+    done: list[str] = []
+    world.turn.scheduler.add("work", lambda: done.append("job"))
+    world.flush(*range(4 * SOME))
+    assert not done
+    while world.turn.late:
+        world.flush()
+    assert done == ["job"]
+
+
+def test_one_that_raises_loses_its_turn_alone(world: World) -> None:
+    def fail() -> None:
+        raise ValueError("on purpose")
+
+    bad = Slow(world, 0)
+    bad.flush = fail  # type: ignore[method-assign]
+    world.turn.flush_later(bad)
+    with pytest.raises(ValueError, match="on purpose"):
+        world.flush(*range(3))
+    assert world.turn.scheduled
+    assert world.flush() == [0, 1, 2]
