@@ -1,7 +1,7 @@
 """Run as a program: imports what `hubbub` does once, and then forks for each command that it is asked for.
 
-Importing takes 20 times as long as the rest of a start, and the tests start a thousand daemons and commands. A fork has the
-arguments, folder, environment and standard streams of its request, no reactor yet, and nothing of an earlier one.
+Importing takes 20 times as long as the rest of a start, and the tests start a thousand daemons and commands. A fork has
+the arguments, folder, environment and standard streams of its request, no reactor yet, and nothing of an earlier one.
 tests/hub_process.py asks it.
 """
 

@@ -71,7 +71,7 @@ class Bounds:
     )
     retained_messages: int = _bound(limits.RETAINED_MESSAGES, count, "retained messages; 0: none")
     retained_bytes: int = _bound(limits.RETAINED_BYTES, size, "bytes of retained messages and their topics")
-    queue_age: float = _bound(limits.SESSION_SECONDS, duration, "time in the queue of a session or of work; 0: no limit")
+    queue_age: float = _bound(limits.SESSION_SECONDS, duration, "time in a session's or a work queue; 0: no limit")
     outbox_bytes: int = _bound(limits.OUTBOX_BYTES, _at_least_one(size), "memory of the outboxes of slow consumers")
 
 

@@ -88,6 +88,18 @@ def test_logins(imported):
     ]
 
 
+def test_relative_paths_are_those_of_the_folder_where_it_is_imported(imported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    conf = "listener 1 127.0.0.1\npassword_file passwd\ncertfile c.pem\ncafile ca.pem\nrequire_certificate true\n"
+    config, _, notes = imported(conf + "connection up\naddress a:1\ntopic a out\nbridge_cafile ca.pem\n")
+    assert config["auth"] == [f"mosquitto:{tmp_path}/passwd"]
+    (listener,), (bridge,) = config["tcp"], config["connect"]
+    assert {listener["privateKey"], listener["certKey"]} == {f"{tmp_path}/c.pem"}
+    assert listener["client-ca"] == f"{tmp_path}/ca.pem"
+    assert bridge["endpoint"] == f"tls:a:1:trustRoots={tmp_path}/ca.pem"
+    assert notes == []
+
+
 def test_acl(imported):
     acl = """topic read a
 user ann b

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hubbub.errors import ConfigError
-from hubbub.service.commands.mosquitto.notes import Line, Note, toml
+from hubbub.service.commands.mosquitto.notes import Line, Note, located, toml
 
 KEYS = (
     "address", "addresses", "topic", "remote_clientid", "clientid", "remote_username", "username", "remote_password",
@@ -85,7 +85,7 @@ class Bridge:
                 self.notes.append(Note(line, "they are dialled in turn; the first isn't preferred"))
         secure = self._get("bridge_cafile") is not None
         if secure:
-            keys |= {name: one.rest for name, key in _FILES.items() if (one := self._get(key)) is not None}
+            keys |= {name: located(one.rest) for name, key in _FILES.items() if (one := self._get(key)) is not None}
         parts = ["tls" if secure else "tcp", _escaped(host), port]
         return ":".join([*parts, *(f"{name}={_escaped(value)}" for name, value in keys.items())])
 

@@ -11,7 +11,7 @@ from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.service.commands.mosquitto.acl import Acl
 from hubbub.service.commands.mosquitto.bridges import KEYS, Bridge
-from hubbub.service.commands.mosquitto.notes import Line, Note, read_lines, toml
+from hubbub.service.commands.mosquitto.notes import Line, Note, located, read_lines, toml
 from hubbub.service.commands.mosquitto.reasons import REASONS, reason
 
 _SECURITY = ("allow_anonymous", "password_file", "acl_file")
@@ -126,13 +126,11 @@ class Import:
             line = self._security(one, "password_file")
             if line is not None:
                 found.setdefault(line.rest, []).append(one)
-        for file, listeners in found.items():
+        for listeners in found.values():
             if len(listeners) < len(self._listeners):
                 line = self._security(listeners[0], "password_file")
                 self.notes.append(Note(line, "its users may log in on every listener here, on this one alone there"))
-            if not Path(file).is_absolute():
-                self.notes.append(Note(self._security(listeners[0], "password_file"), "it is looked for from here"))
-        names = [f"mosquitto:{file}" for file in found]
+        names = [f"mosquitto:{located(file)}" for file in found]
         if any(one.is_on("use_identity_as_username") for one in self._listeners):
             names.append("certificate")
         return names
@@ -205,10 +203,10 @@ class Import:
             return
         yield f"endpoint = {toml(f'ssl:{one.port}')}"
         yield f"interface = {toml(host)}"
-        yield f"privateKey = {toml(one.get('keyfile') or one.get('certfile') or '')}"
-        yield f"certKey = {toml(one.get('certfile') or '')}"
+        yield f"privateKey = {toml(located(one.get('keyfile') or one.get('certfile') or ''))}"
+        yield f"certKey = {toml(located(one.get('certfile') or ''))}"
         if one.is_on("require_certificate") and one.get("cafile") is not None:
-            yield f"client-ca = {toml(one.get('cafile') or '')}"
+            yield f"client-ca = {toml(located(one.get('cafile') or ''))}"
         elif one.is_on("require_certificate"):
             self._note(one, "require_certificate", "it needs the authorities in one file: client-ca=")
 

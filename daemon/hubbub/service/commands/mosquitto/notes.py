@@ -63,6 +63,11 @@ def _name(path: Path) -> str:
     return printable(str(path))
 
 
+def located(file: str) -> str:
+    """Return the path from the root: Mosquitto looks from where it is started, hubbub from the folder of its file."""
+    return str(Path(file).absolute())
+
+
 def toml(value: str | bool | int | Sequence[str]) -> str:
     """Write a value as TOML 1.0 has it."""
     if isinstance(value, bool):
