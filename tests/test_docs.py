@@ -15,6 +15,7 @@ import pytest
 
 import hubbub
 from hub_process import hubbub as hubbub_process
+from hubbub.service.commands.help_texts import all_help
 from running import Daemon
 
 ROOT = Path(__file__).parent.parent
@@ -178,6 +179,17 @@ def test_all_that_a_dialect_can_say_is_named() -> None:
         name for kind in (hubbub.Dialect, hubbub.DialectContext) for name in vars(kind) if not name.startswith("_")
     }
     assert {name for name in names if not re.search(rf"\b{name}\b", text)} == set()
+
+
+def test_each_option_and_key_is_in_a_page_that_a_person_wrote() -> None:
+    help = all_help()["run"].text
+    pages = "\n".join(path.read_text() for path in (*(ROOT / "docs").glob("*.md"), ROOT / "README.md"))
+    named = {*re.findall(r"--[a-z-]+[a-z]", help), *re.findall(r"^  ([a-z-]+)=\d", help, re.MULTILINE)}
+    keys = set(re.findall(r"(?<![\w-])([a-z-]+)=", help.partition("Keys:")[2].partition("Options:")[0]))
+    assert len(named) > 40
+    assert len(keys) > 30
+    assert {name for name in named if name not in pages} == set()
+    assert {key for key in keys if not re.search(rf"(?<![\w-]){key} ?=", pages)} == set()
 
 
 @pytest.mark.parametrize("page", PAGES)
