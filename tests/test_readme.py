@@ -129,3 +129,8 @@ def test_commands_and_links_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
     for link in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / link).exists(), link
+
+
+def test_every_page_is_named() -> None:
+    pages = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md") if path.stem != "index"}
+    assert {page for page in pages if f"({page})" not in README} == set()
