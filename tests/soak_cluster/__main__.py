@@ -130,11 +130,16 @@ class Soak:
 
     # The end
 
+    def _is_answered(self) -> bool:
+        for writer in self.writers:
+            writer.look()
+        return not any(writer.waiting for writer in self.writers)
+
     def finish(self) -> Counter[str]:
         """Wait until everything has come, and count what is wrong."""
         self._flowing = False
         self._flow.join()
-        if not self._wait(lambda: not any(writer.waiting for writer in self.writers), _END):
+        if not self._wait(self._is_answered, _END):
             self.failed.append(f"{sum(writer.waiting for writer in self.writers)} messages have no acknowledgement")
         known = sum(len(writer.acknowledged) for writer in self.writers)
         self._wait(lambda: all(not faults(self.writers, ear.got)["lost"] for ear in self.ears), _END)
@@ -196,7 +201,8 @@ def _report(soak: Soak, wrong: Counter[str], logs: str) -> int:
 def main() -> int:
     """Run, in a network namespace of its own where that may be."""
     if _APART not in os.environ and os.geteuid() == 0 and not subprocess.run(["unshare", "--net", "true"]).returncode:
-        command = ["unshare", "--net", "--kill-child", sys.executable, "-m", "soak_cluster", *sys.argv[1:]]
+        apart = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        command = [*apart, sys.executable, "-m", "soak_cluster", *sys.argv[1:]]
         return subprocess.run(command, env=os.environ | {_APART: "1"}, check=False).returncode
     return run(float(sys.argv[1]) if len(sys.argv) > 1 else 1800.0, _APART in os.environ)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from itertools import pairwise
 from typing import Any
 
@@ -42,8 +42,8 @@ class Writer:
         self.published = 0
         self.acknowledged: set[int] = set()
         self.refused: set[int] = set()
+        self._answers: deque[tuple[int, bool]] = deque()  # packet identifiers, and whether they were refused
         self._numbers: dict[int, int] = {}
-        self._lock = threading.Lock()
         self._client = _client(f"writer{machine}{qos}")
         self._client.on_publish = self._answered
         _connect(self._client, where)
@@ -54,17 +54,22 @@ class Writer:
 
     def publish(self) -> None:
         """One more, unless many wait."""
-        with self._lock:
-            if len(self._numbers) < _IN_FLIGHT and self._client.is_connected():
-                self.published += 1
-                info = self._client.publish(self.topic, str(self.published), self.qos)
-                self._numbers[info.mid] = self.published
+        self.look()
+        if len(self._numbers) < _IN_FLIGHT and self._client.is_connected():
+            self.published += 1
+            info = self._client.publish(self.topic, str(self.published), self.qos)
+            self._numbers[info.mid] = self.published
 
     def _answered(self, client: Any, data: Any, mid: int, code: Any, properties: Any) -> None:
-        with self._lock:
+        self._answers.append((mid, code.is_failure))  # paho holds its locks, and `publish` may wait for them
+
+    def look(self) -> None:
+        """Take the answers that have come; by the thread that publishes."""
+        while self._answers:
+            mid, refused = self._answers.popleft()
             number = self._numbers.pop(mid, None)
             if number is not None:
-                (self.refused if code.is_failure else self.acknowledged).add(number)
+                (self.refused if refused else self.acknowledged).add(number)
 
     def stop(self) -> None:
         self._client.disconnect()
