@@ -165,7 +165,10 @@ def test_a_worker_that_dies_is_replaced_and_the_others_go_on(stack, daemon):
 
 
 def test_a_mistake_is_said_once_and_ends_all(tmp_path):
-    with bound(socket.SOCK_STREAM) as taken:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as other workers have it
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
         port = taken.getsockname()[1]
         for option in (("--handler", "upprr"), ("--tcp", f"tcp:{port}:id=b")):
             done = hubbub("run", "--tcp", "tcp:0:id=t", "--workers", "2", *option, "--control", tmp_path / "c")

@@ -49,17 +49,30 @@ class SharedSockets:
         config, kind = self.config, self.config.address.kind
         if config.transport == "udp":
             alone = kind == "systemd" or config.group is not None
+            if not alone:
+                self._check_free(socket.SOCK_DGRAM)
             found = [self._datagram() for _ in range(1 if alone else workers)]
             return [*found, *[None] * (workers - len(found))]
         if kind == "systemd":
             return [self._keep(inherited.take(config.address.values, socket.SOCK_STREAM))] * workers
         if kind == "unix":
             return [self._unix(reactor)] * workers
+        self._check_free(socket.SOCK_STREAM)
         return [self._stream() for _ in range(workers)]
 
     def _keep(self, made: socket.socket) -> socket.socket:
         self._made.append(made)
         return made
+
+    def _check_free(self, kind: socket.SocketKind) -> None:
+        """Check that no other process has the port, since SO_REUSEPORT would share it with one. Raises OSError."""
+        host, port = self.config.address.host or "", self.config.address.port
+        if not port or self.config.reuse:
+            return
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections may be closing
+            probe.bind((host, port))
 
     def _taken_port(self) -> int:
         """Return the port: that of the first socket, where any will do."""
