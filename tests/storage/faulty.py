@@ -13,12 +13,14 @@ NAME = "faulty"
 class FaultyDisk(apsw.VFS):
     """`full`: no write has room; `unsynced`: no sync succeeds; `tears`: a write stops midway; slow: see `hold`.
 
+    room     whether files may become longer
     lasting  by path, the bytes that are on the disk for certain
     """
 
     def __init__(self) -> None:
         super().__init__(NAME, "")
         self.full = self.unsynced = self.tears = False
+        self.room = True
         self.lasting: dict[str, bytearray] = {}
         self.lock = threading.Lock()  # of `lasting`: the power fails at one moment for all files
         self.go = threading.Event()
@@ -53,7 +55,7 @@ class FaultyFile(apsw.VFSFile):
 
     def xWrite(self, data, offset):
         self.disk.go.wait()
-        if self.disk.full:
+        if self.disk.full or not (self.disk.room or offset + len(data) <= self.xFileSize()):
             raise apsw.FullError("no space left")
         if self.disk.tears:
             super().xWrite(data[: len(data) // 2], offset)

@@ -249,6 +249,23 @@ def test_publishers_are_refused_once_too_much_waits(process, disk, monkeypatch):
     assert len(back.first) == refused[0] - 1
 
 
+def test_a_log_that_has_all_the_room_is_moved(disk, tmp_path, monkeypatch):
+    """The disk has no room but that of the log: it can be written anew once it is moved into the database."""
+    monkeypatch.setattr(limits, "STORE_WAL_PAGES", 1)
+    process = Process(tmp_path / "state")
+    writer = process.client("w")
+    for id in range(1, 40):
+        writer.publish("r", b"%d" % id, qos=1, id=id, retain=True)
+        process.settle()
+        monkeypatch.setattr(limits, "STORE_WAL_PAGES", 10_000)  # the database has its pages now
+    writer.heard()
+    disk.room = False
+    writer.publish("r", b"last", qos=1, id=40, retain=True)
+    process.wait(lambda: process.store.failures > 5 or process.store.commits.safe == process.store.commits.open - 1)
+    assert [one.id for one in writer.heard()] == [40]
+    process.store.stop()
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_power_loss_after_failed_syncs_loses_nothing_that_was_acknowledged(disk, tmp_path, seed, monkeypatch):
     """Pages whose sync has failed are gone, even where a later sync of the file succeeds."""

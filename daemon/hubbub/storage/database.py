@@ -103,9 +103,17 @@ class Database:
             with suppress(OSError):  # the next try says it
                 write_again(log_of(self.path))
             raise
-        # A program that reads holds a checkpoint up: then it goes on when the log is longer by as much again.
-        self._checkpoint_at = limits.STORE_WAL_PAGES + (pages if moved < pages else 0)
+        # Who reads holds a checkpoint up: then it goes on when the log is longer by a quarter of that.
+        self._checkpoint_at = limits.STORE_WAL_PAGES if moved == pages else pages + limits.STORE_WAL_PAGES // 4
         self._pages = 0
+
+    def make_room(self) -> None:
+        """Move the log however short it is, so that its room is written anew: the disk may have no other."""
+        due, self._checkpoint_at = self._checkpoint_at, 0
+        try:
+            self.checkpoint()
+        except apsw.Error:  # the next try to write says it
+            self._checkpoint_at = due
 
     def has_unmoved(self) -> bool:
         """Return whether a checkpoint is due."""

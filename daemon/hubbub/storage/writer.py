@@ -189,10 +189,14 @@ class Writer:
         return list(self._audiences.sweep())
 
     def _transact(self, batch: Prepared) -> None:
-        with self._database.transaction():
-            self._blocks.write(batch.history)
-            self._insert(batch)
-            self._delete(batch)
+        try:
+            with self._database.transaction():
+                self._blocks.write(batch.history)
+                self._insert(batch)
+                self._delete(batch)
+        except apsw.FullError:
+            self._database.make_room()
+            raise
 
     def _insert(self, batch: Prepared) -> None:
         changes = batch.changes
