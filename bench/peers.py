@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 BUILD = HERE / "build"
 FILES = 20_000  # links that a peer must be able to hold
+CROSSBAR_ACTIONS = ("call", "register", "publish", "subscribe")
 
 
 class Unusable(Exception):
@@ -250,6 +252,33 @@ class Redis(Peer):
         return [self.path(), *options.split(), "--tcp-backlog", "4096", "--save", "", *unbounded]
 
 
+class Crossbar(Peer):
+    """A WAMP router with one realm, in which everybody may do everything; it has a venv of its own."""
+
+    name, protocol = "crossbar", "wamp"
+    install = "make servers"
+    version_arguments = ("version",)
+
+    def path(self) -> str:
+        """Where `make servers` puts it."""
+        found = Path(sys.prefix) / "crossbar" / "bin" / "crossbar"
+        if not found.exists():
+            raise Unusable(f"crossbar is missing: {self.install}")
+        return str(found)
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """RawSocket, in JSON."""
+        permission = {"uri": "", "match": "prefix", "allow": dict.fromkeys(CROSSBAR_ACTIONS, True), "cache": True}
+        endpoint = {"type": "tcp", "port": ports.tcp, "interface": "127.0.0.1"}
+        router = {
+            "type": "router",
+            "realms": [{"name": "realm1", "roles": [{"name": "anonymous", "permissions": [permission]}]}],
+            "transports": [{"type": "rawsocket", "endpoint": endpoint, "serializers": ["json"]}],
+        }
+        (folder / "config.json").write_text(json.dumps({"version": 2, "controller": {}, "workers": [router]}))
+        return [self.path(), "start", "--cbdir", str(folder)]
+
+
 class Floor(Peer):
     """A C server that does nothing but send(); see floor.c."""
 
@@ -342,5 +371,5 @@ BARE = (Bare("autobahn", "autobahn"), Bare("datagrams", "twisted"))
 KEPT = (Kept("process"), Kept("fsync"), KeptMosquitto(), BareDisk())
 HISTORY = (History(""), History("process"), History("fsync"), JetStream(always=False), JetStream(always=True))
 CLUSTERS = (Cluster(Hubbub()), Cluster(Compiled()))
-ALONE = (Hubbub(), Compiled(), Floor(), Mosquitto(), Nats(), Redis())
+ALONE = (Hubbub(), Compiled(), Floor(), Mosquitto(), Nats(), Redis(), Crossbar())
 PEERS = {peer.name: peer for peer in (*ALONE, *BARE, *KEPT, *HISTORY, *CLUSTERS)}

@@ -264,8 +264,21 @@ def _stomp() -> list[Work]:
 
 
 def _wamp() -> list[Work]:
-    """Over RawSocket."""
-    return _spoken("wamp", "WAMP", OURS, lambda name: ())
+    """Over RawSocket; calls and events beside Crossbar."""
+    peers, aims = (*OURS, "crossbar"), (Aim(8, "crossbar"),)
+    sessions: list[tuple[str, str, Load]] = [
+        ("calls-1", "100 callers, one call in flight", {"kind": "call", "groups": PAIRS}),
+        ("calls-20", "100 callers, 20 calls in flight", {"kind": "call", "groups": PAIRS, "window": 20}),
+        ("events-20", "100 pairs, 20 in flight", {"kind": "publish", "groups": PAIRS, "window": 20}),
+        ("events-fanout", "1 -> 200, one in flight", {"kind": "publish", "subscribers": 200}),
+    ]
+    return [
+        *_spoken("wamp", "WAMP", OURS, lambda name: ()),
+        *(
+            Work(f"wamp-{name}", f"WAMP, {title}", DELIVERIES, {"work": "sessions", "size": 100, **load}, peers, aims)
+            for name, title, load in sessions
+        ),
+    ]
 
 
 def _links() -> list[Work]:
