@@ -29,6 +29,7 @@ class Forked:
     """A process, with those names of subprocess.Popen that the tests use."""
 
     stdout: IO[bytes] | None = None
+    stderr: IO[bytes] | None = None
 
     def __init__(
         self,
@@ -93,21 +94,24 @@ def _server() -> socket.socket:
     return ours
 
 
-def start(*arguments: str, folder: Path | None = None) -> Forked | subprocess.Popen[bytes]:
-    """Begin `hubbub ARGUMENTS`; `stdout` of what is returned is a pipe with all that it prints."""
+def start(*arguments: str, folder: Path | None = None, errors: bool = False) -> Forked | subprocess.Popen[bytes]:
+    """Begin `hubbub ARGUMENTS`; `stdout` of what is returned is a pipe with all that it prints.
+
+    errors  whether standard error is another pipe, `stderr`
+    """
     if FULL:
         command = [*HUBBUB, *arguments]
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder
-        )
-    mine, theirs = os.pipe()
-    output = os.fdopen(mine, "rb")
+        stderr = subprocess.PIPE if errors else subprocess.STDOUT
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, cwd=folder)
+    pipes = [os.pipe() for _ in range(1 + errors)]
+    ours = [os.fdopen(mine, "rb") for mine, _ in pipes]
     try:
         with Path(os.devnull).open("rb") as nothing:
-            process = Forked(arguments, (nothing.fileno(), theirs, theirs), folder)
+            process = Forked(arguments, (nothing.fileno(), pipes[0][1], pipes[-1][1]), folder)
     finally:
-        os.close(theirs)
-    process.stdout = output
+        for _, theirs in pipes:
+            os.close(theirs)
+    process.stdout, process.stderr = ours[0], ours[1] if errors else None
     return process
 
 

@@ -12,6 +12,7 @@ A seat is named by its transport and dialect.
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from typing import Any
@@ -257,6 +258,9 @@ def seat(world: World, name: str, hears: str | None = None, talks: str | None = 
     return speaker
 
 
+_CONTROL = re.compile("[\\x00-\\x08\\x0a-\\x1f\\x7f]")
+
+
 def _name(text: str) -> bytes:
     return quote(text, safe="/+#$é").encode()
 
@@ -266,7 +270,7 @@ def _printable(payload: bytes) -> bool:
         text = payload.decode()
     except UnicodeDecodeError:
         return False
-    return not any(character < " " or character == "\x7f" for character in text.replace("\t", ""))
+    return _CONTROL.search(text) is None
 
 
 def _carried(payload: bytes) -> dict[str, str]:

@@ -8,12 +8,13 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from certificates import Authority
-from hub_process import HUBBUB
 from hub_process import hubbub_bytes as hubbub
+from hub_process import start
 from interop.mqtt.broker import Mosquitto
 from running import Daemon, LineClient
 from service.test_passwords import cheap
@@ -64,21 +65,20 @@ def said(done: subprocess.CompletedProcess[bytes]) -> str:
 
 
 @contextlib.contextmanager
-def listening(daemon: Daemon, *arguments: str, topic: str) -> Iterator[subprocess.Popen[bytes]]:
+def listening(daemon: Daemon, *arguments: str, topic: str) -> Iterator[Any]:
     """A `hubbub sub` that is subscribed to `topic`."""
-    one = subprocess.Popen([*HUBBUB, "sub", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
+    reads = start("sub", *arguments, errors=True)
+    with contextlib.ExitStack() as ends:
+        ends.enter_context(reads.stderr)
+        ends.enter_context(reads.stdout)
+        ends.callback(reads.kill)
         with LineClient(daemon.tcp[0]) as asks:
             until = time.monotonic() + 20
             while asks.ask(f"REQ {topic} ?") == "ERR nobody no client is subscribed to that topic":
                 assert time.monotonic() < until
-                assert one.poll() is None, one.communicate()
-        assert one.stdout is not None
-        assert one.stdout.readline()  # the request
-        yield one
-    finally:
-        one.kill()
-        one.communicate()
+                assert reads.poll() is None, reads.stderr.read()
+        assert reads.stdout.readline()  # the request
+        yield reads
 
 
 @pytest.mark.parametrize("scheme", PLAIN)
@@ -88,7 +88,6 @@ def test_every_scheme(daemon, scheme):
         assert hubbub("pub", where, f"{topic}/a b", "grüße").returncode == 0
         assert hubbub("pub", where, topic, given=b"one\ntwo\r\nthree").returncode == 0
         assert hubbub("pub", where, topic, "--count", "2", "again").returncode == 0
-        assert reads.stdout is not None
         lines = [reads.stdout.readline().decode() for _ in range(6)]
         assert lines == [
             f"{topic}/a%20b grüße\n",
@@ -178,19 +177,17 @@ def test_many_lines(daemon):
     where = url(daemon, "tcp")
     with listening(daemon, where, "many", "--count", "20001", topic="many") as reads:
         assert hubbub("pub", where, "many", given=b"x\n" * 20_000).returncode == 0
-        assert reads.communicate(timeout=30)[0] == b"many x\n" * 20_000
+        assert reads.stdout.read() == b"many x\n" * 20_000
 
 
 def test_a_reader_that_has_enough(daemon):
     """As `hubbub sub ... | head -1`."""
     where = url(daemon, "tcp")
     with listening(daemon, where, "head", topic="head") as reads:
-        assert reads.stdout is not None
         reads.stdout.close()
         for _ in range(3):
             hubbub("pub", where, "head", "x")
         assert reads.wait(20) == 0
-        assert reads.stderr is not None
         assert reads.stderr.read() == b""
 
 
@@ -198,7 +195,6 @@ def test_a_hub_that_ends(certificate):
     with Daemon("--tcp", "tcp:0") as one, listening(one, url(one, "tcp"), "end", topic="end") as reads:
         one.process.terminate()
         assert reads.wait(20) == 2
-        assert reads.stderr is not None
         assert b"bye" in reads.stderr.read()
     lost = hubbub("pub", url(one, "tcp"), "x", "y")
     assert lost.returncode == 2
