@@ -32,7 +32,7 @@ from hubbub.transports.udp_socket import listen_datagram
 def spec(host: str = "127.0.0.1", port: int = 0, kind: str = "udp", **more: Any) -> Any:
     values = more.pop("values", {})
     address = SimpleNamespace(kind=kind, host=host, port=port, values=values)
-    return SimpleNamespace(address=address, **{"rcvbuf": 1 << 20, "reuse": False, "group": None, **more})
+    return SimpleNamespace(address=address, **{"id": "udp", "rcvbuf": 1 << 20, "reuse": False, "group": None, **more})
 
 
 def hubbub(answers: bool = True) -> UDPProtocol:
