@@ -113,6 +113,7 @@ FILTERS_AT_ONCE = 64  # filters of one command that are subscribed to, or ended,
 SUBSCRIPTIONS_AT_ONCE = 200  # of a session that has left that end in one step: about 2 ms
 SUBSCRIPTIONS_ALL = 1_000_000  # subscriptions of all sessions: about 500 MiB
 SUBSCRIPTION_LEVELS = 100_000  # levels of one session's filters with wildcards: a match visits each, in 50 ms
+SHARED_LEVELS = 200  # of these for a shared subscription: all 500 of one session may match, and each costs about 10 us
 SUBSCRIPTION_LEVELS_ALL = 2_000_000  # levels of all filters with wildcards, shared ones once: about 500 MiB
 RIGHTS = 256  # kinds of clients whose rights are remembered for the next one: users, mostly
 RIGHTS_TOPICS = 1_024  # topics of one kind of client whose verdict is remembered: at most about 350 KiB

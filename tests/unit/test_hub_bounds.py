@@ -13,7 +13,15 @@ from hubbub import limits
 from hubbub.bounds import Bounds
 from hubbub.errors import Refusal
 from hubbub.kernel.ingress.rate_limiter import Rate
+from hubbub.kernel.routing.subscription import NOW
 from unit.kernel_help import Receiver, World
+
+
+class Member(Receiver):
+    """Has room for all."""
+
+    def room(self, message):
+        return NOW
 
 
 @pytest.mark.parametrize("filter", ["a/+", "a/b"])
@@ -55,6 +63,29 @@ def test_deep_wildcards_are_bounded():
         world.hub.subscriptions.leave(session)
         world.hub.subscriptions.leave(other)
     assert (world.hub.router.trie.levels, session.levels, other.levels) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("filter", ["x", "#"])
+def test_the_groups_of_one_client_are_bounded(filter):
+    """A message may be for each of them, and each takes its time, however few clients there are."""
+    world, receiver = World(), Member()
+    session, other = world.session(), world.session()
+    most = limits.SUBSCRIPTION_LEVELS // limits.SHARED_LEVELS
+    for number in range(most - 10):
+        world.subscribe(session, f"$share/{number}/{filter}", receiver)
+    with pytest.raises(Refusal) as found:  # noqa: PT012
+        for number in range(most, most + 11):
+            world.subscribe(session, f"$share/{number}/{filter}", receiver)
+    assert found.value.code == "quota"
+    world.subscribe(session, f"$share/0/{filter}", receiver)
+    world.subscribe(other, f"$share/more/{filter}", receiver)
+    world.hub.subscriptions.unsubscribe(session, f"$share/0/{filter}")
+    world.subscribe(session, f"$share/more/{filter}", receiver)
+    for each in (session, other):
+        world.hub.subscriptions.leave(each)
+        for _ in range(10):
+            world.turn()
+    assert (session.levels, other.levels) == (0, 0)
 
 
 # Caches

@@ -203,7 +203,7 @@ def test_members_count_like_other_subscriptions():
 
 
 def test_levels_are_the_members(monkeypatch):
-    monkeypatch.setattr(limits, "SUBSCRIPTION_LEVELS", 10)
+    monkeypatch.setattr(limits, "SUBSCRIPTION_LEVELS", limits.SHARED_LEVELS + 10)
     world = World()
     session = world.session()
     world.subscribe(session, "$share/g/a/b/c/d/e/+", Receiver())

@@ -118,7 +118,7 @@ class Subscriptions:
         if old is None:
             self._check(session, wish, filter, receiver)
             self._count += 1
-            session.levels += self._router.trie.cost(filter)
+            session.levels += self._levels(wish.filter, filter)
         else:
             self._release(old.encoding)
         new = mine[wish.key] = Subscription(session, wish, self._use(encoding), receiver)
@@ -159,15 +159,20 @@ class Subscriptions:
             raise Refusal("quota", f"all clients together may have {bounds.all_subscriptions} subscriptions")
         if filter.count("/") >= bounds.topic_levels:
             raise BadFilter(f"it has more than {bounds.topic_levels} levels")
-        levels = trie.cost(filter)
-        if session.levels + levels > limits.SUBSCRIPTION_LEVELS:
-            raise Refusal("quota", f"one client's wildcard filters may have {limits.SUBSCRIPTION_LEVELS} levels")
+        levels, most = trie.cost(filter), limits.SUBSCRIPTION_LEVELS
+        if session.levels + self._levels(wish.filter, filter) > most:
+            each = f"a shared subscription counts for {limits.SHARED_LEVELS} beside these"
+            raise Refusal("quota", f"one client's wildcard filters may have {most} levels; {each}")
         if trie.levels + levels > limits.SUBSCRIPTION_LEVELS_ALL:
             raise Refusal("quota", "the wildcard filters of all clients have reached the maximum of levels")
         if shared:
             self._shared.check(wish.filter, wish.policy)
         if shared and not hasattr(receiver, "room"):
             raise BadFilter("a member of a group has to say whether it has room")
+
+    def _levels(self, name: str, filter: str) -> int:
+        """Return what a subscription counts for among those of its session; `name` contains `filter`."""
+        return self._router.trie.cost(filter) + limits.SHARED_LEVELS * (name != filter)
 
     def hand_over(
         self, old: Session, session: Session, wish: Subscribe, encoding: Encoding, receiver: Receiver
@@ -182,7 +187,7 @@ class Subscriptions:
         self._release(before.encoding)
         new = session.subscriptions[wish.key] = Subscription(session, wish, self._use(encoding), receiver)
         filter = unshared(wish.filter)
-        levels = self._router.trie.cost(filter)
+        levels = self._levels(wish.filter, filter)
         old.levels -= levels
         session.levels += levels
         if filter != wish.filter:
@@ -219,7 +224,7 @@ class Subscriptions:
         self._count -= 1
         name = subscription.wish.filter
         filter = unshared(name)
-        session.levels -= self._router.trie.cost(filter)
+        session.levels -= self._levels(name, filter)
         if filter != name:
             self._shared.leave(name, subscription)
         else:
