@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+from itertools import combinations
 
 import pytest
 
 from hubbub import limits
 from hubbub.bounds import Bounds
 from hubbub.dialects.lines import Lines
+from hubbub.publish import Publish
 from hubbub.testing import World
 from hubbub_plugins.nats import Nats
 from hubbub_plugins.stomp import Stomp
+from hubbub_plugins.wamp import Wamp
 
 MANY = 3 * limits.COPIES_AT_ONCE
 
@@ -88,6 +92,31 @@ def test_those_that_end_after_a_message_end(world, publisher):
     publisher.send(b"PUB a one\nPUB a two\n")
     assert came(settle(world, end)) == [(id, "one") for id in range(MANY)]
     assert world.hub.subscriptions.count == 0
+
+
+def test_a_client_of_wamp_that_gets_no_message_of_its_own(world):
+    """It has a copy for each pattern too, some in each turn."""
+    names = ["a"] * 10
+    patterns = [".".join("" if at in where else "a" for at in range(10)) for where in combinations(range(10), 5)]
+    wishes = [[32, id, {"match": "wildcard"}, pattern] for id, pattern in enumerate(patterns, 1)]
+    end = world.listen("tcp", Wamp).connect()
+    hello = [1, "realm1", {"roles": {"subscriber": {}, "publisher": {}}}]
+    end.send(b"\x7f\xf1\0\0" + b"".join(map(framed, [hello, *wishes])))
+    settle(world, end)
+    end.send(framed([16, 1_000, {}, ".".join(names), ["own"]]))
+    assert settle(world, end) == b""
+    world.hub.router.publish(Publish("/".join(names), b"x"))
+    world.hub.router.commit()
+    (link,) = world.listeners[-1].context.links
+    assert (link.outbox.count, link.outbox.searches) == (0, len(patterns))  # they are made as it reads
+    ids = re.findall(rb"\[36,(\d+),", settle(world, end))
+    assert len(set(ids)) == len(ids) == len(patterns)
+
+
+def framed(message):
+    """A message of WAMP over a raw socket, in JSON."""
+    data = json.dumps(message).encode()
+    return len(data).to_bytes(4, "big") + data
 
 
 def test_frames_of_one_link(world, publisher):

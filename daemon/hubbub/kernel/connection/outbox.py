@@ -8,7 +8,7 @@ comes for all of them waits in a `Backlog`, and each takes its part when it read
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mypy_extensions import mypyc_attr
@@ -17,11 +17,12 @@ from hubbub import limits
 from hubbub.kernel.commits import Commits
 from hubbub.kernel.connection import flushing, overflow
 from hubbub.kernel.connection.backlog import Backlog, Place
+from hubbub.kernel.connection.copies import CopyingReceiver
 from hubbub.kernel.connection.owner import NO_OWNER, Owner, Writer
 from hubbub.kernel.connection.slow_consumers import SlowConsumers, weigh
 from hubbub.kernel.connection.units import Answers, Barrier, Keep, Latest, Search
 from hubbub.kernel.routing.batch import END, Batch
-from hubbub.kernel.routing.subscription import LATER, LOST, NEVER, NOW
+from hubbub.kernel.routing.subscription import LATER, LOST, NEVER, NOW, Subscription
 from hubbub.kernel.turn import Turn
 from hubbub.limits import ANSWER_BYTES, FLUSH_BYTES, QUEUE_MESSAGES
 from hubbub.message import Message
@@ -272,6 +273,10 @@ class Outbox:
             self.turn.outboxes.append(self)
         self.turn.schedule_flush()
 
+    def new_copying(self, subscriptions: Sequence[Subscription]) -> CopyingReceiver:
+        """Return what takes messages for many subscriptions of this link."""
+        return CopyingReceiver(self, subscriptions)
+
     # Backlogs
 
     def new_backlog(self, group: Any) -> Backlog:
@@ -363,20 +368,18 @@ class Outbox:
         """The transport takes no more for now; `held` bytes of the last write wait in it."""
         self.paused = True
         self._rest = limits.BACKLOG_REST
-        self._hold(held)
+        self.size += held - self.held
+        self.held = held
         self._slow.count(self)
 
     def resume(self) -> None:
         """The transport takes more."""
         self.evict()
         self.paused = self.stalled = False
-        self._hold(0)
+        self.size -= self.held
+        self.held = 0
         self._slow.forget(self)
         self.mark()
-
-    def _hold(self, held: int) -> None:
-        self.size += held - self.held
-        self.held = held
 
     def clear(self) -> None:
         """The link has gone: forget everything, and take nothing any more."""

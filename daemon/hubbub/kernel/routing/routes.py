@@ -168,11 +168,11 @@ def _fold(subscriptions: list[Subscription]) -> list[Subscription]:
     found: list[Subscription] = []
     copies: dict[Any, list[Subscription]] = {}
     for one in subscriptions:
-        if one.copies and one.wish.echo and hasattr(one.receiver, "new_copying"):
-            copies.setdefault(one.session, []).append(one)
+        if one.copies and hasattr(one.receiver, "new_copying"):
+            copies.setdefault((one.session, one.wish.echo), []).append(one)
         else:
             found.append(one)
-    for session, several in copies.items():
+    for (session, _), several in copies.items():
         if len(several) > COPIES_AT_ONCE:
             first: Any = several[0]
             several = [Subscription(session, first.wish, _AS_IS, first.receiver.new_copying(several))]
