@@ -21,7 +21,9 @@ from hubbub.events import (
 from hubbub.message import Message
 from hubbub.topics import quote
 
-_OF_THE_HUB = frozenset({"sender", "time", "hops", "retained", "ask", "position", "path"})  # not what a client says
+_OF_THE_HUB = frozenset(  # not what a client says
+    {"sender", "time", "hops", "retained", "ask", "position", "path", "number"}
+)
 _SHOWN_FIRST = frozenset(
     {"topic", "payload", "filter", "data", "reason", "refusal", "dialect", "head"}
 )  # without a name
