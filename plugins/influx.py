@@ -125,7 +125,7 @@ def _value(text: str) -> float | bool | str:
     raise Refusal("bad-payload", 'a value is a number that a double can hold, true, false, or "text"')
 
 
-class LineReader:
+class LineProtocolReader:
     """Lines that end with LF, but not with one inside a text. Each byte is looked at once, however it comes."""
 
     def __init__(self, max_frame: int) -> None:
@@ -201,9 +201,9 @@ class Influx(LineDialect):
         """A unit is some lines."""
         return context.max_message
 
-    def make_reader(self) -> LineReader:
+    def make_reader(self) -> LineProtocolReader:
         """Return a reader to which an LF inside a text is no end of a line."""
-        return LineReader(self.context.max_message)
+        return LineProtocolReader(self.context.max_message)
 
     def read_lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
         """Publish the points of lines; a unit may have several lines."""

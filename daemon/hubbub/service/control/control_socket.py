@@ -34,11 +34,11 @@ from hubbub.service.control.control_path import default_path, make_folder, own_p
 
 _log = Logger(namespace="hubbub.control")
 Request = Mapping[str, Any]
-Command = Callable[[Request, "Caller"], None]
+Command = Callable[[Request, "ControlProtocol"], None]
 """Acts on a request, now or later: it calls `answer`, `finish` or `refuse` of the caller. Raises ConfigError."""
 
 
-class Caller(Protocol, TimeoutMixin):
+class ControlProtocol(Protocol, TimeoutMixin):
     """One connection: one request, and its answers."""
 
     log = Logger(namespace="hubbub.control")
@@ -128,7 +128,7 @@ class Caller(Protocol, TimeoutMixin):
 class _Pull:
     """Takes answers from an iterator while the transport has room."""
 
-    def __init__(self, caller: Caller, answers: Iterator[Mapping[str, object]]) -> None:
+    def __init__(self, caller: ControlProtocol, answers: Iterator[Mapping[str, object]]) -> None:
         self._caller = caller
         self._answers = answers
 
@@ -153,7 +153,7 @@ class _Pull:
 class _Push:
     """Passes on whether the transport has room; a client that takes nothing for too long is cut."""
 
-    def __init__(self, caller: Caller, pause: Callable[[bool], object]) -> None:
+    def __init__(self, caller: ControlProtocol, pause: Callable[[bool], object]) -> None:
         self._caller = caller
         self._pause = pause
 
@@ -170,14 +170,14 @@ class _Push:
 
 
 class ControlFactory(Factory):
-    """Makes a Caller for each connection."""
+    """Makes a ControlProtocol for each connection."""
 
-    protocol = Caller  # type: ignore[assignment]
+    protocol = ControlProtocol  # type: ignore[assignment]
     noisy = False
 
     def __init__(self, commands: Mapping[str, Command]) -> None:
         self.commands = commands
-        self.callers: set[Caller] = set()
+        self.callers: set[ControlProtocol] = set()
 
 
 class Taken(ConfigError):

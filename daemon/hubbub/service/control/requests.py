@@ -13,7 +13,7 @@ from hubbub.errors import ConfigError, Refusal
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.steps import spread
 from hubbub.service.control import status
-from hubbub.service.control.control_socket import Caller, Command, Request
+from hubbub.service.control.control_socket import Command, ControlProtocol, Request
 from hubbub.service.control.link_selector import LinkSelector
 from hubbub.service.tracing.traces import Tracing
 
@@ -24,23 +24,23 @@ _KICKED = Refusal("not-authorized", "an operator closed this link")
 def commands(running: Any) -> Mapping[str, Command]:
     """Return the commands that a daemon knows, by name."""
 
-    def show(request: Request, caller: Caller) -> None:
+    def show(request: Request, caller: ControlProtocol) -> None:
         caller.stream(_status(running, bool(request.get("links"))))
 
-    def reload(request: Request, caller: Caller) -> None:
+    def reload(request: Request, caller: ControlProtocol) -> None:
         caller.setTimeout(None)  # it takes what it takes
         running.reload().addCallbacks(
             lambda what: caller.finish(changed=what), lambda failure: _refused(failure, caller)
         )
 
-    def close(request: Request, caller: Caller) -> None:
+    def close(request: Request, caller: ControlProtocol) -> None:
         kick(running, request).addCallback(lambda count: caller.finish(kicked=count))
 
-    def metrics(request: Request, caller: Caller) -> None:
+    def metrics(request: Request, caller: ControlProtocol) -> None:
         _, _, page = running.metrics_page.page("/metrics", "")
         caller.finish(text=page.decode())
 
-    def around(request: Request, caller: Caller) -> None:
+    def around(request: Request, caller: ControlProtocol) -> None:
         status.look_around(running).addCallback(lambda found: caller.finish(**found))
 
     return {
@@ -80,7 +80,7 @@ def _status(running: Any, links: bool) -> Iterator[Mapping[str, object]]:
             yield status.link(link)
 
 
-def _refused(failure: Failure, caller: Caller) -> None:
+def _refused(failure: Failure, caller: ControlProtocol) -> None:
     if not failure.check(ConfigError):
         _log.failure("the reload failed", failure)
     caller.refuse(failure.getErrorMessage())

@@ -7,7 +7,7 @@ from typing import Any
 from hubbub import limits
 from hubbub.errors import ConfigError, Refusal
 from hubbub.kernel.connection.link import Link
-from hubbub.service.control.control_socket import Caller
+from hubbub.service.control.control_socket import ControlProtocol
 from hubbub.service.control.control_socket import Request as Asked
 from hubbub.service.control.link_selector import LinkSelector
 from hubbub.service.control.status import links_of
@@ -25,7 +25,7 @@ class Trace:
     Raises ConfigError.
     """
 
-    def __init__(self, reactor: Any, caller: Caller, choice: LinkSelector, asked: Asked) -> None:
+    def __init__(self, reactor: Any, caller: ControlProtocol, choice: LinkSelector, asked: Asked) -> None:
         self._caller = caller
         self._reactor = reactor
         self.covers = choice.covers
@@ -91,7 +91,7 @@ class Tracing:
         self._running = running
         self._traces: list[Trace] = []
 
-    def begin(self, asked: Asked, caller: Caller) -> None:
+    def begin(self, asked: Asked, caller: ControlProtocol) -> None:
         """Let `caller` look on until it goes. Raises ConfigError."""
         if len(self._traces) >= limits.TRACES:
             raise ConfigError(f"{limits.TRACES} traces run already")

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from hubbub import limits
 from hubbub.errors import ConfigError
-from hubbub.service.control.control_socket import Caller
+from hubbub.service.control.control_socket import ControlProtocol
 from hubbub.service.workers.worker import Worker
 
 Answer = dict[str, Any]
@@ -75,7 +75,7 @@ def ask(
 class Relay:
     """Passes the answers of workers on to one caller, no faster than it takes them."""
 
-    def __init__(self, reactor: Any, caller: Caller) -> None:
+    def __init__(self, reactor: Any, caller: ControlProtocol) -> None:
         self._caller = caller
         self._open: list[Answers] = []
         self._reactor = reactor

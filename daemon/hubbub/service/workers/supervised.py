@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from hubbub import limits
 from hubbub.errors import ConfigError
-from hubbub.service.control.control_socket import Caller, Command, Request
+from hubbub.service.control.control_socket import Command, ControlProtocol, Request
 from hubbub.service.workers import totals
 from hubbub.service.workers.asking import Answer, Relay, ask
 from hubbub.service.workers.worker import Worker
@@ -65,7 +65,7 @@ class Supervised:
         made = totals.total([(worker.number, status) for worker, status in found])
         return {**made, **self._supervisor.describe(), "workers": workers}
 
-    async def _status(self, request: Request, caller: Caller) -> None:
+    async def _status(self, request: Request, caller: ControlProtocol) -> None:
         caller.answer(status=await self.status())
         if request.get("links"):
             relay = Relay(self._reactor, caller)
@@ -74,11 +74,11 @@ class Supervised:
             relay.end()
         caller.finish()
 
-    async def _cluster(self, request: Request, caller: Caller) -> None:
+    async def _cluster(self, request: Request, caller: ControlProtocol) -> None:
         answer = await ask(self._reactor, self._ready[0], request).done
         caller.finish(**{name: value for name, value in answer.items() if name != "done"})
 
-    async def _kick(self, request: Request, caller: Caller) -> None:
+    async def _kick(self, request: Request, caller: ControlProtocol) -> None:
         link = request.get("link")
         if isinstance(link, int):
             number, within = divmod(link, totals.LINKS)
@@ -90,18 +90,18 @@ class Supervised:
             kicked = sum(answers[-1]["kicked"] for _, answers in await self.ask_all(request))
         caller.finish(kicked=kicked)
 
-    async def _trace(self, request: Request, caller: Caller) -> None:
+    async def _trace(self, request: Request, caller: ControlProtocol) -> None:
         relay = Relay(self._reactor, caller)
         traces = [relay.pass_on(worker, request, partial(_numbered, worker)) for worker in self._ready]
         await together(traces)
         relay.end()
         caller.finish()
 
-    async def _reload(self, request: Request, caller: Caller) -> None:
+    async def _reload(self, request: Request, caller: ControlProtocol) -> None:
         caller.setTimeout(None)
         caller.finish(changed=await self._supervisor.reload())
 
-    async def _metrics(self, request: Request, caller: Caller) -> None:
+    async def _metrics(self, request: Request, caller: ControlProtocol) -> None:
         caller.finish(text=await self.metrics())
 
     async def metrics(self) -> str:
@@ -119,11 +119,13 @@ async def together(those: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
     return [result for _, result in ended]
 
 
-def _run(act: Callable[[Request, Caller], Coroutine[Any, Any, None]], request: Request, caller: Caller) -> None:
+def _run(
+    act: Callable[[Request, ControlProtocol], Coroutine[Any, Any, None]], request: Request, caller: ControlProtocol
+) -> None:
     Deferred.fromCoroutine(act(request, caller)).addErrback(lambda failure: _refuse(failure, caller))
 
 
-def _refuse(failure: Failure, caller: Caller) -> None:
+def _refuse(failure: Failure, caller: ControlProtocol) -> None:
     if failure.check(CancelledError):
         return  # the caller has gone
     if not failure.check(ConfigError):
