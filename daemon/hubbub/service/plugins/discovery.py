@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -213,8 +213,9 @@ def _load(module: str, attribute: str) -> type:
 
 
 def _installed() -> Iterator[Plugin]:
+    owner_of = cache(lambda dist: "?" if dist is None else dist.name)  # each look reads all of its metadata
     for entry in entry_points(group=GROUP):
-        owner = entry.dist.name if entry.dist is not None else "?"
+        owner = owner_of(entry.dist)
         yield Plugin(entry.name, f"package {owner}", owner == "hubbub", entry.load)
 
 
