@@ -137,6 +137,31 @@ async def test_received_identifiers_move(two):
     assert ear.heard() == []
 
 
+async def test_a_message_that_a_dead_node_has_stored_isnt_published_again(two):
+    """Its identifier wasn't noted yet, so its client, which got no PUBREC, sends it to another node."""
+    a, b = await together(two)
+    ear, client = await b.client("ear"), await a.client("c", **kept(V5))
+    await subscribe(ear, subscription("x", 2))
+    found = client.publish("x", b"noted", qos=2, id=7)
+    assert [one.kind for one in await heard(client, 1, found)] == [PUBREC]
+    assert [one.kind for one in await heard(client, 1, client.ack(PUBREL, 7))] == [PUBCOMP]
+    a.cluster.sessions.store._write_some = lambda: None
+    client.publish("x", b"stored", qos=2, id=7)
+    client.publish("y", b"stored", qos=2, id=8)
+    assert [one.payload for one in await heard(ear, 2)] == [b"noted", b"stored"]
+    a.die()
+    assert client.heard() == []
+    client = await b.client("c", **kept(V5))
+    for id, topic in ((7, "x"), (8, "y"), (9, "x")):
+        found = client.publish(topic, b"stored" if id < 9 else b"new", qos=2, id=id)
+        assert [one.kind for one in await heard(client, 1, found)] == [PUBREC]
+        assert [one.kind for one in await heard(client, 1, client.ack(PUBREL, id))] == [PUBCOMP]
+    found = client.publish("x", b"next", qos=2, id=7)
+    assert [one.kind for one in await heard(client, 1, found)] == [PUBREC]
+    await settled(b)
+    assert [one.payload for one in await heard(ear, 2)] == [b"new", b"next"]
+
+
 async def test_a_clean_start_ends_the_session_elsewhere(two):
     a, b = await together(two)
     client = await a.client("c", will=Will(topic="will", payload=b"w", qos=1), **kept(V5))

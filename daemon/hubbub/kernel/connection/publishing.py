@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hubbub.errors import Refusal
 from hubbub.events import Ack, PublishOnce, Release
+from hubbub.kernel.connection.faults import guarded
 from hubbub.kernel.ingress.idempotency import attempt_of
 from hubbub.publish import Publish, QosPublish
 
@@ -39,6 +41,8 @@ def on_qos_publish(link: Any, event: QosPublish) -> None:
         if numbered and not client.is_new(dedup_id):
             answer_stored(link, event, 1)  # it was published when it came first
             return
+        if numbered and _is_looked_for(link, event):
+            return
         if link.hub.turn.commits.refuses and link.hub.router.needs_store(
             ("" if policy is None else policy.mount) + event.topic
         ):
@@ -51,6 +55,32 @@ def on_qos_publish(link: Any, event: QosPublish) -> None:
             answer_publish(link, event, receivers)
     except Refusal as error:
         link.answer(event, error)
+
+
+def _is_looked_for(link: Any, event: QosPublish) -> bool:
+    """Have a message be looked for that another node may have published. Returns whether it is."""
+    owners, key = link.hub.clients.owners, link.client.state.key
+    if owners is None or not owners.doubts(key, event.dedup_id):
+        return False
+    link.inbound.blocked += 1
+    topic = link.egress.mount + event.topic
+    owners.look_for(key, topic, event.dedup_id, partial(guarded, link, _looked, event))
+    return True
+
+
+def _looked(link: Any, event: QosPublish, found: bool | Refusal) -> None:
+    """It is known whether a message was published."""
+    link.inbound.blocked -= 1
+    if not link.active or link.client is None:
+        return
+    if isinstance(found, Refusal):
+        link.answer(event, found)
+    elif found:
+        link.client.state.receive(event.dedup_id)
+        answer_publish(link, event, 1)
+    else:
+        on_qos_publish(link, event)
+    link.go_on()
 
 
 def came_too_late(link: Any, event: QosPublish) -> bool:

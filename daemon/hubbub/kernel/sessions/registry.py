@@ -66,6 +66,12 @@ class Owners(Protocol):
     def ended(self, key: Key) -> None:
         """A session has ended here."""
 
+    def doubts(self, key: Key, id: int) -> bool:
+        """Return whether a message of QoS 2 may have been published by another node, though the session is here."""
+
+    def look_for(self, key: Key, topic: str, id: int, then: Callable[[bool | Refusal], object]) -> None:
+        """Call `then` with whether that message was published, or with a Refusal."""
+
 
 class ClientRegistry:
     """All clients with a persistent session, by their key.

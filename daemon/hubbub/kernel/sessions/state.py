@@ -39,7 +39,8 @@ class PersistentSession:
     inflight        messages that are with the client, by packet identifier in the order of sending
     max_bytes, full the bound of the queue in bytes, and its overflow policy
     size            bytes of queue, backlog and inflight; inflight_bytes: of inflight
-    received        packet identifiers of QoS 2 messages that the client may send again
+    received        packet identifiers of QoS 2 messages that the client may send again; released: how many it has
+                    released
     dropped         messages that were lost since its client was last told how many
     number          what a durable store calls it; 0: none keeps it
     store           where it is kept
@@ -47,8 +48,8 @@ class PersistentSession:
 
     __slots__ = (
         "key", "owner", "expiry", "left", "will", "will_delay", "subscriptions", "queue", "inflight", "max_bytes",
-        "full", "size", "inflight_bytes", "received", "dropped", "number", "backlog", "backlogged", "store", "_gaps",
-        "_last", "_next", "_noted",
+        "full", "size", "inflight_bytes", "received", "released", "dropped", "number", "backlog", "backlogged",
+        "store", "_gaps", "_last", "_next", "_noted",
     )  # fmt: skip
 
     def __init__(self, key: Key, owner: Session, store: Store) -> None:
@@ -66,6 +67,7 @@ class PersistentSession:
         self.size = 0
         self.inflight_bytes = 0
         self.received: set[int] = set()
+        self.released = 0
         self.dropped = 0
         self.number = 0
         self.backlog = _NO_BACKLOG
@@ -191,6 +193,7 @@ class PersistentSession:
     def release(self, dedup_id: int) -> None:
         """The client has released that packet identifier."""
         self.received.discard(dedup_id)
+        self.released += 1
         self._note(2)
 
     # Messages to the client

@@ -9,7 +9,7 @@ JetStream copies what is retained into a second stream, which has the last messa
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -61,6 +61,7 @@ class MessageStream:
     node      the id of this hub; session: the sender of what comes from other nodes
     commits   see kernel.routing.cluster_router.Stream
     consumer  reads the stream; None: this node hasn't joined it yet
+    sent      attribute: returns what a message says of the session that has sent it
     troubles  why a part of the work can't go on, by its name
     """
 
@@ -72,6 +73,7 @@ class MessageStream:
         self.names = StreamNames.of(connection.config.cluster)
         self.publisher = Publisher(connection, reactor, self)
         self.reader = StreamReader(hub, self.names, session, node, self.tell)
+        self.sent: Callable[[Message], bytes] = lambda message: b""
         self.troubles: dict[str, str] = {}
         self._connection = connection
         self._hub = hub
@@ -183,7 +185,7 @@ class MessageStream:
     def publish(self, message: Message, once: bytes = b"") -> None:
         number = self.publisher.last + 1
         id = f"{self._prefix}{number}".encode()
-        block = encode_block(message, id, once)
+        block = encode_block(message, id, once, self.sent(message))
         subject = (self._retain if message.retain else self._message)[message.topic]
         most = self._connection.max_payload or limits.MESSAGE_BYTES
         if len(subject) + _NUMBERS > MAX_LINE:

@@ -60,7 +60,7 @@ def _revive(
     progress = Progress(numbers.of(record.next), (), (), record.received, record.dropped)
     store.expect(one, number)
     client = hub.clients.adopt(StoredSession(number, record.session, wishes, tuple(named), progress, Backlog()), store)
-    one.state = client.state
+    one.state, client.state.released = client.state, record.released
     return client
 
 

@@ -55,6 +55,7 @@ class Record(NamedTuple):
     epoch          of the stream
     next           the sequence of the first message that was never sent
     named, received, dropped  see Named and records.Progress
+    released       how many identifiers of QoS 2 its client has released
     """
 
     key: Key
@@ -66,6 +67,7 @@ class Record(NamedTuple):
     named: tuple[Named, ...] = ()
     received: tuple[int, ...] = ()
     dropped: int = 0
+    released: int = 0
 
     def wishes(self) -> Iterator[tuple[SubscriptionRecord, int]]:
         """Yield the subscriptions."""
@@ -114,7 +116,7 @@ def make_record(
     return Record(
         state.key, owner, state.record(),
         tuple([(record_subscription(one), numbers.seq(since.get(one.key, 0))) for one in state.subscriptions.values()]),
-        numbers.epoch, numbers.seq_from(next), tuple(named), progress.received, progress.dropped,
+        numbers.epoch, numbers.seq_from(next), tuple(named), progress.received, progress.dropped, state.released,
     )  # fmt: skip
 
 

@@ -26,6 +26,8 @@ from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.records import Key
 from hubbub.kernel.sessions.registry import TAKEN_OVER
 from hubbub.kernel.steps import spread
+from hubbub.message import Message
+from hubbub.publish import QosPublish
 from hubbub.service.cluster.connection import NatsConnection
 from hubbub.service.cluster.jetstream import JetStream
 from hubbub.service.cluster.jetstream_errors import Conflict, JetStreamError, Unavailable
@@ -33,6 +35,7 @@ from hubbub.service.cluster.key_value import Entry, KeyValue
 from hubbub.service.cluster.message_stream import MessageStream
 from hubbub.service.cluster.missed_messages import Source
 from hubbub.service.cluster.nodes import Nodes
+from hubbub.service.cluster.sent_before import SentBefore
 from hubbub.service.cluster.session_adoption import adopt
 from hubbub.service.cluster.session_codec import Record, decode, encode, name_of
 from hubbub.service.cluster.session_store import Owned, SessionStore
@@ -77,7 +80,7 @@ class SessionMoves:
         store = self.store
         store.changed, store.max_bytes = hub.turn.schedule_flush, self._most
         store.is_there, store.lost, store.unfit, store.trouble = nodes.may_be_there, self._lost, self._unfit, self._tell
-        hub.clients.owners = self
+        hub.clients.owners, stream.sent = self, self._sent
         hub.turn.commit_sessions = store.commit
         connection.subscribe(f"{self._prefix}{nodes.own}", self._asked)
 
@@ -165,8 +168,8 @@ class SessionMoves:
 
     async def _claim(self, key: Key, clean: bool, then: Callable[[Refusal | None], object]) -> None:
         refusal = None
-        until = self._reactor.seconds() + limits.CLUSTER_PATIENCE_SECONDS
         await self._some.acquire()
+        until = self._reactor.seconds() + limits.CLUSTER_PATIENCE_SECONDS
         try:
             while key not in self.store.owned:
                 try:
@@ -211,6 +214,8 @@ class SessionMoves:
                 continue
             one = self.store.own(key, revision)
             if record is not None and record.session is not None:
+                if owner and record.epoch == self._source.numbers.epoch:
+                    one.sent = SentBefore(self._source, name, record.released, record.next - 1)
                 await self._adopt(one, claimed, clean)
             return
         raise Unavailable("other nodes claim the session too")
@@ -236,6 +241,38 @@ class SessionMoves:
             if not done:
                 self.store.forget(one)
                 self._lost(one)
+
+    # Messages of QoS 2
+
+    def _sent(self, message: Message) -> bytes:
+        """Return what tells a message from others of its session."""
+        if not isinstance(message, QosPublish) or message.dedup_id is None or message.sender.link is None:
+            return b""
+        client = message.sender.link.client
+        if client is None or not client.state.number or (one := self.store.owned.get(client.state.key)) is None:
+            return b""
+        return f"{one.name}.{client.state.released}.{message.dedup_id}".encode()
+
+    def doubts(self, key: Key, id: int) -> bool:
+        one = self.store.owned.get(key)
+        return one is not None and one.sent is not None and one.sent.doubts(id)
+
+    def look_for(self, key: Key, topic: str, id: int, then: Callable[[bool | Refusal], object]) -> None:
+        self._run(self._look_for(self.store.owned[key].sent, topic, id, then))
+
+    async def _look_for(
+        self, sent: SentBefore | None, topic: str, id: int, then: Callable[[bool | Refusal], object]
+    ) -> None:
+        until = self._reactor.seconds() + limits.CLUSTER_PATIENCE_SECONDS
+        while sent is not None:
+            try:
+                then(await sent.has(topic, id))
+                return
+            except JetStreamError:
+                if self._reactor.seconds() > until:
+                    break
+            await deferLater(self._reactor, limits.CLUSTER_RETRY_FIRST_SECONDS)
+        then(Refusal("unavailable", _WAITS))
 
     # Sessions go
 

@@ -23,6 +23,7 @@ from hubbub.message import Message
 from hubbub.service.cluster.jetstream_errors import Conflict, JetStreamError
 from hubbub.service.cluster.key_value import KeyValue
 from hubbub.service.cluster.numbers import Numbers
+from hubbub.service.cluster.sent_before import SentBefore
 from hubbub.service.cluster.session_codec import Record, decode, encode, make_record, name_of
 
 
@@ -32,6 +33,7 @@ class Owned:
     revision  of its newest write; 0: there was none
     state     the session; None: it ends with its link, and only its owner is written
     since     by id of a subscription: the number behind which its messages begin
+    sent      what its client may have sent to a node that has died, or None
     record    what is written while its queue isn't whole here, or None
     batch     the first one with changes that aren't written; 0: there are none
     busy, queued  whether it is written now, or next
@@ -39,7 +41,20 @@ class Owned:
     done      fires when that is written
     """
 
-    __slots__ = ("batch", "busy", "done", "key", "last", "name", "queued", "record", "revision", "since", "state")
+    __slots__ = (
+        "batch",
+        "busy",
+        "done",
+        "key",
+        "last",
+        "name",
+        "queued",
+        "record",
+        "revision",
+        "sent",
+        "since",
+        "state",
+    )
 
     def __init__(self, key: Key, revision: int) -> None:
         self.batch = 0
@@ -51,6 +66,7 @@ class Owned:
         self.queued = False
         self.record: Record | None = None
         self.revision = revision
+        self.sent: SentBefore | None = None
         self.since: dict[Hashable, int] = {}
         self.state: PersistentSession | None = None
 

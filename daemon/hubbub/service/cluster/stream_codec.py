@@ -5,6 +5,7 @@
     Hubbub-Id: 3f09-8a2c-17      the same, where an idempotency key says by Nats-Msg-Id what is to be taken once
     Hubbub-Presence: 3f09        the node that says that a client is online, or isn't
     Nats-TTL: 604800s            of an empty retained message, which clears its topic
+    Hubbub-Sent: abc.3.17        of QoS 2: the session, how many identifiers it had released, its identifier
     Hubbub-Stored: {"q":1}       all else, as JSON
 
 A property stands in the JSON alone: as a header of its own a client could tell JetStream what to do.
@@ -25,6 +26,7 @@ _STORED = b"\r\nHubbub-Stored: "
 _ID = b"\r\nNats-Msg-Id: "
 _OWN_ID = b"\r\nHubbub-Id: "
 _PRESENCE = b"\r\nHubbub-Presence: "
+_SENT = b"\r\nHubbub-Sent: "
 _END = b"\r\n"
 _BEGIN = b"NATS/1.0"
 _CLEARED = b"\r\nNats-TTL: %ds" % limits.CLUSTER_STREAM_SECONDS
@@ -52,13 +54,15 @@ _PLAIN = [_encode(_Stored(qos)) for qos in range(3)]
 _FOREIGN = _Stored(1)  # what a NATS application has published into the stream is acknowledged to it too
 
 
-def encode_block(message: Message, id: bytes, once: bytes = b"") -> bytes:
+def encode_block(message: Message, id: bytes, once: bytes = b"", sent: bytes = b"") -> bytes:
     """Return the headers of a message, which is taken once by `once`, or else by `id`. Raises Refusal (bad-utf8)."""
-    cleared = _CLEARED if message.retain and not message.payload else b""
+    more = _CLEARED if message.retain and not message.payload else b""
     if isinstance(message, PresenceMessage):
-        cleared += _PRESENCE + id.partition(b"-")[0]
+        more += _PRESENCE + id.partition(b"-")[0]
+    if sent:
+        more += _SENT + sent
     ids = (_ID, once, _OWN_ID, id) if once else (_ID, id)
-    return b"".join((_BEGIN, *ids, cleared, _STORED, _said(message), b"\r\n\r\n"))
+    return b"".join((_BEGIN, *ids, more, _STORED, _said(message), b"\r\n\r\n"))
 
 
 def _said(message: Message) -> bytes:
@@ -89,6 +93,11 @@ def id_of(block: bytes) -> bytes:
 def presence_of(block: bytes) -> str:
     """Return the node that says something of a client's presence, or ""."""
     return _value(block, _PRESENCE).decode(errors="replace")
+
+
+def sent_of(block: bytes) -> str:
+    """Return what a message says of the session that has sent it, or ""."""
+    return _value(block, _SENT).decode(errors="replace")
 
 
 def _value(block: bytes, name: bytes) -> bytes:
