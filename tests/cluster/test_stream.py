@@ -195,7 +195,7 @@ async def test_bounds_of_the_stream(make, server):
 
 
 async def test_a_server_with_little_room_says_what_to_do(make, tmp_path):
-    (tmp_path / "nats.conf").write_text("jetstream { max_file: 1GB }\n")
+    (tmp_path / "nats.conf").write_text(f'jetstream {{ max_file: 1GB, store_dir: "{tmp_path / "store"}" }}\n')
     server = Server(tmp_path, "small", "-c", str(tmp_path / "nats.conf"))
     try:
         server.start()
