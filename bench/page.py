@@ -1,4 +1,7 @@
-"""`python -m bench.page RESULTS.json`: writes the tables of docs/performance.md, between two markers."""
+"""`python -m bench.page RESULTS.json...`: writes the tables of docs/performance.md, between two markers.
+
+Of several results, such as those of works that ran for fewer rounds, the first tells of the machine.
+"""
 
 from __future__ import annotations
 
@@ -62,9 +65,8 @@ def write(results: Results, text: str) -> str:
 
 def _machine(results: Results) -> str:
     about, versions = results["machine"], results["versions"]
-    said = [
-        f"{NAMES.get(name, name)} {versions[name]}" for name in ("mosquitto", "nats", "redis", "twisted", "autobahn")
-    ]
+    names = [name for name in ("mosquitto", "nats", "redis", "twisted", "autobahn") if name in versions]
+    said = [f"{NAMES.get(name, name)} {versions[name]}" for name in names]
     return (
         f"Commit {about['commit']}, {results['started'][:10]}: {about['cpu']}, {about['cores']} cores, Linux "
         f"{about['kernel']}, Python {about['python']}, {', '.join(said)}; 100-byte payloads, medians of the "
@@ -84,7 +86,7 @@ def _row(runs: Runs, work: Work) -> str:
     others = [_beside(runs, work, name, figure) for name, figure in figures.items() if name not in OURS]
     aims = [said for aim in work.aims if (said := _aim(runs, work, aim))]
     missed = any(one.met is False for aim in work.aims for one in _verdicts(runs, work, aim).values())
-    reason = f" {REASONS[work.name]}" if missed and work.name in REASONS else ""
+    reason = f". {REASONS[work.name]}" if missed and work.name in REASONS else ""
     return f"| {work.title} | {ours[0]} | {ours[1]} | {'; '.join(others)} | {'; '.join(aims)}{reason} |"
 
 
@@ -136,9 +138,11 @@ def _verdict(aim: Aim, work: Work, build: str, verdict: Verdict) -> str:
 
 def main() -> None:
     """Write the page anew."""
-    if len(sys.argv) != 2:
-        raise SystemExit("use: python -m bench.page bench/results/NAME.json")
-    results: Results = json.loads(Path(sys.argv[1]).read_text())
+    if len(sys.argv) < 2:
+        raise SystemExit("use: python -m bench.page bench/results/NAME.json [bench/results/ANOTHER.json ...]")
+    results, *others = [json.loads(Path(name).read_text()) for name in sys.argv[1:]]
+    for other in others:
+        results["runs"] += other["runs"]
     PAGE.write_text(write(results, PAGE.read_text()))
 
 

@@ -40,7 +40,7 @@ def test_an_aim_stands_beside_what_was_measured():
     assert page.endswith("behind\n")
     assert "old" not in page
     assert "| 130,000/s | 150,000/s | Mosquitto 100,000/s: 1.30 | 1.2, 2 of Mosquitto: " in page
-    assert "pure 1.30 met, compiled 1.50 **missed by 25%** A message has four packets" in page
+    assert "pure 1.30 met, compiled 1.50 **missed by 25%**. A message has four packets" in page
     assert "| TCP, 8,000 idle links | 5 KiB |  |  | 4 KiB/link: pure 5 **missed by 25%** |" in page
 
 
