@@ -37,11 +37,11 @@ def _plot_ratios(axes: Any, runs: Runs, works: list[Work]) -> None:
         color = f"C{n}"
         for row, work in enumerate(works):
             better = 1 if work.measure.more_is_better else -1
-            aims = [aim.ratio**better for aim in work.aims if aim.peer == name]
+            aims = [aim.ratio**better for aim in work.aims if aim.peer == name and aim.ratio]
             axes.plot(aims, [row] * len(aims), "|", color=color, markersize=16)
             if name in work.peers and (value := ratio(runs, work.name, name)):
-                axes.plot(value**better, row, MARKERS[n], color=color)
-        axes.plot([], [], MARKERS[n], color=color, label=f"than {name}")
+                axes.plot(value**better, row, MARKERS[n % len(MARKERS)], color=color)
+        axes.plot([], [], MARKERS[n % len(MARKERS)], color=color, label=f"than {name}")
     axes.legend()
     axes.axvline(1, color="grey", linewidth=0.8)
     axes.set_xscale("log")
