@@ -109,6 +109,9 @@ def test_a_disk_that_takes_nothing_and_then_does_again(tmp_path):
             mosquitto("pub", daemon, "-t", "plain", "-m", "live")
             assert ear.line() == "MSG plain live"
             assert publisher.poll() is None
+            ear.send("SUB $SYS/broker/store/failing")
+            assert ear.line() == "OK SUB $SYS/broker/store/failing"
+            assert ear.line().startswith(f"MSG $SYS/broker/store/failing {state / 'hubbub.db'}: ")
         assert "; NOTHING CAN BE WRITTEN: " in hubbub("status", "--control", tmp_path / "control.sock").stdout
         resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         assert publisher.wait(20) == 0
