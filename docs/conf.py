@@ -11,6 +11,7 @@ from typing import Any
 HERE = Path(__file__).parent
 ANCHOR = re.compile(r'<a id="([^"]+)"></a>')
 LINK = re.compile(r"\[([^\]]+)\]\(#([^)]+)\)")
+PAGE = re.compile(r"\[([\w-]+\.md)\](?=\(\1[#)])")
 sys.path.insert(0, str(HERE))
 
 from generated import write_reference  # noqa: E402  it stands beside this file
@@ -34,6 +35,17 @@ write_reference(HERE / "reference")
 def setup(app: Any) -> None:
     """Have the links that lead to an anchor of HTML in their page resolved: MyST knows those of headings alone."""
     app.connect("source-read", resolve_anchors)
+    app.connect("source-read", show_titles)
+
+
+def show_titles(app: Any, name: str, source: list[str]) -> None:
+    """Replace the text of a link that is the name of a page by the title of that page."""
+    source[0] = PAGE.sub(lambda link: f"[{title(link[1])}]", source[0])
+
+
+def title(page: str) -> str:
+    """Return the heading of a page."""
+    return (HERE / page).read_text().partition("\n")[0].removeprefix("# ")
 
 
 def resolve_anchors(app: Any, name: str, source: list[str]) -> None:
