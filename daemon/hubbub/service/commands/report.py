@@ -147,12 +147,18 @@ def _cluster(cluster: Row | None) -> list[str]:
     counts = f"{cluster['sent']} out, {cluster['received']} in, {cluster['dropped']} dropped"
     degraded = f"; DEGRADED: {'; '.join(cluster['degraded'])}" if cluster["degraded"] else ""
     servers = f"          servers {', '.join(cluster['servers'])}; {cluster['filters']} filters; {counts}"
-    return [f"cluster   {cluster['state']}{where}{lag}: {names}{degraded}", servers, _stream(cluster["stream"])]
+    state = f"cluster   {cluster['state']}{where}{lag}: {names}{degraded}"
+    return [state, servers, _stream(cluster["stream"]), _moves(cluster["sessions"])]
 
 
 def _stream(stream: Row) -> str:
     at = "not joined" if stream["position"] is None else f"at {stream['position']}, {stream['behind']} behind"
     return f"          stream {at}; {stream['waiting']} wait for it ({size(stream['waiting_bytes'])})"
+
+
+def _moves(sessions: Row) -> str:
+    moved = f"{sessions['moved']} came from other nodes, {sessions['let_go']} went to others"
+    return f"          sessions {sessions['owned']} here; {moved}"
 
 
 def _kept(store: Row) -> str:
