@@ -203,6 +203,25 @@ async def test_a_consumer_reads_from_a_position(api, reactor, started, reading, 
     assert (reading.log, consumer.position, consumer.pending) == ([("caught up",)], 5, 0)
 
 
+class Behind(JetStream):
+    """Its consumers begin with the second message: those of a replica that is behind begin with its own end."""
+
+    async def call(self, verb, body, answer):
+        if verb.startswith("CONSUMER.CREATE."):
+            body.config["opt_start_seq"] = 2
+        return await super().call(verb, body, answer)
+
+
+async def test_nothing_comes_twice_from_a_replica_that_is_behind(api, connection, reactor, started, reading, name):
+    await stream(api, name)
+    for one in range(4):
+        await api.publish(f"{name}.a", b"%d" % one)
+    consumer = started(OrderedConsumer(Behind(connection), reactor, name, [f"{name}.>"], reading, position=3))
+    await reading.until(lambda: reading.log)
+    assert [one.seq for one in reading.messages] == [4]
+    assert (reading.log, consumer.restarts) == ([("caught up",)], 0)
+
+
 async def test_an_empty_stream_is_caught_up_with_at_once(api, reactor, started, reading, name):
     await stream(api, name)
     started(OrderedConsumer(api, reactor, name, [f"{name}.>"], reading))

@@ -239,9 +239,10 @@ class OrderedConsumer:
             self._lost()
             return
         self._number = number
-        self.position = seq
         self.pending = pending
-        self._reader.received(StreamMessage(subject, payload, block, seq, time / NANOSECONDS, pending))
+        if seq > self.position:  # a replica that is behind begins with its own end
+            self.position = seq
+            self._reader.received(StreamMessage(subject, payload, block, seq, time / NANOSECONDS, pending))
         if self._behind and not pending and self._name:
             self._reached()
 
