@@ -233,6 +233,42 @@ async def test_a_node_that_has_lost_its_connection_gives_way(two):
     assert messages(await heard(new, 1)) == [("x", b"1", 1)]
 
 
+async def test_a_node_that_is_behind_gets_a_session_once_it_has_read_as_far(two):
+    """Else what comes there live has come to the client already."""
+    a, b = await together(two)
+    writer, client = await a.client("writer"), await a.client("c", **kept(V5))
+    await subscribe(client, subscription("x", 1))
+    b.stream.consumer.stop()
+    await store(writer, ("x", b"1"), ("x", b"2"))
+    for one in await heard(client, 2):
+        client.ack(PUBACK, one.id)
+    at_b = Client(b.listener)
+    found = at_b.connect("c", **kept(V5))
+    await passed(lambda: a.cluster.sessions.let_go)
+    await store(writer, ("x", b"3"))
+    b.stream.consumer.start()
+    _, *got = await heard(at_b, 2, await answered(at_b, found))
+    assert [one.payload for one in got] == [b"3"]
+    await store(writer, ("x", b"4"))
+    assert [one.payload for one in await heard(at_b, 1)] == [b"4"]
+
+
+async def test_a_session_that_comes_while_a_node_reads_for_those_of_its_earlier_process(two):
+    a, b = await together(two)
+    writer, client = await a.client("writer"), await a.client("c", **kept(V5))
+    await subscribe(client, subscription("x", 1))
+    client.end.vanish()
+    b.stream.consumer.stop()
+    b.stream.reader.catch_up(b.stream.consumer.position + 2, frozenset())
+    await store(writer, ("x", b"1"), ("x", b"2"), ("x", b"3"))
+    at_b = Client(b.listener)
+    found = at_b.connect("c", **kept(V5))
+    await passed(lambda: a.cluster.sessions.let_go)
+    b.stream.consumer.start()
+    _, *got = await heard(at_b, 4, await answered(at_b, found))
+    assert [one.payload for one in got] == [b"1", b"2", b"3"]
+
+
 async def test_without_nats_a_session_waits_and_others_are_served(make, monkeypatch):
     from hubbub import limits
 

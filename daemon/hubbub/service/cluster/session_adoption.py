@@ -23,6 +23,7 @@ async def adopt(hub: Hub, source: Source, store: SessionStore, one: Owned, recor
         named = tuple([named._replace(seq=0) for named in record.named])
         wishes = tuple([(fields, 0) for fields, _ in record.subscriptions])
         record = record._replace(named=named, next=1, subscriptions=wishes)
+    record = record._replace(next=min(record.next, source.numbers.seq_from(source.numbers.newest + 1)))
     read = [] if clean else [await _read(hub, source, named) for named in record.named]
     client = _revive(hub, source, store, one, record, [found for found in read if found is not None])
     if not clean:

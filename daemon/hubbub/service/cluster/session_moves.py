@@ -207,6 +207,8 @@ class SessionMoves:
                 await self._ask(owner, key)
                 asked = owner
                 continue
+            if record is not None:
+                await self._wait_for_reader(record)
             claimed = (record or Record(key, ""))._replace(owner=self._nodes.own)
             try:
                 revision = await self.bucket.update(name, encode(claimed), found.revision)
@@ -219,6 +221,23 @@ class SessionMoves:
                 await self._adopt(one, claimed, clean)
             return
         raise Unavailable("other nodes claim the session too")
+
+    async def _wait_for_reader(self, record: Record) -> None:
+        """Let a session come once this node has read what its last node had: the rest comes to it live, once.
+
+        Raises JetStreamError: Unavailable until then.
+        """
+        wanted = self._stream.reader.late
+        if record.epoch == self._source.numbers.epoch:
+            wanted = max(wanted, record.next - 1)
+        if wanted > self._position:
+            info = await self._source.jetstream.stream_info(self._source.stream)
+            if min(wanted, info.state.last_seq) > self._position:  # else the stream has lost its newest messages
+                raise Unavailable("this node hasn't read what is stored")
+
+    @property
+    def _position(self) -> int:
+        return 0 if self._stream.consumer is None else self._stream.consumer.position
 
     async def _ask(self, owner: str, key: Key) -> None:
         """Ask a node to let a session go; it has the time that JetStream has to answer."""

@@ -32,6 +32,7 @@ class StreamReader:
 
     own       messages of this node that haven't come back, by id: their publishers are known
     received_count  messages that have come
+    late      the sequence up to which messages come to sessions of an earlier process alone
     history   attribute: is told of each message before it is published, or None
     wiped_by  attribute: is called with a stream that isn't the one that was read
     presence  attribute: is called with what a node says of a client's presence: topic, node, whether it is online
@@ -49,7 +50,7 @@ class StreamReader:
         self.unfit = 0
         self._early: Collection[tuple[str | None, str]] = ()
         self._hub = hub
-        self._late = 0
+        self.late = 0
         self._message = names.message.encode()
         self._node = node
         self._retain = names.retain.encode()
@@ -72,7 +73,7 @@ class StreamReader:
             if found is None:
                 return
             found.number = number
-            if message.seq > self._late:
+            if message.seq > self.late:
                 self._publish(found)
             else:  # what is retained is there, and the history has it
                 self._hub.router.publish_to(found, self._is_early)
@@ -84,7 +85,7 @@ class StreamReader:
 
         An earlier process had these sessions; others have come since.
         """
-        self._late, self._early = until, those
+        self.late, self._early = until, those
 
     def _is_early(self, session: Session) -> bool:
         return (session.user, session.client) in self._early
