@@ -269,6 +269,28 @@ async def test_a_session_that_comes_while_a_node_reads_for_those_of_its_earlier_
     assert [one.payload for one in got] == [b"1", b"2", b"3"]
 
 
+async def test_a_node_that_has_lost_a_session_says_and_writes_nothing_more_of_it(two):
+    """Its client has subscribed and acknowledged there meanwhile: the other node doesn't know that."""
+    a, b = await together(two)
+    old, writer = await a.client("c", **kept(V5)), await b.client("writer")
+    await subscribe(old, subscription("x", 2))
+    await store(writer, ("x", b"1"), qos=2)
+    [first] = await heard(old, 1)
+    await a.cluster.connection.stop()
+    assert old.ack(PUBREC, first.id) == []
+    await passed(lambda: a.stream.troubles)
+    assert old.subscribe(subscription("y", 1)) == []
+    new = await b.client("c", **kept(V5))
+    assert messages(new.first or await heard(new, 1)) == [("x", b"1", 2)]
+    a.cluster.connection.start()
+    await passed(lambda: old.closed)
+    assert old.heard() == []
+    await settled(a, b)
+    await subscribe(new, subscription("z", 1))
+    await store(writer, ("y", b"2"), ("z", b"3"))
+    assert messages(await heard(new, 1)) == [("z", b"3", 1)]
+
+
 async def test_without_nats_a_session_waits_and_others_are_served(make, monkeypatch):
     from hubbub import limits
 

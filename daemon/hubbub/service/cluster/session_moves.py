@@ -259,7 +259,7 @@ class SessionMoves:
         finally:
             if not done:
                 self.store.forget(one)
-                self._lost(one)
+                self._lost(one, False)
 
     # Messages of QoS 2
 
@@ -323,11 +323,15 @@ class SessionMoves:
             await done
         self._connection.publish(reply, b"")
 
-    def _lost(self, one: Owned) -> None:
-        """Another node has taken a session."""
+    def _lost(self, one: Owned, held: bool) -> None:
+        """Another node has taken a session. What is `held` for its client isn't written, so it may not leave."""
         client = self._hub.clients.get(one.key)
-        if client is not None:
-            client.leave(TAKEN_OVER)
+        if client is None:
+            return
+        link = client.link
+        client.leave(TAKEN_OVER)
+        if held and link is not None:
+            link.cut("unstored")
 
     def _unfit(self, one: Owned) -> None:
         client = self._hub.clients.get(one.key)

@@ -76,7 +76,7 @@ class SessionStore(MemoryStore):
 
     deliver   has what was read of the stream brought to the sessions
     owned     those of this node, by key
-    lost      attribute: is called with one that another node has now
+    lost      attribute: is called with one that another node has now, and whether its client waits for a write
     unfit     attribute: is called with one that is longer than NATS takes
     is_there  attribute: tells whether a node is there
     trouble   attribute: is told why nothing can be written, and None when it can be again
@@ -94,7 +94,7 @@ class SessionStore(MemoryStore):
         super().__init__()
         self.commits.open = 1
         self.owned: dict[Key, Owned] = {}
-        self.lost: Callable[[Owned], object] = bool
+        self.lost: Callable[[Owned, bool], object] = lambda one, held: None
         self.unfit: Callable[[Owned], object] = bool
         self.is_there: Callable[[str], bool] = bool
         self.trouble: Callable[[JetStreamError | None], object] = bool
@@ -277,10 +277,12 @@ class SessionStore(MemoryStore):
             if one.batch:
                 batches.append(one.batch)
                 one.batch = 0
+            if one.last is None and self.owned.get(one.key) is not one:
+                break  # another node has it
             try:
                 if not await self._try(one):
                     self.forget(one)
-                    self.lost(one)
+                    self.lost(one, bool(batches or one.batch))
                 break
             except JetStreamError as error:
                 self.trouble(error)
