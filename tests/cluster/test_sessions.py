@@ -9,6 +9,8 @@ import pytest
 
 from cluster.mqtt_nodes import MqttNode, answered, heard
 from cluster.nodes import passed, settled
+from hubbub.service.cluster.jetstream_errors import Conflict
+from hubbub.service.cluster.key_value import KeyValue
 from hubbub_plugins.mqtt.packets import Disconnect, Will
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, kept, messages, subscription
 
@@ -289,6 +291,32 @@ async def test_a_node_that_has_lost_a_session_says_and_writes_nothing_more_of_it
     await subscribe(new, subscription("z", 1))
     await store(writer, ("y", b"2"), ("z", b"3"))
     assert messages(await heard(new, 1)) == [("z", b"3", 1)]
+
+
+class Slow(KeyValue):
+    """A bucket where earlier writes are still in flight for the first `conflicts` updates."""
+
+    def __init__(self, bucket, conflicts):
+        vars(self).update(vars(bucket))
+        self.conflicts = conflicts
+
+    async def update(self, key, value, revision):
+        self.conflicts -= 1
+        if self.conflicts >= 0:
+            raise Conflict("another write is in flight", 10164)
+        return await super().update(key, value, revision)
+
+
+async def test_a_change_behind_writes_in_flight_is_written_before_it_is_acknowledged(two):
+    a, b = await together(two)
+    client = await a.client("c", **kept(V5))
+    sessions = a.cluster.sessions.store
+    sessions._bucket = Slow(sessions._bucket, 3)
+    await subscribe(client, subscription("x", 1))
+    a.die()
+    client = await b.client("c", **kept(V5))
+    await store(await b.client("writer"), ("x", b"1"))
+    assert messages(await heard(client, 1)) == [("x", b"1", 1)]
 
 
 async def test_without_nats_a_session_waits_and_others_are_served(make, monkeypatch):

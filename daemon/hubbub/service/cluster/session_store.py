@@ -20,7 +20,7 @@ from hubbub.kernel.sessions.records import Key, SessionRecord, SubscriptionRecor
 from hubbub.kernel.sessions.state import PersistentSession
 from hubbub.kernel.sessions.store import MemoryStore, Recorded
 from hubbub.message import Message
-from hubbub.service.cluster.jetstream_errors import Conflict, JetStreamError
+from hubbub.service.cluster.jetstream_errors import Conflict, JetStreamError, Unavailable
 from hubbub.service.cluster.key_value import KeyValue
 from hubbub.service.cluster.numbers import Numbers
 from hubbub.service.cluster.sent_before import SentBefore
@@ -315,7 +315,7 @@ class SessionStore(MemoryStore):
                     return False
             else:
                 return True
-        return True
+        raise Unavailable("earlier writes of a session are still in flight")
 
     async def _is_here(self, one: Owned) -> bool:
         """Look at the revision again: a write may have succeeded without an answer. Raises JetStreamError."""
