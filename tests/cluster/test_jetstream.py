@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from cluster.reading import Reading
@@ -11,8 +13,10 @@ from hubbub.service.cluster.jetstream import MESSAGE_ID, JetStream, PubAck, Stre
 from hubbub.service.cluster.jetstream_errors import STREAM_NOT_FOUND, JetStreamError, Unavailable
 from hubbub.service.cluster.ordered_consumer import OrderedConsumer
 from hubbub.service.cluster.publisher import Publisher
-from hubbub.service.cluster.stream_pages import read_page
-from hubbub.service.cluster.wire import NO_HEADERS
+from hubbub.service.cluster.stream_pages import read_on, read_page
+from hubbub.service.cluster.wire import NO_HEADERS, headers_of
+
+NO_MORE = b"HPUB %b 27 27\r\nNATS/1.0 404 No Results\r\n\r\n\r\n"
 
 
 class Api(JetStream):
@@ -303,6 +307,20 @@ async def test_thousands_of_messages_come_with_flow_control(api, connection, rea
 
 
 # Pages
+
+
+async def test_what_a_replica_that_is_behind_lacks_comes_from_the_leader(api, nodes, server, reactor, name):
+    await stream(api, name)
+    for one in range(3):
+        await api.publish(f"{name}.{one}", b"%d" % one, {"A": "b"})
+    other = await nodes.joined(server.url)
+    other.subscribe(f"$JS.API.DIRECT.GET.{name}", lambda asked: other.write(NO_MORE % asked.reply.encode()))
+    await other.request("no.subscriber", b"")
+    [found] = await read_on(api, reactor, name, f"{name}.>", 1)
+    assert (found.subject, found.payload, found.seq) == (f"{name}.1", b"1", 2)
+    assert headers_of(found.headers)["A"] == "b"
+    assert found.time == pytest.approx(time.time(), abs=60)
+    assert not await read_on(api, reactor, name, f"{name}.>", 3)
 
 
 async def test_a_page_that_does_not_come_is_an_error(api, nodes, server, reactor, name, monkeypatch):

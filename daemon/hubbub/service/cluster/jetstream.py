@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TypeVar
 
 import msgspec
@@ -120,14 +121,18 @@ class PubAck(msgspec.Struct):
     duplicate: bool = False
 
 
-class _Stored(msgspec.Struct):
+class Stored(msgspec.Struct):
+    """A message of a stream, as its leader has it."""
+
+    subject: str
     seq: int
+    time: datetime
     data: bytes = b""
     hdrs: bytes = b""
 
 
 class _StoredAnswer(msgspec.Struct):
-    message: _Stored
+    message: Stored
 
 
 _T = TypeVar("_T")
@@ -196,11 +201,11 @@ class JetStream:
             return None
         return stored.seq, stored.data, stored.hdrs
 
-    async def next(self, stream: str, subject: str, seq: int) -> int | None:
-        """Return the first sequence from `seq` on of a subject, which may have wildcards, as the leader has it."""
+    async def next(self, stream: str, subject: str, seq: int) -> Stored | None:
+        """Return the first message from `seq` on of a subject, which may have wildcards, as the leader has it."""
         try:
             body = {"seq": seq, "next_by_subj": subject}
-            return (await self.call(f"STREAM.MSG.GET.{stream}", body, _StoredAnswer)).message.seq
+            return (await self.call(f"STREAM.MSG.GET.{stream}", body, _StoredAnswer)).message
         except JetStreamError as error:
             if error.code != NO_MESSAGE_FOUND:
                 raise

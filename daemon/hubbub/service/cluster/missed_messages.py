@@ -19,9 +19,8 @@ from hubbub.kernel.sessions.qos import qos_of
 from hubbub.nats_protocol.subjects import subjects_of
 from hubbub.publish import Publish
 from hubbub.service.cluster.jetstream import JetStream
-from hubbub.service.cluster.jetstream_errors import Unavailable
 from hubbub.service.cluster.numbers import Numbers
-from hubbub.service.cluster.stream_pages import PageMessage, read_page
+from hubbub.service.cluster.stream_pages import PageMessage, read_on, read_one
 from hubbub.topics import unshared
 
 
@@ -77,12 +76,9 @@ class MissedMessages:
     async def _read(self, subject: str, after: int, max_bytes: int) -> None:
         source = self._source
         while after < self._until:
-            page = await read_page(source.jetstream, source.reactor, source.stream, subject, after)
+            page = await read_on(source.jetstream, source.reactor, source.stream, subject, after)
             if not page:
-                found = await source.jetstream.next(source.stream, subject, after + 1)
-                if found is None or found > self._until:
-                    return
-                raise Unavailable("the replica that answers is behind")
+                return
             for one in page:
                 if one.seq <= self._until:
                     self._take(one)
@@ -124,15 +120,11 @@ class MissedMessages:
             self.dropped += 1
 
 
-async def read_one(source: Source, seq: int) -> Publish | None:
+async def read_named(source: Source, seq: int) -> Publish | None:
     """Return one message of the stream; None: it isn't there any more. Raises JetStreamError."""
-    if await source.jetstream.next(source.stream, ">", seq) != seq:
-        return None
-    page = await read_page(source.jetstream, source.reactor, source.stream, ">", seq - 1)
-    if not page:
-        raise Unavailable("the replica that answers is behind")
+    stored = await read_one(source.jetstream, source.stream, ">", seq)
     try:
-        found = source.decode(page[0]) if page[0].seq == seq else None
+        found = None if stored is None or stored.seq != seq else source.decode(stored)
     except Refusal:
         return None
     if found is not None:

@@ -8,7 +8,7 @@ from hubbub.kernel.sessions.client import Client
 from hubbub.kernel.sessions.records import DeliveryRecord, Progress, StoredSession, make_message, make_subscription
 from hubbub.message import Message
 from hubbub.publish import Publish
-from hubbub.service.cluster.missed_messages import MissedMessages, Source, Wish, read_one
+from hubbub.service.cluster.missed_messages import MissedMessages, Source, Wish, read_named
 from hubbub.service.cluster.session_codec import Named, Record
 from hubbub.service.cluster.session_store import Owned, SessionStore
 
@@ -41,7 +41,7 @@ async def _read(hub: Hub, source: Source, named: Named) -> DeliveryRecord | None
         kept = None if named.message.payload else hub.retained.get(named.message.topic)
         message = kept or make_message(named.message)
     elif named.seq:
-        message = await read_one(source, named.seq)
+        message = await read_named(source, named.seq)
     if message is None and named.received:
         message = Publish("?", b"")  # the client has it: only its identifier is needed
     if message is None:

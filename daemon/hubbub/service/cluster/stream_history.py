@@ -160,7 +160,7 @@ class StreamHistory:
     async def _has_next(self, after: int, until: int) -> bool:
         """Ask the leader whether there is a message in between."""
         found = await self._jetstream.next(self._stream, ">", after + 1)
-        return found is not None and found <= until
+        return found is not None and found.seq <= until
 
     async def _look_for_loss(self) -> None:
         """Note which messages the stream has dropped. Raises JetStreamError."""

@@ -78,3 +78,23 @@ async def read_page(jetstream: JetStream, reactor: Any, stream: str, subject: st
         raise Unavailable("JetStream doesn't answer in time") from None
     finally:
         listening.end()
+
+
+async def read_on(jetstream: JetStream, reactor: Any, stream: str, subject: str, after: int) -> Sequence[PageMessage]:
+    """Return the same, or the next message alone from the leader where the replica that answers is behind.
+
+    None: the stream has no more. Raises JetStreamError.
+    """
+    page = await read_page(jetstream, reactor, stream, subject, after)
+    if page:
+        return page
+    found = await read_one(jetstream, stream, subject, after + 1)
+    return () if found is None else (found,)
+
+
+async def read_one(jetstream: JetStream, stream: str, subject: str, seq: int) -> PageMessage | None:
+    """Return the first message on a subject from a sequence on, as the leader has it. Raises JetStreamError."""
+    found = await jetstream.next(stream, subject, seq)
+    if found is None:
+        return None
+    return PageMessage(found.subject, found.data, found.hdrs, found.seq, found.time.timestamp())
