@@ -11,8 +11,9 @@ from cluster.nodes import passed, settled
 from cluster.test_sessions import subscribe, together
 from hubbub import limits
 from hubbub.service.cluster.jetstream import JetStream
+from hubbub.service.cluster.session_codec import decode, name_of
 from hubbub_plugins.mqtt.packets import Will
-from mqtt_client import V5, kept, messages, subscription
+from mqtt_client import PUBREC, V5, kept, messages, subscription
 
 
 @pytest.fixture
@@ -84,3 +85,21 @@ async def test_sessions_of_nodes_that_live_are_left_alone(three):
     assert [node.cluster.sessions.sweep.wills for node in three] == [0, 0, 0]
     assert len(a.cluster.sessions.store.owned) == 1
     assert not b.cluster.sessions.store.owned
+
+
+async def test_a_node_that_comes_back_goes_on_with_its_sessions(three):
+    """The others have seen to them meanwhile; what their clients have sent is published once."""
+    a, _, c = await together(three)
+    ear, client = await c.client("ear"), await a.client("c", **kept(V5))
+    await subscribe(ear, subscription("x", 2))
+    bucket, name = c.cluster.sessions.bucket, name_of(next(iter(a.cluster.sessions.store.owned)))
+    await a.cluster.connection.stop()
+    assert client.publish("x", b"once", qos=2, id=7) == []
+    while decode((await bucket.get(name)).value).session.left is None:
+        await settled(c)
+    a.cluster.connection.start()
+    assert [one.kind for one in await heard(client, 1)] == [PUBREC]
+    assert not client.closed
+    await settled(a, c)
+    assert decode((await bucket.get(name)).value).session.left is None
+    assert messages(await heard(ear, 1)) == [("x", b"once", 2)]

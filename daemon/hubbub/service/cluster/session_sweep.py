@@ -126,10 +126,13 @@ class SessionSweep:
             self.ended += 1
         else:
             record = record._replace(session=record.session._replace(will=None))
-            await self._bucket.update(name, encode(_left(record, left)), revision)
+            await self._bucket.update(name, encode(_left(record._replace(owner=""), left)), revision)
 
 
 def _left(record: Record, when: float) -> Record:
-    """Return the record of a session that no node has, and whose client left then."""
+    """Return the record of a session whose client left then.
+
+    It goes on naming a node that has gone: that one may come back, and its client may have sent what isn't noted.
+    """
     assert record.session is not None
-    return record._replace(owner="", session=record.session._replace(left=when))
+    return record._replace(session=record.session._replace(left=when))
