@@ -20,9 +20,10 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 from twisted.application.service import IServiceMaker
-from twisted.plugin import getPlugins
+from twisted.plugin import getPlugins, pluginPackagePaths
 
 import hubbub_plugins
+import twisted.plugins
 from hubbub.service.cli import COMMANDS, main
 
 LONGEST = 131_072  # bytes of a request; what doesn't fit is refused by sendmsg
@@ -85,6 +86,7 @@ def begin(request: dict[str, object], fds: list[int]) -> list[str]:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.path[0] = str(Path.cwd())  # where `python -m hubbub` would look first
+    twisted.plugins.__path__ += pluginPackagePaths("twisted.plugins")
     return request["arguments"]
 
 
