@@ -23,7 +23,7 @@ class Stream:
         self.turn = context.world.turn
         self.waiting = []
 
-    def publish(self, message):
+    def publish(self, message, once=b""):
         self.commits.open += 1
         self.waiting.append(message)
 

@@ -283,7 +283,7 @@ def test_subscriptions_go_to_and_fro_without_a_trace(place):
             client.ack(PUBACK, one.id)
         assert (hub.subscriptions.count, hub.router.trie.levels, len(hub.subscriptions._encodings)) == before
         (link,) = [one for one in place.listener.context.links if one.session.client == "c"]
-        assert link.session.levels == 4
+        assert link.session.levels == 4 + limits.SHARED_LEVELS
         writer.publish("b")
         assert messages(client.heard()) == [("b", b"x", 0)]
     client.goodbye(session_expiry_interval=0)
