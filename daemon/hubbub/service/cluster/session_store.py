@@ -277,10 +277,8 @@ class SessionStore(MemoryStore):
             if one.batch:
                 batches.append(one.batch)
                 one.batch = 0
-            if one.last is None and self.owned.get(one.key) is not one:
-                break  # another node has it
             try:
-                if not await self._try(one):
+                if not await self._try(one) and self.owned.get(one.key) is one:
                     self.forget(one)
                     self.lost(one, bool(batches or one.batch))
                 break
@@ -297,6 +295,8 @@ class SessionStore(MemoryStore):
     async def _try(self, one: Owned) -> bool:
         """Write a session once. False: another node has it. Raises JetStreamError."""
         for _ in range(2):
+            if one.last is None and self.owned.get(one.key) is not one:
+                return False
             self._deliver()
             self._later.pop(one, None)
             data = encode(self._record(one, self._node)) if one.last is None else one.last
