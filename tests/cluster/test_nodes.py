@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 
 from cluster.nodes import passed, settled
 from hubbub import limits
@@ -20,6 +21,21 @@ async def test_nodes_know_each_other(nats_port, nodes, monkeypatch):
     await passed(lambda: a.cluster.status()["nodes"] == b.cluster.status()["nodes"] == ["a", "b"])
     b.stop()
     await passed(lambda: a.cluster.status()["nodes"] == ["a"])
+
+
+async def test_a_node_that_was_paused_takes_no_other_for_gone(nats_port, nodes, monkeypatch):
+    """What the others have said meanwhile waits to be read: it isn't they who were silent."""
+    monkeypatch.setattr(limits, "CLUSTER_BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "CLUSTER_LEASE_SECONDS", 0.25)
+    a, _ = await nodes.cluster(nats_port, "a", "b")
+    there, sweeps = a.cluster.nodes.all, []
+    await passed(lambda: there)
+    a.cluster.nodes.sweepers.append(lambda: sweeps.append(len(there)))
+    await passed(lambda: sweeps)
+    time.sleep(2 * limits.CLUSTER_LEASE_SECONDS)  # the whole process
+    count = len(sweeps)
+    await passed(lambda: len(sweeps) > count)
+    assert set(sweeps) == {1}
 
 
 async def test_a_second_node_of_one_name_is_refused_until_the_first_has_gone(nats_port, nodes, monkeypatch):

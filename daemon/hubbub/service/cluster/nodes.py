@@ -85,6 +85,7 @@ class Nodes:
         self._timer: Any = None
         self._knows_all_at = self._look_at = 0.0  # monotonic seconds
         self._named = False  # the name is this node's
+        self._said = 0.0  # monotonic seconds of its last beat
         connection.subscribe(f"{self._prefix}.beats", self._heard)
         connection.subscribe(f"{self._prefix}.name.{config.name}", self._asked)
         connection.subscribe(f"{self._prefix}.groups.{node}", self._asked_for_groups)
@@ -137,7 +138,8 @@ class Nodes:
         if self.rival is not None:
             self.log.info("cluster: no other node has the name {name} now", name=self._beat.name)
         self.rival, self._named = None, True
-        self._knows_all_at = self._look_at = self._reactor.seconds() + limits.CLUSTER_LEASE_SECONDS
+        self._said = self._reactor.seconds()
+        self._knows_all_at = self._look_at = self._said + limits.CLUSTER_LEASE_SECONDS
         self.admitted()
         self._say()
 
@@ -171,15 +173,21 @@ class Nodes:
 
     def _say(self) -> None:
         """Say that this node is there, and look which of the others have said nothing for too long."""
+        now = self._reactor.seconds()
+        if now - self._said > limits.CLUSTER_LEASE_SECONDS:  # what the others have said meanwhile is still to be read
+            for node in self.all.values():
+                node.heard = now
+            self._knows_all_at = self._look_at = now + limits.CLUSTER_LEASE_SECONDS
+        self._said = now
         self.beaten()
         self._beat.clients = self.clients()
         self._connection.publish(f"{self._prefix}.beats", msgspec.json.encode(self._beat))
-        oldest = self._reactor.seconds() - limits.CLUSTER_LEASE_SECONDS
+        oldest = now - limits.CLUSTER_LEASE_SECONDS
         for id in [id for id, node in self.all.items() if node.heard < oldest]:
             self._lose(self.all[id], f"it has been silent for more than {limits.CLUSTER_LEASE_SECONDS:g} s")
             self._forget(id)
-        if self._reactor.seconds() >= self._look_at:
-            self._look_at = self._reactor.seconds() + limits.CLUSTER_LEASE_SECONDS
+        if now >= self._look_at:
+            self._look_at = now + limits.CLUSTER_LEASE_SECONDS
             self._sweep()
         self._timer = self._reactor.callLater(limits.CLUSTER_BEAT_SECONDS, self._say)
 
