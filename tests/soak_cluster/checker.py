@@ -7,23 +7,25 @@ from collections import Counter, deque
 from itertools import pairwise
 from typing import Any
 
-from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
+from paho.mqtt.client import CallbackAPIVersion, MQTTv5
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from crash.mqtt_clients import Paho
 from running import Address, LineClient
 
 _IN_FLIGHT = 20
 
 
-def _client(name: str) -> Client:
-    made = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTv5)
+def _client(name: str) -> Paho:
+    made = Paho(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTv5)
+    made.gate = threading.Lock()
     made.reconnect_delay_set(0.2, 1)
     made.max_inflight_messages_set(_IN_FLIGHT)
     return made
 
 
-def _connect(client: Client, where: Address) -> None:
+def _connect(client: Paho, where: Address) -> None:
     properties = Properties(PacketTypes.CONNECT)
     properties.SessionExpiryInterval = 86_400
     client.connect_async(*where, keepalive=5, properties=properties)
@@ -55,10 +57,11 @@ class Writer:
     def publish(self) -> None:
         """One more, unless many wait."""
         self.look()
-        if len(self._numbers) < _IN_FLIGHT and self._client.is_connected():
-            self.published += 1
-            info = self._client.publish(self.topic, str(self.published), self.qos)
-            self._numbers[info.mid] = self.published
+        if len(self._numbers) < _IN_FLIGHT:
+            mid = self._client.publish_in_order(self.topic, b"%d" % (self.published + 1), self.qos)
+            if mid is not None:
+                self.published += 1
+                self._numbers[mid] = self.published
 
     def _answered(self, client: Any, data: Any, mid: int, code: Any, properties: Any) -> None:
         self._answers.append((mid, code.is_failure))  # paho holds its locks, and `publish` may wait for them
