@@ -226,6 +226,20 @@ def test_rules_that_change_while_it_runs(tmp_path):
     process.store.stop()
 
 
+def test_what_a_rule_that_has_ended_had_is_missing(tmp_path):
+    """Another rule has the same topics, and not their earlier messages."""
+    process = start(tmp_path / "state", HistoryRule("b"), HistoryRule("#"))
+    position = position_of(process)
+    publish(process, "a 1", "b 1")
+    process.hub.world.hub.change_history([HistoryRule("#")])
+    for _ in range(2):
+        lost, *rest = replay(process, f"AFTER {position}", "#")
+        assert (lost.split()[0], rest) == ("LOST", ["MSG a 1"])
+        process.store.stop()
+        process = start(tmp_path / "state", HistoryRule("#"))
+    process.store.stop()
+
+
 def test_a_history_that_begins_while_it_runs(tmp_path):
     process = Process(tmp_path / "state", "process", None)
     publish(process, "a 1")

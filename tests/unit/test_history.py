@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hubbub import limits
@@ -290,6 +290,7 @@ STEPS = st.lists(
 
 @settings(max_examples=200, deadline=None)
 @given(STEPS, st.sampled_from([7, 60, EVERYTHING]), st.sampled_from([5, 1_000]))
+@example([("change", ("b", "#")), ("publish", "b", 1), ("change", ("#",)), ("subscribe", "#", 0)], 7, 5)
 def test_a_replay_runs_into_live_as_one_stream(steps, messages, page):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("HISTORY_TAIL_MESSAGES", 10), ("HISTORY_PAGE_MESSAGES", page), ("REPLAY_AT_ONCE", 7)):

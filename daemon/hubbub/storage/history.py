@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
@@ -52,7 +53,9 @@ class DurableHistory:
         return self._states
 
     def change_history(self, rules: Sequence[HistoryRule]) -> list[RuleState]:
-        self._states, gone = change_rules(self._states, rules, self._store.begin_rule)
+        self._states, gone, poorer = change_rules(self._states, rules, self._store.begin_rule)
+        for state in poorer:
+            self._store.skip(state, time.time())
         for state in gone:
             self._store.end_rule(state)
         return self._states

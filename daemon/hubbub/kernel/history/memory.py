@@ -94,7 +94,10 @@ class MemoryHistory:
     def change_history(self, rules: Sequence[HistoryRule]) -> list[RuleState]:
         most = limits.HISTORY_MEMORY_BYTES // max(1, len(rules))
         bounded = [rule._replace(bytes=min(rule.bytes, most)) for rule in rules]
-        states, gone = change_rules([rows.state for rows in self._rows.values()], bounded, self._begin_rule)
+        there = [rows.state for rows in self._rows.values()]
+        states, gone, poorer = change_rules(there, bounded, self._begin_rule)
+        for state in poorer:
+            state.missing, state.missing_time = self._newest, self._turn.wall()
         for state in gone:
             self._later(partial(self._forget, state.id))
         return states

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from hubbub import limits
+from hubbub.kernel.authorization.filter_sets import overlaps
 
 
 class HistoryRule(NamedTuple):
@@ -75,8 +76,12 @@ class RuleState:
 
 def change_rules(
     states: Iterable[RuleState], rules: Sequence[HistoryRule], begin: Callable[[HistoryRule], RuleState]
-) -> tuple[list[RuleState], list[RuleState]]:
-    """Give each rule the state of its filter, or a new one. Returns these states, and those whose filter has gone."""
+) -> tuple[list[RuleState], list[RuleState], list[RuleState]]:
+    """Give each rule the state of its filter, or a new one.
+
+    Returns these states, those whose filter has gone, and of the first those whose topics the others had some of: their
+    messages go, so something is missing there too.
+    """
     there = {state.rule.filter: state for state in states if state.rule is not NOTHING}
     wanted = []
     for rule in rules:
@@ -84,6 +89,7 @@ def change_rules(
         state.rule = rule
         wanted.append(state)
     gone = list(there.values())
+    poorer = [state for state in wanted if any(overlaps(state.rule.filter, one.rule.filter) for one in gone)]
     for state in gone:
         state.rule = NOTHING
-    return wanted, gone
+    return wanted, gone, poorer

@@ -73,7 +73,7 @@ class StreamHistory:
         return self.change_history(rules)
 
     def change_history(self, rules: Sequence[HistoryRule]) -> list[RuleState]:
-        self._states, _ = change_rules(self._states, rules, self._begin_rule)
+        self._states, _, _ = change_rules(self._states, rules, self._begin_rule)
         return self._states
 
     def _begin_rule(self, rule: HistoryRule) -> RuleState:
