@@ -47,12 +47,11 @@ class Message:
     hops          int: how many publishes of handlers led to this one
     position      str: where it is in the message history, or ""
     path          str: the hubs of a cluster that it has passed, with spaces between
-    number        int: counts the messages of the cluster's stream, see sessions.store.Store.enqueue; 0: it isn't there
     """
 
     __slots__ = (
         "topic", "payload", "retain", "content_type", "reply_to", "properties",
-        "retained", "time", "sender", "hops", "position", "path", "number",
+        "retained", "time", "sender", "hops", "position", "path",
     )  # fmt: skip
 
     def __init__(
@@ -76,7 +75,6 @@ class Message:
         self.hops = 0
         self.position = ""
         self.path = ""
-        self.number = 0
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.topic} {self.payload[:40]!r}{'…' * (len(self.payload) > 40)}>"
@@ -101,7 +99,7 @@ class Message:
         """The same message under another topic: how a mount point shows it."""
         copy = Message(topic, self.payload, self.retain, self.content_type, self.reply_to, self.properties)
         copy.retained, copy.time, copy.sender, copy.hops = self.retained, self.time, self.sender, self.hops
-        copy.position, copy.path, copy.number = self.position, self.path, self.number
+        copy.position, copy.path = self.position, self.path
         return copy
 
 

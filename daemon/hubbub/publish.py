@@ -43,7 +43,6 @@ class Publish(Message):
         self.hops = 0
         self.position = ""
         self.path = ""
-        self.number = 0
         self.tag = tag
 
 
@@ -55,9 +54,10 @@ class QosPublish(Publish):
     message_expiry  float or None: seconds after its arrival at the hub when the message expires
     expires         float or None: Unix seconds when it expires; on arrival it sets `message_expiry`
     correlation     bytes or None: correlation data, which the reply repeats (MQTT 5.0 section 4.10)
+    number          int: counts the messages of a cluster's stream, see sessions.store.Store.enqueue; 0: it isn't there
     """
 
-    __slots__ = ("qos", "dedup_id", "message_expiry", "expires", "correlation")
+    __slots__ = ("qos", "dedup_id", "message_expiry", "expires", "correlation", "number")
 
     def __init__(
         self,
@@ -79,6 +79,7 @@ class QosPublish(Publish):
         self.message_expiry = message_expiry
         self.expires: float | None = None
         self.correlation = correlation
+        self.number = 0
 
     def extra(self) -> int:
         """Return the bytes that it has beyond those of every message."""
@@ -116,6 +117,11 @@ class QosPublish(Publish):
         copy.expires = self.expires_at()
         copy.message_expiry = max(0.0, self.time + self.message_expiry - now)
         return copy if copy.message_expiry or sent else None
+
+
+def number_of(message: Message) -> int:
+    """Return the number of a message in the cluster's stream; 0: it has none."""
+    return message.number if isinstance(message, QosPublish) else 0
 
 
 class SelectivePublish(Publish):

@@ -17,7 +17,7 @@ from hubbub.kernel.routing.trie import Trie
 from hubbub.kernel.sessions.inflight import InflightMessage
 from hubbub.kernel.sessions.qos import qos_of
 from hubbub.nats_protocol.subjects import subjects_of
-from hubbub.publish import Publish
+from hubbub.publish import Publish, QosPublish, number_of
 from hubbub.service.cluster.jetstream import JetStream
 from hubbub.service.cluster.numbers import Numbers
 from hubbub.service.cluster.stream_pages import PageMessage, read_on, read_one
@@ -95,7 +95,9 @@ class MissedMessages:
             return
         if message is None:
             return
-        message.time, message.number = one.time, self._source.numbers.of(one.seq)
+        message.time = one.time
+        if isinstance(message, QosPublish):
+            message.number = self._source.numbers.of(one.seq)
         wishes = [
             wish.wish
             for entry in self._trie.match(message.topic)
@@ -106,7 +108,7 @@ class MissedMessages:
             wish = max(wishes, key=lambda wish: wish.qos)
             if qos := min(qos_of(message), wish.qos):
                 self._found[one.seq] = found = InflightMessage(message, wish, qos)
-                found.number = message.number
+                found.number = number_of(message)
                 self._size += found.size
 
     def _trim(self, times: int, max_bytes: int) -> None:
@@ -127,6 +129,6 @@ async def read_named(source: Source, seq: int) -> Publish | None:
         found = None if stored is None or stored.seq != seq else source.decode(stored)
     except Refusal:
         return None
-    if found is not None:
+    if isinstance(found, QosPublish):
         found.number = source.numbers.of(seq)
     return found

@@ -7,7 +7,7 @@ from hubbub.kernel.sessions.backlog import Backlog
 from hubbub.kernel.sessions.client import Client
 from hubbub.kernel.sessions.records import DeliveryRecord, Progress, StoredSession, make_message, make_subscription
 from hubbub.message import Message
-from hubbub.publish import Publish
+from hubbub.publish import Publish, number_of
 from hubbub.service.cluster.missed_messages import MissedMessages, Source, Wish, read_named
 from hubbub.service.cluster.session_codec import Named, Record
 from hubbub.service.cluster.session_store import Owned, SessionStore
@@ -46,7 +46,7 @@ async def _read(hub: Hub, source: Source, named: Named) -> DeliveryRecord | None
         message = Publish("?", b"")  # the client has it: only its identifier is needed
     if message is None:
         return None
-    return DeliveryRecord(message.number, message, (named.sub, named.qos, named.share), named.id, named.received)
+    return DeliveryRecord(number_of(message), message, (named.sub, named.qos, named.share), named.id, named.received)
 
 
 def _revive(

@@ -20,6 +20,7 @@ from hubbub.kernel.sessions.records import Key, SessionRecord, SubscriptionRecor
 from hubbub.kernel.sessions.state import PersistentSession
 from hubbub.kernel.sessions.store import MemoryStore, Recorded
 from hubbub.message import Message
+from hubbub.publish import number_of
 from hubbub.service.cluster.jetstream_errors import Conflict, JetStreamError, Unavailable
 from hubbub.service.cluster.key_value import KeyValue
 from hubbub.service.cluster.numbers import Numbers
@@ -184,10 +185,10 @@ class SessionStore(MemoryStore):
         self._touch(one)
 
     def enqueue(self, number: int, message: Message, way: Way, last: int) -> int:
-        return message.number
+        return number_of(message)
 
     def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int) -> int:
-        return message.number
+        return number_of(message)
 
     def note(self, session: Recorded, later: bool = False) -> None:
         one = self._by_number[session.number]

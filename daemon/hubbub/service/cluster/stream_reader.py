@@ -72,7 +72,8 @@ class StreamReader:
             found = self._message_of(message)
             if found is None:
                 return
-            found.number = number
+            if isinstance(found, QosPublish):
+                found.number = number
             if message.seq > self.late:
                 self._publish(found)
             else:  # what is retained is there, and the history has it
