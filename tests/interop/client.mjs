@@ -90,6 +90,19 @@ const scenes = {
     return code(client.ready);
   },
 
+  // Which methods of HTTP it uses, where the hub begins after some tries by WebSocket.
+  async late(client) {
+    const methods = new Set();
+    const { fetch } = globalThis;
+    globalThis.fetch = (url, options) => {
+      if (!methods.has(options.method)) console.log(options.method);
+      methods.add(options.method);
+      return fetch(url, options);
+    };
+    await client.publish("a", "x");
+    return [...methods];
+  },
+
   // More than a subscription keeps.
   async full(client) {
     const messages = client.subscribe("f");

@@ -94,6 +94,16 @@ def test_restarts(node: list[str], way: str) -> None:
         assert client.communicate(timeout=10)[0] == '"ended"\n'
 
 
+def test_a_hub_that_begins_late_gets_a_websocket(node: list[str]) -> None:
+    """WebSocket isn't blocked where HTTP fails too, nor because its earlier ones failed."""
+    port = free_port()
+    client = subprocess.Popen([*node, f"ws://127.0.0.1:{port}", "late"], stdout=subprocess.PIPE, text=True)
+    assert client.stdout is not None
+    assert client.stdout.readline() == "HEAD\n"
+    with Daemon("--websocket", f"tcp:{port}"):
+        assert client.communicate(timeout=20)[0] == '["HEAD"]\n'
+
+
 def test_it_is_small() -> None:
     assert len(gzip.compress(b"".join(file.read_bytes() for file in FOLDER.glob("*.js")))) < SIZE
 

@@ -7,7 +7,7 @@
 import { HubError, Message, written } from "./message.js";
 import { Resumption } from "./resumption.js";
 import { Subscription, matches } from "./subscription.js";
-import { HttpTransport, WebSocketTransport } from "./transports.js";
+import { HttpTransport, WebSocketTransport, answers } from "./transports.js";
 
 export { HubError, Message, matches };
 
@@ -15,7 +15,7 @@ const COMMANDS = 10_000; // commands of one client that have no answer yet
 const QUEUE = 10_000; // messages of one subscription that the program hasn't taken yet
 const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000; // milliseconds until it connects again, doubled each time
 const SILENCE = 15_000; // milliseconds after which it asks for a sign of life, and after two gives up
-const TRIES = 2; // WebSockets that never opened, after which it takes HTTP
+const TRIES = 2; // WebSockets that fail, after which it asks whether the hub answers over HTTP
 
 /** A client that stays connected to one hub. */
 export class Client {
@@ -23,8 +23,9 @@ export class Client {
   #options;
   #transport = null;
   #open = false;
-  #opened = 0; // connections that were made
-  #failed = 0; // that weren't, one after the other
+  #failed = 0; // connections that weren't made, one after the other
+  #works = false; // something has come
+  #answers = false; // the hub did over HTTP, before the last WebSocket
   #blocked; // WebSocket is
   #commands = new Map(); // by number, in this order: {unit, done, fail, repeats}
   #subscriptions = new Set();
@@ -92,8 +93,11 @@ export class Client {
     this.#end(new HubError("closed", "the client is closed"), null);
   }
 
-  #dial() {
-    this.#blocked ||= !this.#opened && this.#failed >= TRIES;
+  /** Dial; by HTTP where a WebSocket has failed although the hub answers over HTTP. */
+  async #dial() {
+    this.#blocked ||= this.#answers && !this.#works;
+    if (!this.#blocked && !this.#works && this.#failed >= TRIES) this.#answers = await answers(this.#url);
+    if (this.#ended) return;
     const Transport = this.#blocked ? HttpTransport : WebSocketTransport;
     this.#transport = new Transport(this.#url, this.#options, {
       opened: () => this.#begin(),
@@ -115,7 +119,6 @@ export class Client {
   #ping() {
     this.#silent = true;
     const answered = () => {
-      this.#opened += 1;
       this.#failed = 0;
       this.begun();
     };
@@ -141,6 +144,7 @@ export class Client {
   }
 
   #receive(unit) {
+    this.#works = true;
     this.#silent = false;
     const command = this.#commands.get(unit.id);
     if (unit.op === "message") {

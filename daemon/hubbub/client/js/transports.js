@@ -42,6 +42,13 @@ export class WebSocketTransport {
   }
 }
 
+const httpOf = url => url.replace(/^ws/, "http").replace(/\/?$/, "/");
+
+/** Tell whether a hub answers over HTTP, whatever it answers. */
+export function answers(url) {
+  return fetch(httpOf(url), { method: "HEAD", signal: AbortSignal.timeout(SILENCE) }).then(() => true, () => false);
+}
+
 /** The same over HTTP, where WebSocket is blocked: a request for each command, a stream for each subscription. */
 export class HttpTransport {
   #url;
@@ -52,7 +59,7 @@ export class HttpTransport {
   #closed = false;
 
   constructor(url, { login }, report) {
-    this.#url = url.replace(/^ws/, "http").replace(/\/?$/, "/");
+    this.#url = httpOf(url);
     this.#login = login;
     this.#report = report;
     queueMicrotask(() => report.opened());
