@@ -7,8 +7,10 @@ import secrets
 import pytest
 import pytest_twisted
 
+from cluster.mqtt_nodes import MqttNode
 from cluster.nodes import Nodes
 from cluster.servers import jetstream
+from hubbub import limits
 from interop.nats.server import nats_server
 
 
@@ -43,3 +45,30 @@ def nodes():
     made = Nodes()
     yield made
     made.stop()
+
+
+@pytest.fixture
+def make(server):
+    """Make nodes of one cluster, which no other test has."""
+    cluster, made = f"c{secrets.token_hex(4)}", []
+
+    def node(name, url=server.url, *rules, **more):
+        made.append(MqttNode(f"{url}:cluster={cluster}", name, *rules, **more))
+        return made[-1]
+
+    yield node
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def two(make):
+    return [make("a"), make("b")]
+
+
+@pytest.fixture
+def three(make, monkeypatch):
+    """Nodes that soon take a silent one for gone."""
+    monkeypatch.setattr(limits, "CLUSTER_BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "CLUSTER_LEASE_SECONDS", 0.5)
+    return [make(name) for name in "abc"]

@@ -146,3 +146,16 @@ async def heard(client, count, first=()):
     await passed(look)
     assert len(found) == count, found
     return found
+
+
+async def together(nodes):
+    """Wait until these know each other."""
+    for node in nodes:
+        await node.joined()
+    await passed(lambda: all(len(node.cluster.nodes.all) == len(nodes) - 1 for node in nodes))
+    return nodes
+
+
+async def subscribe(client, *wishes):
+    [answer] = await heard(client, 1, client.subscribe(*wishes))
+    return answer

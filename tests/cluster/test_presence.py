@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
-
-import pytest
-
-from cluster.mqtt_nodes import MqttNode
+from cluster.mqtt_nodes import MqttNode, together
 from cluster.nodes import passed
-from hubbub import limits
 
 
 class Owner:
@@ -16,23 +11,6 @@ class Owner:
 
     last_received = 0.0
     holding = False
-
-
-@pytest.fixture
-def three(server, monkeypatch):
-    monkeypatch.setattr(limits, "CLUSTER_BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(limits, "CLUSTER_LEASE_SECONDS", 0.5)
-    url = f"nats://127.0.0.1:{server.port}:cluster={secrets.token_hex(4)}"
-    made = [MqttNode(url, name) for name in "abc"]
-    yield made
-    for node in made:
-        node.stop()
-
-
-async def together(three):
-    for node in three:
-        await node.joined()
-    await passed(lambda: all(len(node.cluster.nodes.all) == len(three) - 1 for node in three))
 
 
 def come(node, topic):

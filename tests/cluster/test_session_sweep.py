@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-
-import pytest
-
-from cluster.mqtt_nodes import MqttNode, heard
+from cluster.mqtt_nodes import heard, subscribe, together
 from cluster.nodes import passed, settled
-from cluster.test_sessions import subscribe, together
-from hubbub import limits
 from hubbub.service.cluster.jetstream import JetStream
 from hubbub.service.cluster.session_codec import decode, name_of
 from hubbub_plugins.mqtt.packets import Will
 from mqtt_client import PUBREC, V5, kept, messages, subscription
-
-
-@pytest.fixture
-def three(server, monkeypatch):
-    monkeypatch.setattr(limits, "CLUSTER_BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(limits, "CLUSTER_LEASE_SECONDS", 0.5)
-    cluster = f"c{secrets.token_hex(4)}"
-    made = [MqttNode(f"{server.url}:cluster={cluster}", name) for name in "abc"]
-    yield made
-    for one in made:
-        one.stop()
 
 
 def will(topic, qos=1, **properties):

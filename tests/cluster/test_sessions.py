@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 
 import pytest
 
-from cluster.mqtt_nodes import MqttNode, answered, heard
+from cluster.mqtt_nodes import answered, heard, subscribe, together
 from cluster.nodes import passed, settled
 from hubbub.service.cluster.jetstream_errors import Conflict
 from hubbub.service.cluster.key_value import KeyValue
@@ -15,33 +14,6 @@ from hubbub_plugins.mqtt.packets import Disconnect, Will
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, V311, Client, kept, messages, subscription
 
 TAKEN_OVER = 0x8E
-
-
-@pytest.fixture
-def make(server):
-    """Make nodes of one cluster, which no other test has."""
-    cluster, made = f"c{secrets.token_hex(4)}", []
-
-    def node(name, url=server.url, **more):
-        made.append(MqttNode(f"{url}:cluster={cluster}", name, **more))
-        return made[-1]
-
-    yield node
-    for one in made:
-        one.stop()
-
-
-@pytest.fixture
-def two(make):
-    return [make("a"), make("b")]
-
-
-async def together(nodes):
-    """Wait until these know each other."""
-    for node in nodes:
-        await node.joined()
-    await passed(lambda: all(len(node.cluster.nodes.all) == len(nodes) - 1 for node in nodes))
-    return nodes
 
 
 async def store(writer, *messages, qos=1):
@@ -53,11 +25,6 @@ async def store(writer, *messages, qos=1):
     if qos == 2:
         released = [writer.ack(PUBREL, number) for number in range(1, len(messages) + 1)]
         await heard(writer, len(messages), [answer for found in released for answer in found])
-
-
-async def subscribe(client, *wishes):
-    [answer] = await heard(client, 1, client.subscribe(*wishes))
-    return answer
 
 
 async def test_a_client_takes_its_session_to_another_node(two):

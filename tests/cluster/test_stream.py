@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-
-import pytest
-
-from cluster.mqtt_nodes import MqttNode, heard
+from cluster.mqtt_nodes import heard
 from cluster.nodes import passed, settled
 from cluster.servers import Server
 from hubbub import limits
 from hubbub_plugins.mqtt.packets import Will
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, kept, messages, subscription
-
-
-@pytest.fixture
-def make(server):
-    """Make nodes of one cluster, which no other test has."""
-    cluster, made = f"c{secrets.token_hex(4)}", []
-
-    def node(name, url=server.url, **more):
-        made.append(MqttNode(f"{url}:cluster={cluster}", name, **more))
-        return made[-1]
-
-    yield node
-    for one in made:
-        one.stop()
-
-
-@pytest.fixture
-def two(make):
-    return [make("a"), make("b")]
 
 
 async def test_what_is_acknowledged_reaches_the_clients_of_all_nodes_once(two):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
-
 import pytest
 
-from cluster.mqtt_nodes import MqttNode
 from cluster.nodes import passed, settled
 from hubbub import limits
 from hubbub.kernel.history.rule import HistoryRule
@@ -15,17 +12,9 @@ from hubbub.service.cluster.stream_pages import read_page
 
 
 @pytest.fixture
-def make(server):
+def make(make, server):
     """Make nodes of one cluster, which keep the history of `h/#`."""
-    cluster, made = f"c{secrets.token_hex(4)}", []
-
-    def node(name, *rules):
-        made.append(MqttNode(f"{server.url}:cluster={cluster}", name, *(rules or [HistoryRule("h/#")])))
-        return made[-1]
-
-    yield node
-    for one in made:
-        one.stop()
+    return lambda name, *rules: make(name, server.url, *(rules or [HistoryRule("h/#")]))
 
 
 async def publish(node, *payloads, topic="h/x"):
