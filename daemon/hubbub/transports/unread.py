@@ -1,6 +1,6 @@
-"""Keeps Autobahn from colouring names in lines that nobody reads.
+"""Keeps Autobahn from colouring names in log lines.
 
-It logs several lines at the debug level for each connection, and colours what stands in them, whoever reads the log:
+It logs several lines at the debug level for each connection, and colours the names in them even when the level is off:
 15% of the processor time of a handshake.
 """
 

@@ -50,7 +50,7 @@ class Answers(LineOnlyReceiver):
         self._end(ConfigError("a worker has ended meanwhile"))
 
     def failed(self, failure: Failure) -> None:
-        """Nobody listens there."""
+        """The worker doesn't listen on its control socket."""
         self._end(ConfigError(f"a worker can't be asked: {failure.getErrorMessage()}"))
 
     def _end(self, result: Answer | ConfigError) -> None:

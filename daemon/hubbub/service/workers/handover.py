@@ -15,7 +15,7 @@ from hubbub.service.config.settings import Settings
 
 VARIABLE = "HUBBUB_WORKER"
 NUMBER = "HUBBUB_WORKER_NUMBER"  # for each entry of the log, see service.logs.observers
-OWN_NATS = "workers"  # the name of the cluster of which nobody else is a node
+OWN_NATS = "workers"  # the name of the cluster that the workers alone are nodes of
 
 
 class Handover(msgspec.Struct, frozen=True):
