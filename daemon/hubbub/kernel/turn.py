@@ -116,14 +116,13 @@ class Turn:
         try:
             self._flush_some(rest)
             if self.late:
-                late, self.late = list(self.late), deque()
-                self._flush_some(late)
+                self._flush_late()
         finally:
             if self.inboxes or self.outboxes or self.late:
                 self.schedule_flush()
 
     def _flush_some(self, outboxes: list[Flushable]) -> None:
-        """Flush one after the other while there is time."""
+        """Flush one after the other while there is time; the rest is late."""
         rest = iter(outboxes)
         left = limits.FLUSHES_AT_ONCE
         ends = self.now() + limits.TURN_SECONDS if len(outboxes) > left else 0.0
@@ -137,6 +136,15 @@ class Turn:
                     left = limits.FLUSHES_AT_ONCE
         finally:
             self.late += rest
+
+    def _flush_late(self) -> None:
+        """Flush those of earlier turns while there is time; the time doesn't depend on how many are left."""
+        ends = self.now() + limits.TURN_SECONDS
+        while self.late:
+            for _ in range(min(limits.FLUSHES_AT_ONCE, len(self.late))):
+                self.late.popleft().flush()
+            if self.now() >= ends:
+                break
 
     def run_jobs(self) -> None:
         """Go on with paced jobs; what is left goes on in the next turn."""
