@@ -9,7 +9,7 @@ from typing import Any
 Status = dict[str, Any]
 LINKS = 1_000_000_000  # a link of worker 2 is number 2,000,000,007 outside, and 7 there
 
-_SAME = ("version", "metrics", "plugins", "cluster", "store", "history", "handlers", "connectors", "busiest")
+_SAME = ("version", "metrics", "plugins", "cluster", "store", "history", "handlers", "connectors")
 _SHARED = ("retained", "retained_bytes")  # each worker has all of them
 
 
@@ -24,17 +24,15 @@ def total(statuses: Sequence[tuple[int, Status]]) -> Status:
     first = min(statuses, key=lambda one: one[0])[1]
     made: Status = _sum(all_of) | {name: first[name] for name in _SAME if name in first}
     made["topics"] |= {name: max(one["topics"][name] for one in all_of) for name in _SHARED}
-    worst = [
-        one | {"link": outside(number, one["link"])}
-        for number, status in statuses
-        if (one := status["outboxes"]["worst"]) is not None
-    ]
-    made["outboxes"]["worst"] = max(worst, key=lambda one: one["waiting"], default=None)
-    busiest = [
-        one | {"link": outside(number, one["link"])} for number, status in statuses if (one := status["busiest"])
-    ]
-    made["busiest"] = max(busiest, key=lambda one: one["deferred"], default=None)
+    made["outboxes"]["worst"] = _greatest("waiting", [(n, status["outboxes"]["worst"]) for n, status in statuses])
+    made["busiest"] = _greatest("deferred", [(n, status["busiest"]) for n, status in statuses])
     return made
+
+
+def _greatest(by: str, links: Iterable[tuple[int, Status | None]]) -> Status | None:
+    """Return the link that has most of something, among one of each worker or None."""
+    known = [one | {"link": outside(number, one["link"])} for number, one in links if one is not None]
+    return max(known, key=lambda one: one[by], default=None)
 
 
 def _sum(values: Sequence[Any]) -> Any:
