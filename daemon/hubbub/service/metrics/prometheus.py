@@ -83,11 +83,16 @@ class MetricsPage:
         if path == "/metrics":
             encode, kind = choose_encoder(accept)
             return 200, kind, encode(self._registry)
-        if path == "/healthz":
-            return 200, _TEXT, b"alive\n"
-        if path == "/readyz":
-            return (200, _TEXT, b"ready\n") if self._ready() else (503, _TEXT, b"not ready\n")
-        return None
+        return probe_page(path, self._ready)
+
+
+def probe_page(path: str, ready: Callable[[], bool]) -> tuple[int, str, bytes] | None:
+    """Return the page of a probe: whether the process answers, and whether clients may come."""
+    if path == "/healthz":
+        return 200, _TEXT, b"alive\n"
+    if path == "/readyz":
+        return (200, _TEXT, b"ready\n") if ready() else (503, _TEXT, b"not ready\n")
+    return None
 
 
 class _Daemon(Collector):

@@ -30,6 +30,7 @@ from hubbub.service.control.control_socket import ControlSocket, open_control
 from hubbub.service.control.neighbours import holder
 from hubbub.service.logs.last_words import CannotServe, report
 from hubbub.service.metrics.port import MetricsEndpoint
+from hubbub.service.metrics.prometheus import probe_page
 from hubbub.service.process import signals
 from hubbub.service.process.descriptors import raise_descriptor_limit
 from hubbub.service.process.notify import Notifier
@@ -212,12 +213,7 @@ class Supervisor(Service):
             return found.addCallbacks(
                 lambda text: (200, _TEXT, text.encode()), lambda failure: (503, _TEXT, b"no worker answers\n")
             )
-        if path == "/healthz":
-            return 200, _TEXT, b"alive\n"
-        ready = self._served and all(worker.ready for worker in self.workers)
-        if path == "/readyz":
-            return (200, _TEXT, b"ready\n") if ready else (503, _TEXT, b"not ready\n")
-        return None
+        return probe_page(path, lambda: self._served and all(worker.ready for worker in self.workers))
 
     # The end
 
