@@ -96,10 +96,10 @@ def test_a_worker_that_tells_nothing_any_more_is_killed():
         serving = worker.begin()
         clock.pump([limits.WORKER_SILENCE_SECONDS / 4] * 8)
         assert process.poll() is None  # it may take its time to start
-        worker.told("READY=1\nSTATUS=serving, links: 12")
+        worker.notified("READY=1\nSTATUS=serving, links: 12")
         assert (serving.called, worker.ready, worker.links) == (True, True, 12)
         for _ in range(8):
-            worker.told("WATCHDOG=1")
+            worker.notified("WATCHDOG=1")
             clock.advance(limits.WORKER_SILENCE_SECONDS / 4)
         assert process.poll() is None
         clock.pump([limits.WORKER_SILENCE_SECONDS / 4] * 6)

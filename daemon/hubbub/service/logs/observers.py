@@ -34,7 +34,10 @@ _TWISTED = re.compile(
 _COLOURS = {"warn": "33", "error": "31", "critical": "1;31"}  # numbers of ECMA-48 section 8.3.117
 _PRINTED = ("stdout", "stderr")  # what a plugin prints is its author's wish, and no repeat
 
-_WORKER = int(os.environ["HUBBUB_WORKER_NUMBER"]) if "HUBBUB_WORKER_NUMBER" in os.environ else None
+WORKER = "HUBBUB_WORKER_NUMBER"
+"""The environment variable with the number of this process among the workers of `--workers`, for each entry."""
+
+_WORKER = int(os.environ[WORKER]) if WORKER in os.environ else None
 
 Entry = dict[str, str | int | float | bool | None]
 """What is written of an event: ts, level, ns, msg, maybe traceback, and the event's own fields."""

@@ -40,22 +40,25 @@ class Answers(LineOnlyReceiver):
     def lineReceived(self, line: bytes) -> None:
         answer: Answer = json.loads(line)
         if "error" in answer:
-            self._end(ConfigError(str(answer["error"])))
+            self._fail(str(answer["error"]))
         elif "done" in answer:
             self._end(answer)
         else:
             self._take(answer)
 
     def connectionLost(self, reason: Any = None) -> None:
-        self._end(ConfigError("a worker has ended meanwhile"))
+        self._fail("a worker has ended meanwhile")
 
     def failed(self, failure: Failure) -> None:
         """The worker doesn't listen on its control socket."""
-        self._end(ConfigError(f"a worker can't be asked: {failure.getErrorMessage()}"))
+        self._fail(f"a worker can't be asked: {failure.getErrorMessage()}")
 
-    def _end(self, result: Answer | ConfigError) -> None:
+    def _fail(self, reason: str) -> None:
+        self._end(Failure(ConfigError(reason)))
+
+    def _end(self, result: Answer | Failure) -> None:
         if not self.done.called:
-            self.done.callback(result) if isinstance(result, dict) else self.done.errback(result)
+            self.done.callback(result)
 
     def abort(self) -> None:
         """Ask no longer."""

@@ -1,4 +1,4 @@
-"""What a supervisor tells a worker, and what a worker makes of the settings that both have read."""
+"""What a supervisor hands to a worker, and what a worker makes of the settings that both have read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from hubbub.service.config.cluster import parse_cluster
 from hubbub.service.config.settings import Settings
 
 VARIABLE = "HUBBUB_WORKER"
-NUMBER = "HUBBUB_WORKER_NUMBER"  # for each entry of the log, see service.logs.observers
 OWN_NATS = "workers"  # the name of the cluster that the workers alone are nodes of
 
 
@@ -61,6 +60,6 @@ def folder_of(state: Path, number: int) -> Path:
 
 
 def handed_to_this_process(environment: Mapping[str, str] = os.environ) -> Handover | None:
-    """Return what this process was told as a worker; None: it is none."""
-    told = environment.get(VARIABLE)
-    return None if told is None else msgspec.json.decode(told, type=Handover)
+    """Return what a supervisor has handed to this process; None: it is no worker."""
+    handed = environment.get(VARIABLE)
+    return None if handed is None else msgspec.json.decode(handed, type=Handover)

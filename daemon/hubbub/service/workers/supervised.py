@@ -138,7 +138,7 @@ def _late(worker: Worker) -> Answer:
 
 
 def _numbered(worker: Worker, answer: Answer) -> Answer | None:
-    """Return an answer with the number that its link has outside; None for what is told of all workers already."""
+    """Return an answer with the number that its link has outside; None for a status."""
     if "status" in answer:
         return None
     return answer | {"link": totals.outside(worker.number, answer["link"])} if "link" in answer else answer

@@ -129,7 +129,7 @@ class Supervisor(Service):
             worker = self._make_worker(number, place)
             self.workers.append(worker)
             serving = worker.begin()
-            if number == 1:  # what is wrong is wrong for all: it is said once
+            if number == 1:  # what is wrong is wrong for all: one logs it
                 await serving
         for worker in self.workers:
             await worker.serving
@@ -159,7 +159,7 @@ class Supervisor(Service):
             await deferLater(self.reactor, limits.WORKERS_LOOK_SECONDS)
 
     def _worker_ended(self, why: str) -> bool:
-        """A worker that ends before all have served has said why, and ends the others."""
+        """A worker that ends before all have served has logged why, and ends the others."""
         if self._served or not self.running:
             return False
         self._end_with(f"a worker {why}")

@@ -15,11 +15,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import DatagramProtocol
 
 from hubbub import limits
+from hubbub.service.logs import observers
 from hubbub.service.workers.child import Child
-from hubbub.service.workers.handover import NUMBER, VARIABLE, Handover
+from hubbub.service.workers.handover import VARIABLE, Handover
 
 _LINKS = re.compile(r"^STATUS=.*links: (\d+)$", re.MULTILINE)
-_NOT_THEIRS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+_OWN = ("WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")  # variables for the supervisor alone
 
 
 class Worker(Child):
@@ -27,7 +28,7 @@ class Worker(Child):
 
     number  from 1 on; control: the path of its control socket
     serving  fires when it serves for the first time
-    ready   whether it serves; links: how many it had when it told last
+    ready   whether it serves; links: how many it has, by its last STATUS=
     """
 
     def __init__(self, reactor: Any, handover: Handover, arguments: Sequence[str]) -> None:
@@ -38,11 +39,11 @@ class Worker(Child):
         self.number = handover.number
         self.ready = False
         self.serving: Deferred[None] = Deferred()
-        self._heard = 0.0
+        self._notified_at = 0.0  # seconds of the reactor's clock
         self._notifications = f"{handover.control}.notify"
         self._watch: Any = None
-        self.environment = {name: value for name, value in os.environ.items() if name not in _NOT_THEIRS} | {
-            NUMBER: str(handover.number),
+        self.environment = {name: value for name, value in os.environ.items() if name not in _OWN} | {
+            observers.WORKER: str(handover.number),
             VARIABLE: msgspec.json.encode(handover).decode(),
             "NOTIFY_SOCKET": self._notifications,
             "WATCHDOG_USEC": str(int(limits.WORKER_SILENCE_SECONDS * 1e6)),
@@ -55,19 +56,19 @@ class Worker(Child):
         self._look()
         return self.serving
 
-    def told(self, what: str) -> None:
-        """It has notified."""
-        self._heard = self._reactor.seconds()
-        if found := _LINKS.search(what):
+    def notified(self, state: str) -> None:
+        """Take a notification: lines of NAME=VALUE."""
+        self._notified_at = self._reactor.seconds()
+        if found := _LINKS.search(state):
             self.links = int(found[1])
-        if "READY=1" in what.split("\n"):
+        if "READY=1" in state.split("\n"):
             self.ready = True
             if not self.serving.called:
                 self.serving.callback(None)
 
     def _look(self) -> None:
-        """End it if it does nothing any more."""
-        if self.ready and self._reactor.seconds() - self._heard > limits.WORKER_SILENCE_SECONDS:
+        """Kill it if it serves, but has sent no notification for limits.WORKER_SILENCE_SECONDS."""
+        if self.ready and self._reactor.seconds() - self._notified_at > limits.WORKER_SILENCE_SECONDS:
             seconds = limits.WORKER_SILENCE_SECONDS
             self.log.error("{name} has done nothing for {seconds:g} s: it is killed", name=self.name, seconds=seconds)
             self.ready = False
@@ -98,4 +99,4 @@ class _Notifications(DatagramProtocol):
         self._worker = worker
 
     def datagramReceived(self, datagram: bytes, addr: object) -> None:
-        self._worker.told(datagram.decode(errors="replace"))
+        self._worker.notified(datagram.decode(errors="replace"))
