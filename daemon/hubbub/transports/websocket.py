@@ -13,11 +13,11 @@ from hubbub import limits
 from hubbub.dialect import Dialect, Text
 from hubbub.errors import Refusal
 from hubbub.identity import Identity
+from hubbub.transports.autobahn_log import leave_plain
 from hubbub.transports.deflate import accept, deflated_frame, longest_deflated
 from hubbub.transports.forwarded import Trust
 from hubbub.transports.frames import BINARY, TEXT, FrameReader, frame, text_frame
 from hubbub.transports.stream import Authenticate, Stream, close_code
-from hubbub.transports.unread import leave_plain
 
 leave_plain()
 _REASON_BYTES = 123  # what fits into a close frame beside the code (section 5.5)
