@@ -34,6 +34,11 @@ class KeyValue:
         self._jetstream = jetstream
         self._prefix = f"$KV.{bucket}."
 
+    @property
+    def max_bytes(self) -> int:
+        """Bytes of the longest value that NATS takes; 0: it isn't known without a connection."""
+        return max(0, self._jetstream.connection.max_payload - limits.CLUSTER_HEADER_BYTES)
+
     async def ensure(self, replicas: int) -> None:
         """Make the bucket, if it isn't there."""
         config = StreamConfig(

@@ -63,7 +63,7 @@ class SessionMoves:
         self.let_go = 0
         jetstream, reader = JetStream(connection), stream.reader
         self.bucket = KeyValue(jetstream, f"{config.cluster}_sessions")
-        self.store = SessionStore(reactor, self.bucket, reader.numbers, nodes.own, hub.router.commit)
+        self.store = SessionStore(reactor, hub, self.bucket, reader.numbers, nodes, self)
         self._begun = False
         self._connection = connection
         self._failing_since: float | None = None
@@ -77,11 +77,8 @@ class SessionMoves:
         self._some = DeferredSemaphore(limits.CLUSTER_MOVES)
         self._source = Source(jetstream, reactor, stream.names.messages, reader.decode, reader.numbers)
         self._stream = stream
-        store = self.store
-        store.changed, store.max_bytes = hub.turn.schedule_flush, self._most
-        store.is_there, store.lost, store.unfit, store.trouble = nodes.may_be_there, self._lost, self._unfit, self._tell
         hub.clients.owners, stream.sent = self, self._sent
-        hub.turn.commit_sessions = store.commit
+        hub.turn.commit_sessions = self.store.commit
         connection.subscribe(f"{self._prefix}{nodes.own}", self._asked)
 
     def start(self) -> None:
@@ -126,9 +123,6 @@ class SessionMoves:
             one = self.store.owned.get(key) or self.store.own(key, 0)
             self.store.write_soon(one)
             yield
-
-    def _most(self) -> int:
-        return max(0, self._connection.max_payload - limits.CLUSTER_HEADER_BYTES)
 
     @property
     def _ready(self) -> bool:
@@ -259,7 +253,7 @@ class SessionMoves:
         finally:
             if not done:
                 self.store.forget(one)
-                self._lost(one, False)
+                self.lost(one, False)
 
     # Messages of QoS 2
 
@@ -323,8 +317,10 @@ class SessionMoves:
             await done
         self._connection.publish(reply, b"")
 
-    def _lost(self, one: Owned, held: bool) -> None:
-        """Another node has taken a session. What is `held` for its client isn't written, so it may not leave."""
+    # What the store sees (session_store.Watcher)
+
+    def lost(self, one: Owned, held: bool) -> None:
+        """What is `held` for the client of a lost session isn't written, so it may not leave."""
         client = self._hub.clients.get(one.key)
         if client is None:
             return
@@ -333,16 +329,14 @@ class SessionMoves:
         if held and link is not None:
             link.cut("unstored")
 
-    def _unfit(self, one: Owned) -> None:
+    def unfit(self, one: Owned) -> None:
         client = self._hub.clients.get(one.key)
         if client is not None and client.link is not None:
             refusal = Refusal("quota", "the session is longer than a message of the cluster may be")
             client.link.cut("unstored")
             self.log.warn("cluster: {why}: {client}", why=str(refusal), client=one.key[2])  # noqa: G010
 
-    # Faults
-
-    def _tell(self, error: JetStreamError | None) -> None:
+    def failing(self, error: JetStreamError | None) -> None:
         self._stream.tell("writing sessions", error)
         now = self._reactor.seconds()
         if error is None:

@@ -8,14 +8,15 @@ A write names the revision that it follows. Where another node has written meanw
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping
+from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from hubbub import limits
+from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.records import Key, SessionRecord, SubscriptionRecord, Way
 from hubbub.kernel.sessions.state import PersistentSession
 from hubbub.kernel.sessions.store import MemoryStore, Recorded
@@ -23,9 +24,23 @@ from hubbub.message import Message
 from hubbub.publish import number_of
 from hubbub.service.cluster.jetstream_errors import Conflict, JetStreamError, Unavailable
 from hubbub.service.cluster.key_value import KeyValue
+from hubbub.service.cluster.nodes import Nodes
 from hubbub.service.cluster.numbers import Numbers
 from hubbub.service.cluster.sent_before import SentBefore
 from hubbub.service.cluster.session_codec import Record, decode, encode, make_record, name_of
+
+
+class Watcher(Protocol):
+    """Learns what becomes of the sessions that are written."""
+
+    def lost(self, one: Owned, held: bool) -> None:
+        """Another node has a session now; `held`: its client waits for a write of this one."""
+
+    def unfit(self, one: Owned) -> None:
+        """A session is longer than NATS takes, and isn't written."""
+
+    def failing(self, error: JetStreamError | None) -> None:
+        """Nothing can be written for now. None: it can be again."""
 
 
 class Owned:
@@ -75,13 +90,8 @@ class Owned:
 class SessionStore(MemoryStore):
     """Keeps sessions.
 
-    deliver   has what was read of the stream brought to the sessions
-    owned     those of this node, by key
-    lost      attribute: is called with one that another node has now, and whether its client waits for a write
-    unfit     attribute: is called with one that is longer than NATS takes
-    is_there  attribute: tells whether a node is there
-    trouble   attribute: is told why nothing can be written, and None when it can be again
-    written   how many writes there were
+    owned    those of this node, by key
+    written  how many writes there were
     """
 
     durable = True
@@ -90,30 +100,27 @@ class SessionStore(MemoryStore):
     log = Logger(namespace="hubbub.cluster")
 
     def __init__(
-        self, reactor: Any, bucket: KeyValue, numbers: Numbers, node: str, deliver: Callable[[], object]
+        self, reactor: Any, hub: Hub, bucket: KeyValue, numbers: Numbers, nodes: Nodes, watcher: Watcher
     ) -> None:
         super().__init__()
+        self.changed = hub.turn.schedule_flush
         self.commits.open = 1
         self.owned: dict[Key, Owned] = {}
-        self.lost: Callable[[Owned, bool], object] = lambda one, held: None
-        self.unfit: Callable[[Owned], object] = bool
-        self.is_there: Callable[[str], bool] = bool
-        self.trouble: Callable[[JetStreamError | None], object] = bool
-        self.max_bytes: Callable[[], int] = int
         self.written = 0
         self._bucket = bucket
         self._by_number: dict[int, Owned] = {}
         self._changed: dict[Owned, None] = {}
-        self._deliver = deliver
         self._last_number = 0
         self._later: dict[Owned, None] = {}
-        self._node = node
+        self._nodes = nodes
         self._numbers = numbers
         self._queue: deque[Owned] = deque()
         self._reactor = reactor
+        self._router = hub.router
         self._running: set[Deferred[None]] = set()
         self._timer: Any = None
         self._unsafe: OrderedDict[int, int] = OrderedDict()  # by batch: sessions of it that aren't written
+        self._watcher = watcher
 
     # Sessions come and go
 
@@ -143,7 +150,7 @@ class SessionStore(MemoryStore):
 
     def let_go(self, one: Owned, ended: bool) -> Deferred[None]:
         """Write a session, or that it has `ended`, for the last time; the Deferred fires when that is done."""
-        self._deliver()
+        self._router.commit()  # what was read of the stream is the sessions' now
         one.last = b"" if ended or one.state is None else encode(self._record(one, ""))
         self.forget(one)
         self.write_soon(one)
@@ -154,7 +161,7 @@ class SessionStore(MemoryStore):
             return one.record._replace(owner=owner)
         if one.state is None:
             return Record(one.key, owner)
-        return make_record(one.state, owner, one.since, self._numbers, owner != self._node)
+        return make_record(one.state, owner, one.since, self._numbers, owner != self._nodes.own)
 
     # Changes, as a Store
 
@@ -281,14 +288,14 @@ class SessionStore(MemoryStore):
             try:
                 if not await self._try(one) and self.owned.get(one.key) is one:
                     self.forget(one)
-                    self.lost(one, bool(batches or one.batch))
+                    self._watcher.lost(one, bool(batches or one.batch))
                 break
             except JetStreamError as error:
-                self.trouble(error)
+                self._watcher.failing(error)
                 await deferLater(self._reactor, pause)
                 pause = min(2 * pause, limits.CLUSTER_RETRY_SECONDS)
         self.written += 1
-        self.trouble(None)
+        self._watcher.failing(None)
         self._are_safe(batches)
         if one.last is not None and not one.queued and not one.done.called:
             one.done.callback(None)
@@ -298,11 +305,11 @@ class SessionStore(MemoryStore):
         for _ in range(2):
             if one.last is None and self.owned.get(one.key) is not one:
                 return False
-            self._deliver()
+            self._router.commit()
             self._later.pop(one, None)
-            data = encode(self._record(one, self._node)) if one.last is None else one.last
-            if len(data) > self.max_bytes() > 0:
-                self.unfit(one)
+            data = encode(self._record(one, self._nodes.own)) if one.last is None else one.last
+            if len(data) > self._bucket.max_bytes > 0:
+                self._watcher.unfit(one)
                 return True
             try:
                 if data:
@@ -322,7 +329,8 @@ class SessionStore(MemoryStore):
         """Look at the revision again: a write may have succeeded without an answer. Raises JetStreamError."""
         found = await self._bucket.get(one.name)
         owner = _owner_of(found.value)
-        taken = found.value is not None and owner != self._node and (one.revision > 0 or self.is_there(owner))
+        elsewhere = found.value is not None and owner != self._nodes.own
+        taken = elsewhere and (one.revision > 0 or self._nodes.may_be_there(owner))
         ended = found.value is None and found.revision > one.revision > 0
         one.revision = found.revision
         return not taken and not ended
