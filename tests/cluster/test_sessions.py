@@ -286,6 +286,19 @@ async def test_a_change_behind_writes_in_flight_is_written_before_it_is_acknowle
     assert messages(await heard(client, 1)) == [("x", b"1", 1)]
 
 
+async def test_a_client_that_goes_while_sessions_are_claimed_leaves_nothing(make):
+    """Without NATS clients were connected whose sessions no node has claimed; then it is there, and one leaves."""
+    a = make("a", "nats://127.0.0.1:1")
+    clients = [await a.client(name) for name in ("stays", "goes")]
+    moves = a.cluster.sessions
+    claims = moves._look_again()
+    next(claims)
+    clients[1].goodbye()
+    for _ in claims:
+        pass
+    assert [key[2] for key in moves.store.owned] == ["stays"]
+
+
 async def test_without_nats_a_session_waits_and_others_are_served(make, monkeypatch):
     from hubbub import limits
 

@@ -120,8 +120,8 @@ class SessionMoves:
     def _look_again(self) -> Iterator[None]:
         """Write all sessions: another node may have taken some, and clients have come that no node has claimed."""
         for key in self._hub.clients.shared():
-            one = self.store.owned.get(key) or self.store.own(key, 0)
-            self.store.write_soon(one)
+            if self._hub.clients.get(key) is not None:  # it may have ended since the last step
+                self.store.write_soon(self.store.owned.get(key) or self.store.own(key, 0))
             yield
 
     @property
