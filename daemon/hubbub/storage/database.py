@@ -95,25 +95,24 @@ class Database:
 
     def checkpoint(self) -> None:
         """Move the log into the database once it is long. Raises apsw.Error: an automatic one would hide a failure."""
-        if not self.has_unmoved():
-            return
+        if self.has_unmoved():
+            self._move_log()
+
+    def make_room(self) -> None:
+        """Move the log however short it is, so that its room is written anew: the disk may have no other."""
+        with suppress(apsw.Error):  # the next try to write says it
+            self._move_log()
+
+    def _move_log(self) -> None:
         try:
             pages, moved = self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.IOError:
             with suppress(OSError):  # the next try says it
                 write_again(log_of(self.path))
             raise
-        # Who reads holds a checkpoint up: then it goes on when the log is longer by a quarter of that.
+        # A reader holds a checkpoint up: then the next one is due when the log is longer by a quarter of that.
         self._checkpoint_at = limits.STORE_WAL_PAGES if moved == pages else pages + limits.STORE_WAL_PAGES // 4
         self._pages = 0
-
-    def make_room(self) -> None:
-        """Move the log however short it is, so that its room is written anew: the disk may have no other."""
-        due, self._checkpoint_at = self._checkpoint_at, 0
-        try:
-            self.checkpoint()
-        except apsw.Error:  # the next try to write says it
-            self._checkpoint_at = due
 
     def has_unmoved(self) -> bool:
         """Return whether a checkpoint is due."""

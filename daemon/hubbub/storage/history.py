@@ -77,7 +77,7 @@ class DurableHistory:
 
 
 def _nothing() -> None:
-    """Answer nobody."""
+    """Its client has gone: there is nothing to pass on."""
 
 
 class _PageJob:
