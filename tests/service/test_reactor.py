@@ -253,3 +253,25 @@ def test_who_takes_long_twice_comes_with_the_others(server: Server) -> None:
     assert {n for n, _ in read[:3]} == {0, 1, 2}
     for client in clients:
         client.close()
+
+
+def test_a_new_connection_has_not_what_the_last_one_of_its_descriptor_had(server: Server) -> None:
+    """Many that connect anew at once get the descriptors of those that they were."""
+    clients = [server.connect() for _ in range(EVENTS_AT_ONCE + 2)]
+    read = listen(server, len(clients))
+    for client in clients:
+        client.sendall(b"x")
+    server.turn(lambda: len(read) >= len(clients))
+    numbers = {one.transport.fileno() for one in server.made[1:]}
+    for client in clients[1:]:
+        client.close()
+    server.turn(lambda: not any(one.transport.connected for one in server.made[1:]))
+    again = [server.connect() for _ in clients[1:]]
+    assert numbers & {one.transport.fileno() for one in server.made[len(clients) :]}
+    read = listen(server, len(server.made))
+    for client in (*again, clients[0]):
+        client.sendall(b"x")
+    server.turn(lambda: len(read) >= len(clients))
+    assert read[0] == (0, 1)
+    for client in (*again, clients[0]):
+        client.close()

@@ -56,6 +56,15 @@ class HubbubReactor(EPollReactor):
         else:
             self.callLater(0, ending)
 
+    def addReader(self, reader: Any) -> None:
+        """Read `reader` from now on; nothing that is known of its descriptor holds for a new connection."""
+        if not getattr(reader, "connected", True):  # Twisted sets it once it has added one that it has accepted
+            fd = reader.fileno()
+            self._late.pop(fd, None)
+            for known in (self._missed, self._quick, self._doubtful):
+                known.discard(fd)
+        super().addReader(reader)
+
     def doPoll(self, timeout: float | None) -> None:
         """Wait up to `timeout` seconds for events (None: for ever), and act on them."""
         try:
