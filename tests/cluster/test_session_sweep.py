@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
+
 from cluster.mqtt_nodes import heard, subscribe, together
 from cluster.nodes import passed, settled
 from hubbub.service.cluster.jetstream import JetStream
+from hubbub.service.cluster.key_value import KeyValue
 from hubbub.service.cluster.session_codec import decode, name_of
 from hubbub_plugins.mqtt.packets import Will
 from mqtt_client import PUBREC, V5, kept, messages, subscription
@@ -33,7 +36,7 @@ async def test_wills_of_a_dead_node_are_published_once(three):
     for ear in ears:
         found = messages(await heard(ear, 3))
         assert sorted(found) == [("will/clean", b"gone", 1), ("will/kept", b"gone", 1), ("will/qos0", b"gone", 0)]
-    assert sorted([node.cluster.sessions.sweep.wills for node in (b, c)]) == [0, 3]
+    await passed(lambda: sorted([node.cluster.sessions.sweep.wills for node in (b, c)]) == [0, 3])
     again = await c.client("kept", **kept(V5))
     assert again.connack.present
     again.end.vanish()
@@ -55,6 +58,30 @@ async def test_a_delayed_will_and_an_end_come_after_their_time(three, monkeypatc
     await passed(lambda: b.cluster.sessions.sweep.ended + c.cluster.sessions.sweep.ended == 1)
     assert not (await b.client("c", **more)).connack.present
     assert before == await count(c)
+
+
+class Stuck(KeyValue):
+    """A bucket where nothing answers an update of one key."""
+
+    def __init__(self, bucket, key):
+        vars(self).update(vars(bucket))
+        self.stuck = key
+
+    async def update(self, key, value, revision):
+        return await (Deferred() if key == self.stuck else super().update(key, value, revision))
+
+
+async def test_a_session_that_has_to_wait_holds_up_no_other(three):
+    a, b, c = await together(three)
+    ear = await c.client("ear")
+    await subscribe(ear, subscription("will/#", 1))
+    for name in ("first", "second", "third"):
+        await a.client(name, will=will(f"will/{name}"))
+    first = next(key for key in a.cluster.sessions.store.owned if key[2] == "first")
+    for node in (b, c):
+        node.cluster.sessions.sweep._bucket = Stuck(node.cluster.sessions.bucket, name_of(first))
+    a.die()
+    assert sorted(messages(await heard(ear, 2))) == [("will/second", b"gone", 1), ("will/third", b"gone", 1)]
 
 
 async def test_sessions_of_nodes_that_live_are_left_alone(three):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredSemaphore
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -48,6 +48,7 @@ class SessionSweep:
         self._nodes = nodes
         self._reactor = reactor
         self._running: Deferred[None] | None = None
+        self._some = DeferredSemaphore(limits.CLUSTER_SWEEP_SESSIONS)
         self._stream = stream
 
     def sweep(self) -> None:
@@ -79,12 +80,19 @@ class SessionSweep:
         """Look at all sessions once. Raises JetStreamError: it is tried again."""
         began, at, due = self._hub.turn.wall(), 0, _FAR
         while page := await read_page(self._jetstream, self._reactor, self._bucket.stream, ">", at):
-            for message in page:
-                due = min(due, await self._look_at(message))
+            looks = [self._some.run(self._begin_look, message) for message in page]
+            results: Any = await DeferredList(looks, consumeErrors=True)
+            for succeeded, found in results:
+                if not succeeded:
+                    found.raiseException()
+                due = min(due, found)
             at = page[-1].seq
             await deferLater(self._reactor, 0)
         now = self._hub.turn.wall()
         self._due = now + max(due, _OFTEN * (now - began))
+
+    def _begin_look(self, message: PageMessage) -> Deferred[float]:
+        return Deferred.fromCoroutine(self._look_at(message))
 
     async def _look_at(self, message: PageMessage) -> float:
         """Do what is due for one session. Returns in how many seconds something is. Raises JetStreamError."""
