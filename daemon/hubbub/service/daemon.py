@@ -37,7 +37,7 @@ from hubbub.service.drain import Drain
 from hubbub.service.links.connector import Connector
 from hubbub.service.links.listener import Listener
 from hubbub.service.logs.failures import Failures, log_unraisable
-from hubbub.service.logs.last_words import CannotServe, report
+from hubbub.service.logs.last_words import give_up
 from hubbub.service.metrics.cluster_metrics import ClusterMetrics
 from hubbub.service.metrics.port import MetricsEndpoint
 from hubbub.service.metrics.prometheus import Metered, MetricsPage
@@ -213,9 +213,7 @@ class HubbubService(Service):
     def _give_up(self, error: ConfigError) -> NoReturn:
         """Leave nothing half open, and end the process."""
         self._stop_listening(*TRANSPORTS)
-        self.reactor.iterate(0)  # a Unix socket's file goes in the next turn, which wouldn't come
-        report(self.log, str(error))
-        raise CannotServe(f"hubbub: {error}") from None
+        give_up(self.reactor, self.log, str(error))
 
     def startService(self) -> None:
         """Start the handlers, then say that the daemon is ready."""

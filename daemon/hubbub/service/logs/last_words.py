@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any, NoReturn
 
 from twisted.logger import Logger
 
@@ -16,6 +17,13 @@ class CannotServe(SystemExit, Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.code = 1  # the reason is reported already, and twistd would print it once more
+
+
+def give_up(reactor: Any, log: Logger, reason: str) -> NoReturn:
+    """End a process that can't serve, once its ports are closed. Raises CannotServe."""
+    reactor.iterate(0)  # a Unix socket's file goes in the next turn, which wouldn't come
+    report(log, reason)
+    raise CannotServe(f"hubbub: {reason}") from None
 
 
 def report(log: Logger, error: str) -> None:

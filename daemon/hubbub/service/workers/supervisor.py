@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -28,7 +28,7 @@ from hubbub.errors import ConfigError
 from hubbub.service.config.settings import Settings
 from hubbub.service.control.control_socket import ControlSocket, open_control
 from hubbub.service.control.neighbours import holder
-from hubbub.service.logs.last_words import CannotServe, report
+from hubbub.service.logs.last_words import give_up
 from hubbub.service.metrics.port import MetricsEndpoint
 from hubbub.service.metrics.prometheus import probe_page
 from hubbub.service.process import signals
@@ -98,12 +98,10 @@ class Supervisor(Service):
             self._give_up(str(error))
         self.reactor.callWhenRunning(self._start)
 
-    def _give_up(self, reason: str) -> None:
+    def _give_up(self, reason: str) -> NoReturn:
         for sockets in self._sockets:
             sockets.close()
-        self.reactor.iterate(0)  # a Unix socket's file goes in the next turn, which wouldn't come
-        report(self.log, reason)
-        raise CannotServe(f"hubbub: {reason}") from None
+        give_up(self.reactor, self.log, reason)
 
     def _make_place(self) -> None:
         """Make the folder of this process, and those of the workers' state. Raises ConfigError."""
