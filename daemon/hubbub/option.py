@@ -239,6 +239,11 @@ def shown(raw: object) -> str:
     return text if len(text) <= limits.SHOWN_CHARACTERS else text[: limits.SHOWN_CHARACTERS] + "..."
 
 
+def host_port(host: str, port: int | str) -> str:
+    """Write an address and a port as URLs have them: an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def closest(word: str, known: Iterable[str]) -> str | None:
     """Return the one of `known` that `word` is a typing error of, or None."""
     return next(iter(difflib.get_close_matches(word, list(known), 1)), None)

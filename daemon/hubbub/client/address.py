@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from hubbub.errors import ConfigError
-from hubbub.option import shown
+from hubbub.option import host_port, shown
 
 PORTS = {
     "tcp": 6999, "udp": 6999, "ws": 80, "wss": 443, "mqtt": 1883, "mqtts": 8883, "http": 80, "https": 443,
@@ -37,8 +37,7 @@ class Address:
     seconds: float = 10.0
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{host_port(self.host, self.port)}"
 
     def tls(self) -> ssl.SSLContext | None:
         """Return how TLS is spoken, or None. Raises ConfigError."""

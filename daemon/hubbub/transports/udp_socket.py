@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from hubbub import limits
 from hubbub.errors import ConfigError
+from hubbub.option import host_port
 from hubbub.transports import inherited
 
 _RECEIVE_BYTES = 65_536  # the length field of UDP ends before that, so that nothing is ever cut (RFC 768)
@@ -181,7 +182,7 @@ def _bound(spec: Spec) -> socket.socket:
         made.bind(_address(target, port, host))
     except (OSError, ConfigError) as error:
         made.close()
-        where = f"[{target}]:{port}" if ":" in target else f"{target}:{port}"
+        where = host_port(target, port)
         raise ConfigError(f"can't listen on {where}: {getattr(error, 'strerror', None) or error}") from None
     return made
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from hubbub import limits
 from hubbub.errors import ConfigError
-from hubbub.option import shown
+from hubbub.option import host_port, shown
 from hubbub.service.config.endpoint import Part, filled, number, read_values, split
 
 _TLS = ("trustRoots", "certificate", "privateKey")
@@ -96,7 +96,7 @@ class Remote:
     def __str__(self) -> str:
         if not self.host:
             return f"{self.kind} {self.values['address']}"
-        return f"{self.kind} [{self.host}]:{self.port}" if ":" in self.host else f"{self.kind} {self.host}:{self.port}"
+        return f"{self.kind} {host_port(self.host, self.port)}"
 
 
 def split_remote(text: str) -> list[Part]:

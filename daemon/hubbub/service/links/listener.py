@@ -31,6 +31,7 @@ from hubbub.kernel.hub import Hub
 from hubbub.kernel.ingress.client_rate import SourceRates
 from hubbub.kernel.ingress.sources import source_of
 from hubbub.kernel.sessions.session import Session
+from hubbub.option import host_port
 from hubbub.service.auth.login import Logins
 from hubbub.service.config.settings import ListenerConfig, Settings
 from hubbub.service.links.listener_context import make_listener_context
@@ -360,7 +361,7 @@ class Listener:
         if self.host is None:
             name = getattr(address, "name", b"")
             return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
-        return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
+        return host_port(address.host, address.port)
 
 
 def _anonymous(event: Connect | None, transport: Any, host: str) -> Deferred[Identity | None]:

@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 
 from hubbub import limits
 from hubbub.errors import ConfigError
+from hubbub.option import host_port
 from hubbub.service.config.settings import Settings
 from hubbub.service.control.control_socket import ControlSocket, open_control
 from hubbub.service.control.neighbours import holder
@@ -242,5 +243,5 @@ def _where(sockets: SharedSockets) -> str:
     made = next(one for one in sockets.of if one is not None)
     name = made.getsockname()
     if isinstance(name, tuple):
-        return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+        return host_port(name[0], name[1])
     return name.decode(errors="replace") if isinstance(name, bytes) else str(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hubbub.errors import ConfigError
+from hubbub.option import host_port
 from hubbub.service.commands.mosquitto.notes import Line, Note, located, toml
 
 KEYS = (
@@ -79,7 +80,7 @@ class Bridge:
         (host, port), *others = [_place(one, line) for one in line.rest.split()]
         keys = {}
         if others:
-            keys["servers"] = ",".join(f"[{name}]:{at}" if ":" in name else f"{name}:{at}" for name, at in others)
+            keys["servers"] = ",".join(host_port(name, at) for name, at in others)
             robin = self._get("round_robin")
             if robin is None or robin.rest != "true":
                 self.notes.append(Note(line, "they are dialled in turn; the first isn't preferred"))
