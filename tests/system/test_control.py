@@ -71,6 +71,10 @@ def test_a_request_that_is_too_long(daemon):
     assert daemon.raw(b"x" * 70_000) == [{"error": "a request longer than 65536 bytes"}]
 
 
+def test_a_refusal_that_resets_no_client_still_sending(daemon):
+    assert daemon.raw(b"x" * 150_000) == [{"error": "a request longer than 65536 bytes"}]
+
+
 def test_no_more_than_some_commands_at_once(daemon):
     idle = [socket.socket(socket.AF_UNIX) for _ in range(16)]
     for one in idle:

@@ -97,12 +97,12 @@ class ControlProtocol(Protocol, TimeoutMixin):
     def finish(self, **fields: object) -> None:
         """Send the last answer."""
         self.answer(done=True, **fields)
-        self.transport.loseConnection()
+        self._close()
 
     def refuse(self, reason: str) -> None:
         """Say why it can't be done."""
         self.answer(error=reason)
-        self.transport.loseConnection()
+        self._close()
 
     def stream(self, answers: Iterator[Mapping[str, object]]) -> None:
         """Send many answers, as fast as the client takes them, then the last one."""
@@ -114,6 +114,12 @@ class ControlProtocol(Protocol, TimeoutMixin):
         self.transport.registerProducer(_Push(self, pause), True)
 
     # The end
+
+    def _close(self) -> None:
+        """Close our side first: a socket that is closed with unread input resets the client's."""
+        self.transport.unregisterProducer()
+        self.setTimeout(limits.CLOSE_SECONDS)
+        self.transport.loseWriteConnection()
 
     def timeoutConnection(self) -> None:
         self.transport.abortConnection()
@@ -140,7 +146,6 @@ class _Pull:
         for _ in range(limits.CONTROL_ANSWERS):
             fields = next(self._answers, None)
             if fields is None:
-                self._caller.transport.unregisterProducer()
                 self._caller.finish()
                 return
             self._caller.answer(**fields)
