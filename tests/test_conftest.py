@@ -53,7 +53,7 @@ def run(tmp_path):
     return run
 
 
-def test_skips_are_told_with_the_package_to_install(run):
+def test_skips_are_reported_with_the_package_to_install(run):
     output = run(ci="false")
     assert "no-such-program isn't installed: apt install no-such-program" in output
     assert "1 failed, 1 passed, 2 skipped, 1 xfailed" in output

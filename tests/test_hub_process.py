@@ -59,7 +59,7 @@ def test_a_fork_finds_what_an_interpreter_of_its_own_finds(tmp_path, monkeypatch
     assert forked["environment"]["FOR_THE_DAEMON"] == "here"
 
 
-def test_a_command_gets_its_input_and_its_end_is_told(tmp_path):
+def test_a_command_gets_its_input_and_its_end_is_reported(tmp_path):
     done = hubbub("passwd", "add", "file", "ann", said="a secret\n", folder=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     done = hubbub("passwd", "check", "file", "ann", said="another\n", folder=tmp_path)
@@ -75,7 +75,7 @@ def test_what_does_not_end_is_killed():
         hubbub("run", "--tcp", "tcp:0", seconds=0.01)
 
 
-def test_a_signal_is_told():
+def test_a_signal_is_reported():
     daemon = Daemon("--tcp", "tcp:0")
     with daemon:
         assert isinstance(daemon.process, subprocess.Popen) == FULL

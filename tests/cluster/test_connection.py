@@ -199,7 +199,7 @@ async def test_credentials(nodes, tmp_path):
             await passed(lambda one=refused: "Authorization Violation" in one.state)
 
 
-async def test_what_the_server_refuses_is_told(nodes, tmp_path):
+async def test_what_the_server_refuses_is_reported(nodes, tmp_path):
     """And the connection stays."""
     user = '{user: a, password: b, permissions: {subscribe: {deny: "x"}}}'
     (tmp_path / "nats.conf").write_text(f"authorization {{ users: [{user}] }}")

@@ -51,7 +51,7 @@ async def test_clients_of_a_hub_reach_nothing_of_jetstream(nats_port, nodes, top
     assert heard == []
 
 
-async def test_clients_hear_nothing_of_jetstream(nats_port, nodes):
+async def test_clients_receive_nothing_of_jetstream(nats_port, nodes):
     (a,) = await nodes.cluster(nats_port, "a")
     app = await nodes.joined(f"nats://127.0.0.1:{nats_port}:name=app")
     for filter in ("#", "$JS/#", "$JS/+/x", "$KV/#", "$share/g/$KV/#"):
@@ -99,7 +99,7 @@ async def test_what_no_node_says_is_ignored(nats_port, nodes):
     assert a.cluster.member
 
 
-async def test_an_answer_that_no_node_gives_leaves_the_name_to_who_asks(nats_port, nodes):
+async def test_an_answer_that_no_node_gives_leaves_the_name_to_its_requester(nats_port, nodes):
     app = await nodes.joined(f"nats://127.0.0.1:{nats_port}:name=app")
     cluster = secrets.token_hex(4)
     app.subscribe(f"$hubbub.{cluster}.name.a", lambda asked: app.publish(asked.reply, b"what?"))
@@ -119,7 +119,7 @@ async def test_filters_that_are_too_long_for_nats_leave_nothing(nats_port, nodes
         assert a.cluster.degraded == []
 
 
-async def test_who_asks_for_a_session_and_is_no_node_costs_no_connection(server, nodes):
+async def test_a_request_for_a_session_from_no_node_costs_no_connection(server, nodes):
     node = MqttNode(f"{server.url}:cluster=c{secrets.token_hex(4)}", "a")
     try:
         await node.joined()

@@ -117,7 +117,7 @@ async def test_a_stream_that_is_made_anew_has_another_epoch(api, name):
     assert (await stream(api, name)).epoch != first.epoch
 
 
-async def test_what_the_server_can_not_do_is_told_in_words(api, name):
+async def test_what_the_server_can_not_do_is_reported_in_words(api, name):
     with pytest.raises(JetStreamError, match="this nats-server is alone: start a cluster of them, or"):
         await stream(api, name, num_replicas=3)
     await stream(api, name)

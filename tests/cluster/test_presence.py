@@ -31,7 +31,7 @@ def all_say(three, topic, payload):
     return lambda: all(said(node, topic) == payload for node in three)
 
 
-async def test_all_nodes_know_who_is_online(three):
+async def test_all_nodes_know_which_clients_are_online(three):
     await together(three)
     goes = come(three[0], "p/x")
     await passed(all_say(three, "p/x", b"1"))

@@ -21,7 +21,7 @@ def wrong(*numbers, acknowledged=(1, 2, 3), qos=2):
     return dict(+faults([writer], [("other", 9), *(("t", number) for number in numbers)]))
 
 
-def test_it_tells_what_was_lost_doubled_invented_and_out_of_order():
+def test_it_counts_what_was_lost_doubled_invented_and_out_of_order():
     assert wrong(1, 2, 3) == wrong(1, 2, 3, 4) == {}
     assert wrong(1, 3) == {"lost": 1}
     assert wrong(1, 2, 2, 3) == {"doubled at QoS 2": 1}

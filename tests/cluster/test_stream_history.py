@@ -73,7 +73,7 @@ async def test_a_position_is_the_same_at_each_node_and_live_messages_follow(make
     assert await other.until("MSG") == ["MSG h/x 4"]
 
 
-async def test_who_comes_from_a_node_that_is_ahead_gets_nothing_twice(make):
+async def test_a_client_that_comes_from_a_node_that_is_ahead_gets_nothing_twice(make):
     a, b = [await make(name).joined() for name in "ab"]
     await publish(a, "1")
     await passed(lambda: b.stream.consumer.position == 1)
@@ -87,7 +87,7 @@ async def test_who_comes_from_a_node_that_is_ahead_gets_nothing_twice(make):
     assert not [line for line in found if line.startswith("LOST")]
 
 
-async def test_who_waits_for_what_never_comes_and_goes_leaves_nothing(make):
+async def test_a_client_that_waits_for_what_never_comes_and_goes_leaves_nothing(make):
     """Nor does a position that is far ahead cost those who publish anything."""
     a = await make("a").joined()
     await publish(a, "1")
@@ -167,7 +167,7 @@ async def test_what_is_too_old_for_a_rule_is_not_replayed(make):
     assert (await replayed(late, "AFTER 0"))[0] == []
 
 
-async def test_a_wiped_stream_is_told_as_incomplete(make, monkeypatch):
+async def test_a_wiped_stream_is_reported_as_incomplete(make, monkeypatch):
     monkeypatch.setattr(limits, "CLUSTER_HEARTBEAT_SECONDS", 0.3)
     a = await make("a").joined()
     await publish(a, "1", "2")
@@ -184,7 +184,7 @@ async def test_a_wiped_stream_is_told_as_incomplete(make, monkeypatch):
         assert (found, new_end.split("-")[0] != end.split("-")[0], len(lost)) == (["h/x 3"], True, 1)
 
 
-async def test_what_the_stream_has_dropped_is_told(make):
+async def test_what_the_stream_has_dropped_is_reported(make):
     a = await make("a").joined()
     await publish(a, "1", "2", "3")
     _, end, _ = await replayed(a, "AFTER 0")

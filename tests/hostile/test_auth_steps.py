@@ -154,7 +154,7 @@ def test_the_kind_of_login_is_removed_amid_logins(hub):
     assert hub.away() == 0
 
 
-def test_who_fails_to_log_in_again_publishes_nothing_from_then_on(hub):
+def test_a_client_that_fails_to_log_in_again_publishes_nothing_from_then_on(hub):
     client = hub.come("one").enter()
     steps = {"authentication_method": "steps", "authentication_data": b"not me"}
     client.send(

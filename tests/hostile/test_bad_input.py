@@ -117,7 +117,7 @@ def test_bad_lines(daemon, lines):
     assert lines.ask("PING") == "PONG"
 
 
-def test_the_limit_of_a_line_is_where_it_is_said(daemon, lines):
+def test_the_limit_of_a_line_is_exact(daemon, lines):
     """max-message= bounds the payload: one byte less is fine."""
     lines.send("SUB big", "PUB big " + "x" * MiB)
     assert lines.line() == "OK SUB big"

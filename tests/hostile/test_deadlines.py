@@ -127,7 +127,7 @@ def times(daemon) -> Iterator[dict[str, list[float | None]]]:
         "PROXY: nothing", "PROXY: half a header", "PROXY: a byte a second", "PROXY: then no TLS",
     ],
 )  # fmt: skip
-def test_who_doesn_t_end_what_he_begins_is_cut(times, kind):
+def test_a_client_that_doesn_t_end_what_it_begins_is_cut(times, kind):
     for seconds in times[kind]:
         assert seconds is not None
         assert DEADLINE - 1 < seconds < DEADLINE + LATE

@@ -44,7 +44,7 @@ def signed(command):
     return f"{head} {mac}\n{command}"
 
 
-def test_unsigned_datagrams_spend_no_rate_of_who_signs(hub, watcher):
+def test_unsigned_datagrams_spend_no_rate_of_a_client_that_signs(hub, watcher):
     assert watcher.ask("SUB rate/#") == "OK SUB rate/#"
     with contextlib.closing(Datagrams(hub.udp[0])) as address:
         address.send("PUB rate/stranger 1")
@@ -54,7 +54,7 @@ def test_unsigned_datagrams_spend_no_rate_of_who_signs(hub, watcher):
         assert "rate-limited" in address.ask(signed("PUB rate/ann 2"))
 
 
-def test_unsigned_datagrams_leave_nothing_unchanged_for_who_signs(hub, watcher):
+def test_unsigned_datagrams_leave_nothing_unchanged_for_a_client_that_signs(hub, watcher):
     assert watcher.ask("SUB level") == "OK SUB level"
     with contextlib.closing(Datagrams(hub.udp[1])) as address:
         for datagram in (signed("PUB level 7"), "PUB level 8", signed("PUB level 8")):

@@ -167,7 +167,7 @@ def test_f39_half_a_handshake_counts(small):
     none_there(small)
 
 
-def test_f39_who_is_answered_over_tls_does_not_stay(certificate):
+def test_f39_a_client_that_is_answered_over_tls_does_not_stay(certificate):
     """TLS is closed by both sides: a client that never does it has a place for a few seconds, and counts meanwhile."""
     port, trust = free_port(), ssl._create_unverified_context()
     tls = f"ssl:0:privateKey={certificate}:certKey={certificate}"
@@ -296,7 +296,7 @@ def answered(daemon):
             return False
 
 
-def test_what_all_who_do_not_read_may_keep_waiting():
+def test_what_all_stalled_clients_may_keep_waiting():
     port = free_port()
     with Daemon("--tcp", "tcp:0", "--metrics", f"tcp:{port}", "--limit", "outbox-bytes=8MiB") as daemon:
         with contextlib.ExitStack() as stack:

@@ -157,7 +157,7 @@ def test_a_header_that_makes_no_sense_is_forgotten():
     assert worlds() <= before
 
 
-def test_who_hangs_up_while_being_checked(daemon):
+def test_a_client_that_hangs_up_while_being_checked(daemon):
     reset = struct.pack("ii", 1, 0)
 
     def dial():

@@ -74,7 +74,7 @@ HEADERS = {
 }
 
 
-def test_whom_a_proxy_speaks_for(daemon, seen):
+def test_addresses_from_a_proxy(daemon, seen):
     """However it is cut, with what follows in the same segment or behind it, before TLS and before HTTP too."""
     for header, client in HEADERS.values():
         over_every_transport(daemon, seen, header, client)
@@ -127,7 +127,7 @@ def test_after_the_header_comes_tls_both_ways(daemon):
 @pytest.mark.parametrize(
     "header", [b"PROXY TCP4 127.0.0.1 127.0.0.1 5 6\r\n", b"PROXY UNKNOWN\r\n", v2("::1"), v2("unix")]
 )
-def test_who_comes_through_a_proxy_is_not_from_this_machine(daemon, header):
+def test_a_client_that_comes_through_a_proxy_is_not_from_this_machine(daemon, header):
     """Whatever its header says: the figures are for who connects from here."""
     for listener, wrap in ((2, lambda one: one), (3, over_tls)):
         with dial(daemon.websocket[listener], PROXY) as plain:
@@ -268,7 +268,7 @@ def test_a_proxy_header_needs_a_trusted_network():
 
 
 @pytest.mark.parametrize(("network", "seen"), [("127.0.0.0/8", "192.0.2.9/5 x"), ("10.0.0.0/8", "unix/0 ")])
-def test_who_comes_over_a_unix_socket_counts_as_127_0_0_1(tmp_path, network, seen):
+def test_a_client_that_comes_over_a_unix_socket_counts_as_127_0_0_1(tmp_path, network, seen):
     path = tmp_path / "hub.sock"
     listeners = ("--tcp", f"haproxy:unix:{path}:{RAW}", "--tcp", "tcp:0")
     with Daemon("--trust-proxy", network, *listeners) as daemon, LineClient(daemon.tcp[0]) as client:

@@ -117,7 +117,7 @@ def test_half_closed_in_the_middle_of_everything(daemon):
             assert name != "lines" or heard.startswith(b"PONG\n") == (said >= b"PING")
 
 
-def test_a_half_closed_subscriber_hears_on(daemon):
+def test_a_half_closed_subscriber_receives_on(daemon):
     with LineClient(daemon.tcp[0]) as one, LineClient(daemon.tcp[0]) as publisher:
         one.send("SUB half")
         assert one.line() == "OK SUB half"

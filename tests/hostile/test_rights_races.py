@@ -97,7 +97,7 @@ def test_a_login_that_is_being_checked_while_the_user_is_removed(hub):
     assert other.ask("PING") == "PONG"
 
 
-def test_who_has_yet_to_log_in_is_not_sent_away_by_a_reload(hub):
+def test_a_client_that_has_yet_to_log_in_is_not_sent_away_by_a_reload(hub):
     with LineClient(hub.daemon.tcp[0]) as client:
         assert client.ask("PING") == "PONG"
         hub.reload()
@@ -126,7 +126,7 @@ def test_a_link_that_is_closing_while_the_user_is_removed(hub):
 
 
 @pytest.mark.parametrize("end", ["removed", "gone and removed", "revoked"])
-def test_a_handler_that_answers_after_the_right_of_who_asked_has_ended(hub, end):
+def test_a_handler_that_answers_after_the_right_of_its_requester_has_ended(hub, end):
     watcher = hub.come()
     for filter in ("slow/#", "ann/#"):
         assert watcher.ask(f"SUB {filter}") == f"OK SUB {filter}"
@@ -159,7 +159,7 @@ def refused(hub):
     return str(error.value)
 
 
-def test_a_password_file_that_a_login_has_found_broken_is_told_at_each_reload(hub):
+def test_a_password_file_that_a_login_has_found_broken_is_reported_at_each_reload(hub):
     (hub.folder / "passwords").write_text("ann:nonsense\n")
     assert hub.come().ask("AUTH ann b").startswith("ERR not-authorized")  # it looks at the file
     for _ in range(2):

@@ -220,7 +220,7 @@ def test_100_megabytes(full):
         assert "Traceback" not in daemon.log
 
 
-def test_who_takes_nothing_at_all_is_cut():
+def test_a_client_that_takes_nothing_at_all_is_cut():
     """`stall=` after the last byte that the client took; who takes a little now and then stays."""
     options = ("--tcp", "tcp:0:id=others", "--tcp", "tcp:0:stall=2s", "--websocket", "tcp:0:stall=2s")
     with Daemon(*options) as daemon, contextlib.ExitStack() as stack:

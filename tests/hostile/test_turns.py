@@ -281,7 +281,7 @@ def listen(sockets: Sequence[socket.socket], messages: int, seconds: float) -> l
     return list(heard.values())
 
 
-def test_many_who_ask_for_all_retained_messages(daemon):
+def test_many_clients_that_ask_for_all_retained_messages(daemon):
     """Each search has its share of a turn, whoever asks."""
     topics = crowd(5_000, 100_000)
     with links(daemon, crowd(30, 300)) as many:

@@ -105,7 +105,7 @@ def test_without_it_the_first_bytes_choose(daemon, dial, name):
         ("web", ["mqtt"]),
     ],
 )
-def test_who_offers_other_protocols_alone_is_refused(daemon, dial, listener, protocols, version):
+def test_a_client_that_offers_other_protocols_alone_is_refused(daemon, dial, listener, protocols, version):
     """RFC 7301 section 3.2."""
     names = ["auto", "mqtt", "stomp", "nats", "raw"]
     address = daemon.websocket[0] if listener == "web" else daemon.tcp[names.index(listener)]

@@ -147,7 +147,7 @@ def test_lines_from_a_page_script(script, tcp, udp):
 
 
 @pytest.mark.parametrize(("first", "answer"), [("PING", "PONG"), ('{"op":"ping"}', '{"op":"pong"}')])
-def test_without_a_subprotocol_the_first_message_tells(script, first, answer):
+def test_without_a_subprotocol_the_first_message_decides(script, first, answer):
     say, hear = script()
     say(first)
     assert hear() == answer

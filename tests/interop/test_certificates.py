@@ -197,7 +197,7 @@ def test_what_is_wrong_at_the_start_is_one_line(authority, tmp_path):
         assert says in line
 
 
-def test_what_ends_soon_is_told(authority):
+def test_what_ends_soon_is_reported(authority):
     old, soon = authority.issue("old.pem", "old", days=-2), authority.issue("soon.pem", "soon", days=3)
     spec = ("--tcp", f"ssl:0:id=old:privateKey={old}", "--tcp", f"ssl:0:id=soon:privateKey={soon}")
     with Daemon(*spec) as daemon:

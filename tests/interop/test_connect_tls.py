@@ -33,7 +33,7 @@ def run(connector):
     return Daemon("--tcp", "tcp:0", "--connect", connector)
 
 
-def test_both_show_who_they_are(authority, device):
+def test_both_sides_show_a_certificate(authority, device):
     connector = f"tls:localhost:{device.address[1]}:trustRoots={authority.file}"
     connector += f":certificate={authority.issue('names/hub.pem', 'hub')}:{KEYS}"
     with run(connector) as daemon, LineClient(daemon.tcp[0]) as watcher, device.accept() as plc:
@@ -56,7 +56,7 @@ def test_both_show_who_they_are(authority, device):
     ],
     ids=["unknown", "another name"],
 )
-def test_whoever_cannot_be_believed_is_told_nothing(authority, device, host, roots, says):
+def test_a_client_that_cannot_be_believed_gets_nothing(authority, device, host, roots, says):
     trusted = f":trustRoots={authority.file}" if roots else ""
     with run(f"tls:{host}:{device.address[1]}{trusted}:{KEYS}") as daemon:
         with pytest.raises((ssl.SSLError, ConnectionError)):

@@ -384,7 +384,7 @@ def test_a_login_and_its_permissions(browser, tmp_path):
         page.context.close()
 
 
-def test_the_page_tells_when_the_daemon_stops(browser):
+def test_the_page_shows_when_the_daemon_stops(browser):
     with Daemon("--websocket", "tcp:0") as stopping:
         page, _ = opened(browser, stopping.url(scheme="http"))
     expect(page.locator("#state")).to_contain_text("not connected")

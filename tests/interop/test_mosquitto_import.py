@@ -160,14 +160,14 @@ def same(user: str | None, ours: set[str], theirs: set[str]) -> bool:
     return {topic for topic in ours ^ theirs if (user, topic) not in DIFFERENT} == set()
 
 
-def test_who_may_read(broker: Broker, imported: Path) -> None:
+def test_permission_to_read(broker: Broker, imported: Path) -> None:
     broker.publish("probe", *((topic, b"kept") for topic in TOPICS), ("end", b"here"), retain=True, client="p1")
     for user in USERS:
         ours, theirs = verdicts(imported, user, "subscribe"), broker.reads(user)
         assert same(user, ours, theirs), (user, ours - theirs, theirs - ours)
 
 
-def test_who_may_write(broker: Broker, imported: Path) -> None:
+def test_permission_to_write(broker: Broker, imported: Path) -> None:
     with broker.listening("probe", "ready", "#", "$own/#", client="p3") as heard:
         broker.publish("probe", ("ready", b"yes"), retain=True, client="p4")
         while next(heard) != "ready yes\n":

@@ -213,7 +213,7 @@ def test_another_server_of_the_list(stack):
         ready(daemon, there(short, other))
 
 
-def test_what_the_server_refuses_is_told(stack, tmp_path):
+def test_what_the_server_refuses_is_reported(stack, tmp_path):
     user = '{user: a, password: b, permissions: {subscribe: "x"}}'
     (tmp_path / "nats.conf").write_text(f"authorization {{ users: [{user}] }}")
     (tmp_path / "password").write_text("b")

@@ -106,7 +106,7 @@ def test_the_longest_datagram(daemon, dial, transport):
         there.expect(f"MSGB longest/udp {base64(binary)}")
 
 
-def test_what_fits_no_datagram_is_told_as_a_gap(daemon):
+def test_what_fits_no_datagram_is_reported_as_a_gap(daemon):
     with Tcp(daemon.tcp[0]) as here, Udp(daemon.udp[0]) as there:
         there.send("SUB gap")
         there.expect("OK SUB gap")

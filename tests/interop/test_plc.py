@@ -68,7 +68,7 @@ def test_a_last_line_without_its_mark_counts(daemon, console):
         assert wanted.startswith("MSG plant/7 ")  # the retained value may come first
 
 
-def test_who_comes_later_gets_the_last_value(daemon, console):
+def test_a_client_that_comes_later_gets_the_last_value(daemon, console):
     assert console.ask("SUB plant/7").startswith("OK ")
     with dial(daemon.tcp[1]) as plc:
         plc.sendall(b"T=23.5\r\nP=1.05\r\n")

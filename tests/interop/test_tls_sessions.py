@@ -111,7 +111,7 @@ def test_a_session_is_resumed(daemon, authority, version):
         assert (again.line(), again.tls.session_reused) == ("PONG", True)
 
 
-def test_who_shows_a_certificate_shows_it_each_time(daemon, authority):
+def test_a_client_that_shows_a_certificate_shows_it_each_time(daemon, authority):
     """TLS 1.3, where a session ticket would bring the certificate of an earlier day."""
     ann = authority.issue("ann.pem", "ann")
     with Records(daemon.tcp[2], authority, certificate=ann) as client:
@@ -163,7 +163,7 @@ def _shaken(pair):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_who_closes_tls_gets_the_answers(daemon, authority, version):
+def test_a_client_that_closes_tls_gets_the_answers(daemon, authority, version):
     """The subscription would keep plain TCP open; a client that has sent close_notify waits for ours."""
     with Records(daemon.tcp[1], authority, version) as client:
         client.socket.sendall(client.records("SUB a/b\nPUB a/b x\nPING", close=True))
@@ -224,7 +224,7 @@ def test_a_name_that_is_no_text_is_one_that_is_unknown(daemon, authority):
     assert "Traceback" not in daemon.log
 
 
-def test_who_makes_tls_speak_and_does_not_read_is_cut(authority, monkeypatch):
+def test_a_client_that_makes_tls_speak_and_does_not_read_is_cut(authority, monkeypatch):
     monkeypatch.setattr(limits, "TLS_ANSWER_BYTES", 8)
     hub = authority.issue("hub.pem", "hub", ("b.example",))
     factory = TlsFactory(Certificates(Spec.of({"privateKey": str(hub)}, None)), _Deaf(), lambda host: b"")

@@ -59,7 +59,7 @@ def test_a_subscriber_that_never_says_anything_is_served_once_it_does(world):
     assert client.say(b"PING\n") == b"PONG\n"
 
 
-def test_the_end_of_input_tells_too(world):
+def test_the_end_of_input_decides_too(world):
     error = FIRST["ÄÖÜ\n".encode()]
     for said, answer in ((b"PING", b"PONG\n"), (b'{"op":"ping"}', b'{"op":"pong"}\n'), (b"", b""), (b" ", error)):
         client = world.listen("tcp", AUTO).connect()
@@ -114,7 +114,7 @@ def test_websocket(world, asked, got, said, answered):
     assert heard.startswith(answered)
 
 
-def test_on_udp_each_datagram_is_told_apart(world):
+def test_on_udp_each_datagram_is_distinguished(world):
     client = world.listen("udp", AUTO).connect()
     assert client.say(b"SUB a") == [b"OK SUB a"]
     assert [json.loads(said)["op"] for said in client.say(b'{"op":"subscribe","topic":"a"}')] == ["subscribed"]

@@ -136,7 +136,7 @@ def test_answers_are_never_dropped_and_stop_the_reading(world, name):
 
 
 @pytest.mark.parametrize("name", ["udp-lines", "udp-json"])
-def test_what_is_too_long_for_a_datagram_is_told_as_a_gap(world, name):
+def test_what_is_too_long_for_a_datagram_is_reported_as_a_gap(world, name):
     ear = seat(world, name, hears="a")
     mouth = seat(world, "tcp-lines")
     mouth.publish("a", b"x" * 65_507)

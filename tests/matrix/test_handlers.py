@@ -82,7 +82,7 @@ class Doorkeeper(Handler):
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if not name.startswith("udp")])
-def test_a_handler_sees_who_comes_and_goes(world, name):
+def test_a_handler_sees_clients_come_and_go(world, name):
     world.run(Doorkeeper)
     ear = seat(world, "tcp-lines", hears="listener/#")
     ear.heard()

@@ -111,7 +111,7 @@ def test_subscribe_template_reaches_one_device_alone(world, name):
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDING if not name.startswith("udp")])
-def test_who_has_to_log_in_gets_what_the_listener_subscribes_to_then(world, name):
+def test_a_client_that_has_to_log_in_gets_what_the_listener_subscribes_to_then(world, name):
     login = lambda event, session, done: done("ann")  # noqa: E731
     one = seat(world, name, subscribe="plant/{user}", anonymous=False, login=login)
     mouth = seat(world, "websocket-json")
@@ -183,7 +183,7 @@ def test_not_authorized(world, name):
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_a_device_that_is_not_authorized_is_not_heard(world, name):
+def test_a_device_that_is_not_authorized_is_ignored(world, name):
     ear = seat(world, "tcp-lines", hears="#")
     one = seat(world, name, hears="a", talks="b", anonymous=False)
     one.publish("b", b"1")

@@ -185,7 +185,7 @@ def test_a_retry_may_come_in_another_dialect():
     assert scene.heard() == [b"MSG a/b 1"]
 
 
-def test_clients_without_a_login_are_told_apart_by_their_source(way):
+def test_clients_without_a_login_are_distinguished_by_their_source(way):
     scene = Scene(way)
     for host in ("192.0.2.7", "192.0.2.8", "192.0.2.7"):
         scene.publish(host=host)

@@ -253,7 +253,7 @@ def test_nor_where_another_handler_was_asked_to(world, name):
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_who_logs_in_has_the_rights_of_that_user(world, name):
+def test_a_client_that_logs_in_has_the_rights_of_that_user(world, name):
     rules = [
         Rule(Audience(login=False), (Clause(True, "subscribe", Template("news", "filter"), ""),)),
         Rule(Audience(users=frozenset({"ann"})), (Clause(True, "publish", Template("home/{user}/#", "filter"), ""),)),

@@ -32,7 +32,7 @@ def test_byte_for_byte(world, talking, hearing):
 
 
 @pytest.mark.parametrize("talking", EVERY)
-def test_one_message_reaches_everybody(world, talking):
+def test_one_message_reaches_all_subscribers(world, talking):
     ears = [seat(world, name, hears="a/+", talks=f"ear/{name}") for name in EVERY]
     mouth = seat(world, talking, talks="a/b")
     mouth.publish("a/b", b"\x00 and more")
@@ -68,7 +68,7 @@ def test_topics_arrive_as_they_are(world, name, topic):
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDING if "json" in name])
-def test_a_publisher_that_asks_is_told_how_many_get_it(world, name):
+def test_a_publisher_that_asks_gets_the_number_of_receivers(world, name):
     seat(world, "tcp-lines", hears="a")
     mouth = seat(world, name, hears="#")
     mouth.publish("a", b"1", id="x")

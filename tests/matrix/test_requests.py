@@ -48,7 +48,7 @@ def test_a_reply(world, name):
 
 
 @pytest.mark.parametrize("name", COMMANDING)
-def test_nobody(world, name):
+def test_no_subscriber(world, name):
     one = seat(world, name)
     one.request("ask/now", b"1")
     assert one.heard() == [("error", "nobody")]

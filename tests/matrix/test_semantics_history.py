@@ -158,7 +158,7 @@ def test_the_table_has_these_rows() -> None:
 
 
 @pytest.mark.parametrize(("row", "dialect", "cell"), CELLS)
-def test_what_a_client_is_told(row: str, dialect: str, cell: str) -> None:
+def test_what_a_client_receives(row: str, dialect: str, cell: str) -> None:
     scene = Scene(dialect)
     told = ROWS[row](scene)
     position = rf"{scene.store.epoch}-\d+"

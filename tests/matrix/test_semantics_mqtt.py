@@ -32,7 +32,7 @@ def test_to_mqtt(row, column, cell):
 
 
 @pytest.mark.parametrize("column", ["json", "a handler"])
-def test_the_old_version_is_told_nothing_else(column):
+def test_the_old_version_gets_nothing_else(column):
     said = {name: dict(values[0]) if name == "properties" else values[0] for name, values in SAID.values()}
     found = Way("", seats(column)[0], "tcp-mqtt311").live(qos=1, ear_qos=1, **said)
     assert found == {"topic": "a/b", "payload": b"1", "qos": 1, "retain": False}

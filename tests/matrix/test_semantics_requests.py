@@ -181,7 +181,7 @@ OUTCOMES = {
 
 
 @pytest.mark.parametrize(("row", "column", "cell"), ASKED)
-def test_who_asks_and_who_answers(row, column, cell):
+def test_requests_and_replies(row, column, cell):
     world = World()
     answerer = Answerer(world, column)
     outcome = ask(world, row)

@@ -59,7 +59,7 @@ def test_a_device_gets_what_is_retained_for_it(world, name):
 
 
 @pytest.mark.parametrize("name", COMMANDING)
-def test_who_is_there_already_gets_a_retained_message_once(world, name):
+def test_a_client_that_is_there_already_gets_a_retained_message_once(world, name):
     ear = seat(world, name, hears="a")
     seat(world, "tcp-lines").publish("a", b"1", retain=True)
     assert ear.heard() == [("message", "a", b"1")]
@@ -138,7 +138,7 @@ def test_filters_that_overlap_deliver_once(world, name):
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDING if "json" in name])
-def test_meta_tells_where_a_message_comes_from(world, name):
+def test_meta_names_the_source_of_a_message(world, name):
     mouth = seat(world, name)
     more = {"content_type": "text/x", "reply_to": "back", "properties": {"k": "ü"}}
     mouth.publish("a", b"1", retain=True, **more)

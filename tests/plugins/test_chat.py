@@ -60,7 +60,7 @@ def test_the_first_word_is_the_way_in(room):
     assert room.who() == ["guest-1"]
 
 
-def test_what_is_said_is_relayed_as_it_is(room):
+def test_what_a_member_writes_is_relayed_as_it_is(room):
     other = seat(room.world, "tcp-lines", hears="chat/tea")
     room.say(seat(room.world, "websocket-json"), "straße")
     assert other.heard() == [("message", "chat/tea", "straße".encode())]
@@ -116,7 +116,7 @@ def test_people_leave_by_a_line(room):
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if not name.startswith("udp")])
-def test_who_disconnects_has_left_every_room(room, name):
+def test_a_client_that_disconnects_has_left_every_room(room, name):
     one = seat(room.world, name, talks="chat/tea")
     room.say(one, "/nick One")
     if not name.endswith("raw"):
@@ -199,7 +199,7 @@ def test_bounds(room, monkeypatch):
     assert len(room.chat._members) == 2
 
 
-def test_the_list_is_told_ten_times_a_second_at_most(room):
+def test_the_list_is_sent_ten_times_a_second_at_most(room):
     people = [seat(room.world, "tcp-lines") for _ in range(50)]
     for number, one in enumerate(people):
         for _ in range(5):

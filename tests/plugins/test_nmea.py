@@ -228,7 +228,7 @@ def without_pynmea2(*options):
     return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
 
 
-def test_without_pynmea2_the_others_work_and_the_reason_is_told():
+def test_without_pynmea2_the_others_work_and_the_reason_is_shown():
     rows = without_pynmea2("--list-plugins").stdout.splitlines()
     (row,) = (row for row in rows if row.split()[1] == "nmea")
     assert row.split()[0] == "broken"

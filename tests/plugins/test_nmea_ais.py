@@ -323,7 +323,7 @@ HIDDEN = (
 )
 
 
-def test_without_pyais_the_reason_is_told():
+def test_without_pyais_the_reason_is_shown():
     command = [sys.executable, "-c", HIDDEN, "run", "--udp", "udp:0:dialect=nmea:ais=ais/{mmsi}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 1

@@ -48,7 +48,7 @@ APART = {
 
 
 @pytest.mark.parametrize(("ann", "ben"), APART.values(), ids=APART)
-def test_parts_of_two_ships_are_told_apart(ann, ben):
+def test_parts_of_two_ships_are_distinguished(ann, ben):
     for order in set(itertools.permutations((*ann, *ben))):
         assert sorted(who(say(*order))) == [("ANN", "A"), ("BEN", "B")]
 
@@ -60,7 +60,7 @@ def test_parts_in_any_order_and_twice():
     assert who(say(*ANN, *ANN)) == [("ANN", "A")] * 2
 
 
-def test_parts_that_nothing_tells_apart_are_not_joined():
+def test_parts_that_nothing_distinguishes_are_not_joined():
     """As pyais encodes: every message of several parts has the sequence id 0."""
     dialect = ships(transport="tcp")
     events = dialect.receive("".join(f"{one}\n" for one in (ANN[0], BEN[0], ANN[1], BEN[1])).encode(), 0)

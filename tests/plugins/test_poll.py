@@ -91,7 +91,7 @@ def test_a_link_without_answer_is_asked_at_each_beat_too(monkeypatch):
         bench.world.advance(1)
 
 
-def test_trouble_is_told_when_it_begins_and_when_it_is_over(monkeypatch):
+def test_trouble_is_reported_when_it_begins_and_when_it_is_over(monkeypatch):
     with capturedLogs() as logs:
         bench = Bench(monkeypatch, device=False)
         bench.world.advance(10)
@@ -114,6 +114,6 @@ def test_trouble_is_told_when_it_begins_and_when_it_is_over(monkeypatch):
         ({"topic": "a", "every": "0"}, "expected more than 0"),
     ],
 )
-def test_a_mistake_is_told_at_the_start(options, says):
+def test_a_mistake_is_reported_at_the_start(options, says):
     with pytest.raises(ConfigError, match=says):
         configure(Poll, options)()

@@ -260,7 +260,7 @@ def test_a_message_without_an_end_has_a_bound() -> None:
     assert feed([longest + b"x", ...], gap="1s") == [Fault]
 
 
-def test_the_hub_s_clock_ends_it_and_its_operator_hears_once() -> None:
+def test_the_hub_s_clock_ends_it_and_its_operator_gets_one_line() -> None:
     world, notices = World(), []
     screen = world.listen("tcp", Lines, id="screen", subscribe="#").connect()
     client = world.listen("tcp", Syslog, notice=notices.append).connect()

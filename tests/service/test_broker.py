@@ -106,7 +106,7 @@ def test_what_is_counted(broker):
     assert broker.ask(broker.client("x"), f"{TOP}clients/expired")["clients/expired"] == "1"
 
 
-def test_what_changes_is_told_every_ten_seconds(broker):
+def test_what_changes_is_reported_every_ten_seconds(broker):
     client = broker.client()
     broker.ask(client, f"{TOP}uptime")
     broker.world.advance(9)
@@ -118,7 +118,7 @@ def test_what_changes_is_told_every_ten_seconds(broker):
     assert [one.payload for one in client.heard()] == [b"%d0 seconds" % n for n in range(2, 8)]
 
 
-def test_what_doesnt_change_is_told_once(broker):
+def test_what_doesnt_change_is_reported_once(broker):
     client = broker.client()
     broker.ask(client, f"{TOP}version")
     broker.world.advance(100)
@@ -241,7 +241,7 @@ def test_permissions_hold():
     assert broker.looks == 0
 
 
-def test_a_daemon_tells_it():
+def test_a_daemon_reports_it():
     with Daemon("--tcp", "tcp:0") as daemon, LineClient(daemon.tcp[0]) as client:
         assert client.ask(f"SUB {TOP}clients/maximum") == f"OK SUB {TOP}clients/maximum"
         assert client.line() == f"MSG {TOP}clients/maximum 1"

@@ -11,7 +11,7 @@ from hubbub.service.cli import main
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"], []])
-def test_help_tells_the_commands(arguments, capsys):
+def test_help_lists_the_commands(arguments, capsys):
     assert main(arguments) == 0
     output = capsys.readouterr().out
     assert "hubbub run [OPTIONS]" in output
@@ -30,7 +30,7 @@ def test_an_unknown_command_is_one_line_and_status_1(command, capsys):
 @pytest.mark.parametrize(
     ("command", "says"), [("stauts", ", did you mean status?"), ("x", "; there are run, pub, sub, ")]
 )
-def test_an_unknown_command_is_told_which_there_are(command, says, capsys):
+def test_an_unknown_command_gets_a_list_of_commands(command, says, capsys):
     assert main([command]) == 1
     assert says in capsys.readouterr().err
 

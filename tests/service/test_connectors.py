@@ -106,7 +106,7 @@ async def flap(port, done):
     await passed(lambda: not connector.context.links)
 
 
-async def test_the_state_is_told(server, monkeypatch):
+async def test_the_state_is_published(server, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     connector = make(f"tcp:127.0.0.1:{port}:id=plc")

@@ -39,7 +39,7 @@ def test_one_that_has_not_taken_everything_has_its_time(world):
     assert device.received().endswith(b"BYE\n")
 
 
-def test_who_comes_meanwhile_is_told_too(world):
+def test_a_client_that_comes_meanwhile_gets_a_goodbye_too(world):
     listener = world.listen("tcp", Lines)
     listener.context.coming = 1
     took = drained(world, listener)
@@ -52,7 +52,7 @@ def test_who_comes_meanwhile_is_told_too(world):
     assert len(took) == 1
 
 
-def test_who_never_comes_is_not_waited_for_long(world):
+def test_a_client_that_never_comes_is_not_waited_for_long(world):
     listener = world.listen("tcp", Lines)
     listener.context.coming = 1
     took = drained(world, listener)
@@ -60,7 +60,7 @@ def test_who_never_comes_is_not_waited_for_long(world):
     assert len(took) == 1
 
 
-def test_in_a_hurry_everybody_is_cut(world):
+def test_in_a_hurry_all_clients_are_cut(world):
     listener = world.listen("tcp", Lines)
     devices = [listener.connect() for _ in range(limits.DRAIN_LINKS_AT_ONCE * 3)]
     gone: list[None] = []

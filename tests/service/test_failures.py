@@ -159,7 +159,7 @@ def test_a_reply_that_cannot_be_written_is_no_fault_of_the_handler(world, logs, 
 
 
 @pytest.mark.parametrize("transport", ["tcp", "websocket"])
-def test_a_gap_that_cannot_be_told(world, logs, transport):
+def test_a_gap_that_cannot_be_encoded(world, logs, transport):
     ear = bystander(world)
     listener, client = subscriber(world, transport, "gap", queue=1000)
     client.taking = False
@@ -174,7 +174,7 @@ def test_a_gap_that_cannot_be_told(world, logs, transport):
     assert len(ear.heard()) == 300
 
 
-def test_a_gap_that_is_told_amid_a_fan_out(world, logs):
+def test_a_gap_amid_a_fan_out(world, logs):
     """What can't be carried is told before the next message, while others wait for theirs."""
 
     class Picky(frail("gap")):
@@ -265,7 +265,7 @@ def test_a_claim_is_lost_and_the_others_are_asked(world, logs, transport):
 # What is logged
 
 
-def test_each_place_is_told_once_until_the_files_change(logs):
+def test_each_place_is_reported_once_until_the_files_change(logs):
     tell = Failures()
 
     def fail_at(divide: bool) -> Exception:

@@ -242,7 +242,7 @@ def test_a_reply_topic_that_the_sender_may_not_use_is_no_failure_of_the_handler(
     assert (echo.runner.failed, world.hub.turn.counters.unanswered) == (0, 1)
 
 
-def test_a_loop_of_replies_is_told(world):
+def test_a_loop_of_replies_is_reported(world):
     class Echo(Handler):
         @on("echo")
         def echo(self, message):
@@ -307,7 +307,7 @@ def test_a_request_has_properties(world):
     assert (asked["content_type"], asked["properties"]) == ("text/x", {"k": "v"})
 
 
-def test_a_handler_that_starts_late_is_not_told_what_has_expired(world):
+def test_a_handler_that_starts_late_gets_nothing_that_has_expired(world):
     mouth = seat(world, "tcp-json")
     for topic, message_expiry in (("temp/1", 5), ("temp/2", 60)):
         mouth.publish(topic, b"1", retain=True, message_expiry=message_expiry)

@@ -39,7 +39,7 @@ class Doors(Handler):
         self.heard += 1
 
 
-def test_who_leaves_is_told_even_when_the_inbox_is_full(world, monkeypatch):
+def test_a_handler_learns_that_a_client_leaves_even_when_its_inbox_is_full(world, monkeypatch):
     monkeypatch.setattr(limits, "INBOX_MESSAGES", 3)
     doors = world.run(Doors)
     one, two = seat(world, "tcp-lines"), seat(world, "tcp-lines")

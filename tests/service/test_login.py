@@ -123,7 +123,7 @@ async def test_one_address_does_not_fill_the_queue(make):
     assert not logins._waiting
 
 
-async def test_who_fails_too_often_is_not_heard(make):
+async def test_a_client_that_fails_too_often_is_ignored(make):
     checker = Checker()
     checker.go.set()
     logins = make(checker, attempts=Attempts(3))
@@ -149,7 +149,7 @@ async def test_what_is_too_long_does_not_wait(make):
     assert not checker.threads
 
 
-async def test_a_checker_that_breaks_is_told_in_the_log(make, monkeypatch):
+async def test_a_checker_that_breaks_is_reported_in_the_log(make, monkeypatch):
     class Broken(Checker):
         def requestAvatarId(self, credentials):
             raise ZeroDivisionError
@@ -160,7 +160,7 @@ async def test_a_checker_that_breaks_is_told_in_the_log(make, monkeypatch):
     assert told
 
 
-async def test_a_place_is_told_once(make):
+async def test_a_place_is_reported_once(make):
     checker = Checker()
     checker.go.set()
     logins, session = make(checker), Session("192.0.2.1", 1, "tcp", "door")

@@ -75,7 +75,7 @@ def test_a_warning_has_a_colour_on_a_terminal_and_plain_news_has_none():
         ("hubbub.service.daemon", "ready: tcp 127.0.0.1:6999", True),
     ],
 )
-def test_what_twisted_tells_of_itself_is_left_out_unless_it_is_wrong(namespace, text, written):
+def test_what_twisted_logs_of_itself_is_left_out_unless_it_is_wrong(namespace, text, written):
     told = []
     observer = Observer(told.append)
     for level in (LogLevel.info, LogLevel.warn):
@@ -96,7 +96,7 @@ def test_a_failure_without_words_says_what_it_is():
     assert made["level"] == "critical"
 
 
-def test_no_secret_that_an_object_holds_is_told():
+def test_no_secret_that_an_object_holds_is_reported():
     class Settings:
         def __repr__(self):
             return "password"
@@ -130,7 +130,7 @@ def test_repeats_are_counted(repeats):
     assert again["name"] == "again"
 
 
-def test_what_is_said_of_something_else_is_no_repeat(repeats):
+def test_a_line_about_something_else_is_no_repeat(repeats):
     for n in range(limits.LOG_REPEATS * 3):
         assert len(list(repeats.allow(event(format=("one", "two", "three")[n % 3])))) == 1
     assert list(repeats.allow(event(format="one"))) == []

@@ -165,7 +165,7 @@ def test_health():
     assert scraped.metrics.page("/", "") is None
 
 
-def test_openmetrics_for_who_asks_for_it():
+def test_openmetrics_for_a_client_that_asks_for_it():
     _, kind, body = Scraped().metrics.page("/metrics", "application/openmetrics-text; version=1.0.0")
     assert kind.startswith("application/openmetrics-text")
     assert body.endswith(b"# EOF\n")

@@ -213,7 +213,7 @@ def test_acl_of_one_listener_alone(imported):
         ),
     ],
 )
-def test_what_cannot_be_carried_over_is_told(imported, conf, acl, says):
+def test_what_cannot_be_carried_over_is_reported(imported, conf, acl, says):
     _, _, notes = imported(f"listener 1 127.0.0.1\n{conf}\n", acl=acl)
     assert notes[0].startswith(says)
 

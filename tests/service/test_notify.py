@@ -74,7 +74,7 @@ def test_a_life(make, systemd):
     assert systemd.told() == ["STOPPING=1\nSTATUS=draining, links: 0"]
 
 
-def test_the_status_is_told_when_it_changes_and_not_each_time(make, systemd, clock):
+def test_the_status_is_reported_when_it_changes_and_not_each_time(make, systemd, clock):
     links = 0
     notifier = make(lambda: links)
     notifier.ready()
@@ -123,7 +123,7 @@ def full(address: str) -> Iterator[None]:
         yield
 
 
-def test_what_finds_no_room_is_told_later_in_order_and_the_rest_left_out(make, systemd, clock):
+def test_what_finds_no_room_is_reported_later_in_order_and_the_rest_left_out(make, systemd, clock):
     notifier = make(WATCHDOG_USEC="1000000")
     with full(systemd.address):
         notifier.ready()

@@ -31,7 +31,7 @@ def log_in(checker, user, password):
     return checker.requestAvatarId(Password(user, password))
 
 
-def test_who_is_in_the_file(file):
+def test_users_of_the_file(file):
     checker = passwords.make(str(file))
     assert log_in(checker, "ann", "a secret") == Identity("ann")
     assert log_in(checker, "ben", "löwe:#") == Identity("ben")
@@ -132,7 +132,7 @@ def test_an_unknown_user_costs_the_hash_of_a_known_one():
         ("ann:\n", "expected a hash"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(tmp_path, text, says):
+def test_what_is_wrong_is_reported_with_its_line(tmp_path, text, says):
     path = tmp_path / "passwords"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"passwords, line [0-9]+: ") as found:

@@ -144,7 +144,7 @@ def test_a_folder_that_has_gone_changes_nothing(plugins, shout):
 # Listing and making
 
 
-def test_the_listing_tells_a_missing_import_and_what_sighup_does(tmp_path):
+def test_the_listing_shows_a_missing_import_and_what_sighup_does(tmp_path):
     (tmp_path / "scale.py").write_text("import json\nimport no_such_module_here\n")
     listing = Plugins([tmp_path]).listing()
     row = next(line for line in listing.splitlines() if " scale " in line)

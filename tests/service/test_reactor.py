@@ -173,7 +173,7 @@ def listen(server: Server, count: int, act: Callable[[int], object] = lambda n: 
     return read
 
 
-def test_who_has_much_to_read_is_read_after_the_others(server: Server) -> None:
+def test_a_client_that_has_much_to_read_is_read_after_the_others(server: Server) -> None:
     busy, other = server.connect(), server.connect()
     read = listen(server, 2)
     busy.sendall(b"x" * 100_000)
@@ -195,7 +195,7 @@ def test_who_has_much_to_read_is_read_after_the_others(server: Server) -> None:
     other.close()
 
 
-def test_who_is_not_read_in_one_turn_is_read_first_in_the_next(server: Server) -> None:
+def test_a_client_that_is_not_read_in_one_turn_is_read_first_in_the_next(server: Server) -> None:
     clients = [server.connect() for _ in range(4)]
     read = listen(server, 4, lambda n: sleep(2 * TURN_SECONDS) if n == 0 else None)
     for n, client in enumerate(clients):
@@ -224,7 +224,7 @@ def test_what_has_hung_up_is_found_before_others_are_read(server: Server) -> Non
         client.close()
 
 
-def test_who_has_taken_little_time_comes_first_in_a_crowd(server: Server) -> None:
+def test_a_client_that_has_taken_little_time_comes_first_in_a_crowd(server: Server) -> None:
     clients = [server.connect() for _ in range(EVENTS_AT_ONCE + 2)]
     read = listen(server, len(clients))
     clients[-1].sendall(b"x")
@@ -238,7 +238,7 @@ def test_who_has_taken_little_time_comes_first_in_a_crowd(server: Server) -> Non
         client.close()
 
 
-def test_who_takes_long_twice_comes_with_the_others(server: Server) -> None:
+def test_a_client_that_takes_long_twice_comes_with_the_others(server: Server) -> None:
     clients = [server.connect() for _ in range(EVENTS_AT_ONCE + 2)]
     slow = len(clients) - 1
     read = listen(server, len(clients), lambda n: sleep(2 * JOB_SECONDS) if n == slow else None)

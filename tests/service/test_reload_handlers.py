@@ -156,7 +156,7 @@ def test_the_old_one_s_time_is_over(world):
     assert old.failed == 0
 
 
-def test_the_new_one_is_told_who_is_here(world):
+def test_the_new_one_learns_which_clients_are_here(world):
     here = []
 
     class Door(Handler):

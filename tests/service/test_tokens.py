@@ -188,6 +188,6 @@ def test_keys_that_will_not_do(make, algorithms, key, says):
         ("algorithms=HS256:key=x:leeway=soon", "leeway=soon"),
     ],
 )
-def test_what_is_said_wrongly(argument, says):
+def test_what_is_written_wrongly(argument, says):
     with pytest.raises(ConfigError, match=says):
         tokens.make(argument)

@@ -133,7 +133,7 @@ def test_what_a_reader_holds(hub, options, data, held):
     assert caller.told("held") == [held]
 
 
-def test_silence_and_the_end_of_input_are_told(hub):
+def test_silence_and_the_end_of_input_are_reported(hub):
     client = hub.listener("tcp", configure(Raw, {"gap": "1s"})).connect()
     caller = hub.trace()
     say(hub, client, b"abc")
@@ -187,7 +187,7 @@ def test_one_topic_of_many(hub):
     assert caller.told("in", "result", "out") == ["PUB a/b 2\\n", "a/b: 1 receiver", "MSG a/b 2\\n", "SUB a/+\\n"]
 
 
-def test_who_is_looked_at(hub):
+def test_clients_that_are_traced(hub):
     one, two = hub.listener("tcp", Lines, id="one"), hub.listener("tcp", Lines, id="two")
     ends = [one.connect("192.0.2.1"), one.connect("198.51.100.1"), two.connect("192.0.2.2")]
     for asked, seen in (
@@ -331,7 +331,7 @@ def test_own_tags_are_left_alone(hub):
     assert client.received() == b"7 0\n"
 
 
-def test_what_a_full_outbox_loses_is_told(hub):
+def test_what_a_full_outbox_loses_is_reported(hub):
     reader, writer = hub.listener("tcp", Lines, queue=50_000).connect(), hub.listener("tcp", Lines, id="two").connect()
     say(hub, reader, b"SUB a\n")
     reader.taking = False

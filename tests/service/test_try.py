@@ -184,7 +184,7 @@ def test_a_plugin(capture, trial, tmp_path):
     ]
 
 
-def test_a_dialect_that_raises_is_told_by_file_and_line(capture, capsys, tmp_path):
+def test_a_dialect_that_raises_is_reported_by_file_and_line(capture, capsys, tmp_path):
     (tmp_path / "kit").mkdir()
     (tmp_path / "kit" / "meter.py").write_text(METER)
     capture(b"12ab")

@@ -88,7 +88,7 @@ class Processless(Clock):
         return None
 
 
-def test_a_worker_that_tells_nothing_any_more_is_killed():
+def test_a_worker_that_is_silent_is_killed():
     clock = Processless()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         clock.process = process

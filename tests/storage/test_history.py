@@ -155,7 +155,7 @@ def test_a_body_that_sessions_wait_for_outlives_the_history(tmp_path):
     process.store.stop()
 
 
-def test_what_is_too_much_goes_and_is_told(tmp_path):
+def test_what_is_too_much_goes_and_is_reported(tmp_path):
     process = start(tmp_path / "state", HistoryRule("a/#", messages=3), HistoryRule("b/#", bytes=1_000))
     position = position_of(process)
     publish(process, *[f"a/x {n}" for n in range(6)], *[f"b/x {n:0400}" for n in range(6)])

@@ -11,7 +11,7 @@ from storage.test_history import publish, start
 from unit.history_help import HistoryRule, Lines, hub_with, lines
 
 
-def test_who_has_gone_is_searched_for_no_more():
+def test_a_client_that_has_gone_is_searched_for_no_more():
     """However often a client comes, asks for the newest messages and goes."""
     world, store = hub_with(HistoryRule("#"), slow=True)
     lines(world, *[f"PUB a/{n} x" for n in range(3 * limits.HISTORY_PAGE_MESSAGES)])
@@ -33,7 +33,7 @@ class Gone:
     gone = True
 
 
-def test_who_has_gone_is_read_for_no_more(tmp_path):
+def test_a_client_that_has_gone_is_read_for_no_more(tmp_path):
     process = start(tmp_path / "state")
     publish(process, *[f"a {n}" for n in range(20)])
     history, reader = process.hub.world.hub.history, process.store.reader

@@ -35,7 +35,7 @@ def sockets():
         one.close()
 
 
-def test_sockets_of_one_name_are_told_apart_by_their_kind(sockets):
+def test_sockets_of_one_name_are_distinguished_by_their_kind(sockets):
     """All sockets of one unit have one name: systemd.socket(5), FileDescriptorName=."""
     with activated(*ONE_NAME, sockets=sockets) as daemon:
         assert [*daemon.tcp, *daemon.udp, *daemon.websocket] == [one.getsockname() for _, one in sockets]
@@ -71,7 +71,7 @@ def test_a_unix_socket_of_systemd_keeps_its_file_and_mode(tmp_path):
                 waiting.connect(path)  # it waits for the next one
 
 
-def test_who_comes_between_two_daemons_waits_and_no_datagram_is_lost(sockets):
+def test_a_client_that_comes_between_two_daemons_waits_and_no_datagram_is_lost(sockets):
     (_, stream), (_, datagrams), _ = sockets
     with contextlib.ExitStack() as stack, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         heard: set[str] = set()

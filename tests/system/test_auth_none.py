@@ -42,7 +42,7 @@ def test_it_stands_alone():
     assert "no argument" in refused("--tcp", "tcp:0", "--auth", "none:x")
 
 
-def test_who_is_not_told_to_log_in_stays_out_of_a_listener_that_wants_it():
+def test_a_connector_without_a_login_stays_out_of_a_listener_that_wants_one():
     with Daemon("--tcp", "tcp:0:anonymous=no", "--auth", "none") as daemon:
         assert connect(daemon, V5).code == 0x87
 

@@ -118,7 +118,7 @@ def test_options_of_the_command_line_stay(tmp_path):
         assert output(daemon.ask("reload")) == "reloaded: listener udp-0 removed, listener web added\n"
 
 
-def test_who_may_come_in_can_be_changed(tmp_path):
+def test_the_clients_that_may_come_in_can_be_changed(tmp_path):
     """Nobody in particular is sent away where a name is wanted now, and the port stays open."""
     with Controlled(tmp_path, config=ONE) as daemon, LineClient(daemon.tcp[0]) as client:
         assert client.ask("SUB a") == "OK SUB a"
@@ -142,7 +142,7 @@ def test_a_port_moves_to_another_address(tmp_path):
             assert new.ask("PING") == "PONG"
 
 
-def test_a_refusal_is_told_though_the_daemon_has_closed_already(monkeypatch):
+def test_a_refusal_is_shown_though_the_daemon_has_closed_already(monkeypatch):
     here, there = socket.socketpair()
     there.sendall(b'{"error": "only root"}\n')
     there.close()

@@ -41,7 +41,7 @@ def test_presence_of_a_device_that_is_dialled():
                 assert watcher.line() == "MSG plant/7/online 1"
 
 
-def test_a_device_that_was_never_there_is_told_by_silence():
+def test_a_device_that_was_never_there_is_recognized_by_silence():
     listener = "tcp:0:id=7:dialect=raw:end=lf:presence=plant/{id}/online:silent=300ms"
     with Daemon("--tcp", listener, "--tcp", "tcp:0") as daemon, LineClient(daemon.tcp[1]) as watcher:
         watcher.send("SUB plant/#")
@@ -68,7 +68,7 @@ def test_over_udp_silence_is_the_only_sign():
             ]  # fmt: skip
 
 
-def test_who_logs_in_is_there_under_that_name():
+def test_a_client_that_logs_in_is_there_under_that_name():
     with Daemon("--websocket", "tcp:0:as=ada:presence=users/{user}", "--tcp", "tcp:0") as daemon:
         with LineClient(daemon.tcp[0]) as watcher:
             assert watcher.ask("SUB users/+") == "OK SUB users/+"

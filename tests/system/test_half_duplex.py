@@ -199,7 +199,7 @@ def test_polling():
     assert "Traceback" not in daemon.log
 
 
-def test_polling_a_device_that_is_off_is_told_once_and_that_it_answers_again_too():
+def test_polling_a_device_that_is_off_is_reported_once_and_that_it_answers_again_too():
     poll = ("--handler", "poll:topic=plant/7/down:payload=READ:every=100ms")
     with scale("dials", "10s", *poll) as (daemon, connect):
         daemon.wait_for("plant/7/down: no client is subscribed to that topic; polling goes on")

@@ -295,7 +295,7 @@ def test_loops_end(client):
         assert client.ask("REQ good/slow x") == "REP after all"  # and no tenth while that took its time
 
 
-def test_a_handler_doesn_t_hear_itself(client):
+def test_a_handler_doesn_t_receive_its_own_messages(client):
     assert client.ask("SUB own/heard") == "OK SUB own/heard"
     assert client.ask("PUB own/x 1") == "MSG own/heard heard own/x"
     assert client.ask("PING") == "PONG"
@@ -309,7 +309,7 @@ def test_every_goes_on(client):
     assert later[0] in (first, first + 1)
 
 
-def test_who_comes_and_goes(folder):
+def test_clients_come_and_go(folder):
     """A daemon of its own: those who left another test may be seen to have gone in the middle of this one."""
     options = ("--tcp", "tcp:0:id=lines", "--websocket", "tcp:0:id=web", "--handler", "door")
     with Daemon(*options, "--plugin-dir", str(folder)) as own, LineClient(own.tcp[0]) as client:
@@ -322,7 +322,7 @@ def test_who_comes_and_goes(folder):
         assert client.line() == "MSG door/out websocket 127.0.0.1 web"
 
 
-def test_a_reply_to_who_has_gone(daemon, client):
+def test_a_reply_to_a_client_that_has_gone(daemon, client):
     for _ in range(20):
         with LineClient(daemon.tcp[0]) as gone:
             gone.send("PUB good/slow x", "PUB good/plain x")

@@ -89,7 +89,7 @@ def test_on_a_websocket_it_is_text_where_it_is_utf_8(written, sent):
     assert heard[0] == sent
 
 
-def test_who_dials_is_greeted_too():
+def test_a_connector_is_greeted_too():
     keys = "0:id=tracker:dialect=raw:end=crlf:topic=up:hello=LOAD%0D%0A"
     with Daemon("--tcp", f"tcp:{keys}", "--websocket", f"tcp:{keys.replace('tracker', 'page')}") as daemon:
         for _ in range(2):

@@ -60,7 +60,7 @@ def test_logins_and_permissions(nobody):
     assert nobody.post("topics/$hubbub/a", content=b"1", auth=ANN).status_code == 403
 
 
-def test_who_logs_in_may_use_any_name(nobody):
+def test_a_client_that_logs_in_may_use_any_name(nobody):
     assert nobody.post("topics/plant/a", content=b"1", auth=ANN, headers={"host": "hub.lan"}).status_code == 202
 
 

@@ -112,7 +112,7 @@ def test_a_device_that_never_closes_its_side_delays_no_shutdown():
     assert daemon.process.returncode == 0
 
 
-def test_who_is_on_the_way_to_a_websocket_is_told_too():
+def test_a_client_on_the_way_to_a_websocket_gets_a_goodbye_too():
     """It was let in before the stop, and asks for its upgrade after it: the next daemon never hears of it."""
     with Daemon("--websocket", "tcp:0") as daemon, connect(daemon.websocket[0]) as late:
         asked = upgrade("127.0.0.1")
@@ -132,7 +132,7 @@ def test_who_is_on_the_way_to_a_websocket_is_told_too():
     assert "Traceback" not in daemon.log
 
 
-def test_who_is_on_the_way_to_a_listener_that_a_reload_removes_is_told_too(tmp_path):
+def test_a_client_on_the_way_to_a_listener_that_a_reload_removes_gets_a_goodbye_too(tmp_path):
     config = tmp_path / "hubbub.toml"
     config.write_text('tcp = ["tcp:0"]\nwebsocket = ["tcp:0"]\n')
     with Daemon("--config", str(config)) as daemon, connect(daemon.websocket[0]) as late:

@@ -40,7 +40,7 @@ def test_machines_get_json():
 
 
 @pytest.mark.parametrize("factory", ["json_lines", "human_lines", "journal_fields", "by_destination"])
-def test_twistd_can_be_told_to_write_them(factory):
+def test_twistd_can_write_them(factory):
     command = (*TWISTD[:-1], f"--logger=hubbub.service.logs.observers.{factory}", "hubbub")
     with Daemon("--tcp", "tcp:0", command=command) as daemon:
         ready = daemon.wait_for("ready: ")

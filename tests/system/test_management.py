@@ -87,7 +87,7 @@ def test_kick_and_reload(daemon, web):
     assert "changed" in web.post("api/v1/reload", auth=ANN).json()
 
 
-def test_who_may(web):
+def test_permissions(web):
     assert web.get("api/v1/status").status_code == 401
     assert web.get("api/v1/status", auth=BEN).status_code == 200
     assert web.get("api/v1/links", auth=BEN).status_code == 403

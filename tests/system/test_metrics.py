@@ -126,7 +126,7 @@ def own_address():
         return one.getsockname()[0]
 
 
-def test_who_takes_too_long_is_counted(daemon):
+def test_a_handler_that_takes_too_long_is_counted(daemon):
     before = value(metrics(daemon.metrics), "hubbub_links_cut_total", listener="web", reason="handshake")
     with socket.create_connection(daemon.websocket[0], timeout=10) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\n")

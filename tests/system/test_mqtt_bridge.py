@@ -95,7 +95,7 @@ def test_an_own_version_is_kept_to(server):
         daemon.wait_for("b: it doesn't speak MQTT 3.1.1; ")
 
 
-def test_what_is_said_at_the_beginning(server, tmp_path):
+def test_what_stands_at_the_beginning(server, tmp_path):
     (tmp_path / "password").write_text("se:cret\n")
     keys = (
         f"password-file={tmp_path}/password",
@@ -130,7 +130,7 @@ def status(folder):
     return connector["state"]
 
 
-def test_what_is_refused_is_told(server, tmp_path):
+def test_what_is_refused_is_reported(server, tmp_path):
     at = f"tcp:127.0.0.1:{server.address[1]}:dialect=mqtt:id=b:pull=a/#,b/#:push=c/#"
     with Daemon("--tcp", "tcp:0", "--connect", at, "--control", str(tmp_path / "control")) as daemon:
         with server.greet() as caller:
@@ -149,7 +149,7 @@ def test_what_is_refused_is_told(server, tmp_path):
             assert "; MQTT 5; pull=b/# is refused: not authorized (0x87): not" in state
 
 
-def test_who_closes_says_why(server):
+def test_a_client_that_closes_says_why(server):
     with bridge(server) as daemon:
         server.greet(code=0x97).connection.close()
         daemon.wait_for(r"b: it refuses the connection: quota exceeded \(0x97\); tcp")

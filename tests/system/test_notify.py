@@ -69,7 +69,7 @@ def test_ready_means_that_all_listeners_are_open(supervisor):
     assert daemon.process.returncode == 0
 
 
-def test_who_can_not_listen_is_never_ready(supervisor):
+def test_a_daemon_that_can_not_listen_is_never_ready(supervisor):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -144,6 +144,6 @@ def test_a_mistake_at_the_start_is_one_line(file: Path, text: str | None, says: 
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"hubbub: {file}{says}\n")
 
 
-def test_a_rule_for_a_listener_that_is_not_there_is_told(file: Path) -> None:
+def test_a_rule_for_a_listener_that_is_not_there_is_reported(file: Path) -> None:
     with Daemon("--tcp", "tcp:0", "--permissions", str(file)) as daemon:
         daemon.wait_for("there are permissions for field, but no such listener")

@@ -50,7 +50,7 @@ def come_in(daemon, user: str, password: str) -> LineClient:
     return client
 
 
-def test_who_is_not_in_the_file_any_more_has_to_go(daemon, tmp_path):
+def test_a_user_that_is_not_in_the_file_any_more_has_to_go(daemon, tmp_path):
     lines, ben = come_in(daemon, "ann", "a"), come_in(daemon, "ben", "b")
     bearer = daemon.stack.enter_context(LineClient(daemon.tcp[0]))
     token = jwt.encode({"sub": "ann", "exp": time.time() + 60}, SECRET, "HS256")

@@ -167,7 +167,7 @@ def test_a_unix_socket_in_use(tmp_path):
 @pytest.mark.parametrize(
     ("option", "spec"), [("--tcp", "tcp:0"), ("--tcp", "tcp6:0"), ("--udp", "udp:0"), ("--websocket", "tcp:0")]
 )
-def test_strangers_only_where_it_is_said(option, spec):
+def test_strangers_only_where_it_is_allowed(option, spec):
     """Off loopback with neither anonymous= nor as= nothing starts."""
     everywhere = r"\:\:" if "6" in spec else "0.0.0.0"
     line = refused("--tcp", "tcp:0:id=fine", option, f"{spec}:interface={everywhere}")
@@ -217,7 +217,7 @@ def test_an_interpreter_of_its_own_refuses_alike(command, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_who_can_not_log_in_is_told_of_at_the_start():
+def test_clients_that_can_not_log_in_are_reported_at_the_start():
     """With --auth a device that has no logins is refused all that it sends, and would never know."""
     options = ("--tcp", "tcp:0:id=mute:dialect=raw:topic=a", "--tcp", "tcp:0:id=known:dialect=syslog:as=plant")
     options += ("--tcp", "tcp:0:id=open:dialect=raw:topic=a:anonymous=yes", "--udp", "udp:0:id=signed:dialect=statsd")

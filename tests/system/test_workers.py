@@ -164,7 +164,7 @@ def test_a_worker_that_dies_is_replaced_and_the_others_go_on(stack, daemon):
     assert a.line() == "MSG y 1"
 
 
-def test_a_mistake_is_said_once_and_ends_all(tmp_path):
+def test_a_mistake_is_reported_once_and_ends_all(tmp_path):
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as other workers have it
         taken.bind(("127.0.0.1", 0))

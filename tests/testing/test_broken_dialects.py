@@ -278,7 +278,7 @@ class Shy(Tally):
 
 
 @BROKEN.every
-def test_a_broken_rule_is_told(sentence, broken):
+def test_a_broken_rule_is_reported(sentence, broken):
     check_dialect(sentence, broken)
 
 

@@ -104,7 +104,7 @@ class NoHandler(HandlerContract):
 
 
 @BROKEN.every
-def test_a_broken_rule_is_told(sentence, broken):
+def test_a_broken_rule_is_reported(sentence, broken):
     contract = type("Contract", (HandlerContract,), {"handler": broken}) if issubclass(broken, Handler) else broken
     try:
         check(sentence, contract)

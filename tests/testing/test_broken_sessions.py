@@ -229,5 +229,5 @@ says("Close.session_expiry is 'soon'; it must be None or seconds", Close("done",
 
 
 @BROKEN.every
-def test_a_broken_rule_is_told(sentence, broken):
+def test_a_broken_rule_is_reported(sentence, broken):
     check(sentence, type("Contract", (PagerContract,), {"dialect": broken}))

@@ -82,7 +82,7 @@ def test_cancelled_rows_leave_the_heap(armed):
     assert len(stays.woken) == 1
 
 
-def test_who_has_cancelled_is_held_no_longer(armed):
+def test_a_cancelled_wait_holds_nothing(armed):
     """A link that has gone takes its memory with it, not when its deadline would have been."""
     alarms = Alarms(armed.append)
     one, other = AlarmTarget(), AlarmTarget()
@@ -97,7 +97,7 @@ def test_who_has_cancelled_is_held_no_longer(armed):
     assert other.woken == [40.0]
 
 
-def test_who_asks_for_a_time_that_has_passed_is_woken_in_the_next_ring(armed):
+def test_an_alarm_in_the_past_rings_in_the_next_turn(armed):
     """Within this one it would never end."""
     alarms = Alarms(armed.append)
     stuck = AlarmTarget(lambda now: alarms.at(stuck, 1.0) if len(stuck.woken) < 1_000 else None)

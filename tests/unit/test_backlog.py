@@ -54,7 +54,7 @@ def test_the_largest_gives_way_and_the_others_keep_theirs():
     assert large.wire.heard().startswith(b"gap %d\n" % large.outbox.dropped)
 
 
-def test_who_may_not_have_a_hole_is_cut():
+def test_a_client_that_may_not_have_a_gap_is_cut():
     world = World(bounds=Bounds(outbox_bytes=10 * WEIGHT))
     link = stalled(world, 1, full="disconnect")[0]
     publish(world, 11)
@@ -76,7 +76,7 @@ def test_what_has_gone_or_is_read_counts_no_longer():
     assert not world.hub.slow_consumers._waiting
 
 
-def test_who_goes_amid_a_turn_leaves_nothing():
+def test_a_client_that_goes_amid_a_turn_leaves_nothing():
     world = World()
     link = stalled(world, 1)[0]
     world.publish("a", b"x")
@@ -95,7 +95,7 @@ def test_what_the_transport_holds_counts():
     assert world.hub.slow_consumers.size == 0
 
 
-def test_who_takes_everything_costs_nothing():
+def test_a_client_that_takes_everything_costs_nothing():
     world = World(bounds=Bounds(outbox_bytes=1))
     link = world.link()
     world.say(link, b"sub a\n")

@@ -42,7 +42,7 @@ def phase(sent, latencies):
     return SimpleNamespace(seconds=2.0, sent=sent, received=len(latencies), latencies=latencies)
 
 
-def test_what_is_lost_is_told():
+def test_what_is_lost_is_reported():
     asked = SimpleNamespace(size=100, qos=1)
     text = report("tcp://h:1", asked, phase(4, [0.001, 0.003, 0.002]), phase(10, [0.1] * 8))
     assert "p50 2.00 ms" in text

@@ -69,7 +69,7 @@ def test_within_the_rate_nothing_is_held():
         assert not link.holding
 
 
-def test_who_is_ahead_may_go():
+def test_a_client_that_is_ahead_may_go():
     world = World(bounds=Bounds(message_rate=1.0))
     link = paced(world)
     world.say(link, b"pub a x\n" * 100)

@@ -249,13 +249,13 @@ def test_any_string_is_a_listener_or_a_line(text):
         (":as=me", "127.0.0.1", False),
     ],
 )
-def test_who_needs_no_login(keys, host, admits):
+def test_a_client_that_needs_no_login(keys, host, admits):
     assert listen("tcp:1" + keys).admits_anonymous(host) is admits
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "::ffff:10.0.0.1", "fe80::1%eth0"])
 @pytest.mark.parametrize("keys", ["", ":anonymous=no"])
-def test_a_listener_off_loopback_says_who_may_come_in(host, keys):
+def test_a_listener_off_loopback_names_the_clients_that_may_come_in(host, keys):
     says = r"^--tcp tcp:1\S* is open to the network .*: add anonymous=yes or as=USER, or --auth$"
     with pytest.raises(ConfigError, match=says):
         listen("tcp:1" + keys).admits_anonymous(host)

@@ -61,7 +61,7 @@ def test_an_answer_that_is_too_long_is_no_lost_message():
     assert (peer.sent, peer.receiver.dropped) == ([], 0)
 
 
-def test_a_notice_that_cannot_be_sent_is_told_later():
+def test_a_notice_that_cannot_be_sent_is_reported_later():
     peer = Datagrams()
     peer.longest = 0
     peer.put(b"1")

@@ -22,7 +22,7 @@ def test_a_frame_can_be_read_with_the_window_of_its_client(bits: int) -> None:
         assert zlib.decompressobj(-bits).decompress(frame[-size:] + b"\0\0\xff\xff") == data
 
 
-def test_text_is_told_from_bytes() -> None:
+def test_text_is_distinguished_from_bytes() -> None:
     agreed = SimpleNamespace(server_max_window_bits=15)
     assert deflated_frame(agreed, True)(b"x")[0] == 0xC1
     assert deflated_frame(agreed, False)(Text(b"x"))[0] == 0xC1

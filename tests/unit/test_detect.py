@@ -48,7 +48,7 @@ def test_however_it_is_split(head: bytes, dialect: type[Dialect]) -> None:
 
 
 @pytest.mark.parametrize(("head", "dialect"), HEADS)
-def test_units_are_told_apart_at_once(head: bytes, dialect: type[Dialect]) -> None:
+def test_units_are_distinguished_at_once(head: bytes, dialect: type[Dialect]) -> None:
     assert feed(head, transport="websocket")[0].dialect is dialect
     assert AUTO.choose(head) is dialect
 

@@ -45,7 +45,7 @@ def says(world: World, device, payload: str) -> None:
     world.turn()
 
 
-def test_one_command_at_a_time_and_each_answer_to_who_asked(world, device):
+def test_one_command_at_a_time_and_each_answer_to_its_requester(world, device):
     watcher = Receiver()
     world.subscribe(world.session(), "up", watcher)
     askers = [Asker(world, b"%d" % n) for n in range(50)]
@@ -289,7 +289,7 @@ def test_over_udp(world):
     assert (first.told, second.told) == ([b"one"], [b"two"])
 
 
-def test_what_waits_is_forgotten_once_the_device_may_no_longer_hear_it(world):
+def test_what_waits_is_forgotten_once_the_device_may_no_longer_receive_it(world):
     class Rights:
         def publish(self, topic):
             pass

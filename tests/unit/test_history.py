@@ -71,7 +71,7 @@ def test_an_unknown_position_is_never_up_to_date(position):
     assert (answer, lost.split()[0], rest) == ("OK SUB #", "LOST", ["MSG a 1", world_end(world)])
 
 
-def test_what_was_trimmed_is_told():
+def test_what_was_trimmed_is_reported():
     world, _store = hub_with(HistoryRule("#", messages=3))
     (position,) = lines(world, "POSITION")
     lines(world, *[f"PUB a {n}" for n in range(5)])

@@ -84,7 +84,7 @@ def test_json_refuses(world, asked):
     assert (error["op"], error["code"]) == ("error", "bad-command")
 
 
-def test_what_is_lost_on_the_way_is_told_in_each_dialect(world):
+def test_what_is_lost_on_the_way_is_reported_in_each_dialect(world):
     said = world.link(Json).dialect.encode_lost(Subscribe("a"), "e-1")
     assert json.loads(said) == {"op": "lost", "topic": "a", "position": "e-1"}
     assert world.link(Lines).dialect.encode_lost(Subscribe("a"), "e-1") == b"LOST e-1\n"

@@ -120,7 +120,7 @@ def test_outcomes_of_a_publish(result, method, status):
         assert json.loads(response) == {"receivers": result}
 
 
-def test_a_login_helps_only_who_has_none():
+def test_a_login_helps_only_a_client_that_has_none():
     for user, status in ((None, 401), ("ann", 403)):
         dialect = made(user)
         (event,) = ask("POST", "/topics/a", b"1", dialect=dialect)

@@ -206,7 +206,7 @@ def test_other_topics_with_a_dollar_are_free():
     assert world.publish("$SYS2") == 0
 
 
-def test_sessions_are_told_of():
+def test_sessions_are_announced():
     world, told = World(), []
 
     class SessionWatcher:
@@ -330,7 +330,7 @@ def test_an_encoding_is_shared_and_forgotten(world):
     assert not hub.subscriptions._encodings
 
 
-def test_a_session_says_who_it_is():
+def test_a_session_shows_its_client():
     assert str(Session("192.0.2.1", 7, "tcp", "tcp-7000", "ann")) == "tcp-7000 192.0.2.1:7 (ann)"
     assert str(Session("unix", 0, "tcp", "hub")) == "hub unix"
     assert Session("h", 7, "tcp", "l").fields() == {"id": "l", "host": "h", "port": "7", "user": "", "client": ""}

@@ -91,7 +91,7 @@ def test_the_groups_of_one_client_are_bounded(filter):
 # Caches
 
 
-def test_who_has_gone_is_forgotten():
+def test_a_client_that_has_gone_is_forgotten():
     """No cache keeps the box of a session that has left, once others publish on."""
     world = World()
     stays, receiver = world.session(), Receiver()

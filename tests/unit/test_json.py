@@ -141,7 +141,7 @@ def test_what_few_messages_say():
     assert type(read({"op": "publish", "topic": "t", "data": 1, "qos": 0, "message_expiry": None})) is Publish
 
 
-def test_a_letter_is_told_with_meta():
+def test_a_qos_message_is_encoded_with_meta():
     letter = QosPublish("a", b"x", 1, message_expiry=59.5, correlation=b"\0\xff")
     head = b'{"op":"message","topic":"a","data":"x"'
     assert Json.encode(letter, (False, True, False)) == head + (

@@ -226,7 +226,7 @@ def test_an_http_request_gets_400(feed: Callable[[bytes], Iterator[bytes]]):
     assert event.data == HTTP_400
 
 
-def test_http_is_only_told_by_the_first_line_of_a_stream():
+def test_http_is_only_recognized_by_the_first_line_of_a_stream():
     dialect = link()
     events = dialect.receive(b'{"op":"ping"}\nGET / HTTP/1.1\r\n', 0.0)
     assert [type(event) for event in events] == [Ping, Fault]

@@ -100,7 +100,7 @@ def test_what_is_too_long_ends_the_link_in_the_words_of_the_dialect(transport: s
     )
 
 
-def test_what_is_too_long_behind_the_end_is_not_told() -> None:
+def test_what_is_too_long_behind_the_end_is_not_reported() -> None:
     assert said(notes().receive(b"bye\na\n" + b"x" * 100, 0)) == [None]
 
 

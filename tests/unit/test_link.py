@@ -145,7 +145,7 @@ def test_requests_side_by_side_are_bounded(world):
         assert world.say(link, b"side ask 1\n") == b""
 
 
-def test_a_reply_to_who_has_gone_goes_nowhere(world):
+def test_a_reply_to_a_client_that_has_gone_goes_nowhere(world):
     link, other = world.link(), world.link()
     world.say(other, b"sub ask\n")
     world.say(link, b"req ask 1\nping\n")
@@ -167,7 +167,7 @@ def test_no_client_subscribes_to_the_replies_of_others(world, filter):
 # Reading stops
 
 
-def test_who_doesnt_take_its_answers_isnt_read_any_more(world):
+def test_a_client_that_doesnt_take_its_answers_isnt_read_any_more(world):
     link = world.link()
     link.wire.full = True
     world.say(link, b"ping\n")

@@ -136,7 +136,7 @@ def test_a_closing_link_hands_over_all_that_waits(world):
     assert link.wire.closed == ("quit", None)
 
 
-def test_who_has_gone_leaves_nothing(world):
+def test_a_client_that_has_gone_leaves_nothing(world):
     link = world.link()
     assert world.say(link, b"sub a\nsub b/#\n") == b"ok a\nok b/#\n"
     world.hub.turn.alarms.at(link, world.clock + 5)
@@ -180,7 +180,7 @@ def test_a_closed_link_isnt_closed_again_when_it_is_lost(world):
 # Deadlines
 
 
-def test_who_takes_nothing_is_cut(world):
+def test_a_client_that_takes_nothing_is_cut(world):
     link = world.link(stall=30.0)
     link.wire.full = True
     world.say(link, b"ping\n")
@@ -191,7 +191,7 @@ def test_who_takes_nothing_is_cut(world):
     assert not link.open
 
 
-def test_who_takes_little_is_not_cut(world):
+def test_a_client_that_takes_little_is_not_cut(world):
     link = world.link(stall=30.0)
     link.wire.full = True
     world.say(link, b"ping\n")
@@ -204,7 +204,7 @@ def test_who_takes_little_is_not_cut(world):
     assert link.wire.aborted
 
 
-def test_who_takes_all_in_time_is_not_cut(world):
+def test_a_client_that_takes_all_in_time_is_not_cut(world):
     link = world.link(stall=30.0)
     for _ in range(5):
         link.wire.full = True
@@ -242,7 +242,7 @@ def test_a_silent_websocket_client_is_asked_then_cut(world):
     assert link.wire.aborted
 
 
-def test_who_speaks_isnt_asked(world):
+def test_a_client_that_speaks_isnt_asked(world):
     link = world.link(transport="websocket", idle=100.0)
     for _ in range(10):
         world.sleep(40)
@@ -250,7 +250,7 @@ def test_who_speaks_isnt_asked(world):
     assert link.wire.pings == 0
 
 
-def test_who_cant_be_asked_isnt_cut(world):
+def test_a_client_that_cant_be_asked_isnt_cut(world):
     link = world.link(transport="websocket", idle=100.0)
     link.wire.can_ping = False
     for _ in range(20):
@@ -277,7 +277,7 @@ class Hasty(Tiny):
         return [self.event(["say", "late", "1"]), self.event(["quit"])]
 
 
-def test_a_dialect_is_told_of_its_deadline_once(world):
+def test_a_dialect_gets_its_deadline_once(world):
     link = world.link(Hasty)
     link.receive(b"ping\n")
     world.turn()

@@ -234,7 +234,7 @@ def test_drained_is_called_when_the_answers_are_handed_over():
     assert calls == [1, 2, 3]
 
 
-def test_who_has_gone_is_told_nothing():
+def test_a_client_that_has_gone_gets_nothing():
     pipe = Pipe("drop-oldest")
     pipe.receiver.drained = lambda: pytest.fail("called after the end")
     pipe.put(("a", 1))
@@ -260,7 +260,7 @@ def test_retained_messages_come_as_room_appears():
     assert pipe.receiver.sent == 101
 
 
-def test_a_retained_message_that_cannot_be_carried_is_told():
+def test_a_retained_message_that_cannot_be_carried_is_reported():
     pipe = Pipe("drop-oldest")
     batches = [pipe.batch([("r", 1)]), Batch((), ()), pipe.batch([("r", 1)]), Batch((), ()), pipe.batch([("r", 1)])]
     with patch.object(limits, "RETAINED_AT_ONCE", 3):

@@ -66,7 +66,7 @@ def names(*them):
         (Audience(users=names("ann"), listeners=names("udp-6999")), {}, False),
     ],
 )
-def test_who(who, whom, expected):
+def test_audience(who, whom, expected):
     assert may(rights(rule(who, publish="a"), **whom), "publish", "a") is expected
 
 
@@ -166,7 +166,7 @@ def test_two_names_share_nothing(one, other):
         assert not matches(filter, "home/another/x") or one == "another"
 
 
-def test_who_has_no_name_gets_nothing_that_is_for_a_name():
+def test_a_client_that_has_no_name_gets_nothing_that_is_for_a_name():
     one = rights(rule(publish=["home/{user}", "a"], deny_publish="{client}"), user=None, client="")
     assert [may(one, "publish", topic) for topic in ("home/-", "home/", "a")] == [False, False, True]
 

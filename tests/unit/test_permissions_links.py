@@ -98,7 +98,7 @@ def test_what_waits_is_forgotten_and_not_called_lost(world, full):
 
 
 @pytest.mark.parametrize("full", ["drop-oldest", "drop-newest", "latest"])
-def test_what_was_lost_before_is_still_told(world, full):
+def test_what_was_lost_before_is_still_reported(world, full):
     link = link_with(world, "subscribe #", full=full, queue=100)
     world.say(link, b"sub a/#\nsub b/#\nsub first\n")
     link.wire.full = True
@@ -195,7 +195,7 @@ class Mute(Tiny):
         return b""
 
 
-def test_who_cannot_be_told_is_closed(world):
+def test_a_client_without_words_for_it_is_closed(world):
     link = link_with(world, "subscribe a", subscribe=Template("a", "filter"), dialect=Mute)
     assert list(link.session.subscriptions) == ["a"]
     change(link, "subscribe b")

@@ -84,7 +84,7 @@ def test_the_older_takes_it_back(world, watcher):
     assert retained(world) == b"0"
 
 
-def test_a_silent_one_of_two_gives_way_to_the_one_that_is_heard(world):
+def test_a_silent_one_of_two_gives_way_to_the_one_that_sends(world):
     where = place(world, silent=10)
     old, new = link(world, where), link(world, where)
     world.sleep(10)
@@ -165,7 +165,7 @@ def test_under_a_mount_point(world):
     assert retained(world, "plant/on") == b"1"
 
 
-def test_who_has_to_log_in_is_there_after_that(world, watcher):
+def test_a_client_that_has_to_log_in_is_there_after_that(world, watcher):
     where = place(world, "on/{user}", anonymous=False)
     one = link(world, where)
     assert told(watcher) == []
@@ -180,7 +180,7 @@ def test_who_has_to_log_in_is_there_after_that(world, watcher):
     assert told(watcher)[1:] == [("on/ada", b"0"), ("on/bob", b"1")]
 
 
-def test_who_never_says_its_name_is_not_told(world, watcher):
+def test_a_client_without_a_name_is_not_announced(world, watcher):
     one = link(world, place(world, "on/{client}"))
     gone(world, one)
     assert told(watcher) == []

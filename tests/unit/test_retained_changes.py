@@ -38,7 +38,7 @@ def test_what_was_not_sent_stays():
     assert taken(changes, {}) == [("2", b"", True)]
 
 
-def test_too_many_are_told_and_bounded(monkeypatch):
+def test_too_many_are_reported_and_bounded(monkeypatch):
     monkeypatch.setattr(limits, "RETAINED_CHANGES", 3)
     changes = RetainedChanges()
     changes.note("a", [retained(str(n)) for n in range(5)])

@@ -114,7 +114,7 @@ def test_groups_and_plain_subscribers_each_get_theirs():
         ((LATER, LATER), {0, 1}),
     ],
 )
-def test_who_has_room_comes_first(has, takes):
+def test_a_member_that_has_room_comes_first(has, takes):
     world = World()
     _, receivers = group(world, 2, has=has)
     numbers(world, 4)
@@ -140,7 +140,7 @@ def test_no_retained_message_comes():
     assert receiver.payloads == []
 
 
-def test_who_cannot_carry_it_leaves_it_to_another():
+def test_a_member_that_cannot_carry_it_leaves_it_to_another():
     world = World()
     mute, able = Receiver(), Receiver()
     other = world.hub.subscriptions.encoding(lambda message, form: b"whatever", None)
@@ -158,7 +158,7 @@ def test_who_cannot_carry_it_leaves_it_to_another():
     assert world.hub.turn.counters.delivered == 3
 
 
-def test_who_wants_no_echo_gets_none():
+def test_a_client_that_wants_no_echo_gets_none():
     world = World()
     first, second = world.session(), world.session()
     mine, other = Receiver(), Receiver()
@@ -214,7 +214,7 @@ def test_levels_are_the_members(monkeypatch):
     assert len(world.hub.shared) == 0
 
 
-def test_who_cannot_say_whether_it_has_room_takes_no_part():
+def test_a_member_of_unknown_room_takes_no_part():
     world = World()
     with pytest.raises(BadFilter):
         world.subscribe(world.session(), "$share/g/a", Plain())
@@ -265,7 +265,7 @@ def test_permissions_are_those_of_the_filter_behind_the_group():
     assert len(world.hub.shared) == 0
 
 
-def test_who_is_slow_comes_after_who_reads():
+def test_a_slow_member_comes_after_one_that_reads():
     world = World()
     slow, quick = world.link(wire=FakeWire()), world.link()
     for link in (slow, quick):

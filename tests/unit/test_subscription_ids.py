@@ -145,7 +145,7 @@ def test_each_of_them_counts(world):
     assert world.hub.router.trie.match("a") == ()
 
 
-def test_a_publish_tells_of_sessions_not_of_copies(world):
+def test_a_publish_counts_sessions_not_copies(world):
     link = world.link(Numbered)
     world.say(link, b"sub 1 a\nsub 2 a\n")
     assert world.publish("a") == 1

@@ -91,7 +91,7 @@ def test_without_a_tap_nothing_leaves():
     assert world.sent("a/b") == (1, [])
 
 
-def test_an_observer_is_told_of_each_subscription():
+def test_an_observer_sees_each_subscription():
     world, told = World(), []
 
     class Observer:

@@ -112,7 +112,7 @@ def test_two_hubs_do_not_complain_to_each_other_for_ever():
     assert turns <= limits.UDP_ERRORS
 
 
-def test_vouched_clients_are_told_of_their_mistakes():
+def test_vouched_clients_get_errors_for_their_mistakes():
     hub = UdpHub()
     for _ in range(100):
         assert hub.say(b"nonsense", HERE) == [b"ERR bad-command no such command; HELP lists them"]
@@ -195,7 +195,7 @@ def test_a_token_is_for_one_address_and_two_epochs():
     assert hub.say(say)[0].startswith(b"CONFIRM ")
 
 
-def test_an_address_that_guesses_is_not_heard_any_more():
+def test_an_address_that_guesses_is_ignored():
     hub = UdpHub()
     good = hub.token()
     for n in range(limits.TOKEN_FAILURES):

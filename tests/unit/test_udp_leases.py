@@ -105,7 +105,7 @@ def test_the_table_of_peers_is_bounded(monkeypatch):
     assert hub.prove(b"SUB a/#", BOB) == [b"OK SUB a/#"]
 
 
-def test_the_table_of_strangers_is_bounded_and_keeps_who_talks(monkeypatch):
+def test_the_table_of_strangers_is_bounded_and_keeps_active_ones(monkeypatch):
     monkeypatch.setattr(limits, "UDP_IDLE_PEERS", 10)
     hub = UdpHub()
     hub.say(b"PUB a b", HERE)

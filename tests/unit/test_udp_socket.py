@@ -121,7 +121,7 @@ async def test_the_longest_datagram_both_ways(opened):
     assert got == [b"OK SUB a/b", b"MSG a/b " + payload, b"PONG 1"]
 
 
-async def test_one_that_is_too_long_is_told_as_a_gap(opened):
+async def test_one_that_is_too_long_is_reported_as_a_gap(opened):
     port = opened(spec(), hubbub())
     said = (b"SUB a/#", b"PUB a/b " + b"\x01" * 60_000, b"PUB a/b short")  # base64 makes that 80,000 bytes
     got = await ask(opened, ("127.0.0.1", port.getHost().port), *said, wanted=3)
@@ -175,7 +175,7 @@ def test_the_receive_buffer(opened):
     opened(spec(rcvbuf=1 << 40), hubbub())
 
 
-async def test_a_group_is_heard(opened):
+async def test_a_group_is_received(opened):
     counter = Counter()
     group = "239.255.77.1"
     port = opened(spec(group=ip_address(group)), counter).getHost()
@@ -195,7 +195,7 @@ def link_local() -> list[str]:
     return [f"{ip_address(bytes.fromhex(row[0]))}%{row[5]}" for row in rows if row[3] == "20"]
 
 
-async def test_an_ipv6_group_is_heard_on_its_interface(opened):
+async def test_an_ipv6_group_is_received_on_its_interface(opened):
     for interface in link_local():
         counter = Counter()
         port = opened(spec(interface, group=ip_address("ff11::77")), counter).getHost()
@@ -221,7 +221,7 @@ async def test_a_group_is_never_answered(opened):
             client.recv(100)
 
 
-async def test_a_broadcast_is_heard_and_answered(opened):
+async def test_a_broadcast_is_received_and_answered(opened):
     for host in ("0.0.0.0", "127.255.255.255"):
         port = opened(spec(host), hubbub()).getHost().port
         client = Counter()

@@ -64,7 +64,7 @@ def test_a_topic_that_repeats_becomes_a_number(context, qos, most_wanted):
 
 
 @pytest.mark.mqtt("5:3.1.2-27")
-def test_who_asks_for_none_gets_none(context):
+def test_a_client_that_asks_for_none_gets_none(context):
     plain, old, ear = context.client("p"), context.client("o", V311), client(context)
     for one in (plain, old, ear):
         one.subscribe("#")

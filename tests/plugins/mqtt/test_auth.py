@@ -150,7 +150,7 @@ def test_it_takes_a_bounded_number_of_steps(hub):
 
 
 @pytest.mark.mqtt("5:4.12.0-4")
-def test_who_doesnt_answer_is_sent_away(hub):
+def test_a_client_that_doesnt_answer_is_sent_away(hub):
     client, _ = hub.begin()
     hub.world.advance(limits.LOGIN_STEP_SECONDS - 1)
     assert not client.closed
@@ -162,7 +162,7 @@ def test_who_doesnt_answer_is_sent_away(hub):
     assert not hub.logins._waiting
 
 
-def test_who_goes_in_the_middle_leaves_nothing(hub):
+def test_a_client_that_goes_in_the_middle_leaves_nothing(hub):
     client, _ = hub.begin()
     client.end.vanish()
     hub.world.turn()
@@ -301,7 +301,7 @@ def test_an_answer_without_a_pending_request(hub):
     assert client.closed
 
 
-def test_who_doesnt_answer_then(hub):
+def test_a_client_that_doesnt_answer_then(hub):
     client = hub.enter()
     auth(client, b"", AGAIN)
     hub.world.advance(limits.LOGIN_STEP_SECONDS + 1)

@@ -114,7 +114,7 @@ def test_in_3_1_1_what_is_pulled_already_is_not_asked_for_again():
     assert [one for one in bridge.dial()[1] if isinstance(one, Answer) and one.data[0] == 0x82]
 
 
-def test_only_quality_0_there_is_a_mistake_that_is_told():
+def test_only_quality_0_there_is_a_mistake_that_is_reported():
     (close,) = [one for one in Bridge().dial(properties={"maximum_qos": 0})[1] if isinstance(one, Close)]
     assert close.reason == "it accepts QoS 0 alone: give qos=0"
 

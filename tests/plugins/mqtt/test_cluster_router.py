@@ -109,7 +109,7 @@ def test_what_the_history_covers_goes_into_the_stream(context, stream):
     assert context.world.hub.history.metrics()["messages"] == 2
 
 
-def test_who_does_not_want_its_own_messages_gets_none(context, stream):
+def test_a_client_that_does_not_want_its_own_messages_gets_none(context, stream):
     client = context.client("c")
     client.subscribe(subscription("a", 1, no_local=True))
     client.publish("a", qos=1, id=1)

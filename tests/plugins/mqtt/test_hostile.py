@@ -49,7 +49,7 @@ def watch(those):
     return found
 
 
-def test_what_flew_isnt_sent_again_to_who_may_no_longer_have_it():
+def test_what_was_in_flight_isnt_sent_again_without_the_right():
     rights = Rights()
     context = MqttHub(rights=lambda session: rights)
     client, writer = context.client("c", **kept(V5)), context.client("w")
@@ -66,7 +66,7 @@ def test_what_flew_isnt_sent_again_to_who_may_no_longer_have_it():
     assert context.world.hub.clients.queued == 2
 
 
-def test_a_will_has_the_rights_of_its_client_for_whoever_answers_it():
+def test_a_will_has_the_rights_of_its_client_for_a_handler_that_answers_it():
     rights = Rights()
     context = MqttHub(rights=lambda session: rights)
     client = context.client("c", **kept(V5), will=Will(topic="w", payload=b"x", properties={"response_topic": "r"}))
@@ -125,7 +125,7 @@ def test_what_members_of_one_kind_cant_be_sent_asks_one_and_is_encoded_once(cont
     assert len(encoded) == 1
 
 
-def test_who_is_away_isnt_asked_for_what_those_who_are_there_get(context):
+def test_a_client_that_is_away_isnt_asked_for_what_others_get(context):
     holder = context.client("h", **kept(V5))
     others = [context.client(f"o{n}", **kept(V5)) for n in range(5)]
     holder.subscribe(subscription("$share/g/a", 1))
@@ -148,7 +148,7 @@ def test_user_properties_count_for_what_they_take():
     assert cost(Message("a", b"", properties=pairs)) > 64 * 200
 
 
-def test_a_will_of_who_is_given_a_name_stays_below_its_own_mount_point(context):
+def test_a_will_of_a_client_that_is_given_a_name_stays_below_its_own_mount_point(context):
     ear = context.client("ear")
     ear.subscribe("#")
     listener = context.world.listen(

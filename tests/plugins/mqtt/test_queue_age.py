@@ -46,7 +46,7 @@ def test_what_has_waited_for_too_long_is_dropped_and_counted(sessions):
         assert (messages(client.first), told(client)) == ([("a", b"new", 1)], 1)
 
 
-def test_a_client_that_comes_back_is_told_of_all_that_is_too_old():
+def test_a_client_that_comes_back_gets_the_number_of_expired_messages():
     context = MqttHub()
     context.world.hub.bound(MINUTE)
     away(context, "s")

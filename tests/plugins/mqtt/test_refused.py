@@ -106,7 +106,7 @@ def test_too_many_unreleased():
 
 
 @pytest.mark.parametrize("version", [V31, V311])
-def test_who_is_not_told_how_many_may_leave_more_unreleased(version):
+def test_a_client_without_receive_maximum_may_leave_more_unreleased(version):
     """MQTT.js and gmqtt send whatever they have at once."""
     context = MqttHub()
     client = context.client("c", version)

@@ -27,7 +27,7 @@ def test_server_keep_alive(asked, told, cut):
     assert client.closed
 
 
-def test_who_can_be_told_nothing_keeps_what_it_asked_for():
+def test_a_client_without_reason_codes_keeps_what_it_asked_for():
     context = MqttHub(idle=20.0)
     client = context.client("c", V311)
     context.world.advance(1_000)
@@ -55,7 +55,7 @@ class Rights:
 
 @pytest.mark.parametrize(("qos", "kind"), [(1, PUBACK), (2, PUBREC)])
 @pytest.mark.mqtt("5:3.4.2-2", "5:3.5.2-2", "5:3.1.2-29")
-def test_a_refused_message_is_told_why(qos, kind):
+def test_a_refused_message_gets_a_reason(qos, kind):
     context = MqttHub(rights=lambda session: Rights())
     (told,) = context.client("c").publish("b", qos=qos, id=5)
     assert told == Ack(kind=kind, id=5, code=0x87, properties={"reason_string": "you may not publish to that"})
@@ -69,7 +69,7 @@ def test_a_refused_message_is_told_why(qos, kind):
 
 
 @pytest.mark.mqtt("5:3.9.2-1", "5:3.1.2-29")
-def test_a_refused_subscription_is_told_why():
+def test_a_refused_subscription_gets_a_reason():
     context = MqttHub(rights=lambda session: Rights())
     (told,) = context.client("c").subscribe(subscription("a"), subscription("b"))
     assert told.codes == [0, 0x87]
@@ -110,7 +110,7 @@ def test_why_the_hub_ends_a_connection(reason, refusal, code):
 
 
 @pytest.mark.parametrize(("options", "codes"), [({}, []), ({"disconnect": "yes"}, [0x8B])])
-def test_a_stopping_daemon_says_nothing_unless_it_is_told_to(options, codes):
+def test_a_stopping_daemon_says_nothing_unless_it_is_configured_to(options, codes):
     """Whether real clients come back: interop/test_restart.py."""
     context = MqttHub(options=options)
     new, old = context.client("c"), context.client("d", V311)

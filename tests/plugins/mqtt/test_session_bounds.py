@@ -69,7 +69,7 @@ def test_a_will_takes_the_place_of_the_one_before_it(place, monkeypatch):
     assert place.world.hub.clients.will_bytes == 901
 
 
-def test_a_refused_will_leaves_the_session_with_whom_it_is(place, monkeypatch):
+def test_a_refused_will_leaves_the_session_on_its_node(place, monkeypatch):
     monkeypatch.setattr(limits, "WILL_BYTES_ALL", 1_000)
     client = place.client("c", **kept(V5))
     assert Client(place.listener).connect("c", will=Will(topic="w", payload=b"x" * 1_001)).code == 0x97
@@ -87,7 +87,7 @@ def test_what_goes_with_a_message_counts(place):
     assert cost(twice) == 3 + limits.PROPERTY_BYTES
 
 
-def test_who_is_owed_most_gives_way(place, monkeypatch):
+def test_the_largest_queue_gives_way(place, monkeypatch):
     monkeypatch.setattr(limits, "QUEUED_BYTES_ALL", 100_000)
     greedy, modest, writer = place.client("g", **kept(V5)), place.client("m", **kept(V5)), place.client("w")
     greedy.subscribe(subscription("#", 1))
@@ -105,7 +105,7 @@ def test_who_is_owed_most_gives_way(place, monkeypatch):
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_who_holds_back_acknowledgements_loses_the_session(place, monkeypatch, there):
+def test_a_client_that_holds_back_acknowledgements_loses_the_session(place, monkeypatch, there):
     monkeypatch.setattr(limits, "QUEUED_BYTES_ALL", 50_000)
     hoarders, writer = [place.client(f"h{n}", **kept(V5)) for n in range(3)], place.client("w")
     modest = place.client("m")
@@ -223,7 +223,7 @@ def test_a_will_is_held_to_the_permissions_of_its_time():
     assert ear.heard() == []
 
 
-def test_new_rights_of_who_is_away_hold_for_the_will():
+def test_new_rights_of_a_client_that_is_away_hold_for_the_will():
     denied = set()
 
     def rights(session):

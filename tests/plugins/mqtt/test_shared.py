@@ -80,7 +80,7 @@ def test_no_retained_messages(context):
     ]
 
 
-def test_who_is_away_gets_nothing_while_others_are_there(context):
+def test_a_client_that_is_away_gets_nothing_while_others_are_there(context):
     away, there = members(context, 2, **kept(V5))
     vanish(context, away)
     writer = context.client("w")

@@ -183,7 +183,7 @@ def test_what_was_dropped_is_dropped_on_the_disk_too(disk, full, monkeypatch):
     assert "user_property" not in back(run(disk)).connack.properties
 
 
-def test_a_store_that_fails_keeps_everybody_from_being_told(journal, monkeypatch):
+def test_a_store_that_fails_holds_back_every_acknowledgement(journal, monkeypatch):
     context = run(journal)
     ear, writer = context.client("ear", **kept(V5)), context.client("w")
     ear.subscribe(subscription("a", 1))
@@ -209,7 +209,7 @@ class Broken:
         raise ZeroDivisionError
 
 
-def test_a_turn_in_which_something_failed_is_saved_before_anybody_is_told(journal):
+def test_a_turn_in_which_something_failed_is_saved_before_its_acknowledgements(journal):
     context = run(journal)
     writer = context.client("w", **kept(V5))
     context.world.hub.turn.inboxes.append(Broken())

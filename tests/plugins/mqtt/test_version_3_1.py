@@ -20,7 +20,7 @@ def connect(name, version, flags, rest=b""):
     return packet(0x10, text(name) + bytes((version, flags)) + b"\0\x3c" + text("c") + rest)
 
 
-def test_a_resumed_session_is_not_told(hub):
+def test_a_resumed_session_is_no_new_one_for_the_dialect(hub):
     """The first byte of CONNACK is reserved in 3.1 (section 3.2), and session present from 3.1.1 on."""
     for version, byte in ((V31, 0), (V311, 1)):
         name = f"c{version}"

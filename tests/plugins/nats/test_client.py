@@ -174,7 +174,7 @@ def test_what_ends_the_link(data, reason):
     assert close.refusal.reason == reason
 
 
-def test_a_refusal_is_told_and_the_link_stays():
+def test_a_refusal_is_sent_and_the_link_stays():
     bridge = Bridge()
     bridge.begin()
     notice, fault = bridge.hear(b"-ERR 'Permissions Violation for Subscription to \"a.>\"'\r\n")
@@ -184,7 +184,7 @@ def test_a_refusal_is_told_and_the_link_stays():
     assert isinstance(bridge.hear(b"MSG a 1 1\r\nx\r\n")[0], Publish)
 
 
-def test_a_server_whose_messages_may_be_too_long_is_told():
+def test_a_server_whose_messages_may_be_too_long_is_reported():
     notice, _ = Bridge(max_message=100).hear(INFO)
     assert "raise max-message=" in notice.text
 

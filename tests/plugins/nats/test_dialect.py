@@ -70,7 +70,7 @@ def test_a_login_is_asked_for_where_there_are_logins():
 
 
 @pytest.mark.parametrize("said", [b"SUB a 1\r\n", b'CONNECT {"user":"ann","pass":"no"}\r\n', QUIET])
-def test_who_has_no_login_is_told_so_and_ends(said):
+def test_a_client_without_a_login_gets_an_error_and_ends(said):
     dialect = Nats(DialectContext(login=True), Peer())
     dialect.opened(0.0)
     (event,) = dialect.receive(said, 0.0)
@@ -78,7 +78,7 @@ def test_who_has_no_login_is_told_so_and_ends(said):
     assert close.data == b"-ERR 'Authorization Violation'\r\n"
 
 
-def test_connect_says_who_the_client_is(world):
+def test_connect_names_the_client(world):
     seen = []
 
     def login(event, session, done):
@@ -108,7 +108,7 @@ def test_permissions(world):
     assert client.say(b"SUB b 1\r\nPING\r\n") == b"PONG\r\n"
 
 
-def test_a_subscription_that_ends_with_its_right_is_told(world):
+def test_a_subscription_that_ends_with_its_right_is_reported(world):
     client = Client(world, rights=permissions("subscribe b"))
     client.say(b"SUB b 1\r\n")
     (link,) = world.listeners[-1].context.links
@@ -159,7 +159,7 @@ def test_a_client_that_does_not_log_in_in_time():
     assert close.data == b"-ERR 'Authentication Timeout'\r\n"
 
 
-def test_who_speaks_protocol_1_is_told_of_the_end(world):
+def test_a_client_of_protocol_1_gets_a_notice_of_the_end(world):
     client, old = Client(world), Client(world, b'CONNECT {"verbose":false}\r\n')
     for listener in world.listeners:
         for link in list(listener.context.links):

@@ -158,7 +158,7 @@ OTHER = made("U")
         "no key at all", "with a JWT", "no signature",
     ],
 )  # fmt: skip
-def test_who_proves_nothing_stays_out(tmp_path: Path, said: Any) -> None:
+def test_a_client_that_proves_nothing_stays_out(tmp_path: Path, said: Any) -> None:
     hub = Hub(tmp_path, f"robot:*:nkey={PUBLIC}", "ann:*")
     end, nonce = hub.client()
     words = said(nonce)

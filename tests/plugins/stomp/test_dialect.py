@@ -122,7 +122,7 @@ def test_on_a_websocket_a_heart_beat_is_a_text_message():
     assert client.end.received() == ["\n"]
 
 
-def test_who_is_silent_is_closed_after_more_than_a_minute(tcp):
+def test_a_client_that_is_silent_is_closed_after_more_than_a_minute(tcp):
     client = tcp.client(heart_beat="1000,0")
     for _ in range(3):
         tcp.world.advance(69)
@@ -142,14 +142,14 @@ def test_rare_heart_beats_may_be_one_late(every):
     assert client.closed
 
 
-def test_who_promises_no_heart_beats_may_be_silent(tcp):
+def test_a_client_that_promises_no_heart_beats_may_be_silent(tcp):
     client = tcp.client(heart_beat="0,0")
     tcp.world.advance(3_600)
     assert client.end.received() == b""
     assert not client.closed
 
 
-def test_who_doesnt_connect_is_closed(tcp):
+def test_a_client_that_doesnt_connect_is_closed(tcp):
     client = tcp.stranger()
     tcp.world.advance(limits.HANDSHAKE_SECONDS)
     fails(client, client.heard(), "timeout")

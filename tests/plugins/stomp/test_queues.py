@@ -101,7 +101,7 @@ def test_each_message_goes_to_one(context):
     assert [len(one) for one in got] == [3, 3, 3]
 
 
-def test_who_has_enough_gets_no_more():
+def test_a_client_that_has_enough_gets_no_more():
     hub = StompHub(options={"prefetch": 2})
     slow, quick = worker(hub), worker(hub)
     send(hub.client(), *numbers(10))
@@ -114,7 +114,7 @@ def test_who_has_enough_gets_no_more():
     assert waiting(hub) == 2  # which the slow one has
 
 
-def test_a_backlog_is_shared_with_who_comes_later():
+def test_a_backlog_is_shared_with_a_client_that_comes_later():
     hub = StompHub(options={"prefetch": 2})
     send(hub.client(), *numbers(10))
     first, second = worker(hub), worker(hub)

@@ -60,7 +60,7 @@ AUTO = Auto.among([Lines, Mqtt, Stomp], Lines)
 
 @pytest.mark.parametrize("cutting", CUTTINGS)
 @pytest.mark.parametrize("first", [b"CONNECT\n", b"STOMP\n", b"CONNECT\r\n", b"STOMP\r\n"])
-def test_it_is_told_by_its_first_bytes(tcp, first, cutting):
+def test_it_is_recognized_by_its_first_bytes(tcp, first, cutting):
     client = Client(tcp.world.listen("tcp", AUTO))
     for piece in CUTTINGS[cutting]([first, b"accept-version:1.2\n\n\0"]):
         client.end.send(piece)

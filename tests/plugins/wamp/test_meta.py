@@ -76,7 +76,7 @@ def test_a_procedure_that_the_realm_lacks(hub):
     assert ask(hub.client(), "session.nothing") == "wamp.error.no_such_procedure"
 
 
-def test_what_the_realm_tells(hub):
+def test_what_the_realm_decides(hub):
     ear = hub.client()
     names = {ear.subscribe("wamp", match="prefix"): ""}
     ear.heard()

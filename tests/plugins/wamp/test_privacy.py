@@ -69,7 +69,7 @@ def test_a_client_whose_login_has_ended_leaves_no_testament(hub):
     assert ear.heard() == []
 
 
-def test_a_caller_hears_that_its_callee_may_do_nothing_any_more(hub):
+def test_a_caller_gets_an_error_when_its_callee_loses_its_right(hub):
     callee = hub.client()
     (link,) = hub.listener.context.links
     caller = hub.client()

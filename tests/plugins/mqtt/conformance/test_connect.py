@@ -155,7 +155,7 @@ def test_identifiers_that_are_always_taken(version, name):
 
 @BOTH
 @pytest.mark.mqtt("5:3.1.3-6", "5:3.1.3-7", "5:3.2.2-16", "3.1.1:3.1.3-6")
-def test_who_has_no_identifier_gets_one(version):
+def test_a_client_that_has_no_identifier_gets_one(version):
     context = MqttHub()
     clients = [context.client("", version) for _ in range(10)]
     names = [name for _, _, name in context.world.hub.clients._known]
@@ -234,7 +234,7 @@ def test_a_refusal_that_version_311_has_no_word_for():
 
 @BOTH
 @pytest.mark.mqtt("5:3.1.4-3", "3.1.1:3.1.4-2", "5:3.1.2-8", "3.1.1:3.1.2-8")
-def test_who_comes_again_ends_the_older_link(version):
+def test_a_client_that_comes_again_ends_the_older_link(version):
     context = MqttHub()
     ear = context.client("ear")
     ear.subscribe("w")
@@ -304,7 +304,7 @@ def test_keep_alive(version):
 
 
 @pytest.mark.mqtt("5:4.12.0-6")
-def test_who_names_no_authentication_method_hears_of_none():
+def test_a_client_that_names_no_authentication_method_gets_none():
     client = Client(MqttHub(login=ada_alone).listener)
     answer = client.connect("c", user="ada", password=b"secret")
     assert isinstance(answer, Connack)

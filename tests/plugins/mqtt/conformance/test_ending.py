@@ -107,7 +107,7 @@ def test_a_packet_that_is_longer_than_the_server_takes(version):
 
 @pytest.mark.parametrize("first", [b"", b"\x10", b"\x10\x0d\0\4MQ", b"\x10\xff\xff\xff"])
 @pytest.mark.mqtt("5:3.14.0-1", "5:3.2.0-1", "3.1.1:3.2.0-1")
-def test_who_never_comes_to_connect(context, first):
+def test_a_client_that_never_comes_to_connect(context, first):
     client = Client(context.listener)
     client.raw(first)
     context.world.advance(11)

@@ -75,7 +75,7 @@ def test_an_empty_payload_removes_what_is_retained(context, version, qos):
 
 @BOTH
 @pytest.mark.mqtt("3.1.1:3.3.1-6", "3.1.1:3.3.1-8", "3.1.1:3.3.1-9", "5:3.3.1-12", "5:3.3.1-9")
-def test_retain_tells_what_comes_of_a_subscription(context, version):
+def test_retain_marks_messages_that_come_of_a_subscription(context, version):
     ear, writer = context.client("ear", version), context.client("w", version)
     writer.publish("a/1", retain=True)
     writer.publish("a/2", retain=True)
