@@ -40,7 +40,8 @@ def _text(raw: object) -> str:
     raise ValueError("expected text")
 
 
-def _integer(raw: object) -> int:
+def integer(raw: object) -> int:
+    """Read a whole number: 30, "30"."""
     if isinstance(raw, int) and not isinstance(raw, bool):
         return raw
     if isinstance(raw, str) and _INTEGER.fullmatch(raw):
@@ -161,7 +162,7 @@ def many(kind: Callable[[Any], T]) -> Callable[[object], tuple[T, ...]]:
     return parse
 
 
-_KINDS: dict[object, Callable[[Any], Any]] = {str: _text, int: _integer, float: _number, bool: flag}
+_KINDS: dict[object, Callable[[Any], Any]] = {str: _text, int: integer, float: _number, bool: flag}
 
 
 class option(Generic[T]):

@@ -129,7 +129,7 @@ def test_nothing_is_overwritten_and_nothing_half_written(here, capsys, file):
         (["handler", "world"], "'world' is no name for a handler: its class would be World, which is taken"),
         (["dialect", "json"], "there is a plugin json already (built in)"),
         (["handler", "upper"], "there is a plugin upper already (package hubbub)"),
-        (["gizmo", "a"], "new: argument KIND: invalid choice: 'gizmo' (choose from 'dialect', 'handler'); "),
+        (["gizmo", "a"], "new: argument KIND: unknown 'gizmo'; there are dialect, handler; "),
         (["dialect"], "new: the following arguments are required: NAME; `hubbub new --help` shows how"),
         (["dialect", "a", "b"], "new: unrecognized arguments: b; `hubbub new --help` shows how"),
         (["dialect", "a", "--in", "b"], "new: unrecognized arguments: --in b, did you mean --into?"),

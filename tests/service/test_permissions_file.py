@@ -192,7 +192,7 @@ def test_check_acl(file, capsys, asked, status, says):
     ("asked", "says"),
     [
         ("ann publish", "check-acl: the following arguments are required: TOPIC; `hubbub check-acl --help` shows how"),
-        ("ann delete a", "check-acl: argument ACTION: invalid choice: 'delete'"),
+        ("ann delete a", "check-acl: argument ACTION: unknown 'delete'; there are publish"),
         ("ann publish a/+", "check-acl: a/+: a topic has no wildcards; + and # are for filters"),
         (
             "ann subscribe $share/g",

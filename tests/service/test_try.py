@@ -217,7 +217,7 @@ def test_what_is_wrong_with_a_dialect_is_one_line(capture, refused, tmp_path):
         (["raw", "capture.bin", "--split"], "try: argument --split: expected one argument"),
         (["raw", "capture.bin", "--split", "0"], "try: argument --split: expected a number of bytes, at least 1"),
         (["raw", "capture.bin", "--split", "²"], "try: argument --split: expected a number of bytes, at least 1"),
-        (["raw", "capture.bin", "--transport", "sctp"], "try: argument --transport: invalid choice: 'sctp'"),
+        (["raw", "capture.bin", "--transport", "sctp"], "try: argument --transport: unknown 'sctp'; there are tcp"),
         (["raw", "nowhere.bin"], "nowhere.bin: No such file or directory"),
         (["raw", "."], ".: Is a directory"),
         (["raw", "a\0b"], r"a\x00b: embedded null byte"),

@@ -28,12 +28,13 @@ def test_check_finds_every_mistake(tmp_path):
         port = other.getsockname()[1]
         options = ("--tcp", "udp:4", "--tcp", f"tcp:{port}:id=taken", "--tcp", "tcp:0:colour=7", "--udp", "udp:x")
         options += ("--handler", "nobody", "--handler", "upper:x=1", "--origin", "/")
+        options += ("--permissions", str(tmp_path / "rules"), "--auth", f"hubbub:{tmp_path}/people")
         done = hubbub("check", *options, "--control", tmp_path / "no.sock")
     lines = output(done, 1).splitlines()
-    assert done.stdout.endswith("7 mistakes\n")
-    mistake = re.compile("unknown endpoint kind|port=x|--origin /|colour=|nobody|x=|already in use")
+    assert done.stdout.endswith("9 mistakes\n")
+    mistake = re.compile("unknown endpoint kind|port=x|--origin /|colour=|rules|people|nobody|x=|already in use")
     assert [mistake.search(line)[0] for line in lines] == [
-        "unknown endpoint kind", "port=x", "--origin /", "colour=", "nobody", "x=", "already in use",
+        "unknown endpoint kind", "port=x", "--origin /", "rules", "people", "colour=", "nobody", "x=", "already in use",
     ]  # fmt: skip
 
 

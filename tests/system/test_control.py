@@ -186,7 +186,9 @@ def test_status_while_it_stops(tmp_path):
 def test_top_where_stdout_is_no_terminal(daemon):
     text = output(daemon.ask("top", "--count", 3, "--interval", "100ms"))
     assert text.count("\nlisteners\n") == 3
-    assert output(daemon.ask("top", "--interval", "soon"), 1).startswith("hubbub: top: --interval soon: expected")
+    assert output(daemon.ask("top", "--interval", "soon"), 1).startswith(
+        "hubbub: top: argument --interval: soon: expected seconds"
+    )
 
 
 def on_a_terminal(command: list[str], keys: bytes = b"") -> tuple[int, str]:
@@ -262,7 +264,7 @@ def test_kick(tmp_path):
         assert output(daemon.ask("kick", "--listener", "a", "--host", "127.0.0.0/8")) == "kicked 1 link\n"
         assert clients[1].line() == "BYE"
         assert "kick: it closes nothing without a LINK, --user, " in output(daemon.ask("kick"), 1)
-        assert output(daemon.ask("kick", "x"), 1).startswith("hubbub: kick: argument LINK: invalid int value: 'x'")
+        assert output(daemon.ask("kick", "x"), 1).startswith("hubbub: kick: argument LINK: x: expected a whole number")
         for client in clients:
             client.close()
 

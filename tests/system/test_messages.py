@@ -265,6 +265,17 @@ def test_mistakes(arguments):
     assert said(done)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"), [
+        (("tcp:127.0.0.1:6999", "a", "x"), "tcp:127.0.0.1:6999: did you mean tcp://127.0.0.1:6999?"),
+        (("tcp://host:x", "a", "x"), "tcp://host:x: a URL is SCHEME://HOST:PORT; "),
+        (("tcp://host", "a", "--rate", "fast"), "pub: argument --rate: fast: expected a rate, such as "),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_followed_by_what_was_expected(wrong, says):
+    assert said(hubbub("pub", *wrong)).startswith(f"hubbub: {says}")
+
+
 @pytest.mark.parametrize("command", ["pub", "sub", "req", "bench"])
 def test_help(command):
     for arguments in ((command,), (command, "--help")):

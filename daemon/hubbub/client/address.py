@@ -56,11 +56,14 @@ class Address:
 
 def parse(url: str, password_file: str | None, token_file: str | None, ca: str | None) -> Address:
     """Read a URL. Raises ConfigError."""
+    kind, colon, rest = url.partition(":")
+    if colon and kind in PORTS and not rest.startswith("//"):
+        raise ConfigError(f"{shown(url)}: did you mean {kind}://{shown(rest)}?")
     try:
         parts = urlsplit(url if "://" in url else f"tcp://{url}")
         port = parts.port
     except ValueError as error:
-        raise ConfigError(f"{shown(url)}: {error}") from None
+        raise ConfigError(f"{shown(url)}: a URL is SCHEME://HOST:PORT; {error}") from None
     if parts.scheme not in PORTS or not parts.hostname:
         meant = ", with TLS mqtts or wss" if parts.scheme in ("tls", "ssl") else ""
         raise ConfigError(f"{shown(url)}: a URL is SCHEME://HOST:PORT, SCHEME one of {', '.join(PORTS)}{meant}")

@@ -16,7 +16,7 @@ from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.option import duration, rate
 from hubbub.service.client.base import Client, Lost, Outgoing
-from hubbub.service.commands.arguments import wants_help
+from hubbub.service.commands.arguments import read_by, wants_help
 from hubbub.service.commands.bench_report import Bar, report, summary
 from hubbub.service.commands.connection import WHERE, address_of, open_client, url_parser, with_client
 
@@ -95,8 +95,8 @@ def bench(arguments: Sequence[str]) -> int:
         print(USAGE, end="")
         return 0
     parser = url_parser("bench")
-    parser.add_argument("--seconds", type=duration, default=6.0)
-    parser.add_argument("--rate", type=rate, default=200.0)
+    parser.add_argument("--seconds", type=read_by(duration), default=6.0)
+    parser.add_argument("--rate", type=read_by(rate), default=200.0)
     parser.add_argument("--size", type=_size, default=100)
     parser.add_argument("--qos", type=int, choices=(0, 1, 2), default=0)
     asked = parser.parse_args(arguments)

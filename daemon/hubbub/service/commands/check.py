@@ -12,6 +12,8 @@ from typing import Any
 from twisted.internet.defer import maybeDeferred
 
 from hubbub.errors import ConfigError
+from hubbub.service.auth.login import Logins
+from hubbub.service.auth.permissions import Guard
 from hubbub.service.commands.arguments import wants_help
 from hubbub.service.commands.client import ask
 from hubbub.service.config.options import Options
@@ -94,7 +96,11 @@ class Check:
         """Make each part alone, so that each can be wrong alone; return the listeners that can be made."""
         made = []
         with self._finding():
+            Guard(settings.permissions)
+        with self._finding():
             bare = HubbubService(reactor, Settings(plugin_dirs=settings.plugin_dirs))
+            with self._finding():
+                Logins(reactor, settings.auth, bare.hub.sources)
             for config in settings.listeners:
                 with self._finding():
                     made.append(bare.make_listener(config, settings, bare.plugins))

@@ -10,7 +10,7 @@ from hubbub.errors import ConfigError, Refusal
 from hubbub.kernel.authorization.permissions import ACTIONS, Subject
 from hubbub.option import shown
 from hubbub.service.auth.permissions import load
-from hubbub.service.commands.arguments import Arguments, wants_help
+from hubbub.service.commands.arguments import Arguments, one_of, wants_help
 from hubbub.topics import check_filter, check_topic, unshared
 
 USAGE = """\
@@ -42,7 +42,7 @@ def check_acl(arguments: Sequence[str]) -> int:
         return 0
     parser = Arguments("check-acl")
     parser.add_argument("user", metavar="USER")
-    parser.add_argument("action", choices=ACTIONS, metavar="ACTION")
+    parser.add_argument("action", type=one_of(*ACTIONS), metavar="ACTION")
     parser.add_argument("name", metavar="TOPIC")
     parser.add_argument("--permissions", type=Path, metavar="FILE")
     parser.add_argument("--group", action="append", default=[], metavar="NAME")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from hubbub.service.commands.arguments import Arguments, wants_help
+from hubbub.service.commands.arguments import Arguments, one_of, wants_help
 from hubbub.service.commands.help_texts import Help, all_help
 
 USAGE = """\
@@ -24,7 +24,7 @@ def completion(arguments: Sequence[str]) -> int:
         sys.stdout.write(USAGE)
         return 0
     parser = Arguments("completion")
-    parser.add_argument("shell", choices=tuple(SHELLS), metavar="|".join(SHELLS))
+    parser.add_argument("shell", type=one_of(*SHELLS), metavar="|".join(SHELLS))
     shell = parser.parse_args(arguments).shell
     sys.stdout.write(_NOTE.format(shell) + SHELLS[shell](all_help()))
     return 0

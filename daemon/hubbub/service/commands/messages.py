@@ -16,7 +16,7 @@ from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.option import duration, printable, rate
 from hubbub.service.client.base import Begin, Client, Outgoing, Received, Refused
-from hubbub.service.commands.arguments import Arguments, wants_help
+from hubbub.service.commands.arguments import Arguments, read_by, wants_help
 from hubbub.service.commands.connection import WHERE, positive, url_parser, with_client
 from hubbub.topics import quote
 
@@ -81,7 +81,7 @@ def pub(arguments: Sequence[str]) -> int:
     parser.add_argument("payload", metavar="PAYLOAD", nargs="?")
     parser.add_argument("--file")
     parser.add_argument("--retain", action="store_true")
-    parser.add_argument("--rate", type=rate)
+    parser.add_argument("--rate", type=read_by(rate))
     _add_counts(parser)
     asked = parser.parse_intermixed_args(arguments)
     payloads = _payloads(asked.payload, asked.file, asked.count)
@@ -108,7 +108,7 @@ def sub(arguments: Sequence[str]) -> int:
     parser = url_parser("sub")
     parser.add_argument("filters", metavar="FILTER", nargs="+")
     begins = parser.add_mutually_exclusive_group()
-    begins.add_argument("--since", type=duration)
+    begins.add_argument("--since", type=read_by(duration))
     begins.add_argument("--last", type=positive)
     parser.add_argument("--timestamps", action="store_true")
     _add_counts(parser)
@@ -141,7 +141,7 @@ def req(arguments: Sequence[str]) -> int:
     parser = url_parser("req")
     parser.add_argument("topic", metavar="TOPIC")
     parser.add_argument("payload", metavar="PAYLOAD", nargs="?")
-    parser.add_argument("--timeout", type=duration, default=limits.REQUEST_SECONDS)
+    parser.add_argument("--timeout", type=read_by(duration), default=limits.REQUEST_SECONDS)
     asked = parser.parse_intermixed_args(arguments)
     payload = sys.stdin.buffer.read() if asked.payload is None else _bytes(asked.payload)
 

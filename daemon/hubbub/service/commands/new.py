@@ -11,7 +11,7 @@ from string import Template
 
 from hubbub.errors import ConfigError
 from hubbub.option import hint, shown
-from hubbub.service.commands.arguments import Arguments, wants_help
+from hubbub.service.commands.arguments import Arguments, one_of, wants_help
 from hubbub.service.plugins.discovery import Plugins
 
 USAGE = """\
@@ -51,7 +51,7 @@ def new(arguments: Sequence[str]) -> int:
         print(USAGE, end="")
         return 0
     parser = Arguments("new")
-    parser.add_argument("kind", choices=tuple(PATTERNS), metavar="KIND")
+    parser.add_argument("kind", type=one_of(*PATTERNS), metavar="KIND")
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("--into", type=Path, metavar="FOLDER")
     parser.add_argument("--like", metavar="PATTERN")

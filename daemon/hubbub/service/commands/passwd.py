@@ -22,7 +22,7 @@ from hubbub.option import shown
 from hubbub.service.auth import hashes
 from hubbub.service.auth.passwords import Entry, Table, check_name, read
 from hubbub.service.auth.scram import COSTS, Scram
-from hubbub.service.commands.arguments import Arguments, wants_help
+from hubbub.service.commands.arguments import Arguments, one_of, wants_help
 
 USAGE = """\
 hubbub passwd: the users of a password file, which --auth hubbub:FILE reads
@@ -54,12 +54,12 @@ def passwd(arguments: Sequence[str]) -> int:
         print(USAGE, end="")
         return 0
     parser = Arguments("passwd")
-    parser.add_argument("what", choices=("add", "remove", "check", "list"), metavar="add|remove|check|list")
+    parser.add_argument("what", type=one_of("add", "remove", "check", "list"), metavar="add|remove|check|list")
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("user", metavar="USER", nargs="?")
     parser.add_argument("--datagram-key", action="store_true")
     parser.add_argument("--public-key", type=_public_key, metavar="KEY")
-    parser.add_argument("--scram", choices=tuple(COSTS), metavar="|".join(COSTS))
+    parser.add_argument("--scram", type=one_of(*COSTS), metavar="|".join(COSTS))
     asked = parser.parse_intermixed_args(arguments)
     wishes = {"--datagram-key": asked.datagram_key, "--public-key": asked.public_key, "--scram": asked.scram}
     wished = [name for name, wish in wishes.items() if wish]

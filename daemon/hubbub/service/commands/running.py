@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hubbub.option import duration, printable, shown
-from hubbub.service.commands.arguments import Arguments, wants_help
+from hubbub.option import duration, integer, printable, shown
+from hubbub.service.commands.arguments import Arguments, read_by, wants_help
 from hubbub.service.commands.client import ask
+from hubbub.service.commands.connection import positive
 from hubbub.service.commands.report import cluster_report, report, table, terminal_width
 from hubbub.service.control.neighbours import neighbours
 
@@ -122,7 +123,7 @@ def kick(arguments: Sequence[str]) -> int:
     if _helped(arguments, KICK_USAGE):
         return 0
     parser = _parser("kick")
-    parser.add_argument("links", metavar="LINK", type=int, nargs="*")
+    parser.add_argument("links", metavar="LINK", type=read_by(integer), nargs="*")
     for name in ("--user", "--client", "--host", "--listener"):
         parser.add_argument(name)
     asked = parser.parse_args(arguments)
@@ -188,14 +189,10 @@ def top(arguments: Sequence[str]) -> int:
     if _helped(arguments, TOP_USAGE):
         return 0
     parser = _parser("top")
-    parser.add_argument("--interval", default="1s")
-    parser.add_argument("--count", type=int)
+    parser.add_argument("--interval", type=read_by(duration), default=1.0)
+    parser.add_argument("--count", type=positive)
     asked = parser.parse_args(arguments)
-    try:
-        seconds = duration(asked.interval)
-    except ValueError as error:
-        parser.error(f"--interval {asked.interval}: {error}")
-    watch(lambda: look(asked.control)[0], max(seconds, 0.1), asked.count)
+    watch(lambda: look(asked.control)[0], max(asked.interval, 0.1), asked.count)
     return 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hubbub.errors import ConfigError
-from hubbub.service.commands.arguments import Arguments, wants_help
+from hubbub.service.commands.arguments import Arguments, one_of, wants_help
 from hubbub.service.commands.report import size
 from hubbub.service.state import NO_APSW, has_apsw
 
@@ -34,7 +34,7 @@ def store(arguments: Sequence[str]) -> int:
         print(USAGE, end="")
         return 0
     parser = Arguments("store")
-    parser.add_argument("what", choices=tuple(_COMMANDS), metavar="|".join(_COMMANDS))
+    parser.add_argument("what", type=one_of(*_COMMANDS), metavar="|".join(_COMMANDS))
     parser.add_argument("folder", type=Path, metavar="DIR")
     asked = parser.parse_args(arguments)
     if not has_apsw():

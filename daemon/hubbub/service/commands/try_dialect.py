@@ -20,7 +20,7 @@ from hubbub.events import Close, Event, SwitchDialect
 from hubbub.kernel.sessions.session import Session
 from hubbub.message import Message
 from hubbub.option import configure, parse, printable, shown, size
-from hubbub.service.commands.arguments import Arguments, wants_help
+from hubbub.service.commands.arguments import Arguments, one_of, wants_help
 from hubbub.service.plugins.discovery import Plugins, reason
 from hubbub.service.tracing.event_text import as_text, describe
 from hubbub.template import Template
@@ -63,7 +63,7 @@ def try_dialect(arguments: Sequence[str]) -> int:
     parser.add_argument("keys", metavar="KEY=VALUE", nargs="*", default=[])
     parser.add_argument("--split", type=count, metavar="N")
     parser.add_argument("--hex", action="store_true")
-    parser.add_argument("--transport", choices=TRANSPORTS)
+    parser.add_argument("--transport", type=one_of(*TRANSPORTS))
     parser.add_argument("--plugin-dir", type=Path, metavar="DIR", action="append", default=[])
     asked = parser.parse_intermixed_args(arguments)
     trial = Trial(Plugins(asked.plugin_dir), asked.dialect, asked.transport, read_keys(asked.keys))

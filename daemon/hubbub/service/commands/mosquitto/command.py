@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hubbub.errors import ConfigError
-from hubbub.service.commands.arguments import Arguments, wants_help
+from hubbub.service.commands.arguments import Arguments, one_of, wants_help
 from hubbub.service.commands.mosquitto.conf import Import
 from hubbub.service.commands.mosquitto.notes import Note
 from hubbub.service.plugins.discovery import Plugins
@@ -36,7 +36,7 @@ def import_from(arguments: Sequence[str]) -> int:
         sys.stdout.write(USAGE)
         return 0
     parser = Arguments("import")
-    parser.add_argument("broker", choices=("mosquitto",), metavar="BROKER")
+    parser.add_argument("broker", type=one_of("mosquitto"), metavar="BROKER")
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("--into", type=Path, default=DEFAULT, metavar="FOLDER")
     asked = parser.parse_args(arguments)
