@@ -191,12 +191,12 @@ def test_top_where_stdout_is_no_terminal(daemon):
     )
 
 
-def on_a_terminal(command: list[str], keys: bytes = b"") -> tuple[int, str]:
+def on_a_terminal(command: list[str], keys: bytes = b"", columns: int = 120) -> tuple[int, str]:
     """Run a command with a terminal for its input and output, on which keys are pressed; return status and output."""
     ours, theirs = os.openpty()
     os.write(ours, keys)
     with subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "COLUMNS": "120"}
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "COLUMNS": str(columns)}
     ) as it:
         os.close(theirs)
         shown = b""
@@ -218,6 +218,10 @@ def test_top_on_a_terminal(daemon):
         [sys.executable, "-m", "hubbub", "top", *command[3:5], "--interval", "1h"], keys=b"xq"
     )
     assert status == 0, shown
+    status, shown = on_a_terminal([sys.executable, *command], columns=80)
+    lines = shown.splitlines()
+    assert re.search(rf"^  a +tcp 127.0.0.1:{daemon.tcp[0][1]} ", shown, re.MULTILINE), shown
+    assert max(len(line.rstrip()) for line in lines) <= 80, lines
     without = "import sys; sys.modules['rich.live'] = None; "
     without += "from hubbub.service.cli import main; sys.exit(main(sys.argv[3:]))"
     status, shown = on_a_terminal([sys.executable, "-c", without, *command])

@@ -68,11 +68,12 @@ def cluster_report(found: Row, width: int | None = None) -> str:
     lines = [printable(f"cluster {found['cluster']}: {count}, {len(gone)} unreachable")]
     troubles = [f"UNREACHABLE  {row['name']}: {row['unreachable']}" for row in gone]
     troubles += [f"DEGRADED  {row['name']}: {why}" for row in there for why in row["degraded"]]
-    lines += [table(there, _ABOUT, width).rstrip("\n"), *_filled(map(printable, troubles), width)]
+    lines += [table(there, _ABOUT, width).rstrip("\n"), *filled(map(printable, troubles), width)]
     return "\n".join(lines) + "\n"
 
 
-def _filled(lines: Iterable[str], width: int | None) -> Iterable[str]:
+def filled(lines: Iterable[str], width: int | None) -> Iterable[str]:
+    """Break lines that are longer than `width` characters; None: no limit."""
     return lines if width is None else (fill(line, width, subsequent_indent=" " * 10) for line in lines)
 
 
@@ -86,7 +87,7 @@ def report(status: Row, width: int | None = None) -> str:
         lines += ["", "workers", table(workers, _WORKERS, width).rstrip("\n")]
     if cluster := status.get("cluster"):
         lines += ["", "nodes", table(cluster["members"], _NODES, width).rstrip("\n")]
-    lines += ["", *_filled(summary(status), width)]
+    lines += ["", *filled(summary(status), width)]
     return "\n".join(lines) + "\n"
 
 

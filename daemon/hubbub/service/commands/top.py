@@ -9,12 +9,13 @@ import time
 import tty
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from operator import itemgetter
 from select import select
+from shutil import get_terminal_size
 from typing import Any
 
 from hubbub.errors import ConfigError
-from hubbub.option import printable
-from hubbub.service.commands.report import headline, report, size, summary
+from hubbub.service.commands.report import filled, headline, report, size, summary, table
 
 Status = Mapping[str, Any]
 _COLUMNS = ("id", "where", "links", "in/s", "bytes/s", "out/s", "waiting", "dropped", "refused")
@@ -76,16 +77,12 @@ def _looks(
 
 
 def _screen(status: Status, before: Status) -> Any:
-    from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=None, pad_edge=False)
-    for name in _COLUMNS:
-        shown.add_column(name, justify="left" if name in _COLUMNS[:2] else "right")
-    for row in rows(status, before):
-        shown.add_row(*(Text(printable(cell)) for cell in row))  # as text, it would be read as markup
-    return Group(Text(headline(status)), "", shown, "", *map(Text, summary(status)))
+    width = get_terminal_size().columns
+    columns = {name: itemgetter(name) for name in _COLUMNS}
+    places = table((dict(zip(_COLUMNS, row, strict=True)) for row in rows(status, before)), columns, width)
+    return Text("\n".join([headline(status), "", places, *filled(summary(status), width)]))
 
 
 def rows(status: Status, before: Status) -> Iterator[tuple[str, ...]]:
