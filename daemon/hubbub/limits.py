@@ -104,6 +104,7 @@ MATCH_CACHE = 65_536  # topics whose receivers are remembered: with the row belo
 MATCH_CACHE_PLACES = 1_000_000  # entries and receivers of all routes that are remembered: 8 MiB
 ROUTE_COST = 50  # such places that a route takes beside these: 400 bytes of objects
 MATCH_CACHE_TOPIC = 256  # characters of a topic that is worth remembering
+MATCH_LEVELS = 32_766  # levels of filters that one topic may match, in 15 ms: as many as 14 levels of + and names have
 COPIES_AT_ONCE = 64  # copies of one message for one session; more are made as its client reads
 SPLICED_AT_ONCE = 10_000  # units of one batch that differ in an id alone: about 20 ms
 BATCH_MESSAGES = 1_000  # messages encoded and handed over as one: past this joining saves nothing more

@@ -41,7 +41,7 @@ class Router:
     """
 
     def __init__(self, turn: Turn, retained: Retained) -> None:
-        self.trie = Trie()
+        self.trie = Trie(limits.MATCH_LEVELS)
         self._turn = turn
         self._retained = retained
         self.searched = False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from hubbub import topics
+from hubbub.errors import Refusal
 
 
 class Entry:
@@ -39,10 +41,14 @@ class _Node:
 
 
 class Trie:
-    """All filters. Those without a wildcard are looked up whole; the others are walked level by level."""
+    """All filters. Those without a wildcard are looked up whole; the others are walked level by level.
 
-    def __init__(self) -> None:
+    most  levels of filters that one topic may match
+    """
+
+    def __init__(self, most: int = sys.maxsize) -> None:
         self.levels = 0  # nodes
+        self._most = most
         self._exact: dict[str, Entry] = {}
         self._root = _Node()
 
@@ -96,7 +102,7 @@ class Trie:
             self.levels -= 1
 
     def match(self, topic: str) -> tuple[Entry, ...]:
-        """Return the entries whose filters match `topic`, the exact one first.
+        """Return the entries whose filters match `topic`, the exact one first. Raises Refusal (quota): too many do.
 
         Visits at most the nodes that exist, however the wildcards are nested.
         """
@@ -112,6 +118,7 @@ class Trie:
             levels = rest.split("/") if rest or "/" in topic else []
         else:
             levels = topic.split("/")
+        visits = 0
         for level in levels:
             if not nodes:
                 return tuple(found)
@@ -127,6 +134,9 @@ class Trie:
                     if child is not None:
                         following.append(child)
             nodes = following
+            visits += len(nodes)
+            if visits > self._most:
+                raise Refusal("quota", "too many filters with + match this topic; give it fewer levels")
         for node in nodes:
             if node.here is not None:
                 found.append(node.here)
