@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from hostile.canary import Canary
-from hostile.test_turns import crowd, links, pour
+from hostile.test_turns import crowd, links, mqtt_connect, pour
+from hubbub_plugins.mqtt.packets import V311, Subscribe, Subscription
 from running import Daemon, LineClient
 
 LEVELS = 14
@@ -39,4 +40,24 @@ def test_a_topic_that_hundreds_of_thousands_of_levels_match(daemon):
                 assert said == "ERR quota too many filters with + match this topic; give it fewer levels"
                 assert publisher.ask("SUB another/+") == "OK SUB another/+"
                 assert publisher.ask("UNSUB another/+") == "OK UNSUB another/+"
+        canary.check()
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_one_packet_with_filters_that_each_find_a_retained_message(daemon, qos):
+    """What is found is sent step by step, however many searches end."""
+    count = crowd(2_000, 10_000)
+    with links(daemon, 5) as many:
+        pour(many[:1], b"".join(b"PUB! kept/%d x\n" % n for n in range(count)) + b"PING\n", b"PONG\n")
+        wishes = [Subscription(filter=f"kept/{n}", qos=qos) for n in range(count)]
+        with Canary(daemon) as canary:
+            for one in many[1:]:
+                pour([one], mqtt_connect("") + Subscribe(id=1, subscriptions=wishes).encode(V311), b"", 120)
+            for one in many[1:]:
+                one.setblocking(True)
+                found = b""
+                while found.count(b"kept/") < count:
+                    piece = one.recv(1 << 20)
+                    assert piece
+                    found += piece
         canary.check()

@@ -40,7 +40,6 @@ from hubbub.kernel.connection.publishing import (
     on_qos_publish,
     on_release,
 )
-from hubbub.kernel.connection.subscription_batch import Retained
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.sessions.session import REPLIES
 from hubbub.kernel.steps import spread
@@ -97,13 +96,11 @@ def on_unsubscribe(link: Any, event: Unsubscribe) -> None:
 
 def on_subscription_batch(link: Any, event: SubscriptionBatch) -> None:
     """Subscribe and unsubscribe several times, with one answer."""
-    spread(link.hub.turn, "filters", subscription_batch.work_on(link, event, _answer_batch))
+    spread(link.hub.turn, "filters", subscription_batch.work_on(link, event, _answer_batch, send_retained))
 
 
-def _answer_batch(link: Any, event: SubscriptionBatch, results: list[Any], retained: list[Retained]) -> None:
+def _answer_batch(link: Any, event: SubscriptionBatch, results: list[Any]) -> None:
     answer_stored(link, event, results)
-    for one, batches in retained:
-        send_retained(link, one, batches)
     link.spend(len(results))
 
 

@@ -65,12 +65,12 @@ def take(outbox: Any, searching: bool) -> None:
             if not steps:
                 break
             batch = next(unit.batches, END)
+            steps -= 1
             if batch is END:
                 outbox.searches -= unit.weight
                 outbox.size -= unit.size
                 units.popleft()
             else:
-                steps -= 1
                 budget -= _take_found(outbox, batch)
         elif type(unit) is Barrier:
             if unit.stands:

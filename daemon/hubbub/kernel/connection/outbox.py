@@ -221,7 +221,7 @@ class Outbox:
         A search that has begun holds a position in the tree, so only one of a link has begun at a time.
         """
         self.evict()
-        budget = 0 if self.searches else limits.RETAINED_AT_ONCE
+        budget = 0 if self.searches or self.count >= limits.RETAINED_AT_ONCE else limits.RETAINED_AT_ONCE
         while budget > 0 and not self.is_half_full():
             batch = next(batches, END)
             if batch is END:

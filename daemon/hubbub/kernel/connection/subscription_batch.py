@@ -18,9 +18,12 @@ Retained = tuple[Subscribe, Iterator[Batch | None]]
 
 
 def work_on(
-    link: Any, event: SubscriptionBatch, answer: Callable[[Any, SubscriptionBatch, list[Any], list[Retained]], object]
+    link: Any,
+    event: SubscriptionBatch,
+    answer: Callable[[Any, SubscriptionBatch, list[Any]], object],
+    send_retained: Callable[[Any, Subscribe, Iterator[Batch | None]], object],
 ) -> Iterator[None]:
-    """Act on the events of a batch, piece by piece; then `answer` with the result of each and the retained messages."""
+    """Act on the events of a batch, piece by piece; then `answer` with all results, and send retained messages."""
     results: list[Any] = []
     retained: list[Retained] = []
     link.inbound.blocked += 1
@@ -39,8 +42,14 @@ def work_on(
             for wish, _ in retained:
                 link.egress.unsubscribe(link.egress.id_of(wish), link.client)
             retained.clear()
+        answer(link, event, results)
+        for at, (one, batches) in enumerate(retained):
+            if at and not at % limits.FILTERS_AT_ONCE:
+                yield
+                if not link.active:
+                    return
+            send_retained(link, one, batches)
         link.inbound.blocked -= 1
-        answer(link, event, results, retained)
         if link.inbound.holding:
             link.go_on()
     except Exception as error:  # noqa: BLE001  a plugin's dialect

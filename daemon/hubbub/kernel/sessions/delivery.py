@@ -9,20 +9,21 @@ while the transport is paused. In-flight messages are sent again after a reconne
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.events import Subscribe
-from hubbub.kernel.routing.batch import END, Batch, kept
+from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW
 from hubbub.kernel.sessions.inflight import InflightMessage, Lender
 from hubbub.kernel.sessions.qos import STAGES, PassOn, QosLink, qos_of
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
 from hubbub.kernel.sessions.records import StoredMessage
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
+from hubbub.kernel.sessions.retained_searches import RetainedSearches
 from hubbub.kernel.sessions.session_queue import SessionQueue
 from hubbub.kernel.sessions.state import PersistentSession
 from hubbub.kernel.sessions.steps import in_steps
@@ -64,7 +65,7 @@ class Delivery:
         self._marked = False  # for the end of this turn
         self._pass_on = pass_on
         self._queued_bytes = queued_bytes
-        self._searches: dict[Hashable, tuple[Iterator[Batch | None], Subscribe]] = {}  # retained messages, by id
+        self._searches = RetainedSearches()
 
     # Outgoing
 
@@ -224,6 +225,7 @@ class Delivery:
     def flush(self) -> None:
         """Go on at the end of the turn (kernel.turn.Flushable)."""
         self._marked = False
+        self._searches.renew()
         link = self.link
         if link is None:
             return
@@ -234,26 +236,20 @@ class Delivery:
 
     def send_retained(self, batches: Iterator[Batch | None], wish: Subscribe) -> None:
         """Send retained messages as there is room for them."""
-        self._searches[wish.key] = (batches, wish)
+        self._searches.add(batches, wish)
         self.go_on()
 
     def _send_retained(self) -> None:
-        budget = limits.RETAINED_AT_ONCE
-        while self._searches and budget > 0 and self._may_send():
-            batches, wish = next(iter(self._searches.values()))
-            batch = next(batches, END)
-            budget -= 1
-            if batch is END:
-                del self._searches[wish.key]
-            elif batch is not None and batch.count:
-                message = batch.messages[0]
-                qos = min(qos_of(message), wish.qos)
-                if qos:
-                    self._send_new(InflightMessage(message, wish, qos), batch.frames[0])
-                elif self.link is not None:
-                    self.link.send_qos0(batch, wish)
-            elif batch is not None:
+        for batch, wish in self._searches.take(self._turn.number, self._may_send):
+            if not batch.count:
                 self._turn.counters.uncarried += 1
+                continue
+            message = batch.messages[0]
+            qos = min(qos_of(message), wish.qos)
+            if qos:
+                self._send_new(InflightMessage(message, wish, qos), batch.frames[0])
+            elif self.link is not None:
+                self.link.send_qos0(batch, wish)
 
     # The client comes and goes
 
@@ -369,8 +365,7 @@ class Delivery:
             return
         self.queue.settle()
         self._give_to_others(self._drop_where(lambda one: not keep(one.message.topic)))
-        for id, (batches, wish) in self._searches.items():
-            self._searches[id] = (kept(batches, keep), wish)
+        self._searches.purge(keep)
 
     def withhold(self, keep: Callable[[str], bool]) -> None:
         """Don't send in-flight messages again on topics that `keep` denies, unless PUBREC has come."""
