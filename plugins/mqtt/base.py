@@ -33,6 +33,7 @@ from hubbub_plugins.mqtt.codes import (
 )
 from hubbub_plugins.mqtt.inbound import Inbound
 from hubbub_plugins.mqtt.keep_alive import KeepAlive, PingTimer
+from hubbub_plugins.mqtt.messages import written_identifiers
 from hubbub_plugins.mqtt.outbound import Outbound
 from hubbub_plugins.mqtt.packets import V5
 from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
@@ -156,7 +157,8 @@ class MqttBase(Dialect):
         """Return version, QoS, retain as published, identifiers, bytes of the longest packet, and if with positions."""
         retain_as_published, identifiers, *positions = _options(subscription)
         v5, max_packet = self._outbound.version == V5, self._outbound.max_packet
-        return v5, subscription.qos, retain_as_published, identifiers, max_packet, bool(positions)
+        written = written_identifiers(identifiers) if identifiers else b""
+        return v5, subscription.qos, retain_as_published, written, max_packet, bool(positions)
 
     def frames_per_link(self, subscription: Subscribe) -> bool:
         return self._aliases is not None

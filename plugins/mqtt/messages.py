@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 from hubbub import Message, QosPublish
@@ -77,7 +78,13 @@ def qos_publish(
     return event
 
 
-def _properties_of(message: Message, identifiers: tuple[int, ...], position: str) -> bytes | None:
+@lru_cache(64)
+def written_identifiers(identifiers: tuple[int, ...]) -> bytes:
+    """Write subscription identifiers as properties; a client may have 10,000 that one message matches."""
+    return write_properties({"subscription_identifier": list(identifiers)}, length=False)
+
+
+def _properties_of(message: Message, identifiers: bytes, position: str) -> bytes | None:
     """Write the properties of a PUBLISH of version 5, and its position unless "". None: they can't be encoded."""
     found: dict[str, Any] = {}
     user_properties = message.properties
@@ -98,12 +105,10 @@ def _properties_of(message: Message, identifiers: tuple[int, ...], position: str
             found["correlation_data"] = message.correlation
         if message.message_expiry is not None:
             found["message_expiry_interval"] = _whole_seconds(message.message_expiry)
-    if identifiers:
-        found["subscription_identifier"] = list(identifiers)
-    if not found:
+    if not found and not identifiers:
         return b"\0"
     try:
-        return write_properties(found)
+        return write_properties(found, identifiers)
     except ValueError:  # a lone surrogate, or more than 65,535 bytes
         return None
 

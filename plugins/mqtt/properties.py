@@ -112,8 +112,11 @@ _READERS = {
 }
 
 
-def write_properties(properties: Properties) -> bytes:
-    """Write properties with their length before them; those that are None are left out."""
+def write_properties(properties: Properties, more: bytes = b"", length: bool = True) -> bytes:
+    """Write properties, with their length before them unless not `length`; those that are None are left out.
+
+    more  others that are written already
+    """
     found = []
     for name, value in properties.items():
         if value is None:
@@ -122,8 +125,9 @@ def write_properties(properties: Properties) -> bytes:
         head = bytes((row.code,))
         values = value if isinstance(value, (list, tuple)) else (value,)
         found += [head + _WRITERS[row.kind](one) for one in values]
+    found.append(more)
     data = b"".join(found)
-    return varint(len(data)) + data
+    return varint(len(data)) + data if length else data
 
 
 _WRITERS: dict[str, Any] = {

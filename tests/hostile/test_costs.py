@@ -5,16 +5,23 @@ Each test is a row of docs/security.md's table. `make test` has a small crowd; w
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import random
-from collections.abc import Iterator
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from hostile.canary import Canary
 from hostile.test_turns import crowd, links, mqtt_connect, pour
-from hubbub_plugins.mqtt.packets import V311, Subscribe, Subscription
+from hubbub_plugins.mqtt.packets import V5, V311, Connect, Subscribe, Subscription
 from running import Daemon, LineClient
 
+Properties = Callable[[int], dict[str, Any]]
+NONE: Properties = lambda at: {}  # noqa: E731
 LEVELS = 14
 TOPIC = "/".join("a" * LEVELS)
 
@@ -24,6 +31,76 @@ def daemon() -> Iterator[Daemon]:
     with Daemon("--tcp", "tcp:0") as one:
         yield one
         assert "Traceback" not in one.log
+
+
+def join(some: Sequence[socket.socket], filter: str, connect: Properties, subscribe: Properties) -> None:
+    """Log in by MQTT 5.0 and subscribe, each client with properties of its own."""
+    wish = [Subscription(filter=filter, qos=0)]
+    for at, one in enumerate(some):
+        packets = Connect(version=V5, client=f"own-{at}", properties=connect(at)).encode(V5)
+        one.sendall(packets + Subscribe(id=1, subscriptions=wish, properties=subscribe(at)).encode(V5) + b"\xc0\0")
+    for one in some:
+        read(one, b"\xd0\0")
+
+
+def read(one: socket.socket, ends: bytes) -> None:
+    """Read up to those bytes."""
+    found = b""
+    while not found.endswith(ends):
+        piece = one.recv(65536)
+        assert piece, found
+        found += piece
+
+
+def swallow(one: socket.socket) -> threading.Thread:
+    """Have all that comes read, until the connection is shut down."""
+
+    def read_on() -> None:
+        with contextlib.suppress(ConnectionError):
+            while one.recv(1 << 20):
+                pass
+
+    thread = threading.Thread(target=read_on)
+    thread.start()
+    return thread
+
+
+WAYS: dict[str, tuple[Properties, Properties]] = {
+    "subscription identifiers": (NONE, lambda at: {"subscription_identifier": [at + 1]}),
+    "topic aliases": (lambda at: {"topic_alias_maximum": 10}, NONE),
+    "lengths of packets": (lambda at: {"maximum_packet_size": 10_000 + at}, NONE),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_subscribers_that_each_need_units_of_their_own(daemon, way):
+    """A burst of messages is encoded some at a time, the fewer the more encodings there are."""
+    with links(daemon, crowd(100, 500)) as many, links(daemon, 1) as (publisher,):
+        join(many, "with/units/of/their/own", *WAYS[way])
+        with Canary(daemon) as canary:
+            pour([publisher], b"PUB with/units/of/their/own x\n" * 1_000 + b"PING\n", b"PONG\n", 120)
+        canary.check()
+
+
+def test_one_message_with_thousands_of_identifiers(daemon):
+    """A subscriber with many filters that match has all their identifiers in each message; they are written once."""
+    names = ["/".join(one) for one in itertools.islice(itertools.product("a+", repeat=LEVELS), crowd(2_000, 10_000))]
+    with links(daemon, 2) as (one, publisher):
+        packets = [
+            Subscribe(
+                id=1, subscriptions=[Subscription(filter=name)], properties={"subscription_identifier": [at + 1]}
+            ).encode(V5)
+            for at, name in enumerate(names)
+        ]
+        one.sendall(Connect(version=V5, client="many").encode(V5))
+        pour([one], b"".join(packets) + b"\xc0\0", b"\xd0\0", 120)
+        one.setblocking(True)
+        thread = swallow(one)
+        with Canary(daemon) as canary:
+            pour([publisher], f"PUB {TOPIC} x\n".encode() * 300 + b"PING\n", b"PONG\n", 60)
+        one.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        canary.check()
 
 
 def test_a_topic_that_hundreds_of_thousands_of_levels_match(daemon):

@@ -18,6 +18,9 @@ class AdaptingReceiver:
 
     __slots__ = ("stream", "taken", "_ended", "_max", "_outbox")
 
+    durable = False  # it handles each message by itself, as receivers at QoS 1 do, but no store keeps them
+    waits = False
+
     def __init__(self, outbox: Outbox) -> None:
         self.stream = outbox.stream
         self.taken = 0

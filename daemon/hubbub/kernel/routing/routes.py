@@ -9,7 +9,14 @@ from hubbub import limits
 from hubbub.kernel.routing.groups import ReceiverGroup, SplicedGroup, splice
 from hubbub.kernel.routing.subscription import AwayLog, Encoding, Keeper, Receiver, Subscription, as_is
 from hubbub.kernel.routing.trie import Entry
-from hubbub.limits import BATCH_MESSAGES, COPIES_AT_ONCE, DELIVERIES_AT_ONCE, ROUTE_COST, SPLICED_AT_ONCE
+from hubbub.limits import (
+    BATCH_MESSAGES,
+    COPIES_AT_ONCE,
+    DELIVERIES_AT_ONCE,
+    ENTRIES_TO_ONE,
+    ROUTE_COST,
+    SPLICED_AT_ONCE,
+)
 
 
 class Route:
@@ -72,7 +79,7 @@ class Route:
         before = {(one.encoding, one.quiet is None): one for one in self.groups if one.backlog is not None}
         groups: dict[tuple[Encoding, bool], ReceiverGroup] = {}
         sessions = set()
-        each = 0  # receivers that handle each message by itself
+        each = len(self.entries) // ENTRIES_TO_ONE  # what is done for each message by itself: receivers, encodings
         self.durable = self.keeper is not None
         for subscription in self._with_copies():
             session = subscription.session
@@ -98,6 +105,7 @@ class Route:
         for key, old in before.items():
             (groups.get(key) or ReceiverGroup(old.encoding)).succeed(old)
         self.groups, self.spliced = splice(self.groups)
+        each += len(self.groups)
         units = sum([one.count for one in self.spliced])
         self.most = max(1, min(BATCH_MESSAGES, DELIVERIES_AT_ONCE // (each or 1), SPLICED_AT_ONCE // (units or 1)))
         self.sessions = len(sessions)
