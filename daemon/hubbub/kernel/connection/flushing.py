@@ -45,6 +45,8 @@ def search(outbox: Any) -> None:
     if not outbox.paused:
         try:
             flush(outbox, True)
+            if outbox.drained is not None and not outbox.answers:
+                outbox.drained()
         except Exception as error:  # noqa: BLE001  a plugin's dialect: its fault costs its own link
             outbox.owner.fail(error)
 

@@ -83,10 +83,12 @@ class Shutdown:
 
     def shut(self, link: Any) -> None:
         """The outbox is drained: write the last unit, or close after it."""
-        turn = link.hub.turn
-        if turn.inboxes or not link.outbox.empty:  # handlers still work on what it may have caused
-            if link.outbox.barrier_at_front() is None:  # else the commit has it flushed again
-                link.outbox.mark()
+        turn, outbox = link.hub.turn, link.outbox
+        if turn.inboxes or not outbox.empty:  # handlers still work on what it may have caused
+            if outbox.searches and self.refusal is None:  # its client has taken all that was found, and waits for more
+                link.timeouts.close_at = max(link.timeouts.close_at or 0.0, turn.now() + limits.CLOSE_SECONDS)
+            if not outbox.searching and outbox.barrier_at_front() is None:  # else a job or the commit has it flushed
+                outbox.mark()
             return
         overflow.stop(link.outbox)  # nothing follows the last unit
         link.hub.subscriptions.leave(link.session)
