@@ -70,15 +70,15 @@ def serve(link: socket.socket) -> list[str]:
 def begin(request: dict[str, object], fds: list[int]) -> list[str]:
     """Return the arguments in the process that was asked for; this one tells its number and its status."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    *streams, told = fds
+    *streams, reported = fds
     if pid := os.fork():
         for stream in (0, 1, 2, *streams):
             os.close(stream)
-        os.write(told, b"%d\n" % pid)
-        os.write(told, b"%d\n" % os.waitpid(pid, 0)[1])
+        os.write(reported, b"%d\n" % pid)
+        os.write(reported, b"%d\n" % os.waitpid(pid, 0)[1])
         os._exit(0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.close(told)
+    os.close(reported)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)

@@ -44,19 +44,19 @@ class Forked:
             "environment": {**os.environ, **environment},
         }
         mine, theirs = os.pipe()
-        self._told = os.fdopen(mine, "rb", buffering=0)
+        self._reported = os.fdopen(mine, "rb", buffering=0)
         try:
             socket.send_fds(_server(), [json.dumps(request).encode()], [*streams, theirs])
         finally:
             os.close(theirs)
         self.returncode: int | None = None
-        self.pid = int(self._told.readline())
+        self.pid = int(self._reported.readline())
 
     def poll(self) -> int | None:
         """The exit status, or minus the signal, or None while it runs."""
         if self.returncode is None and self._ended(0):
-            self.returncode = os.waitstatus_to_exitcode(int(self._told.readline()))
-            self._told.close()
+            self.returncode = os.waitstatus_to_exitcode(int(self._reported.readline()))
+            self._reported.close()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -67,7 +67,7 @@ class Forked:
 
     def _ended(self, timeout: float | None) -> bool:
         poll = select.poll()  # select knows no descriptors from 1024 on
-        poll.register(self._told, select.POLLIN)
+        poll.register(self._reported, select.POLLIN)
         return bool(poll.poll(None if timeout is None else timeout * 1_000))
 
     def send_signal(self, number: int) -> None:

@@ -33,9 +33,9 @@ class Client:
     def raw(self, data: bytes) -> list[Any]:
         self.end.send(data)
         self.end.world.turn()
-        return self.heard()
+        return self.output()
 
-    def heard(self) -> list[Any]:
+    def output(self) -> list[Any]:
         got = self.end.received()
         data = got if isinstance(got, bytes) else b"".join(got)
         found, wrong = self.reader.feed(data)

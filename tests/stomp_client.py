@@ -66,12 +66,12 @@ class Client:
     def raw(self, data: bytes | str) -> list[Frame]:
         self.end.send(data)
         self.end.world.turn()
-        return self.heard()
+        return self.output()
 
     def say(self, command: str, body: bytes = b"", **headers: object) -> list[Frame]:
         return self.raw(write(command, body, **headers))
 
-    def heard(self) -> list[Frame]:
+    def output(self) -> list[Frame]:
         received = self.end.received()
         if not isinstance(received, bytes):
             received = b"".join(one.encode() if isinstance(one, str) else one for one in received)

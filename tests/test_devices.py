@@ -137,8 +137,8 @@ def test_a_scale_that_is_polled(device: Device, tmp_path: Path) -> None:
             assert scale.line() == b"W"
             scale.send(weight[:3])
             scale.send(weight[3:] + b"\r\n")
-        heard = [line for line in iter(watcher.line, "MSG scale/weight 13.00 kg") if "scale/weight" in line]
-        assert heard == [wanted]
+        output = [line for line in iter(watcher.line, "MSG scale/weight 13.00 kg") if "scale/weight" in line]
+        assert output == [wanted]
         with LineClient(watcher.socket.getpeername()) as other:
             other.send("REQ scale/ask W")
             assert scale.line() == b"W"
@@ -165,8 +165,8 @@ def test_syslog_of_a_plant(tmp_path: Path, need) -> None:
         for transport, (host, port) in (("-d", daemon.udp[0]), ("-T", daemon.tcp[1])):
             command = [need("logger"), "-n", host, "-P", str(port), transport, "-p", "local0.err", "-t", "hydraulics"]
             subprocess.run([*command, "pressure low"], check=True, timeout=20)
-            heard = watcher.line()
-            assert re.sub(r"syslog/[^/]+/", "syslog/press1/", heard) == recipe.wanted()[0]
+            output = watcher.line()
+            assert re.sub(r"syslog/[^/]+/", "syslog/press1/", output) == recipe.wanted()[0]
 
 
 def test_logs_in_gelf(tmp_path: Path) -> None:
@@ -273,9 +273,9 @@ def test_a_broker_that_is_there_already(tmp_path: Path, need) -> None:
         speak = [need("mosquitto_pub"), "-p", str(broker.port), "-q", "1", "-r", "-t", "sensors/1", "-m", "21.5"]
         subprocess.run(speak, check=True)
         assert [watcher.line()] == recipe.wanted()
-        hear = [need("mosquitto_sub"), "-p", str(broker.port), "-t", "cmd/#", "-C", "1", "-W", "10", "-v"]
+        receive = [need("mosquitto_sub"), "-p", str(broker.port), "-t", "cmd/#", "-C", "1", "-W", "10", "-v"]
         watcher.send("PUB! cmd/1 go")
-        assert subprocess.run(hear, check=True, capture_output=True, text=True).stdout == "cmd/1 go\n"
+        assert subprocess.run(receive, check=True, capture_output=True, text=True).stdout == "cmd/1 go\n"
 
 
 def test_another_hub(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ class Listener:
             cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
-    def hear(self) -> None:
+    def receive(self) -> None:
         assert self.process.stdout is not None
         assert self.process.stdout.readline().rstrip() == self.expected.pop(0)
 
@@ -103,12 +103,12 @@ class Terminals:
             listener = Listener(command, expected, self.folder)
             self.listeners.append(listener)
             if expected[0].startswith("OK SUB"):
-                listener.hear()
+                listener.receive()
         else:
             output = self.run(command)
             assert looks_like(output, expected), output
         if waiting is not None:
-            waiting.hear()
+            waiting.receive()
 
     def run(self, command: str) -> str:
         """Run a command in a shell, or one of hubbub that needs none in a fork, which starts sooner."""

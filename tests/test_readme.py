@@ -65,9 +65,9 @@ def test_first_minute(daemon: Daemon, need: Callable[[str], str]) -> None:
     for command in commands(publishing):
         assert shell(here(daemon, command)) == ""
     subprocess.run([sys.executable, "-c", here(daemon, blocks("python")[0])], check=True, timeout=30)
-    heard = [tail.stdout.readline().rstrip("\n") for _ in wanted[1:-1]]
+    output = [tail.stdout.readline().rstrip("\n") for _ in wanted[1:-1]]
     seen = page_hears(daemon, here(daemon, blocks("js")[0]), need("chromium"))
-    assert [*heard, tail.stdout.readline().rstrip("\n")] == wanted[1:]
+    assert [*output, tail.stdout.readline().rstrip("\n")] == wanted[1:]
     assert any('"hello/python"' in one for one in seen), "the kept message greets whoever subscribes later"
     assert any('"data":"from a page"' in one for one in seen)
     with LineClient(daemon.tcp[0]) as client:
@@ -80,16 +80,16 @@ def test_first_minute(daemon: Daemon, need: Callable[[str], str]) -> None:
 
 def page_hears(daemon: Daemon, script: str, chromium: str) -> list[str]:
     """Run the page's script on hubbub's own page; return what it writes to the console."""
-    heard: list[str] = []
+    output: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
         page = browser.new_page(bypass_csp=True)
-        page.on("console", lambda message: heard.append(message.text))
+        page.on("console", lambda message: output.append(message.text))
         page.goto("http://127.0.0.1:%d/" % daemon.websocket[0][1])
         with page.expect_console_message(lambda message: "from a page" in message.text):
             page.add_script_tag(content=script)
         browser.close()
-    return heard
+    return output
 
 
 def test_plc(tmp_path: Path) -> None:

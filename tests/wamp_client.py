@@ -55,9 +55,9 @@ class Client:
     def say(self, *message: Any) -> list[Any]:
         self.end.send(self.framed(*message))
         self.end.world.turn()
-        return self.heard()
+        return self.output()
 
-    def heard(self) -> list[Any]:
+    def output(self) -> list[Any]:
         self.end.world.turn()
         received = self.end.received()
         if self.raw_socket:

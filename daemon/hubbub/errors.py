@@ -16,7 +16,7 @@ from __future__ import annotations
 
 CODES = frozenset(
     "bad-command bad-topic bad-filter bad-payload bad-utf8 too-long not-authorized rate-limited quota "
-    "timeout nobody unavailable internal".split()
+    "timeout no-responders unavailable internal".split()
 )
 
 

@@ -185,7 +185,7 @@ class Handler:
         content_type: str | None = None,
         properties: Mapping[str, str] | None = None,
     ) -> Awaitable[Incoming]:
-        """Publish, and wait up to `timeout` seconds for the first reply. Fails with Refusal (`timeout`, `nobody`)."""
+        """Publish, and wait `timeout` seconds for the first reply. Fails with Refusal: `timeout`, `no-responders`."""
         data, kind = as_payload(payload)
         wish = Message(topic, data, content_type=content_type or kind, properties=properties)
         return self.runner.request(wish, timeout)

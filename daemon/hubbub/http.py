@@ -23,7 +23,7 @@ _STATUS = {
     "rate-limited": HTTPStatus.TOO_MANY_REQUESTS,
     "quota": HTTPStatus.TOO_MANY_REQUESTS,
     "timeout": HTTPStatus.GATEWAY_TIMEOUT,
-    "nobody": HTTPStatus.NOT_FOUND,
+    "no-responders": HTTPStatus.NOT_FOUND,
     "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
 }

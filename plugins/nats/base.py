@@ -34,7 +34,7 @@ class NatsBase(Dialect):
     def held(self) -> str:
         return self._reader.held()
 
-    def heard(self, now: float) -> None:
+    def note_received(self, now: float) -> None:
         """The other side is there."""
         self._pings = 0
         self.deadline = self._begin_by or now + self._pause
@@ -44,7 +44,7 @@ class NatsBase(Dialect):
             return []
         events: list[Event | Message] = []
         error = self._reader.feed(data, events, self._act)
-        self.heard(now)
+        self.note_received(now)
         if error is not None:
             events.append(self.fail(error))
         return events

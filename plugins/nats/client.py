@@ -70,7 +70,7 @@ class NatsClient(NatsBase):
 
     def opened(self, now: float) -> list[Event | Message]:
         self._begin_by = now + self.context.handshake
-        self.heard(now)
+        self.note_received(now)
         return []
 
     def _on_info(self, words: list[bytes], rest: bytes, events: list[Event | Message]) -> None:

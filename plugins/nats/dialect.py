@@ -89,7 +89,7 @@ class Nats(NatsBase):
     def opened(self, now: float) -> list[Event | Message]:
         if self.context.login:
             self._begin_by = now + self.context.handshake
-        self.heard(now)
+        self.note_received(now)
         return [] if self.context.greeted else [Answer(self.greeting(self.context, self.peer))]
 
     # Inbound

@@ -17,7 +17,7 @@ _URIS = {
     "too-long": "wamp.error.payload_size_exceeded",
     "not-authorized": "wamp.error.not_authorized",
     "timeout": "wamp.error.timeout",
-    "nobody": "wamp.error.no_such_procedure",
+    "no-responders": "wamp.error.no_such_procedure",
 }
 CANCELED = "wamp.error.canceled"
 FAILURE = "wamp.error"

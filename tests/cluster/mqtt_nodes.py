@@ -128,19 +128,19 @@ async def answered(client, found):
     got = list(found) if isinstance(found, list) else [found]
 
     def look():
-        got.extend(client.heard())
+        got.extend(client.output())
         return got
 
     await passed(look)
     return got
 
 
-async def heard(client, count, first=()):
+async def output(client, count, first=()):
     """Return the next packets that come to a client; the `first` have been read already."""
     found = list(first)
 
     def look():
-        found.extend(client.heard())
+        found.extend(client.output())
         return len(found) >= count
 
     await passed(look)
@@ -157,5 +157,5 @@ async def together(nodes):
 
 
 async def subscribe(client, *wishes):
-    [answer] = await heard(client, 1, client.subscribe(*wishes))
+    [answer] = await output(client, 1, client.subscribe(*wishes))
     return answer

@@ -69,8 +69,8 @@ def test_every_class_of_characters_crosses_both_ways(daemon, app, sensor):
     wait_until(lambda: status(daemon)["filters"] == before + len(TOPICS))
     for subject in TOPICS.values():
         app.publish(f"{subject}.down", b"down")
-    heard = [sensor.next() for _ in TOPICS]
-    assert [(one.topic, one.payload) for one in heard] == [(f"{topic}/down", b"down") for topic in TOPICS]
+    output = [sensor.next() for _ in TOPICS]
+    assert [(one.topic, one.payload) for one in output] == [(f"{topic}/down", b"down") for topic in TOPICS]
 
 
 def test_a_request_of_an_application_is_answered_by_a_client(daemon, app, sensor):
@@ -78,9 +78,9 @@ def test_a_request_of_an_application_is_answered_by_a_client(daemon, app, sensor
     wait_until(lambda: status(daemon)["filters"] >= 1)
     app.subscribe("reply.here")
     app.publish("service.double", b"21", reply="reply.here", headers=[("Unit", "V")])
-    heard = sensor.next()
-    assert (heard.payload, heard.said.response_topic) == (b"21", "reply/here")
-    assert ("Unit", "V") in heard.said.user
+    output = sensor.next()
+    assert (output.payload, output.said.response_topic) == (b"21", "reply/here")
+    assert ("Unit", "V") in output.said.user
     sensor.publish("reply/here", b"42", said=Said(content_type="text/plain", user=(("Unit", "mV"),)))
     answer = app.next()
     assert (answer.subject, answer.payload) == ("reply.here", b"42")

@@ -90,8 +90,8 @@ async def test_subscriptions_outlive_their_server(nodes):
     port = free_port()
     with nats_server(port=port):
         a, b = await nodes.joined(where(port, "a")), await nodes.joined(where(port, "b"))
-        came, told = [], []
-        a.watchers.append(Told(told))
+        came, reported = [], []
+        a.watchers.append(Told(reported))
         a.subscribe("x.*", came.append)
         b.subscribe("silent", lambda asked: None)
         await settled(a, b)
@@ -108,18 +108,18 @@ async def test_subscriptions_outlive_their_server(nodes):
         b.publish("x.y", b"again")
         await passed(lambda: came)
     assert [message.payload for message in came] == [b"again"]
-    assert told[:2] == ["left", "joined"]
+    assert reported[:2] == ["left", "joined"]
 
 
 class Told:
-    def __init__(self, told):
-        self._told = told
+    def __init__(self, reported):
+        self._reported = reported
 
     def joined(self):
-        self._told.append("joined")
+        self._reported.append("joined")
 
     def left(self):
-        self._told.append("left")
+        self._reported.append("left")
 
 
 async def test_a_server_that_is_stopped_costs_a_few_seconds(nodes, monkeypatch):

@@ -8,7 +8,7 @@ import time
 import pytest
 from twisted.internet.task import LoopingCall, deferLater
 
-from cluster.mqtt_nodes import MqttNode, heard
+from cluster.mqtt_nodes import MqttNode, output
 from cluster.nodes import passed
 from cluster.servers import jetstream
 from mqtt_client import PUBREC, PUBREL, V5, kept, messages, subscription
@@ -54,7 +54,7 @@ class Writer:
             self._answers(self.client.publish(self.topic, b"%d" % self._published, qos=self._qos, id=id))
 
     def look(self):
-        self._answers(self.client.heard())
+        self._answers(self.client.output())
 
     def _answers(self, answers):
         for one in answers:
@@ -73,7 +73,7 @@ class Ear:
         self.got = []
 
     def look(self):
-        self.got += [(topic, int(payload)) for topic, payload, _ in messages(self.client.heard())]
+        self.got += [(topic, int(payload)) for topic, payload, _ in messages(self.client.output())]
 
 
 @pytest.mark.parametrize(("count", "pause"), FAULTS)
@@ -86,7 +86,7 @@ async def test_what_is_acknowledged_is_there_once(nodes, servers, count, pause):
     ears = [Ear(await node.client(f"ear {node.name}", **kept(V5))) for node in (a, b)]
     for ear in ears:
         ear.client.subscribe(*[subscription(writer.topic, 0) for writer in writers])
-        await heard(ear.client, 1)
+        await output(ear.client, 1)
 
     def step():
         for writer in writers:

@@ -39,16 +39,16 @@ async def test_clients_of_a_hub_reach_nothing_of_jetstream(nats_port, nodes, top
     """Neither by its topic nor as where an answer goes; only operators of NATS do."""
     (a,) = await nodes.cluster(nats_port, "a")
     app = await nodes.joined(f"nats://127.0.0.1:{nats_port}:name=app")
-    heard = []
-    app.subscribe("$JS.>", heard.append)
-    app.subscribe("$KV.>", heard.append)
-    app.subscribe("x", lambda asked: heard.append(asked) if asked.reply else None)
+    output = []
+    app.subscribe("$JS.>", output.append)
+    app.subscribe("$KV.>", output.append)
+    app.subscribe("x", lambda asked: output.append(asked) if asked.reply else None)
     await fence(app)
     a.client.publish(topic, b"")
     a.client.publish("x", b"", reply_to=topic)
     await settled(a)
     await fence(app)
-    assert heard == []
+    assert output == []
 
 
 async def test_clients_receive_nothing_of_jetstream(nats_port, nodes):

@@ -257,7 +257,7 @@ async def test_a_request_without_an_answerer_is_refused_at_once(nats_port, nodes
     results = []
     a.hub.requests.request(Request("nobody/there", b"", timeout=60), results.append)
     await passed(lambda: results)
-    assert results[0].code == "nobody"
+    assert results[0].code == "no-responders"
 
 
 async def test_an_answerer_here_is_enough(nats_port, nodes):

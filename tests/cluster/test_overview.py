@@ -108,4 +108,4 @@ def test_a_daemon_without_a_cluster_says_so(tmp_path):
             "hubbub: this daemon is no node of a cluster: --cluster makes it one\n",
         )
         answer = httpx.get(daemon.url(scheme="http") + "api/v1/cluster", trust_env=False)
-        assert (answer.status_code, answer.json()["code"]) == (404, "nobody")
+        assert (answer.status_code, answer.json()["code"]) == (404, "no-responders")

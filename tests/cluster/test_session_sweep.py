@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from cluster.mqtt_nodes import heard, subscribe, together
+from cluster.mqtt_nodes import output, subscribe, together
 from cluster.nodes import passed, settled
 from hubbub.service.cluster.jetstream import JetStream
 from hubbub.service.cluster.key_value import KeyValue
@@ -34,7 +34,7 @@ async def test_wills_of_a_dead_node_are_published_once(three):
     await a.client("later", will=will("will/later", will_delay_interval=100), **kept(V5))
     a.die()
     for ear in ears:
-        found = messages(await heard(ear, 3))
+        found = messages(await output(ear, 3))
         assert sorted(found) == [("will/clean", b"gone", 1), ("will/kept", b"gone", 1), ("will/qos0", b"gone", 0)]
     await passed(lambda: sorted([node.cluster.sessions.sweep.wills for node in (b, c)]) == [0, 3])
     again = await c.client("kept", **kept(V5))
@@ -42,7 +42,7 @@ async def test_wills_of_a_dead_node_are_published_once(three):
     again.end.vanish()
     assert (await b.client("later", **kept(V5))).connack.present
     await settled(b, c)
-    assert [ear.heard() for ear in ears] == [[], []]
+    assert [ear.output() for ear in ears] == [[], []]
 
 
 async def test_a_delayed_will_and_an_end_come_after_their_time(three, monkeypatch):
@@ -54,7 +54,7 @@ async def test_a_delayed_will_and_an_end_come_after_their_time(three, monkeypatc
     await passed(lambda: a.cluster.sessions.store.written)
     before = await count(c)
     a.die()
-    assert messages(await heard(ear, 1)) == [("will", b"gone", 1)]
+    assert messages(await output(ear, 1)) == [("will", b"gone", 1)]
     await passed(lambda: b.cluster.sessions.sweep.ended + c.cluster.sessions.sweep.ended == 1)
     assert not (await b.client("c", **more)).connack.present
     assert before == await count(c)
@@ -81,7 +81,7 @@ async def test_a_session_that_has_to_wait_holds_up_no_other(three):
     for node in (b, c):
         node.cluster.sessions.sweep._bucket = Stuck(node.cluster.sessions.bucket, name_of(first))
     a.die()
-    assert sorted(messages(await heard(ear, 2))) == [("will/second", b"gone", 1), ("will/third", b"gone", 1)]
+    assert sorted(messages(await output(ear, 2))) == [("will/second", b"gone", 1), ("will/third", b"gone", 1)]
 
 
 async def test_sessions_of_nodes_that_live_are_left_alone(three):
@@ -108,8 +108,8 @@ async def test_a_node_that_comes_back_goes_on_with_its_sessions(three):
     while decode((await bucket.get(name)).value).session.left is None:
         await settled(c)
     a.cluster.connection.start()
-    assert [one.kind for one in await heard(client, 1)] == [PUBREC]
+    assert [one.kind for one in await output(client, 1)] == [PUBREC]
     assert not client.closed
     await settled(a, c)
     assert decode((await bucket.get(name)).value).session.left is None
-    assert messages(await heard(ear, 1)) == [("x", b"once", 2)]
+    assert messages(await output(ear, 1)) == [("x", b"once", 2)]

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from cluster.mqtt_nodes import answered, heard, subscribe, together
+from cluster.mqtt_nodes import answered, output, subscribe, together
 from cluster.nodes import passed, settled
 from hubbub.service.cluster.jetstream_errors import Conflict
 from hubbub.service.cluster.key_value import KeyValue
@@ -21,10 +21,10 @@ async def store(writer, *messages, qos=1):
     found = []
     for number, (topic, payload) in enumerate(messages, 1):
         found += writer.publish(topic, payload, qos=qos, id=number)
-    await heard(writer, len(messages), found)
+    await output(writer, len(messages), found)
     if qos == 2:
         released = [writer.ack(PUBREL, number) for number in range(1, len(messages) + 1)]
-        await heard(writer, len(messages), [answer for found in released for answer in found])
+        await output(writer, len(messages), [answer for found in released for answer in found])
 
 
 async def test_a_client_takes_its_session_to_another_node(two):
@@ -32,14 +32,14 @@ async def test_a_client_takes_its_session_to_another_node(two):
     writer, at_a = await a.client("writer"), await a.client("c", **kept(V5))
     await subscribe(at_a, subscription("x/#", 1), subscription("y", 2))
     await store(writer, ("x/1", b"1"))
-    [first] = await heard(at_a, 1)
+    [first] = await output(at_a, 1)
     at_a.ack(PUBACK, first.id)
     at_b = await b.client("c", **kept(V5))
     assert at_b.connack.present
-    assert [type(one) is Disconnect and one.code for one in await heard(at_a, 1)] == [TAKEN_OVER]
+    assert [type(one) is Disconnect and one.code for one in await output(at_a, 1)] == [TAKEN_OVER]
     assert at_b.first == []
     await store(writer, ("x", b"2"), ("y", b"3"))
-    assert messages(await heard(at_b, 2)) == [("x", b"2", 1), ("y", b"3", 1)]
+    assert messages(await output(at_b, 2)) == [("x", b"2", 1), ("y", b"3", 1)]
     assert (len(a.hub.clients), len(b.hub.clients)) == (1, 1)  # the writer, and the client
     assert (a.cluster.sessions.let_go, b.cluster.sessions.moved) == (1, 1)
 
@@ -54,11 +54,11 @@ async def test_what_came_while_it_was_away_comes_once_and_in_order(two, version)
     await settled(a, b)
     client = await b.client("c", version, **kept(version))
     got = client.first
-    await passed(lambda: got.extend(client.heard()) or len(got) >= 20)
+    await passed(lambda: got.extend(client.output()) or len(got) >= 20)
     assert [one.payload for one in got] == [b"%d" % number for number in range(20)]
     assert all(one.qos == 2 and not one.dup for one in got)
     for one in got:
-        [answer] = await heard(client, 1, client.ack(PUBREC, one.id))
+        [answer] = await output(client, 1, client.ack(PUBREC, one.id))
         assert answer.kind == PUBREL
         client.ack(PUBCOMP, one.id)
     await settled(b)
@@ -71,15 +71,15 @@ async def test_a_node_that_dies_loses_no_session(two):
     writer, client = await b.client("writer"), await a.client("c", **kept(V5))
     await subscribe(client, subscription("x", 2), subscription("y", 1))
     await store(writer, ("x", b"1"), ("x", b"2"), ("y", b"3"), ("x", b"4"), qos=2)
-    got = await heard(client, 4)
-    [answer] = await heard(client, 1, client.ack(PUBREC, got[1].id))
+    got = await output(client, 4)
+    [answer] = await output(client, 1, client.ack(PUBREC, got[1].id))
     assert answer.kind == PUBREL
     a.die()
     await store(writer, ("x", b"5"), qos=2)
     client = await b.client("c", **kept(V5))
     assert client.connack.present
     again = client.first
-    await passed(lambda: again.extend(client.heard()) or len(again) >= 5)
+    await passed(lambda: again.extend(client.output()) or len(again) >= 5)
     assert [(one.id, getattr(one, "payload", None)) for one in again] == [
         (got[0].id, b"1"),
         (got[1].id, None),
@@ -95,15 +95,15 @@ async def test_received_identifiers_move(two):
     ear, client = await b.client("ear"), await a.client("c", **kept(V5))
     await subscribe(ear, subscription("x", 2))
     found = client.publish("x", b"once", qos=2, id=7)
-    assert [one.kind for one in await heard(client, 1, found)] == [PUBREC]
-    assert messages(await heard(ear, 1)) == [("x", b"once", 2)]
+    assert [one.kind for one in await output(client, 1, found)] == [PUBREC]
+    assert messages(await output(ear, 1)) == [("x", b"once", 2)]
     a.die()
     client = await b.client("c", **kept(V5))
     found = client.publish("x", b"once", qos=2, id=7, dup=True)
-    assert [one.kind for one in await heard(client, 1, found)] == [PUBREC]
-    assert [one.kind for one in await heard(client, 1, client.ack(PUBREL, 7))] == [PUBCOMP]
+    assert [one.kind for one in await output(client, 1, found)] == [PUBREC]
+    assert [one.kind for one in await output(client, 1, client.ack(PUBREL, 7))] == [PUBCOMP]
     await settled(b)
-    assert ear.heard() == []
+    assert ear.output() == []
 
 
 async def test_a_message_that_a_dead_node_has_stored_isnt_published_again(two):
@@ -112,23 +112,23 @@ async def test_a_message_that_a_dead_node_has_stored_isnt_published_again(two):
     ear, client = await b.client("ear"), await a.client("c", **kept(V5))
     await subscribe(ear, subscription("x", 2))
     found = client.publish("x", b"noted", qos=2, id=7)
-    assert [one.kind for one in await heard(client, 1, found)] == [PUBREC]
-    assert [one.kind for one in await heard(client, 1, client.ack(PUBREL, 7))] == [PUBCOMP]
+    assert [one.kind for one in await output(client, 1, found)] == [PUBREC]
+    assert [one.kind for one in await output(client, 1, client.ack(PUBREL, 7))] == [PUBCOMP]
     a.cluster.sessions.store._write_some = lambda: None
     client.publish("x", b"stored", qos=2, id=7)
     client.publish("y", b"stored", qos=2, id=8)
-    assert [one.payload for one in await heard(ear, 2)] == [b"noted", b"stored"]
+    assert [one.payload for one in await output(ear, 2)] == [b"noted", b"stored"]
     a.die()
-    assert client.heard() == []
+    assert client.output() == []
     client = await b.client("c", **kept(V5))
     for id, topic in ((7, "x"), (8, "y"), (9, "x")):
         found = client.publish(topic, b"stored" if id < 9 else b"new", qos=2, id=id)
-        assert [one.kind for one in await heard(client, 1, found)] == [PUBREC]
-        assert [one.kind for one in await heard(client, 1, client.ack(PUBREL, id))] == [PUBCOMP]
+        assert [one.kind for one in await output(client, 1, found)] == [PUBREC]
+        assert [one.kind for one in await output(client, 1, client.ack(PUBREL, id))] == [PUBCOMP]
     found = client.publish("x", b"next", qos=2, id=7)
-    assert [one.kind for one in await heard(client, 1, found)] == [PUBREC]
+    assert [one.kind for one in await output(client, 1, found)] == [PUBREC]
     await settled(b)
-    assert [one.payload for one in await heard(ear, 2)] == [b"new", b"next"]
+    assert [one.payload for one in await output(ear, 2)] == [b"new", b"next"]
 
 
 async def test_a_clean_start_ends_the_session_elsewhere(two):
@@ -139,8 +139,8 @@ async def test_a_clean_start_ends_the_session_elsewhere(two):
     await subscribe(client, subscription("x", 1))
     again = await b.client("c")
     assert not again.connack.present
-    assert [type(one) is Disconnect and one.code for one in await heard(client, 1)] == [TAKEN_OVER]
-    assert messages(await heard(ear, 1)) == [("will", b"w", 1)]
+    assert [type(one) is Disconnect and one.code for one in await output(client, 1)] == [TAKEN_OVER]
+    assert messages(await output(ear, 1)) == [("will", b"w", 1)]
     again.goodbye()
     await settled(a, b)
     assert not (await a.client("c", **kept(V5))).connack.present
@@ -150,7 +150,7 @@ async def test_a_session_expires_though_its_node_has_gone(two):
     a, b = await together(two)
     client = await a.client("c", clean=False, properties={"session_expiry_interval": 1})
     await subscribe(client, subscription("x", 1))
-    await heard(client, 0, client.goodbye())
+    await output(client, 0, client.goodbye())
     a.stop()
     await passed(lambda: not b.cluster.nodes.all)
     began = time.monotonic()
@@ -164,9 +164,9 @@ async def test_two_nodes_never_have_one_client(two):
     for _ in range(3):
         first = await a.client("c")
         second = await b.client("c")
-        assert [one.code for one in await heard(first, 1)] == [TAKEN_OVER]
+        assert [one.code for one in await output(first, 1)] == [TAKEN_OVER]
         first = await a.client("c")
-        assert [one.code for one in await heard(second, 1)] == [TAKEN_OVER]
+        assert [one.code for one in await output(second, 1)] == [TAKEN_OVER]
     assert b.hub.clients.shared() == []
 
 
@@ -184,7 +184,7 @@ async def test_clients_that_hop_at_once(two):
             await answered(one, got)
         await passed(lambda: len(a.hub.clients) + len(b.hub.clients) == 2)
     last = await a.client("c", **kept(V5))
-    assert messages(last.first or await heard(last, 1)) == [("x", b"1", 1)]
+    assert messages(last.first or await output(last, 1)) == [("x", b"1", 1)]
 
 
 async def test_a_node_that_has_lost_its_connection_gives_way(two):
@@ -197,9 +197,9 @@ async def test_a_node_that_has_lost_its_connection_gives_way(two):
     assert new.connack.present
     assert not old.closed
     a.cluster.connection.start()
-    assert [type(one) is Disconnect and one.code for one in await heard(old, 1)] == [TAKEN_OVER]
+    assert [type(one) is Disconnect and one.code for one in await output(old, 1)] == [TAKEN_OVER]
     await store(await b.client("writer"), ("x", b"1"))
-    assert messages(await heard(new, 1)) == [("x", b"1", 1)]
+    assert messages(await output(new, 1)) == [("x", b"1", 1)]
 
 
 async def test_a_node_that_is_behind_gets_a_session_once_it_has_read_as_far(two):
@@ -209,17 +209,17 @@ async def test_a_node_that_is_behind_gets_a_session_once_it_has_read_as_far(two)
     await subscribe(client, subscription("x", 1))
     b.stream.consumer.stop()
     await store(writer, ("x", b"1"), ("x", b"2"))
-    for one in await heard(client, 2):
+    for one in await output(client, 2):
         client.ack(PUBACK, one.id)
     at_b = Client(b.listener)
     found = at_b.connect("c", **kept(V5))
     await passed(lambda: a.cluster.sessions.let_go)
     await store(writer, ("x", b"3"))
     b.stream.consumer.start()
-    _, *got = await heard(at_b, 2, await answered(at_b, found))
+    _, *got = await output(at_b, 2, await answered(at_b, found))
     assert [one.payload for one in got] == [b"3"]
     await store(writer, ("x", b"4"))
-    assert [one.payload for one in await heard(at_b, 1)] == [b"4"]
+    assert [one.payload for one in await output(at_b, 1)] == [b"4"]
 
 
 async def test_a_session_that_comes_while_a_node_reads_for_those_of_its_earlier_process(two):
@@ -234,7 +234,7 @@ async def test_a_session_that_comes_while_a_node_reads_for_those_of_its_earlier_
     found = at_b.connect("c", **kept(V5))
     await passed(lambda: a.cluster.sessions.let_go)
     b.stream.consumer.start()
-    _, *got = await heard(at_b, 4, await answered(at_b, found))
+    _, *got = await output(at_b, 4, await answered(at_b, found))
     assert [one.payload for one in got] == [b"1", b"2", b"3"]
 
 
@@ -244,20 +244,20 @@ async def test_a_node_that_has_lost_a_session_says_and_writes_nothing_more_of_it
     old, writer = await a.client("c", **kept(V5)), await b.client("writer")
     await subscribe(old, subscription("x", 2))
     await store(writer, ("x", b"1"), qos=2)
-    [first] = await heard(old, 1)
+    [first] = await output(old, 1)
     await a.cluster.connection.stop()
     assert old.ack(PUBREC, first.id) == []
     await passed(lambda: a.stream.troubles)
     assert old.subscribe(subscription("y", 1)) == []
     new = await b.client("c", **kept(V5))
-    assert messages(new.first or await heard(new, 1)) == [("x", b"1", 2)]
+    assert messages(new.first or await output(new, 1)) == [("x", b"1", 2)]
     a.cluster.connection.start()
     await passed(lambda: old.closed)
-    assert old.heard() == []
+    assert old.output() == []
     await settled(a, b)
     await subscribe(new, subscription("z", 1))
     await store(writer, ("y", b"2"), ("z", b"3"))
-    assert messages(await heard(new, 1)) == [("z", b"3", 1)]
+    assert messages(await output(new, 1)) == [("z", b"3", 1)]
 
 
 class Slow(KeyValue):
@@ -283,7 +283,7 @@ async def test_a_change_behind_writes_in_flight_is_written_before_it_is_acknowle
     a.die()
     client = await b.client("c", **kept(V5))
     await store(await b.client("writer"), ("x", b"1"))
-    assert messages(await heard(client, 1)) == [("x", b"1", 1)]
+    assert messages(await output(client, 1)) == [("x", b"1", 1)]
 
 
 async def test_a_client_that_goes_while_sessions_are_claimed_leaves_nothing(make):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.mqtt_nodes import heard
+from cluster.mqtt_nodes import output
 from cluster.nodes import passed, settled
 from cluster.servers import Server
 from hubbub import limits
@@ -17,14 +17,14 @@ async def test_what_is_acknowledged_reaches_the_clients_of_all_nodes_once(two):
         ear.subscribe(subscription("x/#", 2))
     writer = await a.client("writer")
     assert writer.publish("x/é", b"1", qos=1, id=1) == []
-    [answer] = await heard(writer, 1)
+    [answer] = await output(writer, 1)
     assert (answer.kind, answer.id, answer.code) == (PUBACK, 1, 0)
     assert writer.publish("x", b"2", qos=2, id=2) == []
-    [answer] = await heard(writer, 1)
+    [answer] = await output(writer, 1)
     assert (answer.kind, answer.id) == (PUBREC, 2)
     assert [one.kind for one in writer.ack(PUBREL, 2)] == [PUBCOMP]
     for ear in ears:
-        assert messages(await heard(ear, 2)) == [("x/é", b"1", 1), ("x", b"2", 2)]
+        assert messages(await output(ear, 2)) == [("x/é", b"1", 1), ("x", b"2", 2)]
     assert [(node.stream.reader.received_count, node.stream.publisher.waiting) for node in (a, b)] == [(2, 0), (2, 0)]
 
 
@@ -43,7 +43,7 @@ async def test_a_message_crosses_without_loss(two):
     }
     (await a.client("writer")).publish(" /*.>%/", b"\0\r\n\xff", qos=1, id=1, properties=said)
     for ear in ears:
-        [found] = await heard(ear, 1)
+        [found] = await output(ear, 1)
         assert (found.topic, found.payload) == (" /*.>%/", b"\0\r\n\xff")
         assert found.properties == {**said, "message_expiry_interval": found.properties["message_expiry_interval"]}
         assert 98 <= found.properties["message_expiry_interval"] <= 100
@@ -58,7 +58,7 @@ async def test_both_nodes_have_one_order(two):
     for number in range(20):
         for place, writer in enumerate(writers):
             writer.publish("x", b"%d %d" % (place, number), qos=1, id=number + 1)
-    first, second = [[one.payload for one in await heard(ear, 40)] for ear in ears]
+    first, second = [[one.payload for one in await output(ear, 40)] for ear in ears]
     assert first == second
     for place in (b"0", b"1"):
         assert [one for one in first if one[:1] == place] == [b"%b %d" % (place, n) for n in range(20)]
@@ -71,7 +71,7 @@ async def test_a_session_without_a_link_gets_what_others_publish_elsewhere(two):
     client.end.vanish()
     writer = await a.client("writer")
     writer.publish("x", b"1", qos=1, id=1)
-    await heard(writer, 1)
+    await output(writer, 1)
     await passed(lambda: b.hub.clients.queued_bytes)
     assert messages((await b.client("c", **kept(V5))).first) == [("x", b"1", 1)]
 
@@ -81,11 +81,11 @@ async def test_a_node_that_joins_later_has_what_is_retained(two, make):
     writer = await a.client("writer")
     for number in range(5):
         writer.publish("x/1", b"%d" % number, retain=True, qos=1, id=1)
-        await heard(writer, 1)
+        await output(writer, 1)
     writer.publish("x/2", b"old", retain=True)
     writer.publish("x/2", b"", retain=True, qos=1, id=1)
     writer.publish("x/3", b"new", retain=True, qos=1, id=2)
-    await heard(writer, 2)
+    await output(writer, 2)
     late = await make("late").joined()
     await passed(lambda: b.stream.consumer.position == a.stream.consumer.position == 8)
     for node in (a, b, late):
@@ -119,7 +119,7 @@ async def test_a_will_reaches_the_clients_of_other_nodes(two):
     ear.subscribe(subscription("gone", 1))
     (await a.client("c", will=Will(topic="gone", payload=b"c", qos=1))).end.vanish()
     a.world.turn()
-    assert messages(await heard(ear, 1)) == [("gone", b"c", 1)]
+    assert messages(await output(ear, 1)) == [("gone", b"c", 1)]
 
 
 async def test_what_has_expired_on_its_way_is_not_delivered(two):
@@ -129,7 +129,7 @@ async def test_what_has_expired_on_its_way_is_not_delivered(two):
     writer = await a.client("writer")
     writer.publish("x", b"old", qos=1, id=1, properties={"message_expiry_interval": 0})
     writer.publish("x", b"new", qos=1, id=2)
-    assert messages(await heard(ear, 1)) == [("x", b"new", 1)]
+    assert messages(await output(ear, 1)) == [("x", b"new", 1)]
 
 
 async def test_what_nats_does_not_take_is_refused(two):
@@ -148,11 +148,11 @@ async def test_without_nats_publishers_wait_then_are_refused_and_live_messages_g
     ear.subscribe(subscription("x", 1))
     assert waits.publish("x", b"1", qos=1, id=1) == []
     await passed(lambda: a.stream.commits.refuses)
-    await passed(lambda: waits.heard() == [] and waits.closed)
+    await passed(lambda: waits.output() == [] and waits.closed)
     [answer] = writer.publish("x", b"2", qos=1, id=2)
     assert (answer.id, answer.code) == (2, 0x97)
     writer.publish("x", b"3")
-    assert messages(ear.heard()) == [("x", b"3", 0)]
+    assert messages(ear.output()) == [("x", b"3", 0)]
 
 
 async def test_what_comes_back_counts_as_acknowledged(two):
@@ -161,7 +161,7 @@ async def test_what_comes_back_counts_as_acknowledged(two):
     a.stream.publisher._inbox = b"_INBOX.lost"
     writer = await a.client("writer")
     writer.publish("x", qos=1, id=1)
-    [answer] = await heard(writer, 1)
+    [answer] = await output(writer, 1)
     assert (answer.id, answer.code, a.stream.publisher.waiting) == (1, 0, 0)
 
 
@@ -192,8 +192,8 @@ async def test_many_messages_in_flight(two, monkeypatch):
     ear.subscribe(subscription("x", 0))
     for number in range(300):
         writer.publish("x", b"%d" % number, qos=1, id=number + 1)
-    assert [int(one.payload) for one in await heard(ear, 300)] == list(range(300))
-    answers = await heard(writer, 300)
+    assert [int(one.payload) for one in await output(ear, 300)] == list(range(300))
+    answers = await output(writer, 300)
     assert [one.id for one in answers] == list(range(1, 301))
 
 
@@ -205,11 +205,11 @@ async def test_a_nats_application_gets_what_is_stored_on_its_natural_name(two, n
     await settled(b)
     await application.request("no.subscriber", b"")
     (await a.client("writer")).publish("x/y", b"1", qos=1, id=1)
-    assert messages(await heard(ear, 1)) == [("x/y", b"1", 1)]
+    assert messages(await output(ear, 1)) == [("x/y", b"1", 1)]
     await passed(lambda: got)
     assert [(one.subject, one.payload) for one in got] == [("x.y", b"1")]
     await settled(a, b)
-    assert ear.heard() == []  # nor does it come a second time
+    assert ear.output() == []  # nor does it come a second time
 
 
 async def test_one_member_of_a_group_gets_what_is_stored(two):
@@ -221,11 +221,11 @@ async def test_one_member_of_a_group_gets_what_is_stored(two):
     writer = await a.client("writer")
     for number in range(10):
         writer.publish("x", b"%d" % number, qos=1, id=number + 1)
-    await heard(writer, 10)
+    await output(writer, 10)
     found = []
 
     def look():
-        found.extend(one for member in members for one in messages(member.heard()))
+        found.extend(one for member in members for one in messages(member.output()))
         return len(found) >= 10 and b.stream.consumer.position == 10
 
     await passed(look)
@@ -239,27 +239,27 @@ async def test_a_node_that_starts_again_brings_its_sessions_what_they_missed(mak
     a, b = await make("a").joined(), await make("b", state=tmp_path).joined()
     client, writer = await b.client("c", **kept(V5)), await a.client("writer")
     client.subscribe(subscription("x", 1))
-    await heard(client, 1)
+    await output(client, 1)
     client.end.vanish()
     b.world.turn()
     for number in range(3):
         writer.publish("x", b"%d" % number, qos=1, id=number + 1)
-    await heard(writer, 3)
+    await output(writer, 3)
     await passed(lambda: b.stream.consumer.position == 3)
     await passed(lambda: b.store.commits.safe == b.store.commits.open - 1)
     b.stop()
     for number in range(3, 6):
         writer.publish("x", b"%d" % number, qos=1, id=number + 1)
-    await heard(writer, 3)
+    await output(writer, 3)
     again = make("b", state=tmp_path)
     ear = await again.client("ear")
     ear.subscribe(subscription("x", 1))
     await again.joined()
     await passed(lambda: again.stream.consumer.position == 6)
     writer.publish("x", b"6", qos=1, id=7)
-    assert messages(await heard(ear, 1)) == [("x", b"6", 1)]
+    assert messages(await output(ear, 1)) == [("x", b"6", 1)]
     client = await again.client("c", **kept(V5))
-    assert messages(client.first or await heard(client, 7)) == [("x", b"%d" % number, 1) for number in range(7)]
+    assert messages(client.first or await output(client, 7)) == [("x", b"%d" % number, 1) for number in range(7)]
 
 
 async def test_the_first_node_brings_along_what_it_has_retained(make, tmp_path):

@@ -10,14 +10,14 @@ from typing import Any
 
 from crash.outcome import Publisher
 
-Heard = list[tuple[str, int]]
+Output = list[tuple[str, int]]
 
 
 class Follower:
     """Hears everything over json, in the order of its positions; `heard`: topic and number of each message."""
 
     def __init__(self, port: int, filter: str) -> None:
-        self.heard: Heard = []
+        self.output: Output = []
         self._ending = threading.Event()
         self._filter = filter
         self._port = port
@@ -36,7 +36,7 @@ class Follower:
             try:
                 for message in read(self._port, self._filter, {"after": self._position}, self._ending):
                     if message["op"] == "message":
-                        self.heard.append((message["topic"], int(message["data"])))
+                        self.output.append((message["topic"], int(message["data"])))
                     self._position = message.get("position", self._position)
             except (OSError, ValueError):
                 self._ending.wait(0.02)
@@ -66,13 +66,13 @@ def read(port: int, filter: str, asked: dict[str, Any], ending: threading.Event 
                     return
 
 
-def is_part_of(found: Heard, whole: Heard) -> bool:
+def is_part_of(found: Output, whole: Output) -> bool:
     """Return whether all that was found is in the whole, in that order."""
     rest = iter(whole)
     return all(one in rest for one in found)
 
 
-def faults(replayed: Heard, followed: Heard, publishers: Sequence[Publisher]) -> Iterator[str]:
+def faults(replayed: Output, followed: Output, publishers: Sequence[Publisher]) -> Iterator[str]:
     """Yield what is wrong with a replay, in lines."""
     acknowledged = {topic: numbers for one in publishers for topic, numbers in one.acknowledged.items()}
     exact = {topic for one in publishers for topic in one.exact}

@@ -146,11 +146,11 @@ class Scene:
     def _replay(self, follower: Follower, until: float) -> None:
         found = [one for one in read(self._port, FILTER, {"since": 1e9}) if one["op"] == "message"]
         replayed = [(one["topic"], int(one["data"])) for one in found]
-        while replayed[-1] not in follower.heard[-10_000:] and time.monotonic() < until:
+        while replayed[-1] not in follower.output[-10_000:] and time.monotonic() < until:
             time.sleep(0.02)
         follower.end()
         self.outcome.replayed = len(replayed)
-        self.outcome.faults += faults(replayed, follower.heard, self.sure)
+        self.outcome.faults += faults(replayed, follower.output, self.sure)
 
 
 def run(

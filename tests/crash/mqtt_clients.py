@@ -150,12 +150,12 @@ class MqttSubscriber:
         self.client = paho(f"subscriber{number}", version, port)
         self.client.on_connect = lambda client, *_: client.subscribe(FILTER, 2)
         self.client.on_subscribe = lambda *_: self.subscribed.set()
-        self.client.on_message = self._heard
+        self.client.on_message = self._output
         self.subscribed = threading.Event()
-        self.heard: dict[str, list[int]] = {}
+        self.output: dict[str, list[int]] = {}
 
-    def _heard(self, client: Any, data: Any, message: mqtt.MQTTMessage) -> None:
-        self.heard.setdefault(message.topic, []).append(int(message.payload))
+    def _output(self, client: Any, data: Any, message: mqtt.MQTTMessage) -> None:
+        self.output.setdefault(message.topic, []).append(int(message.payload))
 
     def start(self) -> None:
         self.client.come()
@@ -166,7 +166,7 @@ class MqttSubscriber:
         self.client.go()
 
     def has(self, topic: str, number: int) -> bool:
-        return number in self.heard.get(topic, ())[-1_000:]
+        return number in self.output.get(topic, ())[-1_000:]
 
     def blink(self) -> None:
         """Lose the link, without a word."""

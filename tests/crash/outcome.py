@@ -30,7 +30,7 @@ class Publisher(Protocol):
 class Subscriber(Protocol):
     """Gets all messages, also of the time when it has no link. heard: numbers by topic, as they have come."""
 
-    heard: Mapping[str, Sequence[int]]
+    output: Mapping[str, Sequence[int]]
 
 
 @dataclass
@@ -68,24 +68,26 @@ class Outcome:
             for topic, numbers in publisher.acknowledged.items():
                 self.acknowledged += len(numbers)
                 for at, subscriber in enumerate(subscribers):
-                    self._compare(topic, numbers, subscriber.heard.get(topic, ()), publisher, f"subscriber {at}")
+                    self._compare(topic, numbers, subscriber.output.get(topic, ()), publisher, f"subscriber {at}")
 
     def _compare(
-        self, topic: str, numbers: Sequence[int], heard: Sequence[int], publisher: Publisher, where: str
+        self, topic: str, numbers: Sequence[int], output: Sequence[int], publisher: Publisher, where: str
     ) -> None:
-        counts = Counter(heard)
-        self.arrived += len(heard)
-        if lost := set(numbers) - set(heard):
+        counts = Counter(output)
+        self.arrived += len(output)
+        if lost := set(numbers) - set(output):
             self.lost += len(lost)
             self.details.append(f"{topic}: {len(lost)} lost for {where}, of {min(lost)} to {max(lost)}")
         again = sum(counts.values()) - len(counts)
         if topic in publisher.exact:
             self.doubled += again
             if again:
-                self.details.append(f"{topic}: {again} doubled for {where}: {sorted(counts - Counter(set(heard)))[:9]}")
+                self.details.append(
+                    f"{topic}: {again} doubled for {where}: {sorted(counts - Counter(set(output)))[:9]}"
+                )
         else:
             self.repeated += again
-        first = list(dict.fromkeys(heard))
+        first = list(dict.fromkeys(output))
         if first != sorted(first):
             self.faults.append(f"{topic}: out of order for {where}")
         if invented := [one for one in counts if one >= publisher.total]:
@@ -97,5 +99,5 @@ def wait_for_last(subscribers: Sequence[Subscriber], publishers: Sequence[Publis
     wanted = [(topic, max(numbers)) for one in publishers for topic, numbers in one.acknowledged.items() if numbers]
     for subscriber in subscribers:
         for topic, last in wanted:
-            while last not in subscriber.heard.get(topic, ())[-1_000:] and time.monotonic() < until:
+            while last not in subscriber.output.get(topic, ())[-1_000:] and time.monotonic() < until:
                 time.sleep(0.02)

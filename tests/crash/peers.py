@@ -144,7 +144,7 @@ class StreamReader:
     """What a stream has in the end (crash.outcome.Subscriber)."""
 
     def __init__(self) -> None:
-        self.heard: dict[str, list[int]] = {}
+        self.output: dict[str, list[int]] = {}
 
     def go(self) -> None:
         """Leave."""
@@ -157,7 +157,7 @@ class StreamReader:
         reader = await stream.pull_subscribe("crash.*", durable="audit")
         while left > 0:
             for message in await reader.fetch(min(left, FETCHED), timeout=10):
-                self.heard.setdefault(message.subject, []).append(int(message.data))
+                self.output.setdefault(message.subject, []).append(int(message.data))
                 await message.ack()
                 left -= 1
         await client.close()

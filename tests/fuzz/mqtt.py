@@ -42,7 +42,7 @@ def answer(dialect: Any, event: object) -> None:
         sent_on(dialect, event)
 
 
-def heard(dialect: Any, event: object) -> None:
+def output(dialect: Any, event: object) -> None:
     """Each outcome of what a server says is worded in packets that can be read."""
     for result in outcomes(event):
         said = dialect.outcome(event, result)

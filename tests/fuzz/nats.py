@@ -42,7 +42,7 @@ def outcomes(event: object) -> list[Any]:
     return [*results, 0, 1] if isinstance(event, Publish) else [*results, None]
 
 
-def heard(dialect: Any, event: object) -> None:
+def output(dialect: Any, event: object) -> None:
     """No event of what a server says has an answer but to end the link."""
     for result in (None, Refusal("internal", "it is refused")):
         said = dialect.outcome(event, result)

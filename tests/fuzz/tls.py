@@ -110,7 +110,7 @@ class Pair:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.client = context.wrap_bio(self._in, self._out, server_hostname="b.example")
         self.up = bytearray()  # what the client has sent, and isn't there yet
-        self.said, self.told, self.read = bytearray(), bytearray(), bytearray()
+        self.said, self.reported, self.read = bytearray(), bytearray(), bytearray()
         self.spoiled = self.shut = self.ended = self.lost = False
         self.shaken = False
         self.shake()
@@ -159,10 +159,10 @@ class Pair:
     def tell(self, size: int) -> None:
         if not self.gone:
             open_ = self.tls._state < 2 and not (self.tls.disconnecting and self.tls._producer is None)
-            data = bytes([len(self.told) % 241]) * size
+            data = bytes([len(self.reported) % 241]) * size
             self.tls.write(data)
             if open_:
-                self.told += data
+                self.reported += data
 
     def spoil(self, at: int) -> None:
         if self.up:
@@ -186,7 +186,7 @@ class Pair:
 
     def check(self) -> None:
         assert self.said.startswith(self.server.got)
-        assert self.told.startswith(self.read)
+        assert self.reported.startswith(self.read)
         assert self.server.ends <= (self.shut and (self.spoiled or self.server.got == self.said))
 
 
@@ -227,7 +227,7 @@ def play(data: bytes) -> None:
             pair.take()
         pair.check()
         whole = not (pair.spoiled or pair.gone or pair.ended or pair.tls.disconnecting or pair.shut)
-        assert not whole or (pair.server.got, pair.read) == (pair.said, pair.told)
+        assert not whole or (pair.server.got, pair.read) == (pair.said, pair.reported)
         pair.lose()
 
 

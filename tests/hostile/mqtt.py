@@ -55,7 +55,7 @@ class MqttClient:
         answer = self.next()
         assert isinstance(answer, packets.Ack), answer
 
-    def heard(self) -> list[bytes]:
+    def output(self) -> list[bytes]:
         """Payloads of the messages that come before the answer to a ping, each acknowledged."""
         self.send(packets.Pingreq())
         found = []

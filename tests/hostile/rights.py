@@ -247,6 +247,6 @@ def trace(scene: Scene) -> Iterator[dict[str, Any]]:
     link.settimeout(10)
     link.connect(str(scene.folder / "control"))
     link.sendall(b'{"command":"trace"}\n')
-    told = map(json.loads, link.makefile("rb"))
-    assert "tracing" in next(told)
-    return told
+    reported = map(json.loads, link.makefile("rb"))
+    assert "tracing" in next(reported)
+    return reported

@@ -90,7 +90,7 @@ LINES = [
     (b"SUB a%00", "ERR bad-filter "),
     (b"SUB " + b"+/" * 10_000 + b"+", "ERR bad-filter "),
     (b"REQ", "ERR bad-command "),
-    (b"REQ nobody/here x", "ERR nobody "),
+    (b"REQ nobody/here x", "ERR no-responders "),
     (b"REQ  x", "ERR bad-topic "),
     (b"AUTH", "ERR bad-command "),
     (b"AUTH a b", "ERR not-authorized "),
@@ -176,7 +176,7 @@ JSON = [
     ('{"op":"subscribe","topic":"a/#/b"}', "bad-filter"),
     ('{"op":"subscribe","topic":"a+"}', "bad-filter"),
     ('{"op":"subscribe","topic":"a","full":"explode"}', "bad-command"),
-    ('{"op":"request","topic":"nobody/here","data":1,"id":1}', "nobody"),
+    ('{"op":"request","topic":"nobody/here","data":1,"id":1}', "no-responders"),
     ('{"op":"request","topic":"a","data":1,"timeout":1e9}', "bad-command"),
     ('{"op":"auth","user":"a","password":"b"}', "not-authorized"),
 ]

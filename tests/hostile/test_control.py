@@ -137,12 +137,12 @@ def test_what_a_trace_shows(daemon):
         control.settimeout(10)
         control.connect(str(daemon.control))
         control.sendall(b'{"command":"trace"}\n')
-        told = control.makefile()
-        assert "tracing" in json.loads(told.readline())
+        reported = control.makefile()
+        assert "tracing" in json.loads(reported.readline())
         lines.send(f"SUB a{ESCAPE}", f"PUB a{ESCAPE} {ESCAPE}", "PING")
         record = {}
         while "PONG" not in record.get("out", ""):
-            record = json.loads(told.readline())
+            record = json.loads(reported.readline())
             assert all(one.isprintable() or one == "\n" for one in traced(record)), record
 
 

@@ -37,9 +37,9 @@ def test_a_route_to_where_nothing_may_be_published(hub, topic):
         inside.ask("SUB $SYS/#")
         outside.send(f"PUB in/{topic} forged")
         inside.send("PUB end x")
-        told = []
+        reported = []
         while "end x" not in (line := inside.line()):
-            told.append(line)
-        assert not [line for line in told if line.startswith(f"MSG {topic[:20]}")]
+            reported.append(line)
+        assert not [line for line in reported if line.startswith(f"MSG {topic[:20]}")]
     assert "Traceback" not in hub.log
     assert "critical" not in hub.log.lower()

@@ -69,7 +69,7 @@ def test_many_subscriptions_go_with_their_clients(daemon):
     with LineClient(daemon.tcp[0]) as publisher:
         wait_until(lambda: daemon.descriptors() <= before + 1)
         publisher.send("PUB gone/9/9999 x")
-        assert publisher.ask("REQ gone/9/9999 x").startswith("ERR nobody")
+        assert publisher.ask("REQ gone/9/9999 x").startswith("ERR no-responders")
 
 
 def test_retained_messages_are_bounded(daemon):

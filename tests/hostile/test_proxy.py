@@ -188,11 +188,11 @@ def test_a_header_of_a_stranger_is_bytes(daemon, seen, header):
     """On the listener of proxies as on any other: a message of raw, a bad command of lines, a bad hello of TLS."""
     with dial(daemon.tcp[2], STRANGER) as one:
         one.sendall(header + b"end\n")
-        heard = seen()
-        while "end" not in heard and b"end" not in b64decode(heard.rpartition(" ")[2]):
-            assert heard.startswith(f"{STRANGER}/")
-            heard = seen()
-        assert heard.startswith(f"{STRANGER}/")
+        output = seen()
+        while "end" not in output and b"end" not in b64decode(output.rpartition(" ")[2]):
+            assert output.startswith(f"{STRANGER}/")
+            output = seen()
+        assert output.startswith(f"{STRANGER}/")
     for source, listener in ((STRANGER, 4), (STRANGER, 0), (PROXY, 0)):  # the last is no listener of proxies
         with dial(daemon.tcp[listener], source) as one, LineClient(one) as client:
             client.socket.sendall(header.replace(b"\0", b"0") + b"PING\n")

@@ -113,8 +113,8 @@ def test_half_closed_in_the_middle_of_everything(daemon):
             one.shutdown(socket.SHUT_WR)
             if b"SUB" in said or b'"subscribe"' in said:
                 continue
-            heard = b"".join(iter(lambda: received(one), b""))  # noqa: B023
-            assert name != "lines" or heard.startswith(b"PONG\n") == (said >= b"PING")
+            output = b"".join(iter(lambda: received(one), b""))  # noqa: B023
+            assert name != "lines" or output.startswith(b"PONG\n") == (said >= b"PING")
 
 
 def test_a_half_closed_subscriber_receives_on(daemon):

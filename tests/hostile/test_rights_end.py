@@ -62,14 +62,14 @@ def outcome(tmp_path_factory):
 def play(scene, end, keeps_login):
     """Have a client in each state, end their right, and return what comes of them then that shouldn't, by state."""
     cast = Cast(scene)
-    told = trace(scene)
+    reported = trace(scene)
     end(scene)
     scene.reload()
     cast.go_on()
     found = cast.outcome(keeps_login)
     cast.observer.send("PUB ann/end end")
     found["trace"] = []
-    while "ann/end" not in str((record := next(told)).get("in")):
+    while "ann/end" not in str((record := next(reported)).get("in")):
         if "topic" in record and record["listener"] not in ("open", "device"):
             found["trace"].append(str(record))
     return found
@@ -147,15 +147,15 @@ class Cast:
         }
         if keeps_login:
             found["device"] = [str(said) for said in iter(lambda: self.device.recv(100), b"")]
-            found["away"] = [str(payload) for payload in heard(lambda: scene.mqtt("away"))]
+            found["away"] = [str(payload) for payload in output(lambda: scene.mqtt("away"))]
         else:
             found["away"] = [f"{scene.away() - 1} sessions"] if scene.away() > 1 else []
-        come = heard(lambda: scene.open_mqtt("worker"))
+        come = output(lambda: scene.open_mqtt("worker"))
         found["group"] = [job for job in ("1", "2", "3", "4") if job.encode() not in come]
         found["flight"] = [] if b"before" in come else ["nothing"]
-        told = list(lines_of(self.observer))
+        reported = list(lines_of(self.observer))
         for state, topic in (("will", "ann/will"), ("will of a session", "ann/late"), ("published", "ann/published")):
-            found[state] = [line for line in told if f" {topic} " in line]
+            found[state] = [line for line in reported if f" {topic} " in line]
         return found
 
 
@@ -168,11 +168,11 @@ def leased(scene, lease):
     return found
 
 
-def heard(come_back):
+def output(come_back):
     """What comes to a client that comes back; it may be told first that a subscription has ended, and be closed."""
     with contextlib.suppress(EOFError):
-        return come_back().heard()
-    return come_back().heard()
+        return come_back().output()
+    return come_back().output()
 
 
 @pytest.mark.parametrize(("way", "state"), list(cells()))

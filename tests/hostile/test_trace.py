@@ -50,13 +50,13 @@ class Trace:
         self.socket.settimeout(10)
         self.socket.connect(daemon.control)
         self.socket.sendall(b'{"command":"trace"}\n')
-        self.told = map(json.loads, self.socket.makefile("rb"))
-        assert "tracing" in next(self.told)
+        self.reported = map(json.loads, self.socket.makefile("rb"))
+        assert "tracing" in next(self.reported)
         self.shown = ""
 
     def next(self):
         """Read up to what came in next."""
-        while "in" not in (record := next(self.told)):
+        while "in" not in (record := next(self.reported)):
             self.shown += str(record)
         self.shown += str({name: value for name, value in record.items() if name != "hex"})
         self.shown += bytes.fromhex(record["hex"]).decode("latin-1")
@@ -104,5 +104,5 @@ def test_a_response_of_http_is_shown_whole(daemon):
     trace = Trace(daemon)
     with contextlib.closing(trace.socket), socket.create_connection(daemon.websocket[0]) as client:
         client.sendall(b"POST /topics/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1")
-        out = next(record["out"] for record in trace.told if "out" in record)
+        out = next(record["out"] for record in trace.reported if "out" in record)
     assert out.startswith("HTTP/1.1 202 Accepted")

@@ -50,7 +50,7 @@ def links(daemon: Daemon, count: int, buffer: int | None = None) -> Iterator[lis
 def pour(sockets: Sequence[socket.socket], data: bytes, ends: bytes = b"", seconds: float = 60.0) -> None:
     """Send `data` on each socket as fast as they take it, and read until each has said `ends`."""
     left = dict.fromkeys(sockets, memoryview(data))
-    heard = dict.fromkeys(sockets, b"")
+    output = dict.fromkeys(sockets, b"")
     with selectors.DefaultSelector() as selector:
         for one in sockets:
             one.setblocking(False)
@@ -67,8 +67,8 @@ def pour(sockets: Sequence[socket.socket], data: bytes, ends: bytes = b"", secon
                         else:
                             selector.unregister(one)
                 if events & selectors.EVENT_READ:
-                    heard[one] = heard[one][-len(ends) :] + one.recv(1 << 20)
-                    if heard[one].endswith(ends):
+                    output[one] = output[one][-len(ends) :] + one.recv(1 << 20)
+                    if output[one].endswith(ends):
                         selector.unregister(one)
             assert time.monotonic() < until, f"{len(selector.get_map())} of {len(sockets)} aren't done"
 
@@ -269,16 +269,16 @@ def test_the_members_of_a_group_lose_their_links_together():
 
 def listen(sockets: Sequence[socket.socket], messages: int, seconds: float) -> list[int]:
     """Read until each has had so many messages, or the time is over. Returns how many each has had."""
-    heard = dict.fromkeys(sockets, 0)
+    output = dict.fromkeys(sockets, 0)
     with selectors.DefaultSelector() as selector:
         for one in sockets:
             one.setblocking(False)
             selector.register(one, selectors.EVENT_READ)
         until = time.monotonic() + seconds
-        while time.monotonic() < until and min(heard.values()) < messages:
+        while time.monotonic() < until and min(output.values()) < messages:
             for key, _ in selector.select(0.1):
-                heard[key.fileobj] += key.fileobj.recv(1 << 20).count(b"MSG ")
-    return list(heard.values())
+                output[key.fileobj] += key.fileobj.recv(1 << 20).count(b"MSG ")
+    return list(output.values())
 
 
 def test_many_clients_that_ask_for_all_retained_messages(daemon):
@@ -289,10 +289,10 @@ def test_many_clients_that_ask_for_all_retained_messages(daemon):
         with Canary(daemon) as canary:
             for one in many:
                 one.sendall(b"SUB #\n")
-            heard = listen(many, topics, 20)
+            output = listen(many, topics, 20)
         canary.check()
-        assert FULL or set(heard) == {topics}
-        assert min(heard) > 0
+        assert FULL or set(output) == {topics}
+        assert min(output) > 0
 
 
 def lines_subscribe(filters: Sequence[str]) -> tuple[bytes, bytes]:

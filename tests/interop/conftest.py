@@ -12,8 +12,8 @@ FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", f"--host-re
 # hub.open(...) resolves to how the socket opened or failed; hub.next() to the next message, or to how it closed.
 HUB = """
 window.hub = {
-  heard: [], waiting: [],
-  tell(what) { this.waiting.length ? this.waiting.shift()(what) : this.heard.push(what); },
+  received: [], waiting: [],
+  tell(what) { this.waiting.length ? this.waiting.shift()(what) : this.received.push(what); },
   open(url, protocols) {
     this.socket = new WebSocket(url, protocols);
     this.socket.onmessage = event => this.tell(event.data);
@@ -22,7 +22,7 @@ window.hub = {
       this.socket.onclose = event => { done("closed " + event.code); this.tell("closed " + event.code); };
     });
   },
-  next() { return new Promise(done => this.heard.length ? done(this.heard.shift()) : this.waiting.push(done)); },
+  next() { return new Promise(done => this.received.length ? done(this.received.shift()) : this.waiting.push(done)); },
 };
 """
 

@@ -31,7 +31,7 @@ async def each_quality_to_each_quality(s: Scene) -> None:
 
 
 @script(*BOTH)
-async def to_nobody(s: Scene) -> None:
+async def without_subscribers(s: Scene) -> None:
     client = await s.client()
     for qos in range(3):
         await client.send(said(s, "nobody", qos=qos), *released(qos))
@@ -68,7 +68,7 @@ async def quality_1_again(s: Scene) -> None:
 
 
 @script(*BOTH)
-async def acknowledgements_of_what_nobody_sent(s: Scene) -> None:
+async def acknowledgements_of_what_wasnt_sent(s: Scene) -> None:
     client = await s.client()
     for kind in (PUBREL, PUBACK, PUBCOMP, PUBREC):
         await client.send(Ack(kind=kind, id=9))

@@ -16,10 +16,12 @@ SECONDS = 10
 class Player:
     """One client of a script."""
 
-    def __init__(self, name: str, heard: list[str], streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+    def __init__(
+        self, name: str, output: list[str], streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+    ) -> None:
         self.name = name
         self.open = True
-        self._heard = heard
+        self._output = output
         self._reader, self._writer = streams
 
     async def send(self, data: bytes) -> None:
@@ -36,11 +38,11 @@ class Player:
                     line = b""
                 if not line:
                     self.open = False
-                    self._heard.append(f"{self.name}: closed")
+                    self._output.append(f"{self.name}: closed")
                 elif line.startswith(word):
                     return
                 elif not line.startswith((b"INFO", b"PING")):
-                    self._heard.append(f"{self.name}: {await self._unit(line)}")
+                    self._output.append(f"{self.name}: {await self._unit(line)}")
 
     async def _unit(self, line: bytes) -> str:
         words = line.split()
@@ -56,11 +58,11 @@ class Player:
 
 async def play(port: int, prefix: str, steps: Sequence[Step]) -> list[str]:
     """Return what each client heard, in order; every `T` in what is sent stands for `prefix`."""
-    heard: list[str] = []
+    output: list[str] = []
     players: dict[str, Player] = {}
     for name, data in steps:
         if name not in players:
-            players[name] = Player(name, heard, await asyncio.open_connection("127.0.0.1", port))
+            players[name] = Player(name, output, await asyncio.open_connection("127.0.0.1", port))
             await players[name].settle(b"INFO")
         await players[name].send(data.replace(b"T.", prefix.encode() + b"."))
         for one in sorted(players.values(), key=lambda one: one.name != name):  # who has sent comes first
@@ -68,12 +70,12 @@ async def play(port: int, prefix: str, steps: Sequence[Step]) -> list[str]:
             await one.settle()
     for one in players.values():
         one.close()
-    return [line.replace(prefix + ".", "T.") for line in _in_order(heard)]
+    return [line.replace(prefix + ".", "T.") for line in _in_order(output)]
 
 
-def _in_order(heard: list[str]) -> list[str]:
+def _in_order(output: list[str]) -> list[str]:
     """Sort what differs in the id of a subscription alone: no order of these is promised."""
     found: list[str] = []
-    for _, copies in itertools.groupby(heard, key=lambda line: line.split(" ")[:3] + line.split(" ")[4:]):
+    for _, copies in itertools.groupby(output, key=lambda line: line.split(" ")[:3] + line.split(" ")[4:]):
         found += sorted(copies)
     return found

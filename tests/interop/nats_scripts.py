@@ -75,8 +75,8 @@ SCRIPTS: dict[str, list[Step]] = {
     # Headers
     "headers": [EAR, ("c", FULL + hpub(b"T.a", A, b"x")), ("c", hpub(b"T.a", B, b"x", b"T.r"))],
     "headers alone": [EAR, ("c", FULL + hpub(b"T.a", A))],
-    "headers to who takes none": [("ear", QUIET + b"SUB T.> 1\r\n"), ("c", FULL + hpub(b"T.a", A, b"x"))],
-    "headers of who takes none": [EAR, ("c", QUIET + hpub(b"T.a", A, b"x"))],
+    "headers to a client that takes none": [("ear", QUIET + b"SUB T.> 1\r\n"), ("c", FULL + hpub(b"T.a", A, b"x"))],
+    "headers of a client that takes none": [EAR, ("c", QUIET + hpub(b"T.a", A, b"x"))],
     "a status": [EAR, ("c", FULL + hpub(b"T.a", b"NATS/1.0 404 No Messages\r\n\r\n"))],
     "headers that are none": [EAR, ("c", FULL + hpub(b"T.a", b"x", b"x"))],
     "headers longer than all": [("c", FULL + b"HPUB T.a 5 3\r\nabc\r\n")],

@@ -104,14 +104,14 @@ def test_a_log_line_appears_in_the_browser_and_in_nc(daemon, page, tcp, need, fl
 
 
 def test_json_from_a_page_script(script, tcp, udp):
-    say, hear = script("hubbub.json")
+    say, receive = script("hubbub.json")
     say('{"op":"subscribe","topic":"j/#","echo":false,"id":1}')
-    assert json.loads(hear()) == {"op": "subscribed", "topic": "j/#", "id": 1}
+    assert json.loads(receive()) == {"op": "subscribed", "topic": "j/#", "id": 1}
     for client in (tcp, udp):
         client.send("SUB j/page")
         client.expect("OK SUB j/page")
     say('{"op":"publish","topic":"j/page","data":{"T":21.50,"ok":true},"id":"two"}')
-    assert json.loads(hear()) == {"op": "published", "id": "two", "receivers": 2}  # its own echo is off
+    assert json.loads(receive()) == {"op": "published", "id": "two", "receivers": 2}  # its own echo is off
     say('{"op":"publish","topic":"j/page","base64":"AAH/"}')
     say('{"op":"publish","topic":"j/page","data":""}')
     for client in (tcp, udp):
@@ -119,11 +119,11 @@ def test_json_from_a_page_script(script, tcp, udp):
         client.expect("MSGB j/page AAH/")
         client.expect("MSG j/page ")
     tcp.send("PUB j/tcp 欢迎")
-    assert json.loads(hear()) == {"op": "message", "topic": "j/tcp", "data": "欢迎"}
+    assert json.loads(receive()) == {"op": "message", "topic": "j/tcp", "data": "欢迎"}
     udp.send("PUBB j/udp AAH/")
-    assert json.loads(hear()) == {"op": "message", "topic": "j/udp", "base64": "AAH/"}
+    assert json.loads(receive()) == {"op": "message", "topic": "j/udp", "base64": "AAH/"}
     tcp.send("PUB j/tcp " + "é" * 524_287)
-    assert json.loads(hear()) == {"op": "message", "topic": "j/tcp", "data": "é" * 524_287}
+    assert json.loads(receive()) == {"op": "message", "topic": "j/tcp", "data": "é" * 524_287}
 
 
 def test_the_client_library_in_a_page(daemon, page):
@@ -132,25 +132,25 @@ def test_the_client_library_in_a_page(daemon, page):
 
 
 def test_lines_from_a_page_script(script, tcp, udp):
-    say, hear = script("hubbub.lines")
+    say, receive = script("hubbub.lines")
     say("SUB l/#\nPING\n")
-    assert hear() == "OK SUB l/#"
-    assert hear() == "PONG"
+    assert receive() == "OK SUB l/#"
+    assert receive() == "PONG"
     tcp.send("PUB l/tcp 欢迎")
-    assert hear() == "MSG l/tcp 欢迎"
+    assert receive() == "MSG l/tcp 欢迎"
     udp.send("PUBB l/udp AAH/")
-    assert hear() == "MSGB l/udp AAH/"
+    assert receive() == "MSGB l/udp AAH/"
     say("PUB l/page é\nQUIT")
-    assert hear() == "MSG l/page é"
-    assert hear() == "BYE"
-    assert hear() == "closed 1000"
+    assert receive() == "MSG l/page é"
+    assert receive() == "BYE"
+    assert receive() == "closed 1000"
 
 
 @pytest.mark.parametrize(("first", "answer"), [("PING", "PONG"), ('{"op":"ping"}', '{"op":"pong"}')])
 def test_without_a_subprotocol_the_first_message_decides(script, first, answer):
-    say, hear = script()
+    say, receive = script()
     say(first)
-    assert hear() == answer
+    assert receive() == answer
 
 
 def test_a_page_that_joins_later_gets_the_last_value(daemon, script, tcp):
@@ -159,10 +159,10 @@ def test_a_page_that_joins_later_gets_the_last_value(daemon, script, tcp):
         plc.socket.sendall(b"T=21.5\r\nP=1.02\r\n")
         tcp.expect("MSG plant/7 T=21.5")
         tcp.expect("MSG plant/7 P=1.02")
-    say, hear = script("hubbub.json")
+    say, receive = script("hubbub.json")
     say('{"op":"subscribe","topic":"plant/#","meta":true}')
-    assert json.loads(hear()) == {"op": "subscribed", "topic": "plant/#"}
-    message = json.loads(hear())
+    assert json.loads(receive()) == {"op": "subscribed", "topic": "plant/#"}
+    message = json.loads(receive())
     assert (message["topic"], message["data"], message["retained"]) == ("plant/7", "P=1.02", True)
 
 
@@ -184,20 +184,20 @@ def test_a_page_of_another_origin_is_let_in_where_the_operator_says_so(page, els
 
 
 @pytest.mark.parametrize("place", ["file", "server"])
-@pytest.mark.parametrize("told", [False, True])
-def test_the_page_in_readme_from_a_file_and_from_a_development_server(page, elsewhere, tmp_path, place, told):
+@pytest.mark.parametrize("reported", [False, True])
+def test_the_page_in_readme_from_a_file_and_from_a_development_server(page, elsewhere, tmp_path, place, reported):
     """It works with the option that README names, and without it the log of the daemon names the same."""
     script = re.search(r"```js\n(.*?)```", README.read_text(), re.DOTALL)[1]
     file = tmp_path / "page.html"
     at = {"file": file.as_uri(), "server": f"http://localhost:{elsewhere}/{file.name}"}[place]
     origin = {"file": "null", "server": f"http://localhost:{elsewhere}"}[place]
-    options = ("--origin", origin) if told else ()
+    options = ("--origin", origin) if reported else ()
     with Daemon("--tcp", "tcp:0", "--websocket", "tcp:0", *options) as daemon, Tcp(daemon.tcp[0]) as tcp:
         tcp.send("SUB hello/page")
         tcp.expect("OK SUB hello/page")
         file.write_text(f"<!doctype html><script>{script.replace('ws://127.0.0.1:8999/', daemon.url())}</script>")
         page.goto(at)
-        if told:
+        if reported:
             tcp.expect("MSG hello/page from a page")
         else:
             daemon.wait_for(f"page 1 refused.* --origin {origin} ")

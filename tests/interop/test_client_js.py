@@ -45,7 +45,7 @@ def play(node: list[str], daemon: Daemon, way: str, scene: str, **options: objec
 def test_everything(daemon: Daemon, node: list[str], way: str) -> None:
     assert play(node, daemon, way, "play") == {
         "receivers": [1, 1, 1],
-        "refused": ["nobody", "bad-topic", "bad-filter"],
+        "refused": ["no-responders", "bad-topic", "bad-filter"],
         "rest": [],
         "json": {"x": 1},
         "bytes": [255, 0],

@@ -63,7 +63,7 @@ def test_handlers_of_python(hub, log, name):
     transport, make, named = HANDLERS[name]
     log.addHandler(make(*hub.listeners[transport]))
     log.warning("größe %d", 7)
-    topic, said, about = hub.heard()
+    topic, said, about = hub.output()
     assert (topic, said["short_message"], said["level"]) == (f"gelf/{HERE}/warning", "größe 7", 4)
     assert about["hostname"] == HERE
     assert named is None or about[named] == "press"
@@ -83,14 +83,14 @@ def test_handlers_of_python(hub, log, name):
 def test_gelf_pro(hub, need, transport):
     """It opens a connection for each message, so that they come in any order over TCP."""
     send_from_node(need("node"), "gelf-pro", hub, transport)
-    heard = {topic: (said, about) for topic, said, about in (hub.heard() for _ in range(4))}
-    assert heard.keys() == {f"gelf/press1/{level}" for level in ("info", "err", "warning", "debug")}
-    said, about = heard["gelf/press1/info"]
+    output = {topic: (said, about) for topic, said, about in (hub.output() for _ in range(4))}
+    assert output.keys() == {f"gelf/press1/{level}" for level in ("info", "err", "warning", "debug")}
+    said, about = output["gelf/press1/info"]
     assert (said["short_message"], about["field.facility"]) == ("short", "press")
-    said, _ = heard["gelf/press1/err"]
+    said, _ = output["gelf/press1/err"]
     assert (said["short_message"], said["_error_message"]) == ("failed", "too hot")
     assert "send.js" in said["_error_stack"]
-    said, _ = heard["gelf/press1/warning"]
+    said, _ = output["gelf/press1/warning"]
     assert (said["short_message"], said["_text"]) == ("nested", "größe")
-    said, _ = heard["gelf/press1/debug"]
+    said, _ = output["gelf/press1/debug"]
     assert len(said["short_message"]) > 60_000

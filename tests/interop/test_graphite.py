@@ -25,10 +25,10 @@ def test_graphyte(hub, transport):
     host, port = hub.listeners[transport]
     sender = graphyte.Sender(host, port, prefix="plant", protocol=transport, tags={"line": "4"}, raise_send_errors=True)
     sender.send("press.temp", 21.5, 1700000000)  # a connection for each
-    assert hub.heard() == ("graphite/plant.press.temp", "21.5", {"tag.line": "4", "timestamp": "1700000000"})
+    assert hub.output() == ("graphite/plant.press.temp", "21.5", {"tag.line": "4", "timestamp": "1700000000"})
     sender.send("press.on", True, 1700000000.6, {"shift": "b"})
     about = {"tag.line": "4", "tag.shift": "b", "timestamp": "1700000001"}
-    assert hub.heard() == ("graphite/plant.press.on", "True", about)
+    assert hub.output() == ("graphite/plant.press.on", "True", about)
     sender.send("press.größe", 1e-07, 1700000000)
     assert hub.next() == ("graphite/plant.press.größe", "1e-07")
     sender.send("press.lost", float("nan"), 1700000000)
@@ -85,7 +85,7 @@ def test_collectd(need, tmp_path):
         with collectd(need("collectd"), tmp_path, plugins):
             for _ in range(5_000):
                 timer.sendto(b"took:5|ms", statsd)  # until it listens
-                topic, value, about = hub.heard()
+                topic, value, about = hub.output()
                 assert re.fullmatch("[0-9]{10}", about["timestamp"])
                 name = topic.removeprefix("graphite/")
                 wanted -= {name if float(value) >= 0 else f"{name} {value}"}

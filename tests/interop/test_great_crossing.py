@@ -56,7 +56,7 @@ class Place(NamedTuple):
     """One who publishes, and hears all: `hear` returns the topic, where the client is told it, and the payload."""
 
     publish: Callable[[str, bytes], object]
-    hear: Callable[[], tuple[str, bytes]]
+    receive: Callable[[], tuple[str, bytes]]
 
 
 @contextmanager
@@ -65,14 +65,14 @@ def terminal(daemon: Daemon, need: Any) -> Iterator[Place]:
     program.send("SUB cross/#")
     program.expect("OK SUB cross/#")
 
-    def hear() -> tuple[str, bytes]:
+    def receive() -> tuple[str, bytes]:
         line = bytearray()
         while not line.endswith(b"\n"):
             line += program.read(1)
         _, topic, payload = bytes(line).rstrip(b"\n").split(b" ", 2)
         return topic.decode(), payload
 
-    yield Place(lambda topic, payload: program.send(f"PUB {topic} {payload.decode()}"), hear)
+    yield Place(lambda topic, payload: program.send(f"PUB {topic} {payload.decode()}"), receive)
     program.process.kill()
     program.process.wait()
 
@@ -82,11 +82,11 @@ def sensor(daemon: Daemon) -> Iterator[Place]:
     with Paho(At("tcp", *daemon.tcp[0]), Wish(V5, "sensor")) as one:
         one.subscribe("cross/#", 0)
 
-        def hear() -> tuple[str, bytes]:
+        def receive() -> tuple[str, bytes]:
             found = one.next()
             return found.topic, found.payload
 
-        yield Place(one.publish, hear)
+        yield Place(one.publish, receive)
 
 
 @contextmanager
@@ -94,11 +94,11 @@ def of_stomp(daemon: Daemon) -> Iterator[Place]:
     with StompPy(At("tcp", *daemon.tcp[0])) as one:
         one.subscribe("/topic/cross/#")
 
-        def hear() -> tuple[str, bytes]:
+        def receive() -> tuple[str, bytes]:
             found = one.next()
             return found.destination.removeprefix("/topic/"), found.body
 
-        yield Place(lambda topic, payload: one.publish(f"/topic/{topic}", payload), hear)
+        yield Place(lambda topic, payload: one.publish(f"/topic/{topic}", payload), receive)
 
 
 @contextmanager
@@ -122,17 +122,17 @@ def of_nats(daemon: Daemon) -> Iterator[Place]:
     with NatsPy(At("tcp", *daemon.tcp[0])) as one:
         one.subscribe("cross.>")
 
-        def hear() -> tuple[str, bytes]:
+        def receive() -> tuple[str, bytes]:
             found = one.next()
             return found.subject.replace(".", "/"), found.payload
 
-        yield Place(lambda topic, payload: one.publish(topic.replace("/", "."), payload), hear)
+        yield Place(lambda topic, payload: one.publish(topic.replace("/", "."), payload), receive)
 
 
 @contextmanager
 def of_http(daemon: Daemon) -> Iterator[Place]:
     """An EventSource in a thread, and requests beside it."""
-    heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
+    output: queue.Queue[tuple[str, bytes]] = queue.Queue()
     url = daemon.url(scheme="http")
     with httpx.Client(base_url=url, timeout=SECONDS, trust_env=False) as client, ExitStack() as stack:
         answer = stack.enter_context(client.stream("GET", "events?filter=cross/%23"))
@@ -141,7 +141,7 @@ def of_http(daemon: Daemon) -> Iterator[Place]:
             with suppress(httpx.HTTPError):  # the test is over
                 for event in httpx_sse.EventSource(answer).iter_sse():
                     if event.event.startswith("cross/"):
-                        heard.put((event.event, event.data.encode()))
+                        output.put((event.event, event.data.encode()))
 
         threading.Thread(target=read, daemon=True).start()
         text = {"Content-Type": "text/plain"}
@@ -149,7 +149,7 @@ def of_http(daemon: Daemon) -> Iterator[Place]:
         def publish(topic: str, payload: bytes) -> None:
             httpx.post(f"{url}topics/{topic}", content=payload, headers=text, trust_env=False).raise_for_status()
 
-        yield Place(publish, lambda: heard.get(timeout=SECONDS))
+        yield Place(publish, lambda: output.get(timeout=SECONDS))
 
 
 @contextmanager
@@ -160,13 +160,13 @@ def of_browser(daemon: Daemon, page: Any) -> Iterator[Place]:
     def say(**said: Any) -> None:
         page.evaluate("text => hub.socket.send(text)", json.dumps(said))
 
-    def hear() -> tuple[str, bytes]:
+    def receive() -> tuple[str, bytes]:
         found = json.loads(page.evaluate("hub.next()"))
         return found["topic"], found["data"].encode()
 
     say(op="subscribe", topic="cross/#", id=1)
     assert json.loads(page.evaluate("hub.next()"))["op"] == "subscribed"
-    yield Place(lambda topic, payload: say(op="publish", topic=topic, data=payload.decode()), hear)
+    yield Place(lambda topic, payload: say(op="publish", topic=topic, data=payload.decode()), receive)
 
 
 def log(daemon: Daemon, need: Any, text: str) -> None:
@@ -198,7 +198,7 @@ def test_all_see_the_same_bytes(tmp_path, need, page):
             payload = TEXT.format(name, round).encode()
             publish(f"cross/{name}", payload)
             for hearer, place in places.items():
-                topic, found = place.hear()
+                topic, found = place.receive()
                 assert (topic or f"cross/{name}", found) == (f"cross/{name}", payload), hearer
 
         def all_cross(round: int) -> None:

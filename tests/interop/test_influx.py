@@ -28,7 +28,7 @@ def point(measurement, tags, fields, timestamp=None):
 def test_pytelegraf(hub):
     client = TelegrafClient(*hub.udp, tags={"host": "press 1"})
     client.metric("oil", 7)
-    assert hub.heard() == ("influx/oil", point("oil", {"host": "press 1"}, {"value": 7}), {"tag.host": "press 1"})
+    assert hub.output() == ("influx/oil", point("oil", {"host": "press 1"}, {"value": 7}), {"tag.host": "press 1"})
     client.metric("öl, heiß", {"a=b": 1.5, "ok": True, "text": "zwei\nZeilen", "none": None}, {"k,": "v="}, AT)
     fields = {"a=b": 1.5, "ok": True, "text": "zwei\nZeilen"}
     wanted = point("öl, heiß", {"host": "press 1", "k,": "v="}, fields, AT)
@@ -77,7 +77,7 @@ def test_collectd(need, tmp_path):
             </Plugin>
         """
         with collectd(need("collectd"), tmp_path, plugins):
-            topic, said, about = hub.heard()
+            topic, said, about = hub.output()
         assert (topic, said["measurement"]) == ("influx/load", "load")
         assert said["tags"] == {"host": "press1", "type": "load"}
         assert said["fields"].keys() == {"shortterm", "midterm", "longterm"}

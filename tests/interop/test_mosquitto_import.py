@@ -125,14 +125,14 @@ class Broker:
     def reads(self, user: str | None) -> set[str]:
         """Tell which of TOPICS come to `user`, all of which are retained; `end` comes last, to everybody."""
         with self.listening(user, *TOPICS, "end") as lines:
-            heard = [line.rpartition(" ")[0] for line in iter(lambda: next(lines), "end here\n")]
-        return set(heard)
+            output = [line.rpartition(" ")[0] for line in iter(lambda: next(lines), "end here\n")]
+        return set(output)
 
-    def writes(self, user: str | None, heard: Iterator[str]) -> set[str]:
+    def writes(self, user: str | None, output: Iterator[str]) -> set[str]:
         """Tell which of TOPICS come through when `user` publishes to them."""
         self.publish(user, *((topic, b"x") for topic in TOPICS))
         self.publish("probe", ("end", b"over"), client="p2")
-        lines = iter(lambda: next(heard), "end over\n")  # what is retained may come among them
+        lines = iter(lambda: next(output), "end over\n")  # what is retained may come among them
         return {line.rpartition(" ")[0] for line in lines if line.endswith(" x\n")}
 
 
@@ -168,12 +168,12 @@ def test_permission_to_read(broker: Broker, imported: Path) -> None:
 
 
 def test_permission_to_write(broker: Broker, imported: Path) -> None:
-    with broker.listening("probe", "ready", "#", "$own/#", client="p3") as heard:
+    with broker.listening("probe", "ready", "#", "$own/#", client="p3") as output:
         broker.publish("probe", ("ready", b"yes"), retain=True, client="p4")
-        while next(heard) != "ready yes\n":
+        while next(output) != "ready yes\n":
             pass
         for user in USERS:
-            ours, theirs = verdicts(imported, user, "publish"), broker.writes(user, heard)
+            ours, theirs = verdicts(imported, user, "publish"), broker.writes(user, output)
             assert same(user, ours, theirs), (user, ours - theirs, theirs - ours)
 
 

@@ -17,7 +17,7 @@ from certificates import Authority
 from hubbub import limits
 from interop.clients import Tcp
 from interop.mqtt.asyncio_clients import Aiomqtt, Gmqtt
-from interop.mqtt.base import V5, V31, V311, At, Heard, Said, Wish
+from interop.mqtt.base import V5, V31, V311, At, Output, Said, Wish
 from interop.mqtt.javascript import PACKAGE, MqttJs, Node, Page
 from interop.mqtt.mosquitto import Mosquitto
 from interop.mqtt.paho_client import Paho
@@ -77,7 +77,7 @@ def each_quality(cell):
         ear = cell.ear(f"{cell.topic}/{most}", most)
         for qos in (0, 1, 2):
             mouth.publish(f"{cell.topic}/{most}", payload, qos)
-            assert ear.next() == Heard(f"{cell.topic}/{most}", payload, min(qos, most))
+            assert ear.next() == Output(f"{cell.topic}/{most}", payload, min(qos, most))
         ear.end()
 
 
@@ -90,10 +90,10 @@ def order(cell):
     numbers = [b"%d" % number for number in range(limits.INFLIGHT_MESSAGES - 2 if cell.version == V5 else 150)]
     for qos in (1, 2):
         mouth.publish_all(cell.topic, numbers, qos)
-        assert ear.next_all(len(numbers)) == [Heard(cell.topic, number, qos) for number in numbers]
+        assert ear.next_all(len(numbers)) == [Output(cell.topic, number, qos) for number in numbers]
     for payload in (b"", bytes(range(256)) * 500):
         mouth.publish(cell.topic, payload, 1)
-        assert ear.next() == Heard(cell.topic, payload, 1)
+        assert ear.next() == Output(cell.topic, payload, 1)
 
 
 def retained(cell):
@@ -101,12 +101,12 @@ def retained(cell):
     mouth.publish(f"{cell.topic}/a", b"old", 1, True)
     mouth.publish(f"{cell.topic}/a", b"kept", 1, True)
     ear = cell.ear(f"{cell.topic}/#", 1)
-    assert ear.next() == Heard(f"{cell.topic}/a", b"kept", 1, True)
+    assert ear.next() == Output(f"{cell.topic}/a", b"kept", 1, True)
     mouth.publish(f"{cell.topic}/a", b"", 1, True)
-    assert ear.next() == Heard(f"{cell.topic}/a", b"", 1)
+    assert ear.next() == Output(f"{cell.topic}/a", b"", 1)
     later = cell.ear(f"{cell.topic}/#", 1)
     mouth.publish(f"{cell.topic}/b", b"live", 1)
-    assert later.next() == Heard(f"{cell.topic}/b", b"live", 1)
+    assert later.next() == Output(f"{cell.topic}/b", b"live", 1)
 
 
 def will(cell):
@@ -129,7 +129,7 @@ def session(cell):
     for qos, go in ((1, "end"), (2, "die")):
         first = cell.ear(f"{cell.topic}/#", 2, "kept", keep=True)
         getattr(first, go)()
-        missed = [Heard(f"{cell.topic}/a", b"%d" % number, qos) for number in range(3)]
+        missed = [Output(f"{cell.topic}/a", b"%d" % number, qos) for number in range(3)]
         for one in missed:
             mouth.publish(one.topic, one.payload, qos)
         again = cell.client("kept", keep=True)
@@ -143,14 +143,14 @@ def session(cell):
     assert fresh.present in (False, None)
     fresh.subscribe(f"{cell.topic}/+", 1)
     mouth.publish(f"{cell.topic}/b", b"new", 1)
-    assert fresh.next() == Heard(f"{cell.topic}/b", b"new", 1)
+    assert fresh.next() == Output(f"{cell.topic}/b", b"new", 1)
 
 
 def wildcards(cell):
     mouth, one, all = cell.client(), cell.ear(f"{cell.topic}/+/x", 1), cell.ear(f"{cell.topic}/#", 1)
     for below in ("/a/x", "/a/b/x", "/a/y", "", "/é 1/x"):
         mouth.publish(cell.topic + below, b"1", 1)
-        assert all.next() == Heard(cell.topic + below, b"1", 1)
+        assert all.next() == Output(cell.topic + below, b"1", 1)
     assert [one.next().topic for _ in range(2)] == [f"{cell.topic}/a/x", f"{cell.topic}/é 1/x"]
 
 
@@ -159,15 +159,15 @@ def crossing(cell):
     lines, ear, mouth = cell.listen(f"{cell.topic}/#"), cell.ear(f"{cell.topic}/#", 2), cell.client()
     lines.send(f"PUB {cell.topic}/l é 1")
     lines.expect(f"MSG {cell.topic}/l é 1")
-    assert ear.next() == Heard(f"{cell.topic}/l", "é 1".encode())
+    assert ear.next() == Output(f"{cell.topic}/l", "é 1".encode())
     for qos in (0, 1, 2):
         mouth.publish(f"{cell.topic}/m", b"%d" % qos, qos)
         lines.expect(f"MSG {cell.topic}/m {qos}")
-        assert ear.next() == Heard(f"{cell.topic}/m", b"%d" % qos, qos)
+        assert ear.next() == Output(f"{cell.topic}/m", b"%d" % qos, qos)
     lines.send(f"PUB! {cell.topic}/l kept")
     lines.expect(f"MSG {cell.topic}/l kept")
     later = cell.ear(f"{cell.topic}/l", 1)
-    assert later.next() == Heard(f"{cell.topic}/l", b"kept", 0, True)
+    assert later.next() == Output(f"{cell.topic}/l", b"kept", 0, True)
     lines.send(f"PUB! {cell.topic}/l ")
     lines.expect(f"MSG {cell.topic}/l ")
     assert [ear.next().payload, ear.next().payload, later.next().payload] == [b"kept", b"", b""]
@@ -178,22 +178,22 @@ def properties(cell):
     mouth, ear = cell.client(), cell.ear(cell.topic, 1)
     for qos in (0, 1):
         mouth.publish(cell.topic, b"x", qos, said=SAID)
-        assert ear.next() == Heard(cell.topic, b"x", qos, said=SAID)
+        assert ear.next() == Output(cell.topic, b"x", qos, said=SAID)
 
 
 def requests(cell):
     """Version 5: it answers a request of lines; and it asks, and another of its kind answers; mosquitto_rr too."""
     device, client = cell.ear(f"{cell.topic}/ask", 1), cell.client()
     cell.lines.send(f"REQ {cell.topic}/ask how")
-    heard = device.next()
-    assert heard.payload == b"how"
-    client.publish(heard.said.response_topic, b"fine")
+    output = device.next()
+    assert output.payload == b"how"
+    client.publish(output.said.response_topic, b"fine")
     cell.lines.expect("REP fine")
     asker = cell.ear(f"{cell.topic}/re", 1)
     client.publish(f"{cell.topic}/ask", b"when", 1, said=Said(response_topic=f"{cell.topic}/re", correlation=b"7"))
-    heard = device.next()
-    client.publish(heard.said.response_topic, b"now", 1, said=Said(correlation=heard.said.correlation))
-    assert asker.next() == Heard(f"{cell.topic}/re", b"now", 1, said=Said(correlation=b"7"))
+    output = device.next()
+    client.publish(output.said.response_topic, b"now", 1, said=Said(correlation=output.said.correlation))
+    assert asker.next() == Output(f"{cell.topic}/re", b"now", 1, said=Said(correlation=b"7"))
     if cell.kind == "mosquitto":
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(client.ask, f"{cell.topic}/ask", f"{cell.topic}/rr", b"who")

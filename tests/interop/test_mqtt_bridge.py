@@ -78,8 +78,13 @@ def test_both_ways_at_every_quality(broker, version, qos):
             assert ear.subscribe(f"{top}/{way}/x", 2) == 2
             for payload in (b"", b"text", bytes(range(256)) * 1_000):
                 speaker.publish(f"{top}/{way}/x", payload, qos)
-                heard = ear.next()
-                assert (heard.topic, heard.payload, heard.qos, heard.retain) == (f"{top}/{way}/x", payload, qos, False)
+                output = ear.next()
+                assert (output.topic, output.payload, output.qos, output.retain) == (
+                    f"{top}/{way}/x",
+                    payload,
+                    qos,
+                    False,
+                )
             payloads = [b"%d" % n for n in range(300)]
             speaker.publish_all(f"{top}/{way}/x", payloads, qos)
             assert [ear.next().payload for _ in payloads] == payloads
@@ -114,12 +119,12 @@ def test_retained_messages_stay_so(broker):
                 late.subscribe("m/kept/up/1", 1)
                 assert late.next().payload == b"later"
             there.subscribe("kept/down/1", 1)
-            heard = there.next()
-            if not heard.retain:  # it was on its way yet
+            output = there.next()
+            if not output.retain:  # it was on its way yet
                 with far(broker) as late:
                     late.subscribe("kept/down/1", 1)
-                    heard = late.next()
-            assert (heard.payload, heard.retain) == (b"down", True)
+                    output = late.next()
+            assert (output.payload, output.retain) == (b"down", True)
             there.publish("kept/up/1", b"", 1, retain=True)
             assert here.next().payload == b""
             with near(daemon) as late:

@@ -10,7 +10,7 @@ import pytest
 from amqtt.broker import Broker
 
 from interop.mqtt.asyncio_clients import run
-from interop.mqtt.base import V5, V311, At, Heard, Wish
+from interop.mqtt.base import V5, V311, At, Output, Wish
 from interop.mqtt.broker import Mosquitto, free_port
 from interop.mqtt.javascript import NODE_MODULES
 from interop.mqtt.listeners import FOLDER
@@ -115,9 +115,9 @@ def test_mosquittos_bridge_and_restarts_of_either_side(need, tmp_path, version):
         assert here.next().topic == "up/ready"
         for qos in (0, 1, 2):
             there.publish_all(f"up/{qos}", NUMBERS, qos)
-            assert [here.next() for _ in NUMBERS] == [Heard(f"up/{qos}", number, qos) for number in NUMBERS]
+            assert [here.next() for _ in NUMBERS] == [Output(f"up/{qos}", number, qos) for number in NUMBERS]
             here.publish_all(f"down/{qos}", NUMBERS, qos)
-            assert [there.next() for _ in NUMBERS] == [Heard(f"down/{qos}", number, qos) for number in NUMBERS]
+            assert [there.next() for _ in NUMBERS] == [Output(f"down/{qos}", number, qos) for number in NUMBERS]
         there.end()
         broker.stop()
         if version == "3.1.1":
@@ -151,7 +151,7 @@ def test_what_mosquittos_bridge_brings_does_not_come_back(need, tmp_path, versio
             there.subscribe("both/#", 1)
             assert there.next().payload == b"here"
             here.subscribe("both/#", 1)
-            assert here.next() == Heard("both/kept", b"here", 1, True)
+            assert here.next() == Output("both/kept", b"here", 1, True)
             for mouth in (here, there):
                 mouth.publish_all("both/n", NUMBERS, 1)
                 for ear in (here, there):
@@ -163,9 +163,9 @@ def test_what_mosquittos_bridge_brings_does_not_come_back(need, tmp_path, versio
 
 def hears_all(ear, way):
     """Wait for NUMBERS of both qualities, in order."""
-    heard = {f"{way}/1": [], f"{way}/2": []}
-    while any(len(set(found)) < len(NUMBERS) for found in heard.values()):
-        if (one := ear.next()).topic in heard:  # and not the retained one again
-            heard[one.topic].append(one.payload)
-    assert list(dict.fromkeys(heard[f"{way}/1"])) == NUMBERS
-    assert heard[f"{way}/2"] == NUMBERS
+    output = {f"{way}/1": [], f"{way}/2": []}
+    while any(len(set(found)) < len(NUMBERS) for found in output.values()):
+        if (one := ear.next()).topic in output:  # and not the retained one again
+            output[one.topic].append(one.payload)
+    assert list(dict.fromkeys(output[f"{way}/1"])) == NUMBERS
+    assert output[f"{way}/2"] == NUMBERS

@@ -7,7 +7,7 @@ import queue
 import pytest
 
 from interop.mqtt import listeners, publishers
-from interop.mqtt.base import SECONDS, V5, V311, At, Heard, Wish
+from interop.mqtt.base import SECONDS, V5, V311, At, Output, Wish
 from interop.mqtt.paho_client import Paho
 from running import Daemon
 
@@ -41,15 +41,15 @@ def test_both_ways_at_each_quality(port, name, version):
     _, subscribes, publishes = CLIENTS[name]
     with Paho(At("tcp", "127.0.0.1", port), Wish(V5)) as other:
         for qos in subscribes:
-            topic, heard = f"{name}/{version}/{qos}/down", queue.Queue()
+            topic, output = f"{name}/{version}/{qos}/down", queue.Queue()
             other.publish(topic, b"kept", 1, True)
-            stop = listen(port, version, topic, qos, heard.put)
-            assert heard.get(timeout=SECONDS) == b"kept"
+            stop = listen(port, version, topic, qos, output.put)
+            assert output.get(timeout=SECONDS) == b"kept"
             other.publish_all(topic, NUMBERS, qos)
-            assert [heard.get(timeout=SECONDS) for _ in NUMBERS] == NUMBERS
+            assert [output.get(timeout=SECONDS) for _ in NUMBERS] == NUMBERS
             stop()
         for qos in publishes:
             topic = f"{name}/{version}/{qos}/up"
             other.subscribe(topic, 2)
             publish(port, version, topic, qos, FEW)
-            assert [other.next() for _ in FEW] == [Heard(topic, number, qos) for number in FEW]
+            assert [other.next() for _ in FEW] == [Output(topic, number, qos) for number in FEW]

@@ -9,7 +9,7 @@ import pytest
 
 from certificates import Authority
 from interop.clients import Tcp
-from interop.mqtt.base import V5, V311, At, Heard, Wish
+from interop.mqtt.base import V5, V311, At, Output, Wish
 from interop.mqtt.javascript import PACKAGE, MqttJs, Node
 from interop.mqtt.mosquitto import Mosquitto
 from interop.mqtt.paho_client import Paho
@@ -92,7 +92,7 @@ def test_each_has_what_is_its_own(place, make, stack, carrier, version):
     assert ann.subscribe("home/ann/#", 1) == 1
     mouth = stack.enter_context(make(where("ann", carrier), Wish(version)))
     mouth.publish("home/ann/x", b"mine", 1)
-    assert ann.next() == Heard("home/ann/x", b"mine", 1)
+    assert ann.next() == Output("home/ann/x", b"mine", 1)
     watcher.expect("MSG home/ann/x mine")
 
 
@@ -120,9 +120,9 @@ def test_one_name_of_two_users_is_two_sessions(place, stack):
     assert ann.present  # the same user by another way
     ben = stack.enter_context(Paho(where("ben", "wss"), Wish(V5, "desk", keep=True)))
     assert ben.present
-    assert ben.next() == Heard("home/ben/x", b"for ben", 1)
+    assert ben.next() == Output("home/ben/x", b"for ben", 1)
     mouth.publish("home/ben/y", b"live", 1)
-    assert ben.next() == Heard("home/ben/y", b"live", 1)
+    assert ben.next() == Output("home/ben/y", b"live", 1)
     assert ann.queue.empty()
 
 

@@ -13,7 +13,7 @@ from interop.clients import Tcp
 from interop.commonjs import Page
 from interop.mqtt.base import At
 from interop.mqtt.javascript import driven
-from interop.nats.clients import DRIVER, FOLDER, Heard, NatsJs, NatsPy, scripts
+from interop.nats.clients import DRIVER, FOLDER, NatsJs, NatsPy, Output, scripts
 from interop.nats.jwt import made as new_key
 from running import Daemon
 from service.test_passwords import cheap
@@ -52,10 +52,10 @@ def messages(cell):
     assert cell.lines.ask(f"SUB {cell.topic}/#") == f"OK SUB {cell.topic}/#"
     mouth.publish(f"{cell.topic}.b.x", b"", bytes(range(256)) * 500)
     assert [ear.next() for _ in range(2)] == [
-        Heard(f"{cell.topic}.b.x", payload) for payload in (b"", bytes(range(256)) * 500)
+        Output(f"{cell.topic}.b.x", payload) for payload in (b"", bytes(range(256)) * 500)
     ]
     mouth.publish(f"{cell.topic}.a.x", b"1")
-    assert [ear.next() for _ in range(2)] == [Heard(f"{cell.topic}.a.x", b"1")] * 2
+    assert [ear.next() for _ in range(2)] == [Output(f"{cell.topic}.a.x", b"1")] * 2
     mouth.publish(f"{cell.topic}.a.é%20%2E", *[b"%d" % number for number in range(200)])
     assert [ear.next().payload for _ in range(200)] == [b"%d" % number for number in range(200)]
     cell.lines.expect(f"MSG {cell.topic}/b/x ")
@@ -67,7 +67,7 @@ def messages(cell):
 def headers(cell):
     ear, mouth = cell.client("a"), cell.client()
     mouth.publish(f"{cell.topic}.a", b"x", reply=f"{cell.topic}.r", headers=[("K", "1"), ("A-b", "x y")])
-    assert ear.next() == Heard(f"{cell.topic}.a", b"x", f"{cell.topic}.r", (("K", "1"), ("A-b", "x y")))
+    assert ear.next() == Output(f"{cell.topic}.a", b"x", f"{cell.topic}.r", (("K", "1"), ("A-b", "x y")))
 
 
 def queue_groups(cell):
@@ -86,8 +86,8 @@ def requests(cell):
     service, client = cell.client("ask"), cell.client()
     assert client.request(f"{cell.topic}.nobody", b"who?") is None
     cell.lines.send(f"REQ {cell.topic}/ask how")
-    heard = service.next()
-    service.publish(heard.reply, b"fine")
+    output = service.next()
+    service.publish(output.reply, b"fine")
     cell.lines.expect("REP fine")
     assert client.request("echo.x", b"hello") == b"HELLO"
     assert client.request("$JS.API.INFO", b"") is not None
@@ -112,8 +112,8 @@ def drain(cell):
     sent = [b"%d" % number for number in range(100)]
     mouth.publish(f"{cell.topic}.a", *sent)
     ear.drain()
-    heard = [one.payload for one in ear.left()]
-    assert heard == (sent[: len(heard)] if isinstance(ear, NatsPy) else sent)
+    output = [one.payload for one in ear.left()]
+    assert output == (sent[: len(output)] if isinstance(ear, NatsPy) else sent)
     assert mouth.request(f"{cell.topic}.a", b"") is None
 
 
@@ -175,7 +175,7 @@ def test_tls_first(make, kind, tmp_path):
         with make(at, tls_first=True) as client:
             client.subscribe("a")
             client.publish("a", b"1")
-            assert client.next() == Heard("a", b"1")
+            assert client.next() == Output("a", b"1")
     assert "Traceback" not in daemon.log
 
 
@@ -208,7 +208,7 @@ def test_a_restart(make, kind):
                 else:
                     client.reconnected()
                 client.publish("a.b", b"%d" % round)
-                assert client.next() == Heard("a.b", b"%d" % round)
+                assert client.next() == Output("a.b", b"%d" % round)
 
 
 @pytest.mark.parametrize("option", ["--tcp", "--websocket", "tls"])
@@ -228,7 +228,7 @@ def test_an_nkey(option, tmp_path):
         with NatsPy(at, nkeys_seed=str(tmp_path / "seed")) as client:
             client.subscribe("a")
             client.publish("a", b"1")
-            assert client.next() == Heard("a", b"1")
+            assert client.next() == Output("a", b"1")
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
@@ -241,6 +241,6 @@ def test_a_login(make, kind, tmp_path):
         with make(at, user="ann", **{"pass": "right"}) as client:
             client.subscribe("a")
             client.publish("a", b"1")
-            assert client.next() == Heard("a", b"1")
+            assert client.next() == Output("a", b"1")
         with pytest.raises(Exception, match=r"(?i)authorization"):
             make(at, user="ann", allow_reconnect=False, **{"pass": "wrong"})

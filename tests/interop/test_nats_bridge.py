@@ -98,9 +98,9 @@ def test_requests_cross_both_ways(stack, server):
     ready(daemon, asker)
     lines, json = here(stack, daemon), here(stack, daemon)
     lines.send("REQ ask/there what?")
-    heard = service.next()
-    assert heard.payload == b"what?"
-    service.publish(heard.reply, b"an answer")
+    output = service.next()
+    assert output.payload == b"what?"
+    service.publish(output.reply, b"an answer")
     lines.expect("REP an answer")
     json.ask('{"op":"subscribe","topic":"ask/here","meta":true}')
     with ThreadPoolExecutor(1) as pool:
@@ -269,6 +269,6 @@ def test_two_hubs(stack):
     ear.ask('{"op":"subscribe","topic":"cmd/#","meta":true}')
     said = '"content_type":"text/csv","properties":{"k":"1"},"reply_to":"r/1"'
     mouth.send(f'{{"op":"publish","topic":"cmd/x","data":"1",{said}}}')
-    heard = ear.line()
+    output = ear.line()
     for part in ('"topic":"cmd/x"', '"data":"1"', '"content_type":"text/csv"', '"k":"1"', '"reply_to":"r/1"'):
-        assert part in heard
+        assert part in output

@@ -63,7 +63,7 @@ def test_ping_is_answered_a_thousand_times_of_a_thousand(nc):
         ("PING\nQUIT\nPING\n", "PONG\nBYE\n"),
         ("SUB nc/end\nQUIT\n", "OK SUB nc/end\nBYE\n"),
         ("", ""),
-        ("REQ nc/nobody x", "ERR nobody no client is subscribed to that topic\n"),
+        ("REQ nc/nobody x", "ERR no-responders no client is subscribed to that topic\n"),
     ],
 )
 def test_what_is_asked_before_the_end_of_input_is_answered(nc, said, answered):

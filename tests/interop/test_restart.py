@@ -19,7 +19,7 @@ from ports import free_port
 from running import Daemon, LineClient
 
 
-def websockets(port, hear):
+def websockets(port, receive):
     """As its documentation says of `connect` in a loop."""
 
     async def run():
@@ -28,14 +28,14 @@ def websockets(port, hear):
                 await socket.send("SUB again")
                 async for unit in socket:
                     if unit.startswith("MSG "):
-                        hear(unit.removeprefix("MSG again ").encode())
+                        receive(unit.removeprefix("MSG again ").encode())
             except ConnectionClosed:
                 continue
 
     return asyncio.run_coroutine_threadsafe(run(), loop()).cancel
 
 
-def hubbub(port, hear, keys):
+def hubbub(port, receive, keys):
     """Another hub, which dials this one; its id is a part of its client identifier."""
     dialled = f"tcp:127.0.0.1:{port}:id=b{keys[-1]}:pull=again:retain=yes:dialect={keys}"
     daemon = Daemon("--tcp", "tcp:0", "--connect", dialled).__enter__()
@@ -45,14 +45,14 @@ def hubbub(port, hear, keys):
             ear.send("SUB again")
             while (unit := ear.line()) != "BYE":
                 if unit.startswith("MSG "):
-                    hear(unit.removeprefix("MSG again ").encode())
+                    receive(unit.removeprefix("MSG again ").encode())
 
     threading.Thread(target=read, daemon=True).start()
     return lambda: daemon.__exit__(None, None, None)
 
 
 def mqtt(kind, version, **more):
-    return lambda port, hear: getattr(listeners, f"listen_{kind}")(port, version, "again", 1, hear, **more)
+    return lambda port, receive: getattr(listeners, f"listen_{kind}")(port, version, "again", 1, receive, **more)
 
 
 MQTT = (
@@ -80,7 +80,7 @@ OVER_WEBSOCKET = {
 
 
 @pytest.fixture(scope="module")
-def heard(need):
+def output(need):
     """What each client hears, through one restart that all of them see."""
     for program in ("mosquitto_sub", "stdbuf", "node"):
         need(program)
@@ -102,5 +102,5 @@ def heard(need):
 
 
 @pytest.mark.parametrize("name", [*OVER_TCP, *OVER_WEBSOCKET])
-def test_it_comes_back(heard, name):
-    assert heard[name].get(timeout=SECONDS) == b"after"
+def test_it_comes_back(output, name):
+    assert output[name].get(timeout=SECONDS) == b"after"

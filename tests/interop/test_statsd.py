@@ -27,12 +27,12 @@ def test_statsd(hub, transport):
     kind = {"udp": statsd.StatsClient, "tcp": statsd.TCPStatsClient}[transport]
     client = kind(*hub.listeners[transport], prefix="press")
     client.incr("hits", 2)
-    assert hub.heard() == ("statsd/press.hits", "2", {"type": "counter"})
+    assert hub.output() == ("statsd/press.hits", "2", {"type": "counter"})
     client.gauge("bar", -5)  # 0, which makes the next one no delta
-    assert hub.heard() == ("statsd/press.bar", "0", {"type": "gauge"})
-    assert hub.heard() == ("statsd/press.bar", "-5", {"type": "gauge", "delta": "yes"})
+    assert hub.output() == ("statsd/press.bar", "0", {"type": "gauge"})
+    assert hub.output() == ("statsd/press.bar", "-5", {"type": "gauge", "delta": "yes"})
     client.gauge("bar", 3, delta=True)
-    assert hub.heard() == ("statsd/press.bar", "+3", {"type": "gauge", "delta": "yes"})
+    assert hub.output() == ("statsd/press.bar", "+3", {"type": "gauge", "delta": "yes"})
     client.timing("took", 320)
     assert hub.next() == ("statsd/press.took", "320.000000")
     client.set("users", "ann:1")
@@ -50,23 +50,23 @@ def test_datadog(dog):
     client.gauge("bar", -5, tags=["shift:b", "hot"])
     about = {"type": "gauge", "tag.line": "4", "tag.shift": "b", "tag.hot": ""}
     client.flush()
-    assert dog.heard() == ("statsd/bar", "-5", about)
+    assert dog.output() == ("statsd/bar", "-5", about)
     client.distribution("took", 0.25, sample_rate=1)
     client.histogram("took", 7)
     client.gauge_with_timestamp("bar", 1.5, 1700000000)
     client.flush()
-    assert dog.heard() == ("statsd/took", "0.25", {"type": "distribution", "tag.line": "4"})
-    assert dog.heard() == ("statsd/took", "7", {"type": "histogram", "tag.line": "4"})
-    assert dog.heard() == ("statsd/bar", "1.5", {"type": "gauge", "tag.line": "4", "timestamp": "1700000000"})
+    assert dog.output() == ("statsd/took", "0.25", {"type": "distribution", "tag.line": "4"})
+    assert dog.output() == ("statsd/took", "7", {"type": "histogram", "tag.line": "4"})
+    assert dog.output() == ("statsd/bar", "1.5", {"type": "gauge", "tag.line": "4", "timestamp": "1700000000"})
     client.event("größe | heiß", "zwei\nZeilen", alert_type="error", hostname="web1", date_happened=1700000000)
     client.flush()
-    assert dog.heard() == ("statsd/_e", "zwei\nZeilen", {
+    assert dog.output() == ("statsd/_e", "zwei\nZeilen", {
         "type": "event", "title": "größe | heiß", "alert_type": "error", "hostname": "web1",
         "timestamp": "1700000000", "tag.line": "4",
     })  # fmt: skip
     client.service_check("app.db", DogStatsd.CRITICAL, message="m: it is\ndown", tags=["e:x"])
     client.flush()
-    assert dog.heard() == ("statsd/app.db", "2", {
+    assert dog.output() == ("statsd/app.db", "2", {
         "type": "check", "status": "critical", "message": "m: it is\ndown", "tag.e": "x", "tag.line": "4",
     })  # fmt: skip
     client.stop()
@@ -77,9 +77,9 @@ def test_datadogs_telemetry(dog):
     client = DogStatsd(*dog.udp, telemetry_min_flush_interval=0, origin_detection_enabled=False)
     client.increment("hello")
     client.flush()
-    heard = {dog.next()[0] for _ in range(12)}
-    assert "statsd/hello" in heard
-    assert "statsd/datadog.dogstatsd.client.metrics" in heard
+    output = {dog.next()[0] for _ in range(12)}
+    assert "statsd/hello" in output
+    assert "statsd/datadog.dogstatsd.client.metrics" in output
     client.stop()
 
 
@@ -87,15 +87,15 @@ def test_datadogs_telemetry(dog):
 def test_hot_shots(dog, need, transport):
     send_from_node(need("node"), "hot-shots", dog, transport)
     line = {"tag.line": "4"}
-    assert dog.heard() == ("statsd/press.hits", "1", {"type": "counter", **line})
-    assert dog.heard() == ("statsd/press.bar", "-5", {"type": "gauge", "tag.shift": "b", **line})
-    assert dog.heard() == ("statsd/press.took", "320", {"type": "timer", "rate": "0.999999", **line})
-    assert dog.heard() == ("statsd/press.users", "ann", {"type": "set", **line})
+    assert dog.output() == ("statsd/press.hits", "1", {"type": "counter", **line})
+    assert dog.output() == ("statsd/press.bar", "-5", {"type": "gauge", "tag.shift": "b", **line})
+    assert dog.output() == ("statsd/press.took", "320", {"type": "timer", "rate": "0.999999", **line})
+    assert dog.output() == ("statsd/press.users", "ann", {"type": "set", **line})
     check = {"type": "check", "status": "critical", "message": "zwei\nZeilen | 🛢", "hostname": "web1", **line}
     if transport == "udp":  # over TCP it writes one byte for each character, which isn't UTF-8
         event = {"type": "event", "title": "press.größe 🛢", "alert_type": "error", **line}
-        assert dog.heard() == ("statsd/_e", "zwei\nZeilen 🛢", event)
+        assert dog.output() == ("statsd/_e", "zwei\nZeilen 🛢", event)
     else:  # there what stands behind a raw LF is a line of its own
         check["message"] = "zwei"
-    assert dog.heard() == ("statsd/press.app.db", "2", check)
-    assert dog.heard() == ("statsd/press.last", "1", {"type": "counter", **line})
+    assert dog.output() == ("statsd/press.app.db", "2", check)
+    assert dog.output() == ("statsd/press.last", "1", {"type": "counter", **line})

@@ -68,9 +68,9 @@ def messages(cell):
     bodies = [b"%d" % number for number in range(100)]
     long = "é:\\ ".encode() * 10_000
     mouth.publish(f"{cell.topic}/a/b", *bodies, long)
-    heard = [ear.next() for _ in range(101)]
-    assert [one.body for one in heard] == [*bodies, long]
-    assert {one.destination for one in heard} == {f"/topic/{cell.topic}/a/b"}
+    output = [ear.next() for _ in range(101)]
+    assert [one.body for one in output] == [*bodies, long]
+    assert {one.destination for one in output} == {f"/topic/{cell.topic}/a/b"}
     for body in bodies:
         cell.lines.expect(f"MSG {cell.topic}/a/b {body.decode()}")
     cell.lines.line()
@@ -104,15 +104,15 @@ def acknowledging(cell):
     jobs = f"/queue/{cell.topic}"
     first, mouth = cell.client(jobs, ack="client-individual"), cell.client()
     mouth.publish(jobs, *[b"%d" % number for number in range(4)])
-    heard = [first.next() for _ in range(4)]
-    assert [one.body for one in heard] == [b"0", b"1", b"2", b"3"]
-    first.ack(heard[1].token)
+    output = [first.next() for _ in range(4)]
+    assert [one.body for one in output] == [b"0", b"1", b"2", b"3"]
+    first.ack(output[1].token)
     cell.settle(first)
     first.die()
     second = cell.client(jobs, ack="client")
-    heard = [second.next() for _ in range(3)]
-    assert [one.body for one in heard] == [b"0", b"2", b"3"]
-    second.ack(heard[1].token)  # and the one before
+    output = [second.next() for _ in range(3)]
+    assert [one.body for one in output] == [b"0", b"2", b"3"]
+    second.ack(output[1].token)  # and the one before
     cell.settle(second)
     second.end()
     third = cell.client(jobs)

@@ -30,11 +30,11 @@ def hub_with_gap() -> Iterator[Hub]:
         yield one
 
 
-def heard(hub: Hub, count: int) -> list[tuple[str, str]]:
+def output(hub: Hub, count: int) -> list[tuple[str, str]]:
     """The app and the text of the next messages, all of which have a host, and a time."""
     found = []
     for _ in range(count):
-        topic, text, properties = hub.heard()
+        topic, text, properties = hub.output()
         assert re.fullmatch(r"syslog/[^/]+/[^/]+/crit", topic)
         assert properties["facility"] == "local3"
         assert properties["timestamp"]
@@ -61,7 +61,7 @@ def test_rsyslog(hub, tmp_path, need, transport, more) -> None:
     with rsyslog(tmp_path, action) as programs:
         for tag, text in (("till", "out of paper"), (LONG, "no: colon"), ("tab", "a\tb")):
             log(programs, "-p", "local3.crit", "-t", tag, text, logger=need("logger"))
-        assert heard(hub, 3) == [("till", "out of paper"), (name, "no: colon"), ("tab", "a#011b")]
+        assert output(hub, 3) == [("till", "out of paper"), (name, "no: colon"), ("tab", "a#011b")]
 
 
 SYSLOG_NG = {
@@ -78,7 +78,7 @@ def test_syslog_ng(hub, tmp_path, need, transport, driver) -> None:
     with syslog_ng(tmp_path, destination) as programs:
         for tag, text in (("till", "out of paper"), (LONG, "no: colon"), ("tab", "a\tb")):
             log(programs, "-p", "local3.crit", "-t", tag, text, logger=need("logger"))
-        assert heard(hub, 3) == [("till", "out of paper"), (LONG, "no: colon"), ("tab", "a\tb")]
+        assert output(hub, 3) == [("till", "out of paper"), (LONG, "no: colon"), ("tab", "a\tb")]
 
 
 def test_busybox(hub, tmp_path) -> None:
@@ -86,14 +86,14 @@ def test_busybox(hub, tmp_path) -> None:
         for text in ("out of paper", "", "a: b\nc"):
             command = [program, "logger", "-p", "local3.crit", "-t", "till", text]
             subprocess.run(command, check=True, timeout=20, cwd=tmp_path)
-        assert heard(hub, 3) == [("till", "out of paper"), ("till", ""), ("till", "a: b\nc")]
+        assert output(hub, 3) == [("till", "out of paper"), ("till", ""), ("till", "a: b\nc")]
 
 
 def test_a_datagram_of_a_program_is_passed_on_as_it_is(hub, tmp_path) -> None:
     """A daemon passes on what a program has written, without a time too, and what ends it."""
     with busybox(tmp_path, *hub.udp), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as program:
         program.sendto(b"<154>till[7]: no time\n\0", str(tmp_path / "devlog"))
-        topic, text, properties = hub.heard()
+        topic, text, properties = hub.output()
     assert (topic, text, properties["procid"]) == ("syslog/127.0.0.1/till/crit", "no time", "7")
 
 

@@ -25,10 +25,10 @@ CHOSEN = {
 class Player:
     """One session of a script; `ids`: those of all."""
 
-    def __init__(self, name: str, heard: list[str], ids: dict[str, Any], streams: Any) -> None:
+    def __init__(self, name: str, output: list[str], ids: dict[str, Any], streams: Any) -> None:
         self.name = name
         self.open = True
-        self._heard = heard
+        self._output = output
         self._ids = ids
         self._own: dict[str, Any] = {}
         self._reader, self._writer = streams
@@ -76,7 +76,7 @@ class Player:
 
     def _hear(self, message: Any, *, quiet: bool = False) -> None:
         if message is None:
-            self._heard.append(f"{self.name}: closed")
+            self._output.append(f"{self.name}: closed")
             return
         kind = NAMES.get(message[0], str(message[0]))
         if kind == "WELCOME":
@@ -86,7 +86,7 @@ class Player:
             name, at = REMEMBERED[kind]
             self._own[name] = message[at]
         if not quiet:
-            self._heard.append(f"{self.name}: {kind} {self._shown(kind, message[1:])}".rstrip())
+            self._output.append(f"{self.name}: {kind} {self._shown(kind, message[1:])}".rstrip())
 
     def _shown(self, kind: str, parts: list[Any]) -> str:
         """Return a message without what each router chooses: ids, and texts for people."""
@@ -111,11 +111,11 @@ def _without_ids(value: Any, names: dict[Any, str]) -> Any:
 
 async def play(port: int, prefix: str, steps: Sequence[Step]) -> list[str]:
     """Return what each session heard; every `T.` in what is sent stands for `prefix`."""
-    heard: list[str] = []
+    output: list[str] = []
     ids: dict[str, Any] = {}
     players: dict[str, Player] = {}
     for name in dict.fromkeys(name for name, _ in steps):
-        players[name] = Player(name, heard, ids, await asyncio.open_connection("127.0.0.1", port))
+        players[name] = Player(name, output, ids, await asyncio.open_connection("127.0.0.1", port))
         await players[name].begin()
     for name, message in steps:
         if players[name].open:
@@ -124,7 +124,7 @@ async def play(port: int, prefix: str, steps: Sequence[Step]) -> list[str]:
             await one.settle()
     for one in players.values():
         one.close()
-    return [line.replace(f"{prefix}.", "T.") for line in heard]
+    return [line.replace(f"{prefix}.", "T.") for line in output]
 
 
 def _prefixed(value: Any, prefix: str) -> Any:

@@ -22,7 +22,7 @@ class Ear:
     def __init__(self, world, name, qos=0):
         self.world = world
         self.dialect = name.partition("-")[2]
-        self.one = seat(world, name, **({"hears": "#", "talks": "ear"} if name.endswith("raw") else {}))
+        self.one = seat(world, name, **({"subscribes": "#", "publishes": "ear"} if name.endswith("raw") else {}))
         if self.dialect.startswith("mqtt"):
             self.one.subscribe("#", qos=qos)
         elif self.dialect == "json":
@@ -30,13 +30,13 @@ class Ear:
         elif self.dialect in ("lines", "nats", "stomp", "wamp"):
             self.one.subscribe("#")
 
-    def heard(self):
+    def output(self):
         found = [getattr(self, self.dialect)(unit) for unit in self.units()]
         return [one for one in found if one]
 
     def units(self):
         if self.dialect == "lines":
-            return self.one.heard()
+            return self.one.output()
         self.world.turn()
         return self.one.units()
 
@@ -50,7 +50,7 @@ class Ear:
             "response topic": said.get("response_topic"), "correlation": said.get("correlation_data"),
             "user properties": said.get("user_property"),
         }  # fmt: skip
-        return told(found)
+        return reported(found)
 
     mqtt311 = mqtt
 
@@ -68,7 +68,7 @@ class Ear:
             "response topic": topic_of(reply[0].decode()) if reply else None,
             "user properties": [pair for pair in pairs if pair[0] != "Content-Type"] or None,
         }  # fmt: skip
-        return told(found)
+        return reported(found)
 
     def json(self, unit):
         said = json.loads(unit)
@@ -81,7 +81,7 @@ class Ear:
             "response topic": said.get("reply_to"), "correlation": about and b64decode(about),
             "user properties": list(said.get("properties", {}).items()) or None,
         }  # fmt: skip
-        return told(found)
+        return reported(found)
 
     def stomp(self, frame):
         if frame.command != "MESSAGE":
@@ -98,17 +98,17 @@ class Ear:
             "correlation": about and (b64decode(about[7:]) if about.startswith("base64:") else about.encode()),
             "user properties": list(said.items()) or None,
         }  # fmt: skip
-        return told(found)
+        return reported(found)
 
     def wamp(self, message):
         if message[0] != EVENT:
             return None
         _, topic, payload = self.one.read(message)
         details = message[3]
-        return told({"topic": topic, "payload": payload, "retain": details.get("retained", False)})
+        return reported({"topic": topic, "payload": payload, "retain": details.get("retained", False)})
 
-    def lines(self, heard):
-        return {"topic": heard[1], "payload": heard[2]} if heard[0] == "message" else None
+    def lines(self, output):
+        return {"topic": output[1], "payload": output[2]} if output[0] == "message" else None
 
     def raw(self, unit):
         return {"payload": unit}
@@ -121,15 +121,15 @@ class HandlerEar:
 
         class Hears(Handler):
             @on("#")
-            def hear(self, message):
+            def receive(self, message):
                 messages.append(message)
 
         world.run(Hears)
 
-    def heard(self):
+    def output(self):
         self.world.turn()
         found = [
-            told({
+            reported({
                 "topic": one.topic, "payload": one.payload, "qos": one.qos, "retain": one.retained,
                 "expiry": one.message_expiry, "content type": one.content_type, "response topic": one.reply_to,
                 "correlation": one.correlation, "user properties": list((one.properties or {}).items()) or None,
@@ -140,7 +140,7 @@ class HandlerEar:
         return found
 
 
-def told(found):
+def reported(found):
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -157,7 +157,7 @@ class Mouth:
     words = {"retain"}
 
     def __init__(self, world, name, topic="a/b", **keys):
-        self.one = seat(world, name, talks=topic, **keys)
+        self.one = seat(world, name, publishes=topic, **keys)
 
     def say(self, topic="a/b", payload=b"1", **more):
         assert set(more) <= self.words

@@ -9,7 +9,7 @@ from hubbub_plugins.mqtt import Mqtt, packets
 from hubbub_plugins.mqtt.codes import REASONS
 from hubbub_plugins.mqtt.packets import V5, V311
 from hubbub_plugins.mqtt.reader import Reader
-from matrix.speaker import Heard, Speaker
+from matrix.speaker import Output, Speaker
 
 
 class MqttSpeaker(Speaker):
@@ -29,7 +29,7 @@ class MqttSpeaker(Speaker):
         self._wishes: dict[int, str] = {}  # filters, by packet identifier
         self._asked: dict[bytes, str] = {}  # reply topics, by correlation
         self.send(packets.Connect(version=self.version, **connect))
-        self.connack, *self.first = self.told()
+        self.connack, *self.first = self.reported()
 
     def send(self, packet: Any) -> None:
         self.tell(packet.encode(self.version))
@@ -59,7 +59,7 @@ class MqttSpeaker(Speaker):
         self._asked[about] = back
         self.publish(topic, payload, response_topic=back, correlation_data=about)
 
-    def told(self) -> list[Any]:
+    def reported(self) -> list[Any]:
         """The packets that have come."""
         self.world.turn()
         return self.units()
@@ -70,13 +70,13 @@ class MqttSpeaker(Speaker):
         assert wrong is None
         return [packets.decode(first, body, self.version) for first, body in found]
 
-    def heard(self) -> list[Heard]:
-        return [one for one in super().heard() if one]
+    def output(self) -> list[Output]:
+        return [one for one in super().output() if one]
 
     def framed(self, unit: bytes) -> bytes:
         return unit
 
-    def read(self, packet: Any) -> Heard:
+    def read(self, packet: Any) -> Output:
         if isinstance(packet, packets.Publish):
             back = self._asked.get(packet.properties.get("correlation_data", b""))
             return ("reply", packet.payload) if packet.topic == back else ("message", packet.topic, packet.payload)

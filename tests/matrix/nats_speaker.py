@@ -7,7 +7,7 @@ from typing import Any
 from hubbub.nats_protocol.subjects import subject_of, subjects_of, topic_of
 from hubbub.testing import World
 from hubbub_plugins.nats import Nats
-from matrix.speaker import Heard, Speaker
+from matrix.speaker import Output, Speaker
 from nats_operations import Operations
 
 
@@ -21,9 +21,9 @@ class NatsSpeaker(Speaker):
         self._reader = Operations((b"MSG", b"HMSG"))
         self._sids: dict[str, str] = {}  # ids by subject
         self._asked: set[str] = set()  # reply topics
-        self._wishes: list[Heard] = []  # what +OK means, for each command
+        self._wishes: list[Output] = []  # what +OK means, for each command
         self.command(b'CONNECT {"headers":true,"no_responders":true,"protocol":1}')
-        self.first = self.heard()
+        self.first = self.output()
 
     def command(self, line: bytes, *meaning: Any) -> None:
         self._wishes.append(meaning)
@@ -56,8 +56,8 @@ class NatsSpeaker(Speaker):
         self._asked.add(back)
         self.publish(topic, payload, back)
 
-    def heard(self) -> list[Heard]:
-        return [one for one in super().heard() if one]
+    def output(self) -> list[Output]:
+        return [one for one in super().output() if one]
 
     def units(self) -> list[Any]:
         received = self.client.received()
@@ -68,7 +68,7 @@ class NatsSpeaker(Speaker):
     def framed(self, unit: bytes) -> bytes:
         return unit
 
-    def read(self, unit: Any) -> Heard:
+    def read(self, unit: Any) -> Output:
         words, data = unit
         if words[0] in (b"MSG", b"HMSG"):
             topic = topic_of(words[1].decode())

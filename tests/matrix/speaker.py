@@ -9,7 +9,7 @@ from hubbub.testing import World
 
 TRANSPORTS = ("tcp", "udp", "websocket")
 
-Heard = tuple[Any, ...]
+Output = tuple[Any, ...]
 
 
 class Speaker:
@@ -38,7 +38,7 @@ class Speaker:
         else:
             self.script.append(self.client.encode(whole) if self.transport == "websocket" else whole)
 
-    def heard(self) -> list[Heard]:
+    def output(self) -> list[Output]:
         """End the turn, and return what has come."""
         self.world.turn()
         return [self.read(unit) for unit in self.units()]
@@ -49,7 +49,7 @@ class Speaker:
             return self.split(received)
         return [unit.encode() if isinstance(unit, str) else unit for unit in received]
 
-    def message(self, topic: str, payload: bytes) -> Heard:
+    def message(self, topic: str, payload: bytes) -> Output:
         """What is heard of a message."""
         return ("message", topic, payload)
 
@@ -59,5 +59,5 @@ class Speaker:
     def split(self, data: bytes) -> list[bytes]:
         raise NotImplementedError
 
-    def read(self, unit: bytes) -> Heard:
+    def read(self, unit: bytes) -> Output:
         raise NotImplementedError

@@ -2,9 +2,9 @@
 
     page = seat(world, "websocket-json")
     page.subscribe("a/#")
-    page.heard()             ->  [("subscribed", "a/#")]
+    page.output()             ->  [("subscribed", "a/#")]
     sensor.publish("a/b", b"1")
-    page.heard()             ->  [("message", "a/b", b"1")]
+    page.output()             ->  [("message", "a/b", b"1")]
 
 A seat is named by its transport and dialect.
 """
@@ -31,7 +31,7 @@ from hubbub_plugins.stomp import Stomp
 from hubbub_plugins.wamp import Wamp
 from matrix.mqtt_speaker import Mqtt311Speaker, MqttSpeaker
 from matrix.nats_speaker import NatsSpeaker
-from matrix.speaker import TRANSPORTS, Heard, Speaker
+from matrix.speaker import TRANSPORTS, Output, Speaker
 from matrix.stomp_speaker import StompSpeaker
 from matrix.wamp_speaker import WampSpeaker
 
@@ -94,7 +94,7 @@ class LinesSpeaker(_Texts):
     def leave(self) -> None:
         self.tell(b"QUIT")
 
-    def read(self, unit: bytes) -> Heard:
+    def read(self, unit: bytes) -> Output:
         word, _, rest = unit.partition(b" ")
         if word in (b"MSG", b"MSGB"):
             topic, space, payload = rest.partition(b" ")
@@ -144,7 +144,7 @@ class JsonSpeaker(_Texts):
     def leave(self) -> None:
         self.op("bye")
 
-    def read(self, unit: bytes) -> Heard:
+    def read(self, unit: bytes) -> Output:
         said = json.loads(unit)
         op = said["op"]
         if op == "message":
@@ -158,7 +158,7 @@ class JsonSpeaker(_Texts):
             return ("gap", said["count"])
         return (op, said["topic"]) if "topic" in said else (op,)
 
-    def told(self) -> list[dict[str, Any]]:
+    def reported(self) -> list[dict[str, Any]]:
         """What has come, with everything that it says."""
         self.world.turn()
         return [json.loads(unit) for unit in self.units()]
@@ -176,7 +176,7 @@ class RawSpeaker(Speaker):
         assert self.listener.context.dialect_context.topic.text == topic
         self.tell(payload)
 
-    def message(self, topic: str, payload: bytes) -> Heard:
+    def message(self, topic: str, payload: bytes) -> Output:
         return ("message", None, payload)
 
     def framed(self, unit: bytes) -> bytes:
@@ -190,7 +190,7 @@ class RawSpeaker(Speaker):
             data = data[4 + size :]
         return units
 
-    def read(self, unit: bytes) -> Heard:
+    def read(self, unit: bytes) -> Output:
         return ("message", None, unit)
 
 
@@ -239,20 +239,20 @@ _SPEAKERS = {
 }  # fmt: skip
 
 
-def seat(world: World, name: str, hears: str | None = None, talks: str | None = None, **keys: Any) -> Any:
+def seat(world: World, name: str, subscribes: str | None = None, publishes: str | None = None, **keys: Any) -> Any:
     """Seat a speaker, as in "tcp-lines". It gets what matches `hears`; one of raw publishes on `talks`."""
     transport, _, dialect = name.partition("-")
     if dialect == "raw" or dialect in SAYS:
-        keys |= {"topic": talks} if talks is not None else {}
-        keys |= {"subscribe": hears} if hears is not None else {}
+        keys |= {"topic": publishes} if publishes is not None else {}
+        keys |= {"subscribe": subscribes} if subscribes is not None else {}
     if dialect in SAYS:
         speaker: Any = DeviceSpeaker(world, transport, dialect, **keys)
     else:
         speaker = _SPEAKERS[dialect](world, transport, **keys)
-    if hears is not None and dialect != "raw":
-        speaker.subscribe(hears)
-        assert speaker.heard() == [("subscribed", hears)]
-    if hears is not None and name == "udp-raw":
+    if subscribes is not None and dialect != "raw":
+        speaker.subscribe(subscribes)
+        assert speaker.output() == [("subscribed", subscribes)]
+    if subscribes is not None and name == "udp-raw":
         speaker.tell(b"")  # nobody knows it before its first datagram
         world.turn()
     return speaker

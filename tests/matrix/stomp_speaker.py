@@ -6,7 +6,7 @@ from typing import Any
 
 from hubbub.testing import World
 from hubbub_plugins.stomp import Stomp
-from matrix.speaker import Heard, Speaker
+from matrix.speaker import Output, Speaker
 from stomp_client import read as read_frames
 from stomp_client import write as write_frame
 
@@ -21,7 +21,7 @@ class StompSpeaker(Speaker):
         self._backs: set[str] = set()  # where it expects replies
         self._rest = b""
         self.tell(write_frame("CONNECT", accept_version="1.2"))
-        (self.connected,) = self.told()
+        (self.connected,) = self.reported()
 
     def subscribe(self, filter: str, **headers: object) -> None:
         self.tell(write_frame("SUBSCRIBE", destination=filter, id=filter, receipt=f"+{filter}", **headers))
@@ -39,7 +39,7 @@ class StompSpeaker(Speaker):
         self._backs.add(back)
         self.publish(topic, payload, reply_to=back)
 
-    def told(self) -> list[Any]:
+    def reported(self) -> list[Any]:
         """The frames that have come."""
         self.world.turn()
         return self.units()
@@ -54,7 +54,7 @@ class StompSpeaker(Speaker):
     def framed(self, unit: bytes) -> bytes:
         return unit
 
-    def read(self, frame: Any) -> Heard:
+    def read(self, frame: Any) -> Output:
         if frame.command == "MESSAGE":
             back = frame.destination in self._backs
             return ("reply", frame.body) if back else ("message", frame.destination, frame.body)

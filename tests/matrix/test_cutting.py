@@ -47,7 +47,7 @@ TRANSCRIPT = [
     ("error", "bad-topic"),
     ("error", "bad-utf8"),
     ("pong",),
-    ("error", "nobody"),
+    ("error", "no-responders"),
     ("unsubscribed", "a/#"),
     ("message", "a/b", b"once\r\n"),
     ("error", "not-authorized"),
@@ -56,11 +56,11 @@ TRANSCRIPT = [
 
 
 def transcript(world, one, pieces):
-    heard = []
+    output = []
     for piece in pieces:
         (one.client.send_bytes if one.transport == "websocket" else one.client.send)(piece)
-        heard += one.heard()
-    return heard
+        output += one.output()
+    return output
 
 
 def recorded(world, name, say, **keys):
@@ -101,7 +101,7 @@ SAID = [b"one", "zwölf".encode(), b"", bytes(range(256)), b"x" * 500, b"last"]
 @pytest.mark.parametrize("name", RAW_STREAMS)
 def test_raw(world, name, cutting):
     world.run(Upper)
-    one, units = recorded(world, name, lambda one: [one.publish("echo", said) for said in SAID], talks="echo")
+    one, units = recorded(world, name, lambda one: [one.publish("echo", said) for said in SAID], publishes="echo")
     assert transcript(world, one, CUTTINGS[cutting](units)) == [
         ("message", None, said.decode().upper().encode() if said != bytes(range(256)) else said) for said in SAID
     ]
@@ -124,14 +124,14 @@ def test_framings_both_ways(world, options, written, cutting):
     dialect = configure(Raw, options)
     device = world.listen("tcp", dialect, topic="plant/7").connect()
     other = world.listen("tcp", dialect, topic="other", subscribe="plant/7").connect()
-    ear = seat(world, "websocket-lines", hears="plant/7")
+    ear = seat(world, "websocket-lines", subscribes="plant/7")
     said = [b"T=21.5", b"\xaa and \xac", b"x" * 200, b"last!"]
     if "size" in options:
         said = [one[:5].ljust(5) for one in said]
     for piece in CUTTINGS[cutting]([written(one) for one in said]):
         device.send(piece)
         world.turn()
-    assert [payload for *_, payload in ear.heard()] == said
+    assert [payload for *_, payload in ear.output()] == said
     assert other.received() == b"".join(map(written, said))
     assert device.received() == b""
 
@@ -139,22 +139,22 @@ def test_framings_both_ways(world, options, written, cutting):
 @pytest.mark.parametrize("cutting", CUTTINGS)
 def test_a_pause_ends_a_frame(world, cutting):
     device = world.listen("tcp", configure(Raw, {"gap": "20ms"}), topic="rtu").connect()
-    ear = seat(world, "websocket-lines", hears="rtu")
+    ear = seat(world, "websocket-lines", subscribes="rtu")
     for said in (b"\x01\x03\x02\x00\x17", b"second", b"third"):
         for piece in CUTTINGS[cutting]([said[:2], said[2:]]):
             device.send(piece)
             world.advance(0.019)
-        assert ear.heard() == []
+        assert ear.output() == []
         world.advance(0.002)
-        assert ear.heard() == [("message", "rtu", said)]
+        assert ear.output() == [("message", "rtu", said)]
 
 
 @pytest.mark.parametrize("name", RAW_STREAMS)
 @pytest.mark.parametrize("pieces", [[b"T=1", b"\r\n"], [b"T=1\r", b"\n"], [b"T=1\r\n"]])
 def test_without_framing_each_piece_is_a_message(world, name, pieces):
-    ear = seat(world, "udp-lines", hears="plant")
+    ear = seat(world, "udp-lines", subscribes="plant")
     device = world.listen(name.partition("-")[0], Raw, topic="plant").connect()
     for piece in pieces:
         device.send(piece)
         world.turn()
-    assert [payload for *_, payload in ear.heard()] == pieces
+    assert [payload for *_, payload in ear.output()] == pieces

@@ -74,22 +74,22 @@ def test_the_end_of_input_decides_too(world):
 @pytest.mark.parametrize("request_", HTTP)
 @pytest.mark.parametrize("dialect", [Lines, Json, AUTO], ids=["lines", "json", "auto"])
 def test_http_is_refused_and_its_body_unread(world, dialect, request_, cutting):
-    ear = seat(world, "tcp-lines", hears="#")
+    ear = seat(world, "tcp-lines", subscribes="#")
     client = world.listen("tcp", dialect).connect()
     for piece in CUTTINGS[cutting](request_.splitlines(keepends=True)):
         client.send(piece)
         world.turn()
     assert client.received() == HTTP_400
     assert client.closed
-    assert ear.heard() == []
+    assert ear.output() == []
     assert world.hub.turn.counters.refused == 1
 
 
 def test_only_the_first_line_may_be_http(world):
-    ear = seat(world, "tcp-lines", hears="#")
+    ear = seat(world, "tcp-lines", subscribes="#")
     client = world.listen("tcp", Lines).connect()
     client.send(b"PING\nPUB /x HTTP/1.1\n")
-    assert ear.heard() == [("message", "/x", b"HTTP/1.1")]
+    assert ear.output() == [("message", "/x", b"HTTP/1.1")]
     assert not client.closed
 
 
@@ -110,8 +110,8 @@ def test_websocket(world, asked, got, said, answered):
     """The subprotocol tells, and without one the first message."""
     client = world.listen("websocket", AUTO).connect(**({"subprotocol": asked} if asked else {}))
     assert client.subprotocol == got
-    (heard,) = client.say(said)
-    assert heard.startswith(answered)
+    (output,) = client.say(said)
+    assert output.startswith(answered)
 
 
 def test_on_udp_each_datagram_is_distinguished(world):
@@ -129,8 +129,8 @@ def test_a_subscription_of_the_listener_waits_for_the_dialect(world, transport):
     mouth = seat(world, "tcp-lines")
     mouth.publish("news", b"1")
     world.turn()
-    said, heard = (b"PING\n", b"PONG\n") if transport == "tcp" else ("PING", ["PONG"])
-    assert client.say(said) == heard
+    said, output = (b"PING\n", b"PONG\n") if transport == "tcp" else ("PING", ["PONG"])
+    assert client.say(said) == output
     mouth.publish("news", b"2")
     world.turn()
     assert client.received() == (b"MSG news 2\n" if transport == "tcp" else ["MSG news 2"])

@@ -37,7 +37,7 @@ LINES_ERRORS = [
     (b"PUB \xff a", "bad-utf8"),
     (b"SUB \xff", "bad-utf8"),
     (b"\xff", "bad-utf8"),
-    (b"REQ nobody/there x", "nobody"),
+    (b"REQ nobody/there x", "no-responders"),
     (b"PUB $SYS/x y", "not-authorized"),
     (b"AUTH ann secret", "not-authorized"),
 ]
@@ -66,7 +66,7 @@ JSON_ERRORS = [
     (b'{"op":"publish","topic":"a","data":' + b"[" * 100 + b"]" * 100 + b"}", "bad-payload"),
     (b'{"op":"publish","topic":"a","data":1e999}', "bad-payload"),
     (b'{"op":"publish","topic":"a","data":"\xff"}', "bad-utf8"),
-    (b'{"op":"request","topic":"nobody/there","data":1}', "nobody"),
+    (b'{"op":"request","topic":"nobody/there","data":1}', "no-responders"),
     (b'{"op":"publish","topic":"$SYS/x","data":1}', "not-authorized"),
     (b'{"op":"auth","user":"ann","password":"secret"}', "not-authorized"),
 ]
@@ -78,7 +78,7 @@ def test_lines(world, name, unit, code):
     one = seat(world, name)
     one.tell(unit)
     one.ping()
-    assert one.heard() == [("error", code), ("pong",)]
+    assert one.output() == [("error", code), ("pong",)]
 
 
 @pytest.mark.parametrize(("unit", "code"), JSON_ERRORS)
@@ -87,7 +87,7 @@ def test_json(world, name, unit, code):
     one = seat(world, name)
     one.tell(unit)
     one.ping()
-    assert one.heard() == [("error", code), ("pong",)]
+    assert one.output() == [("error", code), ("pong",)]
     assert world.hub.turn.counters.refused == 1
 
 
@@ -96,7 +96,7 @@ def test_an_error_carries_the_id_of_its_command(world, name):
     one = seat(world, name)
     for unit in (b'{"op":"fly","id":"x"}', b'{"op":"subscribe","topic":"a+","id":"x"}', b'{"op":"publish","id":"x"}'):
         one.tell(unit)
-        (said,) = one.told()
+        (said,) = one.reported()
         assert (said["op"], said["id"]) == ("error", "x")
 
 
@@ -106,39 +106,39 @@ def test_a_sentence_is_one_line(world, name):
     one = seat(world, name)
     for bad in ("a\u2028MSG x y+", "a\r+", "a\nMSG x y+"):
         one.tell(json.dumps({"op": bad}).encode() if "json" in name else b"SUB " + quote(bad).encode())
-    assert [what for what, *_ in one.heard()] == ["error"] * 3
+    assert [what for what, *_ in one.output()] == ["error"] * 3
 
 
 @pytest.mark.parametrize("name", COMMANDING)
 def test_too_long_a_payload(world, name):
     one = seat(world, name, max_message=100)
-    ear = seat(world, "tcp-lines", hears="a")
+    ear = seat(world, "tcp-lines", subscribes="a")
     one.publish("a", b"x" * 100)
     one.publish("a", b"\x00" * 100)
-    assert len(ear.heard()) == 2
+    assert len(ear.output()) == 2
     one.publish("a", b"x" * 101)
     one.ping()
-    heard = one.heard()
-    assert heard[0] == ("error", "too-long")
-    assert ear.heard() == []
+    output = one.output()
+    assert output[0] == ("error", "too-long")
+    assert ear.output() == []
     if name in STREAMS:
-        assert heard[1:] == []
+        assert output[1:] == []
         assert one.client.closed
     else:
-        assert heard[1:] == [("pong",)]
+        assert output[1:] == [("pong",)]
 
 
 @pytest.mark.parametrize("name", RAW)
 def test_too_long_a_frame_ends_a_stream_without_a_word(world, name):
-    one = seat(world, name, talks="a", max_message=100)
-    ear = seat(world, "tcp-lines", hears="a")
+    one = seat(world, name, publishes="a", max_message=100)
+    ear = seat(world, "tcp-lines", subscribes="a")
     one.publish("a", b"x" * 100)
     one.publish("a", b"y" * 101)
-    assert one.heard() == []
-    assert ear.heard() == [("message", "a", b"x" * 100)]
+    assert one.output() == []
+    assert ear.output() == [("message", "a", b"x" * 100)]
     if name == "udp-raw":
         one.publish("a", b"z")
-        assert ear.heard() == [("message", "a", b"z")]
+        assert ear.output() == [("message", "a", b"z")]
     else:
         assert one.client.closed
 
@@ -150,7 +150,7 @@ def test_a_unit_without_end_is_cut_off(world, name):
     longest = one.dialect.max_unit(one.listener.context.dialect_context)
     if name.startswith("tcp"):
         one.client.send(b"x" * (longest + 2))
-        assert one.heard() == [("error", "too-long")]
+        assert one.output() == [("error", "too-long")]
     else:
         one.client.send("x" * (longest + 1))
         world.turn()
@@ -168,9 +168,9 @@ def test_a_failing_handler_affects_no_client(world, name):
             raise RuntimeError("as expected")
 
     world.run(Broken)
-    ear = seat(world, name, hears="a", talks="ear")
+    ear = seat(world, name, subscribes="a", publishes="ear")
     mouth = seat(world, "tcp-lines")
     mouth.publish("a", b"1")
     mouth.publish("a", b"2")
-    assert ear.heard() == [ear.message("a", b"1"), ear.message("a", b"2")]
+    assert ear.output() == [ear.message("a", b"1"), ear.message("a", b"2")]
     assert world.hub.turn.counters.failed >= 2

@@ -18,7 +18,7 @@ def numbered(number):
 
 def starve(world, name, **keys):
     """Seat a client that has stopped reading, its transport full, and the one who talks to it."""
-    ear = seat(world, name, hears="#", queue=QUEUE, **keys)
+    ear = seat(world, name, subscribes="#", queue=QUEUE, **keys)
     ear.client.taking = False
     mouth = seat(world, "tcp-lines")
     mouth.publish("filler", FILLER)
@@ -30,13 +30,13 @@ def feed(world, ear):
     """Let the client read again, and return what it hears after the filler."""
     world.turn()
     ear.client.taking = True
-    heard = ear.heard()
-    assert heard[0] == ("message", "filler", FILLER)
-    return heard[1:]
+    output = ear.output()
+    assert output[0] == ("message", "filler", FILLER)
+    return output[1:]
 
 
-def numbers(heard):
-    return [int(unit[2][:4]) for unit in heard if unit[0] == "message"]
+def numbers(output):
+    return [int(unit[2][:4]) for unit in output if unit[0] == "message"]
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -49,7 +49,7 @@ def test_drop_oldest(world, name):
     assert numbers(rest) == list(range(lost, COUNT))
     assert 10 < len(rest) < 40
     mouth.publish("a", numbered(COUNT))
-    assert numbers(ear.heard()) == [COUNT]
+    assert numbers(ear.output()) == [COUNT]
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -68,11 +68,11 @@ def test_latest(world, name):
     ear, mouth = starve(world, name, full="latest")
     for number in range(COUNT):
         mouth.publish(f"topic/{number % 7}", numbered(number))
-    heard = feed(world, ear)
-    kept = {topic: int(payload[:4]) for what, topic, payload in (unit for unit in heard if unit[0] == "message")}
+    output = feed(world, ear)
+    kept = {topic: int(payload[:4]) for what, topic, payload in (unit for unit in output if unit[0] == "message")}
     assert kept == {f"topic/{number % 7}": number for number in range(COUNT - 7, COUNT)}
-    assert len(numbers(heard)) + sum(unit[1] for unit in heard if unit[0] == "gap") == COUNT
-    assert numbers(heard)[-7:] == list(range(COUNT - 7, COUNT))
+    assert len(numbers(output)) + sum(unit[1] for unit in output if unit[0] == "gap") == COUNT
+    assert numbers(output)[-7:] == list(range(COUNT - 7, COUNT))
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -80,16 +80,16 @@ def test_disconnect(world, name):
     ear, mouth = starve(world, name, full="disconnect")
     for number in range(COUNT):
         mouth.publish("a", numbered(number))
-    assert mouth.heard() == []
+    assert mouth.output() == []
     assert ear.client.closed
 
 
 @pytest.mark.parametrize("name", [name for name in RAW if not name.startswith("udp")])
 def test_raw_disconnects_since_a_hole_would_corrupt_the_stream(world, name):
-    ear, mouth = starve(world, name, talks="ear")
+    ear, mouth = starve(world, name, publishes="ear")
     for number in range(COUNT):
         mouth.publish("a", numbered(number))
-    assert mouth.heard() == []
+    assert mouth.output() == []
     assert ear.client.closed
 
 
@@ -98,7 +98,7 @@ def test_a_subscription_has_its_own_policy(world, name):
     ear = seat(world, name, queue=QUEUE)
     ear.subscribe("filler")
     ear.subscribe("last/#", full="latest")
-    ear.heard()
+    ear.output()
     ear.client.taking = False
     mouth = seat(world, "tcp-lines")
     mouth.publish("filler", FILLER)
@@ -111,10 +111,10 @@ def test_a_subscription_has_its_own_policy(world, name):
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_slow_client_slows_no_other_and_is_cut_when_it_reads_nothing(world, name):
     ear, mouth = starve(world, name, stall=30.0)
-    quick = seat(world, name, hears="a")
+    quick = seat(world, name, subscribes="a")
     for number in range(COUNT):
         mouth.publish("a", numbered(number))
-        assert numbers(quick.heard()) == [number]
+        assert numbers(quick.output()) == [number]
     world.advance(29)
     assert not ear.client.closed
     world.advance(2)
@@ -131,19 +131,19 @@ def test_answers_are_never_dropped_and_stop_the_reading(world, name):
     assert 0 < ear.listener.context.received < 20_001
     for number in range(COUNT):
         mouth.publish("a", numbered(number))
-    heard = feed(world, ear)
-    assert heard.count(("pong",)) == 20_000
+    output = feed(world, ear)
+    assert output.count(("pong",)) == 20_000
 
 
 @pytest.mark.parametrize("name", ["udp-lines", "udp-json"])
 def test_what_is_too_long_for_a_datagram_is_reported_as_a_gap(world, name):
-    ear = seat(world, name, hears="a")
+    ear = seat(world, name, subscribes="a")
     mouth = seat(world, "tcp-lines")
     mouth.publish("a", b"x" * 65_507)
     mouth.publish("a", b"short")
-    assert ear.heard() == [("gap", 1), ("message", "a", b"short")]
+    assert ear.output() == [("gap", 1), ("message", "a", b"short")]
     mouth.publish("a", b"x" * 65_507)
     mouth.publish("a", b"x" * 65_507)
-    assert sum(lost for gap, lost in ear.heard()) == 2
+    assert sum(lost for gap, lost in ear.output()) == 2
     mouth.publish("a", b"short")
-    assert ear.heard() == [("message", "a", b"short")]
+    assert ear.output() == [("message", "a", b"short")]

@@ -50,7 +50,7 @@ class LoginHub:
         self.ports = {"tcp": iter(daemon.tcp), "udp": iter(daemon.udp), "websocket": iter(daemon.websocket)}
         self.addresses = {}
 
-    def heard(self):
+    def output(self):
         """Who was heard since the last look, as (listener, user)."""
         mark = f"MSG mark {next(self.numbers)}"
         self.watcher.send("SUB mark", f"PUB mark {mark.split()[-1]}")
@@ -125,7 +125,7 @@ def test_login(hub, transport, dialect, way):
     client.publish()
     assert f"/{transport}-{dialect}-{kind}/ann/" in hub.watcher.line()
     client.finish()
-    assert hub.heard() == []
+    assert hub.output() == []
 
 
 @pytest.mark.parametrize(("transport", "dialect", "way"), LOGINS)
@@ -150,7 +150,7 @@ def test_refusal(hub, transport, dialect, way):
         if dialect in AUTH:
             assert "not-authorized" in client.receive()
         client.finish()
-    assert hub.heard() == []
+    assert hub.output() == []
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
@@ -161,7 +161,7 @@ def test_without_a_login(hub, pair):
     if dialect in AUTH:
         assert "not-authorized" in client.receive()
     client.finish()
-    assert hub.heard() == []
+    assert hub.output() == []
     for kind, user in (("anonymous", "-"), ("as", "plant")):
         client = client_of(hub, *pair, kind)
         client.publish()
@@ -174,4 +174,4 @@ def test_over_udp_a_password_is_not_taken(hub, dialect):
     client = client_of(hub, "udp", dialect, "login", "auth")
     assert "not-authorized" in client.said
     assert "SIGN" in client.said
-    assert hub.heard() == []
+    assert hub.output() == []

@@ -84,7 +84,7 @@ class Scene:
         self.world.turn()
         return answer
 
-    def heard(self) -> list[bytes]:
+    def output(self) -> list[bytes]:
         self.world.turn()
         return self.ear.received().splitlines()
 
@@ -99,10 +99,10 @@ def test_the_second_is_answered_like_the_first_and_published_once(way):
     first = scene.publish()
     assert first
     assert scene.publish() == first
-    assert scene.heard() == [b"MSG a/b 1"]
+    assert scene.output() == [b"MSG a/b 1"]
     assert scene.world.hub.idempotency.repeated == 1
     scene.publish("another")
-    assert scene.heard() == [b"MSG a/b 1"]
+    assert scene.output() == [b"MSG a/b 1"]
 
 
 def test_the_position_in_the_history_is_that_of_the_first(way):
@@ -120,25 +120,25 @@ def test_a_key_lasts_for_its_time(way):
     scene.publish()
     scene.world.advance(limits.ONCE_SECONDS - 1)
     scene.publish()
-    assert scene.heard() == [b"MSG a/b 1"]
+    assert scene.output() == [b"MSG a/b 1"]
     scene.world.advance(2)
     assert len(scene.world.hub.idempotency) == 0
     scene.publish()
-    assert scene.heard() == [b"MSG a/b 1"]
+    assert scene.output() == [b"MSG a/b 1"]
 
 
 def test_a_key_of_another_message_is_refused(way):
     scene = Scene(way)
     accepted = scene.publish()
     assert scene.publish(payload=b"2") != accepted
-    assert scene.heard() == [b"MSG a/b 1"]
+    assert scene.output() == [b"MSG a/b 1"]
     assert scene.world.hub.turn.counters.refused == 1
 
 
 def test_a_key_that_is_too_long_is_refused(way):
     scene = Scene(way)
     assert scene.publish("x" * (limits.NAME_CHARACTERS + 1))
-    assert scene.heard() == []
+    assert scene.output() == []
     assert scene.world.hub.turn.counters.refused == 1
 
 
@@ -148,7 +148,7 @@ def test_what_a_client_may_not_do_it_may_not_do_again(way):
     accepted = scene.publish()
     rights.denied.add(TOPIC)
     assert scene.publish() != accepted
-    assert scene.heard() == [b"MSG a/b 1"]
+    assert scene.output() == [b"MSG a/b 1"]
     rights.denied.clear()
     assert scene.publish() == accepted
 
@@ -160,12 +160,12 @@ def test_a_refusal_is_repeated_unless_it_may_pass(way):
     refused = scene.publish()
     rights.denied.clear()
     assert scene.publish() == refused
-    assert scene.heard() == []
+    assert scene.output() == []
     scene.world.hub.turn.commits.refuses = "no room for now"
     scene.publish("other")
     scene.world.hub.turn.commits.refuses = ""
     scene.publish("other")
-    assert scene.heard() == [b"MSG a/b 1"]
+    assert scene.output() == [b"MSG a/b 1"]
 
 
 def test_keys_of_other_clients_are_others(way):
@@ -174,7 +174,7 @@ def test_keys_of_other_clients_are_others(way):
     for listener in ({"user": next(users)} for _ in range(3)):
         scene.listener = scene.world.listen("tcp", configure(WAYS[way][0], {}), **listener)
         scene.publish()
-    assert scene.heard() == [b"MSG a/b 1"] * 2
+    assert scene.output() == [b"MSG a/b 1"] * 2
 
 
 def test_a_retry_may_come_in_another_dialect():
@@ -182,14 +182,14 @@ def test_a_retry_may_come_in_another_dialect():
     for way, (dialect, scene.first, scene.write) in WAYS.items():
         scene.listener = scene.world.listen("tcp", configure(dialect, {}), user="ann")
         assert scene.publish("k"), way
-    assert scene.heard() == [b"MSG a/b 1"]
+    assert scene.output() == [b"MSG a/b 1"]
 
 
 def test_clients_without_a_login_are_distinguished_by_their_source(way):
     scene = Scene(way)
     for host in ("192.0.2.7", "192.0.2.8", "192.0.2.7"):
         scene.publish(host=host)
-    assert scene.heard() == [b"MSG a/b 1"] * 2
+    assert scene.output() == [b"MSG a/b 1"] * 2
 
 
 def test_a_retry_at_quality_2_is_released_as_any_other():
@@ -206,7 +206,7 @@ def test_a_retry_at_quality_2_is_released_as_any_other():
         client.send(packets.Ack(kind=6, id=id).encode(V5))
         scene.world.turn()
         assert client.received() == packets.Ack(kind=7, id=id).encode(V5)
-    assert scene.heard() == [b"MSG a/b 1"]
+    assert scene.output() == [b"MSG a/b 1"]
 
 
 def test_one_publisher_leaves_room_to_the_others(monkeypatch):
@@ -242,7 +242,7 @@ def test_lines_of_every_kind():
     client.send(b"once 1 pub! a 1\nONCE 2 PUBB a /w==\nONCE 3 PUBB! a MQ==\n" * 2)
     scene.world.turn()
     assert client.received() == b"OK ONCE 1\nOK ONCE 2\nOK ONCE 3\n" * 2
-    assert scene.heard() == [b"MSG a 1", b"MSGB a /w==", b"MSG a 1"]
+    assert scene.output() == [b"MSG a 1", b"MSGB a /w==", b"MSG a 1"]
 
 
 def test_json_takes_no_key_for_a_request():

@@ -57,11 +57,11 @@ def test_what_needs_a_proof(world, dialect, at):
 @pytest.mark.parametrize("dialect", [Lines, Json])
 def test_publishing_needs_no_proof_and_gets_no_answer(world, dialect):
     world.run(Upper)
-    ear = seat(world, "tcp-lines", hears="#")
+    ear = seat(world, "tcp-lines", subscribes="#")
     stranger = Stranger(world, dialect)
     said = b"PUB a x" if dialect is Lines else {"op": "publish", "topic": "a", "data": "x"}
     assert stranger.say(said) == []
-    assert ear.heard() == [("message", "a", b"x")]
+    assert ear.output() == [("message", "a", b"x")]
 
 
 @pytest.mark.parametrize("dialect", [Lines, Json])

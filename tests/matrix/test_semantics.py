@@ -43,23 +43,23 @@ class Pair:
         return self.source.endswith("raw")
 
     def mouth(self, topic="a/b", **keys):
-        return seat(self.world, self.source, talks=topic, **keys)
+        return seat(self.world, self.source, publishes=topic, **keys)
 
     def ear(self, filter="a/#"):
         if not self.target.endswith("json"):
-            return seat(self.world, self.target, hears=filter, talks="ear")
+            return seat(self.world, self.target, subscribes=filter, publishes="ear")
         one = seat(self.world, self.target)
         one.subscribe(filter, meta=True)
-        assert one.told()[0]["op"] == "subscribed"
+        assert one.reported()[0]["op"] == "subscribed"
         return one
 
-    def heard(self, ear):
+    def output(self, ear):
         """What the subscriber's transport brings, as it is."""
         self.world.turn()
         return ear.client.received()
 
-    def told(self, ear):
-        (said,) = ear.told()
+    def reported(self, ear):
+        (said,) = ear.reported()
         return said
 
 
@@ -67,10 +67,10 @@ def same_units(pair, plain, special):
     """What two publishers say differs in one thing that the subscriber can't see."""
     ear = pair.ear()
     plain(pair.mouth())
-    first = pair.heard(ear)
+    first = pair.output(ear)
     special()
     assert first
-    assert pair.heard(ear) == first
+    assert pair.output(ear) == first
 
 
 def topic_same(pair):
@@ -78,7 +78,7 @@ def topic_same(pair):
     ear = pair.ear("#")
     for topic in ("a", "a b", "100%", "%41", "/", "naïve/温度", "tab\there"):
         pair.mouth(topic).publish(topic, b"1")
-        assert ear.heard() == [("message", topic, b"1")]
+        assert ear.output() == [("message", topic, b"1")]
 
 
 def topic_not_told(pair):
@@ -88,7 +88,7 @@ def topic_not_told(pair):
 def topic_of_the_listener(pair):
     ear = pair.ear("#")
     pair.mouth("plant/{id}", id="plc").tell(b"1")
-    assert ear.heard() == [("message", "plant/plc", b"1")]
+    assert ear.output() == [("message", "plant/plc", b"1")]
 
 
 def topic_of_the_listener_not_told(pair):
@@ -99,7 +99,7 @@ def payload_same(pair):
     ear, mouth = pair.ear(), pair.mouth()
     for payload in PAYLOADS:
         mouth.publish("a/b", payload)
-        assert ear.heard() == [ear.message("a/b", payload)]
+        assert ear.output() == [ear.message("a/b", payload)]
 
 
 def payload_if_it_fits(pair):
@@ -121,7 +121,7 @@ def payload_json_as_text(pair):
     payload_same(pair)
     ear, mouth = pair.ear(), pair.mouth()
     mouth.tell(b'{"op":"publish","topic":"a/b","data":%b}' % VALUE.replace("\n", " ").encode())
-    assert ear.heard() == [ear.message("a/b", LINE)]
+    assert ear.output() == [ear.message("a/b", LINE)]
 
 
 def payload_json_as_text_if_it_fits(pair):
@@ -137,7 +137,7 @@ def payload_json_as_itself(pair):
     (unit,) = ear.units()
     assert b'"data":' + LINE in unit
     seat(pair.world, "tcp-lines", content_type="application/json").publish("a/b", b"[1,  2]")
-    assert pair.told(ear)["data"] == [1, 2]
+    assert pair.reported(ear)["data"] == [1, 2]
 
 
 def content_type_not_told(pair):
@@ -151,23 +151,23 @@ def content_type_not_told(pair):
 def content_type_of_the_listener_told(pair):
     ear = pair.ear()
     pair.mouth(content_type="text/csv").publish("a/b", b"1")
-    assert pair.told(ear)["content_type"] == "text/csv"
+    assert pair.reported(ear)["content_type"] == "text/csv"
     pair.mouth().publish("a/b", b"1")
     of_a_websocket = "application/octet-stream" if pair.source == "websocket-raw" else None
-    assert pair.told(ear).get("content_type") == of_a_websocket
+    assert pair.reported(ear).get("content_type") == of_a_websocket
     if pair.source == "websocket-raw":
         pair.mouth().client.send("text")
-        assert pair.told(ear)["content_type"] == "text/plain; charset=utf-8"
+        assert pair.reported(ear)["content_type"] == "text/plain; charset=utf-8"
 
 
 def content_type_same_told(pair):
     ear, mouth = pair.ear(), pair.mouth()
     mouth.publish("a/b", b"1", content_type="text/x; y=z")
-    assert pair.told(ear)["content_type"] == "text/x; y=z"
+    assert pair.reported(ear)["content_type"] == "text/x; y=z"
     mouth.op("publish", topic="a/b", data=[1])
-    assert pair.told(ear)["content_type"] == "application/json"
+    assert pair.reported(ear)["content_type"] == "application/json"
     mouth.publish("a/b", b"1")
-    assert "content_type" not in pair.told(ear)
+    assert "content_type" not in pair.reported(ear)
 
 
 def content_type_text_or_binary(pair):
@@ -177,9 +177,9 @@ def content_type_text_or_binary(pair):
         text = (kind, payload) in texts
         pair.mouth(content_type=kind).publish("a/b", payload)
         if pair.target.startswith("websocket"):
-            assert pair.heard(ear) == [payload.decode() if text else payload]
+            assert pair.output(ear) == [payload.decode() if text else payload]
         else:
-            assert ear.heard() == [ear.message("a/b", payload)]
+            assert ear.output() == [ear.message("a/b", payload)]
 
 
 def keep(pair):
@@ -196,26 +196,28 @@ def keep(pair):
 def retain_kept_not_told(pair):
     assert not pair.target.endswith("json"), "json tells"
     keep(pair)
-    late = seat(pair.world, pair.target, talks="ear", **({"subscribe": "a/#"} if pair.target.endswith("raw") else {}))
+    late = seat(
+        pair.world, pair.target, publishes="ear", **({"subscribe": "a/#"} if pair.target.endswith("raw") else {})
+    )
     if pair.target.endswith("raw"):
         late.tell(b"")
-        (kept,) = late.heard()
+        (kept,) = late.output()
     else:
         late.subscribe("a/#")
-        _, kept = late.heard()
+        _, kept = late.output()
     assert kept == late.message("a/b", b"1")
     pair.mouth().publish("a/b", b"1")
-    assert late.heard() == [kept]
+    assert late.output() == [kept]
 
 
 def retain_kept_told(pair):
     keep(pair)
     late = seat(pair.world, pair.target)
     late.subscribe("a/#", meta=True)
-    _, kept = late.told()
+    _, kept = late.reported()
     assert (kept["topic"], kept["data"], kept["retained"]) == ("a/b", "1", True)
     pair.mouth().publish("a/b", b"1")
-    assert pair.told(late)["retained"] is False
+    assert pair.reported(late)["retained"] is False
 
 
 def ask(pair, topic="a/b"):
@@ -235,17 +237,17 @@ def reply_to_not_told(pair):
 def reply_to_of_req_told(pair):
     ear = pair.ear()
     one = ask(pair)
-    topic = pair.told(ear)["reply_to"]
+    topic = pair.reported(ear)["reply_to"]
     ear.publish(topic, b"it works")
-    assert one.heard() == [("reply", b"it works")]
+    assert one.output() == [("reply", b"it works")]
     one.publish("a/b", b"1")
-    assert "reply_to" not in pair.told(ear)
+    assert "reply_to" not in pair.reported(ear)
 
 
 def reply_to_same_told(pair):
     ear = pair.ear()
     ask(pair)
-    assert pair.told(ear)["reply_to"] == "back/here"
+    assert pair.reported(ear)["reply_to"] == "back/here"
 
 
 def time_not_told(pair):
@@ -260,7 +262,7 @@ def time_arrival_told(pair):
     ear, mouth = pair.ear(), pair.mouth()
     for _ in range(2):
         mouth.publish("a/b", b"1")
-        assert pair.told(ear)["time"] == pair.world.wall()
+        assert pair.reported(ear)["time"] == pair.world.wall()
         pair.world.advance(1.5)
 
 
@@ -272,9 +274,9 @@ def none(field, *speakers):
         ear = pair.ear()
         pair.mouth().publish("a/b", b"1")
         if pair.target.endswith("json"):
-            assert field not in pair.told(ear)
+            assert field not in pair.reported(ear)
         else:
-            assert ear.heard() == [ear.message("a/b", b"1")]
+            assert ear.output() == [ear.message("a/b", b"1")]
 
     return check
 
@@ -289,7 +291,7 @@ def properties_not_told(pair):
 def properties_same_told(pair):
     ear = pair.ear()
     pair.mouth().publish("a/b", b"1", properties={"k": "ü", "": "\n"})
-    assert pair.told(ear)["properties"] == {"k": "ü", "": "\n"}
+    assert pair.reported(ear)["properties"] == {"k": "ü", "": "\n"}
 
 
 CHECKS = {
@@ -353,11 +355,11 @@ TOPICS = (
 def test_topics_map_both_ways(topic, source, target):
     """Whatever one client publishes on, another sees; and it can publish there and subscribe to it as well."""
     world = World()
-    one, other = (seat(world, name, hears=topic) for name in (source, target))
+    one, other = (seat(world, name, subscribes=topic) for name in (source, target))
     one.publish(topic, b"there")
     other.publish(topic, b"back")
     expected = [("message", topic, b"there"), ("message", topic, b"back")]
-    assert (sorted(one.heard()), sorted(other.heard())) == (sorted(expected), sorted(expected))
+    assert (sorted(one.output()), sorted(other.output())) == (sorted(expected), sorted(expected))
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"]))
@@ -370,7 +372,7 @@ VALUES = st.recursive(
 @settings(max_examples=100)
 def test_json_values_pass(value):
     world = World()
-    ear = seat(world, "udp-json", hears="a")
+    ear = seat(world, "udp-json", subscribes="a")
     seat(world, "websocket-json").op("publish", topic="a", data=value)
     world.turn()
     (unit,) = ear.units()

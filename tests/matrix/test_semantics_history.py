@@ -55,16 +55,16 @@ class Scene:
         """Subscribe, and return what the client is told."""
         begin = BEGINS[name][self.dialect].format(value) if name else ""
         getattr(self, f"_by_{self.dialect.split()[0].lower()}")(begin)
-        return self.told()
+        return self.reported()
 
-    def told(self) -> str:
+    def reported(self) -> str:
         """What has come since, as text."""
         while self.store.answer():
             self.turn()
         self.turn()
         if self.mqtt is None:
-            return self.client.wire.heard().decode()
-        found = self.client.answers + self.client.heard()
+            return self.client.wire.output().decode()
+        found = self.client.answers + self.client.output()
         self.client.answers = []
         pairs = [pair for one in found for pair in (one.properties.get("user_property") or ())]
         return "".join(f"{name}: {value}\n" for name, value in pairs)
@@ -103,24 +103,24 @@ def lost_during_a_replay(scene: Scene) -> str:
     scene.publish("x")
     (scene.world.sleep if scene.mqtt is None else scene.world.advance)(3_600)
     scene.store.answer = lambda: False
-    told = scene.subscribe("since", 10)
-    assert "lost" not in told.lower()
+    reported = scene.subscribe("since", 10)
+    assert "lost" not in reported.lower()
     scene.hub.change_history([HistoryRule("a/1")])
     del scene.store.answer
-    return scene.told()
+    return scene.reported()
 
 
 def a_message(scene: Scene) -> str:
     scene.subscribe("after", scene.hub.history.end)
     scene.publish("x")
-    return scene.told()
+    return scene.reported()
 
 
 def live_begins(scene: Scene) -> str:
     end = scene.hub.history.end
     scene.publish("x")
-    told = scene.subscribe("after", end)
-    return told[told.find("x") + 1 :].partition("\n")[2]
+    reported = scene.subscribe("after", end)
+    return reported[reported.find("x") + 1 :].partition("\n")[2]
 
 
 def subscribed(scene: Scene) -> str:
@@ -140,7 +140,7 @@ def own_message(scene: Scene) -> str:
     link = scene.world.link(Http, transport="websocket")
     link.receive(HttpRequest.made("POST", b"/topics/a/1", {}, {}, b"x"))
     scene.turn()
-    return str(link.wire.heard().decode())
+    return str(link.wire.output().decode())
 
 
 ROWS = {
@@ -160,11 +160,11 @@ def test_the_table_has_these_rows() -> None:
 @pytest.mark.parametrize(("row", "dialect", "cell"), CELLS)
 def test_what_a_client_receives(row: str, dialect: str, cell: str) -> None:
     scene = Scene(dialect)
-    told = ROWS[row](scene)
+    reported = ROWS[row](scene)
     position = rf"{scene.store.epoch}-\d+"
     if cell == "nothing":
-        assert not re.search(f"{position}|lost|LIVE|history-complete", told)
+        assert not re.search(f"{position}|lost|LIVE|history-complete", reported)
         return
     (said,) = re.findall("`(.*?)`", cell)
     wanted = re.escape(said).replace("POSITION", position).replace(r"\.\.\.", ".*")
-    assert re.search(wanted, told), (said, told)
+    assert re.search(wanted, reported), (said, reported)

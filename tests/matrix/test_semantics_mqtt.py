@@ -58,7 +58,7 @@ def test_a_handler_passes_all_properties_on():
 
     world = World()
     world.run(Passes)
-    one = seat(world, "tcp-mqtt", hears="out")
+    one = seat(world, "tcp-mqtt", subscribes="out")
     seat(world, "tcp-mqtt").publish("in", b"1", user_property=PAIRS)
-    (packet,) = one.told()
+    (packet,) = one.reported()
     assert packet.properties["user_property"] == PAIRS

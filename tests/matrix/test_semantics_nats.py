@@ -96,8 +96,8 @@ def test_every_row_and_column_is_there():
     (row_from, columns_from), (row_to, columns_to) = (
         ({row for row, *_ in cells}, {column for _, column, _ in cells}) for cells in (FROM, TO)
     )
-    told = {"topic", "payload", "payload that isn't UTF-8", "empty payload", "qos", "retain", "content type"}
-    assert row_from == told | {"response topic", "headers"}
+    reported = {"topic", "payload", "payload that isn't UTF-8", "empty payload", "qos", "retain", "content type"}
+    assert row_from == reported | {"response topic", "headers"}
     assert row_to == row_from | {"expiry", "correlation"}
     assert columns_to == {"MQTT 5", "MQTT 3.1.1", "lines", "json", "raw", "a handler"}
     assert columns_from == columns_to | {"NATS"}

@@ -32,7 +32,7 @@ class Visit:
         """What has come: a reply, or why there is none."""
         for found in self.end.received():
             said = json.loads(found) if found.startswith(b"{") else {}
-            return [("error", {404: "nobody", 504: "timeout"}[said["status"]])] if said else [("reply", found)]
+            return [("error", {404: "no-responders", 504: "timeout"}[said["status"]])] if said else [("reply", found)]
         return []
 
 
@@ -45,33 +45,33 @@ class Answerer:
         getattr(self, "seat_" + column.replace(" ", "_").replace(".", "").replace("`", "").replace("=", ""))()
 
     def seat_MQTT_5(self):
-        self.one = seat(self.world, "tcp-mqtt", hears="ask")
+        self.one = seat(self.world, "tcp-mqtt", subscribes="ask")
 
     def seat_MQTT_311(self):
-        self.one = seat(self.world, "tcp-mqtt311", hears="ask")
+        self.one = seat(self.world, "tcp-mqtt311", subscribes="ask")
 
     def seat_NATS(self):
-        self.one = seat(self.world, "websocket-nats", hears="ask")
+        self.one = seat(self.world, "websocket-nats", subscribes="ask")
 
     def seat_STOMP(self):
-        self.one = seat(self.world, "websocket-stomp", hears="ask")
+        self.one = seat(self.world, "websocket-stomp", subscribes="ask")
 
     def seat_WAMP(self):
         self.one = seat(self.world, "tcp-wamp")
         self.one.register("ask")
-        self.one.told()
+        self.one.reported()
 
     def seat_json(self):
         self.one = seat(self.world, "udp-json")
         self.one.subscribe("ask", meta=True)
-        self.one.told()
+        self.one.reported()
 
     def seat_HTTP(self):
         self.one = Visit(self.world, "GET", "/messages", filter="ask")
         assert self.one.answer() == [("reply", b"")]
 
     def seat_lines(self):
-        self.one = seat(self.world, "tcp-lines", hears="ask")
+        self.one = seat(self.world, "tcp-lines", subscribes="ask")
 
     def seat_a_handler(self):
         class Answers(Handler):
@@ -85,26 +85,26 @@ class Answerer:
         self.one = seat(self.world, "tcp-lines", subscribe="ask", answer=2.0)
 
     def seat_raw_with_answer(self):
-        self.one = seat(self.world, "tcp-raw", hears="ask", talks="up", answer=2.0)
+        self.one = seat(self.world, "tcp-raw", subscribes="ask", publishes="up", answer=2.0)
 
     def answer(self):
         self.world.turn()
         if self.column == "MQTT 5":
-            (asked,) = self.one.told()
+            (asked,) = self.one.reported()
             assert asked.payload == b"what?"
             about = asked.properties.get("correlation_data")
             more = {} if about is None else {"correlation_data": about}
             self.one.publish(asked.properties["response_topic"], b"an answer", **more)
         elif self.column == "STOMP":
-            (asked,) = self.one.told()
+            (asked,) = self.one.reported()
             more = {name: value for name, value in asked.headers.items() if name == "correlation-id"}
             self.one.publish(asked.reply_to, b"an answer", **more)
         elif self.column == "WAMP":
-            ((_, number, _, _, args),) = self.one.told()
+            ((_, number, _, _, args),) = self.one.reported()
             assert args == ["what?"]
             self.one.say(YIELD, number, {}, ["an answer"])
         elif self.column == "json":
-            (asked,) = self.one.told()
+            (asked,) = self.one.reported()
             more = {"correlation": asked["correlation"]} if "correlation" in asked else {}
             self.one.publish(asked["reply_to"], b"an answer", **more)
         elif self.column == "HTTP":
@@ -117,7 +117,7 @@ class Answerer:
             assert payload[int(words[-2]) if words[0] == b"HMSG" else 0 :] == b"what?"
             self.one.publish(topic_of(words[3].decode()), b"an answer")
         elif self.column != "a handler":
-            assert self.one.heard() == [self.one.message("ask", b"what?")]
+            assert self.one.output() == [self.one.message("ask", b"what?")]
             self.one.publish("up" if "answer" in self.column else "back", b"an answer")
         self.world.turn()
 
@@ -141,33 +141,33 @@ def ask(world, row):
         seat(world, "udp-lines").publish("go", b"")
         return lambda: outcome
     if row == "MQTT 5":
-        one = seat(world, "tcp-mqtt", hears="back")
+        one = seat(world, "tcp-mqtt", subscribes="back")
         one.publish("ask", b"what?", response_topic="back", correlation_data=b"\0\xff")
 
         def replies():
-            found = [packet for packet in one.told() if hasattr(packet, "topic")]
+            found = [packet for packet in one.reported() if hasattr(packet, "topic")]
             return [("reply", packet.payload, packet.properties.get("correlation_data")) for packet in found]
 
         return replies
     if row.startswith("HTTP"):
         return Visit(world, "POST", "/requests/ask", b"what?").answer
     if row == "NATS":
-        one = seat(world, "tcp-nats", hears="back")
+        one = seat(world, "tcp-nats", subscribes="back")
         one.request("ask", b"what?")
-        return one.heard
+        return one.output
     if row == "STOMP":
-        one = seat(world, "tcp-stomp", hears="back")
+        one = seat(world, "tcp-stomp", subscribes="back")
         one.publish("ask", b"what?", reply_to="back", correlation_id="base64:AP8=")
 
         def answers():
             about = {"base64:AP8=": b"\0\xff"}
-            return [("reply", frame.body, about.get(frame.headers.get("correlation-id"))) for frame in one.told()]
+            return [("reply", frame.body, about.get(frame.headers.get("correlation-id"))) for frame in one.reported()]
 
         return answers
     asking = {"lines `REQ`": "tcp-lines", "WAMP": "websocket-wamp"}
     one = seat(world, asking.get(row, "websocket-json"))
     one.request("ask", b"what?")
-    return one.heard
+    return one.output
 
 
 ASKED = list(page.crossed("asks"))

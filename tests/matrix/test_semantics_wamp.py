@@ -34,7 +34,7 @@ def text_or_binary(source, target):
     """A text is a string, all else isn't."""
     for payload in (b"text", b"\xff"):
         world = World()
-        one = seat(world, target, hears="a/#", talks="ear")
+        one = seat(world, target, subscribes="a/#", publishes="ear")
         seat(world, source).publish("a/b", payload)
         world.turn()
         received = one.client.received()
@@ -72,8 +72,8 @@ def test_every_word_is_explained():
 def test_json_of_others_is_a_value():
     world = World()
     one = ear(world, "tcp-wamp").one
-    one.told()
+    one.reported()
     mouth = seat(world, "tcp-json")
     mouth.op("publish", topic="a", data={"t": [1, 2]})
-    (event,) = one.told()
+    (event,) = one.reported()
     assert event[4] == [{"t": [1, 2]}]

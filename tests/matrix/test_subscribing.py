@@ -24,11 +24,11 @@ MATCHED = {
     [(filter, name) for filter in MATCHED for name in EVERY if name not in WAMP or filter != "+/b/#"],  # no URI is that
 )
 def test_wildcards(world, name, filter):
-    ear = seat(world, name, hears=filter, talks="ear")
+    ear = seat(world, name, subscribes=filter, publishes="ear")
     mouth = seat(world, "tcp-lines")
     for topic in TOPICS:
         mouth.publish(topic, topic.encode())
-    assert ear.heard() == [ear.message(topic, topic.encode()) for topic in MATCHED[filter]]
+    assert ear.output() == [ear.message(topic, topic.encode()) for topic in MATCHED[filter]]
 
 
 @pytest.mark.parametrize("name", COMMANDING)
@@ -42,7 +42,7 @@ def test_retained_messages_come_after_the_answer(world, name):
     ear.subscribe("a/#")
     ear.subscribe("b")
     ear.subscribe("a/1")
-    assert ear.heard() == [
+    assert ear.output() == [
         ("subscribed", "a/#"), ("message", "a/1", b"new"),
         ("subscribed", "b"), ("message", "b", b"\xff"),
         ("subscribed", "a/1"), ("message", "a/1", b"new"),
@@ -54,87 +54,87 @@ def test_a_device_gets_what_is_retained_for_it(world, name):
     """Its listener subscribes for it: a set point that was published before it was switched on reaches it."""
     seat(world, "tcp-lines").publish("plant/7/down", b"21.5", retain=True)
     world.turn()
-    device = seat(world, name, hears="plant/7/down", talks="plant/7/up")
-    assert device.heard() == [device.message("plant/7/down", b"21.5")]
+    device = seat(world, name, subscribes="plant/7/down", publishes="plant/7/up")
+    assert device.output() == [device.message("plant/7/down", b"21.5")]
 
 
 @pytest.mark.parametrize("name", COMMANDING)
 def test_a_client_that_is_there_already_gets_a_retained_message_once(world, name):
-    ear = seat(world, name, hears="a")
+    ear = seat(world, name, subscribes="a")
     seat(world, "tcp-lines").publish("a", b"1", retain=True)
-    assert ear.heard() == [("message", "a", b"1")]
-    assert ear.heard() == []
+    assert ear.output() == [("message", "a", b"1")]
+    assert ear.output() == []
 
 
 @pytest.mark.parametrize("name", COMMANDING)
 def test_unsubscribe(world, name):
-    ear = seat(world, name, hears="a/+")
+    ear = seat(world, name, subscribes="a/+")
     mouth = seat(world, "tcp-lines")
     ear.subscribe("b")
     ear.unsubscribe("a/#")  # isn't the same filter
     ear.unsubscribe("a/+")
     ear.unsubscribe("a/+")
-    assert [what for what, _ in ear.heard()] == ["subscribed", *["unsubscribed"] * 3]
+    assert [what for what, _ in ear.output()] == ["subscribed", *["unsubscribed"] * 3]
     mouth.publish("a/x", b"1")
     mouth.publish("b", b"2")
-    assert ear.heard() == [("message", "b", b"2")]
+    assert ear.output() == [("message", "b", b"2")]
 
 
 @pytest.mark.parametrize("name", COMMANDING)
 def test_what_came_before_unsubscribe_is_delivered(world, name):
-    ear = seat(world, name, hears="a")
+    ear = seat(world, name, subscribes="a")
     ear.publish("a", b"1")
     ear.unsubscribe("a")
     ear.publish("a", b"2")
-    assert ear.heard() == [("message", "a", b"1"), ("unsubscribed", "a")]
+    assert ear.output() == [("message", "a", b"1"), ("unsubscribed", "a")]
 
 
 @pytest.mark.parametrize("name", COMMANDING)
 def test_a_publisher_gets_its_own_message(world, name):
-    one = seat(world, name, hears="a/#")
+    one = seat(world, name, subscribes="a/#")
     one.publish("a/b", b"mine")
-    assert one.heard() == [("message", "a/b", b"mine")]
+    assert one.output() == [("message", "a/b", b"mine")]
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDING if "json" in name])
 def test_without_echo_it_gets_those_of_others_only(world, name):
-    one, other = seat(world, name), seat(world, name, hears="a")
+    one, other = seat(world, name), seat(world, name, subscribes="a")
     one.subscribe("a", echo=False)
     one.publish("a", b"mine")
     world.turn()
     other.publish("a", b"yours")
     world.turn()
     one.publish("a", b"mine again")
-    assert one.heard() == [("subscribed", "a"), ("message", "a", b"yours")]
-    assert [payload for *_, payload in other.heard()] == [b"mine", b"yours", b"mine again"]
+    assert one.output() == [("subscribed", "a"), ("message", "a", b"yours")]
+    assert [payload for *_, payload in other.output()] == [b"mine", b"yours", b"mine again"]
     one.subscribe("a")
     one.publish("a", b"echo")
-    assert one.heard() == [("subscribed", "a"), ("message", "a", b"echo")]
+    assert one.output() == [("subscribed", "a"), ("message", "a", b"echo")]
 
 
 @pytest.mark.parametrize("name", RAW)
 def test_raw_never_gets_its_own(world, name):
-    one, other = (seat(world, name, hears="a/#", talks="a/b") for _ in range(2))
+    one, other = (seat(world, name, subscribes="a/#", publishes="a/b") for _ in range(2))
     for speaker in (one, other):
-        speaker.heard()  # over UDP both had to introduce themselves
+        speaker.output()  # over UDP both had to introduce themselves
     one.publish("a/b", b"mine")
-    assert (one.heard(), other.heard()) == ([], [("message", None, b"mine")])
+    assert (one.output(), other.output()) == ([], [("message", None, b"mine")])
 
 
 @pytest.mark.parametrize("name", COMMANDING)
 def test_filters_that_overlap_deliver_once(world, name):
-    ear = seat(world, name, hears="a/b")
+    ear = seat(world, name, subscribes="a/b")
     for filter in ("a/+", "a/#", "#", "+/b", "a/b"):
         ear.subscribe(filter)
-    assert len(ear.heard()) == 5
+    assert len(ear.output()) == 5
     mouth = seat(world, "tcp-lines")
     mouth.publish("a/b", b"1")
     mouth.publish("a/c", b"2")
-    assert ear.heard() == [("message", "a/b", b"1"), ("message", "a/c", b"2")]
+    assert ear.output() == [("message", "a/b", b"1"), ("message", "a/c", b"2")]
     for filter in ("a/b", "a/+", "#"):
         ear.unsubscribe(filter)
     mouth.publish("a/b", b"3")
-    assert ear.heard()[3:] == [("message", "a/b", b"3")]
+    assert ear.output()[3:] == [("message", "a/b", b"3")]
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDING if "json" in name])
@@ -148,9 +148,9 @@ def test_meta_names_the_source_of_a_message(world, name):
     ear = seat(world, name)
     ear.subscribe("a", meta=True)
     message = {"op": "message", "topic": "a", "data": "1", "time": sent, **more}
-    assert ear.told()[1:] == [message | {"retained": True}]
+    assert ear.reported()[1:] == [message | {"retained": True}]
     mouth.publish("a", b"1", **more)
-    assert ear.told() == [message | {"time": world.wall(), "retained": False}]
+    assert ear.reported() == [message | {"time": world.wall(), "retained": False}]
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDING if "json" in name])
@@ -160,6 +160,6 @@ def test_parse_gives_json_its_value(world, name):
     mouth = seat(world, "tcp-lines")
     for payload in (b"21.50", b'{"a": [1,\t2]}', b"no json", b"NaN", b"\xff"):
         mouth.publish("a", payload)
-    assert [said.get("data", said.get("base64")) for said in ear.told()[1:]] == [
+    assert [said.get("data", said.get("base64")) for said in ear.reported()[1:]] == [
         21.5, {"a": [1, 2]}, "no json", "NaN", "/w=="
     ]  # fmt: skip

@@ -9,7 +9,7 @@ import wamp_client as wamp
 from hubbub.testing import World
 from hubbub_plugins.wamp import Wamp
 from hubbub_plugins.wamp.uris import topic_of, uri_of
-from matrix.speaker import Heard, Speaker
+from matrix.speaker import Output, Speaker
 from wamp_client import READ, ROLES, WRITE
 
 CODEC = "msgpack"
@@ -51,19 +51,19 @@ class WampSpeaker(Speaker):
     def __init__(self, world: World, transport: str, **keys: Any) -> None:
         super().__init__(world, transport, **keys)
         self._requests = 0
-        self._meant: dict[int, Heard] = {}  # what an answer means, by request
+        self._meant: dict[int, Output] = {}  # what an answer means, by request
         self._topics: dict[int, str] = {}  # by subscription
         self._ids: dict[str, int] = {}  # by filter
         self._shaken = transport != "tcp"
         if not self._shaken:
             self.client.send(b"\x7f\xf2\0\0")
         self.say(wamp.HELLO, "realm1", {"roles": ROLES})
-        self.welcome = self.told()
+        self.welcome = self.reported()
 
     def say(self, *message: Any) -> None:
         self.tell(WRITE[CODEC](list(message)))
 
-    def ask(self, code: int, *more: Any, meaning: Heard = ()) -> None:
+    def ask(self, code: int, *more: Any, meaning: Output = ()) -> None:
         self._requests += 1
         self._meant[self._requests] = meaning
         self.say(code, self._requests, *more)
@@ -85,13 +85,13 @@ class WampSpeaker(Speaker):
     def register(self, topic: str) -> None:
         self.ask(wamp.REGISTER, {}, uri_of(topic))
 
-    def told(self) -> list[Any]:
+    def reported(self) -> list[Any]:
         """The messages that have come."""
         self.world.turn()
         return self.units()
 
-    def heard(self) -> list[Heard]:
-        return [one for one in super().heard() if one]
+    def output(self) -> list[Output]:
+        return [one for one in super().output() if one]
 
     def units(self) -> list[Any]:
         return [READ[CODEC](unit) for unit in super().units()]
@@ -109,7 +109,7 @@ class WampSpeaker(Speaker):
     def framed(self, unit: bytes) -> bytes:
         return len(unit).to_bytes(4, "big") + unit if self.transport == "tcp" else unit
 
-    def read(self, message: Any) -> Heard:
+    def read(self, message: Any) -> Output:
         code = message[0]
         if code == wamp.EVENT:
             topic = message[3].get("topic")
@@ -135,7 +135,7 @@ def _loose(topic: str) -> str:
 
 _CODES = {
     "not_authorized": "not-authorized", "authentication_failed": "not-authorized", "timeout": "timeout",
-    "no_such_procedure": "nobody", "invalid_argument": "bad-payload", "payload_size_exceeded": "too-long",
+    "no_such_procedure": "no-responders", "invalid_argument": "bad-payload", "payload_size_exceeded": "too-long",
     "protocol_violation": "bad-command",
 }  # fmt: skip
 

@@ -49,10 +49,10 @@ class Way:
         """What a subscriber is told of one message."""
         world = World()
         one = ear(world, self.target, ear_qos)
-        one.heard()
+        one.output()
         topic = (said.get("topic", "a/b"),) if self.source.endswith("raw") else ()
         mouth(world, self.source, *topic, **(listener or {})).say(**said, **({"qos": qos} if qos else {}))
-        (found,) = one.heard()
+        (found,) = one.output()
         return found
 
     def late(self, wait=0.0, listener=None, **said):
@@ -61,7 +61,7 @@ class Way:
         mouth(world, self.source, **(listener or {})).say(**said)
         world.turn()
         world.advance(wait)
-        return ear(world, self.target).heard()
+        return ear(world, self.target).output()
 
     @property
     def levels(self):
@@ -154,7 +154,7 @@ def text_or_binary(way):
     texts = [("text/csv", b"1"), ("application/json", b"1")]
     for kind, payload in [*texts, ("image/png", b"1"), ("text/csv", b"\xff")]:
         world = World()
-        one = seat(world, way.target, hears="a/#", talks="ear")
+        one = seat(world, way.target, subscribes="a/#", publishes="ear")
         mouth(world, way.source).say(payload=payload, content_type=kind)
         world.turn()
         received = one.client.received()
@@ -210,9 +210,9 @@ def of_req(way):
     world = World()
     one = ear(world, way.target)
     asker = seat(world, way.source)
-    one.heard()
+    one.output()
     asker.request("a/b", b"1")
-    (found,) = one.heard()
+    (found,) = one.output()
     assert found["response topic"].startswith("$reply/")
 
 

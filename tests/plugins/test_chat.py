@@ -21,18 +21,18 @@ class Room:
     def __init__(self, world=None):
         self.world = world or World()
         self.chat = self.world.run(Chat)
-        self.ear = seat(self.world, "websocket-json", hears="chat/+/+")
+        self.ear = seat(self.world, "websocket-json", subscribes="chat/+/+")
 
     def say(self, speaker, text, room="tea"):
         """Say something, and return what was told about it, and what the speaker alone was answered."""
         speaker.publish(f"chat/{room}", text.encode() if isinstance(text, str) else text)
-        return self.told(), [payload.decode() for _, _, payload in speaker.heard()]
+        return self.reported(), [payload.decode() for _, _, payload in speaker.output()]
 
-    def told(self):
+    def reported(self):
         self.world.advance(module.LIST_SECONDS)
         return [
             (topic.removeprefix("chat/"), json.loads(payload) if payload else None)
-            for _, topic, payload in self.ear.heard()
+            for _, topic, payload in self.ear.output()
         ]
 
     def who(self, room="tea"):
@@ -50,8 +50,8 @@ def event(event, name, room="tea", **more):
 
 
 def test_the_first_word_is_the_way_in(room):
-    told, answers = room.say(seat(room.world, "tcp-lines"), "hello, all")
-    assert told == [
+    reported, answers = room.say(seat(room.world, "tcp-lines"), "hello, all")
+    assert reported == [
         event("joined", "guest-1"),
         event("said", "guest-1", text="hello, all"),
         ("tea/who", ["guest-1"]),
@@ -61,23 +61,23 @@ def test_the_first_word_is_the_way_in(room):
 
 
 def test_what_a_member_writes_is_relayed_as_it_is(room):
-    other = seat(room.world, "tcp-lines", hears="chat/tea")
+    other = seat(room.world, "tcp-lines", subscribes="chat/tea")
     room.say(seat(room.world, "websocket-json"), "straße")
-    assert other.heard() == [("message", "chat/tea", "straße".encode())]
+    assert other.output() == [("message", "chat/tea", "straße".encode())]
 
 
 def test_a_name_is_set_by_a_line_and_known_in_every_room(room):
     ada = seat(room.world, "tcp-lines")
-    told, answers = room.say(ada, "/nick Ada")
+    reported, answers = room.say(ada, "/nick Ada")
     assert answers == ["* you are Ada"]
-    assert told == [
+    assert reported == [
         event("joined", "guest-1"),
         event("renamed", "Ada", was="guest-1"),
         ("tea/who", ["Ada"]),
     ]
     assert room.say(ada, "hi", "work")[0][0] == event("joined", "Ada", "work")
-    told, _ = room.say(ada, "/nick  Ada Lovelace ")
-    assert told == [
+    reported, _ = room.say(ada, "/nick  Ada Lovelace ")
+    assert reported == [
         event("renamed", "Ada Lovelace", was="Ada"),
         event("renamed", "Ada Lovelace", "work", was="Ada"),
         ("tea/who", ["Ada Lovelace"]),
@@ -95,7 +95,7 @@ def test_a_name_is_given_once_and_is_free_again_later(room):
     assert room.say(bob, "/nick ada")[1] == ["* you are ada"]
     assert room.who() == ["Eve", "ada"]
     bob.client.vanish()
-    room.told()
+    room.reported()
     assert room.say(ada, "/nick ada")[1] == ["* you are ada"]
 
 
@@ -110,21 +110,21 @@ def test_people_leave_by_a_line(room):
     ada, bob = seat(room.world, "tcp-lines"), seat(room.world, "tcp-lines")
     room.say(ada, "/nick Ada")
     room.say(bob, "/nick Bob")
-    told, answers = room.say(ada, "/leave")
-    assert (told, answers) == ([event("left", "Ada"), ("tea/who", ["Bob"])], ["* you have left tea"])
+    reported, answers = room.say(ada, "/leave")
+    assert (reported, answers) == ([event("left", "Ada"), ("tea/who", ["Bob"])], ["* you have left tea"])
     assert room.say(ada, "/leave") == ([], ["* you aren't in tea"])
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if not name.startswith("udp")])
 def test_a_client_that_disconnects_has_left_every_room(room, name):
-    one = seat(room.world, name, talks="chat/tea")
+    one = seat(room.world, name, publishes="chat/tea")
     room.say(one, "/nick One")
     if not name.endswith("raw"):
         room.say(one, "hi", "work")
     one.client.vanish()
-    told = room.told()
-    assert told[0] == event("left", "One")
-    assert ("tea/who", None) in told
+    reported = room.reported()
+    assert reported[0] == event("left", "One")
+    assert ("tea/who", None) in reported
     assert (room.who(), room.who("work")) == (None, None)
     assert [room.chat._members, room.chat._rooms, room.chat._names, room.chat._changed] == [{}, {}, set(), set()]
 
@@ -132,7 +132,7 @@ def test_a_client_that_disconnects_has_left_every_room(room, name):
 @pytest.mark.parametrize("name", [name for name in EVERY if not name.endswith("wamp")])
 def test_everybody_may_talk(room, name):
     """An event of WAMP needs a subscription, so nothing can be answered to a session alone."""
-    one = seat(room.world, name, talks="chat/tea")
+    one = seat(room.world, name, publishes="chat/tea")
     assert room.say(one, "/nick One")[1] == ["* you are One"]
     assert room.say(one, "hi")[0] == [event("said", "One", text="hi")]
 
@@ -140,13 +140,13 @@ def test_everybody_may_talk(room, name):
 def test_a_request_is_answered_too(room):
     ada = seat(room.world, "tcp-lines")
     ada.request("chat/tea", b"/nick Ada")
-    assert ada.heard() == [("reply", b"* you are Ada")]
+    assert ada.output() == [("reply", b"* you are Ada")]
 
 
 def test_an_answer_is_text_whatever_the_question_was(room):
     page = seat(room.world, "websocket-json")
     page.op("publish", topic="chat/tea", data="/nick Ada", content_type="application/json")
-    assert page.heard() == [("message", "chat/tea", b"* you are Ada")]
+    assert page.output() == [("message", "chat/tea", b"* you are Ada")]
 
 
 def test_the_name_of_the_login_comes_first(room):
@@ -177,10 +177,10 @@ def test_an_address_without_a_link_yet_is_not_listed(room):
 
 
 def test_what_is_no_text_or_was_retained_is_only_relayed(room):
-    one = seat(room.world, "tcp-lines", hears="chat/tea")
+    one = seat(room.world, "tcp-lines", subscribes="chat/tea")
     one.publish("chat/tea", b"\xff")
     one.publish("chat/tea", b"kept", retain=True)
-    room.told()
+    room.reported()
     assert room.who() == ["guest-1"]  # by its second word
     assert room.world.run(Chat)._members == {}
 
@@ -205,8 +205,8 @@ def test_the_list_is_sent_ten_times_a_second_at_most(room):
         for _ in range(5):
             one.publish("chat/tea", b"/leave")
             one.publish("chat/tea", b"/nick %d" % number)
-    told = room.told()
-    assert [said for topic, said in told if topic == "tea/who"] == [[str(number) for number in range(50)]]
+    reported = room.reported()
+    assert [said for topic, said in reported if topic == "tea/who"] == [[str(number) for number in range(50)]]
 
 
 def test_no_room_for_a_list_costs_the_list_only(room):
@@ -225,7 +225,7 @@ def test_a_stopped_chat_leaves_no_list_behind():
     room.say(seat(room.world, "tcp-lines"), "hi")
     assert room.who() == ["guest-1"]
     room.chat.runner.stop()
-    room.told()
+    room.reported()
     assert retained.count == 0
 
 
@@ -244,28 +244,28 @@ def test_nc_udp_and_a_page_at_once(need):
             for one in (nc, udp):
                 one.expect("MSG chat/tea /nick Ada")
             nc.expect("MSG chat/tea * you are Ada")
-            heard = [json.loads(page.receive()) for _ in range(4)]
-            assert heard[0] == {"op": "message", "topic": "chat/tea", "data": "/nick Ada"}
-            assert [said["data"]["event"] for said in heard[1:3]] == ["joined", "renamed"]
-            assert heard[3] == {"op": "message", "topic": "chat/tea/who", "data": ["Ada"]}
+            output = [json.loads(page.receive()) for _ in range(4)]
+            assert output[0] == {"op": "message", "topic": "chat/tea", "data": "/nick Ada"}
+            assert [said["data"]["event"] for said in output[1:3]] == ["joined", "renamed"]
+            assert output[3] == {"op": "message", "topic": "chat/tea/who", "data": ["Ada"]}
 
             udp.send("PUB chat/tea hello from UDP")
             for one in (nc, udp):
                 one.expect("MSG chat/tea hello from UDP")
-            heard = [json.loads(page.receive()) for _ in range(4)]
-            assert heard[2]["data"] == {"event": "said", "name": "guest-2", "text": "hello from UDP"}
-            assert heard[3]["data"] == ["Ada", "guest-2"]
+            output = [json.loads(page.receive()) for _ in range(4)]
+            assert output[2]["data"] == {"event": "said", "name": "guest-2", "text": "hello from UDP"}
+            assert output[3]["data"] == ["Ada", "guest-2"]
 
             page.send('{"op":"publish","topic":"chat/tea","data":"/nick Pia"}')
             for one in (nc, udp):
                 one.expect("MSG chat/tea /nick Pia")
-            heard = [json.loads(page.receive()) for _ in range(5)]
-            assert {"op": "message", "topic": "chat/tea", "data": "* you are Pia"} in heard
-            assert heard[-1]["data"] == ["Ada", "guest-2", "Pia"]
+            output = [json.loads(page.receive()) for _ in range(5)]
+            assert {"op": "message", "topic": "chat/tea", "data": "* you are Pia"} in output
+            assert output[-1]["data"] == ["Ada", "guest-2", "Pia"]
 
             nc.send("QUIT")  # killed, it could still be one who has only ended its input and listens
-            heard = [json.loads(page.receive()) for _ in range(2)]
-            assert [said["data"] for said in heard] == [{"event": "left", "name": "Ada"}, ["guest-2", "Pia"]]
+            output = [json.loads(page.receive()) for _ in range(2)]
+            assert [said["data"] for said in output] == [{"event": "left", "name": "Ada"}, ["guest-2", "Pia"]]
             udp.send("SUB chat/tea/who")
             udp.expect("OK SUB chat/tea/who")
             udp.expect('MSG chat/tea/who ["guest-2","Pia"]')

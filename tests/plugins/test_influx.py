@@ -212,8 +212,8 @@ def test_over_real_sockets():
                 sender.send(b"a f=1\nbad\nb,k=v f=2i 7\n")
                 sender.send(b"\xff")
                 sender.send(b"c f=3")
-            heard = [client.line() for _ in "abc"]
-            assert heard == ["MSG influx/a a f=1", "MSG influx/b b,k=v f=2i 7", "MSG influx/c c f=3"]
+            output = [client.line() for _ in "abc"]
+            assert output == ["MSG influx/a a f=1", "MSG influx/b b,k=v f=2i 7", "MSG influx/c c f=3"]
             assert json.loads(page.line())["properties"] == {"tag.k": "v", "timestamp": "7"}
             with socket.create_connection(daemon.tcp[0]) as sender:
                 sender.sendall(b"d f=4\r\nbad\ne f=5")

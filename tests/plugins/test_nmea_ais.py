@@ -268,8 +268,8 @@ def test_other_sentences_are_as_ever():
 
 def test_the_own_ship_says_so():
     sentence = summed(KNOWN["1"][0][0][1:-3].replace("AIVDM", "AIVDO"), "!")
-    own, told = say(sentence)
-    assert (own.topic, json.loads(told.payload)["sentence"]) == ("AI/VDO", "VDO")
+    own, reported = say(sentence)
+    assert (own.topic, json.loads(reported.payload)["sentence"]) == ("AI/VDO", "VDO")
 
 
 def test_tags_go_with_it():

@@ -24,16 +24,16 @@ class Bench:
         self.device = None
         if device:
             self.connect(answer)
-        self.ear = seat(self.world, "tcp-lines", hears="plant/7")
+        self.ear = seat(self.world, "tcp-lines", subscribes="plant/7")
         options = {"topic": COMMAND, "payload": "READ", **options}
         self.poll = self.world.run(Poll, **options)
         self.world.advance(0)
 
     def connect(self, answer=2.0):
-        self.device = seat(self.world, "tcp-raw", hears=COMMAND, talks="plant/7", answer=answer)
+        self.device = seat(self.world, "tcp-raw", subscribes=COMMAND, publishes="plant/7", answer=answer)
 
     def commands(self):
-        return [payload for _, _, payload in self.device.heard()]
+        return [payload for _, _, payload in self.device.output()]
 
     def answers(self, payload):
         self.device.publish("plant/7", payload)
@@ -50,7 +50,7 @@ def test_it_asks_at_each_beat_and_the_answer_is_published(monkeypatch):
     for n in range(5):
         assert bench.commands() == [b"READ"]
         bench.answers(b"%d" % n)
-        assert bench.ear.heard() == [("message", "plant/7", b"%d" % n)]
+        assert bench.ear.output() == [("message", "plant/7", b"%d" % n)]
         bench.world.advance(1)
 
 
@@ -100,8 +100,8 @@ def test_trouble_is_reported_when_it_begins_and_when_it_is_over(monkeypatch):
         bench.answers(b"1")
         bench.world.advance(1)
         bench.answers(b"2")
-    told = [(event["log_level"], event.get("reason")) for event in logs if event.get("topic") == COMMAND]
-    assert told == [(LogLevel.warn, "no client is subscribed to that topic"), (LogLevel.info, None)]
+    reported = [(event["log_level"], event.get("reason")) for event in logs if event.get("topic") == COMMAND]
+    assert reported == [(LogLevel.warn, "no client is subscribed to that topic"), (LogLevel.info, None)]
 
 
 @pytest.mark.parametrize(

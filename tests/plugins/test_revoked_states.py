@@ -93,12 +93,12 @@ def test_nothing_comes_to_it(name, end):
     state = STATES[name]
     hub = Hub(state.dialect)
     state.begin(hub)
-    hub.link.wire.heard()
+    hub.link.wire.output()
     if end == "revoked":
         hub.link.revoke(STALE.reason, STALE)
     state.go_on(hub)
     hub.world.turn()
-    assert (SECRET in hub.link.wire.heard()) == (end == "kept")
+    assert (SECRET in hub.link.wire.output()) == (end == "kept")
 
 
 SAID = {
@@ -127,7 +127,7 @@ def test_nothing_comes_of_it(name, end):
         hub.link.revoke(STALE.reason, STALE)
     state.go_on(hub)
     hub.world.turn()
-    assert (SECRET in hub.other.wire.heard()) == (end == "kept")
+    assert (SECRET in hub.other.wire.output()) == (end == "kept")
 
 
 WORK = frame("SUBSCRIBE", id="1", destination="/queue/jobs", ack="client-individual")
@@ -139,8 +139,8 @@ def test_what_it_has_not_acknowledged_goes_to_another_member():
     other = hub.world.link(Stomp)
     hub.world.say(other, STOMP)
     hub.world.say(other, frame("SEND", "secret", destination="/queue/jobs"))
-    assert SECRET in hub.link.wire.heard()
+    assert SECRET in hub.link.wire.output()
     assert SECRET not in hub.world.say(other, WORK)
     hub.link.revoke(STALE.reason, STALE)
     hub.world.turn()
-    assert SECRET in other.wire.heard()
+    assert SECRET in other.wire.output()

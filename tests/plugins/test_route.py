@@ -22,9 +22,9 @@ from running import Daemon
 class Track:
     """A world with one route, a speaker, and an ear for what comes out below dash/."""
 
-    def __init__(self, world=None, hears="dash/#", **options):
+    def __init__(self, world=None, subscribes="dash/#", **options):
         self.world = world or World()
-        self.ear = seat(self.world, "tcp-lines", hears=hears)
+        self.ear = seat(self.world, "tcp-lines", subscribes=subscribes)
         self.route = self.world.run(Route, **{name.rstrip("_"): value for name, value in options.items()})
         self.speaker = seat(self.world, "tcp-lines")
 
@@ -34,7 +34,7 @@ class Track:
         return self.out()
 
     def out(self):
-        return [(topic, payload) for _, topic, payload in self.ear.heard()]
+        return [(topic, payload) for _, topic, payload in self.ear.output()]
 
 
 # Topics
@@ -63,7 +63,7 @@ def test_where_it_goes(source, to, topic, target):
 
 
 def test_rest_alone_goes_too():
-    track = Track(hears="x", from_="a/#", to="{rest}/x")
+    track = Track(subscribes="x", from_="a/#", to="{rest}/x")
     assert track.put("a", b"1") == [("x", b"1")]
 
 
@@ -100,11 +100,11 @@ def test_a_message_goes_on_with_all_that_belongs_to_it():
     track = Track(from_="a", to="dash/a")
     ear = seat(track.world, "websocket-json")
     ear.subscribe("dash/a", meta=True)
-    ear.heard()
+    ear.output()
     page = seat(track.world, "websocket-json")
     page.op("publish", topic="a", data="x", content_type="text/csv", properties={"unit": "C"}, reply_to="answers")
-    heard = ear.told()[0]
-    assert (heard["content_type"], heard["properties"], heard["reply_to"]) == ("text/csv", {"unit": "C"}, "answers")
+    output = ear.reported()[0]
+    assert (output["content_type"], output["properties"], output["reply_to"]) == ("text/csv", {"unit": "C"}, "answers")
 
 
 def test_a_request_is_answered_across_a_route():
@@ -117,7 +117,7 @@ def test_a_request_is_answered_across_a_route():
 
     track.world.run(Echo)
     track.speaker.request("a", b"hi")
-    assert track.speaker.heard() == [("reply", b"HI")]
+    assert track.speaker.output() == [("reply", b"HI")]
 
 
 def test_what_is_retained():
@@ -212,10 +212,10 @@ def test_the_kind_of_what_is_picked():
     track = Track(from_="a", to="dash/a", pick="/v")
     ear = seat(track.world, "websocket-json")
     ear.subscribe("dash/a", meta=True)
-    ear.heard()
+    ear.output()
     for value in ("x", 2.5, [1]):
         track.put("a", {"v": value})
-    kinds = [said["content_type"] for said in ear.told()]
+    kinds = [said["content_type"] for said in ear.reported()]
     assert kinds == ["text/plain; charset=utf-8", "application/json", "application/json"]
 
 

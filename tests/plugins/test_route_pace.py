@@ -65,22 +65,22 @@ def test_each_target_has_its_own_time():
 @given(st.lists(st.floats(0, 2), max_size=20))
 def test_never_more_often_and_the_last_always_arrives(pauses):
     track = Track(from_="a", to="dash/a", at_most="2/s")
-    heard = []
+    output = []
 
     class Ear(Handler):
         @on("dash/a")
-        def hear(self, message):
-            heard.append((self.now(), int(message.payload)))
+        def receive(self, message):
+            output.append((self.now(), int(message.payload)))
 
     track.world.run(Ear)
     for number, pause in enumerate(pauses):
         track.put("a", number)
         track.world.advance(pause)
     track.world.advance(0.5)
-    values = [value for _, value in heard]
+    values = [value for _, value in output]
     assert values == sorted(set(values))
     assert values[-1:] == list(range(len(pauses)))[-1:]
-    assert all(later - sooner >= 0.4999 for (sooner, _), (later, _) in pairwise(heard))
+    assert all(later - sooner >= 0.4999 for (sooner, _), (later, _) in pairwise(output))
 
 
 def test_with_changed_a_value_that_has_come_back_is_not_published():
@@ -157,7 +157,7 @@ def test_the_size_is_what_is_held(steps):
 
 
 def test_a_target_that_the_hub_refuses_is_counted_and_harms_no_other():
-    track = Track(hears="#", from_="a/+/#", to="{1}/{rest}", changed="yes")
+    track = Track(subscribes="#", from_="a/+/#", to="{1}/{rest}", changed="yes")
     track.put("a/$SYS/x", 1)
     track.put("a", 1)
     assert track.put("a/dash/x", 1)[-1] == ("dash/x", b"1")
@@ -180,9 +180,9 @@ def test_neither_refused_targets_nor_forgotten_ones_pile_up(monkeypatch):
 def test_routes_that_feed_each_other_are_stopped():
     world = World()
     one = Track(world, from_="a", to="b", at_most="10/s").route
-    ear = seat(world, "tcp-lines", hears="a")
+    ear = seat(world, "tcp-lines", subscribes="a")
     other = world.run(Route, **{"from": "b", "to": "a"})
     seat(world, "tcp-lines").publish("a", b"1")
     world.advance(60)
-    assert 1 < len(ear.heard()) < 10
+    assert 1 < len(ear.output()) < 10
     assert one.runner.failed + other.runner.failed == 1

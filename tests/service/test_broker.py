@@ -51,10 +51,10 @@ class Broker:
         granted, *found = client.subscribe(subscription(filter, **more))
         assert granted.codes[0] < 0x80, granted
         assert all(one.retain for one in found)
-        return told(found)
+        return reported(found)
 
 
-def told(found):
+def reported(found):
     return {one.topic.removeprefix(TOP): one.payload.decode() for one in found}
 
 
@@ -110,19 +110,19 @@ def test_what_changes_is_reported_every_ten_seconds(broker):
     client = broker.client()
     broker.ask(client, f"{TOP}uptime")
     broker.world.advance(9)
-    assert client.heard() == []
+    assert client.output() == []
     broker.world.advance(2)
-    (news,) = client.heard()
+    (news,) = client.output()
     assert (news.topic, news.payload, news.retain) == (f"{TOP}uptime", b"10 seconds", False)
     broker.world.advance(60)
-    assert [one.payload for one in client.heard()] == [b"%d0 seconds" % n for n in range(2, 8)]
+    assert [one.payload for one in client.output()] == [b"%d0 seconds" % n for n in range(2, 8)]
 
 
 def test_what_doesnt_change_is_reported_once(broker):
     client = broker.client()
     broker.ask(client, f"{TOP}version")
     broker.world.advance(100)
-    assert client.heard() == []
+    assert client.output() == []
     assert len(broker.ask(client, f"{TOP}version")) == 1
 
 
@@ -148,8 +148,8 @@ def test_a_wildcard_at_the_start_leaves_it_out(broker):
         client = broker.client(filter.replace("#", "h").replace("+", "p"))
         assert broker.ask(client, filter) == {}
         broker.world.advance(11)
-        assert client.heard() == []
-    assert len(asks.heard()) > 10
+        assert client.output() == []
+    assert len(asks.output()) > 10
 
 
 @pytest.mark.parametrize("filter", ["$SYS/#", "$SYS/+/uptime", "$SYS/broker/+", "$SYS/broker/uptime"])
@@ -157,14 +157,14 @@ def test_filters(broker, filter):
     client = broker.client()
     assert "uptime" in broker.ask(client, filter)
     broker.world.advance(11)
-    assert "uptime" in told(client.heard())
+    assert "uptime" in reported(client.output())
 
 
 def test_a_shared_subscription_gets_what_changes(broker):
     client = broker.client()
     assert broker.ask(client, "$share/g/$SYS/broker/uptime") == {}
     broker.world.advance(21)
-    assert [one.payload for one in client.heard()] == [b"10 seconds", b"20 seconds"]
+    assert [one.payload for one in client.output()] == [b"10 seconds", b"20 seconds"]
 
 
 def test_retain_handling(broker):
@@ -178,12 +178,12 @@ def test_no_other_client_publishes_it(broker):
     client, writer = broker.client(), broker.client("w")
     broker.ask(client)
     broker.world.advance(11)
-    client.heard()
+    client.output()
     for retain in (False, True):
         (refusal,) = writer.publish(f"{TOP}uptime", b"x", qos=1, id=1, retain=retain)
         assert refusal.code == 0x87
         assert writer.publish(f"{TOP}uptime", b"x", retain=retain) == []
-    assert client.heard() == []
+    assert client.output() == []
     assert b"not-authorized" in broker.lines.connect().say(b"PUB $SYS/broker/uptime x\n")
 
 
@@ -198,7 +198,7 @@ def test_no_will_is_taken_for_it(broker):
     broker.world.hub.router.publish_own(Message(f"{TOP}own", b"x"))
     broker.world.turn()
     assert slow.closed
-    assert set(told(ear.heard())) == {"own"}
+    assert set(reported(ear.output())) == {"own"}
 
 
 def test_loads(broker):
@@ -209,11 +209,11 @@ def test_loads(broker):
         for _ in range(10):
             writer.publish("a")
         broker.world.advance(10)
-    found = [float(one.payload) for one in client.heard()]
+    found = [float(one.payload) for one in client.output()]
     assert found == sorted(found)
     assert 35 < found[-1] < 60  # on its way to sixty a minute
     broker.world.advance(600)
-    assert float(client.heard()[-1].payload) < 0.1
+    assert float(client.output()[-1].payload) < 0.1
 
 
 def test_a_mount_point_has_none():

@@ -253,26 +253,26 @@ async def test_it_says_in_words_why_it_is_down(spec, protocol, why, server, monk
 
 def test_each_change_is_logged_once(logged):
     clock = Clock()
-    told = ConnectorLog(clock, "plc")
+    reported = ConnectorLog(clock, "plc")
     for _ in range(3):
-        told.tell("connected")
-    told.tell("gone")
+        reported.tell("connected")
+    reported.tell("gone")
     assert logged() == ["plc: connected", "plc: gone"]
 
 
 def test_one_that_flaps_logs_a_bounded_number_of_lines(logged):
     clock = Clock()
-    told = ConnectorLog(clock, "plc")
+    reported = ConnectorLog(clock, "plc")
     for _ in range(1_000):
-        told.tell("connected")
-        told.tell("gone")
+        reported.tell("connected")
+        reported.tell("gone")
     assert len(logged()) == limits.CONNECTOR_LOG_LINES
     clock.advance(limits.CONNECTOR_LOG_SECONDS)
     assert len(logged()) == limits.CONNECTOR_LOG_LINES + 1
     assert logged()[-1] == f"plc: gone ({2_000 - limits.CONNECTOR_LOG_LINES - 1} changes before that)"
-    told.tell("connected")
+    reported.tell("connected")
     assert logged()[-1] == "plc: connected"
-    told.stop()
+    reported.stop()
     assert not clock.getDelayedCalls()
 
 

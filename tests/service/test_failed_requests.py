@@ -57,7 +57,7 @@ def say(world, *lines):
     return client
 
 
-def heard(client):
+def output(client):
     return client.received().decode().splitlines()
 
 
@@ -66,17 +66,17 @@ def test_it_is_answered_at_once_with_an_error(world):
         world.run(Broken)
         speaker = say(world, *(f"REQ ask/{name} x" for name in ("now", "refused", "replied", "both")))
     failed = "ERR internal the handler broken failed; the hub's log has the reason"
-    assert heard(speaker) == [failed, "ERR bad-payload expected a number", "REP first", "REP the other"]
+    assert output(speaker) == [failed, "ERR bad-payload expected a number", "REP first", "REP the other"]
 
 
 def test_one_that_fails_later_is_answered_then(world):
     with capturedLogs():
         broken = world.run(Broken)
         speaker = say(world, "REQ ask/later x")
-        assert heard(speaker) == []
+        assert output(speaker) == []
         broken.later.errback(ValueError("late"))
         world.turn()
-    assert heard(speaker) == ["ERR internal the handler broken failed; the hub's log has the reason"]
+    assert output(speaker) == ["ERR internal the handler broken failed; the hub's log has the reason"]
 
 
 def test_a_handler_that_only_listens_fails_no_request(world):
@@ -84,4 +84,4 @@ def test_a_handler_that_only_listens_fails_no_request(world):
         world.run(Logs)
         say(world, "SUB work")
         speaker = say(world, "REQ work x")
-    assert heard(speaker) == []
+    assert output(speaker) == []

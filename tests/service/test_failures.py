@@ -45,15 +45,15 @@ def frail(*broken: str) -> type[Lines]:
 
 def bystander(world):
     """Somebody who hears a/# and doesn't mind the others."""
-    one = seat(world, "tcp-lines", hears="a/#")
+    one = seat(world, "tcp-lines", subscribes="a/#")
     one.subscribe("a/#")
-    assert one.heard() == [("subscribed", "a/#")]
+    assert one.output() == [("subscribed", "a/#")]
     return one
 
 
 def still_served(world, ear) -> bool:
     seat(world, "websocket-json").publish("a/still", b"there")
-    return ear.heard()[-1:] == [("message", "a/still", b"there")]
+    return ear.output()[-1:] == [("message", "a/still", b"there")]
 
 
 def gone(client) -> bool:
@@ -94,7 +94,7 @@ def test_what_a_subscriber_gets(world, logs, transport, where):
     listeners = [subscriber(world, transport, where)[0] for _ in range(3)]
     for _ in range(3):
         seat(world, "tcp-lines").publish("a/b", b"1")
-        assert ear.heard() == [("message", "a/b", b"1")]
+        assert ear.output() == [("message", "a/b", b"1")]
     assert not any(listener.context.links for listener in listeners)
     assert failures(logs) == ["a plugin's fault"]  # once, with its traceback
     assert world.hub.turn.counters.failed == 3
@@ -109,7 +109,7 @@ def test_what_cannot_be_encoded_is_not_carried(world, logs, transport):
     mouth = seat(world, "tcp-lines")
     for _ in range(3):
         mouth.publish("a/b", b"1")
-        assert ear.heard() == [("message", "a/b", b"1")]
+        assert ear.output() == [("message", "a/b", b"1")]
     assert len(listener.context.links) == 1
     assert world.hub.turn.counters.uncarried == world.hub.turn.counters.failed == 3
     assert failures(logs) == ["a plugin's fault"]
@@ -139,7 +139,7 @@ def test_an_encoding_that_is_no_bytes(world, logs):
     ear, mouth = bystander(world), seat(world, "tcp-lines")
     for payload in (b"1", b"2"):
         mouth.publish("a/b", payload)
-    assert ear.heard() == [("message", "a/b", b"1"), ("message", "a/b", b"2")]
+    assert ear.output() == [("message", "a/b", b"1"), ("message", "a/b", b"2")]
     assert still_served(world, ear)
 
 
@@ -171,7 +171,7 @@ def test_a_gap_that_cannot_be_encoded(world, logs, transport):
     world.turn()
     assert not listener.context.links
     assert failures(logs) == ["a plugin's fault"]
-    assert len(ear.heard()) == 300
+    assert len(ear.output()) == 300
 
 
 def test_a_gap_amid_a_fan_out(world, logs):
@@ -189,12 +189,12 @@ def test_a_gap_amid_a_fan_out(world, logs):
     ear, mouth = bystander(world), seat(world, "tcp-lines")
     for payload in (b"1", b"2", b"3"):
         mouth.publish("a/b", payload)
-    assert ear.heard() == [("message", "a/b", payload) for payload in (b"1", b"2", b"3")]
+    assert ear.output() == [("message", "a/b", payload) for payload in (b"1", b"2", b"3")]
     mouth.publish("a/b", b"1")
     mouth.client.move()
     world.hub.router.commit()
     mouth.publish("a/b", b"2")
-    assert ear.heard() == [("message", "a/b", b"1"), ("message", "a/b", b"2")]
+    assert ear.output() == [("message", "a/b", b"1"), ("message", "a/b", b"2")]
     assert not listener.context.links
 
 

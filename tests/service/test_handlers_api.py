@@ -66,7 +66,7 @@ def test_a_message_that_matches_several_filters_of_a_method_comes_once(world):
         count = 0
 
         @on("{topics}", "a/b")
-        def hear(self, message):
+        def receive(self, message):
             self.count += 1
 
     double = world.run(Double)
@@ -83,13 +83,13 @@ def test_an_option_that_makes_no_filter_is_an_operators_mistake(value):
 
 
 def test_a_name_that_is_no_option_is_the_authors_mistake():
-    with pytest.raises(TypeError, match=r"hear: @on\('\{topik\}/a'\) names no option of Typo: topik"):
+    with pytest.raises(TypeError, match=r"receive: @on\('\{topik\}/a'\) names no option of Typo: topik"):
 
         class Typo(Handler):
             topic = option("a")
 
             @on("{topik}/a")
-            def hear(self, message):
+            def receive(self, message):
                 pass
 
 
@@ -153,12 +153,12 @@ def test_nothing_happens_after_stop(world):
 
 
 def test_a_loop_of_handlers_is_found_across_time(world):
-    def make(heard, said):
+    def make(output, said):
         class Slow(Handler):
             count = 0
 
-            @on(heard)
-            def hear(self, message):
+            @on(output)
+            def receive(self, message):
                 self.count += 1
                 self.later(1, lambda: self.publish(said, message.payload))
 
@@ -238,7 +238,7 @@ def test_a_reply_topic_that_the_sender_may_not_use_is_no_failure_of_the_handler(
     echo = world.run(Echo)
     page = seat(world, "websocket-json")
     page.op("publish", topic="echo", data="x", reply_to="$SYS/x")
-    assert page.heard() == []
+    assert page.output() == []
     assert (echo.runner.failed, world.hub.turn.counters.unanswered) == (0, 1)
 
 
@@ -280,8 +280,8 @@ def test_a_handler_reads_and_says_what_few_messages_say(world):
     ear = seat(world, "tcp-json")
     ear.subscribe("out", meta=True)
     seat(world, "tcp-json").publish("in", b"1", qos=2, message_expiry=60, correlation="AP8=")
-    told = ear.told()[-1]
-    assert (told["qos"], told["message_expiry"], told["correlation"]) == (2, 60.0, "AP8=")
+    reported = ear.reported()[-1]
+    assert (reported["qos"], reported["message_expiry"], reported["correlation"]) == (2, 60.0, "AP8=")
 
 
 @pytest.mark.parametrize("qos", [3, -1, "1", None])
@@ -301,9 +301,9 @@ class Asks(Handler):
 def test_a_request_has_properties(world):
     ear = seat(world, "tcp-json")
     ear.subscribe("ask", meta=True)
-    ear.told()
+    ear.reported()
     world.run(Asks)
-    (asked,) = ear.told()
+    (asked,) = ear.reported()
     assert (asked["content_type"], asked["properties"]) == ("text/x", {"k": "v"})
 
 

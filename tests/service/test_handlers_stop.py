@@ -21,7 +21,7 @@ class Doors(Handler):
 
     def __init__(self):
         self.here = set()
-        self.heard = 0
+        self.output = 0
         self.stopped = False
 
     def stop(self):
@@ -34,9 +34,9 @@ class Doors(Handler):
         self.here.remove(peer)
 
     @on("#")
-    def hear(self, message):
+    def receive(self, message):
         assert not self.stopped
-        self.heard += 1
+        self.output += 1
 
 
 def test_a_handler_learns_that_a_client_leaves_even_when_its_inbox_is_full(world, monkeypatch):
@@ -49,7 +49,7 @@ def test_a_handler_learns_that_a_client_leaves_even_when_its_inbox_is_full(world
     one.client.move()
     two.client.vanish()
     world.turn()
-    assert (doors.heard, doors.runner.dropped) == (3, 7)
+    assert (doors.output, doors.runner.dropped) == (3, 7)
     assert len(doors.here) == 1
 
 
@@ -61,11 +61,11 @@ def test_after_stop_nothing_comes(world, monkeypatch):
         one.publish("a", b"1")
     one.client.move()
     doors.runner.stop()
-    assert (doors.heard, doors.stopped) == (2, True)
+    assert (doors.output, doors.stopped) == (2, True)
     one.publish("a", b"1")
     seat(world, "tcp-lines")
     world.turn()
-    assert (doors.heard, len(doors.here), doors.runner.failed) == (2, 1, 0)
+    assert (doors.output, len(doors.here), doors.runner.failed) == (2, 1, 0)
 
 
 def test_what_is_cancelled_at_stop_is_no_failure(world):

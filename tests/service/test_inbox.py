@@ -11,11 +11,11 @@ class Ear(Handler):
     """Hears everything."""
 
     def __init__(self):
-        self.heard = 0
+        self.output = 0
 
     @on("#")
-    def hear(self, message):
-        self.heard += 1
+    def receive(self, message):
+        self.output += 1
 
 
 def test_properties_count_too():
@@ -24,8 +24,8 @@ def test_properties_count_too():
     for _ in range(40):
         world.hub.router.publish(Publish("a", b"", properties={"k": "v" * MiB}))
     world.turn()
-    assert ear.heard == limits.INBOX_BYTES // MiB - 1
-    assert world.hub.turn.counters.dropped == 40 - ear.heard
+    assert ear.output == limits.INBOX_BYTES // MiB - 1
+    assert world.hub.turn.counters.dropped == 40 - ear.output
     world.hub.router.publish(Publish("a", b""))
     world.turn()
-    assert ear.heard == limits.INBOX_BYTES // MiB
+    assert ear.output == limits.INBOX_BYTES // MiB

@@ -154,10 +154,10 @@ async def test_a_checker_that_breaks_is_reported_in_the_log(make, monkeypatch):
         def requestAvatarId(self, credentials):
             raise ZeroDivisionError
 
-    logins, told = make(Broken()), []
-    monkeypatch.setattr(logins, "log", type("", (), {"failure": lambda *_: told.append(1)})())
+    logins, reported = make(Broken()), []
+    monkeypatch.setattr(logins, "log", type("", (), {"failure": lambda *_: reported.append(1)})())
     assert (await refused(logins.identify(Password("ann", ""), "192.0.2.1"))).code == "unavailable"
-    assert told
+    assert reported
 
 
 async def test_a_place_is_reported_once(make):

@@ -76,11 +76,11 @@ def test_a_warning_has_a_colour_on_a_terminal_and_plain_news_has_none():
     ],
 )
 def test_what_twisted_logs_of_itself_is_left_out_unless_it_is_wrong(namespace, text, written):
-    told = []
-    observer = Observer(told.append)
+    reported = []
+    observer = Observer(reported.append)
     for level in (LogLevel.info, LogLevel.warn):
         observer({**event("{text}", level, text=text), "log_namespace": namespace})
-    assert [made["level"] for made in told] == ["info", "warn"][not written :]
+    assert [made["level"] for made in reported] == ["info", "warn"][not written :]
 
 
 def test_no_client_can_begin_a_log_line_or_move_the_cursor():

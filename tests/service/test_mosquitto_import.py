@@ -242,10 +242,10 @@ def test_files_are_written_once_and_hubbub_takes_them(tmp_path, capsys):
     assert main(command) == 0
     said = capsys.readouterr()
     assert said.out.splitlines() == [f"{tmp_path}/out/hubbub.toml", f"{tmp_path}/out/permissions.toml"]
-    told = [line.removeprefix("hubbub: ") for line in said.err.splitlines()]
-    assert len(told) >= 3
-    assert [line[2:] for line in (tmp_path / "out/hubbub.toml").read_text().splitlines()[-len(told) :]] == told
-    assert any("no dialect mqtt is installed" in line for line in told) != Plugins(()).has("dialect", "mqtt")
+    reported = [line.removeprefix("hubbub: ") for line in said.err.splitlines()]
+    assert len(reported) >= 3
+    assert [line[2:] for line in (tmp_path / "out/hubbub.toml").read_text().splitlines()[-len(reported) :]] == reported
+    assert any("no dialect mqtt is installed" in line for line in reported) != Plugins(()).has("dialect", "mqtt")
     options = Options()
     options.parseOptions(["--config", str(tmp_path / "out/hubbub.toml")])
     assert options.settings().permissions == tmp_path / "out/permissions.toml"

@@ -22,7 +22,7 @@ class Systemd:
         self.socket.bind("\0" + address[1:] if address[0] == "@" else address)
         self.socket.setblocking(False)
 
-    def told(self) -> list[str]:
+    def reported(self) -> list[str]:
         found = []
         while True:
             try:
@@ -60,40 +60,40 @@ def make(systemd, clock):
 
 def test_a_life(make, systemd):
     notifier = make()
-    assert systemd.told() == []
+    assert systemd.reported() == []
     notifier.ready()
-    assert systemd.told() == ["READY=1\nSTATUS=serving, links: 0"]
+    assert systemd.reported() == ["READY=1\nSTATUS=serving, links: 0"]
     notifier.reloading()
-    state, time = systemd.told()[0].split("\n")
+    state, time = systemd.reported()[0].split("\n")
     assert state == "RELOADING=1"
     assert time.startswith("MONOTONIC_USEC=")
     assert int(time.partition("=")[2]) > 0
     notifier.ready()
-    assert systemd.told() == ["READY=1\nSTATUS=serving, links: 0"]
+    assert systemd.reported() == ["READY=1\nSTATUS=serving, links: 0"]
     notifier.stopping()
-    assert systemd.told() == ["STOPPING=1\nSTATUS=draining, links: 0"]
+    assert systemd.reported() == ["STOPPING=1\nSTATUS=draining, links: 0"]
 
 
 def test_the_status_is_reported_when_it_changes_and_not_each_time(make, systemd, clock):
     links = 0
     notifier = make(lambda: links)
     notifier.ready()
-    systemd.told()
+    systemd.reported()
     for _ in range(10):
         clock.advance(limits.STATUS_SECONDS)
-    assert systemd.told() == []
+    assert systemd.reported() == []
     for _ in range(64):
         links += 1
         clock.advance(limits.STATUS_SECONDS / 64)
-    assert systemd.told() == ["STATUS=serving, links: 64"]
+    assert systemd.reported() == ["STATUS=serving, links: 64"]
 
 
 def test_the_watchdog_is_fed_twice_as_often_as_it_bites(make, systemd, clock):
     make(WATCHDOG_USEC="10000000", WATCHDOG_PID=str(os.getpid())).ready()
-    systemd.told()
+    systemd.reported()
     for _ in range(8):
         clock.advance(2.5)
-    assert systemd.told() == ["WATCHDOG=1"] * 4
+    assert systemd.reported() == ["WATCHDOG=1"] * 4
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_no_watchdog(make, systemd, clock, environment):
     make(**environment).ready()
     for _ in range(10):
         clock.advance(2)
-    assert "WATCHDOG=1" not in systemd.told()
+    assert "WATCHDOG=1" not in systemd.reported()
 
 
 @contextlib.contextmanager
@@ -132,9 +132,14 @@ def test_what_finds_no_room_is_reported_later_in_order_and_the_rest_left_out(mak
         for _ in range(20):
             clock.advance(0.5)
         notifier.stopping()
-    assert set(systemd.told()) == {"somebody else's"}
+    assert set(systemd.reported()) == {"somebody else's"}
     clock.advance(limits.NOTIFY_SECONDS)
-    assert [told.split("\n")[0] for told in systemd.told()] == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+    assert [reported.split("\n")[0] for reported in systemd.reported()] == [
+        "READY=1",
+        "RELOADING=1",
+        "READY=1",
+        "STOPPING=1",
+    ]
 
 
 def test_what_waits_is_bounded(make, systemd, clock):
@@ -143,12 +148,12 @@ def test_what_waits_is_bounded(make, systemd, clock):
         for _ in range(100):
             notifier.reloading()
             notifier.ready()
-    systemd.told()
+    systemd.reported()
     for _ in range(10):
         clock.advance(limits.NOTIFY_SECONDS)
-    told = systemd.told()
-    assert len(told) == limits.NOTIFICATIONS
-    assert told[-1].startswith("READY=1")
+    reported = systemd.reported()
+    assert len(reported) == limits.NOTIFICATIONS
+    assert reported[-1].startswith("READY=1")
 
 
 @pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/nowhere/at/all"}])

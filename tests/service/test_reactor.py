@@ -118,29 +118,29 @@ def test_a_reset_is_found(server: Server) -> None:
 
 
 def test_a_turn_ends_after_its_events(server: Server) -> None:
-    told: list[str] = []
+    reported: list[str] = []
     client = server.connect()
 
     def received(data: bytes) -> None:
-        server.reactor.call_at_turn_end(lambda: told.append("end"))
-        told.append("event")
+        server.reactor.call_at_turn_end(lambda: reported.append("end"))
+        reported.append("event")
 
     server.made[0].dataReceived = received  # type: ignore[method-assign]
     client.sendall(b"x")
-    server.turn(lambda: told)
-    assert told == ["event", "end"], "in the same turn"
+    server.turn(lambda: reported)
+    assert reported == ["event", "end"], "in the same turn"
     client.close()
 
 
 def test_outside_of_events_a_turn_ends_soon_too(server: Server) -> None:
-    told: list[str] = []
-    server.reactor.call_at_turn_end(lambda: told.append("end"))
-    assert not told
-    server.turn(lambda: told)
+    reported: list[str] = []
+    server.reactor.call_at_turn_end(lambda: reported.append("end"))
+    assert not reported
+    server.turn(lambda: reported)
 
 
 def test_an_ending_that_fails_leaves_the_others(server: Server) -> None:
-    told: list[str] = []
+    reported: list[str] = []
     client = server.connect()
 
     def fail() -> None:
@@ -148,13 +148,13 @@ def test_an_ending_that_fails_leaves_the_others(server: Server) -> None:
 
     def received(data: bytes) -> None:
         server.reactor.call_at_turn_end(fail)
-        server.reactor.call_at_turn_end(lambda: told.append("end"))
+        server.reactor.call_at_turn_end(lambda: reported.append("end"))
 
     seen: list[object] = []
     globalLogPublisher.addObserver(seen.append)
     server.made[0].dataReceived = received  # type: ignore[method-assign]
     client.sendall(b"x")
-    server.turn(lambda: told)
+    server.turn(lambda: reported)
     globalLogPublisher.removeObserver(seen.append)
     assert seen, "what failed is in the log"
     client.close()

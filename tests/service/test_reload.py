@@ -144,7 +144,7 @@ def test_a_handler_and_a_dialect_are_taken_up(world, daemon):
     assert daemon.listeners[0].dialect_plan.first.version == 2
     assert daemon.listeners[1].dialect_plan.dialects == two
     client.publish("shout", b"hey")
-    assert client.heard() == [("message", "shout", b"hey?2")]
+    assert client.output() == [("message", "shout", b"hey?2")]
 
 
 def test_a_broken_file_is_one_line_and_changes_nothing(world, daemon):
@@ -198,11 +198,11 @@ def test_a_file_that_has_gone(world, daemon):
     assert daemon.reload() == ["reloaded: shout.py gone; listener one removed, handler shout has stopped"]
     assert daemon.reload() == ["reloaded: nothing has changed"]
     client.publish("shout", b"hey")
-    assert client.heard() == []
+    assert client.output() == []
     daemon.write(2)
     assert daemon.reload() == ["reloaded: shout.py new; handler shout"]
     client.publish("shout", b"hey")
-    assert client.heard() == [("message", "shout", b"hey?2")]
+    assert client.output() == [("message", "shout", b"hey?2")]
 
 
 def test_a_handler_that_is_named_anew_has_to_be_there(daemon):
@@ -219,11 +219,11 @@ def test_handlers_come_change_and_go(world, daemon):
     daemon.want(tcp=(PLAIN, TWO), handlers=["shout:mark=#", "upper"])
     assert daemon.reload() == ["reloaded: handler shout, handler upper"]
     client.publish("shout", b"hey")
-    assert client.heard() == [("message", "shout", b"hey#1")]
+    assert client.output() == [("message", "shout", b"hey#1")]
     daemon.want(tcp=(PLAIN, TWO))
     assert daemon.reload() == ["reloaded: handler shout has stopped, handler upper has stopped"]
     client.publish("shout", b"hey")
-    assert client.heard() == []
+    assert client.output() == []
 
 
 def test_a_folder_that_has_gone(daemon):

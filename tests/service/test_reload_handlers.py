@@ -27,7 +27,7 @@ class Log(Handler):
         self.seen.append(f"{self.mark} stops")
 
     @on("a/#")
-    def hear(self, message):
+    def receive(self, message):
         self.seen.append(f"{self.mark} {message.payload.decode()}{'!' if message.retained else ''}")
 
 
@@ -70,8 +70,8 @@ def test_a_full_inbox_goes_over_too(world):
     world.hub.turn.flush()
     new = replace(world, old, Log("new", seen))
     world.turn()
-    heard = [line.split()[1] for line in seen if not line.endswith(("starts", "stops"))]
-    assert heard == [str(number) for number in range(limits.INBOX_TURN * 3)]
+    output = [line.split()[1] for line in seen if not line.endswith(("starts", "stops"))]
+    assert output == [str(number) for number in range(limits.INBOX_TURN * 3)]
     assert old.dropped == new.dropped == 0
 
 

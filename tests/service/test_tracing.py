@@ -35,7 +35,7 @@ class Caller:
     def follow(self, pause):
         self.pause = pause
 
-    def told(self, *names: str) -> list:
+    def reported(self, *names: str) -> list:
         """Take what was told under these names, in order."""
         records, self.records = self.records, []
         return [record[name] for record in records for name in names if name in record]
@@ -77,14 +77,14 @@ def say(hub, client, *data):
 def test_a_unit_from_bytes_to_subscribers(hub):
     client = hub.listener("tcp", Lines).connect()
     caller = hub.trace()
-    assert caller.told("tracing") == [1]
+    assert caller.reported("tracing") == [1]
     say(hub, client, b"PUB a/b hey\nPI")
-    assert caller.told("in", "hex", "bytes", "events", "held", "result", "out") == [
+    assert caller.reported("in", "hex", "bytes", "events", "held", "result", "out") == [
         "PUB a/b hey\\nPI", b"PUB a/b hey\nPI".hex(" "), 14, ["Publish a/b 'hey'"], "2 bytes held, no end mark",
         "a/b: no subscriber",
     ]  # fmt: skip
     say(hub, client, b"NG\nSUB a/+\nPUB a/b 2\n")
-    assert caller.told("events", "held", "result", "out", "topic") == [
+    assert caller.reported("events", "held", "result", "out", "topic") == [
         ["Ping", "Subscribe a/+", "Publish a/b '2'"],
         "PONG\\n", "OK SUB a/+\\n", "a/b: 1 receiver", "MSG a/b 2\\n", "a/b",
     ]  # fmt: skip
@@ -107,13 +107,16 @@ def test_why_not(hub):
     raw = hub.listener("tcp", configure(Raw, {"length": "u8"}), topic="meter", anonymous=False).connect()
     lines = hub.listener("tcp", Lines, id="two").connect()
     caller = hub.trace()
-    caller.told()
+    caller.reported()
     say(hub, raw, b"\x02ab\x05c")
-    assert caller.told("held", "result") == ["1 of 5 bytes held", "meter: not-authorized: this listener wants a login"]
+    assert caller.reported("held", "result") == [
+        "1 of 5 bytes held",
+        "meter: not-authorized: this listener wants a login",
+    ]
     say(hub, lines, b"FLY\nSUB a/#/b\nPUB $SYS/a b\n")
-    assert [said.partition(": ")[0] for said in caller.told("result")] == ["bad-command", "bad-filter", "$SYS/a"]
+    assert [said.partition(": ")[0] for said in caller.reported("result")] == ["bad-command", "bad-filter", "$SYS/a"]
     say(hub, lines, b"REQ nobody x\n")
-    assert caller.told("result")[0].startswith("nobody: nobody: ")
+    assert caller.reported("result")[0].startswith("nobody: no-responders: ")
 
 
 @pytest.mark.parametrize(
@@ -130,23 +133,23 @@ def test_what_a_reader_holds(hub, options, data, held):
     client = hub.listener("tcp", configure(Raw, options)).connect()
     caller = hub.trace()
     say(hub, client, data)
-    assert caller.told("held") == [held]
+    assert caller.reported("held") == [held]
 
 
 def test_silence_and_the_end_of_input_are_reported(hub):
     client = hub.listener("tcp", configure(Raw, {"gap": "1s"})).connect()
     caller = hub.trace()
     say(hub, client, b"abc")
-    caller.told()
+    caller.reported()
     hub.world.advance(2)
-    assert caller.told("note", "events", "result") == [
+    assert caller.reported("note", "events", "result") == [
         "silence",
         ["Publish raw/listener 'abc'"],
         "raw/listener: no subscriber",
     ]
     client.finish()
     hub.world.turn()
-    assert caller.told("note") == ["end of input"]
+    assert caller.reported("note") == ["end of input"]
 
 
 def test_links_that_come_and_what_they_become(hub):
@@ -154,9 +157,9 @@ def test_links_that_come_and_what_they_become(hub):
     caller = hub.trace()
     client = hub.listener("tcp", Auto.among([Json, Lines], Lines)).connect()
     say(hub, client, b" ")
-    assert caller.told("dialect", "held") == ["auto", "1 bytes held, too few to detect the dialect"]
+    assert caller.reported("dialect", "held") == ["auto", "1 bytes held, too few to detect the dialect"]
     say(hub, client, b'{"op":"ping","id":1}\n')
-    assert caller.told("dialect", "in", "events") == ["json", ' {"op":"ping","id":1}\\n', ["Ping tag=1"], "json"]
+    assert caller.reported("dialect", "in", "events") == ["json", ' {"op":"ping","id":1}\\n', ["Ping tag=1"], "json"]
     assert client.received() == b'{"op":"pong","id":1}\n'
 
 
@@ -168,23 +171,23 @@ def test_each_transport(hub, transport):
     say(hub, client, b"SUB a\n" if transport != "websocket" else "SUB a")
     say(hub, client, b"PUB a 1\n" if transport != "websocket" else "PUB a 1")
     end = "\\n" if transport == "tcp" else ""
-    assert caller.told("result", "out") == [f"OK SUB a{end}", "a: 1 receiver", f"MSG a 1{end}"]
+    assert caller.reported("result", "out") == [f"OK SUB a{end}", "a: 1 receiver", f"MSG a 1{end}"]
 
 
 def test_a_mount_point_is_part_of_the_topic(hub):
     client = hub.listener("tcp", Lines, prefix="boat").connect()
     caller = hub.trace(topic="boat/a")
-    caller.told()
+    caller.reported()
     say(hub, client, b"PUB a 1\nPUB b 2\n")
-    assert caller.told("result") == ["boat/a: no subscriber"]
+    assert caller.reported("result") == ["boat/a: no subscriber"]
 
 
 def test_one_topic_of_many(hub):
     client = hub.listener("tcp", Lines).connect()
     caller = hub.trace(topic="a/#")
-    caller.told()
+    caller.reported()
     say(hub, client, b"SUB #\n", b"PING\n", b"PUB b 1\n", b"PUB a/b 2\n", b"SUB a/+\n")
-    assert caller.told("in", "result", "out") == ["PUB a/b 2\\n", "a/b: 1 receiver", "MSG a/b 2\\n", "SUB a/+\\n"]
+    assert caller.reported("in", "result", "out") == ["PUB a/b 2\\n", "a/b: 1 receiver", "MSG a/b 2\\n", "SUB a/+\\n"]
 
 
 def test_clients_that_are_traced(hub):
@@ -199,10 +202,10 @@ def test_clients_that_are_traced(hub):
         ({"host": "192.0.2.0/24", "listener": "two"}, [2]),
     ):
         caller = hub.trace(**asked)
-        assert caller.told("tracing") == [len(seen)]
+        assert caller.reported("tracing") == [len(seen)]
         for at, end in enumerate(ends):
             say(hub, end, b"PUB a %d\n" % at)
-        assert caller.told("in") == [f"PUB a {at}\\n" for at in seen]
+        assert caller.reported("in") == [f"PUB a {at}\\n" for at in seen]
         caller.gone()
 
 
@@ -255,7 +258,7 @@ def test_nothing_is_left_of_it(hub):
     assert [type(link.outbox) for link in links] == [Outbox, DatagramOutbox]
     assert hub.hub.traced is None
     for caller in callers:
-        caller.told()
+        caller.reported()
     say(hub, clients[0], b"SUB a\nPUB a 1\n")
     assert clients[0].received() == b"OK SUB a\nMSG a 1\n"
     assert not any(caller.records for caller in callers)
@@ -284,14 +287,14 @@ def test_a_flood_is_counted(hub):
         say(hub, client, b"PING\n")
     assert len(caller.records) == limits.TRACE_RECORDS + 1
     hub.world.advance(1)
-    assert caller.told("dropped") == [100 + limits.TRACE_RECORDS + 100]
+    assert caller.reported("dropped") == [100 + limits.TRACE_RECORDS + 100]
     caller.pause(True)
     say(hub, client, b"PING\n")
     hub.world.advance(5)
     assert caller.records == []
     caller.pause(False)
     hub.world.advance(1)
-    assert caller.told("dropped") == [2]
+    assert caller.reported("dropped") == [2]
     assert len(client.received()) == 5 * (limits.TRACE_RECORDS + 101)
 
 
@@ -312,7 +315,7 @@ def test_a_dialect_that_raises(hub):
     client = hub.listener("tcp", Frail).connect()
     caller = hub.trace()
     say(hub, client, b"x")
-    assert caller.told("note") == ["the dialect failed: RuntimeError: oops"]
+    assert caller.reported("note") == ["the dialect failed: RuntimeError: oops"]
     assert client.closed
 
 
@@ -327,7 +330,7 @@ def test_own_tags_are_left_alone(hub):
     client = hub.listener("tcp", Tagged).connect()
     caller = hub.trace()
     say(hub, client, b"x")
-    assert caller.told("result") == ["a: no subscriber"] * 2
+    assert caller.reported("result") == ["a: no subscriber"] * 2
     assert client.received() == b"7 0\n"
 
 
@@ -339,7 +342,7 @@ def test_what_a_full_outbox_loses_is_reported(hub):
     say(hub, writer, *[message] * 4)
     caller = hub.trace(listener="listener")
     say(hub, writer, message)
-    assert caller.told("topic", "note") == ["a", "1 dropped: the outbox is full"]
+    assert caller.reported("topic", "note") == ["a", "1 dropped: the outbox is full"]
 
 
 def test_a_slow_consumer_that_is_cut(hub):
@@ -351,7 +354,7 @@ def test_a_slow_consumer_that_is_cut(hub):
     caller = hub.trace(listener="listener")
     say(hub, writer, *[b"PUB a " + b"x" * 30_000 + b"\n"] * 5)
     assert reader.closed
-    assert set(caller.told("topic")) == {"a"}
+    assert set(caller.reported("topic")) == {"a"}
     assert other.received().count(b"MSG a") == 5
     assert hub.hub.turn.counters.failed == 0
 
@@ -362,7 +365,7 @@ def test_a_link_whose_listener_has_gone(hub):
     caller = hub.trace()
     hub.listeners.clear()
     caller.gone()
-    caller.told()
+    caller.reported()
     say(hub, client, b"PING\n")
     hub.world.advance(5)
     assert not caller.records

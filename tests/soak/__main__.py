@@ -47,7 +47,7 @@ async def soak(daemon: Daemon, folder: Path, seconds: float) -> tuple[Tally, lis
         samples.append((daemon.memory(), daemon.descriptors()))
         if len(samples) % 10 == 0:
             show(f"{time.monotonic() - began:6.0f} s  {samples[-1][0] // 1024:7} KiB  {samples[-1][1]:4} descriptors  "
-                 f"{tally.heard} messages")  # fmt: skip
+                 f"{tally.output} messages")  # fmt: skip
         daemon.process.send_signal(signal.SIGHUP)
     for failed in await asyncio.gather(*running, return_exceptions=True):
         if failed is not None:
@@ -110,13 +110,13 @@ def report(
     early = sorted(memory[tenth : 2 * tenth])[tenth // 2]
     late = sorted(memory[-tenth:])[tenth // 2]
     show(f"clients      {sum(tally.lives.values())}, {dict(tally.lives)}")
-    show(f"messages     {tally.sent} sent, {tally.heard} heard")
+    show(f"messages     {tally.sent} sent, {tally.output} heard")
     show(
         f"memory       {start // 1024} KiB before, {early // 1024} KiB in the second tenth, {late // 1024} KiB in the "
         f"last, {max(memory) // 1024} KiB at most"
     )
     show(f"descriptors  {first} before, {max(count for _, count in samples)} at most, {left} after")
-    faults["messages lost"] = max(0, tally.sent - tally.heard - sum(tally.faults.values()))
+    faults["messages lost"] = max(0, tally.sent - tally.output - sum(tally.faults.values()))
     faults["bytes of growth"] = late - early if late - early > GROWTH else 0
     faults["bytes above the start"] = max(memory) - start if max(memory) - start > PEAK else 0
     faults["descriptors left"] = max(0, left - first)

@@ -30,7 +30,7 @@ class Tally:
     """
 
     sent: int = 0
-    heard: int = 0
+    output: int = 0
     lives: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
 
@@ -45,7 +45,7 @@ class Client:
 
     async def open(self) -> None: ...
     async def say(self, payload: str) -> None: ...
-    async def hear(self) -> str: ...
+    async def receive(self) -> str: ...
     async def close(self) -> None: ...
 
     async def live(self, going: Callable[[], bool], tally: Tally) -> bool:
@@ -58,9 +58,9 @@ class Client:
                 payload = f"{next(_SERIAL)} " + "x" * random.choice((0, 20, 100, 2_000))
                 tally.sent += 1
                 await self.say(payload)
-                while payload not in await asyncio.wait_for(self.hear(), _PATIENCE):
+                while payload not in await asyncio.wait_for(self.receive(), _PATIENCE):
                     pass
-                tally.heard += 1
+                tally.output += 1
                 await asyncio.sleep(random.expovariate(self.rate))
             tally.lives[name] += 1
             return True
@@ -87,12 +87,12 @@ class Lines(Client):
     async def open(self) -> None:
         self.reader, self.writer = await self.connect()
         self.writer.write(f"SUB {self.topic}\n".encode())
-        expect(await self.hear(), "OK SUB")
+        expect(await self.receive(), "OK SUB")
 
     async def say(self, payload: str) -> None:
         self.writer.write(f"{random.choice(('PUB', 'PUB', 'PUB!'))} {self.topic} {payload}\n".encode())
 
-    async def hear(self) -> str:
+    async def receive(self) -> str:
         line = await self.reader.readuntil(b"\n")
         return line.decode().rstrip("\n")
 
@@ -125,7 +125,7 @@ class Json(Lines):
     async def open(self) -> None:
         self.reader, self.writer = await self.connect()
         self.writer.write(json.dumps({"op": "subscribe", "topic": self.topic, "id": 1}).encode() + b"\n")
-        expect(await self.hear(), '"subscribed"')
+        expect(await self.receive(), '"subscribed"')
 
     async def say(self, payload: str) -> None:
         self.writer.write(json.dumps({"op": "publish", "topic": self.topic, "data": payload}).encode() + b"\n")
@@ -146,7 +146,7 @@ class Raw(Lines):
         while True:
             await self.say("hello")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.hear(), 1)
+                await asyncio.wait_for(self.receive(), 1)
                 return
 
     async def say(self, payload: str) -> None:
@@ -166,12 +166,12 @@ class Web(Client):
         host, port = self.where["websocket"]
         self.web = await connect(f"ws://{host}:{port}/", compression=None, max_size=2**22, open_timeout=_OPENING)
         await self.web.send(json.dumps({"op": "subscribe", "topic": self.topic, "id": 1}))
-        expect(await self.hear(), '"subscribed"')
+        expect(await self.receive(), '"subscribed"')
 
     async def say(self, payload: str) -> None:
         await self.web.send(json.dumps({"op": "publish", "topic": self.topic, "data": payload}))
 
-    async def hear(self) -> str:
+    async def receive(self) -> str:
         return str(await self.web.recv())
 
     async def close(self) -> None:
@@ -197,13 +197,13 @@ class Datagrams(Client):
         loop = asyncio.get_running_loop()
         self.transport, _ = await loop.create_datagram_endpoint(Protocol, remote_addr=self.where["udp"])
         self.transport.sendto(f"SUB {self.topic}".encode())
-        while not (await self.hear()).startswith(f"OK SUB {self.topic}"):
+        while not (await self.receive()).startswith(f"OK SUB {self.topic}"):
             pass  # what the kernel held for somebody who had this port before
 
     async def say(self, payload: str) -> None:
         self.transport.sendto(f"PUB {self.topic} {payload}".encode())
 
-    async def hear(self) -> str:
+    async def receive(self) -> str:
         data = await self.inbox.get()
         if data == b"BYE":
             raise EOFError("its lease has ended")

@@ -33,7 +33,7 @@ def test_a_message_is_stored_once_and_comes_back_to_each(tmp_path):
         client = again.client(f"s{n}", **kept(V5))
         again.world.turn()
         expected = [("a", b"%d" % number, min(1 + number % 2, 1 + n % 2)) for number in range(20)]
-        assert messages(client.first + client.heard()) == expected
+        assert messages(client.first + client.output()) == expected
     for one in disk.stores:
         one.stop()
 
@@ -55,7 +55,7 @@ def test_what_gave_way_to_others_is_counted_over_a_kill(tmp_path, monkeypatch):
     context = run(disk)
     for n in range(COUNT):
         client = context.client(f"s{n}", **kept(V5))
-        there = messages(client.first + client.heard())
+        there = messages(client.first + client.output())
         assert there[-1][1].startswith(b"29")
         assert client.connack.properties["user_property"] == [(DROPPED, str(30 - len(there)))]
     for one in disk.stores:
@@ -77,7 +77,7 @@ def test_a_queue_that_is_written_anew_leaves_what_waits_in_a_log(tmp_path, monke
     other.subscribe(subscription("$share/g/a", 1))
     client.end.vanish()
     writer.publish("b", qos=1, id=6)  # before the turn in which the other member takes them
-    assert messages(other.heard()) == [("a", b"%d" % n, 1) for n in range(1, 5)]
+    assert messages(other.output()) == [("a", b"%d" % n, 1) for n in range(1, 5)]
     writer.publish("c", qos=1, id=7)
     again = run(disk).client("c", **kept(V5))
     assert messages(again.first) == [("a", b"0", 1), ("b", b"x", 1)]

@@ -64,12 +64,12 @@ class Process:
         client.connack_at_once = found != []
         if found == []:
             self.settle()
-            found = client.heard()
+            found = client.output()
         client.first = found[1:] if isinstance(found, list) else []
         if self.reading:
             self.wait(lambda: not self.reading)
             self.settle()  # of what is in flight now
-            client.first += client.heard()
+            client.first += client.output()
         return client
 
     def away(self, name: str, *filters: str) -> None:
@@ -98,16 +98,16 @@ def test_nothing_is_acknowledged_that_is_not_safe(process, disk, fault):
     setattr(disk, fault, True)
     assert writer.publish("a", b"kept", qos=1, id=1) == []
     process.wait(lambda: process.store.failures > 2)
-    assert writer.heard() == []
+    assert writer.output() == []
     other = process.client("other")
     other.publish("plain", b"live")  # QoS 0 goes on, and so does what nobody keeps
-    assert messages(ear.heard()) == [("plain", b"live", 0)]
+    assert messages(ear.output()) == [("plain", b"live", 0)]
     assert other.publish("nowhere", qos=1, id=2) == [Ack(kind=PUBACK, id=2, code=0x10)]
     assert len(process.alarms) == 1
 
     setattr(disk, fault, False)
     process.settle()
-    assert writer.heard() == [Ack(kind=PUBACK, id=1)]
+    assert writer.output() == [Ack(kind=PUBACK, id=1)]
     process.wait(lambda: len(process.alarms) == 2)
     assert process.alarms[1] == ""
     assert messages(process.client("away", **kept(V5)).first) == [("a", b"kept", 1)]
@@ -123,12 +123,12 @@ def test_a_slow_disk_delays_no_client_that_needs_no_commit(process, disk):
     assert writer.publish("a", b"kept", qos=1, id=1) == []
     for n in range(3):
         assert other.publish("plain/1", b"%d" % n, qos=1, id=n + 1) == [Ack(kind=PUBACK, id=n + 1)]
-    assert messages(ear.heard()) == [("plain/1", b"%d" % n, 0) for n in range(3)]
-    assert messages(ear_1.heard()) == [("plain/1", b"%d" % n, 1) for n in range(3)]  # its session ends with its link
+    assert messages(ear.output()) == [("plain/1", b"%d" % n, 0) for n in range(3)]
+    assert messages(ear_1.output()) == [("plain/1", b"%d" % n, 1) for n in range(3)]  # its session ends with its link
     assert process.client("new").connack_at_once
     disk.go.set()
     process.settle()
-    assert writer.heard() == [Ack(kind=PUBACK, id=1)]
+    assert writer.output() == [Ack(kind=PUBACK, id=1)]
 
 
 def test_the_hub_rests_while_much_waits_for_a_slow_disk(process, disk):
@@ -142,7 +142,7 @@ def test_the_hub_rests_while_much_waits_for_a_slow_disk(process, disk):
     assert client.connect("away", **kept(V5)) == []
     disk.go.set()
     process.settle()
-    assert len(messages(client.heard()[1:])) == 10
+    assert len(messages(client.output()[1:])) == 10
 
 
 def test_publishers_are_refused_once_it_has_failed_for_long(process, disk, monkeypatch):
@@ -163,10 +163,10 @@ def test_publishers_are_refused_once_it_has_failed_for_long(process, disk, monke
 
     disk.full = False
     process.settle()
-    assert waiting.heard() == [Ack(kind=PUBACK, id=1)]
+    assert waiting.output() == [Ack(kind=PUBACK, id=1)]
     writer.publish("a", b"2", qos=1, id=1)
     process.settle()
-    assert writer.heard() == [Ack(kind=PUBACK, id=1)]
+    assert writer.output() == [Ack(kind=PUBACK, id=1)]
     assert messages(process.client("away", **kept(V5)).first) == [("a", b"1", 1), ("a", b"2", 1)]
 
 
@@ -241,7 +241,7 @@ def test_publishers_are_refused_once_too_much_waits(process, disk, monkeypatch):
     assert process.store.waiting_bytes < 20_000
     disk.go.set()
     process.settle()
-    answers += writer.heard()
+    answers += writer.output()
     refused = [one.id for one in answers if one.code]
     assert refused == list(range(refused[0], 31))  # in the order of their coming
     assert [one.id for one in answers if not one.code] == list(range(1, refused[0]))
@@ -258,11 +258,11 @@ def test_a_log_that_has_all_the_room_is_moved(disk, tmp_path, monkeypatch):
         writer.publish("r", b"%d" % id, qos=1, id=id, retain=True)
         process.settle()
         monkeypatch.setattr(limits, "STORE_WAL_PAGES", 10_000)  # the database has its pages now
-    writer.heard()
+    writer.output()
     disk.room = False
     writer.publish("r", b"last", qos=1, id=40, retain=True)
     process.wait(lambda: process.store.failures > 5 or process.store.commits.safe == process.store.commits.open - 1)
-    assert [one.id for one in writer.heard()] == [40]
+    assert [one.id for one in writer.output()] == [40]
     process.store.stop()
 
 
@@ -285,7 +285,7 @@ def test_a_power_loss_after_failed_syncs_loses_nothing_that_was_acknowledged(dis
             disk.unsynced = False
         if rolls.random() < 0.5:
             process.settle()
-        acknowledged += [one.id - 1 for one in writer.heard()]
+        acknowledged += [one.id - 1 for one in writer.output()]
     disk.lose_power(tmp_path / "later")
     process.store.stop()
     check(tmp_path / "later" / "hubbub.db")

@@ -29,15 +29,15 @@ def ask(process, *commands, until="LIVE"):
     """What a new client of lines hears after some commands, up to a word."""
     end = process.hub.world.listen("tcp", Lines).connect()
     end.send("".join(f"{one}\n" for one in commands).encode())
-    heard = bytearray()
+    output = bytearray()
 
     def has_come():
-        heard.extend(end.received())
-        return until in heard.decode()
+        output.extend(end.received())
+        return until in output.decode()
 
     process.hub.world.turn()
     process.wait(has_come)
-    return heard.decode().splitlines()
+    return output.decode().splitlines()
 
 
 def replay(process, words="LAST 1000000", filter="#"):
@@ -101,12 +101,12 @@ def test_an_acknowledgement_waits_for_the_commit(tmp_path, disk):
     process.settle()
     disk.go.clear()
     assert writer.publish("a/1", b"kept", qos=1, id=1) == []
-    assert messages(ear.heard()) == [("a/1", b"kept", 0)]
+    assert messages(ear.output()) == [("a/1", b"kept", 0)]
     other = process.client("other")
     assert other.publish("b", qos=1, id=2) == [Ack(kind=PUBACK, id=2, code=0x10)]
     disk.go.set()
     process.settle()
-    assert writer.heard() == [Ack(kind=PUBACK, id=1)]
+    assert writer.output() == [Ack(kind=PUBACK, id=1)]
     process.store.stop()
 
 
@@ -297,7 +297,7 @@ def test_while_the_disk_is_full_publishers_are_refused_and_the_rest_goes_on(tmp_
     for _ in range(50):
         writer.publish("a", b"unkept" * 100)
     assert process.store.waiting_bytes == size
-    assert (b"unkept" * 100) in [payload for _, payload, _ in messages(ear.heard())]
+    assert (b"unkept" * 100) in [payload for _, payload, _ in messages(ear.output())]
     disk.full = False
     process.settle()
     publish(process, "a 2")
@@ -319,13 +319,13 @@ def test_a_power_loss_loses_nothing_that_was_acknowledged(tmp_path, disk, seed):
         writer, first = process.client("w"), sent
         for id in range(1, rolls.randrange(10, 30)):
             disk.tears, disk.unsynced = (rolls.random() < 0.1 for _ in range(2))
-            heard = writer.publish(f"a/{sent % 3}", b"%d" % sent, qos=1, id=id)
-            acknowledged |= {first + one.id - 1 for one in heard}
+            output = writer.publish(f"a/{sent % 3}", b"%d" % sent, qos=1, id=id)
+            acknowledged |= {first + one.id - 1 for one in output}
             sent += 1
             if rolls.random() < 0.3:
                 disk.tears = disk.unsynced = False
                 process.settle()
-        acknowledged |= {first + one.id - 1 for one in writer.heard()}
+        acknowledged |= {first + one.id - 1 for one in writer.output()}
         disk.lose_power(tmp_path / str(crash))
         disk.tears = disk.unsynced = False
         process.store.stop()

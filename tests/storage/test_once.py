@@ -28,7 +28,7 @@ def test_a_retry_waits_for_the_commit_of_the_first(disk, tmp_path):
     assert once(second) == []
     disk.go.set()
     process.settle()
-    assert first.heard() == second.heard() == [Ack(kind=PUBACK, id=1)]
+    assert first.output() == second.output() == [Ack(kind=PUBACK, id=1)]
     assert once(second) == [Ack(kind=PUBACK, id=1)]  # at once: it is safe by now
     assert received(process) == [("a", b"1", 1)]
     process.store.stop()
@@ -40,7 +40,7 @@ def test_after_a_power_loss_key_and_message_are_both_there_or_neither(disk, tmp_
     writer = process.client("w")
     once(writer, key="safe")
     process.settle()
-    assert writer.heard() == [Ack(kind=PUBACK, id=1)]
+    assert writer.output() == [Ack(kind=PUBACK, id=1)]
     disk.go.clear()
     once(writer, key="lost", id=2)
     disk.lose_power(tmp_path / "later")
@@ -52,7 +52,7 @@ def test_after_a_power_loss_key_and_message_are_both_there_or_neither(disk, tmp_
     assert once(writer, key="safe") == [Ack(kind=PUBACK, id=1)]
     once(writer, key="lost", id=2)
     later.settle()
-    assert writer.heard() == [Ack(kind=PUBACK, id=2)]
+    assert writer.output() == [Ack(kind=PUBACK, id=2)]
     assert received(later) == [("a", b"1", 1)] * 2
     later.store.stop()
 
@@ -78,7 +78,7 @@ def test_a_key_is_kept_where_no_session_keeps_the_message(disk, tmp_path):
     writer = process.client("w")
     assert once(writer, "nowhere") == []
     process.settle()
-    assert writer.heard() == [Ack(kind=PUBACK, id=1, code=0x10)]
+    assert writer.output() == [Ack(kind=PUBACK, id=1, code=0x10)]
     process.store.stop()
     later = Process(tmp_path / "state")
     assert once(later.client("w"), "nowhere") == [Ack(kind=PUBACK, id=1, code=0x10)]
@@ -109,5 +109,5 @@ def test_nothing_new_is_taken_while_nothing_can_be_kept(disk, tmp_path):
     process.store.commits.refuses = ""
     once(writer, "nowhere", id=2)
     process.settle()
-    assert writer.heard() == [Ack(kind=PUBACK, id=2, code=0x10)]
+    assert writer.output() == [Ack(kind=PUBACK, id=2, code=0x10)]
     process.store.stop()

@@ -54,12 +54,12 @@ def take(process: Process, client: Client, until: int, again: bool = False) -> l
             assert again or not one.dup
         if found and found[-1] >= until:
             return found
-        more = [answer for one in news for answer in client.ack(PUBACK, one.id)] + client.heard()
+        more = [answer for one in news for answer in client.ack(PUBACK, one.id)] + client.output()
         if not more:
             call, *arguments = process.calls.get(timeout=10)
             call(*arguments)
             process.hub.world.turn()
-            more = client.heard()
+            more = client.output()
         news = more
 
 
@@ -84,7 +84,7 @@ def test_what_comes_meanwhile_comes_behind_it(process):
     fill(process, WAITING + 10, WAITING + 20)
     assert take(process, client, WAITING + 19) == list(range(WAITING + 20))
     fill(process, WAITING + 20, WAITING + 30)
-    client.first = client.heard()
+    client.first = client.output()
     assert take(process, client, WAITING + 29) == list(range(WAITING + 20, WAITING + 30))
 
 
@@ -94,7 +94,7 @@ def test_the_hub_rests_while_a_page_is_read(process, monkeypatch):
     client = Client(process.hub.listener, V5)
     client.connect("away", **kept(V5))
     process.settle()
-    client.heard()
+    client.output()
     client.subscribe(subscription("a/#", 1))  # its retained messages come behind the queue
 
 
@@ -160,12 +160,12 @@ def test_others_get_what_is_in_the_store_alone_when_a_member_ends(group):
     other = group.client("other", **kept(V5))
     other.subscribe(subscription("$share/g/a/#", 1))
     group.settle()
-    other.heard()
+    other.output()
     group.hub.world.hub.clients._known["", None, "away"].end()
     group.hub.world.turn()
     group.wait(lambda: not group.reading)
     group.settle()
-    other.first = other.heard()
+    other.first = other.output()
     assert take(group, other, WAITING - 1) == list(range(WAITING))
     group.settle()
     assert group.store.database.connection.execute("SELECT count(*) FROM sessions WHERE number = 1").get == 0

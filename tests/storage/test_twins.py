@@ -48,7 +48,7 @@ class Hub:
         self.writer.publish(topic, payload, qos=qos, id=self.writer_id)
         if qos == 2 and release:
             self.writer.ack(PUBREL, self.writer_id)
-        self.hear()
+        self.receive()
 
     def connect(self, name: str, filters: list[tuple[str, int]]) -> None:
         self.leave(name)
@@ -56,16 +56,16 @@ class Hub:
         self.unanswered[name] = [one for one in client.first if hasattr(one, "kind") or hasattr(one, "topic")]
         if filters:
             client.subscribe(*(subscription(*one) for one in filters))
-        self.hear()
+        self.receive()
 
     def leave(self, name: str) -> None:
         if name in self.clients:
             self.clients.pop(name).end.vanish()
             self.context.world.turn()
 
-    def hear(self) -> None:
+    def receive(self) -> None:
         for name, client in self.clients.items():
-            self.unanswered[name] += client.heard()
+            self.unanswered[name] += client.output()
 
     def answer(self, name: str, at: int) -> None:
         """Answer one of the packets that wait for it."""
@@ -78,7 +78,7 @@ class Hub:
             client.ack(PUBCOMP, one.id)
         elif getattr(one, "qos", 0):
             client.ack(PUBACK if one.qos == 1 else PUBREC, one.id)
-        self.hear()
+        self.receive()
 
     def deny(self, topics: set[str]) -> None:
         self.rights.denied = topics

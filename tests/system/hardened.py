@@ -46,10 +46,10 @@ def system_calls(filters: list[str]) -> set[str]:
 def members(name: str) -> set[str]:
     if not name.startswith("@"):
         return {name}
-    told = subprocess.run(
+    reported = subprocess.run(
         ["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True
     ).stdout
-    words = [line.strip() for line in told.splitlines()[1:] if line.startswith("    ") and "#" not in line]
+    words = [line.strip() for line in reported.splitlines()[1:] if line.startswith("    ") and "#" not in line]
     return set[str]().union(*(members(word) for word in words))
 
 

@@ -74,7 +74,7 @@ def test_a_unix_socket_of_systemd_keeps_its_file_and_mode(tmp_path):
 def test_a_client_that_comes_between_two_daemons_waits_and_no_datagram_is_lost(sockets):
     (_, stream), (_, datagrams), _ = sockets
     with contextlib.ExitStack() as stack, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        heard: set[str] = set()
+        output: set[str] = set()
         sent = 0
 
         def send(count: int) -> None:
@@ -89,7 +89,7 @@ def test_a_client_that_comes_between_two_daemons_waits_and_no_datagram_is_lost(s
             daemon.process.send_signal(signal.SIGTERM)
             send(200)
             while (line := ear.line()) != "BYE":
-                heard.add(line)
+                output.add(line)
             ear.close()
             daemon.process.wait(20)
         assert daemon.process.returncode == 0
@@ -101,9 +101,9 @@ def test_a_client_that_comes_between_two_daemons_waits_and_no_datagram_is_lost(s
             assert [client.line() for client in waiting] == ["PONG"] * 20
             waiting[0].send("SUB held/#", "PING")
             while (line := waiting[0].line()) != "PONG":
-                heard.add(line)
+                output.add(line)
             stack.close()
-    assert heard - {"OK SUB held/#"} == {f"MSG held/{n} x" for n in range(1, sent + 1)}
+    assert output - {"OK SUB held/#"} == {f"MSG held/{n} x" for n in range(1, sent + 1)}
 
 
 @pytest.mark.parametrize(

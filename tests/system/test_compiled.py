@@ -54,9 +54,9 @@ def hot() -> list[str]:
 def test_the_hot_modules_are_compiled(compiled: dict[str, str]) -> None:
     code = "import importlib, sys\nfor name in sys.argv[1:]: print(importlib.import_module(name).__file__)"
     command = [sys.executable, "-c", code, *hot()]
-    told = subprocess.run(command, env=compiled, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert len(told) > 60
-    assert [line for line in told if not line.endswith(".so")] == []
+    reported = subprocess.run(command, env=compiled, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(reported) > 60
+    assert [line for line in reported if not line.endswith(".so")] == []
 
 
 @pytest.mark.timeout(300)

@@ -37,7 +37,7 @@ def console(daemon, filter="#"):
     return client
 
 
-def told(daemon, text):
+def reported(daemon, text):
     return [line for line in daemon.log.splitlines() if text in line]
 
 
@@ -65,8 +65,8 @@ def test_ready_waits_for_no_connector():
         with Device(late) as device, device.accept() as plc:
             plc.send(b"HELLO\r\n")
             assert watcher.line() == "MSG plant/7/up HELLO"
-        assert len(told(daemon, "nowhere: ")) == 1
-        assert len(told(daemon, "connection refused")) == 1
+        assert len(reported(daemon, "nowhere: ")) == 1
+        assert len(reported(daemon, "connection refused")) == 1
         assert "Traceback" not in daemon.log
 
 

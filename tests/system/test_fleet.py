@@ -28,18 +28,18 @@ def run_fleet(folder: Path, count: int, rounds: int) -> None:
         (folder / "hubbub.toml").write_text('tcp = ["tcp:0"]\n' + "".join(tables))
         with Daemon("--config", "hubbub.toml", folder=folder) as daemon, LineClient(daemon.tcp[0], 60) as watcher:
             watcher.send("SUB plant/+/up")
-            heard = {f"d{number}": 0 for number in range(count)}
+            output = {f"d{number}": 0 for number in range(count)}
             assert watcher.line() == "OK SUB plant/+/up"
             wait_until(lambda: all(fleet.dialled) and len(fleet.open) >= count - half, 120)
-            ask(watcher, heard)
+            ask(watcher, output)
             memory, open_files = daemon.memory(), daemon.descriptors()
             for _ in range(rounds):
                 assert fleet.say(b"T=21.5\n") == count - half
-                while min(heard[f"d{number}"] for number in range(half, count)) < 1:
-                    count_one(watcher.line(), heard)
-                ask(watcher, heard)  # everybody else is served meanwhile
+                while min(output[f"d{number}"] for number in range(half, count)) < 1:
+                    count_one(watcher.line(), output)
+                ask(watcher, output)  # everybody else is served meanwhile
                 for number in range(half, count):
-                    heard[f"d{number}"] = 0
+                    output[f"d{number}"] = 0
             assert max(fleet.dialled[half:]) == 1  # those that stay were dialled once
             assert daemon.memory() < memory + 32 * MiB
             assert daemon.descriptors() < open_files + half + 10
@@ -47,16 +47,16 @@ def run_fleet(folder: Path, count: int, rounds: int) -> None:
             assert "Traceback" not in daemon.log
 
 
-def count_one(line: str, heard: dict[str, int]) -> None:
+def count_one(line: str, output: dict[str, int]) -> None:
     _, topic, value = line.split(" ")
-    heard[topic.split("/")[1]] += value == "T=21.5"
+    output[topic.split("/")[1]] += value == "T=21.5"
 
 
-def ask(watcher: LineClient, heard: dict[str, int]) -> None:
+def ask(watcher: LineClient, output: dict[str, int]) -> None:
     """Ask for a PONG; what came before it is counted."""
     watcher.send("PING")
     while (line := watcher.line()) != "PONG":
-        count_one(line, heard)
+        count_one(line, output)
 
 
 @pytest.mark.timeout(300)

@@ -109,8 +109,8 @@ def test_the_latest_of_a_fast_sensor_arrives():
         assert watcher.ask("SUB t") == "OK SUB t"
         for n in range(100):
             sensor.sendto(b"%d" % (n // 10), daemon.udp[0])
-        heard = []
-        while heard[-1:] != ["MSG t 9"]:
-            heard.append(watcher.line())
-        assert heard[0] == "MSG t 0"
-        assert len(heard) == len(set(heard))
+        output = []
+        while output[-1:] != ["MSG t 9"]:
+            output.append(watcher.line())
+        assert output[0] == "MSG t 0"
+        assert len(output) == len(set(output))

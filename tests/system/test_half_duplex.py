@@ -193,8 +193,8 @@ def test_polling():
         thread = answer(device, 20, lambda command: b"%d\r\n" % commands.index(command))
         with LineClient(daemon.tcp[0]) as one:
             assert one.ask("SUB plant/7") == "OK SUB plant/7"
-            heard = {one.line() for _ in range(10)}
-            assert heard == {"MSG plant/7 0", "MSG plant/7 1"}
+            output = {one.line() for _ in range(10)}
+            assert output == {"MSG plant/7 0", "MSG plant/7 1"}
         thread.join(20)
     assert "Traceback" not in daemon.log
 

@@ -70,10 +70,10 @@ def test_a_udp_device_is_woken():
 
 @pytest.mark.parametrize(("written", "sent"), [("hi %C3%A9", "hi é"), ("%ff%00", b"\xff\0")])
 def test_on_a_websocket_it_is_text_where_it_is_utf_8(written, sent):
-    heard = []
+    output = []
 
     def device(link):
-        heard.append(link.recv(20))
+        output.append(link.recv(20))
         link.send("done")
 
     with serve(device, "127.0.0.1", 0) as server:
@@ -86,7 +86,7 @@ def test_on_a_websocket_it_is_text_where_it_is_utf_8(written, sent):
                 assert [client.line(), client.line()] == ["OK SUB up", "MSG up done"]
         server.shutdown()
         thread.join()
-    assert heard[0] == sent
+    assert output[0] == sent
 
 
 def test_a_connector_is_greeted_too():

@@ -74,7 +74,7 @@ def listening(daemon: Daemon, *arguments: str, topic: str) -> Iterator[Any]:
         ends.callback(reads.kill)
         with LineClient(daemon.tcp[0]) as asks:
             until = time.monotonic() + 20
-            while asks.ask(f"REQ {topic} ?") == "ERR nobody no client is subscribed to that topic":
+            while asks.ask(f"REQ {topic} ?") == "ERR no-responders no client is subscribed to that topic":
                 assert time.monotonic() < until
                 assert reads.poll() is None, reads.stderr.read()
         assert reads.stdout.readline()  # the request

@@ -114,16 +114,16 @@ def test_what_waits_for_a_slow_reader_is_forgotten(file: Path) -> None:
             assert writer.ask("PING") == "PONG"
             file.write_text('[[rule]]\nwho = "everyone"\nallow.publish = "#"\nallow.subscribe = "open/#"\n')
             reload(daemon, "permissions changed (1 subscription ended)")
-            heard = []
-            while not heard or not heard[-1].startswith("ERR "):
-                heard.append(reader.line())
-            secret = [line for line in heard if line.startswith("MSG secret/")]
+            output = []
+            while not output or not output[-1].startswith("ERR "):
+                output.append(reader.line())
+            secret = [line for line in output if line.startswith("MSG secret/")]
             assert len(secret) < 55, "what the kernel and the transport had already can't be taken back"
-            assert heard[-2:] == [
+            assert output[-2:] == [
                 "MSG open/1 for all",
                 f"{NO}you may no longer receive secret/#; that subscription has ended",
             ]
-            assert not any(line.startswith("GAP") for line in heard)
+            assert not any(line.startswith("GAP") for line in output)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_a_broken_file_and_its_mending(tmp_path):
             assert client.ask("PUB shout c") == "MSG shout c?"
             (tmp_path / "shout.py").unlink()
             hang_up(daemon, 'reloaded: shout.py gone; handler shout has stopped"')
-            assert client.ask("REQ shout d").startswith("ERR nobody ")
+            assert client.ask("REQ shout d").startswith("ERR no-responders ")
             write(tmp_path, "shout.py", shout, "#")
             hang_up(daemon, 'reloaded: shout.py new; handler shout"')
             assert client.ask("PUB shout e") == "MSG shout e#"

@@ -44,7 +44,7 @@ class GroupMember:
 
     def __init__(self, client) -> None:
         self.client = client
-        self.heard: list[int] = []
+        self.output: list[int] = []
         self.rest = b""
 
     def read(self) -> int:
@@ -52,7 +52,7 @@ class GroupMember:
         data = self.client.socket.recv(1 << 16)
         assert data, f"{self.client} was lost"
         found = [int(n) for n in self.numbers(data)]
-        self.heard += found
+        self.output += found
         return len(found)
 
     def numbers(self, data: bytes) -> list[bytes]:
@@ -151,15 +151,15 @@ def converse(crowd: list[GroupMember], watch: Watch) -> int:
     look = selectors.DefaultSelector()
     for one in (*crowd, watch):
         look.register(one.client.socket, selectors.EVENT_READ, one)
-    published = heard = 0
+    published = output = 0
     until = time.monotonic() + 20
     watch.change()
-    while watch.version <= ROUNDS or heard < published * len(crowd) or len(watch.tallies) < published:
-        assert time.monotonic() < until, (watch.version, published, heard, len(watch.tallies))
-        while watch.version <= ROUNDS and published < MESSAGES and heard > (published - IN_FLIGHT) * len(crowd):
+    while watch.version <= ROUNDS or output < published * len(crowd) or len(watch.tallies) < published:
+        assert time.monotonic() < until, (watch.version, published, output, len(watch.tallies))
+        while watch.version <= ROUNDS and published < MESSAGES and output > (published - IN_FLIGHT) * len(crowd):
             crowd[published % len(crowd)].publish(published)
             published += 1
-        heard += sum(key.data.read() for key, _ in look.select(1))
+        output += sum(key.data.read() for key, _ in look.select(1))
     return published
 
 
@@ -180,7 +180,7 @@ def test_a_hundred_sighups_under_load(tmp_path):
         published = converse(crowd, watch)
         assert published > ROUNDS
         for member in crowd:
-            assert sorted(member.heard) == list(range(published))
+            assert sorted(member.output) == list(range(published))
         assert sorted(number for number, _ in watch.tallies) == list(range(published))
         assert len({version for _, version in watch.tallies}) > ROUNDS // 4
         assert list(ask(tmp_path / "control.sock", {"command": "reload"})) == [

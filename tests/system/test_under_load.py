@@ -40,7 +40,7 @@ def descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def told(supervisor: socket.socket) -> str:
+def reported(supervisor: socket.socket) -> str:
     """What the next notification is about."""
     while True:
         first = supervisor.recv(4096).decode().partition("\n")[0]
@@ -66,7 +66,7 @@ def where(daemon: Daemon, folder: Path) -> dict[str, Any]:
 
 async def settled(tally: Tally, count: int) -> None:
     """Wait until each client has heard itself."""
-    while tally.heard < count and not tally.faults:
+    while tally.output < count and not tally.faults:
         await asyncio.sleep(0.05)
 
 
@@ -97,22 +97,22 @@ def test_reloads_lose_no_client(tmp_path, supervisor):
         for n in range(1, RELOADS + 1):
             write(n)
             daemon.process.send_signal(signal.SIGHUP)
-            assert (await asyncio.to_thread(told, supervisor)).startswith("RELOADING=1")
-            assert await asyncio.to_thread(told, supervisor) == "READY=1"
-        await settled(tally, tally.heard + CLIENTS)
+            assert (await asyncio.to_thread(reported, supervisor)).startswith("RELOADING=1")
+            assert await asyncio.to_thread(reported, supervisor) == "READY=1"
+        await settled(tally, tally.output + CLIENTS)
         ending.set()
         await asyncio.gather(*lives)
         return tally
 
     write(0)
     with Daemon("--config", str(config)) as daemon:
-        assert told(supervisor) == "READY=1"
+        assert reported(supervisor) == "READY=1"
         tally = asyncio.run(run(daemon))
         assert "not reloaded" not in daemon.log
         assert "Traceback" not in daemon.log
     assert tally.faults == Counter()
     assert sum(tally.lives.values()) == CLIENTS
-    assert tally.sent == tally.heard >= 2 * CLIENTS
+    assert tally.sent == tally.output >= 2 * CLIENTS
 
 
 async def come_back(kind: type[Client], contexts: dict[str, Any], going: Callable[[], bool], tally: Tally) -> None:
@@ -139,19 +139,19 @@ def test_activated_restarts_refuse_no_client(tmp_path, supervisor):
         for start in range(RESTARTS + 1):
             daemon = activated(*options, sockets=sockets)
             await asyncio.to_thread(daemon.__enter__)
-            assert await asyncio.to_thread(told, supervisor) == "READY=1"
+            assert await asyncio.to_thread(reported, supervisor) == "READY=1"
             contexts = where(daemon, tmp_path)
             for n in range(CLIENTS if not lives else 0):
                 kind = KINDS[n % len(KINDS)]
                 lives.append(asyncio.ensure_future(come_back(kind, contexts, lambda: not ending.is_set(), tally)))
-            before = tally.heard
-            while tally.heard < before + CLIENTS:
+            before = tally.output
+            while tally.output < before + CLIENTS:
                 await asyncio.sleep(0.05)
             if start == RESTARTS:
                 ending.set()
                 await asyncio.gather(*lives)
             daemon.process.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(told, supervisor) == "STOPPING=1"
+            assert await asyncio.to_thread(reported, supervisor) == "STOPPING=1"
             await asyncio.to_thread(daemon.process.wait, 60)
             await asyncio.to_thread(daemon.__exit__, None, None, None)
             assert daemon.process.returncode == 0

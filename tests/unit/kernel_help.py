@@ -67,7 +67,7 @@ class World:
         """Let the client say `data`, and return what it hears by the end of the turn."""
         link.receive(data)
         self.turn()
-        return link.wire.heard()
+        return link.wire.output()
 
     def session(self) -> Session:
         session = Session("192.0.2.1", 1, "test", "test")
@@ -180,7 +180,7 @@ class FakeWire:
     def abort(self) -> None:
         self.aborted = True
 
-    def heard(self) -> bytes:
+    def output(self) -> bytes:
         """What has been written since the last look."""
         data = b"".join(self.writes)
         self.writes.clear()

@@ -113,27 +113,27 @@ class Pipe:
         assert self.receiver.count <= limits.QUEUE_MESSAGES
 
     def check_order(self):
-        told, seen, newest = 0, 0, {}
+        reported, seen, newest = 0, 0, {}
         for kind, number in self.out():
             if kind == "gap":
-                told += number
+                reported += number
                 continue
             assert number > seen
             seen = number
             if kind == "msg":
                 newest[self.topics[number]] = number
         assert [number for kind, number in self.out() if kind == "ans"] == self.answers
-        return told, newest
+        return reported, newest
 
     def check_gaps(self):
         """Before each message the client has been told of all that are missing before it."""
         sent = {number for kind, number in self.out() if kind == "msg"}
-        told = 0
+        reported = 0
         for kind, number in self.out():
             if kind == "gap":
-                told += number
+                reported += number
             elif kind == "msg":
-                assert told >= sum(other < number and other not in sent for other in self.topics)
+                assert reported >= sum(other < number and other not in sent for other in self.topics)
 
 
 def filled(full, **more):

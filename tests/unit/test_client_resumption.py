@@ -232,7 +232,7 @@ class _Stage:
 
     def read(self, some: int = 10**9) -> bool:
         """Read what has come, some bytes at most. Returns whether there was more."""
-        came = self.link.wire.heard()
+        came = self.link.wire.output()
         data = came[:some]
         for line in data[: data.rfind(b"\n") + 1].splitlines():
             assert not self.core.receive(line)

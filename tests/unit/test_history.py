@@ -26,12 +26,12 @@ def test_after_a_position():
     word, position = answer.split()
     assert word == "POSITION"
     lines(world, "PUB a/1 one", "PUB b no", "PUB a/2 two")
-    heard = lines(world, f"SUB a/+ AFTER {position}", link=ear)
-    assert heard[:3] == ["OK SUB a/+", "MSG a/1 one", "MSG a/2 two"]
-    assert heard[3].startswith("LIVE ")
+    output = lines(world, f"SUB a/+ AFTER {position}", link=ear)
+    assert output[:3] == ["OK SUB a/+", "MSG a/1 one", "MSG a/2 two"]
+    assert output[3].startswith("LIVE ")
     lines(world, "PUB a/3 three")
-    assert ear.wire.heard() == b"MSG a/3 three\n"
-    assert lines(world, f"SUB a/+ {heard[3].replace('LIVE', 'after')}") == [
+    assert ear.wire.output() == b"MSG a/3 three\n"
+    assert lines(world, f"SUB a/+ {output[3].replace('LIVE', 'after')}") == [
         "OK SUB a/+",
         "MSG a/3 three",
         world_end(world),
@@ -111,7 +111,7 @@ def test_a_filter_that_no_rule_covers_is_never_complete():
     ear = world.link(Lines)
     lines(world, "SUB b SINCE 1h", link=ear)
     lines(world, "PUB b 2")
-    assert ear.wire.heard() == b"MSG b 2\n"
+    assert ear.wire.output() == b"MSG b 2\n"
 
 
 def test_no_retained_message_comes_before_a_history():
@@ -175,9 +175,9 @@ def test_rights_that_end_end_a_replay():
     while store.answer():
         pass
     world.turn()
-    heard = ear.wire.heard()
-    assert b"MSG" not in heard
-    assert b"ERR not-authorized" in heard
+    output = ear.wire.output()
+    assert b"MSG" not in output
+    assert b"ERR not-authorized" in output
     assert ear.egress.replays == deque()
 
 
@@ -194,7 +194,7 @@ def test_a_client_that_unsubscribes_or_leaves_ends_its_replay():
     while store.reads:
         store.answer()
         world.turn()
-    assert (ear.wire.heard(), gone.wire.heard()) == (b"", b"")
+    assert (ear.wire.output(), gone.wire.output()) == (b"", b"")
 
 
 def test_a_slow_client_holds_one_page():
@@ -207,17 +207,17 @@ def test_a_slow_client_holds_one_page():
     assert ear.outbox.size <= 2 * limits.FLUSH_BYTES
     (replay,) = ear.egress.replays
     assert len(replay._messages) <= limits.HISTORY_PAGE_MESSAGES
-    heard = b""
+    output = b""
     while ear.egress.replays:
         ear.wire.room()
         ear.wire.full = True
         world.turn()
-        heard += ear.wire.heard()
+        output += ear.wire.output()
     ear.wire.room()
     world.turn()
-    heard = (heard + ear.wire.heard()).decode().splitlines()
-    assert [line.removeprefix(f"MSG a {payload}") for line in heard[:-1]] == [str(n) for n in range(5_000)][
-        -len(heard) + 1 :
+    output = (output + ear.wire.output()).decode().splitlines()
+    assert [line.removeprefix(f"MSG a {payload}") for line in output[:-1]] == [str(n) for n in range(5_000)][
+        -len(output) + 1 :
     ]
     assert ear.outbox.dropped == 0
 
@@ -243,10 +243,10 @@ def test_subscriptions_of_one_request_come_in_one_order(filters):
     request = HistoryRequest(last=9)
     ear.act([SubscriptionBatch([Subscribe(one, history=request) for one in filters])])
     world.turn()
-    heard = ear.wire.heard().decode().splitlines()
-    assert heard == ["MSG a/1 1", "MSG b/1 2", "MSG a/1 3", "MSG b/1 4", world_end(world), world_end(world)]
+    output = ear.wire.output().decode().splitlines()
+    assert output == ["MSG a/1 1", "MSG b/1 2", "MSG a/1 3", "MSG b/1 4", world_end(world), world_end(world)]
     lines(world, "PUB a/1 5")
-    assert ear.wire.heard() == b"MSG a/1 5\n"
+    assert ear.wire.output() == b"MSG a/1 5\n"
 
 
 def test_one_request_has_a_bounded_number_of_filters():
@@ -256,10 +256,10 @@ def test_one_request_has_a_bounded_number_of_filters():
     ear, request = world.link(Lines), HistoryRequest(last=9)
     ear.act([SubscriptionBatch([Subscribe(f"a/{n}", history=request) for n in range(limits.HISTORY_FILTERS)])])
     world.turn()
-    assert b"ERR" not in ear.wire.heard()
+    assert b"ERR" not in ear.wire.output()
     ear.act([Subscribe("a", history=request)])
     world.turn()
-    assert ear.wire.heard() == b"ERR quota one request for the history may have 64 filters\n"
+    assert ear.wire.output() == b"ERR quota one request for the history may have 64 filters\n"
     assert not ear.egress.replays
 
 
@@ -361,14 +361,14 @@ class Stream:
             self.world.turn()
 
     def check(self, link, filter, at):
-        heard = link.wire.heard().decode().splitlines()
-        got = [int(line.split()[2]) for line in heard if line.startswith("MSG")]
-        lost = [int(line.split("-")[1]) - self.base for line in heard if line.startswith("LOST")]
+        output = link.wire.output().decode().splitlines()
+        got = [int(line.split()[2]) for line in output if line.startswith("MSG")]
+        lost = [int(line.split("-")[1]) - self.base for line in output if line.startswith("LOST")]
         expected = [n for n, topic in enumerate(self.published) if n >= at and matches(filter, topic)]
         assert got == sorted(set(got) & set(expected))
-        assert sum(line.startswith("LIVE") for line in heard) == 1
+        assert sum(line.startswith("LIVE") for line in output) == 1
         missing = set(expected) - set(got)
-        assert all(n <= max(lost, default=-1) for n in missing), (got, expected, heard)
+        assert all(n <= max(lost, default=-1) for n in missing), (got, expected, output)
         if self.messages == EVERYTHING and not self.changed:
             assert (got, lost) == (expected, [])
 
@@ -381,8 +381,8 @@ def test_last_looks_from_the_newest_back_until_it_has_as_many_as_may_be_found(mo
     world, _ = hub_with(HistoryRule("#"))
     for n in range(20):
         world.publish(f"t/{n}", b"%d" % n)
-    heard = lines(world, f"SUB # LAST {last}")
-    assert [line for line in heard if line.startswith("MSG")] == [f"MSG t/{n} {n}" for n in range(15, 20)]
+    output = lines(world, f"SUB # LAST {last}")
+    assert [line for line in output if line.startswith("MSG")] == [f"MSG t/{n} {n}" for n in range(15, 20)]
 
 
 def test_last_of_topics_of_several_rules(monkeypatch):
@@ -390,6 +390,6 @@ def test_last_of_topics_of_several_rules(monkeypatch):
     world, _ = hub_with(HistoryRule("a/#"), HistoryRule("#"))
     for n in range(20):
         world.publish(f"{'ab'[n % 2]}/{n % 4}", b"%d" % n)
-    heard = lines(world, "SUB # LAST 2")
+    output = lines(world, "SUB # LAST 2")
     expected = [f"MSG {'ab'[n % 2]}/{n % 4} {n}" for n in range(12, 20)]
-    assert [line for line in heard if line.startswith("MSG")] == expected
+    assert [line for line in output if line.startswith("MSG")] == expected

@@ -48,7 +48,7 @@ def get(world, path, query, **headers):
     request = HttpRequest.made("GET", path.encode(), {name: [*value] for name, value in query.items()}, names)
     link.receive(request)
     world.turn()
-    return link.wire.heard(), link
+    return link.wire.output(), link
 
 
 def test_json(world, position):
@@ -61,7 +61,7 @@ def test_json(world, position):
     assert two["position"] == end(world)
     assert live == {"op": "live", "topic": "a", "position": end(world)}
     lines(world, "PUB a three")
-    three = json.loads(link.wire.heard())
+    three = json.loads(link.wire.output())
     assert (three["data"], three["position"]) == ("three", end(world))
     assert lines(world, f"SUB a AFTER {two['position']}")[1] == "MSG a three"
 
@@ -91,13 +91,13 @@ def test_what_is_lost_on_the_way_is_reported_in_each_dialect(world):
 
 
 def test_server_sent_events(world, position):
-    heard, link = get(world, "/events", {"filter": ["a"], "after": [position]})
+    output, link = get(world, "/events", {"filter": ["a"], "after": [position]})
     before_last, last = (number(position, more) for more in (1, 2))
-    assert heard == (
+    assert output == (
         f":\n\nid: {before_last}\nevent: a\ndata: one\n\nid: {last}\nevent: a\ndata: two\n\nid: {last}\n\n".encode()
     )
     lines(world, "PUB a three")
-    assert link.wire.heard() == f"id: {end(world)}\nevent: a\ndata: three\n\n".encode()
+    assert link.wire.output() == f"id: {end(world)}\nevent: a\ndata: three\n\n".encode()
     again, _ = get(world, "/events", {"filter": ["a"], "since": ["1h"]}, last_event_id=last)
     assert again == f":\n\nid: {end(world)}\nevent: a\ndata: three\n\nid: {end(world)}\n\n".encode()
 
@@ -108,35 +108,35 @@ def number(position, more):
 
 
 def test_an_event_source_that_comes_back_with_another_epoch(world, position):
-    heard, _ = get(world, "/events", {"filter": ["a", "b"]}, last_event_id="other-1")
-    assert heard.startswith(b":\n\nevent: $hubbub/lost\ndata: ")
-    assert heard.count(b"event: a\n") == 3
-    heard, _ = get(world, "/events", {"filter": ["a"], "format": ["json"]}, last_event_id="other-1")
-    assert heard.startswith(b':\n\ndata: {"op":"lost","position":"')
+    output, _ = get(world, "/events", {"filter": ["a", "b"]}, last_event_id="other-1")
+    assert output.startswith(b":\n\nevent: $hubbub/lost\ndata: ")
+    assert output.count(b"event: a\n") == 3
+    output, _ = get(world, "/events", {"filter": ["a"], "format": ["json"]}, last_event_id="other-1")
+    assert output.startswith(b':\n\ndata: {"op":"lost","position":"')
 
 
 def test_json_lines_over_http(world, position):
-    heard, link = get(world, "/messages", {"filter": ["a"], "last": ["1"], "poll": ["1"]})
-    two, live = map(json.loads, heard.splitlines())
+    output, link = get(world, "/messages", {"filter": ["a"], "last": ["1"], "poll": ["1"]})
+    two, live = map(json.loads, output.splitlines())
     assert (two["data"], two["position"]) == ("two", end(world))
     assert live == {"op": "live", "position": end(world)}
     assert link.wire.closed is not None
-    heard, link = get(world, "/messages", {"filter": ["a", "b/#"], "after": [position], "poll": ["1"]})
-    assert [json.loads(line).get("data") for line in heard.splitlines()] == ["one", "two", None, None]
+    output, link = get(world, "/messages", {"filter": ["a", "b/#"], "after": [position], "poll": ["1"]})
+    assert [json.loads(line).get("data") for line in output.splitlines()] == ["one", "two", None, None]
     assert link.wire.closed is not None
 
 
 @pytest.mark.parametrize("query", [{"since": ["x"]}, {"last": ["-1"]}, {"last": ["1"], "since": ["1"]}])
 def test_http_refuses(world, query):
-    heard, _ = get(world, "/events", {"filter": ["a"], **query})
-    assert json.loads(heard)["status"] == 400
+    output, _ = get(world, "/events", {"filter": ["a"], **query})
+    assert json.loads(output)["status"] == 400
 
 
 def test_http_says_the_position_of_what_it_has_published(world):
     link = world.link(Http, transport="websocket")
     link.receive(HttpRequest.made("POST", b"/topics/a", body=b"1"))
     world.turn()
-    assert json.loads(link.wire.heard()) == {"receivers": 0, "position": end(world)}
+    assert json.loads(link.wire.output()) == {"receivers": 0, "position": end(world)}
 
 
 @pytest.fixture
@@ -169,11 +169,11 @@ def test_mqtt(mqtt):
     assert found[0].properties["user_property"][0] == ("k", "v")
     assert positions(found)[1] == mqtt.world.hub.history.end
     writer.publish("a", b"live", qos=1, id=9)
-    assert positions(client.heard()) == [mqtt.world.hub.history.end]
+    assert positions(client.output()) == [mqtt.world.hub.history.end]
     plain = mqtt.client()
     plain.subscribe("a")
     writer.publish("a", b"more", qos=1, id=10)
-    assert positions(plain.heard()) == [None]
+    assert positions(plain.output()) == [None]
     _, suback, found = ask(mqtt, "a", after=mqtt.world.hub.history.end)
     assert (suback.properties, found) == ({}, [])
 
@@ -197,14 +197,14 @@ def test_mqtt_qos_1_is_paced_by_its_acknowledgements(mqtt):
         writer.publish("a", b"%d" % n, qos=1, id=n + 1)
     client = mqtt.client(properties={"receive_maximum": 5})
     _, *found = client.subscribe(subscription("a", 1), user_property=[("history-last", "30")])
-    heard = []
+    output = []
     while found:
         assert len(found) <= 5
-        heard += [one.payload for one in found]
+        output += [one.payload for one in found]
         found = [one for packet in found for one in client.ack(PUBACK, packet.id)]
-    assert heard == [b"%d" % n for n in range(30)]
+    assert output == [b"%d" % n for n in range(30)]
     writer.publish("a", b"live", qos=1, id=99)
-    assert [one.payload for one in client.heard()] == [b"live"]
+    assert [one.payload for one in client.output()] == [b"live"]
 
 
 def test_mqtt_filters_of_one_packet_come_in_one_order(mqtt):
@@ -222,16 +222,16 @@ def test_a_subscription_without_history_says_where_it_begins(world):
         (answer,) = say(world, world.link(Json), {"op": "subscribe", "topic": filter})
         assert answer.get("position") == (end(world) if covered else None)
     for filters, covered in ((["a/1", "a/2"], True), (["a/1", "b"], False)):
-        heard, _ = get(world, "/events", {"filter": filters})
-        assert heard == b":\n\n" + f"id: {end(world)}\n\n".encode() * covered
-    heard, _ = get(world, "/messages", {"filter": ["a/1"]})
-    assert heard == b""
+        output, _ = get(world, "/events", {"filter": filters})
+        assert output == b":\n\n" + f"id: {end(world)}\n\n".encode() * covered
+    output, _ = get(world, "/messages", {"filter": ["a/1"]})
+    assert output == b""
 
 
 def test_a_retained_message_is_no_place_to_go_on_from(world):
     lines(world, "PUB! a kept", "PUB a new")
-    heard, _ = get(world, "/events", {"filter": ["a"]})
-    assert heard == f":\n\nid: {end(world)}\n\nevent: a\ndata: kept\n\n".encode()
+    output, _ = get(world, "/events", {"filter": ["a"]})
+    assert output == f":\n\nid: {end(world)}\n\nevent: a\ndata: kept\n\n".encode()
 
 
 class Tongueless(Lines):

@@ -178,7 +178,7 @@ def test_a_request_and_its_reply():
     assert bytes(dialect.outcome(event, Message("$reply/x", b"!"))) == b"!"
     assert dialect.encode_close("shutdown") == b""
     assert dialect.outcome(event, Refusal("timeout", "x")).status == 504
-    assert dialect.outcome(event, Refusal("nobody", "x")).status == 404
+    assert dialect.outcome(event, Refusal("no-responders", "x")).status == 404
 
 
 # Streams

@@ -207,20 +207,20 @@ def test_other_topics_with_a_dollar_are_free():
 
 
 def test_sessions_are_announced():
-    world, told = World(), []
+    world, reported = World(), []
 
     class SessionWatcher:
         def joined(self, session):
-            told.append(("joined", session))
+            reported.append(("joined", session))
 
         def left(self, session):
-            told.append(("left", session))
+            reported.append(("left", session))
 
     world.hub.subscriptions.watchers.append(SessionWatcher())
     session = world.session()
     world.hub.subscriptions.leave(session)
     world.hub.subscriptions.leave(session)
-    assert told == [("joined", session), ("left", session)]
+    assert reported == [("joined", session), ("left", session)]
 
 
 # Turns

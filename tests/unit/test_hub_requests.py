@@ -50,7 +50,7 @@ def test_a_request_gets_one_reply(world):
 def test_a_request_without_a_subscriber_is_refused(world):
     with pytest.raises(Refusal) as found:
         ask(world)
-    assert found.value.code == "nobody"
+    assert found.value.code == "no-responders"
     assert clean(world)
 
 
@@ -63,7 +63,7 @@ def test_a_request_whose_subscriber_has_left_is_refused(world):
     assert len(session.subscriptions) == 1
     with pytest.raises(Refusal) as found:
         ask(world, f"ask/{limits.SUBSCRIPTIONS_AT_ONCE}")
-    assert found.value.code == "nobody"
+    assert found.value.code == "no-responders"
 
 
 def test_a_request_that_only_its_sender_could_answer_is_refused(world):
@@ -73,7 +73,7 @@ def test_a_request_that_only_its_sender_could_answer_is_refused(world):
     request.sender = session
     with pytest.raises(Refusal) as found:
         world.hub.requests.request(request, lambda result: None)
-    assert found.value.code == "nobody"
+    assert found.value.code == "no-responders"
 
 
 def test_a_request_without_a_reply_ends(world):
@@ -160,5 +160,5 @@ def test_nothing_waits_for_the_reply_to_a_link_that_has_gone(world):
     world.turn()
     assert clean(world)
     assert dialect() is None
-    first = answerer.wire.heard().split(b"<")[1].split(b">")[0]
+    first = answerer.wire.output().split(b"<")[1].split(b">")[0]
     assert world.say(answerer, b"tag %b late\n" % first) == b"sent 0\n"

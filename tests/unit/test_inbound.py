@@ -40,8 +40,8 @@ def test_a_login_among_held_back_commands_that_ends_a_subscription(world):
     link = world.link(Login, login=log_in, rights=lambda session: Rights(session.user))
     assert world.say(link, b"auth ann\nsub t\n") == b"ok auth\nok t\n"
     fill = limits.ANSWER_BYTES - len("\nok auth\n")
-    heard = world.say(link, b"say x %d\nsay y %d\nauth ben\nping\nping\n" % (limits.ANSWER_BYTES, fill))
-    assert heard.lstrip(b"x\n").lstrip(b"y") == b"\nok auth\nno not-authorized\npong 0\npong 0\n"
+    output = world.say(link, b"say x %d\nsay y %d\nauth ben\nping\nping\n" % (limits.ANSWER_BYTES, fill))
+    assert output.lstrip(b"x\n").lstrip(b"y") == b"\nok auth\nno not-authorized\npong 0\npong 0\n"
     assert link.wire.is_reading
     assert len(link.inbound) == 0
 

@@ -284,7 +284,7 @@ def test_words_of_the_hub():
 
 
 @pytest.mark.parametrize(
-    ("payload", "content_type", "told"),
+    ("payload", "content_type", "reported"),
     [
         (b"", None, b'"data":""'),
         (b"21.5", None, b'"data":"21.5"'),
@@ -308,15 +308,15 @@ def test_words_of_the_hub():
         (b"[" * 64 + b"]" * 64, JSON, b'"data":' + b"[" * 64 + b"]" * 64),
     ],
 )
-def test_messages(payload: bytes, content_type: str | None, told: bytes):
+def test_messages(payload: bytes, content_type: str | None, reported: bytes):
     message = Message("a/b", payload, content_type=content_type)
-    unit = b'{"op":"message","topic":"a/b",' + told + b"}"
+    unit = b'{"op":"message","topic":"a/b",' + reported + b"}"
     assert Json.encode(message, (False, False, False)) == unit
     assert Json.encode(message, PLAIN) == unit + b"\n"
 
 
 @pytest.mark.parametrize(
-    ("payload", "told"),
+    ("payload", "reported"),
     [
         (b"21.50", b"21.50"),
         (b' { "a":1}', b'{"a":1}'),
@@ -326,8 +326,8 @@ def test_messages(payload: bytes, content_type: str | None, told: bytes):
         (b"", b'""'),
     ],
 )
-def test_parse(payload: bytes, told: bytes):
-    unit = b'{"op":"message","topic":"a","data":' + told + b"}\n"
+def test_parse(payload: bytes, reported: bytes):
+    unit = b'{"op":"message","topic":"a","data":' + reported + b"}\n"
     assert Json.encode(Message("a", payload), (True, False, True)) == unit
 
 

@@ -33,7 +33,7 @@ def _is_topic(text: str) -> bool:
         return False
 
 
-def told(unit: bytes | None, stream: bool) -> Any:
+def reported(unit: bytes | None, stream: bool) -> Any:
     """Read a unit as any JSON parser would, and hold that it is one line and one object."""
     assert unit is not None
     assert unit.endswith(b"\n") is stream
@@ -49,7 +49,7 @@ def told(unit: bytes | None, stream: bool) -> Any:
 def test_any_value_arrives_as_it_was(value: Any, topic: str, indent: int | None, ascii: bool, form: Any):
     command = json.dumps({"op": "publish", "topic": topic, "data": value}, indent=indent, ensure_ascii=ascii)
     (event,) = link("websocket").receive(command.encode(), 0.0, True)
-    answer = told(Json.encode(event, form), form[0])
+    answer = reported(Json.encode(event, form), form[0])
     assert answer["topic"] == topic
     if isinstance(value, str):
         assert event.payload == value.encode()
@@ -60,7 +60,7 @@ def test_any_value_arrives_as_it_was(value: Any, topic: str, indent: int | None,
 @given(st.binary() | VALUES.map(lambda value: json.dumps(value, indent=1).encode()), TOPICS,
        st.sampled_from([None, JSON, "text/plain"]), FORMS)  # fmt: skip
 def test_any_payload_is_one_object_on_one_line(payload: bytes, topic: str, content_type: str | None, form: Any):
-    answer = told(Json.encode(Message(topic, payload, content_type=content_type), form), form[0])
+    answer = reported(Json.encode(Message(topic, payload, content_type=content_type), form), form[0])
     assert answer["topic"] == topic
     assert ("data" in answer) != ("base64" in answer)
     if "data" in answer and content_type != JSON and not form[2]:
@@ -70,7 +70,7 @@ def test_any_payload_is_one_object_on_one_line(payload: bytes, topic: str, conte
 @given(st.binary())
 def test_any_bytes_come_back_by_base64(payload: bytes):
     message = Message("t", b"\xff" + payload)
-    answer = told(Json.encode(message, PLAIN), True)
+    answer = reported(Json.encode(message, PLAIN), True)
     event = read({"op": "publish", "topic": "t", "base64": answer["base64"]})
     assert event.payload == message.payload
 
@@ -84,13 +84,13 @@ def test_any_bytes_are_read_alike_however_they_are_cut(data: bytes, cuts: st.Dat
     assert shown(whole_events) == shown(cut_events)
     for event in whole_events:
         if type(event) is Fault:
-            told(one.outcome(event, event.refusal), True)
+            reported(one.outcome(event, event.refusal), True)
 
 
 @given(TEXTS, TEXTS | st.integers(-(2**63), 2**63 - 1))
 def test_any_filter_and_id_come_back(text: str, tag: Any):
     event = read({"op": "subscribe", "topic": text, "id": tag})
     result = event.refusal if type(event) is Fault else None
-    answer = told(link().outcome(event, result), True)
+    answer = reported(link().outcome(event, result), True)
     assert answer["id"] == tag
     assert result is not None or answer["topic"] == text

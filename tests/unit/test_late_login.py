@@ -41,4 +41,4 @@ def test_the_result_of_a_login_comes_too_late(end):
     assert not world.hub.router.has_subscribers("to/ann")
     link.lost()
     world.turn()
-    assert b"OK" not in wire.heard()
+    assert b"OK" not in wire.output()

@@ -25,7 +25,7 @@ def test_nothing_follows_the_last_word(world):
     world.turn()
     other.receive(b"pub a 3\n")
     world.turn()
-    assert link.wire.heard() in (b"a=1\nbye\n", b"a=1\na=2\nbye\n")
+    assert link.wire.output() in (b"a=1\nbye\n", b"a=1\na=2\nbye\n")
     assert not world.hub.subscriptions.sessions & {link.session}
 
 
@@ -35,7 +35,7 @@ def test_the_hub_closes_with_the_dialects_words(world):
     link.close("shutdown")
     link.close("again")
     world.turn()
-    assert link.wire.heard() == b"closing shutdown\n"
+    assert link.wire.output() == b"closing shutdown\n"
     assert link.wire.closed == ("shutdown", None)
 
 
@@ -58,7 +58,7 @@ def test_a_last_command_without_its_mark_counts(world):
     link.receive(b"pub a 1")
     link.ended()
     world.turn()
-    assert other.wire.heard() == b"a=1\n"
+    assert other.wire.output() == b"a=1\n"
     assert link.wire.closed == ("end of input", None)
 
 
@@ -71,9 +71,9 @@ def test_the_end_of_input_waits_for_what_was_asked(world):
         link.ended()
         world.turn()
         assert link.wire.closed is None
-        topic = other.wire.heard().split(b"<")[1].split(b">")[0]
+        topic = other.wire.output().split(b"<")[1].split(b">")[0]
         world.say(other, b"rep " + topic + b" 3\n")
-        assert sorted(link.wire.heard().splitlines()) == [b"pong 0", b"reply 3"]
+        assert sorted(link.wire.output().splitlines()) == [b"pong 0", b"reply 3"]
         assert link.wire.closed is not None
 
 
@@ -82,7 +82,7 @@ def test_the_end_of_input_is_answered_in_full(world):
     link.receive(b"say x 100000\nsay y 100000\nping\n")
     link.ended()
     world.turn()
-    assert link.wire.heard().endswith(b"y\npong 0\n")
+    assert link.wire.output().endswith(b"y\npong 0\n")
     assert link.wire.closed == ("end of input", None)
 
 
@@ -93,7 +93,7 @@ def test_a_subscribed_link_stays_open_after_its_end_of_input(world):
     world.turn()
     assert link.wire.closed is None
     world.say(world.link(), b"pub a 1\n")
-    assert link.wire.heard() == b"ok a\na=1\n"
+    assert link.wire.output() == b"ok a\na=1\n"
     world.sleep(3)
     assert not link.wire.aborted
     link.wire.is_there = False
@@ -110,7 +110,7 @@ def test_in_other_dialects_the_end_of_input_is_the_end(world):
     link.receive(b"sub a\npub a 1\n")
     link.ended()
     world.turn()
-    assert link.wire.heard() == b"ok a\na=1\n"
+    assert link.wire.output() == b"ok a\na=1\n"
     assert link.wire.closed == ("end of input", None)
 
 
@@ -120,7 +120,7 @@ def test_after_quit_a_last_command_doesnt_count(world):
     link.receive(b"quit\npub a 1")
     link.ended()
     world.turn()
-    assert other.wire.heard() == b""
+    assert other.wire.output() == b""
 
 
 def test_a_closing_link_hands_over_all_that_waits(world):
@@ -132,7 +132,7 @@ def test_a_closing_link_hands_over_all_that_waits(world):
     assert link.wire.closed is None
     link.wire.room()
     world.turn()
-    assert link.wire.heard().endswith(b"x\nbye\n")
+    assert link.wire.output().endswith(b"x\nbye\n")
     assert link.wire.closed == ("quit", None)
 
 
@@ -151,7 +151,7 @@ def test_a_client_that_has_gone_leaves_nothing(world):
     link.transport_paused(1)
     link.transport_resumed()
     world.sleep(10)
-    assert link.wire.heard() == b""
+    assert link.wire.output() == b""
     assert not link.wire.aborted
 
 
@@ -160,12 +160,12 @@ def test_a_link_that_burst_does_nothing_more(world):
     link = world.link(full="disconnect", queue=1_000)
     link.wire.full = True
     world.say(link, b"sub a\n")
-    link.wire.heard()
+    link.wire.output()
     link.receive(b"pub a " + b"x" * 900 + b"\npub b 1\npub a " + b"y" * 900 + b"\npub b 2\nsub c\n")
     world.turn()
     assert link.wire.aborted
     assert world.hub.router.trie.match("c") == ()
-    assert link.wire.heard() == b""
+    assert link.wire.output() == b""
 
 
 def test_a_closed_link_isnt_closed_again_when_it_is_lost(world):
@@ -174,7 +174,7 @@ def test_a_closed_link_isnt_closed_again_when_it_is_lost(world):
     link.lost()
     world.turn()
     assert link.wire.closed is None
-    assert link.wire.heard() == b""
+    assert link.wire.output() == b""
 
 
 # Deadlines
@@ -282,10 +282,10 @@ def test_a_dialect_gets_its_deadline_once(world):
     link.receive(b"ping\n")
     world.turn()
     world.sleep(9)
-    assert link.wire.heard() == b"pong 0\n"
+    assert link.wire.output() == b"pong 0\n"
     link.wire.full = True
     world.sleep(2)
-    assert link.wire.heard() == b"late\n"
+    assert link.wire.output() == b"late\n"
     assert min(world.armed[-2:]) > world.clock - 2
     before = len(world.armed)
     world.sleep(1)
@@ -306,14 +306,14 @@ def test_nothing_follows_the_last_unit_to_one_with_more_subscriptions_than_end_a
     link = world.link()
     many = limits.SUBSCRIPTIONS_AT_ONCE + 50
     world.say(link, b"".join(b"sub t/%d\n" % number for number in range(many)))
-    link.wire.heard()
+    link.wire.output()
     link.receive(b"quit\n")
     world.hub.turn.scheduler.add("busy", partial(pass_time, world))
     world.hub.turn.flush()
     assert link.session.subscriptions
     world.publish(f"t/{many - 1}", b"late")
     world.turn()
-    assert link.wire.heard() == b"bye\n"
+    assert link.wire.output() == b"bye\n"
 
 
 def pass_time(world):
@@ -335,7 +335,7 @@ def test_the_will_of_one_that_is_cut_by_a_message_comes_behind_that_to_all(world
     quiet.receive(b"pub t %b\npub t 2\n" % bytes(200).hex().encode())
     world.turn()
     assert not cut.open
-    heard = before.wire.heard()
-    assert heard.endswith(b"t=2\nt=will\n")
-    assert after.wire.heard() == heard
-    assert quiet.wire.heard() == b"t=will\n"
+    output = before.wire.output()
+    assert output.endswith(b"t=2\nt=will\n")
+    assert after.wire.output() == output
+    assert quiet.wire.output() == b"t=will\n"

@@ -64,13 +64,13 @@ def test_whatever_happens_the_books_are_right(full, ops, at_once, retained_at_on
         play(pipe, ops)
         pipe.drain()
     receiver = pipe.receiver
-    told, _ = pipe.check_order()
+    reported, _ = pipe.check_order()
     pipe.check_gaps()
     sent = sum(kind == "msg" for kind, _ in pipe.out())
     assert sent + receiver.dropped == len(pipe.topics)
     assert receiver.sent == sent
     assert pipe.world.hub.turn.counters.dropped == receiver.dropped
-    assert told == receiver.dropped + pipe.missed
+    assert reported == receiver.dropped + pipe.missed
     assert (
         receiver.size,
         receiver.count,

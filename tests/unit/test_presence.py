@@ -22,7 +22,7 @@ def watcher(world):
     return receiver
 
 
-def told(watcher):
+def reported(watcher):
     return [(message.topic, message.payload) for batch in watcher.batches for message in batch.messages]
 
 
@@ -54,11 +54,11 @@ def retained(world, topic="on/here"):
 
 def test_up_and_down(world, watcher):
     where = place(world)
-    assert (told(watcher), retained(world)) == ([], None)
+    assert (reported(watcher), retained(world)) == ([], None)
     one = link(world, where)
-    assert (told(watcher), retained(world)) == ([("on/here", b"1")], b"1")
+    assert (reported(watcher), retained(world)) == ([("on/here", b"1")], b"1")
     gone(world, one)
-    assert told(watcher) == [("on/here", b"1"), ("on/here", b"0")]
+    assert reported(watcher) == [("on/here", b"1"), ("on/here", b"0")]
     assert retained(world) == b"0"
 
 
@@ -119,7 +119,7 @@ def test_silence(world, watcher):
     assert retained(world) == b"1"
     world.sleep(10)
     gone(world, one)
-    assert [payload for _, payload in told(watcher)] == [b"1", b"0", b"1", b"0"]
+    assert [payload for _, payload in reported(watcher)] == [b"1", b"0", b"1", b"0"]
 
 
 def test_a_link_that_is_not_read_is_not_silent(world):
@@ -147,7 +147,7 @@ def test_before_the_first_link_only_silence_says_something(world):
 def test_silence_before_a_link_is_none_where_each_has_its_own_topic(world, watcher):
     place(world, "on/{host}", silent=10).presence.watch("here")
     world.sleep(100)
-    assert told(watcher) == []
+    assert reported(watcher) == []
 
 
 def test_watching_a_link_that_is_there_changes_nothing(world):
@@ -168,22 +168,22 @@ def test_under_a_mount_point(world):
 def test_a_client_that_has_to_log_in_is_there_after_that(world, watcher):
     where = place(world, "on/{user}", anonymous=False)
     one = link(world, where)
-    assert told(watcher) == []
+    assert reported(watcher) == []
     one.session.user = "ada"
     one.access.identify(one)
     one.access.announce(one)
     world.turn()
-    assert told(watcher) == [("on/ada", b"1")]
+    assert reported(watcher) == [("on/ada", b"1")]
     one.session.user = "bob"
     one.access.announce(one)
     world.turn()
-    assert told(watcher)[1:] == [("on/ada", b"0"), ("on/bob", b"1")]
+    assert reported(watcher)[1:] == [("on/ada", b"0"), ("on/bob", b"1")]
 
 
 def test_a_client_without_a_name_is_not_announced(world, watcher):
     one = link(world, place(world, "on/{client}"))
     gone(world, one)
-    assert told(watcher) == []
+    assert reported(watcher) == []
 
 
 def test_over_udp_silence_is_the_only_sign(world, watcher):
@@ -194,13 +194,13 @@ def test_over_udp_silence_is_the_only_sign(world, watcher):
         world.say(one, b"pub t x\n")
         one.lost()
         world.sleep(6)
-    assert told(watcher) == [("on/192.0.2.7", b"1")] + [("t", b"x")] * 3
+    assert reported(watcher) == [("on/192.0.2.7", b"1")] + [("t", b"x")] * 3
     world.sleep(4)
-    assert told(watcher)[-1] == ("on/192.0.2.7", b"0")
+    assert reported(watcher)[-1] == ("on/192.0.2.7", b"0")
     one = link(world, where, start=False)
     one.access.announce(one)
     world.say(one, b"pub t x\n")
-    assert told(watcher)[-2:] == [("on/192.0.2.7", b"1"), ("t", b"x")]
+    assert reported(watcher)[-2:] == [("on/192.0.2.7", b"1"), ("t", b"x")]
 
 
 def test_the_topics_are_bounded_and_the_longest_gone_gives_way(world):

@@ -27,7 +27,7 @@ class Link(SimpleNamespace):
         pass
 
     def receive(self, data: bytes, text: bool | None = None) -> None:
-        self.heard.callback(data)
+        self.output.callback(data)
 
 
 @pytest.mark.parametrize("trusted", [True, False])
@@ -37,7 +37,7 @@ async def test_the_way_to_the_socket_stays_short(trusted: bool) -> None:
     links: list[Link] = []
 
     def make_link(wire: object, host: str, port: int, *more: object) -> Link:
-        links.append(Link(wire=wire, peer=(host, port), heard=Deferred()))
+        links.append(Link(wire=wire, peer=(host, port), output=Deferred()))
         made.callback(None)
         return links[0]
 
@@ -49,7 +49,7 @@ async def test_the_way_to_the_socket_stays_short(trusted: bool) -> None:
     try:
         client.sendall(b"PROXY TCP4 192.0.2.9 192.0.2.1 5 6\r\nhello" if trusted else b"hello")
         await made
-        assert await links[0].heard == b"hello"
+        assert await links[0].output == b"hello"
         assert links[0].peer == (("192.0.2.9", 5) if trusted else client.getsockname())
         assert links[0].wire._send_now == links[0].wire.transport.socket.send
         links[0].wire.write(b"back")

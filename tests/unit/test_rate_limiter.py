@@ -91,8 +91,8 @@ def test_latest_keeps_the_order_of_a_topic(world, watcher):
 def test_latest_is_bounded(world, watcher):
     link = world.link(rate=Rate(1, 1, "latest"))
     with patch.object(limits, "LATEST_TOPICS", 2):
-        told = world.say(link, b"pub t 0\npub a 1\npub b 1\npub c 1\npub a 2\n")
-    assert told == b"no rate-limited\n"
+        reported = world.say(link, b"pub t 0\npub a 1\npub b 1\npub c 1\npub a 2\n")
+    assert reported == b"no rate-limited\n"
     world.sleep(1)
     world.sleep(1)
     assert watcher.payloads == [b"0", b"2", b"1"]
@@ -101,8 +101,8 @@ def test_latest_is_bounded(world, watcher):
 def test_latest_is_bounded_in_bytes(world, watcher):
     link = world.link(rate=Rate(1, 1, "latest"))
     with patch.object(limits, "LATEST_BYTES", 10):
-        told = world.say(link, b"pub t 0\npub a 123456789012345\npub b 1\npub a 123\npub b 1\npub b 12345678\n")
-    assert told == b"no rate-limited\n" * 2
+        reported = world.say(link, b"pub t 0\npub a 123456789012345\npub b 1\npub a 123\npub b 1\npub b 12345678\n")
+    assert reported == b"no rate-limited\n" * 2
     assert link.access.policy._limiter._latest_size == len("a123b1")
 
 
@@ -126,7 +126,7 @@ def test_pause_loses_nothing_and_reads_nothing(world, watcher):
     assert link.wire.is_reading is False
     assert link.context.held_back == 4
     world.sleep(0.1)
-    assert (link.wire.heard(), link.wire.is_reading) == (b"pong 0\n", True)
+    assert (link.wire.output(), link.wire.is_reading) == (b"pong 0\n", True)
     assert watcher.payloads == [b"%d" % n for n in range(6)]
 
 
@@ -136,7 +136,7 @@ def test_pause_and_a_request_that_holds_back(world, watcher):
     world.sleep(1.5)
     assert watcher.payloads == [b"1"]
     world.sleep(0.6)
-    assert (watcher.payloads, link.wire.heard()) == ([b"1", b"2"], b"no timeout\n")
+    assert (watcher.payloads, link.wire.output()) == ([b"1", b"2"], b"no timeout\n")
 
 
 def test_pause_and_the_end_of_input(world, watcher):

@@ -81,12 +81,12 @@ def test_links_take_turns_and_keep_their_order():
     other.receive(b"ping\n")
     busy.receive(b"pub busy last\n")
     world.hub.turn.flush()
-    assert other.wire.heard() == b"pong 0\n"
+    assert other.wire.output() == b"pong 0\n"
     assert busy.holding
     world.turn()
     assert busy.wire.is_reading
-    heard = listener.wire.heard().splitlines()
-    assert heard == [b"ok #", *(b"busy=%d" % n for n in range(1_000)), b"busy=last"]
+    output = listener.wire.output().splitlines()
+    assert output == [b"ok #", *(b"busy=%d" % n for n in range(1_000)), b"busy=last"]
 
 
 def test_a_link_that_ends_while_it_waits():
@@ -97,6 +97,6 @@ def test_a_link_that_ends_while_it_waits():
     links[0].lost()
     links[1].ended()
     world.turn()
-    assert links[1].wire.heard().count(b"pong") == 1_000
+    assert links[1].wire.output().count(b"pong") == 1_000
     assert links[1].wire.closed is not None
     assert not world.hub.turn.scheduler.waiting

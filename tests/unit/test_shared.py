@@ -228,10 +228,10 @@ def test_lines_in_a_mount_point_and_out_of_it():
     assert world.say(inside, b"sub $share/g/a\n") == b"ok $share/g/a\n"
     assert world.say(outside, b"sub $share/g/boat/a\n") == b"ok $share/g/boat/a\n"
     world.say(world.link(), b"pub boat/a 1\npub boat/a 2\npub a 3\n")
-    assert (inside.wire.heard(), outside.wire.heard()) == (b"a=1\n", b"boat/a=2\n")
+    assert (inside.wire.output(), outside.wire.output()) == (b"a=1\n", b"boat/a=2\n")
     assert world.say(inside, b"unsub $share/g/a\n") == b"ok $share/g/a\n"
     world.say(world.link(), b"pub boat/a 4\n")
-    assert (inside.wire.heard(), outside.wire.heard()) == (b"", b"boat/a=4\n")
+    assert (inside.wire.output(), outside.wire.output()) == (b"", b"boat/a=4\n")
 
 
 class Rights:
@@ -260,7 +260,7 @@ def test_permissions_are_those_of_the_filter_behind_the_group():
     denied.add("a")
     link.reconsider()
     world.turn()
-    assert link.wire.heard() == b"no not-authorized\n"
+    assert link.wire.output() == b"no not-authorized\n"
     assert not link.session.subscriptions
     assert len(world.hub.shared) == 0
 
@@ -274,10 +274,10 @@ def test_a_slow_member_comes_after_one_that_reads():
     world.say(world.link(), b"pub a 1\npub a 2\n")
     assert slow.wire.held
     world.say(world.link(), b"pub a 3\npub a 4\npub a 5\n")
-    assert quick.wire.heard().endswith(b"a=3\na=4\na=5\n")
+    assert quick.wire.output().endswith(b"a=3\na=4\na=5\n")
     slow.wire.room()
     world.say(world.link(), b"pub a 6\n")
-    assert slow.wire.heard().endswith(b"a=6\n")
+    assert slow.wire.output().endswith(b"a=6\n")
 
 
 def test_a_request_is_answered_by_one():
@@ -287,10 +287,10 @@ def test_a_request_is_answered_by_one():
         world.say(link, b"sub $share/g/ask\n")
     asker.receive(b"req ask x\n")
     world.turn()
-    asked = [(link, data) for link in workers if (data := link.wire.heard())]
+    asked = [(link, data) for link in workers if (data := link.wire.output())]
     ((worker, question),) = asked
     world.say(worker, b"rep " + question.split(b"<")[1].split(b">")[0] + b" yes\n")
-    assert asker.wire.heard() == b"reply yes\n"
+    assert asker.wire.output() == b"reply yes\n"
 
 
 # What a message costs

@@ -37,7 +37,7 @@ class Hub:
     def open(self, datagram):
         return self.signatures.open(datagram)
 
-    def hear(self, ahead, user=b"sensor", content=b"PING", key=KEY):
+    def receive(self, ahead, user=b"sensor", content=b"PING", key=KEY):
         """Open a datagram signed `ahead` seconds after the start; tell whether it is believed."""
         found = self.open(sign(user, int((START + ahead) * 1e6), content, key))
         assert found.content == content
@@ -81,47 +81,53 @@ def test_unknown_users_and_wrong_keys_sound_alike():
     answers = [hub.open(sign(b"nobody", stamp, b"x")).sender, hub.open(sign(b"sensor", stamp, b"x", b"k" * 32)).sender]
     assert str(answers[0]) == str(answers[1])
     assert answers[0].code == "not-authorized"
-    assert hub.hear(0.5)  # and neither has used up anything
+    assert hub.receive(0.5)  # and neither has used up anything
 
 
 def test_a_datagram_counts_once():
     hub = Hub()
-    assert [hub.hear(1), hub.hear(1), hub.hear(2), hub.hear(1), hub.hear(2)] == [True, False, True, False, False]
-    assert hub.hear(1, user="ünï".encode())
+    assert [hub.receive(1), hub.receive(1), hub.receive(2), hub.receive(1), hub.receive(2)] == [
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert hub.receive(1, user="ünï".encode())
 
 
 def test_some_may_overtake_each_other():
     hub = Hub()
     late = limits.SIGNED_WINDOW
-    assert all(hub.hear(1 + at / 1000) for at in range(late, 0, -1))
-    assert hub.hear(2)
-    assert not hub.hear(1 + 0.5 / 1000)  # before the oldest that is remembered
-    assert not any(hub.hear(1 + at / 1000) for at in range(late + 1))
+    assert all(hub.receive(1 + at / 1000) for at in range(late, 0, -1))
+    assert hub.receive(2)
+    assert not hub.receive(1 + 0.5 / 1000)  # before the oldest that is remembered
+    assert not any(hub.receive(1 + at / 1000) for at in range(late + 1))
 
 
 def test_the_time_has_to_be_right():
     hub = Hub()
     hub.now += 1_000
     for ahead, good in ((1_061, False), (1_059, True), (939, False), (941, True)):
-        assert hub.hear(ahead) is good, ahead
+        assert hub.receive(ahead) is good, ahead
     found = hub.open(sign(b"sensor", int(START * 1e6), b"x"))
     assert str(int(hub.now * 1e6)) in found.sender.reason  # so that a device without a clock can set one
 
 
 def test_what_was_signed_before_the_hub_began_does_not_count():
     hub = Hub()
-    assert not hub.hear(-0.1)
-    assert hub.hear(0.1)
+    assert not hub.receive(-0.1)
+    assert hub.receive(0.1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 200), st.floats(0, 30)), max_size=200))
 def test_nothing_ever_counts_twice(steps):
-    hub, heard = Hub(), set()
+    hub, output = Hub(), set()
     for at, passing in steps:
         hub.now += passing
-        if hub.hear(at):
-            assert at not in heard
-            heard.add(at)
+        if hub.receive(at):
+            assert at not in output
+            output.add(at)
 
 
 def test_a_hundred_thousand_users_leave_little():
@@ -130,10 +136,10 @@ def test_a_hundred_thousand_users_leave_little():
     hub.signatures = Signatures(hub.key, lambda: hub.now)
     for at in range(3_000):
         hub.now += 1
-        assert hub.hear(hub.now - START, user=b"u%d" % at)
+        assert hub.receive(hub.now - START, user=b"u%d" % at)
     assert len(hub.signatures._windows) <= limits.SIGNED_SECONDS + 1
     for at in range(500):
-        assert hub.hear(hub.now - START + at / 1_000, user=b"one")
+        assert hub.receive(hub.now - START + at / 1_000, user=b"one")
     assert len(hub.signatures._windows["one"]._times) == limits.SIGNED_WINDOW
 
 
@@ -141,8 +147,8 @@ def test_a_clock_that_is_set_back_lets_nothing_count_twice():
     """What a user said is forgotten once it is too old; set back by an hour the clock makes it young again."""
     hub = Hub()
     hub.now = START + 3_600
-    assert hub.hear(3_600)
+    assert hub.receive(3_600)
     hub.now = START + 7_200
-    assert hub.hear(7_200, "ünï".encode())
+    assert hub.receive(7_200, "ünï".encode())
     hub.now = START + 3_600
-    assert not hub.hear(3_600)
+    assert not hub.receive(3_600)

@@ -160,7 +160,7 @@ def test_what_they_share_is_encoded_once(world):
     world.publish("a", b"y")
     world.turn()
     assert Numbered.encoded == 2
-    assert [link.wire.heard() for link in links] == [b"<%d a x><%d a y>" % (n, n) for n in range(10)]
+    assert [link.wire.output() for link in links] == [b"<%d a x><%d a y>" % (n, n) for n in range(10)]
 
 
 def test_a_message_that_cannot_be_carried_costs_no_other(world):
@@ -170,7 +170,7 @@ def test_a_message_that_cannot_be_carried_costs_no_other(world):
     for payload in (b"x", b"hidden", b"y"):
         world.publish("a", payload)
     world.turn()
-    assert [link.wire.heard() for link in links] == [b"<%d a x><%d a y>" % (n, n) for n in range(3)]
+    assert [link.wire.output() for link in links] == [b"<%d a x><%d a y>" % (n, n) for n in range(3)]
     assert world.hub.turn.counters.uncarried == 3
     assert world.hub.turn.counters.delivered == 6
 
@@ -181,7 +181,7 @@ def test_clients_with_one_id_share_a_unit_beside_those_with_others(world):
         world.say(link, b"sub %b a\n" % id)
     world.publish("a", b"x")
     world.turn()
-    assert [link.wire.heard() for link in links] == [b"<1 a x>", b"<1 a x>", b"<22 a x>", b"<333 a x>"]
+    assert [link.wire.output() for link in links] == [b"<1 a x>", b"<1 a x>", b"<22 a x>", b"<333 a x>"]
     assert world.hub.turn.counters.delivered == 4
     links[2].lost()
     links[3].lost()
@@ -189,7 +189,7 @@ def test_clients_with_one_id_share_a_unit_beside_those_with_others(world):
     world.publish("a", b"y")
     world.turn()
     assert Numbered.encoded == 1
-    assert [link.wire.heard() for link in links[:2]] == [b"<1 a y>"] * 2
+    assert [link.wire.output() for link in links[:2]] == [b"<1 a y>"] * 2
 
 
 @pytest.mark.parametrize("wrap", [framed, masked])
@@ -199,7 +199,7 @@ def test_each_unit_has_a_frame_of_its_own_length(world, wrap):
         world.say(link, b"sub %s a\n" % id)
     world.publish("a", b"x")
     world.turn()
-    assert [link.wire.heard() for link in links] == [wrap(b"<%s a x>" % id) for id in (b"1", b"22", b"1")]
+    assert [link.wire.output() for link in links] == [wrap(b"<%s a x>" % id) for id in (b"1", b"22", b"1")]
 
 
 def test_a_full_queue_drops_single_messages(world):
@@ -208,7 +208,7 @@ def test_a_full_queue_drops_single_messages(world):
     for number in range(10):
         world.publish("a", b"%d" % number)
     world.turn()
-    assert link.wire.heard() == b"<1 a 6><1 a 7><1 a 8><1 a 9>"
+    assert link.wire.output() == b"<1 a 6><1 a 7><1 a 8><1 a 9>"
     assert link.outbox.dropped == 6
 
 

@@ -92,14 +92,14 @@ def test_without_a_tap_nothing_leaves():
 
 
 def test_an_observer_sees_each_subscription():
-    world, told = World(), []
+    world, reported = World(), []
 
     class Observer:
         def added(self, filter, subscription):
-            told.append(f"+{filter}")
+            reported.append(f"+{filter}")
 
         def removed(self, filter, subscription):
-            told.append(f"-{filter}")
+            reported.append(f"-{filter}")
 
     world.hub.router.observer = Observer()
     one, other = world.session(), world.session()
@@ -108,4 +108,4 @@ def test_an_observer_sees_each_subscription():
     world.subscribe(one, "b", Receiver())
     world.hub.subscriptions.unsubscribe(one, "a/+")
     world.hub.subscriptions.leave(other)
-    assert told == ["+a/+", "+a/+", "+b", "-a/+", "-a/+"]
+    assert reported == ["+a/+", "+a/+", "+b", "-a/+", "-a/+"]

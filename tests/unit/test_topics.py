@@ -139,14 +139,14 @@ def test_the_limits_are_those_of_the_page():
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "told"),
+    ("one", "other", "reported"),
     [
         ("a", "a", True), ("a/b", "a/c", False), ("a/+", "+/b", True), ("a/#", "a", True), ("a/b/#", "a", False),
         ("#", "x/y", True), ("+", "a/b", False), ("+/b", "a/c", False), ("a/#", "b/#", False), ("a/+/#", "a", False),
     ],
 )  # fmt: skip
-def test_filters_that_share_topics(one, other, told):
-    assert overlap(one, other) is overlap(other, one) is told
+def test_filters_that_share_topics(one, other, reported):
+    assert overlap(one, other) is overlap(other, one) is reported
 
 
 @given(FILTERS, FILTERS, TOPICS)

@@ -18,7 +18,7 @@ def test_a_subscription_ends_with_its_lease():
     assert hub.known == 1
     hub.world.sleep(limits.LEASE_SECONDS - 1)
     hub.say(b"PUB a/b 1", BOB)
-    assert hub.hear(ANN) == [b"MSG a/b 1"]
+    assert hub.receive(ANN) == [b"MSG a/b 1"]
     hub.world.sleep(2)
     assert hub.known == 0
     assert not hub.world.publish("a/b")
@@ -58,7 +58,7 @@ def test_quit_ends_a_subscription_and_a_forged_one_does_not():
     assert hub.say(b"QUIT\n")[0].startswith(b"CONFIRM ")
     assert hub.say(b'{"op":"bye"}') == [b'{"op":"bye"}']  # another dialect, another link
     assert hub.world.publish("a/b") == 1
-    hub.hear(ANN)
+    hub.receive(ANN)
     assert hub.prove(b"QUIT") == [b"BYE"]
     assert hub.known == 0
     assert not hub.world.publish("a/b")
@@ -83,7 +83,7 @@ def test_the_listeners_own_subscription():
     hub = UdpHub(Raw, subscribe=Template("down/{port}", "filter"))
     assert hub.say(b"hello", HERE) == []
     hub.world.publish("down/5001", b"do it")
-    assert hub.hear(HERE) == [b"do it"]
+    assert hub.receive(HERE) == [b"do it"]
     hub.say(b"hello")  # nobody vouches for that one, and raw can't prove anything
     assert not hub.world.publish("down/4001")
 

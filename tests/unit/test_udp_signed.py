@@ -57,7 +57,7 @@ def test_a_signed_link_belongs_to_its_signer_alone():
         assert not said or said[0].startswith((b"ERR not-authorized", b"CONFIRM", b"BYE"))
     assert receiver.batches == []
     hub.world.publish("a/b", b"still here")
-    assert hub.hear(ANN) == [b"MSG a/b still here"]
+    assert hub.receive(ANN) == [b"MSG a/b still here"]
     assert hub.say(hub.sign(b"PUB echo/x 2")) == []
     assert receiver.payloads == [b"2"]
     assert receiver.batches[0].messages[0].sender.user == "ann"
@@ -143,7 +143,7 @@ def test_never_more_than_three_times_what_came(steps):
                 for message in batch.messages:
                     message.sender.link.send(Message("echo/x", b"back " * 100))
             receiver.batches.clear()
-            got += hub.hear(ANN)
+            got += hub.receive(ANN)
             assert sum(map(len, got)) <= 3 * len(datagram)
 
 

@@ -210,12 +210,12 @@ async def test_an_ipv6_group_is_received_on_its_interface(opened):
 async def test_a_group_is_never_answered(opened):
     protocol = hubbub(answers=False)
     port = opened(spec(group=ip_address("239.255.77.2")), protocol).getHost()
-    heard = Counter()
-    opened(spec(port=port.port, group=ip_address("239.255.77.2")), heard)
+    output = Counter()
+    opened(spec(port=port.port, group=ip_address("239.255.77.2")), output)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
         client.sendto(b"PING\nSUB #\nHELP", ("239.255.77.2", port.port))
-        await heard.done
+        await output.done
         client.setblocking(False)
         with pytest.raises(BlockingIOError):
             client.recv(100)

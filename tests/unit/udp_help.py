@@ -54,9 +54,9 @@ class UdpHub:
     def say(self, data: bytes, address: Any = ANN) -> list[bytes]:
         """Let `address` send a datagram, and return what it gets by the end of the turn."""
         self.protocol.datagramReceived(data, address)
-        return self.hear(address)
+        return self.receive(address)
 
-    def hear(self, address: Any) -> list[bytes]:
+    def receive(self, address: Any) -> list[bytes]:
         self.world.turn()
         got = [data for data, to in self.sent if to == address]
         self.sent = [(data, to) for data, to in self.sent if to != address]

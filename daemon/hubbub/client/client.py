@@ -146,7 +146,7 @@ class BaseClient:
         return receivers
 
     async def request(self, topic: str, payload: Payload = "", *, timeout: float = 2.0) -> Message:
-        """Return the reply. Raises Refused (`nobody`: no client is subscribed; `timeout`), Lost, Busy."""
+        """Return the reply. Raises Refused (`no-responders`: no client is subscribed; `timeout`), Lost, Busy."""
         command = {"topic": topic, **written(payload), "timeout": timeout}
         reply: Message = await self._call(self._core.request, command)
         return reply

@@ -42,7 +42,7 @@ UNSUB <filter>           OK UNSUB <filter>
 PUB <topic> <payload>    no answer unless it fails; PUB! keeps it as the topic's retained message
 PUBB <topic> <base64>    PUBB! likewise; a payload that isn't a line of text arrives as MSGB <topic> <base64>
 ONCE <key> <PUB ...>     OK ONCE <key>; any kind of PUB. The hub publishes once, however often it comes
-REQ <topic> <payload>    REP <payload> | REPB <base64> | ERR timeout ... | ERR nobody ...
+REQ <topic> <payload>    REP <payload> | REPB <base64> | ERR timeout ... | ERR no-responders ...
 PING                     PONG; over UDP PONG <subscriptions>
 AUTH <user> <password>   OK AUTH <user>; also AUTH TOKEN <token>
 HELP                     lines that begin with #

@@ -25,7 +25,7 @@ class DatagramPort:
             raise MessageLengthError(f"{len(datagram)} bytes")
         client = self.clients.get((address[0], address[1]))
         if client is not None:
-            client.hear(bytes(datagram))
+            client.receive(bytes(datagram))
 
 
 class UDPClient:
@@ -59,7 +59,7 @@ class UDPClient:
         """Be gone: what is sent there gets lost."""
         self._port.clients.pop((self.host, self.port), None)
 
-    def hear(self, datagram: bytes) -> None:
+    def receive(self, datagram: bytes) -> None:
         """Take what the daemon sends."""
         self._received.append(datagram)
 

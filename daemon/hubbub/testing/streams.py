@@ -68,7 +68,7 @@ class MemoryTransport:
         data = bytes(self._outgoing)
         self._outgoing.clear()
         if data:
-            self._client.hear(data)
+            self._client.receive(data)
         if self._producer is not None and self._paused:
             self._paused = False
             self._producer.resumeProducing()
@@ -92,7 +92,7 @@ class MemoryTransport:
         if not self.connected:
             return
         if self._client.taking:
-            self._client.hear(bytes(data))
+            self._client.receive(bytes(data))
             return
         self._outgoing += data
         if self._producer is not None and not self._paused and len(self._outgoing) > BUFFER_BYTES:
@@ -212,7 +212,7 @@ class TCPClient:
         """Whether the connection has ended."""
         return not self.transport.connected
 
-    def hear(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
         """Take what the daemon writes."""
         self._received += data
 

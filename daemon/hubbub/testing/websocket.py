@@ -80,9 +80,9 @@ class WebSocketClient(TCPClient):
         messages, self._messages = self._messages, []
         return messages
 
-    def hear(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
         """Take what the daemon writes; pings and the closing handshake are answered at once."""
-        super().hear(data)
+        super().receive(data)
         if not self.response:
             head, end, rest = bytes(self._received).partition(b"\r\n\r\n")
             if not end:
@@ -100,19 +100,19 @@ class WebSocketClient(TCPClient):
 
     def _frame(self) -> tuple[int, bytes] | None:
         """Take one whole frame; a server's are unmasked, and this one's are never fragmented."""
-        heard = self._received
-        if len(heard) < 2:
+        buffer = self._received
+        if len(buffer) < 2:
             return None
-        assert heard[0] & 0xF0 == 0x80, "a whole frame without extensions"
-        assert not heard[1] & 0x80, "a server doesn't mask"
-        size, start = heard[1], 2
+        assert buffer[0] & 0xF0 == 0x80, "a whole frame without extensions"
+        assert not buffer[1] & 0x80, "a server doesn't mask"
+        size, start = buffer[1], 2
         if size > 125:
             start = 4 if size == 126 else 10
-            size = int.from_bytes(heard[2:start], "big")
-        if len(heard) < start + size:
+            size = int.from_bytes(buffer[2:start], "big")
+        if len(buffer) < start + size:
             return None
-        opcode, data = heard[0] & 0x0F, bytes(heard[start : start + size])
-        del heard[: start + size]
+        opcode, data = buffer[0] & 0x0F, bytes(buffer[start : start + size])
+        del buffer[: start + size]
         return opcode, data
 
     def _control(self, opcode: int, data: bytes) -> None:

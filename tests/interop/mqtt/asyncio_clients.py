@@ -14,8 +14,8 @@ import aiomqtt
 import gmqtt
 from paho.mqtt.packettypes import PacketTypes
 
-from interop.mqtt.base import EXPIRY, SECONDS, V5, At, Closing, Heard, Mailbox, Said, Wish
-from interop.mqtt.paho_client import TRANSPORTS, cut, heard, properties, worded
+from interop.mqtt.base import EXPIRY, SECONDS, V5, At, Closing, Mailbox, Output, Said, Wish
+from interop.mqtt.paho_client import TRANSPORTS, cut, output, properties, worded
 
 
 @cache
@@ -55,8 +55,8 @@ class Aiomqtt(Mailbox, Closing):
 
     async def _read(self) -> None:
         async for message in self.client.messages:
-            said = heard(message)  # of the same attributes as paho's
-            self.queue.put(Heard(str(message.topic), said.payload, said.qos, said.retain, said.said))
+            said = output(message)  # of the same attributes as paho's
+            self.queue.put(Output(str(message.topic), said.payload, said.qos, said.retain, said.said))
 
     def subscribe(self, filter: str, qos: int) -> int:
         (granted,) = run(self.client.subscribe(filter, qos))
@@ -111,7 +111,7 @@ class Gmqtt(Mailbox, Closing):
             first("correlation_data"),
             tuple(properties.get("user_property", ())),
         )
-        self.queue.put(Heard(topic, bytes(payload), qos, bool(properties.get("retain")), said))
+        self.queue.put(Output(topic, bytes(payload), qos, bool(properties.get("retain")), said))
         return 0
 
     def subscribe(self, filter: str, qos: int) -> int:

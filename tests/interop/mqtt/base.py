@@ -52,7 +52,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Output:
     """A message that a client was given."""
 
     topic: str
@@ -91,7 +91,7 @@ class Client(Protocol):
     def publish_all(self, topic: str, payloads: list[bytes], qos: int) -> None:
         """Don't wait for one before the next."""
 
-    def next(self) -> Heard: ...
+    def next(self) -> Output: ...
 
     def end(self) -> None:
         """Say goodbye."""
@@ -104,9 +104,9 @@ class Mailbox:
     """What a thread hears, for the test to take."""
 
     def __init__(self) -> None:
-        self.queue: queue.Queue[Heard] = queue.Queue()
+        self.queue: queue.Queue[Output] = queue.Queue()
 
-    def next(self) -> Heard:
+    def next(self) -> Output:
         return self.queue.get(timeout=SECONDS)
 
 
@@ -125,11 +125,11 @@ class Closing:
             self._over = True
             self._end(False)
 
-    def next(self) -> Heard:
+    def next(self) -> Output:
         """Return the next message."""
         return self.next_all(1)[0]
 
-    def next_all(self, count: int) -> list[Heard]:
+    def next_all(self, count: int) -> list[Output]:
         """Return so many messages; override one of the two."""
         return [self.next() for _ in range(count)]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from interop.mqtt.base import EXPIRY, SECONDS, V5, V31, At, Closing, Heard, Said, Wish
+from interop.mqtt.base import EXPIRY, SECONDS, V5, V31, At, Closing, Output, Said, Wish
 
 DRIVER = Path(__file__).with_name("driver.js")
 NODE_MODULES = Path(sys.prefix) / "node" / "node_modules"  # where tools/node-packages puts them
@@ -46,10 +46,10 @@ class Node:
         self.process.stdin.flush()
         ready, _, _ = select.select([self.process.stdout], [], [], 2 * SECONDS)  # which has its own, see driver.js
         assert ready, f"Node says nothing of {said[:2]}"
-        told = json.loads(self.process.stdout.readline())
-        assert told["id"] == id
-        assert "error" not in told, told
-        return told.get("result")
+        reported = json.loads(self.process.stdout.readline())
+        assert reported["id"] == id
+        assert "error" not in reported, reported
+        return reported.get("result")
 
     def close(self) -> None:
         self.process.kill()
@@ -134,12 +134,12 @@ class MqttJs(Closing):
     def publish_all(self, topic: str, payloads: list[bytes], qos: int) -> None:
         self._act("publish", topic, [coded(one) for one in payloads], {"qos": qos})
 
-    def next_all(self, count: int) -> list[Heard]:
-        return [self._received(told) for told in self._act("next", count)]
+    def next_all(self, count: int) -> list[Output]:
+        return [self._received(reported) for reported in self._act("next", count)]
 
-    def _received(self, told: dict[str, Any]) -> Heard:
-        assert told.get("error") is None, told
-        found = told["properties"]
+    def _received(self, reported: dict[str, Any]) -> Output:
+        assert reported.get("error") is None, reported
+        found = reported["properties"]
         correlation = found.get("correlationData")
         said = Said(
             found.get("contentType"),
@@ -147,7 +147,7 @@ class MqttJs(Closing):
             None if correlation is None else decoded(correlation),
             tuple(found.get("userProperties", {}).items()),
         )
-        return Heard(told["topic"], decoded(told["payload"]), told["qos"], told["retain"], said)
+        return Output(reported["topic"], decoded(reported["payload"]), reported["qos"], reported["retain"], said)
 
     def _end(self, politely: bool) -> None:
         self._act("end" if politely else "die")

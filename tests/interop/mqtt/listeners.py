@@ -58,11 +58,11 @@ def minimqtt_client(port: int) -> minimqtt.MQTT:
     )
 
 
-def listen_paho(port: int, version: int, topic: str, qos: int, hear: Hear) -> Stop:
+def listen_paho(port: int, version: int, topic: str, qos: int, receive: Hear) -> Stop:
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=version)
     client.reconnect_delay_set(1, 1)  # whole seconds
     client.on_connect = lambda *said: client.subscribe(topic, qos)
-    client.on_message = lambda *said: hear(said[2].payload)
+    client.on_message = lambda *said: receive(said[2].payload)
     client.connect(HOST, port)
     client.loop_start()
 
@@ -73,7 +73,7 @@ def listen_paho(port: int, version: int, topic: str, qos: int, hear: Hear) -> St
     return stop
 
 
-def listen_aiomqtt(port: int, version: int, topic: str, qos: int, hear: Hear) -> Stop:
+def listen_aiomqtt(port: int, version: int, topic: str, qos: int, receive: Hear) -> Stop:
     """As its documentation says, "Reconnection"."""
 
     async def run() -> None:
@@ -83,19 +83,19 @@ def listen_aiomqtt(port: int, version: int, topic: str, qos: int, hear: Hear) ->
                 async with client:
                     await client.subscribe(topic, qos)
                     async for message in client.messages:
-                        hear(message.payload)
+                        receive(message.payload)
             await asyncio.sleep(0.1)
 
     return _task(run())
 
 
-def listen_gmqtt(port: int, version: int, topic: str, qos: int, hear: Hear) -> Stop:
+def listen_gmqtt(port: int, version: int, topic: str, qos: int, receive: Hear) -> Stop:
     client = gmqtt.Client(None)
     client.set_config({"reconnect_delay": 0.1, "reconnect_retries": gmqtt.constants.UNLIMITED_RECONNECTS})
     client.on_connect = lambda *said: client.subscribe(topic, qos)
 
     def on_message(client: Any, topic: str, payload: bytes, *more: object) -> int:
-        hear(payload)
+        receive(payload)
         return 0
 
     client.on_message = on_message
@@ -103,7 +103,7 @@ def listen_gmqtt(port: int, version: int, topic: str, qos: int, hear: Hear) -> S
     return lambda: asyncio.run_coroutine_threadsafe(client.disconnect(), loop()).result(10)
 
 
-def listen_zmqtt(port: int, version: int, topic: str, qos: int, hear: Hear) -> Stop:
+def listen_zmqtt(port: int, version: int, topic: str, qos: int, receive: Hear) -> Stop:
     async def run() -> None:
         again = zmqtt.ReconnectConfig(initial_delay=0.1)
         said: Any = {V311: "3.1.1", V5: "5.0"}[version]
@@ -112,12 +112,12 @@ def listen_zmqtt(port: int, version: int, topic: str, qos: int, hear: Hear) -> S
             client.subscribe(topic, qos=zmqtt.QoS(qos)) as messages,
         ):
             async for message in messages:
-                hear(message.payload)
+                receive(message.payload)
 
     return _task(run())
 
 
-def listen_amqtt(port: int, version: int, topic: str, qos: int, hear: Hear) -> Stop:
+def listen_amqtt(port: int, version: int, topic: str, qos: int, receive: Hear) -> Stop:
     """By itself it connects again, but subscribes to nothing, so an application does both."""
 
     async def run() -> None:
@@ -127,7 +127,7 @@ def listen_amqtt(port: int, version: int, topic: str, qos: int, hear: Hear) -> S
                 await client.connect(f"mqtt://{HOST}:{port}/")
                 await client.subscribe([(topic, qos)])
                 while (message := await client.deliver_message()) is not None:
-                    hear(bytes(message.data))
+                    receive(bytes(message.data))
             if asyncio.current_task().cancelling():
                 return
             await asyncio.sleep(0.1)
@@ -135,14 +135,14 @@ def listen_amqtt(port: int, version: int, topic: str, qos: int, hear: Hear) -> S
     return _task(run())
 
 
-def listen_minimqtt(port: int, version: int, topic: str, qos: int, hear: Hear) -> Stop:
+def listen_minimqtt(port: int, version: int, topic: str, qos: int, receive: Hear) -> Stop:
     """It doesn't subscribe again after an error, so an application makes another."""
     over, there = threading.Event(), threading.Event()
 
     def run() -> None:
         while not over.is_set():
             with suppress(minimqtt.MMQTTException, OSError), minimqtt_client(port) as client:
-                client.on_message = lambda _, topic, payload: hear(bytes(payload))
+                client.on_message = lambda _, topic, payload: receive(bytes(payload))
                 client.connect()
                 client.subscribe(topic, qos)
                 there.set()
@@ -160,23 +160,23 @@ def listen_minimqtt(port: int, version: int, topic: str, qos: int, hear: Hear) -
     return stop
 
 
-def listen_mosquitto(port: int, version: int, topic: str, qos: int, hear: Hear) -> Stop:
+def listen_mosquitto(port: int, version: int, topic: str, qos: int, receive: Hear) -> Stop:
     command = [program("stdbuf"), "-oL", program("mosquitto_sub"), "-p", str(port), "-V", VERSIONS[version]]
-    return _process([*command, "-t", topic, "-q", str(qos)], hear)
+    return _process([*command, "-t", topic, "-q", str(qos)], receive)
 
 
-def listen_paho_c(port: int, version: int, topic: str, qos: int, hear: Hear) -> Stop:
-    return _process([program("stdbuf"), "-oL", *paho_c("paho_c_sub_static", port, version, topic, qos)], hear)
+def listen_paho_c(port: int, version: int, topic: str, qos: int, receive: Hear) -> Stop:
+    return _process([program("stdbuf"), "-oL", *paho_c("paho_c_sub_static", port, version, topic, qos)], receive)
 
 
-def listen_mqtt_js(port: int, version: int, topic: str, qos: int, hear: Hear, scheme: str = "mqtt") -> Stop:
+def listen_mqtt_js(port: int, version: int, topic: str, qos: int, receive: Hear, scheme: str = "mqtt") -> Stop:
     options = json.dumps({"protocolVersion": version, "reconnectPeriod": 100})
     script, package = str(FOLDER / "listen.js"), str(NODE_MODULES / "mqtt")
-    return _process([program("node"), script, package, f"{scheme}://{HOST}:{port}", topic, str(qos), options], hear)
+    return _process([program("node"), script, package, f"{scheme}://{HOST}:{port}", topic, str(qos), options], receive)
 
 
-def listen_u8(port: int, version: int, topic: str, qos: int, hear: Hear) -> Stop:
-    return _process([program("node"), str(U8), u8_file(version), str(port), "listen", topic, str(qos)], hear)
+def listen_u8(port: int, version: int, topic: str, qos: int, receive: Hear) -> Stop:
+    return _process([program("node"), str(U8), u8_file(version), str(port), "listen", topic, str(qos)], receive)
 
 
 def _task(work: Coroutine[Any, Any, None]) -> Stop:
@@ -189,7 +189,7 @@ def _task(work: Coroutine[Any, Any, None]) -> Stop:
     return stop
 
 
-def _process(command: list[str], hear: Hear) -> Stop:
+def _process(command: list[str], receive: Hear) -> Stop:
     """A program that prints a line for each message."""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     output = process.stdout
@@ -198,7 +198,7 @@ def _process(command: list[str], hear: Hear) -> Stop:
     def read() -> None:
         with output:
             for line in output:
-                hear(line.rstrip(b"\n"))
+                receive(line.rstrip(b"\n"))
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()

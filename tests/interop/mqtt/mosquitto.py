@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 
-from interop.mqtt.base import EXPIRY, SECONDS, V5, V31, V311, At, Closing, Heard, Mailbox, Said, Wish
+from interop.mqtt.base import EXPIRY, SECONDS, V5, V31, V311, At, Closing, Mailbox, Output, Said, Wish
 
 VERSIONS = {V31: "mqttv31", V311: "mqttv311", V5: "mqttv5"}
 FORMAT = "heard|%t|%q|%r|%x|%C|%R|%D|%P"
@@ -21,13 +21,13 @@ def program(name: str) -> str:
     return found
 
 
-def parsed(line: str) -> Heard:
+def parsed(line: str) -> Output:
     """Read what FORMAT writes."""
     _, topic, qos, retain, data, content_type, response, correlation, user = line.split("|")
     pairs = [pair.split(":") for pair in user.split(" ") if pair]
     properties = tuple((name, value) for name, value in pairs)
     said = Said(content_type or None, response or None, correlation.encode() or None, properties)
-    return Heard(topic, bytes.fromhex(data), int(qos), retain == "1", said)
+    return Output(topic, bytes.fromhex(data), int(qos), retain == "1", said)
 
 
 class Mosquitto(Mailbox, Closing):

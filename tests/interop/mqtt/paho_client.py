@@ -11,7 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from interop.mqtt.base import EXPIRY, SECONDS, V5, At, Closing, Heard, Mailbox, Said, Wish
+from interop.mqtt.base import EXPIRY, SECONDS, V5, At, Closing, Mailbox, Output, Said, Wish
 
 TRANSPORTS = {"tcp": "tcp", "tls": "tcp", "websocket": "websockets", "wss": "websockets", "unix": "unix"}
 
@@ -34,7 +34,7 @@ def worded(said: Said) -> Properties:
     )
 
 
-def heard(message: paho.MQTTMessage) -> Heard:
+def output(message: paho.MQTTMessage) -> Output:
     found = message.properties
     said = Said(
         getattr(found, "ContentType", None),
@@ -42,7 +42,7 @@ def heard(message: paho.MQTTMessage) -> Heard:
         getattr(found, "CorrelationData", None),
         tuple(getattr(found, "UserProperty", ())),
     )
-    return Heard(message.topic, message.payload, message.qos, message.retain, said)
+    return Output(message.topic, message.payload, message.qos, message.retain, said)
 
 
 class Paho(Mailbox, Closing):
@@ -66,7 +66,7 @@ class Paho(Mailbox, Closing):
         made.on_connect = lambda *said: self._answers.put(said[2])
         made.on_subscribe = lambda *said: self._answers.put(said[3])
         made.on_unsubscribe = made.on_subscribe
-        made.on_message = lambda *said: self.queue.put(heard(said[2]))
+        made.on_message = lambda *said: self.queue.put(output(said[2]))
         more = {}
         if five:
             asked = properties(PacketTypes.CONNECT, SessionExpiryInterval=EXPIRY * wish.keep)

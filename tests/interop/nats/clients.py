@@ -30,7 +30,7 @@ def scripts() -> list[str]:
     return [bundle(FOLDER, *PACKAGES), DRIVER.read_text(), "libraries = load('@nats-io/nats-core');"]
 
 
-class Heard(NamedTuple):
+class Output(NamedTuple):
     """A message that a client was given."""
 
     subject: str
@@ -62,12 +62,12 @@ class NatsPy(Mailbox, Closing):
         )
 
     def subscribe(self, subject: str, queue: str = "", max: int = 0) -> None:
-        async def hear(message: Any) -> None:
+        async def receive(message: Any) -> None:
             headers = tuple((message.headers or {}).items())
-            self.queue.put(Heard(message.subject, message.data, message.reply, headers))
+            self.queue.put(Output(message.subject, message.data, message.reply, headers))
 
         async def work() -> None:
-            subscription = await self.client.subscribe(subject, queue, cb=hear)
+            subscription = await self.client.subscribe(subject, queue, cb=receive)
             if max:
                 await subscription.unsubscribe(max)
             await self.client.flush()
@@ -92,7 +92,7 @@ class NatsPy(Mailbox, Closing):
     def drain(self) -> None:
         run(self.client.drain())
 
-    def left(self) -> list[Heard]:
+    def left(self) -> list[Output]:
         return [self.queue.get_nowait() for _ in range(self.queue.qsize())]
 
     def reconnected(self) -> None:
@@ -131,22 +131,22 @@ class NatsJs(Closing):
         found = self._act("request", subject, coded(payload))
         return None if found is None else decoded(found)
 
-    def next(self) -> Heard:
-        return self._heard(self._act("next"))
+    def next(self) -> Output:
+        return self._output(self._act("next"))
 
     def drain(self) -> None:
         self._act("drain")
 
-    def left(self) -> list[Heard]:
-        return [self._heard(one) for one in self._act("left")]
+    def left(self) -> list[Output]:
+        return [self._output(one) for one in self._act("left")]
 
     def reconnected(self) -> None:
         """Wait until it has reconnected."""
         self._act("state", "reconnect")
 
-    def _heard(self, said: Any) -> Heard:
+    def _output(self, said: Any) -> Output:
         pairs = tuple((name, value) for name, value in said["headers"])
-        return Heard(said["subject"], decoded(said["payload"]), said["reply"], pairs)
+        return Output(said["subject"], decoded(said["payload"]), said["reply"], pairs)
 
     def _end(self, politely: bool) -> None:
         self._act("end")

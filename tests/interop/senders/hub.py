@@ -41,7 +41,7 @@ class Hub:
         self._client.socket.close()
         self._daemon.__exit__(*error)
 
-    def heard(self) -> tuple[str, Any, dict[str, str]]:
+    def output(self) -> tuple[str, Any, dict[str, str]]:
         """The next message: its topic, its payload, which is a value where it is JSON, and its properties."""
         said = json.loads(self._client.line())
         assert said["op"] == "message", said
@@ -49,7 +49,7 @@ class Hub:
 
     def next(self) -> tuple[str, Any]:
         """The next message, without its properties."""
-        return self.heard()[:2]
+        return self.output()[:2]
 
     @property
     def log(self) -> str:

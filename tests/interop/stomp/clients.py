@@ -25,7 +25,7 @@ FOLDER = Path(sys.prefix) / "node-stomp" / "node_modules"  # where tools/node-pa
 DRIVER = Path(__file__).with_name("driver.js")
 
 
-class Heard(NamedTuple):
+class Output(NamedTuple):
     """A message that a client was given. `token`: by what it acknowledges."""
 
     destination: str
@@ -56,7 +56,7 @@ class StompPy(Mailbox, Closing):
 
     def on_message(self, frame: Any) -> None:
         body = frame.body.encode() if isinstance(frame.body, str) else frame.body
-        self.queue.put(Heard(frame.headers["destination"], body, frame.headers, frame.headers))
+        self.queue.put(Output(frame.headers["destination"], body, frame.headers, frame.headers))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("on_"):  # what else a listener may hear
@@ -126,13 +126,13 @@ class Stompman(Mailbox, Closing):
                 raise _Bye
 
     def subscribe(self, destination: str, ack: str = "auto") -> None:
-        async def hear(frame: Any) -> None:
-            self.queue.put(Heard(frame.headers["destination"], frame.body, dict(frame.headers), frame))
+        async def receive(frame: Any) -> None:
+            self.queue.put(Output(frame.headers["destination"], frame.body, dict(frame.headers), frame))
 
         if ack == "auto":
-            run(self.client.subscribe(destination, hear, ack=ack, on_suppressed_exception=print))
+            run(self.client.subscribe(destination, receive, ack=ack, on_suppressed_exception=print))
         else:
-            run(self.client.subscribe_with_manual_ack(destination, hear, ack=ack))
+            run(self.client.subscribe_with_manual_ack(destination, receive, ack=ack))
 
     def publish(self, destination: str, *bodies: bytes, **headers: str) -> None:
         async def work() -> None:
@@ -176,13 +176,13 @@ class Aiostomp(Mailbox, Closing):
         await self.client.connect(login.get("user"), login.get("password"))
 
     def subscribe(self, destination: str, ack: str = "auto") -> None:
-        async def hear(frame: Any, message: Any) -> bool:
+        async def receive(frame: Any, message: Any) -> bool:
             body = message.encode() if isinstance(message, str) else bytes(message or b"")
-            self.queue.put(Heard(frame.headers["destination"], body, frame.headers, frame))
+            self.queue.put(Output(frame.headers["destination"], body, frame.headers, frame))
             return True
 
         async def work() -> None:
-            self.client.subscribe(destination, ack=ack, handler=hear, auto_ack=False)
+            self.client.subscribe(destination, ack=ack, handler=receive, auto_ack=False)
 
         run(work())
 
@@ -237,9 +237,9 @@ class JavaScript(Closing):
     def publish(self, destination: str, *bodies: bytes, **headers: str) -> None:
         self._act("publish", destination, [coded(body) for body in bodies], named(headers))
 
-    def next(self) -> Heard:
+    def next(self) -> Output:
         said = self._act("next")
-        return Heard(said["headers"]["destination"], decoded(said["body"]), said["headers"], said["token"])
+        return Output(said["headers"]["destination"], decoded(said["body"]), said["headers"], said["token"])
 
     def ack(self, token: int) -> None:
         self._act("ack", token)

@@ -6,7 +6,7 @@ from typing import Any
 
 from autobahn.wamp.exception import ApplicationError
 from autobahn.wamp.types import CallOptions, CallResult, PublishOptions, RegisterOptions, SubscribeOptions
-from framework import LOOP, TWISTED, Heard, start
+from framework import LOOP, TWISTED, Output, start
 
 if TWISTED:
     from autobahn.twisted.component import Component
@@ -29,7 +29,7 @@ async def done(found: Any) -> Any:
     return await (found.asFuture(LOOP) if TWISTED and isinstance(found, Deferred) else found)
 
 
-class Autobahn(Heard):
+class Autobahn(Output):
     async def open(self, said: dict[str, Any]) -> None:
         kind = "websocket" if said["url"].startswith("ws") else "rawsocket"
         transport: dict[str, Any] = {
@@ -70,10 +70,10 @@ class Autobahn(Heard):
         await joined
 
     async def _wish(self, uri: str, options: dict[str, Any]) -> None:
-        def hear(*args: Any, **kwargs: Any) -> None:
-            self.heard.put_nowait((args, kwargs))
+        def receive(*args: Any, **kwargs: Any) -> None:
+            self.output.put_nowait((args, kwargs))
 
-        self.last = await done(self.session.subscribe(hear, uri, SubscribeOptions(**options)))
+        self.last = await done(self.session.subscribe(receive, uri, SubscribeOptions(**options)))
 
     async def subscribe(self, uri: str, options: dict[str, Any]) -> None:
         self.wishes.append((uri, options))

@@ -20,9 +20,9 @@ CLIENTS: dict[int, Any] = {}
 
 
 async def act(line: str) -> None:
-    told = json.loads(line)
-    action, number, *more = told["said"]
-    answer = {"id": told["id"]}
+    reported = json.loads(line)
+    action, number, *more = reported["said"]
+    answer = {"id": reported["id"]}
     try:
         if action == "open":
             kind = more.pop(0)

@@ -37,12 +37,12 @@ def run() -> None:
         LOOP.run_forever()
 
 
-class Heard:
+class Output:
     """What a client has heard."""
 
     def __init__(self) -> None:
-        self.heard: asyncio.Queue[Any] = asyncio.Queue()
+        self.output: asyncio.Queue[Any] = asyncio.Queue()
 
     async def next(self) -> Any:
-        args, kwargs = await self.heard.get()
+        args, kwargs = await self.output.get()
         return {"args": list(args), "kwargs": kwargs}

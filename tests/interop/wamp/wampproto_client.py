@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from framework import LOOP, Heard
+from framework import LOOP, Output
 from wampproto import auth, serializers
 from xconn import Client
 from xconn.exception import ApplicationError
@@ -23,7 +23,7 @@ _LOGINS = {
 }
 
 
-class Wampproto(Heard):
+class Wampproto(Output):
     async def open(self, said: dict[str, Any]) -> None:
         user, url = said.get("user"), said["url"]
         login = _LOGINS[said["method"]](user, said["password"], {}) if user else auth.AnonymousAuthenticator("")
@@ -31,10 +31,10 @@ class Wampproto(Heard):
         self.session = await asyncio.to_thread(client.connect, url, said["realm"])
 
     async def subscribe(self, uri: str, options: dict[str, Any]) -> None:
-        def hear(event: Any) -> None:
-            LOOP.call_soon_threadsafe(self.heard.put_nowait, (event.args or [], event.kwargs or {}))
+        def receive(event: Any) -> None:
+            LOOP.call_soon_threadsafe(self.output.put_nowait, (event.args or [], event.kwargs or {}))
 
-        self.last = await asyncio.to_thread(self.session.subscribe, uri, hear, options)
+        self.last = await asyncio.to_thread(self.session.subscribe, uri, receive, options)
 
     async def unsubscribe(self) -> None:
         await asyncio.to_thread(self.last.unsubscribe)

@@ -58,7 +58,7 @@ def test_a_topic_that_repeats_becomes_a_number(context, qos, most_wanted):
     ear.subscribe(subscription("#", most_wanted))
     for n in range(4):
         writer.publish(TOPIC, b"%d" % n, qos=qos, id=n + 1 if qos else 0)
-    found = ear.heard()
+    found = ear.output()
     assert sizes(found) == [(TOPIC, None, b"0"), (TOPIC, 1, b"1"), ("", 1, b"2"), ("", 1, b"3")]
     assert {one.qos for one in found} == {min(qos, most_wanted)}
 
@@ -71,9 +71,9 @@ def test_a_client_that_asks_for_none_gets_none(context):
     writer = context.client("w")
     for _ in range(3):
         writer.publish(TOPIC)
-    assert sizes(plain.heard()) == [(TOPIC, None, b"x")] * 3
-    assert sizes(old.heard()) == [(TOPIC, None, b"x")] * 3
-    assert len(ear.reader_of.topics(ear.heard())) == 3
+    assert sizes(plain.output()) == [(TOPIC, None, b"x")] * 3
+    assert sizes(old.output()) == [(TOPIC, None, b"x")] * 3
+    assert len(ear.reader_of.topics(ear.output())) == 3
     assert ear.reader_of.known == {1: TOPIC}
 
 
@@ -82,7 +82,7 @@ def test_a_short_topic_stays(context):
     ear.subscribe("#")
     for _ in range(3):
         writer.publish("short")
-    assert sizes(ear.heard()) == [("short", None, b"x")] * 3
+    assert sizes(ear.output()) == [("short", None, b"x")] * 3
 
 
 @pytest.mark.parametrize(("most", "numbers"), [(1, 1), (3, 3), (65_535, limits.TOPIC_ALIASES)])
@@ -93,7 +93,7 @@ def test_as_many_as_the_client_and_the_hub_want(context, most, numbers):
     for n in range(3):
         for at, topic in enumerate(NAMES):
             writer.publish(topic, qos=(n + at) % 2, id=1 * ((n + at) % 2))
-            found = ear.heard()
+            found = ear.output()
             assert ear.reader_of.topics(found) == [topic]
             for one in found:
                 if one.qos:
@@ -108,7 +108,7 @@ def test_what_a_message_says_stays(context):
     for qos in (0, 1):
         for _ in range(3):
             writer.publish(TOPIC, b"x" * 200, qos=qos, id=qos, properties=said)
-    for one in ear.heard():
+    for one in ear.output():
         one.properties.pop("topic_alias", None)
         assert one.properties == {**said, "subscription_identifier": [300]}
         assert one.payload == b"x" * 200
@@ -124,13 +124,13 @@ def test_dropped_messages_leave_no_number_unknown(full):
         writer.publish(NAMES[n % 7], b"x" * 1_000)
     ear.end.taking = True
     context.world.turn()
-    found = ear.heard()
+    found = ear.output()
     assert context.world.hub.turn.counters.dropped > 100
     assert ear.reader_of.topics(found)
     assert len(ear.reader_of.known) == 7
     for n in range(7):
         writer.publish(NAMES[n])
-    assert ear.reader_of.topics(ear.heard()) == NAMES[:7]
+    assert ear.reader_of.topics(ear.output()) == NAMES[:7]
 
 
 @pytest.mark.mqtt("5:3.1.2-24")
@@ -140,7 +140,7 @@ def test_a_number_never_makes_a_packet_too_long(context):
     size = 40 - 2 - 2 - len(TOPIC) - 1
     for _ in range(4):
         writer.publish(TOPIC, b"x" * size)
-    assert sizes(ear.heard()) == [(TOPIC, None, b"x" * size)] * 4
+    assert sizes(ear.output()) == [(TOPIC, None, b"x" * size)] * 4
 
 
 def test_retained_messages_have_none(context):
@@ -161,7 +161,7 @@ def test_numbers_end_with_the_connection(context):
     ear.subscribe(subscription("#", 1))
     for n in range(3):
         writer.publish(TOPIC, b"%d" % n, qos=1, id=1)
-    assert ear.reader_of.topics(ear.heard()) == [TOPIC] * 3
+    assert ear.reader_of.topics(ear.output()) == [TOPIC] * 3
     ear.end.vanish()
     context.world.turn()
     again = Client(context.listener)
@@ -181,4 +181,4 @@ def test_below_a_mount_point(context):
     ear.subscribe("#")
     for _ in range(3):
         writer.publish(TOPIC)
-    assert ear.reader_of.topics(ear.heard()) == [TOPIC] * 3
+    assert ear.reader_of.topics(ear.output()) == [TOPIC] * 3

@@ -155,7 +155,7 @@ def test_a_client_that_doesnt_answer_is_sent_away(hub):
     hub.world.advance(limits.LOGIN_STEP_SECONDS - 1)
     assert not client.closed
     hub.world.advance(2)
-    (refusal,) = client.heard()
+    (refusal,) = client.output()
     assert isinstance(refusal, Connack)
     assert refusal.code >= 0x80
     assert client.closed
@@ -213,7 +213,7 @@ def test_nothing_else_comes_before_the_welcome(packet):
     refusal = client.raw(first + packet.encode(V5))[-1]
     assert (type(refusal), refusal.code) == (Connack, 0x82)
     assert client.closed
-    assert ear.heard() == []
+    assert ear.output() == []
 
 
 @pytest.mark.parametrize(("code", "method"), [(CONTINUE, "other"), (AGAIN, "sum"), (0, "sum"), (CONTINUE, None)])
@@ -305,7 +305,7 @@ def test_a_client_that_doesnt_answer_then(hub):
     client = hub.enter()
     auth(client, b"", AGAIN)
     hub.world.advance(limits.LOGIN_STEP_SECONDS + 1)
-    (gone,) = client.heard()
+    (gone,) = client.output()
     assert isinstance(gone, Disconnect)
     assert gone.code >= 0x80
     assert client.closed

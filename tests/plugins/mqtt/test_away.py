@@ -34,7 +34,7 @@ class Model:
         self.subscriptions: dict[str, int] = {}
         self.inflight: list[tuple[str, bytes, int]] = []
         self.queue: list[tuple[str, bytes, int]] = []
-        self.heard: list[tuple[str, bytes, int]] = []
+        self.output: list[tuple[str, bytes, int]] = []
         self.dropped = 0
 
     def publish(self, topic: str, payload: bytes, qos: int) -> None:
@@ -44,7 +44,7 @@ class Model:
         qos = min(qos, max(granted))
         one = (topic, payload, qos)
         if not qos:
-            self.heard += [one] * self.there
+            self.output += [one] * self.there
         elif not self.queue and self.may_send():
             self.send(one)
         else:
@@ -58,7 +58,7 @@ class Model:
 
     def send(self, one: tuple[str, bytes, int]) -> None:
         self.inflight.append(one)
-        self.heard.append(one)
+        self.output.append(one)
 
     def go_on(self) -> None:
         while self.queue and self.may_send():
@@ -66,7 +66,7 @@ class Model:
 
     def come_back(self) -> None:
         self.there = True
-        self.heard += self.inflight
+        self.output += self.inflight
         self.go_on()
 
 
@@ -145,7 +145,7 @@ class Away(RuleBasedStateMachine):
             assert dict(client.connack.properties.get("user_property", ())).get(DROPPED, "0") == str(model.dropped)
             model.dropped = 0
             model.come_back()
-            self.hear(name, client.first)
+            self.receive(name, client.first)
             self.compare()
 
     @rule(name=st.sampled_from(NAMES))
@@ -170,20 +170,20 @@ class Away(RuleBasedStateMachine):
                 packets = client.ack(PUBCOMP, one.id)
             del model.inflight[0]
             model.go_on()
-            self.hear(name, packets)
+            self.receive(name, packets)
             self.compare()
 
-    def hear(self, name: str, packets: list[Any]) -> None:
-        model, heard = self.models[name], [one for one in packets if hasattr(one, "topic")]
-        assert [(one.topic, one.payload, one.qos) for one in heard] == model.heard[: len(heard)]
-        del model.heard[: len(heard)]
-        self.unanswered[name] += [one for one in heard if one.qos]
+    def receive(self, name: str, packets: list[Any]) -> None:
+        model, output = self.models[name], [one for one in packets if hasattr(one, "topic")]
+        assert [(one.topic, one.payload, one.qos) for one in output] == model.output[: len(output)]
+        del model.output[: len(output)]
+        self.unanswered[name] += [one for one in output if one.qos]
 
     def compare(self) -> None:
         for name, client in self.clients.items():
             if self.models[name].there:
-                self.hear(name, client.heard())
-                assert not self.models[name].heard
+                self.receive(name, client.output())
+                assert not self.models[name].output
         assert self.hub.clients.queued_bytes >= 0
 
     def teardown(self) -> None:

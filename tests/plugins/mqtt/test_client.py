@@ -43,10 +43,10 @@ class Bridge:
     def dial(self, **said):
         self.dialect = self.kind(self.dialect_context, Session("192.0.2.7", 1883, "tcp", "b"))
         (connect,) = self.dialect.opened(NOW)
-        first = self.hear(packets.Connack(**said))
+        first = self.receive(packets.Connack(**said))
         return decoded(connect.data, self.version), first
 
-    def hear(self, *what, now=NOW):
+    def receive(self, *what, now=NOW):
         data = b"".join(one if isinstance(one, bytes) else one.encode(self.version) for one in what)
         return self.dialect.receive(data, now)
 
@@ -85,11 +85,11 @@ HOSTILE = {
 def test_a_server_that_breaks_the_rules_is_left(said):
     bridge = Bridge()
     bridge.dial()
-    found = bridge.hear(published(), said, published())
+    found = bridge.receive(published(), said, published())
     assert [type(one) for one in found] == [QosPublish, Close]
     assert found[1].refusal is not None
     assert isinstance(decoded(found[1].data, V5), packets.Disconnect)
-    assert bridge.hear(published()) == []
+    assert bridge.receive(published()) == []
 
 
 def test_the_beginning():
@@ -109,7 +109,7 @@ def test_in_3_1_1_what_is_pulled_already_is_not_asked_for_again():
     """It would bring all retained messages once more."""
     bridge = Bridge(V311)
     asked = bridge.dial()[1][-1]
-    bridge.hear(packets.Suback(id=decoded(asked.data, V311).id, codes=[2]))
+    bridge.receive(packets.Suback(id=decoded(asked.data, V311).id, codes=[2]))
     assert not [one for one in bridge.dial(present=True)[1] if isinstance(one, Answer) and one.data[0] == 0x82]
     assert [one for one in bridge.dial()[1] if isinstance(one, Answer) and one.data[0] == 0x82]
 
@@ -126,7 +126,7 @@ def test_a_server_that_is_silent_is_asked_and_left():
     assert dialect.deadline == NOW + 45
     (ping,) = dialect.timeout(NOW + 45)
     assert decoded(ping.data, V5) == packets.Pingreq()
-    bridge.hear(packets.Pingresp(), now=NOW + 46)
+    bridge.receive(packets.Pingresp(), now=NOW + 46)
     assert dialect.deadline == NOW + 90
     dialect.timeout(NOW + 90)
     assert dialect.deadline == NOW + 100
@@ -164,12 +164,12 @@ def test_a_message_that_is_too_much_here_is_acknowledged_and_counted():
     bridge = Bridge()
     bridge.dial()
     for more in ({"payload": b"x" * 1001}, {"properties": {"user_property": [("k", "v")] * 65}}, {"topic": "c"}):
-        fault, answer = bridge.hear(published(**{"topic": "a/x", **more}, qos=1, id=5))
+        fault, answer = bridge.receive(published(**{"topic": "a/x", **more}, qos=1, id=5))
         assert isinstance(fault, Fault)
         assert (decoded(answer.data, V5).kind, decoded(answer.data, V5).code) == (PUBACK, 0)
-    _, answer = bridge.hear(published("c", qos=2, id=6))
+    _, answer = bridge.receive(published("c", qos=2, id=6))
     assert decoded(answer.data, V5).kind == PUBREC
-    (release,) = bridge.hear(packets.Ack(kind=PUBREL, id=6))
+    (release,) = bridge.receive(packets.Ack(kind=PUBREL, id=6))
     assert isinstance(release, Release)
     assert decoded(bridge.dialect.outcome(release, False), V5).code == 0
 
@@ -177,7 +177,7 @@ def test_a_message_that_is_too_much_here_is_acknowledged_and_counted():
 def test_a_message_that_the_hub_refuses_is_answered_with_a_code():
     bridge = Bridge()
     bridge.dial()
-    (letter,) = bridge.hear(published(qos=1, id=5))
+    (letter,) = bridge.receive(published(qos=1, id=5))
     said = decoded(bridge.dialect.outcome(letter, Refusal("bad-topic", "too deep")), V5)
     assert (said.kind, said.code) == (PUBACK, 0x90)
 
@@ -189,7 +189,7 @@ def test_codes_of_acknowledgements_name_the_topic():
     message = QosPublish("b/x", b"x", 1)
     frame = bridge.kind.encode(message, bridge.dialect.form(wish))
     bridge.dialect.frame_qos(frame, message, 3, False)
-    notice, fault, ack = bridge.hear(packets.Ack(kind=PUBACK, id=3, code=0x97))
+    notice, fault, ack = bridge.receive(packets.Ack(kind=PUBACK, id=3, code=0x97))
     assert notice.text == "the server refuses a message on b/x: quota exceeded (0x97)"
     assert isinstance(fault, Fault)
     assert (ack.id, ack.stage) == (3, "acknowledged")
@@ -198,8 +198,8 @@ def test_codes_of_acknowledgements_name_the_topic():
 def test_what_was_released_at_the_beginning_is_not_taken_for_an_answer():
     bridge = Bridge()
     assert begun(bridge, present=True)[:1] == b"\x62"
-    assert bridge.hear(packets.Ack(kind=PUBCOMP, id=1)) == []
-    (ack,) = bridge.hear(packets.Ack(kind=PUBCOMP, id=1))
+    assert bridge.receive(packets.Ack(kind=PUBCOMP, id=1)) == []
+    (ack,) = bridge.receive(packets.Ack(kind=PUBCOMP, id=1))
     assert isinstance(ack, Ack)
 
 
@@ -230,14 +230,14 @@ def carried(bridge, message):
 def test_a_message_carries_its_way():
     bridge = Bridge()
     bridge.dial(properties={"user_property": [(NODE, "there")]})
-    (letter,) = bridge.hear(published(properties={"user_property": [("k", "v"), ("hubbub-path", "far")]}))
+    (letter,) = bridge.receive(published(properties={"user_property": [("k", "v"), ("hubbub-path", "far")]}))
     assert path_of(letter) == ["far", "there"]
     assert letter.properties["k"] == "v"
     assert carried(bridge, letter) is None  # it came from there
     sent = carried(bridge, Message("b/x", b"x", properties={"hubbub-path": "far"}))
     assert sent.properties["user_property"] == [("hubbub-path", "far here")]
-    assert bridge.hear(published(properties={"user_property": [("hubbub-path", "here far")]})) == []
-    (answer,) = bridge.hear(published(qos=2, id=1, properties={"user_property": [("hubbub-path", "here far")]}))
+    assert bridge.receive(published(properties={"user_property": [("hubbub-path", "here far")]})) == []
+    (answer,) = bridge.receive(published(qos=2, id=1, properties={"user_property": [("hubbub-path", "here far")]}))
     assert decoded(answer.data, V5).kind == PUBREC
 
 
@@ -254,14 +254,14 @@ def test_a_way_has_an_end():
 def test_what_came_from_a_server_without_a_name_does_not_go_back_to_it(version):
     bridge = Bridge(version)
     bridge.dial()
-    (letter,) = bridge.hear(published(retain=True))
+    (letter,) = bridge.receive(published(retain=True))
     letter.retained = True
     assert carried(bridge, letter) is None
     other = Bridge(version)
     other.dialect_context = DialectContext("tcp", push=("b/#",), role="client", node="here")
     other.dialect = other.kind(other.dialect_context, Session("192.0.2.8", 1883, "tcp", "other"))
     other.dialect.opened(NOW)
-    other.hear(packets.Connack())
+    other.receive(packets.Connack())
     assert carried(other, letter) is not None
 
 

@@ -56,12 +56,12 @@ def test_a_message_is_delivered_as_it_comes_back_and_acknowledged_once_it_is_sto
     ear, writer = context.client("ear"), context.client("writer")
     ear.subscribe(subscription("a", 1))
     assert writer.publish("a", b"1", qos=1, id=1) == []
-    assert ear.heard() == []
+    assert ear.output() == []
     stream.bring()
-    assert messages(ear.heard()) == [("a", b"1", 1)]
-    assert writer.heard() == []
+    assert messages(ear.output()) == [("a", b"1", 1)]
+    assert writer.output() == []
     stream.acknowledge()
-    [answer] = writer.heard()
+    [answer] = writer.output()
     assert (answer.kind, answer.id, answer.code) == (PUBACK, 1, 0)
 
 
@@ -73,7 +73,7 @@ def test_one_waits_for_its_own_message_and_those_before(context, stream):
     found = []
     for _ in range(3):
         stream.acknowledge()
-        found.append([[one.id for one in client.heard()] for client in (first, second)])
+        found.append([[one.id for one in client.output()] for client in (first, second)])
     assert found == [[[1], []], [[], [2]], [[3], []]]
 
 
@@ -82,7 +82,7 @@ def test_what_need_not_be_kept_goes_on_at_once(context, stream):
     ear.subscribe(subscription("a", 1))
     writer.publish("a", b"0", qos=1, id=1)
     writer.publish("a", b"1")
-    assert messages(ear.heard()) == [("a", b"1", 0)]
+    assert messages(ear.output()) == [("a", b"1", 0)]
     assert len(ear.subscribe("b")) == 1  # its answer waits for nothing
     assert [message.payload for message in stream.waiting] == [b"0"]
 
@@ -114,7 +114,7 @@ def test_a_client_that_does_not_want_its_own_messages_gets_none(context, stream)
     client.subscribe(subscription("a", 1, no_local=True))
     client.publish("a", qos=1, id=1)
     stream.bring()
-    assert messages(client.heard()) == []
+    assert messages(client.output()) == []
 
 
 @pytest.mark.parametrize(("qos", "kind"), [(1, PUBACK), (2, PUBREC)])
@@ -159,7 +159,7 @@ def test_a_message_that_comes_again_is_stored_once(context, stream):
         writer.publish("a", qos=2, id=1, dup=dup)
     assert len(stream.waiting) == 1
     stream.acknowledge()
-    assert [answer.id for answer in writer.heard()] == [1, 1]
+    assert [answer.id for answer in writer.output()] == [1, 1]
 
 
 def test_a_retry_with_an_idempotency_key_waits_for_the_first(context, stream):
@@ -168,4 +168,4 @@ def test_a_retry_with_an_idempotency_key_waits_for_the_first(context, stream):
         assert writer.publish("a", qos=1, id=id, properties={"user_property": [("once", "k")]}) == []
     assert len(stream.waiting) == 1
     stream.acknowledge()
-    assert [answer.id for answer in writer.heard()] == [1, 2]
+    assert [answer.id for answer in writer.output()] == [1, 2]

@@ -24,7 +24,7 @@ def test_a_message_at_each_quality(context, version, qos):
     reader, writer = context.client("r", version), context.client("w", version)
     assert reader.subscribe(subscription("a/#", 2))[0].codes == [2]
     answers = writer.publish("a/b", b"hello", qos=qos, id=7 * bool(qos))
-    got = reader.heard()
+    got = reader.output()
     assert messages(got) == [("a/b", b"hello", qos)]
     if qos == 0:
         assert answers == []
@@ -62,7 +62,7 @@ def test_several_filters_are_answered_at_once_and_before_retained_messages(conte
     found = client.send(packets.Unsubscribe(id=9, filters=["a", "nothing"]))
     assert found == [Unsuback(id=9, codes=[0, 0x11])]
     writer.publish("a", b"3")
-    assert client.heard() == []
+    assert client.output() == []
 
 
 @pytest.mark.mqtt("5:3.3.1-10", "5:3.3.1-11", "5:3.3.1-13")
@@ -74,10 +74,10 @@ def test_retain_handling_and_retain_as_published(context):
     assert len(client.subscribe(subscription("a", retain_handling=1))) == 1
     assert len(client.subscribe(subscription("a", retain_handling=0, retain_as_published=True))) == 2
     writer.publish("a", b"2", retain=True)
-    assert [one.retain for one in client.heard()] == [True]
+    assert [one.retain for one in client.output()] == [True]
     client.subscribe(subscription("a", retain_handling=2))
     writer.publish("a", b"3", retain=True)
-    assert [one.retain for one in client.heard()] == [False]
+    assert [one.retain for one in client.output()] == [False]
 
 
 @pytest.mark.mqtt("5:3.8.3-3")
@@ -93,7 +93,7 @@ def test_overlapping_filters_bring_one_copy_at_the_highest_quality_with_all_iden
     client = context.client("c")
     client.subscribe(subscription("a/b", 0), subscription_identifier=1)
     client.subscribe(subscription("a/#", 2), subscription_identifier=2)
-    (got,) = context.client("w").publish("a/b", qos=1, id=1) and client.heard()
+    (got,) = context.client("w").publish("a/b", qos=1, id=1) and client.output()
     assert got.qos == 1
     assert got.properties["subscription_identifier"] == [1, 2]
 
@@ -111,7 +111,7 @@ def test_what_a_message_says_arrives(context):
     client.subscribe(subscription("a", 1))
     writer.publish("a", properties=said)
     writer.publish("a", qos=1, id=1, properties=said)
-    assert [one.properties for one in client.heard()] == [said, said]
+    assert [one.properties for one in client.output()] == [said, said]
 
 
 @pytest.mark.mqtt("5:3.3.2-9", "5:3.3.2-12")
@@ -120,7 +120,7 @@ def test_aliases_in(context):
     client.subscribe("#")
     writer.publish("a/b", properties={"topic_alias": 3})
     writer.publish("", b"y", properties={"topic_alias": 3})
-    assert messages(client.heard()) == [("a/b", b"x", 0), ("a/b", b"y", 0)]
+    assert messages(client.output()) == [("a/b", b"x", 0), ("a/b", b"y", 0)]
     (gone,) = writer.publish("", properties={"topic_alias": 4})
     assert gone.code == 0x82
     (gone,) = context.client("v").publish("a", properties={"topic_alias": 33})
@@ -141,7 +141,7 @@ def test_maximum_packet_size(context):
     for qos in (0, 1):
         writer.publish("a", b"x" * 64, qos=qos, id=qos)
         writer.publish("a", b"short", qos=qos, id=qos)
-    assert messages(client.heard()) == [("a", b"short", 0), ("a", b"short", 1)]
+    assert messages(client.output()) == [("a", b"short", 0), ("a", b"short", 1)]
     assert not client.closed
 
 
@@ -151,13 +151,13 @@ def test_a_will(context):
     ear.subscribe("will/#")
     will = packets.Will(topic="will/a", payload=b"gone")
     context.client("a", will=will).end.vanish()
-    assert messages(ear.heard() or ear.ping()[:-1]) == [("will/a", b"gone", 0)]
+    assert messages(ear.output() or ear.ping()[:-1]) == [("will/a", b"gone", 0)]
     context.client("b", will=will).goodbye()
-    assert ear.heard() == []
+    assert ear.output() == []
     context.client("c", will=will).goodbye(4)
-    assert messages(ear.heard()) == [("will/a", b"gone", 0)]
+    assert messages(ear.output()) == [("will/a", b"gone", 0)]
     context.client("d", will=will).raw(b"\xff\xff\xff\xff\xff\xff")
-    assert messages(ear.heard()) == [("will/a", b"gone", 0)]
+    assert messages(ear.output()) == [("will/a", b"gone", 0)]
 
 
 @pytest.mark.mqtt("5:3.1.2-8", "5:3.1.3-9")
@@ -169,15 +169,15 @@ def test_a_will_with_a_delay():
     kept = {"session_expiry_interval": 100}
     context.client("a", will=will, properties=kept).end.vanish()
     context.world.advance(5)
-    assert ear.heard() == []
+    assert ear.output() == []
     context.client("a", will=will, properties=kept, clean=False).end.vanish()
     context.world.advance(6)
-    assert ear.heard() == []
+    assert ear.output() == []
     context.world.advance(5)
-    assert messages(ear.heard()) == [("will", b"gone", 0)]
+    assert messages(ear.output()) == [("will", b"gone", 0)]
     context.client("b", will=will, properties={"session_expiry_interval": 3}).end.vanish()
     context.world.advance(4)
-    assert messages(ear.heard()) == [("will", b"gone", 0)]  # with the end of the session
+    assert messages(ear.output()) == [("will", b"gone", 0)]  # with the end of the session
 
 
 @pytest.mark.mqtt("5:3.1.2-22")
@@ -188,7 +188,7 @@ def test_keep_alive(context):
     context.world.advance(14)
     assert not client.closed
     context.world.advance(2)
-    assert client.heard()[0].code == 0x8D
+    assert client.output()[0].code == 0x8D
     assert client.closed
 
 
@@ -331,7 +331,7 @@ def test_rights_end_what_waits():
     for topic in "ab":
         writer.publish(topic, qos=1, id=1)
     rights.good = False
-    told = context.client("c", **kept(V5))
-    assert [one.code for one in told.first] == [0x87]
-    assert told.closed
+    reported = context.client("c", **kept(V5))
+    assert [one.code for one in reported.first] == [0x87]
+    assert reported.closed
     assert messages(context.client("c", **kept(V5)).first) == [("b", b"x", 1)]

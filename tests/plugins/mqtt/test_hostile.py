@@ -56,7 +56,7 @@ def test_what_was_in_flight_isnt_sent_again_without_the_right():
     client.subscribe(subscription("#", 2))
     for id, topic in enumerate(("secret", "public", "half"), 1):
         writer.publish(topic, b"x", qos=2, id=id)
-    flew = {one.topic: one.id for one in client.heard()}
+    flew = {one.topic: one.id for one in client.output()}
     client.ack(PUBREC, flew["half"])
     vanish(context, client)
     rights.denied = {"secret", "half"}
@@ -107,8 +107,8 @@ def test_searches_of_one_link_have_a_bound(context, monkeypatch):
     for topic in "abc":
         writer.publish(topic, b"x", retain=True)
     two = Subscribe(id=1, subscriptions=[subscription("#")] * 2).encode(V5)
-    heard = [one for one in client.raw(two * 2) if isinstance(one, Suback)]
-    assert [one.codes for one in heard] == [[0, 0], [0x97, 0x97]]
+    output = [one for one in client.raw(two * 2) if isinstance(one, Suback)]
+    assert [one.codes for one in output] == [[0, 0], [0x97, 0x97]]
     assert client.subscribe("#")[0].codes == [0]
 
 
@@ -157,7 +157,7 @@ def test_a_will_of_a_client_that_is_given_a_name_stays_below_its_own_mount_point
     client = Client(listener)
     name = client.connect(will=Will(topic="w", payload=b"x")).properties["assigned_client_identifier"]
     vanish(context, client)
-    assert [one.topic for one in ear.heard()] == [f"t/{name}/w"]
+    assert [one.topic for one in ear.output()] == [f"t/{name}/w"]
 
 
 @pytest.mark.parametrize(
@@ -179,5 +179,5 @@ def test_what_no_string_of_mqtt_may_have_ends_no_link(context, more, retain):
     context.world.hub.router.publish(Message("y", b"good", retain))
     context.world.turn()
     _, *retained = later.subscribe(subscription("#", 1))
-    assert [one.payload for one in before.heard()] == [b"good"]
+    assert [one.payload for one in before.output()] == [b"good"]
     assert [one.payload for one in retained] == [b"good"] * retain

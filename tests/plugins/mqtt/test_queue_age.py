@@ -22,7 +22,7 @@ def away(context: MqttHub, name: str, **more: object) -> None:
     context.world.turn()
 
 
-def told(client) -> int:
+def reported(client) -> int:
     """How many messages the session of a client has lost, as CONNACK says."""
     return int(dict(client.connack.properties.get("user_property", ())).get(DROPPED, "0"))
 
@@ -43,7 +43,7 @@ def test_what_has_waited_for_too_long_is_dropped_and_counted(sessions):
     assert hub.turn.counters.dropped + hub.clients.unsettled == sessions
     for n in range(sessions):
         client = context.client(f"s{n}", **kept(V5))
-        assert (messages(client.first), told(client)) == ([("a", b"new", 1)], 1)
+        assert (messages(client.first), reported(client)) == ([("a", b"new", 1)], 1)
 
 
 def test_a_client_that_comes_back_gets_the_number_of_expired_messages():
@@ -53,7 +53,7 @@ def test_a_client_that_comes_back_gets_the_number_of_expired_messages():
     context.client("w").publish("a", b"old", qos=1, id=1)
     context.world.advance(61)
     client = context.client("s", **kept(V5))
-    assert (messages(client.first), told(client)) == ([], 1)
+    assert (messages(client.first), reported(client)) == ([], 1)
 
 
 def test_a_work_queue_has_the_bound_too(tmp_path):
@@ -82,7 +82,7 @@ def test_what_is_in_flight_stays():
     client, writer = context.client("s", **kept(V5)), context.client("w")
     client.subscribe(subscription("a", 1))
     writer.publish("a", b"old", qos=1, id=1)
-    (sent,) = client.heard()
+    (sent,) = client.output()
     context.world.advance(100)
     client.ack(PUBACK, sent.id)
     assert context.world.hub.turn.counters.dropped == 0
@@ -105,6 +105,6 @@ def test_a_queue_of_an_earlier_process_has_its_age(tmp_path, monkeypatch):
     assert world.hub.clients.queued == 3
     world.advance(25)
     assert world.hub.clients.queued == 0
-    assert told(context.client("s", **kept(V5))) == 3
+    assert reported(context.client("s", **kept(V5))) == 3
     for one in disk.stores:
         one.stop()

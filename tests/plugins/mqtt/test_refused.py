@@ -77,7 +77,7 @@ def test_bad_packets(data, code):
     assert client.closed
     assert isinstance(found[-1], Disconnect)
     assert code is None or found[-1].code == code
-    assert ear.heard() == []
+    assert ear.output() == []
     assert context.world.hub.turn.counters.failed == 0
 
 
@@ -123,7 +123,7 @@ def test_one_that_never_acknowledges_fills_its_line_and_no_more():
     client.subscribe(subscription("a", 1))
     for n in range(3_000):
         writer.publish("a", b"%05d" % n + b"x" * 95, qos=1, id=1)
-    got = client.heard()
+    got = client.output()
     assert len(got) == 100
     assert len({one.id for one in got}) == 100
     assert context.world.hub.turn.counters.dropped > 2_000
@@ -141,7 +141,7 @@ def test_a_hundred_thousand_of_one_identifier():
     data = packets.Publish(topic="a", payload=b"x", qos=2, id=1).encode(V5)
     for _ in range(100):
         client.raw(data * 1_000)
-    assert len(ear.heard()) == 1
+    assert len(ear.output()) == 1
 
 
 @pytest.mark.mqtt("5:3.1.4-3", "5:4.4.0-1", "5:3.1.3-9")
@@ -156,7 +156,7 @@ def test_a_storm_of_takeovers():
     for n in range(200):
         writer.publish("a", b"%d" % n, qos=1, id=1)
         new = context.client("c", will=will, **kept(V5))
-        got = [one for one in client.heard() if isinstance(one, Publish)]
+        got = [one for one in client.output() if isinstance(one, Publish)]
         assert client.closed
         for one in new.first:
             assert one.dup == (one.payload in [old.payload for old in got])
@@ -164,5 +164,5 @@ def test_a_storm_of_takeovers():
             seen.append(one.payload)
         client = new
     assert seen == [b"%d" % n for n in range(200)]
-    assert ear.heard() == []
+    assert ear.output() == []
     assert len(context.world.hub.clients) == 3

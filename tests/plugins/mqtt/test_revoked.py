@@ -29,12 +29,12 @@ def test_a_message_that_waits_for_a_slow_commit():
     ear.subscribe(subscription("a", 1))
     context.store.slow = True
     writer.publish("a", b"secret", qos=1, id=1)
-    assert ear.heard() == []
+    assert ear.output() == []
     revoke(context, "ear")
     context.world.turn()
     context.store.finish()
     context.world.turn()
-    found = ear.heard()
+    found = ear.output()
     assert published(found) == []
     assert isinstance(found[-1], Disconnect)
 
@@ -53,8 +53,8 @@ def test_more_subscriptions_than_end_in_one_turn(qos, aliases):
         link_of(context, "writer").receive(Publish(topic=f"a/{number}", payload=b"secret").encode(V5))
     assert link.session.subscriptions
     context.world.turn()
-    found = ear.heard()
+    found = ear.output()
     assert published(found) == []
     assert isinstance(found[-1], Disconnect)
     assert not link.session.subscriptions
-    assert writer.heard() == []
+    assert writer.output() == []

@@ -11,19 +11,19 @@ from mqtt_client import PUBACK, PUBREC, V5, V311, Client, MqttHub, subscription
 
 
 @pytest.mark.parametrize(
-    ("asked", "told", "cut"),
+    ("asked", "reported", "cut"),
     [(0, 20, 30), (21, 20, 30), (65_535, 20, 30), (20, None, 30), (10, None, 15)],
 )
 @pytest.mark.mqtt("5:3.1.2-22", "5:3.2.2-22")
-def test_server_keep_alive(asked, told, cut):
+def test_server_keep_alive(asked, reported, cut):
     context = MqttHub(idle=20.0)
     client = context.client("c", keep_alive=asked)
-    assert client.connack.properties.get("server_keep_alive") == told
+    assert client.connack.properties.get("server_keep_alive") == reported
     context.world.advance(cut - 1)
     assert not client.closed
     client.ping()
     context.world.advance(cut + 1)
-    assert [one.code for one in client.heard()] == [0x8D]
+    assert [one.code for one in client.output()] == [0x8D]
     assert client.closed
 
 
@@ -57,29 +57,29 @@ class Rights:
 @pytest.mark.mqtt("5:3.4.2-2", "5:3.5.2-2", "5:3.1.2-29")
 def test_a_refused_message_gets_a_reason(qos, kind):
     context = MqttHub(rights=lambda session: Rights())
-    (told,) = context.client("c").publish("b", qos=qos, id=5)
-    assert told == Ack(kind=kind, id=5, code=0x87, properties={"reason_string": "you may not publish to that"})
+    (reported,) = context.client("c").publish("b", qos=qos, id=5)
+    assert reported == Ack(kind=kind, id=5, code=0x87, properties={"reason_string": "you may not publish to that"})
     properties = {"request_problem_information": 0}
-    (told,) = context.client("d", properties=properties).publish("b", qos=qos, id=5)
-    assert told == Ack(kind=kind, id=5, code=0x87)
-    (told,) = context.client("e", properties={"maximum_packet_size": 45}).publish("b", qos=qos, id=5)
-    assert told == Ack(kind=kind, id=5, code=0x87, properties={"reason_string": "you may not publish to that"})
-    (told,) = context.client("f", V311).publish("b", qos=qos, id=5)
-    assert told == Ack(kind=kind, id=5)
+    (reported,) = context.client("d", properties=properties).publish("b", qos=qos, id=5)
+    assert reported == Ack(kind=kind, id=5, code=0x87)
+    (reported,) = context.client("e", properties={"maximum_packet_size": 45}).publish("b", qos=qos, id=5)
+    assert reported == Ack(kind=kind, id=5, code=0x87, properties={"reason_string": "you may not publish to that"})
+    (reported,) = context.client("f", V311).publish("b", qos=qos, id=5)
+    assert reported == Ack(kind=kind, id=5)
 
 
 @pytest.mark.mqtt("5:3.9.2-1", "5:3.1.2-29")
 def test_a_refused_subscription_gets_a_reason():
     context = MqttHub(rights=lambda session: Rights())
-    (told,) = context.client("c").subscribe(subscription("a"), subscription("b"))
-    assert told.codes == [0, 0x87]
-    assert told.properties == {"reason_string": "you may not subscribe to that"}
-    (told,) = context.client("d", properties={"request_problem_information": 0}).subscribe(
+    (reported,) = context.client("c").subscribe(subscription("a"), subscription("b"))
+    assert reported.codes == [0, 0x87]
+    assert reported.properties == {"reason_string": "you may not subscribe to that"}
+    (reported,) = context.client("d", properties={"request_problem_information": 0}).subscribe(
         subscription("a"), subscription("b")
     )
-    assert told == Suback(id=1, codes=[0, 0x87])
-    (told,) = context.client("d", V311).subscribe(subscription("a"), subscription("b"))
-    assert told == Suback(id=1, codes=[0, 0x80])
+    assert reported == Suback(id=1, codes=[0, 0x87])
+    (reported,) = context.client("d", V311).subscribe(subscription("a"), subscription("b"))
+    assert reported == Suback(id=1, codes=[0, 0x80])
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ def test_why_the_hub_ends_a_connection(reason, refusal, code):
     for link in list(context.listener.context.links):
         link.close(reason, refusal)
     context.world.turn()
-    (gone,) = new.heard()
+    (gone,) = new.output()
     assert isinstance(gone, Disconnect)
     assert gone.code == code
     assert gone.properties == {"reason_string": refusal.reason if refusal else reason}
-    assert old.heard() == []
+    assert old.output() == []
     assert new.closed
     assert old.closed
 
@@ -117,8 +117,8 @@ def test_a_stopping_daemon_says_nothing_unless_it_is_configured_to(options, code
     for link in list(context.listener.context.links):
         link.close("shutdown")
     context.world.turn()
-    assert [one.code for one in new.heard()] == codes
-    assert old.heard() == []
+    assert [one.code for one in new.output()] == codes
+    assert old.output() == []
     assert new.closed
     assert old.closed
 

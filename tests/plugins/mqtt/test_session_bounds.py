@@ -118,12 +118,12 @@ def test_a_client_that_holds_back_acknowledgements_loses_the_session(place, monk
         if not there:
             vanish(place, *hoarders)
     writer.publish("m", b"1", qos=1, id=1)
-    assert messages(modest.heard()) == [("m", b"1", 1)]
+    assert messages(modest.output()) == [("m", b"1", 1)]
     assert place.world.hub.clients.queued_bytes <= 50_000
     if there:
         assert place.world.hub.clients.forgotten
         assert any(one.closed for one in hoarders)
-        assert next(one for one in hoarders if one.closed).heard()[-1].code == 0x97
+        assert next(one for one in hoarders if one.closed).output()[-1].code == 0x97
 
 
 def test_ten_thousand_sessions_and_one_more(place, monkeypatch):
@@ -155,14 +155,14 @@ def test_no_more_is_sent_again_than_the_client_takes(place):
     client.subscribe(subscription("a", 2))
     for n in range(6):
         writer.publish("a", b"%d" % n, qos=2, id=n + 1)
-    sent = [one.id for one in client.heard()]
+    sent = [one.id for one in client.output()]
     client.ack(PUBREC, sent[0])
     vanish(place, client)
     more = {"session_expiry_interval": 100, "receive_maximum": 2}
     client = place.client("c", clean=False, properties=more)
     assert ids(client.first) == [(Ack, sent[0]), (Publish, sent[1])]
     writer.publish("a", b"6", qos=1, id=9)
-    assert client.heard() == []
+    assert client.output() == []
     assert ids(client.ack(PUBCOMP, sent[0])) == [(Publish, sent[2])]
     client.ack(PUBREC, sent[3])  # of the link before
     assert client.ack(PUBCOMP, sent[3]) == []
@@ -179,13 +179,13 @@ def test_a_takeover_amid_what_is_sent_again(place):
     client.subscribe(subscription("a", 1))
     for n in range(50):
         writer.publish("a", b"%d" % n, qos=1, id=1)
-    sent = [one.id for one in client.heard()]
+    sent = [one.id for one in client.output()]
     vanish(place, client)
     data = Client(place.listener), Client(place.listener), Client(place.listener)
     for one in data:  # three CONNECTs that are read in one turn
         one.end.send(Connect(version=V5, client="c", **kept(V5)).encode(V5))
     place.world.turn()
-    last = data[-1].heard()
+    last = data[-1].output()
     assert [one.id for one in last[1:]] == sent
     assert all(one.closed for one in data[:2])
     assert not data[-1].closed
@@ -203,7 +203,7 @@ def test_identifiers_that_were_never_sent(place, kind):
         for answer in client.ack(kind, id):
             assert answer.code == 0x92
     writer.publish("a", qos=1, id=1)
-    (got,) = client.heard()
+    (got,) = client.output()
     client.ack(PUBACK, got.id)
     client.ack(PUBACK, got.id)
     assert place.world.hub.clients.queued_bytes == 0
@@ -220,7 +220,7 @@ def test_a_will_is_held_to_the_permissions_of_its_time():
     vanish(place, client)
     rights.denied.add("w")
     place.world.advance(51)
-    assert ear.heard() == []
+    assert ear.output() == []
 
 
 def test_new_rights_of_a_client_that_is_away_hold_for_the_will():
@@ -238,7 +238,7 @@ def test_new_rights_of_a_client_that_is_away_hold_for_the_will():
     vanish(place, place.client("c", **kept(V5), will=Will(topic="w", payload=b"x", properties=delayed)))
     denied.add("w")
     place.world.advance(51)
-    assert ear.heard() == []
+    assert ear.output() == []
     assert place.world.hub.clients.will_bytes == 0
 
 
@@ -248,10 +248,10 @@ def test_a_will_that_is_kept_names_no_answer_that_its_client_may_not_give():
     place = MqttHub(rights=lambda session: rights)
     ear = place.client("ear")
     ear.subscribe("w")
-    for retain, heard in ((True, 0), (False, 1)):
+    for retain, output in ((True, 0), (False, 1)):
         will = Will(topic="w", payload=b"x", retain=retain, properties={"response_topic": "secret"})
         vanish(place, place.client("c", will=will))
-        assert len(ear.heard()) == heard
+        assert len(ear.output()) == output
 
 
 def test_a_will_stays_below_the_mount_point():
@@ -262,7 +262,7 @@ def test_a_will_stays_below_the_mount_point():
     client = Client(listener)
     client.connect("c", will=Will(topic="w", payload=b"x", properties={"response_topic": "r"}))
     vanish(place, client)
-    (got,) = ear.heard()
+    (got,) = ear.output()
     assert (got.topic, got.properties["response_topic"]) == ("boat/w", "boat/r")
 
 
@@ -285,7 +285,7 @@ def test_subscriptions_go_to_and_fro_without_a_trace(place):
         (link,) = [one for one in place.listener.context.links if one.session.client == "c"]
         assert link.session.levels == 4 + limits.SHARED_LEVELS
         writer.publish("b")
-        assert messages(client.heard()) == [("b", b"x", 0)]
+        assert messages(client.output()) == [("b", b"x", 0)]
     client.goodbye(session_expiry_interval=0)
     assert (hub.subscriptions.count, hub.router.trie.levels, hub.subscriptions._encodings) == (0, 0, {})
 
@@ -317,7 +317,7 @@ def test_a_session_that_has_ended_takes_nothing_while_its_subscriptions_end(monk
     monkeypatch.setattr(hub.clients, "has_expired", lambda client: hub.turn.scheduler.add("test", job))
     context.world.advance(101)
     assert hub.subscriptions.count == 2
-    assert messages(other.heard()) == [("x", b"late", 1)] * 2
+    assert messages(other.output()) == [("x", b"late", 1)] * 2
     assert hub.clients.queued == 2  # in flight to the other
     assert hub.clients.queued_bytes < 1_000
     writer.goodbye()
@@ -330,9 +330,9 @@ def test_a_client_learns_what_its_session_has_lost(place, monkeypatch):
     place.world.turn()
     for n in range(5):
         place.client("w").publish("a", b"%d" % n, qos=1, id=1)
-    for told in ([("hubbub-dropped", "2")], None):
+    for reported in ([("hubbub-dropped", "2")], None):
         client = place.client("away", **kept(V5))
-        assert client.connack.properties.get("user_property") == told
+        assert client.connack.properties.get("user_property") == reported
         client.end.vanish()
         place.world.turn()
 
@@ -366,7 +366,7 @@ def test_many_filters_in_one_packet_are_subscribed_to_in_steps(place, monkeypatc
     client.end.move()
     assert hub.subscriptions.count == 10
     place.world.turn()
-    suback, unsuback, pong = client.heard()
+    suback, unsuback, pong = client.output()
     assert (suback.id, suback.codes, unsuback.id, unsuback.codes) == (1, [1] * 100, 2, [0] * 100)
     assert isinstance(pong, Pingresp)
     assert hub.subscriptions.count == 0

@@ -31,12 +31,12 @@ def test_a_session_outlives_its_link(context, version):
     assert again.connack.present == (version != V31)
     assert messages(again.first) == [("a", b"0", 1), ("a", b"1", 1), ("a", b"2", 1)]
     writer.publish("zero")
-    assert messages(again.heard()) == [("zero", b"x", 0)]
+    assert messages(again.output()) == [("zero", b"x", 0)]
     fresh = context.client("c", version, clean=True)
     assert not fresh.connack.present
     assert fresh.first == []
     writer.publish("a", qos=1, id=1)
-    assert fresh.heard() == []
+    assert fresh.output() == []
     assert again.closed
 
 
@@ -59,11 +59,11 @@ def test_takeover(context):
     old = context.client("c", **kept(V5))
     old.subscribe(subscription("a", 1))
     context.client("w").publish("a", qos=1, id=1)
-    (first,) = old.heard()
+    (first,) = old.output()
     new = context.client("c", **kept(V5))
     assert new.connack.present
     assert [(one.id, one.dup) for one in new.first] == [(first.id, True)]
-    assert [one.code for one in old.heard()] == [0x8E]
+    assert [one.code for one in old.output()] == [0x8E]
     assert old.closed
     new.ack(PUBACK, first.id)
     assert not context.client("c", **kept(V5)).first
@@ -75,7 +75,7 @@ def test_what_flies_is_sent_again_in_order_and_exactly_once(context):
     client.subscribe(subscription("a", 2))
     for n in range(4):
         writer.publish("a", b"%d" % n, qos=2, id=n + 1)
-    ids = [one.id for one in client.heard()]
+    ids = [one.id for one in client.output()]
     client.ack(PUBREC, ids[1])
     client.end.vanish()
     context.world.turn()
@@ -97,9 +97,9 @@ def test_a_letter_that_comes_twice_is_published_once(context):
     writer.publish("a", qos=2, id=5, dup=True)
     assert writer.ack(PUBREL, 5) == [Ack(kind=PUBCOMP, id=5)]
     assert writer.ack(PUBREL, 5) == [Ack(kind=PUBCOMP, id=5, code=0x92)]
-    assert len(ear.heard()) == 1
+    assert len(ear.output()) == 1
     writer.publish("a", qos=2, id=5)
-    assert len(ear.heard()) == 1
+    assert len(ear.output()) == 1
 
 
 @pytest.mark.mqtt("5:3.3.4-9")
@@ -108,7 +108,7 @@ def test_receive_maximum_of_the_client(context):
     client.subscribe(subscription("a", 1))
     for n in range(5):
         writer.publish("a", b"%d" % n, qos=1, id=1)
-    got = client.heard()
+    got = client.output()
     assert len(got) == 2
     assert messages(client.ack(PUBACK, got[0].id)) == [("a", b"2", 1)]
     assert messages(client.ack(PUBACK, got[1].id)) == [("a", b"3", 1)]

@@ -46,7 +46,7 @@ def test_each_message_goes_to_one(context, version):
     assert writer.publish("a", b"0", qos=1, id=1)[0].code == 0
     send(writer, b"1", qos=2)
     send(writer, b"2", b"3", qos=0)
-    assert [messages(one.heard()) for one in both] == [
+    assert [messages(one.output()) for one in both] == [
         [("a", b"0", 1), ("a", b"2", 0)],
         [("a", b"1", 2), ("a", b"3", 0)],
     ]
@@ -59,10 +59,10 @@ def test_each_has_the_quality_and_the_identifiers_that_it_asked_for(context):
     first.subscribe(subscription("a", 0), subscription_identifier=8)
     second.subscribe(subscription("$share/g/a", 0))
     send(context.client("w"), b"0", b"1", qos=2)
-    assert sorted((one.payload, one.qos, one.properties["subscription_identifier"]) for one in first.heard()) == [
+    assert sorted((one.payload, one.qos, one.properties["subscription_identifier"]) for one in first.output()) == [
         (b"0", 0, [8]), (b"0", 1, [7]), (b"1", 0, [8]),
     ]  # fmt: skip
-    assert messages(second.heard()) == [("a", b"1", 0)]
+    assert messages(second.output()) == [("a", b"1", 0)]
 
 
 @pytest.mark.mqtt("5:3.8.3-4")
@@ -85,7 +85,7 @@ def test_a_client_that_is_away_gets_nothing_while_others_are_there(context):
     vanish(context, away)
     writer = context.client("w")
     send(writer, b"0", b"1", b"2")
-    assert payloads(there.heard()) == [b"0", b"1", b"2"]
+    assert payloads(there.output()) == [b"0", b"1", b"2"]
     vanish(context, there)
     send(writer, b"3", b"4", b"5", b"6")
     (one, two) = (context.client(name, **kept(V5)).first for name in ("m0", "m1"))
@@ -99,10 +99,10 @@ def test_what_waits_goes_to_others_when_a_member_goes(context):
     writer = context.client("w")
     send(writer, b"0", b"1", b"2")
     send(writer, b"b0", topic="b")
-    assert payloads(slow.heard()) == [b"0"]
+    assert payloads(slow.output()) == [b"0"]
     (other,) = members(context, 1, qos=1)
     vanish(context, slow)
-    assert payloads(other.heard()) == [b"1", b"2"]
+    assert payloads(other.output()) == [b"1", b"2"]
     assert payloads(context.client("slow", **kept(V5)).first) == [b"0", b"b0"]
 
 
@@ -114,9 +114,9 @@ def test_what_was_sent_at_quality_1_goes_to_another_when_the_session_ends(contex
     send(writer, b"1")
     (other,) = members(context, 1)
     vanish(context, gone)
-    assert payloads(other.heard()) == ([] if keeps else [b"1"])
+    assert payloads(other.output()) == ([] if keeps else [b"1"])
     context.world.advance(101)
-    (got,) = other.heard() if keeps else [None]
+    (got,) = other.output() if keeps else [None]
     assert got is None or (got.payload, got.qos, got.dup) == (b"1", 1, False)
     assert context.world.hub.clients.queued_bytes > 0
     other.ack(PUBACK, 1)
@@ -128,7 +128,7 @@ def test_what_was_sent_at_quality_1_goes_to_another_when_the_session_ends(contex
 def test_what_was_sent_at_qos_2_goes_to_no_other(context, far):
     (first,) = members(context, 1, **kept(V5))
     send(context.client("w"), b"1", qos=2)
-    (sent,) = first.heard()
+    (sent,) = first.output()
     if far == "received":
         first.ack(PUBREC, sent.id)
     other = context.client("other", **kept(V5))
@@ -138,7 +138,7 @@ def test_what_was_sent_at_qos_2_goes_to_no_other(context, far):
     assert again.id == sent.id
     assert isinstance(again, Publish) is (far == "sent")
     context.client("m0", clean=True)
-    assert other.heard() == []
+    assert other.output() == []
     assert context.world.hub.clients.queued_bytes == 0
 
 
@@ -146,10 +146,10 @@ def test_what_was_sent_at_qos_2_goes_to_no_other(context, far):
 def test_what_a_member_refuses_goes_to_no_other(context):
     first, other = members(context, 2)
     send(context.client("w"), b"1")
-    (got,) = first.heard()
+    (got,) = first.output()
     first.ack(PUBACK, got.id, 0x80)
     vanish(context, first)
-    assert other.heard() == []
+    assert other.output() == []
 
 
 def test_messages_of_a_group_without_members_are_deleted(context):
@@ -165,8 +165,8 @@ def test_a_member_with_a_full_flight_comes_after_one_that_has_room(context):
     narrow.subscribe(subscription("$share/g/a", 1))
     (wide,) = members(context, 1)
     send(context.client("w"), b"0", b"1", b"2", b"3")
-    assert payloads(narrow.heard()) == [b"0"]
-    assert payloads(wide.heard()) == [b"1", b"2", b"3"]
+    assert payloads(narrow.output()) == [b"0"]
+    assert payloads(wide.output()) == [b"1", b"2", b"3"]
 
 
 def test_unsubscribing_leaves_the_group(context):
@@ -175,8 +175,8 @@ def test_unsubscribing_leaves_the_group(context):
     assert first.send(packets.Unsubscribe(id=2, filters=["a"]))[0].codes == [0x11]
     assert first.send(packets.Unsubscribe(id=3, filters=["$share/g/a"]))[0].codes == [0]
     send(writer, b"0", b"1")
-    assert first.heard() == []
-    assert payloads(other.heard()) == [b"0", b"1"]
+    assert first.output() == []
+    assert payloads(other.output()) == [b"0", b"1"]
 
 
 def test_a_message_that_goes_on_has_what_is_left_of_its_time(context):
@@ -186,7 +186,7 @@ def test_a_message_that_goes_on_has_what_is_left_of_its_time(context):
     other.subscribe(subscription("$share/g/a", 1))
     context.world.advance(20)
     vanish(context, first)
-    assert [one.properties["message_expiry_interval"] for one in other.heard()] == [30]
+    assert [one.properties["message_expiry_interval"] for one in other.output()] == [30]
 
 
 def test_what_waits_stays_with_its_member_while_all_are_away(context):

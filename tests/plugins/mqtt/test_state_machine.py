@@ -69,7 +69,7 @@ class Peer:
 
     def look(self) -> None:
         assert self.link is not None
-        self.unread += self.link.heard()
+        self.unread += self.link.output()
         assert not self.link.closed
 
     def read(self, most: int) -> None:
@@ -150,7 +150,7 @@ class Ear(Peer):
 
     def __init__(self, context: MqttHub, name: str, version: int, qos: int, window: int) -> None:
         self.qos = qos
-        self.heard: dict[tuple[str, bytes, int], list[int]] = defaultdict(list)
+        self.output: dict[tuple[str, bytes, int], list[int]] = defaultdict(list)
         self.flying: dict[int, bytes] = {}
         self.known: set[int] = set()
         self.recorded: set[int] = set()
@@ -193,7 +193,7 @@ class Ear(Peer):
 
     def deliver(self, packet: Publish) -> None:
         mouth, number = packet.payload.split(b" ")
-        self.heard[packet.topic, mouth, packet.qos].append(int(number))
+        self.output[packet.topic, mouth, packet.qos].append(int(number))
 
     def sends(self, packet: Ack) -> None:
         if packet.kind == PUBREC:
@@ -273,16 +273,16 @@ class Machine(RuleBasedStateMachine):
         topic, mouth, qos = key
         if qos == 2 and most == 1:
             return  # comes at quality 1, beside those; looked at there
-        heard, said = ear.heard[key], self.said[key]
+        output, said = ear.output[key], self.said[key]
         if qos == 1 and most == 1:
             said = sorted(said + self.said[topic, mouth, 2])
-        once = list(dict.fromkeys(heard))
+        once = list(dict.fromkeys(output))
         if qos == 0:
-            assert heard == sorted(set(heard) & set(said)), "quality 0: at most once, in order"
+            assert output == sorted(set(output) & set(said)), "quality 0: at most once, in order"
         elif qos == 1:
             assert once == said, "quality 1: at least once, in order"
         else:
-            assert heard == said, "quality 2: exactly once, in order"
+            assert output == said, "quality 2: exactly once, in order"
 
 
 def test_what_quality_promises_holds_however_links_break():

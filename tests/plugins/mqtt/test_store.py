@@ -50,7 +50,7 @@ def test_what_waits_is_there_after_a_restart(disk):
     client = back(context)
     assert messages(client.first) == [("a", b"%d" % n, 1) for n in range(4)]
     context.client("w").publish("zero")
-    assert messages(client.heard()) == [("zero", b"x", 0)]
+    assert messages(client.output()) == [("zero", b"x", 0)]
 
 
 def test_what_flew_is_sent_again_with_its_id_and_once(disk):
@@ -59,7 +59,7 @@ def test_what_flew_is_sent_again_with_its_id_and_once(disk):
     client.subscribe(subscription("a", 2))
     for n in range(4):
         writer.publish("a", b"%d" % n, qos=2, id=n + 1)
-    sent = client.heard()
+    sent = client.output()
     client.ack(PUBREC, sent[1].id)
     client.ack(PUBREC, sent[3].id)
     client.ack(PUBCOMP, sent[3].id)
@@ -104,7 +104,7 @@ def test_ids_that_fly_are_not_given_again(disk):
     context = run(disk)
     client = back(context)
     context.client("w").publish("a", b"3", qos=1, id=1)
-    assert [one.id for one in client.first + client.heard()] == [2, 3, 4]
+    assert [one.id for one in client.first + client.output()] == [2, 3, 4]
 
 
 def test_a_will_of_a_client_that_the_end_of_the_process_cut_off(disk):
@@ -121,7 +121,7 @@ def test_a_will_of_a_client_that_the_end_of_the_process_cut_off(disk):
     ear = back(context, "ear")
     assert messages(ear.first) == [("w", b"now", 1)]
     context.world.advance(1)
-    assert messages(ear.heard()) == [("w", b"later", 1)]
+    assert messages(ear.output()) == [("w", b"later", 1)]
     assert context.world.hub.clients.will_bytes == 0
     assert context.world.hub.clients.queued_bytes > 0
 
@@ -195,11 +195,11 @@ def test_a_store_that_fails_holds_back_every_acknowledgement(journal, monkeypatc
         broken.setattr(context.world.hub.turn, "commit", full)
         with pytest.raises(OSError, match="no space"):
             writer.publish("a", qos=1, id=1)
-        assert writer.heard() == ear.heard() == []
+        assert writer.output() == ear.output() == []
     context.world.hub.turn.schedule_flush()
     context.world.turn()
-    assert writer.heard() == [Ack(kind=PUBACK, id=1)]
-    assert messages(ear.heard()) == [("a", b"x", 1)]
+    assert writer.output() == [Ack(kind=PUBACK, id=1)]
+    assert messages(ear.output()) == [("a", b"x", 1)]
 
 
 class Broken:
@@ -216,7 +216,7 @@ def test_a_turn_in_which_something_failed_is_saved_before_its_acknowledgements(j
     with pytest.raises(ZeroDivisionError):
         writer.publish("a", qos=2, id=9)
     assert (9,) in [rest[0].received for what, _, *rest in map(pickle.loads, journal.safe) if what == "advance"]
-    assert [one.id for one in writer.heard()] == [9]
+    assert [one.id for one in writer.output()] == [9]
 
 
 def test_what_flies_amid_a_flush_is_saved_before(journal, monkeypatch):
@@ -250,18 +250,18 @@ def test_a_slow_commit_holds_back_what_depends_on_it_and_nothing_else(journal):
     context.store.slow = True
 
     assert writer.publish("kept", qos=1, id=1) == []  # neither the acknowledgement
-    assert away.heard() == []  # nor the message, whose packet identifier could be forgotten
+    assert away.output() == []  # nor the message, whose packet identifier could be forgotten
     writer.publish("plain", b"live")  # QoS 0 goes on
-    assert messages(ear.heard()) == [("plain", b"live", 0)]
+    assert messages(ear.output()) == [("plain", b"live", 0)]
     assert [one.id for one in ear.publish("nowhere", qos=1, id=5)] == [5]  # nothing of it is kept
     assert writer.end.send(Pingreq().encode(V5)) is None  # its own order stays
     writer.end.move()
-    assert writer.heard() == []
+    assert writer.output() == []
     context.store.finish()
     context.world.turn()
-    first, second = writer.heard()
+    first, second = writer.output()
     assert (first, type(second)) == (Ack(kind=PUBACK, id=1), Pingresp)
-    assert messages(away.heard()) == [("kept", b"x", 1)]
+    assert messages(away.output()) == [("kept", b"x", 1)]
 
 
 def test_retained_messages_are_there_after_a_restart(disk):
@@ -283,7 +283,7 @@ def test_what_flew_keeps_its_qos_where_a_subscription_has_less(disk, before):
     client, writer = context.client("c", **kept(V5)), context.client("w")
     client.subscribe(*before)
     writer.publish("t/a", b"1", qos=2, id=1)
-    (sent,) = client.heard()
+    (sent,) = client.output()
     client.subscribe(subscription("t/a", 1))
 
     context = run(disk)
@@ -296,7 +296,7 @@ def test_a_link_that_closes_before_a_slow_commit_waits_for_it_without_a_turn(jou
     ear, writer = context.client("ear", **kept(V5)), context.client("w")
     ear.subscribe(subscription("a", 1))
     writer.publish("a", qos=1, id=1)
-    (message,) = ear.heard()
+    (message,) = ear.output()
     context.store.slow = True
     ear.ack(PUBACK, message.id)  # nothing but the barrier before its next answer waits
     (link,) = (one for one in context.listener.context.links if one.session.client == "ear")

@@ -65,21 +65,21 @@ def test_what_is_published_meanwhile_comes_once_and_in_order(away):
     count = 0
     while link.inbound.blocked:
         say(hub, count)
-        writer.heard()
+        writer.output()
         writer.end.send(packets.Ack(kind=6, id=count + 1).encode(V5) if count % 2 else b"")
         count += 1
     assert count > 5  # turns
     hub.world.turn()
-    heard = []
-    while found := client.heard():
-        heard += [one for one in found if not isinstance(one, packets.Ack)]
+    output = []
+    while found := client.output():
+        output += [one for one in found if not isinstance(one, packets.Ack)]
         for one in found:
             if isinstance(one, Publish):
                 client.end.send(packets.Ack(kind=PUBACK if one.qos == 1 else PUBREC, id=one.id).encode(V5))
         hub.world.turn()
-    assert isinstance(heard[0], Connack)
-    assert Pingresp() in heard  # what it has sent meanwhile has waited
-    assert [int(one.payload) for one in heard if isinstance(one, Publish)] == list(range(count))
+    assert isinstance(output[0], Connack)
+    assert Pingresp() in output  # what it has sent meanwhile has waited
+    assert [int(one.payload) for one in output if isinstance(one, Publish)] == list(range(count))
     assert len(link.session.subscriptions) == len(FILTERS)
 
 

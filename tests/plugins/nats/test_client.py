@@ -26,13 +26,13 @@ class Bridge:
         self.dialect = kind(context, Session("192.0.2.7", 4222, "tcp", "b"))
         assert self.dialect.opened(NOW) == []
 
-    def hear(self, data):
+    def receive(self, data):
         return self.dialect.receive(data, NOW)
 
     def begin(self, info=INFO):
         """Return what it says once the server has accepted it."""
-        self.hear(info)
-        return self.hear(b"PONG\r\n")
+        self.receive(info)
+        return self.receive(b"PONG\r\n")
 
 
 def said(event):
@@ -53,16 +53,16 @@ class TestContract(DialectContract):
 
 def test_the_handshake():
     bridge = Bridge()
-    (answer,) = bridge.hear(INFO)
+    (answer,) = bridge.receive(INFO)
     connect, ping, _ = said(answer).split(b"\r\n")
     options = json.loads(connect.removeprefix(b"CONNECT "))
     assert (options["name"], options["echo"], options["verbose"], options["headers"]) == ("here", False, False, True)
     assert ping == b"PING"
-    wishes = bridge.hear(b"PONG\r\n")
+    wishes = bridge.receive(b"PONG\r\n")
     assert isinstance(wishes[0], Subscribe)
     assert (wishes[0].filter, wishes[0].echo, wishes[0].retained) == ("b/#", False, "never")
     assert [said(one) for one in wishes[1:]] == [b"SUB a 1\r\n", b"SUB a.> 2\r\n"]
-    assert bridge.hear(b"PONG\r\n") == []
+    assert bridge.receive(b"PONG\r\n") == []
 
 
 def test_a_queue_group():
@@ -84,7 +84,7 @@ def test_logins(tmp_path, options, login):
     if "password_file" in options:
         options = {**options, "password_file": str(tmp_path / "f")}
     bridge = Bridge(**options)
-    (answer,) = bridge.hear(INFO)
+    (answer,) = bridge.receive(INFO)
     found = json.loads(said(answer).split(b"\r\n")[0].removeprefix(b"CONNECT "))
     assert {name: found[name] for name in ("user", "pass", "auth_token") if name in found} == login
     assert bridge.dialect.secrets == ((b"secret",) if "secret" in login.values() else ())
@@ -96,7 +96,7 @@ def test_what_arrives_is_published():
     bridge.begin()
     block = b"NATS/1.0\r\nk: 1\r\nContent-Type: text/csv\r\n\r\n"
     data = b"HMSG a.b 2 r.1 %d %d\r\n%bx\r\n" % (len(block), len(block) + 1, block)
-    first, second = bridge.hear(b"MSG a 1 1\r\nx\r\n" + data)
+    first, second = bridge.receive(b"MSG a 1 1\r\nx\r\n" + data)
     assert (first.topic, first.payload, first.reply_to) == ("a", b"x", None)
     assert (second.topic, second.payload, second.reply_to, second.content_type) == ("a/b", b"x", "r/1", "text/csv")
     assert second.properties["k"] == "1"
@@ -106,20 +106,20 @@ def test_what_arrives_is_published():
 def test_a_message_that_two_filters_match_is_published_once():
     bridge = Bridge(pull=("a/+", "a/#"))
     assert len(bridge.begin()) == 4
-    events = bridge.hear(b"MSG a.b 1 1\r\nx\r\nMSG a.b 3 1\r\nx\r\nMSG a.b.c 3 1\r\ny\r\nMSG a 2 1\r\nz\r\n")
+    events = bridge.receive(b"MSG a.b 1 1\r\nx\r\nMSG a.b 3 1\r\nx\r\nMSG a.b.c 3 1\r\ny\r\nMSG a 2 1\r\nz\r\n")
     assert [(one.topic, one.payload) for one in events] == [("a/b", b"x"), ("a/b/c", b"y"), ("a", b"z")]
 
 
 def test_what_hash_does_not_match_is_left_out():
     bridge = Bridge(pull=("#",))
     bridge.begin()
-    assert [one.topic for one in bridge.hear(b"MSG $JS.API 1 1\r\nx\r\nMSG a 1 1\r\nx\r\n")] == ["a"]
+    assert [one.topic for one in bridge.receive(b"MSG $JS.API 1 1\r\nx\r\nMSG a 1 1\r\nx\r\n")] == ["a"]
 
 
 def test_a_subject_that_no_topic_has_is_counted():
     bridge = Bridge()
     bridge.begin()
-    (fault,) = bridge.hear(b"MSG a.b/c 2 1\r\nx\r\n")
+    (fault,) = bridge.receive(b"MSG a.b/c 2 1\r\nx\r\n")
     assert isinstance(fault, Fault)
 
 
@@ -149,7 +149,7 @@ def test_what_has_passed_this_hub_is_dropped():
     bridge = Bridge()
     bridge.begin()
     block = b"NATS/1.0\r\nhubbub-path: n0 N1\r\n\r\n"
-    assert bridge.hear(b"HMSG a 1 %d %d\r\n%b\r\n" % (len(block), len(block), block)) == []
+    assert bridge.receive(b"HMSG a 1 %d %d\r\n%b\r\n" % (len(block), len(block), block)) == []
 
 
 # What ends the link, and what doesn't
@@ -169,7 +169,7 @@ def test_what_has_passed_this_hub_is_dropped():
     ],
 )
 def test_what_ends_the_link(data, reason):
-    *_, close = Bridge().hear(data)
+    *_, close = Bridge().receive(data)
     assert isinstance(close, Close)
     assert close.refusal.reason == reason
 
@@ -177,15 +177,15 @@ def test_what_ends_the_link(data, reason):
 def test_a_refusal_is_sent_and_the_link_stays():
     bridge = Bridge()
     bridge.begin()
-    notice, fault = bridge.hear(b"-ERR 'Permissions Violation for Subscription to \"a.>\"'\r\n")
+    notice, fault = bridge.receive(b"-ERR 'Permissions Violation for Subscription to \"a.>\"'\r\n")
     assert isinstance(notice, Notice)
     assert isinstance(fault, Fault)
     assert "a.>" in notice.text
-    assert isinstance(bridge.hear(b"MSG a 1 1\r\nx\r\n")[0], Publish)
+    assert isinstance(bridge.receive(b"MSG a 1 1\r\nx\r\n")[0], Publish)
 
 
 def test_a_server_whose_messages_may_be_too_long_is_reported():
-    notice, _ = Bridge(max_message=100).hear(INFO)
+    notice, _ = Bridge(max_message=100).receive(INFO)
     assert "raise max-message=" in notice.text
 
 
@@ -213,5 +213,5 @@ def test_clocks():
 def test_lame_duck_mode():
     bridge = Bridge()
     bridge.begin()
-    (notice,) = bridge.hear(b'INFO {"ldm":true,"headers":true,"max_payload":1000}\r\n')
+    (notice,) = bridge.receive(b'INFO {"ldm":true,"headers":true,"max_payload":1000}\r\n')
     assert "lame duck" in notice.text

@@ -31,14 +31,14 @@ class Client:
     def __init__(self, world, hello=QUIET, **keys):
         self.world = world
         self.end = world.listen("tcp", Nats, **keys).connect()
-        self.info = json.loads(self.heard().removeprefix(b"INFO "))
+        self.info = json.loads(self.output().removeprefix(b"INFO "))
         self.say(hello)
 
     def say(self, data):
         self.end.send(data)
-        return self.heard()
+        return self.output()
 
-    def heard(self):
+    def output(self):
         self.world.turn()
         return self.end.received()
 
@@ -91,7 +91,7 @@ def test_connect_names_the_client(world):
 
 
 def test_the_first_line_after_connect_and_ping_is_pong(world):
-    assert Client(world, QUIET + b"PING\r\n").heard() == b""
+    assert Client(world, QUIET + b"PING\r\n").output() == b""
     client = Client(world, b"")
     assert client.say(QUIET + b"PING\r\nSUB a 1\r\n") == b"PONG\r\n"
 
@@ -114,7 +114,7 @@ def test_a_subscription_that_ends_with_its_right_is_reported(world):
     (link,) = world.listeners[-1].context.links
     link.context.rights = permissions("publish b")
     link.reconsider()
-    assert client.heard().startswith(b"-ERR 'Permissions Violation: you may no longer receive b")
+    assert client.output().startswith(b"-ERR 'Permissions Violation: you may no longer receive b")
     assert not client.end.closed
 
 
@@ -136,16 +136,16 @@ def test_what_is_too_long_ends_the_connection(world):
 def test_a_silent_client_is_pinged_and_then_cut(world):
     client = Client(world, idle=300.0)
     world.advance(101)
-    assert client.heard() == b"PING\r\n"
+    assert client.output() == b"PING\r\n"
     client.say(b"PONG\r\n")
     world.advance(99)
-    assert client.heard() == b""
+    assert client.output() == b""
     world.advance(2)
-    assert client.heard() == b"PING\r\n"
+    assert client.output() == b"PING\r\n"
     world.advance(100)
-    assert client.heard() == b"PING\r\n"
+    assert client.output() == b"PING\r\n"
     world.advance(100)
-    assert client.heard() == b"-ERR 'Stale Connection'\r\n"
+    assert client.output() == b"-ERR 'Stale Connection'\r\n"
     assert client.end.closed
 
 
@@ -164,8 +164,8 @@ def test_a_client_of_protocol_1_gets_a_notice_of_the_end(world):
     for listener in world.listeners:
         for link in list(listener.context.links):
             link.close("shutdown")
-    assert b'"ldm":true' in client.heard()
-    assert old.heard() == b""
+    assert b'"ldm":true' in client.output()
+    assert old.output() == b""
 
 
 def test_a_login_that_has_expired(world):
@@ -173,7 +173,7 @@ def test_a_login_that_has_expired(world):
     (link,) = world.listeners[-1].context.links
     refusal = Refusal("not-authorized", "the login has expired")
     link.revoke(refusal.reason, refusal)
-    assert client.heard().endswith(b"-ERR 'User Authentication Expired'\r\n")
+    assert client.output().endswith(b"-ERR 'User Authentication Expired'\r\n")
 
 
 def test_a_slow_consumer_is_cut(world):
@@ -220,22 +220,22 @@ def test_headers_pass_as_they_are(world):
     other.say(b"SUB > 7\r\n")
     block = b"NATS/1.0\r\nA:1\r\nA: 2\r\nContent-Type:  text/csv\r\n\r\n"
     client.say(b"HPUB a r %d %d\r\n%bx\r\n" % (len(block), len(block) + 1, block))
-    assert other.heard() == b"HMSG a 7 r %d %d\r\n%bx\r\n" % (len(block), len(block) + 1, block)
+    assert other.output() == b"HMSG a 7 r %d %d\r\n%bx\r\n" % (len(block), len(block) + 1, block)
 
 
 def test_headers_become_properties(world):
-    heard = []
+    output = []
 
     class Hears(Handler):
         @on("#")
-        def hear(self, message):
-            heard.append((dict(message.properties), message.content_type))
+        def receive(self, message):
+            output.append((dict(message.properties), message.content_type))
 
     world.run(Hears)
     client = Client(world)
     block = b"NATS/1.0 404 No Messages\r\nA: 1\r\ncontent-type: text/csv\r\nB:\r\n\r\n"
     client.say(b"HPUB a %d %d\r\n%b\r\n" % (len(block), len(block), block))
-    assert heard == [({"Status": "404", "Description": "No Messages", "A": "1", "B": ""}, "text/csv")]
+    assert output == [({"Status": "404", "Description": "No Messages", "A": "1", "B": ""}, "text/csv")]
 
 
 def test_properties_become_headers():
@@ -284,11 +284,11 @@ def test_lines_that_come_again_mean_the_same(world):
     client, other = Client(world), Client(world)
     other.say(b"SUB a 1\r\n")
     client.say(b"PUB a 1\r\nx\r\nPUB a 1\r\ny\r\n")
-    assert other.heard() == b"MSG a 1 1\r\nx\r\nMSG a 1 1\r\ny\r\n"
+    assert other.output() == b"MSG a 1 1\r\nx\r\nMSG a 1 1\r\ny\r\n"
     assert client.say(b'CONNECT {"verbose":true}\r\nPUB a 1\r\nz\r\n') == b"+OK\r\n+OK\r\n"
     assert client.say(QUIET + b"PUB a 1\r\n1\r\nPUB a 1\r\n2\r\nPUB a 1\r\n34\r\n") == b"-ERR 'Parser Error'\r\n"
     assert client.end.closed
-    assert other.heard().split(b"\r\n")[1::2] == [b"z", b"1", b"2"]
+    assert other.output().split(b"\r\n")[1::2] == [b"z", b"1", b"2"]
 
 
 def test_what_a_link_remembers_of_lines_is_bounded(world):

@@ -149,9 +149,9 @@ def test_a_transaction_is_published_at_once(context):
         (receipt,) = client.publish("a", b"%d" % n, transaction="t", receipt=f"s{n}")
         assert receipt.receipt_id == f"s{n}"
     client.publish("b", b"outside")
-    assert bodies(ear.heard()) == [b"outside"]
+    assert bodies(ear.output()) == [b"outside"]
     assert [frame.receipt_id for frame in client.say("COMMIT", transaction="t", receipt=2)] == ["2"]
-    assert bodies(ear.heard()) == [b"0", b"1", b"2"]
+    assert bodies(ear.output()) == [b"0", b"1", b"2"]
 
 
 def test_what_is_aborted_isnt_published(hub):
@@ -182,7 +182,7 @@ def test_a_connection_that_ends_aborts(hub):
     client.say("BEGIN", transaction="t")
     client.publish("a", transaction="t")
     client.say("DISCONNECT")
-    assert ear.heard() == []
+    assert ear.output() == []
 
 
 @pytest.mark.parametrize(

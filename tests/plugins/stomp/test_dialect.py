@@ -129,7 +129,7 @@ def test_a_client_that_is_silent_is_closed_after_more_than_a_minute(tcp):
         assert client.raw(b"\n") == []
         assert not client.closed
     tcp.world.advance(70)
-    fails(client, client.heard(), "timeout")
+    fails(client, client.output(), "timeout")
 
 
 @pytest.mark.parametrize("every", [120.0, 10.0])
@@ -152,7 +152,7 @@ def test_a_client_that_promises_no_heart_beats_may_be_silent(tcp):
 def test_a_client_that_doesnt_connect_is_closed(tcp):
     client = tcp.stranger()
     tcp.world.advance(limits.HANDSHAKE_SECONDS)
-    fails(client, client.heard(), "timeout")
+    fails(client, client.output(), "timeout")
 
 
 # SEND and SUBSCRIBE
@@ -305,7 +305,7 @@ def test_nothing_follows_an_error(tcp):
     ear.subscribe("a")
     client.raw(write("NONE") + write("SEND", destination="a"))
     assert client.closed
-    assert ear.heard() == []
+    assert ear.output() == []
 
 
 def test_a_body_that_looks_like_a_frame_is_a_body(tcp):
@@ -348,7 +348,7 @@ def test_an_end_of_the_hub_is_an_error(tcp):
     (link,) = tcp.listener.context.links
     link.close("shutdown")
     tcp.world.turn()
-    assert fails(client, client.heard(), "unavailable").message == "shutdown"
+    assert fails(client, client.output(), "unavailable").message == "shutdown"
 
 
 def test_a_message_over_the_rate_costs_a_link_nothing_unless_it_wants_a_receipt():

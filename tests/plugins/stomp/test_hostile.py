@@ -90,7 +90,7 @@ def test_a_header_cant_be_smuggled_into_a_frame_of_others(hub):
     other = hub.client()
     escaped = "SEND\ndestination:a\\nid\\c7\nk\\nack:v\\n\\nforged\ncontent-type:a\\nb\n\nx\0"
     other.raw(escaped.encode())
-    (frame,) = ear.heard()
+    (frame,) = ear.output()
     assert (frame.destination, frame.subscription, frame.body) == ("a\nid:7", "0\nack:1", b"x")
     assert frame.headers["k\nack"] == "v\n\nforged"
     assert "ack" not in frame.headers
@@ -101,11 +101,11 @@ def test_what_a_version_cant_say_is_left_out(hub, version):
     ear, client = hub.client(version), hub.client()
     ear.subscribe("#")
     client.publish("a", b"x", **{"k\\c1": "v", "k2": "a\nb", "k3": "fine"})
-    (frame,) = ear.heard()
+    (frame,) = ear.output()
     known = {"k:1", "k2", "k3"} & set(frame.headers)
     assert known == ({"k3"} if version == "1.0" else {"k:1", "k2", "k3"})
     client.publish("a\nb", b"x")
-    assert len(ear.heard()) == (version == "1.1")
+    assert len(ear.output()) == (version == "1.1")
 
 
 def test_an_acknowledgement_asks_no_more_queues_than_there_is_room_for(hub, monkeypatch):
@@ -119,12 +119,12 @@ def test_an_acknowledgement_asks_no_more_queues_than_there_is_room_for(hub, monk
     for name in queues:
         sender.raw(b"".join(write("SEND", b"%d" % n, destination=name) for n in range(4)))
     client.end.world.turn()
-    waiting = client.heard()
+    waiting = client.output()
     assert len(waiting) == limits.INFLIGHT_MESSAGES
-    heard = []
+    output = []
     while waiting:
-        heard.append(waiting.pop(0))
+        output.append(waiting.pop(0))
         before = len(asked)
-        waiting += client.raw(write("ACK", id=heard[-1].ack)) + client.heard()
+        waiting += client.raw(write("ACK", id=output[-1].ack)) + client.output()
         assert len(asked) - before <= 2
-    assert Counter(frame.headers["destination"] for frame in heard) == dict.fromkeys(queues, 4)
+    assert Counter(frame.headers["destination"] for frame in output) == dict.fromkeys(queues, 4)

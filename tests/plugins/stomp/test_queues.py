@@ -50,7 +50,7 @@ def bodies(frames):
 
 def work(client, frames):
     """Acknowledge, and return what comes then."""
-    return client.raw(b"".join(write("ACK", id=frame.ack) for frame in frames)) + client.heard()
+    return client.raw(b"".join(write("ACK", id=frame.ack) for frame in frames)) + client.output()
 
 
 def vanish(client):
@@ -66,7 +66,7 @@ def waiting(hub):
 def test_what_a_worker_held_counts_once_when_it_goes(hub):
     send(hub.client(), *numbers(3))
     one = worker(hub)
-    assert bodies(one.begun + one.heard()) == numbers(3)
+    assert bodies(one.begun + one.output()) == numbers(3)
     before = hub.world.hub.clients.queued_bytes
     assert before > 0
     vanish(one)
@@ -80,7 +80,7 @@ def test_what_a_worker_held_counts_once_when_it_goes(hub):
 def test_messages_wait_for_the_first_worker(context, mode):
     assert send(context.client(), *numbers(3), receipt=1)[0].command == "RECEIPT"
     one = worker(context, mode)
-    frames = one.begun + one.heard()
+    frames = one.begun + one.output()
     assert bodies(frames) == numbers(3)
     assert {frame.destination for frame in frames} == {JOBS}
     assert waiting(context) == (0 if mode == "auto" else 3)
@@ -89,14 +89,14 @@ def test_messages_wait_for_the_first_worker(context, mode):
 def test_the_receipt_of_subscribe_comes_before_what_waits(context):
     send(context.client(), b"0")
     client = context.client()
-    frames = client.subscribe(JOBS, receipt="r", ack="client") + client.heard()
+    frames = client.subscribe(JOBS, receipt="r", ack="client") + client.output()
     assert [frame.command for frame in frames] == ["RECEIPT", "MESSAGE"]
 
 
 def test_each_message_goes_to_one(context):
     workers = [worker(context) for _ in range(3)]
     send(context.client(), *numbers(9))
-    got = [bodies(one.heard()) for one in workers]
+    got = [bodies(one.output()) for one in workers]
     assert sorted(body for one in got for body in one) == numbers(9)
     assert [len(one) for one in got] == [3, 3, 3]
 
@@ -105,8 +105,8 @@ def test_a_client_that_has_enough_gets_no_more():
     hub = StompHub(options={"prefetch": 2})
     slow, quick = worker(hub), worker(hub)
     send(hub.client(), *numbers(10))
-    assert len(slow.heard()) == 2
-    found, frames = [], quick.heard()
+    assert len(slow.output()) == 2
+    found, frames = [], quick.output()
     while frames:
         found += bodies(frames)
         frames = work(quick, frames)
@@ -118,7 +118,7 @@ def test_a_backlog_is_shared_with_a_client_that_comes_later():
     hub = StompHub(options={"prefetch": 2})
     send(hub.client(), *numbers(10))
     first, second = worker(hub), worker(hub)
-    assert (len(first.begun + first.heard()), len(second.begun + second.heard())) == (2, 2)
+    assert (len(first.begun + first.output()), len(second.begun + second.output())) == (2, 2)
 
 
 def test_it_is_a_topic_too(hub):
@@ -126,8 +126,8 @@ def test_it_is_a_topic_too(hub):
     watcher, one = hub.client(), worker(hub)
     watcher.subscribe("queue/#")
     send(hub.client(), b"0")
-    assert [(frame.destination, frame.body) for frame in watcher.heard()] == [("queue/jobs", b"0")]
-    assert bodies(one.heard()) == [b"0"]
+    assert [(frame.destination, frame.body) for frame in watcher.output()] == [("queue/jobs", b"0")]
+    assert bodies(one.output()) == [b"0"]
 
 
 # Acknowledging
@@ -137,50 +137,50 @@ def test_it_is_a_topic_too(hub):
 def test_what_a_client_hasnt_acknowledged_goes_to_another(context, end):
     one = worker(context)
     send(context.client(), *numbers(5))
-    frames = one.heard()
+    frames = one.output()
     work(one, frames[1:2])
     other = worker(context)
-    assert other.heard() == []
+    assert other.output() == []
     if end == "vanish":
         vanish(one)
     else:
         one.say("DISCONNECT" if end == "disconnect" else "NONSENSE")
     other.end.world.turn()
-    assert bodies(other.heard()) == [b"0", b"2", b"3", b"4"]
+    assert bodies(other.output()) == [b"0", b"2", b"3", b"4"]
 
 
 def test_without_another_it_waits_in_its_order(context):
     one = worker(context)
     send(context.client(), *numbers(5))
-    work(one, one.heard()[1:2])
+    work(one, one.output()[1:2])
     vanish(one)
     send(context.client(), b"5")
     other = worker(context)
-    assert bodies(other.begun + other.heard()) == [b"0", b"2", b"3", b"4", b"5"]
+    assert bodies(other.begun + other.output()) == [b"0", b"2", b"3", b"4", b"5"]
 
 
 def test_acknowledged_is_gone(context):
     one = worker(context, "client")
     send(context.client(), *numbers(5))
-    work(one, one.heard()[-1:])
+    work(one, one.output()[-1:])
     vanish(one)
     other = worker(context)
-    assert (other.begun + other.heard(), waiting(context)) == ([], 0)
+    assert (other.begun + other.output(), waiting(context)) == ([], 0)
 
 
 def test_what_is_refused_goes_to_another(hub):
     one, other = worker(hub), worker(hub)
     send(hub.client(), b"0")
-    (frame,) = one.heard()
+    (frame,) = one.output()
     one.say("NACK", id=frame.ack)
-    assert bodies(other.heard()) == [b"0"]
+    assert bodies(other.output()) == [b"0"]
 
 
 def test_what_is_refused_goes_behind_the_others(hub):
     one = worker(hub)
     send(hub.client(), b"0", b"1")
-    first, second = one.heard()
-    again = one.say("NACK", id=first.ack) + one.heard()
+    first, second = one.output()
+    again = one.say("NACK", id=first.ack) + one.output()
     assert bodies(again) == [b"0"]
     assert again[0].ack not in (first.ack, second.ack)
 
@@ -188,10 +188,10 @@ def test_what_is_refused_goes_behind_the_others(hub):
 def test_a_message_that_all_members_refuse_is_dropped(hub):
     one = worker(hub)
     send(hub.client(), b"0")
-    frames, times = one.heard(), 0
+    frames, times = one.output(), 0
     while frames:
         times += 1
-        frames = one.say("NACK", id=frames[0].ack) + one.heard()
+        frames = one.say("NACK", id=frames[0].ack) + one.output()
     assert times == limits.WORK_QUEUE_REFUSALS
     assert hub.world.hub.turn.counters.dropped == 1
     assert waiting(hub) == 0
@@ -202,7 +202,7 @@ def test_after_unsubscribe_what_it_has_is_its_own_until_it_goes(hub):
     send(hub.client(), b"0")
     (frame,) = one.say("UNSUBSCRIBE", id=0)
     send(hub.client(), b"1")
-    assert bodies(other.heard()) == [b"1"]
+    assert bodies(other.output()) == [b"1"]
     work(one, [frame])
     assert waiting(hub) == 1  # the other's
 
@@ -218,7 +218,7 @@ def test_any_dialect_may_put_messages_in(hub):
     mqtt.connect("c")
     assert mqtt.publish("queue/jobs", b"from MQTT", qos=1, id=1)[0].code == 0
     one = worker(hub)
-    frames = one.begun + one.heard()
+    frames = one.begun + one.output()
     assert bodies(frames) == [b"from lines", b"from MQTT"]
     assert {frame.persistent for frame in frames} == {"true"}
     vanish(one)
@@ -228,23 +228,23 @@ def test_any_dialect_may_put_messages_in(hub):
 def test_any_dialect_may_take_messages_out(hub):
     send(hub.client(), *numbers(2))
     lines = hub.world.listen("tcp", Lines).connect()
-    heard = lines.say(b"SUB $share/queue/queue/jobs\n")
-    assert heard == b"OK SUB $share/queue/queue/jobs\nMSG queue/jobs 0\nMSG queue/jobs 1\n"
+    output = lines.say(b"SUB $share/queue/queue/jobs\n")
+    assert output == b"OK SUB $share/queue/queue/jobs\nMSG queue/jobs 0\nMSG queue/jobs 1\n"
     lines.vanish()
     hub.world.turn()
     mqtt = MqttClient(hub.world.listen("tcp", Mqtt))
     mqtt.connect("c", **kept(mqtt.version))
     mqtt.subscribe(subscription("$share/queue/queue/jobs", 2))
     send(hub.client(), *numbers(2, 2))
-    found = mqtt.heard()
+    found = mqtt.output()
     assert messages(found) == [("queue/jobs", b"2", 1), ("queue/jobs", b"3", 1)]
     mqtt.ack(PUBACK, found[0].id)
     vanish(mqtt)
     assert waiting(hub) == 1
     one = worker(hub)
-    assert one.begun + one.heard() == []  # its session goes on, and has the message
+    assert one.begun + one.output() == []  # its session goes on, and has the message
     hub.world.advance(101)
-    assert bodies(one.heard()) == [b"3"]
+    assert bodies(one.output()) == [b"3"]
 
 
 def test_members_that_were_there_before_it_was_a_queue(hub):
@@ -252,10 +252,10 @@ def test_members_that_were_there_before_it_was_a_queue(hub):
     mqtt.connect("c")
     mqtt.subscribe(subscription("$share/queue/queue/jobs", 1))
     send(hub.client(), b"0")
-    assert messages(mqtt.heard()) == [("queue/jobs", b"0", 1)]
+    assert messages(mqtt.output()) == [("queue/jobs", b"0", 1)]
     vanish(mqtt)
     one = worker(hub)
-    assert bodies(one.begun + one.heard()) == [b"0"]
+    assert bodies(one.begun + one.output()) == [b"0"]
 
 
 def test_what_one_member_cant_carry_another_gets(hub):
@@ -264,7 +264,7 @@ def test_what_one_member_cant_carry_another_gets(hub):
     mqtt.subscribe(subscription("$share/queue/queue/jobs", 1))
     one = worker(hub)
     send(hub.client(), *[b"x" * 100] * 4)
-    assert len(one.heard()) == 4
+    assert len(one.output()) == 4
     vanish(one)
     hub.world.advance(2)
     hub.world.turn()
@@ -283,7 +283,7 @@ def test_a_full_queue_refuses_more(hub, monkeypatch):
     error = client.publish(JOBS, receipt=2)[-1]
     assert (error.command, error.code, error.receipt_id) == ("ERROR", "quota", "2")
     one = worker(hub)
-    assert bodies(one.begun + one.heard()) == numbers(8)
+    assert bodies(one.begun + one.output()) == numbers(8)
 
 
 def test_other_publishers_lose_what_is_too_much(hub, monkeypatch):
@@ -324,7 +324,7 @@ def test_expired_messages_are_dropped(hub):
     send(hub.client(), b"1")
     hub.world.advance(11)
     one = worker(hub)
-    assert bodies(one.begun + one.heard()) == [b"1"]
+    assert bodies(one.begun + one.output()) == [b"1"]
 
 
 def test_a_long_backlog_takes_several_turns(hub, monkeypatch):
@@ -339,7 +339,7 @@ def test_a_long_backlog_takes_several_turns(hub, monkeypatch):
     monkeypatch.setattr(WorkQueue, "flush", watched)
     send(hub.client(), *numbers(3_000))
     one = worker(hub, "auto")
-    assert len(one.begun + one.heard()) == 3_000
+    assert len(one.begun + one.output()) == 3_000
     assert lent == [limits.WORK_QUEUE_TURN] * (3_000 // limits.WORK_QUEUE_TURN)
 
 
@@ -352,7 +352,7 @@ def test_a_slow_worker_at_qos_0_is_asked_again(hub):
     one.end.taking = True
     for _ in range(3):
         hub.world.advance(limits.WORK_QUEUE_SECONDS)
-    assert len(one.heard()) == 9
+    assert len(one.output()) == 9
     assert waiting(hub) == 0
 
 
@@ -383,9 +383,9 @@ def test_a_mount_point_has_queues_of_its_own():
 
     client = Client(other)
     client.connect()
-    assert client.subscribe(JOBS) + client.heard() == []
+    assert client.subscribe(JOBS) + client.output() == []
     client.say("DISCONNECT")
     client = Client(other)
     client.connect()
-    frames = client.subscribe("/queue/x") + client.subscribe("$share/queue/t/queue/jobs", id=1) + client.heard()
+    frames = client.subscribe("/queue/x") + client.subscribe("$share/queue/t/queue/jobs", id=1) + client.output()
     assert bodies(frames) == [b"0"]

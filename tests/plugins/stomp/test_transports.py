@@ -65,7 +65,7 @@ def test_it_is_recognized_by_its_first_bytes(tcp, first, cutting):
     for piece in CUTTINGS[cutting]([first, b"accept-version:1.2\n\n\0"]):
         client.end.send(piece)
         tcp.world.turn()
-    assert [frame.command for frame in client.heard()] == ["CONNECTED"]
+    assert [frame.command for frame in client.output()] == ["CONNECTED"]
 
 
 @pytest.mark.parametrize("first", [b"CONNECTED\n", b"CONNECT \n", b"STOMP\t\n", b"SUB a\n", b"connect\n"])
@@ -84,6 +84,6 @@ def test_a_web_page_cant_send_frames(tcp, cutting):
     for piece in CUTTINGS[cutting]([b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n\0", frames]):
         client.end.send(piece)
         tcp.world.turn()
-    assert [frame.command for frame in client.heard()] == ["ERROR"]
+    assert [frame.command for frame in client.output()] == ["ERROR"]
     assert client.closed
-    assert ear.heard() == []
+    assert ear.output() == []

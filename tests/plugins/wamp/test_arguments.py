@@ -152,7 +152,7 @@ def test_serializers_see_the_same(source):
         ear.subscribe("a")
     args, kwargs = [1, 1.5, "ü", None, True, [{"k": []}], 2**53], {"b": "x"}
     client.ask(wamp.PUBLISH, {}, "a", args, kwargs)
-    assert [ear.heard()[0][4:] for ear in ears] == [[args, kwargs]] * 3
+    assert [ear.output()[0][4:] for ear in ears] == [[args, kwargs]] * 3
 
 
 def test_binary_values_cross():
@@ -162,6 +162,6 @@ def test_binary_values_cross():
         ear.subscribe("a")
     client.publish("a", b"\0\xff")
     client.publish("a", [b"\1"], "\0text")
-    found = [[event[4] for event in ear.heard()] for ear in ears]
+    found = [[event[4] for event in ear.output()] for ear in ears]
     assert found[0] == [["\0AP8="], [["\0AQ=="], "\0AHRleHQ="]]
     assert found[1] == found[2] == [[b"\0\xff"], [[b"\1"], "\0text"]]

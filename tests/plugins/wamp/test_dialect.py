@@ -26,7 +26,7 @@ def test_publish_and_subscribe(codec, transport):
     id = ear.subscribe("com.app.temp")
     ((code, request, publication),) = client.publish("com.app.temp", "21.5", acknowledge=True)
     assert (code, request) == (wamp.PUBLISHED, 1)
-    assert ear.heard() == [[wamp.EVENT, id, publication, {}, ["21.5"]]]
+    assert ear.output() == [[wamp.EVENT, id, publication, {}, ["21.5"]]]
 
 
 def test_autobahn_separates_json_by_another_character(hub):
@@ -65,11 +65,11 @@ def test_a_realm_is_a_mount_point():
     id = root.subscribe("com.acme.a")
     other.subscribe("a")
     acme.publish("a", 7)
-    assert root.heard()[0][:2] == [wamp.EVENT, id]
-    assert other.heard()[0][4] == [7]
+    assert root.output()[0][:2] == [wamp.EVENT, id]
+    assert other.output()[0][4] == [7]
     acme.register("f")
     root.say(wamp.CALL, 9, {}, "com.acme.f", ["x"])
-    assert acme.heard()[0][4] == ["x"]
+    assert acme.output()[0][4] == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_what_isnt_of_the_serializer_ends_the_session(hub):
     for codec, data in (("json", "{]"), ("msgpack", b"\xc1"), ("cbor", b"\x9f")):
         client = hub.client(codec)
         client.end.send(data)
-        assert client.heard()[0][0] == wamp.ABORT
+        assert client.output()[0][0] == wamp.ABORT
 
 
 def test_goodbye_is_answered(hub):
@@ -144,12 +144,12 @@ def test_raw_socket_sends_nothing_longer_than_the_client_takes():
     small.subscribe("a")
     client.publish("a", "x" * 2_000)
     client.publish("a", "short")
-    assert [event[4] for event in small.heard()] == [["short"]]
+    assert [event[4] for event in small.output()] == [["short"]]
     client.register("f")
     small.call("f")
-    number = client.heard()[0][1]
+    number = client.output()[0][1]
     client.say(wamp.YIELD, number, {}, ["x" * 2_000])
-    assert small.heard()[0][4] == "wamp.error.payload_size_exceeded"
+    assert small.output()[0][4] == "wamp.error.payload_size_exceeded"
 
 
 # Topics
@@ -160,7 +160,7 @@ def test_patterns(hub):
     prefix, wild = ear.subscribe("com.app", match="prefix"), ear.subscribe("com..temp", match="wildcard")
     client.publish("com.app.temp", 1)
     client.publish("com.apple", 2)
-    events = {event[1]: event[3:] for event in ear.heard()}
+    events = {event[1]: event[3:] for event in ear.output()}
     assert events == {prefix: [{"topic": "com.app.temp"}, [1]], wild: [{"topic": "com.app.temp"}, [1]]}
 
 
@@ -174,7 +174,7 @@ def test_unsubscribe(hub):
     id = client.subscribe("a")
     assert client.ask(wamp.UNSUBSCRIBE, id) == [[wamp.UNSUBSCRIBED, 2]]
     hub.client().publish("a", 1)
-    assert client.heard() == []
+    assert client.output() == []
     (error,) = client.ask(wamp.UNSUBSCRIBE, id)
     assert error[:3] + error[4:5] == [wamp.ERROR, wamp.UNSUBSCRIBE, 3, "wamp.error.no_such_subscription"]
 
@@ -193,15 +193,15 @@ def test_exclude_and_eligible(hub):
     one, two, three = [ear.id for ear in ears]
     for options in ({"exclude": [one]}, {"eligible": [two, three]}, {"exclude_authid": [f"anonymous-{one}"]}):
         client.publish("a", 1, **options)
-        assert [len(ear.heard()) for ear in ears] == [0, 1, 1]
+        assert [len(ear.output()) for ear in ears] == [0, 1, 1]
     client.publish("a", 1, eligible_authid=[f"anonymous-{two}"])
-    assert [len(ear.heard()) for ear in ears] == [0, 1, 0]
+    assert [len(ear.output()) for ear in ears] == [0, 1, 0]
     client.publish("a", 1, exclude_authrole=["anonymous"])
     client.publish("a", 1, eligible_authrole=["operators"])
     client.publish("a", 1, eligible=[])
-    assert [len(ear.heard()) for ear in ears] == [0, 0, 0]
+    assert [len(ear.output()) for ear in ears] == [0, 0, 0]
     client.publish("a", 1, eligible_authrole=["anonymous"], exclude=[three])
-    assert [len(ear.heard()) for ear in ears] == [1, 1, 0]
+    assert [len(ear.output()) for ear in ears] == [1, 1, 0]
 
 
 def test_retained_events_follow_subscribed(hub):
@@ -220,7 +220,7 @@ def test_a_publisher_may_disclose_itself(hub):
     client.publish("a", 1, disclose_me=True)
     authid = f"anonymous-{client.id}"
     expected = {"publisher": client.id, "publisher_authid": authid, "publisher_authrole": "anonymous"}
-    assert ear.heard()[0][3] == expected
+    assert ear.output()[0][3] == expected
 
 
 @pytest.mark.parametrize("uri", ["a..b", "a/b", "a b", "a#", "wamp.session.on_join", "a%2Fb", "%61", "a.*"])
@@ -243,21 +243,21 @@ def test_payload_passthru_is_refused(hub):
 def test_options_that_are_undefined_are_none(hub):
     client = hub.client("cbor")
     client.end.send(b"\x84\x18\x20\x01\xf7\x61a")
-    assert client.heard()[0][:2] == [wamp.SUBSCRIBED, 1]
+    assert client.output()[0][:2] == [wamp.SUBSCRIBED, 1]
     client.end.send(b"\x84\x18\x20\x02\xa1\x65match\xf7\x61a")
-    assert client.heard()[0][:2] == [wamp.SUBSCRIBED, 2]
+    assert client.output()[0][:2] == [wamp.SUBSCRIBED, 2]
     client.end.send(b"\x85\x10\x03\xa1\x6aexclude_me\xf4\x61a\x81\xf7")
-    assert client.heard()[0][4] == [None]
+    assert client.output()[0][4] == [None]
     client = hub.client("msgpack")
     client.end.send(b"\x94\x20\x02\x81\xa5match\xd4\x00\x00\xa1a")
-    assert client.heard()[0][:2] == [wamp.SUBSCRIBED, 2]
+    assert client.output()[0][:2] == [wamp.SUBSCRIBED, 2]
     client.end.send(b"\x94\x20\x01\xd4\x00\x00\xa1a")
-    assert client.heard()[0][:2] == [wamp.SUBSCRIBED, 1]
+    assert client.output()[0][:2] == [wamp.SUBSCRIBED, 1]
 
 
 def test_shutdown_says_no_goodbye(hub):
     client = hub.client()
     (link,) = hub.listener.context.links
     link.close("shutdown")
-    assert client.heard() == []
+    assert client.output() == []
     assert client.closed

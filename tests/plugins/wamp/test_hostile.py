@@ -36,7 +36,7 @@ def test_depth(codec, depth):
     data = head[codec] + nested[codec] + (b"]]" if codec == "json" else b"")
     assert spent(client, data.decode() if codec == "json" else data) < SECONDS
     assert not ear.closed
-    assert client.closed or len(ear.heard()) == (depth == 90)
+    assert client.closed or len(ear.output()) == (depth == 90)
 
 
 def test_keys_that_collide():
@@ -71,16 +71,16 @@ def test_what_only_cbor_has(value):
     ear.subscribe("a")
     answers = client.say(wamp.PUBLISH, 1, {"acknowledge": True}, "a", [1])
     client.end.send(b"\x85\x10\x02\xa1\x6backnowledge\xf5\x61a\x81" + value)
-    answers = client.heard()
+    answers = client.output()
     assert answers[0][0] in (wamp.ERROR, wamp.ABORT)
-    assert len(ear.heard()) == 1
+    assert len(ear.output()) == 1
 
 
 def test_a_date_is_no_argument_of_msgpack():
     hub = WampHub()
     client = hub.client("msgpack")
     client.end.send(b"\x95\x10\x02\x81\xabacknowledge\xc3\xa1a\x91\xd6\xff\0\0\0\0")
-    assert client.heard()[0][4] == "wamp.error.invalid_argument"
+    assert client.output()[0][4] == "wamp.error.invalid_argument"
 
 
 @pytest.mark.parametrize("extra", [0, 1])
@@ -90,13 +90,13 @@ def test_the_longest_message(extra):
     ear.subscribe("a")
     answers = client.publish("a", "x" * (1_000 + extra), acknowledge=True)
     assert [answer[0] for answer in answers] == [wamp.ERROR if extra else wamp.PUBLISHED]
-    assert len(ear.heard()) == 1 - extra
+    assert len(ear.output()) == 1 - extra
 
 
 def test_raw_socket_refuses_a_long_message_by_its_head():
     client = WampHub("tcp", max_message=1_000).client()
     client.end.send(b"\0\xff\xff\xff")
-    assert client.heard()[0][0] == wamp.ABORT
+    assert client.output()[0][0] == wamp.ABORT
 
 
 def test_bytes_that_come_one_by_one_cost_little():
@@ -164,8 +164,8 @@ def test_what_a_login_says_beside(value):
     details = {"roles": {}, "authmethods": ["wampcra"], "authextra": {"a": 77}}
     client = hub.stranger("cbor")
     client.end.send(client.framed(wamp.HELLO, "realm1", details).replace(b"\x18\x4d", value))
-    assert [answer[0] for answer in client.heard()] == [wamp.ABORT]
+    assert [answer[0] for answer in client.output()] == [wamp.ABORT]
     client = hub.stranger("cbor")
     assert client.say(wamp.HELLO, "realm1", details)[0][0] == wamp.CHALLENGE
     client.end.send(client.framed(wamp.AUTHENTICATE, "x", {"a": 77}).replace(b"\x18\x4d", value))
-    assert [answer[0] for answer in client.heard()] == [wamp.ABORT]
+    assert [answer[0] for answer in client.output()] == [wamp.ABORT]

@@ -50,7 +50,7 @@ def sign(challenge):
 def log_in(hub, user, method, answer):
     client = hub.stranger()
     client.end.send(json.dumps([wamp.HELLO, "realm1", {"roles": wamp.ROLES, "authid": user, "authmethods": [method]}]))
-    ((code, said, extra),) = client.heard()
+    ((code, said, extra),) = client.output()
     assert (code, said) == (wamp.CHALLENGE, method)
     (found,) = client.say(wamp.AUTHENTICATE, answer(extra["challenge"]), {})
     return found
@@ -109,7 +109,7 @@ def ask(hub, user, extra):
     client = hub.stranger()
     details = {"roles": wamp.ROLES, "authid": user, "authmethods": ["scram"], "authextra": extra}
     client.end.send(json.dumps([wamp.HELLO, "realm1", details]))
-    ((code, said, found),) = client.heard()
+    ((code, said, found),) = client.output()
     assert (code, said) == (wamp.CHALLENGE, "scram")
     return client, found
 
@@ -155,7 +155,7 @@ def test_a_nonce_that_is_none(scram, extra):
     client = scram.stranger()
     details = {"roles": wamp.ROLES, "authid": "ann", "authmethods": ["scram"], "authextra": extra}
     client.end.send(json.dumps([wamp.HELLO, "realm1", details]))
-    ((code, _, uri),) = client.heard()
+    ((code, _, uri),) = client.output()
     assert (code, uri) == (wamp.ABORT, "wamp.error.authentication_failed")
 
 

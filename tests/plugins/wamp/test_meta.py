@@ -79,19 +79,19 @@ def test_a_procedure_that_the_realm_lacks(hub):
 def test_what_the_realm_decides(hub):
     ear = hub.client()
     names = {ear.subscribe("wamp", match="prefix"): ""}
-    ear.heard()
+    ear.output()
     client = hub.client()
     topic = client.subscribe("a")
     procedure = client.register("f")
     client.ask(wamp.UNSUBSCRIBE, topic)
     client.end.leave()
-    told = [(event[3]["topic"].removeprefix("wamp."), event[4][0:]) for event in ear.heard() if event[1] in names]
-    assert [name for name, _ in told] == [
+    reported = [(event[3]["topic"].removeprefix("wamp."), event[4][0:]) for event in ear.output() if event[1] in names]
+    assert [name for name, _ in reported] == [
         "session.on_join", "subscription.on_create", "subscription.on_subscribe", "registration.on_create",
         "registration.on_register", "subscription.on_unsubscribe", "subscription.on_delete",
         "registration.on_unregister", "registration.on_delete", "session.on_leave",
     ]  # fmt: skip
-    by_name = dict(told)
+    by_name = dict(reported)
     assert by_name["session.on_join"][0]["session"] == client.id
     assert by_name["registration.on_register"] == [client.id, procedure]
     assert by_name["session.on_leave"][0] == client.id
@@ -105,10 +105,10 @@ def test_no_client_can_tell_it(hub):
     ear.subscribe("wamp.session.on_join")
     liar = hub.world.listen("tcp", configure(Lines, {})).connect()
     ear.subscribe("", match="prefix")
-    ear.heard()
+    ear.output()
     liar.send(b"PUB wamp/session/on_join {}\nPUB $wamp/realm1/session/on_join {}\n")
     hub.world.turn()
-    assert ear.heard() == []
+    assert ear.output() == []
 
 
 class Manager:
@@ -134,7 +134,7 @@ def test_ending_a_session_takes_a_right(allowed):
     one, other, third = (hub.client() for _ in range(3))
     found = ask(one, "session.kill", other.id, reason="com.app.out", message="go")
     assert found == (None if allowed else "wamp.error.not_authorized")
-    assert other.heard() == [[wamp.GOODBYE, {"message": "go"}, "com.app.out"]] * bool(allowed)
+    assert other.output() == [[wamp.GOODBYE, {"message": "go"}, "com.app.out"]] * bool(allowed)
     assert other.closed == bool(allowed)
     if allowed:
         assert ask(one, "session.kill_by_authid", f"anonymous-{third.id}") == 1
@@ -149,9 +149,9 @@ def test_a_testament_is_published_when_the_session_ends(hub):
     ask(client, "session.add_testament", "a", ["gone"], {"k": 1})
     ask(client, "session.add_testament", "a", [2], {}, scope="detached")
     assert ask(client, "session.flush_testaments", scope="detached") == 1
-    assert ear.heard() == []
+    assert ear.output() == []
     client.end.leave()
-    assert [event[4:] for event in ear.heard()] == [[["gone"], {"k": 1}]]
+    assert [event[4:] for event in ear.output()] == [[["gone"], {"k": 1}]]
 
 
 def test_testaments_are_bounded(hub):

@@ -63,10 +63,10 @@ def test_a_client_whose_login_has_ended_leaves_no_testament(hub):
     ear.subscribe("a")
     client.ask(wamp.CALL, {}, "wamp.session.add_testament", ["a", ["gone"], {}])
     link.revoke("the login has ended", Refusal("not-authorized", "the login has ended"))
-    assert client.heard()[-1][0] == wamp.GOODBYE
+    assert client.output()[-1][0] == wamp.GOODBYE
     client.end.leave()
     hub.world.turn()
-    assert ear.heard() == []
+    assert ear.output() == []
 
 
 def test_a_caller_gets_an_error_when_its_callee_loses_its_right(hub):
@@ -77,7 +77,7 @@ def test_a_caller_gets_an_error_when_its_callee_loses_its_right(hub):
     caller.call("a")
     link.revoke("the login has ended", Refusal("not-authorized", "the login has ended"))
     callee.end.leave()
-    assert caller.heard()[0][4] == "wamp.error.canceled"
+    assert caller.output()[0][4] == "wamp.error.canceled"
 
 
 def test_two_names_of_the_root_are_two_realms():
@@ -91,7 +91,7 @@ def test_two_names_of_the_root_are_two_realms():
     assert red.ask(wamp.CALL, {}, "wamp.session.list")[0][3] == [[red.id]]
     red.subscribe("a")
     blue.publish("a", 1)  # in one topic space
-    assert red.heard()[0][4] == [1]
+    assert red.output()[0][4] == [1]
 
 
 def test_a_call_to_another_realm_is_interrupted():
@@ -99,6 +99,6 @@ def test_a_call_to_another_realm_is_interrupted():
     callee, caller = hub.client(realm="com.acme"), hub.client()
     callee.register("f")
     caller.call("com.acme.f")
-    number = callee.heard()[0][1]
+    number = callee.output()[0][1]
     caller.say(wamp.CANCEL, 1, {})
-    assert callee.heard() == [[wamp.INTERRUPT, number, {"mode": "killnowait"}]]
+    assert callee.output() == [[wamp.INTERRUPT, number, {"mode": "killnowait"}]]

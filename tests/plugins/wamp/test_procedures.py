@@ -17,10 +17,10 @@ def test_call(hub):
     callee, caller = hub.client(), hub.client("cbor")
     id = callee.register("com.app.add")
     caller.ask(wamp.CALL, {}, "com.app.add", [2, 3], {"k": 1})
-    ((code, number, registration, details, args, kwargs),) = callee.heard()
+    ((code, number, registration, details, args, kwargs),) = callee.output()
     assert (code, registration, details, args, kwargs) == (wamp.INVOCATION, id, {}, [2, 3], {"k": 1})
     callee.say(wamp.YIELD, number, {}, [5], {"more": b"x".decode()})
-    assert caller.heard() == [[wamp.RESULT, 1, {}, [5], {"more": "x"}]]
+    assert caller.output() == [[wamp.RESULT, 1, {}, [5], {"more": "x"}]]
 
 
 def test_subscribers_dont_get_calls(hub):
@@ -30,22 +30,22 @@ def test_subscribers_dont_get_calls(hub):
     callee = hub.client()
     callee.register("com.app.add")
     caller.call("com.app.add", 1)
-    assert ear.heard() == []
+    assert ear.output() == []
 
 
 def test_published_messages_dont_reach_procedures(hub):
     callee = hub.client()
     callee.register("a")
     hub.client().publish("a", 1)
-    assert callee.heard() == []
+    assert callee.output() == []
 
 
 def test_errors_come_back(hub):
     callee, caller = hub.client(), hub.client()
     callee.register("a")
     caller.call("a")
-    callee.say(wamp.ERROR, wamp.INVOCATION, callee.heard()[0][1], {}, "com.app.error", ["why", 7], {"k": 1})
-    assert caller.heard() == [[wamp.ERROR, wamp.CALL, 1, {}, "com.app.error", ["why", 7], {"k": 1}]]
+    callee.say(wamp.ERROR, wamp.INVOCATION, callee.output()[0][1], {}, "com.app.error", ["why", 7], {"k": 1})
+    assert caller.output() == [[wamp.ERROR, wamp.CALL, 1, {}, "com.app.error", ["why", 7], {"k": 1}]]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_policies(hub, policy, expected):
         callee.register("a", invoke=policy)
     for n in expected:
         caller.call("a")
-        assert [len(callee.heard()) for callee in callees] == [int(at == n) for at in range(3)]
+        assert [len(callee.output()) for callee in callees] == [int(at == n) for at in range(3)]
 
 
 def test_the_policy_random_chooses_among_all(hub):
@@ -67,7 +67,7 @@ def test_the_policy_random_chooses_among_all(hub):
         callee.register("a", invoke="random")
     for _ in range(50):
         caller.call("a")
-    counts = [len(callee.heard()) for callee in callees]
+    counts = [len(callee.output()) for callee in callees]
     assert (sum(counts), min(counts) > 0) == (50, True)
 
 
@@ -92,23 +92,23 @@ def test_progressive_results(hub):
     callee, caller = hub.client(), hub.client()
     callee.register("a")
     caller.call("a", receive_progress=True)
-    ((_, number, _, details),) = callee.heard()
+    ((_, number, _, details),) = callee.output()
     assert details == {"receive_progress": True}
     for part in range(3):
         callee.say(wamp.YIELD, number, {"progress": True}, [part])
-        assert caller.heard() == [[wamp.RESULT, 1, {"progress": True}, [part]]]
+        assert caller.output() == [[wamp.RESULT, 1, {"progress": True}, [part]]]
     callee.say(wamp.YIELD, number, {}, ["all"])
-    assert caller.heard() == [[wamp.RESULT, 1, {}, ["all"]]]
+    assert caller.output() == [[wamp.RESULT, 1, {}, ["all"]]]
 
 
 def test_progressive_results_without_receive_progress(hub):
     callee, caller = hub.client(), hub.client()
     callee.register("a")
     caller.call("a")
-    number = callee.heard()[0][1]
+    number = callee.output()[0][1]
     callee.say(wamp.YIELD, number, {"progress": True}, [1])
     callee.say(wamp.YIELD, number, {}, [2])
-    assert caller.heard() == [[wamp.RESULT, 1, {}, [2]]]
+    assert caller.output() == [[wamp.RESULT, 1, {}, [2]]]
 
 
 def test_a_yield_that_belongs_to_nothing_is_ignored(hub):
@@ -122,12 +122,12 @@ def test_a_timeout_interrupts_the_callee(hub):
     callee, caller = hub.client(), hub.client()
     callee.register("a")
     caller.call("a", timeout=500)
-    number = callee.heard()[0][1]
+    number = callee.output()[0][1]
     hub.world.advance(0.4)
-    assert caller.heard() == []
+    assert caller.output() == []
     hub.world.advance(0.2)
-    assert caller.heard()[0][:5] == [wamp.ERROR, wamp.CALL, 1, {}, "wamp.error.timeout"]
-    assert callee.heard() == [[wamp.INTERRUPT, number, {"mode": "killnowait"}]]
+    assert caller.output()[0][:5] == [wamp.ERROR, wamp.CALL, 1, {}, "wamp.error.timeout"]
+    assert callee.output() == [[wamp.INTERRUPT, number, {"mode": "killnowait"}]]
 
 
 @pytest.mark.parametrize(
@@ -138,12 +138,12 @@ def test_cancel(hub, options, at_once, interrupt):
     callee, caller = hub.client(), hub.client()
     callee.register("a")
     caller.call("a")
-    number = callee.heard()[0][1]
+    number = callee.output()[0][1]
     answers = caller.say(wamp.CANCEL, 1, options)
     assert [answer[4] for answer in answers] == ["wamp.error.canceled"] * at_once
-    assert callee.heard() == [[wamp.INTERRUPT, number, {"mode": interrupt}]] * (interrupt is not None)
+    assert callee.output() == [[wamp.INTERRUPT, number, {"mode": interrupt}]] * (interrupt is not None)
     callee.say(wamp.ERROR, wamp.INVOCATION, number, {}, "com.app.stopped")
-    assert [answer[4] for answer in caller.heard()] == ["com.app.stopped"] * (not at_once)
+    assert [answer[4] for answer in caller.output()] == ["com.app.stopped"] * (not at_once)
     assert caller.say(wamp.CANCEL, 1, {}) == []
 
 
@@ -152,9 +152,9 @@ def test_a_callee_without_the_feature_isnt_interrupted(hub):
     callee.say(wamp.HELLO, "realm1", {"roles": {"callee": {}}})
     callee.register("a")
     caller.call("a")
-    callee.heard()
+    callee.output()
     assert caller.say(wamp.CANCEL, 1, {"mode": "kill"})[0][4] == "wamp.error.canceled"
-    assert callee.heard() == []
+    assert callee.output() == []
 
 
 def test_a_callee_that_goes_fails_its_calls(hub):
@@ -162,23 +162,23 @@ def test_a_callee_that_goes_fails_its_calls(hub):
     callee.register("a")
     caller.call("a")
     callee.end.leave()
-    assert caller.heard()[0][:5] == [wamp.ERROR, wamp.CALL, 1, {}, "wamp.error.canceled"]
+    assert caller.output()[0][:5] == [wamp.ERROR, wamp.CALL, 1, {}, "wamp.error.canceled"]
 
 
 def test_a_caller_that_goes_interrupts_its_calls(hub):
     callee, caller = hub.client(), hub.client()
     callee.register("a")
     caller.call("a")
-    number = callee.heard()[0][1]
+    number = callee.output()[0][1]
     caller.end.leave()
-    assert callee.heard() == [[wamp.INTERRUPT, number, {"mode": "killnowait"}]]
+    assert callee.output() == [[wamp.INTERRUPT, number, {"mode": "killnowait"}]]
 
 
 def test_a_caller_may_disclose_itself(hub):
     callee, caller = hub.client(), hub.client()
     callee.register("a")
     caller.call("a", disclose_me=True)
-    details = callee.heard()[0][3]
+    details = callee.output()[0][3]
     assert (details["caller"], details["caller_authrole"]) == (caller.id, "anonymous")
 
 
@@ -194,7 +194,7 @@ def test_websocket_takes_calls_and_results_of_any_length():
     callee, caller = hub.client(), hub.client()
     callee.register("a")
     caller.call("a", "x" * 3_000_000)
-    ((code, number, *_),) = callee.heard()
+    ((code, number, *_),) = callee.output()
     assert code == wamp.INVOCATION
     callee.say(wamp.YIELD, number, {}, ["é" * 2_500_000])
-    assert caller.heard()[0][0] == wamp.RESULT
+    assert caller.output()[0][0] == wamp.RESULT

@@ -1,6 +1,6 @@
 export type Payload = string | ArrayBuffer | ArrayBufferView | number | boolean | null | object;
 
-/** What a client raises; `code` is that of the hub (bad-topic, not-authorized, nobody, ...), or lost, busy, closed. */
+/** What a client raises; `code` is that of the hub (bad-topic, not-authorized, no-responders, ...), or lost, busy, closed. */
 export class HubError extends Error {
   readonly code: string;
   readonly reason: string;

@@ -1,6 +1,6 @@
 /** Messages, their payloads, and what can go wrong. */
 
-/** What a client raises; `code` is that of the hub (bad-topic, not-authorized, nobody, ...), or lost, busy, closed. */
+/** What a client raises; `code` is that of the hub (bad-topic, not-authorized, no-responders, ...), or lost, busy, closed. */
 export class HubError extends Error {
   constructor(code, reason) {
     super(reason ? `${code}: ${reason}` : code);

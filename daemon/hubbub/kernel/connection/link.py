@@ -220,7 +220,7 @@ class Link:
 
     def sign_of_life(self, size: int = 0) -> None:
         """The client has sent a ping or a pong of the transport, of so many bytes."""
-        self.timeouts.heard(self.hub.turn.now())
+        self.timeouts.note_received(self.hub.turn.now())
 
     def settle(self) -> None:
         """Send at once what this turn has brought so far."""

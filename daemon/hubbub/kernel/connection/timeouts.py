@@ -29,7 +29,7 @@ class Timeouts:
         self._progress = 0  # bytes that were unsent at the last look
         self._progress_at: float | None = None  # when some of them were last sent; None: the transport takes more
 
-    def heard(self, now: float) -> None:
+    def note_received(self, now: float) -> None:
         """A ping or pong of the transport has come."""
         self.last_received = now
         self._pinged = False

@@ -42,7 +42,7 @@ class Requests:
             self._manage(message, done)
             return
         if not self._router.has_answerer(message.topic):
-            raise Refusal("nobody", "no client is subscribed to that topic")
+            raise Refusal("no-responders", "no client is subscribed to that topic")
         if len(self.pending) >= limits.REQUESTS:
             raise Refusal("unavailable", f"{limits.REQUESTS} requests wait for a reply already")
         reply = PendingReply(self._turn, self, message, done)
@@ -52,7 +52,7 @@ class Requests:
         try:
             reply.receivers = self._router.publish(message)
             if not reply.receivers:
-                raise Refusal("nobody", "no client is subscribed to that topic")
+                raise Refusal("no-responders", "no client is subscribed to that topic")
         except Refusal:
             reply.end()
             raise
@@ -61,7 +61,7 @@ class Requests:
     def _manage(self, message: Request, done: Done) -> None:
         """Let the hub itself reply; where the client has rights, they name that topic. Raises Refusal."""
         if self.manager is None:
-            raise Refusal("nobody", "this hub isn't managed by messages")
+            raise Refusal("no-responders", "this hub isn't managed by messages")
         self.manager(message, ManagedReply(self._turn, done).settle)
 
     def reconsidering(self) -> Iterator[None]:

@@ -48,7 +48,7 @@ class Cluster:
         self.sessions: SessionMoves | None = None
         if self.stream is not None:
             presence = ClusterPresence(hub, self.nodes)
-            self.stream.reader.presence = presence.heard
+            self.stream.reader.presence = presence.record
             self.sessions = SessionMoves(reactor, hub, connection, self.nodes, self.stream)
             self.nodes.sweepers += [presence.sweep, self.sessions.sweep.sweep]
         self._hub = hub
@@ -98,7 +98,7 @@ class Cluster:
     def _take_reply(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
         """A reply to a request of a client here, or the server's word that no other node has a subscriber."""
         if block.startswith(NO_RESPONDERS):
-            refusal = Refusal("nobody", "no client is subscribed to that topic")
+            refusal = Refusal("no-responders", "no client is subscribed to that topic")
             self._hub.requests.receiver_failed(topic_of(subject.decode()), refusal)
         else:
             self.live.take(None, subject, reply, block, payload)

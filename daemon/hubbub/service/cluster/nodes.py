@@ -39,14 +39,14 @@ class Beat(msgspec.Struct, gc=False):
 
 
 class Node:
-    """Another node. `heard`: monotonic seconds of its last beat; groups: their names, as of version `known`."""
+    """Another node. `last_seen`: monotonic seconds of its last beat; groups: their names, as of version `known`."""
 
-    __slots__ = ("beat", "groups", "heard", "known")
+    __slots__ = ("beat", "groups", "last_seen", "known")
 
-    def __init__(self, beat: Beat, heard: float) -> None:
+    def __init__(self, beat: Beat, last_seen: float) -> None:
         self.beat = beat
         self.groups: frozenset[str] = frozenset()
-        self.heard = heard
+        self.last_seen = last_seen
         self.known = 0
 
 
@@ -176,14 +176,14 @@ class Nodes:
         now = self._reactor.seconds()
         if now - self._said > limits.CLUSTER_LEASE_SECONDS:  # what the others have said meanwhile is still to be read
             for node in self.all.values():
-                node.heard = now
+                node.last_seen = now
             self._knows_all_at = self._look_at = now + limits.CLUSTER_LEASE_SECONDS
         self._said = now
         self.beaten()
         self._beat.clients = self.clients()
         self._connection.publish(f"{self._prefix}.beats", msgspec.json.encode(self._beat))
         oldest = now - limits.CLUSTER_LEASE_SECONDS
-        for id in [id for id, node in self.all.items() if node.heard < oldest]:
+        for id in [id for id, node in self.all.items() if node.last_seen < oldest]:
             self._lose(self.all[id], f"it has been silent for more than {limits.CLUSTER_LEASE_SECONDS:g} s")
             self._forget(id)
         if now >= self._look_at:
@@ -230,7 +230,7 @@ class Nodes:
             node = self.all[beat.node] = Node(beat, 0.0)
             self.lost.pop(beat.name, None)
             self.log.info("cluster: node {name} has joined", name=shown(beat.name))
-        node.beat, node.heard = beat, self._reactor.seconds()
+        node.beat, node.last_seen = beat, self._reactor.seconds()
         if node.known != beat.groups:
             node.known = beat.groups
             asked = self._connection.request(f"{self._prefix}.groups.{beat.node}", b"")
@@ -240,7 +240,7 @@ class Nodes:
         """Describe all nodes at Unix seconds `now`, this one first: `up` and `silent` in seconds."""
         self._beat.clients, seconds = self.clients(), self._reactor.seconds()
         others = sorted(self.all.values(), key=lambda one: one.beat.name)
-        return [_member(self._beat, now, 0.0), *(_member(one.beat, now, seconds - one.heard) for one in others)]
+        return [_member(self._beat, now, 0.0), *(_member(one.beat, now, seconds - one.last_seen) for one in others)]
 
     # Groups
 

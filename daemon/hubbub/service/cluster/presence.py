@@ -25,7 +25,7 @@ class ClusterPresence:
         self._online: dict[str, str] = {}
         self._sweeping = False
 
-    def heard(self, topic: str, node: str, online: bool) -> None:
+    def record(self, topic: str, node: str, online: bool) -> None:
         """A node, this one or another, says whether a client is online."""
         if online:
             if len(self._online) < limits.CLUSTER_PRESENCES or topic in self._online:

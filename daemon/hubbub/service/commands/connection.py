@@ -58,7 +58,7 @@ def with_client(asked: Any, use: Callable[[Client], int]) -> int:
             return use(client)
     except Refused as refusal:
         print(f"hubbub: {printable(str(refusal))}", file=sys.stderr)
-        return NO_REPLY if refusal.code in ("timeout", "nobody") else REFUSED
+        return NO_REPLY if refusal.code in ("timeout", "no-responders") else REFUSED
     except Lost as error:
         print(f"hubbub: {printable(str(error))}", file=sys.stderr)
         return LOST

@@ -64,7 +64,7 @@ class Management:
         self._check(name, session)
         command = self._commands.get(name)
         if command is None:
-            done(Refusal("nobody", f"the hub's commands are {', '.join(self._commands)}"))
+            done(Refusal("no-responders", f"the hub's commands are {', '.join(self._commands)}"))
             return
         result: Deferred[Any] = maybeDeferred(lambda: command(_object(request.payload), session))
         result.addCallbacks(lambda found: done(_reply(request.topic, found)), lambda failure: done(_refusal(failure)))
@@ -100,7 +100,7 @@ class Management:
 
     def _cluster(self, asked: Asked, session: Session) -> Deferred[dict[str, Any]]:
         if self._running.cluster is None:
-            raise Refusal("nobody", "this daemon is no node of a cluster")
+            raise Refusal("no-responders", "this daemon is no node of a cluster")
         return status.look_around(self._running)
 
     def _plugins(self, asked: Asked, session: Session) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def _refusal(failure: Failure) -> Refusal:
     if isinstance(error, Refusal):
         return Refusal(error.code, error.reason)
     if isinstance(error, UnknownListener):
-        return Refusal("nobody", str(error))
+        return Refusal("no-responders", str(error))
     if isinstance(error, ConfigError):
         return Refusal("bad-command", str(error))
     _log.failure("a request to the hub failed", failure)

@@ -16,7 +16,7 @@ def in_flight(version, qos):
     client = hub.client("c", version, **kept(version))
     client.subscribe(subscription("a", 2))
     hub.client("w").publish("a", b"once", qos=qos, id=1)
-    (message,) = client.heard()
+    (message,) = client.output()
     return client, message.id, lambda: hub.client("c", version, **kept(version))
 
 

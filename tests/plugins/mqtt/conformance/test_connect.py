@@ -38,7 +38,7 @@ def test_a_second_connect(version):
     assert [one.code for one in found if isinstance(one, Disconnect)] == ([0x82] if version == V5 else [])
     assert not any(isinstance(one, Connack) for one in found)
     assert client.closed
-    assert messages(ear.heard()) == [("w", b"gone", 0)]
+    assert messages(ear.output()) == [("w", b"gone", 0)]
 
 
 @pytest.mark.parametrize("name", ["MQTX", "mqtt", "MQIsdp", "", "MQTT\N{SNOWMAN}"])
@@ -222,7 +222,7 @@ def test_nothing_is_read_behind_a_refused_connect(version):
     refused = Connect(version=version, client="c", user="bob", password=b"x").encode(version)
     (answer,) = client.raw(refused + b"\x30\x05\0\1a\0x" + Pingreq().encode(version))
     assert answer.code
-    assert ear.heard() == []
+    assert ear.output() == []
 
 
 @pytest.mark.mqtt("3.1.1:3.2.2-6")
@@ -240,9 +240,9 @@ def test_a_client_that_comes_again_ends_the_older_link(version):
     ear.subscribe("w")
     old = context.client("c", version, will=Will(topic="w", payload=b"gone"))
     context.client("c", version)
-    assert [one.code for one in old.heard()] == ([0x8E] if version == V5 else [])
+    assert [one.code for one in old.output()] == ([0x8E] if version == V5 else [])
     assert old.closed
-    assert messages(ear.heard()) == [("w", b"gone", 0)]
+    assert messages(ear.output()) == [("w", b"gone", 0)]
 
 
 @BOTH
@@ -257,7 +257,7 @@ def test_session_present(version):
     again = context.client("c", version, **keep)
     assert again.connack.present
     context.client("w").publish("a", qos=1, id=1)
-    assert messages(again.heard()) == [("a", b"x", 1)]
+    assert messages(again.output()) == [("a", b"x", 1)]
     fresh = context.client("c", version, clean=True)
     assert (fresh.connack.present, fresh.first) == (False, [])
     fresh.end.vanish()

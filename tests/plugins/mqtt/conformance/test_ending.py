@@ -50,7 +50,7 @@ def test_what_is_against_the_protocol_ends_the_link(context, version, data):
     assert client.closed
     assert [one.code in (0x81, 0x82) for one in found] == ([True] if version == V5 else [])
     assert all(isinstance(one, Disconnect) and "session_expiry_interval" not in one.properties for one in found)
-    assert ear.heard() == []
+    assert ear.output() == []
     assert context.world.hub.turn.counters.failed == 0
 
 
@@ -70,7 +70,7 @@ def test_nothing_is_read_or_sent_behind_disconnect(context, version):
     ear.subscribe("#")
     assert client.raw(b"\xe0\0" + b"\x30\x04\0\1a\0" + b"\xc0\0") == []
     assert client.closed
-    assert ear.heard() == []
+    assert ear.output() == []
 
 
 @pytest.mark.mqtt("5:3.14.2-1", "5:4.13.1-1")
@@ -112,4 +112,4 @@ def test_a_client_that_never_comes_to_connect(context, first):
     client.raw(first)
     context.world.advance(11)
     assert client.closed
-    assert client.heard() == []
+    assert client.output() == []

@@ -42,7 +42,7 @@ def test_dup_comes_in_and_not_out(context, version, qos):
     ear, writer = context.client("ear", version), context.client("w", version)
     ear.subscribe(subscription("a", 2))
     writer.publish("a", qos=qos, id=1, dup=True)
-    assert [one.dup for one in ear.heard()] == [False]
+    assert [one.dup for one in ear.output()] == [False]
 
 
 @BOTH
@@ -67,7 +67,7 @@ def test_an_empty_payload_removes_what_is_retained(context, version, qos):
     ear.subscribe(subscription("a", 2))
     writer.publish("a", b"kept", retain=True)
     writer.publish("a", b"", qos=qos, id=3 * bool(qos), retain=True)
-    assert messages(ear.heard()) == [("a", b"kept", 0), ("a", b"", qos)]
+    assert messages(ear.output()) == [("a", b"kept", 0), ("a", b"", qos)]
     assert context.client("late", version).subscribe(subscription("a", 2))[1:] == []
     writer.publish("b", b"", retain=True)
     assert context.client("later", version).subscribe(subscription("#", 2))[1:] == []
@@ -81,7 +81,7 @@ def test_retain_marks_messages_that_come_of_a_subscription(context, version):
     writer.publish("a/2", retain=True)
     assert [(one.topic, one.retain) for one in ear.subscribe("a/+")[1:]] == [("a/1", True), ("a/2", True)]
     writer.publish("a/1", b"live", retain=True)
-    assert [one.retain for one in ear.heard()] == [False]
+    assert [one.retain for one in ear.output()] == [False]
 
 
 @BOTH
@@ -97,8 +97,8 @@ def test_retained_messages_outlive_the_session(context, version):
 def test_retain_handling(context):
     context.client("w").publish("a", retain=True)
     client = context.client("c")
-    heard = [len(client.subscribe(subscription("a", retain_handling=handling))) - 1 for handling in (2, 1, 0, 1, 2, 0)]
-    assert heard == [0, 0, 1, 0, 0, 1]
+    output = [len(client.subscribe(subscription("a", retain_handling=handling))) - 1 for handling in (2, 1, 0, 1, 2, 0)]
+    assert output == [0, 0, 1, 0, 0, 1]
     assert len(context.client("new").subscribe(subscription("a", retain_handling=1))) == 2
 
 
@@ -109,7 +109,7 @@ def test_retain_as_published(context):
     for topic in ("as", "not"):
         for retain in (False, True):
             writer.publish(topic, retain=retain)
-    assert [(one.topic, one.retain) for one in ear.heard()] == [
+    assert [(one.topic, one.retain) for one in ear.output()] == [
         ("as", False), ("as", True), ("not", False), ("not", False),
     ]  # fmt: skip
 
@@ -125,7 +125,7 @@ def test_wildcards_in_a_topic_name(context, version, topic):
         found = client.publish(topic, qos=qos, id=bool(qos))
         assert client.closed
         assert [one.code for one in found] == ([0x90] if version == V5 else [])
-    assert ear.heard() == []
+    assert ear.output() == []
 
 
 @BOTH
@@ -135,7 +135,7 @@ def test_what_comes_matches_the_filter(context, version):
     ear.subscribe("a/+/c", "d/#")
     for topic in ("a/b/c", "a/b", "a/b/c/d", "d", "d/e/f", "de", "a//c"):
         writer.publish(topic)
-    assert [one.topic for one in ear.heard()] == ["a/b/c", "d", "d/e/f", "a//c"]
+    assert [one.topic for one in ear.output()] == ["a/b/c", "d", "d/e/f", "a//c"]
 
 
 SAID = {
@@ -154,7 +154,7 @@ def test_properties_go_through(context, qos, retain):
     ear, writer = context.client("ear"), context.client("w")
     ear.subscribe(subscription("a", 2))
     writer.publish("a", b"x", qos=qos, id=bool(qos), retain=retain, properties=SAID)
-    assert [one.properties for one in ear.heard()] == [SAID]
+    assert [one.properties for one in ear.output()] == [SAID]
     if retain:
         assert [one.properties for one in context.client("late").subscribe(subscription("a", 2))[1:]] == [SAID]
 
@@ -205,7 +205,7 @@ def test_what_expired_in_flight_is_sent_again_and_never_with_0(context):
     client, writer = context.client("c", **kept(V5)), context.client("w")
     client.subscribe(subscription("a", 1))
     writer.publish("a", qos=1, id=1, properties={"message_expiry_interval": 1})
-    assert len(client.heard()) == 1
+    assert len(client.output()) == 1
     client.end.vanish()
     context.world.advance(5)
     (again,) = context.client("c", **kept(V5)).first
@@ -222,13 +222,13 @@ def test_aliases_of_a_client(context):
     for number in range(1, most + 1):
         writer.publish("", properties={"topic_alias": number})
     names = [f"a/{number}" for number in range(1, most + 1)]
-    assert [one.topic for one in ear.heard()] == names + names
+    assert [one.topic for one in ear.output()] == names + names
     writer.end.vanish()
     context.world.turn()
     writer = context.client("w", **kept(V5))
     (gone,) = writer.publish("", properties={"topic_alias": 1})
     assert gone.code == 0x82
-    assert ear.heard() == []
+    assert ear.output() == []
 
 
 @pytest.mark.parametrize("alias", [0, 33, 65_535])
@@ -247,16 +247,16 @@ def test_aliases_of_the_server(context, most):
     ear, writer = context.client("ear", properties={"topic_alias_maximum": most} if most else {}), context.client("w")
     ear.subscribe("#")
     topics = [f"a/topic/of/some/length/{n % 5}" for n in range(50)]
-    names, heard = {}, []
+    names, output = {}, []
     for topic in topics:
         writer.publish(topic)
-        for one in ear.heard():
+        for one in ear.output():
             alias = one.properties.get("topic_alias")
             assert alias is None or 1 <= alias <= most
             if one.topic and alias is not None:
                 names[alias] = one.topic
-            heard.append(one.topic or names[alias])
-    assert heard == topics
+            output.append(one.topic or names[alias])
+    assert output == topics
 
 
 @pytest.mark.mqtt("5:3.3.4-6", "5:4.13.1-1")
@@ -275,10 +275,10 @@ def test_each_quality_is_answered_as_it_has_to_be(context, version):
     for topic in ("heard", "unheard"):
         code = 0x10 * (topic == "unheard" and version == V5)
         assert [one for one in client.publish(topic) if not isinstance(one, Publish)] == []
-        told = [one for one in client.publish(topic, qos=1, id=1) if not isinstance(one, Publish)]
-        assert told == [Ack(kind=PUBACK, id=1, code=code)]
-        told = [one for one in client.publish(topic, qos=2, id=1) if not isinstance(one, Publish)]
-        assert told == [Ack(kind=PUBREC, id=1, code=code)]
+        reported = [one for one in client.publish(topic, qos=1, id=1) if not isinstance(one, Publish)]
+        assert reported == [Ack(kind=PUBACK, id=1, code=code)]
+        reported = [one for one in client.publish(topic, qos=2, id=1) if not isinstance(one, Publish)]
+        assert reported == [Ack(kind=PUBREC, id=1, code=code)]
         assert client.ack(PUBREL, 1) == [Ack(kind=PUBCOMP, id=1)]
 
 
@@ -301,8 +301,8 @@ def test_what_a_client_may_not_publish(version):
     code = 0x87 if version == V5 else 0
     assert client.publish("a") == []
     for kind, qos in ((PUBACK, 1), (PUBREC, 2)):
-        (told,) = client.publish("a", qos=qos, id=qos)
-        assert (told.kind, told.id, told.code) == (kind, qos, code)
+        (reported,) = client.publish("a", qos=qos, id=qos)
+        assert (reported.kind, reported.id, reported.code) == (kind, qos, code)
     assert client.subscribe(subscription("a", 1))[0].codes == [0x87 if version == V5 else 0x80]
     assert not client.closed
 
@@ -374,6 +374,6 @@ def test_a_message_that_is_longer_than_the_client_takes(context):
         writer.publish("a", b"x" * 64, qos=n % 3, id=bool(n % 3))
         writer.ack(PUBREL, 1)
         writer.publish("a", b"%d" % n, qos=1, id=1)
-        (got,) = client.heard()
+        (got,) = client.output()
         assert got.payload == b"%d" % n
         client.ack(PUBACK, got.id)

@@ -48,7 +48,7 @@ def test_a_session_lasts_as_long_as_its_link(context, version):
     client.subscribe(subscription("a", 1))
     context.world.advance(400)
     context.client("w", version).publish("a", qos=1, id=1)
-    assert messages(client.heard()) == [("a", b"x", 1)]
+    assert messages(client.output()) == [("a", b"x", 1)]
 
 
 @BOTH
@@ -86,7 +86,7 @@ def test_identifiers_of_what_is_sent(context, version):
     for n in range(1_500):
         writer.publish("a", b"%d" % n, qos=1 + n % 2, id=1)
         writer.ack(PUBREL, 1)
-        for one in client.heard():
+        for one in client.output():
             assert not one.dup
             assert one.id not in held
             assert one.id
@@ -108,7 +108,7 @@ def test_receiving_at_quality_1(context, version, dup):
     ear.subscribe("a")
     for _ in range(3):
         assert writer.publish("a", qos=1, id=5, dup=dup) == [Ack(kind=PUBACK, id=5)]
-    assert len(ear.heard()) == 3
+    assert len(ear.output()) == 3
 
 
 @BOTH
@@ -124,10 +124,10 @@ def test_receiving_at_quality_2(context, version):
     writer = back(context, version, "w")
     (again,) = writer.publish("a", b"1", qos=2, id=5, dup=True)
     assert (again.kind, again.id) == (PUBREC, 5)
-    assert len(ear.heard()) == 1
+    assert len(ear.output()) == 1
     assert writer.ack(PUBREL, 5) == [Ack(kind=PUBCOMP, id=5)]
     assert writer.publish("a", b"2", qos=2, id=5, dup=True) == [Ack(kind=PUBREC, id=5)]
-    assert [one.payload for one in ear.heard()] == [b"2"]
+    assert [one.payload for one in ear.output()] == [b"2"]
 
 
 @pytest.mark.mqtt("5:4.3.3-9")
@@ -137,7 +137,7 @@ def test_after_a_refused_message_the_identifier_is_free(context):
     ear.subscribe("good")
     assert writer.publish("bad", qos=2, id=5)[0].code >= 0x80
     assert writer.publish("good", qos=2, id=5, dup=True) == [Ack(kind=PUBREC, id=5)]
-    assert len(ear.heard()) == 1
+    assert len(ear.output()) == 1
 
 
 class Allowing:
@@ -167,13 +167,13 @@ def test_what_is_in_flight_is_sent_again(context, version):
     client.subscribe(subscription("a", 2))
     for n, qos in enumerate((1, 2, 2, 1, 2, 1)):
         writer.publish("a", b"%d" % n, qos=qos, id=n + 1)
-    ids = [one.id for one in client.heard()]
+    ids = [one.id for one in client.output()]
     assert client.ack(PUBREC, ids[1]) == [Ack(kind=PUBREL, id=ids[1])]
     client.ack(PUBREC, ids[2])
     client.ack(PUBCOMP, ids[2])
     client.ack(PUBACK, ids[3])
     context.world.advance(90)
-    assert client.heard() == []
+    assert client.output() == []
     for _ in range(2):
         vanish(client)
         client = back(context, version)
@@ -193,7 +193,7 @@ def test_what_the_client_refused_is_not_sent_again(context, kind):
     client = back(context, V5)
     client.subscribe(subscription("a", 2))
     context.client("w").publish("a", qos=1 if kind == PUBACK else 2, id=1)
-    (got,) = client.heard()
+    (got,) = client.output()
     assert client.ack(kind, got.id, 0x97) == []
     vanish(client)
     assert back(context, V5).first == []
@@ -204,7 +204,7 @@ def test_what_was_sent_does_not_expire(context):
     client, writer = back(context, V5), back(context, V5, "w")
     client.subscribe(subscription("a", 2))
     assert writer.publish("a", qos=2, id=7, properties={"message_expiry_interval": 5})[0].code == 0
-    (got,) = client.heard()
+    (got,) = client.output()
     vanish(client)
     context.world.advance(10)
     client = back(context, V5)
@@ -222,12 +222,12 @@ def test_order(context, version, qos):
     client.subscribe(subscription("a", 2), subscription("b", 2))
     for n in range(90):
         writers[n % 3].publish("ab"[n // 3 % 2], b"%d" % n, qos=qos, id=(1 + n) * bool(qos))
-    heard, seen = client.heard(), {}
-    while heard:
-        messages_ = [one for one in heard if isinstance(one, Publish)]
+    output, seen = client.output(), {}
+    while output:
+        messages_ = [one for one in output if isinstance(one, Publish)]
         for one in messages_:
             seen.setdefault((one.topic, int(one.payload) % 3), []).append(int(one.payload))
-        heard = [more for one in messages_ if one.qos for more in finish(client, one)]
+        output = [more for one in messages_ if one.qos for more in finish(client, one)]
     assert sum(map(len, seen.values())) == 90
     assert all(numbers == sorted(numbers) for numbers in seen.values())
 
@@ -246,11 +246,11 @@ def test_no_more_in_flight_than_the_client_takes(context, window):
     client.subscribe(subscription("a", 2))
     for n in range(20):
         writer.publish("a", b"%d" % n, qos=1 + n % 2, id=n + 1)
-    flight = client.heard()
+    flight = client.output()
     assert len(flight) == window
     assert client.ping() == [Pingresp()]
     writer.publish("a", b"zero")
-    assert messages(client.heard()) == [("a", b"zero", 0)]
+    assert messages(client.output()) == [("a", b"zero", 0)]
     assert client.publish("b", qos=1, id=1) != []
     assert client.subscribe("c")[0].codes == [0]
     seen = []
@@ -268,7 +268,7 @@ def test_a_message_counts_until_its_end(context):
     client.subscribe(subscription("a", 2))
     for n in (1, 2):
         writer.publish("a", b"%d" % n, qos=2, id=n)
-    (one,) = client.heard()
+    (one,) = client.output()
     assert client.ack(PUBREC, one.id) == [Ack(kind=PUBREL, id=one.id)]
     assert messages(client.ack(PUBCOMP, one.id)) == [("a", b"2", 2)]
 

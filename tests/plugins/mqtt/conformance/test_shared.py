@@ -22,12 +22,12 @@ def test_filters_that_share_nothing(context, version, filter):
     """They are malformed; in 3.1.1, which has no shares, such a filter alone is refused."""
     for said in (Subscribe(id=1, subscriptions=[subscription(filter)]), Unsubscribe(id=1, filters=[filter])):
         client = context.client("c", version)
-        (told,) = client.send(said)
+        (reported,) = client.send(said)
         assert client.closed == (version == V5)
         if version == V5:
-            assert (type(told), told.code) == (Disconnect, 0x81)
+            assert (type(reported), reported.code) == (Disconnect, 0x81)
         else:
-            assert told.codes == ([0x80] if isinstance(said, Subscribe) else [])
+            assert reported.codes == ([0x80] if isinstance(said, Subscribe) else [])
 
 
 @BOTH
@@ -40,9 +40,9 @@ def test_filters_that_share(context, version, filter):
     writer = context.client("w")
     for n in range(9):
         writer.publish("a/b", b"%d" % n)
-    heard = [[int(one.payload) for one in ear.heard()] for ear in ears]
-    assert sorted(number for several in heard for number in several) == list(range(9))
-    assert all(heard)
+    output = [[int(one.payload) for one in ear.output()] for ear in ears]
+    assert sorted(number for several in output for number in several) == list(range(9))
+    assert all(output)
 
 
 @BOTH
@@ -56,7 +56,7 @@ def test_each_client_of_a_share_has_its_granted_quality(context, version):
     for n in range(12):
         writer.publish("a", qos=2, id=n + 1)
         for qos, ear in enumerate(ears):
-            for one in ear.heard():
+            for one in ear.output():
                 seen[qos].add(one.qos)
                 ear.ack(PUBACK if one.qos == 1 else PUBREC, one.id)
                 ear.ack(PUBCOMP, one.id)
@@ -70,10 +70,10 @@ def pair(context):
     for one in ears:
         one.subscribe(subscription("$share/g/a", 2))
     context.client("w").publish("a", b"1", qos=2, id=1)
-    heard = [one.heard() for one in ears]
-    assert sorted(map(len, heard)) == [0, 1]
-    at = 0 if heard[0] else 1
-    return "ab"[at], ears[at], ears[1 - at], heard[at][0]
+    output = [one.output() for one in ears]
+    assert sorted(map(len, output)) == [0, 1]
+    at = 0 if output[0] else 1
+    return "ab"[at], ears[at], ears[1 - at], output[at][0]
 
 
 @pytest.mark.mqtt("5:4.8.2-4")
@@ -81,11 +81,11 @@ def test_what_was_begun_is_finished_with_the_same_client(context):
     name, one, other, got = pair(context)
     one.end.vanish()
     context.world.turn()
-    assert other.heard() == []
+    assert other.output() == []
     again = context.client(name, **kept(V5))
     assert [(first.id, first.dup) for first in again.first] == [(got.id, True)]
     assert again.ack(PUBREC, got.id) == [Ack(kind=PUBREL, id=got.id)]
-    assert other.heard() == []
+    assert other.output() == []
 
 
 @pytest.mark.mqtt("5:4.8.2-5")
@@ -93,7 +93,7 @@ def test_what_was_begun_goes_to_no_other_when_the_session_ends(context):
     _, one, other, _ = pair(context)
     one.goodbye(session_expiry_interval=0)
     context.world.advance(200)
-    assert [found for found in other.heard() if isinstance(found, Publish)] == []
+    assert [found for found in other.output() if isinstance(found, Publish)] == []
 
 
 @pytest.mark.parametrize("code", [0x80, 0x97])
@@ -103,7 +103,7 @@ def test_what_was_refused_goes_to_no_other(context, code):
     assert one.ack(PUBREC, got.id, code) == []
     one.end.vanish()
     context.world.turn()
-    assert other.heard() == []
+    assert other.output() == []
     assert context.client(name, **kept(V5)).first == []
 
 

@@ -73,10 +73,10 @@ def test_no_local(context, share):
     other.subscribe("a")
     for qos in (0, 1, 2):
         client.publish("a", qos=qos, id=qos)
-    assert client.heard() == []
-    assert len(other.heard()) == 3
+    assert client.output() == []
+    assert len(other.output()) == 3
     other.publish("a")
-    assert messages(client.heard()) == [("a", b"x", 0)]
+    assert messages(client.output()) == [("a", b"x", 0)]
     assert messages(client.publish("b")) == [("b", b"x", 0)]
 
 
@@ -96,8 +96,8 @@ def test_one_suback_with_a_code_for_each_filter(context, version):
         subscription("c", 0),
         subscription(f"{DEEP}/#", 1),
     ]
-    (told,) = client.subscribe(*filters, id=0xABCD)
-    assert (type(told), told.id, told.codes) == (Suback, 0xABCD, [2, bad, 1, bad, 0, bad])
+    (reported,) = client.subscribe(*filters, id=0xABCD)
+    assert (type(reported), reported.id, reported.codes) == (Suback, 0xABCD, [2, bad, 1, bad, 0, bad])
     for topic in ("a", "b", "c"):
         assert len(client.publish(topic)) == 1
 
@@ -113,7 +113,7 @@ def test_the_same_filter_again_replaces_the_subscription(context, version):
         assert (retained.retain, retained.qos) == (True, qos)
         writer.publish("a", b"live", qos=2, id=2)
         writer.ack(PUBREL, 2)
-        assert messages(client.heard()) == [("a", b"live", qos)]
+        assert messages(client.output()) == [("a", b"live", qos)]
 
 
 @BOTH
@@ -121,17 +121,17 @@ def test_the_same_filter_again_replaces_the_subscription(context, version):
 def test_none_is_lost_when_a_subscription_is_replaced(context, version):
     client, writer = context.client("c", version), context.client("w", version)
     client.subscribe(subscription("a", 1))
-    heard = []
+    output = []
     for n in range(300):
         writer.publish("a", b"%d" % n, qos=1, id=1)
         if n % 7 == 0:
-            heard += client.subscribe(subscription("a", 1))
-    heard += client.heard()
+            output += client.subscribe(subscription("a", 1))
+    output += client.output()
     seen = []
-    while heard:
-        published = [one for one in heard if not isinstance(one, Suback)]
+    while output:
+        published = [one for one in output if not isinstance(one, Suback)]
         seen += [one.payload for one in published]
-        heard = [more for one in published for more in client.ack(PUBACK, one.id)]
+        output = [more for one in published for more in client.ack(PUBACK, one.id)]
     assert seen == [b"%d" % n for n in range(300)]
 
 
@@ -143,7 +143,7 @@ def test_the_lower_quality_counts(context, version, granted, published):
     client = context.client("c", version)
     client.subscribe(subscription("a", granted))
     context.client("w", version).publish("a", qos=published, id=bool(published))
-    assert [one.qos for one in client.heard()] == [min(granted, published)]
+    assert [one.qos for one in client.output()] == [min(granted, published)]
 
 
 @BOTH
@@ -154,7 +154,7 @@ def test_overlapping_filters(context, version):
     writer = context.client("w", version)
     for qos in (0, 1, 2):
         writer.publish("a/b", qos=qos, id=bool(qos))
-        assert max(one.qos for one in client.heard()) == qos
+        assert max(one.qos for one in client.output()) == qos
         writer.ack(PUBREL, 1)
 
 
@@ -165,11 +165,11 @@ def test_identifiers_of_overlapping_filters(context):
     client.subscribe(subscription("a/#", 2), subscription_identifier=268_435_455)
     client.subscribe(subscription("+/b", 1))
     context.client("w").publish("a/b", qos=1, id=1)
-    (got,) = client.heard()
+    (got,) = client.output()
     assert sorted(got.properties["subscription_identifier"]) == [1, 268_435_455]
     client.subscribe(subscription("a/b", 0))
     client.publish("a/b")
-    (got,) = client.heard() or context.client("w").publish("a/b") or client.heard()
+    (got,) = client.output() or context.client("w").publish("a/b") or client.output()
     assert got.properties["subscription_identifier"] == [268_435_455]
 
 
@@ -185,7 +185,7 @@ def test_unsubscribe(context, version):
     assert leave(client, "a/+", "a/#", "unknown", "c", id=77) == [Unsuback(id=77, codes=codes)]
     for topic in ("a/x", "a/b", "c", "C"):
         writer.publish(topic)
-    assert [one.topic for one in client.heard()] == ["a/b", "C"]
+    assert [one.topic for one in client.output()] == ["a/b", "C"]
     assert leave(client, "nothing", id=78)[0].id == 78
 
 
@@ -196,7 +196,7 @@ def test_what_was_begun_is_delivered_to_its_end(context, version):
     client.subscribe(subscription("a", 2))
     writer.publish("a", b"1", qos=1, id=1)
     writer.publish("a", b"2", qos=2, id=2)
-    one, two = client.heard()
+    one, two = client.output()
     leave(client, "a")
     assert client.ack(PUBACK, one.id) == []
     assert [more.kind for more in client.ack(PUBREC, two.id)] == [PUBREL]

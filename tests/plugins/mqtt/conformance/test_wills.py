@@ -35,9 +35,9 @@ def ends(context, client):
 @pytest.mark.mqtt("5:3.1.2-7", "5:3.1.2-8", "5:3.1.2-14", "3.1.1:3.1.2-8", "3.1.1:3.1.2-16")
 def test_a_will_is_published_however_the_link_ends(context, ear, version, how, qos):
     client = context.client("c", version, keep_alive=10, will=Will(topic="w/1", payload=b"gone", qos=qos))
-    assert ear.heard() == []
+    assert ear.output() == []
     list(ends(context, client))[how]()
-    assert messages(ear.heard()) == [("w/1", b"gone", qos)]
+    assert messages(ear.output()) == [("w/1", b"gone", qos)]
     assert context.client("late").subscribe("w/#")[1:] == []
 
 
@@ -46,7 +46,7 @@ def test_a_will_is_published_however_the_link_ends(context, ear, version, how, q
 def test_a_will_that_is_retained(context, ear, version):
     context.client("c", version, will=Will(topic="w/1", payload=b"gone", qos=1, retain=True)).end.vanish()
     context.world.turn()
-    assert [one.retain for one in ear.heard()] == [True]
+    assert [one.retain for one in ear.output()] == [True]
     (_, got) = context.client("late", version).subscribe(subscription("w/#", 2))
     assert (got.payload, got.qos, got.retain) == (b"gone", 1, True)
 
@@ -58,14 +58,14 @@ def test_disconnect_drops_the_will(context, ear, version):
     client.goodbye()
     assert client.closed
     context.world.advance(300)
-    assert ear.heard() == []
+    assert ear.output() == []
 
 
 @pytest.mark.parametrize("code", [0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x97])
 @pytest.mark.mqtt("5:3.1.2-8")
 def test_a_disconnect_that_is_no_goodbye_leaves_the_will(context, ear, code):
     context.client("c", will=Will(topic="w/1", payload=b"gone")).goodbye(code)
-    assert messages(ear.heard()) == [("w/1", b"gone", 0)]
+    assert messages(ear.output()) == [("w/1", b"gone", 0)]
 
 
 @BOTH
@@ -73,11 +73,11 @@ def test_a_disconnect_that_is_no_goodbye_leaves_the_will(context, ear, code):
 def test_a_will_is_published_once(context, ear, version):
     context.client("c", version, will=Will(topic="w/1", payload=b"gone"), **kept(version)).end.vanish()
     context.world.turn()
-    assert len(ear.heard()) == 1
+    assert len(ear.output()) == 1
     again = context.client("c", version, **kept(version))
     again.end.vanish()
     context.world.advance(300)
-    assert ear.heard() == []
+    assert ear.output() == []
 
 
 @pytest.mark.mqtt("5:3.1.2-8", "5:3.1.3-9")
@@ -87,12 +87,12 @@ def test_a_will_waits_for_its_delay(context, ear):
     context.world.advance(9)
     again = context.client("c", will=will, **kept(V5))
     context.world.advance(20)
-    assert ear.heard() == []
+    assert ear.output() == []
     again.end.vanish()
     context.world.advance(9)
-    assert ear.heard() == []
+    assert ear.output() == []
     context.world.advance(2)
-    assert messages(ear.heard()) == [("w/1", b"gone", 0)]
+    assert messages(ear.output()) == [("w/1", b"gone", 0)]
 
 
 @pytest.mark.mqtt("5:3.1.2-8", "5:3.1.2-7")
@@ -100,10 +100,10 @@ def test_the_end_of_the_session_ends_the_delay(context, ear):
     will = Will(topic="w/1", payload=b"gone", properties={"will_delay_interval": 50})
     context.client("c", will=will, properties={"session_expiry_interval": 5}).end.vanish()
     context.world.advance(6)
-    assert len(ear.heard()) == 1
+    assert len(ear.output()) == 1
     context.client("c", will=will, **kept(V5)).end.vanish()
     context.client("c", clean=True)
-    assert len(ear.heard()) == 1
+    assert len(ear.output()) == 1
 
 
 @pytest.mark.mqtt("5:3.1.3-10", "5:3.3.2-4", "5:3.3.2-15", "5:3.3.2-16", "5:3.3.2-17", "5:3.3.2-18", "5:3.3.2-20")
@@ -118,7 +118,7 @@ def test_what_a_will_says_arrives(context, ear):
     }
     context.client("c", will=Will(topic="w/1", payload=b"gone", properties=said)).end.vanish()
     context.world.turn()
-    (got,) = ear.heard()
+    (got,) = ear.output()
     assert got.properties == said
 
 
