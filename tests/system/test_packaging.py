@@ -10,7 +10,10 @@ builds the same wheel as `python -m build`, so `make test-all` alone has it too.
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -27,18 +30,23 @@ LEFT_OUT = shutil.ignore_patterns(
     ".*", "build", "dist", "*.egg-info", "__pycache__", "dropin.cache", "tests", "docs", "bench"
 )
 
+SECONDS = 200  # for one command: a build takes ten times as long on a busy machine
+pytestmark = pytest.mark.timeout(4 * SECONDS)
+
+# Nothing in it could show the checkout to what is installed.
+ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+
 
 def run(*command: object, cwd: Path) -> str:
-    """Return what `command` prints; its environment has nothing that could show it the checkout."""
-    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    """Return what `command` prints."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env=environment,
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=50,
+        timeout=SECONDS,
         check=False,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}"
@@ -93,6 +101,23 @@ def works(venv: Path) -> None:
     assert "--tcp" in run(venv / "bin/hubbub", "run", "--help", cwd=elsewhere)
     assert {"upper", "clock"} <= set(run(venv / "bin/hubbub", "run", "--list-plugins", cwd=elsewhere).split())
     pip(venv, "check")
+    serves(venv)
+
+
+def serves(venv: Path) -> None:
+    """The daemon starts, and a client gets what it publishes."""
+    command = (venv / "bin/hubbub", "run", "--tcp", "tcp:0", "--control", venv.parent / "control.sock")
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, cwd=venv.parent, env=ENVIRONMENT, **output) as daemon:
+        try:
+            log = iter(daemon.stdout.readline, b"")
+            port = next(int(found[1]) for line in log if (found := re.search(rb"ready: tcp 127.0.0.1:(\d+)", line)))
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+                client.sendall(b"SUB a\nPUB a 1\nQUIT\n")
+                assert client.makefile("rb").read() == b"OK SUB a\nMSG a 1\nBYE\n"
+        finally:
+            daemon.send_signal(signal.SIGTERM)
+    assert daemon.returncode == 0
 
 
 @pytest.mark.parametrize("options", [["--editable"], []] if FULL else [["--editable"]])
