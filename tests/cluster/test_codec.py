@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hubbub.errors import Refusal
 from hubbub.nats_protocol.headers import read_headers
 from hubbub.nats_protocol.plain import KnownNode, PlainReader, PlainWriter
+from hubbub.nats_protocol.subjects import subject_of
 from hubbub.nats_protocol.wire import Reader
 from hubbub.publish import PartialReply, Publish, QosPublish
-from hubbub.service.cluster.message_codec import decode, encode_headers_of
+from hubbub.service.cluster.message_codec import STORED, decode, encode_headers_of
 from hubbub.user_properties import UserProperties
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -103,10 +104,36 @@ def test_whatever_comes_is_read_or_refused(data, begin):
         decode("a", None, begin + data, b"")
 
 
+NODE = "0123456789abcdef"
+
+
+@given(st.sampled_from(["a", "b/c", "d.e"]), st.binary(max_size=30), st.sampled_from([1, 2]), st.integers(1, 10**6))
+def test_a_message_that_is_in_the_stream_too_is_written_quickly_as_otherwise(topic, payload, qos, number):
+    writer = PlainWriter(NODE, lambda message: None, {}, STORED)
+    writer.most, writer.number = 30, number - 1
+    message = QosPublish(topic, payload, qos)
+    message.path = NODE
+    block = encode_headers_of(message, NODE, number, 0.0, (), True)
+    line = b"HPUB %b %d %d\r\n" % (subject_of(topic).encode(), len(block), len(block) + len(payload))
+    assert writer.encode(message) == line + block + payload + b"\r\n"
+
+
+@pytest.mark.parametrize("more", [{"correlation": b"c"}, {"message_expiry": 5.0}, {"properties": {"a": "b"}}])
+def test_a_message_of_the_stream_with_more_is_left_to_the_other_writer(more):
+    writer = PlainWriter(NODE, lambda message: b"other", {}, STORED)
+    writer.most = 30
+    message = QosPublish("a", b"", 1, **more)
+    message.path = NODE
+    assert writer.encode(message) == b"other"
+    elsewhere = QosPublish("a", b"", 1)
+    elsewhere.path = "f" * 16
+    assert writer.encode(elsewhere) == b"other"
+
+
 @given(st.lists(st.tuples(st.sampled_from(["a", "b/c", "d.e"]), st.binary(max_size=30))), st.lists(st.integers(0, 400)))
 def test_plain_messages_are_read_as_they_are_written(sent, cuts):
     """Over any cuts of the stream; the first one behind each line comes by the other reader."""
-    writer, node, found = PlainWriter("0123456789abcdef", lambda message: None, {}), KnownNode("0123456789abcdef"), []
+    writer, node, found = PlainWriter(NODE, lambda message: None, {}, STORED), KnownNode(NODE), []
     writer.most = 30
     plain = PlainReader(lambda message: found.append((message.topic, message.payload)), None)
     plain.know(node)

@@ -49,6 +49,18 @@ async def test_a_message_crosses_without_loss(two):
         assert 98 <= found.properties["message_expiry_interval"] <= 100
 
 
+async def test_a_node_makes_no_message_of_what_nobody_there_wants(two):
+    a, b = [await node.joined() for node in two]
+    ear, writer = await b.client("ear"), await a.client("writer")
+    writer.publish("x", b"1", qos=1, id=1)
+    await output(writer, 1)
+    await passed(lambda: b.stream.reader.received_count == 1)
+    assert b.hub.turn.counters.published == 0
+    ear.subscribe(subscription("x", 1))
+    writer.publish("x", b"2", qos=1, id=2)
+    assert messages(await output(ear, 1)) == [("x", b"2", 1)]
+
+
 async def test_both_nodes_have_one_order(two):
     a, b = [await node.joined() for node in two]
     ears = [await node.client(f"ear {node.name}") for node in (a, b)]

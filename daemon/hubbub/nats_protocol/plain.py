@@ -1,4 +1,4 @@
-"""Messages between nodes that have a topic and a payload alone: most of them, so this is quick. See message_codec.
+"""Messages between nodes that have a topic, a payload and a QoS alone: most, so this is quick. See message_codec.
 
     HPUB a.b 96 100 CR LF  NATS/1.0 CR LF  hubbub-path: NODE CR LF  Hubbub-Number: 17 CR LF  CR LF  payload CR LF
 
@@ -7,7 +7,7 @@ A node has an id of 16 characters; what is otherwise, or on a line that didn't c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hubbub import limits
@@ -16,7 +16,7 @@ from hubbub.loop_prevention import PATH
 from hubbub.message import Message
 from hubbub.nats_protocol.messages import Heads
 from hubbub.nats_protocol.subjects import topic_of
-from hubbub.publish import Publish
+from hubbub.publish import Publish, QosPublish
 
 BEGIN = f"NATS/1.0\r\n{PATH}: ".encode()
 NUMBER = b"Hubbub-Number: "
@@ -125,18 +125,23 @@ def _beginning(node: str) -> bytes:
 
 
 class PlainWriter:
-    """Encodes the messages of one node, plain ones itself.
+    """Encodes the messages of one node, plain ones itself, and those that are in the stream too and have no properties.
 
     most    attribute: bytes of the longest payload that it encodes itself
     number  of the newest message
     other   encodes all other messages, which take their number by `next_number`
     taken   attribute: while there is something in it, no message is plain
+    stored  by QoS: the header of a message that is in the stream too
     """
 
-    __slots__ = ("most", "number", "other", "taken", "_begin", "_heads", "_size")
+    __slots__ = ("most", "number", "other", "taken", "_begin", "_heads", "_node", "_size", "_stored")
 
     def __init__(
-        self, node: str, other: Callable[[Message], bytes | None], taken: dict[Message, tuple[str, ...]]
+        self,
+        node: str,
+        other: Callable[[Message], bytes | None],
+        taken: dict[Message, tuple[str, ...]],
+        stored: Sequence[bytes],
     ) -> None:
         self.most = 0
         self.number = 0
@@ -144,7 +149,9 @@ class PlainWriter:
         self.taken = taken
         self._begin = _beginning(node)
         self._heads = Heads(b"HPUB")
+        self._node = node
         self._size = len(self._begin) + len(_END)
+        self._stored = [b"\r\n%b" % header for header in stored]
 
     def next_number(self) -> int:
         """Return the number of one more message."""
@@ -155,15 +162,30 @@ class PlainWriter:
         """Return a message as an operation. None: NATS doesn't take it."""
         payload = message.payload
         bare = message.properties is None and message.content_type is None and message.reply_to is None
-        if self.taken or not bare or type(message) is not Publish or message.path or message.hops:
+        if self.taken or not bare or message.hops:
             return self.other(message)
         if len(payload) > self.most or len(message.topic) > limits.MATCH_CACHE_TOPIC:
             return self.other(message)
+        if type(message) is not Publish or message.path:
+            return self._encode_stored(message)
         number = self.number = self.number + 1
         digits = b"%d" % number
         size = self._size + len(digits)
         return b"%b %d %d\r\n%b%b\r\n\r\n%b\r\n" % (
             self._heads[message.topic], size, size + len(payload), self._begin, digits, payload,
+        )  # fmt: skip
+
+    def _encode_stored(self, message: Message) -> bytes | None:
+        if type(message) is not QosPublish or message.path != self._node:
+            return self.other(message)
+        if message.correlation is not None or message.message_expiry is not None:
+            return self.other(message)
+        payload, stored = message.payload, self._stored[message.qos]
+        number = self.number = self.number + 1
+        digits = b"%d" % number
+        size = self._size + len(digits) + len(stored)
+        return b"%b %d %d\r\n%b%b%b\r\n\r\n%b\r\n" % (
+            self._heads[message.topic], size, size + len(payload), self._begin, digits, stored, payload,
         )  # fmt: skip
 
 

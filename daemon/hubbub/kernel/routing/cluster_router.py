@@ -57,6 +57,11 @@ class ClusterRouter(Router):
         route = self._topics.get(topic)
         return self._route(topic, route) if route is None or route.checked != self._version else route
 
+    def is_wanted(self, topic: str, sender: object) -> bool:
+        """Return whether any receiver here gets messages of that sender on a topic, or the history. Raises Refusal."""
+        route = self._find_route(topic)
+        return route.reaches(sender) > 0 or route.keeper is not None or self.watch is not None
+
     def publish(self, message: Message) -> int:
         """Publish a message, at once or by way of the stream. Returns how many sessions of this node it goes to.
 

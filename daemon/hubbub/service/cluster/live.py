@@ -27,10 +27,10 @@ from hubbub.nats_protocol.topics import Topics
 from hubbub.publish import Publish
 from hubbub.service.cluster.connection import MAX_LINE, NatsConnection
 from hubbub.service.cluster.interest import Interest, Standing
-from hubbub.service.cluster.message_codec import Origin, decode, encode_headers_of
+from hubbub.service.cluster.message_codec import STORED, Origin, decode, encode_headers_of
 
 NO_RESPONDERS = b"NATS/1.0 503"  # how the headers begin with which a server says that there is no subscriber
-_HEADERS = 128  # bytes of the headers of a plain message, and some more
+_HEADERS = 160  # bytes of the headers of a message that a PlainWriter encodes, and some more
 
 
 class LiveMessages:
@@ -62,7 +62,7 @@ class LiveMessages:
         self._taken: dict[Message, tuple[str, ...]] = {}
         self._nodes: dict[str, KnownNode] = {}
         self._topics = Topics()
-        self._writer = PlainWriter(node, self._encode, self._taken)
+        self._writer = PlainWriter(node, self._encode, self._taken, STORED)
         encoding = Encoding(encode, self._writer)
         self.subscription = Subscription(self.session, Subscribe("#", echo=False), encoding, self)
         router = hub.router

@@ -56,6 +56,8 @@ class More(msgspec.Struct, omit_defaults=True, gc=False):
 _encode_more = msgspec.json.encode
 _decode_more = msgspec.json.Decoder(More).decode
 _NOTHING = More()
+STORED = [_MORE + _encode_more(More(qos, stored=True)) for qos in range(3)]
+"""By QoS: the header of a message that is in the stream too, and has no properties."""
 
 
 def encode_headers_of(

@@ -29,6 +29,7 @@ _PRESENCE = b"\r\nHubbub-Presence: "
 _SENT = b"\r\nHubbub-Sent: "
 _END = b"\r\n"
 _BEGIN = b"NATS/1.0"
+_FIRST = _BEGIN + _ID
 _CLEARED = b"\r\nNats-TTL: %ds" % limits.CLUSTER_STREAM_SECONDS
 
 
@@ -87,6 +88,10 @@ def _said(message: Message) -> bytes:
 
 def id_of(block: bytes) -> bytes:
     """Return the id of a message, or b""."""
+    if block.startswith(_FIRST):
+        end = block.find(_END, len(_FIRST))
+        if not block.startswith(_OWN_ID, end):
+            return block[len(_FIRST) : end].strip()
     return _value(block, _OWN_ID) or _value(block, _ID)
 
 

@@ -48,12 +48,14 @@ class StreamReader:
         self.numbers = Numbers()
         self.received_count = 0
         self.unfit = 0
+        assert isinstance(hub.router, ClusterRouter)
         self._early: Collection[tuple[str | None, str]] = ()
         self._hub = hub
         self.late = 0
         self._message = names.message.encode()
         self._node = node
         self._retain = names.retain.encode()
+        self._router = hub.router
         self._session = session
         self._topics = Topics()
         self._topics_there: set[str] = set()  # those with a retained message in the cluster, while this node joins
@@ -77,7 +79,7 @@ class StreamReader:
             if message.seq > self.late:
                 self._publish(found)
             else:  # what is retained is there, and the history has it
-                self._hub.router.publish_to(found, self._is_early)
+                self._router.publish_to(found, self._is_early)
         except Refusal:
             self.unfit += 1
 
@@ -92,8 +94,7 @@ class StreamReader:
         return (session.user, session.client) in self._early
 
     def _publish(self, message: Message) -> None:
-        router = self._hub.router
-        assert isinstance(router, ClusterRouter)
+        router = self._router
         try:
             router.publish_here(message)
         except Refusal:
@@ -104,10 +105,12 @@ class StreamReader:
             router.publish_here(message)
 
     def _message_of(self, message: StreamMessage) -> Message | None:
-        """Return a message of the stream as the hub's; None: it has expired. Raises Refusal."""
+        """Return a message of the stream as the hub's; None: it has expired, or nobody here gets it. Raises Refusal."""
         id = id_of(message.headers)
         own = self.own.pop(id, None)
         if own is None:
+            if not self._is_wanted(message.subject):
+                return None
             found = self._decode(message.subject, message.payload, message.headers)
             self._hear(found, message.headers)
             return found
@@ -118,6 +121,10 @@ class StreamReader:
         if isinstance(own, QosPublish) and not set_expiry(own, own.expires_at(), self._hub.turn.wall()):
             return None
         return own
+
+    def _is_wanted(self, subject: bytes) -> bool:
+        retain = subject.startswith(self._retain)
+        return retain or self._router.is_wanted(self._topics[subject[len(self._message) :]], self._session)
 
     def decode(self, page: PageMessage) -> Publish | None:
         """Return a message that a page has; None: it has expired. Raises Refusal."""
