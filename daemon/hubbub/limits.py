@@ -249,7 +249,7 @@ REPLAY_AT_ONCE = 128  # messages of a replay that are encoded at once: about 0.2
 REPLAY_BYTES = 64 * KiB  # bytes of them, about; one message at least
 
 # Work queues; QUEUE_MESSAGES and QUEUE_BYTES bound each
-WORK_QUEUES = 1_000  # work queues: with the row of QUEUED_BYTES_ALL they can't fill memory
+WORK_QUEUES = 1_000  # work queues, for QUEUED_BYTES_ALL; and groups of a cluster's node, a durable consumer each
 WORK_QUEUE_TURN = 200  # messages of one that are lent in one turn, as INBOX_TURN
 WORK_QUEUE_SECONDS = 0.1  # seconds until members at QoS 0, which don't say when they have room, are asked again
 WORK_QUEUE_REFUSALS = 10  # times that members may refuse a message: then it is dropped, or it would go round

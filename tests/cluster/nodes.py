@@ -61,7 +61,11 @@ def make_hub(**more):
     from twisted.internet import reactor
 
     turns = Turns(reactor)
-    hub = Hub(turns.wake, time.time, time.monotonic, lambda when: None, **more)
+
+    def arm(when):
+        reactor.callLater(max(0.0, when - time.monotonic()), lambda: hub.turn.alarms.ring(time.monotonic()))
+
+    hub = Hub(turns.wake, time.time, time.monotonic, arm, **more)
     turns.serve(hub)
     return hub
 

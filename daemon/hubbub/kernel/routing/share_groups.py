@@ -11,6 +11,7 @@ QoS 1 and 2 goes to another member. In-flight messages follow at QoS 1 when the 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from hubbub import limits
@@ -37,6 +38,9 @@ from hubbub.publish import QosPublish
 
 Stand = OrderedDict[Subscription, int]
 """Members with the number of the last message that each was given, in the order of their turns."""
+
+Put = Callable[[Subscription, Batch], object]
+"""Gives a member a message."""
 
 
 class SharedSubscriptions:
@@ -70,14 +74,18 @@ class SharedSubscriptions:
         enlist = getattr(member.receiver, "enlist", None)
         if enlist is not None:
             enlist(name)
+        if self.elsewhere is not None:
+            self.elsewhere.joined(name)
 
     def check(self, name: str, policy: str | None) -> None:
-        """Check that a new member with that policy may take part in a group. Raises Refusal."""
+        """Check that a new member with that policy may take part in a group. Raises Refusal, such as quota."""
         group = self._groups.get(name)
         if isinstance(group, Procedure):
             group.check(policy)
         elif group is not None and policy:
             raise Refusal("bad-command", "others share that subscription without a policy")
+        elif group is None and not policy and self.elsewhere is not None:
+            self.elsewhere.check_room()
 
     def install(self, name: str, filter: str, group: ShareGroup | Procedure) -> None:
         """Let a group without members be the one of that name, with the members of the one before."""
@@ -107,6 +115,11 @@ class SharedSubscriptions:
         group.leave(member)
         if not group.stays and not group.members and not group.away:
             self.remove(name)
+
+    def lending(self, name: str) -> ShareGroup | None:
+        """Return a group that keeps nothing itself, so that it can give on what others lend; None: it isn't there."""
+        group = self._groups.get(name)
+        return group if type(group) is ShareGroup else None
 
     def take(self, name: str, message: Message) -> None:
         """Give a message from elsewhere to a member here."""
@@ -158,7 +171,7 @@ class ShareGroup:
         for message in batch.messages:
             if elsewhere is None:
                 given = self.give(message, LOST)
-            elif message.sender is elsewhere.session:
+            elif message.sender is elsewhere.session or elsewhere.brings(self.name, message):
                 given = True
             else:
                 given = self._give_here(message, elsewhere)
@@ -209,12 +222,19 @@ class ShareGroup:
 
     def give(self, message: Message, least: int) -> bool:
         """Give a message to the member with most room for it. False: no member has as much as `least`."""
+        return self._choose(message, least, _put, {})
+
+    def lend(self, message: Message, put: Put) -> bool | None:
+        """Have `put` called with a member that can take a message at once. None: those that could can't carry it."""
+        tried: dict[Encoding, Batch | None] = {}
+        return self._choose(message, NOW, put, tried) or (None if tried else False)
+
+    def _choose(self, message: Message, least: int, put: Put, tried: dict[Encoding, Batch | None]) -> bool:
         if self._turns != self._turn.number:
             self._turns = self._turn.number
             self._ask_again(LATER)
             self._ask_again(LOST)
-        tried: dict[Encoding, Batch | None] = {}
-        return any(self._give_to(room, message, tried) for room in (NOW, LATER, AWAY, LOST) if room >= least)
+        return any(self._give_to(room, message, put, tried) for room in (NOW, LATER, AWAY, LOST) if room >= least)
 
     def _ask_again(self, room: int) -> None:
         """Let some members that had little room have their turn before the others."""
@@ -225,7 +245,7 @@ class ShareGroup:
                 first[member] = last
                 first.move_to_end(member, last=False)
 
-    def _give_to(self, stood: int, message: Message, tried: dict[Encoding, Batch | None]) -> bool:
+    def _give_to(self, stood: int, message: Message, put: Put, tried: dict[Encoding, Batch | None]) -> bool:
         """Give a message to a member that stands there; one that has less room now goes to another stand."""
         passed, batch = [], None
         while batch is None:
@@ -248,7 +268,7 @@ class ShareGroup:
         assert stand is not None
         self._given += 1
         stand[member] = self._given
-        member.receiver.put(batch)
+        put(member, batch)
         return True
 
     def _room(self, member: Subscription, message: Message) -> int:
@@ -270,6 +290,10 @@ class ShareGroup:
             return None
         _, frames = self._router.encode_each(encoding, (shown,))
         return Batch((message,), frames, encoding.stream, encoding.full) if frames else None
+
+
+def _put(member: Subscription, batch: Batch) -> None:
+    member.receiver.put(batch)
 
 
 def _first_stand(member: Subscription) -> int:

@@ -174,11 +174,20 @@ class Elsewhere(Protocol):
 
     session: Session
 
+    def check_room(self) -> None:
+        """Check that there may be one more group here. Raises Refusal (quota)."""
+
     def opened(self, name: str, filter: str) -> None:
         """There is a group here now."""
 
+    def joined(self, name: str) -> None:
+        """A member is there, new or again."""
+
     def closed(self, name: str) -> None:
         """The last member has gone."""
+
+    def brings(self, name: str, message: Message) -> bool:
+        """Return whether that group gets a message in another way, by the stream of a cluster."""
 
     def has_members(self, name: str) -> bool:
         """Return whether that group has connected members elsewhere."""

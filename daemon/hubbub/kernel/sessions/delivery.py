@@ -81,8 +81,8 @@ class Delivery:
             queue.add(one)
 
     def borrow(self, lender: Lender, loan: InflightMessage, wish: Subscribe, frame: bytes, share: str) -> None:
-        """Send a message of a work queue: there is room for it."""
-        one = InflightMessage(loan.message, wish, 1, share)
+        """Send a message that is lent: there is room for it."""
+        one = InflightMessage(loan.message, wish, loan.qos, share)
         one.lender, one.loan = lender, loan
         self._send_new(one, frame)
 

@@ -46,11 +46,12 @@ class Cluster:
         clustered = isinstance(hub.router, ClusterRouter)
         self.stream = MessageStream(reactor, hub, connection, node, live.session) if clustered else None
         self.sessions: SessionMoves | None = None
+        self.groups.stream = self.stream
         if self.stream is not None:
             presence = ClusterPresence(hub, self.nodes)
             self.stream.reader.presence = presence.record
             self.sessions = SessionMoves(reactor, hub, connection, self.nodes, self.stream)
-            self.nodes.sweepers += [presence.sweep, self.sessions.sweep.sweep]
+            self.nodes.sweepers += [presence.sweep, self.sessions.sweep.sweep, self.groups.sweep]
         self._hub = hub
         self.nodes.admitted, self.nodes.refused, self.nodes.groups = self._enter, self._leave, lambda: self.groups.names
         self.groups.changed, self.groups.others = self.nodes.changed, self.nodes.have_members
@@ -67,6 +68,7 @@ class Cluster:
     def stop(self) -> Deferred[None]:
         """Leave, once what waits is sent; the Deferred fires when the connection has ended."""
         self._leave()
+        self.groups.stop()
         if self.sessions is not None:
             self.sessions.stop()
         if self.stream is not None:

@@ -8,6 +8,7 @@ from hubbub.errors import HubbubError
 STREAM_NOT_FOUND = 10059
 STREAM_NAME_IN_USE = 10058  # with another configuration
 NO_MESSAGE_FOUND = 10037
+CONSUMER_EXISTS = 10148  # with another configuration
 _WRONG_LAST_SEQUENCE = frozenset((10071, 10164))  # the second one: another such write is still in flight
 _ASK_AGAIN = frozenset((10008, 10023, 10158))  # no leader, no resources for now, a duplicate that is still in process
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -24,12 +25,13 @@ from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.steps import spread
 from hubbub.message import Message
-from hubbub.nats_protocol.subjects import subject_of
+from hubbub.nats_protocol.subjects import subject_of, subjects_of
 from hubbub.service.cluster.connection import MAX_LINE, NatsConnection
-from hubbub.service.cluster.jetstream import JetStream, StreamInfo
+from hubbub.service.cluster.jetstream import API, JetStream, StreamInfo
 from hubbub.service.cluster.jetstream_errors import JetStreamError
 from hubbub.service.cluster.ordered_consumer import OrderedConsumer
 from hubbub.service.cluster.publisher import Publisher
+from hubbub.service.cluster.pull_consumer import PullConsumer, Take
 from hubbub.service.cluster.stream_codec import encode_block
 from hubbub.service.cluster.stream_history import StreamHistory
 from hubbub.service.cluster.stream_join import StreamNames, make_streams, read_retained
@@ -151,6 +153,31 @@ class MessageStream:
 
     def _position(self) -> tuple[str, int] | None:
         return None if self.consumer is None else (self.consumer.epoch, self.consumer.position)
+
+    def pull(self, name: str, filter: str, last: Callable[[], int], take: Take) -> PullConsumer:
+        """Return what fetches the messages of a group, from what this node hasn't read now on.
+
+        last  returns the sequence of the newest one that was fetched
+        """
+        began: list[tuple[str, int]] = [position] if (position := self._position()) is not None else []
+
+        def begin() -> int | None:
+            position = self._position()
+            if position is None:
+                return None
+            if not began:
+                began.append(position)
+            epoch, seq = began[0]
+            return max(seq, last()) + 1 if epoch == position[0] else 1
+
+        subjects = [prefix + one for one in subjects_of(filter) for prefix in (self.names.message, self.names.retain)]
+        tell = partial(self.tell, "reading for groups")
+        stream = self.names.messages
+        return PullConsumer(self._jetstream, self._reactor, stream, name, subjects, begin, take, tell)
+
+    def forget(self, name: str) -> None:
+        """Delete the consumer of a group; where that fails, the server deletes it once it was idle for long."""
+        self._connection.publish(f"{API}.CONSUMER.DELETE.{self.names.messages}.{name}", b"")
 
     def _begin_history(self, info: StreamInfo) -> None:
         """Let the stream be the history: positions are its sequences."""

@@ -20,9 +20,9 @@ from hubbub.service.cluster.jetstream import NANOSECONDS, JetStream, StreamInfo
 from hubbub.service.cluster.jetstream_errors import JetStreamError
 from hubbub.service.cluster.wire import Listening, headers_of, new_inbox
 
-_STATUS = slice(9, 12)  # of a block: NATS/1.0 100
+STATUS = slice(9, 12)  # of a block: NATS/1.0 100
 _CONTROL = b"100"  # the status of a heart-beat, and of a request for flow control
-_WORDS_OF_ACK = 9  # of the old form: $JS.ACK.stream.consumer.delivered.sequence.number.time.pending
+WORDS_OF_ACK = 9  # of the old form: $JS.ACK.stream.consumer.delivered.sequence.number.time.pending
 _LAST_NUMBER = "Nats-Last-Consumer"
 _STALLED = "Nats-Consumer-Stalled"
 
@@ -42,6 +42,18 @@ class StreamMessage(NamedTuple):
     seq: int
     time: float
     pending: int
+
+
+def read_ack(subject: bytes) -> tuple[int, int, int, int]:
+    """Return what the subject of an acknowledgement says: sequence, number at the consumer, nanoseconds, pending.
+
+    Raises ValueError.
+    """
+    words = subject.split(b".")
+    if len(words) > WORDS_OF_ACK:
+        words = words[2:]  # the newer form has the domain and the account first
+    seq, number, time, pending = words[5:9]
+    return int(seq), int(number), int(time), int(pending)
 
 
 class Reader(Protocol):
@@ -225,14 +237,11 @@ class OrderedConsumer:
 
     def _take(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
         self._alive = self._reactor.seconds()
-        if block[_STATUS].isdigit():
+        if block[STATUS].isdigit():
             self._controlled(reply.decode(), block)
             return
-        words = reply.split(b".")
-        if len(words) > _WORDS_OF_ACK:
-            words = words[2:]  # the newer form has the domain and the account first
         try:
-            seq, number, time, pending = (int(word) for word in words[5:9])
+            seq, number, time, pending = read_ack(reply)
         except ValueError:  # no other publisher knows the subject
             return
         if number != self._number + 1:
@@ -253,7 +262,7 @@ class OrderedConsumer:
 
     def _controlled(self, reply: str, block: bytes) -> None:
         connection = self._jetstream.connection
-        if block[_STATUS] != _CONTROL:  # the consumer has ended, or its leader has changed
+        if block[STATUS] != _CONTROL:  # the consumer has ended, or its leader has changed
             self._lost()
         elif reply:
             connection.publish(reply, b"")

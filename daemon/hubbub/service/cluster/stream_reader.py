@@ -111,7 +111,7 @@ class StreamReader:
         if own is None:
             if not self._is_wanted(message.subject):
                 return None
-            found = self._decode(message.subject, message.payload, message.headers)
+            found = self.decode_stored(message.subject, message.payload, message.headers)
             self._hear(found, message.headers)
             return found
         own.path = self._node
@@ -128,9 +128,10 @@ class StreamReader:
 
     def decode(self, page: PageMessage) -> Publish | None:
         """Return a message that a page has; None: it has expired. Raises Refusal."""
-        return self._decode(page.subject.encode(), page.payload, page.headers)
+        return self.decode_stored(page.subject.encode(), page.payload, page.headers)
 
-    def _decode(self, subject: bytes, payload: bytes, block: bytes) -> Publish | None:
+    def decode_stored(self, subject: bytes, payload: bytes, block: bytes) -> Publish | None:
+        """Return a message of the stream that comes now; None: it has expired. Raises Refusal."""
         retain = subject.startswith(self._retain)
         topic = self._topics[subject[len(self._retain if retain else self._message) :]]
         if is_local(topic):
@@ -146,7 +147,7 @@ class StreamReader:
 
     def retained(self, subject: str, payload: bytes, headers: bytes) -> None:
         try:
-            found = self._decode(subject.encode(), payload, headers)
+            found = self.decode_stored(subject.encode(), payload, headers)
             self._hear(found, headers)
             if found is not None:
                 found.time = self._hub.turn.wall()

@@ -1,0 +1,217 @@
+"""What a group gets of the stream: messages of QoS 1 and 2, which its members here have as loans.
+
+    PullConsumer -> waiting -> a member that can take one at once -> acknowledged: to JetStream too
+
+See "Shared subscriptions" in docs/cluster.md.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
+from typing import NamedTuple
+
+from hubbub import limits
+from hubbub.errors import Refusal
+from hubbub.kernel.commits import Commits
+from hubbub.kernel.hub import Hub
+from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.share_groups import ShareGroup
+from hubbub.kernel.routing.subscription import Subscription
+from hubbub.kernel.sessions.inflight import InflightMessage
+from hubbub.kernel.sessions.qos_receiver import QosReceiver
+from hubbub.kernel.steps import spread
+from hubbub.message import Message
+from hubbub.publish import QosPublish
+from hubbub.service.cluster.pull_consumer import PullConsumer, silence_seconds
+from hubbub.service.cluster.stream_reader import StreamReader
+from hubbub.topics import matches
+
+_AGAIN = 3  # times in silence_seconds() that a node says what it works on
+
+
+class _Waiting(NamedTuple):
+    """A message that no member has yet. by: what it is acknowledged by."""
+
+    message: QosPublish
+    by: str
+
+
+class _Handed(NamedTuple):
+    """A message that a session has, once a batch of its store is safe."""
+
+    commits: Commits
+    batch: int
+    by: str
+
+
+class GroupLoans:
+    """The loans of one group at this node (kernel.sessions.inflight.Lender, kernel.turn.Flushable).
+
+    closing  attribute: is called once nothing is lent any more; None: the group has members here
+    last     the sequence of the newest message that has come; 0: none has
+    lent     what members have, and what each is acknowledged by
+    """
+
+    recorded = False
+
+    def __init__(self, hub: Hub, reader: StreamReader, name: str, filter: str) -> None:
+        self.alarm_at: tuple[float, int] | None = None
+        self.closing: Callable[[], object] | None = None
+        self.last = 0
+        self.lent: dict[InflightMessage, str] = {}
+        self._consumer: PullConsumer
+        self._ended = False
+        self._filter = filter
+        self._handed: deque[_Handed] = deque()
+        self._hub = hub
+        self._marked = False
+        self._name = name
+        self._reader = reader
+        self._said = 0.0  # monotonic seconds when it was last said what this node works on
+        self._waiting: deque[_Waiting] = deque()
+
+    def start(self, consumer: PullConsumer) -> None:
+        """Get messages from there."""
+        self._consumer = consumer
+        consumer.start(self.mark)
+
+    def stop(self) -> None:
+        """Give all back that isn't acknowledged."""
+        self._ended = True
+        self._hub.turn.alarms.cancel(self)
+        for by in chain([one.by for one in self._waiting], self.lent.values()):
+            self._consumer.give_back(by)
+        self._waiting.clear()
+        self.lent.clear()
+        self._consumer.stop()
+
+    def mark(self) -> None:
+        """Go on at the end of this turn."""
+        if not self._marked and not self._ended:
+            self._marked = True
+            self._hub.turn.flush_later(self)
+
+    # Messages in
+
+    def take(self, subject: bytes, payload: bytes, block: bytes, seq: int, by: str) -> None:
+        """Take a message that was fetched."""
+        self.last = max(self.last, seq)
+        try:
+            message: Message | None = self._reader.decode_stored(subject, payload, block)
+        except Refusal:
+            message = None
+        if not isinstance(message, QosPublish) or not message.qos or not matches(self._filter, message.topic):
+            self._consumer.acknowledge(by)  # it has expired, or comes live, or begins with $, which NATS doesn't know
+            return
+        message.time, message.number = self._hub.turn.time, self._reader.numbers.of(seq)
+        self._waiting.append(_Waiting(message, by))
+        self.mark()
+
+    # Messages out
+
+    def flush(self) -> None:
+        """Lend what waits to members that have room, and fetch more."""
+        self._marked = False
+        if self._ended:
+            return
+        while self._handed and self._handed[0].commits.safe >= self._handed[0].batch:
+            self._consumer.acknowledge(self._handed.popleft().by)
+        group = self._hub.shared.lending(self._name)
+        if group is None or not group.members:
+            while self._waiting:
+                self._consumer.give_back(self._waiting.popleft().by)
+        else:
+            self._lend(group)
+        self._come_back()
+
+    def _lend(self, group: ShareGroup) -> None:
+        left = limits.WORK_QUEUE_TURN
+        while self._waiting and left and self._lend_first(group):
+            left -= 1
+        if not left:
+            self.mark()
+        if len(self.lent) < limits.QUEUE_MESSAGES:
+            self._consumer.fetch(limits.WORK_QUEUE_TURN - len(self._waiting))
+
+    def _come_back(self) -> None:
+        """Look again for room, and whether batches are safe; that members acknowledge is told."""
+        alarms, now = self._hub.turn.alarms, self._hub.turn.now()
+        if self._waiting or self._handed:
+            alarms.at(self, now + limits.WORK_QUEUE_SECONDS)
+        elif self.lent:
+            alarms.at(self, now + silence_seconds() / _AGAIN)
+        elif self.closing is not None:
+            self.closing()
+
+    def _lend_first(self, group: ShareGroup) -> bool:
+        """Lend the first message, or take it out of the way. False: no member has room for it."""
+        message, by = self._waiting[0]
+        turn = self._hub.turn
+        if message.has_expired(turn.wall()):
+            turn.counters.dropped += 1
+            self._consumer.acknowledge(by)
+        else:
+            done = group.lend(message, partial(self._put, message, by))
+            if done is False:
+                return False
+            if done is None:
+                turn.counters.uncarried += 1
+                self._consumer.acknowledge(by)
+        self._waiting.popleft()
+        return True
+
+    def _put(self, message: QosPublish, by: str, member: Subscription, batch: Batch) -> None:
+        receiver, qos = member.receiver, min(message.qos, member.wish.qos)
+        if not qos or not isinstance(receiver, QosReceiver):
+            receiver.put(batch)
+            self._consumer.acknowledge(by)
+        elif qos > 1 and receiver.state.recorded:
+            commits = receiver.state.store.commits
+            self._handed.append(_Handed(commits, commits.open, by))
+            receiver.put(batch)
+        else:
+            loan = InflightMessage(message, member.wish, qos, self._name)
+            self.lent[loan] = by
+            receiver.borrow(self, loan, batch.frames[0])
+
+    def alarm(self, now: float) -> None:
+        """Go on; now and then say what this node still works on (kernel.alarms.AlarmTarget)."""
+        if now - self._said >= silence_seconds() / _AGAIN:
+            self._said = now
+            spread(self._hub.turn, "cluster", self._say())
+        self.mark()
+
+    def _say(self) -> Iterator[None]:
+        those = [*self.lent.values(), *[one.by for one in self._waiting], *[one.by for one in self._handed]]
+        for by in those:
+            self._consumer.work_on(by)
+            yield
+
+    # The fate of a loan (kernel.sessions.inflight.Lender)
+
+    def settled(self, loan: InflightMessage) -> None:
+        """A member has acknowledged it."""
+        by = self.lent.pop(loan, None)
+        if by is not None:
+            self._consumer.acknowledge(by)
+            self.mark()
+
+    def returned(self, those: list[InflightMessage]) -> None:
+        """The session that had them has ended, or is another node's: at QoS 1 another member gets them."""
+        for loan in those:
+            by = self.lent.pop(loan, None)
+            if by is not None and loan.qos > 1:  # MQTT-4.8.2-5
+                self._consumer.acknowledge(by)
+            elif by is not None:
+                self._consumer.give_back(by)
+        self.mark()
+
+    def refused(self, loan: InflightMessage) -> None:
+        """A member doesn't take it."""
+        by = self.lent.pop(loan, None)
+        if by is not None and not self._consumer.refuse(by):
+            self._hub.turn.counters.dropped += 1
+        self.mark()

@@ -1,0 +1,235 @@
+"""A durable consumer, from which several nodes fetch the messages of a stream: each goes to one of them.
+
+    fetch -> $JS.API.CONSUMER.MSG.NEXT -> messages, each with the subject of its acknowledgement, or a status
+    acknowledge, give_back, work_on -> that subject
+
+What is neither acknowledged nor worked on for two leases goes to another node (ADR-13 of nats-architecture-and-design).
+One fetch is under way at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+
+from hubbub import limits
+from hubbub.service.cluster.jetstream import API, NANOSECONDS, JetStream
+from hubbub.service.cluster.jetstream_errors import CONSUMER_EXISTS, JetStreamError
+from hubbub.service.cluster.ordered_consumer import STATUS, WORDS_OF_ACK, read_ack
+from hubbub.service.cluster.wire import new_inbox
+
+_HEARTBEAT = b"100"
+_TIMED_OUT = b"408"
+_PREFIX = b"NATS/1.0 "
+
+Take = Callable[[bytes, bytes, bytes, int, str], object]
+"""Takes a message: subject, payload, block of headers, sequence, and what it is acknowledged by."""
+
+
+def silence_seconds() -> float:
+    """Return after how long another node gets a message of which nothing is said."""
+    return 2 * limits.CLUSTER_LEASE_SECONDS
+
+
+class _Create(msgspec.Struct):
+    stream_name: str
+    config: dict[str, Any]
+    action: str = "create"
+
+
+class _Made(msgspec.Struct):
+    name: str = ""
+
+
+class PullConsumer:
+    """One consumer, as this node uses it.
+
+    name   of the consumer
+    begin  returns the sequence at which it begins, if this node makes it; None: this node doesn't know yet
+    trouble  is called with why nothing can be fetched, and with None when it can be
+    """
+
+    def __init__(
+        self,
+        jetstream: JetStream,
+        reactor: Any,
+        stream: str,
+        name: str,
+        subjects: Sequence[str],
+        begin: Callable[[], int | None],
+        take: Take,
+        trouble: Callable[[JetStreamError | None], object],
+    ) -> None:
+        self.name = name
+        self._begin = begin
+        self._due = 0  # messages of the fetch that is under way
+        self._fetch = 0  # its number
+        self._inbox = new_inbox()
+        self._jetstream = jetstream
+        self._listening = jetstream.connection.listen(f"{self._inbox}.*", self._arrived)
+        self._made = False
+        self._making: Deferred[None] | None = None
+        self._more: Callable[[], object] = bool
+        self._reactor = reactor
+        self._stream = stream
+        self._subjects = tuple(subjects)
+        self._take = take
+        self._timer: Any = None
+        self._trouble = trouble
+        self._unsaid: dict[str, bytes] = {}  # without a connection: what is to be said of messages
+        jetstream.connection.watchers.append(self)
+
+    def start(self, more: Callable[[], object]) -> None:
+        """Have it made; `more` is called when something may be fetched."""
+        self._more = more
+        self._make_soon()
+
+    def stop(self) -> None:
+        """Fetch no more."""
+        self._jetstream.connection.watchers.remove(self)
+        self._listening.end()
+        if self._making is not None:
+            self._making.cancel()
+        self._end_fetch()
+
+    # Making it
+
+    def _make_soon(self) -> None:
+        self._made = False
+        self._end_fetch()
+        if self._making is None:
+            self._making = Deferred.fromCoroutine(self._make())
+            self._making.addErrback(lambda failure: failure.trap(CancelledError))
+
+    async def _make(self) -> None:
+        pause, failed = limits.CLUSTER_RETRY_FIRST_SECONDS, False
+        while not self._made:
+            try:
+                self._made = await self._try()
+            except JetStreamError as error:
+                failed = True
+                self._trouble(error)
+            if not self._made:
+                await deferLater(self._reactor, pause)
+                pause = min(2 * pause, limits.CLUSTER_RETRY_SECONDS)
+        self._making = None
+        if failed:
+            self._trouble(None)
+        self._more()
+
+    async def _try(self) -> bool:
+        begin = self._begin()
+        if begin is None:
+            return False
+        config = {
+            "durable_name": self.name,
+            "name": self.name,
+            "filter_subjects": self._subjects,
+            "deliver_policy": "by_start_sequence",
+            "opt_start_seq": begin,
+            "ack_policy": "explicit",
+            "ack_wait": round(silence_seconds() * NANOSECONDS),
+            "max_ack_pending": -1,
+            "inactive_threshold": round(limits.CLUSTER_STREAM_SECONDS * NANOSECONDS),
+        }
+        verb = f"CONSUMER.CREATE.{self._stream}.{self.name}"
+        try:
+            await self._jetstream.call(verb, _Create(self._stream, config), _Made)
+        except JetStreamError as error:
+            if error.code != CONSUMER_EXISTS:  # another node has made it, where it began itself
+                raise
+        return True
+
+    # Fetching
+
+    def fetch(self, count: int) -> None:
+        """Ask for so many messages, unless a fetch is under way or the consumer isn't there yet."""
+        if self._due or not self._made or count <= 0:
+            return
+        self._due = count
+        self._fetch += 1
+        seconds = limits.CLUSTER_LEASE_SECONDS
+        body = msgspec.json.encode({"batch": count, "expires": round(seconds * NANOSECONDS)})
+        verb = f"{API}.CONSUMER.MSG.NEXT.{self._stream}.{self.name}"
+        self._jetstream.connection.publish(verb, body, f"{self._inbox}.{self._fetch}")
+        self._timer = self._reactor.callLater(seconds + limits.CLUSTER_REQUEST_SECONDS, self._make_soon)
+
+    def _end_fetch(self) -> None:
+        self._due = 0
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _arrived(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
+        current = subject.rpartition(b".")[2] == b"%d" % self._fetch and self._due > 0
+        if block.startswith(_PREFIX) and block[STATUS].isdigit():
+            self._told(current, block[STATUS])
+            return
+        try:
+            seq = read_ack(reply)[0]
+        except ValueError:  # no other publisher knows the subject
+            return
+        if current:
+            self._due -= 1
+        if not self._due:
+            self._end_fetch()
+        self._take(subject, payload, block, seq, reply.decode())
+
+    def _told(self, current: bool, status: bytes) -> None:
+        """The server ends a fetch: it has waited for long enough, or the consumer has gone or has another leader."""
+        if not current or status == _HEARTBEAT:
+            return
+        self._end_fetch()
+        if status == _TIMED_OUT:
+            self._more()
+        else:
+            self._timer = self._reactor.callLater(limits.CLUSTER_RETRY_FIRST_SECONDS, self._make_soon)
+
+    # What becomes of messages
+
+    def acknowledge(self, by: str) -> None:
+        """A message is done with."""
+        self._say(by, b"+ACK")
+
+    def give_back(self, by: str) -> None:
+        """A message is for another node."""
+        self._say(by, b"-NAK")
+
+    def refuse(self, by: str) -> bool:
+        """A member doesn't want a message: others get it a second later. False: it was refused often enough."""
+        words = by.split(".")
+        deliveries = int(words[4] if len(words) <= WORDS_OF_ACK else words[6])
+        often = deliveries >= limits.WORK_QUEUE_REFUSALS
+        if often:
+            self._say(by, b"+TERM")
+        else:
+            self._say(by, b'-NAK {"delay":%d}' % NANOSECONDS)
+        return not often
+
+    def work_on(self, by: str) -> None:
+        """A message isn't done with yet."""
+        self._jetstream.connection.publish(by, b"+WPI")
+
+    def _say(self, by: str, what: bytes) -> None:
+        if self._jetstream.connection.max_payload:
+            self._jetstream.connection.publish(by, what)
+        elif len(self._unsaid) < limits.QUEUE_MESSAGES:
+            self._unsaid[by] = what
+
+    # The connection (wire.ConnectionWatcher)
+
+    def joined(self) -> None:
+        """Say what is to be said, and fetch again."""
+        unsaid, self._unsaid = self._unsaid, {}
+        for by, what in unsaid.items():
+            self._say(by, what)
+        self._make_soon()
+
+    def left(self) -> None:
+        """The fetch has ended."""
+        self._made = False
+        self._end_fetch()

@@ -1,0 +1,212 @@
+"""Acknowledged messages for groups with members at several nodes: one member gets each, until one acknowledges it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from twisted.internet.task import deferLater
+
+from cluster.mqtt_nodes import output, subscribe, together
+from cluster.nodes import passed
+from hubbub import limits
+from hubbub.service.cluster.jetstream import JetStream
+from hubbub.service.cluster.pull_consumer import silence_seconds
+from hubbub_plugins.mqtt import packets
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, kept, subscription
+
+GROUP = "$share/g/x/+"
+
+
+class Names(msgspec.Struct):
+    consumers: list[str] | None = None
+
+
+class Member:
+    """A client in the group; it acknowledges what comes, unless it is `lazy`."""
+
+    def __init__(self, client, lazy=False):
+        self.client = client
+        self.ids = {}
+        self.got = []
+        self.lazy = lazy
+
+    @classmethod
+    async def of(cls, node, name, qos=1, lazy=False, **more):
+        client = await node.client(name, **more)
+        await subscribe(client, subscription(GROUP, qos))
+        return cls(client, lazy)
+
+    def look(self):
+        """Read what has come; return the payloads of all that did."""
+        self.take(self.client.output())
+        return self.got
+
+    def take(self, found):
+        for one in found:
+            if isinstance(one, packets.Publish):
+                self.got.append(one.payload)
+                self.ids[one.payload] = one.id
+                if not self.lazy and one.qos:
+                    self.take(self.client.ack(PUBACK if one.qos == 1 else PUBREC, one.id))
+            elif isinstance(one, packets.Ack) and one.kind == PUBREL:
+                self.take(self.client.ack(PUBCOMP, one.id))
+
+
+async def publish(client, numbers, qos=1):
+    """Publish, and wait until all is acknowledged."""
+    for number in numbers:
+        client.publish(f"x/{number % 3}", b"%d" % number, qos=qos, id=number + 1)
+    await output(client, len(numbers))
+
+
+def payloads(first, last):
+    return sorted(b"%d" % number for number in range(first, last))
+
+
+async def got_by(members, wanted):
+    """Wait until these members have, together, all that is wanted; each of it once."""
+    await passed(lambda: sum([len(one.look()) for one in members]) >= len(wanted))
+    assert sorted(payload for one in members for payload in one.look()) == wanted
+
+
+async def consumers(node):
+    """How many durable consumers the stream has."""
+    found = await JetStream(node.cluster.connection).call(f"CONSUMER.NAMES.{node.stream.names.messages}", {}, Names)
+    return sum(name.startswith("hubbub-group") for name in found.consumers or ())
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+async def test_each_message_reaches_one_member(three, qos):
+    a, b, c = await together(three)
+    members = [await Member.of(node, f"m{place}", qos) for place, node in enumerate((a, b, b, c))]
+    writer = await a.client("writer")
+    await publish(writer, range(90), qos)
+    await got_by(members, payloads(0, 90))
+    for one in members:
+        one.client.goodbye()
+
+
+async def test_what_a_node_that_dies_had_comes_to_members_elsewhere(three):
+    """All that its members haven't acknowledged, and nothing else."""
+    a, b, c = await together(three)
+    dying, lazy = await Member.of(a, "dying"), await Member.of(a, "lazy", lazy=True)
+    writer = await c.client("writer")
+    await publish(writer, range(40))
+    await passed(lambda: len(dying.look()) + len(lazy.look()) == 40)
+    assert dying.got
+    assert lazy.got
+    await passed(lambda: len(a.cluster.groups._loans[GROUP].lent) == len(lazy.got))
+    other = await Member.of(b, "other")
+    a.die()
+    await got_by([other], sorted(lazy.got))
+
+
+async def test_messages_wait_while_the_node_of_all_members_is_dead(three):
+    a, b, c = await together(three)
+    await Member.of(a, "member")
+    writer = await c.client("writer")
+    a.die()
+    await passed(lambda: not c.cluster.groups.has_members(GROUP))
+    await publish(writer, range(20))
+    await got_by([await Member.of(b, "other")], payloads(0, 20))
+
+
+async def test_a_member_without_a_link_leaves_messages_to_others(three):
+    a, b, c = await together(three)
+    away = await Member.of(a, "away", **kept(V5))
+    writer = await c.client("writer")
+    away.client.end.vanish()
+    a.world.turn()
+    await publish(writer, range(10))
+    await got_by([await Member.of(b, "other")], payloads(0, 10))
+
+
+async def test_a_member_that_comes_back_gets_what_no_other_has_taken(three):
+    a, b, c = await together(three)
+    away = await Member.of(a, "away", **kept(V5))
+    writer = await c.client("writer")
+    away.client.end.vanish()
+    a.world.turn()
+    await publish(writer, range(10))
+    back = Member(await b.client("away", **kept(V5)))
+    back.take(back.client.first)
+    await got_by([back], payloads(0, 10))
+
+
+async def test_what_a_member_that_leaves_had_comes_to_another_node(three):
+    a, b, c = await together(three)
+    lazy = await Member.of(a, "lazy", lazy=True)
+    writer = await c.client("writer")
+    await publish(writer, range(10))
+    await passed(lambda: len(lazy.look()) == 10)
+    other = await Member.of(b, "other")
+    lazy.client.goodbye()
+    await got_by([other], payloads(0, 10))
+
+
+async def test_what_takes_long_stays_with_its_member(three):
+    """The node says that it works on it."""
+    a, b, c = await together(three)
+    lazy = await Member.of(a, "lazy", lazy=True)
+    writer = await c.client("writer")
+    await publish(writer, range(5))
+    await passed(lambda: len(lazy.look()) == 5)
+    other = await Member.of(b, "other")
+    reader, now = a.world.clock, a.world.clock.seconds()
+    await passed(lambda: reader.seconds() > now + 2.5 * silence_seconds())
+    assert other.look() == []
+    for payload in lazy.got:
+        lazy.client.ack(PUBACK, lazy.ids[payload])
+    lazy.client.goodbye()
+    await publish(writer, range(5, 8))
+    await got_by([other], payloads(5, 8))
+
+
+async def test_a_message_of_qos_2_goes_with_the_session_of_its_member(three):
+    """MQTT-4.8.2-5: when its node dies, to no other member."""
+    a, b, c = await together(three)
+    lazy = await Member.of(a, "lazy", 2, lazy=True, **kept(V5))
+    writer = await c.client("writer")
+    await publish(writer, range(3), qos=2)
+    await passed(lambda: len(lazy.look()) == 3)
+    await passed(lambda: not a.cluster.groups._loans[GROUP]._handed)
+    other = await Member.of(b, "other", 2)
+    a.die()
+    back = Member(await c.client("lazy", **kept(V5)))
+    back.take(back.client.first)
+    await got_by([back], payloads(0, 3))
+    await publish(writer, range(3, 9), qos=2)
+    await got_by([back, other], sorted([*payloads(0, 3), *payloads(3, 9)]))
+
+
+async def test_a_group_without_members_ends(three):
+    """What is published then isn't for a later group of that name."""
+    a, b, c = await together(three)
+    member = await Member.of(a, "member")
+    writer = await c.client("writer")
+    await publish(writer, range(3))
+    await got_by([member], payloads(0, 3))
+    member.client.goodbye()
+    while await consumers(a):
+        await deferLater(a.world.clock, 0.05)
+    await publish(writer, range(3, 6))
+    later = await Member.of(b, "later")
+    await publish(writer, range(6, 9))
+    await got_by([later], payloads(6, 9))
+
+
+async def test_a_group_of_all_topics_gets_those_that_begin_with_a_dollar_sign_no_more_than_a_client_does(three):
+    a, _, c = await together(three)
+    client, writer = await a.client("member"), await c.client("writer")
+    await subscribe(client, subscription("$share/g/#", 1))
+    writer.publish("$x/y", b"1", qos=1, id=1)
+    writer.publish("x/y", b"2", qos=1, id=2)
+    await got_by([Member(client)], [b"2"])
+
+
+async def test_groups_of_a_node_are_bounded(three, monkeypatch):
+    monkeypatch.setattr(limits, "WORK_QUEUES", 2)
+    a, _, _ = await together(three)
+    wishes = [subscription(f"$share/{name}/x", 1) for name in ("g", "h", "g", "i")]
+    answer = await subscribe(await a.client("member"), *wishes)
+    assert answer.codes == [1, 1, 1, 0x97]
