@@ -80,14 +80,14 @@ class Writer:
 
 
 class Ear:
-    """Has a session that gets everything at QoS 2."""
+    """Has a session that gets everything at QoS 2, or its share of it."""
 
-    def __init__(self, where: Address, machine: int) -> None:
-        self.name = f"ear{machine}"
+    def __init__(self, where: Address, name: str, filter: str = "soak/#") -> None:
+        self.name = name
         self.got: list[tuple[str, int]] = []
         self.ready = threading.Event()
         self._client = _client(self.name)
-        self._client.on_connect = lambda client, *more: client.subscribe("soak/#", 2)
+        self._client.on_connect = lambda client, *more: client.subscribe(filter, 2)
         self._client.on_subscribe = lambda *more: self.ready.set()
         self._client.on_message = lambda client, data, message: self.got.append((message.topic, int(message.payload)))
         _connect(self._client, where)
@@ -95,6 +95,13 @@ class Ear:
     def stop(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+
+
+def faults_of_group(writers: list[Writer], members: list[Ear]) -> Counter[str]:
+    """What the members of a group have had together that they shouldn't, or haven't had that they should."""
+    found = +faults(writers, [one for member in members for one in member.got])
+    del found["out of order"]  # members take turns
+    return Counter({f"{what} in the group": count for what, count in found.items()})
 
 
 def replay(where: Address) -> list[str]:
