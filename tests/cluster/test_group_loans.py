@@ -144,6 +144,18 @@ async def test_what_a_member_that_leaves_had_comes_to_another_node(three):
     await got_by([other], payloads(0, 10))
 
 
+async def test_what_waits_for_a_slow_member_comes_to_another_node(three):
+    a, b, c = await together(three)
+    slow = await Member.of(a, "slow", lazy=True, properties={"receive_maximum": 1})
+    writer = await c.client("writer")
+    await publish(writer, range(30))
+    await passed(lambda: len(a.cluster.groups._loans[GROUP]._waiting) == 29)
+    other = await Member.of(b, "other")
+    await passed(lambda: len(other.look()) == 29)
+    slow.client.goodbye()
+    await got_by([other], payloads(0, 30))
+
+
 async def test_what_takes_long_stays_with_its_member(three):
     """The node says that it works on it."""
     a, b, c = await together(three)

@@ -57,7 +57,10 @@ class GroupLoans:
 
     recorded = False
 
-    def __init__(self, hub: Hub, reader: StreamReader, name: str, filter: str) -> None:
+    def __init__(
+        self, hub: Hub, reader: StreamReader, name: str, filter: str, has_others: Callable[[str], bool]
+    ) -> None:
+        self._ahead = limits.WORK_QUEUE_TURN  # how many may wait here for a member
         self.alarm_at: tuple[float, int] | None = None
         self.closing: Callable[[], object] | None = None
         self.last = 0
@@ -65,11 +68,14 @@ class GroupLoans:
         self._consumer: PullConsumer
         self._ended = False
         self._filter = filter
+        self._has_others = has_others
         self._handed: deque[_Handed] = deque()
         self._hub = hub
         self._marked = False
+        self._moved = 0.0  # monotonic seconds when nothing waited, or a message was lent
         self._name = name
         self._reader = reader
+        self._rests_until = 0.0  # monotonic seconds before which nothing is fetched
         self._said = 0.0  # monotonic seconds when it was last said what this node works on
         self._waiting: deque[_Waiting] = deque()
 
@@ -121,25 +127,34 @@ class GroupLoans:
             self._consumer.acknowledge(self._handed.popleft().by)
         group = self._hub.shared.lending(self._name)
         if group is None or not group.members:
-            while self._waiting:
-                self._consumer.give_back(self._waiting.popleft().by)
+            self._give_back()
         else:
             self._lend(group)
         self._come_back()
 
+    def _give_back(self) -> None:
+        while self._waiting:
+            self._consumer.give_back(self._waiting.popleft().by)
+
     def _lend(self, group: ShareGroup) -> None:
-        left = limits.WORK_QUEUE_TURN
+        left, now = limits.WORK_QUEUE_TURN, self._hub.turn.now()
+        if not self._waiting:
+            self._moved = now
         while self._waiting and left and self._lend_first(group):
             left -= 1
+            self._moved, self._ahead = now, min(2 * self._ahead, limits.WORK_QUEUE_TURN)
         if not left:
             self.mark()
-        if len(self.lent) < limits.QUEUE_MESSAGES:
-            self._consumer.fetch(limits.WORK_QUEUE_TURN - len(self._waiting))
+        if self._waiting and now - self._moved > limits.CLUSTER_BEAT_SECONDS and self._has_others(self._name):
+            self._give_back()  # members here are slow; by one message it shows whether they still are
+            self._ahead, self._rests_until = 1, now + limits.CLUSTER_BEAT_SECONDS
+        if len(self.lent) < limits.QUEUE_MESSAGES and now >= self._rests_until:
+            self._consumer.fetch(self._ahead - len(self._waiting))
 
     def _come_back(self) -> None:
         """Look again for room, and whether batches are safe; that members acknowledge is told."""
         alarms, now = self._hub.turn.alarms, self._hub.turn.now()
-        if self._waiting or self._handed:
+        if self._waiting or self._handed or now < self._rests_until:
             alarms.at(self, now + limits.WORK_QUEUE_SECONDS)
         elif self.lent:
             alarms.at(self, now + silence_seconds() / _AGAIN)

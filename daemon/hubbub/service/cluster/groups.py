@@ -89,7 +89,7 @@ class ClusterGroups:
         self._loans.clear()
 
     def _begin(self, stream: MessageStream, name: str, filter: str) -> GroupLoans:
-        loans = GroupLoans(self._hub, stream.reader, name, filter)
+        loans = GroupLoans(self._hub, stream.reader, name, filter, self.has_members)
         self._left.pop(name, None)
         loans.start(stream.pull(_consumer_of(name), filter, lambda: loans.last, loans.take))
         return loans
