@@ -10,7 +10,7 @@ import itertools
 import random
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -138,3 +138,27 @@ def test_one_packet_with_filters_that_each_find_a_retained_message(daemon, qos):
                     assert piece
                     found += piece
         canary.check()
+
+
+def test_a_copy_to_acknowledge_for_each_of_many_subscriptions(daemon):
+    """A client of STOMP has 500 such subscriptions at most, so that one message is a bounded number of copies."""
+    with links(daemon, 2) as (one, publisher):
+        one.sendall(b"CONNECT\naccept-version:1.2\nhost:x\n\n\0")
+        read(one, b"\0")
+        one.sendall(stomp_subscribe(range(500)))
+        read(one, b"receipt-id:499\n\n\0")
+        with Canary(daemon) as canary:
+            for _ in range(20):
+                pour([publisher], b"PUB copies x\nPING\n", b"PONG\n")
+        one.sendall(stomp_subscribe([500]))
+        said = one.makefile("rb").read()
+        assert said.count(b"MESSAGE\n") == 20 * 500
+        assert b"code:quota\n" in said
+        canary.check()
+
+
+def stomp_subscribe(ids: Iterable[int]) -> bytes:
+    """Subscribe by STOMP, with acknowledgements."""
+    return b"".join(
+        b"SUBSCRIBE\nid:%d\ndestination:copies\nack:client-individual\nreceipt:%d\n\n\0" % (id, id) for id in ids
+    )

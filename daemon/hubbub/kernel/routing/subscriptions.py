@@ -112,13 +112,13 @@ class Subscriptions:
             mine = session.subscriptions = {}
         filter = unshared(wish.filter)
         old = mine.get(wish.key)
-        if old is not None and old.wish.filter != wish.filter:
+        if old is not None and (old.wish.filter != wish.filter or is_copied(old.wish) != is_copied(wish)):
             self._drop(session, wish.key)
             old = None
         if old is None:
             self._check(session, wish, filter, receiver)
             self._count += 1
-            session.levels += self._levels(wish.filter, filter)
+            session.levels += self._levels(wish, filter)
         else:
             self._release(old.encoding)
         new = mine[wish.key] = Subscription(session, wish, self._use(encoding), receiver)
@@ -160,8 +160,9 @@ class Subscriptions:
         if filter.count("/") >= bounds.topic_levels:
             raise BadFilter(f"it has more than {bounds.topic_levels} levels")
         levels, most = trie.cost(filter), limits.SUBSCRIPTION_LEVELS
-        if session.levels + self._levels(wish.filter, filter) > most:
-            each = f"a shared subscription counts for {limits.SHARED_LEVELS} beside these"
+        if session.levels + self._levels(wish, filter) > most:
+            kind = "one whose messages are acknowledged" if is_copied(wish) else "a shared subscription"
+            each = f"{kind} counts for {limits.SHARED_LEVELS} beside these"
             raise Refusal("quota", f"one client's wildcard filters may have {most} levels; {each}")
         if trie.levels + levels > limits.SUBSCRIPTION_LEVELS_ALL:
             raise Refusal("quota", "the wildcard filters of all clients have reached the maximum of levels")
@@ -170,9 +171,9 @@ class Subscriptions:
         if shared and not hasattr(receiver, "room"):
             raise BadFilter("a member of a group has to say whether it has room")
 
-    def _levels(self, name: str, filter: str) -> int:
-        """Return what a subscription counts for among those of its session; `name` contains `filter`."""
-        return self._router.trie.cost(filter) + limits.SHARED_LEVELS * (name != filter)
+    def _levels(self, wish: Subscribe, filter: str) -> int:
+        """Return what a subscription counts for among those of its session; `wish.filter` contains `filter`."""
+        return self._router.trie.cost(filter) + limits.SHARED_LEVELS * (wish.filter != filter or is_copied(wish))
 
     def hand_over(
         self, old: Session, session: Session, wish: Subscribe, encoding: Encoding, receiver: Receiver
@@ -187,7 +188,7 @@ class Subscriptions:
         self._release(before.encoding)
         new = session.subscriptions[wish.key] = Subscription(session, wish, self._use(encoding), receiver)
         filter = unshared(wish.filter)
-        levels = self._levels(wish.filter, filter)
+        levels = self._levels(wish, filter)
         old.levels -= levels
         session.levels += levels
         if filter != wish.filter:
@@ -224,7 +225,7 @@ class Subscriptions:
         self._count -= 1
         name = subscription.wish.filter
         filter = unshared(name)
-        session.levels -= self._levels(name, filter)
+        session.levels -= self._levels(subscription.wish, filter)
         if filter != name:
             self._shared.leave(name, subscription)
         else:
@@ -239,3 +240,8 @@ class Subscriptions:
         encoding.uses -= 1
         if not encoding.uses:
             del self._encodings[encoding.key]
+
+
+def is_copied(wish: Subscribe) -> bool:
+    """Return whether a client acknowledges messages that it may get for other subscriptions too."""
+    return wish.qos > 0 and wish.id is not None
