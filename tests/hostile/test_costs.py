@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import random
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,9 +17,11 @@ from typing import Any
 import pytest
 
 from hostile.canary import Canary
-from hostile.test_turns import crowd, links, mqtt_connect, pour
+from hostile.test_turns import SOURCE, crowd, links, mqtt_connect, pour
 from hubbub_plugins.mqtt.packets import V5, V311, Connect, Subscribe, Subscription
 from running import Daemon, LineClient
+from system.clients import connect
+from system.controlled import Controlled
 
 Properties = Callable[[int], dict[str, Any]]
 NONE: Properties = lambda at: {}  # noqa: E731
@@ -162,3 +165,21 @@ def stomp_subscribe(ids: Iterable[int]) -> bytes:
     return b"".join(
         b"SUBSCRIBE\nid:%d\ndestination:copies\nack:client-individual\nreceipt:%d\n\n\0" % (id, id) for id in ids
     )
+
+
+def test_metrics_and_a_status_of_many_links(tmp_path):
+    """The links are summed up some at a time."""
+    with (
+        Controlled(tmp_path, "--tcp", "tcp:0", "--websocket", "tcp:0", *SOURCE) as daemon,
+        links(daemon, crowd(1_000, 8_000)) as many,
+    ):
+        pour(many, b"SUB links\nPING\n", b"PONG\n")
+        count = len(many) + 1  # with the canary
+        with Canary(daemon) as canary:
+            for _ in range(5):
+                with connect(daemon.websocket[0]) as scraper:
+                    scraper.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+                    page = scraper.makefile("rb").read()
+                    assert re.search(rb'hubbub_links\{dialect="lines",[^}]*\} %d' % count, page)
+                assert daemon.raw(b'{"command":"status"}\n')[0]["status"]["links"] == count
+        canary.check()

@@ -19,7 +19,7 @@ Login = Callable[[Connect, Session, Callable[[str | Refusal], None]], None]
 """Checks the credentials of a client and calls back once, now or later, with the user's name or a Refusal."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ListenerContext:
     """The keys and counters of a listener or connector, shared by its links.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -15,6 +16,7 @@ from hubbub.kernel.steps import spread
 from hubbub.service.control import status
 from hubbub.service.control.control_socket import Command, ControlProtocol, Request
 from hubbub.service.control.link_selector import LinkSelector
+from hubbub.service.metrics.link_sums import Sums, sum_up
 from hubbub.service.tracing.traces import Tracing
 
 _log = Logger(namespace="hubbub.control")
@@ -25,7 +27,9 @@ def commands(running: Any) -> Mapping[str, Command]:
     """Return the commands that a daemon knows, by name."""
 
     def show(request: Request, caller: ControlProtocol) -> None:
-        caller.stream(_status(running, bool(request.get("links"))))
+        sum_up(
+            running.hub.turn, status.contexts_of(running), partial(_show, running, caller, bool(request.get("links")))
+        )
 
     def reload(request: Request, caller: ControlProtocol) -> None:
         caller.setTimeout(None)  # it takes what it takes
@@ -37,8 +41,8 @@ def commands(running: Any) -> Mapping[str, Command]:
         kick(running, request).addCallback(lambda count: caller.finish(kicked=count))
 
     def metrics(request: Request, caller: ControlProtocol) -> None:
-        _, _, page = running.metrics_page.page("/metrics", "")
-        caller.finish(text=page.decode())
+        page: Deferred[Any] = maybeDeferred(running.metrics_page.page, "/metrics", "")
+        page.addCallback(lambda found: caller.finish(text=found[2].decode()))
 
     def around(request: Request, caller: ControlProtocol) -> None:
         status.look_around(running).addCallback(lambda found: caller.finish(**found))
@@ -73,8 +77,12 @@ def kick(running: Any, request: Mapping[str, Any]) -> Deferred[int]:
     return kicked
 
 
-def _status(running: Any, links: bool) -> Iterator[Mapping[str, object]]:
-    yield {"status": status.status(running)}
+def _show(running: Any, caller: ControlProtocol, links: bool, sums: Sums) -> None:
+    caller.stream(_status(running, links, sums))
+
+
+def _status(running: Any, links: bool, sums: Sums) -> Iterator[Mapping[str, object]]:
+    yield {"status": status.status(running, sums)}
     if links:
         for link in status.links_of(running):
             yield status.link(link)

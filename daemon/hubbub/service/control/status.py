@@ -18,6 +18,8 @@ from hubbub.events import FIELDS
 from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
+from hubbub.service.metrics.link_sums import Sums
+from hubbub.service.metrics.process_metrics import open_descriptors
 from hubbub.service.running import Running
 
 _RTT_AT = 68  # bytes before tcpi_rtt
@@ -32,19 +34,19 @@ def installed_version() -> str:
         return "unknown"
 
 
-def status(running: Running) -> dict[str, Any]:
+def status(running: Running, sums: Sums) -> dict[str, Any]:
     """Describe a daemon: times in seconds, sizes in bytes, all else counts."""
     hub = running.hub
-    contexts = list(contexts_of(running))
+    contexts = list(sums)
     return {
         "version": installed_version(),
         "pid": os.getpid(),
         "uptime": round(hub.turn.now() - hub.turn.began, 3),
         "memory": _memory(),
-        "descriptors": len(os.listdir("/proc/self/fd")),  # noqa: PTH208  names are enough
+        "descriptors": open_descriptors(),
         "links": sum(len(context.links) for context in contexts),
-        "listeners": [_listener(one) for one in running.listeners],
-        "connectors": [_connector(one) for one in running.connectors],
+        "listeners": [_listener(one, sums) for one in running.listeners if one.context in sums],
+        "connectors": [_connector(one, sums) for one in running.connectors if one.context in sums],
         "handlers": [
             {"id": one.id, "name": one.handler.name, "dropped": one.dropped, "failed": one.failed}
             for one in running.handlers.values()
@@ -52,8 +54,8 @@ def status(running: Running) -> dict[str, Any]:
         "metrics": running.settings.metrics,
         "plugins": sorted(plugins(running)),
         "topics": topics(hub),
-        "outboxes": _outboxes(hub, contexts),
-        "busiest": _busiest(contexts),
+        "outboxes": _outboxes(hub, sums),
+        "busiest": _busiest(sums),
         "sessions": {"away": hub.clients.away, "queued": hub.clients.queued, "bytes": hub.clients.queued_bytes},
         "store": hub.clients.store.metrics(),
         "history": {} if hub.history is None else hub.history.metrics(),
@@ -130,29 +132,29 @@ def _rtt(one: Link) -> float | None:
     return int.from_bytes(info[_RTT_AT:], sys.byteorder) / 1e6 if len(info) == _RTT_AT + 4 else None
 
 
-def _listener(one: Any) -> dict[str, Any]:
-    return {**_place(one), "where": str(one).partition(" ")[2]}
+def _listener(one: Any, sums: Sums) -> dict[str, Any]:
+    return {**_place(one, sums), "where": str(one).partition(" ")[2]}
 
 
-def _connector(one: Any) -> dict[str, Any]:
-    return {**_place(one), "where": str(one.remote).partition(" ")[2], "state": str(one.state)}
+def _connector(one: Any, sums: Sums) -> dict[str, Any]:
+    return {**_place(one, sums), "where": str(one.remote).partition(" ")[2], "state": str(one.state)}
 
 
-def _place(one: Any) -> dict[str, Any]:
+def _place(one: Any, sums: Sums) -> dict[str, Any]:
     context: ListenerContext = one.context
-    outboxes = [link.outbox for link in context.links]
+    links = sums[context]
     return {
         "id": context.name,
         "transport": context.dialect_context.transport,
         "dialect": one.config.dialect,
-        "links": len(outboxes),
+        "links": len(context.links),
         "opened": context.opened,
         "received": context.received,
         "received_bytes": context.received_bytes,
-        "sent": context.sent + sum(outbox.sent for outbox in outboxes),
-        "sent_bytes": context.sent_bytes + sum(outbox.sent_bytes for outbox in outboxes),
-        "waiting": sum(outbox.depth()[1] for outbox in outboxes),
-        "dropped": context.dropped + sum(outbox.dropped for outbox in outboxes),
+        "sent": links.sent,
+        "sent_bytes": links.sent_bytes,
+        "waiting": links.waiting_bytes,
+        "dropped": links.dropped,
         "refused": sum(context.refused.values()),
     }
 
@@ -179,26 +181,21 @@ def counters(hub: Hub) -> dict[str, int]:
     return {name: getattr(hub.turn.counters, name) for name in getattr(type(hub.turn.counters), FIELDS)}
 
 
-def _outboxes(hub: Hub, contexts: Iterable[ListenerContext]) -> dict[str, Any]:
+def _outboxes(hub: Hub, sums: Sums) -> dict[str, Any]:
     """Return how many bytes wait, for which link the most, and what takes memory for links that don't read."""
-    total, worst = 0, None
-    for context in contexts:
-        for one in context.links:
-            total += one.outbox.size
-            if one.outbox.size and (worst is None or one.outbox.size > worst.outbox.size):
-                worst = one
+    worst = max((one.worst for one in sums.values() if one.worst), key=lambda link: link.outbox.size, default=None)
     return {
-        "waiting": total,
+        "waiting": sum(one.outbox_bytes for one in sums.values()),
         "memory": hub.slow_consumers.size,
         "worst": None if worst is None else {"link": worst.session.id, "waiting": worst.outbox.size},
     }
 
 
-def _busiest(contexts: Iterable[ListenerContext]) -> dict[str, Any] | None:
+def _busiest(sums: Sums) -> dict[str, Any] | None:
     """Return the link that has cost the most, and how many times its share of a turn was over; None: no link's was."""
-    links = [link for context in contexts for link in context.links]
-    most = max(links, key=lambda one: one.inbound.deferred, default=None)
-    if most is None or not most.inbound.deferred:
+    busiest = (one.busiest for one in sums.values() if one.busiest)
+    most = max(busiest, key=lambda link: link.inbound.deferred, default=None)
+    if most is None:
         return None
     return {"link": most.session.id, "who": str(most.session), "deferred": most.inbound.deferred}
 

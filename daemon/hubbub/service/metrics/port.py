@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import Request
 
 from hubbub import limits
 from hubbub.errors import ConfigError, Refusal
@@ -20,10 +20,7 @@ from hubbub.service.config.settings import Settings
 from hubbub.service.links.listener import now, sentence
 from hubbub.transports.http.channel import HttpSite
 from hubbub.transports.http.origin import is_for_us
-from hubbub.transports.http.pages import answered, plain, send
-
-Pages = Callable[[str, str], Any]
-"""As transports.http.pages has it; it may also return a Deferred of a page."""
+from hubbub.transports.http.pages import Pages, page, plain
 
 
 class MetricsPort:
@@ -122,13 +119,7 @@ class _Root(Resource):
             return plain(request, 405, "Figures can only be read.")
         if not is_for_us(request, self._port.names):
             return plain(request, 403, "This host isn't known by that name; start hubbub with --origin NAME.")
-        found = self._port.pages(request.path.decode("latin-1"), request.getHeader("accept") or "")
-        if isinstance(found, Deferred):
-            gone = request.notifyFinish()
-            gone.addErrback(lambda _: found.cancel())
-            found.addCallback(lambda one: send(request, answered(request, one)))
-            found.addErrback(lambda failure: failure.trap(CancelledError))
-            return NOT_DONE_YET
+        found = page(request, self._port.pages)
         if found is None:
             return plain(request, 404, "There are /metrics, /healthz and /readyz.")
-        return answered(request, found)
+        return found

@@ -8,21 +8,23 @@ The same pages are at a WebSocket listener, for this machine alone. `docs/metric
 from __future__ import annotations
 
 import platform
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from twisted.internet.defer import Deferred
 
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.ingress.client_rate import SourceRates
 from hubbub.service.metrics.histogram import Histogram
+from hubbub.service.metrics.link_sums import LinkSums, Sums, sum_up
+from hubbub.service.metrics.process_metrics import ProcessMetrics
 from hubbub.service.process.turns import Turns
 from hubbub.transports.dial import Losses
 from hubbub.transports.udp import UDPProtocol
@@ -30,6 +32,7 @@ from hubbub.transports.udp import UDPProtocol
 _TEXT = "text/plain; charset=utf-8"
 _WHERE = ("listener", "transport")
 _REASON = (*_WHERE, "reason")
+Page = tuple[int, str, bytes]
 
 
 class Metered(NamedTuple):
@@ -45,20 +48,6 @@ class Metered(NamedTuple):
     losses: Losses | None = None
 
 
-class _Sum(NamedTuple):
-    """What the links of a place have, and those that have gone had."""
-
-    dialects: Counter[str]
-    sent: int
-    sent_bytes: int
-    dropped: int
-    waiting: int
-    waiting_bytes: int
-    most: int
-    most_bytes: int
-    held_back: int
-
-
 class MetricsPage:
     """The pages of one daemon.
 
@@ -70,23 +59,33 @@ class MetricsPage:
         self, hub: Hub, turns: Turns, contexts: Callable[[], Iterable[Metered]], ready: Callable[[], bool]
     ) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Daemon(hub, turns, contexts))
-        ProcessCollector(registry=self._registry)
+        self._turn = hub.turn
+        self._contexts = contexts
+        self._daemon = _Daemon(hub, turns)
+        self._registry.register(self._daemon)
+        self._registry.register(ProcessMetrics())
         self._ready = ready
 
     def add(self, collector: Collector) -> None:
         """Show more metrics."""
         self._registry.register(collector)
 
-    def page(self, path: str, accept: str) -> tuple[int, str, bytes] | None:
-        """Return status, content type and body of a page (transports.http.pages.Pages)."""
-        if path == "/metrics":
+    def page(self, path: str, accept: str) -> Page | Deferred[Page] | None:
+        """Return status, content type and body of a page, later if links are many (transports.http.pages.Pages)."""
+        if path != "/metrics":
+            return probe_page(path, self._ready)
+        opens, found = list(self._contexts()), Deferred[Page]()
+
+        def show(sums: Sums) -> None:
             encode, kind = choose_encoder(accept)
-            return 200, kind, encode(self._registry)
-        return probe_page(path, self._ready)
+            self._daemon.opens, self._daemon.sums = opens, sums
+            found.callback((200, kind, encode(self._registry)))
+
+        sum_up(self._turn, [one.context for one in opens], show)
+        return found.result if found.called else found  # type: ignore[return-value]
 
 
-def probe_page(path: str, ready: Callable[[], bool]) -> tuple[int, str, bytes] | None:
+def probe_page(path: str, ready: Callable[[], bool]) -> Page | None:
     """Return the page of a probe: whether the process answers, and whether clients may come."""
     if path == "/healthz":
         return 200, _TEXT, b"alive\n"
@@ -96,18 +95,21 @@ def probe_page(path: str, ready: Callable[[], bool]) -> tuple[int, str, bytes] |
 
 
 class _Daemon(Collector):
-    """Reads what one daemon has counted."""
+    """Reads what one daemon has counted.
 
-    def __init__(self, hub: Hub, turns: Turns, contexts: Callable[[], Iterable[Metered]]) -> None:
+    opens  its listeners and connectors; sums: what their links have
+    """
+
+    def __init__(self, hub: Hub, turns: Turns) -> None:
+        self.opens: Sequence[Metered] = ()
+        self.sums: Sums = {}
         self._hub = hub
         self._turns = turns
-        self._contexts = contexts
 
     def collect(self) -> Iterator[Metric]:
         yield _build_info()
-        opens = list(self._contexts())
-        yield from _traffic(opens)
-        yield from _datagrams(opens)
+        yield from _traffic(self.opens, self.sums)
+        yield from _datagrams(self.opens)
         yield from self._messages()
         yield from self._limits()
         yield _histogram(
@@ -194,9 +196,10 @@ class _Daemon(Collector):
         yield _counter("hubbub_store_failures", "Failed attempts to write", store["failures"])
 
 
-def _traffic(opens: Sequence[Metered]) -> Iterator[Metric]:
+def _traffic(opens: Sequence[Metered], counted: Sums) -> Iterator[Metric]:
     contexts = [one.context for one in opens]
-    sums = [(one.context, [one.context.name, one.context.dialect_context.transport], _sum(one)) for one in opens]
+    sums = [(one, [one.name, one.dialect_context.transport], counted[one]) for one in contexts]
+    sent_over_udp = {one.context: one.datagrams.sent_bytes for one in opens if one.datagrams is not None}
     links = GaugeMetricFamily("hubbub_links", "Open links", labels=[*_WHERE, "dialect"])
     opened = CounterMetricFamily("hubbub_links_opened", "Links opened", labels=_WHERE)
     received = CounterMetricFamily("hubbub_received_messages", "Messages and commands read", labels=_WHERE)
@@ -213,7 +216,7 @@ def _traffic(opens: Sequence[Metered]) -> Iterator[Metric]:
         received.add_metric(where, context.received)
         received_bytes.add_metric(where, context.received_bytes)
         sent.add_metric(where, one.sent)
-        sent_bytes.add_metric(where, one.sent_bytes)
+        sent_bytes.add_metric(where, sent_over_udp.get(context, one.sent_bytes))
         lost.add_metric(where, one.dropped)
     yield from (links, opened, received, received_bytes, sent, sent_bytes, lost)
     yield from _depth([(where, one) for _, where, one in sums])
@@ -229,30 +232,7 @@ def _traffic(opens: Sequence[Metered]) -> Iterator[Metric]:
     yield _by_reason("hubbub_links_cut", "Links cut by a deadline or a limit", contexts, lambda one: one.cut)
 
 
-def _sum(one: Metered) -> _Sum:
-    dialects: Counter[str] = Counter()
-    context, udp = one.context, one.datagrams
-    sent, sent_bytes, dropped = context.sent, context.sent_bytes, context.dropped
-    waiting = waiting_bytes = most = most_bytes = held_back = 0
-    for link in context.links:
-        outbox = link.outbox
-        dialects[link.dialect.name] += 1
-        sent += outbox.sent
-        sent_bytes += outbox.sent_bytes
-        dropped += outbox.dropped
-        held_back += len(link.inbound)
-        if outbox.size or outbox.places is not None:
-            count, size = outbox.depth()
-            waiting += count
-            waiting_bytes += size
-            most = max(most, count)
-            most_bytes = max(most_bytes, size)
-    if udp is not None:  # most links of UDP last for one datagram, and are in no list
-        sent_bytes = udp.sent_bytes
-    return _Sum(dialects, sent, sent_bytes, dropped, waiting, waiting_bytes, most, most_bytes, held_back)
-
-
-def _depth(sums: Sequence[tuple[list[str], _Sum]]) -> Iterator[Metric]:
+def _depth(sums: Sequence[tuple[list[str], LinkSums]]) -> Iterator[Metric]:
     waiting = GaugeMetricFamily("hubbub_outbox_messages", "Messages that wait in outboxes", labels=_WHERE)
     size = GaugeMetricFamily("hubbub_outbox_bytes", "Bytes that wait in outboxes", labels=_WHERE)
     most = GaugeMetricFamily("hubbub_outbox_worst_messages", "Messages in the fullest outbox", labels=_WHERE)

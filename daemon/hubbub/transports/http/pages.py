@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from hubbub.errors import Refusal
 from hubbub.transports.http import assets
 from hubbub.transports.http.origin import is_local, page_refusal
 
-Pages = Callable[[str, str], tuple[int, str, bytes] | None]
-"""Path and Accept header -> status, content type and body of a page of metrics; None: there is no such page."""
+Pages = Callable[[str, str], Any]
+"""Path and Accept header -> status, content type and body of a page of metrics, or a Deferred of them; None: there is
+no such page."""
 
 
 def no_pages(path: str, accept: str) -> None:
@@ -31,14 +34,14 @@ class PageResource(Resource):
         self._origins = frozenset(origins)
         self._pages = pages
 
-    def render(self, request: Request) -> bytes:
+    def render(self, request: Request) -> bytes | int:
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader("allow", "GET, HEAD")
             return plain(request, 405, "Nothing can be sent to this path.")
         if request.path == b"/":
             refusal = page_refusal(request.getHeader("host") or "localhost", self._origins)
             return assets.front(request, "" if refusal is None else sentence(refusal))
-        found = assets.part(request)
+        found: bytes | int | None = assets.part(request)
         if found is None and is_local(request, self._origins):
             found = page(request, self._pages)
         if found is None:
@@ -65,10 +68,16 @@ def send(request: Request, body: bytes) -> None:
     request.finish()
 
 
-def page(request: Request, pages: Pages) -> bytes | None:
-    """Answer with one of `pages`, if it is one."""
+def page(request: Request, pages: Pages) -> bytes | int | None:
+    """Answer with one of `pages`, if it is one, now or later."""
     found = pages(request.path.decode("latin-1"), request.getHeader("accept") or "")
-    return None if found is None else answered(request, found)
+    if not isinstance(found, Deferred):
+        return None if found is None else answered(request, found)
+    gone = request.notifyFinish()
+    gone.addErrback(lambda _: found.cancel())
+    found.addCallback(lambda one: send(request, answered(request, one)))
+    found.addErrback(lambda failure: failure.trap(CancelledError))
+    return NOT_DONE_YET
 
 
 def answered(request: Request, found: tuple[int, str, bytes]) -> bytes:
