@@ -103,6 +103,8 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/routing/router",
     "kernel/routing/cluster_router",
     "kernel/routing/subscriptions",
+    "kernel/routing/requests",
+    "kernel/routing/procedures",
     "kernel/ingress/policy",
     "kernel/connection/units",
     "kernel/connection/backlog",
@@ -130,7 +132,7 @@ HOT = [  # what each message passes through, in the order of its way
     "nats_protocol/messages",
     "nats_protocol/plain",
 ]
-HOT_PLUGINS = [  # of hubbub_plugins: what each packet of MQTT passes through
+HOT_PLUGINS = [  # of hubbub_plugins: what each packet of MQTT and each message of WAMP passes through
     "mqtt/wire",
     "mqtt/messages",
     "mqtt/reader",
@@ -139,6 +141,19 @@ HOT_PLUGINS = [  # of hubbub_plugins: what each packet of MQTT passes through
     "mqtt/inbound",
     "mqtt/keep_alive",
     "mqtt/base",
+    "wamp/codec",
+    "wamp/fields",
+    "wamp/origin",
+    "wamp/uris",
+    "wamp/rawsocket",
+    "wamp/arguments",
+    "wamp/events",
+    "wamp/realm",
+    "wamp/announcements",
+    "wamp/speaker",
+    "wamp/broker",
+    "wamp/dealer",
+    "wamp/base",
 ]
 
 

@@ -23,28 +23,13 @@ from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.message import Message
 from hubbub_plugins.wamp.codec import NUL, Codec, Malformed, binary_json, is_undefined, write_json
+from hubbub_plugins.wamp.decoders import check_json, read_both, read_raw, read_value
 
 TEXT, OCTETS, VALUE = "text/plain; charset=utf-8", "application/octet-stream", "application/json"
 ARGUMENTS = "application/json; wamp=arguments"
 _SIMPLE = frozenset((int, bool, type(None)))
 _INT = 2**64
 _WRONG = "arguments are null, booleans, numbers, text, binary, lists, and dictionaries with text keys"
-
-
-class _Both(msgspec.Struct):
-    args: list[Any] = []
-    kwargs: dict[str, Any] = {}
-
-
-class _Raw(msgspec.Struct):
-    args: msgspec.Raw = msgspec.Raw(b"[]")
-    kwargs: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-_read_both = msgspec.json.Decoder(_Both).decode
-_read_raw = msgspec.json.Decoder(_Raw).decode
-_read_value = msgspec.json.Decoder().decode
-_check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 # Arguments to a payload
@@ -55,16 +40,24 @@ def payload_of(message: list[Any], at: int, most: int) -> tuple[bytes, str | Non
 
     most  bytes of the longest payload
     """
-    args = message[at] if len(message) > at else None
-    kwargs = message[at + 1] if len(message) > at + 1 else None
-    args, kwargs = (None if is_undefined(one) else one for one in (args, kwargs))
-    args, kwargs = [] if args is None else args, {} if kwargs is None else kwargs
-    if type(args) is not list or type(kwargs) is not dict:
-        raise Malformed("arguments are a list, and then a dictionary")
+    count = len(message)
+    args = message[at] if count > at else None
+    kwargs = message[at + 1] if count > at + 1 else None
+    if type(args) is not list:
+        args = _nothing(args, [])
+    if type(kwargs) is not dict:
+        kwargs = _nothing(kwargs, {})
     payload, kind = _payload(args, kwargs, most)
     if len(payload) > most:
         raise Refusal("too-long", f"a payload has more than {most} bytes")
     return payload, kind
+
+
+def _nothing(value: Any, empty: Any) -> Any:
+    """Return `empty` for a value that stands for no arguments. Raises Malformed for any other."""
+    if value is not None and not is_undefined(value):
+        raise Malformed("arguments are a list, and then a dictionary")
+    return empty
 
 
 def _payload(args: list[Any], kwargs: dict[Any, Any], most: int) -> tuple[bytes, str | None]:
@@ -168,11 +161,11 @@ def arguments_of(message: Message) -> list[Any]:
     if kind is not None and kind.startswith(VALUE):
         try:
             if kind != ARGUMENTS:
-                value = _read_value(payload)
+                value = read_value(payload)
                 if payload.count(b"[") + payload.count(b"{") > limits.WAMP_DEPTH:
                     _is_odd(value, len(payload))  # which refuses what is nested too deep
                 return [[value]]
-            both = _read_both(payload)
+            both = read_both(payload)
             whole = [both.args, both.kwargs] if both.kwargs else [both.args]
             return _without_marks(whole) if NUL in payload else whole
         except (msgspec.MsgspecError, ValueError, RecursionError, Refusal):
@@ -200,10 +193,10 @@ def _json_arguments(message: Message) -> bytes:
         if kind is not None and kind.startswith(VALUE):
             try:
                 if kind == ARGUMENTS:
-                    raw = _read_raw(payload)
+                    raw = read_raw(payload)
                     return b",%b" % raw.args if bytes(raw.kwargs) == b"{}" else b",%b,%b" % (raw.args, raw.kwargs)
                 if payload.count(b"[") + payload.count(b"{") <= limits.WAMP_DEPTH:
-                    return b",[%b]" % _check_json(payload)
+                    return b",[%b]" % check_json(payload)
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 pass
         elif kind != OCTETS and payload:

@@ -12,7 +12,8 @@ from hubbub_plugins.wamp.announcements import announce
 from hubbub_plugins.wamp.arguments import payload_of
 from hubbub_plugins.wamp.codes import PUBLISH, PUBLISHED, SUBSCRIBE, SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED
 from hubbub_plugins.wamp.events import OWN, Asked, Publication
-from hubbub_plugins.wamp.options import PublishOptions, SubscribeOptions, id_at, match_of, read, uri_at
+from hubbub_plugins.wamp.fields import id_at, options_at, uri_at
+from hubbub_plugins.wamp.options import PublishOptions, SubscribeOptions, match_of, read
 from hubbub_plugins.wamp.origin import Origin
 from hubbub_plugins.wamp.realm import Entry, Realm
 from hubbub_plugins.wamp.speaker import Speaker
@@ -61,7 +62,7 @@ class Broker:
 
     def publish(self, message: list[Any]) -> list[Event | Message]:
         """Turn PUBLISH into a message."""
-        request, raw = id_at(message, 1), message[2] if len(message) > 2 else {}
+        request, raw = id_at(message, 1), options_at(message, 2)
         uri = uri_at(message, 3)
         if type(raw) is dict and not raw:
             try:
@@ -105,7 +106,7 @@ class Broker:
 
     def subscribe(self, message: list[Any]) -> list[Event | Message]:
         """Turn SUBSCRIBE into a subscription."""
-        request, options = id_at(message, 1), read(SubscribeOptions, message[2] if len(message) > 2 else {})
+        request, options = id_at(message, 1), read(SubscribeOptions, options_at(message, 2))
         uri, match, realm = uri_at(message, 3), match_of(options.match), self._speaker.realm
         try:
             own = uri == OWN[:-1] or uri.startswith(OWN)

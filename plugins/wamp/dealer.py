@@ -6,7 +6,7 @@ there, and a request of any dialect reaches a procedure.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from hubbub import limits
 from hubbub.errors import Refusal
@@ -30,17 +30,8 @@ from hubbub_plugins.wamp.codes import (
     UNREGISTERED,
 )
 from hubbub_plugins.wamp.events import Asked
-from hubbub_plugins.wamp.options import (
-    MAX_ID,
-    CallOptions,
-    CancelOptions,
-    RegisterOptions,
-    YieldOptions,
-    id_at,
-    policy_of,
-    read,
-    uri_at,
-)
+from hubbub_plugins.wamp.fields import MAX_ID, id_at, options_at, uri_at
+from hubbub_plugins.wamp.options import CallOptions, CancelOptions, RegisterOptions, YieldOptions, policy_of, read
 from hubbub_plugins.wamp.origin import Origin
 from hubbub_plugins.wamp.realm import Entry
 from hubbub_plugins.wamp.speaker import Speaker
@@ -53,15 +44,19 @@ _TAKEN = "wamp.error.procedure_already_exists"
 _OTHER_POLICY = "wamp.error.procedure_exists_with_different_invocation_policy"
 _REPLIES = "$reply/"
 _TIMEOUT = "wamp.error.timeout"
+_PLAIN, _PROGRESSIVE = Origin(call=True), Origin(call=True, progress=True)
 _OVER = {CANCELED: "the call was canceled", _TIMEOUT: "the timeout of the call is over"}
 
 
-class Invocation(NamedTuple):
+class Invocation:
     """A call that this session works on."""
 
-    reply_to: str
-    correlation: bytes | None
-    progress: bool
+    __slots__ = ("correlation", "progress", "reply_to")
+
+    def __init__(self, reply_to: str, correlation: bytes | None, progress: bool) -> None:
+        self.correlation = correlation
+        self.progress = progress
+        self.reply_to = reply_to
 
 
 class RunningCall:
@@ -102,7 +97,7 @@ class Dealer:
 
     def register(self, message: list[Any]) -> list[Event | Message]:
         """Turn REGISTER into a part in a procedure."""
-        request, options = id_at(message, 1), read(RegisterOptions, message[2] if len(message) > 2 else {})
+        request, options = id_at(message, 1), read(RegisterOptions, options_at(message, 2))
         uri, policy, realm = uri_at(message, 3), policy_of(options.invoke), self._speaker.realm
         asked = Asked(REGISTER, request)
         try:
@@ -185,7 +180,7 @@ class Dealer:
 
     def yield_(self, message: list[Any]) -> list[Event | Message]:
         """Turn YIELD into a reply; one to a call that is unknown, or over, is ignored."""
-        number, options = id_at(message, 1), read(YieldOptions, message[2] if len(message) > 2 else {})
+        number, options = id_at(message, 1), read(YieldOptions, options_at(message, 2))
         progress = bool(options.progress)
         found = self._invocations.get(number) if progress else self._forget(number)
         if found is None or (progress and not found.progress):
@@ -233,7 +228,7 @@ class Dealer:
 
     def call(self, message: list[Any], now: float) -> list[Event | Message]:
         """Turn CALL into a request."""
-        request, options = id_at(message, 1), read(CallOptions, message[2] if len(message) > 2 else {})
+        request, options = id_at(message, 1), read(CallOptions, options_at(message, 2))
         uri, asked, member = uri_at(message, 3), Asked(CALL, request), self._speaker.member
         if request in self._calls:
             raise Malformed("a request id that is in use")
@@ -244,11 +239,11 @@ class Dealer:
             topic = self._speaker.realm.mount + self.topics[uri]
         except Refusal as refusal:
             return [Fault(refusal, asked)]
-        details: dict[str, Any] = {}
+        progress = bool(options.receive_progress)
+        origin = _PROGRESSIVE if progress else _PLAIN
         if options.disclose_me and member is not None:
             details = {"caller": member.id, "caller_authid": member.authid, "caller_authrole": member.role}
-        progress = bool(options.receive_progress)
-        origin = Origin(details, True, progress)
+            origin = Origin(details, True, progress)
         event = Request(topic, payload, limits.REQUEST_SECONDS_MAX, False, False, kind, None, origin, asked, progress)
         due = now + min(options.timeout, MAX_ID) / 1_000 if options.timeout and options.timeout > 0 else None
         self._calls[request] = RunningCall(event, due)
@@ -275,7 +270,7 @@ class Dealer:
 
     def cancel(self, message: list[Any]) -> list[Event | Message]:
         """Turn CANCEL into the end of a call, or into a question to its callee."""
-        request, options = id_at(message, 1), read(CancelOptions, message[2] if len(message) > 2 else {})
+        request, options = id_at(message, 1), read(CancelOptions, options_at(message, 2))
         running, mode = self._calls.get(request), options.mode or "killnowait"
         if running is None or running.why:
             return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from hubbub.dialect import Text
 from hubbub.message import Message
@@ -52,9 +52,9 @@ class Form(NamedTuple):
 class _Publications:
     """Numbers of publications: all events of one message have the same."""
 
-    last: Message | None = None
-    last_id = 0
-    number = 1_000_000_000  # as realm.Numbers
+    last: ClassVar[Message | None] = None
+    last_id: ClassVar[int] = 0
+    number: ClassVar[int] = 1_000_000_000  # as realm.Numbers
 
 
 def _next() -> int:

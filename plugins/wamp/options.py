@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 
-from hubbub import limits
 from hubbub.events import Subscribe
 from hubbub_plugins.wamp.codec import Malformed, is_undefined
+from hubbub_plugins.wamp.fields import MAX_ID
 from hubbub_plugins.wamp.uris import MATCHES
 
 T = TypeVar("T", bound=msgspec.Struct)
-MAX_ID = 2**53
 Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]  # larger ones may be made to collide in a set
 
 
-class Encrypted(msgspec.Struct, gc=False):
+class Encrypted(msgspec.Struct, gc=False, frozen=True):
     """Payloads in passthru mode, which hubbub doesn't carry."""
 
     enc_algo: Literal["cryptobox", "mqtt", "xbr"] | None = None
@@ -25,7 +24,7 @@ class Encrypted(msgspec.Struct, gc=False):
     ppt_scheme: str | None = None
 
 
-class PublishOptions(Encrypted, gc=False):
+class PublishOptions(Encrypted, gc=False, frozen=True):
     """PUBLISH.Options."""
 
     acknowledge: bool | None = None
@@ -49,7 +48,7 @@ class PublishOptions(Encrypted, gc=False):
         return any(one is not None for one in (*lists, *more))
 
 
-class SubscribeOptions(msgspec.Struct, gc=False):
+class SubscribeOptions(msgspec.Struct, gc=False, frozen=True):
     """SUBSCRIBE.Options."""
 
     match: str | None = None
@@ -57,7 +56,7 @@ class SubscribeOptions(msgspec.Struct, gc=False):
     forward_for: list[dict[str, Any]] | None = None
 
 
-class CallOptions(Encrypted, gc=False):
+class CallOptions(Encrypted, gc=False, frozen=True):
     """CALL.Options."""
 
     timeout: int | None = None
@@ -66,7 +65,7 @@ class CallOptions(Encrypted, gc=False):
     forward_for: list[dict[str, Any]] | None = None
 
 
-class RegisterOptions(msgspec.Struct, gc=False):
+class RegisterOptions(msgspec.Struct, gc=False, frozen=True):
     """REGISTER.Options."""
 
     match: str | None = None
@@ -75,23 +74,23 @@ class RegisterOptions(msgspec.Struct, gc=False):
     force_reregister: bool | None = None
 
 
-class YieldOptions(Encrypted, gc=False):
+class YieldOptions(Encrypted, gc=False, frozen=True):
     """YIELD.Options."""
 
     progress: bool | None = None
 
 
-class CancelOptions(msgspec.Struct, gc=False):
+class CancelOptions(msgspec.Struct, gc=False, frozen=True):
     """CANCEL.Options."""
 
     mode: Literal["skip", "kill", "killnowait"] | None = None
 
 
-class _Role(msgspec.Struct, gc=False):
+class _Role(msgspec.Struct, gc=False, frozen=True):
     features: dict[str, Any] | None = None
 
 
-class HelloDetails(msgspec.Struct, gc=False):
+class HelloDetails(msgspec.Struct, gc=False, frozen=True):
     """HELLO.Details."""
 
     roles: dict[str, _Role]
@@ -106,8 +105,14 @@ class HelloDetails(msgspec.Struct, gc=False):
         return found is not None and (found.features or {}).get(feature) is True
 
 
+_KINDS = (PublishOptions, SubscribeOptions, CallOptions, RegisterOptions, YieldOptions, CancelOptions)
+_PLAIN: dict[type, msgspec.Struct] = {kind: kind() for kind in _KINDS}  # frozen: messages without options share them
+
+
 def read(kind: type[T], raw: Any) -> T:
     """Read options or details; what is undefined there is none. Raises Malformed."""
+    if type(raw) is dict and not raw and kind in _PLAIN:
+        return cast(T, _PLAIN[kind])
     if raw is None or is_undefined(raw):
         raw = {}
     if type(raw) is dict:
@@ -130,19 +135,3 @@ def policy_of(raw: str | None) -> str:
     if raw is not None and raw not in Subscribe.POLICIES:
         raise Malformed(f"invoke is one of {', '.join(Subscribe.POLICIES)}")
     return raw or Subscribe.POLICIES[0]
-
-
-def id_at(message: list[Any], at: int) -> int:
-    """Return the id at an index of a message. Raises Malformed."""
-    id = message[at] if len(message) > at else None
-    if type(id) is not int or not 0 < id <= MAX_ID:
-        raise Malformed("an id is an integer from 1 to 2 ** 53")
-    return id
-
-
-def uri_at(message: list[Any], at: int) -> str:
-    """Return the URI at an index of a message. Raises Malformed."""
-    uri = message[at] if len(message) > at else None
-    if type(uri) is not str or len(uri) > limits.LINE_SLACK // 4:
-        raise Malformed("a URI is a text of moderate length")
-    return uri

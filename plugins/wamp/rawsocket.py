@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from hubbub_plugins.wamp.codec import RAW_SOCKET, Codec, Malformed
 
 MAGIC = 0x7F
@@ -13,6 +15,7 @@ MESSAGE, PING, PONG = range(3)
 _UNSUPPORTED, _RESERVED = b"\x7f\x10\0\0", b"\x7f\x30\0\0"
 _SHIFT, _MOST = 9, 15
 _HEAD = 4  # bytes
+_read_head = struct.Struct(">I").unpack_from
 
 
 class RawSocket:
@@ -41,6 +44,11 @@ class RawSocket:
     def feed(self, data: bytes) -> tuple[list[tuple[int, bytes]], Malformed | None]:
         """Return type and payload of what `data` completes, and what is wrong behind that."""
         buffer = self._buffer
+        if self.codec is not None and not buffer:  # whole frames, mostly
+            found, at, error = self._frames(data, 0)
+            if error is None and at < len(data):
+                buffer += data[at:]
+            return found, error
         buffer += data
         at = 0
         if self.codec is None:
@@ -50,20 +58,26 @@ class RawSocket:
             if error is not None:
                 return [], error
             at = _HEAD
-        found: list[tuple[int, bytes]] = []
-        error = None
-        while len(buffer) - at >= _HEAD:
-            kind, size = buffer[at], int.from_bytes(buffer[at + 1 : at + _HEAD], "big")
-            if kind > PONG:
-                error = Malformed("a frame of RawSocket has an unknown type")
-            elif size > self._longest:
-                error = Malformed(f"a message has more than {self._longest} bytes", code="too-long")
-            if error is not None or len(buffer) - at - _HEAD < size:
-                break
-            at += _HEAD + size
-            found.append((kind, bytes(buffer[at - size : at])))
+        found, at, error = self._frames(buffer, at)
         del buffer[: len(buffer) if error is not None else at]
         return found, error
+
+    def _frames(self, data: bytes | bytearray, at: int) -> tuple[list[tuple[int, bytes]], int, Malformed | None]:
+        """Return the whole frames from an index on, where they end, and what is wrong there."""
+        found: list[tuple[int, bytes]] = []
+        have = len(data)
+        while have - at >= _HEAD:
+            (head,) = _read_head(data, at)
+            kind, size = head >> 24, head & 0xFFFFFF
+            if kind > PONG:
+                return found, at, Malformed("a frame of RawSocket has an unknown type")
+            if size > self._longest:
+                return found, at, Malformed(f"a message has more than {self._longest} bytes", code="too-long")
+            if have - at - _HEAD < size:
+                break
+            at += _HEAD + size
+            found.append((kind, bytes(data[at - size : at])))
+        return found, at, None
 
     def _handshake(self, head: bytes) -> Malformed | None:
         self.codec = RAW_SOCKET.get(head[1] & 15)

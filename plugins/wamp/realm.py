@@ -9,7 +9,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
-from hubbub_plugins.wamp.options import MAX_ID
+from hubbub_plugins.wamp.fields import MAX_ID
 from hubbub_plugins.wamp.uris import topic_of
 
 

@@ -26,7 +26,8 @@ UNIT = (
 # Each transport and dialect as publisher with each as subscriber, and all of them cut anywhere.
 MATRIX = "publishing cutting subscribing"
 MQTT = "aliases dialect refused sessions version_3_1"
-PARTS = {"unit": UNIT, "matrix": MATRIX, "plugins/mqtt": MQTT}
+WAMP = "arguments dialect hostile meta procedures vectors"
+PARTS = {"unit": UNIT, "matrix": MATRIX, "plugins/mqtt": MQTT, "plugins/wamp": WAMP}
 
 
 @pytest.fixture(scope="module")

@@ -140,9 +140,12 @@ def on_request(link: Any, event: Request) -> None:
     if is_unproven(link, event):
         return
     event.sender = link.session
+    waiting: set[Request] | None = link.requests
+    if waiting is None:
+        link.requests = waiting = set()
     try:
         link.access.authorize()
-        if len(link.requests) >= limits.REQUESTS_PER_LINK:
+        if len(waiting) >= limits.REQUESTS_PER_LINK:
             raise Refusal("quota", f"{limits.REQUESTS_PER_LINK} requests of this link wait for a reply already")
         if link.access.policy is not None:
             link.access.policy.admit(event, link)
@@ -150,7 +153,7 @@ def on_request(link: Any, event: Request) -> None:
     except Refusal as error:
         link.answer(event, error)
     else:
-        link.requests |= {event}
+        waiting.add(event)
         link.inbound.blocked += event.blocking
 
 
@@ -164,7 +167,7 @@ def replied(link: Any, event: Request, result: Message | Refusal) -> None:
     if type(result) is PartialReply:
         link.answer(event, result)
         return
-    link.requests -= {event}
+    link.requests.discard(event)
     link.answer(event, result)
     if event.blocking:
         link.inbound.blocked -= 1

@@ -50,7 +50,7 @@ class Link:
 
     client    its persistent session, or None
     source    as which source the connection counts, see ingress.sources
-    requests  those of this client that wait for a reply
+    requests  those of this client that wait for a reply; None: it has never asked
     """
 
     __slots__ = (
@@ -71,7 +71,7 @@ class Link:
         self.hub = hub
         self.inbound = InboundQueue()
         self.access = Access()
-        self.requests: frozenset[Request] = frozenset()
+        self.requests: set[Request] | None = None
         self.session = session = Session(host, port, context.dialect_context.transport, context.name, context.user)
         session.id = next(_ids)
         session.link = self
@@ -184,7 +184,7 @@ class Link:
             return
         self.shutdown.state = _CLOSED
         commands.depart(self)
-        for request in self.requests:
+        for request in self.requests or ():
             self.hub.requests.end(request.reply_to)
         self.context.links.discard(self)
         self.session.link = None

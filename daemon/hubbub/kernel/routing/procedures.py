@@ -91,12 +91,12 @@ class Procedure:
         return True
 
     def _choose(self) -> Subscription:
-        members = list(self.members)
         if self.policy == "last":
-            return members[-1]
+            return next(reversed(self.members))
         if self.policy == "random":
-            return random.choice(members)  # noqa: S311  nothing depends on it being unforeseeable
+            return random.choice(list(self.members))  # noqa: S311  nothing depends on it being unforeseeable
         if self.policy == "roundrobin":
+            members = list(self.members)
             self._next = (self._next + 1) % len(members)
             return members[self._next - 1]
-        return members[0]
+        return next(iter(self.members))

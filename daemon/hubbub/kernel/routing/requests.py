@@ -141,7 +141,7 @@ class PendingReply:
         self.asked = message.topic
         self.receivers = 0
         self.sender = message.sender
-        self.topic = requests.replies + secrets.token_urlsafe(16)
+        self.topic = requests.replies + secrets.token_hex(16)
         self.alarm_at: tuple[float, int] | None = None
         self._turn = turn
         self._requests = requests
