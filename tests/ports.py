@@ -7,6 +7,7 @@ import socket
 
 BELOW = 32_768  # where Linux begins with the ports that it gives to outgoing connections and to port 0 (ip(7))
 ABOVE = 20_000
+_HELD: list[socket.socket] = []
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
@@ -22,3 +23,22 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
             except OSError:
                 continue
             return port
+
+
+def hold_port() -> int:
+    """Return a free port that no `free_port` of any process returns until this process ends.
+
+    Between two daemons on one port nothing listens there, and another test could take it. What binds it needs
+    SO_REUSEADDR, as servers over TCP set it: a socket that is bound like that and doesn't listen is in nobody's way.
+    """
+    while True:
+        holder = socket.socket()
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port = free_port()
+        try:
+            holder.bind(("127.0.0.1", port))
+        except OSError:
+            holder.close()
+            continue
+        _HELD.append(holder)
+        return port

@@ -16,6 +16,7 @@ from typing import Self
 from hub_process import HUBBUB, Forked, start
 
 _READY = re.compile(r"\bready: ")
+_START_SECONDS = 60  # a start takes less than one; twenty times that where ten others have the processors, too
 _ADDRESS = re.compile(r"(tcp|udp|websocket) (?:\[([^\]]+)\]|([^:,\s]+)):(\d+)")
 
 Address = tuple[str, int]
@@ -63,7 +64,7 @@ class Daemon:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            ready = self.wait_for(_READY)
+            ready = self.wait_for(_READY, _START_SECONDS)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -105,7 +106,7 @@ class Daemon:
                     if re.search(pattern, line):
                         return line
                 seen = len(self.lines)
-                assert not self._ended, "the daemon has ended:\n" + "\n".join(self.lines)
+                assert not self._ended, f"the daemon has ended with {self.process.wait(5)}:\n" + "\n".join(self.lines)
                 left = until - time.monotonic()
                 assert left > 0, f"no {pattern!r} in:\n" + "\n".join(self.lines)
                 self._news.wait(left)

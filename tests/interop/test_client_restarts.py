@@ -16,7 +16,7 @@ import pytest
 from hubbub.client import Client
 from hubbub.client.client import Subscription
 from interop.test_client_js import FOLDER, SCENES
-from ports import free_port
+from ports import hold_port
 from running import Daemon
 from scale import FULL
 
@@ -27,9 +27,9 @@ ENDS = ("terminate", "kill")
 SOME = [("ws", "kill"), ("http", "terminate")]  # of the ways of hubbub.js
 
 
-def options(folder: Path, port: int) -> tuple[str, ...]:
-    listeners = ("--tcp", f"tcp:{port}", "--websocket", f"tcp:{free_port()}")
-    return (*listeners, "--state", str(folder / "state"), "--history", "n", "--durability", "process", "--drain", "1")
+def options(folder: Path, transport: str, port: int) -> tuple[str, ...]:
+    store = ("--state", str(folder / "state"), "--history", "n", "--durability", "process")
+    return (f"--{transport}", f"tcp:{port}", *store, "--drain", "1")
 
 
 def check(got: list[int], end: str) -> None:
@@ -44,8 +44,8 @@ def check(got: list[int], end: str) -> None:
 @pytest.mark.parametrize("end", ENDS)
 def test_python(tmp_path: Path, end: str) -> None:
     async def main() -> list[int]:
-        port = free_port()
-        given = options(tmp_path, port)
+        port = hold_port()
+        given = options(tmp_path, "tcp", port)
         with Daemon(*given):
             url = f"tcp://127.0.0.1:{port}"
             writer, reader = Client(url), Client(url)
@@ -81,8 +81,8 @@ async def read(messages: Subscription, got: list[int]) -> None:
 @pytest.mark.timeout(SECONDS)
 @pytest.mark.parametrize(("way", "end"), [*SOME, ("ws", "terminate"), ("http", "kill")] if FULL else SOME)
 def test_javascript(tmp_path: Path, need: Callable[[str], str], way: str, end: str) -> None:
-    port = free_port()
-    given = ("--websocket", f"tcp:{port}", *options(tmp_path, free_port())[4:])
+    port = hold_port()
+    given = options(tmp_path, "websocket", port)
     command = [need("node"), "--experimental-websocket", "--no-warnings", str(SCENES), str(FOLDER / "hubbub.js")]
     with Daemon(*given):
         client = subprocess.Popen(
