@@ -15,7 +15,7 @@ from hubbub.errors import Refusal
 from hubbub.identity import Identity
 from hubbub.transports.autobahn_log import leave_plain
 from hubbub.transports.deflate import accept, deflated_frame, longest_deflated
-from hubbub.transports.forwarded import Trust
+from hubbub.transports.forwarded import Address, Trust
 from hubbub.transports.frames import BINARY, TEXT, FrameReader, frame, text_frame
 from hubbub.transports.stream import Authenticate, Stream, close_code
 
@@ -25,6 +25,10 @@ _REASON_BYTES = 123  # what fits into a close frame beside the code (section 5.5
 _NO_PROXIES = Trust()
 
 MakeLinkFor = Callable[[Any, type[Dialect], str, int], Any]
+
+
+def _nothing() -> None:
+    """There is nothing to release."""
 
 
 def kind_frame(data: bytes) -> bytes:
@@ -118,9 +122,9 @@ class WebSocketProtocol(WebSocketWire, WebSocketServerProtocol):  # type: ignore
     factory: WebSocketFactory
 
     identity: Identity | None = None  # by its handshake
-    release: Callable[[], object] = staticmethod(lambda: None)  # counts it no longer as a request
+    client: Address  # behind the proxies that are believed
+    release: Callable[[], object] = staticmethod(_nothing)  # counts it no longer as a request
     _frames: FrameReader
-    _forwarded = ""
     _cut: Any = None  # the timer of a handshake that has failed
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
@@ -130,9 +134,7 @@ class WebSocketProtocol(WebSocketWire, WebSocketServerProtocol):  # type: ignore
         """
         offered, dialects = request.protocols, self.factory.dialects
         self._dialect = next((dialects[name] for name in offered if name in dialects), self.factory.default)
-        chosen = next((name for name in self._dialect.subprotocols if name in offered), None)
-        self._forwarded = request.headers.get("x-forwarded-for", "")
-        return chosen
+        return next((name for name in self._dialect.subprotocols if name in offered), None)
 
     def failHandshake(self, *arguments: Any, **more: Any) -> None:
         """Say why, and not wait for ever until a client over TLS closes too."""
@@ -140,20 +142,21 @@ class WebSocketProtocol(WebSocketWire, WebSocketServerProtocol):  # type: ignore
         self._cut = self.factory.reactor.callLater(limits.CLOSE_SECONDS, self.abort)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        self.release()
+        self._count_no_more()
         if self._cut is not None and self._cut.active():
             self._cut.cancel()
         super().onClose(wasClean, code, reason)
 
     def onOpen(self) -> None:
-        make_link, dialect, trust = self.factory.make_link, self._dialect, self.factory.trust
+        make_link, dialect, client = self.factory.make_link, self._dialect, self.client
         self.transport.unregisterProducer()  # the HTTP channel, which took the request
         self._frames = FrameReader(self.factory.longest)
-        self.release()  # its link is counted
-        self.open_stream(
-            lambda wire, host, port: make_link(wire, dialect, *trust.client((host, port), self._forwarded)),
-            self.identity,
-        )
+        self._count_no_more()  # its link is counted
+        self.open_stream(lambda wire, host, port: make_link(wire, dialect, *client), self.identity)
+
+    def _count_no_more(self) -> None:
+        release, self.release = self.release, _nothing
+        release()
 
     def dataReceived(self, data: bytes) -> None:
         """Read plain frames here, which costs an eighth; Autobahn gets the rest, and goes on with what it has begun."""
@@ -191,7 +194,6 @@ class WebSocketFactory(WebSocketServerFactory):
     longest      bytes of the longest message that the listener can speak
     trust        proxies whose X-Forwarded-For is read
     compression  whether clients may have messages compressed
-    handshake    seconds that a client has for the upgrade
     authenticate  returns the identity of a client by its handshake; None: no logins
     """
 
@@ -205,7 +207,6 @@ class WebSocketFactory(WebSocketServerFactory):
         longest: int,
         trust: Trust = _NO_PROXIES,
         compression: bool = False,
-        handshake: float = limits.HANDSHAKE_SECONDS,
         authenticate: Authenticate | None = None,
     ) -> None:
         super().__init__(server="hubbub")
@@ -225,7 +226,7 @@ class WebSocketFactory(WebSocketServerFactory):
             utf8validateIncoming=True,
             requireMaskedClientFrames=True,
             failByDrop=False,
-            openHandshakeTimeout=handshake,
+            openHandshakeTimeout=0,  # a request is upgraded once it is whole
             closeHandshakeTimeout=limits.CLOSE_SECONDS,
             tcpNoDelay=True,
             autoPingInterval=0,  # one sweep over all links asks, not a timer for each

@@ -230,7 +230,7 @@ class Listener:
         plan, config = self.dialect_plan, self.config
         factory = WebSocketFactory(
             self._link, plan.subprotocols, plan.first, plan.longest, self._trust, config.compression,
-            self.settings.bounds.handshake, self._authenticate,
+            self._authenticate,
         )  # fmt: skip
         passes = self.logins.passes if self.logins is not None else None
         origins, pages = self.settings.origins, self.pages

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from autobahn.twisted.resource import WebSocketResource
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
@@ -21,6 +20,7 @@ from hubbub.transports.http.credentials import Authenticator, refused
 from hubbub.transports.http.issued import Passes
 from hubbub.transports.http.origin import origin_refusal
 from hubbub.transports.http.pages import PageResource, Pages, no_pages, plain, send, sentence
+from hubbub.transports.http.upgrade import handshake, upgrade
 from hubbub.transports.stream import Acquire
 from hubbub.transports.websocket import WebSocketFactory
 
@@ -84,27 +84,9 @@ class UpgradeResource(Resource):
         if channel.early:  # it would be lost
             return plain(request, 400, "A client sends nothing before our answer (RFC 6455 section 4.1).")
         channel.drop_link()
-        answer: bytes | int = WebSocketResource(_IdentifiedFactory(self._factory, identity, channel.release)).render(
-            request
-        )
-        if answer == NOT_DONE_YET:  # the channel and its request refer to each other, and aren't needed any more
-            channel.requests.clear()
-        return answer
-
-
-class _IdentifiedFactory:
-    """Makes the protocol of one request, whose client is known; `release` counts it no longer as a request."""
-
-    def __init__(self, factory: WebSocketFactory, identity: Identity | None, release: Callable[[], object]) -> None:
-        self._factory = factory
-        self._identity = identity
-        self._release = release
-
-    def buildProtocol(self, address: Any) -> Any:
-        """As the factory does it."""
-        made: Any = self._factory.buildProtocol(address)
-        made.identity, made.release = self._identity, self._release
-        return made
+        upgrade(channel, handshake(request), self._factory, identity, self._authenticator.client(request))
+        channel.requests.clear()  # they refer to each other, and aren't needed any more
+        return NOT_DONE_YET
 
 
 def make_resource(
