@@ -22,6 +22,9 @@ from hubbub.transports.http.wire import HttpWire, encode
 from hubbub.transports.stream import Acquire, is_plain, reject
 from hubbub.transports.tls import TlsTransport
 
+Again = Callable[["HttpChannel", bytes], bool]
+"""Channel, its first piece -> whether the connection has been upgraded, as others with that request were."""
+
 Bound = Callable[[bytes], int | None]
 """Path -> bytes that the body may have; None: it is read and dropped, and the connection ends after it."""
 
@@ -29,6 +32,11 @@ Bound = Callable[[bytes], int | None]
 def no_bodies(path: bytes) -> int | None:
     """Look at no body."""
     return None
+
+
+def never(channel: HttpChannel, piece: bytes) -> bool:
+    """Upgrade nothing."""
+    return False
 
 
 class HttpChannel(HTTPChannel):
@@ -44,7 +52,8 @@ class HttpChannel(HTTPChannel):
     _idle = False  # between two requests
     _refusal: Refusal | None = None  # that is yet to be told
     _rejected = False
-    _piece = b""  # what has come, while it is looked at, where a request begins with it
+    piece = b""  # what has come, while it is looked at, where a request begins with it
+    _begun = False  # something has come
     _held: bytes | None = None  # what has come before the answer to a request that needed no parsing
     _heads: KnownHeads
 
@@ -76,9 +85,12 @@ class HttpChannel(HTTPChannel):
                 self._held = b""
                 wire.ask(None, unit)
                 return
-            self._piece = data if fresh else b""
+            first, self._begun = not self._begun, True
+            if first and self.site.again(self, data):
+                return
+            self.piece = data if fresh or first else b""
             super().dataReceived(data)
-            self._piece = b""
+            self.piece = b""
         elif self._refusal is not None:
             self._refuse(data)
 
@@ -114,8 +126,8 @@ class HttpChannel(HTTPChannel):
 
     def learn(self, unit: HttpRequest) -> None:
         """That is what this connection's link was asked: a request of the same bytes needs no parsing."""
-        if self._piece:
-            self._heads.learn(self._piece, unit, self.site.resource)
+        if self.piece:
+            self._heads.learn(self.piece, unit, self.site.resource)
 
     def answered(self) -> None:
         """A request that needed no parsing has its answer: go on with what has come since."""
@@ -298,11 +310,13 @@ class HttpSite(Site):
 
     acquire  counts connections, or None; slow: called when one is cut because its time is over
     bound    tells how much a request may say
+    again    upgrades what is known
     """
 
     noisy = False
     protocol = HttpChannel  # type: ignore[assignment]  # Twisted wraps its own to speak HTTP/2
     displayTracebacks = False
+    again: Again = staticmethod(never)
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ from hubbub.events import Connect
 from hubbub.http import BASIC
 from hubbub.identity import Identity
 from hubbub.transports.forwarded import Address, Trust
-from hubbub.transports.http.origin import client_of
+from hubbub.transports.http.origin import client_at, forwarded_of
 from hubbub.transports.http.pages import plain, sentence
 from hubbub.transports.stream import Authenticate
 
@@ -69,7 +69,11 @@ class Authenticator:
 
     def client(self, request: Request) -> Address:
         """Return the address of a request's client."""
-        return client_of(request, self._trust)
+        return self.client_at(request.channel.getPeer(), forwarded_of(request))
+
+    def client_at(self, peer: object, forwarded: str) -> Address:
+        """Return the address of the client of `peer`, for which proxies have sent `forwarded`."""
+        return client_at(peer, forwarded, self._trust)
 
     def ask(
         self, request: Request, then: Callable[[Identity | None], object], refuse: Callable[[Refusal], object]

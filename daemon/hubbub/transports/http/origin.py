@@ -21,12 +21,15 @@ _NULL = (
 )
 
 
-def client_of(request: Request, trust: Trust) -> Address:
-    """Return the address of the client, behind the proxies that are believed."""
-    peer = request.channel.getPeer()
+def forwarded_of(request: Request) -> str:
+    """Return X-Forwarded-For, the lines of all proxies in one."""
+    return ",".join(request.requestHeaders.getRawHeaders("x-forwarded-for", []))
+
+
+def client_at(peer: object, forwarded: str, trust: Trust) -> Address:
+    """Return the address of the client of `peer`, a Twisted address, behind the proxies that are believed."""
     host = plain_host(str(getattr(peer, "host", "") or UNIX))
-    forwarded = request.requestHeaders.getRawHeaders("x-forwarded-for", [])
-    return trust.client((host, getattr(peer, "port", 0)), ",".join(forwarded))
+    return trust.client((host, getattr(peer, "port", 0)), forwarded)
 
 
 def is_local(request: Request, names: Container[str]) -> bool:

@@ -15,12 +15,12 @@ from hubbub.errors import Refusal
 from hubbub.identity import Identity
 from hubbub.transports.http import assets
 from hubbub.transports.http.api import Api, Refused
-from hubbub.transports.http.channel import HttpSite
+from hubbub.transports.http.channel import HttpChannel, HttpSite
 from hubbub.transports.http.credentials import Authenticator, refused
 from hubbub.transports.http.issued import Passes
-from hubbub.transports.http.origin import origin_refusal
+from hubbub.transports.http.origin import forwarded_of, origin_refusal
 from hubbub.transports.http.pages import PageResource, Pages, no_pages, plain, send, sentence
-from hubbub.transports.http.upgrade import handshake, upgrade
+from hubbub.transports.http.upgrade import KnownHandshakes, handshake, upgrade
 from hubbub.transports.stream import Acquire
 from hubbub.transports.websocket import WebSocketFactory
 
@@ -53,6 +53,7 @@ class UpgradeResource(Resource):
         self._factory = factory
         self._authenticator = authenticator
         self._origins = origins
+        self._known = KnownHandshakes()
 
     def bound(self, path: bytes) -> int | None:
         """Return how many bytes the body of a request may have, see transports.http.channel.Bound."""
@@ -84,9 +85,21 @@ class UpgradeResource(Resource):
         if channel.early:  # it would be lost
             return plain(request, 400, "A client sends nothing before our answer (RFC 6455 section 4.1).")
         channel.drop_link()
-        upgrade(channel, handshake(request), self._factory, identity, self._authenticator.client(request))
+        head, client = handshake(request), self._authenticator.client(request)
+        if upgrade(channel, head, self._factory, identity, client) and not self._authenticator.asks:
+            self._known.learn(channel.piece, head, forwarded_of(request))
         channel.requests.clear()  # they refer to each other, and aren't needed any more
         return NOT_DONE_YET
+
+    def again(self, channel: HttpChannel, piece: bytes) -> bool:
+        """Upgrade a connection by its first piece, if such a request has been upgraded before; tell whether it was."""
+        known = self._known.read(piece)
+        if known is None:
+            return False
+        head, forwarded = known
+        channel.setTimeout(None)
+        upgrade(channel, head, self._factory, None, self._authenticator.client_at(channel.getPeer(), forwarded))
+        return True
 
 
 def make_resource(
@@ -120,4 +133,5 @@ def make_site(
     """Make the site of one listener, whose resource a reload may replace; `seconds` of a handshake, see HttpSite."""
     site = HttpSite(resource, reactor, seconds, acquire, slow)
     site.bound = lambda path: site.resource.bound(path)
+    site.again = lambda channel, piece: site.resource.again(channel, piece)
     return site
