@@ -105,6 +105,14 @@ def test_a_client_is_where_its_proxy_says(proxies):
     )
 
 
+@pytest.mark.parametrize("mark", [b"\v", b"\f", b"\x1c", b"\x1d", b"\x1e", b"\xc2\x85"])
+def test_forwarded_for_within_another_header(mark):
+    """A character that ends a line in some places, though not in HTTP, begins no header of the proxy's."""
+    house = House("192.0.2.7/32")
+    house.ask(b"X-Forwarded-For: 192.0.2.8", b"X-Note: a" + mark + b"X-Forwarded-For: 192.0.2.9")
+    assert [link.session.host for link in house.listener.context.links] == ["192.0.2.8"]
+
+
 def known(piece: bytes, head: bytes = b"") -> KnownHandshakes:
     handshakes = KnownHandshakes()
     handshakes.learn(piece, head or piece, "")

@@ -1,7 +1,7 @@
-"""Keeps Autobahn from colouring names in log lines.
+"""Keeps Autobahn from colouring names in log lines, and from laying its options out.
 
-It logs several lines at the debug level for each connection, and colours the names in them even when the level is off:
-15% of the processor time of a handshake.
+It logs several lines at the debug level for each connection, and does both for them even when the level is off: 15% of
+the processor time of a handshake.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ def leave_plain() -> None:
     """Let what Autobahn logs about a connection be as it is."""
     for module in (protocol, websocket):
         vars(module).update(hltype=_plain, hlval=_plain)
+    vars(protocol).update(pformat=_plain)
 
 
 def _plain(value: Any, color: str = "", bold: bool = True) -> Any:

@@ -72,11 +72,15 @@ class Stream:
     _eof = False
     _closing = False
 
+    def take_over(self) -> None:
+        """Write straight to the socket from now on."""
+        if is_plain(self.transport):
+            self._send_now = self.transport.socket.send
+
     def open_stream(self, make_link: MakeLink, identity: Identity | None = None) -> None:
         """Take over the transport, make the link and start it; `identity`: that of the client, if it is known."""
         transport = self.transport
-        if is_plain(transport):
-            self._send_now = transport.socket.send
+        self.take_over()
         _bound_unsent(transport)
         _set_keepalive(transport, _KEEPALIVE)
         peer = transport.getPeer()

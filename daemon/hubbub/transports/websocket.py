@@ -44,6 +44,10 @@ class WebSocketWire(Stream, AnyWebSocketProtocol):
 
     factory: Any
 
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        """Send what Autobahn has to say, as everything: straight to the socket, if nothing waits before it."""
+        Stream.write(self, data)
+
     def onMessageFrameBegin(self, length: int) -> None:
         super().onMessageFrameBegin(length)
         if len(self.message_data) > limits.FRAGMENTS:
@@ -126,6 +130,11 @@ class WebSocketProtocol(WebSocketWire, WebSocketServerProtocol):  # type: ignore
     release: Callable[[], object] = staticmethod(_nothing)  # counts it no longer as a request
     _frames: FrameReader
     _cut: Any = None  # the timer of a handshake that has failed
+
+    def connectionMade(self) -> None:
+        """Autobahn would first find out about the transport what only its WAMP tells."""
+        self.take_over()
+        self._connectionMade()
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
         """Choose the dialect of the first subprotocol that one has, and the best of its subprotocols.

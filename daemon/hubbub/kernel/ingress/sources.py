@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from secrets import token_bytes
 
@@ -92,6 +93,7 @@ class Sources:
         return int(self._now() // _MINUTE)
 
 
+@lru_cache(limits.SOURCE_TABLE)
 def source_of(host: str) -> str:
     """Return what counts as one with `host`: its IPv4 address, mapped or not, or its IPv6 /64; "" for local peers."""
     try:
