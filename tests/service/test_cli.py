@@ -45,5 +45,5 @@ def test_run_is_twistd_in_this_process():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
     logger = "--logger=hubbub.service.logs.observers.by_destination"
-    before = ["twistd", "--nodaemon", "--pidfile=", "--reactor=hubbub", logger]
+    before = ["twistd", "--nodaemon", "--pidfile=", logger]
     assert done.stdout == f"{[*before, 'hubbub', '--tcp', 'tcp:0']}\n"

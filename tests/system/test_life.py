@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -49,6 +50,17 @@ def test_without_options(command, tmp_path):
     assert daemon.process.returncode == 0
     assert daemon.log.count("ready: ") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("option", "kind"), [(None, "hubbub.service.process.reactor.HubbubReactor"), ("asyncio", "AsyncioSelectorReactor")]
+)
+def test_twistd_has_the_reactor_of_hubbub_or_the_one_that_it_names(option, kind):
+    named = () if option is None else (f"--reactor={option}",)
+    with Daemon("--tcp", "tcp:0", command=(*TWISTD[:-2], *named, *TWISTD[-2:])) as daemon:
+        assert re.search(rf"reactor class: [\w.]*{kind}", daemon.log)
+        with LineClient(daemon.tcp[0]) as client:
+            assert client.ask("PING") == "PONG"
 
 
 def test_ready_means_open(tmp_path, ipv6):

@@ -193,7 +193,7 @@ def test_help_begins_with_examples_and_fits(option, capsys):
         parsed(option)
     assert not end.value.code
     text = capsys.readouterr().out
-    assert text.startswith("Usage: hubbub run [OPTIONS]\n   or: twistd -n --reactor=hubbub hubbub [OPTIONS]\n")
+    assert text.startswith("Usage: hubbub run [OPTIONS]\n   or: twistd -n hubbub [OPTIONS]\n")
     assert text.index("  hubbub run --tcp") < text.index("Options:")
     assert max(map(len, text.splitlines())) <= 80
     for name in ("tcp", "udp", "websocket", "handler", "plugin-dir", "origin", "config", "list-plugins"):

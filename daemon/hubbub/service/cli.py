@@ -20,7 +20,7 @@ hubbub: one daemon for every real-time client
   and open http://localhost:8999/ in a browser.
 
   hubbub run [OPTIONS]  open the listeners and serve until SIGINT or SIGTERM;
-                        same as twistd --nodaemon --pidfile= --reactor=hubbub
+                        same as twistd --nodaemon --pidfile=
                         --logger=hubbub.service.logs.observers.by_destination
                         hubbub [OPTIONS]
   hubbub run --help     the options
@@ -81,11 +81,11 @@ def found(command: str) -> Callable[[Sequence[str]], int]:
 
 
 def run(options: Sequence[str]) -> int:
-    """Become `twistd --nodaemon --pidfile= --reactor=hubbub --logger=... hubbub OPTIONS`, in this process."""
+    """Become `twistd --nodaemon --pidfile= --logger=... hubbub OPTIONS`, in this process."""
     # Imported late: it takes a quarter of a second, and the other commands don't need it.
     from twisted.scripts.twistd import run as twistd
 
-    sys.argv[:] = ["twistd", "--nodaemon", "--pidfile=", "--reactor=hubbub", LOGGER, "hubbub", *options]
+    sys.argv[:] = ["twistd", "--nodaemon", "--pidfile=", LOGGER, "hubbub", *options]
     twistd()
     return 0
 

@@ -11,6 +11,7 @@ from hubbub.service.config.options import Options
 from hubbub.service.daemon import HubbubService
 from hubbub.service.plugins.discovery import Plugins
 from hubbub.service.process import signals
+from hubbub.service.process.reactor import install as install_reactor
 from hubbub.service.workers.handover import handed_to_this_process
 from hubbub.service.workers.supervisor import Supervisor
 
@@ -24,6 +25,8 @@ def makeService(options: Options) -> IService:
         if options["list-plugins"]:
             sys.stdout.write(Plugins(settings.plugin_dirs).listing())
             raise SystemExit(0)
+        if "twisted.internet.reactor" not in sys.modules:  # `--reactor` has named none
+            install_reactor()
         from twisted.internet import reactor
 
         signals.ignore_hang_up()

@@ -10,7 +10,7 @@ from hubbub.option import closest
 
 SYNOPSIS = """\
 Usage: hubbub run [OPTIONS]
-   or: twistd -n --reactor=hubbub hubbub [OPTIONS]"""
+   or: twistd -n hubbub [OPTIONS]"""
 _EXAMPLES = """
 Opens TCP, UDP and WebSocket over one topic space. Without options: TCP 6999,
 UDP 6999 and WebSocket 8999, on 127.0.0.1.

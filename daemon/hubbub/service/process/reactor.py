@@ -8,7 +8,7 @@ have little to read, those that last took little time have the first half: a tho
 with one command, don't keep those waiting that were there before.
 
 Twisted enters a log context around each event, so that a log line can name its connection; hubbub's lines name theirs
-themselves. `hubbub run` uses it, `twistd --reactor=hubbub` offers it, and every other reactor works as well.
+themselves. `hubbub run` and `twistd hubbub` use it, and `twistd --reactor=NAME hubbub` another one.
 """
 
 from __future__ import annotations
