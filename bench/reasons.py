@@ -15,7 +15,7 @@ REASONS = {
     "tls-resume": "TLS 1.3 does ECDH anew in a resumed session; the rest is the connection and its MQTT session.",
     "qos1-pairs-10": "A message has four packets, and a place in two tables of packets in flight.",
     "mqtt-pairs-50": "A packet has two lengths and a topic of its own to check where a line is split once.",
-    "ws-connect": "The request's parsing by Twisted, and the objects of the connection.",
+    "ws-connect": "Autobahn's handshake and objects are a quarter, the link a fifth, the kernel most of the rest.",
     "subscribers-8000": "`send` takes longer the more sockets there are to visit: the floor loses a sixth too.",
     "subscribers-1000": "`send` takes longer the more sockets there are to visit.",
 }
