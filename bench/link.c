@@ -232,6 +232,12 @@ void post(struct link *link, uint64_t bytes)
         write_all(link);
 }
 
+/* Whether deliveries are read one by one, or only their bytes counted. */
+static int reads_units(void)
+{
+    return plan.protocol->reply || plan.varying;
+}
+
 /* Put down what `unit` wants said back. */
 static void reply(struct link *link, const char *unit)
 {
@@ -254,11 +260,12 @@ static void answer(struct link *link, const char *unit, size_t n)
     if (link->state == VERIFYING) {
         if (!carries_payload(unit, n))
             return;
-        if (counters.unit && counters.unit != n)
+        if (counters.unit && counters.unit != n && !plan.varying)
             die("deliveries differ in length: %zu and %zu bytes", counters.unit, n);
-        counters.unit = n;
+        if (!counters.unit)
+            counters.unit = n;
         link->state = FLOWING;
-        delivered(link, n);
+        delivered(link, counters.unit);
     } else if (verdict == GRANTED) {
         link->granted += link->state == SUBSCRIBING;
         if (!subscribe(link))
@@ -303,7 +310,7 @@ static void units(struct link *link)
         reply(link, unit);
         if (plan.protocol->judge(unit, n) == SETTLED)
             settled(link);
-        else if (n == counters.unit)
+        else if (plan.varying ? carries_payload(unit, n) : n == counters.unit)
             deliveries++;
         at += n;
     }
@@ -321,9 +328,9 @@ static void answers(struct link *link)
         at += n;
     }
     drop(link, at);
-    if (link->state == FLOWING && plan.protocol->reply)
+    if (link->state == FLOWING && reads_units())
         units(link);
-    if (link->state != FLOWING || plan.protocol->reply)
+    if (link->state != FLOWING || reads_units())
         return;
     if (link->role == SUBSCRIBER && link->have)
         delivered(link, link->have);
@@ -368,7 +375,7 @@ static int read_some(struct link *link)
         die("the server closed link %d while it was %s", link->id, state_names[link->state]);
     if (link->state != FLOWING)
         handshake(link, in, n);
-    else if (plan.protocol->reply && link->role != IDLE) {
+    else if (reads_units() && link->role != IDLE) {
         keep(link, in, n);
         units(link);
     } else if (link->role == SUBSCRIBER)

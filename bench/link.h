@@ -29,6 +29,7 @@ struct plan {
     int size;
     int topics, filters;                       /* topics in turn; filters with a +. 0: one of each, exact */
     int ids;                                   /* whether each subscriber calls its subscription by an id of its own */
+    int varying;                               /* whether deliveries differ in length */
     int rate, churn, links;                    /* messages/s; links that come and go; idle ones */
     int burst;                                 /* messages at once of another publisher */
     int stalled;                               /* subscribers that don't read */

@@ -21,7 +21,7 @@
  * With mqtt-1 and mqtt-2 (the quality of service) a message is in flight until the server has acknowledged it, too.
  *
  * Every delivery of a run has the same length, verified on the first one of each subscriber; from there on
- * bytes are counted, not read. */
+ * bytes are counted, not read. With varying=1 their lengths differ, and each is read: for slow servers. */
 #include "flow.h"
 
 #include <arpa/inet.h>
@@ -240,7 +240,7 @@ static const struct option {
     {"publishers", &plan.publishers}, {"subscribers", &plan.subscribers}, {"window", &plan.window},
     {"size", &plan.size}, {"topics", &plan.topics}, {"filters", &plan.filters}, {"rate", &plan.rate},
     {"ids", &plan.ids}, {"churn", &plan.churn}, {"burst", &plan.burst}, {"links", &plan.links},
-    {"stalled", &plan.stalled},
+    {"stalled", &plan.stalled}, {"varying", &plan.varying},
 };
 
 static void set_option(const char *name, const char *value)
@@ -278,8 +278,8 @@ int main(int argc, char **argv)
     }
     if (!plan.protocol || !plan.port)
         die("protocol=lines|mqtt|mqtt-1|mqtt-2|nats|stomp|wamp|redis and port=N are needed");
-    if (plan.protocol->reply && plan.websocket)
-        die("replies go over TCP only");
+    if ((plan.protocol->reply || plan.varying) && plan.websocket)
+        die("what is read goes over TCP only");
     for (size_t i = 0; i < sizeof works / sizeof *works; i++)
         if (!strcmp(plan.work, works[i].name)) {
             works[i].run();

@@ -21,6 +21,8 @@ NAMES = {
     "mosquitto": "Mosquitto",
     "nats": "NATS",
     "redis": "Redis",
+    "rabbitmq": "RabbitMQ",
+    "crossbar": "Crossbar",
     "floor": "the floor",
     "autobahn": "Autobahn",
     "twisted": "Twisted",

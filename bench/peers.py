@@ -64,15 +64,17 @@ class Peer:
     program = ""
     install = ""
     version_arguments = ("--version",)
+    known_version = ""  # of a program that doesn't tell its own
     websocket = False  # does it have that port?
     tls = False  # and those over TLS?
+    ready = 20.0  # s to accept connections
 
     def command(self, folder: Path, ports: Ports) -> list[str]:
         """Its command line; configuration goes into `folder`."""
         raise NotImplementedError
 
-    def elsewhere(self, ports: Ports) -> dict[str, int]:
-        """Options of the load for subscribers at another port."""
+    def load(self, ports: Ports) -> dict[str, int]:
+        """Options of the load that only this system needs."""
         return {}
 
     def environment(self) -> dict[str, str]:
@@ -89,6 +91,8 @@ class Peer:
 
     def version(self) -> str:
         """As it tells itself."""
+        if self.known_version:
+            return self.known_version
         command = [self.path(), *self.version_arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         number = re.search(r"\d+\.\d+[.\w]*", done.stdout + done.stderr)
@@ -279,10 +283,37 @@ class Crossbar(Peer):
         return [self.path(), "start", "--cbdir", str(folder)]
 
 
+class RabbitMQ(Peer):
+    """It speaks STOMP, from packages of Debian that aren't installed; see rabbitmq.py."""
+
+    name, protocol = "rabbitmq", "stomp"
+    install = "make servers"
+    ready = 90.0  # Erlang and the schema of its store take long on one core
+
+    def path(self) -> str:
+        """Where `make servers` puts its release."""
+        for found in Path(sys.prefix).glob("debian-rabbitmq/usr/lib/rabbitmq/lib/rabbitmq_server-*"):
+            return str(found)
+        raise Unusable(f"rabbitmq-server is missing: {self.install}")
+
+    def load(self, ports: Ports) -> dict[str, int]:
+        """Its messages have ids that grow."""
+        return {"varying": 1}
+
+    def command(self, folder: Path, ports: Ports) -> list[str]:
+        """STOMP over TCP; who says no name is guest."""
+        command = [sys.executable, str(HERE / "rabbitmq.py"), self.path(), str(folder), str(ports.tcp)]
+        return [*command, "stomp.default_user = guest", "stomp.default_pass = guest"]
+
+    def version(self) -> str:
+        """It is in the name of its folder."""
+        return self.path().rpartition("-")[2]
+
+
 class Floor(Peer):
     """A C server that does nothing but send(); see floor.c."""
 
-    name, protocol = "floor", "lines"
+    name, protocol, known_version = "floor", "lines", "floor.c"
     install = "apt install gcc"
 
     def path(self) -> str:
@@ -293,15 +324,11 @@ class Floor(Peer):
         """TCP only."""
         return [self.path(), str(ports.tcp)]
 
-    def version(self) -> str:
-        """It has none."""
-        return "floor.c"
-
 
 class BareDisk(Peer):
     """A few lines of Python that sync one page for each message, and keep nothing; see disk.py."""
 
-    name, protocol = "disk", "mqtt"
+    name, protocol, known_version = "disk", "mqtt", "disk.py"
 
     def path(self) -> str:
         """It runs with this Python."""
@@ -310,10 +337,6 @@ class BareDisk(Peer):
     def command(self, folder: Path, ports: Ports) -> list[str]:
         """Its page is where the stores of the others are."""
         return [self.path(), str(HERE / "disk.py"), f"port={ports.tcp}", f"folder={folder}"]
-
-    def version(self) -> str:
-        """It has none."""
-        return "disk.py"
 
 
 class Bare(Peer):
@@ -356,8 +379,8 @@ class Cluster(Hubbub):
         """That of its nodes."""
         return self._single.environment()
 
-    def elsewhere(self, ports: Ports) -> dict[str, int]:
-        """At the second node."""
+    def load(self, ports: Ports) -> dict[str, int]:
+        """Subscribers are at the second node."""
         return {"to": ports.websocket}
 
     def command(self, folder: Path, ports: Ports) -> list[str]:
@@ -371,5 +394,5 @@ BARE = (Bare("autobahn", "autobahn"), Bare("datagrams", "twisted"))
 KEPT = (Kept("process"), Kept("fsync"), KeptMosquitto(), BareDisk())
 HISTORY = (History(""), History("process"), History("fsync"), JetStream(always=False), JetStream(always=True))
 CLUSTERS = (Cluster(Hubbub()), Cluster(Compiled()))
-ALONE = (Hubbub(), Compiled(), Floor(), Mosquitto(), Nats(), Redis(), Crossbar())
+ALONE = (Hubbub(), Compiled(), Floor(), Mosquitto(), Nats(), Redis(), Crossbar(), RabbitMQ())
 PEERS = {peer.name: peer for peer in (*ALONE, *BARE, *KEPT, *HISTORY, *CLUSTERS)}

@@ -79,7 +79,7 @@ def _options(work: Work, peer: Peer, server: Running, **more: float) -> list[str
         "protocol": peer.protocol,
         "port": port,
         "udp": server.ports.udp,
-        **peer.elsewhere(ports),
+        **peer.load(ports),
         **work.load,
         **more,
     }

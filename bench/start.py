@@ -13,7 +13,6 @@ from pathlib import Path
 
 from bench.peers import Peer, Ports, Running, Unusable
 
-READY = 20.0  # s to accept connections
 STOP = 5.0  # s to end
 
 
@@ -67,7 +66,7 @@ def _free_ports() -> Ports:
 
 
 def _wait_until_ready(peer: Peer, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    end = time.monotonic() + READY
+    end = time.monotonic() + peer.ready
     while time.monotonic() < end:
         if process.poll() is not None:
             raise Unusable(f"{peer.name} ended with status {process.returncode}: {_last_line(log)}")
@@ -75,7 +74,7 @@ def _wait_until_ready(peer: Peer, process: subprocess.Popen[bytes], port: int, l
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.02)
-    raise Unusable(f"{peer.name} didn't accept a connection within {READY:.0f} s: {_last_line(log)}")
+    raise Unusable(f"{peer.name} didn't accept a connection within {peer.ready:.0f} s: {_last_line(log)}")
 
 
 def _last_line(log: Path) -> str:

@@ -264,25 +264,39 @@ static enum verdict redis_judge(const char *unit, size_t n)
     return unit[0] == '-' ? REFUSED : OTHER;
 }
 
-/* STOMP 1.2; a frame of the server ends with its NUL, without an LF */
+/* STOMP 1.2. Destinations are those that RabbitMQ has too. Its frames have an LF behind them, which counts to the next one
+ * here. */
+
+static size_t stomp_destination(char *out, const char *topic)
+{
+    size_t n = sprintf(out, "/topic/");
+    for (; *topic; topic++)
+        out[n++] = *topic == '/' ? '.' : *topic;
+    out[n] = 0;
+    return n;
+}
 
 static size_t stomp_hello(char *out, int id)
 {
     (void)id;
-    return sprintf(out, "CONNECT\naccept-version:1.2\nhost:bench\n\n") + 1;
+    return sprintf(out, "CONNECT\naccept-version:1.2\nhost:/\n\n") + 1;
 }
 
 static size_t stomp_subscribe(char *out, const char *filter, int id)
 {
+    char destination[128];
+    stomp_destination(destination, filter);
     /* As with NATS, the id is part of each delivery. */
-    return sprintf(out, "SUBSCRIBE\ndestination:%s\nid:%0*d\nreceipt:s\n\n", filter,
+    return sprintf(out, "SUBSCRIBE\ndestination:%s\nid:%0*d\nreceipt:s\n\n", destination,
                    strchr(filter, '+') ? 6 : 1, id) + 1;
 }
 
 static size_t stomp_publish(char *out, const char *topic, const char *payload, size_t size, int id)
 {
+    char destination[128];
     (void)id;
-    size_t n = sprintf(out, "SEND\ndestination:%s\ncontent-length:%zu\n\n", topic, size);
+    stomp_destination(destination, topic);
+    size_t n = sprintf(out, "SEND\ndestination:%s\ncontent-length:%zu\n\n", destination, size);
     memcpy(out + n, payload, size);
     out[n + size] = 0;
     return n + size + 1;
@@ -291,7 +305,10 @@ static size_t stomp_publish(char *out, const char *topic, const char *payload, s
 static size_t stomp_unit(const char *in, size_t n)
 {
     static const char length[] = "\ncontent-length:";
-    const char *end = memmem(in, n, "\n\n", 2);
+    size_t blank = 0;
+    while (blank < n && in[blank] == '\n')
+        blank++;
+    const char *end = memmem(in + blank, n - blank, "\n\n", 2);
     if (!end)
         return 0;
     const char *said = memmem(in, end - in, length, sizeof length - 1);
@@ -301,6 +318,8 @@ static size_t stomp_unit(const char *in, size_t n)
 
 static enum verdict stomp_judge(const char *unit, size_t n)
 {
+    for (; n && *unit == '\n'; unit++)
+        n--;
     if (begins(unit, n, "CONNECTED") || begins(unit, n, "RECEIPT"))
         return GRANTED;
     return begins(unit, n, "ERROR") ? REFUSED : OTHER;

@@ -259,8 +259,12 @@ def _cluster() -> list[Work]:
 
 
 def _stomp() -> list[Work]:
-    """Beside lines."""
-    return [*_spoken("stomp", "STOMP", OURS, lambda name: (Aim(0.9, "hubbub", name),)), _ids("stomp", "STOMP")]
+    """Beside RabbitMQ, and beside lines."""
+
+    def aims(name: str) -> tuple[Aim, ...]:
+        return (Aim(5, "rabbitmq"), Aim(0.9, "hubbub", name))
+
+    return [*_spoken("stomp", "STOMP", (*OURS, "rabbitmq"), aims), _ids("stomp", "STOMP")]
 
 
 def _wamp() -> list[Work]:
