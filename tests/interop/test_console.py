@@ -136,7 +136,7 @@ def test_listeners_and_topics_with_what_flows_between_them(console, tcp):
         tcp.send(f"PUB flow/{n} {n}")
     expect(console.get_by_label("Topics with the most messages").get_by_text("flow", exact=True)).to_be_visible()
     expect(console.locator("#flow path:not(.still)").first).to_be_attached()
-    expect(console.locator("#figures")).to_contain_text("subscriptions")
+    expect(console.locator("#metrics")).to_contain_text("subscriptions")
 
 
 def test_the_tree_by_the_keyboard(console, tcp):

@@ -66,4 +66,4 @@ def sum_up(turn: Turn, contexts: Iterable[ListenerContext], done: Callable[[Sums
                     yield
         done({context: sums for sums, context, _ in all_links})
 
-    spread(turn, "figures", work())
+    spread(turn, "metrics", work())

@@ -27,7 +27,7 @@ export class Overview {
       this._ask("status"), this._ask("listeners"), this._ask("connectors"), this._ask("topics", {limit: 100}),
     ]);
     this._first.show(listeners?.listeners ?? []);
-    if (status !== null) this._figures(status);
+    if (status !== null) this._metrics(status);
     const places = [...(listeners?.listeners ?? []), ...(connectors?.connectors ?? [])];
     const now = topics?.now ?? Date.now() / 1000;
     this._flow.show(
@@ -49,15 +49,15 @@ export class Overview {
       this._login.need(refusal.message);
       if (name === "status") {
         at("overview-refusal").hidden = false;
-        write(at("overview-refusal"), `Listeners and figures: ${refusal.message}.`);
+        write(at("overview-refusal"), `Listeners and metrics: ${refusal.message}.`);
       }
       return null;
     }
   }
 
-  _figures(status) {
+  _metrics(status) {
     const {counters, topics} = status;
-    const figures = [
+    const metrics = [
       ["messages in", rate(this._rates.note("published", counters.published, status.uptime))],
       ["messages out", rate(this._rates.note("delivered", counters.delivered, status.uptime))],
       ["dropped", amount(counters.dropped)], ["links", amount(status.links)],
@@ -65,7 +65,7 @@ export class Overview {
       ["version", status.version], ["up for", duration(status.uptime)],
     ];
     reconcile(
-      at("figures"), figures, ([name]) => name,
+      at("metrics"), metrics, ([name]) => name,
       ([name]) => make("div", {}, make("dt", {}, name), make("dd")),
       (element, [, value]) => write(element.lastChild, value),
     );
