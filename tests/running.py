@@ -21,6 +21,7 @@ _ADDRESS = re.compile(r"(tcp|udp|websocket) (?:\[([^\]]+)\]|([^:,\s]+)):(\d+)")
 
 Address = tuple[str, int]
 RUN = (*HUBBUB, "run")
+STILL = "client/hubbub.js"  # below the address of a WebSocket listener: loads nothing; `/` draws what each client sends
 TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "-n", "hubbub")
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from running import STILL
+
 LOADER = """
 const load = ((files, mains) => {
   const loaded = {};
@@ -61,7 +63,7 @@ class Page:
         """Be in a page of the hub that listens there."""
         origin = f"http://{host}:{port}/"
         if origin != self._origin:
-            self._page.goto(origin)
+            self._page.goto(origin + STILL)
             for script in self._script:
                 self._page.add_script_tag(content=script)
             self._origin = origin

@@ -14,7 +14,7 @@ import pytest
 
 from interop.clients import Tcp, Udp
 from interop.conftest import NAME
-from running import Daemon
+from running import STILL, Daemon
 
 ADVICE = f"start hubbub with --origin {NAME} to let them."
 CLIENT = """
@@ -57,7 +57,7 @@ def udp(daemon):
 @pytest.fixture
 def script(daemon, page):
     """script(subprotocol) -> (say, hear) of a WebSocket that a script of the daemon's own origin has opened."""
-    page.goto(daemon.url(scheme="http") + "client/hubbub.js")  # which loads nothing else
+    page.goto(daemon.url(scheme="http") + STILL)
 
     def open_socket(*protocols):
         opened = page.evaluate("([url, names]) => hub.open(url, names)", [daemon.url(), list(protocols)])
@@ -127,7 +127,7 @@ def test_json_from_a_page_script(script, tcp, udp):
 
 
 def test_the_client_library_in_a_page(daemon, page):
-    page.goto(daemon.url(scheme="http") + "client/hubbub.js")
+    page.goto(daemon.url(scheme="http") + STILL)
     assert page.evaluate(CLIENT) == ["page/a", 1]
 
 

@@ -22,7 +22,7 @@ from interop.stomp.clients import StompPy
 from interop.wamp.clients import Client as WampClient
 from interop.wamp.clients import process
 from ports import free_port
-from running import Daemon
+from running import STILL, Daemon
 from system.plugin_files import hang_up
 
 SECONDS = 20
@@ -154,7 +154,7 @@ def of_http(daemon: Daemon) -> Iterator[Place]:
 
 @contextmanager
 def of_browser(daemon: Daemon, page: Any) -> Iterator[Place]:
-    page.goto(daemon.url(scheme="http"))
+    page.goto(daemon.url(scheme="http") + STILL)
     assert page.evaluate("url => hub.open(url, ['hubbub.json'])", daemon.url()) == "open hubbub.json"
 
     def say(**said: Any) -> None:

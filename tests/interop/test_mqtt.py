@@ -21,7 +21,7 @@ from interop.mqtt.base import V5, V31, V311, At, Output, Said, Wish
 from interop.mqtt.javascript import PACKAGE, MqttJs, Node, Page
 from interop.mqtt.mosquitto import Mosquitto
 from interop.mqtt.paho_client import Paho
-from running import Daemon
+from running import STILL, Daemon
 from scale import FULL
 
 CARRIERS = ("tcp", "tls", "websocket", "wss", "unix")
@@ -263,7 +263,7 @@ def pages(browser, contexts):
     _, at = contexts
     schemes = {"websocket": "http", "wss": "https"}
     return {
-        carrier: Page(browser.new_page(), f"{scheme}://127.0.0.1:{at[carrier].port}/")
+        carrier: Page(browser.new_page(), f"{scheme}://127.0.0.1:{at[carrier].port}/{STILL}")
         for carrier, scheme in schemes.items()
     }
 
