@@ -11,6 +11,7 @@ from hubbub.option import configure
 from hubbub.testing import CUTTINGS, World
 from hubbub_plugins.upper import Upper
 from matrix.speakers import STREAMS, seat
+from scale import examples
 
 RAW_STREAMS = ["tcp-raw", "websocket-raw"]
 
@@ -87,7 +88,7 @@ def cuts(data):
 
 
 @given(st.sampled_from(STREAMS), st.data())
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_a_conversation_cut_anywhere(name, data):
     world = World()
     one, units = recorded(world, name, conversation)

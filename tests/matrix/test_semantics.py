@@ -14,6 +14,7 @@ from hubbub.option import configure
 from hubbub.testing import World
 from matrix import page
 from matrix.speakers import TRANSPORTS, seat
+from scale import examples
 
 DIALECTS = ("lines", "json", "raw")
 COLUMNS = ["topic", "payload", "content type", "retain", "reply-to", "time", "properties"]
@@ -351,7 +352,7 @@ TOPICS = (
 
 
 @given(TOPICS, st.sampled_from(["tcp-lines", "websocket-json"]), st.sampled_from(["websocket-lines", "tcp-json"]))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_topics_map_both_ways(topic, source, target):
     """Whatever one client publishes on, another sees; and it can publish there and subscribe to it as well."""
     world = World()
@@ -369,7 +370,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_json_values_pass(value):
     world = World()
     ear = seat(world, "udp-json", subscribes="a")

@@ -14,6 +14,7 @@ from hubbub import limits
 from hubbub.kernel.connection import backlog, outbox, overflow
 from hubbub.kernel.connection.overflow import POLICIES
 from hubbub.kernel.routing import groups
+from scale import examples
 from unit.kernel_help import Tiny, World
 
 MOST = 8  # messages that wait for one link
@@ -212,5 +213,5 @@ class Backlogs(RuleBasedStateMachine):
             self.stack.close()
 
 
-Backlogs.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+Backlogs.TestCase.settings = settings(max_examples=examples(300), stateful_step_count=40, deadline=None)
 TestBacklogs = Backlogs.TestCase

@@ -13,6 +13,7 @@ from hubbub.events import Subscribe, SubscriptionBatch
 from hubbub.history_request import HistoryRequest
 from hubbub.kernel.history.position import first_number, new_epoch, read_number
 from hubbub.topics import matches
+from scale import examples
 from unit.history_help import HistoryRule, Lines, hub_with, lines
 
 ALL = HistoryRule("#")
@@ -288,7 +289,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(STEPS, st.sampled_from([7, 60, EVERYTHING]), st.sampled_from([5, 1_000]))
 @example([("change", ("b", "#")), ("publish", "b", 1), ("change", ("#",)), ("subscribe", "#", 0)], 7, 5)
 def test_a_replay_runs_into_live_as_one_stream(steps, messages, page):

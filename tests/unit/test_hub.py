@@ -15,6 +15,7 @@ from hubbub.kernel.routing import routes
 from hubbub.kernel.sessions.session import Session
 from hubbub.publish import Publish
 from hubbub.topics import matches
+from scale import examples
 from unit.kernel_help import FILTERS, TOPICS, Inbox, Receiver, World, payload_of
 
 SESSIONS = st.integers(0, 3)
@@ -52,7 +53,7 @@ class Client:
         return any(matches(filter, topic) for filter in self.filters)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(OPS, st.sampled_from([1, 3, 1_000]), st.sampled_from([2, 65_536]))
 def test_it_delivers_like_a_look_at_every_subscription(ops, batch, cache):
     world = World()

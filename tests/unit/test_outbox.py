@@ -13,6 +13,7 @@ from hubbub.kernel.connection import outbox, overflow
 from hubbub.kernel.connection.overflow import POLICIES
 from hubbub.kernel.connection.slow_consumers import weigh
 from hubbub.kernel.routing.batch import Batch
+from scale import examples
 from unit.outbox_help import LONGEST, Pipe, filled, flushing, frame
 
 KEEPERS = [policy for policy in POLICIES if policy != "disconnect"]
@@ -55,7 +56,7 @@ EMPTIED = [  # all that a flush finds is what was superseded
 ]
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @example("latest", EMPTIED, 60, 5)
 @given(st.sampled_from(KEEPERS), OPS, st.sampled_from([60, 200, 10_000]), st.sampled_from([2, 5, 1_000]))
 def test_whatever_happens_the_books_are_right(full, ops, at_once, retained_at_once):
@@ -85,7 +86,7 @@ def test_whatever_happens_the_books_are_right(full, ops, at_once, retained_at_on
     assert len(pipe.writes) == before + 1
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(OPS)
 def test_latest_keeps_the_newest_of_each_topic(ops):
     pipe = Pipe("latest", limit=100_000)
