@@ -209,6 +209,18 @@ def test_messages_as_json_lines(web):
     web.delete("topics/lines/kept")
 
 
+@pytest.mark.parametrize(
+    "query", ["hall+1/+/a+", "hall+1%2F%2B%2Fa+", "hall%201%2f+%2fa%20", "+/door+1/+", "hall+1/%23", "hall+1%2f+/%2B"]
+)
+def test_a_space_in_a_filter_as_a_form_writes_it(web, query):
+    """URLSearchParams, too: + is a wildcard where it is a whole level."""
+    web.put("topics/hall 1/door 1/a ", content=b"shut")
+    polled = web.get(f"messages?poll=1&filter={query}")
+    assert [json.loads(line)["topic"] for line in polled.text.splitlines()] == ["hall 1/door 1/a "]
+    assert web.get("api/v1/retained?below=hall+1").json()["retained"][0]["topic"] == "hall 1/door 1"
+    web.delete("topics/hall 1/door 1/a ")
+
+
 def test_a_stream_over_http_1_0_ends_with_the_connection(daemon, web):
     web.put("topics/old", content=b"1")
     with connect(daemon.websocket[0]) as client:

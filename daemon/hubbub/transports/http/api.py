@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import unquote
@@ -26,6 +27,8 @@ _UNKNOWN = "this hub isn't known by the name that Host has: log in, or start hub
 _STREAMS = (EVENTS, MESSAGES)
 _NAMES = ("content-type", "idempotency-key", "if-none-match", "last-event-id", "sec-fetch-dest")
 """The headers that a request may need."""
+_TOPIC_FIELDS = ("below", "search")  # of queries: topics, or a part of one
+_NO_WILDCARD = re.compile(r"(?<!^)(?<!/)(?<!%2F)(?<!%2f)\+|\+(?!$|/|%2F|%2f)")  # a + that is no whole level
 _METHODS = "GET, HEAD, POST, PUT, DELETE"
 
 
@@ -191,12 +194,20 @@ def _unit(request: BoundedRequest, repeat: Headers) -> HttpRequest:
 
 
 def _query(uri: bytes) -> dict[str, Sequence[str]]:
-    """Read the query of a URL, where + is + (RFC 3986), as it is in filters, and not a space."""
+    """Read the query of a URL. A + is a + (RFC 3986), except where no topic can have it: see _spaces."""
     found: dict[str, Sequence[str]] = {}
     for field in uri.partition(b"?")[2].split(b"&", limits.QUERY_FIELDS)[: limits.QUERY_FIELDS]:
-        name, _, value = field.decode("latin-1").partition("=")
-        found[unquote(name)] = (*found.get(unquote(name), ()), unquote(value, errors="surrogateescape"))
+        raw, _, value = field.decode("latin-1").partition("=")
+        name = unquote(raw)
+        found[name] = (*found.get(name, ()), unquote(_spaces(name, value), errors="surrogateescape"))
     return found
+
+
+def _spaces(name: str, value: str) -> str:
+    """Read a + as the space that URLSearchParams and forms mean by it: in a filter, one that is no whole level."""
+    if name in _TOPIC_FIELDS:
+        return value.replace("+", " ")
+    return _NO_WILDCARD.sub(" ", value) if name == "filter" else value
 
 
 def _answer(request: BoundedRequest, response: HttpResponse) -> None:
