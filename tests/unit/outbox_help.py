@@ -8,7 +8,7 @@ from unittest.mock import patch
 from hubbub import limits
 from hubbub.kernel.connection import outbox
 from hubbub.kernel.connection.outbox import Outbox
-from hubbub.kernel.routing.batch import Batch
+from hubbub.kernel.routing.batch import Around, Batch, SplicedBatch
 from hubbub.message import Message
 from unit.kernel_help import World
 
@@ -68,7 +68,12 @@ class Pipe:
         return Message(topic, b"x" * size), frame(b"msg", self.numbers, topic, size)
 
     def batch(self, units, full=None):
-        return Batch(*zip(*[self.message(*unit) for unit in units], strict=True), full=full)
+        """Every other batch shares all but an id with others."""
+        spliced = self.numbers % 2
+        messages, frames = zip(*[self.message(*unit) for unit in units], strict=True)
+        if not spliced:
+            return Batch(messages, frames, full=full)
+        return SplicedBatch(Around(messages, [(b"", one.removeprefix(b"msg")) for one in frames], full), b"msg")
 
     def put(self, *units, full=None):
         self.receiver.put(self.batch(units, full))

@@ -163,6 +163,33 @@ def test_what_they_share_is_encoded_once(world):
     assert [link.wire.output() for link in links] == [b"<%d a x><%d a y>" % (n, n) for n in range(10)]
 
 
+def test_messages_of_one_turn_leave_in_one_write_to_each_of_many(world):
+    links = [world.link(Numbered) for _ in range(600)]
+    for number, link in enumerate(links):
+        world.say(link, b"sub %d a\n" % number)
+    for number in range(20):
+        world.publish("a", b"%d" % number)
+    world.turn()
+    assert {len(link.wire.writes) for link in links} == {1}
+    assert links[599].wire.output() == b"".join([b"<599 a %d>" % number for number in range(20)])
+
+
+def test_messages_that_wait_count_with_the_id(world):
+    links = [world.link(Numbered) for _ in range(2)]
+    for id, link in zip((b"1", b"4444"), links, strict=True):
+        world.say(link, b"sub %b a\n" % id)
+        link.transport_paused(0)
+    for _ in range(2):
+        world.publish("a", b"x")
+        world.publish("a", b"y")
+        world.turn()
+    assert [link.outbox.depth() for link in links] == [(4, 4 * len(b"<1 a x>")), (4, 4 * len(b"<4444 a x>"))]
+    for link in links:
+        link.transport_resumed()
+    world.turn()
+    assert [link.wire.output() for link in links] == [b"<1 a x><1 a y>" * 2, b"<4444 a x><4444 a y>" * 2]
+
+
 def test_a_message_that_cannot_be_carried_costs_no_other(world):
     links = [world.link(Numbered) for _ in range(3)]
     for number, link in enumerate(links):

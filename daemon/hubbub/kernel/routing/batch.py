@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 from hubbub.kernel.routing.packed import Frames, Topics, ends_of
@@ -28,34 +30,36 @@ class Batch:
     """Consecutive messages to the same receivers, encoded; all outboxes share it.
 
     messages  each is a Message, or a Topic once the batch is packed, see `pack`
-    data   their frames joined, for streams; size: bytes
+    size   bytes of their frames; count: how many messages
     full   the overflow policy of the subscription, or None
     """
 
-    __slots__ = ("messages", "frames", "data", "size", "count", "full", "_split")
+    __slots__ = ("messages", "size", "count", "full", "_data", "_frames", "_split")
 
     def __init__(
-        self,
-        messages: Sequence[Any],
-        frames: Sequence[bytes],
-        stream: bool = True,
-        full: str | None = None,
-        data: bytes | None = None,
+        self, messages: Sequence[Any], frames: Sequence[bytes], stream: bool = True, full: str | None = None
     ) -> None:
         self.messages = messages
-        self.frames = frames
+        self._frames = frames
         self.count = len(messages)
         self.full = full
         self._split: _Split | None = None  # until it is split for the first time
-        if data is not None:
-            self.data = data
-            self.size = len(data)
-        elif stream:
-            self.data = frames[0] if len(frames) == 1 else b"".join(frames)
-            self.size = len(self.data)
+        if stream:
+            self._data = frames[0] if len(frames) == 1 else b"".join(frames)
+            self.size = len(self._data)
         else:
-            self.data = b""
+            self._data = b""
             self.size = sum(map(len, frames))
+
+    @property
+    def data(self) -> bytes:
+        """The frames joined, for streams; empty for datagrams."""
+        return self._data
+
+    @property
+    def frames(self) -> Sequence[bytes]:
+        """The frame of each message."""
+        return self._frames
 
     def pack(self) -> bool:
         """Keep nothing but the data and the topics, while it waits and all its receivers have it.
@@ -65,9 +69,9 @@ class Batch:
         if type(self.messages) is Topics or not self.data:
             return False
         if self.count == 1:
-            self.frames, self._split = (self.data,), None
+            self._frames, self._split = (self.data,), None
         else:
-            self.frames = Frames(self.data, self.ends())
+            self._frames = Frames(self.data, self.ends())
         self.messages = Topics(self.messages)
         return True
 
@@ -140,7 +144,76 @@ class Batch:
 
     def empty(self) -> None:
         """Take its messages out: newer ones have replaced them."""
-        self.messages, self.frames, self.data, self.size, self.count = (), (), b"", 0, 0
+        self.messages, self._frames, self._data, self.size, self.count = (), (), b"", 0, 0
+
+
+class Around:
+    """What batches share whose frames differ in an id alone.
+
+    messages  those of each; full: the overflow policy of the subscriptions, or None
+    pieces    what stands before, between and behind the ids; size: bytes
+    """
+
+    __slots__ = ("full", "messages", "pieces", "size", "_ends", "_pairs")
+
+    def __init__(self, messages: Sequence[Any], pairs: Sequence[tuple[bytes, bytes]], full: str | None) -> None:
+        """`pairs`: of each message what comes before the id and behind it."""
+        pieces, rest = [], b""
+        for head, tail in pairs:
+            pieces.append(rest + head)
+            rest = tail
+        pieces.append(rest)
+        self.full = full
+        self.messages = messages
+        self.pieces = pieces
+        self.size = sum(map(len, pieces))
+        self._ends: dict[int, Sequence[int]] = {}  # by the length of the id
+        self._pairs = pairs
+
+    def ends(self, size: int) -> Sequence[int]:
+        """Return at which byte each message ends, with an id of that many bytes."""
+        if size not in self._ends:
+            ends = accumulate([len(head) + size + len(tail) for head, tail in self._pairs])
+            self._ends[size] = array("I", ends)
+        return self._ends[size]
+
+
+class SplicedBatch(Batch):
+    """A batch whose bytes are joined when it leaves, so that those of many receivers don't wait beside each other."""
+
+    __slots__ = ("_around", "_id")
+
+    def __init__(self, around: Around, id: bytes) -> None:
+        messages = around.messages
+        self.messages = messages
+        self.count = len(messages)
+        self.size = around.size + len(messages) * len(id)
+        self.full = around.full
+        self._data = b""
+        self._frames = ()
+        self._split = None
+        self._around: Around | None = around  # until its frames are looked at
+        self._id = id
+
+    @property
+    def data(self) -> bytes:
+        return self._data if self._around is None else self._id.join(self._around.pieces)
+
+    @property
+    def frames(self) -> Sequence[bytes]:
+        self._join()
+        return self._frames
+
+    def pack(self) -> bool:
+        self._join()
+        return super().pack()
+
+    def _join(self) -> None:
+        """Be like any other batch from now on."""
+        if self._around is not None:
+            self._data = self.data
+            self._frames = Frames(self._data, self._around.ends(len(self._id)))
+            self._around = None
 
 
 class Part:

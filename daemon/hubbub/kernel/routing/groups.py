@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import Any
 
 from hubbub.dialect import Text
-from hubbub.kernel.routing.batch import Batch
-from hubbub.kernel.routing.packed import Frames
+from hubbub.kernel.routing.batch import Around, SplicedBatch
 from hubbub.kernel.routing.subscription import AwayLog, Backlog, Encoding, Receiver
 from hubbub.limits import BACKLOG_LINKS
 
@@ -99,22 +96,9 @@ class SplicedGroup:
             pairs = [self._framed(head, tail) for head, tail in pairs]
             if None in pairs:
                 return False
-        pieces, rest = [], b""
-        for head, tail in pairs:
-            pieces.append(rest + head)
-            rest = tail
-        pieces.append(rest)
-        full, several = self.encoding.full, len(pairs) > 1
-        ends: dict[int, Sequence[int]] = {}  # by the length of the id
+        around = Around(messages, pairs, self.encoding.full)
         for id, receivers in self._receivers:
-            data = id.join(pieces)
-            frames: Sequence[bytes] = (data,)
-            if several:
-                size = len(id)
-                if size not in ends:
-                    ends[size] = array("I", accumulate([len(head) + size + len(tail) for head, tail in pairs]))
-                frames = Frames(data, ends[size])
-            batch = Batch(messages, frames, True, full, data)
+            batch = SplicedBatch(around, id)
             for receiver in receivers:
                 receiver.put(batch)
         return True
