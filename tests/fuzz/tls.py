@@ -1,4 +1,7 @@
-"""TLS of listeners: two connections that share their BIOs, whose records are cut, delayed, spoiled and interleaved."""
+"""TLS of listeners: two connections that share their BIOs, whose records are cut, delayed, spoiled and interleaved.
+
+Their sockets may be full.
+"""
 
 from __future__ import annotations
 
@@ -13,52 +16,11 @@ from typing import Any
 from twisted.internet.protocol import Factory, Protocol
 
 from certificates import Authority
+from fuzz.tls_socket import ROOM, Socket
 from hubbub.service.links.tls import Certificates, Spec
 from hubbub.transports.tls import TlsFactory, TlsTransport
 
 VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
-
-
-class Socket:
-    """The transport of a socket, in memory: what is written waits in `down`."""
-
-    dataBuffer, offset, _tempDataLen = b"", 0, 0
-    producerPaused = False
-
-    def __init__(self) -> None:
-        self.down = bytearray()
-        self.ended = self.aborted = False  # our side; the whole
-        self.reading = True
-
-    def getPeer(self) -> None:
-        return None
-
-    def setTcpNoDelay(self, on: bool) -> None:
-        pass
-
-    def write(self, data: bytes) -> None:
-        assert not self.ended or not data
-        self.down += data
-
-    def loseWriteConnection(self) -> None:
-        self.ended = True
-
-    loseConnection = loseWriteConnection
-
-    def abortConnection(self) -> None:
-        self.aborted = True
-
-    def pauseProducing(self) -> None:
-        self.reading = False
-
-    def resumeProducing(self) -> None:
-        self.reading = True
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        pass
-
-    def unregisterProducer(self) -> None:
-        pass
 
 
 class Server(Protocol):
@@ -104,6 +66,7 @@ class Pair:
         assert isinstance(tls, TlsTransport)
         self.tls: Any = tls
         self.tls.makeConnection(self.socket)
+        self.tls._send_now = self.socket.send  # as where `is_plain` says so
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.minimum_version = context.maximum_version = version
@@ -139,6 +102,8 @@ class Pair:
 
     def take(self) -> None:
         """The client reads what the server has sent."""
+        self.socket.room = ROOM
+        self.socket.flush()
         self._in.write(bytes(self.socket.down))
         self.socket.down.clear()
         self.shake()
@@ -244,3 +209,5 @@ def _end(pair: Pair, which: int) -> None:
         pair.tls.abortConnection()
     elif which < 13:
         pair.lose()
+    else:
+        pair.socket.room = (which - 13) * 40
