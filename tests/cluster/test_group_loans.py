@@ -86,6 +86,15 @@ async def test_each_message_reaches_one_member(three, qos):
         one.client.goodbye()
 
 
+async def test_a_group_is_as_quick_as_its_members(two):
+    """A fetch has ended once all has come that it asked for: waiting for its end would take seconds for each 200."""
+    a, b = await together(two)
+    member, writer = await Member.of(a, "member"), await b.client("writer")
+    for first in range(0, 3 * limits.WORK_QUEUE_TURN, 100):
+        await publish(writer, range(first, first + 100))
+    await passed(lambda: len(member.look()) == 3 * limits.WORK_QUEUE_TURN, limits.CLUSTER_LEASE_SECONDS)
+
+
 async def test_what_a_node_that_dies_had_comes_to_members_elsewhere(three):
     """All that its members haven't acknowledged, and nothing else."""
     a, b, c = await together(three)

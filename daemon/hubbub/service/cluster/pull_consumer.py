@@ -4,7 +4,7 @@
     acknowledge, give_back, work_on -> that subject
 
 What is neither acknowledged nor worked on for two leases goes to another node (ADR-13 of nats-architecture-and-design).
-One fetch is under way at a time.
+One fetch is under way at a time. Its messages come to a subject of its own: they themselves name the stream's subject.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hubbub import limits
 from hubbub.service.cluster.jetstream import API, NANOSECONDS, JetStream
 from hubbub.service.cluster.jetstream_errors import CONSUMER_EXISTS, JetStreamError
 from hubbub.service.cluster.ordered_consumer import STATUS, WORDS_OF_ACK, read_ack
-from hubbub.service.cluster.wire import new_inbox
+from hubbub.service.cluster.wire import Listening, new_inbox
 
 _HEARTBEAT = b"100"
 _TIMED_OUT = b"408"
@@ -67,10 +67,8 @@ class PullConsumer:
         self.name = name
         self._begin = begin
         self._due = 0  # messages of the fetch that is under way
-        self._fetch = 0  # its number
-        self._inbox = new_inbox()
         self._jetstream = jetstream
-        self._listening = jetstream.connection.listen(f"{self._inbox}.*", self._arrived)
+        self._listening: Listening | None = None  # to what that fetch brings
         self._made = False
         self._making: Deferred[None] | None = None
         self._more: Callable[[], object] = bool
@@ -91,7 +89,6 @@ class PullConsumer:
     def stop(self) -> None:
         """Fetch no more."""
         self._jetstream.connection.watchers.remove(self)
-        self._listening.end()
         if self._making is not None:
             self._making.cancel()
         self._end_fetch()
@@ -151,37 +148,38 @@ class PullConsumer:
         if self._due or not self._made or count <= 0:
             return
         self._due = count
-        self._fetch += 1
-        seconds = limits.CLUSTER_LEASE_SECONDS
+        connection, inbox, seconds = self._jetstream.connection, new_inbox(), limits.CLUSTER_LEASE_SECONDS
+        self._listening = connection.listen(inbox, self._arrived)
         body = msgspec.json.encode({"batch": count, "expires": round(seconds * NANOSECONDS)})
-        verb = f"{API}.CONSUMER.MSG.NEXT.{self._stream}.{self.name}"
-        self._jetstream.connection.publish(verb, body, f"{self._inbox}.{self._fetch}")
+        connection.publish(f"{API}.CONSUMER.MSG.NEXT.{self._stream}.{self.name}", body, inbox)
         self._timer = self._reactor.callLater(seconds + limits.CLUSTER_REQUEST_SECONDS, self._make_soon)
 
     def _end_fetch(self) -> None:
         self._due = 0
+        if self._listening is not None:
+            self._listening.end()
+            self._listening = None
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
 
     def _arrived(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
-        current = subject.rpartition(b".")[2] == b"%d" % self._fetch and self._due > 0
         if block.startswith(_PREFIX) and block[STATUS].isdigit():
-            self._told(current, block[STATUS])
+            self._told(block[STATUS])
             return
         try:
             seq = read_ack(reply)[0]
         except ValueError:  # no other publisher knows the subject
             return
-        if current:
-            self._due -= 1
+        self._due -= 1
         if not self._due:
             self._end_fetch()
+            self._more()
         self._take(subject, payload, block, seq, reply.decode())
 
-    def _told(self, current: bool, status: bytes) -> None:
+    def _told(self, status: bytes) -> None:
         """The server ends a fetch: it has waited for long enough, or the consumer has gone or has another leader."""
-        if not current or status == _HEARTBEAT:
+        if status == _HEARTBEAT:
             return
         self._end_fetch()
         if status == _TIMED_OUT:
