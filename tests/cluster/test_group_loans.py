@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.task import deferLater
 
 from cluster.mqtt_nodes import output, subscribe, together
-from cluster.nodes import passed
+from cluster.nodes import passed, settled
 from hubbub import limits
 from hubbub.service.cluster.jetstream import JetStream
 from hubbub.service.cluster.pull_consumer import silence_seconds
@@ -59,6 +59,11 @@ async def publish(client, numbers, qos=1):
     await output(client, len(numbers))
 
 
+def one_at_a_time():
+    """How a client asks for a session that has one message in flight."""
+    return {"clean": False, "properties": {"session_expiry_interval": 100, "receive_maximum": 1}}
+
+
 def payloads(first, last):
     return sorted(b"%d" % number for number in range(first, last))
 
@@ -93,6 +98,57 @@ async def test_a_group_is_as_quick_as_its_members(two):
     for first in range(0, 3 * limits.WORK_QUEUE_TURN, 100):
         await publish(writer, range(first, first + 100))
     await passed(lambda: len(member.look()) == 3 * limits.WORK_QUEUE_TURN, limits.CLUSTER_LEASE_SECONDS)
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+async def test_a_node_that_was_paused_lends_nothing_that_others_have_by_now(three, qos):
+    """What JetStream has sent it meanwhile is in its socket."""
+    a, b, c = await together(three)
+    paused = await Member.of(a, "paused", qos, **kept(V5))
+    other, writer = await Member.of(b, "other", qos), await c.client("writer")
+    await publish(writer, range(20), qos)
+    await passed(lambda: len(paused.look()) + len(other.look()) == 20)
+    wire = a.cluster.connection._link._wire
+    wire.reading(False)
+    await publish(writer, range(20, 60), qos)
+    before = len(paused.got)
+    await passed(lambda: before + len(other.look()) == 60)
+    wire.reading(True)
+    await settled(a)
+    await publish(writer, range(60, 80), qos)
+    await got_by([paused, other], payloads(0, 80))
+
+
+async def test_a_node_lends_no_more_what_waited_while_it_was_paused(three, monkeypatch):
+    a, b, c = await together(three)
+    slow = await Member.of(a, "slow", 2, lazy=True, **one_at_a_time())
+    writer = await c.client("writer")
+    await publish(writer, range(10), qos=2)
+    loans = a.cluster.groups._loans[GROUP]
+    await passed(lambda: len(loans._waiting) == 9 and not loans._handed)
+    said = []
+    monkeypatch.setattr(loans._consumer, "_say_now", lambda by, what: said.append(what))
+    now = a.hub.turn.now
+    monkeypatch.setattr(a.hub.turn, "now", lambda: now() + silence_seconds())
+    loans.flush()
+    assert not loans._waiting
+    assert b"-NAK" not in said  # or JetStream would give others again what they have
+
+
+async def test_what_a_slow_member_has_to_wait_for_comes_at_last(three):
+    """Its node gives it back and fetches it again, as nobody else is there."""
+    a, _, c = await together(three)
+    slow = await Member.of(a, "slow", 2, lazy=True, **one_at_a_time())
+    writer = await c.client("writer")
+    await publish(writer, range(10), qos=2)
+    await passed(lambda: len(slow.look()) == 1)
+    clock = a.world.clock
+    until = clock.seconds() + 2.5 * silence_seconds()
+    await passed(lambda: clock.seconds() > until)
+    assert len(slow.look()) == 1
+    slow.lazy = False
+    slow.take(slow.client.ack(PUBREC, slow.ids[slow.got[0]]))
+    await got_by([slow], payloads(0, 10))
 
 
 async def test_what_a_node_that_dies_had_comes_to_members_elsewhere(three):
@@ -214,6 +270,23 @@ async def test_a_group_without_members_ends(three):
     later = await Member.of(b, "later")
     await publish(writer, range(6, 9))
     await got_by([later], payloads(6, 9))
+
+
+async def test_a_group_waits_a_lease_for_a_member(two):
+    """A session may be on its way to another node."""
+    a, b = await together(two)
+    member = await Member.of(a, "member")
+    writer = await b.client("writer")
+    await publish(writer, range(3))
+    await got_by([member], payloads(0, 3))
+    member.client.goodbye()
+    await passed(lambda: a.cluster.groups._left)
+    await publish(writer, range(3, 6))
+    a.cluster.groups.sweep()
+    later = await Member.of(b, "later")
+    await passed(lambda: a.cluster.groups.has_members(GROUP))
+    a.cluster.groups.sweep()
+    await got_by([later], payloads(3, 6))
 
 
 async def test_a_group_of_all_topics_gets_those_that_begin_with_a_dollar_sign_no_more_than_a_client_does(three):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain
 from typing import NamedTuple
 
 from hubbub import limits
@@ -25,18 +24,20 @@ from hubbub.kernel.sessions.qos_receiver import QosReceiver
 from hubbub.kernel.steps import spread
 from hubbub.message import Message
 from hubbub.publish import QosPublish
-from hubbub.service.cluster.pull_consumer import PullConsumer, silence_seconds
+from hubbub.service.cluster.pull_consumer import PullConsumer, silence_seconds, sure_seconds
 from hubbub.service.cluster.stream_reader import StreamReader
 from hubbub.topics import matches
 
 _AGAIN = 3  # times in silence_seconds() that a node says what it works on
+_SLOW = 0.6  # of silence_seconds(): the age of a fetch, which has ended then, whose messages are fetched again
 
 
 class _Waiting(NamedTuple):
-    """A message that no member has yet. by: what it is acknowledged by."""
+    """A message that no member has yet. by: what it is acknowledged by; asked: when its fetch was sent."""
 
     message: QosPublish
     by: str
+    asked: float
 
 
 class _Handed(NamedTuple):
@@ -60,6 +61,7 @@ class GroupLoans:
     def __init__(
         self, hub: Hub, reader: StreamReader, name: str, filter: str, has_others: Callable[[str], bool]
     ) -> None:
+        self._asked = 0.0  # monotonic seconds when the last fetch was sent: JetStream has given its messages since then
         self._ahead = limits.WORK_QUEUE_TURN  # how many may wait here for a member
         self.alarm_at: tuple[float, int] | None = None
         self.closing: Callable[[], object] | None = None
@@ -88,10 +90,9 @@ class GroupLoans:
         """Give all back that isn't acknowledged."""
         self._ended = True
         self._hub.turn.alarms.cancel(self)
-        for by in chain([one.by for one in self._waiting], self.lent.values()):
-            self._consumer.give_back(by)
-        self._waiting.clear()
-        self.lent.clear()
+        self._acknowledge_safe()
+        self._give_back()
+        self.returned(list(self.lent))
         self._consumer.stop()
 
     def mark(self) -> None:
@@ -113,7 +114,7 @@ class GroupLoans:
             self._consumer.acknowledge(by)  # it has expired, or comes live, or begins with $, which NATS doesn't know
             return
         message.time, message.number = self._hub.turn.time, self._reader.numbers.of(seq)
-        self._waiting.append(_Waiting(message, by))
+        self._waiting.append(_Waiting(message, by, self._asked))
         self.mark()
 
     # Messages out
@@ -123,8 +124,7 @@ class GroupLoans:
         self._marked = False
         if self._ended:
             return
-        while self._handed and self._handed[0].commits.safe >= self._handed[0].batch:
-            self._consumer.acknowledge(self._handed.popleft().by)
+        self._acknowledge_safe()
         group = self._hub.shared.lending(self._name)
         if group is None or not group.members:
             self._give_back()
@@ -132,11 +132,23 @@ class GroupLoans:
             self._lend(group)
         self._come_back()
 
+    def _acknowledge_safe(self) -> None:
+        while self._handed and self._handed[0].commits.safe >= self._handed[0].batch:
+            self._consumer.acknowledge(self._handed.popleft().by)
+
+    def _drop_old(self) -> None:
+        """Leave what may be another node's to JetStream: this one was paused, or is away from NATS."""
+        until = self._hub.turn.now() - sure_seconds()
+        while self._waiting and self._waiting[0].asked <= until:
+            self._waiting.popleft()
+
     def _give_back(self) -> None:
+        self._drop_old()
         while self._waiting:
             self._consumer.give_back(self._waiting.popleft().by)
 
     def _lend(self, group: ShareGroup) -> None:
+        self._drop_old()
         left, now = limits.WORK_QUEUE_TURN, self._hub.turn.now()
         if not self._waiting:
             self._moved = now
@@ -147,9 +159,15 @@ class GroupLoans:
             self.mark()
         if self._waiting and now - self._moved > limits.CLUSTER_BEAT_SECONDS and self._has_others(self._name):
             self._give_back()  # members here are slow; by one message it shows whether they still are
-            self._ahead, self._rests_until = 1, now + limits.CLUSTER_BEAT_SECONDS
+            self._ahead, self._moved, self._rests_until = 1, now, now + limits.CLUSTER_BEAT_SECONDS
+        elif self._waiting and now - self._waiting[0].asked > _SLOW * silence_seconds():
+            self._give_back()  # and fetch it again, while it is this node's for sure
         if len(self.lent) < limits.QUEUE_MESSAGES and now >= self._rests_until:
-            self._consumer.fetch(self._ahead - len(self._waiting))
+            self._fetch(now)
+
+    def _fetch(self, now: float) -> None:
+        if self._consumer.fetch(self._ahead - len(self._waiting)):
+            self._asked = now
 
     def _come_back(self) -> None:
         """Look again for room, and whether batches are safe; that members acknowledge is told."""
@@ -163,7 +181,7 @@ class GroupLoans:
 
     def _lend_first(self, group: ShareGroup) -> bool:
         """Lend the first message, or take it out of the way. False: no member has room for it."""
-        message, by = self._waiting[0]
+        message, by, _ = self._waiting[0]
         turn = self._hub.turn
         if message.has_expired(turn.wall()):
             turn.counters.dropped += 1
@@ -200,8 +218,7 @@ class GroupLoans:
         self.mark()
 
     def _say(self) -> Iterator[None]:
-        those = [*self.lent.values(), *[one.by for one in self._waiting], *[one.by for one in self._handed]]
-        for by in those:
+        for by in [*self.lent.values(), *[one.by for one in self._handed]]:
             self._consumer.work_on(by)
             yield
 

@@ -4,7 +4,8 @@
     acknowledge, give_back, work_on -> that subject
 
 What is neither acknowledged nor worked on for two leases goes to another node (ADR-13 of nats-architecture-and-design).
-One fetch is under way at a time. Its messages come to a subject of its own: they themselves name the stream's subject.
+One fetch is under way at a time. Its messages come to a subject of its own, so those of an earlier one, which JetStream
+may have given to another node meanwhile, aren't taken.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ Take = Callable[[bytes, bytes, bytes, int, str], object]
 def silence_seconds() -> float:
     """Return after how long another node gets a message of which nothing is said."""
     return 2 * limits.CLUSTER_LEASE_SECONDS
+
+
+def sure_seconds() -> float:
+    """Return how long after its fetch was sent a message is this node's for sure, also once it is in the bucket."""
+    return 0.8 * silence_seconds()
 
 
 class _Create(msgspec.Struct):
@@ -143,16 +149,17 @@ class PullConsumer:
 
     # Fetching
 
-    def fetch(self, count: int) -> None:
-        """Ask for so many messages, unless a fetch is under way or the consumer isn't there yet."""
+    def fetch(self, count: int) -> bool:
+        """Ask for so many messages. False: a fetch is under way, or the consumer isn't there yet."""
         if self._due or not self._made or count <= 0:
-            return
+            return False
         self._due = count
         connection, inbox, seconds = self._jetstream.connection, new_inbox(), limits.CLUSTER_LEASE_SECONDS
         self._listening = connection.listen(inbox, self._arrived)
         body = msgspec.json.encode({"batch": count, "expires": round(seconds * NANOSECONDS)})
         connection.publish(f"{API}.CONSUMER.MSG.NEXT.{self._stream}.{self.name}", body, inbox)
         self._timer = self._reactor.callLater(seconds + limits.CLUSTER_REQUEST_SECONDS, self._make_soon)
+        return True
 
     def _end_fetch(self) -> None:
         self._due = 0
@@ -194,8 +201,8 @@ class PullConsumer:
         self._say(by, b"+ACK")
 
     def give_back(self, by: str) -> None:
-        """A message is for another node."""
-        self._say(by, b"-NAK")
+        """A message that is this node's for sure is for another one."""
+        self._say_now(by, b"-NAK")
 
     def refuse(self, by: str) -> bool:
         """A member doesn't want a message: others get it a second later. False: it was refused often enough."""
@@ -205,12 +212,17 @@ class PullConsumer:
         if often:
             self._say(by, b"+TERM")
         else:
-            self._say(by, b'-NAK {"delay":%d}' % NANOSECONDS)
+            self._say_now(by, b'-NAK {"delay":%d}' % NANOSECONDS)
         return not often
 
     def work_on(self, by: str) -> None:
         """A message isn't done with yet."""
-        self._jetstream.connection.publish(by, b"+WPI")
+        self._say_now(by, b"+WPI")
+
+    def _say_now(self, by: str, what: bytes) -> None:
+        """Say something that mustn't be said later, when another node has the message."""
+        if self._jetstream.connection.max_payload:
+            self._jetstream.connection.publish(by, what)
 
     def _say(self, by: str, what: bytes) -> None:
         if self._jetstream.connection.max_payload:
