@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from twisted.internet.defer import fail
 from twisted.internet.task import deferLater
 
 from cluster.mqtt_nodes import output, subscribe, together
@@ -11,6 +12,7 @@ from cluster.nodes import passed, settled
 from hubbub import limits
 from hubbub.service.cluster.jetstream import JetStream
 from hubbub.service.cluster.pull_consumer import silence_seconds
+from hubbub.service.cluster.requests import NoAnswer
 from hubbub_plugins.mqtt import packets
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, kept, subscription
 
@@ -120,8 +122,8 @@ async def test_a_node_that_was_paused_lends_nothing_that_others_have_by_now(thre
 
 
 async def test_a_node_lends_no_more_what_waited_while_it_was_paused(three, monkeypatch):
-    a, b, c = await together(three)
-    slow = await Member.of(a, "slow", 2, lazy=True, **one_at_a_time())
+    a, _, c = await together(three)
+    await Member.of(a, "slow", 2, lazy=True, **one_at_a_time())
     writer = await c.client("writer")
     await publish(writer, range(10), qos=2)
     loans = a.cluster.groups._loans[GROUP]
@@ -254,6 +256,29 @@ async def test_a_message_of_qos_2_goes_with_the_session_of_its_member(three):
     await got_by([back], payloads(0, 3))
     await publish(writer, range(3, 9), qos=2)
     await got_by([back, other], sorted([*payloads(0, 3), *payloads(3, 9)]))
+
+
+async def test_what_a_server_that_died_was_told_is_said_again(three, monkeypatch):
+    """An acknowledgement that JetStream has lost would bring a message of QoS 2 to another member."""
+    a, _, c = await together(three)
+    member, writer = await Member.of(a, "member", 2, **kept(V5)), await c.client("writer")
+    request, lost = a.cluster.connection.request, []
+
+    def lose_first(subject, payload, *more):
+        if payload == b"+ACK" and subject not in lost:
+            lost.append(subject)
+            return fail(NoAnswer("its server has died"))
+        return request(subject, payload, *more)
+
+    monkeypatch.setattr(a.cluster.connection, "request", lose_first)
+    await publish(writer, range(5), qos=2)
+    await passed(lambda: len(member.look()) == 5)
+    await passed(lambda: len(lost) == 5 and not a.cluster.groups._loans[GROUP]._consumer.unsettled)
+    clock = a.world.clock
+    until = clock.seconds() + 1.5 * silence_seconds()
+    await passed(lambda: clock.seconds() > until)
+    await publish(writer, range(5, 8), qos=2)
+    await got_by([member], payloads(0, 8))
 
 
 async def test_a_group_without_members_ends(three):

@@ -134,7 +134,7 @@ class GroupLoans:
 
     def _acknowledge_safe(self) -> None:
         while self._handed and self._handed[0].commits.safe >= self._handed[0].batch:
-            self._consumer.acknowledge(self._handed.popleft().by)
+            self._consumer.settle(self._handed.popleft().by)
 
     def _drop_old(self) -> None:
         """Leave what may be another node's to JetStream: this one was paused, or is away from NATS."""
@@ -174,7 +174,7 @@ class GroupLoans:
         alarms, now = self._hub.turn.alarms, self._hub.turn.now()
         if self._waiting or self._handed or now < self._rests_until:
             alarms.at(self, now + limits.WORK_QUEUE_SECONDS)
-        elif self.lent:
+        elif self.lent or self._consumer.unsettled:
             alarms.at(self, now + silence_seconds() / _AGAIN)
         elif self.closing is not None:
             self.closing()
@@ -218,7 +218,7 @@ class GroupLoans:
         self.mark()
 
     def _say(self) -> Iterator[None]:
-        for by in [*self.lent.values(), *[one.by for one in self._handed]]:
+        for by in [*self.lent.values(), *[one.by for one in self._handed], *self._consumer.unsettled]:
             self._consumer.work_on(by)
             yield
 
@@ -228,7 +228,7 @@ class GroupLoans:
         """A member has acknowledged it."""
         by = self.lent.pop(loan, None)
         if by is not None:
-            self._consumer.acknowledge(by)
+            self._acknowledge(loan, by)
             self.mark()
 
     def returned(self, those: list[InflightMessage]) -> None:
@@ -236,10 +236,16 @@ class GroupLoans:
         for loan in those:
             by = self.lent.pop(loan, None)
             if by is not None and loan.qos > 1:  # MQTT-4.8.2-5
-                self._consumer.acknowledge(by)
+                self._acknowledge(loan, by)
             elif by is not None:
                 self._consumer.give_back(by)
         self.mark()
+
+    def _acknowledge(self, loan: InflightMessage, by: str) -> None:
+        if loan.qos > 1:
+            self._consumer.settle(by)
+        else:
+            self._consumer.acknowledge(by)
 
     def refused(self, loan: InflightMessage) -> None:
         """A member doesn't take it."""

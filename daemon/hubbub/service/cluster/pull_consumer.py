@@ -1,7 +1,7 @@
 """A durable consumer, from which several nodes fetch the messages of a stream: each goes to one of them.
 
     fetch -> $JS.API.CONSUMER.MSG.NEXT -> messages, each with the subject of its acknowledgement, or a status
-    acknowledge, give_back, work_on -> that subject
+    acknowledge, settle, give_back, work_on -> that subject
 
 What is neither acknowledged nor worked on for two leases goes to another node (ADR-13 of nats-architecture-and-design).
 One fetch is under way at a time. Its messages come to a subject of its own, so those of an earlier one, which JetStream
@@ -26,6 +26,7 @@ from hubbub.service.cluster.wire import Listening, new_inbox
 _HEARTBEAT = b"100"
 _TIMED_OUT = b"408"
 _PREFIX = b"NATS/1.0 "
+_TRIES = 10  # of an acknowledgement that JetStream doesn't answer: two elections take less
 
 Take = Callable[[bytes, bytes, bytes, int, str], object]
 """Takes a message: subject, payload, block of headers, sequence, and what it is acknowledged by."""
@@ -55,6 +56,7 @@ class PullConsumer:
     """One consumer, as this node uses it.
 
     name   of the consumer
+    unsettled  messages that are done with, of which JetStream hasn't said yet that it knows that
     begin  returns the sequence at which it begins, if this node makes it; None: this node doesn't know yet
     trouble  is called with why nothing can be fetched, and with None when it can be
     """
@@ -71,6 +73,7 @@ class PullConsumer:
         trouble: Callable[[JetStreamError | None], object],
     ) -> None:
         self.name = name
+        self.unsettled: dict[str, Deferred[None]] = {}
         self._begin = begin
         self._due = 0  # messages of the fetch that is under way
         self._jetstream = jetstream
@@ -95,6 +98,8 @@ class PullConsumer:
     def stop(self) -> None:
         """Fetch no more."""
         self._jetstream.connection.watchers.remove(self)
+        for running in list(self.unsettled.values()):
+            running.cancel()
         if self._making is not None:
             self._making.cancel()
         self._end_fetch()
@@ -199,6 +204,33 @@ class PullConsumer:
     def acknowledge(self, by: str) -> None:
         """A message is done with."""
         self._say(by, b"+ACK")
+
+    def settle(self, by: str) -> None:
+        """A message is done with, and mustn't come again: say so until JetStream answers, once most servers know it."""
+        if len(self.unsettled) < limits.QUEUE_MESSAGES:
+            running = Deferred.fromCoroutine(self._settle(by))
+            if not running.called:
+                self.unsettled[by] = running
+                running.addErrback(lambda failure: failure.trap(CancelledError))
+                running.addBoth(lambda _: self._settled(by))
+        else:
+            self.acknowledge(by)
+
+    async def _settle(self, by: str) -> None:
+        pause = limits.CLUSTER_RETRY_FIRST_SECONDS
+        for _ in range(_TRIES):
+            try:
+                answer = await self._jetstream.connection.request(by, b"+ACK")
+                if not answer.status:
+                    return
+            except TimeoutError:
+                pass  # the server that had it has died, or there is no connection
+            await deferLater(self._reactor, pause)
+            pause = min(2 * pause, limits.CLUSTER_RETRY_SECONDS)
+
+    def _settled(self, by: str) -> None:
+        del self.unsettled[by]
+        self._more()
 
     def give_back(self, by: str) -> None:
         """A message that is this node's for sure is for another one."""
