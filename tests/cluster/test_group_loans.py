@@ -258,6 +258,15 @@ async def test_a_message_of_qos_2_goes_with_the_session_of_its_member(three):
     await got_by([back, other], sorted([*payloads(0, 3), *payloads(3, 9)]))
 
 
+async def test_jetstream_knows_at_once_what_a_session_has(two, monkeypatch):
+    monkeypatch.setattr(limits, "WORK_QUEUE_SECONDS", 1_000.0)  # until it would be looked at again
+    a, b = await together(two)
+    member, writer = await Member.of(a, "member", 2, **kept(V5)), await b.client("writer")
+    await publish(writer, range(1), qos=2)
+    loans = a.cluster.groups._loans[GROUP]
+    await passed(lambda: len(member.look()) == 1 and not loans._handed and not loans._consumer.unsettled, 3)
+
+
 async def test_what_a_server_that_died_was_told_is_said_again(three, monkeypatch):
     """An acknowledgement that JetStream has lost would bring a message of QoS 2 to another member."""
     a, _, c = await together(three)

@@ -49,11 +49,12 @@ class _Handed(NamedTuple):
 
 
 class GroupLoans:
-    """The loans of one group at this node (kernel.sessions.inflight.Lender, kernel.turn.Flushable).
+    """The loans of one group at this node (sessions.inflight.Lender, kernel.turn.Flushable, kernel.commits.Waiting).
 
     closing  attribute: is called once nothing is lent any more; None: the group has members here
     last     the sequence of the newest message that has come; 0: none has
     lent     what members have, and what each is acknowledged by
+    owner    itself, see `cut`
     """
 
     recorded = False
@@ -67,6 +68,7 @@ class GroupLoans:
         self.closing: Callable[[], object] | None = None
         self.last = 0
         self.lent: dict[InflightMessage, str] = {}
+        self.owner = self
         self._consumer: PullConsumer
         self._ended = False
         self._filter = filter
@@ -136,6 +138,10 @@ class GroupLoans:
         while self._handed and self._handed[0].commits.safe >= self._handed[0].batch:
             self._consumer.settle(self._handed.popleft().by)
 
+    def cut(self, reason: str) -> None:
+        """Go on to wait where batches aren't safe for long; an outbox would lose its link."""
+        self.mark()
+
     def _drop_old(self) -> None:
         """Leave what may be another node's to JetStream: this one was paused, or is away from NATS."""
         until = self._hub.turn.now() - sure_seconds()
@@ -170,8 +176,10 @@ class GroupLoans:
             self._asked = now
 
     def _come_back(self) -> None:
-        """Look again for room, and whether batches are safe; that members acknowledge is told."""
+        """Look again for room, and whether batches are safe, if that isn't told; that members acknowledge is told."""
         alarms, now = self._hub.turn.alarms, self._hub.turn.now()
+        if self._handed:  # the sooner JetStream knows it, the less comes twice if this node dies
+            self._handed[0].commits.wait(self)
         if self._waiting or self._handed or now < self._rests_until:
             alarms.at(self, now + limits.WORK_QUEUE_SECONDS)
         elif self.lent or self._consumer.unsettled:
