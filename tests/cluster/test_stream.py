@@ -6,6 +6,7 @@ from cluster.mqtt_nodes import output
 from cluster.nodes import passed, settled
 from cluster.servers import Server
 from hubbub import limits
+from hubbub.kernel.history.rule import HistoryRule
 from hubbub_plugins.mqtt.packets import Will
 from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, kept, messages, subscription
 
@@ -59,6 +60,24 @@ async def test_a_node_makes_no_message_of_what_nobody_there_wants(two):
     ear.subscribe(subscription("x", 1))
     writer.publish("x", b"2", qos=1, id=2)
     assert messages(await output(ear, 1)) == [("x", b"2", 1)]
+
+
+async def test_a_node_makes_messages_of_what_anybody_there_wants(make, server):
+    """Also for a session without a link, for a group, and for the history."""
+    rule = HistoryRule("h/#")
+    a, b = [await make(name, server.url, rule).joined() for name in ("a", "b")]
+    away, member, writer = await b.client("away", **kept(V5)), await b.client("member"), await a.client("writer")
+    await output(away, 1, away.subscribe(subscription("w/+", 1)))
+    away.end.vanish()
+    b.world.turn()
+    await output(member, 1, member.subscribe(subscription("$share/g/s", 1)))
+    topics = ("w/1", "s", "h/1", "n")
+    for id, topic in enumerate(topics, 1):
+        writer.publish(topic, b"", qos=1, id=id)
+    await output(writer, len(topics))
+    await passed(lambda: b.stream.reader.received_count == len(topics))
+    await settled(b)
+    assert b.hub.turn.counters.published == 3
 
 
 async def test_both_nodes_have_one_order(two):
