@@ -258,6 +258,25 @@ async def test_a_message_of_qos_2_goes_with_the_session_of_its_member(three):
     await got_by([back, other], sorted([*payloads(0, 3), *payloads(3, 9)]))
 
 
+async def test_a_node_that_takes_a_session_over_tells_jetstream_what_that_has(three, monkeypatch):
+    """The node that had it has died before it could."""
+    monkeypatch.setattr(limits, "CLUSTER_LEASE_SECONDS", 2.0)
+    a, b, c = await together(three)
+    lazy, writer = await Member.of(a, "lazy", 2, lazy=True, **kept(V5)), await c.client("writer")
+    loans = a.cluster.groups._loans[GROUP]
+    monkeypatch.setattr(loans._consumer, "settle", lambda by: None)
+    await publish(writer, range(3), qos=2)
+    await passed(lambda: len(lazy.look()) == 3 and not loans._handed)
+    other = await Member.of(b, "other", 2)
+    a.die()
+    back = Member(await c.client("lazy", **kept(V5)))
+    back.take(back.client.first)
+    clock = b.world.clock
+    until = clock.seconds() + 1.5 * silence_seconds()
+    await passed(lambda: clock.seconds() > until)
+    await got_by([back, other], payloads(0, 3))
+
+
 async def test_jetstream_knows_at_once_what_a_session_has(two, monkeypatch):
     monkeypatch.setattr(limits, "WORK_QUEUE_SECONDS", 1_000.0)  # until it would be looked at again
     a, b = await together(two)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from hashlib import blake2b
 
 from hubbub import limits
 from hubbub.errors import Refusal
@@ -24,6 +23,7 @@ from hubbub.service.cluster.connection import NatsConnection, NatsSubscription
 from hubbub.service.cluster.group_loans import GroupLoans
 from hubbub.service.cluster.live import LiveMessages
 from hubbub.service.cluster.message_stream import MessageStream
+from hubbub.service.cluster.pull_consumer import consumer_of, digest
 from hubbub.topics import matches
 
 
@@ -58,7 +58,7 @@ class ClusterGroups:
         if is_local(filter):
             return
         # To NATS all subjects with one queue name are one group, so the name stands for the filter too.
-        queue = f"hubbub.{_digest(name)}"
+        queue = f"hubbub.{digest(name)}"
         take = partial(self._take, name, filter)
         self.names[name] = [self._connection.listen(subject, take, queue) for subject in subjects_of(filter)]
         self.changed()
@@ -91,7 +91,7 @@ class ClusterGroups:
     def _begin(self, stream: MessageStream, name: str, filter: str) -> GroupLoans:
         loans = GroupLoans(self._hub, stream.reader, name, filter, self.has_members)
         self._left.pop(name, None)
-        loans.start(stream.pull(_consumer_of(name), filter, lambda: loans.last, loans.take))
+        loans.start(stream.pull(consumer_of(name), filter, lambda: loans.last, loans.take))
         return loans
 
     def _end(self, name: str) -> None:
@@ -106,7 +106,7 @@ class ClusterGroups:
             if times:
                 del self._left[name]
                 if self.stream is not None and not self.others(name):
-                    self.stream.forget(_consumer_of(name))
+                    self.stream.forget(consumer_of(name))
 
     def brings(self, name: str, message: Message) -> bool:
         """Return whether the stream brings a message to that group."""
@@ -127,11 +127,3 @@ class ClusterGroups:
                 self._hub.shared.take(name, message)
         except Refusal:
             self._live.plain.refused += 1
-
-
-def _consumer_of(name: str) -> str:
-    return f"hubbub-group-{_digest(name)}"
-
-
-def _digest(name: str) -> str:
-    return blake2b(name.encode(), digest_size=16).hexdigest()

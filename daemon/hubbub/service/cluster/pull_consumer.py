@@ -11,6 +11,7 @@ may have given to another node meanwhile, aren't taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -40,6 +41,24 @@ def silence_seconds() -> float:
 def sure_seconds() -> float:
     """Return how long after its fetch was sent a message is this node's for sure, also once it is in the bucket."""
     return 0.8 * silence_seconds()
+
+
+def digest(group: str) -> str:
+    """Return what stands for the name of a group in subjects."""
+    return blake2b(group.encode(), digest_size=16).hexdigest()
+
+
+def consumer_of(group: str) -> str:
+    """Return the name of the consumer of a group."""
+    return f"hubbub-group-{digest(group)}"
+
+
+def acknowledge_for(jetstream: JetStream, stream: str, group: str, seq: int) -> None:
+    """Say that a message of a group is done with: a session has it, whose node may have died before it said so.
+
+    Of the numbers in the subject JetStream looks at the sequence alone, if acknowledgements are explicit.
+    """
+    jetstream.connection.publish(f"$JS.ACK.{stream}.{consumer_of(group)}.1.{seq}.1.0.0", b"+ACK")
 
 
 class _Create(msgspec.Struct):

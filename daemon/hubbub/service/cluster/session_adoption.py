@@ -9,6 +9,7 @@ from hubbub.kernel.sessions.records import DeliveryRecord, Progress, StoredSessi
 from hubbub.message import Message
 from hubbub.publish import Publish, number_of
 from hubbub.service.cluster.missed_messages import MissedMessages, Source, Wish, read_named
+from hubbub.service.cluster.pull_consumer import acknowledge_for
 from hubbub.service.cluster.session_codec import Named, Record
 from hubbub.service.cluster.session_store import Owned, SessionStore
 
@@ -24,6 +25,9 @@ async def adopt(hub: Hub, source: Source, store: SessionStore, one: Owned, recor
         wishes = tuple([(fields, 0) for fields, _ in record.subscriptions])
         record = record._replace(named=named, next=1, subscriptions=wishes)
     record = record._replace(next=min(record.next, source.numbers.seq_from(source.numbers.newest + 1)))
+    for flying in record.named:
+        if flying.share and flying.seq and flying.id and flying.qos > 1:  # MQTT-4.8.2-5
+            acknowledge_for(source.jetstream, source.stream, flying.share, flying.seq)
     read = [] if clean else [await _read(hub, source, named) for named in record.named]
     client = _revive(hub, source, store, one, record, [found for found in read if found is not None])
     if not clean:
