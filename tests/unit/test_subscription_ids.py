@@ -174,6 +174,17 @@ def test_messages_of_one_turn_leave_in_one_write_to_each_of_many(world):
     assert links[599].wire.output() == b"".join([b"<599 a %d>" % number for number in range(20)])
 
 
+def test_messages_of_one_turn_are_one_batch_however_many_subscriptions_may_end(world):
+    links = [world.link(Numbered) for _ in range(600)]
+    for link in links:
+        world.say(link, b"sub 1 a\n")
+    links[0].transport_paused(0)
+    for number in range(20):
+        world.publish("a", b"%d" % number)
+    world.turn()
+    assert len(links[0].outbox.units) == 1
+
+
 def test_messages_that_wait_count_with_the_id(world):
     links = [world.link(Numbered) for _ in range(2)]
     for id, link in zip((b"1", b"4444"), links, strict=True):

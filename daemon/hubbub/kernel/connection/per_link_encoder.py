@@ -18,9 +18,6 @@ class AdaptingReceiver:
 
     __slots__ = ("stream", "taken", "_ended", "_max", "_outbox")
 
-    durable = False  # it handles each message by itself, as receivers at QoS 1 do, but no store keeps them
-    waits = False
-
     def __init__(self, outbox: Outbox) -> None:
         self.stream = outbox.stream
         self.taken = 0
@@ -108,6 +105,9 @@ class PerLinkEncoder(AdaptingReceiver):
     """The receiver of a subscription whose dialect adapts each unit, see `Dialect.frame_for_link`."""
 
     __slots__ = ("_frame", "_kept", "_wish", "_wrap")
+
+    durable = False  # it handles each message by itself, as receivers at QoS 1 do, but no store keeps them
+    waits = False
 
     def __init__(
         self,
