@@ -268,8 +268,8 @@ def test_sessions_that_end_leave_nothing(context):
 
 
 def test_publishes_that_bring_many_deliveries_are_handed_over_some_at_a_time(context, monkeypatch):
-    """So that a turn ends in time: each delivery of QoS 1 costs by itself."""
-    monkeypatch.setattr(routes, "DELIVERIES_AT_ONCE", 20)
+    """So that a turn ends in time: each delivery of QoS 1 costs by itself, and so does encoding."""
+    monkeypatch.setattr(routes, "DELIVERIES_AT_ONCE", 22)
     hub, writer = context.world.hub, context.client("w")
     for n in range(10):
         context.client(f"r{n}").subscribe(subscription("a", 1))

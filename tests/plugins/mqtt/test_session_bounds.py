@@ -370,7 +370,7 @@ def test_many_filters_in_one_packet_are_subscribed_to_in_steps(place, monkeypatc
     assert (suback.id, suback.codes, unsuback.id, unsuback.codes) == (1, [1] * 100, 2, [0] * 100)
     assert isinstance(pong, Pingresp)
     assert hub.subscriptions.count == 0
-    assert hub.turn.scheduler.deferred["filters"] == 18
+    assert hub.turn.scheduler.deferred["filters"] == 27
 
 
 def test_a_client_that_goes_amid_many_filters(place, monkeypatch):

@@ -10,7 +10,7 @@ from hubbub.kernel.routing.batch import END, Batch, kept
 
 
 class RetainedSearches:
-    """The searches of one session: the first of them goes on, the others wait. It is true while there are any."""
+    """The searches of one session: the first of them goes on, the others wait."""
 
     __slots__ = ("_left", "_searches", "_turn")
 
@@ -19,8 +19,8 @@ class RetainedSearches:
         self._searches: dict[Hashable, tuple[Iterator[Batch | None], Subscribe]] = {}  # by the id of the subscription
         self._turn = -1
 
-    def __bool__(self) -> bool:
-        return bool(self._searches)
+    def __len__(self) -> int:
+        return len(self._searches)
 
     def add(self, batches: Iterator[Batch | None], wish: Subscribe) -> None:
         """Search for a subscription, in place of an earlier search for it. None is a step that finds nothing."""
