@@ -147,13 +147,13 @@ HOT_PLUGINS = [  # of hubbub_plugins: what each packet of MQTT and each message 
     "wamp/uris",
     "wamp/rawsocket",
     "wamp/arguments",
-    "wamp/events",
+    "wamp/publications",
     "wamp/realm",
     "wamp/announcements",
     "wamp/speaker",
     "wamp/broker",
     "wamp/dealer",
-    "wamp/base",
+    "wamp/session",
 ]
 
 

@@ -11,10 +11,10 @@ from hubbub.publish import Publish, SelectivePublish
 from hubbub_plugins.wamp.announcements import announce
 from hubbub_plugins.wamp.arguments import payload_of
 from hubbub_plugins.wamp.codes import PUBLISH, PUBLISHED, SUBSCRIBE, SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED
-from hubbub_plugins.wamp.events import OWN, Asked, Publication
 from hubbub_plugins.wamp.fields import id_at, options_at, uri_at
 from hubbub_plugins.wamp.options import PublishOptions, SubscribeOptions, match_of, read
 from hubbub_plugins.wamp.origin import Origin
+from hubbub_plugins.wamp.publications import OWN, Asked, Publication
 from hubbub_plugins.wamp.realm import Entry, Realm
 from hubbub_plugins.wamp.speaker import Speaker
 from hubbub_plugins.wamp.uris import EXACT, Topics, filter_of

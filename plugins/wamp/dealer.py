@@ -29,10 +29,10 @@ from hubbub_plugins.wamp.codes import (
     UNREGISTER,
     UNREGISTERED,
 )
-from hubbub_plugins.wamp.events import Asked
 from hubbub_plugins.wamp.fields import MAX_ID, id_at, options_at, uri_at
 from hubbub_plugins.wamp.options import CallOptions, CancelOptions, RegisterOptions, YieldOptions, policy_of, read
 from hubbub_plugins.wamp.origin import Origin
+from hubbub_plugins.wamp.publications import Asked
 from hubbub_plugins.wamp.realm import Entry
 from hubbub_plugins.wamp.speaker import Speaker
 from hubbub_plugins.wamp.uris import EXACT, Topics

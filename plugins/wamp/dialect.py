@@ -29,13 +29,13 @@ from hubbub import (
 )
 from hubbub_plugins.wamp import codes, login
 from hubbub_plugins.wamp.announcements import announce
-from hubbub_plugins.wamp.base import WampBase
 from hubbub_plugins.wamp.codec import SUBPROTOCOLS, Malformed
 from hubbub_plugins.wamp.codes import uri_of_refusal
 from hubbub_plugins.wamp.fields import options_at, uri_at
 from hubbub_plugins.wamp.options import HelloDetails, read
 from hubbub_plugins.wamp.rawsocket import MAGIC
 from hubbub_plugins.wamp.realm import Realms
+from hubbub_plugins.wamp.session import WampSession
 from hubbub_plugins.wamp.uris import Topics
 
 _HELLO_JSON, _HELLOS = b'[1,"', (b"\x93\x01", b"\x83\x01")  # over WebSocket without a subprotocol
@@ -43,7 +43,7 @@ _NO_REALMS: tuple[str, ...] = ()
 _NO_ROLE = {True: "user", False: "anonymous"}
 
 
-class Wamp(WampBase):
+class Wamp(WampSession):
     """WAMP 2 over WebSocket and RawSocket: topics, procedures, the meta API."""
 
     transports = ("tcp", "websocket")

@@ -11,8 +11,8 @@ from hubbub.events import Close, Event, ForPeer
 from hubbub.message import Message
 from hubbub.topics import matches
 from hubbub_plugins.wamp.broker import Broker
-from hubbub_plugins.wamp.events import OWN
 from hubbub_plugins.wamp.options import PublishOptions, match_of, read
+from hubbub_plugins.wamp.publications import OWN
 from hubbub_plugins.wamp.realm import Entries, Entry, Member
 from hubbub_plugins.wamp.speaker import Speaker
 from hubbub_plugins.wamp.uris import EXACT, MATCHES, filter_of, topic_of

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from hubbub.kernel.commits import Commits
-from hubbub.kernel.sessions.backlog import Backlog
+from hubbub.kernel.sessions.paged_queue import PagedQueue
 from hubbub.kernel.sessions.records import (
     DeliveryRecord,
     Progress,
@@ -151,7 +151,7 @@ class Read:
         waiting = [(one, 0, False) for one in sorted(self.messages)]
         queue = [one for one in waiting if one[0] >= self.progress.next and one[0] not in self.progress.gaps]
         deliveries = [DeliveryRecord(one, *self.messages[one], *rest) for one, *rest in (*inflight, *queue)]
-        return StoredSession(number, self.session, subscriptions, tuple(deliveries), self.progress, Backlog())
+        return StoredSession(number, self.session, subscriptions, tuple(deliveries), self.progress, PagedQueue())
 
 
 class DatabaseDisk:

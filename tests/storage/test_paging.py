@@ -145,7 +145,7 @@ def group(tmp_path):
     process.store.stop()
     later = Process(tmp_path / "state", "process", None)
     state = state_of(later)
-    assert (len(state.queue), state.backlogged) == (0, WAITING)
+    assert (len(state.queue), state.paged_count) == (0, WAITING)
     yield later
     later.store.stop()
 
@@ -209,7 +209,7 @@ def test_a_work_queue_is_lent_in_pages(tmp_path):
     process.store.stop()
     later = Process(tmp_path / "state", "process", None)
     queue = open_queue(later)
-    assert (len(queue.state.queue), queue.state.backlogged) == (0, WAITING // 2)
+    assert (len(queue.state.queue), queue.state.paged_count) == (0, WAITING // 2)
     assert later.hub.world.hub.clients.queued == WAITING // 2
     fill(later, WAITING, WAITING + 10)
     client = later.client("worker")

@@ -92,7 +92,7 @@ class Hub:
         for key, client in self.context.world.hub.clients._known.items():
             state = client.state
             client.delivery.queue.settle()
-            while state.backlogged:
+            while state.paged_count:
                 state.fetch(lambda *page, state=state: state.take_page(*page))
                 self.context.world.turn()
             inflight = [(one.message.payload, one.id, one.qos, one.received) for one in state.inflight.values()]

@@ -8,7 +8,7 @@ from hubbub import limits
 from hubbub.dialect import DialectContext
 from hubbub.events import Connect, Subscribe
 from hubbub.kernel.connection.listener_context import ListenerContext
-from hubbub.kernel.sessions.backlog import Backlog
+from hubbub.kernel.sessions.paged_queue import PagedQueue
 from hubbub.kernel.sessions.records import Progress, SessionRecord, StoredSession
 from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.sessions.store import MemoryStore
@@ -65,7 +65,7 @@ def test_one_of_an_earlier_run_has_few_identifiers_too():
         key, "", 0, "tcp", "bridge", frozenset(), None, None, None, math.inf, 1.0, None, 0.0, 100, "latest"
     )
     store = MemoryStore()
-    store.load = lambda: [StoredSession(1, earlier, (), (), Progress(1, (), (), (7,)), Backlog())]
+    store.load = lambda: [StoredSession(1, earlier, (), (), Progress(1, (), (), (7,)), PagedQueue())]
     world.hub.load(store)
     client = stand(world, at, "a/#")
     assert client.state.received == {7}

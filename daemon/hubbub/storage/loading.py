@@ -11,7 +11,7 @@ import apsw
 import msgspec
 
 from hubbub import limits
-from hubbub.kernel.sessions.backlog import Backlog
+from hubbub.kernel.sessions.paged_queue import PagedQueue
 from hubbub.kernel.sessions.records import (
     DeliveryRecord,
     KeyRecord,
@@ -85,10 +85,10 @@ class Loader:
         inflight, queues = self._inflight(), self._queues()
         for number, record in self._database.execute("SELECT number, record FROM sessions ORDER BY number"):
             wishes = tuple(subscriptions.get(number, ()))
-            backlog, those = queues.pop(number, None) or Backlog(), inflight.pop(number, [])
-            backlog.shared = number in self._shared
+            paged, those = queues.pop(number, None) or PagedQueue(), inflight.pop(number, [])
+            paged.shared = number in self._shared
             yield StoredSession(
-                number, codec.unpack_session(record), wishes, tuple(those), self._progress[number], backlog
+                number, codec.unpack_session(record), wishes, tuple(those), self._progress[number], paged
             )
 
     def _inflight(self) -> dict[int, list[DeliveryRecord]]:
@@ -124,7 +124,7 @@ class Loader:
             found = self._ways_of[audience] = dict(self._receivers.get(audience, ()))
         return found
 
-    def _queues(self) -> dict[int, Backlog]:
+    def _queues(self) -> dict[int, PagedQueue]:
         """Return what waits for each session; no body is read for that."""
         numbers: dict[int, array[int]] = {id: array("q") for id in self._receivers}
         sizes: dict[int, array[int]] = {id: array("q") for id in self._receivers}
@@ -141,15 +141,15 @@ class Loader:
             if session in parts
         }
 
-    def _queue(self, progress: Progress, parts: Sequence[tuple[array[int], array[int]]]) -> Backlog:
+    def _queue(self, progress: Progress, parts: Sequence[tuple[array[int], array[int]]]) -> PagedQueue:
         """Join what each audience of a session has for it."""
         cut = [(bisect_left(numbers, progress.next), numbers, sizes) for numbers, sizes in parts]
         rest = [(numbers[at:], sizes[at:]) for at, numbers, sizes in cut if at < len(numbers)]
         if len(rest) == 1 and not progress.gaps:
-            return Backlog(*rest[0])
+            return PagedQueue(*rest[0])
         gaps = frozenset(progress.gaps)
         pairs = sorted(pair for one in rest for pair in zip(*one, strict=True) if pair[0] not in gaps)
-        return Backlog(array("q", [number for number, _ in pairs]), array("q", [size for _, size in pairs]))
+        return PagedQueue(array("q", [number for number, _ in pairs]), array("q", [size for _, size in pairs]))
 
     def _retained(self) -> Iterator[MessageRecord]:
         for (body,) in self._database.execute("SELECT body FROM retained"):

@@ -98,7 +98,7 @@ class Delivery:
         if not queue.empty and queue.is_full(cost(message) + limits.QUEUED_MESSAGE_BYTES):
             return LOST
         # A group gets back what only the store has once the session ends, not when the client goes.
-        return AWAY if self.link is None or state.backlogged else LATER
+        return AWAY if self.link is None or state.paged_count else LATER
 
     def _may_send(self) -> bool:
         state, link = self.state, self.link
@@ -157,9 +157,9 @@ class Delivery:
             self._send_again()
         while state.queue and self._may_send():
             self._send_next()
-        if state.backlogged and self.link is not None and not self._fetching:
+        if state.paged_count and self.link is not None and not self._fetching:
             self._fetch()
-        waits = state.queue or state.backlogged
+        waits = state.queue or state.paged_count
         if self._searches and not waits:
             self._send_retained()
         if self.suppliers and not waits and self._may_send():
@@ -202,8 +202,8 @@ class Delivery:
 
     def _mark_if_more(self) -> None:
         state = self.state
-        if state.queue or self._resend or (not state.backlogged and (self._searches or self.suppliers)):
-            self.ask_later()  # with a backlog, the page goes on that the store reads
+        if state.queue or self._resend or (not state.paged_count and (self._searches or self.suppliers)):
+            self.ask_later()  # with a paged queue, the page goes on that the store reads
 
     def ask_later(self) -> None:
         """Go on at the end of this turn, or once the link has room; acknowledgements and `resume` go on too."""
@@ -296,7 +296,7 @@ class Delivery:
         self._close()
         state = self.state
         shared = [one for one in (*state.inflight.values(), *state.queue) if one.share]
-        if shared or (state.backlogged and state.backlog.shared):
+        if shared or (state.paged_count and state.paged.shared):
             state.expire()
         if shared:
             in_steps(self._turn, shared, self._give_to_others, partial(self._give_page, ended))
@@ -321,7 +321,7 @@ class Delivery:
         state.queue.clear()
         state.take_page(last, page)
         self._give_to_others(list(state.queue))
-        if state.backlogged and state.backlog.shared:
+        if state.paged_count and state.paged.shared:
             state.fetch(partial(self._give_page, ended))
         else:
             ended()

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
 from hubbub.events import Subscribe
-from hubbub.kernel.sessions.backlog import Backlog
+from hubbub.kernel.sessions.paged_queue import PagedQueue
 from hubbub.message import Message
 from hubbub.publish import Publish, QosPublish
 from hubbub.user_properties import UserProperties, pairs_of
@@ -130,7 +130,7 @@ class StoredSession(NamedTuple):
 
     number      what the store calls it
     deliveries  those in flight in the order of their sending, then the queue in its order, as far as it is in memory
-    backlog     the rest of the queue
+    paged       the rest of the queue
     """
 
     number: int
@@ -138,7 +138,7 @@ class StoredSession(NamedTuple):
     subscriptions: tuple[SubscriptionRecord, ...]
     deliveries: tuple[DeliveryRecord, ...]
     progress: Progress
-    backlog: Backlog
+    paged: PagedQueue
 
 
 _new = tuple.__new__

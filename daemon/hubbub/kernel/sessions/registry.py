@@ -121,7 +121,7 @@ class ClientRegistry:
     def queued(self) -> int:
         """How many messages are queued or in flight."""
         queues = [queue.state for queue in self._work_queues.all.values()]
-        waiting = sum([len(one.queue) + one.backlogged for one in queues])
+        waiting = sum([len(one.queue) + one.paged_count for one in queues])
         return waiting + sum([client.delivery.queue.waiting for client in self._known.values()])
 
     @property

@@ -30,7 +30,7 @@ def restore(stored: StoredSession, store: Store) -> PersistentSession:
         session.subscriptions[wish.key] = wish
     for delivery in stored.deliveries:
         _restore_delivery(session, delivery)
-    session.have_backlog(stored.backlog)
+    session.have_paged(stored.paged)
     return session
 
 

@@ -33,7 +33,7 @@ class SessionQueue:
     @property
     def empty(self) -> bool:
         """Whether nothing waits, but for what is in logs."""
-        return not self._state.queue and not self._state.backlogged
+        return not self._state.queue and not self._state.paged_count
 
     def add(self, one: InflightMessage) -> None:
         """Put a message at the end, or drop one as the policy says."""
@@ -61,13 +61,13 @@ class SessionQueue:
     def is_full(self, size: int) -> bool:
         """Return whether there is no room for so many bytes more."""
         state = self._state
-        waiting = len(state.queue) + state.backlogged
+        waiting = len(state.queue) + state.paged_count
         return waiting >= limits.QUEUE_MESSAGES or state.size - state.inflight_bytes + size > state.max_bytes
 
     def drop_oldest(self) -> None:
         """Take the first message out for good."""
         state = self._state
-        self._queued_bytes.size -= state.drop_oldest().size if state.queue else state.drop_backlogged()
+        self._queued_bytes.size -= state.drop_oldest().size if state.queue else state.drop_paged()
         self.count_drops()
 
     def count_drops(self, count: int = 1) -> None:
@@ -90,7 +90,7 @@ class SessionQueue:
 
     def keep_most(self) -> None:
         """Drop what a store has kept beyond the bound: an earlier process has dropped it, and hadn't noted that yet."""
-        while len(self._state.queue) + self._state.backlogged > limits.QUEUE_MESSAGES:
+        while len(self._state.queue) + self._state.paged_count > limits.QUEUE_MESSAGES:
             self.drop_oldest()
 
     # What waits for many sessions
@@ -100,7 +100,7 @@ class SessionQueue:
         """How many messages are queued or in flight."""
         state = self._state
         kept = sum([log.waiting(place) for log, place in self.places.items()])
-        return len(state.queue) + state.backlogged + len(state.inflight) + kept
+        return len(state.queue) + state.paged_count + len(state.inflight) + kept
 
     @property
     def unsettled(self) -> int:
@@ -114,7 +114,7 @@ class SessionQueue:
     def stand_in(self, log: AwayLog, place: Place) -> bool:
         """Have a place in a log. False: this session takes its messages itself."""
         state = self._state
-        if self.alone or state.backlogged or state.full != "drop-oldest" or log.store is not state.store:
+        if self.alone or state.paged_count or state.full != "drop-oldest" or log.store is not state.store:
             return False
         if log in self.places or len(self.places) >= limits.AWAY_PLACES:
             return False

@@ -9,8 +9,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from hubbub import limits
 from hubbub.events import Subscribe
 from hubbub.kernel.history.position import given_at
-from hubbub.kernel.sessions.backlog import Backlog
 from hubbub.kernel.sessions.inflight import InflightMessage
+from hubbub.kernel.sessions.paged_queue import PagedQueue
 from hubbub.kernel.sessions.records import (
     Key,
     Progress,
@@ -24,7 +24,7 @@ from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.sessions.store import Store
 from hubbub.publish import Publish
 
-_NO_BACKLOG = Backlog()  # of all sessions that have none; `backlogged` tells
+_NOTHING_PAGED = PagedQueue()  # of all sessions that have none; `paged_count` tells
 
 
 class PersistentSession:
@@ -35,10 +35,10 @@ class PersistentSession:
     left            Unix seconds when its link went; None while it is there
     will            published when the link ends other than by DISCONNECT, will_delay seconds later
     subscriptions   by id, with the filters of the hub
-    queue           messages that wait, in memory; backlog: those behind them, in the store alone, `backlogged` of them
+    queue           messages that wait, in memory; paged: those behind them, in the store alone, `paged_count` of them
     inflight        messages that are with the client, by packet identifier in the order of sending
     max_bytes, full the bound of the queue in bytes, and its overflow policy
-    size            bytes of queue, backlog and inflight; inflight_bytes: of inflight
+    size            bytes of queue, paged and inflight; inflight_bytes: of inflight
     received        packet identifiers of QoS 2 messages that the client may send again; released: how many it has
                     released
     dropped         messages that were lost since its client was last told how many
@@ -48,7 +48,7 @@ class PersistentSession:
 
     __slots__ = (
         "key", "owner", "expiry", "left", "will", "will_delay", "subscriptions", "queue", "inflight", "max_bytes",
-        "full", "size", "inflight_bytes", "received", "released", "dropped", "number", "backlog", "backlogged",
+        "full", "size", "inflight_bytes", "received", "released", "dropped", "number", "paged", "paged_count",
         "store", "_gaps", "_last", "_next", "_noted",
     )  # fmt: skip
 
@@ -70,8 +70,8 @@ class PersistentSession:
         self.released = 0
         self.dropped = 0
         self.number = 0
-        self.backlog = _NO_BACKLOG
-        self.backlogged = 0
+        self.paged = _NOTHING_PAGED
+        self.paged_count = 0
         self._gaps: set[int] = set()  # what was dropped from the midst of the queue, see records.Progress
         self._last = 0  # of the newest message
         self._next = 1  # of the first message that was never sent; those before it are in flight, settled or dropped
@@ -93,7 +93,7 @@ class PersistentSession:
         """When the first message of the queue came, in Unix seconds; infinity: there is none, or it isn't known."""
         if self.queue:
             return self.queue[0].message.time
-        return given_at(self.backlog.first) if self.backlogged else math.inf
+        return given_at(self.paged.first) if self.paged_count else math.inf
 
     # What the store keeps
 
@@ -154,7 +154,7 @@ class PersistentSession:
                 break
             inflight.append((one.number, 0, False))
         else:
-            self._next = self.backlog.first if self.backlogged else self._last + 1
+            self._next = self.paged.first if self.paged_count else self._last + 1
         if self._gaps:
             self._gaps = {number for number in self._gaps if number > self._next}
         return Progress(self._next, tuple(inflight), tuple(sorted(self._gaps)), tuple(self.received), self.dropped)
@@ -203,9 +203,9 @@ class PersistentSession:
         self.size += one.size
         if self.number:
             self._record_new(one)
-        if self.backlogged:
-            self.backlog.append(one.number, one.size, one.share != "")
-            self.backlogged += 1
+        if self.paged_count:
+            self.paged.append(one.number, one.size, one.share != "")
+            self.paged_count += 1
         else:
             self.queue.append(one)
 
@@ -280,26 +280,26 @@ class PersistentSession:
         self.size -= one.size
         return one
 
-    def drop_backlogged(self) -> int:
-        """Take the first message out of the backlog for good, as the queue is empty. Returns its bytes."""
-        self._next = self.backlog.first + 1
+    def drop_paged(self) -> int:
+        """Take the first message out of the paged queue for good, as the queue is empty. Returns its bytes."""
+        self._next = self.paged.first + 1
         self._note()
-        self.backlogged -= 1
-        size = self.backlog.pop()
+        self.paged_count -= 1
+        size = self.paged.pop()
         self.size -= size
         return size
 
     def fetch(self, then: Callable[[int, list[StoredMessage]], None]) -> None:
-        """Have the store read the first few messages of the backlog; `take_page` is for what `then` gets."""
-        self.store.fetch(self.number, self.backlog.page(), then)
+        """Have the store read the first few messages of the paged queue; `take_page` is for what `then` gets."""
+        self.store.fetch(self.number, self.paged.page(), then)
 
     def take_page(self, last: int, page: Sequence[StoredMessage]) -> int:
         """Move messages up to number `last`, which were read, into the queue. Returns how many weren't there."""
         read, lacking = {number: (message, way) for number, message, way in page}, 0
-        while self.backlogged and self.backlog.first <= last:
-            number = self.backlog.first
-            self.size -= self.backlog.pop()
-            self.backlogged -= 1
+        while self.paged_count and self.paged.first <= last:
+            number = self.paged.first
+            self.size -= self.paged.pop()
+            self.paged_count -= 1
             if number not in read:
                 lacking += 1
                 continue
@@ -326,7 +326,7 @@ class PersistentSession:
             if one.number >= self._next:
                 self._gaps.add(one.number)
         self._note()
-        if len(self._gaps) > limits.QUEUE_GAPS and self.number and not self.backlogged:
+        if len(self._gaps) > limits.QUEUE_GAPS and self.number and not self.paged_count:
             self._record_messages()
 
     def requeue(self) -> None:
@@ -357,12 +357,12 @@ class PersistentSession:
         self.size += one.size
         self._to_inflight(one)
 
-    def have_backlog(self, backlog: Backlog) -> None:
+    def have_paged(self, paged: PagedQueue) -> None:
         """The rest of the queue is in the store alone."""
-        self.backlog, self.backlogged = backlog, len(backlog)
-        if self.backlogged:
-            self._last = max(self._last, backlog.last)
-            self.size += backlog.size
+        self.paged, self.paged_count = paged, len(paged)
+        if self.paged_count:
+            self._last = max(self._last, paged.last)
+            self.size += paged.size
 
     def prepend(self, those: Sequence[InflightMessage]) -> None:
         """Put messages before all that waits."""

@@ -109,13 +109,13 @@ class WorkQueue(ShareGroup):
     def is_full(self, more: float = 1.0) -> bool:
         """Return whether it has as much as it may have, or `more` times that."""
         state = self.state
-        waiting = len(state.queue) + state.backlogged
+        waiting = len(state.queue) + state.paged_count
         return waiting >= more * limits.QUEUE_MESSAGES or state.size >= more * state.max_bytes
 
     def is_idle(self) -> bool:
         """Return whether it has neither members nor messages."""
         state = self.state
-        return not (self.members or self.away or state.queue or state.backlogged or state.inflight)
+        return not (self.members or self.away or state.queue or state.paged_count or state.inflight)
 
     # Messages in
 
@@ -135,7 +135,7 @@ class WorkQueue(ShareGroup):
     def give_way(self, size: int) -> None:
         """Drop the oldest of those that aren't lent until `size` bytes are left."""
         state = self.state
-        while (state.queue or state.backlogged) and state.size > size:
+        while (state.queue or state.paged_count) and state.size > size:
             self._drop_oldest()
 
     def drop_older(self) -> None:
@@ -148,7 +148,7 @@ class WorkQueue(ShareGroup):
         if self.state.queue:
             self._drop_first()
         else:
-            self._queued_bytes.size -= self.state.drop_backlogged()
+            self._queued_bytes.size -= self.state.drop_paged()
         self._turn.counters.dropped += 1
 
     def _drop_first(self) -> None:
@@ -176,7 +176,7 @@ class WorkQueue(ShareGroup):
 
     def _has_room(self, member: Subscription) -> None:
         self._ready[member] = None
-        if self.state.queue or self.state.backlogged:
+        if self.state.queue or self.state.paged_count:
             self._mark()
 
     # Messages out
@@ -193,7 +193,7 @@ class WorkQueue(ShareGroup):
         while left and self.state.queue and self._ready:
             self._lend_first()
             left -= 1
-        if self.state.backlogged and self._ready and not self._fetching:
+        if self.state.paged_count and self._ready and not self._fetching:
             self._fetch()
         if self.state.queue and self._ready:
             self._mark()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hubbub.kernel.hub import Hub
-from hubbub.kernel.sessions.backlog import Backlog
 from hubbub.kernel.sessions.client import Client
+from hubbub.kernel.sessions.paged_queue import PagedQueue
 from hubbub.kernel.sessions.records import DeliveryRecord, Progress, StoredSession, make_message, make_subscription
 from hubbub.message import Message
 from hubbub.publish import Publish, number_of
@@ -64,7 +64,9 @@ def _revive(
     wishes = tuple([wish for wish, _ in record.wishes()])
     progress = Progress(numbers.of(record.next), (), (), record.received, record.dropped)
     store.expect(one, number)
-    client = hub.clients.adopt(StoredSession(number, record.session, wishes, tuple(named), progress, Backlog()), store)
+    client = hub.clients.adopt(
+        StoredSession(number, record.session, wishes, tuple(named), progress, PagedQueue()), store
+    )
     one.state, client.state.released = client.state, record.released
     return client
 

@@ -13,7 +13,7 @@ from hubbub import limits
 _COMPACT = 1_000  # messages taken from the front before their room is given back
 
 
-class Backlog:
+class PagedQueue:
     """Messages by their number in the store, in the order of the queue.
 
     shared  whether other members of a group may get some of them

@@ -12,15 +12,15 @@ from hubbub_plugins.wamp import codes
 from hubbub_plugins.wamp.broker import Broker
 from hubbub_plugins.wamp.codec import Malformed, codec_of
 from hubbub_plugins.wamp.dealer import PROCEDURE, Dealer
-from hubbub_plugins.wamp.events import OWN, Asked, Form, encode_event
 from hubbub_plugins.wamp.fields import id_at, uri_at
 from hubbub_plugins.wamp.meta import Failure, Meta
+from hubbub_plugins.wamp.publications import OWN, Asked, Form, encode_event
 from hubbub_plugins.wamp.rawsocket import MESSAGE, PING, PONG, RawSocket, framed
 from hubbub_plugins.wamp.speaker import Speaker
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class WampBase(Dialect):
+class WampSession(Dialect):
     """Base of Wamp, for a session that has begun."""
 
     name = "wamp"
@@ -193,21 +193,21 @@ class WampBase(Dialect):
         return self._dealer.invocation(message, id[1])
 
 
-_Action = Callable[[WampBase, list[Any], float], list[Event | Message]]
+_Action = Callable[[WampSession, list[Any], float], list[Event | Message]]
 _ACTIONS: dict[int, _Action] = {
-    codes.PUBLISH: WampBase._publish,
-    codes.CALL: WampBase._call,
-    codes.YIELD: WampBase._yield,
-    codes.SUBSCRIBE: WampBase._subscribe,
-    codes.UNSUBSCRIBE: WampBase._unsubscribe,
-    codes.REGISTER: WampBase._register,
-    codes.UNREGISTER: WampBase._unregister,
-    codes.ERROR: WampBase._error,
-    codes.CANCEL: WampBase._cancel,
-    codes.GOODBYE: WampBase._goodbye,
-    codes.ABORT: WampBase._aborted,
+    codes.PUBLISH: WampSession._publish,
+    codes.CALL: WampSession._call,
+    codes.YIELD: WampSession._yield,
+    codes.SUBSCRIBE: WampSession._subscribe,
+    codes.UNSUBSCRIBE: WampSession._unsubscribe,
+    codes.REGISTER: WampSession._register,
+    codes.UNREGISTER: WampSession._unregister,
+    codes.ERROR: WampSession._error,
+    codes.CANCEL: WampSession._cancel,
+    codes.GOODBYE: WampSession._goodbye,
+    codes.ABORT: WampSession._aborted,
 }
-_OUTCOMES: dict[int, Callable[[WampBase, Asked, Any], tuple[bytes, list[Event | Message]]]] = {
+_OUTCOMES: dict[int, Callable[[WampSession, Asked, Any], tuple[bytes, list[Event | Message]]]] = {
     codes.PUBLISH: lambda self, asked, result: self._broker.published(asked, result),
     codes.SUBSCRIBE: lambda self, asked, result: self._broker.subscribed(asked, result),
     codes.UNSUBSCRIBE: lambda self, asked, result: self._broker.unsubscribed(asked, result),
