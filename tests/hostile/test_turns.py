@@ -344,7 +344,7 @@ def test_a_crowd_with_wills_vanishes(daemon):
 
 def test_many_filters_in_one_packet(daemon):
     """The client waits for its answer, and others have their turns meanwhile."""
-    wishes = [Subscription(filter=f"packet/{n}/+", qos=1) for n in range(10_000)]
+    wishes = [Subscription(filter=f"packet/{n}/+", qos=1) for n in range(crowd(4_000, 10_000))]
     both = Subscribe(id=1, subscriptions=wishes).encode(V311)
     both += Unsubscribe(id=2, filters=[one.filter for one in wishes]).encode(V311)
     with links(daemon, crowd(2, 20)) as many, Canary(daemon) as canary:
