@@ -100,30 +100,6 @@ class WampSession(Dialect):
                 raise Malformed(f"a message with the number {message[0]} can't come here")
             events += action(self, message, now)
 
-    def _publish(self, message: list[Any], now: float) -> list[Event | Message]:
-        return self._broker.publish(message)
-
-    def _subscribe(self, message: list[Any], now: float) -> list[Event | Message]:
-        return self._broker.subscribe(message)
-
-    def _unsubscribe(self, message: list[Any], now: float) -> list[Event | Message]:
-        return self._broker.unsubscribe(message)
-
-    def _register(self, message: list[Any], now: float) -> list[Event | Message]:
-        return self._dealer.register(message)
-
-    def _unregister(self, message: list[Any], now: float) -> list[Event | Message]:
-        return self._dealer.unregister(message)
-
-    def _yield(self, message: list[Any], now: float) -> list[Event | Message]:
-        return self._dealer.yield_(message)
-
-    def _error(self, message: list[Any], now: float) -> list[Event | Message]:
-        return self._dealer.failed(message)
-
-    def _cancel(self, message: list[Any], now: float) -> list[Event | Message]:
-        return self._dealer.cancel(message)
-
     def _call(self, message: list[Any], now: float) -> list[Event | Message]:
         uri = uri_at(message, 3)
         if uri.startswith(OWN):
@@ -195,15 +171,15 @@ class WampSession(Dialect):
 
 _Action = Callable[[WampSession, list[Any], float], list[Event | Message]]
 _ACTIONS: dict[int, _Action] = {
-    codes.PUBLISH: WampSession._publish,
+    codes.PUBLISH: lambda self, message, now: self._broker.publish(message),
     codes.CALL: WampSession._call,
-    codes.YIELD: WampSession._yield,
-    codes.SUBSCRIBE: WampSession._subscribe,
-    codes.UNSUBSCRIBE: WampSession._unsubscribe,
-    codes.REGISTER: WampSession._register,
-    codes.UNREGISTER: WampSession._unregister,
-    codes.ERROR: WampSession._error,
-    codes.CANCEL: WampSession._cancel,
+    codes.YIELD: lambda self, message, now: self._dealer.yield_(message),
+    codes.SUBSCRIBE: lambda self, message, now: self._broker.subscribe(message),
+    codes.UNSUBSCRIBE: lambda self, message, now: self._broker.unsubscribe(message),
+    codes.REGISTER: lambda self, message, now: self._dealer.register(message),
+    codes.UNREGISTER: lambda self, message, now: self._dealer.unregister(message),
+    codes.ERROR: lambda self, message, now: self._dealer.failed(message),
+    codes.CANCEL: lambda self, message, now: self._dealer.cancel(message),
     codes.GOODBYE: WampSession._goodbye,
     codes.ABORT: WampSession._aborted,
 }
