@@ -42,7 +42,9 @@ def commands(running: Any) -> Mapping[str, Command]:
 
     def metrics(request: Request, caller: ControlProtocol) -> None:
         page: Deferred[Any] = maybeDeferred(running.metrics_page.page, "/metrics", "")
-        page.addCallback(lambda found: caller.finish(text=found[2].decode()))
+        page.addCallbacks(
+            lambda found: caller.finish(text=found[2].decode()), lambda failure: _refused(failure, caller)
+        )
 
     def around(request: Request, caller: ControlProtocol) -> None:
         status.look_around(running).addCallback(lambda found: caller.finish(**found))
@@ -90,7 +92,7 @@ def _status(running: Any, links: bool, sums: Sums) -> Iterator[Mapping[str, obje
 
 def _refused(failure: Failure, caller: ControlProtocol) -> None:
     if not failure.check(ConfigError):
-        _log.failure("the reload failed", failure)
+        _log.failure("a command failed", failure)
     caller.refuse(failure.getErrorMessage())
 
 

@@ -116,7 +116,7 @@ class _Root(Resource):
     def render(self, request: Request) -> bytes | int:
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader("allow", "GET, HEAD")
-            return plain(request, 405, "Figures can only be read.")
+            return plain(request, 405, "Metrics can only be read.")
         if not is_for_us(request, self._port.names):
             return plain(request, 403, "This host isn't known by that name; start hubbub with --origin NAME.")
         found = page(request, self._port.pages)

@@ -1,4 +1,7 @@
-"""Metrics of the process, by the names that all programs have for them; the kernel counts open descriptors."""
+"""Metrics of the process, by the names that all programs have for them.
+
+The collector of prometheus_client lists all descriptors, which takes 1 us for each in one turn; the kernel counts them.
+"""
 
 from __future__ import annotations
 
