@@ -301,7 +301,7 @@ class RabbitMQ(Peer):
         return {"varying": 1}
 
     def command(self, folder: Path, ports: Ports) -> list[str]:
-        """STOMP over TCP; who says no name is guest."""
+        """STOMP over TCP; a client without a login is guest."""
         command = [sys.executable, str(HERE / "rabbitmq.py"), self.path(), str(folder), str(ports.tcp)]
         return [*command, "stomp.default_user = guest", "stomp.default_pass = guest"]
 

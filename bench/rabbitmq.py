@@ -41,7 +41,7 @@ def environment(release: Path, folder: Path, configuration: list[str]) -> dict[s
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of loopback that nobody listens on."""
+    """Return free TCP ports of 127.0.0.1."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     found = [one.getsockname()[1] for one in sockets]
     for one in sockets:

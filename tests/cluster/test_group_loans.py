@@ -82,6 +82,17 @@ async def consumers(node):
     return sum(name.startswith("hubbub-group") for name in found.consumers or ())
 
 
+async def publish_without_links(three):
+    """Publish ten messages while the session of the only member has no link; return a node without that session."""
+    a, b, c = await together(three)
+    away = await Member.of(a, "away", **kept(V5))
+    writer = await c.client("writer")
+    away.client.end.vanish()
+    a.world.turn()
+    await publish(writer, range(10))
+    return b
+
+
 @pytest.mark.parametrize("qos", [1, 2])
 async def test_each_message_reaches_one_member(three, qos):
     a, b, c = await together(three)
@@ -179,22 +190,12 @@ async def test_messages_wait_while_the_node_of_all_members_is_dead(three):
 
 
 async def test_a_member_without_a_link_leaves_messages_to_others(three):
-    a, b, c = await together(three)
-    away = await Member.of(a, "away", **kept(V5))
-    writer = await c.client("writer")
-    away.client.end.vanish()
-    a.world.turn()
-    await publish(writer, range(10))
+    b = await publish_without_links(three)
     await got_by([await Member.of(b, "other")], payloads(0, 10))
 
 
 async def test_a_member_that_comes_back_gets_what_no_other_has_taken(three):
-    a, b, c = await together(three)
-    away = await Member.of(a, "away", **kept(V5))
-    writer = await c.client("writer")
-    away.client.end.vanish()
-    a.world.turn()
-    await publish(writer, range(10))
+    b = await publish_without_links(three)
     back = Member(await b.client("away", **kept(V5)))
     back.take(back.client.first)
     await got_by([back], payloads(0, 10))

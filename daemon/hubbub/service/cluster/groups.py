@@ -49,6 +49,7 @@ class ClusterGroups:
         self._loans: dict[str, GroupLoans] = {}
 
     def check_room(self) -> None:
+        """Check that there may be one more group here, each of which has a consumer. Raises Refusal (quota)."""
         if len(self._loans) >= limits.WORK_QUEUES:
             most = limits.WORK_QUEUES
             raise Refusal("quota", f"the clients of one node of a cluster may have {most} shared subscriptions")

@@ -218,7 +218,7 @@ class PullConsumer:
         else:
             self._timer = self._reactor.callLater(limits.CLUSTER_RETRY_FIRST_SECONDS, self._make_soon)
 
-    # What becomes of messages
+    # Acknowledgements
 
     def acknowledge(self, by: str) -> None:
         """A message is done with."""
@@ -270,15 +270,15 @@ class PullConsumer:
         """A message isn't done with yet."""
         self._say_now(by, b"+WPI")
 
-    def _say_now(self, by: str, what: bytes) -> None:
-        """Say something that mustn't be said later, when another node has the message."""
-        if self._jetstream.connection.max_payload:
+    def _say_now(self, by: str, what: bytes) -> bool:
+        """Say something that mustn't be said later, when another node has it. False: there is no connection."""
+        connected = bool(self._jetstream.connection.max_payload)
+        if connected:
             self._jetstream.connection.publish(by, what)
+        return connected
 
     def _say(self, by: str, what: bytes) -> None:
-        if self._jetstream.connection.max_payload:
-            self._jetstream.connection.publish(by, what)
-        elif len(self._unsaid) < limits.QUEUE_MESSAGES:
+        if not self._say_now(by, what) and len(self._unsaid) < limits.QUEUE_MESSAGES:
             self._unsaid[by] = what
 
     # The connection (wire.ConnectionWatcher)

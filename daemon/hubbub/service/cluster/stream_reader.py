@@ -105,14 +105,14 @@ class StreamReader:
             router.publish_here(message)
 
     def _message_of(self, message: StreamMessage) -> Message | None:
-        """Return a message of the stream as the hub's; None: it has expired, or nobody here gets it. Raises Refusal."""
+        """Return a message of the stream as the hub's; None: it has expired, or no receiver here. Raises Refusal."""
         id = id_of(message.headers)
         own = self.own.pop(id, None)
         if own is None:
             if not self._is_wanted(message.subject):
                 return None
             found = self.decode_stored(message.subject, message.payload, message.headers)
-            self._hear(found, message.headers)
+            self._note_presence(found, message.headers)
             return found
         own.path = self._node
         if isinstance(own, PresenceMessage):
@@ -141,14 +141,14 @@ class StreamReader:
             found.sender, found.path = self._session, id_of(block).partition(b"-")[0].decode(errors="replace")
         return found
 
-    def _hear(self, message: Message | None, block: bytes) -> None:
+    def _note_presence(self, message: Message | None, block: bytes) -> None:
         if message is not None and (node := presence_of(block)):
             self.presence(message.topic, node, message.payload == b"1")
 
     def retained(self, subject: str, payload: bytes, headers: bytes) -> None:
         try:
             found = self.decode_stored(subject.encode(), payload, headers)
-            self._hear(found, headers)
+            self._note_presence(found, headers)
             if found is not None:
                 found.time = self._hub.turn.wall()
                 self._hub.retained.keep(found)
