@@ -20,7 +20,7 @@ from hubbub.transports.frames import TEXT
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 PING, PONG = 9, 10
-LONG = "x" * 4_000_000  # more than sockets hold
+LONG = "x" * 16_000_000  # more than sockets hold: tcp_wmem is 4 MiB, and a window grows only as it is read
 
 
 class Server:
