@@ -16,25 +16,25 @@ _GAUGES = (
 _COUNTERS = (
     ("sent", "Messages to other nodes"),
     ("received", "Messages from other nodes and from NATS applications"),
-    ("copies", "Second copies of messages, which overlapping filters bring"),
+    ("copies", "Duplicate copies of messages that overlapping filters bring"),
 )
 _STREAM_GAUGES = (
     ("behind", "behind", "Messages of the stream that this node hasn't read"),
     ("waiting", "waiting", "Messages of this node that aren't stored yet"),
-    ("waiting_bytes", "waiting_bytes", "Bytes of them"),
+    ("waiting_bytes", "waiting_bytes", "Bytes of messages of this node that aren't stored yet"),
 )
 _STREAM_COUNTERS = (
     ("received", "Messages that this node has read from the stream"),
     ("resent", "Messages that were sent to the stream again"),
-    ("restarts", "Interruptions of reading"),
+    ("restarts", "Times that reading of the stream began again"),
     ("unfit", "Messages of the stream that couldn't be published here"),
 )
 _SESSION_COUNTERS = (
-    ("moved", "Sessions that came here from other nodes, or from one that has gone"),
-    ("let_go", "Sessions that other nodes have asked this one for"),
+    ("moved", "Sessions that this node took over from other nodes, dead ones too"),
+    ("let_go", "Sessions that this node released to other nodes"),
     ("written", "Writes of sessions to the bucket"),
-    ("wills", "Wills of clients of nodes that have gone, which this node has published"),
-    ("ended", "Sessions of nodes that have gone, which this node has ended"),
+    ("wills", "Wills of clients of dead nodes that this node published"),
+    ("ended", "Sessions of dead nodes that this node ended"),
 )
 _LOST = (("full", "dropped"), ("unfit", "unfit"), ("refused", "refused"))
 
@@ -48,7 +48,7 @@ class ClusterMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         found = self._status()
         joined = found["state"] == "joined"
-        yield GaugeMetricFamily("hubbub_cluster_joined", "1 while this node takes part", value=joined)
+        yield GaugeMetricFamily("hubbub_cluster_joined", "1 while this node is joined", value=joined)
         yield GaugeMetricFamily(
             "hubbub_cluster_nodes", "Nodes of the cluster, with this one", value=len(found["nodes"])
         )
@@ -63,7 +63,7 @@ class ClusterMetrics(Collector):
             yield GaugeMetricFamily(f"hubbub_cluster_{name}", help, value=found[key])
         for name, help in _COUNTERS:
             yield CounterMetricFamily(f"hubbub_cluster_{name}", help, value=found[name])
-        lost = CounterMetricFamily("hubbub_cluster_dropped", "Messages that didn't cross", labels=["reason"])
+        lost = CounterMetricFamily("hubbub_cluster_dropped", "Messages lost between nodes", labels=["reason"])
         for reason, key in _LOST:
             lost.add_metric([reason], found[key])
         yield lost

@@ -115,7 +115,7 @@ class _Daemon(Collector):
         yield _histogram(
             "hubbub_latency_seconds", "From reading a message to writing it, for each delivery", self._turns.latency
         )
-        yield _histogram("hubbub_turn_seconds", "Turns that brought the hub something", self._turns.turns)
+        yield _histogram("hubbub_turn_seconds", "Duration of turns in which the hub had work", self._turns.turns)
         yield from self._scheduled()
         yield _histogram("hubbub_reactor_lag_seconds", "Delay of the reactor, measured once a second", self._turns.lag)
         yield from self._store()
@@ -152,7 +152,7 @@ class _Daemon(Collector):
         deferred = CounterMetricFamily(
             "hubbub_deferred_steps", "Steps of work put off to a later turn", labels=["kind"]
         )
-        exhausted = CounterMetricFamily("hubbub_turns_exhausted", "Turns that ended before their work", labels=["kind"])
+        exhausted = CounterMetricFamily("hubbub_turns_exhausted", "Turns that ended with work left", labels=["kind"])
         for family, counts in ((deferred, scheduler.deferred), (exhausted, scheduler.exhausted)):
             for kind, count in counts.items():
                 family.add_metric([kind], count)
@@ -176,7 +176,7 @@ class _Daemon(Collector):
             return
         kept = self._hub.history.metrics()
         yield _gauge("hubbub_history_messages", "Messages in the history", kept["messages"])
-        yield _gauge("hubbub_history_bytes", "Bytes of them", kept["bytes"])
+        yield _gauge("hubbub_history_bytes", "Bytes of the messages in the history", kept["bytes"])
         yield _counter("hubbub_history_unkept", "Messages that the history couldn't take", kept["unkept"])
         yield _counter("hubbub_history_replayed", "Messages sent from the history", self._hub.turn.counters.replayed)
 
@@ -189,7 +189,7 @@ class _Daemon(Collector):
         yield _histogram("hubbub_store_commit_seconds", "Transactions of the durable store", self._turns.commits)
         yield _counter("hubbub_store_messages", "Messages written, each once for all its receivers", store["stored"])
         yield _gauge("hubbub_store_bytes", "Bytes of the database and its log", store["bytes"])
-        yield _gauge("hubbub_store_oldest_seconds", "Age of the oldest message that waits", age)
+        yield _gauge("hubbub_store_oldest_seconds", "Age of the oldest queued message", age)
         yield _gauge("hubbub_store_waiting_bytes", "Bytes that wait for their commit", store["waiting_bytes"])
         yield _gauge("hubbub_store_waiting_links", "Links that wait for a commit", store["waiting_links"])
         yield _gauge("hubbub_store_failing", "1 while nothing can be written", bool(store["failing"]))
@@ -203,9 +203,9 @@ def _traffic(opens: Sequence[Metered], counted: Sums) -> Iterator[Metric]:
     links = GaugeMetricFamily("hubbub_links", "Open links", labels=[*_WHERE, "dialect"])
     opened = CounterMetricFamily("hubbub_links_opened", "Links opened", labels=_WHERE)
     received = CounterMetricFamily("hubbub_received_messages", "Messages and commands read", labels=_WHERE)
-    received_bytes = CounterMetricFamily("hubbub_received_bytes", "Bytes of them", labels=_WHERE)
+    received_bytes = CounterMetricFamily("hubbub_received_bytes", "Bytes of messages and commands read", labels=_WHERE)
     sent = CounterMetricFamily("hubbub_sent_messages", "Messages handed to the transport", labels=_WHERE)
-    sent_bytes = CounterMetricFamily("hubbub_sent_bytes", "Bytes of them and of answers", labels=_WHERE)
+    sent_bytes = CounterMetricFamily("hubbub_sent_bytes", "Bytes of messages and answers sent", labels=_WHERE)
     lost = CounterMetricFamily("hubbub_outbox_dropped_messages", "Messages dropped by full outboxes", labels=_WHERE)
     for context, where, one in sums:
         for dialect, count in one.dialects.items():
@@ -220,7 +220,7 @@ def _traffic(opens: Sequence[Metered], counted: Sums) -> Iterator[Metric]:
         lost.add_metric(where, one.dropped)
     yield from (links, opened, received, received_bytes, sent, sent_bytes, lost)
     yield from _depth([(where, one) for _, where, one in sums])
-    held_back = CounterMetricFamily("hubbub_links_held_back", "Times that a link was ahead of its rate", labels=_WHERE)
+    held_back = CounterMetricFamily("hubbub_links_held_back", "Times that a link exceeded its rate", labels=_WHERE)
     events = GaugeMetricFamily("hubbub_events_held_back", "Messages and commands read, not acted on yet", labels=_WHERE)
     unchanged = CounterMetricFamily("hubbub_unchanged_messages", "Messages that `changed=` left out", labels=_WHERE)
     for context, where, one in sums:
