@@ -55,7 +55,7 @@ def connected(daemon, there, topic="up/ready"):
 def test_the_example(broker):
     """docs/mqtt.md, as it stands there; only where the broker is differs."""
     page = (Path(__file__).parents[2] / "docs" / "mqtt.md").read_text()
-    [command] = re.findall(r"## Bridge to another broker\n\n```sh\nhubbub run (.*?)\n```", page)
+    [command] = re.findall(r"## Bridge to another broker\n\n +\$ hubbub run (.*)\n", page)
     options = command.replace("tcp:6999", "tcp:0").replace("old-broker:1883", f"127.0.0.1:{broker.port}").split()
     with Daemon(*options) as daemon, near(daemon) as here, far(broker) as there:
         connected(daemon, there, "sensors/ready")
