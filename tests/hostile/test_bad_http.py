@@ -83,6 +83,14 @@ def test_what_a_proxy_may_have_read_in_another_way_ends_the_connection(daemon, m
     assert answer.count(b"HTTP/1.1") == 1
 
 
+@pytest.mark.parametrize(("version", "answers"), [(b"1.1", 400), (b"1.0", 202)])
+def test_only_an_old_client_leaves_out_the_host(daemon, version, answers):
+    """RFC 9112 section 3.2: which hub was meant isn't known, and a proxy may have chosen another one."""
+    with connect(daemon.websocket[0]) as client:
+        client.sendall(b"POST /topics/a HTTP/%b\r\n%b" % (version, SIZED))
+        assert status(received(client)) == answers
+
+
 @pytest.mark.parametrize("head", [POST + b"Content-Length: 67108864\r\n\r\n", CHUNKED], ids=["length", "chunked"])
 def test_a_body_that_is_too_long_is_refused_before_it_is_there(daemon, head):
     """The client hears why, and what it sends all the same is kept nowhere."""

@@ -174,7 +174,8 @@ def test_f39_a_client_that_is_answered_over_tls_does_not_stay(certificate):
     handshake = upgrade("127.0.0.1")
     asks = [
         handshake.replace(b"Version: 13", b"Version: 3"), upgrade("127.0.0.1", "Origin: http://evil.example"),
-        b"GET / HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n", b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"nonsense\r\n\r\n",
     ]  # fmt: skip
     with Daemon("--websocket", tls, "--metrics", f"tcp:{port}") as daemon, contextlib.ExitStack() as stack:
         before = daemon.descriptors()

@@ -264,12 +264,17 @@ class BoundedRequest(Request):
         codings = [value.strip().lower() for value in headers.getRawHeaders("transfer-encoding", ())]
         if not all(map(is_utf8, chain(*(values for _, values in headers.getAllRawHeaders())))):
             self._refuse("A header isn't UTF-8.")
-        elif len(headers.getRawHeaders("host", ())) > 1:
+        elif not self._names_its_host():
             self._refuse("A request has one Host (RFC 9112 section 3.2).")
         elif codings and (codings != ["chunked"] or headers.hasHeader("content-length")):
             self._refuse("A request has Content-Length, or Transfer-Encoding with chunked alone (RFC 9112 section 6).")
         else:
             super().process()
+
+    def _names_its_host(self) -> bool:
+        """Tell whether it has one Host, which HTTP/1.0 may leave out."""
+        hosts = len(self.requestHeaders.getRawHeaders("host", ()))
+        return hosts == 1 or (not hosts and self.clientproto == b"HTTP/1.0")
 
     def _refuse(self, why: str) -> None:
         """Refuse a request, and read nothing behind it: a proxy may have read it in another way."""
