@@ -170,6 +170,14 @@ def test_the_tree_by_the_keyboard(console, tcp):
     expect(tree.locator("[data-key='plant/hall/temperature']")).to_have_count(0)
 
 
+def test_the_plot_of_one_moment_covers_a_minute(console):
+    chart = """async () => new ((await import("/console/chart.js")).Chart)(document.createElement("div"))"""
+    draw = """chart => (chart.add(1e9, new Map([["", 5]])), chart.draw())"""
+    shown = console.evaluate_handle(chart)
+    shown.evaluate(draw)
+    assert shown.evaluate("chart => chart._plot.scales.x.max") - 1e9 == 30
+
+
 def test_search(console, tcp):
     view(console, "Topics")
     tcp.send("PUB store/bay-7/door open")

@@ -5,6 +5,7 @@ import uPlot from "./vendor/uplot.js";
 const POINTS = 1_000;  // of each line; older ones are dropped
 const LINES = 8;
 const HEIGHT = 220;
+const AROUND = 30;  // seconds before and after a moment that is the only one
 const COLOURS = ["#2f7fd8", "#d9632c", "#2b9f6b", "#b0489c", "#a8871a", "#5b6ee1", "#c2385a", "#3a9aa8"];
 
 /** One plot: a line for each path in a payload. */
@@ -68,6 +69,8 @@ export class Chart {
     const lines = Array.from(this._lines.keys(), (path, at) => ({
       label: path || "value", stroke: COLOURS[at], width: 2, points: {show: this._times.length < 60},
     }));
-    return {...this._size(), series: [{}, ...lines], axes: [axis, axis], cursor: {y: false}};
+    const range = (_, first, last) => this._times.length > 1 ? [first, last] : [first - AROUND, first + AROUND];
+    const scales = {x: {range}};  // uPlot would show a thousand days after a moment that is the only one
+    return {...this._size(), series: [{}, ...lines], axes: [axis, axis], scales, cursor: {y: false}};
   }
 }
