@@ -22,21 +22,24 @@ class Authority:
     """Signs certificates. `file` holds its own.
 
     identified  whether certificates have key identifiers (RFC 5280 sections 4.2.1.1 and 4.2.1.2)
+    issuer      the authority that has signed its own, None: itself
     """
 
-    def __init__(self, folder: Path, name: str = "Test authority", identified: bool = True) -> None:
+    def __init__(
+        self, folder: Path, name: str = "Test authority", identified: bool = True, issuer: Authority | None = None
+    ) -> None:
         self.folder = folder
         self.identified = identified
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.certificate = self._build(name, self.key, name, 10 * DAY, authority=True)
+        self.name = name
+        self.certificate = (issuer or self)._build(name, self.key, (issuer or self).name, 10 * DAY, authority=True)
         self.file = folder / f"{name.replace(' ', '-')}.crt"
         self.file.write_bytes(_pem(self.certificate))
 
     def issue(self, file: str, common: str, names: tuple[str, ...] = (), days: float = 90) -> Path:
         """Write key and certificate into one file, and return its path."""
         key = ec.generate_private_key(ec.SECP256R1())
-        issuer = self.certificate.subject.rfc4514_string().removeprefix("CN=")
-        certificate = self._build(common, key, issuer, days * DAY, names)
+        certificate = self._build(common, key, self.name, days * DAY, names)
         path = self.folder / file
         path.parent.mkdir(exist_ok=True)
         fresh = path.with_suffix(".fresh")

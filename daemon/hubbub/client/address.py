@@ -23,6 +23,7 @@ class Address:
 
     path    of a WebSocket or HTTP, with its query
     ca      the file with the certificates to trust, or None: those of the system
+    cert    the file with the client's own certificate, or None; key: with its private key, None: the same file
     seconds how long an answer may take
     """
 
@@ -34,6 +35,8 @@ class Address:
     password: str | None = None
     token: str | None = None
     ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
     seconds: float = 10.0
 
     def __str__(self) -> str:
@@ -47,15 +50,35 @@ class Address:
             context = ssl.create_default_context(cafile=self.ca)
         except OSError as error:
             raise ConfigError(f"{self.ca}: {error.strerror or error}") from None
-        if (
-            self.ca is not None
-        ):  # Python 3.13 would refuse what `openssl x509 -req` signs, without RFC 5280's key identifiers
+        if self.ca is not None:
+            # Python 3.13 would refuse what `openssl x509 -req` signs, without RFC 5280's key identifiers
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if self.cert is not None:
+            try:
+                context.load_cert_chain(self.cert, self.key)
+            except OSError as error:
+                files = self.cert if self.key is None else f"{self.cert}, {self.key}"
+                raise ConfigError(f"{files}: {_why(error)}") from None
         return context
 
 
-def parse(url: str, password_file: str | None, token_file: str | None, ca: str | None) -> Address:
+def _why(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "this isn't a certificate in PEM and its private key"
+    return error.strerror or str(error)
+
+
+def parse(
+    url: str,
+    password_file: str | None = None,
+    token_file: str | None = None,
+    ca: str | None = None,
+    cert: str | None = None,
+    key: str | None = None,
+) -> Address:
     """Read a URL. Raises ConfigError."""
+    if key is not None and cert is None:
+        raise ConfigError(f"{key}: a private key needs its certificate")
     kind, colon, rest = url.partition(":")
     if colon and kind in PORTS and not rest.startswith("//"):
         raise ConfigError(f"{shown(url)}: did you mean {kind}://{shown(rest)}?")
@@ -74,15 +97,16 @@ def parse(url: str, password_file: str | None, token_file: str | None, ca: str |
         raise ConfigError(f"{shown(url)}: a password needs its user, as in {parts.scheme}://USER@{parts.hostname}")
     return Address(
         parts.scheme, parts.hostname, PORTS[parts.scheme] if port is None else port, path,
-        user, password, _secret(token_file), ca,
+        user, password, _secret(token_file), ca, cert, key,
     )  # fmt: skip
 
 
-def located(url: str, token: str | None, ca: str | None) -> Address:
-    """Read the URL of a hub for a client that stays connected. Raises ConfigError."""
-    address = replace(parse(url, None, None, ca), token=token)
+def located(url: str, token: str | None, ca: str | None, cert: str | None, key: str | None) -> Address:
+    """Read the URL of a hub for a client that stays connected. Raises ConfigError, for a file of TLS too."""
+    address = replace(parse(url, ca=ca, cert=cert, key=key), token=token)
     if address.scheme not in STAYING:
         raise ConfigError(f"{shown(url)}: the scheme is one of {', '.join(STAYING)}")
+    address.tls()
     return address
 
 

@@ -10,6 +10,7 @@ from hubbub import limits
 from hubbub.client.address import Address, located
 from hubbub.client.client import BaseClient, Connection, Timer
 from hubbub.client.errors import ClientError, Lost
+from hubbub.errors import ConfigError
 
 
 class Client(BaseClient):
@@ -17,15 +18,23 @@ class Client(BaseClient):
 
     url    tcp://, ws:// or wss://, with USER:PASSWORD@ or beside a `token`
     ca     the file with the certificates to trust, None: those of the system
+    cert   the file with a certificate of the program's own; key: with its private key, None: the same file
     queue  messages of one subscription that the program hasn't taken yet, at most
 
-    Raises ConfigError for a URL that it can't use.
+    Raises ConfigError for a URL or a file that it can't use.
     """
 
     def __init__(
-        self, url: str, *, token: str | None = None, ca: str | None = None, queue: int = limits.CLIENT_QUEUE
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        ca: str | None = None,
+        cert: str | None = None,
+        key: str | None = None,
+        queue: int = limits.CLIENT_QUEUE,
     ) -> None:
-        super().__init__(_Loop(), located(url, token, ca), queue)
+        super().__init__(_Loop(), located(url, token, ca, cert, key), queue)
 
 
 class _Waiter:
@@ -64,8 +73,9 @@ class _Loop:
                 await self._loop.create_connection(
                     lambda: _Protocol(address, connection), address.host, address.port, ssl=address.tls()
                 )
-        except OSError as error:
-            connection.lost(Lost(f"{address}: {error.strerror or error or 'no answer'}"))
+        except (OSError, ConfigError) as error:
+            reason = getattr(error, "strerror", None) or error or "no answer"
+            connection.lost(Lost(f"{address}: {reason}"))
 
 
 class _Protocol(asyncio.Protocol):

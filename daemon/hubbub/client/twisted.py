@@ -12,6 +12,7 @@ task.react(lambda reactor: ensureDeferred(main(reactor)))
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,23 @@ from hubbub import limits
 from hubbub.client.address import SECURE, Address, located
 from hubbub.client.client import BaseClient, Connection, Timer
 from hubbub.client.errors import ClientError, Lost
+from hubbub.errors import ConfigError
 
 
 class Client(BaseClient):
     """A client of one hub; when the connection is lost, it connects again. See hubbub.client.Client."""
 
     def __init__(
-        self, url: str, *, token: str | None = None, ca: str | None = None, queue: int = limits.CLIENT_QUEUE
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        ca: str | None = None,
+        cert: str | None = None,
+        key: str | None = None,
+        queue: int = limits.CLIENT_QUEUE,
     ) -> None:
-        super().__init__(_Loop(), located(url, token, ca), queue)
+        super().__init__(_Loop(), located(url, token, ca, cert, key), queue)
 
 
 class _Waiter:
@@ -68,7 +77,12 @@ class _Loop:
     def dial(self, address: Address, connection: Connection) -> None:
         endpoint: Any = HostnameEndpoint(self._reactor, address.host, address.port, limits.CONNECT_SECONDS)
         if address.scheme in SECURE:
-            endpoint = wrapClientTLS(_tls(address), endpoint)
+            try:
+                address.tls()  # its files may have changed
+                endpoint = wrapClientTLS(_tls(address), endpoint)
+            except (OSError, ConfigError) as error:
+                connection.lost(Lost(f"{address}: {error}"))
+                return
         connectProtocol(endpoint, _Protocol(address, connection)).addErrback(
             lambda failure: connection.lost(Lost(f"{address}: {failure.value}"))
         )
@@ -124,7 +138,21 @@ class _Transport:
 
 
 def _tls(address: Address) -> Any:
-    if address.ca is None:
-        return ssl.optionsForClientTLS(address.host)
-    authority = ssl.Certificate.loadPEM(Path(address.ca).read_bytes())
-    return ssl.optionsForClientTLS(address.host, trustRoot=authority)
+    trusted = None if address.ca is None else ssl.trustRootFromCertificates(_certificates(address.ca))
+    mine: dict[str, Any] = {}
+    if address.cert is not None:
+        own, *chain = _certificates(address.cert)
+        private = ssl.PrivateCertificate.loadPEM(own.dumpPEM() + Path(address.key or address.cert).read_bytes())
+        mine = {
+            "certificate": private.original,
+            "privateKey": private.privateKey.original.to_cryptography_key(),
+            "extraCertChain": [one.original for one in chain],
+        }
+    return ssl.optionsForClientTLS(address.host, trusted, extraCertificateOptions=mine)
+
+
+def _certificates(file: str) -> list[Any]:
+    return [ssl.Certificate.loadPEM(one) for one in _CERTIFICATE.findall(Path(file).read_bytes())]
+
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)

@@ -25,6 +25,8 @@ WHERE = """\
   --password-file FILE   the password of USER
   --token-file FILE      a token instead
   --ca FILE              certificates to trust, instead of the system's
+  --cert FILE            a certificate of your own, in PEM
+  --key FILE             its private key, unless that is in the same file
 
 Exit status: 0; 1 refused, or a mistake; 2 no connection, or it was lost"""
 """The end of each usage text."""
@@ -45,7 +47,7 @@ def url_parser(command: str) -> Arguments:
     parser = Arguments(command)
     parser.add_argument("url", metavar="URL")
     parser.add_argument("--json", action="store_true")
-    for name in ("--password-file", "--token-file", "--ca"):
+    for name in ("--password-file", "--token-file", "--ca", "--cert", "--key"):
         parser.add_argument(name)
     return parser
 
@@ -72,7 +74,7 @@ def with_client(asked: Any, use: Callable[[Client], int]) -> int:
 
 def address_of(asked: Any) -> Address:
     """Return where the arguments say. Raises ConfigError."""
-    return parse(asked.url, asked.password_file, asked.token_file, asked.ca)
+    return parse(asked.url, asked.password_file, asked.token_file, asked.ca, asked.cert, asked.key)
 
 
 def positive(text: str) -> int:
