@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from certificates import Authority
 from hubbub.service.auth.scram import ARGON2, COSTS, Scram
 from interop.clients import Tcp
 from interop.mqtt.javascript import need_packages
@@ -29,32 +30,53 @@ CELLS = [
     ("wampproto", "tcp", "json"),
     ("wampproto", "tcp", "cbor"),
     ("wampproto", "websocket", "msgpack"),
+    ("autobahn twisted", "wss", "cbor"),
+    ("autobahn twisted", "tls", "json"),
+    ("autobahn asyncio", "wss", "json"),
+    ("autobahn asyncio", "tls", "msgpack"),
+    ("autobahn-js", "wss", "json"),
+    ("wampy", "wss", "cbor"),
+    ("wampproto", "wss", "json"),
 ]
+CARRIERS = {
+    "websocket": "ws://{0}:{1}/",
+    "tcp": "rs://{0}:{1}",
+    "wss": "wss://localhost:{1}/",
+    "tls": "rss://localhost:{1}",
+}
 RECONNECTING = ("autobahn twisted", "autobahn asyncio", "autobahn-js", "wampy")
 _numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def hub():
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def hub(authority):
     """A daemon with WAMP on all its ports, and the handler upper."""
-    with Daemon("--tcp", "tcp:0", "--websocket", "tcp:0", "--handler", "upper") as daemon:
+    tls = f"ssl:0:privateKey={authority.issue('hub.pem', 'localhost', ('localhost',))}"
+    ports = ("--tcp", "tcp:0", "--tcp", f"{tls}:id=tls", "--websocket", "tcp:0", "--websocket", f"{tls}:id=wss")
+    with Daemon(*ports, "--handler", "upper") as daemon:
         yield daemon
     assert "Traceback" not in daemon.log
 
 
 @pytest.fixture(scope="module")
-def driver(need):
+def driver(need, authority):
     """driver(kind) -> the process that drives such clients."""
     need_packages(FOLDER)
     made = {}
-    yield lambda kind: made.get(kind) or made.setdefault(kind, process(kind, need))
+    yield lambda kind: made.get(kind) or made.setdefault(kind, process(kind, need, authority.file))
     for one in made.values():
         one.close()
 
 
 def url_of(daemon, carrier):
-    host, port = daemon.websocket[0] if carrier == "websocket" else daemon.tcp[0]
-    return f"{'ws' if carrier == 'websocket' else 'rs'}://{host}:{port}{'/' * (carrier == 'websocket')}"
+    ports = daemon.tcp if carrier in ("tcp", "tls") else daemon.websocket
+    host, port = ports[carrier in ("wss", "tls")]
+    return CARRIERS[carrier].format(host, port)
 
 
 @pytest.mark.parametrize(("kind", "carrier", "serializer"), CELLS)

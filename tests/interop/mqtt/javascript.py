@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import os
 import select
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,12 @@ def decoded(text: str) -> bytes:
 class Node:
     """A process of Node that runs a driver, which loads a package."""
 
-    def __init__(self, node: str, driver: Path = DRIVER, package: Path = PACKAGE) -> None:
-        command = [node, str(driver), str(package)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(
+        self, node: str, driver: Path = DRIVER, package: Path = PACKAGE, more: Mapping[str, str] | None = None
+    ) -> None:
+        command, environment = [node, str(driver), str(package)], os.environ | (more or {})
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
         self._ids = itertools.count()
 
     def act(self, *said: Any) -> Any:

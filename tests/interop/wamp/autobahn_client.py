@@ -38,6 +38,9 @@ class Autobahn(Output):
             "max_retries": 50,
             "initial_retry_delay": 0.2,
         }
+        if said["url"].startswith("rss"):  # of which it takes the address alone
+            port = int(said["url"].rpartition(":")[2])
+            transport["endpoint"] = {"type": "tcp", "host": "localhost", "port": port, "tls": True}
         name = said["serializer"]
         transport |= {"serializers": [name]} if kind == "websocket" else {"serializer": name}
         login = None

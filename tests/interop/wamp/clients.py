@@ -14,11 +14,12 @@ FOLDER = Path(sys.prefix) / "node-wamp" / "node_modules"  # where tools/node-pac
 HERE = Path(__file__).parent
 
 
-def process(kind: str, need: Any) -> Node:
-    """Start what drives a kind of client: Node, or Python with a framework."""
+def process(kind: str, need: Any, trusted: Path | None = None) -> Node:
+    """Start what drives a kind of client: Node, or Python with a framework. `trusted` has certificates to trust."""
+    trust = {} if trusted is None else {"SSL_CERT_FILE": str(trusted), "NODE_EXTRA_CA_CERTS": str(trusted)}
     if kind in ("autobahn-js", "wampy"):
-        return Node(need("node"), HERE / "driver.js", FOLDER)
-    return Node(sys.executable, HERE / "driver.py", Path("twisted" if "twisted" in kind else "asyncio"))
+        return Node(need("node"), HERE / "driver.js", FOLDER, trust)
+    return Node(sys.executable, HERE / "driver.py", Path("twisted" if "twisted" in kind else "asyncio"), trust)
 
 
 class Client(Closing):
