@@ -26,7 +26,7 @@ from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.retained_searches import RetainedSearches
 from hubbub.kernel.sessions.session_queue import SessionQueue
 from hubbub.kernel.sessions.state import PersistentSession
-from hubbub.kernel.sessions.steps import in_steps
+from hubbub.kernel.steps import in_pieces, spread_later
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message, cost
 from hubbub.publish import QosPublish
@@ -270,23 +270,25 @@ class Delivery:
     def pass_queue_on(self) -> None:
         """The client has gone: members of its groups with a link may have the messages of its queue."""
         if shared := [one for one in self.state.queue if one.share]:
-            in_steps(self._turn, shared, partial(self._pass_some_on, Counter()))
+            spread_later(self._turn, "shared messages", self._pass_on_all(shared))
 
-    def _pass_some_on(self, refused: Counter[str], some: list[InflightMessage]) -> bool:
-        """Pass some messages on. Returns whether the client is back, or has left, which ends that."""
-        if self.link is not None or self.ended:
-            return True
-        self.queue.settle()  # what is in logs has older numbers than a queue that is written anew
-        there, given = set(some).intersection(self.state.queue), set()
-        for one in some:
-            if one in there and refused[one.share] < limits.SHARED_REFUSALS:
-                if self._pass_on(one.share, one.message, LATER):
-                    given.add(one)
-                else:
-                    refused[one.share] += 1
-        if given:
-            self._drop_where(given.__contains__)
-        return False
+    def _pass_on_all(self, shared: Sequence[InflightMessage]) -> Iterator[None]:
+        """Pass some on at a time, until the client is back, or has left."""
+        refused: Counter[str] = Counter()
+        for some in in_pieces(shared, limits.SHARED_AT_ONCE):
+            if self.link is not None or self.ended:
+                return
+            self.queue.settle()  # what is in logs has older numbers than a queue that is written anew
+            there, given = set(some).intersection(self.state.queue), set()
+            for one in some:
+                if one in there and refused[one.share] < limits.SHARED_REFUSALS:
+                    if self._pass_on(one.share, one.message, LATER):
+                        given.add(one)
+                    else:
+                        refused[one.share] += 1
+            if given:
+                self.queue.take_out(given.__contains__)
+            yield
 
     def clear(self, ended: Callable[[], object]) -> None:
         """The session has ended. Other members of its groups may have its queue, and what is in flight at QoS 1.
@@ -299,9 +301,15 @@ class Delivery:
         if shared or (state.paged_count and state.paged.shared):
             state.expire()
         if shared:
-            in_steps(self._turn, shared, self._give_to_others, partial(self._give_page, ended))
+            spread_later(self._turn, "shared messages", self._give_all(shared, ended))
         else:
             self._give_page(ended)
+
+    def _give_all(self, shared: Sequence[InflightMessage], ended: Callable[[], object]) -> Iterator[None]:
+        for some in in_pieces(shared, limits.SHARED_AT_ONCE):
+            self._give_to_others(some)
+            yield
+        self._give_page(ended)
 
     def leave(self) -> None:
         """Another node has the session now, with all its messages but those that work queues here have lent."""
@@ -364,7 +372,7 @@ class Delivery:
         if keep is None:
             return
         self.queue.settle()
-        self._give_to_others(self._drop_where(lambda one: not keep(one.message.topic)))
+        self._give_to_others(self.queue.take_out(lambda one: not keep(one.message.topic)))
         self._searches.purge(keep)
 
     def withhold(self, keep: Callable[[str], bool]) -> None:
@@ -374,7 +382,7 @@ class Delivery:
             self._remove(one)
         self._give_to_others(found)
 
-    def _give_to_others(self, those: list[InflightMessage]) -> None:
+    def _give_to_others(self, those: Sequence[InflightMessage]) -> None:
         """Give what this client no longer gets to other members of its groups, but no QoS 2 of its flight."""
         loans: dict[Lender, list[InflightMessage]] = {}
         for one in those:
@@ -384,11 +392,3 @@ class Delivery:
                 self._pass_on(one.share, one.message, AWAY)
         for lender, back in loans.items():
             lender.returned(back)
-
-    def _drop_where(self, unwanted: Callable[[InflightMessage], bool]) -> list[InflightMessage]:
-        """Take messages out of the queue, and return them in their order."""
-        found = [one for one in self.state.queue if unwanted(one)]
-        if found:
-            self.state.drop(set(found))
-            self._queued_bytes.size -= sum(one.size for one in found)
-        return found

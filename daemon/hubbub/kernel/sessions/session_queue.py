@@ -70,6 +70,14 @@ class SessionQueue:
         self._queued_bytes.size -= state.drop_oldest().size if state.queue else state.drop_paged()
         self.count_drops()
 
+    def take_out(self, unwanted: Callable[[InflightMessage], bool]) -> list[InflightMessage]:
+        """Take messages out, and return them in their order; what is in logs or in the store alone stays."""
+        found = [one for one in self._state.queue if unwanted(one)]
+        if found:
+            self._state.drop(set(found))
+            self._queued_bytes.size -= sum(one.size for one in found)
+        return found
+
     def count_drops(self, count: int = 1) -> None:
         """Count messages that were lost."""
         self._state.count_dropped(count)
