@@ -46,7 +46,7 @@ from hubbub.service.plugins.discovery import Plugins, reason
 from hubbub.service.plugins.handler_runner import HandlerRunner
 from hubbub.service.plugins.watcher import PluginWatcher
 from hubbub.service.process import signals
-from hubbub.service.process.descriptors import raise_descriptor_limit, room_for_clients
+from hubbub.service.process.descriptor_limit import raise_descriptor_limit, room_for_clients
 from hubbub.service.process.memory import Memory
 from hubbub.service.process.notify import Notifier
 from hubbub.service.process.turns import Turns

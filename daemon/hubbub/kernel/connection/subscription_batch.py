@@ -57,7 +57,7 @@ def work_on(
 
 
 def _act(link: Any, one: Subscribe | Unsubscribe | Fault, retained: list[Retained]) -> Any:
-    """Return the result of one event, see SubscriptionBatch. Raises Refusal."""
+    """Subscribe or unsubscribe for one event of the batch, and return its result. Raises Refusal."""
     link.access.authorize()
     if isinstance(one, Fault):
         raise one.refusal

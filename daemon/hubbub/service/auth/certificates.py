@@ -20,7 +20,7 @@ _MARK = "certificate"
 
 
 @implementer(ICredentialsChecker)
-class Certificates:
+class CertificateChecker:
     """Names the user of a certificate.
 
     field  `cn`: the common name of its subject; `san`: its first alternative name (DNS, mail, URI)
@@ -59,8 +59,8 @@ def _alternative_names(certificate: x509.Certificate) -> Iterator[str]:
                 yield from extension.value.get_values_for_type(kind)
 
 
-def make(argument: str) -> Certificates:
+def make(argument: str) -> CertificateChecker:
     """Make the checker of `certificate` or `certificate:san`. Raises ConfigError."""
     if argument not in ("", *_FIELDS):
         raise ConfigError("expected certificate, certificate:cn or certificate:san")
-    return Certificates(argument or "cn")
+    return CertificateChecker(argument or "cn")

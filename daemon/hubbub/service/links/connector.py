@@ -22,7 +22,7 @@ from hubbub.service.config.settings import ConnectorConfig
 from hubbub.service.links.connector_log import ConnectorLog
 from hubbub.service.links.dial import Attempt, check_files, dial_stream, open_datagrams, resolve, why
 from hubbub.service.links.dialler import Dialler
-from hubbub.service.links.listener_context import make_listener_context
+from hubbub.service.links.make_listener_context import make_listener_context
 from hubbub.service.plugins.dialect_plan import DialectPlan, plan
 from hubbub.service.plugins.discovery import Plugins
 from hubbub.transports.dial import DialFactory, DialledDatagrams, Losses, Lost

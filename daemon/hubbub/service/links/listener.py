@@ -34,7 +34,7 @@ from hubbub.kernel.sessions.session import Session
 from hubbub.option import host_port
 from hubbub.service.auth.login import Logins
 from hubbub.service.config.settings import ListenerConfig, Settings
-from hubbub.service.links.listener_context import make_listener_context
+from hubbub.service.links.make_listener_context import make_listener_context
 from hubbub.service.links.tls import Certificates, ConnectionVoucher, Spec
 from hubbub.service.logs.notices import Notices
 from hubbub.service.plugins.dialect_plan import plan

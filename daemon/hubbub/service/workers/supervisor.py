@@ -33,7 +33,7 @@ from hubbub.service.logs.last_words import give_up
 from hubbub.service.metrics.port import MetricsEndpoint
 from hubbub.service.metrics.prometheus import probe_page
 from hubbub.service.process import signals
-from hubbub.service.process.descriptors import raise_descriptor_limit
+from hubbub.service.process.descriptor_limit import raise_descriptor_limit
 from hubbub.service.process.notify import Notifier
 from hubbub.service.workers.handover import Handover
 from hubbub.service.workers.nats_server import NatsServer, check_workers
