@@ -6,6 +6,7 @@ from contextlib import closing
 
 from hubbub import limits
 from hubbub.history_request import HistoryRequest
+from hubbub.kernel.history.store import Newest
 from hubbub.storage.reading import open_reader
 from storage.test_history import publish, start
 from unit.history_help import HistoryRule, Lines, hub_with, lines
@@ -41,7 +42,7 @@ def test_a_client_that_has_gone_is_read_for_no_more(tmp_path):
     jobs, answers = [], []
     reader.put, put = jobs.append, reader.put
     history.store.read(wanted, 0, answers.append, Gone())
-    history.store.find_last(wanted, 1, answers.append, Gone())
+    history.store.find_last(Newest(wanted, 1), 0, answers.append, Gone())
     reader.put = put
     with closing(open_reader(tmp_path / "state")) as connection:
         queries = []

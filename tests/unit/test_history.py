@@ -372,25 +372,3 @@ class Stream:
         assert all(n <= max(lost, default=-1) for n in missing), (got, expected, output)
         if self.messages == EVERYTHING and not self.changed:
             assert (got, lost) == (expected, [])
-
-
-@pytest.mark.parametrize("last", [1, 2])
-def test_last_looks_from_the_newest_back_until_it_has_as_many_as_may_be_found(monkeypatch, last):
-    """So what it remembers of topics has that bound too."""
-    monkeypatch.setattr(limits, "HISTORY_LAST", 5)
-    monkeypatch.setattr(limits, "HISTORY_PAGE_MESSAGES", 2)
-    world, _ = hub_with(HistoryRule("#"))
-    for n in range(20):
-        world.publish(f"t/{n}", b"%d" % n)
-    output = lines(world, f"SUB # LAST {last}")
-    assert [line for line in output if line.startswith("MSG")] == [f"MSG t/{n} {n}" for n in range(15, 20)]
-
-
-def test_last_of_topics_of_several_rules(monkeypatch):
-    monkeypatch.setattr(limits, "HISTORY_PAGE_MESSAGES", 3)
-    world, _ = hub_with(HistoryRule("a/#"), HistoryRule("#"))
-    for n in range(20):
-        world.publish(f"{'ab'[n % 2]}/{n % 4}", b"%d" % n)
-    output = lines(world, "SUB # LAST 2")
-    expected = [f"MSG {'ab'[n % 2]}/{n % 4} {n}" for n in range(12, 20)]
-    assert [line for line in output if line.startswith("MSG")] == expected

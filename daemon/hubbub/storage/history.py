@@ -72,8 +72,8 @@ class DurableHistory:
     def read(self, wanted: Wanted, after: int, then: OnPage, asker: Asker) -> None:
         self._store.reader.put(_PageJob(wanted, after, self._store.readable, self._prefix, then, asker))
 
-    def find_last(self, wanted: Wanted, count: int, then: OnLast, asker: Asker) -> None:
-        self._store.reader.put(_LastJob(wanted, count, self._store.readable, self._store.reader.put, then, asker))
+    def find_last(self, newest: Newest, until: int, then: OnLast, asker: Asker) -> None:
+        self._store.reader.put(_LastJob(newest, until, self._store.reader.put, then, asker))
 
 
 def _nothing() -> None:
@@ -148,14 +148,12 @@ class _PageJob:
 class _LastJob:
     """Finds the newest messages of each topic, from the newest row back, some rows in each step (reader.Job)."""
 
-    def __init__(
-        self, wanted: Wanted, count: int, until: int, put: Callable[[Any], object], then: OnLast, asker: Asker
-    ) -> None:
+    def __init__(self, newest: Newest, until: int, put: Callable[[Any], object], then: OnLast, asker: Asker) -> None:
         self._asker = asker
         self._before = _NO_END
-        self._newest = Newest(wanted, count)
+        self._newest = newest
         self._put = put
-        self._rules = list(wanted.rules)
+        self._rules = list(newest.wanted.rules)
         self._then = then
         self._until = until
 
@@ -179,8 +177,7 @@ class _LastJob:
         return self._answer()
 
     def _answer(self) -> Callable[[], object]:
-        numbers = self._newest.ordered()
-        return lambda: self._then(numbers, self._until)
+        return lambda: self._then(self._newest)
 
     def _take(self, body: bytes) -> None:
         try:

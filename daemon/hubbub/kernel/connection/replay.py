@@ -9,7 +9,6 @@ HistoryRequest are one replay, so that a position which a client has seen is one
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -21,6 +20,7 @@ from hubbub.history_request import HistoryRequest
 from hubbub.kernel.connection.commands import say
 from hubbub.kernel.connection.outbox import Outbox
 from hubbub.kernel.history.history import History, Plan
+from hubbub.kernel.history.last import LastMessages
 from hubbub.kernel.history.store import Page, position
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.router import Router
@@ -118,8 +118,8 @@ class Replay:
         self._messages: deque[Message] = deque()  # of a page
         self._batches: deque[tuple[Gate, Batch]] = deque()
         self._asked = self._marked = False
-        self._chosen: Sequence[int] = ()  # numbers that the store has found for `last`, in order
-        self._read = 0  # how many of these were read
+        self._last: LastMessages | None = None
+        self._newest = 0  # number of the newest message when the client asked
         self._allowed: dict[str, bool] = {}
         self._rights: Any = None
 
@@ -128,6 +128,7 @@ class Replay:
         self.gates.append(gate)
         self._plan = plan = self._history.plan(self.request, [one.filter for one in self.gates])
         self._changes, self._after, self._told = self._history.changes, plan.after, plan.lost
+        self._newest = self._history.store.newest
 
     def begin(self) -> None:
         """Begin with the next turn."""
@@ -194,9 +195,10 @@ class Replay:
         """Take the next messages, ask the store for them, or end. Returns whether there may be more to do now."""
         plan, history = self._current_plan(), self._history
         if plan.last is not None:
-            self._ask_last(plan)
-        elif self._read < len(self._chosen):
-            self._ask_chosen(plan)
+            self._find_last(plan)
+        elif self._last is not None and self._last.left:
+            self._asked = True
+            self._last.read(plan.wanted, self._take)
         elif self._after > history.store.newest:
             self._asked = True
             history.store.when_there(self._after, self._reached, self)
@@ -230,30 +232,19 @@ class Replay:
                 self._advance(Page((), self._after, history.store.newest))
         return plan
 
-    def _ask_last(self, plan: Plan) -> None:
+    def _find_last(self, plan: Plan) -> None:
         assert plan.last is not None
         self._asked = True
-        self._history.store.find_last(plan.wanted, plan.last, self._take_last, self)
+        self._last = LastMessages(self._turn, self._history, self._newest, self)
+        self._last.find(plan.wanted, plan.last, self._found_last)
 
-    def _take_last(self, numbers: Sequence[int], end: int) -> None:
+    def _found_last(self) -> None:
         assert self._plan is not None
+        assert self._last is not None
         self._asked = False
-        self._chosen = numbers
         self._plan = self._plan._replace(last=None)
-        self._after = self._told = end
+        self._after = self._told = self._last.end
         self.schedule()
-
-    def _ask_chosen(self, plan: Plan) -> None:
-        """Read the next messages of those that were found."""
-        self._asked = True
-        some = self._chosen[self._read : self._read + limits.HISTORY_PAGE_MESSAGES]
-        wanted = plan.wanted._replace(numbers=frozenset(some))
-
-        def take(page: Page) -> None:
-            self._read += bisect_right(some, page.end)
-            self._take(page._replace(end=0, lost=0))
-
-        self._history.store.read(wanted, some[0] - 1, take, self)
 
     def _take(self, page: Page) -> None:
         """Take a page of the store."""

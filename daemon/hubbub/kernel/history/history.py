@@ -19,7 +19,7 @@ from hubbub.history_request import HistoryRequest
 from hubbub.kernel.authorization.filter_sets import FilterSet, overlaps
 from hubbub.kernel.history.position import read_number
 from hubbub.kernel.history.rule import HistoryRule, RuleState
-from hubbub.kernel.history.store import HistoryStore, Page, Wanted, position
+from hubbub.kernel.history.store import HistoryStore, Newest, Page, Wanted, position
 from hubbub.message import Message
 from hubbub.topics import unshared
 
@@ -77,11 +77,22 @@ class Tail:
         for end, message, state in some:
             if state.id not in wanted.rules or message.time < wanted.since or not wanted.has(message.topic):
                 continue
+            if wanted.numbers is not None and end not in wanted.numbers:
+                continue
             if end > state.trimmed:
                 kept.append(message)
             else:
                 lost = end
         return Page(kept, end, lost)
+
+    def look_back(self, newest: Newest, until: int, count: int) -> int:
+        """Have `newest` look at `count` messages up to number `until`. Returns the number up to which others are."""
+        end = bisect_right(self._rows, until, key=_number)
+        some = self._rows[max(0, end - count) : end]
+        for number, message, state in reversed(some):
+            if state.id in newest.wanted.rules and number > state.trimmed:
+                newest.look(number, message.topic)
+        return some[0][0] - 1 if some else self.floor
 
 
 class History:

@@ -164,16 +164,15 @@ class MemoryHistory:
                 end = min(end, some[-1][0])
         return [row for row in merge(*found, key=lambda row: row[0]) if row[0] <= end], end, lost
 
-    def find_last(self, wanted: Wanted, count: int, then: OnLast, asker: Asker) -> None:
-        until = self.readable
-        self._later(partial(self._find, Newest(wanted, count), list(wanted.rules), until + 1, until, then, asker))
+    def find_last(self, newest: Newest, until: int, then: OnLast, asker: Asker) -> None:
+        self._later(partial(self._find, newest, list(newest.wanted.rules), until + 1, until, then, asker))
 
     def _find(self, newest: Newest, rules: list[int], before: int, until: int, then: OnLast, asker: Asker) -> None:
         """Look at some messages before a number, of the last of these rules, and go on in a later turn."""
         if asker.gone:
             return
         if not rules or newest.full:
-            then(newest.ordered(), until)
+            then(newest)
             return
         rows, now = self._rows.get(rules[-1]), self._turn.wall()
         if rows is None:  # it has ended

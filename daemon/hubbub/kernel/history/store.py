@@ -34,14 +34,14 @@ class Wanted(NamedTuple):
 class Newest:
     """The newest messages of each topic, while a search goes from the newest message back."""
 
-    __slots__ = ("_count", "_found", "_numbers", "_wanted")
+    __slots__ = ("wanted", "_count", "_found", "_numbers")
 
     def __init__(self, wanted: Wanted, count: int) -> None:
         """`count` messages of each topic are wanted."""
         self._count = count
         self._found: dict[str, int] = {}
         self._numbers = array("q")
-        self._wanted = wanted
+        self.wanted = wanted
 
     @property
     def full(self) -> bool:
@@ -51,7 +51,7 @@ class Newest:
     def look(self, number: int, topic: str) -> None:
         """Look at the next message."""
         count = self._found.get(topic, 0)
-        if count < self._count and (count or self._wanted.has(topic)):
+        if count < self._count and (count or self.wanted.has(topic)):
             self._found[topic] = count + 1
             self._numbers.append(number)
 
@@ -73,7 +73,7 @@ class Page(NamedTuple):
 
 
 OnPage = Callable[[Page], object]
-OnLast = Callable[["array[int]", int], object]
+OnLast = Callable[[Newest], object]
 
 
 class Asker(Protocol):
@@ -121,10 +121,10 @@ class HistoryStore(Protocol):
     def read(self, wanted: Wanted, after: int, then: OnPage, asker: Asker) -> None:
         """Read a page of messages behind number `after`; `then` is called in the reactor, later."""
 
-    def find_last(self, wanted: Wanted, count: int, then: OnLast, asker: Asker) -> None:
-        """Find the newest `count` messages of each topic; `then` is called in the reactor, later.
+    def find_last(self, newest: Newest, until: int, then: OnLast, asker: Asker) -> None:
+        """Have `newest` look at messages back from number `until`; `then` is called with it in the reactor, later.
 
-        It gets their numbers, limits.HISTORY_LAST at most, and the number up to which the search has looked.
+        until  not higher than `readable`, unless `newest` is full
         """
 
 

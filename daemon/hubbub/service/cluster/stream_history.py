@@ -6,7 +6,6 @@ gets. What the stream has dropped is lost for all rules; beside that a rule only
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -191,21 +190,19 @@ class StreamHistory:
                 message.time, message.position = one.time, f"{self._prefix}{one.seq}"
                 yield one.seq, message
 
-    def find_last(self, wanted: Wanted, count: int, then: OnLast, asker: Asker) -> None:
-        until = self.newest
-        job = partial(self._find_last, wanted, count, until, then, asker)
-        self._run(job, lambda: then(array("q"), until), asker)
+    def find_last(self, newest: Newest, until: int, then: OnLast, asker: Asker) -> None:
+        job = partial(self._find_last, newest, until, then, asker)
+        self._run(job, lambda: then(newest), asker)
 
-    async def _find_last(self, wanted: Wanted, count: int, until: int, then: OnLast, asker: Asker) -> None:
+    async def _find_last(self, newest: Newest, until: int, then: OnLast, asker: Asker) -> None:
         """Look at the newest messages; a stream is read forwards alone."""
         at = max(0, until - limits.HISTORY_MESSAGES)
         found: list[tuple[int, str]] = []
         while at < until and not asker.gone:
             page, at = await self._page(at, until)
-            found += [(seq, message.topic) for seq, message in self._matching(wanted, page)]
-        newest = Newest(wanted, count)
+            found += [(seq, message.topic) for seq, message in self._matching(newest.wanted, page)]
         for seq, topic in reversed(found):
             if newest.full:
                 break
             newest.look(seq, topic)
-        then(newest.ordered(), until)
+        then(newest)
