@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Protocol
 
 from hubbub import limits
@@ -123,17 +124,15 @@ class Turn:
 
     def _flush_some(self, outboxes: list[Flushable]) -> None:
         """Flush one after the other while there is time; the rest is late."""
-        rest = iter(outboxes)
-        left = limits.FLUSHES_AT_ONCE
-        ends = self.now() + limits.TURN_SECONDS if len(outboxes) > left else 0.0
+        rest, left = iter(outboxes), len(outboxes)
+        ends = self.now() + limits.TURN_SECONDS if left > limits.FLUSHES_AT_ONCE else 0.0
         try:
-            for outbox in rest:
-                outbox.flush()
-                left -= 1
-                if not left:
-                    if self.now() >= ends:
-                        break
-                    left = limits.FLUSHES_AT_ONCE
+            while left > 0:
+                for outbox in islice(rest, limits.FLUSHES_AT_ONCE):
+                    outbox.flush()
+                left -= limits.FLUSHES_AT_ONCE
+                if left > 0 and self.now() >= ends:
+                    break
         finally:
             self.late += rest
 

@@ -331,23 +331,18 @@ class Outbox:
         try:
             if not self.plain or self.size > FLUSH_BYTES:
                 flushing.flush(self, False)
-            elif self.units:
+            elif units := self.units:
+                data = units[0].data if len(units) == 1 else b"".join([unit.data for unit in units])
+                units.clear()
                 self.sent += self.count
                 self.sent_bytes += self.size
-                self.wire.write(self._take_all())
+                self.size = self.held
+                self.count = self.answers = 0
+                self.wire.write(data)
             if self.drained is not None and not self.answers:
                 self.drained()
         except Exception as error:  # noqa: BLE001  a plugin's dialect: its fault costs its own link
             self.owner.fail(error)
-
-    def _take_all(self) -> bytes:
-        """Take everything, joined; only while `plain`."""
-        units = self.units
-        data: bytes = units[0].data if len(units) == 1 else b"".join([unit.data for unit in units])
-        units.clear()
-        self.size = self.held
-        self.count = self.answers = 0
-        return data
 
     def hand_over(self, unit: Any) -> None:
         """Write a unit with this flush."""
