@@ -132,7 +132,7 @@ HOT = [  # what each message passes through, in the order of its way
     "nats_protocol/messages",
     "nats_protocol/plain",
 ]
-HOT_PLUGINS = [  # of hubbub_plugins: what each packet of MQTT and each message of WAMP passes through
+HOT_PLUGINS = [  # of hubbub_plugins: what each packet of MQTT, frame of STOMP and message of WAMP passes through
     "mqtt/wire",
     "mqtt/messages",
     "mqtt/reader",
@@ -141,6 +141,13 @@ HOT_PLUGINS = [  # of hubbub_plugins: what each packet of MQTT and each message 
     "mqtt/inbound",
     "mqtt/keep_alive",
     "mqtt/base",
+    "stomp/frames",
+    "stomp/reader",
+    "stomp/destinations",
+    "stomp/messages",
+    "stomp/acknowledgements",
+    "stomp/heart_beat",
+    "stomp/session",
     "wamp/codec",
     "wamp/fields",
     "wamp/origin",

@@ -42,7 +42,7 @@ FILES = {  # of daemon/hubbub: the files and folders whose functions do it
     "transport": "transports service/process/reactor",
 }
 ENCODE = (
-    r"^(?:\w+\.encode|is_text|encoded) \(hubbub/|mqtt/(?:messages|outbound|aliases)"
+    r"^(?:\w+\.encode|is_text|encoded) \(hubbub/|mqtt/(?:messages|outbound|aliases)|stomp/messages"
     r"|CPyDef_(?:lines___Lines___encode|lines_text___is_text|router___encoded)"
 )
 LIBRARIES = {"autobahn": r"autobahn/", "twisted": r"twisted/"}

@@ -33,16 +33,15 @@ class HeartBeat:
 
     __slots__ = ("deadline", "last_received", "_beat_at", "_every", "_silence")
 
-    def __init__(self, deadline: float) -> None:
-        """Wait for CONNECT until `deadline`."""
-        self.deadline: float | None = deadline
+    def __init__(self) -> None:
+        self.deadline: float | None = None
         self._beat_at: float | None = None
         self._every = 0.0
         self.last_received = 0.0
         self._silence: float | None = None
 
-    def agree(self, can_send: float, wants: float, interval: float, now: float) -> str:
-        """Take up what CONNECT says, and return the header of CONNECTED.
+    def agree(self, can_send: float, wants: float, interval: float) -> str:
+        """Take up what CONNECT says, which has come just now, and return the header of CONNECTED.
 
         interval  seconds between the client's heart-beats, unless it can send less often only
         """
@@ -51,8 +50,7 @@ class HeartBeat:
             self._silence = every + max(every, limits.STOMP_SILENCE_SECONDS)
         if wants:
             self._every = limits.STOMP_BEAT_MARGIN * max(wants, limits.STOMP_BEAT_SECONDS)
-            self._beat_at = now + self._every
-        self.last_received = now
+            self._beat_at = self.last_received + self._every
         self.deadline = self._earliest()
         return f"{int(1_000 * max(wants, limits.STOMP_BEAT_SECONDS))},{int(1_000 * every)}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
-from typing import NamedTuple
+from functools import cache
 
 from hubbub import Message, Publish, QosPublish, Text, limits
 from hubbub.message import is_utf8
@@ -83,8 +83,6 @@ class Heads(dict[str, bytes]):
     style  how its destinations begin, see destinations.py
     """
 
-    __hash__ = object.__hash__  # type: ignore[assignment]  # it is one of HEADS
-
     def __init__(self, version: str, style: str) -> None:
         super().__init__()
         self.version = version
@@ -103,50 +101,94 @@ class Heads(dict[str, bytes]):
 HEADS = {(version, style): Heads(version, style) for version in (V10, V11, V12) for style in (PLAIN, TOPIC, QUEUE)}
 
 
-class Form(NamedTuple):
-    """The wire format of a subscription, without the header of its id.
+class Form:
+    """The wire format of a subscription, without the header of its id. There is one of each, see `form_of`.
 
-    heads         one of HEADS
-    acked         whether the client acknowledges its messages
-    websocket     whether a unit is a text message or a binary one
+    heads      how its messages begin
+    acked      whether the client acknowledges its messages
+    websocket  whether a unit is a text message or a binary one
     """
 
-    heads: Heads
-    acked: bool
-    websocket: bool
+    __slots__ = ("acked", "heads", "websocket")
+
+    def __init__(self, heads: Heads, acked: bool, websocket: bool) -> None:
+        self.acked = acked
+        self.heads = heads
+        self.websocket = websocket
 
 
-_last: Message | None = None
-_number = 1_000_000_000  # of the last message; those of one message that are encoded one after the other share it
+@cache
+def form_of(version: str, style: str, acked: bool, websocket: bool) -> Form:
+    """Return the form for a version and a style of destinations: equal ones are the same object."""
+    return Form(HEADS[version, style], acked, websocket)
+
+
+class _Numbers:
+    """The number of the last message; encodings of one message that are made one after the other share it.
+
+    high, low  its digits: all but the last three, and these. Looking them up costs less than formatting a number
+    """
+
+    __slots__ = ("high", "low", "_last", "_next", "_thousands")
+
+    def __init__(self) -> None:
+        self.high = self.low = b""
+        self._last: Message | None = None
+        self._next = 1_000
+        self._thousands = 999_999
+
+    def take(self, message: Message) -> None:
+        """Number a message."""
+        if message is not self._last:
+            self._last = message
+            if self._next == 1_000:
+                self._next = 0
+                self._thousands += 1
+                self.high = b"%d" % self._thousands
+            self.low = _DIGITS[self._next]
+            self._next += 1
+
+
+_DIGITS = [b"%03d" % number for number in range(1_000)]
+_LENGTHS = [b"-0\ncontent-length:%d\n\n" % size for size in range(1_024)]  # behind a number, for most payloads
+_numbers = _Numbers()
+
+
+def encode_plain(message: Message, form: Form, id: bytes) -> bytes | None:
+    """Encode a message that has no more than a short payload; `id`: the header of the id. None: it has more."""
+    payload, numbers = message.payload, _numbers
+    size = len(payload)
+    if size >= 1_024 or not _is_plain(message, form):
+        return None
+    head = form.heads[message.topic]
+    if not head:
+        return None
+    numbers.take(message)
+    return b"".join([head, id, b"message-id:", numbers.high, numbers.low, _LENGTHS[size], payload, b"\0"])
 
 
 def encode_around(message: Message, form: Form) -> tuple[bytes, bytes] | None:
     """Encode what stands before the header of the id, and behind it. None: the version can't say its topic."""
-    global _last, _number
-    heads, acked, websocket = form
-    head = heads[message.topic]
+    head = form.heads[message.topic]
     if not head:
         return None
-    if message is not _last:
-        _last = message
-        _number += 1
-    payload = message.payload
-    if acked or websocket or type(message) is not Publish or _has_more(message):
-        return _encode(head, message, form)
-    return head, b"message-id:%d-0\ncontent-length:%d\n\n%b\0" % (_number, len(payload), payload)
-
-
-def _encode(head: bytes, message: Message, form: Form) -> tuple[bytes, bytes]:
-    payload = message.payload
-    ack = b"ack:%d-0\n" % _number if form.acked else b""
+    _numbers.take(message)
+    number, payload = _numbers.high + _numbers.low, message.payload
+    if _is_plain(message, form):
+        return head, b"message-id:%b-0\ncontent-length:%d\n\n%b\0" % (number, len(payload), payload)
+    ack = b"ack:%b-0\n" % number if form.acked else b""
     more = write_headers(_headers_of(message, form.heads), form.heads.version)
-    tail = b"message-id:%d-0\n%b%bcontent-length:%d\n\n%b\0" % (_number, ack, more, len(payload), payload)
+    tail = b"message-id:%b-0\n%b%bcontent-length:%d\n\n%b\0" % (number, ack, more, len(payload), payload)
     return Text(head) if form.websocket and is_utf8(payload) else head, tail
 
 
-def _has_more(message: Message) -> bool:
-    return (
-        message.properties is not None
+def _is_plain(message: Message, form: Form) -> bool:
+    """Return whether a MESSAGE has no header that depends on more than its topic and its length."""
+    return not (
+        form.acked
+        or form.websocket
+        or type(message) is not Publish
+        or message.properties is not None
         or message.content_type is not None
         or message.reply_to is not None
         or message.retained

@@ -10,7 +10,8 @@ from hubbub.events import Close, Event, Subscribe
 from hubbub.publish import Publish, QosPublish
 from hubbub_plugins.stomp import Stomp
 from hubbub_plugins.stomp.destinations import destination_of
-from hubbub_plugins.stomp.frames import V10, V11, V12, Malformed, Reader, read_frame, write_frame
+from hubbub_plugins.stomp.frames import V10, V11, V12, Malformed, read_frame, write_frame
+from hubbub_plugins.stomp.reader import Head, Reader
 
 LONGEST = 1_000_000  # bytes
 GREETINGS = [b"", b"CONNECT\n\n\0", *(b"STOMP\naccept-version:%b\n\n\0" % one for one in (b"1.1", b"1.2"))]
@@ -28,9 +29,14 @@ def answer(dialect: Any, event: Event | Publish) -> None:
         sent_on(dialect, event, version)
 
 
+def keep(head: Head, body: bytes, frames: list[Any]) -> bool:
+    frames.append((head, body))
+    return True
+
+
 def readable(data: bytes, version: str) -> list[Any]:
-    frames, wrong = (reader := Reader(LONGEST)).feed(data)
-    assert wrong is None
+    reader, frames = Reader(LONGEST), []
+    assert reader.feed(data, frames, keep) is None
     assert not reader.held()
     return [read_frame(head.raw, body, version) for head, body in frames]
 
@@ -51,7 +57,8 @@ def sent_on(dialect: Stomp, event: Publish, version: str) -> None:
 def one_frame(data: bytes) -> None:
     """What is read from a frame is written, and read again."""
     version = (V10, V11, V12)[data[0] % 3] if data else V10
-    frames, _ = Reader(LONGEST).feed(data[1:])
+    frames: list[Any] = []
+    Reader(LONGEST).feed(data[1:], frames, keep)
     for head, body in frames:
         try:
             frame = read_frame(head.raw, body, version)

@@ -1,19 +1,24 @@
-"""plugins/stomp/frames.py: what is cut out of a stream, read and written."""
+"""plugins/stomp/frames.py and reader.py: what is cut out of a stream, read and written."""
 
 from __future__ import annotations
 
 import pytest
 
 from hubbub import limits
-from hubbub_plugins.stomp.frames import V10, V11, V12, Malformed, Reader, read_frame, write_frame, write_header
+from hubbub_plugins.stomp.frames import V10, V11, V12, read_frame, write_frame, write_header
+from hubbub_plugins.stomp.reader import Reader
 
 
 def feed(*pieces, max_body=100):
     """Return the frames as (command, headers, body), and the reason of the error after them."""
+
+    def act(head, body, events):
+        events.append(read_frame(head.raw, body, V12))
+        return True
+
     reader, frames = Reader(max_body), []
     for piece in pieces:
-        found, error = reader.feed(piece)
-        frames += [(*read_frame(head.raw, body, V12),) for head, body in found]
+        error = reader.feed(piece, frames, act)
         if error is not None:
             return frames, error.reason
     return frames, None
@@ -73,27 +78,18 @@ def test_frames_are_cut_out(data, frames):
     ],
 )
 def test_what_is_malformed(data, reason):
-    def end(pieces):
-        try:
-            return feed(b"SEND\ndestination:a\n\nx\0", *pieces)
-        except Malformed as error:
-            return [ONE], error.reason
-
-    frames, found = end([data])
+    before = b"SEND\ndestination:a\n\nx\0"
+    frames, found = feed(before, data)
     assert frames == [ONE]
     assert found.startswith(reason)
     if len(data) < 1_000:
-        assert end([bytes((byte,)) for byte in data]) == (frames, found)
+        assert feed(before, *(bytes((byte,)) for byte in data)) == (frames, found)
 
 
 def test_a_long_body_is_looked_at_once():
     """Each byte of what comes in small pieces is searched once, and copied a few times."""
-    reader = Reader(10_000_000)
-    reader.feed(b"SEND\n\n")
-    for _ in range(20_000):
-        reader.feed(b"x" * 100)
-    ((_, body),), _ = reader.feed(b"\0")
-    assert len(body) == 2_000_000
+    frames, error = feed(b"SEND\n\n", *[b"x" * 100] * 20_000, b"\0", max_body=10_000_000)
+    assert (len(frames[0].body), error) == (2_000_000, None)
 
 
 @pytest.mark.parametrize(
