@@ -43,7 +43,7 @@ FILES = {  # of daemon/hubbub: the files and folders whose functions do it
 }
 ENCODE = (
     r"^(?:\w+\.encode|is_text|encoded) \(hubbub/|mqtt/(?:messages|outbound|aliases)|stomp/messages"
-    r"|CPyDef_(?:lines___Lines___encode|lines_text___is_text|router___encoded)"
+    r"|CPyDef_(?:lines___Lines___encode|lines_text___is_text|router___encoded|\w+___messages___encode)"
 )
 LIBRARIES = {"autobahn": r"autobahn/", "twisted": r"twisted/"}
 HUBBUB = Path(__file__).parents[1] / "daemon/hubbub"
@@ -66,7 +66,7 @@ PARTS = {  # what is done, and the frames that do it; the first that fits counts
     **{name: pattern_of(files) for name, files in FILES.items()},
     **LIBRARIES,
 }
-PARTS["read"] += r"|hubbub_plugins/"
+PARTS["read"] += r"|hubbub_plugins/|CPyDef_(?:mqtt|stomp|wamp)___"
 _PARTS = {name: re.compile(pattern) for name, pattern in PARTS.items()}
 REST = "rest"
 
