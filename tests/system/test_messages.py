@@ -276,6 +276,13 @@ def test_a_mistake_is_followed_by_what_was_expected(wrong, says):
     assert said(hubbub("pub", *wrong)).startswith(f"hubbub: {says}")
 
 
+@pytest.mark.parametrize("scheme", ["tcp", "http", "mqtt"])
+def test_a_refusal_is_said_in_the_words_of_the_hub(daemon, scheme):
+    done = hubbub("pub", url(daemon, scheme), "a/+", "x", "--qos", "1")
+    assert done.returncode == 1
+    assert "wildcard" in said(done)
+
+
 @pytest.mark.parametrize("command", ["pub", "sub", "req", "bench"])
 def test_help(command):
     for arguments in ((command,), (command, "--help")):

@@ -64,7 +64,7 @@ class Address:
 
 def _why(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
-        return "this isn't a certificate in PEM and its private key"
+        return "this isn't a certificate in PEM and its private key, which a file of its own may have: key"
     return error.strerror or str(error)
 
 

@@ -29,6 +29,11 @@ _REASONS = {
 _CODES = {0x86: "not-authorized", 0x87: "not-authorized", 0x8F: "bad-filter", 0x90: "bad-topic", 0x97: "quota"}
 
 
+# Properties of acknowledgements (MQTT 5.0 section 2.2.2.2): bytes of numbers; all others are texts, or two of them.
+_NUMBERS = {0x11: 4, 0x13: 2, 0x21: 2, 0x22: 2, 0x24: 1, 0x25: 1, 0x27: 4, 0x28: 1, 0x29: 1, 0x2A: 1}
+_REASON, _USER_PROPERTY = 0x1F, 0x26
+
+
 class MqttClient:
     """A client of a broker."""
 
@@ -141,14 +146,14 @@ class MqttClient:
         if kind == PUBLISH:
             self._take(first, body)
         elif kind == CONNACK:
-            self._check(body[1])
+            self._check(body[1], body, 2)
         elif kind == SUBACK:
             size, at = _read_varint(body, 2)
             self._incomplete = _INCOMPLETE in body[at : at + size]
             for code in body[at + size :]:
-                self._check(code)
+                self._check(code, body, 2)
         elif kind == DISCONNECT:
-            self._check(body[0] if body else 0)
+            self._check(body[0] if body else 0, body, 1)
             raise Lost(f"{self._address}: it has closed the connection")
         elif kind in (PUBACK, PUBREC, PUBCOMP, PUBREL):
             self._acknowledged(kind, body)
@@ -177,11 +182,14 @@ class MqttClient:
             self._send(PUBREL << 4 | 2, body[:2])
         else:
             self._ids.discard(id)
-            self._check(code)
+            self._check(code, body, 3)
 
-    def _check(self, code: int) -> None:
+    def _check(self, code: int, body: bytes, at: int) -> None:
+        """Raise Refused for a reason code that is a failure; the properties of its packet begin at `at`."""
         if code >= _FAILED:
-            raise Refused(_CODES.get(code, ""), f"{self._address}: {_REASONS.get(code, f'reason code 0x{code:02X}')}")
+            text = _REASONS.get(code, f"reason code 0x{code:02X}")
+            reason = _reason_string(body, at)
+            raise Refused(_CODES.get(code, ""), f"{self._address}: {text}{reason and f': {reason}'}")
 
     def _length(self) -> int:
         size = 0
@@ -214,6 +222,23 @@ def _varint(number: int) -> bytes:
         found.append(low | (128 if number else 0))
         if not number:
             return bytes(found)
+
+
+def _reason_string(body: bytes, at: int) -> str:
+    """Return what a server says in words, or "" (MQTT 5.0 section 3.4.2.2.2)."""
+    size, at = _read_varint(body, at) if at < len(body) else (0, at)
+    end = min(at + size, len(body))
+    while at < end:
+        kind, at = body[at], at + 1
+        if kind in _NUMBERS:
+            at += _NUMBERS[kind]
+            continue
+        for _ in range(2 if kind == _USER_PROPERTY else 1):
+            text, at = body[at + 2 : at + 2 + int.from_bytes(body[at : at + 2], "big")], at + 2
+            at += len(text)
+        if kind == _REASON:
+            return text.decode(errors="replace")
+    return ""
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
