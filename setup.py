@@ -91,6 +91,7 @@ HOT = [  # what each message passes through, in the order of its way
     "kernel/sessions/qos",
     "kernel/sessions/away",
     "kernel/sessions/session_queue",
+    "kernel/sessions/other_members",
     "kernel/sessions/delivery",
     "kernel/sessions/qos_receiver",
     "kernel/routing/packed",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from itertools import islice
 
 from hubbub import limits
@@ -19,6 +18,7 @@ from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW
 from hubbub.kernel.sessions.inflight import InflightMessage, Lender
+from hubbub.kernel.sessions.other_members import give_all, give_to_others
 from hubbub.kernel.sessions.qos import STAGES, PassOn, QosLink, qos_of
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
 from hubbub.kernel.sessions.records import StoredMessage
@@ -296,25 +296,12 @@ class Delivery:
         `ended` is called once they have it; until then a store keeps it for this session.
         """
         self._close()
-        state = self.state
-        shared = [one for one in (*state.inflight.values(), *state.queue) if one.share]
-        if shared or (state.paged_count and state.paged.shared):
-            state.expire()
-        if shared:
-            spread_later(self._turn, "shared messages", self._give_all(shared, ended))
-        else:
-            self._give_page(ended)
-
-    def _give_all(self, shared: Sequence[InflightMessage], ended: Callable[[], object]) -> Iterator[None]:
-        for some in in_pieces(shared, limits.SHARED_AT_ONCE):
-            self._give_to_others(some)
-            yield
-        self._give_page(ended)
+        give_all(self._turn, self._pass_on, self.state, ended)
 
     def leave(self) -> None:
         """Another node has the session now, with all its messages but those that work queues here have lent."""
         self._close()
-        self._give_to_others([one for one in self.state.inflight.values() if one.lender is not None])
+        give_to_others(self._pass_on, [one for one in self.state.inflight.values() if one.lender is not None])
 
     def _close(self) -> None:
         self.ended = True
@@ -322,17 +309,6 @@ class Delivery:
         self.queue.clear()
         lent = sum([one.size for one in self.state.inflight.values() if one.lender is not None])  # they count there
         self._queued_bytes.size -= self.state.size - lent
-
-    def _give_page(self, ended: Callable[[], object], last: int = 0, page: Sequence[StoredMessage] = ()) -> None:
-        """Give others what the store has read of the queue, and go on until it has no more."""
-        state = self.state
-        state.queue.clear()
-        state.take_page(last, page)
-        self._give_to_others(list(state.queue))
-        if state.paged_count and state.paged.shared:
-            state.fetch(partial(self._give_page, ended))
-        else:
-            ended()
 
     # Incoming
 
@@ -372,7 +348,7 @@ class Delivery:
         if keep is None:
             return
         self.queue.settle()
-        self._give_to_others(self.queue.take_out(lambda one: not keep(one.message.topic)))
+        give_to_others(self._pass_on, self.queue.take_out(lambda one: not keep(one.message.topic)))
         self._searches.purge(keep)
 
     def withhold(self, keep: Callable[[str], bool]) -> None:
@@ -380,15 +356,4 @@ class Delivery:
         found = [one for one in self.state.inflight.values() if not one.received and not keep(one.message.topic)]
         for one in found:
             self._remove(one)
-        self._give_to_others(found)
-
-    def _give_to_others(self, those: Sequence[InflightMessage]) -> None:
-        """Give what this client no longer gets to other members of its groups, but no QoS 2 of its flight."""
-        loans: dict[Lender, list[InflightMessage]] = {}
-        for one in those:
-            if one.lender is not None and one.loan is not None:
-                loans.setdefault(one.lender, []).append(one.loan)
-            elif one.share and (one.qos == 1 or not one.id):  # MQTT-4.8.2-5
-                self._pass_on(one.share, one.message, AWAY)
-        for lender, back in loans.items():
-            lender.returned(back)
+        give_to_others(self._pass_on, found)
