@@ -316,11 +316,11 @@ async def test_what_a_replica_that_is_behind_lacks_comes_from_the_leader(api, no
     other = await nodes.joined(server.url)
     other.subscribe(f"$JS.API.DIRECT.GET.{name}", lambda asked: other.write(NO_MORE % asked.reply.encode()))
     await other.request("no.subscriber", b"")
-    [found] = await read_on(api, reactor, name, f"{name}.>", 1)
+    [found] = await read_on(api, reactor, name, f"{name}.>", 1, 3)
     assert (found.subject, found.payload, found.seq) == (f"{name}.1", b"1", 2)
     assert headers_of(found.headers)["A"] == "b"
     assert found.time == pytest.approx(time.time(), abs=60)
-    assert not await read_on(api, reactor, name, f"{name}.>", 3)
+    assert not await read_on(api, reactor, name, f"{name}.>", 3, 3)
 
 
 async def test_a_page_that_does_not_come_is_an_error(api, nodes, server, reactor, name, monkeypatch):

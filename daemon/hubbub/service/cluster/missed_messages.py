@@ -76,7 +76,7 @@ class MissedMessages:
     async def _read(self, subject: str, after: int, max_bytes: int) -> None:
         source = self._source
         while after < self._until:
-            page = await read_on(source.jetstream, source.reactor, source.stream, subject, after)
+            page = await read_on(source.jetstream, source.reactor, source.stream, subject, after, self._until)
             if not page:
                 return
             for one in page:
@@ -124,7 +124,8 @@ class MissedMessages:
 
 async def read_named(source: Source, seq: int) -> Publish | None:
     """Return one message of the stream; None: it isn't there any more. Raises JetStreamError."""
-    stored = await read_one(source.jetstream, source.stream, ">", seq)
+    known = min(seq, source.numbers.last)
+    stored = await read_one(source.jetstream, source.stream, ">", seq, known)
     try:
         found = None if stored is None or stored.seq != seq else source.decode(stored)
     except Refusal:

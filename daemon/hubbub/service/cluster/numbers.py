@@ -35,6 +35,11 @@ class Numbers:
         self.newest = self._base + seq
         return self.newest
 
+    @property
+    def last(self) -> int:
+        """The sequence of the newest message that was read, or behind which it is read on."""
+        return self.newest - self._base
+
     def of(self, seq: int) -> int:
         """Return the number of a sequence."""
         return self._base + seq

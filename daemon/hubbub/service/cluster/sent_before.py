@@ -37,7 +37,8 @@ class SentBefore:
     async def has(self, topic: str, id: int) -> bool:
         """Look for a message. Raises JetStreamError."""
         source, at, subject = self._source, self._after, f"*.{subject_of(topic)}"
-        while page := await read_on(source.jetstream, source.reactor, source.stream, subject, at):
+        known = source.numbers.last
+        while page := await read_on(source.jetstream, source.reactor, source.stream, subject, at, known):
             if any(self._is_it(sent_of(one.headers), id) for one in page):
                 self._look_no_more(id)
                 return True

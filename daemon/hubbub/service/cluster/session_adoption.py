@@ -74,6 +74,6 @@ def _revive(
 async def _catch_up(source: Source, record: Record, client: Client) -> None:
     """Put what the session has missed before what comes."""
     wishes = [Wish(make_subscription(wish), since) for wish, since in record.wishes()]
-    missed = MissedMessages(source, wishes, source.numbers.seq(source.numbers.newest))
+    missed = MissedMessages(source, wishes, source.numbers.last)
     client.delivery.queue.prepend(await missed.read(record.next - 1, client.state.max_bytes))
     client.delivery.queue.count_drops(missed.dropped)

@@ -152,7 +152,9 @@ class StreamHistory:
         info = await self._jetstream.stream_info(self._stream)
         if info.epoch != self.epoch:
             raise Unavailable("the stream was wiped")
-        if info.state.messages and info.state.first_seq <= until and await self._has_next(after, until):
+        behind = info.state.last_seq < until  # a server that was the leader before
+        there = info.state.messages and info.state.first_seq <= until
+        if behind or (there and await self._has_next(after, until)):
             raise Unavailable("the replica that answers is behind")
         return (), until
 

@@ -80,21 +80,29 @@ async def read_page(jetstream: JetStream, reactor: Any, stream: str, subject: st
         listening.end()
 
 
-async def read_on(jetstream: JetStream, reactor: Any, stream: str, subject: str, after: int) -> Sequence[PageMessage]:
+async def read_on(
+    jetstream: JetStream, reactor: Any, stream: str, subject: str, after: int, known: int
+) -> Sequence[PageMessage]:
     """Return the same, or the next message alone from the leader where the replica that answers is behind.
 
-    None: the stream has no more. Raises JetStreamError.
+    None: the stream has no more. `known`: see read_one. Raises JetStreamError.
     """
     page = await read_page(jetstream, reactor, stream, subject, after)
     if page:
         return page
-    found = await read_one(jetstream, stream, subject, after + 1)
+    found = await read_one(jetstream, stream, subject, after + 1, known)
     return () if found is None else (found,)
 
 
-async def read_one(jetstream: JetStream, stream: str, subject: str, seq: int) -> PageMessage | None:
-    """Return the first message on a subject from a sequence on, as the leader has it. Raises JetStreamError."""
+async def read_one(jetstream: JetStream, stream: str, subject: str, seq: int, known: int) -> PageMessage | None:
+    """Return the first message on a subject from a sequence on, as the leader has it. Raises JetStreamError.
+
+    known  the sequence up to which this node has read: a server that lacks some of that was the leader before, and its
+           word for the end of the stream isn't enough: Unavailable
+    """
     found = await jetstream.next(stream, subject, seq)
     if found is None:
+        if (await jetstream.stream_info(stream)).state.last_seq < known:
+            raise Unavailable("the server that answers isn't the leader any more")
         return None
     return PageMessage(found.subject, found.data, found.hdrs, found.seq, found.time.timestamp())

@@ -1,0 +1,74 @@
+"""A server that was the leader of a stream before, and doesn't know better yet: it lacks the newest messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from cluster.mqtt_nodes import output, subscribe, together
+from cluster.test_sessions import store
+from hubbub import limits
+from hubbub.service.cluster.jetstream import JetStream, StreamConfig
+from hubbub.service.cluster.jetstream_errors import Unavailable
+from hubbub.service.cluster.numbers import Numbers
+from hubbub.service.cluster.stream_pages import read_on
+from mqtt_client import V5, kept, subscription
+
+
+class Deposed(JetStream):
+    """Has no messages behind sequence `last`; None: it is the leader."""
+
+    def __init__(self, connection, last):
+        super().__init__(connection)
+        self.last = last
+
+    async def next(self, stream, subject, seq):
+        return None if self.last is not None and seq > self.last else await super().next(stream, subject, seq)
+
+    async def stream_info(self, name):
+        info = await super().stream_info(name)
+        if self.last is not None:
+            info.state.last_seq = self.last
+        return info
+
+
+async def three_messages(connection, name):
+    jetstream = JetStream(connection)
+    await jetstream.ensure_stream(StreamConfig(name=name, subjects=(f"{name}.>",), allow_direct=True))
+    for one in range(3):
+        await jetstream.publish(f"{name}.{one}", b"%d" % one)
+    return jetstream
+
+
+async def test_its_word_for_the_end_of_the_stream_is_not_enough(connection, name):
+    from twisted.internet import reactor
+
+    jetstream = await three_messages(connection, name)
+    with pytest.raises(Unavailable):
+        await read_on(Deposed(connection, 2), reactor, name, f"{name}.other", 0, 3)
+    assert not await read_on(jetstream, reactor, name, f"{name}.other", 0, 3)
+
+
+async def test_a_session_that_comes_waits_until_another_server_answers(two):
+    """What was in flight isn't given up."""
+    a, b = await together(two)
+    client, writer = await a.client("c", **kept(V5)), await b.client("writer")
+    await subscribe(client, subscription("x", 2))
+    await store(writer, ("x", b"1"), ("x", b"2"), qos=2)
+    before = await output(client, 2)
+    a.die()
+    moves = b.cluster.sessions
+    deposed = Deposed(b.cluster.connection, 0)
+    moves._source = moves._source._replace(jetstream=deposed)
+    b.world.clock.callLater(3 * limits.CLUSTER_RETRY_FIRST_SECONDS, setattr, deposed, "last", None)
+    client = await b.client("c", **kept(V5))
+    after = await output(client, 2, client.first)
+    assert [(one.id, one.payload) for one in after] == [(one.id, one.payload) for one in before]
+
+
+def test_what_was_read_of_a_stream_that_has_lost_its_newest_messages():
+    numbers = Numbers()
+    numbers.begin("epoch", 10)
+    numbers.reached(12)
+    numbers.wiped("epoch", 11)
+    assert numbers.last == 11
+    assert numbers.reached(12) == 13
