@@ -14,7 +14,7 @@ from hubbub.service.cluster.jetstream import JetStream
 from hubbub.service.cluster.pull_consumer import silence_seconds
 from hubbub.service.cluster.requests import NoAnswer
 from hubbub_plugins.mqtt import packets
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, kept, subscription
+from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, kept, messages, subscription
 
 GROUP = "$share/g/x/+"
 
@@ -358,3 +358,23 @@ async def test_groups_of_a_node_are_bounded(three, monkeypatch):
     wishes = [subscription(f"$share/{name}/x", 1) for name in ("g", "h", "g", "i")]
     answer = await subscribe(await a.client("member"), *wishes)
     assert answer.codes == [1, 1, 1, 0x97]
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_session_gets_what_a_group_brings_before_its_node_has_read_it(two, there):
+    """How far the session is in the stream, its own subscriptions say alone."""
+    a, b = await together(two)
+    client, writer = await a.client("c", **kept(V5)), await b.client("writer")
+    await subscribe(client, subscription("x/+", 2), subscription(GROUP, 2))
+    a.stream.consumer.stop()
+    await publish(writer, range(1), qos=2)
+    [one] = await output(client, 1)
+    if not there:
+        client.end.vanish()
+        await settled(a)
+        await passed(lambda: not a.cluster.sessions.store._running)
+    a.die()
+    client = await b.client("c", **kept(V5))
+    found = await output(client, 2, client.first)
+    assert messages(found) == 2 * [("x/0", b"0", 2)]
+    assert found[0].id == one.id

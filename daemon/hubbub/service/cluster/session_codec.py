@@ -101,9 +101,9 @@ def make_record(
     whole  name all messages that came by a group, and aren't in flight: the session leaves this node
     """
     progress = state.progress()
-    next = progress.next
-    if state.left is None and not state.queue:  # all that was read has been sent
-        next = max(next, numbers.newest + 1)
+    next = numbers.newest + 1
+    if state.left is not None or state.queue:
+        next = min(progress.next, next)  # of groups it may have later ones
     named = [_named(one, numbers) for one in state.inflight.values() if one.lender is None]
     room = limits.CLUSTER_NAMED_BYTES
     for one in state.queue:
