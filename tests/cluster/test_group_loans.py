@@ -4,76 +4,19 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from twisted.internet.defer import fail
 from twisted.internet.task import deferLater
 
+from cluster.group_members import GROUP, Member, got_by, one_at_a_time, payloads, publish
 from cluster.mqtt_nodes import output, subscribe, together
 from cluster.nodes import passed, settled
 from hubbub import limits
 from hubbub.service.cluster.jetstream import JetStream
 from hubbub.service.cluster.pull_consumer import silence_seconds
-from hubbub.service.cluster.requests import NoAnswer
-from hubbub_plugins.mqtt import packets
-from mqtt_client import PUBACK, PUBCOMP, PUBREC, PUBREL, V5, kept, messages, subscription
-
-GROUP = "$share/g/x/+"
+from mqtt_client import PUBACK, PUBREC, V5, kept, messages, subscription
 
 
 class Names(msgspec.Struct):
     consumers: list[str] | None = None
-
-
-class Member:
-    """A client in the group; it acknowledges what comes, unless it is `lazy`."""
-
-    def __init__(self, client, lazy=False):
-        self.client = client
-        self.ids = {}
-        self.got = []
-        self.lazy = lazy
-
-    @classmethod
-    async def of(cls, node, name, qos=1, lazy=False, **more):
-        client = await node.client(name, **more)
-        await subscribe(client, subscription(GROUP, qos))
-        return cls(client, lazy)
-
-    def look(self):
-        """Read what has come; return the payloads of all that did."""
-        self.take(self.client.output())
-        return self.got
-
-    def take(self, found):
-        for one in found:
-            if isinstance(one, packets.Publish):
-                self.got.append(one.payload)
-                self.ids[one.payload] = one.id
-                if not self.lazy and one.qos:
-                    self.take(self.client.ack(PUBACK if one.qos == 1 else PUBREC, one.id))
-            elif isinstance(one, packets.Ack) and one.kind == PUBREL:
-                self.take(self.client.ack(PUBCOMP, one.id))
-
-
-async def publish(client, numbers, qos=1):
-    """Publish, and wait until all is acknowledged."""
-    for number in numbers:
-        client.publish(f"x/{number % 3}", b"%d" % number, qos=qos, id=number + 1)
-    await output(client, len(numbers))
-
-
-def one_at_a_time():
-    """How a client asks for a session that has one message in flight."""
-    return {"clean": False, "properties": {"session_expiry_interval": 100, "receive_maximum": 1}}
-
-
-def payloads(first, last):
-    return sorted(b"%d" % number for number in range(first, last))
-
-
-async def got_by(members, wanted):
-    """Wait until these members have, together, all that is wanted; each of it once."""
-    await passed(lambda: sum([len(one.look()) for one in members]) >= len(wanted))
-    assert sorted(payload for one in members for payload in one.look()) == wanted
 
 
 async def consumers(node):
@@ -138,7 +81,7 @@ async def test_a_node_lends_no_more_what_waited_while_it_was_paused(three, monke
     writer = await c.client("writer")
     await publish(writer, range(10), qos=2)
     loans = a.cluster.groups._loans[GROUP]
-    await passed(lambda: len(loans._waiting) == 9 and not loans._handed)
+    await passed(lambda: len(loans._waiting) == 9 and not loans.handed.pending)
     said = []
     monkeypatch.setattr(loans._consumer, "_say_now", lambda by, what: said.append(what))
     now = a.hub.turn.now
@@ -240,74 +183,6 @@ async def test_what_takes_long_stays_with_its_member(three):
     lazy.client.goodbye()
     await publish(writer, range(5, 8))
     await got_by([other], payloads(5, 8))
-
-
-async def test_a_message_of_qos_2_goes_with_the_session_of_its_member(three):
-    """MQTT-4.8.2-5: when its node dies, to no other member."""
-    a, b, c = await together(three)
-    lazy = await Member.of(a, "lazy", 2, lazy=True, **kept(V5))
-    writer = await c.client("writer")
-    await publish(writer, range(3), qos=2)
-    await passed(lambda: len(lazy.look()) == 3)
-    await passed(lambda: not a.cluster.groups._loans[GROUP]._handed)
-    other = await Member.of(b, "other", 2)
-    a.die()
-    back = Member(await c.client("lazy", **kept(V5)))
-    back.take(back.client.first)
-    await got_by([back], payloads(0, 3))
-    await publish(writer, range(3, 9), qos=2)
-    await got_by([back, other], sorted([*payloads(0, 3), *payloads(3, 9)]))
-
-
-async def test_a_node_that_takes_a_session_over_tells_jetstream_what_that_has(three, monkeypatch):
-    """The node that had it has died before it could."""
-    monkeypatch.setattr(limits, "CLUSTER_LEASE_SECONDS", 2.0)
-    a, b, c = await together(three)
-    lazy, writer = await Member.of(a, "lazy", 2, lazy=True, **kept(V5)), await c.client("writer")
-    loans = a.cluster.groups._loans[GROUP]
-    monkeypatch.setattr(loans._consumer, "settle", lambda by: None)
-    await publish(writer, range(3), qos=2)
-    await passed(lambda: len(lazy.look()) == 3 and not loans._handed)
-    other = await Member.of(b, "other", 2)
-    a.die()
-    back = Member(await c.client("lazy", **kept(V5)))
-    back.take(back.client.first)
-    clock = b.world.clock
-    until = clock.seconds() + 1.5 * silence_seconds()
-    await passed(lambda: clock.seconds() > until)
-    await got_by([back, other], payloads(0, 3))
-
-
-async def test_jetstream_knows_at_once_what_a_session_has(two, monkeypatch):
-    monkeypatch.setattr(limits, "WORK_QUEUE_SECONDS", 1_000.0)  # until it would be looked at again
-    a, b = await together(two)
-    member, writer = await Member.of(a, "member", 2, **kept(V5)), await b.client("writer")
-    await publish(writer, range(1), qos=2)
-    loans = a.cluster.groups._loans[GROUP]
-    await passed(lambda: len(member.look()) == 1 and not loans._handed and not loans._consumer.unsettled, 3)
-
-
-async def test_what_a_server_that_died_was_told_is_said_again(three, monkeypatch):
-    """An acknowledgement that JetStream has lost would bring a message of QoS 2 to another member."""
-    a, _, c = await together(three)
-    member, writer = await Member.of(a, "member", 2, **kept(V5)), await c.client("writer")
-    request, lost = a.cluster.connection.request, []
-
-    def lose_first(subject, payload, *more):
-        if payload == b"+ACK" and subject not in lost:
-            lost.append(subject)
-            return fail(NoAnswer("its server has died"))
-        return request(subject, payload, *more)
-
-    monkeypatch.setattr(a.cluster.connection, "request", lose_first)
-    await publish(writer, range(5), qos=2)
-    await passed(lambda: len(member.look()) == 5)
-    await passed(lambda: len(lost) == 5 and not a.cluster.groups._loans[GROUP]._consumer.unsettled)
-    clock = a.world.clock
-    until = clock.seconds() + 1.5 * silence_seconds()
-    await passed(lambda: clock.seconds() > until)
-    await publish(writer, range(5, 8), qos=2)
-    await got_by([member], payloads(0, 8))
 
 
 async def test_a_group_without_members_ends(three):

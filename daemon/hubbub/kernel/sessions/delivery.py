@@ -57,7 +57,7 @@ class Delivery:
         self.state = state
         self.receive_maximum = limits.INFLIGHT_MESSAGES
         self.suppliers: dict[object, Callable[[], object]] = {}
-        self._resend: deque[InflightMessage] = deque()  # in flight, and still to be sent again on this link
+        self._resend: deque[InflightMessage] = deque()  # in flight, and still to be sent on this link
         self._turn = turn
         self._fetching = False  # the store reads a page
         self._keep: Callable[[str], bool] | None = None  # of the last `purge`, for messages that are read later
@@ -85,6 +85,33 @@ class Delivery:
         one = InflightMessage(loan.message, wish, loan.qos, share)
         one.lender, one.loan = lender, loan
         self._send_new(one, frame)
+
+    def hand_over(self, one: InflightMessage) -> None:
+        """Have a message in flight for which there is room; it is sent once it is released."""
+        one.pending, one.id = True, self._free_id()
+        self._queued_bytes.add(one.size)
+        self.state.send_new(one)
+
+    def has(self, one: InflightMessage) -> bool:
+        """Return whether a message is in flight."""
+        return not self.ended and self.state.inflight.get(one.id) is one
+
+    def release(self, one: InflightMessage) -> None:
+        """Send a message that was handed over, unless the session has it no more."""
+        one.pending = False
+        if self.link is not None and self.has(one):
+            self._resend.append(one)
+            try:
+                self._send_again()
+                self._mark_if_more()
+            except Exception as error:  # noqa: BLE001  a plugin's dialect
+                self.link.fail(error)
+
+    def withdraw(self, one: InflightMessage) -> None:
+        """Take back a message that was handed over: another client gets it."""
+        if self.has(one):
+            self._remove(one)
+            self.ask_later()
 
     def room(self, message: Message) -> int:
         """Return what would happen to one more message (routing.subscription.GroupMember)."""
@@ -133,6 +160,7 @@ class Delivery:
         if not self.link.send_inflight(one, frame):
             self._settle(one)
             self._turn.counters.uncarried += 1
+        one.resent = True
 
     def _settle(self, one: InflightMessage) -> None:
         self._remove(one)
@@ -192,12 +220,11 @@ class Delivery:
         self.ask_later()
 
     def _send_again(self) -> None:
-        """Send in-flight messages again, in order, within the receive maximum (MQTT-4.4.0-1, MQTT-4.6.0-1)."""
+        """Send what is in flight already, in order, within the receive maximum (MQTT-4.4.0-1, MQTT-4.6.0-1)."""
         resend, inflight, link = self._resend, self.state.inflight, self.link
         while resend and link is not None and link.has_room() and len(inflight) - len(resend) < self.receive_maximum:
             one = resend.popleft()
             if inflight.get(one.id) is one:  # not acknowledged meanwhile
-                one.resent = True
                 self._send(one)
 
     def _mark_if_more(self) -> None:
@@ -257,7 +284,7 @@ class Delivery:
         """The client is there: send in-flight messages again, then go on."""
         self.link = link
         self.receive_maximum = min(receive_maximum, limits.INFLIGHT_MESSAGES)
-        self._resend = deque(self.state.inflight.values())
+        self._resend = deque([one for one in self.state.inflight.values() if not one.pending])
         self.go_on()
 
     def detach(self) -> None:
@@ -315,7 +342,7 @@ class Delivery:
     def ack(self, id: int, stage: str) -> bool | Refusal:
         """Take an acknowledgement, see events.Ack. False: no message with that id is in flight."""
         one = self.state.inflight.get(id)
-        if one is None:
+        if one is None or one.pending:
             return False
         if stage not in STAGES[one.qos + one.received]:
             return Refusal("bad-command", "an acknowledgement that isn't the one for this QoS and stage (MQTT 4.3)")

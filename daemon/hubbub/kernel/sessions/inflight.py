@@ -27,12 +27,15 @@ class InflightMessage:
     size      bytes
     number    what the store calls it; 0: it is in no durable store
     id        its packet identifier, 1 to 65,535 in flight, else 0
+    pending   whether it isn't sent yet: that no other client gets it has to be certain before
     received  QoS 2: PUBREC has come, PUBREL follows
-    resent    whether it was sent before, on another link
+    resent    whether it was sent before
     lender    the work queue that has lent it, or None; loan: the message there
     """
 
-    __slots__ = ("message", "wish", "qos", "share", "size", "number", "id", "received", "resent", "lender", "loan")
+    __slots__ = (
+        "message", "wish", "qos", "share", "size", "number", "id", "pending", "received", "resent", "lender", "loan",
+    )  # fmt: skip
 
     def __init__(self, message: Message, wish: Subscribe, qos: int, share: str = "") -> None:
         self.message = message
@@ -42,6 +45,7 @@ class InflightMessage:
         self.size = cost(message) + limits.QUEUED_MESSAGE_BYTES
         self.number = 0
         self.id = 0
+        self.pending = False
         self.received = False
         self.resent = False
         self.lender: Lender | None = None

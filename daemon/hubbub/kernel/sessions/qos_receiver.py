@@ -19,20 +19,21 @@ from hubbub.message import Message
 class QosReceiver:
     """The receiver of a subscription at QoS 1 or 2 (routing.subscription.GroupMember).
 
+    delivery  sends the messages of its client
     wish     the Subscribe event of its subscription
     there    whether the client has a link
     waits    whether its messages may be kept together with those of other sessions without a link
     durable  whether a store keeps its messages
     """
 
-    __slots__ = ("wish", "_delivery", "_receiver", "_share", "_wrap")
+    __slots__ = ("delivery", "wish", "_receiver", "_share", "_wrap")
 
     def __init__(
         self, delivery: Delivery, receiver: Receiver | None, wrap: Callable[[bytes], bytes] | None, wish: Subscribe
     ) -> None:
         """`receiver` gets what has QoS 0; None: the client has no link, and drops it. `wrap` frames that before."""
         self._share = ""
-        self._delivery = delivery
+        self.delivery = delivery
         self._receiver = receiver
         self.wish = wish
         self._wrap = wrap
@@ -43,20 +44,20 @@ class QosReceiver:
 
     def wait_for_room(self, member: object, ask: Callable[[], object]) -> None:
         """There was no room for a message of a work queue: call `ask` once there is, for that member."""
-        self._delivery.suppliers[member] = ask
-        self._delivery.ask_later()
+        self.delivery.suppliers[member] = ask
+        self.delivery.ask_later()
 
     def forget(self, member: object) -> None:
         """That member of a work queue has left."""
-        self._delivery.suppliers.pop(member, None)
+        self.delivery.suppliers.pop(member, None)
 
     def borrow(self, lender: Lender, loan: InflightMessage, frame: bytes) -> None:
         """Take a message of a work queue, for which there is room."""
         try:
-            self._delivery.borrow(lender, loan, self.wish, frame, self._share)
+            self.delivery.borrow(lender, loan, self.wish, frame, self._share)
         except Exception as error:  # noqa: BLE001  a plugin's dialect
-            assert self._delivery.link is not None
-            self._delivery.link.fail(error)
+            assert self.delivery.link is not None
+            self.delivery.link.fail(error)
 
     @property
     def there(self) -> bool:
@@ -64,44 +65,44 @@ class QosReceiver:
 
     @property
     def durable(self) -> bool:
-        return self._delivery.state.recorded
+        return self.delivery.state.recorded
 
     # What waits for many sessions
 
     @property
     def waits(self) -> bool:
-        return self._receiver is None and self.wish.qos > 0 and self._delivery.changes is None
+        return self._receiver is None and self.wish.qos > 0 and self.delivery.changes is None
 
     @property
     def state(self) -> PersistentSession:
         """Its session."""
-        return self._delivery.state
+        return self.delivery.state
 
     def new_log(self, changed: Callable[[AwayLog], object]) -> AwayLog:
         """Return a log for sessions of which this is one."""
-        return self._delivery.queue.new_log(changed)
+        return self.delivery.queue.new_log(changed)
 
     def stand_in(self, log: AwayLog, place: Place) -> bool:
         """Have a place in a log, or return False."""
-        return self._delivery.queue.stand_in(log, place)
+        return self.delivery.queue.stand_in(log, place)
 
     def settle(self) -> None:
         """Take what waits in logs."""
-        self._delivery.queue.settle()
+        self.delivery.queue.settle()
 
     def forgo(self, count: int, number: int) -> None:
         """The log has forgotten messages that its client hasn't taken; see SessionQueue."""
-        self._delivery.queue.forgo(count, number)
+        self.delivery.queue.forgo(count, number)
 
     def left(self, log: AwayLog) -> None:
         """It has no place in that log any more."""
-        self._delivery.queue.places.pop(log, None)
+        self.delivery.queue.places.pop(log, None)
 
     # Messages
 
     def put(self, batch: Batch) -> None:
         """Take messages."""
-        delivery, there = self._delivery, self._receiver is not None
+        delivery, there = self.delivery, self._receiver is not None
         if delivery.ended:  # some of its subscriptions are still to end
             return
         if not any(map(qos_of, batch.messages)):
@@ -122,15 +123,15 @@ class QosReceiver:
     def _put_qos0(self, batch: Batch) -> None:
         if self._receiver is not None:
             self._receiver.put(framed(batch, self._wrap, self._receiver))
-        elif self._delivery.changes is not None:
-            self._delivery.changes.note(self.wish.key, batch.messages)
+        elif self.delivery.changes is not None:
+            self.delivery.changes.note(self.wish.key, batch.messages)
 
     def room(self, message: Message) -> int:
         """Return what would happen to a message here."""
-        if self._delivery.ended:
+        if self.delivery.ended:
             return NEVER
         if min(qos_of(message), self.wish.qos):
-            return self._delivery.room(message)
+            return self.delivery.room(message)
         receiver: Any = self._receiver
         return LOST if receiver is None else int(receiver.room(message))
 

@@ -331,7 +331,7 @@ class PersistentSession:
 
     def requeue(self) -> None:
         """Put all in-flight messages back at the front of the queue, as if they had never been sent."""
-        flown = list(self.inflight.values())
+        flown = [one for one in self.inflight.values() if not one.pending]
         for one in flown:
             one.received, one.resent = False, False
         self.take_back(flown)

@@ -36,7 +36,7 @@ class Cluster:
         self.connection = connection = NatsConnection(reactor, hub.turn, config)
         self.live = live = LiveMessages(hub, connection, node)
         self.interest = live.interest = Interest(hub.turn, connection, live.take)
-        self.groups = ClusterGroups(hub, connection, live)
+        self.groups = ClusterGroups(reactor, hub, connection, live)
         self.nodes = Nodes(reactor, connection, node, hub.turn.wall())
         self.nodes.beaten = live.look_at_copies
         self.nodes.clients = lambda: len(hub.subscriptions.sessions)

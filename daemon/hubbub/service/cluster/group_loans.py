@@ -1,6 +1,7 @@
-"""What a group gets of the stream: messages of QoS 1 and 2, which its members here have as loans.
+"""What a group gets of the stream: messages of QoS 1 and 2, for its members here.
 
-    PullConsumer -> waiting -> a member that can take one at once -> acknowledged: to JetStream too
+    PullConsumer -> waiting -> a member that can take one at once: at QoS 1 as a loan -> acknowledged, to JetStream too
+                                                                   at QoS 2 for good -> hand_overs
 
 See "Shared subscriptions" in docs/cluster.md.
 """
@@ -10,11 +11,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.kernel.commits import Commits
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.share_groups import ShareGroup
@@ -24,6 +23,7 @@ from hubbub.kernel.sessions.qos_receiver import QosReceiver
 from hubbub.kernel.steps import spread
 from hubbub.message import Message
 from hubbub.publish import QosPublish
+from hubbub.service.cluster.hand_overs import HandOvers, Offer
 from hubbub.service.cluster.pull_consumer import PullConsumer, silence_seconds, sure_seconds
 from hubbub.service.cluster.stream_reader import StreamReader
 from hubbub.topics import matches
@@ -32,48 +32,38 @@ _AGAIN = 3  # times in silence_seconds() that a node says what it works on
 _SLOW = 0.6  # of silence_seconds(): the age of a fetch, which has ended then, whose messages are fetched again
 
 
-class _Waiting(NamedTuple):
-    """A message that no member has yet. by: what it is acknowledged by; asked: when its fetch was sent."""
-
-    message: QosPublish
-    by: str
-    asked: float
-
-
-class _Handed(NamedTuple):
-    """A message that a session has, once a batch of its store is safe."""
-
-    commits: Commits
-    batch: int
-    by: str
-
-
 class GroupLoans:
-    """The loans of one group at this node (sessions.inflight.Lender, kernel.turn.Flushable, kernel.commits.Waiting).
+    """The messages of one group at this node (sessions.inflight.Lender, kernel.turn.Flushable).
 
     closing  attribute: is called once nothing is lent any more; None: the group has members here
+    handed   hands messages of QoS 2 over
     last     the sequence of the newest message that has come; 0: none has
-    lent     what members have, and what each is acknowledged by
-    owner    itself, see `cut`
+    lent     what members have at QoS 1, and what each is acknowledged by
     """
 
     recorded = False
 
     def __init__(
-        self, hub: Hub, reader: StreamReader, name: str, filter: str, has_others: Callable[[str], bool]
+        self,
+        hub: Hub,
+        reader: StreamReader,
+        name: str,
+        filter: str,
+        has_others: Callable[[str], bool],
+        handed: HandOvers,
     ) -> None:
         self._asked = 0.0  # monotonic seconds when the last fetch was sent: JetStream has given its messages since then
         self._ahead = limits.WORK_QUEUE_TURN  # how many may wait here for a member
         self.alarm_at: tuple[float, int] | None = None
         self.closing: Callable[[], object] | None = None
+        self.handed = handed
+        handed.decided = self.mark
         self.last = 0
         self.lent: dict[InflightMessage, str] = {}
-        self.owner = self
         self._consumer: PullConsumer
         self._ended = False
         self._filter = filter
         self._has_others = has_others
-        self._handed: deque[_Handed] = deque()
         self._hub = hub
         self._marked = False
         self._moved = 0.0  # monotonic seconds when nothing waited, or a message was lent
@@ -81,18 +71,19 @@ class GroupLoans:
         self._reader = reader
         self._rests_until = 0.0  # monotonic seconds before which nothing is fetched
         self._said = 0.0  # monotonic seconds when it was last said what this node works on
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Offer] = deque()
 
     def start(self, consumer: PullConsumer) -> None:
         """Get messages from there."""
         self._consumer = consumer
+        self.handed.start(consumer)
         consumer.start(self.mark)
 
     def stop(self) -> None:
         """Give all back that isn't acknowledged."""
         self._ended = True
         self._hub.turn.alarms.cancel(self)
-        self._acknowledge_safe()
+        self.handed.stop()
         self._give_back()
         self.returned(list(self.lent))
         self._consumer.stop()
@@ -116,7 +107,7 @@ class GroupLoans:
             self._consumer.acknowledge(by)  # it has expired, or comes live, or begins with $, which NATS doesn't know
             return
         message.time, message.number = self._hub.turn.time, self._reader.numbers.of(seq)
-        self._waiting.append(_Waiting(message, by, self._asked))
+        self._waiting.append(Offer(message, seq, by, self._asked))
         self.mark()
 
     # Messages out
@@ -126,21 +117,12 @@ class GroupLoans:
         self._marked = False
         if self._ended:
             return
-        self._acknowledge_safe()
         group = self._hub.shared.lending(self._name)
         if group is None or not group.members:
             self._give_back()
         else:
             self._lend(group)
         self._come_back()
-
-    def _acknowledge_safe(self) -> None:
-        while self._handed and self._handed[0].commits.safe >= self._handed[0].batch:
-            self._consumer.settle(self._handed.popleft().by)
-
-    def cut(self, reason: str) -> None:
-        """Go on to wait where batches aren't safe for long; an outbox would lose its link."""
-        self.mark()
 
     def _drop_old(self) -> None:
         """Leave what may be another node's to JetStream: this one was paused, or is away from NATS."""
@@ -168,7 +150,7 @@ class GroupLoans:
             self._ahead, self._moved, self._rests_until = 1, now, now + limits.CLUSTER_BEAT_SECONDS
         elif self._waiting and now - self._waiting[0].asked > _SLOW * silence_seconds():
             self._give_back()  # and fetch it again, while it is this node's for sure
-        if len(self.lent) < limits.QUEUE_MESSAGES and now >= self._rests_until:
+        if len(self.lent) + len(self.handed.pending) < limits.QUEUE_MESSAGES and now >= self._rests_until:
             self._fetch(now)
 
     def _fetch(self, now: float) -> None:
@@ -176,46 +158,41 @@ class GroupLoans:
             self._asked = now
 
     def _come_back(self) -> None:
-        """Look again for room, and whether batches are safe, if that isn't told; that members acknowledge is told."""
+        """Look again for room, where that isn't told; that members acknowledge loans is told."""
         alarms, now = self._hub.turn.alarms, self._hub.turn.now()
-        if self._handed:  # the sooner JetStream knows it, the less comes twice if this node dies
-            self._handed[0].commits.wait(self)
-        if self._waiting or self._handed or now < self._rests_until:
+        if self._waiting or now < self._rests_until:
             alarms.at(self, now + limits.WORK_QUEUE_SECONDS)
-        elif self.lent or self._consumer.unsettled:
+        elif self.lent or self.handed.pending or self._consumer.unsettled:
             alarms.at(self, now + silence_seconds() / _AGAIN)
         elif self.closing is not None:
             self.closing()
 
     def _lend_first(self, group: ShareGroup) -> bool:
         """Lend the first message, or take it out of the way. False: no member has room for it."""
-        message, by, _ = self._waiting[0]
-        turn = self._hub.turn
-        if message.has_expired(turn.wall()):
+        offer, turn = self._waiting[0], self._hub.turn
+        if offer.message.has_expired(turn.wall()):
             turn.counters.dropped += 1
-            self._consumer.acknowledge(by)
-        else:
-            done = group.lend(message, partial(self._put, message, by))
+            self._consumer.acknowledge(offer.by)
+        elif offer.seq not in self.handed.pending:  # else it has come again before it was decided
+            done = group.lend(offer.message, partial(self._put, offer))
             if done is False:
                 return False
             if done is None:
                 turn.counters.uncarried += 1
-                self._consumer.acknowledge(by)
+                self._consumer.acknowledge(offer.by)
         self._waiting.popleft()
         return True
 
-    def _put(self, message: QosPublish, by: str, member: Subscription, batch: Batch) -> None:
-        receiver, qos = member.receiver, min(message.qos, member.wish.qos)
+    def _put(self, offer: Offer, member: Subscription, batch: Batch) -> None:
+        receiver, qos = member.receiver, min(offer.message.qos, member.wish.qos)
         if not qos or not isinstance(receiver, QosReceiver):
             receiver.put(batch)
-            self._consumer.acknowledge(by)
-        elif qos > 1 and receiver.state.recorded:
-            commits = receiver.state.store.commits
-            self._handed.append(_Handed(commits, commits.open, by))
-            receiver.put(batch)
+            self._consumer.acknowledge(offer.by)
+        elif qos > 1:
+            self.handed.begin(receiver, offer)
         else:
-            loan = InflightMessage(message, member.wish, qos, self._name)
-            self.lent[loan] = by
+            loan = InflightMessage(offer.message, member.wish, qos, self._name)
+            self.lent[loan] = offer.by
             receiver.borrow(self, loan, batch.frames[0])
 
     def alarm(self, now: float) -> None:
@@ -226,7 +203,8 @@ class GroupLoans:
         self.mark()
 
     def _say(self) -> Iterator[None]:
-        for by in [*self.lent.values(), *[one.by for one in self._handed], *self._consumer.unsettled]:
+        handed = [one.offer.by for one in self.handed.pending.values()]
+        for by in [*self.lent.values(), *handed, *self._consumer.unsettled]:
             self._consumer.work_on(by)
             yield
 
@@ -236,24 +214,16 @@ class GroupLoans:
         """A member has acknowledged it."""
         by = self.lent.pop(loan, None)
         if by is not None:
-            self._acknowledge(loan, by)
+            self._consumer.acknowledge(by)
             self.mark()
 
     def returned(self, those: list[InflightMessage]) -> None:
-        """The session that had them has ended, or is another node's: at QoS 1 another member gets them."""
+        """The session that had them has ended, or is another node's: another member gets them."""
         for loan in those:
             by = self.lent.pop(loan, None)
-            if by is not None and loan.qos > 1:  # MQTT-4.8.2-5
-                self._acknowledge(loan, by)
-            elif by is not None:
+            if by is not None:
                 self._consumer.give_back(by)
         self.mark()
-
-    def _acknowledge(self, loan: InflightMessage, by: str) -> None:
-        if loan.qos > 1:
-            self._consumer.settle(by)
-        else:
-            self._consumer.acknowledge(by)
 
     def refused(self, loan: InflightMessage) -> None:
         """A member doesn't take it."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from hubbub import limits
 from hubbub.errors import Refusal
@@ -21,6 +22,7 @@ from hubbub.message import Message
 from hubbub.nats_protocol.subjects import subjects_of
 from hubbub.service.cluster.connection import NatsConnection, NatsSubscription
 from hubbub.service.cluster.group_loans import GroupLoans
+from hubbub.service.cluster.hand_overs import HandOvers
 from hubbub.service.cluster.live import LiveMessages
 from hubbub.service.cluster.message_stream import MessageStream
 from hubbub.service.cluster.pull_consumer import consumer_of, digest
@@ -36,7 +38,7 @@ class ClusterGroups:
     stream   attribute: what brings messages of QoS 1 and 2, or None
     """
 
-    def __init__(self, hub: Hub, connection: NatsConnection, live: LiveMessages) -> None:
+    def __init__(self, reactor: Any, hub: Hub, connection: NatsConnection, live: LiveMessages) -> None:
         self.changed: Callable[[], object] = bool
         self.others: Callable[[str], bool] = bool
         self.session = live.session
@@ -47,6 +49,7 @@ class ClusterGroups:
         self._live = live
         self._left: dict[str, int] = {}  # groups without members here, and how often `sweep` has seen them
         self._loans: dict[str, GroupLoans] = {}
+        self._reactor = reactor
 
     def check_room(self) -> None:
         """Check that there may be one more group here, each of which has a consumer. Raises Refusal (quota)."""
@@ -90,7 +93,8 @@ class ClusterGroups:
         self._loans.clear()
 
     def _begin(self, stream: MessageStream, name: str, filter: str) -> GroupLoans:
-        loans = GroupLoans(self._hub, stream.reader, name, filter, self.has_members)
+        handed = HandOvers(self._reactor, self._hub.turn, stream.owners, name)
+        loans = GroupLoans(self._hub, stream.reader, name, filter, self.has_members, handed)
         self._left.pop(name, None)
         loans.start(stream.pull(consumer_of(name), filter, lambda: loans.last, loans.take))
         return loans

@@ -29,6 +29,7 @@ from hubbub.nats_protocol.subjects import subject_of, subjects_of
 from hubbub.service.cluster.connection import MAX_LINE, NatsConnection
 from hubbub.service.cluster.jetstream import API, JetStream, StreamInfo
 from hubbub.service.cluster.jetstream_errors import JetStreamError
+from hubbub.service.cluster.message_owners import MessageOwners
 from hubbub.service.cluster.ordered_consumer import OrderedConsumer
 from hubbub.service.cluster.publisher import Publisher
 from hubbub.service.cluster.pull_consumer import PullConsumer, Take
@@ -63,6 +64,7 @@ class MessageStream:
     node      the id of this hub; session: the sender of what comes from other nodes
     commits   see kernel.routing.cluster_router.Stream
     consumer  reads the stream; None: this node hasn't joined it yet
+    owners    which sessions have messages of groups
     sent      attribute: returns what a message says of the session that has sent it
     troubles  why a part of the work can't go on, by its name
     """
@@ -73,6 +75,7 @@ class MessageStream:
         self.commits = Commits()
         self.consumer: OrderedConsumer | None = None
         self.names = StreamNames.of(connection.config.cluster)
+        self.owners = MessageOwners(JetStream(connection), self.names)
         self.publisher = Publisher(connection, reactor, self)
         self.reader = StreamReader(hub, self.names, session, node, self.tell)
         self.sent: Callable[[Message], bytes] = lambda message: b""
@@ -128,7 +131,7 @@ class MessageStream:
         self.tell("joining", None)
         self._begin_history(info)
         spread(self._hub.turn, "cluster", self.reader.settle_retained(last == 0))
-        subjects = [f"{self.names.message}>", f"{self.names.retain}>"]
+        subjects = [f"{self.names.message}>", f"{self.names.retain}>", f"{self.names.owner}>"]
         position = self._find_position(info)
         self.reader.numbers.begin(info.epoch, position)
         self.consumer = OrderedConsumer(

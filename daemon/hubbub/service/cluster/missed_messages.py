@@ -19,19 +19,24 @@ from hubbub.kernel.sessions.qos import qos_of
 from hubbub.nats_protocol.subjects import subjects_of
 from hubbub.publish import Publish, QosPublish, number_of
 from hubbub.service.cluster.jetstream import JetStream
+from hubbub.service.cluster.message_owners import MessageOwners
 from hubbub.service.cluster.numbers import Numbers
 from hubbub.service.cluster.stream_pages import PageMessage, read_on, read_one
 from hubbub.topics import unshared
 
 
 class Source(NamedTuple):
-    """Where messages are read from: a stream, whose messages `decode` makes messages of the hub."""
+    """Where messages are read from: a stream, whose messages `decode` makes messages of the hub.
+
+    owners  which sessions have messages of groups
+    """
 
     jetstream: JetStream
     reactor: Any
     stream: str
     decode: Callable[[PageMessage], Publish | None]
     numbers: Numbers
+    owners: MessageOwners
 
 
 class Wish(NamedTuple):

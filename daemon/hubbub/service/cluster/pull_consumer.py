@@ -1,7 +1,7 @@
 """A durable consumer, from which several nodes fetch the messages of a stream: each goes to one of them.
 
     fetch -> $JS.API.CONSUMER.MSG.NEXT -> messages, each with the subject of its acknowledgement, or a status
-    acknowledge, settle, give_back, work_on -> that subject
+    acknowledge, confirm, settle, give_back, work_on -> that subject
 
 What is neither acknowledged nor worked on for two leases goes to another node (ADR-13 of nats-architecture-and-design).
 One fetch is under way at a time. Its messages come to a subject of its own, so those of an earlier one, which JetStream
@@ -20,7 +20,7 @@ from twisted.internet.task import deferLater
 
 from hubbub import limits
 from hubbub.service.cluster.jetstream import API, NANOSECONDS, JetStream
-from hubbub.service.cluster.jetstream_errors import CONSUMER_EXISTS, JetStreamError
+from hubbub.service.cluster.jetstream_errors import CONSUMER_EXISTS, JetStreamError, Unavailable
 from hubbub.service.cluster.ordered_consumer import STATUS, WORDS_OF_ACK, read_ack
 from hubbub.service.cluster.wire import Listening, new_inbox
 
@@ -59,6 +59,12 @@ def acknowledge_for(jetstream: JetStream, stream: str, group: str, seq: int) -> 
     Of the numbers in the subject JetStream looks at the sequence alone, if acknowledgements are explicit.
     """
     jetstream.connection.publish(f"$JS.ACK.{stream}.{consumer_of(group)}.1.{seq}.1.0.0", b"+ACK")
+
+
+def deliveries_of(by: str) -> int:
+    """Return how often JetStream has delivered a message, of what this delivery is acknowledged by."""
+    words = by.split(".")
+    return int(words[4] if len(words) <= WORDS_OF_ACK else words[6])
 
 
 class _Create(msgspec.Struct):
@@ -224,8 +230,17 @@ class PullConsumer:
         """A message is done with."""
         self._say(by, b"+ACK")
 
+    async def confirm(self, by: str) -> None:
+        """A message is done with: say so, and wait until most servers know it. Raises Unavailable."""
+        try:
+            answer = await self._jetstream.connection.request(by, b"+ACK")
+        except TimeoutError:
+            raise Unavailable("JetStream takes no acknowledgement now") from None
+        if answer.status:
+            raise Unavailable("the consumer has no leader now")
+
     def settle(self, by: str) -> None:
-        """A message is done with, and mustn't come again: say so until JetStream answers, once most servers know it."""
+        """A message is done with, and mustn't come again: say so until most servers know it."""
         if len(self.unsettled) < limits.QUEUE_MESSAGES:
             running = Deferred.fromCoroutine(self._settle(by))
             if not running.called:
@@ -239,11 +254,10 @@ class PullConsumer:
         pause = limits.CLUSTER_RETRY_FIRST_SECONDS
         for _ in range(_TRIES):
             try:
-                answer = await self._jetstream.connection.request(by, b"+ACK")
-                if not answer.status:
-                    return
-            except TimeoutError:
-                pass  # the server that had it has died, or there is no connection
+                await self.confirm(by)
+                return
+            except Unavailable:
+                pass
             await deferLater(self._reactor, pause)
             pause = min(2 * pause, limits.CLUSTER_RETRY_SECONDS)
 
@@ -257,9 +271,7 @@ class PullConsumer:
 
     def refuse(self, by: str) -> bool:
         """A member doesn't want a message: others get it a second later. False: it was refused often enough."""
-        words = by.split(".")
-        deliveries = int(words[4] if len(words) <= WORDS_OF_ACK else words[6])
-        often = deliveries >= limits.WORK_QUEUE_REFUSALS
+        often = deliveries_of(by) >= limits.WORK_QUEUE_REFUSALS
         if often:
             self._say(by, b"+TERM")
         else:

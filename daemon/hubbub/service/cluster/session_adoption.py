@@ -25,10 +25,8 @@ async def adopt(hub: Hub, source: Source, store: SessionStore, one: Owned, recor
         wishes = tuple([(fields, 0) for fields, _ in record.subscriptions])
         record = record._replace(named=named, next=1, subscriptions=wishes)
     record = record._replace(next=min(record.next, source.numbers.seq_from(source.numbers.newest + 1)))
-    for flying in record.named:
-        if flying.share and flying.seq and flying.id and flying.qos > 1:  # MQTT-4.8.2-5
-            acknowledge_for(source.jetstream, source.stream, flying.share, flying.seq)
-    read = [] if clean else [await _read(hub, source, named) for named in record.named]
+    its = [] if clean else [named for named in record.named if await _is_its_own(source, one.name, named)]
+    read = [await _read(hub, source, named) for named in its]
     client = _revive(hub, source, store, one, record, [found for found in read if found is not None])
     if not clean:
         client.delivery.queue.count_drops(read.count(None))
@@ -36,6 +34,19 @@ async def adopt(hub: Hub, source: Source, store: SessionStore, one: Owned, recor
     one.record = None
     client.state.save()
     return client
+
+
+async def _is_its_own(source: Source, session: str, named: Named) -> bool:
+    """Return whether no other session has a message: its node may have died before it was certain (see hand_overs).
+
+    Raises JetStreamError.
+    """
+    if not (named.share and named.seq and named.id and named.qos > 1):
+        return True
+    if not named.received and not await source.owners.claim(named.share, named.seq, session):
+        return False
+    acknowledge_for(source.jetstream, source.stream, named.share, named.seq)
+    return True
 
 
 async def _read(hub: Hub, source: Source, named: Named) -> DeliveryRecord | None:

@@ -75,7 +75,7 @@ class SessionMoves:
         self._reactor = reactor
         self._running: set[Deferred[None]] = set()
         self._some = DeferredSemaphore(limits.CLUSTER_MOVES)
-        self._source = Source(jetstream, reactor, stream.names.messages, reader.decode, reader.numbers)
+        self._source = Source(jetstream, reactor, stream.names.messages, reader.decode, reader.numbers, stream.owners)
         self._stream = stream
         hub.clients.owners, stream.sent = self, self._sent
         hub.turn.commit_sessions = self.store.commit

@@ -25,17 +25,19 @@ class StreamNames(NamedTuple):
     """What the streams of a cluster are called. No topic has a subject with `+`, so no live message gets there.
 
     messages, retained  the streams; message, retain: what begins the subjects of plain and of retained messages
+    owner               what begins those that say which session has a message of a group
     """
 
     messages: str
     retained: str
     message: str
     retain: str
+    owner: str
 
     @classmethod
     def of(cls, cluster: str) -> StreamNames:
         """Return the names for a cluster."""
-        return cls(f"{cluster}_messages", f"{cluster}_retained", f"{cluster}+m.", f"{cluster}+r.")
+        return cls(f"{cluster}_messages", f"{cluster}_retained", f"{cluster}+m.", f"{cluster}+r.", f"{cluster}+o.")
 
 
 class TakesRetained(Protocol):
@@ -48,7 +50,7 @@ async def make_streams(jetstream: JetStream, names: StreamNames, config: Cluster
     """Have both streams made, and return the first one as it is now. Raises JetStreamError."""
     messages = StreamConfig(
         name=names.messages,
-        subjects=(f"{names.message}>", f"{names.retain}>"),
+        subjects=(f"{names.message}>", f"{names.retain}>", f"{names.owner}>"),
         num_replicas=config.replicas,
         max_age=round(config.stream_age * NANOSECONDS),
         max_bytes=config.stream_bytes,

@@ -54,6 +54,7 @@ class StreamReader:
         self.late = 0
         self._message = names.message.encode()
         self._node = node
+        self._owner = names.owner.encode()
         self._retain = names.retain.encode()
         self._router = hub.router
         self._session = session
@@ -70,6 +71,8 @@ class StreamReader:
         number = self.numbers.reached(message.seq)
         if self.history is not None:
             self.history.reached(message.seq)
+        if message.subject.startswith(self._owner):
+            return
         try:
             found = self._message_of(message)
             if found is None:
@@ -127,8 +130,9 @@ class StreamReader:
         return retain or self._router.is_wanted(self._topics[subject[len(self._message) :]], self._session)
 
     def decode(self, page: PageMessage) -> Publish | None:
-        """Return a message that a page has; None: it has expired. Raises Refusal."""
-        return self.decode_stored(page.subject.encode(), page.payload, page.headers)
+        """Return a message that a page has; None: it has expired, or is for nodes alone. Raises Refusal."""
+        subject = page.subject.encode()
+        return None if subject.startswith(self._owner) else self.decode_stored(subject, page.payload, page.headers)
 
     def decode_stored(self, subject: bytes, payload: bytes, block: bytes) -> Publish | None:
         """Return a message of the stream that comes now; None: it has expired. Raises Refusal."""
