@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from cluster.mqtt_nodes import output, subscribe, together
+from cluster.reading import Reading
 from cluster.test_sessions import store
 from hubbub import limits
 from hubbub.service.cluster.jetstream import JetStream, StreamConfig
 from hubbub.service.cluster.jetstream_errors import Unavailable
 from hubbub.service.cluster.numbers import Numbers
+from hubbub.service.cluster.ordered_consumer import OrderedConsumer
 from hubbub.service.cluster.stream_pages import read_on
 from mqtt_client import V5, kept, subscription
 
@@ -46,6 +48,42 @@ async def test_its_word_for_the_end_of_the_stream_is_not_enough(connection, name
     with pytest.raises(Unavailable):
         await read_on(Deposed(connection, 2), reactor, name, f"{name}.other", 0, 3)
     assert not await read_on(jetstream, reactor, name, f"{name}.other", 0, 3)
+
+
+async def consumer_of(jetstream, connection, name, reading):
+    from twisted.internet import reactor
+
+    epoch = (await jetstream.stream_info(name)).epoch
+    return OrderedConsumer(Deposed(connection, 1), reactor, name, [f"{name}.>"], reading, position=2, epoch=epoch)
+
+
+async def test_a_consumer_waits_until_another_server_answers(connection, name):
+    reading = Reading()
+    consumer = await consumer_of(await three_messages(connection, name), connection, name, reading)
+    consumer.start()
+    try:
+        await reading.until(lambda: reading.log)
+        consumer._jetstream.last = None
+        await reading.until(lambda: ("caught up",) in reading.log)
+    finally:
+        consumer.stop()
+    assert [one.payload for one in reading.messages] == [b"2"]
+    assert ("wiped",) not in reading.log
+
+
+async def test_a_consumer_notices_that_a_stream_has_lost_messages_and_has_others_by_now(connection, name):
+    reading = Reading()
+    consumer = await consumer_of(await three_messages(connection, name), connection, name, reading)
+    consumer._time = 1.0  # of the second message: there is another one in its place
+    consumer.start()
+    try:
+        await reading.until(lambda: reading.log)
+        consumer._jetstream.last = None
+        await reading.until(lambda: ("caught up",) in reading.log)
+    finally:
+        consumer.stop()
+    assert [one.payload for one in reading.messages] == [b"1", b"2"]
+    assert ("wiped",) in reading.log
 
 
 async def test_a_session_that_comes_waits_until_another_server_answers(two):

@@ -89,7 +89,7 @@ class MessageStream:
         self._prefix = f"{node}-{secrets.token_hex(4)}-"  # of the ids of messages: no other run of a node has it
         self._reactor = reactor
         self.reader.found = self.publisher.found
-        self.reader.wiped_by = self._begin_history
+        self.reader.wiped_by = self._wiped
         connection.watchers.append(self)
         hub.join(self)
 
@@ -181,6 +181,11 @@ class MessageStream:
     def forget(self, name: str) -> None:
         """Delete the consumer of a group; where that fails, the server deletes it once it was idle for long."""
         self._connection.publish(f"{API}.CONSUMER.DELETE.{self.names.messages}.{name}", b"")
+
+    def _wiped(self, info: StreamInfo) -> None:
+        says = "cluster: the stream was made anew, or has lost its newest messages: it has {last} now"
+        self.log.warn(says, last=info.state.last_seq)  # noqa: G010
+        self._begin_history(info)
 
     def _begin_history(self, info: StreamInfo) -> None:
         """Let the stream be the history: positions are its sequences."""

@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 
 from hubbub import limits
 from hubbub.service.cluster.jetstream import NANOSECONDS, JetStream, StreamInfo
-from hubbub.service.cluster.jetstream_errors import JetStreamError
+from hubbub.service.cluster.jetstream_errors import JetStreamError, Unavailable
 from hubbub.service.cluster.wire import Listening, headers_of, new_inbox
 
 STATUS = slice(9, 12)  # of a block: NATS/1.0 100
@@ -25,6 +25,7 @@ _CONTROL = b"100"  # the status of a heart-beat, and of a request for flow contr
 WORDS_OF_ACK = 9  # of the old form: $JS.ACK.stream.consumer.delivered.sequence.number.time.pending
 _LAST_NUMBER = "Nats-Last-Consumer"
 _STALLED = "Nats-Consumer-Stalled"
+_SAME = 0.001  # seconds between two readings of one time
 
 
 class StreamMessage(NamedTuple):
@@ -114,6 +115,8 @@ class OrderedConsumer:
         self._behind = True  # not everything that was there has been read
         self._listening: Listening | None = None
         self._alive = 0.0  # seconds of the reactor's clock when the last sign of life came
+        self._short: tuple[float, int] | None = None  # seconds of it since when the stream has lacked messages, its end
+        self._time = 0.0  # of the last message, as StreamMessage.time; 0: none has been read
         self._watch: Any = None
         self._making: Deferred[None] | None = None
         self._running = False
@@ -185,10 +188,10 @@ class OrderedConsumer:
     async def _try(self) -> None:
         info = await self._jetstream.stream_info(self._stream)
         if self.epoch not in ("", info.epoch):
-            self.position = 0
+            self.position, self._short = 0, None
             self._reader.wiped(info)
-        elif info.state.last_seq < self.position:  # its servers have lost what they hadn't written to their disks
-            self.position = info.state.last_seq
+        elif (left := await self._newest_left(info)) is not None:
+            self.position = info.state.last_seq = left
             self._reader.wiped(info)
         self.epoch = info.epoch
         name, inbox = f"hubbub-{secrets.token_hex(8)}", new_inbox()
@@ -214,6 +217,31 @@ class OrderedConsumer:
         self._name = name
         self._alive = self._reactor.seconds()
         self._watch = self._reactor.callLater(limits.CLUSTER_HEARTBEAT_SECONDS, self._look)
+
+    async def _newest_left(self, info: StreamInfo) -> int | None:
+        """Return the newest message that is left, where the stream has lost some that were read. None: it hasn't.
+
+        Servers lose what they hadn't written to their disks. A server that was the leader before may lack messages too,
+        for less than CLUSTER_PATIENCE_SECONDS. Raises Unavailable meanwhile.
+        """
+        now, last = self._reactor.seconds(), info.state.last_seq
+        if last < self.position:
+            since, least = self._short or (now, last)
+            self._short = since, min(least, last)
+            if now - since < limits.CLUSTER_PATIENCE_SECONDS:
+                raise Unavailable("the server that answers lacks messages that were read")
+        elif self._short is None or await self._is_there():
+            self._short = None
+            return None
+        left, self._short = self._short[1], None
+        return left
+
+    async def _is_there(self) -> bool:
+        """Return whether the message that was read last is in the stream still, and no other one in its place."""
+        found = await self._jetstream.next(self._stream, ">", self.position)
+        if found is None or found.seq != self.position or not self._time:
+            return True
+        return abs(found.time.timestamp() - self._time) < _SAME
 
     def _look(self) -> None:
         """Make the consumer anew when two heart-beats have stayed away."""
@@ -250,8 +278,8 @@ class OrderedConsumer:
         self._number = number
         self.pending = pending
         if seq > self.position:  # a replica that is behind begins with its own end
-            self.position = seq
-            self._reader.received(StreamMessage(subject, payload, block, seq, time / NANOSECONDS, pending))
+            self.position, self._time = seq, time / NANOSECONDS
+            self._reader.received(StreamMessage(subject, payload, block, seq, self._time, pending))
         if self._behind and not pending and self._name:
             self._reached()
 

@@ -64,7 +64,7 @@ class SessionMoves:
         jetstream, reader = JetStream(connection), stream.reader
         self.bucket = KeyValue(jetstream, f"{config.cluster}_sessions")
         self.store = SessionStore(reactor, hub, self.bucket, reader.numbers, nodes, self)
-        self._begun = False
+        self._begun: float | None = None  # seconds of the reactor's clock when the bucket was there
         self._connection = connection
         self._failing_since: float | None = None
         self._hub = hub
@@ -114,7 +114,7 @@ class SessionMoves:
             await deferLater(self._reactor, pause)
             pause = min(2 * pause, limits.CLUSTER_RETRY_SECONDS)
         self._stream.tell("sessions", None)
-        self._begun = True
+        self._begun = self._reactor.seconds()
         spread(self._hub.turn, "cluster", self._look_again())
 
     def _look_again(self) -> Iterator[None]:
@@ -126,7 +126,7 @@ class SessionMoves:
 
     @property
     def _ready(self) -> bool:
-        return self._begun and self._connection.joined and self._stream.consumer is not None
+        return self._begun is not None and self._connection.joined and self._stream.consumer is not None
 
     # Clients come (kernel.sessions.registry.Owners)
 
@@ -225,8 +225,9 @@ class SessionMoves:
         if record.epoch == self._source.numbers.epoch:
             wanted = max(wanted, record.next - 1)
         if wanted > self._position:
-            info = await self._source.jetstream.stream_info(self._source.stream)
-            if min(wanted, info.state.last_seq) > self._position:  # else the stream has lost its newest messages
+            last = (await self._source.jetstream.stream_info(self._source.stream)).state.last_seq
+            sure = self._begun is not None and self._reactor.seconds() > self._begun + limits.CLUSTER_PATIENCE_SECONDS
+            if last != self._position or not sure:  # else the stream has lost its newest messages, see OrderedConsumer
                 raise Unavailable("this node hasn't read what is stored")
 
     @property
