@@ -43,10 +43,8 @@ class Namespaces:
             stack.callback(holder.wait)
             stack.callback(holder.kill)
             self._holders.append(holder)
-            own = ("nsenter", "--target", str(holder.pid), "--net")
-            while subprocess.run([*own, "ip", "link", "set", "lo", "up"], check=False).returncode or _is_ours(
-                holder.pid
-            ):
+            own, up = ("nsenter", "--target", str(holder.pid), "--net"), ("ip", "link", "set", "lo", "up")
+            while _is_ours(holder.pid) or subprocess.run([*own, *up], check=False).returncode:
                 pass
             for bridge, network in (("in", 77), ("out", 78)):
                 here, there = f"{bridge}{machine}", f"{bridge}side"
