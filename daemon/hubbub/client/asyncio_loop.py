@@ -7,34 +7,10 @@ from collections.abc import Callable, Generator
 from typing import Any, cast
 
 from hubbub import limits
-from hubbub.client.address import Address, located
+from hubbub.client.address import Address
 from hubbub.client.client import BaseClient, Connection, Timer
 from hubbub.client.errors import ClientError, Lost
 from hubbub.errors import ConfigError
-
-
-class Client(BaseClient):
-    """A client of one hub, within a running event loop; when the connection is lost, it connects again.
-
-    url    tcp://, ws:// or wss://, with USER:PASSWORD@ or beside a `token`
-    ca     the file with the certificates to trust, None: those of the system
-    cert   the file with a certificate of the program's own; key: with its private key, None: the same file
-    queue  messages of one subscription that the program hasn't taken yet, at most
-
-    Raises ConfigError for a URL or a file that it can't use.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        token: str | None = None,
-        ca: str | None = None,
-        cert: str | None = None,
-        key: str | None = None,
-        queue: int = limits.CLIENT_QUEUE,
-    ) -> None:
-        super().__init__(_Loop(), located(url, token, ca, cert, key), queue)
 
 
 class _Waiter:
@@ -97,3 +73,9 @@ class _Protocol(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._connection.lost(Lost(f"{self._address}: {error or 'the hub closed the connection'}"))
+
+
+class Client(BaseClient):
+    """A client of one hub, within a running event loop; see BaseClient."""
+
+    loop = _Loop

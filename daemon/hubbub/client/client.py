@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from hubbub import limits
-from hubbub.client.address import Address
+from hubbub.client.address import Address, located
 from hubbub.client.core import Core, Ignored, Result
 from hubbub.client.errors import ClientError, Closed, Lost
 from hubbub.client.feed import Feed, Start
@@ -99,14 +99,30 @@ class Connection:
 
 
 class BaseClient:
-    """A client of one hub; when the connection is lost, it connects again.
+    """A client of one hub; when the connection is lost, it connects again. A subclass has the event loop.
 
-    queue  the messages of one subscription that the program hasn't taken yet, at most
+    url    tcp://, ws:// or wss://, with USER:PASSWORD@ or beside a `token`
+    ca     the file with the certificates to trust, None: those of the system
+    cert   the file with a certificate of the program's own; key: with its private key, None: the same file
+    queue  messages of one subscription that the program hasn't taken yet, at most
+
+    Raises ConfigError for a URL or a file that it can't use.
     """
 
-    def __init__(self, loop: Loop, address: Address, queue: int) -> None:
-        self._loop = loop
-        self._address = address
+    loop: ClassVar[type[Loop]]
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        ca: str | None = None,
+        cert: str | None = None,
+        key: str | None = None,
+        queue: int = limits.CLIENT_QUEUE,
+    ) -> None:
+        self._loop = loop = self.loop()
+        self._address = address = located(url, token, ca, cert, key)
         self._queue = queue
         self._core = Core(_login(address), self._ended)
         self._connection: Connection | None = None

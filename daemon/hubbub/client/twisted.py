@@ -25,26 +25,10 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from hubbub import limits
-from hubbub.client.address import SECURE, Address, located
+from hubbub.client.address import SECURE, Address
 from hubbub.client.client import BaseClient, Connection, Timer
 from hubbub.client.errors import ClientError, Lost
 from hubbub.errors import ConfigError
-
-
-class Client(BaseClient):
-    """A client of one hub; when the connection is lost, it connects again. See hubbub.client.Client."""
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        token: str | None = None,
-        ca: str | None = None,
-        cert: str | None = None,
-        key: str | None = None,
-        queue: int = limits.CLIENT_QUEUE,
-    ) -> None:
-        super().__init__(_Loop(), located(url, token, ca, cert, key), queue)
 
 
 class _Waiter:
@@ -135,6 +119,12 @@ class _Transport:
     def close(self) -> None:
         self._transport.unregisterProducer()  # it would be waited for
         self._transport.loseConnection()
+
+
+class Client(BaseClient):
+    """A client of one hub; see BaseClient."""
+
+    loop = _Loop
 
 
 def _tls(address: Address) -> Any:
