@@ -57,9 +57,7 @@ async def consumer_of(jetstream, connection, name, reading):
     return OrderedConsumer(Deposed(connection, 1), reactor, name, [f"{name}.>"], reading, position=2, epoch=epoch)
 
 
-async def test_a_consumer_waits_until_another_server_answers(connection, name):
-    reading = Reading()
-    consumer = await consumer_of(await three_messages(connection, name), connection, name, reading)
+async def read_until_another_server_answers(consumer, reading):
     consumer.start()
     try:
         await reading.until(lambda: reading.log)
@@ -67,6 +65,12 @@ async def test_a_consumer_waits_until_another_server_answers(connection, name):
         await reading.until(lambda: ("caught up",) in reading.log)
     finally:
         consumer.stop()
+
+
+async def test_a_consumer_waits_until_another_server_answers(connection, name):
+    reading = Reading()
+    consumer = await consumer_of(await three_messages(connection, name), connection, name, reading)
+    await read_until_another_server_answers(consumer, reading)
     assert [one.payload for one in reading.messages] == [b"2"]
     assert ("wiped",) not in reading.log
 
@@ -75,13 +79,7 @@ async def test_a_consumer_notices_that_a_stream_has_lost_messages_and_has_others
     reading = Reading()
     consumer = await consumer_of(await three_messages(connection, name), connection, name, reading)
     consumer._time = 1.0  # of the second message: there is another one in its place
-    consumer.start()
-    try:
-        await reading.until(lambda: reading.log)
-        consumer._jetstream.last = None
-        await reading.until(lambda: ("caught up",) in reading.log)
-    finally:
-        consumer.stop()
+    await read_until_another_server_answers(consumer, reading)
     assert [one.payload for one in reading.messages] == [b"1", b"2"]
     assert ("wiped",) in reading.log
 
