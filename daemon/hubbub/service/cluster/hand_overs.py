@@ -113,12 +113,15 @@ class HandOvers:
         self.mark()
 
     def flush(self) -> None:
-        """Go on with those whose sessions are safe."""
+        """Go on with some of those whose sessions are safe."""
         self._marked = False
-        while self._unsafe and self._unsafe[0].commits.safe >= self._unsafe[0].batch:
+        for _ in range(min(limits.WORK_QUEUE_TURN, len(self._unsafe))):
+            if self._unsafe[0].commits.safe < self._unsafe[0].batch:
+                self._unsafe[0].commits.wait(self)
+                return
             self._decide_soon(self._unsafe.popleft())
         if self._unsafe:
-            self._unsafe[0].commits.wait(self)
+            self.mark()
 
     # Decisions
 
