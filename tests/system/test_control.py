@@ -127,6 +127,20 @@ def test_the_default_place_and_a_second_daemon(tmp_path, monkeypatch):
         assert output(hubbub("status")).startswith("hubbub ")
 
 
+def test_the_second_daemon_is_named_once_the_first_is_dead(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    with Daemon(*PLAIN) as first, Daemon(*PLAIN) as second:
+        own = tmp_path / f"hubbub/control-{second.process.pid}.sock"
+        first.process.kill()
+        first.process.wait()
+        for command in ("status", "reload"):
+            assert output(hubbub(command), 1).endswith(
+                f"Connection refused, /run/hubbub/control.sock: No such file or directory); pid {second.process.pid} "
+                f"is another daemon; for that one: --control {own} asks it\n"
+            )
+
+
 def test_without_a_place_for_the_control_socket_the_daemon_warns(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "nowhere"))
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 from hubbub.errors import ConfigError
 from hubbub.option import printable
-from hubbub.service.control.control_path import is_trusted, peer_user, where_to_look
+from hubbub.service.control.control_path import is_trusted, own_paths, peer_pid, peer_user, where_to_look
 
 
 def ask(path: Path | None, request: Mapping[str, object], seconds: float | None = 30.0) -> Iterator[dict[str, Any]]:
@@ -63,8 +63,20 @@ def _connect(path: Path | None) -> socket.socket:
             reason = error.strerror or str(error)
         found.close()
         tried.append(f"{one}: {reason}")
-    hint = "" if path is not None else "; --control FILE names it"
+    hint = "" if path is not None else _others() or "; --control FILE names it"
     raise ConfigError(f"no daemon answers ({', '.join(tried)}){hint}")
+
+
+def _others() -> str:
+    """Name the daemons that run beside the default places, whose own daemons don't answer."""
+    hints = []
+    for path in (path for place in where_to_look() for path in own_paths(place)):
+        with closing(socket.socket(socket.AF_UNIX)) as found, suppress(OSError):
+            found.setblocking(False)
+            found.connect(str(path))
+            if is_trusted(path, peer_user(found), named=False):
+                hints.append(f"; pid {peer_pid(found)} is another daemon; for that one: --control {path} asks it")
+    return "".join(hints)
 
 
 def _warn(lines: Iterable[str]) -> None:

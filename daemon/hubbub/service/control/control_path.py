@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from hubbub import limits
 from hubbub.errors import ConfigError
 
 NAME = "control.sock"
@@ -36,6 +37,14 @@ def where_to_look(environment: Mapping[str, str] = os.environ) -> list[Path]:
 def own_path(place: Path, pid: object) -> Path:
     """Return where the daemon `pid` has its socket if another one has `place`."""
     return place.with_stem(f"{place.stem}-{pid}")
+
+
+def own_paths(place: Path) -> list[Path]:
+    """Return where other daemons than the one of `place` have their sockets, at most limits.NEIGHBOURS."""
+    try:
+        return sorted(place.parent.glob(own_path(place, "*").name))[: limits.NEIGHBOURS]
+    except OSError:
+        return []
 
 
 def peer_pid(link: socket.socket) -> int:

@@ -11,13 +11,13 @@ from typing import Any
 from hubbub import limits
 from hubbub.errors import ConfigError
 from hubbub.service.commands.client import ask
-from hubbub.service.control.control_path import own_path, where_to_look
+from hubbub.service.control.control_path import own_paths, where_to_look
 
 
 def neighbours() -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """Yield the control socket and the status of each other daemon that answers at once, in the default places."""
     for place in where_to_look():
-        for path in (place, *_siblings(place)):
+        for path in (place, *own_paths(place)):
             with suppress(ConfigError, OSError):
                 status = next(ask(path, {"command": "status"}, limits.NEIGHBOUR_SECONDS))["status"]
                 if status["pid"] != os.getpid():
@@ -33,13 +33,6 @@ def holder(transport: str, port: int | None) -> str:
                     known = f"`hubbub status --control {path}` shows it"
                     return f": the hubbub of pid {status['pid']} has it as {listener['id']}; {known}"
     return ""
-
-
-def _siblings(place: Path) -> list[Path]:
-    try:
-        return sorted(place.parent.glob(own_path(place, "*").name))[: limits.NEIGHBOURS]
-    except OSError:
-        return []
 
 
 def _port(where: str) -> int | None:
