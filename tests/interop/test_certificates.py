@@ -61,6 +61,50 @@ def test_only_what_is_modern_is_spoken(daemon, authority):
         assert b"Cipher is (NONE)" in done.stdout, words
 
 
+def test_failed_handshakes_are_logged(authority, tmp_path):
+    """With what an operator can do about it; a client that says nothing, as a probe of the port does, isn't."""
+    other = Authority(tmp_path, "Another authority")
+    hub = authority.issue("hub.pem", "hub", ("localhost",))
+    listeners = [f"ssl:0:id={id}:privateKey={hub}{more}" for id, more in (("a", ""), ("b", f":client-ca={other.file}"))]
+    with Daemon(*(word for one in listeners for word in ("--tcp", one))) as daemon:
+        socket.create_connection(daemon.tcp[0]).close()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            dial(daemon.tcp[0], other)
+        daemon.wait_for(r"a: TLS client 1 refused, at 127\.0\.0\.1: it doesn't trust the authority of this certificate")
+        for sent in (b"GET / HTTP/1.1\r\n\r\n", b"PING\n" * 9):
+            with socket.create_connection(daemon.tcp[0]) as plain:
+                plain.sendall(sent)
+                while plain.recv(100):
+                    pass
+        daemon.wait_for("a: TLS client 2 refused, at 127.0.0.1: it speaks HTTP, and here is TLS")
+        for file, reason in (
+            (None, "it has no certificate"),
+            (authority.issue("x.pem", "x"), "its certificate isn't acc"),
+        ):
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                with_certificate(daemon.tcp[1], authority, file).recv(1)
+            daemon.wait_for(f"b: TLS client [12] refused, at 127.0.0.1: {reason}")
+        assert "a: TLS client 3" not in daemon.log  # one line each time that the number has doubled
+
+
+def with_certificate(address, authority, file):
+    context = ssl.create_default_context(cafile=authority.file)
+    if file is not None:
+        context.load_cert_chain(file)
+    return context.wrap_socket(socket.create_connection(address, timeout=10), server_hostname="localhost")
+
+
+def test_a_client_that_goes_within_the_handshake_is_logged(daemon, authority):
+    context, reads, writes = ssl.create_default_context(cafile=authority.file), ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(reads, writes, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    with socket.create_connection(daemon.tcp[0], timeout=10) as raw:
+        raw.sendall(writes.read())
+        assert raw.recv(1)
+    daemon.wait_for("TLS client 1 refused, at 127.0.0.1: it closed the connection within the handshake")
+
+
 def test_renegotiation_is_refused(daemon):
     """A client can make a server work hard so (CVE-2011-1473)."""
     command = ["openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{daemon.tcp[0][1]}"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from typing import Any
 from typing import Protocol as Interface
@@ -26,10 +26,19 @@ from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
 from hubbub import limits
+from hubbub.errors import Refusal
 from hubbub.transports.client_hello import NO_APPLICATION_PROTOCOL, ClientHello
 from hubbub.transports.stream import is_plain, keep_unsent
 
 _RECORD = 16_384  # bytes of plaintext in the longest record (RFC 8446 section 5.1)
+_HANDSHAKE_ERRORS = {  # what OpenSSL's words for a failed handshake mean for an operator
+    "HTTP_REQUEST": "it speaks HTTP, and here is TLS",
+    "WRONG_VERSION_NUMBER": "it doesn't speak TLS",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it has no certificate, and client-ca= wants one",
+    "TLSV1_ALERT_UNKNOWN_CA": "it doesn't trust the authority of this certificate (unknown ca)",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "it doesn't accept this certificate (bad certificate)",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "it doesn't accept this certificate (certificate unknown)",
+}
 _SHAKING, _OPEN, _SHUT = range(3)  # once it is shut, what comes and what is written is dropped
 
 
@@ -100,6 +109,8 @@ class TlsTransport(Protocol):
         if self._state == _SHUT:
             return
         if error is not None:
+            if self._state == _SHAKING:
+                self._refuse("tls", _words(error))
             self._drop()
         elif self._peer_closed:
             self._end_of_input()
@@ -111,12 +122,24 @@ class TlsTransport(Protocol):
         if offered is None:
             return True
         self._hello = None
-        if not offered or any(name in self.factory.certificates.protocols for name in offered):
+        known = self.factory.certificates.protocols
+        if not offered or any(name in known for name in offered):
             return True
         self.transport.write(NO_APPLICATION_PROTOCOL)
         self._drop()
-        self.factory.refused(str(getattr(self.transport.getPeer(), "host", "")), offered)
+        self._refuse("alpn", f"it offers {', '.join(map(repr, offered[:3]))} by ALPN, and here is {', '.join(known)}")
         return False
+
+    def _refuse(self, limit: str, reason: str) -> None:
+        """Report that there is no link with this client."""
+        refusal = Refusal("bad-command", reason)
+        refusal.limit = limit
+        self.factory.refused(str(getattr(self.transport.getPeer(), "host", "")), refusal)
+
+    def _cut_short(self) -> None:
+        """Report a client that has gone within the handshake; one that has sent nothing may be a probe of the port."""
+        if self._state == _SHAKING and self._hello is None:
+            self._refuse("tls", "it closed the connection within the handshake")
 
     def _decrypt(self, data: bytes) -> tuple[list[bytes], ssl.SSLError | None, bool]:
         """Return the plaintext in `data`, what was wrong with it, and whether the handshake is complete."""
@@ -154,6 +177,7 @@ class TlsTransport(Protocol):
         """The handshake is complete: send what waited for it."""
         shown = self.peer_chain() if self._tls.session_reused else []
         if shown and not self.factory.certificates.vouch(shown):
+            self._refuse("tls", "its certificate, which an earlier session had, isn't accepted any more")
             self.abortConnection()
             return
         self._state = _OPEN
@@ -186,6 +210,7 @@ class TlsTransport(Protocol):
     def readConnectionLost(self) -> None:
         """The socket's input has ended. Without close_notify it was cut short by anybody: nothing is made of it."""
         if not self._peer_closed or self._state == _SHUT:
+            self._cut_short()
             self._state = _SHUT
             self.transport.unregisterProducer()
             self.transport.loseConnection()
@@ -194,6 +219,7 @@ class TlsTransport(Protocol):
         """Our side is closed, as `loseConnection` wanted."""
 
     def connectionLost(self, reason: Any = None) -> None:
+        self._cut_short()
         self._state = _SHUT
         protocol, self.protocol = self.protocol, None
         self._tls = self._producer = self._send_now = None
@@ -329,7 +355,7 @@ class TlsFactory(Factory):
 
     certificates  make the server's end of each connection
     greeting      host -> what is sent before TLS, in the clear
-    refused       gets the host of a client that offers unknown protocols alone, and these
+    refused       gets the host of a client whose handshake has failed, and why: its `limit` is `alpn` or `tls`
     incoming, outgoing  the BIOs that its connections share
     """
 
@@ -340,7 +366,7 @@ class TlsFactory(Factory):
         certificates: Certificates,
         inner: IProtocolFactory,
         greeting: Callable[[str], bytes],
-        refused: Callable[[str, Sequence[str]], object] = lambda host, offered: None,
+        refused: Callable[[str, Refusal], object] = lambda host, refusal: None,
     ) -> None:
         self.certificates = certificates
         self.greeting = greeting
@@ -362,3 +388,11 @@ class TlsFactory(Factory):
         """Stop the inner factory with this one."""
         self._inner.doStop()
         super().doStop()
+
+
+def _words(error: ssl.SSLError) -> str:
+    """Say why a handshake has failed."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate isn't accepted: {error.verify_message}"
+    reason = str(error.reason or error)
+    return _HANDSHAKE_ERRORS.get(reason, reason.replace("_", " ").lower())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
@@ -149,7 +149,7 @@ class Listener:
         address = self.config.address
         if self._certificates is not None:
             self._certificates.tell()
-            factory = TlsFactory(self._certificates, factory, self._greeting, self._protocols_refused)
+            factory = TlsFactory(self._certificates, factory, self._greeting, self._handshake_refused)
         if address.proxied:  # its header comes before TLS
             factory = ProxyFactory(factory, self._trust, self._stop_trusting, lambda: self.settings.bounds.handshake)
         handed = inherited.of_listener(self.config.id)
@@ -239,12 +239,7 @@ class Listener:
     def _page_refused(self, host: str, refusal: Refusal) -> None:
         self._log_refused("{id}: page {count} refused, in a browser at {host}: {why}", host, refusal)
 
-    def _protocols_refused(self, host: str, offered: Sequence[str]) -> None:
-        says = ", ".join(map(repr, offered[:3]))
-        refusal = Refusal(
-            "bad-command", f"it offers {says} by ALPN, and here is {', '.join(self.dialect_plan.protocols)}"
-        )
-        refusal.limit = "alpn"
+    def _handshake_refused(self, host: str, refusal: Refusal) -> None:
         self._log_refused("{id}: TLS client {count} refused, at {host}: {why}", host, refusal)
 
     def _log_refused(self, says: str, host: str, refusal: Refusal) -> None:
