@@ -27,6 +27,7 @@ class Files:
         self.ann = below.issue("ann.pem", "ann")
         with self.ann.open("ab") as chain:
             chain.write(below.file.read_bytes())
+        self.foreign = Authority(folder, "Foreign").issue("foreign.pem", "ann")
         self.key, self.certificates = folder / "ann.key", folder / "ann.crt"
         key, begin, rest = self.ann.read_text().partition("-----BEGIN CERTIFICATE-----")
         self.key.write_text(key)
@@ -57,7 +58,33 @@ def test_commands(daemon, files, scheme):
     sub = ("sub", "--ca", str(files.ca), "--count", "1", url(daemon, scheme), "kept/+")
     done = hubbub(*sub, "--cert", str(files.certificates), "--key", str(files.key))
     assert done.stdout.startswith(b"kept/")
-    assert hubbub(*pub).returncode == 2
+    without = hubbub(*pub)
+    assert without.returncode == 2
+    assert b"it wants a certificate of yours: --cert FILE" in without.stderr
+    foreign = hubbub(*pub, "--cert", str(files.foreign))
+    assert (foreign.returncode, b"it doesn't know the authority of the certificate" in foreign.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("scheme", ["mqtts", "wss", "https"])
+def test_a_hub_that_is_not_trusted(daemon, files, scheme):
+    done = hubbub("pub", url(daemon, scheme), "a", "x")
+    assert done.returncode == 2
+    assert done.stderr.decode() == (
+        f"hubbub: {url(daemon, scheme)}: its certificate isn't accepted: self-signed certificate in certificate chain; "
+        "--ca FILE names the certificate of its authority\n"
+    )
+    elsewhere = url(daemon, scheme).replace("localhost", "127.0.0.1")
+    done = hubbub("pub", "--ca", str(files.ca), elsewhere, "a", "x")
+    assert done.stderr.decode() == (
+        f"hubbub: {elsewhere}: its certificate isn't accepted: IP address mismatch, certificate is not valid for "
+        "'127.0.0.1'\n"
+    )
+
+
+def test_a_port_without_tls(daemon):
+    with Daemon("--tcp", "tcp:0") as plain:
+        done = hubbub("pub", f"mqtts://127.0.0.1:{plain.tcp[0][1]}", "a", "x")
+    assert done.stderr.endswith(b": it doesn't speak TLS on this port\n")
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from hubbub.client.address import Address
 from hubbub.errors import ConfigError
+
+_UNTRUSTED = (18, 19, 20, 21)  # X509_V_ERR_* of chains whose end isn't known
+_TLS_ERRORS = {
+    "CERTIFICATE_REQUIRED": "it wants a certificate of yours: --cert FILE",
+    "HANDSHAKE_FAILURE": "no TLS handshake; it may want a certificate of yours: --cert FILE",
+    "UNKNOWN_CA": "it doesn't know the authority of the certificate that --cert names",
+    "BAD_CERTIFICATE": "it doesn't accept the certificate that --cert names",
+    "WRONG_VERSION_NUMBER": "it doesn't speak TLS on this port",
+    "RECORD_LAYER_FAILURE": "it doesn't speak TLS on this port",
+}  # fmt: skip
+"""The ends of OpenSSL's names of errors, and what they mean for the caller of a command."""
 
 
 class Lost(ConfigError):
     """There is no connection, or no more."""
+
+    @classmethod
+    def of(cls, address: Address, error: Exception, connection: socket.socket | None = None) -> Lost:
+        """Say what has gone wrong with the connection to `address`, and for TLS which option may help."""
+        return cls(f"{address}: {_words(_alert(error, connection))}")
 
 
 class Refused(ConfigError):
@@ -75,3 +94,27 @@ class Client(Protocol):
 
     def close(self) -> None:
         """Close the connection."""
+
+
+def _alert(error: Exception, connection: socket.socket | None) -> Exception:
+    """Return the alert that a server has sent, if it came behind the handshake (TLS 1.3) and a write failed first."""
+    says_why = isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError)
+    if isinstance(connection, ssl.SSLSocket) and not says_why:
+        try:
+            connection.settimeout(1)
+            connection.recv(1)
+        except ssl.SSLError as alert:
+            return alert
+        except OSError:
+            pass
+    return error
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        hint = "; --ca FILE names the certificate of its authority" if error.verify_code in _UNTRUSTED else ""
+        return f"its certificate isn't accepted: {error.verify_message.rstrip('.')}{hint}"
+    if isinstance(error, ssl.SSLError):
+        reason = error.reason or ""
+        return next((says for end, says in _TLS_ERRORS.items() if reason.endswith(end)), str(error))
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

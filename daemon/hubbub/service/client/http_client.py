@@ -55,7 +55,7 @@ class HttpClient:
                 if line.strip() and (unit := read(line, self._address)).op != "live":
                     yield received(unit, line)
         except (OSError, HTTPException) as error:
-            raise Lost(f"{self._address}: {error}") from None
+            raise Lost.of(self._address, error) from None
         raise Lost(f"{self._address}: it has ended the stream")
 
     def request(self, message: Outgoing, seconds: float) -> bytes:
@@ -78,7 +78,7 @@ class HttpClient:
                 return response
             body = response.read()
         except (OSError, HTTPException) as error:
-            raise Lost(f"{self._address}: {getattr(error, 'strerror', None) or error or 'no HTTP'}") from None
+            raise Lost.of(self._address, error, self._connection.sock) from None
         try:
             problem: dict[str, Any] = json.loads(body)
             raise Refused(str(problem.get("code", "")), str(problem["detail"]))

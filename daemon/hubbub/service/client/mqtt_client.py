@@ -127,7 +127,7 @@ class MqttClient:
         except TimeoutError:
             raise
         except OSError as error:
-            raise Lost(f"{self._address}: {error.strerror or error}") from None
+            raise Lost.of(self._address, error, self._socket) from None
 
     def _expect(self, kind: int) -> None:
         while self._read() != kind:
@@ -141,7 +141,7 @@ class MqttClient:
         except TimeoutError:
             raise
         except OSError as error:
-            raise Lost(f"{self._address}: {error.strerror or error}") from None
+            raise Lost.of(self._address, error) from None
         kind = first >> 4
         if kind == PUBLISH:
             self._take(first, body)

@@ -31,7 +31,7 @@ def connect(address: Address) -> socket.socket:
         context = address.tls()
         return opened if context is None else context.wrap_socket(opened, server_hostname=address.host)
     except OSError as error:
-        raise Lost(f"{address}: {getattr(error, 'strerror', None) or error}") from None
+        raise Lost.of(address, error) from None
 
 
 class _Stream:
@@ -55,11 +55,7 @@ class _Stream:
         except TimeoutError:
             raise
         except OSError as error:
-            raise self._lost(error) from None
-
-    def _lost(self, error: OSError | None = None) -> Lost:
-        why = "it has closed the connection" if error is None else error.strerror or str(error)
-        return Lost(f"{self._address}: {why}")
+            raise Lost.of(self._address, error, self._socket) from None
 
 
 class TCPUnits(_Stream):
@@ -74,9 +70,9 @@ class TCPUnits(_Stream):
         except TimeoutError:
             raise
         except OSError as error:
-            raise self._lost(error) from None
+            raise Lost.of(self._address, error) from None
         if not line.endswith(b"\n"):
-            raise self._lost()
+            raise Lost(f"{self._address}: it has closed the connection")
         return line
 
 
@@ -92,7 +88,7 @@ class UDPUnits:
             self._socket = socket.socket(family, kind, protocol)
             self._socket.connect(place)
         except OSError as error:
-            raise self._lost(error) from None
+            raise Lost.of(self._address, error) from None
 
     def wait(self, seconds: float | None) -> None:
         self._socket.settimeout(seconds)
@@ -101,7 +97,7 @@ class UDPUnits:
         try:
             self._socket.send(unit)
         except OSError as error:
-            raise self._lost(error) from None
+            raise Lost.of(self._address, error) from None
 
     def receive(self) -> bytes:
         try:
@@ -109,13 +105,10 @@ class UDPUnits:
         except TimeoutError:
             raise
         except OSError as error:
-            raise self._lost(error) from None
+            raise Lost.of(self._address, error) from None
 
     def close(self) -> None:
         self._socket.close()
-
-    def _lost(self, error: OSError) -> Lost:
-        return Lost(f"{self._address}: {error.strerror or error}")
 
 
 class WebSocketUnits(_Stream):
@@ -147,7 +140,7 @@ class WebSocketUnits(_Stream):
         except TimeoutError:
             raise
         except OSError as error:
-            raise self._lost(error) from None
+            raise Lost.of(self._address, error) from None
         if not data:
             raise self._lost()
         try:
