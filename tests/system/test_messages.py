@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -281,6 +283,24 @@ def test_a_refusal_is_said_in_the_words_of_the_hub(daemon, scheme):
     done = hubbub("pub", url(daemon, scheme), "a/+", "x", "--qos", "1")
     assert done.returncode == 1
     assert "wildcard" in said(done)
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "ws", "mqtt", "http"])
+def test_a_server_that_closes_at_once(scheme):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closing = threading.Thread(target=close_after_some, args=(server,))
+        closing.start()
+        where = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
+        done = hubbub("pub", where, "a", "x")
+        closing.join()
+    assert done.returncode == 2
+    assert re.fullmatch(f"hubbub: {where}: (it has closed the connection|Remote end closed .*)\n", done.stderr.decode())
+
+
+def close_after_some(server):
+    client, _ = server.accept()
+    with client:
+        client.recv(65_536)
 
 
 @pytest.mark.parametrize("command", ["pub", "sub", "req", "bench"])

@@ -142,7 +142,7 @@ class WebSocketUnits(_Stream):
         except OSError as error:
             raise Lost.of(self._address, error) from None
         if not data:
-            raise self._lost()
+            raise Lost(f"{self._address}: it has closed the connection")
         try:
             units, answer = self._wire.receive(data)
         except errors.Lost as error:
