@@ -149,6 +149,9 @@ def test_topics_as_a_tree(web):
     assert (bits["tree/0/bytes"]["size"], len(bits["tree/0/bytes"]["base64"])) == (1000, 344)
     assert {row["topic"] for row in pages(web, "topics", search="/temp")} == {f"tree/{n}/temp" for n in range(10)}
     assert [row["topic"] for row in pages(web, "topics", search="/temp", below="tree/3")] == ["tree/3/temp"]
+    web.post("topics//slash/first", content=b"1", auth=ANN)
+    assert [row["topic"] for row in pages(web, "topics", below="")] == ["/slash"]
+    assert [row["topic"] for row in pages(web, "topics", below="/slash")] == ["/slash/first"]
     for wrong in ({"below": "a/#"}, {"below": "a/#", "search": "temp"}, {"limit": 2**53 + 1}):
         assert web.get("api/v1/topics", params=wrong, auth=ANN).status_code == 400
     assert pages(web, "topics", below="nothing/here") == []
@@ -162,6 +165,8 @@ def test_retained_as_a_tree(web):
     rows = pages(web, "retained", below="kept")
     assert [row["level"] for row in rows] == [str(n) for n in range(10) if n != 4]
     assert [(row["data"], row["children"]) for row in rows if "data" in row] == [("three", 1)]
+    web.put("topics//kept", content=b"slash", auth=ANN)
+    assert [row["data"] for row in pages(web, "retained", below="")] == ["slash"]
     (leaf,) = pages(web, "retained", below="kept/3")
     assert (leaf["topic"], leaf["data"], leaf["size"]) == ("kept/3/a", "3", 1)
 

@@ -136,13 +136,13 @@ def _most(asked: Asked) -> int:
 
 
 def _below(asked: Asked) -> str | None:
-    """Return the topic whose levels are wanted; None: the first levels. Raises BadTopic."""
+    """Return the topic whose levels are wanted; None: the first levels; "": those of /a. Raises BadTopic."""
     below = asked.get("below")
-    if below is None or below == "":
+    if below is None:
         return None
     if not isinstance(below, str):
         raise BadTopic("below is a topic")
-    return check_topic(below)
+    return below and check_topic(below)
 
 
 def _may_see(topic: str, children: int, rights: Rights | None) -> tuple[bool, bool]:

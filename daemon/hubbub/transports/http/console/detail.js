@@ -1,5 +1,6 @@
 /** The chosen topic: its last message in full, and a plot of its numbers. */
 
+import {addressOf} from "./address.js";
 import {Chart} from "./chart.js";
 import {at, make, write} from "./dom.js";
 import {numbers, payloadOf} from "./format.js";
@@ -43,10 +44,10 @@ export class Detail {
     this._element.replaceChildren(
       make("h3", {}, topic || "(empty)"),
       make("div", {class: "bar"}, make("label", {}, "Form ", form),
-        make("a", {href: `#live?filter=${encodeURIComponent(topic)}`}, "Follow"),
-        make("a", {href: `#live?filter=${encodeURIComponent(below)}`}, "Follow all below"),
-        make("a", {href: `#history?filter=${encodeURIComponent(topic)}`}, "History"),
-        make("a", {href: `#send?topic=${encodeURIComponent(topic)}`}, "Send")),
+        make("a", {href: addressOf("live", {filter: topic})}, "Follow"),
+        make("a", {href: addressOf("live", {filter: below})}, "Follow all below"),
+        make("a", {href: addressOf("history", {filter: topic})}, "History"),
+        make("a", {href: addressOf("send", {topic})}, "Send")),
       parts.note, parts.value, parts.chart,
     );
     this._chart = new Chart(parts.chart);

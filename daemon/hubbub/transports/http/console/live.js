@@ -1,5 +1,6 @@
 /** A live tail of any filter. It keeps the last messages, and draws a few of them at a time. */
 
+import {bookmark} from "./address.js";
 import {at, write} from "./dom.js";
 import {amount, payloadOf} from "./format.js";
 import {messageRow} from "./message.js";
@@ -48,6 +49,7 @@ export class Live {
     try {
       this._stop = await this._hub.follow(filter, message => this._take(message));
       this._filter = filter;
+      bookmark("live", {filter});
       this._sampled = 0;
       this._pause(false);
       write(at("tail-note"), `Following ${filter}.`);

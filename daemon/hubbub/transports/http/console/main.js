@@ -1,5 +1,6 @@
 /** The console: which view is seen, how it stands with the connection, and when views look again. */
 
+import {read} from "./address.js";
 import {at, write} from "./dom.js";
 import {Health} from "./health.js";
 import {History} from "./history.js";
@@ -26,8 +27,8 @@ let shown = "";
 
 /** Show the view that the address names. */
 function show() {
-  const name = location.hash.slice(1).split("?")[0];
-  const next = name in views ? name : "overview";
+  const address = read();
+  const next = address.view in views ? address.view : "overview";
   for (const link of document.querySelectorAll("nav a")) {
     const current = link.getAttribute("href") === `#${next}`;
     if (current) link.setAttribute("aria-current", "page");
@@ -39,7 +40,7 @@ function show() {
     scrollTo(0, 0);
     document.title = `hubbub: ${at(next).querySelector("h2").textContent}`;
   }
-  views[next].open?.(new URLSearchParams(location.hash.split("?")[1] ?? ""));
+  views[next].open?.(address.shown);
   look();
 }
 

@@ -4,21 +4,32 @@ import {make, reconcile, write} from "./dom.js";
 import {amount, line, payloadOf, rate} from "./format.js";
 import {plot, sparkline} from "./rates.js";
 
-/** Shows rows; which levels are open is its own. */
+const MORE = "#";  // begins the key of a row that stands for further ones; no topic has it
+
+/**
+ * @typedef {object} Row
+ * @property {any} [row]  a topic, as `$hubbub/topics` has it
+ * @property {number} depth  1: a first level
+ * @property {string | null} [more]  in place of a topic: the one that has more levels below it; null: there are more first levels
+ */
+
+/** Shows rows; which levels are open, and which topic is chosen, is its own. */
 export class Tree {
   /**
    * @param {HTMLElement} element
    * @param {import("./rates.js").Rates} rates
-   * @param {(topic: string) => void} choose is called with a topic that is chosen
-   * @param {() => void} changed is called when levels open or close
+   * @param {{choose: (topic: string) => void, more: (above: string | null) => void, changed: () => void}} calls
+   *   choose: with a topic that is chosen; more: where more rows are wanted (Row); changed: when levels open or close
    */
-  constructor(element, rates, choose, changed) {
-    this.open = new Map();
+  constructor(element, rates, {choose, more, changed}) {
+    this.open = new Set();
     this._element = element;
     this._rates = rates;
     this._choose = choose;
+    this._more = more;
     this._changed = changed;
     this._chosen = null;
+    this.sought = null;  // the topic that comes into view once it has a row
     element.addEventListener("keydown", event => this._key(event));
     element.addEventListener("click", event => {
       const item = event.target.closest("[role=treeitem]");
@@ -28,18 +39,44 @@ export class Tree {
     });
   }
 
-  /** @param {{row: any, depth: number}[]} rows as they are seen, from the top */
+  /**
+   * Open the levels above a topic, choose it, and let it come into view as soon as it has a row.
+   * @param {string} topic
+   */
+  reveal(topic) {
+    const levels = topic.split("/");
+    for (let depth = 1; depth < levels.length; depth += 1) this.open.add(levels.slice(0, depth).join("/"));
+    this._chosen = topic;
+    this.sought = topic;
+  }
+
+  /** @param {Row[]} rows as they are seen, from the top */
   show(rows) {
     const focused = this._element.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    reconcile(this._element, rows, ({row}) => row.topic, () => newItem(), (item, one) => this._fill(item, one));
+    reconcile(this._element, rows, keyOf, newItem, (item, one) => this._fill(item, one));
     const items = Array.from(this._element.children);
     const current = items.find(one => one.dataset.key === focused) ?? items.find(one => one.tabIndex === 0) ?? items[0];
     for (const item of items) item.tabIndex = item === current ? 0 : -1;
     if (!items.length) this._element.replaceChildren();
     this._element.dataset.empty = String(!items.length);
+    this._seek(items);
   }
 
-  _fill(item, {row, depth}) {
+  _seek(items) {
+    const found = this.sought === null ? undefined : items.find(one => one.dataset.key === this.sought);
+    if (found === undefined) return;
+    this.sought = null;
+    found.scrollIntoView({block: "nearest"});
+  }
+
+  _fill(item, {row, depth, more}) {
+    item.style.setProperty("--depth", String(depth - 1));
+    item.classList.toggle("more", more !== undefined);
+    if (more !== undefined) {
+      item.setAttribute("aria-level", String(depth));
+      write(item.children[1], "More…");
+      return;
+    }
     const has = row.children > 0;
     const states = {"aria-level": depth, "aria-selected": row.topic === this._chosen};
     if (has) states["aria-expanded"] = this.open.has(row.topic);
@@ -47,7 +84,6 @@ export class Tree {
     for (const [name, value] of Object.entries(states)) {
       if (item.getAttribute(name) !== String(value)) item.setAttribute(name, String(value));
     }
-    item.style.setProperty("--depth", String(depth - 1));
     const [twig, name, value, spark, speed, count] = item.children;
     write(twig, has ? (this.open.has(row.topic) ? "▾" : "▸") : "");
     write(name, row.level || "(empty)");
@@ -60,12 +96,17 @@ export class Tree {
 
   _toggle(item, open = !this.open.has(item.dataset.key)) {
     if (!item.hasAttribute("aria-expanded")) return;
-    if (open) this.open.set(item.dataset.key, true);
+    if (open) this.open.add(item.dataset.key);
     else this.open.delete(item.dataset.key);
     this._changed();
   }
 
   _select(item) {
+    if (item.classList.contains("more")) {
+      this._focus(item.previousElementSibling);
+      this._more(JSON.parse(item.dataset.key.slice(MORE.length)));
+      return;
+    }
     this._chosen = item.dataset.key;
     for (const one of this._element.children) one.setAttribute("aria-selected", String(one === item));
     this._focus(item);
@@ -95,6 +136,10 @@ export class Tree {
     event.preventDefault();
     act();
   }
+}
+
+function keyOf({row, more}) {
+  return more === undefined ? row.topic : MORE + JSON.stringify(more);
 }
 
 function newItem() {
