@@ -15,6 +15,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from cluster.servers import Server
+from hubbub.kernel.history.rule import HistoryRule
+from hubbub.service.cluster.shared_settings import shared_settings
 from hubbub.service.config.cluster import parse_cluster
 from interop.mqtt.base import At
 from interop.nats.clients import NatsPy
@@ -42,11 +44,11 @@ def stack():
         yield made
 
 
-def node(stack, port, name, *more):
+def node(stack, port, name, *more, **config):
     """A daemon of a cluster that only this test run has."""
     folder = Path(stack.enter_context(TemporaryDirectory()))
     spec = f"nats://127.0.0.1:{port}:name={name}:cluster={CLUSTER}"
-    return stack.enter_context(Controlled(folder, "--tcp", "tcp:0", "--cluster", spec, *more))
+    return stack.enter_context(Controlled(folder, "--tcp", "tcp:0", "--cluster", spec, *more, **config))
 
 
 def status(daemon):
@@ -66,6 +68,41 @@ def here(stack, daemon, *filters):
         assert made.ask(f"SUB {filter}") == f"OK SUB {filter}"
     wait_until(lambda: status(daemon)["filters"] >= len(filters))
     return made
+
+
+def test_a_node_with_other_settings_is_named(stack, port):
+    """And is forgotten once a reload has made them the same; a node that dies is a warning too."""
+    a = node(stack, port, "a", "--history", "plant/#:age=1h")
+    b = node(stack, port, "b", config='history = ["plant/#:age=2h"]\n')
+    joined(a, b)
+    for one, other in ((a, "b"), (b, "a")):
+        line = one.wait_for(
+            f"cluster: node {other} has another value of --history than this one: give all nodes the same"
+        )
+        assert json.loads(line)["level"] == "warn"
+        assert f"--history differs from that of {other}" in status(one)["degraded"]
+    b.config.write_text('history = ["plant/#:age=1h"]\n')
+    assert "history changed" in output(b.ask("reload"))
+    a.wait_for("cluster: node b has the settings of this one now")
+    wait_until(lambda: not status(a)["degraded"] and not status(b)["degraded"])
+    b.process.kill()
+    b.process.wait()
+    line = a.wait_for("cluster: node b is lost: it has been silent for more than 5 s")
+    assert json.loads(line)["level"] == "warn"
+
+
+@pytest.mark.parametrize("key", ["replicas=2", "stream-bytes=32MiB", "stream-age=1h"])
+def test_each_shared_setting(key):
+    plain, other = (parse_cluster(f"nats://127.0.0.1:name=a{more}", "--cluster") for more in ("", f":{key}"))
+    mine, theirs = shared_settings(plain, []), shared_settings(other, [])
+    assert [name for name in mine if mine[name] != theirs[name]] == [key.partition("=")[0] + "="]
+
+
+def test_rules_in_another_order_are_the_same():
+    config = parse_cluster("nats://127.0.0.1:name=a", "--cluster")
+    rules = [HistoryRule("a/#", 60.0), HistoryRule("b/#")]
+    assert shared_settings(config, rules) == shared_settings(config, rules[::-1])
+    assert shared_settings(config, rules) != shared_settings(config, rules[:1])
 
 
 def test_clients_of_two_daemons_share_one_topic_space(stack, port):

@@ -34,11 +34,16 @@ def make(spec):
 
 
 @pytest.fixture
-def logged():
+def events():
     events = []
     globalLogPublisher.addObserver(events.append)
-    yield lambda: [f"{event['id']}: {event['what']()}" for event in events if "what" in event]
+    yield events
     globalLogPublisher.removeObserver(events.append)
+
+
+@pytest.fixture
+def logged(events):
+    return lambda: [f"{event['id']}: {event['what']()}" for event in events if "what" in event]
 
 
 class Flapping(Protocol):
@@ -258,6 +263,17 @@ def test_each_change_is_logged_once(logged):
         reported.tell("connected")
     reported.tell("gone")
     assert logged() == ["plc: connected", "plc: gone"]
+
+
+async def test_a_loss_is_a_warning(server, events):
+    port, done = server(Flapping)
+    connector = make(f"tcp:127.0.0.1:{port}:end=lf:topic=a")
+    connector.start()
+    await done
+    levels = lambda: [event["log_level"].name for event in events if "what" in event]  # noqa: E731
+    await passed(lambda: len(levels()) >= 2)
+    assert levels()[:2] == ["info", "warn"]
+    connector.stop()
 
 
 def test_one_that_flaps_logs_a_bounded_number_of_lines(logged):

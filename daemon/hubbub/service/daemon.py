@@ -25,6 +25,7 @@ from hubbub.service.auth.login import Admission, Logins
 from hubbub.service.auth.permissions import Guard
 from hubbub.service.auth.rechecks import Recheck
 from hubbub.service.cluster.cluster import Cluster
+from hubbub.service.cluster.shared_settings import shared_settings
 from hubbub.service.config.reloadable import Commit, Prepare
 from hubbub.service.config.settings import ConnectorConfig, HandlerConfig, ListenerConfig, Settings
 from hubbub.service.control.control_socket import ControlSocket, open_control
@@ -101,7 +102,9 @@ class HubbubService(Service):
         """Return this daemon as a node, before it has subscriptions. Raises ConfigError."""
         if settings.cluster is None:
             return None
-        cluster = Cluster(self.reactor, self.hub, settings.cluster, this_node())
+        config = settings.cluster
+        cluster = Cluster(self.reactor, self.hub, config, this_node())
+        cluster.nodes.settings = lambda: shared_settings(config, self.settings.history)
         self.metrics_page.add(ClusterMetrics(cluster.status))
         cluster.overview.about = partial(about, self)
         return cluster

@@ -119,6 +119,8 @@ class Cluster:
             found.append(f"NATS refuses: {connection.refusal}")
         if connection.waiting > limits.CLUSTER_BUFFER:
             found.append("NATS takes messages more slowly than they come")
+        others = self.nodes.all.values()
+        found += [f"{one.differs} differs from that of {one.beat.name}" for one in others if one.differs]
         if self.interest.unheard:
             found.append(f"{len(self.interest.unheard)} filters are too long for NATS")
         if self.stream is not None:

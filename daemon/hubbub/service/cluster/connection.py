@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from hubbub import limits
 from hubbub.errors import ConfigError
@@ -251,8 +251,8 @@ class NatsConnection:
         self._joined, self._reason = self._link, ""
         self._dialler.connected()
         info = self._link.info or Info()
-        name = self.config.name
-        self._state_log.tell(f"joined as {name} at {self.remote} ({info.server_name}, NATS {info.version})")
+        where = f"{self.remote} ({info.server_name}, NATS {info.version})"
+        self._state_log.tell(f"joined as {self.config.name} at {where}", LogLevel.info)
         spread(self._turn, "cluster", self._subscribe_again(self._link))
         for watcher in self.watchers:
             watcher.joined()

@@ -7,7 +7,7 @@ $hubbub.CLUSTER.groups.a1b2    asks a node for the names of its groups, once the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -28,6 +28,7 @@ class Beat(msgspec.Struct, gc=False):
     node    its id, new with each process; since: Unix seconds when it began
     groups  counts the changes of its groups; clients: those that are connected
     gone    whether it leaves
+    settings  those that have to be the same at all nodes: values, by the names of their options
     """
 
     name: Id
@@ -36,15 +37,22 @@ class Beat(msgspec.Struct, gc=False):
     groups: int = 0
     gone: bool = False
     clients: int = 0
+    settings: dict[str, str] = {}
 
 
 class Node:
-    """Another node. `last_seen`: monotonic seconds of its last beat; groups: their names, as of version `known`."""
+    """Another node.
 
-    __slots__ = ("beat", "groups", "last_seen", "known")
+    last_seen  monotonic seconds of its last beat
+    groups     their names, as of version `known`
+    differs    the shared settings that have another value there, in words; empty: none
+    """
+
+    __slots__ = ("beat", "differs", "groups", "known", "last_seen")
 
     def __init__(self, beat: Beat, last_seen: float) -> None:
         self.beat = beat
+        self.differs = ""
         self.groups: frozenset[str] = frozenset()
         self.last_seen = last_seen
         self.known = 0
@@ -58,6 +66,7 @@ class Nodes:
     """The other nodes, by their ids, and this one's claim to its name.
 
     groups   attribute: returns the names of this node's groups; clients: how many are connected here
+    settings  attribute: returns the settings that have to be the same at all nodes
     beaten    attribute: is called with each beat of this node
     admitted  attribute: is called when the name is this node's; refused: attribute, when it isn't any more
     sweepers  are called when nodes have gone, and now and then
@@ -77,6 +86,7 @@ class Nodes:
         self.lost: dict[str, str] = {}
         self.refused: Callable[[], object] = bool
         self.rival: Beat | None = None
+        self.settings: Callable[[], Mapping[str, str]] = dict
         self.sweepers: list[Callable[[], object]] = []
         self._beat = Beat(config.name, node, since)
         self._connection = connection
@@ -180,12 +190,14 @@ class Nodes:
             self._knows_all_at = self._look_at = now + limits.CLUSTER_LEASE_SECONDS
         self._said = now
         self.beaten()
-        self._beat.clients = self.clients()
+        self._beat.clients, self._beat.settings = self.clients(), dict(self.settings())
         self._connection.publish(f"{self._prefix}.beats", msgspec.json.encode(self._beat))
         oldest = now - limits.CLUSTER_LEASE_SECONDS
-        for id in [id for id, node in self.all.items() if node.last_seen < oldest]:
-            self._lose(self.all[id], f"it has been silent for more than {limits.CLUSTER_LEASE_SECONDS:g} s")
-            self._forget(id)
+        for id, node in [(id, node) for id, node in self.all.items() if node.last_seen < oldest]:
+            why = f"it has been silent for more than {limits.CLUSTER_LEASE_SECONDS:g} s"
+            self.log.warn("cluster: node {name} is lost: {why}", name=shown(node.beat.name), why=why)  # noqa: G010
+            self._lose(node, why)
+            self._remove(id)
         if now >= self._look_at:
             self._look_at = now + limits.CLUSTER_LEASE_SECONDS
             self._sweep()
@@ -195,12 +207,11 @@ class Nodes:
         if len(self.lost) < limits.CLUSTER_NODES:
             self.lost[node.beat.name] = why
 
-    def _forget(self, id: str) -> None:
+    def _remove(self, id: str) -> Node | None:
         node = self.all.pop(id, None)
-        if node is not None:
-            self.log.info("cluster: node {name} has left", name=shown(node.beat.name))
-            if self._reactor.seconds() >= self._knows_all_at:
-                self._sweep()
+        if node is not None and self._reactor.seconds() >= self._knows_all_at:
+            self._sweep()
+        return node
 
     def _sweep(self) -> None:
         for sweep in self.sweepers:
@@ -222,7 +233,8 @@ class Nodes:
             return
         node = self.all.get(beat.node)
         if beat.gone:
-            self._forget(beat.node)
+            if self._remove(beat.node) is not None:
+                self.log.info("cluster: node {name} has left", name=shown(beat.name))
             return
         if node is None:
             if len(self.all) >= limits.CLUSTER_NODES:
@@ -231,10 +243,24 @@ class Nodes:
             self.lost.pop(beat.name, None)
             self.log.info("cluster: node {name} has joined", name=shown(beat.name))
         node.beat, node.last_seen = beat, self._reactor.seconds()
+        self._compare(node)
         if node.known != beat.groups:
             node.known = beat.groups
             asked = self._connection.request(f"{self._prefix}.groups.{beat.node}", b"")
             asked.addCallbacks(lambda answer: self._learn(node, answer), lambda failure: None)
+
+    def _compare(self, node: Node) -> None:
+        """Log it when a node begins to have other settings than this one, or the same again."""
+        theirs = node.beat.settings
+        differs = ", ".join(name for name, value in self.settings().items() if theirs.get(name, value) != value)
+        if differs == node.differs:
+            return
+        node.differs, name = differs, shown(node.beat.name)
+        if differs:
+            says = "cluster: node {name} has another value of {settings} than this one: give all nodes the same"
+            self.log.warn(says, name=name, settings=differs)  # noqa: G010  Twisted calls it so
+        else:
+            self.log.info("cluster: node {name} has the settings of this one now", name=name)
 
     def members(self, now: float) -> list[dict[str, Any]]:
         """Describe all nodes at Unix seconds `now`, this one first: `up` and `silent` in seconds."""

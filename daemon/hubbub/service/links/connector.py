@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import LogLevel
 
 from hubbub import limits
 from hubbub.dialect import DialectContext
@@ -174,7 +175,7 @@ class Connector:
         self._noted, self._notes = self._notes, []
         self._dialler.connected()
         self._since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        self._state_log.tell(f"connected to {self.remote}")
+        self._state_log.tell(f"connected to {self.remote}", LogLevel.info)
         return link
 
     def _note(self, text: str) -> None:

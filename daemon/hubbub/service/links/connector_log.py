@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from hubbub import limits
 
@@ -22,15 +22,16 @@ class ConnectorLog:
         self._reactor = reactor
         self._id = id
         self._said = self._wanted = ""
+        self._level = LogLevel.info
         self._unlogged = -1  # changes since the last line, without the one that is logged next
         self._lines = 0
         self._since = -math.inf
         self._timer: Any = None
 
-    def tell(self, text: str) -> None:
+    def tell(self, text: str, level: LogLevel = LogLevel.warn) -> None:
         """It stands so now."""
         if text != self._wanted:
-            self._wanted = text
+            self._wanted, self._level = text, level
             self._unlogged += 1
             if self._timer is None:
                 self._log()
@@ -55,4 +56,4 @@ class ConnectorLog:
         self._lines += 1
         self._said, self._unlogged = self._wanted, -1
         text = self._said + more
-        self.log.info("{id}: {what()}", id=self._id, what=lambda: text)
+        self.log.emit(self._level, "{id}: {what()}", id=self._id, what=lambda: text)
