@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from hubbub.errors import ConfigError
 from hubbub.service.auth.rechecks import Recheck
@@ -80,6 +80,7 @@ class Daemon:
         for runner in self.handlers.values():
             runner.start()
         self.reloader = Reloader(self)
+        self.warnings: list[str] = []  # of the last reload
 
     def want(self, tcp=(), handlers=(), **more) -> Settings:
         """What the next reload reads."""
@@ -123,6 +124,7 @@ class Daemon:
             reloaded.addErrback(lambda failure: failed.append(failure.trap(ConfigError)))
             assert reloaded.called
         lines = [formatEvent(event) for event in logs if "reloaded: " in (formatEvent(event) or "")]
+        self.warnings = [formatEvent(event) for event in logs if event["log_level"] is LogLevel.warn]
         assert bool(failed) == ("not reloaded" in lines[-1])
         return lines
 
@@ -205,6 +207,15 @@ def test_a_file_that_has_gone(world, daemon):
     assert client.output() == [("message", "shout", b"hey?2")]
 
 
+def test_a_handler_whose_class_has_another_name_now(daemon):
+    """It stops, and the log warns of it: nobody has taken it out of the options."""
+    daemon.write(2, SHOUT.replace("class Shout", "class Louder"))
+    assert daemon.reload() == ["reloaded: shout.py changed; new links of one, handler shout has stopped"]
+    assert daemon.warnings == [
+        "handler shout has stopped: no file in the plugin folders has a handler named shout any more"
+    ]
+
+
 def test_a_handler_that_is_named_anew_has_to_be_there(daemon):
     before = sys.modules["hubbub_plugin_shout"]
     daemon.write(2)
@@ -222,6 +233,7 @@ def test_handlers_come_change_and_go(world, daemon):
     assert client.output() == [("message", "shout", b"hey#1")]
     daemon.want(tcp=(PLAIN, TWO))
     assert daemon.reload() == ["reloaded: handler shout has stopped, handler upper has stopped"]
+    assert daemon.warnings == []
     client.publish("shout", b"hey")
     assert client.output() == []
 

@@ -209,6 +209,9 @@ class _Plan:
             if config is None or (id not in starting and not self._plugins.has("handler", config.name)):
                 runners.pop(id).stop()
                 yield f"handler {id} has stopped"
+                if config is not None:
+                    says = "handler {id} has stopped: no file in the plugin folders has a handler named {name} any more"
+                    _log.warn(says, id=id, name=config.name)  # noqa: G010  Twisted calls it so
         for config, new in self._starting:
             old = runners.get(config.id)
             runners[config.id] = new
