@@ -211,7 +211,7 @@ class _Plan:
                 yield f"handler {id} has stopped"
                 if config is not None:
                     says = "handler {id} has stopped: no file in the plugin folders has a handler named {name} any more"
-                    _log.warn(says, id=id, name=config.name)  # noqa: G010  Twisted calls it so
+                    _log.warn(says, id=id, name=config.name)
         for config, new in self._starting:
             old = runners.get(config.id)
             runners[config.id] = new

@@ -20,7 +20,11 @@ from hubbub.service.commands.arguments import Arguments, read_by, wants_help
 from hubbub.service.commands.connection import WHERE, positive, url_parser, with_client
 from hubbub.topics import quote
 
-_KEPT_NO_MORE = "the hub doesn't have all messages that were asked for"
+_INCOMPLETE = {
+    "since": "the hub doesn't have all messages of that time: its history is younger, or no --history covers FILTER",
+    "last": "the hub doesn't have the messages of all topics: no --history there covers FILTER",
+}
+"""What it means that the history is incomplete, by how a subscription begins (docs/history.md)."""
 
 PUB_USAGE = f"""\
 hubbub pub: publish messages
@@ -121,8 +125,8 @@ def sub(arguments: Sequence[str]) -> int:
         left, show = asked.count, _shown_for(asked)
         for message in client.subscribe(asked.filters, asked.qos, begin):
             if isinstance(message, int):
-                lost = f"{message} messages were lost: this reader is too slow" if message else _KEPT_NO_MORE
-                print(f"hubbub: {lost}", file=sys.stderr)
+                slow = f"{message} messages were lost: this reader is too slow"
+                print(f"hubbub: {slow if message or begin is None else _INCOMPLETE[begin.name]}", file=sys.stderr)
                 continue
             print(show(message), flush=True)
             left = None if left is None else left - 1
