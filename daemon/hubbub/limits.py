@@ -191,8 +191,6 @@ CLUSTER_GROUPS = 10_000  # groups of one node that the others know: about 500 Ki
 CLUSTER_PRESENCES = 100_000  # clients of all nodes that are online by `presence=`: those of ten full nodes
 CLUSTER_PRESENCES_AT_ONCE = 500  # of these that one step of a search for nodes that have gone looks at: about 0.1 ms
 CLUSTER_FILTERS_AT_ONCE = 50  # filters that one step subscribes to: about 1 ms
-CLUSTER_COPIES = 20_000  # second copies of messages between two beats, which overlapping filters bring: about 20 ms
-CLUSTER_COPIES_EACH = 8  # of each message on average; beyond both one subscription to all replaces those with wildcards
 CLUSTER_REQUEST_SECONDS = 2.0  # seconds that JetStream may take to answer: it takes milliseconds, an election 5 s
 CLUSTER_RETRY_FIRST_SECONDS = 0.1  # seconds until what JetStream didn't do is tried again, doubled each time
 CLUSTER_RETRY_SECONDS = 2.0  # seconds at most between two tries: half of an election

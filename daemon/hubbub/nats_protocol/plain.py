@@ -53,13 +53,12 @@ class PlainReader:
 
     publish  publishes a message; session: its sender
     nodes    those that are known, by the first bytes of their headers
-    count    messages; copies: second ones of a message; refused: those that couldn't be published
+    count    messages; refused: those that couldn't be published
     """
 
-    __slots__ = ("copies", "count", "nodes", "publish", "refused", "session", "_heads")
+    __slots__ = ("count", "nodes", "publish", "refused", "session", "_heads")
 
     def __init__(self, publish: Callable[[Message], object], session: Any) -> None:
-        self.copies = 0
         self.count = 0
         self.nodes: dict[bytes, KnownNode] = {}
         self.publish = publish
@@ -105,7 +104,6 @@ class PlainReader:
             number = int(digits)  # which takes no notice of the end
             at = stop + 2
             if number <= node.last:
-                self.copies += 1
                 continue
             node.last = number
             self.count += 1

@@ -35,10 +35,9 @@ class Cluster:
         self.config = config
         self.connection = connection = NatsConnection(reactor, hub.turn, config)
         self.live = live = LiveMessages(hub, connection, node)
-        self.interest = live.interest = Interest(hub.turn, connection, live.take)
+        self.interest = Interest(hub.turn, connection, node, live.take)
         self.groups = ClusterGroups(reactor, hub, connection, live)
         self.nodes = Nodes(reactor, connection, node, hub.turn.wall())
-        self.nodes.beaten = live.look_at_copies
         self.nodes.clients = lambda: len(hub.subscriptions.sessions)
         self.overview = Overview(connection, self.nodes)
         live.is_member = self.nodes.all.__contains__
@@ -103,7 +102,7 @@ class Cluster:
             refusal = Refusal("no-responders", "no client is subscribed to that topic")
             self._hub.requests.receiver_failed(topic_of(subject.decode()), refusal)
         else:
-            self.live.take(None, subject, reply, block, payload)
+            self.live.take(subject, reply, block, payload)
 
     # What it tells
 
@@ -147,7 +146,6 @@ class Cluster:
             "dropped": live.dropped + connection.dropped,
             "unfit": live.unfit,
             "refused": live.plain.refused,
-            "copies": live.plain.copies,
             **({} if self.stream is None else {"stream": self.stream.status()}),
             **({} if self.sessions is None else {"sessions": self.sessions.status()}),
         }

@@ -53,7 +53,7 @@ class NatsSubscription:
     __slots__ = ("line", "live", "sid", "subject", "take", "_connection")
 
     def __init__(self, connection: NatsConnection, sid: bytes, subject: str, queue: str, take: Take) -> None:
-        self.live = False  # it brings live messages alone, whose copies are known by their number
+        self.live = False  # it brings live messages alone
         self.line = b"SUB %b\r\n" % b" ".join([*filter(None, (subject.encode(), queue.encode())), sid])
         self.sid = sid
         self.subject = subject

@@ -26,7 +26,6 @@ from hubbub.nats_protocol.subjects import subject_of
 from hubbub.nats_protocol.topics import Topics
 from hubbub.publish import Publish
 from hubbub.service.cluster.connection import MAX_LINE, NatsConnection
-from hubbub.service.cluster.interest import Interest, Standing
 from hubbub.service.cluster.message_codec import STORED, Origin, decode, encode_headers_of
 
 NO_RESPONDERS = b"NATS/1.0 503"  # how the headers begin with which a server says that there is no subscriber
@@ -42,10 +41,8 @@ class LiveMessages:
     sent      messages to others
     plain     attribute: reads and counts messages of others
     is_member  attribute: tells whether an id is that of another node
-    interest  attribute: the subscriptions by which they come
     """
 
-    interest: Interest
     log = Logger(namespace="hubbub.cluster")
 
     def __init__(self, hub: Hub, connection: NatsConnection, node: str) -> None:
@@ -57,8 +54,6 @@ class LiveMessages:
         self.unfit = 0
         self._connection = connection
         self._hub = hub
-        self._seen = 0, 0  # messages and copies, when these were looked at
-        self._stored = 0  # messages that come by the stream too
         self._taken: dict[Message, tuple[str, ...]] = {}
         self._nodes: dict[str, KnownNode] = {}
         self._topics = Topics()
@@ -115,30 +110,17 @@ class LiveMessages:
 
     # In
 
-    def take(self, standing: Standing | None, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
-        """Publish a message here, unless it has been already; None: only one subscription matches it."""
+    def take(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
+        """Publish a message here, unless it has been already, or comes by the stream (service.cluster.wire.Take)."""
         if block.startswith(NO_RESPONDERS):
             return  # the server's word to the publisher of a message with a response topic
         try:
             message, origin = self._decode(subject, reply, block, payload)
-            new, stored = self._is_new(message.topic, origin, standing), origin is not None and origin.stored
-            self._stored += new and stored
-            if new and not stored:
+            if origin is None or (self._is_new(origin) and not origin.stored):
                 self.plain.count += 1
                 self._publish(message)
-            else:
-                self.plain.copies += 1
         except Refusal:
             self.plain.refused += 1
-
-    def look_at_copies(self) -> None:
-        """Bring each message once, if most of what has come since the last call were copies."""
-        new, copies = self.plain.count + self._stored, self.plain.copies - self._stored
-        more, copied = new - self._seen[0], copies - self._seen[1]
-        self._seen = new, copies
-        if copied > max(limits.CLUSTER_COPIES, limits.CLUSTER_COPIES_EACH * more) and not self.interest.folded:
-            self.log.info("cluster: filters overlap much: one subscription to all replaces those with wildcards")
-            self.interest.fold()
 
     def decoded(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> tuple[Publish, Sequence[str]]:
         """Return a message of others, and the groups a member of which has it. Raises Refusal."""
@@ -155,10 +137,8 @@ class LiveMessages:
             raise Refusal("not-authorized", "it has been here")
         return message, origin
 
-    def _is_new(self, topic: str, origin: Origin | None, standing: Standing | None) -> bool:
-        """Return whether a message is the first copy that comes."""
-        if origin is None:
-            return standing is None or self.interest.is_first(standing, topic)
+    def _is_new(self, origin: Origin) -> bool:
+        """Return whether a message of a node has a higher number than those before."""
         node = self._nodes.get(origin.node) or self._meet(origin.node)
         if origin.number <= node.last:
             return False

@@ -67,7 +67,6 @@ class Nodes:
 
     groups   attribute: returns the names of this node's groups; clients: how many are connected here
     settings  attribute: returns the settings that have to be the same at all nodes
-    beaten    attribute: is called with each beat of this node
     admitted  attribute: is called when the name is this node's; refused: attribute, when it isn't any more
     sweepers  are called when nodes have gone, and now and then
     lost     those that have gone without a goodbye: why, by name
@@ -79,7 +78,6 @@ class Nodes:
     def __init__(self, reactor: Any, connection: NatsConnection, node: str, since: float) -> None:
         config = connection.config
         self.admitted: Callable[[], object] = bool
-        self.beaten: Callable[[], object] = bool
         self.all: dict[str, Node] = {}
         self.clients: Callable[[], int] = int
         self.groups: Callable[[], Iterable[str]] = tuple
@@ -189,7 +187,6 @@ class Nodes:
                 node.last_seen = now
             self._knows_all_at = self._look_at = now + limits.CLUSTER_LEASE_SECONDS
         self._said = now
-        self.beaten()
         self._beat.clients, self._beat.settings = self.clients(), dict(self.settings())
         self._connection.publish(f"{self._prefix}.beats", msgspec.json.encode(self._beat))
         oldest = now - limits.CLUSTER_LEASE_SECONDS

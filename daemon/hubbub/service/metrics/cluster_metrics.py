@@ -16,7 +16,6 @@ _GAUGES = (
 _COUNTERS = (
     ("sent", "Messages to other nodes"),
     ("received", "Messages from other nodes and from NATS applications"),
-    ("copies", "Duplicate copies of messages that overlapping filters bring"),
 )
 _STREAM_GAUGES = (
     ("behind", "behind", "Messages of the stream that this node hasn't read"),
