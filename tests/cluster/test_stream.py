@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+
 from cluster.mqtt_nodes import output
 from cluster.nodes import passed, settled
 from cluster.servers import Server
@@ -184,6 +186,37 @@ async def test_without_nats_publishers_wait_then_are_refused_and_live_messages_g
     assert (answer.id, answer.code) == (2, 0x97)
     writer.publish("x", b"3")
     assert messages(ear.output()) == [("x", b"3", 0)]
+
+
+async def test_a_node_that_has_not_joined_for_long_refuses_at_once(make, tmp_path, monkeypatch):
+    """Nothing that was published has to wait first; once NATS is there, all is taken."""
+    monkeypatch.setattr(limits, "CLUSTER_PATIENCE_SECONDS", 0.2)
+    late = Server(tmp_path, "late")
+    with capturedLogs() as logs:
+        a = make("a", late.url)
+        await passed(lambda: a.stream.commits.refuses)
+        writer = await a.client("writer")
+        [answer] = writer.publish("x", b"1", qos=1, id=1)
+        assert (answer.code, answer.properties["reason_string"]) == (0x97, "the cluster doesn't answer; try again")
+        late.start()
+        try:
+            await passed(lambda: not a.stream.commits.refuses)
+        finally:
+            late.kill()
+    warnings = [formatEvent(event) for event in logs if event["log_level"] is LogLevel.warn]
+    assert (
+        "cluster: nothing could be stored for 0.2 s: publishers at QoS 1 and 2, and of retained messages, are refused"
+        in (warnings)
+    )
+
+
+async def test_that_a_publisher_waits_for_nats_is_logged(make, monkeypatch):
+    monkeypatch.setattr(limits, "CLUSTER_SILENCE_SECONDS", 0.05)
+    a = make("a", "nats://127.0.0.1:9")
+    writer = await a.client("writer")
+    with capturedLogs() as logs:
+        assert writer.publish("x", b"1", qos=1, id=1) == []
+        await passed(lambda: any("publishing has to wait" in (formatEvent(event) or "") for event in logs))
 
 
 async def test_what_comes_back_counts_as_acknowledged(two):

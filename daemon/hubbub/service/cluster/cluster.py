@@ -63,6 +63,8 @@ class Cluster:
     def start(self) -> None:
         """Join, as soon as NATS is there."""
         self.connection.start()
+        if self.stream is not None:
+            self.stream.wait_for_nats()
 
     def stop(self) -> Deferred[None]:
         """Leave, once what waits is sent; the Deferred fires when the connection has ended."""

@@ -28,7 +28,7 @@ from hubbub.message import Message
 from hubbub.nats_protocol.subjects import subject_of, subjects_of
 from hubbub.service.cluster.connection import MAX_LINE, NatsConnection
 from hubbub.service.cluster.jetstream import API, JetStream, StreamInfo
-from hubbub.service.cluster.jetstream_errors import JetStreamError
+from hubbub.service.cluster.jetstream_errors import JetStreamError, Unavailable
 from hubbub.service.cluster.message_owners import MessageOwners
 from hubbub.service.cluster.ordered_consumer import OrderedConsumer
 from hubbub.service.cluster.publisher import Publisher
@@ -40,6 +40,9 @@ from hubbub.service.cluster.stream_reader import StreamReader
 
 _NUMBERS = 128  # bytes of a line beside its subject: the reply subject and the sizes
 _SILENT = "the cluster doesn't answer; try again"
+_PUBLISHING = "publishing"
+_REFUSED = "publishers at QoS 1 and 2, and of retained messages,"
+_UNJOINED = Unavailable("this node isn't connected to NATS")
 _WAITS = "more waits for the cluster than the hub holds; try again"
 
 
@@ -203,17 +206,25 @@ class MessageStream:
                 self.log.info("cluster: {part} works again", part=part)
         elif part not in self.troubles:
             self.troubles[part] = str(error)
-            if self._connection.joined:
+            if self._connection.joined or part == _PUBLISHING:  # what else waits for NATS the connection says itself
                 self.log.warn("cluster: {part} has to wait: {error}", part=part, error=str(error))  # noqa: G010
 
     # The connection (wire.ConnectionWatcher)
 
     def joined(self) -> None:
         """The consumer and the publisher watch it themselves."""
+        if self.publisher.failing_since is None:
+            self._be_patient(None)
 
     def left(self) -> None:
         """What is stored from now on isn't seen."""
         self.reader.has_read_all = False
+        self.wait_for_nats()
+
+    def wait_for_nats(self) -> None:
+        """Refuse publishers if NATS isn't there soon, also those that publish only then."""
+        if self._patience is None:
+            self._be_patient(_UNJOINED)
 
     # Out
 
@@ -254,7 +265,7 @@ class MessageStream:
         self.commits.done(self.publisher.safe)
 
     def failing(self, error: JetStreamError | None) -> None:
-        self.tell("publishing", error)
+        self.tell(_PUBLISHING, error)
         self._be_patient(error)
 
     def _be_patient(self, error: JetStreamError | None) -> None:
@@ -263,12 +274,17 @@ class MessageStream:
             self._patience.cancel()
         self._patience = None
         if error is None:
+            if self.commits.refuses is _SILENT:
+                self.log.info("cluster: {whose} are accepted again", whose=_REFUSED)
             self.commits.refuses = ""
         else:
             self._patience = self._reactor.callLater(limits.CLUSTER_PATIENCE_SECONDS, self._refuse)
 
     def _refuse(self) -> None:
         """Refuse what comes, and cut the links that wait: whether what they published is stored isn't known."""
+        if self.commits.refuses is not _SILENT:
+            says = "cluster: nothing could be stored for {seconds:g} s: {whose} are refused"
+            self.log.warn(says, seconds=limits.CLUSTER_PATIENCE_SECONDS, whose=_REFUSED)  # noqa: G010
         self.commits.refuses = _SILENT
         spread(self._hub.turn, "cluster", self._cut(self.commits.take_waiting()))
         self._patience = self._reactor.callLater(limits.CLUSTER_PATIENCE_SECONDS, self._refuse)
