@@ -28,8 +28,14 @@ _STATUS = {
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 _LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE)
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110; Python has these names from 3.13 on
 BASIC = 'Basic realm="hubbub", charset="UTF-8"'  # RFC 7617
 _BEARER = 'Bearer realm="hubbub"'  # RFC 6750: a browser doesn't interrupt a page's script with a dialog
+
+
+def phrase(status: int) -> str:
+    """Return the reason phrase of a status (RFC 9110 section 15)."""
+    return _PHRASES.get(status) or HTTPStatus(status).phrase
 
 
 class HttpResponse(bytes):
@@ -108,7 +114,7 @@ class HttpRequest(bytes):
 
     def problem(self, status: int, detail: str, code: str | None = None, headers: Headers = ()) -> HttpResponse:
         """Make a response with problem details (RFC 9457); `code` is one of errors.CODES."""
-        fields: dict[str, object] = {"title": HTTPStatus(status).phrase, "status": int(status), "detail": detail}
+        fields: dict[str, object] = {"title": phrase(status), "status": int(status), "detail": detail}
         if code is not None:
             fields["code"] = code
         return self.respond(status, json.dumps(fields).encode() + b"\n", PROBLEM, headers)

@@ -50,14 +50,14 @@ class Hub:
     def start(self):
         return Daemon("--config", str(self.folder / "hubbub.toml"), folder=self.folder)
 
-    def leave_sessions(self, daemon):
+    def leave_sessions(self, daemon, delay):
         token = jwt.encode({"sub": "joe", "exp": time.time() + 600}, SECRET, "HS256")
         logins = {
             "ann": (0, {"user": "ann", "password": b"a"}), "joe": (0, {"password": token.encode()}), "eve": (2, {}),
         }  # fmt: skip
         for name, (at, login) in logins.items():
             with socket.create_connection(daemon.tcp[at]) as link:
-                properties = {"will_delay_interval": 2}  # longer than a restart
+                properties = {"will_delay_interval": delay}
                 will = packets.Will(topic=f"wills/{name}", payload=b"will", retain=True, properties=properties)
                 client = MqttClient(link, name, will=will, **login)
                 client.subscribe(f"$share/{name}/jobs/{name}")
@@ -87,8 +87,9 @@ def test_a_session_of_an_earlier_process(tmp_path, way, when):
     whose, end = ENDS[way]
     left = {"ann", "joe", "eve"} - {whose}
     hub = Hub(tmp_path)
+    began = time.monotonic()
     with hub.start() as daemon:
-        hub.leave_sessions(daemon)
+        hub.leave_sessions(daemon, 2 + int(4 * (time.monotonic() - began)))  # longer than a restart
         wait_until(lambda: hub.away() >= 3)
     if when == "while it is down":
         end(hub)

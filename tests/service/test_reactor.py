@@ -47,8 +47,10 @@ class Server:
         factory.buildProtocol = remember  # type: ignore[method-assign]
         self.port = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
 
-    def connect(self) -> socket.socket:
-        client = socket.create_connection(("127.0.0.1", self.port.getHost().port), timeout=10)
+    def connect(self, client: socket.socket | None = None) -> socket.socket:
+        client = socket.socket() if client is None else client
+        client.settimeout(10)
+        client.connect(("127.0.0.1", self.port.getHost().port))
         count = len(self.made)
         self.turn(lambda: len(self.made) > count)
         return client
@@ -263,10 +265,11 @@ def test_a_new_connection_has_not_what_the_last_one_of_its_descriptor_had(server
         client.sendall(b"x")
     server.turn(lambda: len(read) >= len(clients))
     numbers = {one.transport.fileno() for one in server.made[1:]}
+    fresh = [socket.socket() for _ in clients[1:]]  # before descriptors are free: the server's ends get all of those
     for client in clients[1:]:
         client.close()
     server.turn(lambda: not any(one.transport.connected for one in server.made[1:]))
-    again = [server.connect() for _ in clients[1:]]
+    again = [server.connect(client) for client in fresh]
     assert numbers & {one.transport.fileno() for one in server.made[len(clients) :]}
     read = listen(server, len(server.made))
     for client in (*again, clients[0]):

@@ -11,7 +11,7 @@ from twisted.web.http import datetimeToString
 
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.http import HttpRequest, HttpResponse
+from hubbub.http import HttpRequest, HttpResponse, phrase
 from hubbub.transports.stream import Stream
 
 _CLOSE = ("Connection", "close")
@@ -47,7 +47,7 @@ def _whole(response: HttpResponse, streaming: bytes) -> bytes:
 
 @lru_cache(len(HTTPStatus))
 def _status_line(status: int) -> bytes:
-    return f"HTTP/1.1 {int(status)} {HTTPStatus(status).phrase}\r\n".encode()
+    return f"HTTP/1.1 {int(status)} {phrase(status)}\r\n".encode()
 
 
 class HttpWire(Stream):
