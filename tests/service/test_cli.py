@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
+from hub_process import HUBBUB
 from hubbub.service.cli import main
 
 
@@ -16,6 +18,16 @@ def test_help_lists_the_commands(arguments, capsys):
     output = capsys.readouterr().out
     assert "hubbub run [OPTIONS]" in output
     assert all(len(line) <= 80 for line in output.splitlines())
+
+
+@pytest.mark.parametrize("arguments", [["run", "-h"], ["--help"], ["status", "--help"], ["completion", "bash"]])
+def test_a_reader_that_has_seen_enough(arguments):
+    """As `hubbub run -h | head -1`, whose end may come before the output."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run([*HUBBUB, *arguments], stdout=writes, stderr=subprocess.PIPE, text=True, timeout=30)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("command", ["start", "--verbose", "Run", ""])

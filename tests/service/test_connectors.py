@@ -330,6 +330,7 @@ def test_a_mistake(connector, says):
         ("dialect=raw:tpoic=a", "unknown key tpoic=, did you mean topic=?"),
         ("dialect=raw:ned=crlf", "unknown key ned=, did you mean end=?"),
         ("dialect=raw:drain=1s", "raw: unknown key drain=, it takes "),
+        ("intreface=0.0.0.0", "unknown key intreface=, did you mean interface=?"),
         ("end=crlf", "end= is a key of dialect=raw; add the dialect"),
         ("colour=7", "unknown key colour=; a key of a dialect needs dialect=NAME beside it"),
         ("drain=1s", "unknown key drain=; in a file it belongs above the first [table]"),

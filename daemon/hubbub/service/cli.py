@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -65,7 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"hubbub: no command '{shown(command)}'{hint(command, known)}", file=sys.stderr)
         return 1
     try:
-        return found(command)(rest)
+        try:
+            return found(command)(rest)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:  # the program that reads our output has ended, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ConfigError as error:
         print(f"hubbub: {error}", file=sys.stderr)
         return 1

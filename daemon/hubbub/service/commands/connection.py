@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable
@@ -67,9 +66,6 @@ def with_client(asked: Any, use: Callable[[Client], int]) -> int:
     except TimeoutError:
         print(f"hubbub: {address}: no answer within {address.seconds:g} s", file=sys.stderr)
         return LOST
-    except BrokenPipeError:  # the program that reads our output has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def address_of(asked: Any) -> Address:

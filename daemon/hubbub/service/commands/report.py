@@ -136,7 +136,8 @@ def _history(history: Row | None) -> list[str]:
     if not history:
         return []
     unkept = f"; {history['unkept']} COULDN'T BE KEPT" if history["unkept"] else ""
-    return [f"history   {history['messages']} messages ({size(history['bytes'])}), {history['rules']} filters{unkept}"]
+    filters = f"{history['rules']} filter{'s' * (history['rules'] != 1)}"
+    return [f"history   {history['messages']} messages ({size(history['bytes'])}), {filters}{unkept}"]
 
 
 def _cluster(cluster: Row | None) -> list[str]:

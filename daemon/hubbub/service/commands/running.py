@@ -149,11 +149,8 @@ def trace(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     wish = {"command": "trace", "listener": asked.listener, "host": asked.host, "topic": asked.topic}
     show = json.dumps if asked.json else traced
-    try:
-        for record in ask(asked.control, wish, seconds=None):
-            print(show(record), flush=True)
-    except BrokenPipeError:  # `| head` has seen enough
-        sys.stderr.close()
+    for record in ask(asked.control, wish, seconds=None):
+        print(show(record), flush=True)
     return 0
 
 

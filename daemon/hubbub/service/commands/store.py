@@ -73,8 +73,6 @@ def _export(folder: Path) -> int:
         try:
             for line in _shown(transfer.export(reader), reading.rows(reader)):
                 sys.stdout.buffer.write(line + b"\n")
-        except BrokenPipeError:  # `| head` has seen enough
-            sys.stderr.close()
         except Damaged as error:
             raise ConfigError(f"{folder} is damaged ({error}): hubbub store check shows where") from None
     return 0

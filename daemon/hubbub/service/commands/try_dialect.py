@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import sys
 from argparse import ArgumentTypeError
@@ -69,14 +68,10 @@ def try_dialect(arguments: Sequence[str]) -> int:
     trial = Trial(Plugins(asked.plugin_dir), asked.dialect, asked.transport, read_keys(asked.keys))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # payloads may hold what the terminal can't show
-    try:
-        for event in trial.run(read_capture(asked.file, asked.hex), asked.split):
-            print(printable(describe(event)))
-        if held := trial.held():
-            print(f"= {held}")
-        sys.stdout.flush()
-    except BrokenPipeError:  # `| head` has seen enough; what the exit flushes would fail again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for event in trial.run(read_capture(asked.file, asked.hex), asked.split):
+        print(printable(describe(event)))
+    if held := trial.held():
+        print(f"= {held}")
     return 0
 
 

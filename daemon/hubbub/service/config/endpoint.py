@@ -80,6 +80,11 @@ class Endpoint:
         return self.values.get("port") or posixpath.basename(self.values["address"])
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that Twisted has for its kind."""
+        return _KEYS[self.kind][1]
+
+    @property
     def text(self) -> str:
         """The string that Twisted understands (for UDP its like)."""
         bare = _KEYS[self.kind][0]

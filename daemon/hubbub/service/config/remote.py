@@ -62,6 +62,11 @@ class Remote:
         return {"udp": "udp", "ws": "websocket", "wss": "websocket"}.get(self.kind, "tcp")
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that Twisted has for its kind."""
+        return _KEYS[self.kind][1]
+
+    @property
     def secure(self) -> bool:
         """Whether it is dialled with TLS."""
         return self.kind in ("tls", "wss")

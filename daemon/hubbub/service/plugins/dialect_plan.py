@@ -12,7 +12,7 @@ from hubbub.errors import ConfigError
 from hubbub.option import closest, configure, key_of, options_of, shown
 from hubbub.service.config import toml
 from hubbub.service.config.link_keys import CONNECTOR_KEYS
-from hubbub.service.config.settings import LinkConfig, ListenerConfig
+from hubbub.service.config.settings import ConnectorConfig, LinkConfig, ListenerConfig
 from hubbub.service.plugins.discovery import Plugins, reason
 
 
@@ -105,9 +105,15 @@ def _check_keys(config: LinkConfig, plugins: Plugins) -> None:
             continue
         if key in ("pull", "push"):
             raise ConfigError(f"{key}= is for --connect; what clients of a listener subscribe to is up to them")
-        near = closest(key, [*its, *CONNECTOR_KEYS])
+        near = closest(key, [*its, *CONNECTOR_KEYS, *_endpoint_keys(config)])
         if near is not None:
             raise ConfigError(f"unknown key {shown(key)}=, did you mean {near}=?")
+
+
+def _endpoint_keys(config: LinkConfig) -> Sequence[str]:
+    if isinstance(config, ListenerConfig):
+        return config.address.keys
+    return config.remote.keys if isinstance(config, ConnectorConfig) else ()
 
 
 def _greets(dialect: type[Dialect]) -> bool:
