@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
+from textwrap import fill
 
 from hubbub.bounds import table
 from hubbub.handler import Handler
@@ -13,6 +16,8 @@ from hubbub.option import options_of
 from hubbub.service.commands.help_texts import all_help
 from hubbub.service.plugins.discovery import Plugins
 
+COLUMNS = 90  # of a block of text that is shown without scrolling
+NAME = re.compile(r" *\S.*?  +(?=\S)")
 MODULES = """
 hubbub.publish hubbub.events hubbub.message hubbub.dialect hubbub.line_dialect hubbub.framing hubbub.handler
 hubbub.option hubbub.topics hubbub.template hubbub.errors hubbub.testing
@@ -87,7 +92,7 @@ def is_public(module: object, name: str, one: object) -> bool:
 def described(name: str, one: object) -> Iterator[str]:
     """Yield the lines about a class or a function."""
     yield f"\n### {name}\n"
-    text = [f"{name}{signature(one)}", *((inspect.getdoc(one) or "").split("\n"))]
+    text = [f"{name}{signature(one)}", "", *((inspect.getdoc(one) or "").split("\n"))]
     if inspect.isclass(one):
         for member, found in vars(one).items():
             if not member.startswith("_") and inspect.isroutine(inspect.unwrap(getattr(found, "__func__", found))):
@@ -106,8 +111,29 @@ def signature(one: object) -> str:
 
 
 def fenced(text: str) -> Iterator[str]:
-    """Yield text as it stands."""
-    yield f"````text\n{text.rstrip()}\n````"
+    """Yield text as it stands, but for lines of prose that are wider than a page: these are broken anew."""
+    yield "````text"
+    for (indent, columns), lines in groupby(text.rstrip().split("\n"), shape):
+        run = list(lines)
+        if columns:
+            yield from map(hanging, run)
+        elif max(map(len, run)) <= COLUMNS:
+            yield from run
+        else:
+            prose = " ".join(line.strip() for line in run)
+            yield fill(prose, COLUMNS, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+    yield "````"
+
+
+def hanging(line: str) -> str:
+    """Break a line whose first column is a name, so that the others stand below their beginning."""
+    name = NAME.match(line)
+    return line if name is None or len(line) <= COLUMNS else fill(line, COLUMNS, subsequent_indent=" " * name.end())
+
+
+def shape(line: str) -> tuple[str, bool]:
+    """Return the indent of a line, and whether it has columns. Lines of one shape may be joined."""
+    return line[: len(line) - len(line.lstrip())], not line.strip() or "  " in line.strip()
 
 
 def cell(text: str) -> str:
