@@ -18,6 +18,12 @@ from scale import FULL
 SHOTS = Path(__file__).parents[3] / ".screenshots"
 AXE = Path(sys.prefix) / "node-console" / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = ("overview", "topics", "live", "history", "send", "links", "health")
+# Links and buttons that a person would have to scroll to the side for.
+BEYOND = """
+Array.from(document.querySelectorAll("a, button, input, select"))
+  .filter(one => one.checkVisibility() && !one.closest(".skip") && one.getBoundingClientRect().right > innerWidth + 1)
+  .map(one => one.outerHTML)
+"""
 DESKTOP = {"viewport": {"width": 1280, "height": 860}}
 PHONE = {"viewport": {"width": 390, "height": 780}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 DARK = {"color_scheme": "dark"}
@@ -52,6 +58,8 @@ def test_what_axe_says_of_each_view_and_how_it_looks(daemon, browser, tcp, mode)
         found += [f"{name}: {one['id']} {[node['target'] for node in one['nodes']]}" for one in results["violations"]]
         wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, f"{name} is {wider} pixels too wide"
+        beyond = page.evaluate(BEYOND)
+        assert beyond == [], f"{name}: beyond the edge of the window"
     page.context.close()
     assert found == []
     assert faults == []

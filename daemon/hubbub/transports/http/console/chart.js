@@ -1,5 +1,6 @@
 /** A plot of numbers over time, by uPlot. */
 
+import {clock, moment} from "./format.js";
 import uPlot from "./vendor/uplot.js";
 
 const POINTS = 1_000;  // of each line; older ones are dropped
@@ -49,6 +50,7 @@ export class Chart {
       this._plot = new uPlot(this._options(), data, this._element);
       this._drawn = this._lines.size;
     } else this._plot.setData(data);
+    if (this._plot.cursor.idx == null) this._plot.setLegend({idx: this._times.length - 1});
   }
 
   /** Draw nothing any more. */
@@ -67,10 +69,13 @@ export class Chart {
     const grid = {stroke: () => getComputedStyle(this._element).getPropertyValue("--line-solid") || "#8884", width: 1};
     const axis = {stroke: ink, grid, ticks: grid};
     const lines = Array.from(this._lines.keys(), (path, at) => ({
-      label: path || "value", stroke: COLOURS[at], width: 2, points: {show: this._times.length < 60},
+      label: path || "value", stroke: COLOURS[at], width: 2,
+      points: {show: this._times.length < 60, size: 4, fill: COLOURS[at]},
     }));
     const range = (_, first, last) => this._times.length > 1 ? [first, last] : [first - AROUND, first + AROUND];
     const scales = {x: {range}};  // uPlot would show a thousand days after a moment that is the only one
-    return {...this._size(), series: [{}, ...lines], axes: [axis, axis], scales, cursor: {y: false}};
+    const time = {label: "time", value: (_, seconds) => seconds === null ? "" : clock(seconds)};
+    const times = {...axis, values: (_, marks) => marks.map(mark => moment(mark, marks.at(-1) - marks[0]))};
+    return {...this._size(), series: [time, ...lines], axes: [times, axis], scales, cursor: {y: false}};
   }
 }

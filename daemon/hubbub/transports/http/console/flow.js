@@ -11,7 +11,7 @@ export class Flow {
   constructor(element) {
     this._element = element;
     this._lines = draw("svg", {"aria-hidden": "true"});
-    this._places = make("ul", {"aria-label": "Listeners and connectors"});
+    this._places = make("ul", {class: "places", "aria-label": "Listeners and connectors"});
     this._hub = make("div", {class: "hub"}, make("strong", {}, "hub"), make("span"));
     this._topics = make("ul", {"aria-label": "Topics with the most messages"});
     element.append(this._lines, this._places, this._hub, this._topics);
@@ -30,7 +30,7 @@ export class Flow {
     reconcile(this._places, places, one => one.id, newBox, fillPlace);
     reconcile(this._topics, shown, one => one.topic, newBox, fillTopic);
     write(this._hub.lastChild, published === null ? "" : rate(published));
-    if (!shown.length && !this._topics.children.length) this._topics.append(make("li", {class: "quiet", "data-key": ""}, "no topic yet"));
+    if (!shown.length && !this._topics.children.length) this._topics.append(make("li", {class: "quiet", "data-key": ""}, "No topic has a message yet."));
     this._connect();
   }
 

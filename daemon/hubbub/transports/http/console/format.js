@@ -140,7 +140,22 @@ export function clock(seconds) {
   if (seconds === undefined) return "";
   const moment = new Date(seconds * 1000);
   const time = moment.toTimeString().slice(0, 8) + "." + String(moment.getMilliseconds()).padStart(3, "0");
-  return moment.toDateString() === new Date().toDateString() ? time : `${moment.toISOString().slice(0, 10)} ${time}`;
+  return moment.toDateString() === new Date().toDateString() ? time : `${day(moment)} ${time}`;
+}
+
+/**
+ * Write a time as short as its neighbours allow.
+ * @param {number} seconds Unix time
+ * @param {number} span seconds that are shown
+ */
+export function moment(seconds, span) {
+  const time = new Date(seconds * 1000);
+  return span < 86_400 ? time.toTimeString().slice(0, span < 3_600 ? 8 : 5) : day(time);
+}
+
+function day(time) {
+  const parts = [time.getFullYear(), time.getMonth() + 1, time.getDate()];
+  return parts.map(part => String(part).padStart(2, "0")).join("-");
 }
 
 /** @param {number} seconds */

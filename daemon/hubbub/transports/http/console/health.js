@@ -19,7 +19,7 @@ export class Health {
       at("health-refusal").hidden = true;
       cards(at("connectors"), connectors.connectors.map(connector), "There are none; docs/devices.md has --connect.");
       cards(at("handlers"), plugins.handlers.map(handler), "There are none; docs/handlers.md has --handler.");
-      cards(at("plugins"), [...plugins.broken.map(broken), ...plugins.plugins.map(plugin)], "None is in use.");
+      cards(at("plugins"), [...plugins.broken.map(broken), inUse(plugins.plugins)], "");
       const troubles = [...listeners.listeners, ...connectors.connectors].flatMap(trouble);
       cards(at("troubles"), troubles, "Nothing was refused, and no link was cut.");
     } catch (refusal) {
@@ -38,7 +38,7 @@ const handler = one => ({
   text: `${one.name}: ${many(one.failed, "failure")}, ${many(one.dropped, "message")} dropped. ${one.error}`,
 });
 const broken = one => ({key: one.error, name: one.plugins.join(", "), bad: true, text: one.error});
-const plugin = name => ({key: `plugin ${name}`, name, bad: false, text: "in use"});
+const inUse = names => ({key: "in use", name: "in use", bad: false, text: names.join(", ") || "none"});
 
 function trouble(place) {
   const counts = kind => Object.entries(place[kind]).map(([why, count]) => `${amount(count)} ${why}`).join(", ");

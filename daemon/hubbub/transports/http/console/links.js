@@ -44,10 +44,10 @@ export class Links {
   }
 
   _make(row) {
-    const cells = ["", "", "", "", "", "number", "number", "number", "number", "number", "number"];
+    const heads = Array.from(at("links-rows").parentElement.querySelectorAll("th")).slice(0, -1);
     return make(
-      "tr", {}, ...cells.map(kind => make("td", {class: kind})),
-      make("td", {}, make("button", {type: "button", "aria-label": `Kick link ${row.link}`, click: () => this._kick(row.link)}, "Kick")),
+      "tr", {role: "row"}, ...heads.map(head => make("td", {role: "cell", class: head.className, "data-label": head.textContent})),
+      make("td", {role: "cell"}, make("button", {type: "button", "aria-label": `Kick link ${row.link}`, click: () => this._kick(row.link)}, "Kick")),
     );
   }
 
