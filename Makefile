@@ -18,7 +18,7 @@ SUITE :=
 # What a developer's shell may have set must not leak into ours.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONOPTIMIZE VIRTUAL_ENV
 
-.PHONY: run test test-all check node servers collect objects format compiled bench fuzz conformance conformance-page soak soak-cluster docs \
+.PHONY: run test test-all check node servers collect objects format compiled bench fuzz conformance schemathesis conformance-page soak soak-cluster docs \
     wheel deb deb-test clean
 
 run:
@@ -104,6 +104,13 @@ conformance:
 	@tools/venv $(VENV) test
 	$(BIN)/pip install --quiet --no-deps kosoku==0.1.0
 	$(BIN)/python tests/conformance/run.py
+
+# Whether HTTP does what /api/openapi.json says. ARGS are those of `schemathesis run`.
+schemathesis:
+	@tools/venv $(VENV) test
+	@test -x $(VENV)/schemathesis/bin/st || { $(BIN)/python -m venv $(VENV)/schemathesis && \
+	    $(VENV)/schemathesis/bin/pip install --quiet schemathesis==4.32.5; }
+	$(BIN)/python tests/conformance/openapi.py $(ARGS)
 
 # docs/mqtt-conformance.md, from the markers of the tests.
 conformance-page:

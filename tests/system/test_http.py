@@ -221,6 +221,10 @@ def test_a_space_in_a_filter_as_a_form_writes_it(web, query):
     web.delete("topics/hall 1/door 1/a ")
 
 
+def test_a_space_in_a_duration_as_a_form_writes_it(web):
+    assert "no history" in web.get("messages?poll=1&filter=a&since=5+min").json()["detail"]
+
+
 def test_a_stream_over_http_1_0_ends_with_the_connection(daemon, web):
     web.put("topics/old", content=b"1")
     with connect(daemon.websocket[0]) as client:

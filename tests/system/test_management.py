@@ -83,7 +83,11 @@ def test_kick_and_reload(daemon, web):
         assert kicked.json() == {"kicked": 1}
         assert client.line()
         assert client.ended()
-    assert web.post("api/v1/kick", json={}, auth=ANN).status_code == 400
+    mistakes = ({}, {"listener": "plain", "usr": "ben"}, {"link": "1"}, {"link": True}, {"link": -1}, {"user": None})
+    for mistaken in mistakes:
+        refused = web.post("api/v1/kick", json=mistaken, auth=ANN)
+        assert (refused.status_code, refused.json()["code"]) == (400, "bad-payload")
+    assert web.post("api/v1/kick", json={"link": 0.0}, auth=ANN).json() == {"kicked": 0}
     assert "changed" in web.post("api/v1/reload", auth=ANN).json()
 
 

@@ -61,7 +61,8 @@ def test_a_page_beyond_all_others_is_refused(web):
     for path in ("topics", "links", "retained", "subscriptions"):
         answer = web.get(f"api/v1/{path}", params={"after": str(2**63 - 2)})
         assert (answer.status_code, answer.json()["code"]) == (400, "bad-payload")
-        assert web.get(f"api/v1/{path}", params={"after": str(2**53)}).status_code == 200
+        last = "9" * 16 if path == "subscriptions" else str(2**53)
+        assert web.get(f"api/v1/{path}", params={"after": last}).status_code == 200
 
 
 @pytest.mark.parametrize("path", document()["paths"])

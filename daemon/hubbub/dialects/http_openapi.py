@@ -15,9 +15,22 @@ _TOPIC_SCHEMA = {"type": "string", "pattern": _NO_WILDCARD, "minLength": 1}
 _TOPIC = {"name": "topic", "in": "path", "required": True, "schema": _TOPIC_SCHEMA}
 _KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": limits.NAME_CHARACTERS, "pattern": "[^ \\t]"}
 _KEY = {"name": "Idempotency-Key", "in": "header", "schema": _KEY_SCHEMA}
+_FILTER = r"^(([^/+#\u0000]*|\+)/)*([^/+#\u0000]*|\+|#)$"  # hubbub.topics.check_filter
 _FILTERS = {
     "name": "filter", "in": "query", "required": True, "explode": True,
-    "schema": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    "schema": {"type": "array", "items": {"type": "string", "pattern": _FILTER, "minLength": 1}, "minItems": 1},
+}  # fmt: skip
+_HISTORY = {
+    "name": "history", "in": "query", "style": "form", "explode": True,
+    "description": "One of these, where there is a history",
+    "schema": {
+        "type": "object", "maxProperties": 1, "additionalProperties": False,
+        "properties": {
+            "after": {"type": "string", "description": "a position"},
+            "since": {"type": "string", "pattern": r"^[0-9]{1,18}(\.[0-9]{1,18})? ?(ms|s|min|h)?$"},
+            "last": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+        },
+    },
 }  # fmt: skip
 
 
@@ -25,21 +38,30 @@ def _query(name: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "schema": schema}
 
 
-_HISTORY = (
-    _query("after", type="string"), _query("since", type="string"), _query("last", type="integer", minimum=0),
-)  # fmt: skip
+_ADDRESS = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+_KICK = {
+    "type": "object", "minProperties": 1, "additionalProperties": False,
+    "properties": {
+        "link": {"type": "integer", "minimum": 0}, "user": {"type": "string"}, "client": {"type": "string"},
+        "host": _ADDRESS, "listener": {"type": "string"},
+    },
+}  # fmt: skip
 
 
 def _operation(
-    summary: str, *parameters: Any, body: bool = False, problems: str = "400 401 403 429 503", **responses: Any
+    summary: str,
+    *parameters: Any,
+    body: dict[str, Any] | None = None,
+    problems: str = "400 401 403 429 503",
+    **responses: Any,
 ) -> dict[str, Any]:
-    """Describe an operation; `responses`: by status with an underscore before it, the media types or None."""
+    """Describe an operation; `body`: its media types; `responses`: those of each status, named with an underscore."""
     found: dict[str, Any] = {}
     for status, media in responses.items():
         found[status[1:]] = {"description": summary} | ({"content": media} if media else {})
     found |= dict.fromkeys(problems.split(), _PROBLEM)
     operation: dict[str, Any] = {"summary": summary, "parameters": list(parameters), "responses": found}
-    return operation | ({"requestBody": {"content": _ANY}} if body else {})
+    return operation | ({"requestBody": {"content": body, "required": body is not _ANY}} if body else {})
 
 
 def _paths() -> dict[str, Any]:
@@ -50,25 +72,25 @@ def _paths() -> dict[str, Any]:
     return {
         "/topics/{topic}": {
             "get": _operation("Read the retained message", _TOPIC, problems=more, _200=_ANY, _304=None),
-            "post": _operation("Publish", _TOPIC, _KEY, qos, body=True, problems=published, _200=_OBJECT, _202=_OBJECT),
-            "put": _operation("Publish and retain", _TOPIC, _KEY, qos, body=True, problems=published, _200=_OBJECT),
+            "post": _operation("Publish", _TOPIC, _KEY, qos, body=_ANY, problems=published, _200=_OBJECT, _202=_OBJECT),
+            "put": _operation("Publish and retain", _TOPIC, _KEY, qos, body=_ANY, problems=published, _200=_OBJECT),
             "delete": _operation("Clear the retained message", _TOPIC, _KEY, problems=published, _204=None),
         },
         "/requests/{topic}": {
             "post": _operation(
-                "Request a reply", _TOPIC, timeout, body=True, problems="400 401 403 404 413 429 503 504", _200=_ANY
+                "Request a reply", _TOPIC, timeout, body=_ANY, problems="400 401 403 404 413 429 503 504", _200=_ANY
             ),
         },
         "/events": {
             "get": _operation(
-                "Follow messages as server-sent events", _FILTERS, _query("format", enum=["text", "json"]), *_HISTORY,
-                _query("ticket", type="string"), _200={"text/event-stream": {"schema": {"type": "string"}}},
+                "Follow messages as server-sent events", _FILTERS, _query("format", enum=["text", "json"]), _HISTORY,
+                _query("ticket", type="string"), _200={"text/event-stream": {"schema": {}}},
             ),
         },
         "/messages": {
             "get": _operation(
-                "Follow messages as JSON lines", _FILTERS, _query("poll", enum=["0", "1"]), *_HISTORY,
-                _query("ticket", type="string"), _200={"application/x-ndjson": {"schema": {"type": "string"}}},
+                "Follow messages as JSON lines", _FILTERS, _query("poll", enum=["0", "1"]), _HISTORY,
+                _query("ticket", type="string"), _200={"application/x-ndjson": {"schema": {}}},
             ),
         },
         "/session": {
@@ -85,10 +107,10 @@ def _management() -> dict[str, Any]:
         _query(name, type="integer", minimum=0, maximum=limits.MANAGED_NUMBER) for name in ("limit", "after", "link")
     )
     below = _query("below", type="string", pattern=_NO_WILDCARD)
-    host = _query("host", type="string", anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])
+    host = _query("host", **_ADDRESS)
     pages = {
         "links": (after, limit, _query("listener", type="string"), host),
-        "subscriptions": (_query("after", type="string", pattern=r"^([0-9]{1,18}(\.[0-9]{1,18})?)?$"), limit, link),
+        "subscriptions": (_query("after", type="string", pattern=r"^([0-9]{1,16}(\.[0-9]{1,16})?)?$"), limit, link),
         "topics": (after, limit, below, _query("search", type="string")),
         "retained": (after, limit, below),
     }
@@ -100,7 +122,12 @@ def _management() -> dict[str, Any]:
     return {
         **{f"/api/v1/{name}": {"get": operation} for name, operation in reads.items()},
         "/api/v1/kick": {
-            "post": _operation("Close links", body=True, problems="400 401 403 413 429 503", _200=_OBJECT)
+            "post": _operation(
+                "Close links",
+                body={"application/json": {"schema": _KICK}},
+                problems="400 401 403 404 413 429 503",
+                _200=_OBJECT,
+            ),
         },
         "/api/v1/reload": {"post": _operation("Read all files again", problems="400 401 403 429 503", _200=_OBJECT)},
     }

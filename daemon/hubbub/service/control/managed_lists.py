@@ -7,6 +7,7 @@ there is the name alone.
 from __future__ import annotations
 
 import base64
+import re
 from itertools import islice
 from typing import Any
 
@@ -21,6 +22,7 @@ from hubbub.topics import check_topic
 
 Asked = dict[str, Any]
 _PAGE = 100  # rows of a page, unless the request says how many
+_AFTER = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,16}))?")  # a link, and how many of its subscriptions; http_openapi.py
 
 
 class ManagedLists:
@@ -48,9 +50,10 @@ class ManagedLists:
     def subscriptions(self, asked: Asked, session: Session) -> dict[str, Any]:
         """Return a page of the subscriptions of all links, or of one; `after` is "LINK.COUNT"."""
         only, most = number(asked, "link", 0), _most(asked)
-        first, _, skip = str(asked.get("after") or f"{only}.0").partition(".")
-        at = number({"after": skip or 0}, "after", 0)
-        begin = number({"after": first}, "after", 0)
+        after = _AFTER.fullmatch(str(asked.get("after") or only))
+        if after is None:
+            raise Refusal("bad-payload", "after is the `next` of the page before, such as 7.0")
+        begin, at = int(after[1]), int(after[2] or 0)
         found: list[dict[str, Any]] = []
         looked, last = 0, 0
         for id, link in self._running.links.page(begin - 1):

@@ -43,6 +43,7 @@ from hubbub.service.control.requests import kick
 _log = Logger(namespace="hubbub.manage")
 _OPEN = ("topics", "retained")
 _ACTIONS = ("kick", "reload")
+_KICKED_BY = ("user", "client", "host", "listener")
 
 
 class Management:
@@ -121,12 +122,21 @@ class Management:
         }
 
     def _kick(self, asked: Asked, session: Session) -> Deferred[dict[str, Any]]:
+        if not asked or not all(_is_choice(*one) for one in asked.items()):
+            raise Refusal("bad-payload", "name what to close: a link by its number, or user, client, host, listener")
         kicked: Deferred[Any] = kick(self._running, asked)
         return kicked.addCallback(lambda count: {"kicked": count})
 
     def _reload(self, asked: Asked, session: Session) -> Deferred[dict[str, Any]]:
         reloaded: Deferred[Any] = self._running.reload()
         return reloaded.addCallback(lambda what: {"changed": what})
+
+
+def _is_choice(name: str, value: object) -> bool:
+    """Whether a field of a kick chooses links: one that isn't understood could have meant fewer of them."""
+    if name == "link":
+        return type(value) in (int, float) and value % 1 == 0 <= value  # type: ignore[operator]
+    return name in _KICKED_BY and isinstance(value, str)
 
 
 def _is_local(host: str) -> bool:

@@ -27,7 +27,6 @@ _UNKNOWN = "this hub isn't known by the name that Host has: log in, or start hub
 _STREAMS = (EVENTS, MESSAGES)
 _NAMES = ("content-type", "idempotency-key", "if-none-match", "last-event-id", "sec-fetch-dest")
 """The headers that a request may need."""
-_TOPIC_FIELDS = ("below", "search")  # of queries: topics, or a part of one
 _NO_WILDCARD = re.compile(r"(?<!^)(?<!/)(?<!%2F)(?<!%2f)\+|\+(?!$|/|%2F|%2f)")  # a + that is no whole level
 _METHODS = "GET, HEAD, POST, PUT, DELETE"
 
@@ -194,7 +193,7 @@ def _unit(request: BoundedRequest, repeat: Headers) -> HttpRequest:
 
 
 def _query(uri: bytes) -> dict[str, Sequence[str]]:
-    """Read the query of a URL. A + is a + (RFC 3986), except where no topic can have it: see _spaces."""
+    """Read the query of a URL."""
     found: dict[str, Sequence[str]] = {}
     for field in uri.partition(b"?")[2].split(b"&", limits.QUERY_FIELDS)[: limits.QUERY_FIELDS]:
         raw, _, value = field.decode("latin-1").partition("=")
@@ -204,10 +203,8 @@ def _query(uri: bytes) -> dict[str, Sequence[str]]:
 
 
 def _spaces(name: str, value: str) -> str:
-    """Read a + as the space that URLSearchParams and forms mean by it: in a filter, one that is no whole level."""
-    if name in _TOPIC_FIELDS:
-        return value.replace("+", " ")
-    return _NO_WILDCARD.sub(" ", value) if name == "filter" else value
+    """Read a + as the space that URLSearchParams and forms mean by it, but a level of a filter as the wildcard."""
+    return _NO_WILDCARD.sub(" ", value) if name == "filter" else value.replace("+", " ")
 
 
 def _answer(request: BoundedRequest, response: HttpResponse) -> None:
