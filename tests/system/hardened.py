@@ -1,12 +1,13 @@
 """`hardened.py UNIT FOLDER COMMAND...` runs COMMAND as systemd would under UNIT, as far as a process can by itself.
 
 Applied are NoNewPrivileges, CapabilityBoundingSet, MemoryDenyWriteExecute, SystemCallFilter with its error number,
-RestrictAddressFamilies, UMask, and ProtectSystem=strict with FOLDER as what stays writable; who isn't root gets that
-in a user namespace. Not applied: what hides folders that a test's Python may be in, and devices.
+RestrictAddressFamilies, UMask, ProtectSystem=strict with FOLDER as what stays writable, and, for root, ProcSubset; who
+isn't root gets that in a user namespace. Not applied: what hides folders that a test's Python may be in, and devices.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -80,7 +81,11 @@ def main(unit: Path, folder: str, command: list[str]) -> None:
     found = settings(unit)
     if "HARDENED" not in os.environ:  # a mount namespace first, in which all but `folder` is read-only
         script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro / && shift && exec "$@"'
-        own = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+        own = ["unshare", "--mount"]
+        if os.geteuid() == 0:
+            script = f"mount -t proc -o subset={found['ProcSubset'][0]} proc /proc && {script}"
+        else:
+            own += ["--user", "--map-root-user"]
         again = [sys.executable, __file__, str(unit), folder, *command]
         os.execvpe("unshare", [*own, "sh", "-c", script, "sh", folder, *again], {**os.environ, "HARDENED": "1"})
     assert found["ProtectSystem"] == ["strict"]
@@ -88,8 +93,9 @@ def main(unit: Path, folder: str, command: list[str]) -> None:
     allowed = system_calls(found["SystemCallFilter"])
     families = [getattr(socket, name) for name in found["RestrictAddressFamilies"][0].split()]
     os.umask(int(found["UMask"][0], 8))
-    for capability in range(int(Path("/proc/sys/kernel/cap_last_cap").read_text()) + 1):
-        control(PR_CAPBSET_DROP, capability)
+    with contextlib.suppress(OSError):  # behind the last one that the kernel has
+        for capability in range(64):
+            control(PR_CAPBSET_DROP, capability)
     assert found["NoNewPrivileges"] == found["MemoryDenyWriteExecute"] == ["yes"]
     control(PR_SET_NO_NEW_PRIVS, 1)
     control(PR_SET_MDWE, 1)

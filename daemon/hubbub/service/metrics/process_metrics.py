@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import resource
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,12 +24,15 @@ def open_descriptors() -> int:
 
 
 class ProcessMetrics(Collector):
-    """Reads what the system knows of this process (proc(5), stat and statm)."""
+    """Reads what the system knows of this process (proc(5), stat and statm).
+
+    A unit with ProcSubset=pid has nothing else of /proc, such as the time of boot.
+    """
 
     def __init__(self) -> None:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-        booted = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
-        self._started = int(booted.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        self._started = time.time() - age
 
     def collect(self) -> Iterator[Metric]:
         virtual, resident = map(int, Path("/proc/self/statm").read_text().split()[:2])
