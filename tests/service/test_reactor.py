@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
-from time import sleep
+from time import sleep, thread_time
 
 import pytest
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -242,19 +242,32 @@ def test_a_client_that_has_taken_little_time_comes_first_in_a_crowd(server: Serv
 
 def test_a_client_that_takes_long_twice_comes_with_the_others(server: Server) -> None:
     clients = [server.connect() for _ in range(EVENTS_AT_ONCE + 2)]
+    assert not comes_first_in_a_crowd(server, clients, work)
+    for client in clients:
+        client.close()
+
+
+def work(seconds: float) -> None:
+    """Use so much time of the processor."""
+    until = thread_time() + seconds
+    while thread_time() < until:
+        pass
+
+
+def comes_first_in_a_crowd(server: Server, clients: list[socket.socket], spend: Callable[[float], object]) -> bool:
+    """Let two clients take little time, and the last one `spend` some three times; return if they come first then."""
     slow = len(clients) - 1
-    read = listen(server, len(clients), lambda n: sleep(2 * JOB_SECONDS) if n == slow else None)
-    for client in (*clients[:3], clients[slow], clients[slow]):
+    read = listen(server, len(clients), lambda n: spend(2 * JOB_SECONDS) if n == slow else None)
+    for client in (clients[1], *[clients[slow]] * 3, clients[0]):  # who was read last comes first
         count = len(read)
         client.sendall(b"x")
         server.turn(lambda count=count: len(read) > count)  # type: ignore[misc]
     del read[:]
-    for client in clients:
+    for client in clients[:-1]:
         client.sendall(b"x")
+    clients[slow].sendall(b"x")
     server.turn(lambda: len(read) >= len(clients))
-    assert {n for n, _ in read[:3]} == {0, 1, 2}
-    for client in clients:
-        client.close()
+    return {n for n, _ in read[:3]} == {0, 1, slow}
 
 
 def test_a_new_connection_has_not_what_the_last_one_of_its_descriptor_had(server: Server) -> None:
@@ -277,4 +290,26 @@ def test_a_new_connection_has_not_what_the_last_one_of_its_descriptor_had(server
     server.turn(lambda: len(read) >= len(clients))
     assert read[0] == (0, 1)
     for client in (*again, clients[0]):
+        client.close()
+
+
+def test_not_where_other_processes_ran_meanwhile(server: Server) -> None:
+    clients = [server.connect() for _ in range(EVENTS_AT_ONCE + 2)]
+    assert any(comes_first_in_a_crowd(server, clients, sleep) for _ in range(10)), "other processes run here, too"
+    for client in clients:
+        client.close()
+
+
+def test_a_slow_one_comes_behind_a_quick_one_even_if_they_are_two(server: Server) -> None:
+    slow, quick = server.connect(), server.connect()
+    read = listen(server, 2, lambda n: work(2 * JOB_SECONDS) if n == 0 else None)
+    for client in (quick, slow, slow):
+        count = len(read)
+        client.sendall(b"x")
+        server.turn(lambda count=count: len(read) > count)  # type: ignore[misc]
+    slow.sendall(b"x")
+    quick.sendall(b"x")
+    server.turn(lambda: len(read) > 4)
+    assert [n for n, _ in read[3:]] == [1, 0]
+    for client in (slow, quick):
         client.close()

@@ -58,6 +58,26 @@ def test_what_has_no_time_is_flushed_later_behind_what_is_new(world: World) -> N
     assert not world.turn.scheduled
 
 
+def test_answers_come_before_the_messages_of_a_crowd(world: World) -> None:
+    many = list(range(4 * SOME))
+    for name in many:
+        world.turn.flush_later(Slow(world, name))
+    world.turn.flush_first(Slow(world, -1))
+    assert world.flush() == [-1, *many[: 2 * SOME]]
+    world.turn.flush_first(Slow(world, -2))  # behind those that are late
+    assert world.flush() == [-2, *many[2 * SOME : 3 * SOME]]
+
+
+def test_so_many_answers_that_they_are_late_too(world: World) -> None:
+    for name in range(2 * SOME):
+        world.turn.flush_later(Slow(world, name))
+    for name in range(2 * SOME):
+        world.turn.flush_first(Slow(world, -1 - name))
+    assert world.flush()[:SOME] == [-1 - name for name in range(SOME)]
+    assert world.flush()[:SOME] == [-1 - name for name in range(SOME, 2 * SOME)]
+    assert not world.turn.first
+
+
 def test_paced_jobs_wait_for_that(world: World) -> None:
     """Publishers are among them: their messages would wait in the same outboxes."""
     done: list[str] = []

@@ -35,6 +35,7 @@ class Turn:
     number   counts the turns
     time     Unix seconds when this turn began; valid once something was scheduled in it
     inboxes  handlers and requests to flush; outboxes: links and others to flush after them
+    first    of these, and of `late`, those with an answer: it doesn't wait for the messages of others
     late     those of earlier turns whose time was over first
     deliver  attribute: encodes the open batch of messages and puts it into the outboxes
     scheduler  the jobs that go on in later turns
@@ -63,6 +64,7 @@ class Turn:
         self.time = 0.0
         self.inboxes: list[Flushable] = []
         self.outboxes: list[Flushable] = []
+        self.first: list[Flushable] = []
         self.late: deque[Flushable] = deque()
         self.deliver: Callable[[], object] = _nothing
         self.commit: Callable[[], object] = _nothing
@@ -86,6 +88,11 @@ class Turn:
         if not self.scheduled:
             self.schedule_flush()
 
+    def flush_first(self, one: Flushable) -> None:
+        """Flush `one`, which is flushed later, before the others if they are many: a client waits for an answer."""
+        if self.late or len(self.outboxes) > limits.FLUSHES_AT_ONCE:
+            self.first.append(one)
+
     def fail(self, error: Exception, session: Any = None) -> None:
         """Count and report what a plugin's dialect has raised, and for which session if it was for one."""
         self.counters.failed += 1
@@ -94,9 +101,9 @@ class Turn:
     def flush(self) -> None:
         """End the turn: drain the handlers, commit to the store, flush each outbox once, then go on with paced jobs.
 
-        Outboxes for which there is no time are flushed in the next turns, and what is put into them meanwhile with
-        them; paced jobs, publishers among them, wait for that. If a plugin raises, it loses its turn; those behind it
-        get theirs in the next.
+        Outboxes with answers are first. Those for which there is no time are flushed in the next turns, and what is put
+        into them meanwhile with them; paced jobs, publishers among them, wait for that. If a plugin raises, it loses
+        its turn; those behind it get theirs in the next.
         """
         try:
             self.deliver()
@@ -115,15 +122,18 @@ class Turn:
     def _flush_outboxes(self) -> None:
         rest, self.outboxes = self.outboxes, []
         try:
-            self._flush_some(rest)
+            if self.first:
+                first, self.first = self.first, []
+                self._flush_some(first, self.first)
+            self._flush_some(rest, self.late)
             if self.late:
                 self._flush_late()
         finally:
-            if self.inboxes or self.outboxes or self.late:
+            if self.inboxes or self.outboxes or self.first or self.late:
                 self.schedule_flush()
 
-    def _flush_some(self, outboxes: list[Flushable]) -> None:
-        """Flush one after the other while there is time; the rest is late."""
+    def _flush_some(self, outboxes: list[Flushable], late: list[Flushable] | deque[Flushable]) -> None:
+        """Flush one after the other while there is time; the rest is added to `late`."""
         rest, left = iter(outboxes), len(outboxes)
         ends = self.now() + limits.TURN_SECONDS if left > limits.FLUSHES_AT_ONCE else 0.0
         try:
@@ -134,7 +144,7 @@ class Turn:
                 if left > 0 and self.now() >= ends:
                     break
         finally:
-            self.late += rest
+            late.extend(rest)
 
     def _flush_late(self) -> None:
         """Flush those of earlier turns while there is time; the time doesn't depend on how many are left."""

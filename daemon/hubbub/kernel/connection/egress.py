@@ -66,6 +66,10 @@ class Egress:
 
     def write(self, unit: bytes) -> None:
         """Write a unit that is no message."""
+        self._write(unit)
+        self._hub.turn.flush_first(self.outbox)
+
+    def _write(self, unit: bytes) -> None:
         if self._session.subscriptions:
             self._hub.router.commit()  # messages from before the client's command stand before its answer
         self.outbox.answer(unit if self.wrap is None else self.wrap(unit))
@@ -309,7 +313,7 @@ class Egress:
         """Send an in-flight message; `frame` is it, if it is encoded already. False: the dialect can't carry it."""
         dialect = self.dialect
         if one.received:
-            self.write(dialect.encode_pubrel(one.id))
+            self._write(dialect.encode_pubrel(one.id))
             return True
         if one.resent or one.qos > dialect.max_qos:
             one.qos = min(qos_of(one.message), one.wish.qos, dialect.max_qos)  # links may differ in their maximum
@@ -318,7 +322,7 @@ class Egress:
             if not found:
                 return False
             frame = found[0]
-        self.write(dialect.frame_qos(frame, one.message, one.id, one.resent))
+        self._write(dialect.frame_qos(frame, one.message, one.id, one.resent))
         self.outbox.sent += 1
         return True
 

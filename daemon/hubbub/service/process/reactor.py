@@ -3,9 +3,9 @@
 A turn handles events until its time is over. A socket that had more than a little to read is late from then on, until
 it has little again: late ones take turns behind the others, as flow queueing does it (RFC 8290 section 4.2), so a
 client that asks for little doesn't wait for busy ones. What has hung up comes first, before more is queued for it, and
-has half of the time at most: the ends of a thousand links may cost as much as thousands of messages. Where many sockets
-have little to read, those that last took little time have the first half: a thousand clients that come together, each
-with one command, don't keep those waiting that were there before.
+has half of the time at most: the ends of a thousand links may cost as much as thousands of messages. Of the sockets
+that have little to read, those that last took little time have the first half: a thousand clients that come together,
+each with one command, don't keep those waiting that were there before, and neither do some whose commands take long.
 
 Twisted enters a log context around each event, so that a log line can name its connection; hubbub's lines name theirs
 themselves. `hubbub run` and `twistd hubbub` use it, and `twistd --reactor=NAME hubbub` another one.
@@ -18,7 +18,7 @@ import select
 import termios
 from array import array
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, thread_time
 from typing import Any
 
 from twisted.internet import tcp, unix
@@ -26,7 +26,7 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.main import installReactor
 from twisted.python import log
 
-from hubbub.limits import EVENTS_AT_ONCE, JOB_SECONDS, LATE_BYTES, PROMPT_BYTES, TURN_SECONDS
+from hubbub.limits import JOB_SECONDS, LATE_BYTES, PROMPT_BYTES, TURN_SECONDS
 
 # Exactly these read with one `recv` and hand it on; a subclass, or a connection under TLS, may do more.
 _PLAIN = frozenset({tcp.Server, tcp.Client, unix.Server, unix.Client})
@@ -44,8 +44,8 @@ class HubbubReactor(EPollReactor):
     def __init__(self) -> None:
         self._late: dict[int, int] = {}  # places of the sockets that take turns, by descriptor
         self._missed: set[int] = set()  # prompt ones that the last turn didn't come to
-        self._quick: set[int] = set()  # those of whose last two events one took less than JOB_SECONDS
-        self._doubtful: set[int] = set()  # of these those whose last event took longer: other processes may have run
+        self._quick: set[int] = set()  # those whose last events took less than JOB_SECONDS
+        self._doubtful: set[int] = set()  # those whose last one took longer: other processes may have run meanwhile
         self._answer = array("i", [0])  # of an ioctl
         super().__init__()
 
@@ -78,10 +78,12 @@ class HubbubReactor(EPollReactor):
             events = [one for one in events if not one[1] & _HUNG_UP]
             self._handle(hung_up, ends - TURN_SECONDS / 2)
         prompt, late = self._in_order(events)
-        if len(prompt) > EVENTS_AT_ONCE:
-            quick = self._quick
-            self._leave(self._handle([one for one in prompt if one[0] in quick], ends - TURN_SECONDS / 2))
-            prompt = [one for one in prompt if one[0] not in quick]
+        if len(prompt) > 1:
+            known = self._quick
+            quick = [one for one in prompt if one[0] in known]
+            if 0 < len(quick) < len(prompt):
+                prompt = [one for one in prompt if one[0] not in known]
+                self._leave(self._handle(quick, ends - TURN_SECONDS / 2))
         self._leave(self._handle(prompt, ends))
         if late:
             self._leave(self._handle(late, ends))
@@ -113,6 +115,7 @@ class HubbubReactor(EPollReactor):
         before = monotonic()
         for at, (fd, event) in enumerate(events):
             selectable: Any = selectables.get(fd)
+            began = thread_time() if fd in doubtful else 0.0
             if event == select.EPOLLIN and type(selectable) in _PLAIN and self._read(fd, selectable):
                 pass
             elif selectable is not None:
@@ -122,8 +125,12 @@ class HubbubReactor(EPollReactor):
                 quick.add(fd)
                 if doubtful:
                     doubtful.discard(fd)
-            elif fd in quick:
-                (quick.remove if fd in doubtful else doubtful.add)(fd)
+            elif fd not in doubtful:
+                doubtful.add(fd)
+            elif thread_time() - began < JOB_SECONDS:
+                quick.add(fd)
+            else:
+                quick.discard(fd)
             if now >= ends:
                 return events[at + 1 :]
             before = now
