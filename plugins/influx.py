@@ -37,7 +37,7 @@ from hubbub import (
     option,
 )
 from hubbub.framing import EndReader, TooLong
-from hubbub.limits import PROPERTIES
+from hubbub.limits import PROPERTIES, UNIT_LINES
 
 NAME_CHARACTERS = 1_024  # characters of a measurement: real ones are below 100, and each is a topic
 FIELDS = 1_000  # fields of a point, and tags: Telegraf's widest have 300, and more take over a millisecond
@@ -207,14 +207,21 @@ class Influx(LineDialect):
 
     def read_lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
         """Publish the points of lines; a unit may have several lines."""
-        if not self.context.stream:
-            lines = [line for unit in lines for line in self._cut(unit)]
+        if self.context.stream:
+            return self._points(lines)
+        events: list[Event | Message] = []
+        for unit in lines:
+            reader = self.make_reader()
+            found = [*reader.feed(unit), reader.rest()]
+            if len(found) > UNIT_LINES:
+                events.append(Fault(Refusal("too-long", f"more than {UNIT_LINES} lines came as one unit")))
+            else:
+                events += self._points(found)
+        return events
+
+    def _points(self, lines: list[bytes]) -> list[Event | Message]:
         lines = [line.strip() for line in lines]
         return [self._event(line) for line in lines if line and not line.startswith(b"#")]
-
-    def _cut(self, unit: bytes) -> list[bytes]:
-        reader = self.make_reader()
-        return [*reader.feed(unit), reader.rest()]
 
     def _event(self, line: bytes) -> Event | Message:
         try:

@@ -192,6 +192,13 @@ class Dialect:
             events += self.receive(data, now, text)
         return events
 
+    def cut(self, data: bytes, most: int) -> int:
+        """Return after how many bytes, `most` or a little more, a long unit may be received as if it were two.
+
+        The length of `data`: nowhere. It is asked before the unit is received, and then for the rest.
+        """
+        return len(data)
+
     def eof(self, now: float) -> list[Event | Message]:
         """The client has ended its input; bytes that are left in a reader may be a unit."""
         return []

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-KiB = 1024
-MiB = 1024 * KiB
+KiB, MiB = 1024, 1024 * 1024
 
 # Topics and messages
 TOPIC_BYTES = 65_535  # bytes of UTF-8: the most that MQTT's two byte length can say (MQTT 5.0 section 1.5.4)
@@ -100,6 +99,8 @@ EVENTS_AT_ONCE = 64  # publishes of one link between two checks of its share of 
 COMMANDS_AT_ONCE = 16  # other events, which cost more
 PROMPT_BYTES = 512  # bytes that a socket may have to read at once and stay before those that have more
 LATE_BYTES = 32 * KiB  # bytes read at once from one that has: 6,500 of the shortest commands: then others are read
+PIECE_BYTES = 16 * KiB  # bytes of a longer unit that are decoded at once: 8,200 of the shortest commands take 10 ms
+UNIT_LINES = 1_000  # lines of one datagram, or of a message of influx: 65 bytes each fill a datagram
 MATCH_CACHE = 65_536  # topics whose receivers are remembered: with the row below at most about 26 MiB
 MATCH_CACHE_PLACES = 1_000_000  # entries and receivers of all routes that are remembered: 8 MiB
 ROUTE_COST = 50  # such places that a route takes beside these: 400 bytes of objects
@@ -254,6 +255,7 @@ WORK_QUEUE_REFUSALS = 10  # times that members may refuse a message: then it is 
 
 # WAMP
 WAMP_DEPTH = 100  # lists and dictionaries in one another: other clients' libraries give up at a few hundred
+WAMP_PARTS = 50_000  # values in the arguments of one message: with them it takes 20 ms, and a list of 50,000 is long
 WAMP_INVOCATIONS = 10_000  # calls that one client may work on: the oldest are forgotten, those of MQTT never end
 WAMP_LISTED = 10_000  # sessions, subscriptions or registrations that one call of the meta API looks through
 WAMP_TESTAMENTS = 100  # messages of one session that are published when it ends
@@ -287,7 +289,7 @@ DRAIN_SECONDS = 30.0  # seconds that a stopping daemon gives its links, `drain`:
 # UDP
 DATAGRAM_BYTES = 65_507  # bytes: the largest payload of a datagram over IPv4 (RFC 768, RFC 791)
 DATAGRAMS_PER_TURN = 512  # datagrams read for one wake-up, empty ones too, so that streams are not starved
-DATAGRAM_BYTES_PER_TURN = 1 * MiB  # bytes of them, for the same reason
+DATAGRAM_BYTES_AT_ONCE = 32 * KiB  # bytes of them, from one sender, that are decoded at once: 2,000 lines or more
 DATAGRAM_BUFFER = 4 * MiB  # bytes of kernel buffer, `rcvbuf=`: 20 ms of a fast sender
 UDP_PEERS = 10_000  # addresses with a lease or a request, a listener
 UDP_IDLE_PEERS = 1_024  # trusted addresses without a lease that are remembered, a listener

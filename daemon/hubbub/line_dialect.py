@@ -20,6 +20,7 @@ from hubbub.dialect import Dialect, DialectContext
 from hubbub.errors import Refusal
 from hubbub.events import Close, Event, Fault, Subscribe
 from hubbub.framing import HTTP_400, EndReader, Reader, TooLong, http_request
+from hubbub.limits import UNIT_LINES
 from hubbub.message import Message, Sender
 
 _UNITS = {"tcp": "a line", "udp": "a datagram", "websocket": "a message"}
@@ -43,6 +44,7 @@ class LineDialect(Dialect):
         super().__init__(context, peer)
         self._max_line = self.max_unit(context)
         self._single = context.transport in self.single_line
+        self._datagrams = context.transport == "udp"
         self._first = context.stream and context.role == "server"
         self.reader: Reader | None = self.make_reader() if context.stream else None
         self.unit_end = self.line_end if context.stream else b""
@@ -92,19 +94,32 @@ class LineDialect(Dialect):
         return self.read_lines(lines, now) if whole else self._read_until_too_long(lines, now)
 
     def receive_units(self, units: Sequence[tuple[bytes, bool | None]], now: float) -> list[Event | Message]:
-        """Return the events of whole units."""
+        """Return the events of whole units; a datagram of very many lines is refused."""
         lines: list[bytes] = []
-        longest, single, end = self._max_line, self._single, self.line_end
+        longest, single, end, too_many = self._max_line, self._single, self.line_end, 0
         for data, _ in units:
             if len(data) > longest:
                 return self._read_until_too_long(lines, now)
             if single:
                 lines.append(data)
+            elif self._datagrams and data.count(end) > UNIT_LINES:
+                too_many += 1
             else:
                 lines += data.split(end)
                 if not lines[-1]:
                     lines.pop()
-        return self.read_lines(lines, now)
+        if not too_many:
+            return self.read_lines(lines, now)
+        refusal = Refusal("too-long", f"a datagram has more than {UNIT_LINES} lines")
+        return [*self.read_lines(lines, now), *[Fault(refusal) for _ in range(too_many)]]
+
+    def cut(self, data: bytes, most: int) -> int:
+        if self.reader is not None:
+            return most
+        if self._single or len(data) > self._max_line:
+            return len(data)
+        at = data.find(self.line_end, most)
+        return len(data) if at < 0 else at + len(self.line_end)
 
     def _read_until_too_long(self, lines: list[bytes], now: float) -> list[Event | Message]:
         events = self.read_lines(lines, now)

@@ -39,6 +39,9 @@ class NatsBase(Dialect):
         self._pings = 0
         self.deadline = self._begin_by or now + self._pause
 
+    def cut(self, data: bytes, most: int) -> int:
+        return most  # units are pieces of a stream
+
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
         if self._closed:
             return []

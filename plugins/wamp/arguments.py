@@ -89,13 +89,16 @@ def _json(value: Any) -> bytes:
 
 
 def json_of(value: Any, most: int) -> bytes:
-    """Return a value as JSON, with marks for what that lacks; it has `most` parts at most. Raises Refusal."""
+    """Return a value as JSON, with marks for what that lacks; it has `most` parts at most. Raises Refusal.
+
+    It has limits.WAMP_PARTS at most, too.
+    """
     return _json(_with_marks(value) if _is_odd(value, most) else value)
 
 
 def _is_odd(value: Any, most: int) -> bool:
     """Return whether JSON lacks something of a value. Raises Refusal for what WAMP has no type for."""
-    level, depth, left, odd = [value], 0, most + 2, False
+    level, depth, left, odd = [value], 0, min(most, limits.WAMP_PARTS) + 2, False
     while level:
         depth += 1
         left -= len(level)

@@ -87,6 +87,15 @@ class Codec:
         except (Exception, RecursionError):  # noqa: BLE001  each library has its own, some plain exceptions
             raise Malformed(f"a message isn't {self.name}") from None
 
+    def cut(self, data: bytes, most: int) -> int:
+        """Return where a batch may be cut, behind about `most` bytes; its length: nowhere."""
+        if self._separator:
+            return 1 + data.find(self._separator, most) or len(data)
+        at = 0
+        while self._sized and at < most:
+            at += 4 + int.from_bytes(data[at : at + 4], "big")
+        return min(at, len(data)) or len(data)
+
     def write(self, message: list[Any]) -> bytes:
         """Return a message without binary values as a unit."""
         return self.framed(self._write(message))

@@ -47,6 +47,11 @@ class WampSession(Dialect):
 
     # Inbound
 
+    def cut(self, data: bytes, most: int) -> int:
+        if self._raw is not None:
+            return most
+        return self._speaker.codec.cut(data, most) if self._known else len(data)
+
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
         events: list[Event | Message] = []
         if self._closed:

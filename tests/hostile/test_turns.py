@@ -240,6 +240,16 @@ def test_messages_to_a_crowd(daemon, command):
     canary.check()
 
 
+def test_the_receivers_of_a_crowd_change_before_each_message(daemon):
+    """Each publish collects them again; other clients are read first, and their answers leave first."""
+    with links(daemon, crowd(1_000, 5_000)) as many, links(daemon, 60) as publishers, Canary(daemon) as canary:
+        pour(many, b"SUB crowd\nPING\n", b"PONG\n")
+        for one in publishers:
+            one.sendall(b"SUB crowd\nUNSUB crowd\nPUB crowd x\n" * 8)
+        assert min(listen(many, 480, 60)) == 480
+    canary.check()
+
+
 @contextlib.contextmanager
 def members(daemon: Daemon, count: int, filter: str) -> Iterator[list[socket.socket]]:
     """MQTT clients with sessions that last, subscribed at QoS 1; they acknowledge nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -27,6 +28,7 @@ from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.transports.udp import UDPProtocol
 from hubbub.transports.udp_socket import listen_datagram
+from waiting import wait_until
 
 
 def spec(host: str = "127.0.0.1", port: int = 0, kind: str = "udp", **more: Any) -> Any:
@@ -56,11 +58,17 @@ class Counter(DatagramProtocol):
     noisy = False
 
     def datagrams_received(self, datagrams: list[bytes], addr: Any) -> None:
+        self.runs.append(len(datagrams))
+        until = time.monotonic() + self.seconds
+        while time.monotonic() < until:
+            pass
         for datagram in datagrams:
             self.datagramReceived(datagram, addr)
 
     def __init__(self, wanted: int = 1) -> None:
         self.got: list[bytes] = []
+        self.runs: list[int] = []  # how many came at once
+        self.seconds = 0.0  # that they take
         self.wanted = wanted
         self.done: Deferred[list[bytes]] = Deferred()
 
@@ -145,15 +153,27 @@ def test_one_wake_up_reads_a_bounded_number(opened, data):
     assert len(counter.got) > 64
 
 
-def test_one_wake_up_reads_a_bounded_number_of_bytes(opened, monkeypatch):
-    monkeypatch.setattr(limits, "DATAGRAM_BYTES_PER_TURN", 1_000)
+def test_so_many_bytes_of_one_sender_are_received_at_once(opened):
     counter = Counter(-1)
     port = opened(spec(), counter)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        for _ in range(20):
-            client.sendto(b"x" * 300, ("127.0.0.1", port.getHost().port))
-    port.doRead()
-    assert len(counter.got) == 4
+        for _ in range(9):
+            client.sendto(b"x" * (limits.DATAGRAM_BYTES_AT_ONCE // 3), ("127.0.0.1", port.getHost().port))
+    wait_until(lambda: port.doRead() or len(counter.got) == 9)
+    assert max(counter.runs) <= 4
+
+
+def test_one_wake_up_has_its_time(opened):
+    counter = Counter(-1)
+    port = opened(spec(), counter)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(6)]
+        for client in clients:
+            client.sendto(b"x", ("127.0.0.1", port.getHost().port))
+        counter.seconds = limits.TURN_SECONDS
+        for more in range(3):
+            port.doRead()
+            assert len(counter.got) == 2 * (more + 1), "what has been read is passed on, too"
 
 
 def test_a_taken_port_is_named(opened):

@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from time import monotonic
 from typing import Any, Protocol
 
 from twisted.internet import udp
@@ -56,11 +57,11 @@ class Spec(Protocol):
 
 
 class DatagramPort(udp.Port):
-    """A UDP port that reads a bounded number of datagrams, empty ones too, before others have their turn."""
+    """A UDP port that reads a bounded number of datagrams, for a bounded time, before others have their turn."""
 
     def doRead(self) -> None:
         receive, received = self.socket.recvfrom, self.protocol.datagrams_received
-        left = limits.DATAGRAM_BYTES_PER_TURN
+        ends, left = monotonic() + limits.TURN_SECONDS, limits.DATAGRAM_BYTES_AT_ONCE
         datagrams: list[bytes] = []  # in a row from one sender
         sender: Any = None
         for _ in range(limits.DATAGRAMS_PER_TURN):
@@ -68,13 +69,13 @@ class DatagramPort(udp.Port):
                 datagram, address = receive(_RECEIVE_BYTES)
             except OSError:  # nothing is there; or an ICMP error that tells of something sent earlier
                 break
-            if address != sender:
+            if address != sender or left < 0:
                 if datagrams:
                     received(datagrams, sender)
-                datagrams, sender = [], address
+                datagrams, sender, left = [], address, limits.DATAGRAM_BYTES_AT_ONCE
             datagrams.append(datagram)
             left -= len(datagram)
-            if left < 0:
+            if monotonic() >= ends:
                 break
         if datagrams:
             received(datagrams, sender)

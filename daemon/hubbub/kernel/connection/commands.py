@@ -30,7 +30,7 @@ from hubbub.events import (
     SwitchDialect,
     Unsubscribe,
 )
-from hubbub.kernel.connection import authentication, subscription_batch
+from hubbub.kernel.connection import authentication, subscription_batch, unread
 from hubbub.kernel.connection.faults import guarded
 from hubbub.kernel.connection.publishing import (
     answer_publish,
@@ -298,7 +298,10 @@ def on_switch_dialect(link: Any, event: SwitchDialect) -> None:
     last_received = link.timeouts.last_received
     opening = link.dialect.opened(last_received)
     link.act([one for one in opening if type(one) is not Answer] if event.greeted else opening)
-    link.act(link.dialect.receive(event.head, last_received, event.text) if event.head else ())
+    if len(event.head) > limits.LATE_BYTES:
+        unread.receive(link, ((event.head, event.text),))
+    elif event.head:
+        link.act(link.dialect.receive(event.head, last_received, event.text))
 
 
 def on_connect(link: Any, event: Connect) -> None:

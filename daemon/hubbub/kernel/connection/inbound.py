@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from hubbub import limits
+from hubbub.kernel.connection import unread
 
 
 class InboundQueue:
@@ -16,15 +17,17 @@ class InboundQueue:
     blocked  how many reasons there are to act on no further event
     held_at  monotonic seconds since when events are held back; None: they aren't
     holding  whether events are held back, and with them reading
+    unread   what came behind them and isn't decoded yet, see connection.unread; None: there has been nothing
     """
 
-    __slots__ = ("blocked", "deferred", "held_at", "holding", "_events", "_taking")
+    __slots__ = ("blocked", "deferred", "held_at", "holding", "unread", "_events", "_taking")
 
     def __init__(self) -> None:
         self.blocked = 0
         self.deferred = 0
         self.held_at: float | None = None
         self.holding = False
+        self.unread: deque[tuple[bytes, bool | None]] | None = None
         self._events: deque[Any] = _NOTHING
         self._taking: _Taking | None = None  # acts on `_events`: what it has yet to yield has never left the queue
 
@@ -73,6 +76,10 @@ class InboundQueue:
 
     def clear(self) -> None:
         """Forget all events."""
+        self.unread = None
+        self._rest()
+
+    def _rest(self) -> None:
         self.holding = False
         self.held_at = None
         self._events = _NOTHING
@@ -88,13 +95,15 @@ class InboundQueue:
                 self.holding = False
                 assert self._taking is not None
                 link.act(self._taking)
+                if self.unread:
+                    unread.decode(link)
                 if not self.holding and link.active:
                     self._read_on(link)
         link.shutdown.finish_if_done(link)
 
     def _read_on(self, link: Any) -> None:
         held_at = self.held_at
-        self.clear()
+        self._rest()
         if held_at is not None and link.dialect.deadline is not None:  # time in which nothing was read doesn't count
             link.dialect.deadline += link.hub.turn.now() - held_at
             link.set_alarm()

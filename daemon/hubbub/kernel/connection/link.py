@@ -1,10 +1,7 @@
 """One connected client: the end of its transport, its dialect, its session, its outbox.
 
-    bytes -> Link.receive -> Dialect.receive -> events, acted on in order -> Router
-    Router -> Outbox -> Wire.write
-
-An event whose result is pending holds back those behind it and pauses reading. So does a client that doesn't read the
-answers to its own commands.
+bytes -> Link.receive -> Dialect.receive -> events, acted on in order -> Router
+Router -> Outbox -> Wire.write
 """
 
 from __future__ import annotations
@@ -18,7 +15,7 @@ from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
 from hubbub.events import Subscribe
 from hubbub.identity import Identity
-from hubbub.kernel.connection import authentication, commands
+from hubbub.kernel.connection import authentication, commands, unread
 from hubbub.kernel.connection.access import Access
 from hubbub.kernel.connection.datagram_outbox import DatagramOutbox
 from hubbub.kernel.connection.egress import Egress
@@ -45,8 +42,6 @@ _OPEN, _CLOSED = State.OPEN, State.CLOSED
 
 class Link:
     """One client. Transports call `receive`, `ended`, `lost` and the like; everything else follows from those.
-
-    Its parts are passed the link by each call, so that they hold no reference to it.
 
     client    its persistent session, or None
     source    as which source the connection counts, see ingress.sources
@@ -119,8 +114,6 @@ class Link:
         """Whether events are held back, and with them reading."""
         return self.inbound.holding
 
-    # The transport calls
-
     def admit(self, identity: Identity) -> None:
         """Take the identity that the transport has verified, before `start`."""
         self.session.admit(identity)
@@ -146,7 +139,10 @@ class Link:
         if self.shutdown.state is _OPEN:
             try:
                 self.timeouts.last_received = now = self.hub.turn.now()
-                self._received(self.dialect.receive(data, now, text), len(data))
+                if len(data) > limits.LATE_BYTES or self.inbound.unread:
+                    unread.receive(self, ((data, text),))
+                else:
+                    self.receive_piece(self.dialect.receive(data, now, text), len(data))
             except Exception as error:  # noqa: BLE001  a plugin's dialect
                 self.fail(error)
 
@@ -158,9 +154,14 @@ class Link:
             units = units[1:]
         if units and self.active:
             self.timeouts.last_received = now = self.hub.turn.now()
-            self._received(self.dialect.receive_units(units, now), sum([len(data) for data, _ in units]))
+            size = sum([len(data) for data, _ in units])
+            if size <= limits.LATE_BYTES and not self.inbound.unread:
+                self.receive_piece(self.dialect.receive_units(units, now), size)
+            else:
+                unread.receive(self, units)
 
-    def _received(self, events: list[Any], size: int) -> None:
+    def receive_piece(self, events: list[Any], size: int) -> None:
+        """Act on the events of so many bytes."""
         context = self.context
         context.received += len(events)
         context.received_bytes += size
@@ -388,12 +389,10 @@ class Link:
         if earliest is not None:
             self.hub.turn.alarms.at(self, earliest)
 
+    @own_fault
     def alarm(self, now: float) -> None:
         """A deadline may have passed (kernel.alarms.AlarmTarget)."""
-        try:
-            if self.open:
-                self.timeouts.check(self, now)
-            if self.open:
-                self.set_alarm()
-        except Exception as error:  # noqa: BLE001  a plugin's dialect
-            self.fail(error)
+        if self.open:
+            self.timeouts.check(self, now)
+        if self.open:
+            self.set_alarm()

@@ -26,9 +26,10 @@ class PacedLink(Link):
         super().__init__(hub, context, wire, dialect, host, port)
         self._rate = ClientRate()
 
-    def _received(self, events: list[Any], size: int) -> None:
+    def receive_piece(self, events: list[Any], size: int) -> None:
+        """Act on the events of so many bytes, and read no more while they are too many."""
         count = len(events)
-        super()._received(events, size)
+        super().receive_piece(events, size)
         self._spend(count, size)
 
     def sign_of_life(self, size: int = 0) -> None:

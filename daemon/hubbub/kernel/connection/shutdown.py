@@ -8,7 +8,7 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.errors import Refusal
-from hubbub.kernel.connection import overflow
+from hubbub.kernel.connection import overflow, unread
 
 _CUT = {
     "unstored": "the cluster hasn't stored what it published in time",
@@ -51,12 +51,17 @@ class Shutdown:
             return
         self.input_ended = True
         self._listens = listens
+        if not unread.end(link):
+            self.decode_end(link)
+        self.finish_if_done(link)
+        link.set_alarm()
+
+    def decode_end(self, link: Any) -> None:
+        """Act on what the end of input means: all before it is decoded."""
         dialect = link.dialect
         link.act(dialect.eof(link.timeouts.last_received))
         if link.dialect is not dialect:  # the end of input has decided which dialect it is
             link.act(link.dialect.eof(link.timeouts.last_received))
-        self.finish_if_done(link)
-        link.set_alarm()
 
     def finish_if_done(self, link: Any) -> None:
         """Close after the end of input, once nothing is to come any more."""

@@ -1,0 +1,55 @@
+"""Bytes of one link that aren't decoded yet: a long unit is decoded a piece at a time, as its events are acted on.
+
+One WebSocket message may have half a million commands. While the link waits for its turn the rest stays bytes, and
+reading is paused. What ends the input has its place behind it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from hubbub.kernel.connection.faults import own_fault
+from hubbub.limits import PIECE_BYTES
+
+Unit = tuple[bytes, bool | None]
+"""Data, and whether it is a WebSocket text message, see Dialect.receive."""
+
+_END: Unit = (b"", None)  # of the input
+
+
+def receive(link: Any, units: Iterable[Unit]) -> None:
+    """Take units of which some are long, behind those that came before."""
+    if link.inbound.unread is None:
+        link.inbound.unread = deque()
+    link.inbound.unread += units
+    if not link.inbound.holding:
+        decode(link)
+
+
+def end(link: Any) -> bool:
+    """The input has ended. Returns whether that is to wait for what isn't decoded."""
+    if not link.inbound.unread:
+        return False
+    link.inbound.unread.append(_END)
+    return True
+
+
+@own_fault
+def decode(link: Any) -> None:
+    """Decode pieces and act on them until the link's share of the turn is over, or something holds it back."""
+    inbound, now = link.inbound, link.timeouts.last_received
+    while inbound.unread and link.active and not inbound.holding:
+        unit = inbound.unread.popleft()
+        if unit is _END:
+            link.shutdown.decode_end(link)
+            continue
+        data, text = unit
+        size = len(data) if len(data) <= PIECE_BYTES else link.dialect.cut(data, PIECE_BYTES)
+        if size < len(data):
+            inbound.unread.appendleft((data[size:], text))
+            data = data[:size]
+        link.receive_piece(link.dialect.receive(data, now, text), size)
+        if inbound.unread and not inbound.holding and link.must_yield():
+            inbound.hold(link, ())
