@@ -25,6 +25,7 @@ NAMES = {
     "crossbar": "Crossbar",
     "floor": "the floor",
     "autobahn": "Autobahn",
+    "aiohttp": "aiohttp",
     "twisted": "Twisted",
     "datagrams": "a Twisted protocol that only counts",
     "jetstream": "JetStream",
@@ -42,6 +43,7 @@ NAMES = {
 TITLES = {
     "lines": "Lines over TCP",
     "websocket": "Lines over WebSocket",
+    "http": "HTTP",
     "tls": "MQTT over TLS",
     "mqtt": "MQTT",
     "nats": "NATS",
@@ -54,7 +56,14 @@ TITLES = {
     "stalled": "Beside subscribers that don't read",
     "growth": "With more subscribers, topics and filters",
 }
-UNITS = {"messages/s": "/s", "datagrams/s": "/s", "connections/s": "/s", "KiB/link": " KiB", "% lost": "%"}
+UNITS = {
+    "messages/s": "/s",
+    "datagrams/s": "/s",
+    "connections/s": "/s",
+    "requests/s": "/s",
+    "KiB/link": " KiB",
+    "% lost": "%",
+}
 Results = dict[str, Any]
 
 

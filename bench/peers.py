@@ -340,20 +340,21 @@ class BareDisk(Peer):
 
 
 class Bare(Peer):
-    """A few lines of Twisted or Autobahn and nothing of hubbub; see bare.py."""
+    """A few lines of Twisted, Autobahn or aiohttp and nothing of hubbub; see bare.py and empty.py."""
 
     protocol, program = "lines", Path(sys.executable).name
-    install = "pip install twisted autobahn"
+    install = "pip install twisted autobahn aiohttp"
 
-    def __init__(self, name: str, package: str) -> None:
-        """`name` is what bare.py calls it; `package` is whose version it has."""
+    def __init__(self, name: str, package: str, script: str = "bare.py") -> None:
+        """`name` is what the script calls it; `package` is whose version it has."""
         self.name = name
         self.package = package
+        self._script = script
 
     def command(self, folder: Path, ports: Ports) -> list[str]:
         """Its TCP port answers when it is ready, and with the count of datagrams."""
         port = ports.udp if self.name == "datagrams" else ports.websocket
-        return [sys.executable, str(HERE / "bare.py"), self.name, str(port), str(ports.tcp)]
+        return [sys.executable, str(HERE / self._script), self.name, str(port), str(ports.tcp)]
 
     def version(self) -> str:
         """Of the package."""
@@ -390,7 +391,7 @@ class Cluster(Hubbub):
         return [*script, str(ports.tcp), str(ports.websocket), *node.split()]
 
 
-BARE = (Bare("autobahn", "autobahn"), Bare("datagrams", "twisted"))
+BARE = (Bare("autobahn", "autobahn"), Bare("datagrams", "twisted"), Bare("aiohttp", "aiohttp", "empty.py"))
 KEPT = (Kept("process"), Kept("fsync"), KeptMosquitto(), BareDisk())
 HISTORY = (History(""), History("process"), History("fsync"), JetStream(always=False), JetStream(always=True))
 CLUSTERS = (Cluster(Hubbub()), Cluster(Compiled()))

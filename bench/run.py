@@ -74,7 +74,7 @@ def measure(work: Work, name: str, seconds: float) -> dict[str, Any]:
 def _options(work: Work, peer: Peer, server: Running, **more: float) -> list[str]:
     ports = server.ports
     kinds = (ports.tls, ports.wss) if work.load.get("tls") else (ports.tcp, ports.websocket)
-    port = kinds[work.websocket]
+    port = kinds[work.web]
     options = {
         "protocol": peer.protocol,
         "port": port,
@@ -84,6 +84,7 @@ def _options(work: Work, peer: Peer, server: Running, **more: float) -> list[str
         **more,
     }
     scripts = {"away": "away.py", "replay": "history.py", "filters": "filters.py", "sessions": "sessions.py"}
+    scripts["posts"] = "posts.py"
     script = scripts.get(str(work.load["work"]))
     program = [str(BUILD / "load")] if script is None else [sys.executable, str(HERE / script)]
     return [*program, *(f"{name}={value}" for name, value in options.items())]

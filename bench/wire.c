@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static int begins(const char *in, size_t n, const char *with)
 {
@@ -389,6 +390,53 @@ static enum verdict wamp_judge(const char *unit, size_t n)
     return begins(unit + 4, n - 4, "[3,") || begins(unit + 4, n - 4, "[8,") ? REFUSED : OTHER;
 }
 
+/* HTTP: a GET as the greeting, a POST for each message, and a stream of server-sent events, a chunk for each event */
+
+static size_t http_hello(char *out, int id)
+{
+    (void)id;
+    return sprintf(out, "GET /topics/bench HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+}
+
+static size_t http_subscribe(char *out, const char *filter, int id)
+{
+    (void)id;
+    return sprintf(out, "GET /events?filter=%s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", filter);
+}
+
+static size_t http_publish(char *out, const char *topic, const char *payload, size_t size, int id)
+{
+    (void)id;
+    size_t n = sprintf(out, "POST /topics/%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %zu\r\n\r\n", topic, size);
+    return n + append(out + n, payload, size, "");
+}
+
+static size_t http_unit(const char *in, size_t n)
+{
+    static const char length[] = "\r\nContent-Length:";
+    size_t line = line_unit(in, n);
+    if (!line)
+        return 0;
+    size_t whole = line + strtoul(in, NULL, 16) + 2;
+    if (begins(in, n, "HTTP/")) {
+        const char *end = memmem(in, n, "\r\n\r\n", 4);
+        if (!end)
+            return 0;
+        whole = end + 4 - in;
+        for (const char *at = in; at < end; at++)
+            if (strncasecmp(at, length, sizeof length - 1) == 0)
+                whole += strtoul(at + sizeof length - 1, NULL, 10);
+    }
+    return whole <= n ? whole : 0;
+}
+
+static enum verdict http_judge(const char *unit, size_t n)
+{
+    if (!begins(unit, n, "HTTP/1.1 "))
+        return OTHER;
+    return begins(unit + 9, n - 9, "200") || begins(unit + 9, n - 9, "404") ? GRANTED : REFUSED;
+}
+
 static const struct protocol protocols[] = {
     {"lines", "hubbub.lines", 1, 1, lines_hello, lines_subscribe, lines_publish, line_unit, lines_judge, NULL},
     {"mqtt", "mqtt", 2, 0, mqtt_hello, mqtt0_subscribe, mqtt0_publish, mqtt_unit, mqtt_judge, NULL},
@@ -397,6 +445,7 @@ static const struct protocol protocols[] = {
     {"nats", NULL, 2, 0, nats_hello, nats_subscribe, nats_publish, nats_unit, nats_judge, NULL},
     {"stomp", "v12.stomp", 2, 0, stomp_hello, stomp_subscribe, stomp_publish, stomp_unit, stomp_judge, NULL},
     {"wamp", NULL, 2, 0, wamp_hello, wamp_subscribe, wamp_publish, wamp_unit, wamp_judge, NULL},
+    {"http", NULL, 0, 0, http_hello, http_subscribe, http_publish, http_unit, http_judge, NULL},
     {"redis", NULL, 0, 0, redis_hello, redis_subscribe, redis_publish, redis_unit, redis_judge, NULL},
 };
 

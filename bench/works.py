@@ -34,6 +34,7 @@ class Measure:
 DELIVERIES = Measure("messages/s")
 DATAGRAMS = Measure("datagrams/s")
 LOST = Measure("% lost", more_is_better=False)
+REQUESTS = Measure("requests/s")
 CONNECTIONS = Measure("connections/s")
 P99 = Measure("us (p99)", more_is_better=False)
 MEMORY = Measure("KiB/link", more_is_better=False)
@@ -70,9 +71,9 @@ class Work:
     growth: tuple[str, int] | None = field(default=None)  # the curve that it is a point of, and where
 
     @property
-    def websocket(self) -> bool:
-        """Does the load speak over WebSocket?"""
-        return bool(self.load.get("websocket"))
+    def web(self) -> bool:
+        """Does the load speak to the port of WebSocket and HTTP?"""
+        return bool(self.load.get("websocket")) or self.load.get("protocol") == "http"
 
 
 def _flow(name: str, title: str, peers: tuple[str, ...], *aims: Aim, **load: int) -> Work:
@@ -110,6 +111,20 @@ def _web() -> list[Work]:
         _flow("ws-pairs-50", title("100 pairs, 50 in flight"), with_bare, *busy, window=IN_FLIGHT, **pairs),
         _flow("ws-pairs-1", title("100 pairs, one in flight"), with_bare, *lone, **pairs),
     ]
+
+
+def _http() -> list[Work]:
+    """Publishes, beside a server that only answers, and streams of server-sent events, beside WebSocket."""
+    http: Load = {"protocol": "http"}
+    posts: Load = {"work": "posts", "links": IN_FLIGHT, **http}
+    fanout: Load = {"work": "flow", "subscribers": FANOUT, **http}
+    return [
+        Work("http-publish", "POST from 50 connections", REQUESTS, posts, (*OURS, "aiohttp"), (Aim(2, "aiohttp"),)),
+        Work(
+            "http-fanout-1", "server-sent events, 1 -> 1,000, one in flight", DELIVERIES, fanout, OURS,
+            (Aim(0.8, "hubbub", "ws-fanout-1"),),
+        ),
+    ]  # fmt: skip
 
 
 def _tls() -> list[Work]:
@@ -361,6 +376,7 @@ def _growth() -> list[Work]:
 SECTIONS: dict[str, list[Work]] = {  # of docs/performance.md
     "lines": _main(),
     "websocket": _web(),
+    "http": _http(),
     "tls": _tls(),
     "mqtt": _mqtt(),
     "nats": _nats(),

@@ -183,10 +183,9 @@ class Http(Dialect):
             return self._answered(self._message(request, result))
         if request.method == "DELETE":
             return self._answered(request.respond(204))
-        fields: dict[str, Any] = {"receivers": result}
+        body = b'{"receivers": %d}\n' % result
         if isinstance(event, Message) and event.position:
-            fields["position"] = event.position
-        body = json.dumps(fields).encode() + b"\n"
+            body = json.dumps({"receivers": result, "position": event.position}).encode() + b"\n"
         return self._answered(request.respond(200 if result or request.method == "PUT" else 202, body, JSON))
 
     def _answered(self, response: HttpResponse) -> HttpResponse:

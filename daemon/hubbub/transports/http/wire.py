@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
+from time import time
 from typing import Any
 
 from twisted.web.http import datetimeToString
 
+from hubbub import limits
 from hubbub.dialect import Dialect
 from hubbub.errors import Refusal
-from hubbub.http import HttpRequest, HttpResponse, phrase
+from hubbub.http import Headers, HttpRequest, HttpResponse, phrase
 from hubbub.transports.stream import Stream
 
 _CLOSE = ("Connection", "close")
@@ -31,8 +33,7 @@ def encode_chunked(unit: bytes) -> bytes:
 
 
 def _whole(response: HttpResponse, streaming: bytes) -> bytes:
-    head = [_status_line(response.status), b"Date: %b\r\n" % datetimeToString()]
-    head += [f"{name}: {value}\r\n".encode() for name, value in response.headers]
+    head = [_head(response.status, response.headers), _date(int(time()))]
     if response.stream:
         if _CLOSE not in response.headers:  # nothing follows a stream, and its client is not to try
             head.append(b"Connection: close\r\n")
@@ -45,9 +46,15 @@ def _whole(response: HttpResponse, streaming: bytes) -> bytes:
     return b"".join(head) if response.silent else b"".join(head) + response
 
 
-@lru_cache(len(HTTPStatus))
-def _status_line(status: int) -> bytes:
-    return f"HTTP/1.1 {int(status)} {phrase(status)}\r\n".encode()
+@lru_cache(limits.KNOWN_HEADS)
+def _head(status: int, headers: Headers) -> bytes:
+    lines = [f"HTTP/1.1 {int(status)} {phrase(status)}", *(f"{name}: {value}" for name, value in headers), ""]
+    return "\r\n".join(lines).encode()
+
+
+@lru_cache(1)
+def _date(seconds: int) -> bytes:
+    return b"Date: %b\r\n" % datetimeToString(seconds)
 
 
 class HttpWire(Stream):
