@@ -9,6 +9,7 @@ them, so its programs wouldn't reconnect after a restart.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from hubbub import (
@@ -21,6 +22,7 @@ from hubbub import (
     DialectContext,
     Event,
     Fault,
+    HistoryRequest,
     Message,
     QosPublish,
     Refusal,
@@ -55,6 +57,7 @@ from hubbub_plugins.mqtt.connect import (
     session_expiry,
     session_seconds,
 )
+from hubbub_plugins.mqtt.filters import MANY_BYTES, Filters
 from hubbub_plugins.mqtt.history import INCOMPLETE, requested_history
 from hubbub_plugins.mqtt.inbound import acknowledgement
 from hubbub_plugins.mqtt.keep_alive import KeepAlive
@@ -122,7 +125,11 @@ class Mqtt(MqttBase):
     def handle(self, first: int, body: bytes, events: list[Event | Message]) -> None:
         if self._authentication.pending and first >> 4 not in (AUTH, DISCONNECT):
             raise Malformed("not that packet before the login is over", PROTOCOL_ERROR)  # MQTT-3.1.2-30
-        super().handle(first, body, events)
+        many = packets.begin(first, body, self._outbound.version) if len(body) > MANY_BYTES else None
+        if many is None:
+            super().handle(first, body, events)
+        else:
+            self.ACTIONS[type(many)](self, many, events)
 
     def _on_connect(self, packet: packets.Connect, events: list[Event | Message]) -> None:
         if self._outbound.version:
@@ -156,18 +163,23 @@ class Mqtt(MqttBase):
         except Refusal as refusal:
             events.append(SubscriptionBatch([Fault(refusal) for _ in packet.subscriptions], packet))
             return
-        found: list[Any] = []
+        wishes = self._wishes(packet, identifiers, history)
+        events.append(SubscriptionBatch(_all_or_later(packet.subscriptions, wishes), packet))
+
+    def _wishes(
+        self, packet: packets.Subscribe, identifiers: tuple[int, ...], history: HistoryRequest | None
+    ) -> Iterator[Subscribe]:
         for one in packet.subscriptions:
             filter = checked_filter(one.filter, self._outbound.version == V5)
             positions = (True,) * (history is not None)
             options = (one.retain_as_published or self._bridge, identifiers, *positions)
             echo, retained = not (one.no_local or self._bridge), _RETAINED[one.retain_handling]
-            found.append(Subscribe(filter, echo, options=options, qos=one.qos, retained=retained, history=history))
-        events.append(SubscriptionBatch(found, packet))
+            yield Subscribe(filter, echo, options=options, qos=one.qos, retained=retained, history=history)
 
     def _on_unsubscribe(self, packet: packets.Unsubscribe, events: list[Event | Message]) -> None:
         v5 = self._outbound.version == V5
-        events.append(SubscriptionBatch([Unsubscribe(checked_filter(one, v5)) for one in packet.filters], packet))
+        ends = (Unsubscribe(checked_filter(one, v5)) for one in packet.filters)
+        events.append(SubscriptionBatch(_all_or_later(packet.filters, ends), packet))
 
     def _on_pingreq(self, packet: packets.Pingreq, events: list[Event | Message]) -> None:
         events.append(Answer(_PINGRESP))
@@ -241,6 +253,8 @@ class Mqtt(MqttBase):
     def _subscribed(self, event: SubscriptionBatch, results: Any) -> bytes | Close:
         """Answer a SUBSCRIBE or UNSUBSCRIBE, with a reason code for each filter in order."""
         packet, outbound, codes, reason, lost = event.tag, self._outbound, list[int](), "", False
+        if isinstance(event.events, Filters) and event.events.error is not None:
+            return self.fail(event.events.error)
         if isinstance(results, Refusal):
             results = [results] * len(event.events)
         for one, result in zip(event.events, results, strict=True):
@@ -269,6 +283,11 @@ class Mqtt(MqttBase):
     def encode_disconnect(self, reason: str, refusal: Refusal) -> bytes:
         code = ADMINISTRATIVE_ACTION if reason == "kicked" else reason_code(refusal)
         return b"" if self._closed else self._outbound.disconnect(code, refusal.reason)
+
+
+def _all_or_later(filters: Iterable[Any], events: Iterator[Any]) -> Sequence[Any]:
+    """Return the events of filters that are decoded, or what decodes them as they are looked at."""
+    return list(events) if isinstance(filters, list) else Filters(events)
 
 
 Mqtt.ACTIONS = {

@@ -20,7 +20,8 @@ from hubbub_plugins.mqtt.wire import Cursor, Malformed
 
 __all__ = [
     "UNSUPPORTED_VERSION", "V5", "V31", "V311", "Ack", "Auth", "Connack", "Connect", "Disconnect", "Packet", "Pingreq",
-    "Pingresp", "Publish", "Suback", "Subscribe", "Subscription", "Unsuback", "Unsubscribe", "Will", "decode", "packet",
+    "Pingresp", "Publish", "Suback", "Subscribe", "Subscription", "Unsuback", "Unsubscribe", "Will", "begin", "decode",
+    "packet",
 ]  # fmt: skip
 
 Packet = (
@@ -43,6 +44,16 @@ _DECODERS: dict[int, Callable[[int, Cursor, int], Packet]] = {
     kinds.DISCONNECT: Disconnect.decode,
     kinds.AUTH: Auth.decode,
 }
+
+
+def begin(first: int, body: bytes, version: int) -> Subscribe | Unsubscribe | None:
+    """Decode SUBSCRIBE or UNSUBSCRIBE but for the filters, which are decoded as they are looked at; None: another kind.
+
+    Raises Malformed, and so do the filters.
+    """
+    if first == kinds.SUBSCRIBE << 4 | 2:
+        return Subscribe.begin(Cursor(body), version)
+    return Unsubscribe.begin(Cursor(body), version) if first == kinds.UNSUBSCRIBE << 4 | 2 else None
 
 
 def decode(first: int, body: bytes, version: int) -> Packet:

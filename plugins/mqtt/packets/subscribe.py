@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hubbub.limits import SUBSCRIPTIONS
@@ -36,21 +36,24 @@ class Subscribe:
     """SUBSCRIBE (section 3.8)."""
 
     id: int
-    subscriptions: Sequence[Subscription]
+    subscriptions: Iterable[Subscription]
     properties: Properties = field(default_factory=dict)
 
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Subscribe:
         """Read the body of SUBSCRIBE. Raises Malformed."""
+        found = Subscribe.begin(body, version)
+        found.subscriptions = list(found.subscriptions)
+        return found
+
+    @staticmethod
+    def begin(body: Cursor, version: int) -> Subscribe:
+        """Read what stands before the filters, which are read as they are looked at. Both raise Malformed."""
         number = read_packet_id(body)
         properties = read_properties(body, SUBSCRIBE) if version == V5 else {}
-        subscriptions: list[Subscription] = []
-        while not body.done():
-            _check_count(subscriptions)
-            subscriptions.append(_decode_subscription(body, version))
-        if not subscriptions:
+        if body.done():
             raise Malformed("a SUBSCRIBE without a filter", PROTOCOL_ERROR)  # MQTT-3.8.3-2
-        return Subscribe(id=number, subscriptions=subscriptions, properties=properties)
+        return Subscribe(id=number, subscriptions=_decode_subscriptions(body, version), properties=properties)
 
     def encode(self, version: int) -> bytes:
         """Return the whole packet."""
@@ -64,9 +67,24 @@ class Subscribe:
         return packet(SUBSCRIBE << 4 | 2, b"".join(parts))
 
 
-def _check_count(found: Sequence[object]) -> None:
-    if len(found) >= SUBSCRIPTIONS:
+def _places(body: Cursor) -> Iterator[int]:
+    """Count what is left to be read, a filter each. Raises Malformed."""
+    for at in range(SUBSCRIPTIONS):
+        if body.done():
+            return
+        yield at
+    if not body.done():
         raise Malformed(f"more than {SUBSCRIPTIONS} filters at once", QUOTA_EXCEEDED)
+
+
+def _decode_subscriptions(body: Cursor, version: int) -> Iterator[Subscription]:
+    for _ in _places(body):
+        yield _decode_subscription(body, version)
+
+
+def _decode_filters(body: Cursor) -> Iterator[str]:
+    for _ in _places(body):
+        yield body.text()
 
 
 def _decode_subscription(body: Cursor, version: int) -> Subscription:
@@ -109,21 +127,24 @@ class Unsubscribe:
     """UNSUBSCRIBE (section 3.10)."""
 
     id: int
-    filters: Sequence[str]
+    filters: Iterable[str]
     properties: Properties = field(default_factory=dict)
 
     @staticmethod
     def decode(flags: int, body: Cursor, version: int) -> Unsubscribe:
         """Read the body of UNSUBSCRIBE. Raises Malformed."""
+        found = Unsubscribe.begin(body, version)
+        found.filters = list(found.filters)
+        return found
+
+    @staticmethod
+    def begin(body: Cursor, version: int) -> Unsubscribe:
+        """Read what stands before the filters, which are read as they are looked at. Both raise Malformed."""
         number = read_packet_id(body)
         properties = read_properties(body, UNSUBSCRIBE) if version == V5 else {}
-        filters: list[str] = []
-        while not body.done():
-            _check_count(filters)
-            filters.append(body.text())
-        if not filters:
+        if body.done():
             raise Malformed("an UNSUBSCRIBE without a filter", PROTOCOL_ERROR)  # MQTT-3.10.3-2
-        return Unsubscribe(id=number, filters=filters, properties=properties)
+        return Unsubscribe(id=number, filters=_decode_filters(body), properties=properties)
 
     def encode(self, version: int) -> bytes:
         """Return the whole packet."""
