@@ -147,7 +147,7 @@ wheel:
 	@tools/wheels dist $(BIN)/python
 
 # dist/: a Debian package, for the Debian of this machine or for SUITE=trixie; deb-test installs, upgrades and purges it
-# in a chroot.
+# in a chroot, then under systemd.
 deb:
 ifeq ($(SUITE),)
 	@tools/system-packages python3-venv=python3
