@@ -8,6 +8,7 @@ import subprocess
 
 from playwright.sync_api import expect
 
+from certificates import Authority
 from interop.clients import Tcp
 from interop.console.page import SECONDS, follow, opened, view
 from running import Daemon
@@ -32,6 +33,19 @@ def test_the_first_message_by_a_click(console, daemon, need):
             topic = re.search(r"hello/\w+", line)[0]  # type: ignore[index]
             subprocess.run(line, shell=True, check=True, timeout=SECONDS, capture_output=True)
         expect(console.locator("#heard .row", has_text=topic)).to_be_visible()
+
+
+def test_the_first_message_over_tls(browser, tmp_path, need):
+    need("openssl")
+    pem = Authority(tmp_path).issue("hub.pem", "localhost", ("localhost",))
+    with Daemon("--tcp", f"ssl:0:privateKey={pem}:id=safe", "--websocket", "tcp:0") as one:
+        page, _ = opened(browser, one.url(scheme="http"))
+        expect(page.get_by_label("Listeners and connectors")).to_contain_text("tcp over TLS")
+        line = page.locator("#first button", has_text="openssl")
+        subprocess.run(line.text_content(), shell=True, check=True, timeout=SECONDS, capture_output=True)
+        expect(page.locator("#heard .row", has_text="hello/tls")).to_be_visible()
+        expect(page.locator("#first button", has_text="mosquitto_pub")).to_contain_text("--tls-use-os-certs")
+        page.context.close()
 
 
 def test_listeners_and_topics_with_what_flows_between_them(console, tcp):
@@ -60,6 +74,11 @@ def test_the_live_tail(console, daemon, tcp, need):
     rows.first.locator("summary").click()
     for text in ("text/x", "property room", "back", "hot"):
         expect(rows.first.locator(".message")).to_contain_text(text)
+    console.locator("#form").select_option("hex")
+    expect(rows.first.locator(".message pre")).to_contain_text("000000  68 6f 74")
+    console.locator("#form").select_option("json")
+    expect(rows.first.locator(".message pre")).to_contain_text("(this isn't JSON)")
+    console.locator("#form").select_option("auto")
     console.get_by_role("button", name="Pause").click()
     tcp.send("PUB live/text unseen")
     console.get_by_role("button", name="Go on").click()

@@ -151,7 +151,8 @@ def _place(one: Any, where: str) -> dict[str, Any]:
     context = one.context
     return {
         "id": context.name, "transport": context.dialect_context.transport, "dialect": one.config.dialect,
-        "where": where.partition(" ")[2], "links": len(context.links), "opened": context.opened,
+        "tls": context.dialect_context.secure, "where": where.partition(" ")[2],
+        "links": len(context.links), "opened": context.opened,
         "received": context.received, "received_bytes": context.received_bytes,
         "refused": dict(context.refused), "cut": dict(context.cut),
     }  # fmt: skip

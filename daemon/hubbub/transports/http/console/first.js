@@ -15,7 +15,7 @@ export class FirstMessage {
 
   /**
    * Show the lines for these listeners.
-   * @param {{transport: string, dialect: string, where: string, id: string}[]} listeners
+   * @param {{transport: string, tls: boolean, dialect: string, where: string, id: string}[]} listeners
    */
   show(listeners) {
     const rows = [...listeners.flatMap(commands), ...ofThisPage()];
@@ -54,7 +54,7 @@ async function copy({command, name}) {
 }
 
 /** Return the lines for one listener. */
-function commands({transport, dialect, where}) {
+function commands({transport, tls, dialect, where}) {
   const found = where.match(/^\[?([^\]]*?)\]?:(\d+)$/);
   if (!found) return [];
   const any = ["0.0.0.0", "::", ""].includes(found[1]);
@@ -63,13 +63,17 @@ function commands({transport, dialect, where}) {
   const speaks = name => ["auto", name].includes(dialect);
   const lines = [];
   if (transport === "tcp" && speaks("lines")) {
-    lines.push({name: "nc, TCP", command: `printf 'PUB hello/tcp from TCP\\n' | nc -N ${host} ${port}`});
+    const print = `printf 'PUB hello/${tls ? "tls from TLS" : "tcp from TCP"}\\n'`;
+    lines.push(tls
+      ? {name: "TLS", command: `${print} | openssl s_client -quiet -no_ign_eof -connect ${host}:${port}`}
+      : {name: "nc, TCP", command: `${print} | nc -N ${host} ${port}`});
   }
   if (transport === "udp" && speaks("lines")) {
     lines.push({name: "nc, UDP", command: `printf 'PUB hello/udp from UDP\\n' | nc -u -w1 ${host} ${port}`});
   }
   if (transport === "tcp" && speaks("mqtt")) {
-    lines.push({name: "MQTT", command: `mosquitto_pub -h ${host} -p ${port} -t hello/mqtt -m "from MQTT"`});
+    const trust = tls ? " --tls-use-os-certs" : "";
+    lines.push({name: tls ? "MQTT, TLS" : "MQTT", command: `mosquitto_pub -h ${host} -p ${port}${trust} -t hello/mqtt -m "from MQTT"`});
   }
   return lines;
 }

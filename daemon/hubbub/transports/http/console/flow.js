@@ -73,7 +73,7 @@ function fillPlace(box, one) {
   box.dataset.rate = one.rate;
   write(box.children[0], one.id);
   const state = one.state ? ` · ${one.state}` : "";
-  write(box.children[1], `${one.transport} ${one.where} · ${one.dialect} · ${many(one.links, "link")}${state}`);
+  write(box.children[1], `${one.transport}${one.tls ? " over TLS" : ""} ${one.where} · ${one.dialect} · ${many(one.links, "link")}${state}`);
   write(box.children[2], rate(one.rate));
 }
 

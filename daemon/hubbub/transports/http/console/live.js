@@ -26,6 +26,9 @@ export class Live {
       this.follow(String(new FormData(event.target).get("filter")));
     });
     at("pause").addEventListener("click", () => this._pause(!this._paused));
+    at("form").addEventListener("change", () => {
+      for (const row of at("tail").querySelectorAll("details[open]")) row.dispatchEvent(new Event("toggle"));
+    });
     at("clear").addEventListener("click", () => {
       at("tail").replaceChildren();
       this._sampled = 0;
