@@ -16,7 +16,7 @@ import msgpack
 import pytest
 
 from hostile.canary import Canary
-from hostile.test_turns import crowd, mqtt_connect
+from hostile.test_turns import crowd, links, mqtt_connect
 from running import Daemon, LineClient
 from system.clients import connect
 
@@ -136,3 +136,29 @@ def test_arguments_of_very_many_parts(daemon, serializer, value):
 def frame(payload: bytes) -> bytes:
     """A message of RawSocket."""
     return len(payload).to_bytes(4, "big") + payload
+
+
+def test_a_callee_leaves_thousands_of_calls_unanswered(daemon):
+    """Their callers are told some at a time."""
+    hello = b"\x7f\xf1\0\0" + frame(b'[1,"realm1",{"roles":{"caller":{},"callee":{}}}]')
+    calls = b"".join(frame(b'[48,%d,{},"work"]' % n) for n in range(1, 61))
+    with links(daemon, crowd(80, 160)) as many, links(daemon, 1) as (callee,):
+        callee.sendall(hello + frame(b'[64,1,{},"work"]'))
+        until(callee, b"[65,1,")
+        for one in many:
+            one.sendall(hello + calls)
+        until(callee, b"[68,", len(many) * 60)
+        with Canary(daemon) as canary:
+            callee.close()
+            for one in many:
+                until(one, b"[8,48,", 60)
+        canary.check()
+
+
+def until(one: socket.socket, wanted: bytes, count: int = 1) -> None:
+    """Read until something has come so many times."""
+    found = b""
+    while found.count(wanted) < count:
+        piece = one.recv(1 << 20)
+        assert piece, found[-1_000:]
+        found += piece

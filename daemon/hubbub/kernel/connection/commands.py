@@ -201,7 +201,11 @@ def on_partial_reply(link: Any, event: Publish) -> None:
 
 
 def depart(link: Any) -> None:
-    """The link has gone: publish what its dialect says of that."""
+    """The link has gone: publish what its dialect says of that, and what is much of it in later turns."""
+    spread(link.hub.turn, "ends", _departing(link))
+
+
+def _departing(link: Any) -> Iterator[None]:
     try:
         for event in link.dialect.closed():
             if link.session.revoked and _is_last_word(event):
@@ -210,6 +214,7 @@ def depart(link: Any) -> None:
                 on_partial_reply(link, event)
             else:
                 ACTIONS[type(event)](link, event)
+            yield
     except Exception as error:  # noqa: BLE001  a plugin's dialect
         link.hub.turn.fail(error, link.session)
 

@@ -62,6 +62,7 @@ class Requests:
         """Let the hub itself reply; where the client has rights, they name that topic. Raises Refusal."""
         if self.manager is None:
             raise Refusal("no-responders", "this hub isn't managed by messages")
+        self._router.searched = True  # its sender may have done enough for this turn
         self.manager(message, ManagedReply(self._turn, done).settle)
 
     def reconsidering(self) -> Iterator[None]:
