@@ -9,16 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from interop.clients import Tcp
-from interop.console.page import FLAGS, SECONDS, opened
+from interop.console.page import FLAGS, RULES, SECONDS, opened
 from running import Daemon
 
-RULES = """
-[[rule]]
-who = "everyone"
-allow.publish = "#"
-allow.subscribe = "#"
-allow.manage = "$hubbub/#"
-"""
 HANDLER = """
 from hubbub import Handler, on
 

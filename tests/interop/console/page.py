@@ -12,6 +12,14 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
+RULES = """
+[[rule]]
+who = "everyone"
+allow.publish = "#"
+allow.subscribe = "#"
+allow.manage = "$hubbub/#"
+"""
+
 
 def opened(browser: Browser, url: str, **options: Any) -> tuple[Page, list[str]]:
     """Open the console; a fault of its scripts, and a request to any other host, is a line of the list."""

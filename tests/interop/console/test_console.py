@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from certificates import Authority
 from interop.clients import Tcp
-from interop.console.page import SECONDS, follow, opened, view
+from interop.console.page import RULES, SECONDS, follow, opened, view
 from running import Daemon
 from service.test_passwords import cheap
 
@@ -217,6 +217,26 @@ def test_a_login_and_its_permissions(browser, tmp_path):
         expect(page.locator("#overview-refusal")).to_contain_text("allow.manage")
         page.reload()
         expect(page.get_by_label("Topics with the most messages").get_by_text("clock")).to_be_visible()
+        page.context.close()
+
+
+def test_the_first_message_of_a_user(browser, tmp_path, need):
+    """Each line has the user's name, and a place for the password."""
+    (tmp_path / "passwords").write_text(f"ann:{cheap('a')}\n")
+    (tmp_path / "permissions.toml").write_text(RULES)
+    options = ("--auth", "hubbub:passwords", "--permissions", "permissions.toml")
+    with Daemon("--tcp", "tcp:0", "--websocket", "tcp:0", *options, folder=tmp_path) as one:
+        page, _ = opened(browser, one.url(scheme="http"))
+        login = page.get_by_role("dialog", name="Log in")
+        login.get_by_label("User").fill("ann")
+        login.get_by_label("Password").fill("a")
+        login.get_by_role("button", name="Log in").click()
+        for program, topic in (("nc", "tcp"), ("mosquitto_pub", "mqtt"), ("curl", "curl")):
+            line = page.locator("#first button", has_text=f"{need(program).rpartition('/')[2]} -")
+            expect(line).to_contain_text("ann")
+            command = line.text_content().replace("PASSWORD", "a").replace("-u ann -d", "-u ann:a -d")
+            subprocess.run(command, shell=True, check=True, timeout=SECONDS, capture_output=True)
+            expect(page.locator("#heard .row", has_text=f"hello/{topic}")).to_be_visible()
         page.context.close()
 
 

@@ -4,6 +4,7 @@ import {at, make, reconcile, write} from "./dom.js";
 import {clock, line, payloadOf} from "./format.js";
 
 const SHOWN = 5;
+const PLAIN = /^[\w@.+-]+$/;  // a name that a shell takes as it is
 
 /** The lines, and the messages below hello/. */
 export class FirstMessage {
@@ -16,9 +17,11 @@ export class FirstMessage {
   /**
    * Show the lines for these listeners.
    * @param {{transport: string, tls: boolean, dialect: string, where: string, id: string}[]} listeners
+   * @param {string | null} user whose password they have a place for
    */
-  show(listeners) {
-    const rows = [...listeners.flatMap(commands), ...ofThisPage()];
+  show(listeners, user) {
+    const name = user === null || PLAIN.test(user) ? user : "USER";
+    const rows = [...listeners.flatMap(one => commands(one, name)), ...ofThisPage(name)];
     reconcile(
       at("first"), rows, row => row.command,
       row => make(
@@ -40,7 +43,9 @@ export class FirstMessage {
       ));
       while (at("heard").children.length > SHOWN) at("heard").lastChild.remove();
     };
-    this._hub.follow("hello/#", take).catch(() => {});
+    this._hub.follow("hello/#", take).catch(() => {
+      this._follows = false;  // a login may help
+    });
   }
 }
 
@@ -54,36 +59,41 @@ async function copy({command, name}) {
 }
 
 /** Return the lines for one listener. */
-function commands({transport, tls, dialect, where}) {
+function commands({transport, tls, dialect, where}, user) {
   const found = where.match(/^\[?([^\]]*?)\]?:(\d+)$/);
   if (!found) return [];
   const any = ["0.0.0.0", "::", ""].includes(found[1]);
   const host = any ? location.hostname.replace(/^\[|\]$/g, "") : found[1];
   const port = found[2];
   const speaks = name => ["auto", name].includes(dialect);
-  const lines = [];
-  if (transport === "tcp" && speaks("lines")) {
-    const print = `printf 'PUB hello/${tls ? "tls from TLS" : "tcp from TCP"}\\n'`;
-    lines.push(tls
-      ? {name: "TLS", command: `${print} | openssl s_client -quiet -no_ign_eof -connect ${host}:${port}`}
-      : {name: "nc, TCP", command: `${print} | nc -N ${host} ${port}`});
+  if (transport === "tcp") {
+    return [...(speaks("lines") ? [overLines(host, port, tls, user)] : []), ...(speaks("mqtt") ? [overMqtt(host, port, tls, user)] : [])];
   }
-  if (transport === "udp" && speaks("lines")) {
-    lines.push({name: "nc, UDP", command: `printf 'PUB hello/udp from UDP\\n' | nc -u -w1 ${host} ${port}`});
+  if (transport === "udp" && speaks("lines") && user === null) {  // a datagram logs nobody in
+    return [{name: "nc, UDP", command: `printf 'PUB hello/udp from UDP\\n' | nc -u -w1 ${host} ${port}`}];
   }
-  if (transport === "tcp" && speaks("mqtt")) {
-    const trust = tls ? " --tls-use-os-certs" : "";
-    lines.push({name: tls ? "MQTT, TLS" : "MQTT", command: `mosquitto_pub -h ${host} -p ${port}${trust} -t hello/mqtt -m "from MQTT"`});
-  }
-  return lines;
+  return [];
 }
 
-function ofThisPage() {
+function overLines(host, port, tls, user) {
+  const login = user === null ? "" : `AUTH ${user} PASSWORD\\n`;
+  const print = `printf '${login}PUB hello/${tls ? "tls from TLS" : "tcp from TCP"}\\n'`;
+  return tls
+    ? {name: "TLS", command: `${print} | openssl s_client -quiet -no_ign_eof -connect ${host}:${port}`}
+    : {name: "nc, TCP", command: `${print} | nc -N ${host} ${port}`};
+}
+
+function overMqtt(host, port, tls, user) {
+  const more = (tls ? " --tls-use-os-certs" : "") + (user === null ? "" : ` -u ${user} -P PASSWORD`);
+  return {name: tls ? "MQTT, TLS" : "MQTT", command: `mosquitto_pub -h ${host} -p ${port}${more} -t hello/mqtt -m "from MQTT"`};
+}
+
+function ofThisPage(user) {
   const base = new URL(".", location.href).href;
   const socket = base.replace(/^http/, "ws");
   const publish = '{op: "publish", topic: "hello/js", data: "from JavaScript"}';
   return [
-    {name: "curl", command: `curl -d "from curl" ${base}topics/hello/curl`},
+    {name: "curl", command: `curl ${user === null ? "" : `-u ${user} `}-d "from curl" ${base}topics/hello/curl`},
     {
       name: "JavaScript",
       command: `s = new WebSocket("${socket}", "hubbub.json"); s.onopen = () => s.send(JSON.stringify(${publish}))`,

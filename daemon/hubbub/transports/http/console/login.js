@@ -2,6 +2,8 @@
 
 import {at, write} from "./dom.js";
 
+const USER = "user";  // in the storage of this tab: its name alone
+
 /** The dialog, and the buttons that open it. */
 export class Login {
   /** @param {import("./hub.js").Hub} hub */
@@ -15,9 +17,15 @@ export class Login {
       this._send(new FormData(event.target));
     });
     at("logout-button").addEventListener("click", async () => {
+      sessionStorage.removeItem(USER);
       await fetch("session", {method: "DELETE"});
       location.reload();
     });
+  }
+
+  /** The name of the user who has logged in here, or null: no user, or one with a token. */
+  get user() {
+    return sessionStorage.getItem(USER);
   }
 
   /** Something was refused that a login may allow: ask for one, once by itself. */
@@ -44,6 +52,8 @@ export class Login {
       write(at("login-error"), problem.detail);
       return;
     }
+    if (token) sessionStorage.removeItem(USER);
+    else sessionStorage.setItem(USER, user);
     write(at("login-error"), "");
     at("login-form").reset();
     at("login").close();

@@ -26,7 +26,7 @@ export class Overview {
     const [status, listeners, connectors, topics] = await Promise.all([
       this._ask("status"), this._ask("listeners"), this._ask("connectors"), this._ask("topics", {limit: 100}),
     ]);
-    this._first.show(listeners?.listeners ?? []);
+    this._first.show(listeners?.listeners ?? [], this._login.user);
     if (status !== null) this._metrics(status);
     const places = [...(listeners?.listeners ?? []), ...(connectors?.connectors ?? [])];
     const now = topics?.now ?? Date.now() / 1000;
