@@ -248,6 +248,11 @@ class Dialect:
         return Text(whole) if isinstance(head, Text) else whole
 
     @classmethod
+    def encode_all(cls, messages: Sequence[Message], form: Hashable) -> list[bytes | None]:
+        """Encode messages that go out together, each as `encode` does; override it where that is quicker at once."""
+        return [cls.encode(message, form) for message in messages]
+
+    @classmethod
     def encode_around(cls, message: Message, shared: Hashable) -> tuple[bytes, bytes] | None:
         """Encode what comes before the id of an IdForm, and what comes behind it. Of a Text the first is one."""
         return None

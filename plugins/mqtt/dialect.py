@@ -61,7 +61,7 @@ from hubbub_plugins.mqtt.filters import MANY_BYTES, Filters
 from hubbub_plugins.mqtt.history import INCOMPLETE, requested_history
 from hubbub_plugins.mqtt.inbound import acknowledgement
 from hubbub_plugins.mqtt.keep_alive import KeepAlive
-from hubbub_plugins.mqtt.messages import checked_filter, encode_publish
+from hubbub_plugins.mqtt.messages import checked_filter, encode_publish, encode_publishes
 from hubbub_plugins.mqtt.packets import V5, Suback, Unsuback
 from hubbub_plugins.mqtt.properties import AUTH, CONNECT, DISCONNECT, PINGRESP, Properties
 from hubbub_plugins.mqtt.wire import PROTOCOL_ERROR, Malformed
@@ -80,6 +80,7 @@ class Mqtt(MqttBase):
     priority = 20
     alpn = ("mqtt", "x-amzn-mqtt-ca")  # as registered, and as clients of Amazon's brokers are configured
     encode = staticmethod(encode_publish)  # for all links with one form, whatever their class
+    encode_all = staticmethod(encode_publishes)
 
     disconnect = option(False, flag, "whether clients of version 5 get DISCONNECT 0x8B when the daemon stops")
 

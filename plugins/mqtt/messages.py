@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from hubbub import Message, QosPublish
 from hubbub.errors import BadFilter, BadTopic
-from hubbub.limits import NAME_CHARACTERS, PROPERTIES
+from hubbub.limits import MATCH_CACHE, MATCH_CACHE_TOPIC, NAME_CHARACTERS, PROPERTIES
 from hubbub.topics import SHARE, check_filter, check_topic
 from hubbub.user_properties import UserProperties, pairs_of
 from hubbub_plugins.mqtt.codes import (
@@ -143,6 +144,52 @@ def encode_publish(message: Message, form: Any) -> bytes | None:
     head += bytes((size, len(topic) >> 8, len(topic) & 0xFF))
     frame = b"".join((head, topic, id, properties, payload))
     return frame if max_packet is None or len(frame) <= max_packet else None  # MQTT-3.1.2-24
+
+
+class _TopicNames(dict[str, bytes]):
+    """Topics as they stand in a PUBLISH: the length, then UTF-8. Bounded."""
+
+    def __missing__(self, topic: str) -> bytes:
+        name = topic.encode()
+        if len(topic) > MATCH_CACHE_TOPIC or "\0" in topic:
+            return b""
+        if len(self) >= MATCH_CACHE:
+            self.clear()
+        self[topic] = written = len(name).to_bytes(2, "big") + name
+        return written
+
+
+_TOPIC_NAMES = _TopicNames()
+_TWO_DIGITS = 0x4000  # a remaining length below it has two bytes at most (section 1.5.5)
+
+
+def encode_publishes(messages: Sequence[Message], form: Any) -> list[bytes | None]:
+    """Encode messages that go out together, as `encode_publish` does: those without properties in fewer steps."""
+    v5, max_qos, _, identifiers, max_packet, positions = form
+    if identifiers or positions or (max_packet is not None and max_packet < _TWO_DIGITS):
+        return [encode_publish(message, form) for message in messages]
+    frames: list[bytes | None] = []
+    end = b"\0" if v5 else b""  # no properties
+    for message in messages:
+        name, payload = _TOPIC_NAMES[message.topic], message.payload
+        qos = min(message.qos, max_qos) if isinstance(message, QosPublish) else 0
+        size = len(name) + len(end) + len(payload) + (2 if qos else 0)
+        if not name or size >= _TWO_DIGITS or not _is_plain(message):
+            frames.append(encode_publish(message, form))
+            continue
+        first = 0x30 | qos << 1
+        head = bytes((first, size)) if size < 0x80 else bytes((first, size & 0x7F | 0x80, size >> 7))
+        frames.append(b"".join((head, name, b"\0\0", end, payload) if qos else (head, name, end, payload)))
+    return frames
+
+
+def _is_plain(message: Message) -> bool:
+    """Return whether a PUBLISH of a message has neither RETAIN nor properties."""
+    if message.retain or message.retained or message.properties is not None or message.content_type is not None:
+        return False
+    if isinstance(message, QosPublish) and (message.correlation is not None or message.message_expiry is not None):
+        return False
+    return message.reply_to is None
 
 
 def topic_of(frame: bytes) -> str:

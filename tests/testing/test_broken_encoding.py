@@ -61,6 +61,13 @@ class Changes(Tally):
         return message.payload
 
 
+@breaks("encode_all is [b'21.5'")
+class Together(Tally):
+    @classmethod
+    def encode_all(cls, messages, form):
+        return [message.payload for message in messages]
+
+
 @breaks("raised TypeError: unhashable type: 'list'")
 class ListForm(Tally):
     def form(self, subscription):

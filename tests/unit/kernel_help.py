@@ -75,7 +75,7 @@ class World:
         return session
 
     def subscribe(self, session: Session, filter: str, receiver: Any, echo: bool = True, form: Any = None) -> list[Any]:
-        encoding = self.hub.subscriptions.encoding(payload_of, form)
+        encoding = self.hub.subscriptions.encoding(payloads_of, form)
         wish = Subscribe(filter, echo)
         self.hub.subscriptions.subscribe(session, wish, encoding, receiver)
         return list(self.hub.subscriptions.retained(wish))
@@ -86,9 +86,9 @@ class World:
         return self.hub.router.publish(event)
 
 
-def payload_of(message: Any, form: Any) -> bytes | None:
-    """An encoding: the payload; `none` can't be carried."""
-    return None if message.payload == b"none" else message.payload
+def payloads_of(messages: Any, form: Any) -> list[bytes | None]:
+    """An encoding: the payloads; `none` can't be carried."""
+    return [None if message.payload == b"none" else message.payload for message in messages]
 
 
 class Receiver:

@@ -16,7 +16,7 @@ from hubbub.kernel.sessions.session import Session
 from hubbub.publish import Publish
 from hubbub.topics import matches
 from scale import examples
-from unit.kernel_help import FILTERS, TOPICS, Inbox, Receiver, World, payload_of
+from unit.kernel_help import FILTERS, TOPICS, Inbox, Receiver, World, payloads_of
 
 SESSIONS = st.integers(0, 3)
 OPS = st.lists(
@@ -108,9 +108,9 @@ def test_it_delivers_like_a_look_at_every_subscription(ops, batch, cache):
 def test_messages_on_one_way_are_encoded_once_and_together():
     world, receivers, encoded = World(), [Receiver(), Receiver()], []
 
-    def encode(message, form):
-        encoded.append(message.payload)
-        return message.payload
+    def encode(messages, form):
+        encoded.extend(message.payload for message in messages)
+        return [message.payload for message in messages]
 
     encoding = world.hub.subscriptions.encoding(encode, None)
     for receiver in receivers:
@@ -283,10 +283,10 @@ def test_an_encoder_that_fails_loses_its_messages_and_no_others():
     world, good, bad, errors = World(), Receiver(), Receiver(), []
     world.hub.turn.failed = lambda error, session: errors.append(error)
 
-    def encode(message, form):
-        if message.payload == b"bad":
+    def encode(messages, form):
+        if any(message.payload == b"bad" for message in messages):
             raise RuntimeError("a plugin's fault")
-        return message.payload
+        return [message.payload for message in messages]
 
     world.hub.subscriptions.subscribe(
         world.session(), Subscribe("#"), world.hub.subscriptions.encoding(encode, None), bad
@@ -317,17 +317,17 @@ def test_a_publish_says_when_it_arrived(world):
 
 def test_an_encoding_is_shared_and_forgotten(world):
     hub, session, receiver = world.hub, world.session(), Receiver()
-    hub.subscriptions.subscribe(session, Subscribe("a"), hub.subscriptions.encoding(payload_of, ("form", 1)), receiver)
+    hub.subscriptions.subscribe(session, Subscribe("a"), hub.subscriptions.encoding(payloads_of, ("form", 1)), receiver)
     one = session.subscriptions["a"].encoding
-    assert hub.subscriptions.encoding(payload_of, ("form", 1)) is one
-    assert hub.subscriptions.encoding(payload_of, ("form", 2)) is not one
-    hub.subscriptions.subscribe(session, Subscribe("b"), hub.subscriptions.encoding(payload_of, ("form", 1)), receiver)
-    hub.subscriptions.subscribe(session, Subscribe("b"), hub.subscriptions.encoding(payload_of, ("form", 1)), receiver)
+    assert hub.subscriptions.encoding(payloads_of, ("form", 1)) is one
+    assert hub.subscriptions.encoding(payloads_of, ("form", 2)) is not one
+    hub.subscriptions.subscribe(session, Subscribe("b"), hub.subscriptions.encoding(payloads_of, ("form", 1)), receiver)
+    hub.subscriptions.subscribe(session, Subscribe("b"), hub.subscriptions.encoding(payloads_of, ("form", 1)), receiver)
     assert session.subscriptions["b"].encoding is one
     hub.subscriptions.unsubscribe(session, "a")
-    assert hub.subscriptions.encoding(payload_of, ("form", 1)) is one
+    assert hub.subscriptions.encoding(payloads_of, ("form", 1)) is one
     hub.subscriptions.unsubscribe(session, "b")
-    assert hub.subscriptions.encoding(payload_of, ("form", 1)) is not one
+    assert hub.subscriptions.encoding(payloads_of, ("form", 1)) is not one
     assert not hub.subscriptions._encodings
 
 

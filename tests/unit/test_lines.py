@@ -222,3 +222,12 @@ def test_round_trip(topic: str, payload: bytes) -> None:
 def test_any_bytes_make_events(data: bytes) -> None:
     feed(data)
     lines("websocket").receive(data, 0, False)
+
+
+texts = st.one_of(st.binary(max_size=4), st.sampled_from([b"\t", b"ok", b"\x7f", "ü".encode(), b"\xc3", b"\xbc"]))
+
+
+@given(st.lists(texts, max_size=4))
+def test_messages_in_company_are_encoded_as_each_alone(payloads):
+    messages = [Message("a b", payload) for payload in payloads]
+    assert Lines.encode_all(messages, b"\n") == [Lines.encode(message, b"\n") for message in messages]

@@ -10,7 +10,7 @@ from hubbub import limits, on
 from hubbub.bounds import Bounds
 from hubbub.errors import BadFilter, Refusal
 from hubbub.events import Subscribe
-from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NOW
+from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NOW, as_is
 from hubbub.template import Template
 from hubbub.topics import check_filter, matches, unshared
 from unit.kernel_help import FILTERS, TOPICS, FakeWire, World
@@ -143,7 +143,7 @@ def test_no_retained_message_comes():
 def test_a_member_that_cannot_carry_it_leaves_it_to_another():
     world = World()
     mute, able = Receiver(), Receiver()
-    other = world.hub.subscriptions.encoding(lambda message, form: b"whatever", None)
+    other = world.hub.subscriptions.encoding(lambda messages, form: [b"whatever"] * len(messages), None)
     (first, second) = world.session(), world.session()
     world.subscribe(first, "$share/g/a", mute)
     world.hub.subscriptions.subscribe(second, Subscribe("$share/g/a"), other, able)
@@ -345,7 +345,7 @@ def test_members_that_cannot_carry_a_message_are_not_asked_for_it():
     world = World()
     receivers = crowd(world, 100)
     other = Receiver()
-    encoding = world.hub.subscriptions.encoding(lambda message, form: message.payload, None)
+    encoding = world.hub.subscriptions.encoding(as_is, None)
     world.hub.subscriptions.subscribe(world.session(), Subscribe("$share/g/a"), encoding, other)
     for _ in range(10):
         world.publish("a", b"none")

@@ -7,7 +7,7 @@ import pytest
 from hubbub.events import Subscribe
 from hubbub.kernel.routing.subscription import Encoding, Subscription
 from hubbub.publish import Publish, SelectivePublish
-from unit.kernel_help import Receiver, World, payload_of
+from unit.kernel_help import Receiver, World, payloads_of
 
 
 class Tapped(World):
@@ -19,7 +19,7 @@ class Tapped(World):
         self.outside, self.plain = Noting(self.order), Noting(self.order)
         self.far, self.here = self.session(), self.session()
         self.hub.router.tap(
-            Subscription(self.far, Subscribe("#", echo=False), Encoding(payload_of, None), self.outside)
+            Subscription(self.far, Subscribe("#", echo=False), Encoding(payloads_of, None), self.outside)
         )
         self.subscribe(self.here, "a/#", self.plain)
 

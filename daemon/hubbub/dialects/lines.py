@@ -6,13 +6,13 @@ The grammar is HELP, which the command of that name shows.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hubbub import limits
 from hubbub.dialect import Dialect, DialectContext
 from hubbub.dialects.lines_client import LinesClient
-from hubbub.dialects.lines_text import SUBPROTOCOLS, from_base64, is_text, max_unit
+from hubbub.dialects.lines_text import SUBPROTOCOLS, from_base64, is_ascii_text, is_text, max_unit
 from hubbub.errors import BadFilter, Refusal
 from hubbub.events import (
     Answer,
@@ -206,6 +206,12 @@ class Lines(LineDialect):
         if is_text(payload):
             return b"".join((_HEADS[message.topic], payload, form))
         return b"MSGB %b %b%b" % (quote(message.topic).encode(), b64encode(payload), form)
+
+    @classmethod
+    def encode_all(cls, messages: Sequence[Message], form: Any) -> list[bytes | None]:
+        if len(messages) > 1 and is_ascii_text(b"".join([message.payload for message in messages])):
+            return [b"".join((_HEADS[message.topic], message.payload, form)) for message in messages]
+        return [cls.encode(message, form) for message in messages]
 
     def gap(self, n: int) -> bytes:
         return b"GAP %d%b" % (n, self.unit_end)

@@ -22,7 +22,12 @@ def max_unit(context: DialectContext) -> int:
 
 def is_text(payload: bytes) -> bool:
     """Whether a payload can stand in a line as it is."""
-    return len(payload.translate(None, _NOT_IN_A_LINE)) == len(payload) and is_utf8(payload)
+    return len(payload.translate(None, _NOT_IN_A_LINE)) == len(payload) and (payload.isascii() or is_utf8(payload))
+
+
+def is_ascii_text(payloads: bytes) -> bool:
+    """Whether each of several joined payloads can stand in a line as it is, as ASCII does."""
+    return payloads.isascii() and len(payloads.translate(None, _NOT_IN_A_LINE)) == len(payloads)
 
 
 def from_base64(payload: bytes) -> bytes:

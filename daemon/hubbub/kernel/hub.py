@@ -75,7 +75,7 @@ class Hub:
     def load(self, store: Store) -> None:
         """Keep retained messages, sessions and idempotency keys in `store`, once, before the daemon serves."""
         self.turn.commits = store.commits
-        self.turn.commit = store.commit
+        self.turn.stores.append(store.commit)
         store.changed = self.turn.schedule_flush
         self.retained.load(store)
         self.idempotency.load(store)

@@ -39,9 +39,9 @@ class Turn:
     late     those of earlier turns whose time was over first
     deliver  attribute: encodes the open batch of messages and puts it into the outboxes
     scheduler  the jobs that go on in later turns
-    commit   attribute: closes the store's batch of this turn's changes; commits: attribute, the numbers of its batches
+    stores   what closes the batches of this turn's changes: `commit` of the store, and of the sessions of a cluster
+    commits  attribute: the numbers of the store's batches
     stream   attribute: the numbers of the messages that go into the cluster's stream
-    commit_sessions  attribute: as `commit`, for the sessions of a cluster
     failed   attribute: is called with an exception of a plugin, and its Session or None
     """
 
@@ -67,9 +67,8 @@ class Turn:
         self.first: list[Flushable] = []
         self.late: deque[Flushable] = deque()
         self.deliver: Callable[[], object] = _nothing
-        self.commit: Callable[[], object] = _nothing
+        self.stores: list[Callable[[], object]] = []
         self.commits = Commits()
-        self.commit_sessions: Callable[[], object] = _nothing
         self.stream = Commits()
         self.failed: Callable[[Exception, Any], object] = _ignore
         self._wake = wake
@@ -113,8 +112,8 @@ class Turn:
             # From here on a new turn begins: what a flush causes is flushed at the end of that one.
             self.scheduled = False
             self.number += 1
-            self.commit()  # if it raises, nothing is written to any client
-            self.commit_sessions()
+            for commit in self.stores:
+                commit()  # if it raises, nothing is written to any client
             self._flush_outboxes()
         if self.scheduler.waiting and not self.late:
             self.run_jobs()

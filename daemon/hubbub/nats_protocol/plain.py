@@ -187,6 +187,6 @@ class PlainWriter:
         )  # fmt: skip
 
 
-def encode(message: Message, writer: PlainWriter) -> bytes | None:
-    """Encode a message for a subscription whose form is a writer (kernel.routing.subscription.Encoding)."""
-    return writer.encode(message)
+def encode_all(messages: Sequence[Message], writer: PlainWriter) -> list[bytes | None]:
+    """Encode messages for a subscription whose form is a writer (kernel.routing.subscription.Encoding)."""
+    return [writer.encode(message) for message in messages]

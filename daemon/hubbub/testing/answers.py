@@ -134,6 +134,15 @@ def check_encoding(trial: Trial, wishes: Sequence[Subscribe]) -> None:
             for retained in (False, True):
                 message.retained = retained
                 _check_encode(trial, message, form)
+        for messages in (_MESSAGES, _MESSAGES[:2], _MESSAGES[:1]):
+            _check_encode_all(trial, messages, form)
+
+
+def _check_encode_all(trial: Trial, messages: Sequence[Message], form: Any) -> None:
+    units, each = trial.encode_all(messages, form), [trial.encode(message, form) for message in messages]
+    if units != each:
+        mend = "Messages go out in any company: encode_all returns what encode returns for each of them"
+        broken(trial.name, f"encode_all is {shown(units)}, and encode {shown(each)}", mend)
 
 
 def _check_encode(trial: Trial, message: Message, form: Any) -> None:

@@ -108,6 +108,11 @@ class Trial:
         what = f"encode({message!r}, {form!r})"
         return attempt(self.name, what, mend, type(self.dialect).encode, message, form)
 
+    def encode_all(self, messages: Sequence[Message], form: Any) -> list[bytes | None]:
+        """Return messages that go out together as units."""
+        mend = "Leave it out, or return what encode returns for each of them"
+        return attempt(self.name, "encode_all", mend, type(self.dialect).encode_all, messages, form)
+
     def held(self) -> int:
         """Bytes that it keeps, what its class keeps included."""
         own = [

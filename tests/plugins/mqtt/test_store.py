@@ -192,7 +192,7 @@ def test_a_store_that_fails_holds_back_every_acknowledgement(journal, monkeypatc
         raise OSError("no space left")
 
     with monkeypatch.context() as broken:
-        broken.setattr(context.world.hub.turn, "commit", full)
+        broken.setattr(context.world.hub.turn, "stores", [full])
         with pytest.raises(OSError, match="no space"):
             writer.publish("a", qos=1, id=1)
         assert writer.output() == ear.output() == []

@@ -245,7 +245,9 @@ class Egress:
         if event.qos and client is not None:
             receiver, wrap = QosReceiver(client.delivery, receiver, wrap, event), None
         stream = self.outbox.stream
-        encoding = self._hub.subscriptions.encoding(dialect.encode, form, wrap, self.mount, stream, event.full, around)
+        encoding = self._hub.subscriptions.encoding(
+            dialect.encode_all, form, wrap, self.mount, stream, event.full, around
+        )
         return encoding, receiver
 
     def _qos0_way(self, wish: Subscribe) -> tuple[Receiver, Callable[[bytes], bytes] | None]:
@@ -333,7 +335,7 @@ class Egress:
             shown = message.left(self._hub.turn.wall(), one.resent)
         if shown is None:
             return ()
-        encoding = self._hub.subscriptions.encoding(dialect.encode, dialect.form(one.wish), None, self.mount)
+        encoding = self._hub.subscriptions.encoding(dialect.encode_all, dialect.form(one.wish), None, self.mount)
         return self._hub.router.encode_each(encoding, (shown,))[1]
 
     def send_qos0(self, batch: Batch, wish: Subscribe) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from hubbub.dialect import Text
 from hubbub.kernel.routing.batch import Around, SplicedBatch
 from hubbub.kernel.routing.subscription import AwayLog, Backlog, Encoding, Receiver
 from hubbub.limits import BACKLOG_LINKS
+from hubbub.message import Message
 
 
 class ReceiverGroup:
@@ -82,7 +84,7 @@ class SplicedGroup:
     def __init__(self, groups: list[ReceiverGroup]) -> None:
         one = groups[0].encoding
         around: Any = one.around
-        self.encoding = Encoding(around, one.form.shared, None, one.mount, True, one.full)
+        self.encoding = Encoding(partial(_encode_around, around), one.form.shared, None, one.mount, True, one.full)
         self.groups = groups
         self.count = sum([len(group.receivers) for group in groups])
         self._receivers: list[tuple[bytes, list[Receiver]]] = [
@@ -109,6 +111,10 @@ class SplicedGroup:
         frame: bytes = self._wrap(Text(unit) if isinstance(head, Text) else unit)
         start = len(frame) - len(unit)
         return (frame[:start] + head, tail) if frame.endswith(unit) else None
+
+
+def _encode_around(around: Any, messages: Sequence[Message], shared: Any) -> Any:
+    return [around(message, shared) for message in messages]
 
 
 def splice(groups: list[ReceiverGroup]) -> tuple[list[ReceiverGroup], list[SplicedGroup]]:

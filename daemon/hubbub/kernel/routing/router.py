@@ -384,13 +384,11 @@ class Router:
 
 def encoded(encoding: Encoding, messages: Sequence[Message]) -> tuple[Sequence[Message], list[bytes]]:
     """Encode each message once. Returns those that could be carried, and their frames."""
-    encode: Any = encoding.encode  # bytes, or the pairs of a SplicedGroup
-    form, wrap = encoding.form, encoding.wrap
+    shown, wrap = messages, encoding.wrap
     if encoding.mount:
-        below = [encoding.below_mount(message) for message in messages]
-        frames: list[Any] = [None if shown is None else encode(shown, form) for shown in below]
-    else:
-        frames = [encode(message, form) for message in messages]
+        messages = encoding.visible(messages)
+        shown = [encoding.below_mount(message) for message in messages]
+    frames: Any = encoding.encode(shown, encoding.form)  # bytes, or the pairs of a SplicedGroup
     if None in frames:
         messages = [message for message, frame in zip(messages, frames, strict=True) if frame is not None]
         frames = [frame for frame in frames if frame is not None]

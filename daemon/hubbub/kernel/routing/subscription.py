@@ -10,11 +10,14 @@ from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.sessions.session import REPLIES, Session
 from hubbub.message import Message
 
+Encode = Callable[[Sequence[Message], Any], Sequence[bytes | None]]
+"""Messages, the format -> a unit for each; None: the dialect can't carry the message."""
+
 
 class Encoding:
     """How a group of subscribers gets its messages: equal encodings share their frames.
 
-    encode  message, form -> unit or None; form: what the dialect's `form` returned
+    encode  messages, form -> a unit or None for each; form: what the dialect's `form` returned
     wrap    puts the transport's frame around a unit, or None
     mount   the prefix that is taken off a topic on its way out, or ""
     stream  whether units may be joined into one write
@@ -27,7 +30,7 @@ class Encoding:
 
     def __init__(
         self,
-        encode: Callable[[Message, Any], bytes | None],
+        encode: Encode,
         form: Hashable,
         wrap: Callable[[bytes], bytes] | None = None,
         mount: str = "",
@@ -45,15 +48,13 @@ class Encoding:
         self.key = (encode, form, wrap, mount, stream, full)
         self.uses = 0
 
-    def visible(self, messages: list[Message]) -> list[Message]:
+    def visible(self, messages: Sequence[Message]) -> list[Message]:
         """Return the messages that the subscribers may know of: not those on the topic of the mount point itself."""
         return [message for message in messages if message.topic.startswith(self.mount)]
 
-    def below_mount(self, message: Message) -> Message | None:
-        """Return a message as seen from the mount point; None for the topic of the mount point itself."""
+    def below_mount(self, message: Message) -> Message:
+        """Return a visible message as seen from the mount point."""
         mount, reply_to = self.mount, message.reply_to
-        if not message.topic.startswith(mount):
-            return None
         shown = message.on(message.topic[len(mount) :])
         if reply_to and not reply_to.startswith(REPLIES):
             shown.reply_to = reply_to[len(mount) :] if reply_to.startswith(mount) else None
@@ -132,9 +133,9 @@ class GroupMember(Receiver, Protocol):
         """
 
 
-def as_is(message: Message, form: None) -> bytes:
+def as_is(messages: Sequence[Message], form: None) -> list[bytes]:
     """Encode for receivers that take messages themselves: handlers, requests, groups."""
-    return message.payload
+    return [message.payload for message in messages]
 
 
 class Subscription:

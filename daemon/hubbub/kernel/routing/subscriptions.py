@@ -16,7 +16,7 @@ from hubbub.events import Subscribe
 from hubbub.kernel.routing.retained import Retained
 from hubbub.kernel.routing.router import Router
 from hubbub.kernel.routing.share_groups import SharedSubscriptions
-from hubbub.kernel.routing.subscription import Encoding, Receiver, Subscription
+from hubbub.kernel.routing.subscription import Encode, Encoding, Receiver, Subscription
 from hubbub.kernel.routing.sys_topics import SYSTEM, SysTopics
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.session import Session
@@ -89,7 +89,7 @@ class Subscriptions:
 
     def encoding(
         self,
-        encode: Callable[[Message, Any], bytes | None],
+        encode: Encode,
         form: Any,
         wrap: Callable[[bytes], bytes] | None = None,
         mount: str = "",

@@ -21,7 +21,7 @@ from hubbub.kernel.routing.subscription import Encoding, Subscription
 from hubbub.kernel.sessions.session import Session
 from hubbub.loop_prevention import path_of
 from hubbub.message import Message
-from hubbub.nats_protocol.plain import KnownNode, PlainReader, PlainWriter, encode
+from hubbub.nats_protocol.plain import KnownNode, PlainReader, PlainWriter, encode_all
 from hubbub.nats_protocol.subjects import subject_of
 from hubbub.nats_protocol.topics import Topics
 from hubbub.publish import Publish
@@ -58,7 +58,7 @@ class LiveMessages:
         self._nodes: dict[str, KnownNode] = {}
         self._topics = Topics()
         self._writer = PlainWriter(node, self._encode, self._taken, STORED)
-        encoding = Encoding(encode, self._writer)
+        encoding = Encoding(encode_all, self._writer)
         self.subscription = Subscription(self.session, Subscribe("#", echo=False), encoding, self)
         router = hub.router
         self._publish = router.publish_live if isinstance(router, ClusterRouter) else router.publish

@@ -78,7 +78,7 @@ class SessionMoves:
         self._source = Source(jetstream, reactor, stream.names.messages, reader.decode, reader.numbers, stream.owners)
         self._stream = stream
         hub.clients.owners, stream.sent = self, self._sent
-        hub.turn.commit_sessions = self.store.commit
+        hub.turn.stores.append(self.store.commit)
         connection.subscribe(f"{self._prefix}{nodes.own}", self._asked)
 
     def start(self) -> None:
