@@ -128,12 +128,13 @@ class MqttBase(Dialect):
                 return b""
             code = 0 if result else NO_MATCHING_SUBSCRIBERS
             return self._outbound.ack(PUBACK if event.qos == 1 else PUBREC, event.tag, code)
-        if isinstance(event, Release):
+        if isinstance(event, Ack):
+            if isinstance(result, Refusal):
+                return self.fail(Malformed(result.reason, PROTOCOL_ERROR))  # MQTT-4.3.2-3, MQTT-4.3.3-3, MQTT-4.3.3-5
+            if event.stage == "received":
+                return self._outbound.ack(PUBREL, event.id, 0 if result is True else PACKET_IDENTIFIER_NOT_FOUND)
+        elif isinstance(event, Release):
             return self._outbound.ack(PUBCOMP, event.dedup_id, 0 if result is True else PACKET_IDENTIFIER_NOT_FOUND)
-        if isinstance(event, Ack) and isinstance(result, Refusal):
-            return self.fail(Malformed(result.reason, PROTOCOL_ERROR))  # MQTT-4.3.2-3, MQTT-4.3.3-3, MQTT-4.3.3-5
-        if isinstance(event, Ack) and event.stage == "received":
-            return self._outbound.ack(PUBREL, event.id, 0 if result is True else PACKET_IDENTIFIER_NOT_FOUND)
         return b""
 
     def _refused(self, event: QosPublish, refusal: Refusal) -> bytes | Close:

@@ -299,7 +299,7 @@ def test_asking_again_and_again_for_retained_messages_keeps_one_search():
     for _ in range(200):
         client.subscribe(subscription("r/#", 1))
     (known,) = [one for one in context.world.hub.clients._known.values() if one.state.key[2] == "c"]
-    assert len(known.delivery._searches) == 1
+    assert len(known.delivery._searches.waiting) == 1
 
 
 def test_rights_end_what_waits():

@@ -180,7 +180,8 @@ class Outbox:
 
     def answer(self, data: bytes) -> None:
         """Take an answer to the client's own command; it is never dropped."""
-        self.evict()
+        if self.places is not None:
+            self.evict()
         if self.missed:
             overflow.tell_missed(self)
         self.append_answer(data)
@@ -271,7 +272,8 @@ class Outbox:
         if not self._dirty:
             self._dirty = True
             self.turn.outboxes.append(self)
-        self.turn.schedule_flush()
+        if not self.turn.scheduled:
+            self.turn.schedule_flush()
 
     def new_copying(self, subscriptions: Sequence[Subscription]) -> CopyingReceiver:
         """Return what takes messages for many subscriptions of this link."""

@@ -180,6 +180,8 @@ class Delivery:
 
     def go_on(self) -> None:
         """Send as many messages as may be sent."""
+        if not self._waits():
+            return
         state = self.state
         if self._resend:
             self._send_again()
@@ -188,7 +190,7 @@ class Delivery:
         if state.paged_count and self.link is not None and not self._fetching:
             self._fetch()
         waits = state.queue or state.paged_count
-        if self._searches and not waits:
+        if self._searches.waiting and not waits:
             self._send_retained()
         if self.suppliers and not waits and self._may_send():
             self._ask_suppliers()
@@ -227,9 +229,16 @@ class Delivery:
             if inflight.get(one.id) is one:  # not acknowledged meanwhile
                 self._send(one)
 
+    def _waits(self) -> bool:
+        """Return whether there is anything to send."""
+        state = self.state
+        if state.queue or self._resend or state.paged_count or self.suppliers:
+            return True
+        return bool(self._searches.waiting)
+
     def _mark_if_more(self) -> None:
         state = self.state
-        if state.queue or self._resend or (not state.paged_count and (self._searches or self.suppliers)):
+        if state.queue or self._resend or (not state.paged_count and (self._searches.waiting or self.suppliers)):
             self.ask_later()  # with a paged queue, the page goes on that the store reads
 
     def ask_later(self) -> None:
@@ -243,7 +252,7 @@ class Delivery:
             link.await_room(self, self.flush)
             return
         self._marked = True
-        if state.queue or self._resend or not self._searches:
+        if state.queue or self._resend or not self._searches.waiting:
             self._turn.flush_later(self)
         else:
             self._turn.scheduler.add("retained messages", self.flush)
