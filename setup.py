@@ -188,7 +188,12 @@ setup(
     description="One daemon for every real-time client: TCP, UDP and WebSocket in one topic space.",
     license="MIT",
     license_files=["LICENSE"],
-    classifiers=["Framework :: Twisted", "Operating System :: POSIX :: Linux", "Typing :: Typed"],
+    classifiers=[
+        "Framework :: Twisted",
+        "Operating System :: POSIX :: Linux",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)),
+        "Typing :: Typed",
+    ],
     python_requires=">=3.11",
     # daemon/hubbub_plugins is a symlink to ../plugins: one root holds all packages, and an editable install
     # is a plain path entry, the only kind in which Twisted finds daemon/twisted/plugins.
