@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from hubbub.errors import KeyReused, NotKept, Refusal
 
@@ -65,6 +66,7 @@ class HttpRequest(bytes):
     headers  values by name in lower case
     repeat   headers that every response to it has
     stream   set by the dialect: the response goes on until the link ends
+    plan     set by the dialect: what its head says of the message that it publishes; None: nothing, or not read yet
     """
 
     method: str
@@ -73,6 +75,7 @@ class HttpRequest(bytes):
     headers: Mapping[str, str]
     repeat: Headers
     stream: bool
+    plan: tuple[Any, ...] | None
 
     @classmethod
     def made(
@@ -87,7 +90,7 @@ class HttpRequest(bytes):
         """Make a request."""
         made = cls(body)
         made.method, made.path, made.query, made.headers = method, path, query or {}, headers or {}
-        made.repeat, made.stream = repeat, False
+        made.repeat, made.stream, made.plan = repeat, False, None
         return made
 
     def respond(

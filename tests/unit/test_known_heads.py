@@ -47,6 +47,22 @@ def test_the_third_request_is_not_parsed(parsed):
     assert len(parsed) == 2
 
 
+def test_each_publishes_its_own_body(parsed):
+    door = Door()
+    other = door.listener.connect()
+    other.say("SUB a")
+    parsed.clear()
+    head = (
+        (HEAD % 1).replace(b"POST /topics/a", b"PUT /topics/a?qos=1").replace(b"Host", b"Content-Type: text/x\r\nHost")
+    )
+    for body in (b"1", b"2", b"3", b"4"):
+        door.client.say(head + body)
+        retained = door.world.hub.retained.get("a")
+        assert (retained.payload, retained.content_type, retained.qos) == (body, "text/x", 1)
+    assert other.received() == ["MSG a 1", "MSG a 2", "MSG a 3", "MSG a 4"]
+    assert len(parsed) == 2
+
+
 @given(st.lists(REQUESTS, max_size=12), st.lists(st.integers(1, 300), max_size=40))
 def test_however_they_are_cut_the_answers_are_the_same(requests, cuts):
     whole, pieces = Door(), Door()

@@ -84,6 +84,8 @@ class Http(Dialect):
         """Turn a request into events."""
         assert isinstance(data, HttpRequest)
         self._open = data
+        if data.plan is not None:
+            return [_publish(data, *data.plan)]
         place = _place_of(data.path)
         if place is None:
             return [Answer(self._answered(data.problem(404, "there is nothing at this path; see docs/http.md")))]
@@ -126,18 +128,12 @@ class Http(Dialect):
             return Request(topic, body, seconds, blocking=False, content_type=_content_type(request), tag=request)
         if request.method in ("GET", "HEAD"):
             return Fetch(topic, request)
-        message = self._message_of(request, topic, body)
-        return message if key is None else PublishOnce(key, message)
-
-    def _message_of(self, request: HttpRequest, topic: str, body: bytes) -> Publish:
-        """Return what a request publishes."""
+        retain = request.method != "POST"
         if request.method == "DELETE":
-            return Publish(topic, b"", retain=True, tag=request)
-        retain, kind = request.method == "PUT", _content_type(request)
+            return _publish(request, topic, 0, retain, None, key)
         qos = int(_number(request, "qos", 0, 2))
-        if qos:
-            return QosPublish(topic, body, qos, retain=retain, content_type=kind, tag=request)
-        return Publish(topic, body, retain, kind, tag=request)
+        request.plan = topic, qos, retain, _content_type(request), key
+        return _publish(request, *request.plan)
 
     def _stream(self, request: HttpRequest, now: float) -> list[Event | Message]:
         filters = request.query.get("filter", ())
@@ -253,6 +249,19 @@ class Http(Dialect):
 
     def encode_disconnect(self, reason: str, refusal: Refusal) -> bytes:
         return b"" if self._open is None else self._refused(self._open, refusal)
+
+
+def _publish(
+    request: HttpRequest, topic: str, qos: int, retain: bool, kind: str | None, key: str | None
+) -> Publish | PublishOnce:
+    """Return what a request publishes."""
+    body = b"" if request.method == "DELETE" else bytes(request)
+    message = (
+        QosPublish(topic, body, qos, retain=retain, content_type=kind, tag=request)
+        if qos
+        else Publish(topic, body, retain, kind, tag=request)
+    )
+    return message if key is None else PublishOnce(key, message)
 
 
 def _content_type(request: HttpRequest) -> str | None:

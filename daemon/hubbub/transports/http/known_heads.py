@@ -42,4 +42,6 @@ class KnownHeads:
         known = self._known.get(piece[:at])
         if known is None or len(piece) - at != len(known):
             return None
-        return HttpRequest.made(known.method, known.path, known.query, known.headers, piece[at:])
+        unit = HttpRequest.made(known.method, known.path, known.query, known.headers, piece[at:])
+        unit.plan = known.plan
+        return unit

@@ -17,7 +17,7 @@ from hubbub.http import Headers, HttpRequest, HttpResponse, phrase
 from hubbub.transports.stream import Stream
 
 _CLOSE = ("Connection", "close")
-_BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+_BODILESS = frozenset((HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED))
 
 
 def encode(unit: bytes) -> bytes:
@@ -33,28 +33,21 @@ def encode_chunked(unit: bytes) -> bytes:
 
 
 def _whole(response: HttpResponse, streaming: bytes) -> bytes:
-    head = [_head(response.status, response.headers), _date(int(time()))]
+    head = _head(response.status, response.headers, int(time()))
     if response.stream:
-        if _CLOSE not in response.headers:  # nothing follows a stream, and its client is not to try
-            head.append(b"Connection: close\r\n")
+        # Nothing follows a stream, and its client is not to try.
+        close = b"" if _CLOSE in response.headers else b"Connection: close\r\n"
         begins = bytes(response)
-        head += [streaming, b"\r\n", encode_chunked(begins) if streaming and begins else begins]
-        return b"".join(head)
-    if response.status not in _BODILESS:
-        head.append(b"Content-Length: %d\r\n" % len(response))
-    head.append(b"\r\n")
-    return b"".join(head) if response.silent else b"".join(head) + response
+        return b"".join((head, close, streaming, b"\r\n", encode_chunked(begins) if streaming and begins else begins))
+    length = b"" if response.status in _BODILESS else b"Content-Length: %d\r\n" % len(response)
+    return b"%b%b\r\n%b" % (head, length, b"" if response.silent else response)
 
 
 @lru_cache(limits.KNOWN_HEADS)
-def _head(status: int, headers: Headers) -> bytes:
-    lines = [f"HTTP/1.1 {int(status)} {phrase(status)}", *(f"{name}: {value}" for name, value in headers), ""]
+def _head(status: int, headers: Headers, seconds: int) -> bytes:
+    fields = (("Date", datetimeToString(seconds).decode()), *headers)
+    lines = [f"HTTP/1.1 {int(status)} {phrase(status)}", *(f"{name}: {value}" for name, value in fields), ""]
     return "\r\n".join(lines).encode()
-
-
-@lru_cache(1)
-def _date(seconds: int) -> bytes:
-    return b"Date: %b\r\n" % datetimeToString(seconds)
 
 
 class HttpWire(Stream):
