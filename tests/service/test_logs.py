@@ -69,6 +69,7 @@ def test_a_warning_has_a_colour_on_a_terminal_and_plain_news_has_none():
     [
         ("twisted.scripts._twistd_unix.UnixAppLogger", "twistd 26.10.0 starting up.", False),
         ("log_legacy", "HttpSite starting on 8999", False),
+        ("log_legacy", "Unable to write to plugin cache /opt/dropin.cache: error number 13", False),
         ("log_legacy", "ControlFactory starting on '/tmp/control.sock'", False),
         ("log_legacy", "(TCP Port 6999 Closed)", False),
         ("log_legacy", "what a plugin tells by twisted.python.log", True),

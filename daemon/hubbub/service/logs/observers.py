@@ -28,9 +28,9 @@ from hubbub.service.logs.journal import Journal, is_journal
 
 _FIELD = re.compile("[a-z][a-z0-9_]*")
 _OWN = frozenset({"ts", "level", "ns", "msg", "traceback", "isError", "message", "time", "system", "format", "failure"})
-_TWISTED = re.compile(
-    r"(<class )?\S+ starting on .*|\((\w+ )?Port .* Closed\)", re.DOTALL
-)  # what Twisted says of each port
+_TWISTED = re.compile(  # what Twisted says of each port, and of plugins that another user has installed
+    r"(<class )?\S+ starting on .*|\((\w+ )?Port .* Closed\)|Unable to write to plugin cache .*", re.DOTALL
+)
 _COLOURS = {"warn": "33", "error": "31", "critical": "1;31"}  # numbers of ECMA-48 section 8.3.117
 _PRINTED = ("stdout", "stderr")  # what a plugin prints is its author's wish, and no repeat
 
