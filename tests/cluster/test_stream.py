@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
-from cluster.mqtt_nodes import output
+from cluster.mqtt_nodes import answered, output
 from cluster.nodes import passed, settled
 from cluster.servers import Server
 from hubbub import limits
@@ -168,7 +168,7 @@ async def test_what_has_expired_on_its_way_is_not_delivered(two):
 async def test_what_nats_does_not_take_is_refused(two):
     a = await two[0].joined()
     writer = await a.client("writer")
-    [answer] = writer.publish("x/" * 60, b"x" * 1_048_576, qos=1, id=1)
+    [answer] = await answered(writer, writer.publish("x/" * 60, b"x" * 1_048_576, qos=1, id=1))
     assert (answer.kind, answer.code) == (PUBACK, 0x97)
     assert a.stream.publisher.waiting == 0
 
