@@ -136,6 +136,7 @@ AWAY_SESSIONS = 16  # sessions without a link that wait for the same, from which
 AWAY_PLACES = 1_000  # routes of which one session waits in that way: about 200 KiB
 AWAY_TOLD = 1_000  # messages that are forgotten for all until their sessions note it, 1 us each
 DELIVERIES_AT_ONCE = 2_000  # messages encoded, or handed over at QoS 1 and 2, until the turn is looked at: about 4 ms
+PUT_OFF = 16  # batches that wait for one receiver until it has its turn; beyond them it takes the oldest: 50 MB for all
 ENTRIES_TO_ONE = 16  # filters that match one topic and count as one of these: their identifiers are in the message
 SHARED_AT_ONCE = 256  # messages of shared subscriptions that one member hands over in one step: about 2 ms
 SHARED_ASKED = 64  # members of a group without room, of each encoding, that are asked again in one turn: 0.1 ms
@@ -174,7 +175,7 @@ STORE_WAL_BYTES = 64 * MiB  # bytes that the log's file keeps after a checkpoint
 STORE_CACHE_KIB = 8_192  # KiB of pages that SQLite keeps in memory
 STORE_BUSY_MILLISECONDS = 10_000  # milliseconds that the store waits for another program that reads the file
 
-# The cluster
+# The cluster, and workers of one machine
 NODE_CHARACTERS = 32  # characters of a node's or a cluster's name: it stands in subjects, and on each message
 CLUSTER_REPLICAS = 5  # copies of a stream: the most that JetStream keeps
 CLUSTER_BUFFER = 8 * MiB  # bytes that wait for the NATS server; live messages beyond them are dropped and counted
@@ -218,8 +219,6 @@ CLUSTER_MOVE_FILTERS = 16  # filters of a session that are looked for one by one
 CLUSTER_PAGES = 16  # pages of the history that are read from the stream at once: together about 4 MiB
 CLUSTER_HEARTBEAT_SECONDS = 1.0  # seconds between signs of life of a consumer; without two of them it is made anew
 CLUSTER_CONSUMER_SECONDS = 30.0  # seconds until the server forgets a consumer whose node has gone
-
-# Workers
 WORKERS = 64  # processes of one machine: more than it has cores help nothing
 WORKER_RETRY_FIRST_SECONDS = 0.1  # seconds until a worker that has ended starts again, doubled each time
 WORKER_RETRY_SECONDS = 5.0  # seconds at most between two starts: clients that the kernel gave it wait meanwhile

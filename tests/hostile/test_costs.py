@@ -167,6 +167,40 @@ def stomp_subscribe(ids: Iterable[int]) -> bytes:
     )
 
 
+def test_one_message_to_a_crowd_at_qos_1(daemon):
+    """Each client has its own packet identifier, and some have their turn at a time."""
+    count = crowd(1_500, 5_000)
+    wish = Subscribe(id=1, subscriptions=[Subscription(filter="crowd", qos=1)]).encode(V311)
+    with links(daemon, count) as many, links(daemon, 1) as (publisher,):
+        publisher.sendall(mqtt_connect("publisher"))
+        read(publisher, b"\x20\x02\0\0")
+        for at, one in enumerate(many):
+            one.sendall(mqtt_connect(f"crowd-{at}") + wish)
+        for one in many:
+            read(one, b"\x90\x03\0\x01\x01")
+        with Canary(daemon) as canary:
+            for number in range(5):
+                publisher.sendall(b"\x32\x0a\0\x05crowd\0%cx" % (number + 1))
+                for one in many:
+                    read(one, b"x")
+        canary.check()
+
+
+def test_one_message_to_thousands_of_groups(daemon):
+    count = crowd(5, 20)
+    with links(daemon, count) as many, links(daemon, 1) as (publisher,):
+        for at, one in enumerate(many):
+            groups = [Subscription(filter=f"$share/{at}-{n}/groups") for n in range(500)]
+            pour([one], mqtt_connect("") + Subscribe(id=1, subscriptions=groups).encode(V311) + b"\xc0\0", b"\xd0\0")
+            one.setblocking(True)
+        with Canary(daemon) as canary:
+            for _ in range(5):
+                pour([publisher], b"PUB groups x\nPING\n", b"PONG\n")
+                for one in many:
+                    assert len(one.recv(500 * 11, socket.MSG_WAITALL)) == 500 * 11
+        canary.check()
+
+
 def test_metrics_and_a_status_of_many_links(tmp_path):
     """The links are summed up some at a time."""
     with (

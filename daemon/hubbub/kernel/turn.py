@@ -37,6 +37,7 @@ class Turn:
     inboxes  handlers and requests to flush; outboxes: links and others to flush after them
     first    of these, and of `late`, those with an answer: it doesn't wait for the messages of others
     late     those of earlier turns whose time was over first
+    handed   messages handed over at QoS 1 and 2, and to groups, in this turn
     deliver  attribute: encodes the open batch of messages and puts it into the outboxes
     scheduler  the jobs that go on in later turns
     stores   what closes the batches of this turn's changes: `commit` of the store, and of the sessions of a cluster
@@ -66,6 +67,7 @@ class Turn:
         self.outboxes: list[Flushable] = []
         self.first: list[Flushable] = []
         self.late: deque[Flushable] = deque()
+        self.handed = 0
         self.deliver: Callable[[], object] = _nothing
         self.stores: list[Callable[[], object]] = []
         self.commits = Commits()
@@ -128,6 +130,7 @@ class Turn:
             if self.late:
                 self._flush_late()
         finally:
+            self.handed = 0
             if self.inboxes or self.outboxes or self.first or self.late:
                 self.schedule_flush()
 

@@ -199,6 +199,7 @@ class Egress:
                 return
         self._hub.subscriptions.unsubscribe(self._session, id)
         if client is not None:
+            client.delivery.arrive()
             client.state.unsubscribe(id)
         self.dialect.ended(id)
 

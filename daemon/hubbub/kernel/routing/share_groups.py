@@ -143,21 +143,25 @@ class ShareGroup:
 
     members  the subscriptions of connected clients; away: those of clients without a link
     own      attribute: the group's subscription to its filter; name: its whole name
-    stays    whether it is there without members
+    stays    whether it is there without members; puts_off: whether it may give messages later than they come
     elsewhere  attribute: its members in other hubs, or None
     """
 
-    __slots__ = ("away", "elsewhere", "members", "name", "own", "_given", "_router", "_stands", "_turn", "_turns")
+    __slots__ = (
+        "away", "elsewhere", "members", "name", "own", "_coming", "_given", "_router", "_stands", "_turn", "_turns",
+    )  # fmt: skip
 
     durable = True  # its members' sessions may be
     stays = False
     waits = False
+    puts_off = True
     own: Subscription
 
     def __init__(self, turn: Turn, router: Router) -> None:
         self.away: dict[Subscription, None] = {}
         self.elsewhere: Elsewhere | None = None
         self.name = ""
+        self._coming: list[Batch] = []
         self.members: dict[Subscription, None] = {}
         self._router = router
         self._given = 0  # messages
@@ -166,8 +170,27 @@ class ShareGroup:
         self._turns = turn.number  # when some of those in LATER and LOST were asked again
 
     def put(self, batch: Batch) -> None:
-        """Give each message to one member."""
+        """Give each message to one member; later if the turn has handed over enough, unless a store keeps some."""
+        turn = self._turn
+        enough = turn.handed >= limits.DELIVERIES_AT_ONCE and not turn.commits.open and self.elsewhere is None
+        if not (self._coming or (enough and self.puts_off)):
+            self._take_all(batch)
+            return
+        if not self._coming:
+            turn.flush_later(self)
+        elif len(self._coming) >= limits.PUT_OFF:
+            self._take_all(self._coming.pop(0))
+        self._coming.append(batch)
+
+    def flush(self) -> None:
+        """Give what was put off (kernel.turn.Flushable)."""
+        coming, self._coming = self._coming, []
+        for batch in coming:
+            self._take_all(batch)
+
+    def _take_all(self, batch: Batch) -> None:
         counters, elsewhere = self._turn.counters, self.elsewhere
+        self._turn.handed += batch.count
         for message in batch.messages:
             if elsewhere is None:
                 given = self.give(message, LOST)

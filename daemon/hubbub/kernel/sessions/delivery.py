@@ -8,8 +8,8 @@ while the transport is paused. In-flight messages are sent again after a reconne
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from hubbub import limits
@@ -18,15 +18,15 @@ from hubbub.events import Subscribe
 from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.subscription import AWAY, LATER, LOST, NEVER, NOW
 from hubbub.kernel.sessions.inflight import InflightMessage, Lender
-from hubbub.kernel.sessions.other_members import give_all, give_to_others
-from hubbub.kernel.sessions.qos import STAGES, PassOn, QosLink, qos_of
+from hubbub.kernel.sessions.other_members import give_all, give_to_others, give_while_away
+from hubbub.kernel.sessions.qos import STAGES, PassOn, QosBatches, QosLink, qos_of
 from hubbub.kernel.sessions.queued_bytes import QueuedBytes
 from hubbub.kernel.sessions.records import StoredMessage
 from hubbub.kernel.sessions.retained_changes import RetainedChanges
 from hubbub.kernel.sessions.retained_searches import RetainedSearches
 from hubbub.kernel.sessions.session_queue import SessionQueue
 from hubbub.kernel.sessions.state import PersistentSession
-from hubbub.kernel.steps import in_pieces, spread_later
+from hubbub.kernel.steps import spread_later
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message, cost
 from hubbub.publish import QosPublish
@@ -41,15 +41,17 @@ class Delivery:
     changes          of retained messages while there is no link; None: the client asks for those that it wants
     suppliers        what to call once there is room, by the member of the work queue that has found none
     ended            whether the session has ended: it takes nothing any more
+    coming           messages that were put off, with the subscription's receiver of each
     """
 
     __slots__ = (
-        "changes", "ended", "link", "max_id", "queue", "receive_maximum", "state", "suppliers",
-        "_fetching", "_keep", "_last_id", "_marked", "_pass_on", "_queued_bytes", "_resend", "_searches", "_turn",
+        "changes", "coming", "ended", "link", "max_id", "queue", "receive_maximum", "state", "suppliers",
+        "turn", "_fetching", "_keep", "_last_id", "_marked", "_pass_on", "_queued_bytes", "_resend", "_searches",
     )  # fmt: skip
 
     def __init__(self, turn: Turn, queued_bytes: QueuedBytes, state: PersistentSession, pass_on: PassOn) -> None:
         self.changes: RetainedChanges | None = None
+        self.coming: list[tuple[QosBatches, Batch]] = []
         self.link: QosLink | None = None
         self.ended = False
         self.max_id = limits.PACKET_IDS
@@ -58,7 +60,7 @@ class Delivery:
         self.receive_maximum = limits.INFLIGHT_MESSAGES
         self.suppliers: dict[object, Callable[[], object]] = {}
         self._resend: deque[InflightMessage] = deque()  # in flight, and still to be sent on this link
-        self._turn = turn
+        self.turn = turn
         self._fetching = False  # the store reads a page
         self._keep: Callable[[str], bool] | None = None  # of the last `purge`, for messages that are read later
         self._last_id = next(reversed(state.inflight), 0)
@@ -69,9 +71,22 @@ class Delivery:
 
     # Outgoing
 
+    def flush_later(self) -> None:
+        """Go on at the end of this turn, or later if there are many others."""
+        if not self._marked:
+            self._marked = True
+            self.turn.flush_later(self)
+
+    def arrive(self) -> None:
+        """Take what was put off."""
+        coming, self.coming = self.coming, []
+        for receiver, batch in coming:
+            receiver.take(batch)
+
     def add(self, message: Message, wish: Subscribe, qos: int, frame: bytes | None, share: str = "") -> None:
         """Send a message, or put it into the queue, or drop one as the policy says."""
         queue = self.queue
+        self.turn.handed += 1
         if queue.places:
             queue.settle()
         one = InflightMessage(message, wish, qos, share)
@@ -116,11 +131,13 @@ class Delivery:
     def room(self, message: Message) -> int:
         """Return what would happen to one more message (routing.subscription.GroupMember)."""
         state, queue = self.state, self.queue
+        if self.coming:
+            self.arrive()
         if queue.places:
             queue.settle()
         if queue.empty and self._may_send():
             return NOW
-        if self.link is None and not self.state.owner.is_valid(self._turn.wall()):
+        if self.link is None and not self.state.owner.is_valid(self.turn.wall()):
             return NEVER
         if not queue.empty and queue.is_full(cost(message) + limits.QUEUED_MESSAGE_BYTES):
             return LOST
@@ -150,7 +167,7 @@ class Delivery:
             self._send(self.state.send_next(self._free_id()))
 
     def _has_expired(self, message: Message) -> bool:
-        return isinstance(message, QosPublish) and message.has_expired(self._turn.wall())
+        return isinstance(message, QosPublish) and message.has_expired(self.turn.wall())
 
     def _send(self, one: InflightMessage, frame: bytes | None = None) -> None:
         assert self.link is not None
@@ -159,7 +176,7 @@ class Delivery:
             self.link.hold(state.store.commits)  # or the packet identifier could be forgotten
         if not self.link.send_inflight(one, frame):
             self._settle(one)
-            self._turn.counters.uncarried += 1
+            self.turn.counters.uncarried += 1
         one.resent = True
 
     def _settle(self, one: InflightMessage) -> None:
@@ -253,15 +270,17 @@ class Delivery:
             return
         self._marked = True
         if state.queue or self._resend or not self._searches.waiting:
-            self._turn.flush_later(self)
+            self.turn.flush_later(self)
         else:
-            self._turn.scheduler.add("retained messages", self.flush)
-            self._turn.schedule_flush()
+            self.turn.scheduler.add("retained messages", self.flush)
+            self.turn.schedule_flush()
 
     def flush(self) -> None:
         """Go on at the end of the turn (kernel.turn.Flushable)."""
         self._marked = False
         self._searches.renew()
+        if self.coming:
+            self.arrive()
         link = self.link
         if link is None:
             return
@@ -276,9 +295,9 @@ class Delivery:
         self.go_on()
 
     def _send_retained(self) -> None:
-        for batch, wish in self._searches.take(self._turn.number, self._may_send):
+        for batch, wish in self._searches.take(self.turn.number, self._may_send):
             if not batch.count:
-                self._turn.counters.uncarried += 1
+                self.turn.counters.uncarried += 1
                 continue
             message = batch.messages[0]
             qos = min(qos_of(message), wish.qos)
@@ -300,31 +319,14 @@ class Delivery:
         """The client has gone. Its messages stay; retained ones it can ask for again."""
         self.queue.alone = False
         self.link = None
+        self.arrive()
         self._resend.clear()
         self._searches.clear()
 
     def pass_queue_on(self) -> None:
         """The client has gone: members of its groups with a link may have the messages of its queue."""
         if shared := [one for one in self.state.queue if one.share]:
-            spread_later(self._turn, "shared messages", self._pass_on_all(shared))
-
-    def _pass_on_all(self, shared: Sequence[InflightMessage]) -> Iterator[None]:
-        """Pass some on at a time, until the client is back, or has left."""
-        refused: Counter[str] = Counter()
-        for some in in_pieces(shared, limits.SHARED_AT_ONCE):
-            if self.link is not None or self.ended:
-                return
-            self.queue.settle()  # what is in logs has older numbers than a queue that is written anew
-            there, given = set(some).intersection(self.state.queue), set()
-            for one in some:
-                if one in there and refused[one.share] < limits.SHARED_REFUSALS:
-                    if self._pass_on(one.share, one.message, LATER):
-                        given.add(one)
-                    else:
-                        refused[one.share] += 1
-            if given:
-                self.queue.take_out(given.__contains__)
-            yield
+            spread_later(self.turn, "shared messages", give_while_away(self, self._pass_on, shared))
 
     def clear(self, ended: Callable[[], object]) -> None:
         """The session has ended. Other members of its groups may have its queue, and what is in flight at QoS 1.
@@ -332,7 +334,7 @@ class Delivery:
         `ended` is called once they have it; until then a store keeps it for this session.
         """
         self._close()
-        give_all(self._turn, self._pass_on, self.state, ended)
+        give_all(self.turn, self._pass_on, self.state, ended)
 
     def leave(self) -> None:
         """Another node has the session now, with all its messages but those that work queues here have lent."""
@@ -340,6 +342,7 @@ class Delivery:
         give_to_others(self._pass_on, [one for one in self.state.inflight.values() if one.lender is not None])
 
     def _close(self) -> None:
+        self.arrive()
         self.ended = True
         self.detach()
         self.queue.clear()
@@ -364,7 +367,7 @@ class Delivery:
         else:
             self._settle(one)
         if one.lender is not None and one.lender.recorded and self.link is not None:
-            self.link.hold(self._turn.commits)  # or the client could be told before that is kept
+            self.link.hold(self.turn.commits)  # or the client could be told before that is kept
         self.go_on()
         return True
 
@@ -380,6 +383,7 @@ class Delivery:
 
         In-flight ones are with the client already. None: it may have all topics.
         """
+        self.arrive()
         self._keep = keep
         if keep is None:
             return

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from hubbub import limits
-from hubbub.kernel.routing.subscription import AWAY
+from hubbub.kernel.routing.subscription import AWAY, LATER
 from hubbub.kernel.sessions.inflight import InflightMessage, Lender
 from hubbub.kernel.sessions.qos import PassOn
 from hubbub.kernel.sessions.records import StoredMessage
@@ -65,3 +67,22 @@ def _give_page(
         state.fetch(partial(_give_page, pass_on, state, ended))
     else:
         ended()
+
+
+def give_while_away(delivery: Any, pass_on: PassOn, shared: Sequence[InflightMessage]) -> Iterator[None]:
+    """Give others messages of a client's queue, some at a time, until it is back, or has left."""
+    refused: Counter[str] = Counter()
+    for some in in_pieces(shared, limits.SHARED_AT_ONCE):
+        if delivery.link is not None or delivery.ended:
+            return
+        delivery.queue.settle()  # what is in logs has older numbers than a queue that is written anew
+        there, given = set(some).intersection(delivery.state.queue), set()
+        for one in some:
+            if one in there and refused[one.share] < limits.SHARED_REFUSALS:
+                if pass_on(one.share, one.message, LATER):
+                    given.add(one)
+                else:
+                    refused[one.share] += 1
+        if given:
+            delivery.queue.take_out(given.__contains__)
+        yield

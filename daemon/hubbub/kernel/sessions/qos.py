@@ -23,6 +23,12 @@ STAGES = {
 """The QoS of an in-flight message, or 3 after PUBREC -> the stages that may come next."""
 
 
+class QosBatches(Protocol):
+    """The receiver of a subscription at QoS 1 or 2, as its client's Delivery knows it."""
+
+    def take(self, batch: Batch) -> None: ...
+
+
 class QosLink(Protocol):
     """The link that sends messages of QoS 1 and 2."""
 

@@ -13,6 +13,7 @@ from hubbub.kernel.sessions.delivery import Delivery
 from hubbub.kernel.sessions.inflight import InflightMessage, Lender
 from hubbub.kernel.sessions.qos import qos_of
 from hubbub.kernel.sessions.state import PersistentSession
+from hubbub.limits import DELIVERIES_AT_ONCE, PUT_OFF
 from hubbub.message import Message
 
 
@@ -101,6 +102,27 @@ class QosReceiver:
     # Messages
 
     def put(self, batch: Batch) -> None:
+        """Take messages, or put them off."""
+        delivery = self.delivery
+        if delivery.coming or (delivery.turn.handed >= DELIVERIES_AT_ONCE and self._may_wait()):
+            self._put_off(batch)
+        else:
+            self.take(batch)
+
+    def _may_wait(self) -> bool:
+        """Return whether no store keeps messages for it: else their publisher may be told at once that it does."""
+        return self.delivery.link is not None and not self.delivery.state.recorded
+
+    def _put_off(self, batch: Batch) -> None:
+        """Take messages as the client is flushed: of a crowd some clients are in each turn."""
+        delivery = self.delivery
+        if len(delivery.coming) >= PUT_OFF:
+            first, oldest = delivery.coming.pop(0)
+            first.take(oldest)
+        delivery.coming.append((self, batch))
+        delivery.flush_later()
+
+    def take(self, batch: Batch) -> None:
         """Take messages."""
         delivery, there = self.delivery, self._receiver is not None
         if delivery.ended:  # some of its subscriptions are still to end

@@ -91,6 +91,7 @@ class WorkQueue(ShareGroup):
     )  # fmt: skip
 
     stays = True
+    puts_off = False  # it keeps all that comes, and lends some in each turn
 
     def __init__(self, turn: Turn, router: Router, state: PersistentSession, queued_bytes: QueuedBytes) -> None:
         super().__init__(turn, router)
