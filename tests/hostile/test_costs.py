@@ -123,6 +123,26 @@ def test_a_topic_that_hundreds_of_thousands_of_levels_match(daemon):
         canary.check()
 
 
+def test_a_topic_that_matches_all_subscriptions_of_some_clients(daemon):
+    """Their receivers are collected anew after each change: 0.2 us for each subscription."""
+    found: list[str] = []
+    for levels in range(1, LEVELS):
+        found += ["/".join(one) + "/#" for one in itertools.product("a+", repeat=levels)]
+    names = "".join(f"SUB {name}\n" for name in found[: crowd(2_000, 9_000)]).encode()
+    with links(daemon, crowd(5, 20)) as many, LineClient(daemon.tcp[0]) as publisher:
+        for one in many:
+            pour([one], names + b"PING\n", b"PONG\n", 120)
+            one.setblocking(True)
+        with Canary(daemon) as canary:
+            for _ in range(5):
+                publisher.send(f"PUB {TOPIC} x")
+                assert publisher.ask("SUB another/+") == "OK SUB another/+"
+                assert publisher.ask("UNSUB another/+") == "OK UNSUB another/+"
+                for one in many:
+                    read(one, b" x\n")
+        canary.check()
+
+
 @pytest.mark.parametrize("qos", [0, 1])
 def test_one_packet_with_filters_that_each_find_a_retained_message(daemon, qos):
     """What is found is sent step by step, however many searches end."""
