@@ -210,13 +210,25 @@ async def test_a_node_that_has_not_joined_for_long_refuses_at_once(make, tmp_pat
     )
 
 
+async def test_a_publication_does_not_begin_the_wait_anew(make, monkeypatch):
+    monkeypatch.setattr(limits, "CLUSTER_SILENCE_SECONDS", 0.05)
+    a = make("a", "nats://127.0.0.1:9")
+    refusing = a.stream._patience
+    writer = await a.client("writer")
+    writer.publish("x", b"1", qos=1, id=1)
+    await passed(lambda: a.stream.troubles)
+    assert a.stream._patience is refusing
+    assert refusing.active()
+
+
 async def test_that_a_publisher_waits_for_nats_is_logged(make, monkeypatch):
     monkeypatch.setattr(limits, "CLUSTER_SILENCE_SECONDS", 0.05)
     a = make("a", "nats://127.0.0.1:9")
     writer = await a.client("writer")
     with capturedLogs() as logs:
         assert writer.publish("x", b"1", qos=1, id=1) == []
-        await passed(lambda: any("publishing has to wait" in (formatEvent(event) or "") for event in logs))
+        says = "cluster: publishing has to wait: this node isn't connected to NATS"
+        await passed(lambda: says in map(formatEvent, logs))
 
 
 async def test_what_comes_back_counts_as_acknowledged(two):

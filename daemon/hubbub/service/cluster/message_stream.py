@@ -113,7 +113,7 @@ class MessageStream:
         if self.reader.history is not None:
             self.reader.history.end()
         self.publisher.stop()
-        self._be_patient(None)
+        self._cancel_patience()
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError) is None:
@@ -223,8 +223,7 @@ class MessageStream:
 
     def wait_for_nats(self) -> None:
         """Refuse publishers if NATS isn't there soon, also those that publish only then."""
-        if self._patience is None:
-            self._be_patient(_UNJOINED)
+        self._be_patient(_UNJOINED)
 
     # Out
 
@@ -265,20 +264,23 @@ class MessageStream:
         self.commits.done(self.publisher.safe)
 
     def failing(self, error: JetStreamError | None) -> None:
-        self.tell(_PUBLISHING, error)
+        self.tell(_PUBLISHING, error if error is None or self._connection.joined else _UNJOINED)
         self._be_patient(error)
 
     def _be_patient(self, error: JetStreamError | None) -> None:
-        """Refuse publishers once nothing has been stored for a while."""
-        if self._patience is not None and self._patience.active():
-            self._patience.cancel()
-        self._patience = None
+        """Refuse publishers once nothing could be stored for a while; None: it can be again."""
         if error is None:
+            self._cancel_patience()
             if self.commits.refuses is _SILENT:
                 self.log.info("cluster: {whose} are accepted again", whose=_REFUSED)
             self.commits.refuses = ""
-        else:
+        elif self._patience is None:
             self._patience = self._reactor.callLater(limits.CLUSTER_PATIENCE_SECONDS, self._refuse)
+
+    def _cancel_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _refuse(self) -> None:
         """Refuse what comes, and cut the links that wait: whether what they published is stored isn't known."""
