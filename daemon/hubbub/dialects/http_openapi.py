@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import combinations
 from typing import Any
 
 from hubbub import limits
@@ -24,7 +25,8 @@ _HISTORY = {
     "name": "history", "in": "query", "style": "form", "explode": True,
     "description": "One of these, where there is a history",
     "schema": {
-        "type": "object", "maxProperties": 1, "additionalProperties": False,
+        "type": "object",
+        "not": {"anyOf": [{"required": list(two)} for two in combinations(("after", "since", "last"), 2)]},
         "properties": {
             "after": {"type": "string", "description": "a position"},
             "since": {"type": "string", "pattern": r"^[0-9]{1,18}(\.[0-9]{1,18})? ?(ms|s|min|h)?$"},
