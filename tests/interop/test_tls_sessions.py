@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -40,15 +42,26 @@ def daemon(authority):
 class Records:
     """A TLS client whose records are at hand: they are sent as the test wants."""
 
-    def __init__(self, address, authority, version=ssl.TLSVersion.TLSv1_3, session=None, certificate=None):
+    def __init__(self, address, authority, version=ssl.TLSVersion.TLSv1_3, certificate=None, name="localhost"):
         context = ssl.create_default_context(cafile=authority.file)
         context.minimum_version = context.maximum_version = version
         if certificate is not None:
             context.load_cert_chain(certificate)
+        self._open(address, context, name, None)
+
+    def _open(self, address, context, name, session):
+        self.name = name
+        self.got = bytearray()  # as it came
         self.socket = socket.create_connection(address, timeout=10)
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self._in, self._out, server_hostname="localhost", session=session)
+        self.tls = context.wrap_bio(self._in, self._out, server_hostname=name, session=session)
         self._until(self.tls.do_handshake)
+
+    def again(self, address):
+        """The same client with its session."""
+        made = Records.__new__(Records)
+        made._open(address, self.tls.context, self.name, self.tls.session)
+        return made
 
     def __enter__(self):
         return self
@@ -63,6 +76,7 @@ class Records:
             except ssl.SSLWantReadError:
                 self.socket.sendall(self._out.read())
                 data = self.socket.recv(65_536)
+                self.got += data
                 self._in.write(data)
                 if not data:
                     self._in.write_eof()
@@ -86,6 +100,11 @@ class Records:
             found += self._until(lambda: self.tls.read(1))
         return found.decode()[:-1]
 
+    def last_words(self):
+        """Ask, close TLS as a client should that wants its session to be kept, and return what comes."""
+        self.socket.sendall(self.records("PING\nQUIT\n", close=True))
+        return self.rest()
+
     def rest(self):
         """All up to close_notify, which has to come."""
         found = b""
@@ -95,20 +114,50 @@ class Records:
         return found.decode()
 
 
+@pytest.mark.parametrize("name", ["localhost", "other.example"])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_session_is_resumed(daemon, authority, version):
-    with Records(daemon.tcp[1], authority, version) as first:
+def test_a_session_is_resumed(daemon, authority, version, name):
+    with Records(daemon.tcp[1], authority, version, name=name) as first:
         first.send("PING\n")
         assert (first.line(), first.tls.session_reused) == ("PONG", False)
-        session, context = first.tls.session, first.tls.context
-    again = Records.__new__(Records)
-    again.socket = socket.create_connection(daemon.tcp[1], timeout=10)
-    again._in, again._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-    again.tls = context.wrap_bio(again._in, again._out, server_hostname="localhost", session=session)
-    with again:
-        again._until(again.tls.do_handshake)
+    with first.again(daemon.tcp[1]) as again:
         again.send("PING\n")
         assert (again.line(), again.tls.session_reused) == ("PONG", True)
+
+
+def test_messages_of_one_turn_are_one_record(daemon, authority):
+    with Records(daemon.tcp[1], authority) as client, Tcp(daemon.tcp[0]) as publisher:
+        client.send("SUB joined\n")
+        assert client.line() == "OK SUB joined"
+        before = len(client.got)
+        publisher.send(*["PUB joined x"] * 100)
+        assert [client.line() for _ in range(100)] == ["MSG joined x"] * 100
+        assert len(list(records_of(client.got[before:]))) <= 2  # the kernel may cut what the publisher sends
+
+
+def records_of(stream):
+    """The types of TLS records (RFC 8446 section 5.1)."""
+    while stream:
+        yield stream[0]
+        del stream[: 5 + int.from_bytes(stream[3:5], "big")]
+
+
+def test_a_session_ends_with_the_authority_of_its_certificate(authority, tmp_path):
+    """TLS 1.2, where a session has the certificate of the handshake that began it."""
+    hub, old = authority.issue("hub.pem", "hub", ("localhost",)), Authority(tmp_path, "Old")
+    known = tmp_path / "known.crt"
+    known.write_bytes(old.file.read_bytes())
+    with Daemon("--tcp", f"ssl:0:privateKey={hub}:client-ca={known}") as daemon:
+        with Records(daemon.tcp[0], authority, ssl.TLSVersion.TLSv1_2, old.issue("ann.pem", "ann")) as first:
+            assert first.last_words() == "PONG\nBYE\n"
+        with first.again(daemon.tcp[0]) as again:
+            assert (again.last_words(), again.tls.session_reused) == ("PONG\nBYE\n", True)
+        known.write_bytes(authority.file.read_bytes())
+        os.kill(daemon.process.pid, signal.SIGHUP)
+        daemon.wait_for("reloaded: ")
+        with pytest.raises((ssl.SSLError, OSError)):
+            again.again(daemon.tcp[0]).last_words()
+        daemon.wait_for("refused, at 127.0.0.1: its certificate .*isn.t accepted")
 
 
 def test_a_client_that_shows_a_certificate_shows_it_each_time(daemon, authority):
