@@ -111,3 +111,16 @@ def test_search(console, tcp):
     expect(console.locator("#tree-note")).to_contain_text("1 found")
     console.get_by_label("Search").fill("")
     expect(console.get_by_role("treeitem", name="store")).to_be_visible()
+
+
+def test_search_among_more_topics_than_one_answer_looks_at(console, tcp):
+    for n in range(5_500):
+        tcp.send(f"PUB many/{n} {n}")
+    tcp.send("PUB many/needle found")
+    tcp.ask("PING")
+    view(console, "Topics")
+    console.get_by_label("Search").fill("needle")
+    expect(console.get_by_role("treeitem")).to_have_count(1)
+    expect(console.get_by_role("treeitem")).to_contain_text("many/needle")
+    expect(console.locator("#tree-note")).to_contain_text("1 found")
+    console.get_by_label("Search").fill("")

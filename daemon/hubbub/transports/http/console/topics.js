@@ -9,6 +9,7 @@ import {Tree} from "./tree.js";
 
 const PAGE = 100;  // rows of a level that are shown at first, and that More adds
 const PAGE_MAX = 1_000;  // rows that the hub has in one answer
+const REQUESTS = 10;  // for one look at a level: an answer may have few rows, of what a search or the rights of a user allow
 const SOUGHT = 1_000;  // rows of a level among which the topic of the address is looked for
 const FOUND = "#";  // in place of a level: what a search has found; no topic has it
 const OPEN = 12;  // levels that are looked at again each time; the others in turn
@@ -127,7 +128,7 @@ export class Topics {
     const most = PAGE * (this._pages.get(above) ?? 1);
     const rows = [];
     let last = {next: 0};
-    while (rows.length < most && last.next !== null) {
+    for (let requests = 0; requests < REQUESTS && rows.length < most && last.next !== null; requests += 1) {
       const limit = Math.min(most - rows.length, PAGE_MAX);
       last = await this._hub.manage("topics", {...asked, after: last.next, limit});
       for (const row of last.topics) if (row.messages !== undefined) this._rates.note(row.topic, row.messages, last.now);
