@@ -42,8 +42,8 @@ FILES = {  # of daemon/hubbub: the files and folders whose functions do it
     "transport": "transports service/process/reactor",
 }
 ENCODE = (
-    r"^(?:\w+\.encode|is_text|encoded) \(hubbub/|mqtt/(?:messages|outbound|aliases)|stomp/messages"
-    r"|CPyDef_(?:lines___Lines___encode|lines_text___is_text|router___encoded|\w+___messages___encode)"
+    r"^(?:\w+\.encode(?:_all)?|is_(?:ascii_)?text|encoded) \(hubbub/|mqtt/(?:messages|outbound|aliases)|stomp/messages"
+    r"|CPyDef_(?:lines___Lines___encode|lines_text___is_\w*text|router___encoded|\w+___messages___(?:encode|_is_plain))"
 )
 LIBRARIES = {"autobahn": r"autobahn/", "twisted": r"twisted/"}
 HUBBUB = Path(__file__).parents[1] / "daemon/hubbub"
@@ -62,6 +62,7 @@ def pattern_of(files: str) -> str:
 
 PARTS = {  # what is done, and the frames that do it; the first that fits counts
     **SYSTEM_CALLS,
+    "openssl": r"\(lib(?:ssl|crypto)\b|\(_ssl\.",
     "encode": ENCODE,
     **{name: pattern_of(files) for name, files in FILES.items()},
     **LIBRARIES,

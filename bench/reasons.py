@@ -10,6 +10,7 @@ REASONS = {
     "pairs-1": KERNEL,
     "ws-pairs-50": "Unmasking and the objects of each message; pure Python unmasks as a number.",
     "ws-pairs-1": KERNEL,
+    "tls-fanout-200": "`send` and OpenSSL take most of the time: each link has a key, and a record, of its own.",
     "tls-pairs-1": f"{KERNEL} A record of TLS for each costs two calls into OpenSSL beside.",
     "tls-connect": "One handshake is a signature of P-256 and ECDH, and the objects of a connection beside.",
     "tls-resume": "TLS 1.3 does ECDH anew in a resumed session; the rest is the connection and its MQTT session.",
