@@ -115,7 +115,7 @@ class HubbubReactor(EPollReactor):
         before = monotonic()
         for at, (fd, event) in enumerate(events):
             selectable: Any = selectables.get(fd)
-            began = thread_time() if fd in doubtful else 0.0
+            began = thread_time() if doubtful and fd in doubtful else 0.0
             if event == select.EPOLLIN and type(selectable) in _PLAIN and self._read(fd, selectable):
                 pass
             elif selectable is not None:
