@@ -6,6 +6,7 @@ import functools
 import gc
 import inspect
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -50,6 +51,9 @@ LONG = (
 # A shell has it ignored by what it runs in the background, and a program that a test interrupts would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Crowds of clients are sockets of this process, and a shell's limit is low for the sake of select(2).
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 # Shared machines stall: the time of one example tells nothing.
 hypothesis.settings.register_profile("hubbub", deadline=None, print_blob=True, max_examples=EXAMPLES)

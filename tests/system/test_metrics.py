@@ -122,7 +122,10 @@ def test_a_websocket_listener_shows_them_to_loopback_alone(own_address):
 def own_address():
     """An address of this machine that isn't loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.connect(("192.0.2.1", 9))  # sends nothing
+        try:
+            one.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError as error:
+            pytest.skip(f"this machine has loopback alone: {error.strerror}")
         return one.getsockname()[0]
 
 

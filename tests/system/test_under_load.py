@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import resource
 import signal
 import socket
 from collections import Counter
@@ -29,15 +28,6 @@ RATE = min(5.0, 300 / CLIENTS)  # messages of each client in a second: their num
 KINDS: tuple[type[Client], ...] = (Lines, Unix, Json, Raw, Web, Datagrams)
 
 pytestmark = pytest.mark.timeout(900)
-
-
-@pytest.fixture(autouse=True)
-def descriptors():
-    """A client costs this process one or two."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def reported(supervisor: socket.socket) -> str:

@@ -21,7 +21,10 @@ def gpsfake(folder: Path, sentences: Iterable[str]) -> Iterator[int]:
     log, port = folder / "sentences.nmea", free_port()
     log.write_text("".join(f"{sentence}\r\n" for sentence in sentences))
     command = [PYTHON, unpacked("bin/gpsfake"), "-q", "-n", "-c", str(CYCLE), "-P", str(port), log]
-    process = subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL)
+    library = folder / "library"  # Python finds none (ctypes.util.find_library) whose path has a space
+    library.symlink_to(unpacked("libgpsdpacket.so").parent)
+    paths = {**environment(), "LD_LIBRARY_PATH": str(library)}
+    process = subprocess.Popen(command, env=paths, stderr=subprocess.DEVNULL)
     try:
         wait_for_port(port, process)
         yield port
