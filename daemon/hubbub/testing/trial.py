@@ -108,6 +108,13 @@ class Trial:
         what = f"encode({message!r}, {form!r})"
         return attempt(self.name, what, mend, type(self.dialect).encode, message, form)
 
+    @property
+    def encodes_all(self) -> bool:
+        """Whether its dialect has its own way to encode messages that go out together."""
+        own: Any = type(self.dialect).encode_all
+        inherited: Any = Dialect.encode_all
+        return getattr(own, "__func__", own) is not inherited.__func__
+
     def encode_all(self, messages: Sequence[Message], form: Any) -> list[bytes | None]:
         """Return messages that go out together as units."""
         mend = "Leave it out, or return what encode returns for each of them"
