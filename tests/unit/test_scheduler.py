@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hubbub import limits
 from hubbub.kernel.scheduler import Scheduler
-from unit.kernel_help import World
+from unit.kernel_help import Tiny, World
 
 
 class Clock:
@@ -100,3 +100,28 @@ def test_a_link_that_ends_while_it_waits():
     assert links[1].wire.output().count(b"pong") == 1_000
     assert links[1].wire.closed is not None
     assert not world.hub.turn.scheduler.waiting
+
+
+class Preempted(Tiny):
+    """Another process has the processor for a while after each read."""
+
+    world: World
+
+    def receive(self, data, now, text=None):
+        self.world.clock += 2 * limits.JOB_SECONDS
+        return super().receive(data, now, text)
+
+
+def test_what_the_messages_of_others_cost_is_not_charged_to_a_ping():
+    """Its link would wait until the outboxes of a crowd are flushed, and read nothing meanwhile."""
+    Preempted.world = world = World()
+    crowd = [world.link(Tiny) for _ in range(limits.RECEIVERS_AT_ONCE + 1)]
+    for one in crowd:
+        one.receive(b"sub a\n")
+    link = world.link(Preempted)
+    world.turn(1000)
+    world.publish("a", b"x")
+    world.hub.router.commit()
+    link.receive(b"ping\n")
+    assert link.wire.is_reading
+    assert not link.holding

@@ -240,6 +240,7 @@ class Link:
         router, session, access = self.hub.router, self.session, self.access
         inbound, outbox, publish = self.inbound, self.outbox, router.publish
         left = limits.EVENTS_AT_ONCE
+        router.searched = False
         for event in events:
             if type(event) is Publish:
                 event.sender = session
