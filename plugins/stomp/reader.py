@@ -17,6 +17,7 @@ from hubbub_plugins.stomp.frames import Malformed
 _END = re.compile(rb"\n\r?\n")
 _GAP = re.compile(rb"[\r\n]*")
 _LENGTH = re.compile(rb"\ncontent-length:([^\r\n]*)")
+_COMMAND = 64  # bytes of a head, more than a command has
 _DIGITS = 10  # of a content-length
 _CR, _LF = b"\r\n"
 
@@ -74,6 +75,12 @@ class Reader:
         if at < len(data):
             rest += data[at:]
         return None
+
+    def begin_with(self, data: bytes) -> bytes:
+        """Return how the frame begins that is incomplete, or that `data` begins; it is no part of this yet."""
+        if self._head is not None:
+            return self._head.whole
+        return (bytes(self._rest[:_COMMAND]) + data).lstrip(b"\r\n")[:_COMMAND]
 
     def _goes_on(self, before: int) -> bool:
         """Return whether the bytes from `before` on complete something, or are an error: none is looked at twice."""

@@ -38,6 +38,7 @@ from hubbub_plugins.stomp.reader import Head, Reader
 from hubbub_plugins.stomp.transactions import Transactions
 
 _ID_AT = len("subscription:")
+_NO_CONNECT = "the first frame isn't CONNECT or STOMP"
 _UNTOLD = 0  # the tag of what has no receipt of its own, and yet is to be safe before the receipt behind it
 _STAGES = {"ACK": "acknowledged", "NACK": "returned"}
 
@@ -79,6 +80,8 @@ class StompSession(Dialect):
         if self._closed:
             return events
         self._heart_beat.last_received = now
+        if not self._version and _is_foreign(self._reader.begin_with(data)):
+            return [self._fail(Malformed(_NO_CONNECT))]  # an HTTP request has no NUL: its end would never come
         error = self._reader.feed(data, events, self._read)
         if error is not None:
             events.append(self._fail(error, error.receipt))
@@ -109,7 +112,7 @@ class StompSession(Dialect):
         if action is None:
             raise Malformed("no such command")
         if not self._version:
-            raise Malformed("the first frame isn't CONNECT or STOMP")
+            raise Malformed(_NO_CONNECT)
         if frame.body and command != "SEND":
             raise Malformed(f"a {command} has no body")
         return action(self, frame)
@@ -270,3 +273,11 @@ _ACTIONS: dict[str, Callable[[StompSession, Frame], list[Event | Message]]] = {
     "ABORT": StompSession._abort,
     "DISCONNECT": StompSession._disconnect,
 }
+
+_COMMANDS = [f"{command}\n".encode() for command in ("CONNECT", "STOMP", *_ACTIONS)]
+
+
+def _is_foreign(begin: bytes) -> bool:
+    """Return whether what begins a stream is no frame of STOMP, whatever follows."""
+    line = begin.replace(b"\r\n", b"\n").rstrip(b"\r")
+    return not any(line.startswith(command) or command.startswith(line) for command in _COMMANDS)

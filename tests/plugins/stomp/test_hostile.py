@@ -128,3 +128,21 @@ def test_an_acknowledgement_asks_no_more_queues_than_there_is_room_for(hub, monk
         waiting += client.raw(write("ACK", id=output[-1].ack)) + client.output()
         assert len(asked) - before <= 2
     assert Counter(frame.headers["destination"] for frame in output) == dict.fromkeys(queues, 4)
+
+
+@pytest.mark.parametrize("begin", [b"POST /a HTTP/1.1\r\nHost: a\r\n\r\nPUB a b\n", b"X", b"\n\nCONNECTED\n"])
+def test_what_can_be_no_frame_is_not_waited_for(hub, begin):
+    client = hub.stranger()
+    found = client.raw(begin)
+    assert [(frame.command, frame.headers["message"]) for frame in found] == [
+        ("ERROR", "the first frame isn't CONNECT or STOMP")
+    ]
+    assert client.closed
+
+
+def test_a_connect_may_come_byte_by_byte_behind_line_ends(hub):
+    client = hub.stranger()
+    *first, last = b"\r\n\n" * 30 + write("CONNECT", accept_version="1.2", host="h")
+    for byte in first:
+        assert client.raw(bytes([byte])) == []
+    assert [frame.command for frame in client.raw(bytes([last]))] == ["CONNECTED"]
