@@ -15,7 +15,8 @@ from hubbub.kernel.history.rule import HistoryRule
 from hubbub.service.cluster.jetstream import JetStream
 from hubbub.service.cluster.pull_consumer import consumer_of, silence_seconds
 from hubbub.service.cluster.requests import NoAnswer
-from mqtt_client import PUBREC, V5, Client, kept, subscription
+from hubbub_plugins.mqtt.codes import PACKET_IDENTIFIER_NOT_FOUND
+from mqtt_client import PUBREC, PUBREL, V5, Client, kept, subscription
 
 WRITES = b"$KV."  # in what a node says when it writes a session
 ACKNOWLEDGES = b"+ACK"
@@ -142,8 +143,11 @@ async def test_a_client_acknowledges_nothing_that_it_wasnt_sent(gated, gate):
     a, _, _ = await together(gated)
     member = await Member.of(a, "c", 2, **kept(V5))
     await cut_off(gated, gate, member, after=ACKNOWLEDGES)
-    member.client.ack(PUBREC, 1)
+    found = member.client.ack(PUBREC, 1)
     gate.open()
+    refused, *got = await answered(member.client, found)  # which may be held until the bucket has the session
+    assert (refused.kind, refused.code) == (PUBREL, PACKET_IDENTIFIER_NOT_FOUND)
+    member.take(got)  # it answers no PUBREL that refuses its PUBREC: PUBCOMP would be for the message to come
     await got_by([member], payloads(0, 10))
 
 
