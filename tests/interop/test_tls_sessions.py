@@ -57,10 +57,10 @@ class Records:
         self.tls = context.wrap_bio(self._in, self._out, server_hostname=name, session=session)
         self._until(self.tls.do_handshake)
 
-    def again(self, address):
+    def again(self, address, name=None):
         """The same client with its session."""
         made = Records.__new__(Records)
-        made._open(address, self.tls.context, self.name, self.tls.session)
+        made._open(address, self.tls.context, name or self.name, self.tls.session)
         return made
 
     def __enter__(self):
@@ -121,6 +121,17 @@ def test_a_session_is_resumed(daemon, authority, version, name):
         first.send("PING\n")
         assert (first.line(), first.tls.session_reused) == ("PONG", False)
     with first.again(daemon.tcp[1]) as again:
+        again.send("PING\n")
+        assert (again.line(), again.tls.session_reused) == ("PONG", True)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_session_of_one_name_is_resumed_at_another(daemon, authority, version):
+    """OpenSSL doesn't compare them; no right of a client hangs on the name (RFC 6066 section 3 has it begin anew)."""
+    with Records(daemon.tcp[1], authority, version) as first:
+        first.send("PING\n")
+        assert first.line() == "PONG"
+    with first.again(daemon.tcp[1], "other.example") as again:
         again.send("PING\n")
         assert (again.line(), again.tls.session_reused) == ("PONG", True)
 
