@@ -7,6 +7,7 @@ import queue
 import shutil
 import subprocess
 import threading
+from contextlib import suppress
 
 from interop.mqtt.base import EXPIRY, SECONDS, V5, V31, V311, At, Closing, Mailbox, Output, Said, Wish
 
@@ -97,6 +98,8 @@ class Mosquitto(Mailbox, Closing):
             return
         if politely:
             self._ear.terminate()
-        else:
-            self._ear.kill()
+            # 2.0.11 disconnects within its signal handler, where it can wait for a lock of the code that was interrupted.
+            with suppress(subprocess.TimeoutExpired):
+                self._ear.wait(SECONDS / 4)
+        self._ear.kill()
         self._ear.wait(SECONDS)
