@@ -98,7 +98,7 @@ class Mosquitto(Mailbox, Closing):
             return
         if politely:
             self._ear.terminate()
-            # 2.0.11 disconnects within its signal handler, where it can wait for a lock of the code that was interrupted.
+            # 2.0.11 disconnects in its signal handler, where it can wait for a lock of the code that was interrupted.
             with suppress(subprocess.TimeoutExpired):
                 self._ear.wait(SECONDS / 4)
         self._ear.kill()
