@@ -136,6 +136,7 @@ AWAY_SESSIONS = 16  # sessions without a link that wait for the same, from which
 AWAY_PLACES = 1_000  # routes of which one session waits in that way: about 200 KiB
 AWAY_TOLD = 1_000  # messages that are forgotten for all until their sessions note it, 1 us each
 DELIVERIES_AT_ONCE = 2_000  # messages encoded, or handed over at QoS 1 and 2, until the turn is looked at: about 4 ms
+RECORDED_DELIVERY = 4  # of these that a message counts as for a session that a store keeps: about 18 us
 PUT_OFF = 16  # batches that wait for one receiver until it has its turn; beyond them it takes the oldest: 50 MB for all
 ENTRIES_TO_ONE = 16  # filters that match one topic and count as one of these: their identifiers are in the message
 SHARED_AT_ONCE = 256  # messages of shared subscriptions that one member hands over in one step: about 2 ms

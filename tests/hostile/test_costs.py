@@ -187,15 +187,22 @@ def stomp_subscribe(ids: Iterable[int]) -> bytes:
     )
 
 
-def test_one_message_to_a_crowd_at_qos_1(daemon):
-    """Each client has its own packet identifier, and some have their turn at a time."""
+@pytest.mark.parametrize("kept", [False, True])
+def test_one_message_to_a_crowd_at_qos_1(tmp_path, kept):
+    """Each client has its own packet identifier, and some have their turn at a time; a store has all of them at once."""
+    with Daemon("--tcp", "tcp:0", *(("--state", str(tmp_path)) if kept else ())) as daemon:
+        publish_to_crowd(daemon)
+        assert "Traceback" not in daemon.log
+
+
+def publish_to_crowd(daemon: Daemon) -> None:
     count = crowd(1_500, 5_000)
     wish = Subscribe(id=1, subscriptions=[Subscription(filter="crowd", qos=1)]).encode(V311)
     with links(daemon, count) as many, links(daemon, 1) as (publisher,):
         publisher.sendall(mqtt_connect("publisher"))
         read(publisher, b"\x20\x02\0\0")
         for at, one in enumerate(many):
-            one.sendall(mqtt_connect(f"crowd-{at}") + wish)
+            one.sendall(mqtt_connect(f"crowd-{at}", clean=False) + wish)
         for one in many:
             read(one, b"\x90\x03\0\x01\x01")
         with Canary(daemon) as canary:

@@ -52,13 +52,13 @@ class JournalStore:
         self.changed = lambda: None
         self.disk = disk
         self.slow = slow
-        self.journal: list[bytes] = []
+        self.journal: list[tuple[Any, ...]] = []
         self.noted: list[Recorded] = []
         self.unsafe: list[tuple[int, list[bytes]]] = []
         self.last = max((rest[-1] for what, _, *rest in map(pickle.loads, disk.safe) if what == "enqueue"), default=0)
 
     def _write(self, *what: Any) -> None:
-        self.journal.append(pickle.dumps(what))
+        self.journal.append(what)
         self.changed()
 
     def begin_session(self, session: Recorded) -> int:
@@ -69,10 +69,9 @@ class JournalStore:
         self._write("enqueue", number, record_message(message), way, self.last)
         return self.last
 
-    def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int) -> int:
-        self.last = max(self.last, last) + 1
-        for number, way in ways.items():
-            self._write("enqueue", number, record_message(message), way, self.last)
+    def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int | None) -> int:
+        self.last = max(self.last, last or 0) + 1
+        self._write("enqueue", ways, record_message(message), None, self.last)
         return self.last
 
     def note(self, session: Recorded, later: bool = False) -> None:
@@ -87,7 +86,7 @@ class JournalStore:
             if session.number:
                 self._write("advance", session.number, session.progress())
         self.noted.clear()
-        batch, self.journal = self.journal, []
+        batch, self.journal = [pickle.dumps(what) for what in self.journal], []
         self.unsafe.append((self.commits.close(), batch))
         if not self.slow or not any(changes for _, changes in self.unsafe):
             self.finish()
@@ -112,6 +111,9 @@ class JournalStore:
                 found.setdefault(number, Read()).session = rest[0]
             elif what == "end_session":
                 del found[number]
+            elif isinstance(number, dict):
+                for one, way in number.items():
+                    found[one].enqueue(rest[0], way, rest[-1])
             elif what != "retain":
                 getattr(found[number], what)(*rest)
         return [one.stored(number) for number, one in found.items()]

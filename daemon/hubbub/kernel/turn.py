@@ -38,6 +38,7 @@ class Turn:
     first    of these, and of `late`, those with an answer: it doesn't wait for the messages of others
     late     those of earlier turns whose time was over first
     handed   messages handed over at QoS 1 and 2, and to groups, in this turn
+    recorded  the sessions.recorded_batch.RecordedBatch that was put off last in this turn, or None
     deliver  attribute: encodes the open batch of messages and puts it into the outboxes
     scheduler  the jobs that go on in later turns
     stores   what closes the batches of this turn's changes: `commit` of the store, and of the sessions of a cluster
@@ -68,6 +69,7 @@ class Turn:
         self.first: list[Flushable] = []
         self.late: deque[Flushable] = deque()
         self.handed = 0
+        self.recorded: Any = None
         self.deliver: Callable[[], object] = _nothing
         self.stores: list[Callable[[], object]] = []
         self.commits = Commits()
@@ -131,6 +133,7 @@ class Turn:
                 self._flush_late()
         finally:
             self.handed = 0
+            self.recorded = None
             if self.inboxes or self.outboxes or self.first or self.late:
                 self.schedule_flush()
 

@@ -132,18 +132,18 @@ class DurableStore:
         stored.receivers[number] = way
         return stored.number
 
-    def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int) -> int:
+    def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int | None) -> int:
         stored = self._stored(message, last)
         stored.shared.append(ways)
         return stored.number
 
-    def _stored(self, message: Message, last: int) -> Stored:
+    def _stored(self, message: Message, last: int | None) -> Stored:
         stored = self._open.get(message)
-        if stored is None or stored.number <= last:
+        if stored is None or last is None or stored.number <= last:
             changes = self._change()
             rule = self._kept.get(message, 0)
             kept = int(message.position.rpartition("-")[2]) if rule else 0
-            if kept <= last:  # it stands behind messages that the session got before it
+            if last is None or kept <= last:  # it stands behind messages that the session got before it
                 self._last, kept, rule = self._last + 1, self._last + 1, 0
                 self.stored += 1
             stored = self._open[message] = Stored(kept, message, {}, [], rule)
@@ -232,15 +232,15 @@ class DurableStore:
             if not self._written:
                 self.commits.done(self.commits.close())
             return
+        for session in self._noted:  # also if the batch stays open: those of many turns would be too many for one
+            if session.number:
+                self._changes.progress[session.number] = session.progress()
+        self._noted = []
         if len(self._written) >= limits.STORE_BATCHES:
             self._refuse()
             return
         changes, self._changes = self._changes, Changes()
         changes.stream = self.stream_position()
-        for session in self._noted:
-            if session.number:
-                changes.progress[session.number] = session.progress()
-        self._noted = []
         self._open = {}
         self._kept = {}
         self._dirty = False

@@ -18,6 +18,7 @@ from hubbub.testing.world import World
 from hubbub_plugins.mqtt import Mqtt
 from hubbub_plugins.mqtt.packets import V311, Connect, Disconnect, Publish, Subscribe, Unsubscribe
 from hubbub_plugins.mqtt.packets import Subscription as Wish
+from storage.journal import Disk, JournalStore
 from unit.kernel_help import Receiver
 
 HANDED = 3  # messages that one turn hands over here
@@ -26,9 +27,9 @@ HANDED = 3  # messages that one turn hands over here
 class Crowd:
     """Clients of MQTT 3.1.1 in memory, each subscribed at QoS 1 to t/#, and a publisher."""
 
-    def __init__(self, count: int, filter: str = "t/#", qos: int = 1) -> None:
+    def __init__(self, count: int, filter: str = "t/#", qos: int = 1, **keys: Any) -> None:
         self.world = World()
-        self.listener = self.world.listen("tcp", Mqtt)
+        self.listener = self.world.listen("tcp", Mqtt, **keys)
         self.clients = [self.connect(f"c{n}", qos, filter) for n in range(count)]
         self.publisher = self.connect("publisher")
         self.number = 0
@@ -132,3 +133,61 @@ def test_groups_give_in_order_too():
     assert receiver.payloads == []
     turn.flush()
     assert receiver.payloads == [b"a", b"b"]
+
+
+class Killed(JournalStore):
+    """A store that can be killed as its next batch is safe, before anything is sent for that."""
+
+    dies = False
+
+    def commit(self) -> None:
+        super().commit()
+        if self.dies:
+            raise KeyboardInterrupt
+
+
+def test_a_store_has_at_once_what_comes_later():
+    """The publisher is told that the message is kept: each session has it after a kill, in order."""
+    disk = Disk()
+    crowd = Crowd(0)
+    store = Killed(disk)
+    crowd.world.hub.load(store)
+    crowd.clients = [crowd.connect(f"c{n}", 1 + n % 2, "t/#") for n in range(10)]
+    crowd.publish(b"a")
+    assert crowd.output() == [[b"a"]] * 10
+    for letter, qos in ((b"b", 1), (b"c", 2), (b"d", 0), (b"e", 1)):
+        crowd.publish(letter, qos)
+        crowd.world.hub.router.commit()
+    store.dies = True
+    with pytest.raises(KeyboardInterrupt):
+        crowd.world.turn()
+    again = Crowd(0)
+    again.world.hub.load(JournalStore(disk))
+    for n in range(10):
+        client = again.listener.connect()
+        said = client.say(Connect(version=V311, client=f"c{n}", clean=False).encode(V311))
+        assert payloads(said[4:]) == [b"a", b"b", b"c", b"e"]
+
+
+def test_a_store_forgets_what_was_put_off_and_then_dropped():
+    """A full queue that drops the newest doesn't get it back with the next process."""
+    disk = Disk()
+    crowd = Crowd(0, full="drop-newest")
+    crowd.world.hub.load(JournalStore(disk))
+    crowd.clients = [crowd.connect(f"c{n}", 1, "t/#") for n in range(5)]
+    crowd.world.turn()
+    for link in crowd.listener.context.links:
+        link.client.state.max_bytes = 500
+    letters = [b"%c" % n for n in b"abcdefgh"]
+    for letter in letters:
+        crowd.publish(letter)
+        crowd.world.hub.router.commit()
+    had = crowd.output()
+    assert all(len(one) < len(letters) for one in had)
+    again = Crowd(0)
+    again.world.hub.load(JournalStore(disk))
+    for n, letters_before in enumerate(had):
+        client = again.listener.connect()
+        said = payloads(client.say(Connect(version=V311, client=f"c{n}", clean=False).encode(V311))[4:])
+        assert len(said) < len(letters)
+        assert said[: len(letters_before)] == letters_before

@@ -9,7 +9,7 @@ while the transport is paused. In-flight messages are sent again after a reconne
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from hubbub import limits
@@ -51,7 +51,7 @@ class Delivery:
 
     def __init__(self, turn: Turn, queued_bytes: QueuedBytes, state: PersistentSession, pass_on: PassOn) -> None:
         self.changes: RetainedChanges | None = None
-        self.coming: list[tuple[QosBatches, Batch]] = []
+        self.coming: list[tuple[QosBatches, Batch, Sequence[int]]] = []
         self.link: QosLink | None = None
         self.ended = False
         self.max_id = limits.PACKET_IDS
@@ -78,18 +78,17 @@ class Delivery:
             self.turn.flush_later(self)
 
     def arrive(self) -> None:
-        """Take what was put off."""
+        """Take what was put off, before anything else: a store has it already, and numbers grow."""
         coming, self.coming = self.coming, []
-        for receiver, batch in coming:
-            receiver.take(batch)
+        for receiver, batch, numbers in coming:
+            receiver.take(batch, numbers)
 
-    def add(self, message: Message, wish: Subscribe, qos: int, frame: bytes | None, share: str = "") -> None:
+    def add(self, one: InflightMessage, frame: bytes | None) -> None:
         """Send a message, or put it into the queue, or drop one as the policy says."""
         queue = self.queue
-        self.turn.handed += 1
+        self.turn.handed += limits.RECORDED_DELIVERY if self.state.number else 1
         if queue.places:
             queue.settle()
-        one = InflightMessage(message, wish, qos, share)
         if queue.empty and self._may_send():
             self._send_new(one, frame)
         else:
@@ -97,12 +96,14 @@ class Delivery:
 
     def borrow(self, lender: Lender, loan: InflightMessage, wish: Subscribe, frame: bytes, share: str) -> None:
         """Send a message that is lent: there is room for it."""
+        self.arrive()
         one = InflightMessage(loan.message, wish, loan.qos, share)
         one.lender, one.loan = lender, loan
         self._send_new(one, frame)
 
     def hand_over(self, one: InflightMessage) -> None:
         """Have a message in flight for which there is room; it is sent once it is released."""
+        self.arrive()
         one.pending, one.id = True, self._free_id()
         self._queued_bytes.add(one.size)
         self.state.send_new(one)
@@ -152,7 +153,7 @@ class Delivery:
 
     def _send_new(self, one: InflightMessage, frame: bytes | None) -> None:
         if self._has_expired(one.message):
-            self.queue.count_drops()
+            self.queue.refuse(one)
             return
         one.id = self._free_id()
         if one.lender is None:  # else it counts there
@@ -295,6 +296,7 @@ class Delivery:
         self.go_on()
 
     def _send_retained(self) -> None:
+        self.arrive()
         for batch, wish in self._searches.take(self.turn.number, self._may_send):
             if not batch.count:
                 self.turn.counters.uncarried += 1

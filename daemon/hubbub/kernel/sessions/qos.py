@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from hubbub.events import Subscribe
@@ -26,7 +26,7 @@ STAGES = {
 class QosBatches(Protocol):
     """The receiver of a subscription at QoS 1 or 2, as its client's Delivery knows it."""
 
-    def take(self, batch: Batch) -> None: ...
+    def take(self, batch: Batch, numbers: Sequence[int]) -> None: ...
 
 
 class QosLink(Protocol):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 from hubbub.events import Subscribe
@@ -12,6 +13,7 @@ from hubbub.kernel.sessions.away import AwayLog, Place
 from hubbub.kernel.sessions.delivery import Delivery
 from hubbub.kernel.sessions.inflight import InflightMessage, Lender
 from hubbub.kernel.sessions.qos import qos_of
+from hubbub.kernel.sessions.recorded_batch import NOT_RECORDED, RecordedBatch
 from hubbub.kernel.sessions.state import PersistentSession
 from hubbub.limits import DELIVERIES_AT_ONCE, PUT_OFF
 from hubbub.message import Message
@@ -104,26 +106,34 @@ class QosReceiver:
     def put(self, batch: Batch) -> None:
         """Take messages, or put them off."""
         delivery = self.delivery
-        if delivery.coming or (delivery.turn.handed >= DELIVERIES_AT_ONCE and self._may_wait()):
+        if delivery.coming or (delivery.turn.handed >= DELIVERIES_AT_ONCE and delivery.link is not None):
             self._put_off(batch)
         else:
             self.take(batch)
 
-    def _may_wait(self) -> bool:
-        """Return whether no store keeps messages for it: else their publisher may be told at once that it does."""
-        return self.delivery.link is not None and not self.delivery.state.recorded
-
     def _put_off(self, batch: Batch) -> None:
-        """Take messages as the client is flushed: of a crowd some clients are in each turn."""
+        """Take messages as the client is flushed: of a crowd some clients are in each turn.
+
+        A store has them at once, as their publisher is told so.
+        """
         delivery = self.delivery
+        numbers = self._record(batch) if delivery.state.number else NOT_RECORDED
         if len(delivery.coming) >= PUT_OFF:
-            first, oldest = delivery.coming.pop(0)
-            first.take(oldest)
-        delivery.coming.append((self, batch))
+            first, oldest, known = delivery.coming.pop(0)
+            first.take(oldest, known)
+        delivery.coming.append((self, batch, numbers))
         delivery.flush_later()
 
-    def take(self, batch: Batch) -> None:
-        """Take messages."""
+    def _record(self, batch: Batch) -> Sequence[int]:
+        """Record what is put off. Returns what the store calls each message."""
+        state, wish, turn = self.delivery.state, self.wish, self.delivery.turn
+        turn.recorded = recorded = RecordedBatch.of(turn.recorded, batch, state.store)
+        for qos, sessions in recorded.ways.items():
+            sessions[state.number] = (wish.key, qos if qos < wish.qos else wish.qos, self._share)
+        return recorded.numbers
+
+    def take(self, batch: Batch, numbers: Sequence[int] = NOT_RECORDED) -> None:
+        """Take messages; `numbers`: what the store calls them, if it has them already."""
         delivery, there = self.delivery, self._receiver is not None
         if delivery.ended:  # some of its subscriptions are still to end
             return
@@ -131,10 +141,12 @@ class QosReceiver:
             self._put_qos0(batch)
             return
         try:
-            for message, frame in zip(batch.messages, batch.frames, strict=True):
+            for message, frame, number in zip(batch.messages, batch.frames, numbers or repeat(0)):  # noqa: B905
                 qos = min(qos_of(message), self.wish.qos)
                 if qos:
-                    delivery.add(message, self.wish, qos, frame if there else None, self._share)
+                    one = InflightMessage(message, self.wish, qos, self._share)
+                    one.number = number
+                    delivery.add(one, frame if there else None)
                 else:
                     self._put_qos0(Batch((message,), (frame,), True, batch.full))
             delivery.go_on()

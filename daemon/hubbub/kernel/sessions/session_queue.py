@@ -40,13 +40,18 @@ class SessionQueue:
         state = self._state
         while not self.empty and self.is_full(one.size):
             if state.full != "drop-oldest":
-                self.count_drops()
+                self.refuse(one)
                 return
             self.drop_oldest()
         state.enqueue(one)
         for log in self.places:
             log.stay_behind(state.newest)
         self._queued_bytes.add(one.size)
+
+    def refuse(self, one: InflightMessage) -> None:
+        """Count a new message as lost."""
+        self._state.refuse(one)
+        self.count_drops()
 
     def prepend(self, those: Sequence[InflightMessage]) -> None:
         """Put messages before all that waits, and drop the oldest for which there is no room."""

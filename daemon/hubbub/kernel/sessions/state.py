@@ -136,6 +136,13 @@ class PersistentSession:
         one.number = self.store.enqueue(self.number, one.message, way, self._last)
         self._last = max(self._last, one.number)
 
+    def _record(self, one: InflightMessage) -> None:
+        """Record a message, unless the store has it since it was put off."""
+        if one.number:
+            self._last = max(self._last, one.number)
+        else:
+            self._record_new(one)
+
     def _note(self, qos: int = 1) -> None:
         """Have the store ask for the progress, at the end of this turn if the change is of that QoS for it."""
         if self.number:
@@ -198,11 +205,18 @@ class PersistentSession:
 
     # Messages to the client
 
+    def refuse(self, one: InflightMessage) -> None:
+        """There is no room for a new message; the store may have it since it was put off."""
+        if self.number and one.number:
+            self._last = max(self._last, one.number)
+            self._gaps.add(one.number)
+            self._note()
+
     def enqueue(self, one: InflightMessage) -> None:
         """Put a new message at the end of the queue."""
         self.size += one.size
         if self.number:
-            self._record_new(one)
+            self._record(one)
         if self.paged_count:
             self.paged.append(one.number, one.size, one.share != "")
             self.paged_count += 1
@@ -227,7 +241,7 @@ class PersistentSession:
         self.size += one.size
         self._to_inflight(one)
         if self.number:
-            self._record_new(one)
+            self._record(one)
             self._next = max(self._next, one.number + 1)
             self._note(one.qos)
 

@@ -89,10 +89,10 @@ class Store(Protocol):
         last  the number of the newest message that the session had, or 0; the new one has a higher number
         """
 
-    def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int) -> int:
-        """Sessions have a message more, as `enqueue`. `ways` are by session, and never change.
+    def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int | None) -> int:
+        """Sessions have a message more, as `enqueue`. `ways` are by session; sessions come until the next `commit`.
 
-        last  the number of the newest message that one of them had, or 0
+        last  the number of the newest message that one of them had, or 0; None: it isn't known, as some are to come
         """
 
     def fetch(self, number: int, numbers: Sequence[int], then: Callable[[int, list[StoredMessage]], None]) -> None:
@@ -154,7 +154,7 @@ class MemoryStore:
     def enqueue(self, number: int, message: Message, way: Way, last: int) -> int:
         return 0
 
-    def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int) -> int:
+    def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int | None) -> int:
         return 0
 
     def fetch(self, number: int, numbers: Sequence[int], then: Callable[[int, list[StoredMessage]], None]) -> None: ...

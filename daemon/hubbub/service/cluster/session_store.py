@@ -194,7 +194,7 @@ class SessionStore(MemoryStore):
     def enqueue(self, number: int, message: Message, way: Way, last: int) -> int:
         return number_of(message)
 
-    def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int) -> int:
+    def enqueue_for_all(self, ways: Mapping[int, Way], message: Message, last: int | None) -> int:
         return number_of(message)
 
     def note(self, session: Recorded, later: bool = False) -> None:
