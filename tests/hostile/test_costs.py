@@ -189,7 +189,7 @@ def stomp_subscribe(ids: Iterable[int]) -> bytes:
 
 @pytest.mark.parametrize("kept", [False, True])
 def test_one_message_to_a_crowd_at_qos_1(tmp_path, kept):
-    """Each client has its own packet identifier, and some have their turn at a time; a store has all of them at once."""
+    """Each client has its own packet identifier, and some have their turn at a time; a store has all at once."""
     with Daemon("--tcp", "tcp:0", *(("--state", str(tmp_path)) if kept else ())) as daemon:
         publish_to_crowd(daemon)
         assert "Traceback" not in daemon.log

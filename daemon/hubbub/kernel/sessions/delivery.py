@@ -132,8 +132,7 @@ class Delivery:
     def room(self, message: Message) -> int:
         """Return what would happen to one more message (routing.subscription.GroupMember)."""
         state, queue = self.state, self.queue
-        if self.coming:
-            self.arrive()
+        self.arrive()
         if queue.places:
             queue.settle()
         if queue.empty and self._may_send():
@@ -280,8 +279,7 @@ class Delivery:
         """Go on at the end of the turn (kernel.turn.Flushable)."""
         self._marked = False
         self._searches.renew()
-        if self.coming:
-            self.arrive()
+        self.arrive()
         link = self.link
         if link is None:
             return
