@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 from hubbub import limits
 from hubbub.errors import Refusal
@@ -62,8 +64,7 @@ class Requests:
         """Let the hub itself reply; where the client has rights, they name that topic. Raises Refusal."""
         if self.manager is None:
             raise Refusal("no-responders", "this hub isn't managed by messages")
-        self._router.searched = True  # its sender may have done enough for this turn
-        self.manager(message, ManagedReply(self._turn, done).settle)
+        ManagedReply(self._turn, self.manager, message, done)
 
     def reconsidering(self) -> Iterator[None]:
         """What clients may do has changed: refuse requests that might not be sent any more, piece by piece."""
@@ -104,24 +105,36 @@ class Requests:
 
 
 class ManagedReply:
-    """The reply of the hub itself: it is handed over at the end of a turn, as every reply is."""
+    """The reply of the hub itself: one job makes it, and one hands it over, as it may be long."""
 
-    def __init__(self, turn: Turn, done: Done) -> None:
+    def __init__(self, turn: Turn, manager: Callable[[Request, Done], None], message: Request, done: Done) -> None:
         self._turn = turn
+        self._manager = manager
+        self._message = message
         self._done = done
-        self._result: Message | Refusal | None = None
+        self._settled = False
+        self._add(self._make)
 
-    def settle(self, result: Message | Refusal) -> None:
+    def _add(self, job: Callable[[], None]) -> None:
+        self._turn.scheduler.add("management", job)
+        self._turn.schedule_flush()
+
+    def _make(self) -> None:
+        sender: Any = self._message.sender
+        if sender.revoked:
+            return
+        try:
+            if sender.rights is not None:  # they may have changed meanwhile
+                sender.rights.publish(self._message.topic)
+            self._manager(self._message, self._settle)
+        except Refusal as refusal:
+            self._settle(refusal)
+
+    def _settle(self, result: Message | Refusal) -> None:
         """This is the result."""
-        if self._result is None:
-            self._result = result
-            self._turn.inboxes.append(self)
-            self._turn.schedule_flush()
-
-    def flush(self) -> None:
-        """Hand over the result."""
-        if self._result is not None:
-            self._done(self._result)
+        if not self._settled:
+            self._settled = True
+            self._add(partial(self._done, result))
 
 
 class PendingReply:

@@ -36,16 +36,16 @@ class ManagedLists:
         """Return a page of links."""
         after, most = number(asked, "after", 0), _most(asked)
         selector = LinkSelector(self._running, asked)
-        found: list[dict[str, Any]] = []
+        page = Page(most)
         looked = 0
         for id, link in self._running.links.page(after):
             looked, after = looked + 1, id
             if link is not None and selector.has(link):
-                found.append(status.link(link))
-                if len(found) >= most:
+                page.add(status.link(link), link.session.client or "", link.session.user or "")
+                if page.full:
                     break
-        ended = looked < limits.MANAGED_LINKS and len(found) < most
-        return {"links": found, "next": None if ended else after}
+        ended = looked < limits.MANAGED_LINKS and not page.full
+        return {"links": page.rows, "next": None if ended else after}
 
     def subscriptions(self, asked: Asked, session: Session) -> dict[str, Any]:
         """Return a page of the subscriptions of all links, or of one; `after` is "LINK.COUNT"."""
@@ -54,19 +54,20 @@ class ManagedLists:
         if after is None:
             raise Refusal("bad-payload", "after is the `next` of the page before, such as 7.0")
         begin, at = int(after[1]), int(after[2] or 0)
-        found: list[dict[str, Any]] = []
+        page = Page(most)
         looked, last = 0, 0
         for id, link in self._running.links.page(begin - 1):
             looked, last = looked + 1, id
             if only and id != only:
-                return {"subscriptions": found, "next": None}
+                return {"subscriptions": page.rows, "next": None}
             at = at if id == begin else 0
             for subscription in islice(() if link is None else (link.session.subscriptions or {}).values(), at, None):
-                if len(found) >= most:
-                    return {"subscriptions": found, "next": f"{id}.{at}"}
-                found.append({"link": id, "filter": subscription.wish.filter, "qos": subscription.wish.qos})
+                if page.full:
+                    return {"subscriptions": page.rows, "next": f"{id}.{at}"}
+                filter = subscription.wish.filter
+                page.add({"link": id, "filter": filter, "qos": subscription.wish.qos}, filter)
                 at += 1
-        return {"subscriptions": found, "next": f"{last + 1}.0" if looked == limits.MANAGED_LINKS else None}
+        return {"subscriptions": page.rows, "next": f"{last + 1}.0" if looked == limits.MANAGED_LINKS else None}
 
     def topics(self, asked: Asked, session: Session) -> dict[str, Any]:
         """Return a page of the levels below a topic, or of the topics there that have a text in them, with counts."""
@@ -77,49 +78,68 @@ class ManagedLists:
     def _levels(self, asked: Asked, session: Session) -> dict[str, Any]:
         below, after, most = _below(asked), number(asked, "after", 0), _most(asked)
         level = self._counts.look() if below is None else self._counts.at(below)
-        found: list[dict[str, Any]] = []
+        page = Page(most)
         at = after
         for one in islice([] if level is None else level.rows, after, after + limits.MANAGED_LINKS):
-            if len(found) >= most:
+            if page.full:
                 break
             at += 1
-            row = _row(one, one.name if below is None else f"{below}/{one.name}", session.rights)
-            if row is not None:
-                found.append(row)
-        return {"topics": found, "next": at if level is not None and at < len(level.rows) else None}
+            topic = one.name if below is None else f"{below}/{one.name}"
+            page.add(_row(one, topic, session.rights), topic)
+        return {"topics": page.rows, "next": at if level is not None and at < len(level.rows) else None}
 
     def _search(self, text: str, asked: Asked, session: Session) -> dict[str, Any]:
         below, after, most = _below(asked), number(asked, "after", 0), _most(asked)
         start = "" if below is None else f"{below}/"
         self._counts.look()
         topics = self._counts.topics
-        found: list[dict[str, Any]] = []
+        page = Page(most)
         at = after
         for topic in islice(topics, after, after + limits.MANAGED_TOPICS):
-            if len(found) >= most:
+            if page.full:
                 break
             at += 1
             if text in topic and topic.startswith(start):
-                row = _row(self._counts.path(topic)[-1], topic, session.rights)
-                if row is not None:
-                    found.append(row)
-        return {"topics": found, "next": at if at < len(topics) else None}
+                page.add(_row(self._counts.path(topic)[-1], topic, session.rights), topic)
+        return {"topics": page.rows, "next": at if at < len(topics) else None}
 
     def retained(self, asked: Asked, session: Session) -> dict[str, Any]:
         """Return a page of the levels below a topic that have retained messages, or levels with such below them."""
         below, after, most = _below(asked), number(asked, "after", 0), _most(asked)
-        found: list[dict[str, Any]] = []
+        page = Page(most)
         levels = self._running.hub.retained.children(below, after)
         for number_, name, message, children in islice(levels, limits.MANAGED_LINKS):
-            if len(found) >= most:
-                return {"retained": found, "next": after}
+            if page.full:
+                return {"retained": page.rows, "next": after}
             after = number_
             topic = name if below is None else f"{below}/{name}"
             whole, own = _may_see(topic, children, session.rights)
+            row = None
             if whole or own or _overlaps(topic, session.rights):
                 value = _value(message) if message is not None and own else {}
-                found.append({"level": name, "topic": topic, "children": children, **value})
-        return {"retained": found, "next": after if next(levels, None) is not None else None}
+                row = {"level": name, "topic": topic, "children": children, **value}
+            page.add(row, topic)
+        return {"retained": page.rows, "next": after if next(levels, None) is not None else None}
+
+
+class Page:
+    """Rows of one answer, until they are as many as it may have, or their names as long as what one flush sends."""
+
+    def __init__(self, most: int) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._most = most
+        self._size = 0
+
+    def add(self, row: dict[str, Any] | None, *names: str) -> None:
+        """Add a row, if it is for the client; `names` were looked at in any case."""
+        self._size += sum(map(len, names))
+        if row is not None:
+            self.rows.append(row)
+
+    @property
+    def full(self) -> bool:
+        """Whether the next rows are for another page."""
+        return len(self.rows) >= self._most or self._size >= limits.FLUSH_BYTES
 
 
 def number(asked: Asked, name: str, usual: int) -> int:

@@ -12,7 +12,8 @@
     $hubbub/kick           {"link": 7}, or "user", "client", "host", "listener"
     $hubbub/reload         {}
 
-Request and reply are JSON objects. A page has at most `limit` rows; "next" is `after` for the next page.
+Request and reply are JSON objects. A page has at most `limit` rows, fewer of long names; "next" is
+`after` for the next page.
 
 Without `--permissions` each client may read topics and retained messages, which a subscription would bring it too.
 Where there are no logins either, the clients of this machine may read the rest as well, as they may read the metrics.
