@@ -206,7 +206,7 @@ def test_events():
     assert encode("a", b"\xff") == b"event: a\ndata: data:application/octet-stream;base64,/w==\n\n"
     assert encode("a", b"1\r\n2") == b"event: a\ndata: data:application/octet-stream;base64,MQ0KMg==\n\n"
     assert dialect.gap(3) == b"event: $hubbub/gap\ndata: 3\n\n"
-    assert [one.data for one in dialect.timeout(104.0)] == [b":\n\n"]
+    assert [one.data for one in dialect.timeout(104.0)] == [b":\n"]
     assert dialect.deadline == 104.0 + limits.COMMENT_SECONDS
 
 

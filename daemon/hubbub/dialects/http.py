@@ -158,9 +158,12 @@ class Http(Dialect):
         return [*events, Close("")] if poll else events
 
     def timeout(self, now: float) -> list[Event | Message]:
-        """Show a stream's client, and the proxies before it, that the stream is there."""
+        """Show a stream's client, and the proxies before it, that the stream is there.
+
+        Without an empty line, which httpx-sse and sseclient take for the end of an event.
+        """
         self.deadline = now + limits.COMMENT_SECONDS
-        return [Answer(b"\n" if self._form == http_text.LINES else b":\n\n")]
+        return [Answer(b"\n" if self._form == http_text.LINES else b":\n")]
 
     # What goes out
 
