@@ -236,6 +236,12 @@ def test_a_stream_over_http_1_0_ends_with_the_connection(daemon, web):
     web.delete("topics/old")
 
 
+def test_a_stream_over_http_1_1_shows_whether_it_was_cut(web):
+    """sseclient-py gives out what there is of an event that was cut, where it can't see that."""
+    with web.stream("GET", "events?filter=quiet") as stream:
+        assert stream.headers["transfer-encoding"] == "chunked"
+
+
 def test_a_reader_that_is_slow_is_a_slow_consumer(daemon, lines):
     """It gets a notice of what it has lost, and is cut when it takes nothing; nobody else waits."""
     before = daemon.memory()
