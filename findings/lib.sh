@@ -2,6 +2,8 @@
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+PYTHONPATH=$(cd "$(dirname "$0")" && pwd) # Python can import the modules of this folder
+export PYTHONPATH
 
 # pip_install NAME==VERSION...: $python is then an interpreter that can import them.
 pip_install() {
@@ -15,11 +17,9 @@ npm_install() {
     npm install --silent --no-audit --no-fund --prefix "$work" "$@"
 }
 
-# nats_server: the nats-server that pip_install has installed listens on $port, and $python can import nats_lines.
+# nats_server: the nats-server that pip_install has installed listens on $port.
 nats_server() {
     port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
     "$work/venv/bin/nats-server" -a 127.0.0.1 -p "$port" >/dev/null 2>&1 &
     trap 'kill %1; wait %1 || true; rm -rf "$work"' EXIT
-    PYTHONPATH=$(cd "$(dirname "$0")" && pwd)
-    export PYTHONPATH
 }
