@@ -255,7 +255,7 @@ WORK_QUEUE_REFUSALS = 10  # times that members may refuse a message: then it is 
 
 # WAMP
 WAMP_DEPTH = 100  # lists and dictionaries in one another: other clients' libraries give up at a few hundred
-WAMP_PARTS = 50_000  # values in the arguments of one message: with them it takes 20 ms, and a list of 50,000 is long
+WAMP_PARTS = 50_000  # values in the arguments of one message, see plugins/wamp: with them it takes 20 ms
 WAMP_INVOCATIONS = 10_000  # calls that one client may work on: the oldest are forgotten, those of MQTT never end
 WAMP_LISTED = 10_000  # sessions, subscriptions or registrations that one call of the meta API looks through
 WAMP_TESTAMENTS = 100  # messages of one session that are published when it ends

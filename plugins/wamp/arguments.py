@@ -24,11 +24,13 @@ from hubbub.errors import Refusal
 from hubbub.message import Message
 from hubbub_plugins.wamp.codec import NUL, Codec, Malformed, binary_json, is_undefined, write_json
 from hubbub_plugins.wamp.decoders import check_json, read_both, read_raw, read_value
+from hubbub_plugins.wamp.large import DICTIONARY, TOO_MANY, json_parts
 
 TEXT, OCTETS, VALUE = "text/plain; charset=utf-8", "application/octet-stream", "application/json"
 ARGUMENTS = "application/json; wamp=arguments"
 _SIMPLE = frozenset((int, bool, type(None)))
 _INT = 2**64
+_MARKED = 4  # as how many parts one counts where JSON lacks one: all are copied twice
 _WRONG = "arguments are null, booleans, numbers, text, binary, lists, and dictionaries with text keys"
 
 
@@ -40,6 +42,8 @@ def payload_of(message: list[Any], at: int, most: int) -> tuple[bytes, str | Non
 
     most  bytes of the longest payload
     """
+    if message[-1] is TOO_MANY:
+        raise _too_many()
     count = len(message)
     args = message[at] if count > at else None
     kwargs = message[at + 1] if count > at + 1 else None
@@ -91,24 +95,31 @@ def _json(value: Any) -> bytes:
 def json_of(value: Any, most: int) -> bytes:
     """Return a value as JSON, with marks for what that lacks; it has `most` parts at most. Raises Refusal.
 
-    It has limits.WAMP_PARTS at most, too.
+    It has limits.WAMP_PARTS at most, too: a dictionary counts as more than one, and all do where JSON lacks one.
     """
     return _json(_with_marks(value) if _is_odd(value, most) else value)
 
 
 def _is_odd(value: Any, most: int) -> bool:
     """Return whether JSON lacks something of a value. Raises Refusal for what WAMP has no type for."""
-    level, depth, left, odd = [value], 0, min(most, limits.WAMP_PARTS) + 2, False
+    level, depth, parts, bound, odd = [value], 0, -2, min(most, limits.WAMP_PARTS), False
     while level:
         depth += 1
-        left -= len(level)
-        if left < 0 or depth > limits.WAMP_DEPTH:  # a value of CBOR may contain itself
-            raise Refusal("too-long", "the arguments have too many parts, or are nested too deep")
+        parts += len(level)
+        if parts > bound or depth > limits.WAMP_DEPTH:  # a value of CBOR may contain itself
+            raise _too_many()
         below: list[Any] = []
         for one in level:
             odd = _is_odd_itself(one, below) or odd
+        parts += (DICTIONARY - 1) * [type(one) for one in level].count(dict)
         level = below
+    if (parts * _MARKED if odd else parts) > limits.WAMP_PARTS:
+        raise _too_many()
     return odd
+
+
+def _too_many() -> Refusal:
+    return Refusal("too-long", "the arguments have too many parts, or are nested too deep")
 
 
 def _is_odd_itself(one: Any, below: list[Any]) -> bool:
@@ -163,6 +174,8 @@ def arguments_of(message: Message) -> list[Any]:
     payload, kind = message.payload, message.content_type
     if kind is not None and kind.startswith(VALUE):
         try:
+            if is_large(payload):
+                raise _too_many()
             if kind != ARGUMENTS:
                 value = read_value(payload)
                 if payload.count(b"[") + payload.count(b"{") > limits.WAMP_DEPTH:
@@ -183,10 +196,20 @@ def arguments_of(message: Message) -> list[Any]:
     return [[payload]]
 
 
+def is_large(payload: bytes) -> bool:
+    """Return whether a payload in JSON has too many parts to be read for arguments."""
+    if len(payload) <= limits.WAMP_PARTS:
+        return False
+    return json_parts(payload) > limits.WAMP_PARTS or payload.count(NUL) * _MARKED > limits.WAMP_PARTS
+
+
 def write(codec: Codec, head: list[Any], message: Message) -> bytes:
     """Return a WAMP message as a unit: `head`, and the arguments that a message of the hub has."""
     if not codec.text:
-        return codec.write(head + arguments_of(message))
+        try:
+            return codec.write(head + arguments_of(message))
+        except OverflowError:  # an integer that MessagePack lacks
+            return codec.write([*head, [message.payload.decode()]])
     return codec.framed(b"%b%b]" % (write_json(head)[:-1], _json_arguments(message)))
 
 

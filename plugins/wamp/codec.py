@@ -15,6 +15,8 @@ import msgpack  # type: ignore[import-untyped]
 import msgspec
 from autobahn.wamp.serializer import CBORObjectSerializer, JsonObjectSerializer, MsgPackObjectSerializer
 
+from hubbub_plugins.wamp import large
+
 NUL = b'"\\u0000'
 SEPARATORS = (b"\x1e", b"\x18")  # the specification's; and Autobahn's, which reads its decimal number as octal
 _read_json = msgspec.json.Decoder().decode
@@ -40,6 +42,9 @@ def is_undefined(value: Any) -> bool:
 
 def read_json(data: bytes) -> Any:
     """Read a JSON text, whose strings that begin with NUL are binary. Raises what the libraries raise."""
+    found = None if large.is_small(data) else large.read_json(data)
+    if found is not None:
+        return found
     return _autobahn_json.unserialize(data)[0] if NUL in data else _read_json(data)
 
 
@@ -49,11 +54,14 @@ def binary_json(data: bytes) -> str:
 
 
 def _read_cbor(data: bytes) -> Any:
+    found = None if large.is_small(data) else large.read_cbor(data)
+    if found is not None:
+        return found
     return cbor2.loads(data, strict_hashable_types=True)  # keys of other types may be made to collide
 
 
 def _read_msgpack(data: bytes) -> Any:
-    return _msgpack.unserialize(data)[0]
+    return _msgpack.unserialize(data)[0] if large.is_small(data) else large.read_msgpack(data)
 
 
 class Codec:

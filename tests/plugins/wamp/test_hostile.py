@@ -42,8 +42,8 @@ def test_depth(codec, depth):
 
 def test_keys_that_collide():
     client = WampHub(max_message=400_000).client("cbor")
-    colliding = b"".join([cbor2.dumps(n * (2**61 - 1)) + b"\0" for n in range(20_000)])  # a dict of them takes long
-    assert spent(client, b"\x85\x10\x01\xa0\x61a\x81\xba" + (20_000).to_bytes(4, "big") + colliding) < SECONDS
+    colliding = b"".join([cbor2.dumps(n * (2**61 - 1)) + b"\0" for n in range(15_000)])  # a dict of them takes long
+    assert spent(client, b"\x85\x10\x01\xa0\x61a\x81\xba" + (15_000).to_bytes(4, "big") + colliding) < SECONDS
     client.output()
     assert client.closed
 
