@@ -1,4 +1,4 @@
-"""What paho-mqtt makes of the limits that hubbub announces in CONNACK: it reads them, and sends what it likes."""
+"""What clients make of the limits that hubbub announces in CONNACK: they read them, and send what they like."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import gmqtt
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 
+from interop.mqtt.asyncio_clients import run
 from interop.mqtt.base import EXPIRY, SECONDS, V5, At, Wish
 from interop.mqtt.paho_client import Paho, properties
 from running import Daemon
@@ -62,3 +64,22 @@ def test_a_message_too_long_is_sent_on_each_connection(port):
             assert [cut.get(timeout=SECONDS) for _ in range(3)] == ["Packet too large"] * 3
         other.publish("long/3", b"of others", 1)
         assert other.next().payload == b"of others"
+
+
+def test_gmqtt_raises_before_the_receive_maximum(port):
+    published = []
+
+    def publish(client: gmqtt.Client) -> None:
+        for number in range(BURST):
+            client.publish("burst", b"%d" % number, 2)
+            published.append(number)
+
+    async def connect_and_publish() -> None:
+        client = gmqtt.Client("gmqtt")
+        await client.connect("127.0.0.1", port)
+        with pytest.raises(OverflowError):
+            publish(client)
+        await client.disconnect()
+
+    run(connect_and_publish())
+    assert len(published) == 99
