@@ -75,3 +75,8 @@ def test_what_hangs_ends_alone_and_shows_where(run):
     output = run(ci="false")
     assert "the test took longer than 0.2 s" in output
     assert "await Deferred()" in output
+
+
+def test_no_test_imports_trial():
+    """With trial, which twisted.internet.testing brings, pytest reads Twisted's metadata before each test: 1 ms."""
+    assert "twisted.trial.unittest" not in sys.modules

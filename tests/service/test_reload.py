@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import CannotListenError
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from hubbub.errors import ConfigError
@@ -42,7 +42,21 @@ class Plain(Dialect):
 """
 
 
-class Reactor(MemoryReactorClock):
+class Port:
+    """A port that listens in memory, among those of `reactor`."""
+
+    def __init__(self, reactor: Reactor, host: str, number: int) -> None:
+        self._reactor, self._address = reactor, IPv4Address("TCP", host, number)
+        reactor.open.append(number)
+
+    def getHost(self) -> IPv4Address:
+        return self._address
+
+    def stopListening(self) -> None:
+        self._reactor.open.remove(self._address.port)
+
+
+class Reactor(Clock):
     """Listens in memory; ports in `taken` are somebody else's, and `open` are ours."""
 
     def __init__(self) -> None:
@@ -53,11 +67,7 @@ class Reactor(MemoryReactorClock):
     def listenTCP(self, port, factory, backlog=50, interface=""):
         if port in self.taken or f"{interface}:{port}" in self.taken or (port and port in self.open):
             raise CannotListenError(interface, port, OSError(errno.EADDRINUSE, "Address already in use"))
-        made = super().listenTCP(port, factory, backlog, interface)
-        made.getHost = lambda: IPv4Address("TCP", interface, port)
-        made.stopListening = lambda: self.open.remove(port)
-        self.open.append(port)
-        return made
+        return Port(self, interface, port)
 
 
 class Daemon:
