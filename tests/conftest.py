@@ -24,6 +24,7 @@ from scale import EXAMPLES
 
 TESTS = Path(__file__).parent
 
+COLLECT = (5_000, 20, 50)  # gc.set_threshold: the usual (700, 10, 10) takes twice the processor time
 SECONDS = 30  # until a coroutine is cancelled; pytest-timeout, at 60 s, stops the reactor for later tests too
 PACKAGES = {
     "nc": "netcat-openbsd", "socat": "socat", "chromium": "chromium", "logger": "bsdutils",
@@ -69,6 +70,7 @@ def pytest_collection() -> Generator[None, Any, Any]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(*COLLECT)
         gc.enable()
 
 
