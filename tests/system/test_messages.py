@@ -20,6 +20,7 @@ from hub_process import start
 from interop.mqtt.broker import Mosquitto
 from running import Daemon, LineClient
 from service.test_passwords import cheap
+from waiting import wait_until
 
 PLAIN = ("tcp", "udp", "ws", "http", "mqtt")
 SECURE = ("wss", "https", "mqtts")
@@ -75,10 +76,12 @@ def listening(daemon: Daemon, *arguments: str, topic: str) -> Iterator[Any]:
         ends.enter_context(reads.stdout)
         ends.callback(reads.kill)
         with LineClient(daemon.tcp[0]) as asks:
-            until = time.monotonic() + 20
-            while asks.ask(f"REQ {topic} ?") == "ERR no-responders no client is subscribed to that topic":
-                assert time.monotonic() < until
+
+            def subscribed() -> bool:
                 assert reads.poll() is None, reads.stderr.read()
+                return asks.ask(f"REQ {topic} ?") != "ERR no-responders no client is subscribed to that topic"
+
+            wait_until(subscribed)
         assert reads.stdout.readline()  # the request
         yield reads
 
@@ -310,6 +313,9 @@ def close_after_some(server):
     client, _ = server.accept()
     with client:
         client.recv(65_536)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(65_536):  # closed with something unread it would reset the connection
+            pass
 
 
 @pytest.mark.parametrize("command", ["pub", "sub", "req", "bench"])
