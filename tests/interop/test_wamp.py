@@ -128,6 +128,18 @@ def call(one, other, lines, topic, kind):
         assert other.call(f"{topic}.stay", options={"timeout": 100})["error"] == "wamp.error.timeout"
 
 
+@pytest.mark.parametrize(("serializer", "long"), [("json", 2**32), ("msgpack", "4294967296n"), ("cbor", 2**32)])
+def test_wampy_has_integers_of_64_bits_of_messagepack_as_bigint(hub, driver, serializer, long):
+    url, topic = url_of(hub, "websocket"), f"t{next(_numbers)}"
+    with (
+        Client(driver("wampy"), "wampy", url, serializer) as one,
+        Client(driver("autobahn-js"), "autobahn-js", url, "json") as other,
+    ):
+        one.subscribe(topic)
+        other.publish(topic, 2**32 - 1, 2**32)
+        assert one.next() == ([2**32 - 1, long], {})
+
+
 @pytest.mark.parametrize("kind", RECONNECTING)
 def test_a_restart(driver, kind):
     """A client comes back by itself, with its subscriptions."""

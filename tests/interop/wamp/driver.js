@@ -132,5 +132,5 @@ require("readline").createInterface({ input: process.stdin }).on("line", async l
   if (action === "open") clients[number] = new KINDS[more.shift()]();
   const done = Promise.race([(async () => clients[number][action](...more))(), late]);
   const answer = await done.then(result => ({ id, result }), error => ({ id, error: String(error.stack ?? error) }));
-  process.stdout.write(JSON.stringify(answer) + "\n");
+  process.stdout.write(JSON.stringify(answer, (_, value) => typeof value === "bigint" ? `${value}n` : value) + "\n");
 });
