@@ -1,0 +1,85 @@
+"""Three nats-servers: what one node publishes keeps its order when the leader of the stream changes."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.task import LoopingCall, deferLater
+
+from cluster.nodes import passed
+from cluster.reading import Reading
+from cluster.servers import jetstream
+from hubbub.nats_protocol.headers import encode_headers
+from hubbub.service.cluster.jetstream import MESSAGE_ID, JetStream, StreamConfig
+from hubbub.service.cluster.jetstream_errors import JetStreamError
+from hubbub.service.cluster.ordered_consumer import OrderedConsumer
+from hubbub.service.cluster.publisher import Publisher
+
+CHANGES = 4  # of twelve, about two cost order without batches
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    with jetstream(tmp_path_factory.mktemp("jetstream"), 3) as servers:
+        yield servers
+
+
+async def make_stream(api, name):
+    """Servers that have just started have to find each other."""
+    from twisted.internet import reactor
+
+    config = StreamConfig(name=name, subjects=(f"{name}.>",), num_replicas=3, allow_atomic=True)
+    while True:
+        try:
+            return await api.ensure_stream(config)
+        except JetStreamError:
+            await deferLater(reactor, 0.1)
+
+
+async def change_leader(api, name):
+    before = (await api.stream_info(name)).cluster.leader
+    await api.call(f"STREAM.LEADER.STEPDOWN.{name}", None, object)
+    while True:
+        try:
+            if (await api.stream_info(name)).cluster.leader not in ("", before):
+                return
+        except JetStreamError:
+            pass
+
+
+async def test_over_changes_of_the_leader(nodes, servers, name):
+    from twisted.internet import reactor
+
+    connections = [await nodes.joined(server.url) for server in servers]
+    api = JetStream(connections[0])
+    await make_stream(api, name)
+    readings = [Reading() for _ in connections]
+    publishers = [Publisher(*pair) for pair in zip(connections, [reactor] * 3, readings, strict=True)]
+    for one in publishers:
+        one.batches = True
+
+    def publish():
+        for index, one in enumerate(publishers):
+            for _ in range(50 if one.waiting < 2_000 else 0):
+                id = encode_headers([(MESSAGE_ID, f"{index}-{one.last + 1}")])
+                one.publish(f"{name}.{index}".encode(), b"%d" % (one.last + 1), id)
+
+    flow = LoopingCall(publish)
+    flow.start(0.001)
+    for _ in range(CHANGES):
+        before = [one.safe for one in publishers]
+        await passed(lambda before=before: all(one.safe > n + 500 for one, n in zip(publishers, before, strict=True)))
+        await change_leader(api, name)
+    flow.stop()
+    await passed(lambda: not any(one.waiting for one in publishers))
+    everything = sum(one.last for one in publishers)
+    reading = Reading()
+    consumer = OrderedConsumer(api, reactor, name, [f"{name}.>"], reading)
+    consumer.start()
+    await passed(lambda: consumer.position >= everything)
+    for index, one in enumerate(publishers):
+        got = [int(message.payload) for message in reading.messages if message.subject.endswith(b".%d" % index)]
+        assert got == list(range(1, one.last + 1))
+    assert not any(one.errors for one in readings)
+    consumer.stop()
+    for one in publishers:
+        one.stop()
