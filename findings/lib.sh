@@ -17,9 +17,9 @@ npm_install() {
     npm install --silent --no-audit --no-fund --prefix "$work" "$@"
 }
 
-# nats_server: the nats-server that pip_install has installed listens on $port.
+# nats_server [OPTION...]: the nats-server that pip_install has installed listens on $port.
 nats_server() {
     port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    "$work/venv/bin/nats-server" -a 127.0.0.1 -p "$port" >/dev/null 2>&1 &
+    "$work/venv/bin/nats-server" -a 127.0.0.1 -p "$port" "$@" >/dev/null 2>&1 &
     trap 'kill %1; wait %1 || true; rm -rf "$work"' EXIT
 }

