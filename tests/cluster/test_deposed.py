@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import pytest_twisted
 
 from cluster.mqtt_nodes import output, subscribe, together
+from cluster.nodes import passed
 from cluster.reading import Reading
 from cluster.test_sessions import store
 from hubbub import limits
@@ -99,6 +101,34 @@ async def test_a_session_that_comes_waits_until_another_server_answers(two):
     client = await b.client("c", **kept(V5))
     after = await output(client, 2, client.first)
     assert [(one.id, one.payload) for one in after] == [(one.id, one.payload) for one in before]
+
+
+@pytest_twisted.async_fixture
+async def starts_again(make):
+    """A node whose earlier process had read three messages of four; the server that it asks has one."""
+    a = await make("a").joined()
+    await store(await a.client("writer"), *(("x", b"%d" % number) for number in range(4)))
+    b = make("b")
+    b.hub.clients.store.load_stream = lambda: (a.stream.consumer.epoch, 3)
+    b.stream._jetstream = Deposed(b.cluster.connection, 1)
+    return b
+
+
+async def test_a_node_that_starts_again_waits_until_another_server_answers(starts_again):
+    """Its work queues get no message a second time."""
+    node = starts_again
+    await passed(lambda: "joining" in node.stream.troubles or node.stream.consumer)
+    node.stream._jetstream.last = None
+    await node.joined()
+    await passed(lambda: node.stream.consumer.position == 4)
+    assert node.stream.reader.received_count == 1
+
+
+async def test_a_node_that_starts_again_believes_that_messages_are_lost_after_a_while(starts_again, monkeypatch):
+    monkeypatch.setattr(limits, "CLUSTER_PATIENCE_SECONDS", 0.3)
+    await starts_again.joined()
+    await passed(lambda: starts_again.stream.consumer.position == 4)
+    assert starts_again.stream.reader.received_count == 3
 
 
 def test_what_was_read_of_a_stream_that_has_lost_its_newest_messages():

@@ -92,6 +92,7 @@ class MessageStream:
         self._patience: Any = None
         self._prefix = f"{node}-{secrets.token_hex(4)}-"  # of the ids of messages: no other run of a node has it
         self._reactor = reactor
+        self._short_since: float | None = None  # seconds of its clock
         self.reader.found = self.publisher.found
         self.reader.wiped_by = self._wiped
         connection.watchers.append(self)
@@ -125,6 +126,7 @@ class MessageStream:
         while True:
             try:
                 info = await make_streams(self._jetstream, self.names, self._connection.config)
+                self._check_end(info)
                 last = info.state.last_seq
                 await read_retained(self._jetstream, self._reactor, self.names, last, self.reader)
                 break
@@ -143,6 +145,18 @@ class MessageStream:
         )
         self._hub.clients.store.stream_position = self._position
         self.consumer.start()
+
+    def _check_end(self, info: StreamInfo) -> None:
+        """Raise Unavailable where a server lacks messages that an earlier process of this node has read.
+
+        It may have been the leader before, for less than CLUSTER_PATIENCE_SECONDS.
+        """
+        epoch, seq = self._hub.clients.store.load_stream() or ("", 0)
+        if epoch == info.epoch and info.state.last_seq < seq:
+            now = self._reactor.seconds()
+            self._short_since = now if self._short_since is None else self._short_since
+            if now - self._short_since < limits.CLUSTER_PATIENCE_SECONDS:
+                raise Unavailable("the server that answers lacks messages that were read")
 
     def _find_position(self, info: StreamInfo) -> int:
         """Return behind which sequence to begin: where an earlier process of this node ended, or now."""
