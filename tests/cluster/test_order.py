@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import LoopingCall, deferLater
 
+from cluster.mqtt_nodes import output
 from cluster.nodes import passed
 from cluster.reading import Reading
 from cluster.servers import jetstream
@@ -83,3 +84,20 @@ async def test_over_changes_of_the_leader(nodes, servers, name):
     consumer.stop()
     for one in publishers:
         one.stop()
+
+
+async def test_retained_messages_pass_in_batches(servers, make):
+    """Also those that clear a topic; a node that joins later reads them from the second stream."""
+    url = ",".join(server.url for server in servers)
+    a = await make("a", f"{url}:replicas=3").joined()
+    assert a.stream.publisher.batches
+    writer = await a.client("writer")
+    for number in range(1, 31):
+        writer.publish("t%d" % (number % 10), b"%d" % number if number <= 20 else b"", qos=1, id=number, retain=True)
+    for number in range(31, 41):
+        writer.publish("t%d" % (number % 10 + 5), b"%d" % number, qos=1, id=number, retain=True)
+    await output(writer, 40)
+    left = {f"t{number % 10 + 5}": b"%d" % number for number in range(31, 41)}
+    for node in (a, make("b", f"{url}:replicas=3")):
+        await node.joined()
+        await passed(lambda node=node: {one.topic: one.payload for one in node.hub.retained.match("#") if one} == left)
