@@ -58,6 +58,8 @@ class OutboundAliases:
     def shorten(self, frame: bytes, topic: str) -> bytes:
         """Return a PUBLISH with the alias instead of its topic, or with both (NeverDrop), or as it is."""
         alias = self._aliases.get(topic)
+        if alias is not None and len(frame) > limits.ALIAS_UNIT_BYTES:
+            return frame  # which all links share
         if alias is not None:
             return _with_alias(frame, alias, keep_topic=False)
         if len(self._aliases) >= self._maximum or not self._worth_an_alias(frame, topic):

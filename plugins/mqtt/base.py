@@ -21,6 +21,7 @@ from hubbub import (
     Subscribe,
     limits,
 )
+from hubbub.dialect import IdForm
 from hubbub_plugins.mqtt import packets
 from hubbub_plugins.mqtt.aliases import OutboundAliases
 from hubbub_plugins.mqtt.codes import (
@@ -33,7 +34,7 @@ from hubbub_plugins.mqtt.codes import (
 )
 from hubbub_plugins.mqtt.inbound import Inbound
 from hubbub_plugins.mqtt.keep_alive import KeepAlive, PingTimer
-from hubbub_plugins.mqtt.messages import written_identifiers
+from hubbub_plugins.mqtt.messages import encode_around, written_identifiers
 from hubbub_plugins.mqtt.outbound import Outbound
 from hubbub_plugins.mqtt.packets import V5
 from hubbub_plugins.mqtt.properties import PUBACK, PUBCOMP, PUBREC, PUBREL
@@ -158,11 +159,20 @@ class MqttBase(Dialect):
         self._aliases = OutboundAliases(alias_maximum, max_packet) if alias_maximum else None
 
     def form(self, subscription: Subscribe) -> Any:
-        """Return version, QoS, retain as published, identifiers, bytes of the longest packet, and if with positions."""
+        """Return version, QoS, retain as published, identifiers, bytes of the longest packet, and if with positions.
+
+        At QoS 0 identifiers are what alone differs (dialect.IdForm); those of one length share the remaining length.
+        """
         retain_as_published, identifiers, *positions = _options(subscription)
         v5, max_packet = self._outbound.version == V5, self._outbound.max_packet
         written = written_identifiers(identifiers) if identifiers else b""
+        if written and not subscription.qos:
+            return IdForm((v5, 0, retain_as_published, len(written), max_packet, bool(positions)), written)
         return v5, subscription.qos, retain_as_published, written, max_packet, bool(positions)
+
+    @classmethod
+    def encode_around(cls, message: Message, shared: Any) -> tuple[bytes, bytes] | None:
+        return encode_around(message, shared)
 
     def frames_per_link(self, subscription: Subscribe) -> bool:
         return self._aliases is not None

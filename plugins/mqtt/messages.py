@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from hubbub import Message, QosPublish
+from hubbub.dialect import IdForm
 from hubbub.errors import BadFilter, BadTopic
 from hubbub.limits import MATCH_CACHE, MATCH_CACHE_TOPIC, NAME_CHARACTERS, PROPERTIES
 from hubbub.topics import SHARE, check_filter, check_topic
@@ -165,6 +166,9 @@ _TWO_DIGITS = 0x4000  # a remaining length below it has two bytes at most (secti
 
 def encode_publishes(messages: Sequence[Message], form: Any) -> list[bytes | None]:
     """Encode messages that go out together, as `encode_publish` does: those without properties in fewer steps."""
+    if type(form) is IdForm:
+        shared: Any = form.shared
+        form = (*shared[:3], form.id, *shared[4:])
     v5, max_qos, _, identifiers, max_packet, positions = form
     if identifiers or positions or (max_packet is not None and max_packet < _TWO_DIGITS):
         return [encode_publish(message, form) for message in messages]
@@ -181,6 +185,16 @@ def encode_publishes(messages: Sequence[Message], form: Any) -> list[bytes | Non
         head = bytes((first, size)) if size < 0x80 else bytes((first, size & 0x7F | 0x80, size >> 7))
         frames.append(b"".join((head, name, b"\0\0", end, payload) if qos else (head, name, end, payload)))
     return frames
+
+
+def encode_around(message: Message, shared: Any) -> tuple[bytes, bytes] | None:
+    """Return what comes before the identifiers of a PUBLISH, which end its properties, and its payload behind them.
+
+    shared  as a form, with the length of the identifiers
+    """
+    v5, qos, as_published, size, max_packet, positions = shared
+    frame = encode_publish(message, (v5, qos, as_published, bytes(size), max_packet, positions))
+    return None if frame is None else (frame[: len(frame) - len(message.payload) - size], message.payload)
 
 
 def _is_plain(message: Message) -> bool:

@@ -20,13 +20,14 @@ from hostile.canary import Canary
 from hostile.test_turns import SOURCE, crowd, links, mqtt_connect, pour
 from hubbub_plugins.mqtt.packets import V5, V311, Connect, Subscribe, Subscription
 from running import Daemon, LineClient
-from system.clients import connect
+from system.clients import MiB, connect
 from system.controlled import Controlled
 
 Properties = Callable[[int], dict[str, Any]]
 NONE: Properties = lambda at: {}  # noqa: E731
 LEVELS = 14
 TOPIC = "/".join("a" * LEVELS)
+LARGE = 0.1  # seconds that others may wait beside a megabyte
 
 
 @pytest.fixture
@@ -83,6 +84,50 @@ def test_subscribers_that_each_need_units_of_their_own(daemon, way):
         with Canary(daemon) as canary:
             pour([publisher], b"PUB with/units/of/their/own x\n" * 1_000 + b"PING\n", b"PONG\n", 120)
         canary.check()
+
+
+def join_nats(some: Sequence[socket.socket]) -> None:
+    for at, one in enumerate(some):
+        one.sendall(b'CONNECT {"verbose":false}\r\nSUB long %d\r\nPING\r\n' % at)
+        read(one, b"PONG\r\n")
+
+
+def join_stomp(some: Sequence[socket.socket]) -> None:
+    subscribe = b"SUBSCRIBE\nid:%d\ndestination:long\nreceipt:1\n\n\0"
+    for at, one in enumerate(some):
+        one.sendall(b"CONNECT\naccept-version:1.2\nhost:x\n\n\0" + subscribe % at)
+        read(one, b"receipt-id:1\n\n\0")
+
+
+JOIN: dict[str, Callable[[Sequence[socket.socket]], None]] = {
+    "MQTT": lambda some: join(some, "long", *WAYS["subscription identifiers"]),
+    "MQTT with aliases": lambda some: join(some, "long", *WAYS["topic aliases"]),
+    "NATS": join_nats,
+    "STOMP": join_stomp,
+}
+
+
+@pytest.mark.parametrize("dialect", JOIN)
+def test_a_long_message_for_clients_with_ids_of_their_own(daemon, dialect):
+    """All share its payload while it waits for them, also if they don't read."""
+    count = crowd(60, 300)
+    with links(daemon, count) as many, LineClient(daemon.tcp[0]) as publisher:
+        JOIN[dialect](many)
+        publisher.send("PUB long short")  # which sets the alias
+        assert publisher.ask("PING") == "PONG"
+        before = daemon.memory()
+        with Canary(daemon) as canary:
+            for at in range(3):
+                publisher.send(f"PUB long {at}" + "x" * 1_000_000)
+                assert publisher.ask("PING") == "PONG"
+                assert daemon.memory() - before < 32 * MiB
+                for one in many:
+                    found = 0
+                    while found < 1_000_000:
+                        piece = one.recv(1 << 20)
+                        assert piece
+                        found += len(piece)
+        canary.check(LARGE)
 
 
 def test_one_message_with_thousands_of_identifiers(daemon):

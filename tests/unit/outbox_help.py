@@ -19,7 +19,11 @@ LONGEST = 400  # of one message: more than the whole limit
 @contextmanager
 def flushing(size):
     """Each flush hands over that many bytes."""
-    with patch.object(outbox, "FLUSH_BYTES", size), patch("hubbub.kernel.connection.flushing.FLUSH_BYTES", size):
+    with (
+        patch.object(outbox, "FLUSH_BYTES", size),
+        patch("hubbub.kernel.connection.flushing.FLUSH_BYTES", size),
+        patch("hubbub.kernel.routing.batch.FLUSH_BYTES", size),
+    ):
         yield
 
 

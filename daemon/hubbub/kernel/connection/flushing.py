@@ -6,22 +6,19 @@ from functools import partial
 from typing import Any
 
 from hubbub import limits
+from hubbub.kernel.connection.owner import NO_OWNER
 from hubbub.kernel.connection.units import Answers, Barrier, Search
-from hubbub.kernel.routing.batch import END, Batch
+from hubbub.kernel.routing.batch import END, Batch, SplicedBatch
 from hubbub.limits import FLUSH_BYTES
 
 
 def flush(outbox: Any, searching: bool) -> None:
     """Hand over what may leave now, in one write; with the next steps of a search if `searching`."""
     turn = outbox.turn
-    frames: list[bytes] = []
-    outbox.frames = frames
+    outbox.frames = []
     take(outbox, searching)
+    write(outbox)
     outbox.frames = None
-    data = b"".join(frames)
-    if data:  # a superseded unit has none
-        outbox.sent_bytes += len(data)
-        outbox.wire.write(data)
     if outbox.awaiting is not None and outbox.room_for_replay() > 0:
         awaiting, outbox.awaiting = outbox.awaiting, None
         for there_is_room in awaiting.values():
@@ -37,6 +34,29 @@ def flush(outbox: Any, searching: bool) -> None:
         outbox.searching = True
         turn.scheduler.add("retained messages", partial(search, outbox))
         turn.schedule_flush()
+
+
+def write(outbox: Any) -> None:
+    """Write what was handed over."""
+    data = b"".join(outbox.frames)
+    outbox.frames.clear()
+    if data:  # a superseded unit has none
+        outbox.sent_bytes += len(data)
+        outbox.wire.write(data)
+
+
+def hand_over(outbox: Any, unit: Any) -> None:
+    """Write a unit with this flush; what a long one shares with those of others is written without a copy."""
+    halves = unit.halves if type(unit) is SplicedBatch else None
+    if halves is None:
+        outbox.frames.append(unit.data)
+    else:
+        outbox.frames.append(halves[0])
+        write(outbox)
+        if outbox.owner is not NO_OWNER:  # it was too much for all outboxes
+            outbox.frames.append(halves[1])
+            write(outbox)
+    outbox.sent += unit.count
 
 
 def search(outbox: Any) -> None:

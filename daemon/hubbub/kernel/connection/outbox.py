@@ -348,9 +348,7 @@ class Outbox:
 
     def hand_over(self, unit: Any) -> None:
         """Write a unit with this flush."""
-        assert self.frames is not None
-        self.frames.append(unit.data)
-        self.sent += unit.count
+        flushing.hand_over(self, unit)
 
     def tell_lost(self) -> None:
         """Write the notice of what was lost before the next message."""

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from hubbub.kernel.routing.packed import Frames, Topics, ends_of
+from hubbub.limits import FLUSH_BYTES
 
 
 class _Split:
@@ -150,11 +151,11 @@ class Batch:
 class Around:
     """What batches share whose frames differ in an id alone.
 
-    messages  those of each; full: the overflow policy of the subscriptions, or None
+    messages  those of each, see Batch; full: the overflow policy of the subscriptions, or None
     pieces    what stands before, between and behind the ids; size: bytes
     """
 
-    __slots__ = ("full", "messages", "pieces", "size", "_ends", "_pairs")
+    __slots__ = ("full", "messages", "pieces", "size", "_ends", "_sizes")
 
     def __init__(self, messages: Sequence[Any], pairs: Sequence[tuple[bytes, bytes]], full: str | None) -> None:
         """`pairs`: of each message what comes before the id and behind it."""
@@ -168,14 +169,20 @@ class Around:
         self.pieces = pieces
         self.size = sum(map(len, pieces))
         self._ends: dict[int, Sequence[int]] = {}  # by the length of the id
-        self._pairs = pairs
+        self._sizes = [len(head) + len(tail) for head, tail in pairs]
 
     def ends(self, size: int) -> Sequence[int]:
         """Return at which byte each message ends, with an id of that many bytes."""
         if size not in self._ends:
-            ends = accumulate([len(head) + size + len(tail) for head, tail in self._pairs])
-            self._ends[size] = array("I", ends)
+            self._ends[size] = array("I", accumulate([one + size for one in self._sizes]))
         return self._ends[size]
+
+    def pack(self) -> bool:
+        """Keep no messages but their topics, as Batch.pack does."""
+        if type(self.messages) is Topics:
+            return False
+        self.messages = Topics(self.messages)
+        return True
 
 
 class SplicedBatch(Batch):
@@ -204,9 +211,26 @@ class SplicedBatch(Batch):
         self._join()
         return self._frames
 
+    @property
+    def halves(self) -> tuple[bytes, bytes] | None:
+        """Both sides of one message that is longer than what one flush sends: the second is shared. None: it isn't."""
+        around = self._around
+        if around is None or self.count != 1 or self.size <= FLUSH_BYTES:
+            return None
+        head, tail = around.pieces
+        return head + self._id, tail
+
     def pack(self) -> bool:
-        self._join()
-        return super().pack()
+        if self._around is None:
+            return super().pack()
+        packed = self.messages is not self._around.messages or self._around.pack()
+        self.messages = self._around.messages
+        return packed
+
+    def ends(self) -> Sequence[int]:
+        if self._around is not None and self._split is None:
+            self._split = _Split(self._around.ends(len(self._id)))
+        return super().ends()
 
     def _join(self) -> None:
         """Be like any other batch from now on."""
