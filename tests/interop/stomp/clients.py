@@ -90,6 +90,7 @@ class StompPy(Mailbox, Closing):
         if politely:
             self.client.disconnect(receipt="bye")
             return
+        self.client.transport.running = False  # over WebSocket its thread would try to read for ever
         end = self.client.transport.socket
         getattr(end, "sock", end).shutdown(socket.SHUT_RDWR)
 
