@@ -46,4 +46,4 @@ class Gpsd:
 
     def _stop(self) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(30)

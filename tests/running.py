@@ -143,7 +143,7 @@ class Daemon:
 class LineClient:
     """A plain client of the lines dialect: over TCP, over a Unix socket (its path), or over a socket that is open."""
 
-    def __init__(self, to: Address | str | socket.socket, seconds: float = 10) -> None:
+    def __init__(self, to: Address | str | socket.socket, seconds: float = 30) -> None:
         if isinstance(to, socket.socket):
             self.socket = to
         elif isinstance(to, str):

@@ -304,4 +304,4 @@ def running(command: list[str]) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)

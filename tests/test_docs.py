@@ -81,7 +81,7 @@ class Listener:
 
     def end(self) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=30)
 
 
 class Terminals:

@@ -34,7 +34,7 @@ class Trace:
         for _ in self.expected[1:]:
             self.output += self.process.stdout.readline()
         self.process.terminate()
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=30)
         return self.output
 
 

@@ -74,7 +74,7 @@ def test_first_minute(daemon: Daemon, need: Callable[[str], str]) -> None:
         client.send("HELP", "QUIT")
         assert "BYE" in client.reader.read().decode()
     os.killpg(tail.pid, signal.SIGTERM)  # the shell, and the nc that it started
-    tail.wait(10)
+    tail.wait(30)
     tail.stdout.close()
 
 
@@ -100,7 +100,7 @@ def test_plc(tmp_path: Path) -> None:
         ["--config", str(tmp_path / "hubbub.toml")],
     ]
     for way in ways:
-        with Daemon(*way) as daemon, socket.create_connection(daemon.tcp[0], timeout=10) as plc:
+        with Daemon(*way) as daemon, socket.create_connection(daemon.tcp[0], timeout=30) as plc:
             plc.sendall(b"T=21.5\r\n")
             url = "ws://127.0.0.1:%d/" % daemon.websocket[0][1]
             with connect(url, subprotocols=["hubbub.lines"], proxy=None) as page:

@@ -95,5 +95,5 @@ def again(ear, node):
     made.loop_stop()
     made.connect(*node.tcp[0], clean_start=False, properties=made._connect_properties)
     made.loop_start()
-    ear.present = ear._answers.get(timeout=10).session_present
+    ear.present = ear._answers.get(timeout=30).session_present
     return ear

@@ -44,7 +44,7 @@ class Follower:
 
 def read(port: int, filter: str, asked: dict[str, Any], ending: threading.Event | None = None) -> Iterator[Any]:
     """Yield what comes for a subscription; without `ending` until it is live. Raises OSError, ValueError: cut off."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as link:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as link:
         link.settimeout(0.2 if ending is not None else 30)
         wish = {"op": "subscribe", "topic": filter, "meta": True, **asked}
         link.sendall(json.dumps(wish).encode() + b"\n")

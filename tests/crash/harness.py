@@ -108,7 +108,7 @@ class Scene:
     def kill(self, daemon: Daemon) -> None:
         """Kill a daemon, and note what it has logged."""
         daemon.process.kill()
-        daemon.process.wait(10)
+        daemon.process.wait(30)
         self.outcome.kills += 1
         self._look_into(daemon)
 

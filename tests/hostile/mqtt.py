@@ -19,7 +19,7 @@ class MqttClient:
     """One connection with a session that outlives it; `present`: whether the session was there before."""
 
     def __init__(self, link: socket.socket, client: str, **more: Any) -> None:
-        link.settimeout(10)
+        link.settimeout(30)
         self.socket = link
         self._reader = Reader(10_000_000)
         self._come: deque[Any] = deque()

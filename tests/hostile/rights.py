@@ -135,7 +135,7 @@ class Scene:
 
     def dial(self) -> socket.socket:
         at = {"password": "login", "token": "login", "certificate": "tls"}.get(self.kind, self.kind)
-        link = self.stack.enter_context(socket.create_connection(self.at[at], timeout=10))
+        link = self.stack.enter_context(socket.create_connection(self.at[at], timeout=30))
         if self.kind != "certificate":
             return link
         context = ssl.create_default_context(cafile=self.authority.file)
@@ -244,7 +244,7 @@ def messages_of(page: WebSocketClient) -> Iterator[str]:
 def trace(scene: Scene) -> Iterator[dict[str, Any]]:
     """What a trace of everybody tells, from now on."""
     link = scene.stack.enter_context(socket.socket(socket.AF_UNIX))
-    link.settimeout(10)
+    link.settimeout(30)
     link.connect(str(scene.folder / "control"))
     link.sendall(b'{"command":"trace"}\n')
     reported = map(json.loads, link.makefile("rb"))

@@ -51,7 +51,7 @@ class Client:
     """A client by MQTT that logs in by steps, and wants its will to be published."""
 
     def __init__(self, address, name):
-        self.socket = socket.create_connection(address, timeout=10)
+        self.socket = socket.create_connection(address, timeout=30)
         self._reader = Reader(100_000)
         will = packets.Will(topic="ann/will", payload=name.encode(), properties={})
         properties = {"authentication_method": "steps", "session_expiry_interval": 600}

@@ -56,7 +56,7 @@ def stranger():
         ready = multiprocessing.get_context("fork").Event()
         processes.append(multiprocessing.get_context("fork").Process(target=answer, args=(path, ready), daemon=True))
         processes[-1].start()
-        assert ready.wait(10)
+        assert ready.wait(30)
 
     yield listen
     for one in processes:
@@ -134,7 +134,7 @@ def test_names_that_clients_choose(daemon, command):
 
 def test_what_a_trace_shows(daemon):
     with socket.socket(socket.AF_UNIX) as control, LineClient(daemon.tcp[0]) as lines:
-        control.settimeout(10)
+        control.settimeout(30)
         control.connect(str(daemon.control))
         control.sendall(b'{"command":"trace"}\n')
         reported = control.makefile()

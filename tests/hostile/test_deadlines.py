@@ -112,7 +112,7 @@ def times(daemon) -> Iterator[dict[str, list[float | None]]]:
             clients = [client for group in kinds.values() for client in group]
             wait_until_cut(clients, DEADLINE + LATE)
             for client in (client for kind in SILENT for client in kinds[kind] if client.cut is None):
-                client.socket.settimeout(10)
+                client.socket.settimeout(30)
                 client.socket.sendall(b"PING\n")
                 assert client.socket.recv(100).endswith(b"\n")
             for client in clients:

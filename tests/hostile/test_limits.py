@@ -261,7 +261,7 @@ def test_guessing_a_password():
 
 
 def get_page(daemon):
-    one = http.client.HTTPConnection(*daemon.websocket[0], timeout=10)
+    one = http.client.HTTPConnection(*daemon.websocket[0], timeout=30)
     try:
         one.connect()
         return status(one.sock.recv(1000))

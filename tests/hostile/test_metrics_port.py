@@ -19,7 +19,7 @@ def port():
 
 
 def asked(port, host, path="/metrics"):
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
         lines = [f"GET {path} HTTP/1.1", *([f"Host: {host}"] if host is not None else []), "", ""]
         client.sendall("\r\n".join(lines).encode())
         return client.makefile("rb").read()
@@ -39,6 +39,6 @@ def test_dns_rebinding(port, host, path):
 
 
 def test_an_http_1_0_client_without_a_host_header(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
         client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
         assert status(client.makefile("rb").read()) == 200

@@ -81,7 +81,7 @@ class Cast:
     def __init__(self, scene):
         self.scene = scene
         self.device = scene.stack.enter_context(scene.device.accept()[0])
-        self.device.settimeout(10)
+        self.device.settimeout(30)
         self.observer, self.answerer = scene.open(), scene.open()
         self.publisher, self.worker = scene.open_mqtt("publisher"), scene.open_mqtt("worker")
         said = self.answerer.ask('{"op":"subscribe","topic":"ann/ask","meta":true}')

@@ -47,7 +47,7 @@ class Trace:
 
     def __init__(self, daemon):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(10)
+        self.socket.settimeout(30)
         self.socket.connect(daemon.control)
         self.socket.sendall(b'{"command":"trace"}\n')
         self.reported = map(json.loads, self.socket.makefile("rb"))

@@ -25,7 +25,7 @@ from websockets.uri import parse_uri
 
 from running import Address, LineClient
 
-SECONDS = 10.0
+SECONDS = 20.0
 DATAGRAM = 65_507  # bytes of the largest datagram over IPv4
 
 

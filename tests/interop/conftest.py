@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import sync_playwright
 
-MILLISECONDS = 10_000
+MILLISECONDS = 30_000
 NAME = "hub.example"  # that its owner has pointed here
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", f"--host-resolver-rules=MAP {NAME} 127.0.0.1"]
 

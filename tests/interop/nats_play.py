@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Sequence
 
 Step = tuple[str, bytes]
-SECONDS = 10
+SECONDS = 20
 
 
 class Player:

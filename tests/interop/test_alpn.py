@@ -52,7 +52,7 @@ def dial(authority):
         if protocols:
             context.set_alpn_protocols(protocols)
         made = context.wrap_socket(socket.create_connection(address, 10), server_hostname="localhost")
-        made.settimeout(10)
+        made.settimeout(30)
         return made
 
     return dialled

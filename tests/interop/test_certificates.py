@@ -28,14 +28,14 @@ def dial(address, authority, name="localhost", **more):
     context = ssl.create_default_context(cafile=authority.file)
     for key, value in more.items():
         setattr(context, key, value)
-    return context.wrap_socket(socket.create_connection(address, timeout=10), server_hostname=name)
+    return context.wrap_socket(socket.create_connection(address, timeout=30), server_hostname=name)
 
 
 def shown(address, authority, name):
     """The common name of what the daemon shows to who asks for `name`."""
     context = ssl.create_default_context(cafile=authority.file)
     context.check_hostname = False
-    with context.wrap_socket(socket.create_connection(address, timeout=10), server_hostname=name) as client:
+    with context.wrap_socket(socket.create_connection(address, timeout=30), server_hostname=name) as client:
         return client.getpeercert()["subject"][0][0][1]
 
 
@@ -91,7 +91,7 @@ def with_certificate(address, authority, file):
     context = ssl.create_default_context(cafile=authority.file)
     if file is not None:
         context.load_cert_chain(file)
-    return context.wrap_socket(socket.create_connection(address, timeout=10), server_hostname="localhost")
+    return context.wrap_socket(socket.create_connection(address, timeout=30), server_hostname="localhost")
 
 
 def test_a_client_that_goes_within_the_handshake_is_logged(daemon, authority):
@@ -99,7 +99,7 @@ def test_a_client_that_goes_within_the_handshake_is_logged(daemon, authority):
     client = context.wrap_bio(reads, writes, server_hostname="localhost")
     with pytest.raises(ssl.SSLWantReadError):
         client.do_handshake()
-    with socket.create_connection(daemon.tcp[0], timeout=10) as raw:
+    with socket.create_connection(daemon.tcp[0], timeout=30) as raw:
         raw.sendall(writes.read())
         assert raw.recv(1)
     daemon.wait_for("TLS client 1 refused, at 127.0.0.1: it closed the connection within the handshake")
@@ -262,7 +262,7 @@ def test_a_client_needs_a_certificate_of_the_authority(authority, tmp_path):
                 context.load_cert_chain(file)
             said = b""
             try:
-                plain = socket.create_connection(daemon.tcp[0], timeout=10)
+                plain = socket.create_connection(daemon.tcp[0], timeout=30)
                 with context.wrap_socket(plain, server_hostname="localhost") as client:
                     client.sendall(b"SUB a\nPUB a x\n")
                     said = client.makefile("rb").readline()

@@ -91,7 +91,7 @@ def test_restarts(node: list[str], way: str) -> None:
     client.stdin.flush()
     with Daemon(*options):
         assert [client.stdout.readline() for _ in range(2)] == ["1\n", "2\n"]
-        assert client.communicate(timeout=10)[0] == '"ended"\n'
+        assert client.communicate(timeout=30)[0] == '"ended"\n'
 
 
 def test_a_hub_that_begins_late_gets_a_websocket(node: list[str]) -> None:

@@ -118,5 +118,5 @@ def test_javascript(tmp_path: Path, need: Callable[[str], str], way: str, end: s
             what, value, *_ = client.stdout.readline().split()
             assert what == "got"
             got.append(int(value))
-        client.communicate(timeout=10)
+        client.communicate(timeout=30)
     check(got if way == "ws" else sorted(got), end)  # over HTTP each publish is a request: they overtake each other

@@ -51,7 +51,7 @@ def visit(page: Page, daemon: Daemon) -> None:
 
 
 def publish(daemon: Daemon, numbers: range, **more: Any) -> None:
-    with httpx.Client(base_url=daemon.url(scheme="http"), timeout=10, trust_env=False, **more) as web:
+    with httpx.Client(base_url=daemon.url(scheme="http"), timeout=30, trust_env=False, **more) as web:
         for number in numbers:
             assert web.post("topics/e/n", content=b"%d" % number).status_code < 300
 

@@ -16,7 +16,7 @@ from ports import free_port
 from running import Address, Daemon
 from waiting import wait_until
 
-SECONDS = 10
+SECONDS = 20
 NGINX = """
 daemon off; pid {folder}/nginx.pid; error_log stderr;
 events {{}}

@@ -41,7 +41,7 @@ def nc(daemon, need):
 
 def say(nc, text):
     """`printf TEXT | nc -N HOST PORT`."""
-    return subprocess.run(nc, input=text, capture_output=True, text=True, timeout=10, check=False).stdout
+    return subprocess.run(nc, input=text, capture_output=True, text=True, timeout=30, check=False).stdout
 
 
 def test_ping_is_answered_a_thousand_times_of_a_thousand(nc):

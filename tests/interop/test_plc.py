@@ -30,7 +30,7 @@ def console(daemon):
 
 
 def dial(address):
-    return socket.create_connection(address, timeout=10)
+    return socket.create_connection(address, timeout=30)
 
 
 def let_read(console):

@@ -7,7 +7,7 @@ from httpx_sse import connect_sse
 
 from running import Daemon
 
-SECONDS = 10
+SECONDS = 20
 
 
 def test_httpx_sse_shows_no_keep_alive(tmp_path):

@@ -155,7 +155,7 @@ def test_garbage_on_a_tls_port_affects_no_client(daemon, trust):
 def answer_to(garbage, address):
     """All that comes, up to the end or a reset."""
     found = b""
-    with socket.create_connection(address, timeout=10) as client, suppress(ConnectionError):
+    with socket.create_connection(address, timeout=30) as client, suppress(ConnectionError):
         client.sendall(garbage)
         with suppress(OSError):  # it may have been reset before
             client.shutdown(socket.SHUT_WR)

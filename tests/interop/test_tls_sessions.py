@@ -52,7 +52,7 @@ class Records:
     def _open(self, address, context, name, session):
         self.name = name
         self.got = bytearray()  # as it came
-        self.socket = socket.create_connection(address, timeout=10)
+        self.socket = socket.create_connection(address, timeout=30)
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._in, self._out, server_hostname=name, session=session)
         self._until(self.tls.do_handshake)
@@ -275,7 +275,7 @@ def test_a_name_that_is_no_text_is_one_that_is_unknown(daemon, authority):
     client.set_tlsext_host_name(b"caf\xc3\xa9.example")
     with suppress(SSL.WantReadError):
         client.do_handshake()
-    with socket.create_connection(daemon.tcp[1], timeout=10) as plain:
+    with socket.create_connection(daemon.tcp[1], timeout=30) as plain:
         plain.sendall(client.bio_read(65_536))
         assert plain.recv(65_536)
     with Records(daemon.tcp[1], authority) as other:

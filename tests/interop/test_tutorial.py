@@ -23,7 +23,7 @@ def daemon():
 
 def dial(daemon):
     client = socket.socket()
-    client.settimeout(10)
+    client.settimeout(30)
     client.connect(daemon.tcp[0])
     return client
 
@@ -43,7 +43,7 @@ def converse(client, meeting, reset_at=None):
 
 
 def test_each_gets_its_own_back_while_one_is_reset(daemon):
-    meeting = threading.Barrier(3, timeout=10)
+    meeting = threading.Barrier(3, timeout=30)
     with ThreadPoolExecutor(3) as pool:
         staying = [pool.submit(converse, dial(daemon), meeting) for _ in range(2)]
         leaving = pool.submit(converse, dial(daemon), meeting, ROUNDS // 2)

@@ -78,7 +78,7 @@ class Client:
                 self.before_tls()
                 self.end = trust.wrap_socket(self.end, server_hostname="localhost")
         if hasattr(self.end, "settimeout"):
-            self.end.settimeout(10)
+            self.end.settimeout(30)
         self.begin()
 
     def before_tls(self):

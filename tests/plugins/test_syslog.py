@@ -181,7 +181,7 @@ def test_logger(daemon, watch, need, flag, style):
         style = style.replace("--octet-count", "--id=7")  # a datagram is no stream
     host, port = (daemon.udp if flag == "-d" else daemon.tcp)[0]
     command = [need("logger"), flag, "-n", host, "-P", str(port), "-t", "till", "-p", "local3.crit", *style.split()]
-    subprocess.run([*command, "out of paper"], check=True, timeout=10)
+    subprocess.run([*command, "out of paper"], check=True, timeout=30)
     assert re.fullmatch(r"MSG syslog/[^/]+/till/crit out of paper", watch.line())
 
 
@@ -207,12 +207,12 @@ def test_logger_as_json_and_raw(daemon, watch, need):
         "--sd-param",
         'tiger="hungry"',
     ]
-    subprocess.run([*command, "-P", str(daemon.udp[1][1]), "hello"], check=True, timeout=10)
+    subprocess.run([*command, "-P", str(daemon.udp[1][1]), "hello"], check=True, timeout=30)
     topic, _, payload = watch.line().removeprefix("MSG ").partition(" ")
     found = json.loads(payload)
     assert topic == "json/till"
     assert (found["message"], found["structured_data"]["zoo@123"]) == ("hello", {"tiger": ["hungry"]})
-    subprocess.run([*command, "-P", str(daemon.udp[2][1]), "hello"], check=True, timeout=10)
+    subprocess.run([*command, "-P", str(daemon.udp[2][1]), "hello"], check=True, timeout=30)
     assert re.fullmatch(r'MSG raw <13>1 .* till - - .*\[zoo@123 tiger="hungry"\] hello', watch.line())
 
 

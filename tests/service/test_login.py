@@ -54,7 +54,7 @@ class Checker:
 
     def requestAvatarId(self, credentials):
         self.threads.add(threading.current_thread().name)
-        assert self.go.wait(10)
+        assert self.go.wait(30)
         if credentials.username.decode() not in self.users:
             raise UnauthorizedLogin("a text that says too much")
         return credentials.username

@@ -200,7 +200,7 @@ def parse(datagram: bytes) -> dict[str, str]:
 def journald(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
         made.bind(str(tmp_path / "journal"))
-        made.settimeout(10)
+        made.settimeout(30)
         yield made
 
 

@@ -220,7 +220,7 @@ def test_the_figures_of_a_store(tmp_path):
     assert (scraped.value("hubbub_store_failing"), scraped.value("hubbub_store_failures_total")) == (1, 1)
     store.recovered()
     store.start()
-    call, *arguments = calls.get(timeout=10)
+    call, *arguments = calls.get(timeout=30)
     call(*arguments)
     for name in ("failing", "waiting_bytes", "waiting_links"):
         assert scraped.value(f"hubbub_store_{name}") == 0

@@ -49,7 +49,7 @@ class Server:
 
     def connect(self, client: socket.socket | None = None) -> socket.socket:
         client = socket.socket() if client is None else client
-        client.settimeout(10)
+        client.settimeout(30)
         client.connect(("127.0.0.1", self.port.getHost().port))
         count = len(self.made)
         self.turn(lambda: len(self.made) > count)

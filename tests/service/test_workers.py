@@ -103,5 +103,5 @@ def test_a_worker_that_is_silent_is_killed():
             clock.advance(limits.WORKER_SILENCE_SECONDS / 4)
         assert process.poll() is None
         clock.pump([limits.WORKER_SILENCE_SECONDS / 4] * 6)
-        assert process.wait(10) == -9
+        assert process.wait(30) == -9
         assert not worker.ready

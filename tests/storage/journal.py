@@ -186,7 +186,7 @@ class PromptStore(DurableStore):
     def commit(self) -> None:
         super().commit()
         while self.commits.safe < self.commits.open - 1 or self.asked:
-            call, *arguments = self.calls.get(timeout=10)
+            call, *arguments = self.calls.get(timeout=30)
             call(*arguments)
 
     def fetch(self, number, numbers, then) -> None:

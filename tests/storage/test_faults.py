@@ -48,7 +48,7 @@ class Process:
     def wait(self, until: Callable[[], object]) -> None:
         """Let the writer tell what it has to, until something is so."""
         while not until():
-            call, *arguments = self.calls.get(timeout=10)
+            call, *arguments = self.calls.get(timeout=30)
             call(*arguments)
             self.hub.world.turn()
 

@@ -56,7 +56,7 @@ def take(process: Process, client: Client, until: int, again: bool = False) -> l
             return found
         more = [answer for one in news for answer in client.ack(PUBACK, one.id)] + client.output()
         if not more:
-            call, *arguments = process.calls.get(timeout=10)
+            call, *arguments = process.calls.get(timeout=30)
             call(*arguments)
             process.hub.world.turn()
             more = client.output()

@@ -62,7 +62,7 @@ class Recording(DurableStore):
     def settle(self) -> None:
         self.commit()
         while self.commits.safe < self.commits.open - 1:
-            call, *arguments = self.calls.get(timeout=10)
+            call, *arguments = self.calls.get(timeout=30)
             call(*arguments)
 
 

@@ -41,7 +41,7 @@ class Controlled(Daemon):
     def raw(self, *sent: bytes) -> list[dict]:
         """Send bytes to the control socket, and return its answers."""
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(10)
+            client.settimeout(30)
             client.connect(str(self.control))
             for one in sent:
                 client.sendall(one)

@@ -42,7 +42,7 @@ def test_sockets_of_one_name_are_distinguished_by_their_kind(sockets):
         with LineClient(daemon.tcp[0]) as client:
             assert client.ask("PING") == "PONG"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(10)
+            client.settimeout(30)
             client.sendto(b"PING", daemon.udp[0])
             assert client.recv(100) == b"PONG 0"
 

@@ -334,7 +334,7 @@ def test_a_daemon_that_ends_ends_the_trace(tmp_path):
         trace = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert trace.stdout is not None
         assert json.loads(trace.stdout.readline()) == {"tracing": 0}
-    _, error = trace.communicate(timeout=10)
+    _, error = trace.communicate(timeout=30)
     assert (trace.returncode, error) == (1, "hubbub: the daemon has ended\n")
 
 

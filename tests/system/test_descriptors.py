@@ -51,7 +51,7 @@ def test_at_the_limit_clients_are_refused_politely_and_then_let_in_again(tmp_pat
         assert answers[:taken] == ["PONG\n"] * taken, "who is in stays in"
         assert all(answer.startswith("ERR unavailable ") for answer in answers[taken:]), answers[taken:]
         with socket.create_connection(daemon.websocket[0]) as web:
-            web.settimeout(10)
+            web.settimeout(30)
             web.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert web.recv(100).startswith(b"HTTP/1.1 503 ")
         done = hubbub("status", "--control", control)

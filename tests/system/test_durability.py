@@ -22,7 +22,7 @@ def mosquitto(command: str, daemon: Daemon, *arguments: str) -> str:
 
 def kill(daemon: Daemon) -> None:
     daemon.process.send_signal(signal.SIGKILL)
-    daemon.process.wait(10)
+    daemon.process.wait(30)
 
 
 def test_what_was_acknowledged_outlives_the_process(tmp_path):

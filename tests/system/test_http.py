@@ -37,7 +37,7 @@ def lines(daemon: Daemon) -> Iterator[LineClient]:
 
 @pytest.fixture
 def web(daemon: Daemon) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=daemon.url(scheme="http"), timeout=10, trust_env=False) as one:
+    with httpx.Client(base_url=daemon.url(scheme="http"), timeout=30, trust_env=False) as one:
         yield one
 
 

@@ -72,7 +72,7 @@ def test_ready_means_open(tmp_path, ipv6):
             with LineClient(address) as client:
                 assert client.ask("PING") == "PONG"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(10)
+            client.settimeout(30)
             client.sendto(b"PING\n", daemon.udp[0])
             assert client.recv(100) == b"PONG 0"
         with WebSocketClient(daemon.websocket[0]) as client:

@@ -17,7 +17,7 @@ from system.clients import WebSocketClient, received
 
 
 def get(port, path, host="127.0.0.1", **headers):
-    one = http.client.HTTPConnection(host, port, timeout=10)
+    one = http.client.HTTPConnection(host, port, timeout=30)
     try:
         one.request("GET", path, headers=headers)
         answer = one.getresponse()
@@ -93,7 +93,7 @@ def test_health_and_what_is_not_there(daemon):
     assert get(daemon.metrics, "/healthz") == (200, "alive\n")
     assert get(daemon.metrics, "/readyz") == (200, "ready\n")
     assert get(daemon.metrics, "/")[0] == 404
-    with socket.create_connection(("127.0.0.1", daemon.metrics), timeout=10) as one:
+    with socket.create_connection(("127.0.0.1", daemon.metrics), timeout=30) as one:
         one.sendall(b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
         assert one.recv(100).startswith(b"HTTP/1.1 405 ")
 
@@ -131,7 +131,7 @@ def own_address():
 
 def test_a_handler_that_takes_too_long_is_counted(daemon):
     before = value(metrics(daemon.metrics), "hubbub_links_cut_total", listener="web", reason="handshake")
-    with socket.create_connection(daemon.websocket[0], timeout=10) as slow:
+    with socket.create_connection(daemon.websocket[0], timeout=30) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\n")
         assert received(slow) == b""
     found = metrics(daemon.metrics)

@@ -33,7 +33,7 @@ def daemon() -> Iterator[Daemon]:
 
 @pytest.fixture
 def web(daemon: Daemon) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=daemon.url(scheme="http"), timeout=10, trust_env=False) as one:
+    with httpx.Client(base_url=daemon.url(scheme="http"), timeout=30, trust_env=False) as one:
         yield one
 
 

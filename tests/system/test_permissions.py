@@ -64,7 +64,7 @@ def test_every_transport_and_a_reload(file: Path) -> None:
                 assert client.ask("SUB news/#") == "OK SUB news/#"
                 assert client.ask("SUB plant/1").startswith(NO)
                 assert client.ask("PUB news/1 x").startswith(NO)
-            scale.settimeout(10)
+            scale.settimeout(30)
             scale.connect(daemon.udp[0])
             scale.send(b"PUB plant/other/state 1")
             assert scale.recv(999).startswith(NO.encode())

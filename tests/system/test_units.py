@@ -100,7 +100,7 @@ def test_hubbub_works_under_these_settings(tmp_path, need):
             with LineClient(str(tmp_path / "hub.sock")) as local:
                 assert local.ask("PING") == "PONG"
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
-                datagrams.settimeout(10)
+                datagrams.settimeout(30)
                 datagrams.sendto(b"PING", daemon.udp[0])
                 assert datagrams.recv(100) == b"PONG 0"
             daemon.process.send_signal(signal.SIGHUP)

@@ -89,7 +89,7 @@ def test_the_datagrams_of_one_address_reach_one_worker(stack, daemon):
     ports = []
     for _ in range(6):
         client = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        client.settimeout(10)
+        client.settimeout(30)
         client.connect(daemon.udp[0])
         ports.append(client.getsockname()[1])
         for _ in range(10):
@@ -211,7 +211,7 @@ def test_sockets_and_notifications_of_systemd_and_an_end_without_a_goodbye(tmp_p
             assert notify.recv(4096).startswith(b"READY=1\n")
             with LineClient(stream.getsockname()) as client, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
                 assert client.ask("PING") == "PONG"
-                other.settimeout(10)
+                other.settimeout(30)
                 other.sendto(b"PING", datagram.getsockname())
                 assert other.recv(100).startswith(b"PONG ")
             found = json.loads(output(hubbub("status", "--json", "--control", tmp_path / "c")))["workers"]

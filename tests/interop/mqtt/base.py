@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
-SECONDS = 10.0
+SECONDS = 20.0
 V31, V311, V5 = 3, 4, 5
 EXPIRY = 60  # seconds that a session is kept, where the version lets a client say so
 

@@ -8,7 +8,7 @@ class Driven {
     this.heard = [];
     this.waiting = [];
     if (options.will) options.will.payload = Buffer.from(bytes(options.will.payload));
-    this.client = mqtt.connect(url, { ...options, reconnectPeriod: 0, connectTimeout: 10000 });
+    this.client = mqtt.connect(url, { ...options, reconnectPeriod: 0, connectTimeout: 20000 });
     this.client.on("message", (topic, payload, packet) => this.hear({ ...packet, topic, payload: coded(payload) }));
     this.client.on("error", error => this.hear({ error: String(error) }));
   }

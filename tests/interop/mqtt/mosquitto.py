@@ -100,6 +100,6 @@ class Mosquitto(Mailbox, Closing):
             self._ear.terminate()
             # 2.0.11 disconnects in its signal handler, where it can wait for a lock of the code that was interrupted.
             with suppress(subprocess.TimeoutExpired):
-                self._ear.wait(SECONDS / 4)
+                self._ear.wait(SECONDS / 8)
         self._ear.kill()
         self._ear.wait(SECONDS)

@@ -85,7 +85,7 @@ class NatsPy(Mailbox, Closing):
     def request(self, subject: str, payload: bytes) -> bytes | None:
         """Return the reply; None: there are no responders."""
         try:
-            return run(self.client.request(subject, payload, timeout=3)).data
+            return run(self.client.request(subject, payload, timeout=10)).data
         except NoRespondersError:
             return None
 

@@ -35,7 +35,7 @@ const ACTIONS = {
   next: one => new Promise(done => one.heard.length ? done(one.heard.shift()) : one.waiting.push(done)),
   request: async ({ connection }, subject, payload) => {
     try {
-      return coded((await connection.request(subject, bytes(payload), { timeout: 3000 })).data);
+      return coded((await connection.request(subject, bytes(payload), { timeout: 10000 })).data);
     } catch (error) {
       return error.isNoResponders?.() || error.code === "503" ? null : Promise.reject(error);
     }

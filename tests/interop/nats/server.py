@@ -13,7 +13,7 @@ import pytest
 from ports import free_port
 from waiting import wait_for_port
 
-SECONDS = 10
+SECONDS = 20
 PROGRAM = Path(sys.executable).with_name("nats-server")
 
 

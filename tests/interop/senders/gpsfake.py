@@ -30,4 +30,4 @@ def gpsfake(folder: Path, sentences: Iterable[str]) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)

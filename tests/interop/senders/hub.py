@@ -74,7 +74,7 @@ def collectd(program: str, folder: Path, plugins: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 def send_from_node(node: str, library: str, hub: Hub, transport: str) -> None:

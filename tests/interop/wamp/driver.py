@@ -14,7 +14,7 @@ from typing import Any
 
 from framework import LOOP, run, start
 
-SECONDS = 10
+SECONDS = 20
 KINDS = {"autobahn": "Autobahn", "wampproto": "Wampproto"}
 CLIENTS: dict[int, Any] = {}
 

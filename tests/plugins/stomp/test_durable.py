@@ -17,7 +17,7 @@ class Client:
     """One over a real socket."""
 
     def __init__(self, daemon):
-        self.socket = socket.create_connection(daemon.tcp[0], timeout=10)
+        self.socket = socket.create_connection(daemon.tcp[0], timeout=30)
         self.rest = b""
         self.send(write("CONNECT", accept_version="1.2"))
         assert self.frame().command == "CONNECTED"
@@ -53,7 +53,7 @@ def killed(tmp_path):
         if running:
             daemon = running.pop()
             daemon.process.kill()
-            daemon.process.wait(10)
+            daemon.process.wait(30)
             daemon.__exit__(None, None, None)
         running.append(
             Daemon("--tcp", "tcp:0", "--state", str(tmp_path / "state"), "--durability", "process").__enter__()
