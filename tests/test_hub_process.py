@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub_process import FULL, HUBBUB, hubbub
+from hub_process import FULL, HUBBUB, hubbub, start
 from running import RUN, Daemon, LineClient
 
 LOOK = """
@@ -82,3 +82,13 @@ def test_a_signal_is_reported():
         assert daemon.process.poll() is None
         daemon.process.kill()
         assert daemon.process.wait(20) == daemon.process.poll() == -signal.SIGKILL
+
+
+def test_it_may_end_while_a_signal_is_sent():
+    """A third of them ends between the look whether it has ended and the signal."""
+    for _ in range(2 if FULL else 10):
+        process = start("--version")
+        while process.poll() is None:
+            process.send_signal(0)
+        process.stdout.close()
+        assert process.returncode == 0
