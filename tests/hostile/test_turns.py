@@ -141,9 +141,9 @@ def mqtt_connect(client: str, clean: bool = True) -> bytes:
 
 def stall(subscribers: Sequence[socket.socket], dialect: str) -> None:
     """Subscribe each, and read nothing but the answer."""
-    for at, one in enumerate(subscribers):
+    for one in subscribers:
         if dialect == "mqtt":
-            one.sendall(mqtt_connect(f"stalled-{at}") + b"\x82\x0a\x00\x01\x00\x05turns\x00")
+            one.sendall(mqtt_connect(f"stalled-{one.getsockname()[1]}") + b"\x82\x0a\x00\x01\x00\x05turns\x00")
             assert one.recv(4) == b"\x20\x02\x00\x00"
         else:
             one.sendall(b"SUB turns\n")
@@ -170,7 +170,8 @@ def test_subscribers_that_have_stopped_reading(full, dialect):
                 assert publisher.publish(count) < 1.5 * alone + 0.05
                 assert daemon.memory() - before < 32 * MiB
             canary.check()
-            reader.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # where it is disconnected once it is slow, as on a busy machine
+                reader.shutdown(socket.SHUT_RDWR)
             thread.join()
         publisher.client.close()
         assert "Traceback" not in daemon.log
@@ -178,8 +179,9 @@ def test_subscribers_that_have_stopped_reading(full, dialect):
 
 def swallow(reader: socket.socket) -> None:
     """Read up to the end."""
-    while reader.recv(1 << 20):
-        pass
+    with contextlib.suppress(ConnectionResetError):
+        while reader.recv(1 << 20):
+            pass
 
 
 @pytest.mark.parametrize("dialect", ["lines", "mqtt"])
