@@ -46,7 +46,7 @@ LONG = (
     "plugins/mqtt/test_state_machine.py", "system/test_control.py", "system/test_connect.py",
     "system/test_fleet.py", "system/test_life.py", "system/test_under_load.py", "interop/test_nats_bridge.py",
     "cluster/test_faults.py", "hostile/test_rights_races.py", "testing/test_broken_dialects.py",
-    "interop/test_event_source.py",
+    "interop/test_event_source.py", "test_docs.py", "system/test_start.py", "system/test_workers.py",
 )  # fmt: skip
 
 # A shell has it ignored by what it runs in the background, and a program that a test interrupts would inherit that.
