@@ -1,7 +1,5 @@
 """Every bound of hubbub, each with its unit and its reason. What an operator may change is an option too."""
 
-from __future__ import annotations
-
 KiB, MiB = 1024, 1024 * 1024
 
 # Topics and messages
@@ -106,6 +104,7 @@ MATCH_CACHE_PLACES = 1_000_000  # entries and receivers of all routes that are r
 ROUTE_COST = 50  # such places that a route takes beside these: 400 bytes of objects
 MATCH_CACHE_TOPIC = 256  # characters of a topic that is worth remembering
 MATCH_LEVELS = 32_766  # levels of filters that one topic may match, in 15 ms: as many as 14 levels of + and names have
+MATCHES = 50_000  # subscriptions that one topic may match beside one for each connection: with these 50 ms
 COPIES_AT_ONCE = 64  # copies of one message for one session; more are made as its client reads
 SPLICED_AT_ONCE = 20_000  # units of one batch that differ in an id alone: each is encoded if one can't be: 20 ms
 BATCH_MESSAGES = 1_000  # messages encoded and handed over as one: past this joining saves nothing more

@@ -198,14 +198,19 @@ class MqttBase(Dialect):
     @classmethod
     def merge(cls, wishes: Sequence[Subscribe]) -> Subscribe | None:
         """One copy, at the highest QoS (MQTT-3.3.4-2), with all subscription identifiers (MQTT-3.3.4-4)."""
-        options = [_options(one) for one in wishes]
+        options: list[Any] = [
+            one or _NO_OPTIONS for one in {one.options for one in wishes}
+        ]  # a client may have 10,000 wishes
         identifiers = tuple(sorted({number for one in options for number in one[1]}))
         retain_as_published = any(one[0] for one in options)
         positions = (True,) * any(one[2:] for one in options)
-        echo, qos = any(one.echo for one in wishes), max(one.qos for one in wishes)
+        echo, qos = True in {one.echo for one in wishes}, max({one.qos for one in wishes})
         return Subscribe(wishes[0].filter, echo, options=(retain_as_published, identifiers, *positions), qos=qos)
 
 
 def _options(subscription: Subscribe) -> Any:
     """Return retain as published, subscription identifiers, and True where messages have their position."""
-    return subscription.options or (False, ())
+    return subscription.options or _NO_OPTIONS
+
+
+_NO_OPTIONS: Any = (False, ())

@@ -18,7 +18,7 @@ import pytest
 
 from hostile.canary import Canary
 from hostile.test_turns import SOURCE, crowd, links, mqtt_connect, pour
-from hubbub_plugins.mqtt.packets import V5, V311, Connect, Subscribe, Subscription
+from hubbub_plugins.mqtt.packets import V5, V311, Connect, Publish, Subscribe, Subscription
 from running import Daemon, LineClient
 from system.clients import MiB, connect
 from system.controlled import Controlled
@@ -120,7 +120,7 @@ def test_a_long_message_for_clients_with_ids_of_their_own(daemon, dialect):
             for at in range(3):
                 publisher.send(f"PUB long {at}" + "x" * 1_000_000)
                 assert publisher.ask("PING") == "PONG"
-                assert daemon.memory() - before < 32 * MiB
+                assert daemon.memory() - before < 64 * MiB
                 for one in many:
                     found = 0
                     while found < 1_000_000:
@@ -169,12 +169,12 @@ def test_a_topic_that_hundreds_of_thousands_of_levels_match(daemon):
 
 
 def test_a_topic_that_matches_all_subscriptions_of_some_clients(daemon):
-    """Their receivers are collected anew after each change: 0.2 us for each subscription."""
+    """Their receivers are collected anew after each change: 0.2 to 0.6 us for each subscription."""
     found: list[str] = []
     for levels in range(1, LEVELS):
         found += ["/".join(one) + "/#" for one in itertools.product("a+", repeat=levels)]
     names = "".join(f"SUB {name}\n" for name in found[: crowd(2_000, 9_000)]).encode()
-    with links(daemon, crowd(5, 20)) as many, LineClient(daemon.tcp[0]) as publisher:
+    with links(daemon, crowd(5, 11)) as many, LineClient(daemon.tcp[0]) as publisher:
         for one in many:
             pour([one], names + b"PING\n", b"PONG\n", 120)
             one.setblocking(True)
@@ -186,6 +186,27 @@ def test_a_topic_that_matches_all_subscriptions_of_some_clients(daemon):
                 for one in many:
                     read(one, b" x\n")
         canary.check()
+
+
+def test_a_topic_that_matches_too_many_subscriptions():
+    """The message is refused; once some have ended it goes to all others."""
+    names = ["/".join(one) + "/#" for one in itertools.product("a+", repeat=13)]
+    with (
+        Daemon("--tcp", "tcp:0", "--limit", "connections=10") as daemon,
+        links(daemon, 7) as many,
+        LineClient(daemon.tcp[0]) as publisher,
+    ):
+        for one in many:
+            pour([one], "".join(f"SUB {name}\n" for name in names).encode() + b"PING\n", b"PONG\n", 120)
+            one.setblocking(True)
+        for _ in range(2):
+            said = publisher.ask(f"PUB {TOPIC} x")
+            assert said == "ERR quota more than 50010 subscriptions match this topic"
+        pour(many[:1], "".join(f"UNSUB {name}\n" for name in names).encode() + b"PING\n", b"PONG\n", 120)
+        publisher.send(f"PUB {TOPIC} x")
+        for one in many[1:]:
+            read(one, f"MSG {TOPIC} x\n".encode())
+        assert "Traceback" not in daemon.log
 
 
 @pytest.mark.parametrize("qos", [0, 1])
@@ -256,6 +277,22 @@ def publish_to_crowd(daemon: Daemon) -> None:
                 for one in many:
                     read(one, b"x")
         canary.check()
+
+
+def test_a_long_message_to_a_crowd_at_qos_1(daemon):
+    """Each client has a packet identifier of its own in it, and some have their turn at a time."""
+    wish = Subscribe(id=1, subscriptions=[Subscription(filter="crowd", qos=1)]).encode(V311)
+    with links(daemon, crowd(100, 300)) as many, links(daemon, 1) as (publisher,):
+        publisher.sendall(mqtt_connect("publisher"))
+        read(publisher, b"\x20\x02\0\0")
+        for at, one in enumerate(many):
+            one.sendall(mqtt_connect(f"crowd-{at}") + wish)
+            read(one, b"\x90\x03\0\x01\x01")
+        with Canary(daemon) as canary:
+            publisher.sendall(Publish(topic="crowd", payload=b"x" * 1_000_000 + b"y", qos=1, id=1).encode(V311))
+            for one in many:
+                read(one, b"y")
+        canary.check(LARGE)
 
 
 def test_one_message_to_thousands_of_groups(daemon):

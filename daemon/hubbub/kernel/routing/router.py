@@ -266,7 +266,7 @@ class Router:
         if route.checked != self._version:
             self.commit()  # the open batch goes to the subscribers at the time of its messages
             before = route.cost if route.checked >= 0 else 0
-            if route.refresh(self._version):
+            if route.refresh(self._version, limits.MATCHES + self._turn.bounds.connections):
                 self._keep_once(route)
             self._cost += route.cost - before
             if self._cost > limits.MATCH_CACHE_PLACES:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from hubbub import limits
+from hubbub.errors import Refusal
 from hubbub.kernel.routing.groups import ReceiverGroup, SplicedGroup, splice
 from hubbub.kernel.routing.subscription import AwayLog, Encoding, Keeper, Receiver, Subscription, as_is
 from hubbub.kernel.routing.trie import Entry
@@ -60,17 +62,23 @@ class Route:
         if entry is None:
             return self
         both = Route((entry,))
-        both.refresh(0)
+        both.refresh(0, sys.maxsize)
         both.groups[:0] = self.groups
         both.sessions += self.sessions
         return both
 
-    def refresh(self, version: int) -> bool:
-        """Collect the receivers again if the subscribers of an entry have changed. Returns whether they have."""
-        self.checked = version
+    def refresh(self, version: int, most: int) -> bool:
+        """Collect the receivers again if the subscribers of an entry have changed. Returns whether they have.
+
+        Raises Refusal (quota): there are more than `most` subscriptions, as those of a session overlap.
+        """
         versions = sum([entry.version for entry in self.entries])  # each only ever grows
         if versions == self._versions:
+            self.checked = version
             return False
+        if sum([len(entry.subscribers) for entry in self.entries]) > most:
+            raise Refusal("quota", f"more than {most} subscriptions match this topic")
+        self.checked = version
         self._versions = versions
         self._gather()
         return True
@@ -152,7 +160,11 @@ class Route:
                 else:
                     session = subscription.session
                     heir = session if session.successor is None else session.heir()
-                    merged.setdefault(heir, []).append(subscription)
+                    several = merged.get(heir)
+                    if several is None:
+                        merged[heir] = [subscription]
+                    elif several[0].merge is not None:
+                        several.append(subscription)
         return _fold(each) + [_merge(several) for several in merged.values()]
 
     @property

@@ -86,7 +86,7 @@ class Delivery:
     def add(self, one: InflightMessage, frame: bytes | None) -> None:
         """Send a message, or put it into the queue, or drop one as the policy says."""
         queue = self.queue
-        self.turn.handed += limits.RECORDED_DELIVERY if self.state.number else 1
+        self.turn.handed += (limits.RECORDED_DELIVERY if self.state.number else 1) + one.size // limits.PIECE_BYTES
         if queue.places:
             queue.settle()
         if queue.empty and self._may_send():
