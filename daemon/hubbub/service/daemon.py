@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -145,8 +144,7 @@ class HubbubService(Service):
     def _reloaded(self, result: Any) -> Any:
         if self.running:
             self.notifier.ready()
-        # Classes of an earlier run are cycles, and _ready has set the collector so that it doesn't find them for years.
-        gc.collect()
+        self._memory.collect()  # classes of an earlier run are circles
         return result
 
     def _hang_up(self) -> None:

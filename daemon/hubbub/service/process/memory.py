@@ -20,6 +20,7 @@ class Memory:
     def __init__(self, reactor: Any, hub: Any) -> None:
         self._hub = hub
         self._look: Any = None
+        self._owed = False  # circles wait to be found
         self._most = 0  # bytes since memory was given back, what has come and gone between two looks too
         self._reactor = reactor
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
@@ -29,6 +30,12 @@ class Memory:
         gc.freeze()  # what is here now stays
         gc.set_threshold(*limits.GC_THRESHOLDS)
         self._wait()
+
+    def collect(self) -> None:
+        """Find circles among all objects, once these are few: a run over many stops the reactor."""
+        self._owed = self._objects() >= limits.GC_OBJECTS
+        if not self._owed:
+            gc.collect()
 
     def stop(self) -> None:
         """Look no more."""
@@ -46,10 +53,11 @@ class Memory:
         self._most = max(self._most, most)
         if self._most - used >= limits.MEMORY_SLACK:
             self._most = used
-            if self._objects() < limits.GC_OBJECTS:
-                gc.collect()
+            self.collect()
             if self._trim is not None:
                 self._trim(0)
+        elif self._owed:
+            self.collect()
 
     def _clients(self) -> int:
         """Return about how many bytes clients take, with their subscriptions and retained messages."""
