@@ -81,7 +81,6 @@ async def test_what_is_acknowledged_is_there_once(nodes, servers, count, pause):
     from twisted.internet import reactor
 
     a, b = [await node.joined() for node in nodes]
-    assert all(node.stream.publisher.batches for node in nodes)
     wanted = [(a, "a1", 1), (a, "a2", 2), (b, "b1", 1)]
     writers = [Writer(await node.client(name, **kept(V5)), name, qos) for node, name, qos in wanted]
     ears = [Ear(await node.client(f"ear {node.name}", **kept(V5))) for node in (a, b)]

@@ -54,7 +54,6 @@ class StreamConfig(msgspec.Struct, omit_defaults=True, kw_only=True):
     max_msgs_per_subject  1: it keeps the last message of each subject
     duplicate_window      how long a `Nats-Msg-Id` is remembered
     allow_direct          whether each replica answers reads
-    allow_atomic          whether it takes atomic batches
     discard               what goes when it is full: "old" messages, or the "new" one, which is refused
     subject_delete_marker_ttl  how long it keeps the message that says that a subject's last one has gone by its time
     """
@@ -71,7 +70,6 @@ class StreamConfig(msgspec.Struct, omit_defaults=True, kw_only=True):
     allow_direct: bool = False
     discard: str = ""
     allow_msg_ttl: bool = False
-    allow_atomic: bool = False
     subject_delete_marker_ttl: int = 0
 
 

@@ -26,7 +26,6 @@ from hubbub.kernel.sessions.session import Session
 from hubbub.kernel.steps import spread
 from hubbub.message import Message
 from hubbub.nats_protocol.subjects import subject_of, subjects_of
-from hubbub.service.cluster.atomic_batch import HEADER_BYTES, takes_batches
 from hubbub.service.cluster.connection import MAX_LINE, NatsConnection
 from hubbub.service.cluster.jetstream import API, JetStream, StreamInfo
 from hubbub.service.cluster.jetstream_errors import JetStreamError, Unavailable
@@ -228,9 +227,6 @@ class MessageStream:
 
     def joined(self) -> None:
         """The consumer and the publisher watch it themselves."""
-        info = self._connection.info
-        trusted = info is not None and takes_batches(info.version)
-        self.publisher.batches = trusted and self._connection.config.replicas > 1
         if self.publisher.failing_since is None:
             self._be_patient(None)
 
@@ -250,16 +246,14 @@ class MessageStream:
         id = f"{self._prefix}{number}".encode()
         block = encode_block(message, id, once, self.sent(message))
         subject = (self._retain if message.retain else self._message)[message.topic]
-        most = (self._connection.max_payload or limits.MESSAGE_BYTES) - HEADER_BYTES
+        most = self._connection.max_payload or limits.MESSAGE_BYTES
         if len(subject) + _NUMBERS > MAX_LINE:
             raise Refusal("too-long", f"a topic that goes through the cluster has at most {MAX_LINE - _NUMBERS} bytes")
         if len(block) + len(message.payload) > most:
-            raise Refusal(
-                "too-long", f"a message that goes through the cluster has at most {most} bytes, because of NATS"
-            )
+            raise Refusal("too-long", f"a message that goes through the cluster has at most {most} bytes, as NATS has")
         if len(self.reader.own) < limits.CLUSTER_OWN:
             self.reader.own[id] = message
-        self.commits.open = self.publisher.publish(subject, message.payload, block, bool(once))
+        self.commits.open = self.publisher.publish(subject, message.payload, block)
         if self.publisher.waiting_bytes > limits.CLUSTER_WAITING_BYTES:
             self.commits.refuses = _WAITS
 

@@ -4,33 +4,26 @@
     owner.stored(number)                                      as the acknowledgements come
     publisher.safe                                            all up to this number are stored
 
-Without `batches` many messages are in flight at once, each for itself. When one isn't acknowledged, the oldest is sent
-alone, again and again, until it is; then all behind it are sent again, in their order. So a message that is lost on its
-way to a leader that has gone is stored behind later ones that its successor got.
-
-With `batches` one atomic batch is in flight (ADR-50 of nats-architecture-and-design), of which JetStream stores all or
-nothing, and what comes meanwhile is the next one; a lone message is sent as it is. When the outcome of a batch isn't
-known, its oldest message is sent alone: if JetStream has that one already, it has the whole batch. A batch that is
-refused, because of one of its messages, is sent again in smaller ones.
-
-The stream knows the ids for a while, so none is stored twice; after that a message is sent again only once all that is
-stored has come back.
+Many messages are in flight at once. When one isn't acknowledged, the oldest is sent alone, again and again, until it
+is; then all behind it are sent again, in their order. The stream knows their ids for a while, so none is stored twice;
+after that it is sent again only once all that is stored has come back.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from hubbub import limits
-from hubbub.service.cluster.atomic_batch import MAX_MESSAGES, encode_batch
 from hubbub.service.cluster.jetstream import PubAck, decode
 from hubbub.service.cluster.jetstream_errors import JetStreamError, Unavailable
 from hubbub.service.cluster.wire import Connection, Received, headers_of, new_inbox
 
 _SURE = limits.CLUSTER_DUPLICATES_SECONDS / 2  # seconds in which an id is known for sure
+
+
 _AGAIN = b'"duplicate": true'  # in an acknowledgement
-_ID_BYTES = 16  # of the end of an inbox, in the id of a batch
 _STORED = b'{"stream":'  # how an acknowledgement begins; an error comes before the name of the stream
 
 
@@ -54,12 +47,11 @@ class Owner(Protocol):
 
 
 class _Pending(NamedTuple):
-    """A message without an acknowledgement. shared: another node may publish one with its id."""
+    """A message without an acknowledgement."""
 
     subject: bytes
     payload: bytes
     block: bytes
-    shared: bool
 
     @property
     def size(self) -> int:
@@ -67,18 +59,9 @@ class _Pending(NamedTuple):
         return len(self.block) + len(self.payload)
 
 
-def _error_of(subject: bytes, block: bytes, payload: bytes) -> JetStreamError | None:
-    try:
-        decode(Received(subject.decode(), payload, "", headers_of(block)), PubAck)
-    except JetStreamError as error:
-        return error
-    return None
-
-
 class Publisher:
     """Publishes messages in order.
 
-    batches        attribute: whether what is in flight is one atomic batch
     last           the number of the newest message; the first has 1
     waiting_bytes  of messages without an acknowledgement
     failing_since  seconds of the reactor's clock, or None
@@ -86,7 +69,6 @@ class Publisher:
     """
 
     def __init__(self, connection: Connection, reactor: Any, owner: Owner) -> None:
-        self.batches = False
         self.last = 0
         self.waiting_bytes = 0
         self.failing_since: float | None = None
@@ -97,11 +79,6 @@ class Publisher:
         inbox = new_inbox()
         self._inbox = inbox.encode()
         self._listening = connection.listen(f"{inbox}.*", self._answered)
-        self._alone = False  # whether the oldest message was sent last, and not a batch
-        self._apart = 0  # all up to this number have been sent alone too
-        self._attempt = 0  # counts batches, and what is sent in place of them
-        self._most = MAX_MESSAGES  # messages of the next batch
-        self._tells = False  # whether the whole batch is stored if the oldest message is already
         self._sent: OrderedDict[int, _Pending] = OrderedDict()  # by number, in order
         self._sent_bytes = 0
         self._unsent: deque[tuple[int, _Pending]] = deque()
@@ -132,62 +109,33 @@ class Publisher:
             self._timer.cancel()
             self._timer = None
 
-    def publish(self, subject: bytes, payload: bytes, block: bytes, shared: bool = False) -> int:
-        """Store a message; `shared`: another node may publish one with its id. Returns its number."""
+    def publish(self, subject: bytes, payload: bytes, block: bytes) -> int:
+        """Store a message. Returns its number."""
         self.last += 1
-        pending = _Pending(subject, payload, block, shared)
+        pending = _Pending(subject, payload, block)
         self.waiting_bytes += pending.size
-        self._unsent.append((self.last, pending))
-        if self.failing_since is None:
-            self._send()
+        if self.failing_since is not None or self._unsent or self._full:
+            self._unsent.append((self.last, pending))
+        else:
+            self._send(self.last, pending)
         return self.last
 
     @property
     def _full(self) -> bool:
-        most = self._most if self.batches else limits.CLUSTER_INFLIGHT
-        return len(self._sent) >= most or self._sent_bytes >= limits.CLUSTER_INFLIGHT_BYTES
+        return len(self._sent) >= limits.CLUSTER_INFLIGHT or self._sent_bytes >= limits.CLUSTER_INFLIGHT_BYTES
 
-    def _send(self) -> None:
-        """Send what may be in flight."""
-        if not self._unsent or (self.batches and self._sent):
-            return
+    def _send(self, number: int, pending: _Pending) -> None:
         if self._timer is None:
             self._heard = self._reactor.seconds()
             self._timer = self._reactor.callLater(limits.CLUSTER_SILENCE_SECONDS, self._look)
-        while self._unsent and not self._full:
-            number, pending = self._unsent.popleft()
-            self._sent[number] = pending
-            self._sent_bytes += pending.size
-            if not self.batches:
-                self._apart = number
-                self._write(b"%d" % number, pending)
-        if self.batches:
-            self._send_batch()
+        self._sent[number] = pending
+        self._sent_bytes += pending.size
+        self._write(number, pending)
 
-    def _send_batch(self) -> None:
-        if len(self._sent) == 1:
-            self._send_oldest()
-            return
-        self._alone = False
-        self._attempt += 1
-        messages = [pending[:3] for pending in self._sent.values()]
-        id = b"%b.%d" % (self._inbox[-_ID_BYTES:], self._attempt)
-        self._connection.write(encode_batch(id, b"%b.b%d" % (self._inbox, self._attempt), messages))
-
-    def _send_oldest(self) -> None:
-        number, pending = next(iter(self._sent.items()))
-        if not self.batches:
-            self._write(b"%d" % number, pending)
-            return
-        self._alone, self._tells = True, number > self._apart and not pending.shared
-        self._apart = max(self._apart, number)
-        self._attempt += 1
-        self._write(b"b%d" % self._attempt, pending)
-
-    def _write(self, reply: bytes, pending: _Pending) -> None:
-        subject, payload, block, _ = pending
-        sizes = (self._inbox, reply, len(block), len(block) + len(payload))
-        self._connection.write(b"HPUB %b %b.%b %d %d\r\n%b%b\r\n" % (subject, *sizes, block, payload))
+    def _write(self, number: int, pending: _Pending) -> None:
+        subject, payload, block = pending
+        sizes = (self._inbox, number, len(block), len(block) + len(payload))
+        self._connection.write(b"HPUB %b %b.%d %d %d\r\n%b%b\r\n" % (subject, *sizes, block, payload))
 
     # The connection (wire.ConnectionWatcher)
 
@@ -205,56 +153,37 @@ class Publisher:
     # Acknowledgements
 
     def _answered(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
-        _, of_batch, token = subject.rpartition(b".")[2].rpartition(b"b")
-        number = int(token)
-        if of_batch:
-            number = self.safe + 1 if number == self._attempt else 0
-        if number not in self._sent:
+        number = int(subject.rpartition(b".")[2])
+        pending = self._sent.get(number)
+        if pending is None:
             return
-        error = None if payload.startswith(_STORED) else _error_of(subject, block, payload)
-        if isinstance(error, Unavailable):
+        if payload.startswith(_STORED):
+            self.found(number, _AGAIN in payload)
+            return
+        try:
+            decode(Received(subject.decode(), payload, "", headers_of(block)), PubAck)
+        except Unavailable as error:
             self._fail(error)
-        elif error is not None:
-            self._refused(number, bool(of_batch) and not self._alone, error)
-        else:
-            again = _AGAIN in payload
-            self._stored(number, bool(of_batch) and (not self._alone or (again and self._tells)), again)
-
-    def found(self, number: int) -> None:
-        """A message has come back, so it is stored."""
-        if number in self._sent:
-            self._stored(number, self.batches and number > self._apart, None)
-
-    def _stored(self, number: int, whole: bool, again: bool | None) -> None:
-        """A message is stored, or the `whole` batch. again: whether it was already; None: that isn't known."""
-        for one in list(self._sent) if whole else [number]:
-            self._settle(one)
-            self._owner.stored(one, bool(again))
-        self._most = min(2 * self._most, MAX_MESSAGES)
-        self._recover(number, again is False)
-
-    def _refused(self, number: int, whole: bool, error: JetStreamError) -> None:
-        """A message won't be stored; or nothing of a batch is, as one of its messages is refused."""
-        if whole:
-            self._most = max(1, len(self._sent) // 2)
-            self._take_back()
-        else:
-            self._settle(number)
+        except JetStreamError as error:
+            self._settle(number, pending)
             self._owner.refused(number, error)
-        self._recover(number)
+            self._recover(number)
+        else:
+            self.found(number)
 
-    def _settle(self, number: int) -> None:
-        pending = self._sent.pop(number)
+    def found(self, number: int, again: bool = False) -> None:
+        """A message is stored: it was acknowledged, or has come back."""
+        pending = self._sent.get(number)
+        if pending is not None:
+            self._settle(number, pending)
+            self._owner.stored(number, again)
+            self._recover(number)
+
+    def _settle(self, number: int, pending: _Pending) -> None:
+        del self._sent[number]
         self._sent_bytes -= pending.size
         self.waiting_bytes -= pending.size
         self._heard = self._reactor.seconds()
-
-    def _take_back(self) -> None:
-        """Have what is in flight sent again, in its order."""
-        self.resent += len(self._sent)
-        self._unsent.extendleft(reversed(self._sent.items()))
-        self._sent.clear()
-        self._sent_bytes = 0
 
     def _fail(self, error: JetStreamError) -> None:
         """Send nothing more until the oldest message is acknowledged."""
@@ -264,23 +193,19 @@ class Publisher:
             self._arm(self._pause)
             self._owner.failing(error)
 
-    def _recover(self, number: int, is_new: bool = False) -> None:
-        """Go on after a message; after a failure send again what waits behind the oldest one, once that is stored.
-
-        is_new  it wasn't stored before, so nothing of its batch was
-        """
+    def _recover(self, number: int) -> None:
+        """Go on; after a failure send again what waits behind the oldest message, once that is stored."""
         if self.failing_since is not None:
-            if self._sent and self.safe < number:
-                return
-            if self._sent and self.batches and not is_new:
-                self.resent += 1
-                self._send_oldest()
+            if self._sent and next(iter(self._sent)) < number:
                 return
             self.failing_since = None
             self._arm(limits.CLUSTER_SILENCE_SECONDS)
             self._owner.failing(None)
-            self._take_back()
-        self._send()
+            for other, pending in self._sent.items():
+                self.resent += 1
+                self._write(other, pending)
+        while self._unsent and not self._full:
+            self._send(*self._unsent.popleft())
 
     # Time
 
@@ -301,7 +226,8 @@ class Publisher:
                 return
             self._fail(Unavailable("JetStream doesn't acknowledge what is published"))
         if self._reactor.seconds() - self.failing_since < _SURE or self._owner.has_read_all():
-            self.resent += 1
-            self._send_oldest()
+            for number, pending in islice(self._sent.items(), 1):
+                self.resent += 1
+                self._write(number, pending)
         self._pause = min(2 * self._pause, limits.CLUSTER_RETRY_SECONDS)
         self._arm(self._pause)

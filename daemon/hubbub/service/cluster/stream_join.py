@@ -57,7 +57,6 @@ async def make_streams(jetstream: JetStream, names: StreamNames, config: Cluster
         duplicate_window=round(limits.CLUSTER_DUPLICATES_SECONDS * NANOSECONDS),
         allow_direct=True,
         allow_msg_ttl=True,
-        allow_atomic=True,
     )
     retained = StreamConfig(
         name=names.retained,
