@@ -18,7 +18,7 @@ import msgpack
 import pytest
 
 from hostile.canary import Canary
-from hostile.test_turns import crowd, links, mqtt_connect
+from hostile.test_turns import SOURCE, crowd, links, listen, mqtt_connect, pour
 from running import Daemon, LineClient
 from system.clients import connect
 
@@ -27,7 +27,7 @@ LARGE = 0.1  # seconds that others may wait beside a megabyte
 
 @pytest.fixture
 def daemon() -> Iterator[Daemon]:
-    with Daemon("--tcp", "tcp:0", "--websocket", "tcp:0") as one:
+    with Daemon("--tcp", "tcp:0", "--websocket", "tcp:0", *SOURCE) as one:
         yield one
         assert "Traceback" not in one.log
 
@@ -178,15 +178,28 @@ def frame(payload: bytes) -> bytes:
     return len(payload).to_bytes(4, "big") + payload
 
 
+HELLO = b"\x7f\xf1\0\0" + frame(b'[1,"realm1",{"roles":{"publisher":{},"caller":{},"callee":{}}}]')
+
+
+def test_messages_for_some_of_a_crowd(daemon):
+    """WAMP names sessions that get none: who is left is found out for each message."""
+    said = HELLO + frame(b'[16,1,{"exclude":[1]},"crowd"]') * 5
+    with links(daemon, crowd(1_000, 5_000)) as many, links(daemon, 20) as publishers, Canary(daemon) as canary:
+        pour(many, b"SUB crowd\nPING\n", b"PONG\n")
+        for one in publishers:
+            one.sendall(said)
+        assert set(listen(many, 100, 60)) == {100}
+    canary.check()
+
+
 def test_a_callee_leaves_thousands_of_calls_unanswered(daemon):
     """Their callers are told some at a time."""
-    hello = b"\x7f\xf1\0\0" + frame(b'[1,"realm1",{"roles":{"caller":{},"callee":{}}}]')
     calls = b"".join(frame(b'[48,%d,{},"work"]' % n) for n in range(1, 61))
     with links(daemon, crowd(80, 160)) as many, links(daemon, 1) as (callee,):
-        callee.sendall(hello + frame(b'[64,1,{},"work"]'))
+        callee.sendall(HELLO + frame(b'[64,1,{},"work"]'))
         until(callee, b"[65,1,")
         for one in many:
-            one.sendall(hello + calls)
+            one.sendall(HELLO + calls)
         until(callee, b"[68,", len(many) * 60)
         with Canary(daemon) as canary:
             callee.close()

@@ -78,6 +78,22 @@ def test_so_many_answers_that_they_are_late_too(world: World) -> None:
     assert not world.turn.first
 
 
+def test_answers_that_are_late_come_before_those_that_others_let_in(world: World) -> None:
+    """A client whose flush lets its next command in can't keep others waiting."""
+
+    class Asking(Slow):
+        def flush(self) -> None:
+            super().flush()
+            world.turn.flush_later(Asking(world, self.name))
+            world.turn.first.append(Asking(world, self.name))
+
+    for name in range(2 * SOME):
+        world.turn.flush_later(Slow(world, 1_000))
+        world.turn.first.append(Asking(world, name))
+    assert world.flush()[:SOME] == list(range(SOME))
+    assert world.flush()[:SOME] == list(range(SOME, 2 * SOME))
+
+
 def test_paced_jobs_wait_for_that(world: World) -> None:
     """Publishers are among them: their messages would wait in the same outboxes."""
     done: list[str] = []

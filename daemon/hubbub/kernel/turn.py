@@ -127,7 +127,11 @@ class Turn:
         try:
             if self.first:
                 first, self.first = self.first, []
-                self._flush_some(first, self.first)
+                left: list[Flushable] = []
+                try:
+                    self._flush_some(first, left)
+                finally:
+                    self.first[:0] = left  # before the answers to what these have let in
             self._flush_some(rest, self.late)
             if self.late:
                 self._flush_late()

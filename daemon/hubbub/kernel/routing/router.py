@@ -223,6 +223,7 @@ class Router:
         sessions, groups = route.chosen(chosen if self._tap is None else partial(self._is_chosen, chosen, private))
         for group in groups:
             self._deliver(group, [message], len(message.payload))
+        self.searched |= route.sessions > limits.RECEIVERS_AT_ONCE
         return sessions
 
     def _is_chosen(self, chosen: Callable[[Any], bool], private: bool, session: Any) -> bool:
