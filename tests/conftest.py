@@ -25,7 +25,7 @@ from scale import EXAMPLES
 TESTS = Path(__file__).parent
 
 COLLECT = (5_000, 20, 50)  # gc.set_threshold: the usual (700, 10, 10) takes twice the processor time
-SECONDS = 30  # until a coroutine is cancelled; pytest-timeout, at 60 s, stops the reactor for later tests too
+SECONDS = 50  # until a coroutine is cancelled; pytest-timeout, at 60 s, stops the reactor for later tests too
 PACKAGES = {
     "nc": "netcat-openbsd", "socat": "socat", "chromium": "chromium", "logger": "bsdutils",
     "systemd-socket-activate": "systemd", "systemd-analyze": "systemd", "mosquitto_passwd": "mosquitto",
