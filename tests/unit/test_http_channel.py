@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from hubbub import limits
 from hubbub.dialects.http import Http
 from hubbub.dialects.lines import Lines
+from hubbub.kernel.steps import do_later
 from hubbub.testing.streams import TCPClient
 from hubbub.testing.world import World
 from hubbub.transports.http.site import make_resource, make_site
@@ -21,7 +24,9 @@ class Door:
         self.listener = self.world.listen("websocket", Lines)
         factory = WebSocketFactory(self.listener._link, {}, Lines, 1_000)
         self.slow = 0
-        site = make_site(make_resource(factory, Http, 1_000), self.world.clock, slow=self._count)
+        later = partial(do_later, self.world.hub.turn, "http")
+        site = make_site(make_resource(factory, Http, 1_000), self.world.clock, slow=self._count, later=later)
+        self.site = site
         self.client = TCPClient(self.world, site.buildProtocol(None), "192.0.2.7", 50_000)
         self.world.ends.append(self.client)
 
@@ -95,3 +100,48 @@ def test_a_stream_goes_on(door):
     link.close("kicked")
     door.world.turn()
     assert door.client.received() == b"0\r\n\r\n"
+
+
+def test_requests_that_come_together_are_answered_in_their_order(door):
+    steps = [(b"PUT", b"1"), (b"GET", b""), (b"DELETE", b""), (b"GET", b""), (b"PUT", b"2"), (b"GET", b"")]
+    head = b"%b /topics/a HTTP/1.1\r\nHost: 192.0.2.1\r\nContent-Length: %d\r\n\r\n%b"
+    answers = door.client.say(b"".join([head % (method, len(body), body) for method, body in steps]))
+    codes = [int(answer[:3]) for answer in answers.split(b"HTTP/1.1 ")[1:]]
+    assert codes == [200, 200, 204, 404, 200, 200]
+    assert answers.endswith(b"\r\n\r\n2")
+
+
+@pytest.mark.parametrize("request_", [HEAD % 1 + b"x", b"GET /topics/none HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n"])
+@pytest.mark.parametrize("known", [False, True])
+def test_of_requests_that_come_together_one_is_looked_at_in_a_turn(door, request_, known):
+    if known:  # from then on it needs no parsing
+        door.client.say(request_)
+    scheduler = door.world.hub.turn.scheduler
+    before = scheduler.deferred.get("http", 0)
+    pieces = [request_, request_ * 2] if known else [request_ * 3]
+    for piece in pieces:
+        door.client.send(piece)
+    door.world.turn()
+    assert door.client.received().count(b"HTTP/1.1 ") == 3
+    assert scheduler.deferred["http"] - before == 2
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_connection_that_goes_between_two_requests(door, known):
+    other = door.listener.connect()
+    other.say("SUB a")
+    request = HEAD % 1 + b"x"
+    if known:
+        door.client.say(request)
+        other.received()
+    waiting = []
+    door.site.later = waiting.append
+    for _ in range(2):
+        door.client.send(request)
+    door.world.turn()
+    door.client.vanish()
+    door.world.turn()
+    (go_on,) = waiting
+    go_on()
+    assert other.received() == ["MSG a x"]
+    assert len(door.listener.context.links) == 1

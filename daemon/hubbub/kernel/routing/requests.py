@@ -13,6 +13,7 @@ from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.router import Router
 from hubbub.kernel.routing.routes import Route
 from hubbub.kernel.sessions.session import REPLIES
+from hubbub.kernel.steps import do_later
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message
 from hubbub.publish import PartialReply, Request
@@ -113,11 +114,7 @@ class ManagedReply:
         self._message = message
         self._done = done
         self._settled = False
-        self._add(self._make)
-
-    def _add(self, job: Callable[[], None]) -> None:
-        self._turn.scheduler.add("management", job)
-        self._turn.schedule_flush()
+        do_later(turn, "management", self._make)
 
     def _make(self) -> None:
         sender: Any = self._message.sender
@@ -134,7 +131,7 @@ class ManagedReply:
         """This is the result."""
         if not self._settled:
             self._settled = True
-            self._add(partial(self._done, result))
+            do_later(self._turn, "management", partial(self._done, result))
 
 
 class PendingReply:

@@ -6,6 +6,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -31,6 +32,7 @@ from hubbub.kernel.hub import Hub
 from hubbub.kernel.ingress.client_rate import SourceRates
 from hubbub.kernel.ingress.sources import source_of
 from hubbub.kernel.sessions.session import Session
+from hubbub.kernel.steps import do_later
 from hubbub.option import host_port
 from hubbub.service.auth.login import Logins
 from hubbub.service.config.settings import ListenerConfig, Settings
@@ -217,7 +219,8 @@ class Listener:
 
     def _site(self, reactor: Any) -> Site:
         slow = lambda: self.context.cuts("handshake")  # noqa: E731
-        site = make_site(self._resource(), reactor, self.settings.bounds.handshake, self._acquire, slow)
+        later = partial(do_later, self.hub.turn, "http")
+        site = make_site(self._resource(), reactor, self.settings.bounds.handshake, self._acquire, slow, later)
 
         def renew() -> None:  # a link keeps the factory that made it, and with it its limits
             site.timeOut = self.settings.bounds.handshake

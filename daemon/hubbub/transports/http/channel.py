@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from itertools import chain
 from typing import Any
 
+from twisted.python import log
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request, Site
@@ -27,6 +29,15 @@ Again = Callable[["HttpChannel", bytes], bool]
 
 Bound = Callable[[bytes], int | None]
 """Path -> bytes that the body may have; None: it is read and dropped, and the connection ends after it."""
+
+
+Later = Callable[[Callable[[], object]], object]
+"""Has a bounded piece of work done in a turn that has time for it."""
+
+
+def at_once(work: Callable[[], object]) -> None:
+    """Do it now."""
+    work()
 
 
 def no_bodies(path: bytes) -> int | None:
@@ -55,6 +66,7 @@ class HttpChannel(HTTPChannel):
     piece = b""  # what has come, while it is looked at, where a request begins with it
     _begun = False  # something has come
     _held: bytes | None = None  # what has come before the answer to a request that needed no parsing
+    _done: Request | None = None  # it has its answer, and others wait behind it
     _heads: KnownHeads
 
     def connectionMade(self) -> None:
@@ -111,6 +123,10 @@ class HttpChannel(HTTPChannel):
             self._refusal = None
         self.release()
         self.drop_link()
+        self._held = None
+        if self._done is not None:
+            self.requests.remove(self._done)
+            self._done = None
         super().connectionLost(reason)
 
     def drop_link(self) -> None:
@@ -130,12 +146,19 @@ class HttpChannel(HTTPChannel):
             self._heads.learn(self.piece, unit, self.site.resource)
 
     def answered(self) -> None:
-        """A request that needed no parsing has its answer: go on with what has come since."""
+        """A request that needed no parsing has its answer."""
+        if self._held:
+            self.site.later(self._read_held)
+        else:
+            self._held = None
+
+    def _read_held(self) -> None:
+        """Go on with what has come before that answer."""
         held, self._held = self._held, None
         if held:
             if len(held) > _EARLY_BYTES:
                 self._networkProducer.resumeProducing()
-            self.dataReceived(held)
+            self._try(partial(self.dataReceived, held))
 
     def release(self) -> None:
         """Count it no longer, as it has gone or has a link, which is counted anew."""
@@ -165,10 +188,27 @@ class HttpChannel(HTTPChannel):
             self._networkProducer.pauseProducing()
 
     def requestDone(self, request: Request) -> None:
-        """Wait for the next request."""
+        """Wait for the next request, or go on with it in a later turn: hundreds may have come at once."""
         self._idle = not any(self._dataBuffer)
         self._savedTimeOut = limits.KEEP_ALIVE_SECONDS if self._idle else self.site.timeOut
-        super().requestDone(request)
+        if self._idle or not self.persistent:
+            super().requestDone(request)
+        else:
+            self._done = request
+            self.site.later(self._go_on)
+
+    def _go_on(self) -> None:
+        request, self._done = self._done, None
+        if request is not None:
+            self._try(partial(super().requestDone, request))
+
+    def _try(self, reading: Callable[[], object]) -> None:
+        """Read requests; what fails ends this connection, as within Twisted's own reading."""
+        try:
+            reading()
+        except Exception:  # noqa: BLE001  what reads may be a plugin
+            log.err()
+            self.forceAbortClient()
 
     def loseConnection(self) -> None:
         """Close, and not wait for ever: over TLS for the client to close too, or for it to read a long page."""
@@ -316,12 +356,14 @@ class HttpSite(Site):
     acquire  counts connections, or None; slow: called when one is cut because its time is over
     bound    tells how much a request may say
     again    upgrades what is known
+    later    reads the second of several requests that came together, and those behind it
     """
 
     noisy = False
     protocol = HttpChannel  # type: ignore[assignment]  # Twisted wraps its own to speak HTTP/2
     displayTracebacks = False
     again: Again = staticmethod(never)
+    later: Later = staticmethod(at_once)
 
     def __init__(
         self,

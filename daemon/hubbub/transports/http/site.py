@@ -15,7 +15,7 @@ from hubbub.errors import Refusal
 from hubbub.identity import Identity
 from hubbub.transports.http import assets
 from hubbub.transports.http.api import Api, Refused
-from hubbub.transports.http.channel import HttpChannel, HttpSite
+from hubbub.transports.http.channel import HttpChannel, HttpSite, Later, at_once
 from hubbub.transports.http.credentials import Authenticator, refused
 from hubbub.transports.http.issued import Passes
 from hubbub.transports.http.origin import forwarded_of, origin_refusal
@@ -129,9 +129,11 @@ def make_site(
     seconds: float = limits.HANDSHAKE_SECONDS,
     acquire: Acquire | None = None,
     slow: Callable[[], object] = lambda: None,
+    later: Later = at_once,
 ) -> Site:
     """Make the site of one listener, whose resource a reload may replace; `seconds` of a handshake, see HttpSite."""
     site = HttpSite(resource, reactor, seconds, acquire, slow)
+    site.later = later
     site.bound = lambda path: site.resource.bound(path)
     site.again = lambda channel, piece: site.resource.again(channel, piece)
     return site
