@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import random
 import socket
+import tempfile
+from collections.abc import Iterator
 
 BELOW = 32_768  # where Linux begins with the ports that it gives to outgoing connections and to port 0 (ip(7))
 ABOVE = 20_000
@@ -42,3 +47,14 @@ def hold_port() -> int:
             continue
         _HELD.append(holder)
         return port
+
+
+@contextlib.contextmanager
+def default_ports() -> Iterator[None]:
+    """The default ports, for one test of this machine at a time."""
+    folder = os.open(tempfile.gettempdir(), os.O_RDONLY)  # a file in it would belong to one user, and shut out others
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)

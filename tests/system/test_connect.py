@@ -11,7 +11,7 @@ import pytest
 
 from devices import Device
 from hub_process import hubbub
-from ports import free_port
+from ports import default_ports, free_port
 from running import Daemon, LineClient
 
 PLC = "id=plc:end=crlf:topic=plant/7/up:subscribe=plant/7/down"
@@ -71,7 +71,7 @@ def test_ready_waits_for_no_connector():
 
 
 def test_a_connector_is_no_listener(device):
-    with Daemon("--connect", spec(device, PLC)) as daemon:  # so that the defaults are opened
+    with default_ports(), Daemon("--connect", spec(device, PLC)) as daemon:  # so that the defaults are opened
         assert (len(daemon.tcp), len(daemon.udp), len(daemon.websocket)) == (1, 1, 1)
         device.accept().close()
 

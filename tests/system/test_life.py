@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import re
 import signal
 import socket
-import tempfile
 import time
 
 import pytest
 
 from hubbub import limits
+from ports import default_ports
 from running import TWISTD, Daemon, LineClient
 from system.clients import CLOSE, WebSocketClient, connect, status, upgrade
 
@@ -26,17 +24,6 @@ def stop(daemon: Daemon) -> float:
     daemon.process.send_signal(signal.SIGTERM)
     daemon.process.wait(20)
     return time.monotonic() - before
-
-
-@contextlib.contextmanager
-def default_ports():
-    """The default ports, for one test of this machine at a time."""
-    folder = os.open(tempfile.gettempdir(), os.O_RDONLY)  # a file in it would belong to one user, and shut out others
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
 
 
 @pytest.mark.parametrize("command", [{}, {"command": TWISTD}], ids=["hubbub run", "twistd -n hubbub"])
