@@ -230,16 +230,20 @@ def test_a_copy_for_each_of_many_subscriptions(daemon):
     canary.check()
 
 
-@pytest.mark.parametrize("command", ["PUB", "REQ"])
-def test_messages_to_a_crowd(daemon, command):
-    """A message to many has its share of each turn; those for whom there is no time are flushed in the next ones."""
-    said = f"{command} crowd x\n".encode() * 5
+def publish_to_a_crowd(daemon: Daemon, said: bytes) -> None:
+    """Let 20 clients say what brings each of a crowd five messages."""
     with links(daemon, crowd(1_000, 5_000)) as many, links(daemon, 20) as publishers, Canary(daemon) as canary:
         pour(many, b"SUB crowd\nPING\n", b"PONG\n")
         for one in publishers:
             one.sendall(said)
         assert set(listen(many, 100, 60)) == {100}
     canary.check()
+
+
+@pytest.mark.parametrize("command", ["PUB", "REQ"])
+def test_messages_to_a_crowd(daemon, command):
+    """A message to many has its share of each turn; those for whom there is no time are flushed in the next ones."""
+    publish_to_a_crowd(daemon, f"{command} crowd x\n".encode() * 5)
 
 
 def test_the_receivers_of_a_crowd_change_before_each_message(daemon):
