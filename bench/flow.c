@@ -106,9 +106,9 @@ void delivered(struct link *link, size_t bytes)
         publish(group);
 }
 
-void settled(struct link *link)
+void settled(struct link *link, uint64_t n)
 {
-    link->group->settled++;
+    link->group->settled += n;
     if (flowing)
         publish(link->group);
 }

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum {
-    EVENTS = 256, OPENING_MAX = 32, READ_MAX = 1 << 18, STALL_MS = 10000, SOURCES = 250, REPLY_MAX = 4,
+    EVENTS = 256, OPENING_MAX = 32, READ_MAX = 1 << 18, STALL_MS = 10000, SOURCES = 250, REPLY_MAX = 64,
     OWN_IDS = 100000                 /* the first of them; all have one width, so that deliveries have one length */
 };
 
@@ -304,18 +304,20 @@ static void drop(struct link *link, size_t n)
 /* Units of a link that flows and replies to them. */
 static void units(struct link *link)
 {
-    size_t at = 0, n, deliveries = 0;
+    size_t at = 0, n, deliveries = 0, done = 0;
     while ((n = plan.protocol->unit(link->in + at, link->have - at))) {
         const char *unit = link->in + at;
         reply(link, unit);
         if (plan.protocol->judge(unit, n) == SETTLED)
-            settled(link);
+            done++;
         else if (plan.varying ? carries_payload(unit, n) : n == counters.unit)
             deliveries++;
         at += n;
     }
     drop(link, at);
     write_all(link);
+    if (done)
+        settled(link, done);
     if (deliveries)
         delivered(link, deliveries * counters.unit);
 }

@@ -74,6 +74,6 @@ void filter_of(const struct link *link, int i, char *out);
 const char *script_of(const struct link *link, size_t *size, size_t *stride);
 int carries_payload(const char *unit, size_t n);
 void delivered(struct link *link, size_t bytes);
-void settled(struct link *link);               /* the server has taken one of its publishes over */
+void settled(struct link *link, uint64_t n);   /* the server has taken so many of its publishes over */
 
 #endif

@@ -1,7 +1,7 @@
 /* Load for a pub/sub server, on loopback: the works of the benchmark, reported as one line of JSON.
  *
- *   load protocol=lines|mqtt|mqtt-1|mqtt-2|nats|stomp|wamp|http|redis port=N [to=N] [websocket=1] [tls=1]
- *        work=WORK [option=N ...]
+ *   load protocol=lines|mqtt|mqtt-1|mqtt-2|nats|stomp|wamp|wamp-call|http|redis port=N [to=N] [websocket=1]
+ *        [tls=1] work=WORK [option=N ...]
  *
  *   flow     `groups` times `publishers` -> `subscribers`, `window` messages in flight for each publisher; a
  *            message is in flight until every subscriber of its group has it. With `topics`, one group
@@ -18,7 +18,8 @@
  *            0 or 1
  *   idle     `links` links open, greet and stay until end of input
  *
- * With mqtt-1 and mqtt-2 (the quality of service) a message is in flight until the server has acknowledged it, too.
+ * With mqtt-1 and mqtt-2 (the quality of service) a message is in flight until the server has acknowledged it, too;
+ * with wamp-call it is a call to the subscriber, in flight until the publisher has its result.
  *
  * Every delivery of a run has the same length, verified on the first one of each subscriber; from there on
  * bytes are counted, not read. With varying=1 their lengths differ, and each is read: for slow servers. */
@@ -277,7 +278,7 @@ int main(int argc, char **argv)
         set_option(argv[i], equals + 1);
     }
     if (!plan.protocol || !plan.port)
-        die("protocol=lines|mqtt|mqtt-1|mqtt-2|nats|stomp|wamp|http|redis and port=N are needed");
+        die("protocol=lines|mqtt|mqtt-1|mqtt-2|nats|stomp|wamp|wamp-call|http|redis and port=N are needed");
     if ((plan.protocol->reply || plan.varying) && plan.websocket)
         die("what is read goes over TCP only");
     for (size_t i = 0; i < sizeof works / sizeof *works; i++)

@@ -68,6 +68,7 @@ class Peer:
     websocket = False  # does it have that port?
     tls = False  # and those over TLS?
     ready = 20.0  # s to accept connections
+    varying = False  # do its deliveries have ids of any length?
 
     def command(self, folder: Path, ports: Ports) -> list[str]:
         """Its command line; configuration goes into `folder`."""
@@ -75,7 +76,7 @@ class Peer:
 
     def load(self, ports: Ports) -> dict[str, int]:
         """Options of the load that only this system needs."""
-        return {}
+        return {"varying": 1} if self.varying else {}
 
     def environment(self) -> dict[str, str]:
         """What it needs beside this process's own environment."""
@@ -260,7 +261,7 @@ class Crossbar(Peer):
     """A WAMP router with one realm, in which everybody may do everything; it has a venv of its own."""
 
     name, protocol = "crossbar", "wamp"
-    install = "make servers"
+    install, varying = "make servers", True
     version_arguments = ("version",)
 
     def path(self) -> str:
@@ -287,7 +288,7 @@ class RabbitMQ(Peer):
     """It speaks STOMP, from packages of Debian that aren't installed; see rabbitmq.py."""
 
     name, protocol = "rabbitmq", "stomp"
-    install = "make servers"
+    install, varying = "make servers", True
     ready = 90.0  # Erlang and the schema of its store take long on one core
 
     def path(self) -> str:
@@ -295,10 +296,6 @@ class RabbitMQ(Peer):
         for found in Path(sys.prefix).glob("debian-rabbitmq/usr/lib/rabbitmq/lib/rabbitmq_server-*"):
             return str(found)
         raise Unusable(f"rabbitmq-server is missing: {self.install}")
-
-    def load(self, ports: Ports) -> dict[str, int]:
-        """Its messages have ids that grow."""
-        return {"varying": 1}
 
     def command(self, folder: Path, ports: Ports) -> list[str]:
         """STOMP over TCP; a client without a login is guest."""

@@ -83,8 +83,7 @@ def _options(work: Work, peer: Peer, server: Running, **more: float) -> list[str
         **work.load,
         **more,
     }
-    scripts = {"away": "away.py", "replay": "history.py", "filters": "filters.py", "sessions": "sessions.py"}
-    scripts["posts"] = "posts.py"
+    scripts = {"away": "away.py", "replay": "history.py", "filters": "filters.py", "posts": "posts.py"}
     script = scripts.get(str(work.load["work"]))
     program = [str(BUILD / "load")] if script is None else [sys.executable, str(HERE / script)]
     return [*program, *(f"{name}={value}" for name, value in options.items())]

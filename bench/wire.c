@@ -350,7 +350,8 @@ static size_t wamp_hello(char *out, int id)
 {
     (void)id;
     memcpy(out, "\x7f\xf1\0\0", 4);
-    return 4 + wamp_frame(out + 4, sprintf(out + 8, "[1,\"realm1\",{\"roles\":{\"publisher\":{},\"subscriber\":{}}}]"));
+    return 4 + wamp_frame(out + 4, sprintf(out + 8, "[1,\"realm1\",{\"roles\":{\"publisher\":{},\"subscriber\":{},"
+                                                    "\"caller\":{},\"callee\":{}}}]"));
 }
 
 static size_t wamp_subscribe(char *out, const char *filter, int id)
@@ -361,15 +362,18 @@ static size_t wamp_subscribe(char *out, const char *filter, int id)
     return wamp_frame(out, sprintf(out + 4, "[32,%d,{\"match\":\"%s\"},\"%s\"]", id + 1, match, uri));
 }
 
-static size_t wamp_publish(char *out, const char *topic, const char *payload, size_t size, int id)
+static size_t wamp_arguments(char *out, int type, int id, const char *topic, const char *payload, size_t size)
 {
     char uri[256];
-    (void)id;
     wamp_uri(uri, topic);
-    size_t n = sprintf(out + 4, "[16,1,{},\"%s\",[\"", uri);
-    memcpy(out + 4 + n, payload, size);
-    memcpy(out + 4 + n + size, "\"]]", 3);
-    return wamp_frame(out, n + size + 3);
+    size_t n = sprintf(out + 4, "[%d,%d,{},\"%s\",[\"", type, id, uri);
+    return wamp_frame(out, n + append(out + 4 + n, payload, size, "\"]]"));
+}
+
+static size_t wamp_publish(char *out, const char *topic, const char *payload, size_t size, int id)
+{
+    (void)id;
+    return wamp_arguments(out, 16, 1, topic, payload, size);
 }
 
 static size_t wamp_unit(const char *in, size_t n)
@@ -388,6 +392,34 @@ static enum verdict wamp_judge(const char *unit, size_t n)
     if (begins(unit + 4, n - 4, "[2,") || begins(unit + 4, n - 4, "[33,"))
         return GRANTED;
     return begins(unit + 4, n - 4, "[3,") || begins(unit + 4, n - 4, "[8,") ? REFUSED : OTHER;
+}
+
+/* Calls: a callee registers, a caller publishes CALL, which a RESULT settles; an INVOCATION is replied to with YIELD */
+
+static size_t wamp_register(char *out, const char *filter, int id)
+{
+    char uri[256];
+    wamp_uri(uri, filter);
+    return wamp_frame(out, sprintf(out + 4, "[64,%d,{},\"%s\"]", id + 1, uri));
+}
+
+static size_t wamp_call(char *out, const char *topic, const char *payload, size_t size, int id)
+{
+    return wamp_arguments(out, 48, 100000 + id, topic, payload, size);   /* all ids have one width */
+}
+
+static enum verdict wamp_call_judge(const char *unit, size_t n)
+{
+    if (begins(unit + 4, n - 4, "[65,"))
+        return GRANTED;
+    return begins(unit + 4, n - 4, "[50,") ? SETTLED : wamp_judge(unit, n);
+}
+
+static size_t wamp_yield(char *out, const char *unit)
+{
+    if (unit[0] == 0x7f || memcmp(unit + 4, "[68,", 4))
+        return 0;
+    return wamp_frame(out, sprintf(out + 4, "[70,%lu,{},[\"x\"]]", strtoul(unit + 8, NULL, 10)));
 }
 
 /* HTTP: a GET as the greeting, a POST for each message, and a stream of server-sent events, a chunk for each event */
@@ -445,6 +477,7 @@ static const struct protocol protocols[] = {
     {"nats", NULL, 2, 0, nats_hello, nats_subscribe, nats_publish, nats_unit, nats_judge, NULL},
     {"stomp", "v12.stomp", 2, 0, stomp_hello, stomp_subscribe, stomp_publish, stomp_unit, stomp_judge, NULL},
     {"wamp", NULL, 2, 0, wamp_hello, wamp_subscribe, wamp_publish, wamp_unit, wamp_judge, NULL},
+    {"wamp-call", NULL, 2, 0, wamp_hello, wamp_register, wamp_call, wamp_unit, wamp_call_judge, wamp_yield},
     {"http", NULL, 0, 0, http_hello, http_subscribe, http_publish, http_unit, http_judge, NULL},
     {"redis", NULL, 0, 0, redis_hello, redis_subscribe, redis_publish, redis_unit, redis_judge, NULL},
 };

@@ -285,17 +285,19 @@ def _stomp() -> list[Work]:
 def _wamp() -> list[Work]:
     """Over RawSocket; calls and events beside Crossbar."""
     peers, aims = (*OURS, "crossbar"), (Aim(8, "crossbar"),)
-    sessions: list[tuple[str, str, Load]] = [
-        ("calls-1", "100 callers, one call in flight", {"kind": "call", "groups": PAIRS}),
-        ("calls-20", "100 callers, 20 calls in flight", {"kind": "call", "groups": PAIRS, "window": 20}),
-        ("events-20", "100 pairs, 20 in flight", {"kind": "publish", "groups": PAIRS, "window": 20}),
-        ("events-fanout", "1 -> 200, one in flight", {"kind": "publish", "subscribers": 200}),
+    calls: Load = {"protocol": "wamp-call", "varying": 1, "groups": PAIRS}
+    events: Load = {"protocol": "wamp"}
+    flows: list[tuple[str, str, Load]] = [
+        ("calls-1", "100 callers, one call in flight", calls),
+        ("calls-20", "100 callers, 20 calls in flight", calls | {"window": 20}),
+        ("events-20", "100 pairs, 20 in flight", events | {"groups": PAIRS, "window": 20}),
+        ("events-fanout", "1 -> 200, one in flight", events | {"subscribers": 200}),
     ]
     return [
         *_spoken("wamp", "WAMP", OURS, lambda name: ()),
         *(
-            Work(f"wamp-{name}", f"WAMP, {title}", DELIVERIES, {"work": "sessions", "size": 100, **load}, peers, aims)
-            for name, title, load in sessions
+            Work(f"wamp-{name}", f"WAMP, {title}", DELIVERIES, {"work": "flow", **load}, peers, aims)
+            for name, title, load in flows
         ),
     ]
 
