@@ -126,7 +126,8 @@ class PerLinkEncoder(AdaptingReceiver):
         self.taken += batch.count
         frame, wish = self._frame, self._wish
         frames = [frame(unit, message, wish) for unit, message in zip(batch.frames, batch.messages, strict=True)]
-        self._kept = [at for at, unit in enumerate(frames) if type(unit) is NeverDrop]
+        some = NeverDrop in map(type, frames)
+        self._kept = [at for at, unit in enumerate(frames) if type(unit) is NeverDrop] if some else []
         if self._wrap is not None:
             frames = [self._wrap(unit) for unit in frames]
         return Batch(batch.messages, frames, self._outbox.stream, batch.full)

@@ -84,13 +84,15 @@ class Procedure:
     def _give(self, message: Message) -> bool:
         member = self._choose()
         encoding = member.encoding
-        _, frames = self._router.encode_each(encoding, (message,))
+        _, frames = self._router.encode(encoding, (message,))
         if not frames:
             return False
         member.receiver.put(Batch((message,), frames, encoding.stream, encoding.full))
         return True
 
     def _choose(self) -> Subscription:
+        if len(self.members) == 1:
+            return next(iter(self.members))
         if self.policy == "last":
             return next(reversed(self.members))
         if self.policy == "random":

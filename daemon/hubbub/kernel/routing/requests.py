@@ -18,6 +18,8 @@ from hubbub.kernel.turn import Turn
 from hubbub.message import Message
 from hubbub.publish import PartialReply, Request
 
+_TOKENS = 256  # random ones for which the kernel is asked at once
+_TOKEN = 16  # bytes
 MANAGED = "$hubbub/"  # the topics of requests to the hub itself
 Done = Callable[[Message | Refusal], None]
 
@@ -34,7 +36,12 @@ class Requests:
         self.replies = REPLIES
         self.manager: Callable[[Request, Done], None] | None = None
         self._router = router
+        self._tokens = _random_tokens()
         self._turn = turn
+
+    def new_topic(self) -> str:
+        """Return a reply topic that nobody can guess."""
+        return self.replies + next(self._tokens)
 
     def request(self, message: Request, done: Done) -> None:
         """Publish `message` with a reply topic of its own; `done` is called once, with the reply or a Refusal.
@@ -105,6 +112,14 @@ class Requests:
             del self._router.replies[reply.topic]
 
 
+def _random_tokens() -> Iterator[str]:
+    digits = 2 * _TOKEN
+    while True:
+        many = secrets.token_hex(_TOKEN * _TOKENS)
+        for at in range(0, len(many), digits):
+            yield many[at : at + digits]
+
+
 class ManagedReply:
     """The reply of the hub itself: one job makes it, and one hands it over, as it may be long."""
 
@@ -152,7 +167,7 @@ class PendingReply:
         self.asked = message.topic
         self.receivers = 0
         self.sender = message.sender
-        self.topic = requests.replies + secrets.token_hex(16)
+        self.topic = requests.new_topic()
         self.alarm_at: tuple[float, int] | None = None
         self._turn = turn
         self._requests = requests

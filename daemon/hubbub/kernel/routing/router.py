@@ -144,8 +144,8 @@ class Router:
 
     def has_answerer(self, topic: str) -> bool:
         """Return whether any subscription that matches a topic may answer; it looks at all of them."""
-        those = (one for entry in self._match(topic) for one in entry.subscribers)
-        return topic in self.replies or any(one.wish.answers and not one.session.left for one in those)
+        route = self._topics.get(topic) or Route(self._match(topic))
+        return topic in self.replies or route.has_answerer()
 
     def is_durable(self, topic: str) -> bool:
         """Return whether a store may keep messages on a topic, for a session, a group or the history."""

@@ -67,6 +67,14 @@ class Route:
         both.sessions += self.sessions
         return both
 
+    def has_answerer(self) -> bool:
+        """Return whether any subscriber may answer, at this moment; it looks at all of them."""
+        for entry in self.entries:
+            for one in entry.subscribers:
+                if one.wish.answers and not one.session.left:
+                    return True
+        return False
+
     def refresh(self, version: int, most: int) -> bool:
         """Collect the receivers again if the subscribers of an entry have changed. Returns whether they have.
 
