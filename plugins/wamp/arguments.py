@@ -215,21 +215,21 @@ def write(codec: Codec, head: list[Any], message: Message) -> bytes:
 
 def _json_arguments(message: Message) -> bytes:
     payload, kind = message.payload, message.content_type
-    if NUL not in payload and b"\0" not in payload[:1]:
-        if kind is not None and kind.startswith(VALUE):
-            try:
-                if kind == ARGUMENTS:
-                    raw = read_raw(payload)
-                    return b",%b" % raw.args if bytes(raw.kwargs) == b"{}" else b",%b,%b" % (raw.args, raw.kwargs)
-                if payload.count(b"[") + payload.count(b"{") <= limits.WAMP_DEPTH:
-                    return b",[%b]" % check_json(payload)
-            except (msgspec.MsgspecError, ValueError, RecursionError):
-                pass
-        elif kind != OCTETS and payload:
-            try:
-                return b",[%b]" % write_json(payload.decode())
-            except UnicodeDecodeError:
-                pass
+    is_json = kind is not None and kind.startswith(VALUE)
+    if is_json and NUL not in payload:
+        try:
+            if kind == ARGUMENTS:
+                raw = read_raw(payload)
+                return b",%b" % raw.args if bytes(raw.kwargs) == b"{}" else b",%b,%b" % (raw.args, raw.kwargs)
+            if payload.count(b"[") + payload.count(b"{") <= limits.WAMP_DEPTH:
+                return b",[%b]" % check_json(payload)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            pass
+    elif not is_json and kind != OCTETS and payload[:1] > b"\0":
+        try:
+            return b",[%b]" % write_json(payload.decode())
+        except UnicodeDecodeError:
+            pass
     return b"".join([b"," + write_json(_for_json(one)) for one in arguments_of(message)])
 
 

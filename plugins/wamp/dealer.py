@@ -265,8 +265,10 @@ class Dealer:
             return speaker.refuse(CALL, request, result), events
         failure = (result.properties or {}).get(FAILURE)
         head = [RESULT, request, {}] if failure is None else [ERROR, CALL, request, {}, failure]
-        too_long = Refusal("too-long", "the result is longer than you take")
-        return speaker.carry(head, result) or speaker.refuse(CALL, request, too_long), []
+        data = speaker.carry(head, result)
+        if not data:
+            data = speaker.refuse(CALL, request, Refusal("too-long", "the result is longer than you take"))
+        return data, []
 
     def cancel(self, message: list[Any]) -> list[Event | Message]:
         """Turn CANCEL into the end of a call, or into a question to its callee."""
