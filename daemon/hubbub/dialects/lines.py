@@ -210,8 +210,10 @@ class Lines(LineDialect):
     @classmethod
     def encode_all(cls, messages: Sequence[Message], form: Any) -> list[bytes | None]:
         if len(messages) == 1:
-            return [cls.encode(messages[0], form)]
-        if is_ascii_text(b"".join([message.payload for message in messages])):
+            message = messages[0]
+            if is_ascii_text(message.payload):
+                return [b"".join((_HEADS[message.topic], message.payload, form))]
+        elif is_ascii_text(b"".join([message.payload for message in messages])):
             return [b"".join((_HEADS[message.topic], message.payload, form)) for message in messages]
         return [cls.encode(message, form) for message in messages]
 

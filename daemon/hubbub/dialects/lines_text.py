@@ -12,7 +12,8 @@ from hubbub.message import is_utf8
 
 SUBPROTOCOLS = ("hubbub.lines",)
 
-_NOT_IN_A_LINE = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])  # TAB is fine
+_NOT_IN_A_LINE = frozenset({*range(0x09), *range(0x0A, 0x20), 0x7F})  # TAB is fine
+_AS_A_LINE = bytes([0x20 if byte in _NOT_IN_A_LINE else byte for byte in range(256)])  # as translate keeps the rest
 
 
 def max_unit(context: DialectContext) -> int:
@@ -22,12 +23,12 @@ def max_unit(context: DialectContext) -> int:
 
 def is_text(payload: bytes) -> bool:
     """Whether a payload can stand in a line as it is."""
-    return len(payload.translate(None, _NOT_IN_A_LINE)) == len(payload) and (payload.isascii() or is_utf8(payload))
+    return payload.translate(_AS_A_LINE) == payload and (payload.isascii() or is_utf8(payload))
 
 
 def is_ascii_text(payloads: bytes) -> bool:
     """Whether each of several joined payloads can stand in a line as it is, as ASCII does."""
-    return payloads.isascii() and len(payloads.translate(None, _NOT_IN_A_LINE)) == len(payloads)
+    return payloads.isascii() and payloads.translate(_AS_A_LINE) == payloads
 
 
 def from_base64(payload: bytes) -> bytes:
