@@ -49,7 +49,7 @@ def hand_over(outbox: Any, unit: Any) -> None:
     """Write a unit with this flush; what a long one shares with those of others is written without a copy."""
     halves = unit.halves if type(unit) is SplicedBatch else None
     if halves is None:
-        outbox.frames.append(unit.data)
+        outbox.frames.append(unit.data or unit.join())
     else:
         outbox.frames.append(halves[0])
         write(outbox)

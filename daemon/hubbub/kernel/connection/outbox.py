@@ -334,7 +334,10 @@ class Outbox:
             if not self.plain or self.size > FLUSH_BYTES:
                 flushing.flush(self, False)
             elif units := self.units:
-                data = units[0].data if len(units) == 1 else b"".join([unit.data for unit in units])
+                if len(units) == 1:
+                    data = units[0].data or units[0].join()
+                else:
+                    data = b"".join([unit.data or unit.join() for unit in units])
                 units.clear()
                 self.sent += self.count
                 self.sent_bytes += self.size

@@ -13,22 +13,26 @@ Keep = Callable[[str], bool]
 
 
 class Answers:
-    """Consecutive units that are no messages: answers, gap notices, last units. They are never dropped."""
+    """Consecutive units that are no messages: answers, gap notices, last units. They are never dropped.
 
-    __slots__ = ("count", "frames", "size")
+    data  the bytes of the only one, for a stream; empty if there are more, until they are joined
+    """
+
+    __slots__ = ("count", "data", "frames", "size")
 
     def __init__(self, frame: bytes) -> None:
         self.count = 0
+        self.data = frame
         self.frames = [frame]
         self.size = len(frame)
 
-    @property
-    def data(self) -> bytes:
-        """Their bytes, for a stream."""
-        return self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+    def join(self) -> bytes:
+        """Return their bytes, for a stream."""
+        return b"".join(self.frames)
 
     def add(self, frames: Sequence[bytes], size: int) -> None:
         """Take more behind them."""
+        self.data = b""
         self.frames += frames
         self.size += size
 

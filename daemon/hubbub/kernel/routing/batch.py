@@ -32,10 +32,11 @@ class Batch:
 
     messages  each is a Message, or a Topic once the batch is packed, see `pack`
     size   bytes of their frames; count: how many messages
+    data   the frames joined, for streams; empty for datagrams, and until `join` is called in a SplicedBatch
     full   the overflow policy of the subscription, or None
     """
 
-    __slots__ = ("messages", "size", "count", "full", "_data", "_frames", "_split")
+    __slots__ = ("messages", "size", "count", "data", "full", "_frames", "_split")
 
     def __init__(
         self, messages: Sequence[Any], frames: Sequence[bytes], stream: bool = True, full: str | None = None
@@ -46,16 +47,15 @@ class Batch:
         self.full = full
         self._split: _Split | None = None  # until it is split for the first time
         if stream:
-            self._data = frames[0] if len(frames) == 1 else b"".join(frames)
-            self.size = len(self._data)
+            self.data = frames[0] if len(frames) == 1 else b"".join(frames)
+            self.size = len(self.data)
         else:
-            self._data = b""
+            self.data = b""
             self.size = sum(map(len, frames))
 
-    @property
-    def data(self) -> bytes:
-        """The frames joined, for streams; empty for datagrams."""
-        return self._data
+    def join(self) -> bytes:
+        """Return the frames joined, for streams; empty for datagrams."""
+        return self.data
 
     @property
     def frames(self) -> Sequence[bytes]:
@@ -145,7 +145,7 @@ class Batch:
 
     def empty(self) -> None:
         """Take its messages out: newer ones have replaced them."""
-        self.messages, self._frames, self._data, self.size, self.count = (), (), b"", 0, 0
+        self.messages, self._frames, self.data, self.size, self.count = (), (), b"", 0, 0
 
 
 class Around:
@@ -196,19 +196,18 @@ class SplicedBatch(Batch):
         self.count = len(messages)
         self.size = around.size + len(messages) * len(id)
         self.full = around.full
-        self._data = b""
+        self.data = b""
         self._frames = ()
         self._split = None
         self._around: Around | None = around  # until its frames are looked at
         self._id = id
 
-    @property
-    def data(self) -> bytes:
-        return self._data if self._around is None else self._id.join(self._around.pieces)
+    def join(self) -> bytes:
+        return self.data if self._around is None else self._id.join(self._around.pieces)
 
     @property
     def frames(self) -> Sequence[bytes]:
-        self._join()
+        self._cut()
         return self._frames
 
     @property
@@ -232,21 +231,23 @@ class SplicedBatch(Batch):
             self._split = _Split(self._around.ends(len(self._id)))
         return super().ends()
 
-    def _join(self) -> None:
+    def _cut(self) -> None:
         """Be like any other batch from now on."""
         if self._around is not None:
-            self._data = self.data
-            self._frames = Frames(self._data, self._around.ends(len(self._id)))
+            self.data = self.join()
+            self._frames = Frames(self.data, self._around.ends(len(self._id)))
             self._around = None
 
 
 class Part:
     """Some messages of a batch; it looks like a Batch to its receivers.
 
-    messages, frames, data, size, count, full  as of a Batch
+    messages, frames, size, count, full  as of a Batch
     """
 
     __slots__ = ("batch", "count", "end", "full", "size", "start")
+
+    data = b""  # until they are joined
 
     def __init__(self, batch: Batch, start: int, end: int) -> None:
         ends = batch.ends()
@@ -265,8 +266,8 @@ class Part:
     def frames(self) -> Sequence[bytes]:
         return self.batch.frames[self.start : self.end]
 
-    @property
-    def data(self) -> bytes:
+    def join(self) -> bytes:
+        """Return the frames joined."""
         return b"".join(self.frames)
 
     @property
