@@ -18,6 +18,7 @@ import select
 import termios
 from array import array
 from collections.abc import Callable
+from enum import Enum, auto
 from time import monotonic, thread_time
 from typing import Any
 
@@ -34,6 +35,17 @@ _HUNG_UP = select.EPOLLHUP | select.EPOLLERR
 _Event = tuple[int, int]
 
 
+class _Pace(Enum):
+    """What is known of a socket that isn't quick."""
+
+    NEW = auto()  # it has had no event
+    DOUBTFUL = auto()  # its last event took JOB_SECONDS, but other processes may have run meanwhile
+    SLOW = auto()
+
+
+_BEHIND = (_Pace.NEW, _Pace.SLOW)
+
+
 class HubbubReactor(EPollReactor):
     """Reads plain connections itself and leaves every other event to Twisted."""
 
@@ -44,8 +56,7 @@ class HubbubReactor(EPollReactor):
     def __init__(self) -> None:
         self._late: dict[int, int] = {}  # places of the sockets that take turns, by descriptor
         self._missed: set[int] = set()  # prompt ones that the last turn didn't come to
-        self._quick: set[int] = set()  # those whose last events took less than JOB_SECONDS
-        self._doubtful: set[int] = set()  # those whose last one took longer: other processes may have run meanwhile
+        self._paces: dict[int, _Pace] = {}  # of those whose last event didn't take less than JOB_SECONDS
         self._answer = array("i", [0])  # of an ioctl
         super().__init__()
 
@@ -61,8 +72,8 @@ class HubbubReactor(EPollReactor):
         if not getattr(reader, "connected", True):  # Twisted sets it once it has added one that it has accepted
             fd = reader.fileno()
             self._late.pop(fd, None)
-            for known in (self._missed, self._quick, self._doubtful):
-                known.discard(fd)
+            self._missed.discard(fd)
+            self._paces[fd] = _Pace.NEW
         super().addReader(reader)
 
     def doPoll(self, timeout: float | None) -> None:
@@ -78,11 +89,11 @@ class HubbubReactor(EPollReactor):
             events = [one for one in events if not one[1] & _HUNG_UP]
             self._handle(hung_up, ends - TURN_SECONDS / 2)
         prompt, late = self._in_order(events)
-        if len(prompt) > 1:
-            known = self._quick
-            quick = [one for one in prompt if one[0] in known]
+        paces = self._paces
+        if paces and len(prompt) > 1:
+            quick = [one for one in prompt if paces.get(one[0]) not in _BEHIND]
             if 0 < len(quick) < len(prompt):
-                prompt = [one for one in prompt if one[0] not in known]
+                prompt = [one for one in prompt if paces.get(one[0]) in _BEHIND]
                 self._leave(self._handle(quick, ends - TURN_SECONDS / 2))
         self._leave(self._handle(prompt, ends))
         if late:
@@ -110,31 +121,34 @@ class HubbubReactor(EPollReactor):
 
     def _handle(self, events: list[_Event], ends: float) -> list[_Event]:
         """Act on events until the time is over, on one at least. Returns those that it didn't come to."""
-        selectables, others = self._selectables, self._doReadOrWrite
-        quick, doubtful = self._quick, self._doubtful
-        before = monotonic()
-        for at, (fd, event) in enumerate(events):
+        selectables, others, paces = self._selectables, self._doReadOrWrite, self._paces
+        before, used = monotonic(), 0.0
+        rest = iter(events)
+        for fd, event in rest:
             selectable: Any = selectables.get(fd)
-            began = thread_time() if doubtful and fd in doubtful else 0.0
+            if paces and fd in paces:
+                used = thread_time()
             if event == select.EPOLLIN and type(selectable) in _PLAIN and self._read(fd, selectable):
                 pass
             elif selectable is not None:
                 log.callWithLogger(selectable, others, selectable, fd, event)
             now = monotonic()
-            if now - before < JOB_SECONDS:
-                quick.add(fd)
-                if doubtful:
-                    doubtful.discard(fd)
-            elif fd not in doubtful:
-                doubtful.add(fd)
-            elif thread_time() - began < JOB_SECONDS:
-                quick.add(fd)
-            else:
-                quick.discard(fd)
+            if now - before >= JOB_SECONDS:
+                self._note_slow(fd, used)
+            elif paces:
+                paces.pop(fd, None)
             if now >= ends:
-                return events[at + 1 :]
+                return list(rest)
             before = now
         return []
+
+    def _note_slow(self, fd: int, used: float) -> None:
+        """An event took long; `used`: the processor time before it, if that of the socket's last one did so too."""
+        pace = self._paces.get(fd)
+        if pace is None or (pace is not _Pace.NEW and thread_time() - used < JOB_SECONDS):
+            self._paces[fd] = _Pace.DOUBTFUL
+        else:
+            self._paces[fd] = _Pace.SLOW
 
     def _leave(self, events: list[_Event]) -> None:
         """The turn didn't come to these: sockets with more than a little to read become late unread."""
@@ -161,7 +175,7 @@ class HubbubReactor(EPollReactor):
         """Pass on what there is to read. False: there is nothing, or an error that Twisted is to find."""
         late = self._late
         try:
-            data = connection.socket.recv(PROMPT_BYTES if fd not in late else LATE_BYTES)
+            data = connection.socket.recv(LATE_BYTES if late and fd in late else PROMPT_BYTES)
         except OSError:
             return False
         if not data:
