@@ -21,7 +21,7 @@ from hubbub.kernel.routing.subscription import AwayLog, Encoding, Keeper, Subscr
 from hubbub.kernel.routing.trie import Entry, Trie
 from hubbub.kernel.sessions.session import REPLIES
 from hubbub.kernel.turn import Turn
-from hubbub.limits import BATCH_BYTES
+from hubbub.limits import BATCH_BYTES, RECEIVERS_AT_ONCE
 from hubbub.message import Message
 from hubbub.publish import SelectivePublish
 from hubbub.topics import is_wildcard
@@ -185,9 +185,10 @@ class Router:
             self.commit()
             self._open = route
             self._sender = message.sender
-        self._waiting.append(message)
-        self._waiting_bytes += len(message.payload)
-        if self._waiting_bytes > BATCH_BYTES or len(self._waiting) >= route.most:
+        waiting = self._waiting
+        waiting.append(message)
+        self._waiting_bytes = size = self._waiting_bytes + len(message.payload)
+        if size > BATCH_BYTES or len(waiting) >= route.most:
             self.commit()
             self.searched = True
         return route.reaches(message.sender) if route.quiet else route.sessions
@@ -223,7 +224,7 @@ class Router:
         sessions, groups = route.chosen(chosen if self._tap is None else partial(self._is_chosen, chosen, private))
         for group in groups:
             self._deliver(group, [message], len(message.payload))
-        self.searched |= route.sessions > limits.RECEIVERS_AT_ONCE
+        self.searched |= route.sessions > RECEIVERS_AT_ONCE
         return sessions
 
     def _is_chosen(self, chosen: Callable[[Any], bool], private: bool, session: Any) -> bool:
@@ -310,7 +311,8 @@ class Router:
             self._deliver_spliced(spliced, messages, size)
         for group in route.groups:
             self._deliver(group, messages, size)
-        self.searched |= route.sessions > limits.RECEIVERS_AT_ONCE
+        if route.sessions > RECEIVERS_AT_ONCE:
+            self.searched = True
 
     def _deliver_spliced(self, group: SplicedGroup, messages: list[Message], size: int) -> None:
         encoding, counters = group.encoding, self._turn.counters
@@ -328,8 +330,7 @@ class Router:
 
     def _deliver(self, group: ReceiverGroup, messages: list[Message], size: int) -> None:
         encoding, counters = group.encoding, self._turn.counters
-        receivers = group.receivers if group.quiet is None else group.others(self._sender)
-        if group.quiet is not None and not receivers:
+        if group.quiet is not None and not group.others(self._sender):
             return  # all of them are the sender's own
         if encoding.mount:
             messages = encoding.visible(messages)
@@ -340,11 +341,12 @@ class Router:
             carried, frames = self.encode_each(encoding, messages)
             batch = Batch(carried, frames, encoding.stream, encoding.full)
         backlog = group.of_the_stalled(counters.stalls) if counters.stalls else None
-        receivers = group.receivers if group.quiet is None else receivers
-        count = len(receivers) if backlog is None else len(receivers) + len(backlog.places)
-        log = group.log
-        if log is not None:
-            count += len(log.places)
+        receivers = group.receivers if group.quiet is None else group.others(self._sender)
+        count = len(receivers)
+        if backlog is not None:
+            count += len(backlog.places)
+        if group.log is not None:
+            count += len(group.log.places)
         if frames:
             counters.delivered += len(frames) * count
             counters.delivered_bytes += size * count
@@ -352,10 +354,9 @@ class Router:
                 receiver.put(batch)
             if backlog is not None:
                 backlog.put(batch, counters.published)
-            if log is not None and log.places:
-                log.put(batch, counters.published)
-        if len(frames) < len(messages):
-            missed = len(messages) - len(frames)
+            if group.log is not None and group.log.places:
+                group.log.put(batch, counters.published)
+        if carried is not messages and (missed := len(messages) - len(frames)):
             counters.uncarried += missed * count
             for receiver in [*receivers, *(() if backlog is None else backlog.places)]:
                 receiver.miss(missed)
