@@ -40,6 +40,22 @@ def test_published_messages_dont_reach_procedures(hub):
     assert callee.output() == []
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_comes_at_once(hub, count):
+    callees, caller, counters = [hub.client() for _ in range(count)], hub.client(), hub.world.hub.turn.counters
+    for callee in callees:
+        callee.register("a", invoke="roundrobin")
+    delivered, size, uncarried = counters.delivered, counters.delivered_bytes, counters.uncarried
+    for number in range(1, 5):
+        caller.end.send(caller.framed(wamp.CALL, number, {}, "a", [f"call {number}"]))
+        caller.end.send(caller.framed(wamp.PUBLISH, 1, {}, "a", ["an event"]))
+    found = [[one[4] for one in callee.output()] for callee in callees]
+    assert sorted([one for each in found for one in each]) == [[f"call {number}"] for number in range(1, 5)]
+    assert all(one == sorted(one) and len(one) == 4 // count for one in found)
+    assert (counters.delivered - delivered, counters.delivered_bytes - size) == (4, 4 * len("call 1"))
+    assert counters.uncarried - uncarried == 4
+
+
 def test_errors_come_back(hub):
     callee, caller = hub.client(), hub.client()
     callee.register("a")

@@ -8,6 +8,7 @@ Messages that want no reply aren't for them (WAMP, "Shared Registration").
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from hubbub.errors import Refusal
 from hubbub.kernel.routing.batch import Batch
@@ -57,21 +58,23 @@ class Procedure:
 
     def put(self, batch: Batch) -> None:
         """Give each request to one member."""
-        elsewhere = self.elsewhere
-        for message in batch.messages:
-            if elsewhere is not None and message.sender is elsewhere.session:
-                continue
-            if message.reply_to is None or not self._give(message):
-                counters = self._turn.counters
-                counters.delivered -= 1
-                counters.delivered_bytes -= len(message.payload)
-                counters.uncarried += 1
-            elif elsewhere is not None:
-                elsewhere.taken(self.name, message)
+        messages, elsewhere = batch.messages, self.elsewhere
+        if elsewhere is not None:
+            messages = [one for one in messages if one.sender is not elsewhere.session]
+        given = self._give([one for one in messages if one.reply_to is not None])
+        missed = len(messages) - len(given)
+        if missed:
+            counters = self._turn.counters
+            counters.delivered -= missed
+            counters.delivered_bytes -= _size(messages) - _size(given)
+            counters.uncarried += missed
+        if elsewhere is not None:
+            for one in given:
+                elsewhere.taken(self.name, one)
 
     def take(self, message: Message) -> None:
         """Give a request from elsewhere to a member here."""
-        if message.reply_to is None or not self._give(message):
+        if message.reply_to is None or not self._give((message,)):
             self._turn.counters.uncarried += 1
 
     def miss(self, count: int) -> None:
@@ -81,14 +84,18 @@ class Procedure:
         """Take no message that another member of a group doesn't get (share_groups.ShareGroup)."""
         return False
 
-    def _give(self, message: Message) -> bool:
+    def _give(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Give requests to one member each, all at once to a lone one. Returns those that could be encoded."""
+        if len(self.members) > 1 and len(messages) > 1:
+            return [given for one in messages for given in self._give((one,))]
+        if not messages:
+            return messages
         member = self._choose()
         encoding = member.encoding
-        _, frames = self._router.encode(encoding, (message,))
-        if not frames:
-            return False
-        member.receiver.put(Batch((message,), frames, encoding.stream, encoding.full))
-        return True
+        carried, frames = self._router.encode(encoding, messages)
+        if frames:
+            member.receiver.put(Batch(carried, frames, encoding.stream, encoding.full))
+        return carried
 
     def _choose(self) -> Subscription:
         if len(self.members) == 1:
@@ -102,3 +109,7 @@ class Procedure:
             self._next = (self._next + 1) % len(members)
             return members[self._next - 1]
         return next(iter(self.members))
+
+
+def _size(messages: Sequence[Message]) -> int:
+    return sum([len(one.payload) for one in messages])
