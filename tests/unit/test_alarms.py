@@ -30,7 +30,7 @@ def armed():
 
 
 def test_it_arms_for_the_earliest(armed):
-    alarms = Alarms(armed.append)
+    alarms = Alarms(armed.append, float)
     one, two, three = AlarmTarget(), AlarmTarget(), AlarmTarget()
     alarms.at(one, 10.0)
     alarms.at(two, 20.0)
@@ -45,7 +45,7 @@ def test_it_arms_for_the_earliest(armed):
 
 
 def test_an_earlier_alarm_wins_and_a_later_one_costs_nothing(armed):
-    alarms = Alarms(armed.append)
+    alarms = Alarms(armed.append, float)
     one = AlarmTarget()
     alarms.at(one, 10.0)
     alarms.at(one, 20.0)
@@ -57,7 +57,7 @@ def test_an_earlier_alarm_wins_and_a_later_one_costs_nothing(armed):
 
 
 def test_a_cancelled_one_sleeps_on(armed):
-    alarms = Alarms(armed.append)
+    alarms = Alarms(armed.append, float)
     one = AlarmTarget()
     alarms.at(one, 10.0)
     alarms.cancel(one)
@@ -70,7 +70,7 @@ def test_a_cancelled_one_sleeps_on(armed):
 
 
 def test_cancelled_rows_leave_the_heap(armed):
-    alarms = Alarms(armed.append)
+    alarms = Alarms(armed.append, float)
     stays = AlarmTarget()
     alarms.at(stays, 1e6)
     for _ in range(20_000):
@@ -84,7 +84,7 @@ def test_cancelled_rows_leave_the_heap(armed):
 
 def test_a_cancelled_wait_holds_nothing(armed):
     """A link that has gone takes its memory with it, not when its deadline would have been."""
-    alarms = Alarms(armed.append)
+    alarms = Alarms(armed.append, float)
     one, other = AlarmTarget(), AlarmTarget()
     gone = weakref.ref(one)
     alarms.at(one, 20.0)
@@ -99,7 +99,7 @@ def test_a_cancelled_wait_holds_nothing(armed):
 
 def test_an_alarm_in_the_past_rings_in_the_next_turn(armed):
     """Within this one it would never end."""
-    alarms = Alarms(armed.append)
+    alarms = Alarms(armed.append, float)
     stuck = AlarmTarget(lambda now: alarms.at(stuck, 1.0) if len(stuck.woken) < 1_000 else None)
     other = AlarmTarget()
     alarms.at(stuck, 1.0)
@@ -112,7 +112,7 @@ def test_an_alarm_in_the_past_rings_in_the_next_turn(armed):
 
 
 def test_one_that_raises_affects_no_other(armed):
-    alarms = Alarms(armed.append)
+    alarms = Alarms(armed.append, float)
 
     def fail(now):
         raise RuntimeError("a plugin's fault")
@@ -130,7 +130,7 @@ def test_one_that_raises_affects_no_other(armed):
 
 
 def test_one_may_cancel_another_that_is_due_too(armed):
-    alarms = Alarms(armed.append)
+    alarms = Alarms(armed.append, float)
     second = AlarmTarget()
     first = AlarmTarget(lambda now: alarms.cancel(second))
     alarms.at(first, 1.0)
@@ -150,7 +150,7 @@ def test_one_may_cancel_another_that_is_due_too(armed):
 )
 def test_it_is_a_table_of_the_earliest_deadline_of_each(ops):
     armed = []
-    alarms = Alarms(armed.append)
+    alarms = Alarms(armed.append, float)
     sleepers = [AlarmTarget() for _ in range(5)]
     table, now = {}, 0.0
     for op, who, value in ops:
@@ -176,7 +176,7 @@ def test_it_is_a_table_of_the_earliest_deadline_of_each(ops):
 
 
 def test_a_ring_wakes_a_bounded_number(armed):
-    alarms = Alarms(armed.append)
+    alarms = Alarms(armed.append, float)
     sleepers = [AlarmTarget() for _ in range(limits.ALARMS_AT_ONCE + 20)]
     for at, one in enumerate(sleepers):
         alarms.at(one, 10.0 + at / 1000)
@@ -185,3 +185,21 @@ def test_a_ring_wakes_a_bounded_number(armed):
     assert armed[-1] < 20.0
     alarms.ring(20.0)
     assert all(one.woken == [20.0] for one in sleepers)
+
+
+def test_a_ring_ends_with_its_share_of_the_turn(armed):
+    """Some alarms cost much: the end of a session with many subscriptions, a will for a crowd."""
+    time = [20.0]
+
+    def work(now):
+        time[0] += 0.4 * limits.TURN_SECONDS
+
+    alarms = Alarms(armed.append, lambda: time[0])
+    sleepers = [AlarmTarget(work) for _ in range(5)]
+    for at, one in enumerate(sleepers):
+        alarms.at(one, 10.0 + at)
+    alarms.ring(20.0)
+    assert [len(one.woken) for one in sleepers] == [1, 1, 1, 0, 0]
+    assert armed[-1] == 13.0
+    alarms.ring(20.0)
+    assert [len(one.woken) for one in sleepers] == [1, 1, 1, 1, 1]

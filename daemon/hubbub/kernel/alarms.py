@@ -21,11 +21,13 @@ class AlarmTarget(Protocol):
 class Alarms:
     """Wakes each sleeper at its deadline; a later deadline costs nothing until the earlier one has passed.
 
-    arm  called with the next deadline, in seconds of the monotonic clock, whenever it becomes an earlier one
+    arm    called with the next deadline, in seconds of the monotonic clock, whenever it becomes an earlier one
+    clock  returns the monotonic time in seconds
     """
 
-    def __init__(self, arm: Callable[[float], object]) -> None:
+    def __init__(self, arm: Callable[[float], object], clock: Callable[[], float]) -> None:
         self._arm = arm
+        self._clock = clock
         self._heap: list[tuple[float, int]] = []
         self._sleepers: dict[int, AlarmTarget] = {}  # by number; a row without one is stale, and keeps no target alive
         self._serial = 0
@@ -56,10 +58,12 @@ class Alarms:
             heapq.heapify(self._heap)
 
     def ring(self, now: float) -> None:
-        """Wake targets whose deadline has passed, limits.ALARMS_AT_ONCE at most, then arm for the next.
+        """Wake targets whose deadline has passed, while there is time for them in this turn, then arm for the next.
 
-        A target that asks for a time in the past is woken by the next ring. One that raises doesn't stop the others.
+        limits.ALARMS_AT_ONCE are woken at most. A target that asks for a time in the past is woken by the next ring.
+        One that raises doesn't stop the others.
         """
+        ends = self._clock() + limits.TURN_SECONDS
         due: deque[tuple[float, int]] = deque()
         while self._heap and self._heap[0][0] <= now and len(due) < limits.ALARMS_AT_ONCE:
             due.append(heapq.heappop(self._heap))
@@ -69,6 +73,8 @@ class Alarms:
                 if sleeper is not None:
                     sleeper.alarm_at = None
                     sleeper.alarm(now)
+                    if self._clock() >= ends:
+                        break
         finally:
             for row in due:
                 heapq.heappush(self._heap, row)

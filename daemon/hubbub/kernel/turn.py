@@ -58,7 +58,7 @@ class Turn:
         self.now = now
         self.began = now()
         self.wall = wall
-        self.alarms = Alarms(arm)
+        self.alarms = Alarms(arm, now)
         self.bounds = bounds
         self.counters = Counters()
         self.scheduler = Scheduler(now)
