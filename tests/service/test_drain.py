@@ -60,6 +60,16 @@ def test_a_client_that_never_comes_is_not_waited_for_long(world):
     assert len(took) == 1
 
 
+def test_clients_that_go_meanwhile_are_not_waited_for(world):
+    listener = world.listen("tcp", Lines)
+    devices = [listener.connect() for _ in range(limits.DRAIN_LINKS_AT_ONCE * 20)]
+    took = drained(world, listener)
+    for device in devices:
+        device.vanish()
+    world.advance(0.2)
+    assert len(took) == 1
+
+
 def test_in_a_hurry_all_clients_are_cut(world):
     listener = world.listen("tcp", Lines)
     devices = [listener.connect() for _ in range(limits.DRAIN_LINKS_AT_ONCE * 3)]

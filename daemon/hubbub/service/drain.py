@@ -48,9 +48,13 @@ class Drain:
         """Fires once no link is left."""
 
     def start(self) -> None:
-        """Begin with the first few."""
-        for _ in range(min(self._at_once, len(self._untold))):
-            self._tell(self._untold.popleft())
+        """Begin with the first few; those that have gone meanwhile need no time."""
+        told = 0
+        while self._untold and told < self._at_once:
+            link = self._untold.popleft()
+            if link.open:
+                self._tell(link)
+                told += 1
         if self._untold:
             self._reactor.callLater(_TICK, self.start)
         else:
