@@ -9,7 +9,6 @@ import pytest
 from hubbub import limits
 from hubbub.dialects.http import Http
 from hubbub.dialects.lines import Lines
-from hubbub.kernel.steps import do_later
 from hubbub.testing.streams import TCPClient
 from hubbub.testing.world import World
 from hubbub.transports.http.site import make_resource, make_site
@@ -24,7 +23,7 @@ class Door:
         self.listener = self.world.listen("websocket", Lines)
         factory = WebSocketFactory(self.listener._link, {}, Lines, 1_000)
         self.slow = 0
-        later = partial(do_later, self.world.hub.turn, "http")
+        later = partial(self.world.hub.turn.do_later, "http")
         site = make_site(make_resource(factory, Http, 1_000), self.world.clock, slow=self._count, later=later)
         self.site = site
         self.client = TCPClient(self.world, site.buildProtocol(None), "192.0.2.7", 50_000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from hubbub import limits
@@ -22,13 +22,7 @@ def spread(turn: Turn, kind: str, work: Iterator[object]) -> None:
 
 def spread_later(turn: Turn, kind: str, work: Iterator[object]) -> None:
     """Do `work` in later turns: many may ask for it in this one."""
-    do_later(turn, kind, lambda: _go_on(turn, kind, work, turn.scheduler.ends))
-
-
-def do_later(turn: Turn, kind: str, job: Callable[[], object]) -> None:
-    """Do one bounded piece of work in a later turn."""
-    turn.scheduler.add(kind, job)
-    turn.schedule_flush()
+    turn.do_later(kind, lambda: _go_on(turn, kind, work, turn.scheduler.ends))
 
 
 def _go_on(turn: Turn, kind: str, work: Iterator[object], ends: float) -> None:

@@ -85,6 +85,11 @@ class Turn:
             self.time = self.wall()
             self._wake()
 
+    def do_later(self, kind: str, job: Callable[[], object]) -> None:
+        """Do one bounded piece of work in a later turn; it must not raise. `kind`: of the job, as metrics show it."""
+        self.scheduler.add(kind, job)
+        self.schedule_flush()
+
     def flush_later(self, one: Flushable) -> None:
         """Flush `one` after the handlers at the end of this turn. The caller asks once a turn."""
         self.outboxes.append(one)

@@ -17,7 +17,6 @@ from hubbub.kernel.connection.link import Link
 from hubbub.kernel.connection.listener_context import ListenerContext
 from hubbub.kernel.hub import Hub
 from hubbub.kernel.sessions.presence import Presence
-from hubbub.kernel.steps import do_later
 from hubbub.template import Template
 from hubbub.testing.datagrams import DatagramPort, UDPClient
 from hubbub.testing.streams import TCPClient
@@ -100,7 +99,7 @@ class MemoryListener:
         longest = max(one.max_unit(self.context.dialect_context) for one in dialects)
         factory = WebSocketFactory(self._link, by_name, self.dialect, longest)
         resource = make_resource(factory, Http, self.context.dialect_context.max_message)
-        site = make_site(resource, self.world.clock, later=partial(do_later, self.world.hub.turn, "http"))
+        site = make_site(resource, self.world.clock, later=partial(self.world.hub.turn.do_later, "http"))
         return lambda world, host, port, **more: WebSocketClient(world, site.buildProtocol(None), host, port, **more)
 
     def _udp(self) -> Callable[..., UDPClient]:

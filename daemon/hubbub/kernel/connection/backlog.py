@@ -218,8 +218,7 @@ class Backlog:
         idle = not self._due
         self._due = [outbox for outbox, _ in within if outbox.is_over()]
         if self._due and idle:
-            self._turn.scheduler.add("slow consumers", self.settle_due)
-            self._turn.schedule_flush()
+            self._turn.do_later("slow consumers", self.settle_due)
 
     def settle_due(self) -> None:
         """Let some of those that have more than fits take it, and drop what they do (kernel.scheduler.Job)."""
@@ -228,7 +227,7 @@ class Backlog:
             if self._settle_one() and turn.now() >= turn.scheduler.ends:
                 break
         if self._due:
-            turn.scheduler.add("slow consumers", self.settle_due)
+            turn.do_later("slow consumers", self.settle_due)
 
     def _settle_one(self) -> bool:
         """Let one of those take it. Returns whether it still had to."""

@@ -32,8 +32,7 @@ def flush(outbox: Any, searching: bool) -> None:
         outbox.mark()
     elif not outbox.searching:
         outbox.searching = True
-        turn.scheduler.add("retained messages", partial(search, outbox))
-        turn.schedule_flush()
+        turn.do_later("retained messages", partial(search, outbox))
 
 
 def write(outbox: Any) -> None:

@@ -62,11 +62,9 @@ class InboundQueue:
         now = turn.now()
         if now < link.timeouts.last_received + limits.JOB_SECONDS or now < turn.scheduler.ends or not link.active:
             return False
-        if not turn.scheduled:
-            turn.schedule_flush()
         self.blocked += 1
         self.deferred += 1
-        turn.scheduler.add("commands", link.take_turn)
+        turn.do_later("commands", link.take_turn)
         return True
 
     def add(self, events: Iterable[Any]) -> None:

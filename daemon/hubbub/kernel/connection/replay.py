@@ -139,8 +139,7 @@ class Replay:
         """Go on in this turn or the next."""
         if not self._marked and self._ended is not None:
             self._marked = True
-            self._turn.scheduler.add("history", self._step)
-            self._turn.schedule_flush()
+            self._turn.do_later("history", self._step)
 
     @property
     def gone(self) -> bool:

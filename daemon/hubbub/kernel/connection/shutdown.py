@@ -118,8 +118,7 @@ class Shutdown:
         overflow.stop(link.outbox)
         overflow.forget_all(link.outbox)
         link.outbox.paused = True
-        link.hub.turn.scheduler.add("slow consumers", partial(_cut_if_open, link))
-        link.hub.turn.schedule_flush()
+        link.hub.turn.do_later("slow consumers", partial(_cut_if_open, link))
 
     def note_cut(self, reason: str) -> None:
         """Remember why the link is cut."""

@@ -45,8 +45,7 @@ class LastMessages:
             return
         if until > self._history.store.readable and not newest.full:
             until = self._history.tail.look_back(newest, until, limits.HISTORY_PAGE_MESSAGES)
-            self._turn.scheduler.add("history", partial(self._look, newest, until, then))
-            self._turn.schedule_flush()
+            self._turn.do_later("history", partial(self._look, newest, until, then))
         else:
             self._history.store.find_last(newest, until, partial(self._found, then), self._asker)
 

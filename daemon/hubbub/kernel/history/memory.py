@@ -191,5 +191,4 @@ class MemoryHistory:
         self._later(partial(self._find, newest, rules, before, until, then, asker))
 
     def _later(self, job: partial[None]) -> None:
-        self._turn.scheduler.add("history", job)
-        self._turn.schedule_flush()
+        self._turn.do_later("history", job)

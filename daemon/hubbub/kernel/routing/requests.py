@@ -13,7 +13,6 @@ from hubbub.kernel.routing.batch import Batch
 from hubbub.kernel.routing.router import Router
 from hubbub.kernel.routing.routes import Route
 from hubbub.kernel.sessions.session import REPLIES
-from hubbub.kernel.steps import do_later
 from hubbub.kernel.turn import Turn
 from hubbub.message import Message
 from hubbub.publish import PartialReply, Request
@@ -129,7 +128,7 @@ class ManagedReply:
         self._message = message
         self._done = done
         self._settled = False
-        do_later(turn, "management", self._make)
+        turn.do_later("management", self._make)
 
     def _make(self) -> None:
         sender: Any = self._message.sender
@@ -146,7 +145,7 @@ class ManagedReply:
         """This is the result."""
         if not self._settled:
             self._settled = True
-            do_later(self._turn, "management", partial(self._done, result))
+            self._turn.do_later("management", partial(self._done, result))
 
 
 class PendingReply:

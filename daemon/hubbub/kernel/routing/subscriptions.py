@@ -84,8 +84,7 @@ class Subscriptions:
                 self._drop(session, id)
         rest = ids[limits.SUBSCRIPTIONS_AT_ONCE :]
         if rest:
-            self._turn.scheduler.add("subscriptions", partial(self._drop_some, session, rest))
-            self._turn.schedule_flush()
+            self._turn.do_later("subscriptions", partial(self._drop_some, session, rest))
 
     def encoding(
         self,

@@ -270,8 +270,7 @@ class Client:
                 self._subscribe_offline(stand_in, wish)
             left -= 1
             if left <= 0:
-                self._turn.scheduler.add("takeovers", partial(self._detach_some, stand_in, wishes))
-                self._turn.schedule_flush()
+                self._turn.do_later("takeovers", partial(self._detach_some, stand_in, wishes))
                 return
 
     def _stand_in_for(self, session: Session) -> None:

@@ -272,8 +272,7 @@ class Delivery:
         if state.queue or self._resend or not self._searches.waiting:
             self.turn.flush_later(self)
         else:
-            self.turn.scheduler.add("retained messages", self.flush)
-            self.turn.schedule_flush()
+            self.turn.do_later("retained messages", self.flush)
 
     def flush(self) -> None:
         """Go on at the end of the turn (kernel.turn.Flushable)."""

@@ -68,5 +68,4 @@ class Takeover:
         if not self._waits:
             self._waits = True
             self._link.inbound.blocked += 1
-        self._turn.scheduler.add("takeovers", self.step)
-        self._turn.schedule_flush()
+        self._turn.do_later("takeovers", self.step)

@@ -129,8 +129,7 @@ class TopicCounts:
                 if path:
                     path[-1].note(message)
         if more:
-            self._hub.turn.scheduler.add("topics", self._load)
-            self._hub.turn.schedule_flush()
+            self._hub.turn.do_later("topics", self._load)
 
     def alarm(self, now: float) -> None:
         """The last look may be long ago (kernel.alarms.AlarmTarget)."""

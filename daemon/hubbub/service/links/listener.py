@@ -32,7 +32,6 @@ from hubbub.kernel.hub import Hub
 from hubbub.kernel.ingress.client_rate import SourceRates
 from hubbub.kernel.ingress.sources import source_of
 from hubbub.kernel.sessions.session import Session
-from hubbub.kernel.steps import do_later
 from hubbub.option import host_port
 from hubbub.service.auth.login import Logins
 from hubbub.service.config.settings import ListenerConfig, Settings
@@ -219,7 +218,7 @@ class Listener:
 
     def _site(self, reactor: Any) -> Site:
         slow = lambda: self.context.cuts("handshake")  # noqa: E731
-        later = partial(do_later, self.hub.turn, "http")
+        later = partial(self.hub.turn.do_later, "http")
         site = make_site(self._resource(), reactor, self.settings.bounds.handshake, self._acquire, slow, later)
 
         def renew() -> None:  # a link keeps the factory that made it, and with it its limits
