@@ -124,8 +124,8 @@ RETAINED_LEVELS = 500_000  # levels of retained topics, shared ones once: about 
 RETAINED_VISITS = 64  # nodes looked at for one step of a search; a step counts as a message, so searches are paced
 SEARCHES = 10_000  # searches for retained messages that wait for one link: as many as it may have subscriptions; 10 MB
 RETAINED_AT_ONCE = 64  # retained messages, or steps without one, of one search at once: about 0.3 ms
-INBOX_MESSAGES = 10_000  # messages that wait for one handler
-INBOX_BYTES = 32 * MiB  # bytes of messages that wait for one handler, with their topics and properties
+INBOX_MESSAGES = 10_000  # messages that wait for one handler, or that its methods are at work on
+INBOX_BYTES = 32 * MiB  # bytes of these messages, with their topics and properties
 INBOX_TURN = 200  # messages that one handler works off in one turn, so that links get theirs between
 
 # Persistent sessions, and messages of QoS 1 and 2

@@ -45,7 +45,7 @@ class HandlerRunner:
         self._clock = clock
         self._session = Session("", 0, "handler", id)
         self._inbox: deque[Any] = deque()
-        self._count = 0  # messages in it
+        self._count = 0  # messages in it, and those that the handler is at work on
         self._size = 0  # bytes of them
         self._queued = False
         self._loops: list[LoopingCall] = []
@@ -177,16 +177,23 @@ class HandlerRunner:
             if isinstance(item, tuple):
                 self._call(*item)
                 continue
-            self._count -= 1
-            self._size -= cost(item)
             to = item.reply_to
             message = Incoming(item, self, mute=to is not None and not self._may_reply(item.sender, to))
             methods = [method for method, filters in self._methods if any(matches(one, item.topic) for one in filters)]
             failed = self._unanswered(to, len(methods)) if to is not None else None
-            for method in methods:
-                self._call(method, message, hops=item.hops + 1, failed=failed)
+            running = [self._call(method, message, hops=item.hops + 1, failed=failed) for method in methods]
+            self._count_out(cost(item), [one for one in running if not one.called])
         if self._inbox:
             self._ask()
+
+    def _count_out(self, size: int, running: list[Deferred[Any]]) -> None:
+        """Count a message of that size no more, once the methods that are still at work on it have ended."""
+        if running:
+            last = running.pop()
+            last.addCallback(lambda _: self._count_out(size, [one for one in running if not one.called]))
+        else:
+            self._count -= 1
+            self._size -= size
 
     # What the handler wants (handler.Runner)
 
