@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 FULL = os.environ.get("HUBBUB_FULL") == "1"
 
@@ -13,6 +14,15 @@ def examples(count: int) -> int:
 
 
 EXAMPLES = examples(100)  # of each property that names no number of its own
+
+
+def scale_examples(folder: Path) -> None:
+    """Have a pytest of its own in this folder take EXAMPLES of each property."""
+    (folder / "conftest.py").write_text(
+        "from hypothesis import settings\n\n"
+        f'settings.register_profile("scaled", max_examples={EXAMPLES})\n'
+        'settings.load_profile("scaled")\n'
+    )
 
 
 def crowd(count: int) -> int:

@@ -17,6 +17,7 @@ import hubbub
 from hub_process import hubbub as hubbub_process
 from hubbub.service.commands.help_texts import all_help
 from running import Daemon
+from scale import scale_examples
 
 ROOT = Path(__file__).parent.parent
 PAGES = (
@@ -146,6 +147,7 @@ class Terminals:
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in parts()])
 def test_every_block(text: str, tmp_path: Path, need: Callable[[str], str]) -> None:
     need("nc")
+    scale_examples(tmp_path)
     terminals = Terminals(tmp_path)
     try:
         for language, code, file in blocks(text):

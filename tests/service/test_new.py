@@ -14,7 +14,7 @@ import pytest
 
 from hubbub.service.cli import main
 from running import Daemon
-from scale import FULL
+from scale import FULL, scale_examples
 
 SITE = Path(sysconfig.get_path("purelib"))
 TWISTD = ("-c", "from twisted.scripts.twistd import run; run()", "-n", "hubbub")
@@ -191,7 +191,9 @@ def plugins(python) -> Path:
 
 @pytest.mark.parametrize("name", ["scale", "alarm"])
 def test_its_own_test_passes(python, plugins, name):
-    said = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=plugins / f"hubbub-{name}")
+    folder = plugins / f"hubbub-{name}"
+    scale_examples(folder)
+    said = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder)
     assert " passed" in said
     assert "warning" not in said
 
