@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.logger import capturedLogs, formatEvent
 
-from hubbub import DialectContext, Handler, limits, on
+from hubbub import Dialect, DialectContext, Handler, limits, on
 from hubbub.dialects.detect import Auto
 from hubbub.dialects.lines import Lines
 from hubbub.kernel.sessions.session import Session
@@ -38,9 +38,9 @@ def failures(logs) -> list[str]:
 
 
 def frail(*broken: str) -> type[Lines]:
-    """Lines whose `broken` methods raise."""
+    """Lines whose `broken` methods raise, and which encode message by message."""
     body = {name: classmethod(boom) if name in ("encode", "claims") else boom for name in broken}
-    return type("Frail", (Lines,), {"name": "frail", **body})
+    return type("Frail", (Lines,), {"name": "frail", "encode_all": vars(Dialect)["encode_all"], **body})
 
 
 def bystander(world):
