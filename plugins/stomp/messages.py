@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from functools import cache
 
 from hubbub import Message, Publish, QosPublish, Text, limits
@@ -154,17 +155,22 @@ _LENGTHS = [b"-0\ncontent-length:%d\n\n" % size for size in range(1_024)]  # beh
 _numbers = _Numbers()
 
 
-def encode_plain(message: Message, form: Form, id: bytes) -> bytes | None:
-    """Encode a message that has no more than a short payload; `id`: the header of the id. None: it has more."""
-    payload, numbers = message.payload, _numbers
-    size = len(payload)
-    if size >= 1_024 or not _is_plain(message, form):
-        return None
-    head = form.heads[message.topic]
-    if not head:
-        return None
-    numbers.take(message)
-    return b"".join([head, id, b"message-id:", numbers.high, numbers.low, _LENGTHS[size], payload, b"\0"])
+def encode_plain(messages: Sequence[Message], form: Form, id: bytes) -> list[bytes | None]:
+    """Encode messages that have no more than a short payload; `id`: the header of the id. None: one has more."""
+    if form.acked or form.websocket:
+        return [None] * len(messages)
+    heads, numbers = form.heads, _numbers
+    units: list[bytes | None] = []
+    for message in messages:
+        payload, head = message.payload, heads[message.topic]
+        size = len(payload)
+        if size < 1_024 and head and _is_plain(message):
+            numbers.take(message)
+            parts = (head, id, b"message-id:", numbers.high, numbers.low, _LENGTHS[size], payload, b"\0")
+            units.append(b"".join(parts))
+        else:
+            units.append(None)
+    return units
 
 
 def encode_around(message: Message, form: Form) -> tuple[bytes, bytes] | None:
@@ -174,7 +180,7 @@ def encode_around(message: Message, form: Form) -> tuple[bytes, bytes] | None:
         return None
     _numbers.take(message)
     number, payload = _numbers.high + _numbers.low, message.payload
-    if _is_plain(message, form):
+    if not form.acked and not form.websocket and _is_plain(message):
         return head, b"message-id:%b-0\ncontent-length:%d\n\n%b\0" % (number, len(payload), payload)
     ack = b"ack:%b-0\n" % number if form.acked else b""
     more = write_headers(_headers_of(message, form.heads), form.heads.version)
@@ -182,16 +188,14 @@ def encode_around(message: Message, form: Form) -> tuple[bytes, bytes] | None:
     return Text(head) if form.websocket and is_utf8(payload) else head, tail
 
 
-def _is_plain(message: Message, form: Form) -> bool:
+def _is_plain(message: Message) -> bool:
     """Return whether a MESSAGE has no header that depends on more than its topic and its length."""
-    return not (
-        form.acked
-        or form.websocket
-        or type(message) is not Publish
-        or message.properties is not None
-        or message.content_type is not None
-        or message.reply_to is not None
-        or message.retained
+    return (
+        type(message) is Publish
+        and message.properties is None
+        and message.content_type is None
+        and message.reply_to is None
+        and not message.retained
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mypy_extensions import mypyc_attr
@@ -234,8 +234,16 @@ class StompSession(Dialect):
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes | None:
-        plain = encode_plain(message, form.shared, form.id)
-        return super().encode(message, form) if plain is None else plain
+        return cls.encode_all((message,), form)[0]
+
+    @classmethod
+    def encode_all(cls, messages: Sequence[Message], form: Any) -> list[bytes | None]:
+        units = encode_plain(messages, form.shared, form.id)
+        if None in units:
+            for at, unit in enumerate(units):
+                if unit is None:
+                    units[at] = super().encode(messages[at], form)
+        return units
 
     @classmethod
     def encode_around(cls, message: Message, shared: Any) -> tuple[bytes, bytes] | None:

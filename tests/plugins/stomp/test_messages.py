@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from hubbub import Publish, QosPublish
+from hubbub import IdForm, Publish, QosPublish
+from hubbub_plugins.stomp import Stomp
 from hubbub_plugins.stomp.destinations import TOPIC
 from hubbub_plugins.stomp.frames import V10, V12
-from hubbub_plugins.stomp.messages import encode_around, encode_plain, form_of
+from hubbub_plugins.stomp.messages import encode_around, form_of
+from hubbub_plugins.stomp.messages import encode_plain as encode_all_plain
 
 ID = b"subscription:1\n"
 FORM = form_of(V12, TOPIC, False, False)
+
+
+def encode_plain(message, form, id):
+    (unit,) = encode_all_plain([message], form, id)
+    return unit
 
 
 def spliced(message, form=FORM):
@@ -58,3 +65,11 @@ def test_encodings_of_one_message_share_its_number():
     message = Publish("a", b"x")
     other = b"subscription:2\n"
     assert encode_plain(message, FORM, ID) == encode_plain(message, FORM, other).replace(other, ID) == spliced(message)
+
+
+def test_plain_messages_and_others_go_out_in_their_order():
+    messages = [Publish("a", b"%d" % n, content_type="t" if n % 3 == 1 else None) for n in range(7)]
+    for some in (messages, messages[:3], messages[:1]):
+        units = Stomp.encode_all(some, IdForm(FORM, ID))
+        assert [unit[unit.index(b"\n\n") + 2 : -1] for unit in units] == [one.payload for one in some]
+        assert [b"\ncontent-type:t\n" in unit for unit in units] == [one.content_type == "t" for one in some]
