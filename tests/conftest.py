@@ -46,8 +46,12 @@ LONG = (
     "plugins/mqtt/test_state_machine.py", "system/test_control.py", "system/test_connect.py",
     "system/test_fleet.py", "system/test_life.py", "system/test_under_load.py", "interop/test_nats_bridge.py",
     "cluster/test_faults.py", "hostile/test_rights_races.py", "testing/test_broken_dialects.py",
-    "interop/test_event_source.py", "test_docs.py", "system/test_start.py", "system/test_workers.py",
+    "interop/test_event_source.py", "test_docs.py", "system/test_start.py", "system/test_workers.py", "test_house.py",
 )  # fmt: skip
+
+# The tests of these folders wait for nothing. They take turns with the others, so that neither all workers wait at once
+# nor all of them need a processor.
+BUSY = {"matrix", "plugins", "storage", "testing", "unit"}
 
 # A shell has it ignored by what it runs in the background, and a program that a test interrupts would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -75,8 +79,13 @@ def pytest_collection() -> Generator[None, Any, Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {TESTS / name: place for place, name in enumerate(LONG)}
-    items.sort(key=lambda item: places.get(item.path, len(places)))
+    modules = [path for path in dict.fromkeys(item.path for item in items) if path.is_relative_to(TESTS)]
+    places: dict[Path, float] = {}
+    for busy in (True, False):
+        some = [path for path in modules if (path.relative_to(TESTS).parts[0] in BUSY) is busy]
+        places |= {path: place / len(some) for place, path in enumerate(some)}
+    places |= {TESTS / name: place - len(LONG) for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, 0.0))
 
 
 def on_ci() -> bool:
