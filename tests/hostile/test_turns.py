@@ -38,10 +38,10 @@ def daemon() -> Iterator[Daemon]:
 
 
 @contextlib.contextmanager
-def links(daemon: Daemon, count: int, buffer: int | None = None) -> Iterator[list[socket.socket]]:
-    """So many plain connections."""
+def links(daemon: Daemon, count: int, buffer: int | None = None, at: int = 0) -> Iterator[list[socket.socket]]:
+    """So many plain connections to that listener."""
     with contextlib.ExitStack() as stack:
-        found = [stack.enter_context(connect(daemon.tcp[0], buffer=buffer, seconds=60)) for _ in range(count)]
+        found = [stack.enter_context(connect(daemon.tcp[at], buffer=buffer, seconds=60)) for _ in range(count)]
         for one in found:
             reset_on_close(one)
         yield found

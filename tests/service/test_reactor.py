@@ -317,3 +317,20 @@ def test_a_slow_one_comes_behind_a_quick_one_even_if_they_are_two(server: Server
     assert [n for n, _ in read[3:]] == [1, 0]
     for client in (slow, quick):
         client.close()
+
+
+def test_a_handshake_that_goes_on_is_not_quick(server: Server) -> None:
+    """What has come of it took little time; what is still to come may take long."""
+    shaking, quick = server.connect(), server.connect()
+    read = listen(server, 2)
+    server.made[0].shaking = True
+    for client in (quick, shaking, shaking):
+        count = len(read)
+        client.sendall(b"x")
+        server.turn(lambda count=count: len(read) > count)  # type: ignore[misc]
+    shaking.sendall(b"x")
+    quick.sendall(b"x")
+    server.turn(lambda: len(read) > 4)
+    assert [n for n, _ in read[3:]] == [1, 0]
+    for client in (shaking, quick):
+        client.close()

@@ -62,12 +62,12 @@ class TlsTransport(Protocol):
 
     transport      that of the socket
     protocol       gets the plaintext; as with any transport it may be replaced
-    disconnecting  whether it is being closed: what is written then is dropped
+    disconnecting  whether it is being closed: what is written then is dropped; shaking: whether it shakes hands
     """
 
     factory: TlsFactory
     transport: Any
-    disconnecting = False
+    disconnecting, shaking = False, True
     _state = _SHAKING
     _peer_closed = False  # it has sent close_notify
     _hello: ClientHello | None  # None once that is whole
@@ -180,7 +180,7 @@ class TlsTransport(Protocol):
             self._refuse("tls", "its certificate, which an earlier session had, isn't accepted any more")
             self.abortConnection()
             return
-        self._state = _OPEN
+        self._state, self.shaking = _OPEN, False
         waiting, self._waiting = self._waiting, ()
         if waiting:
             self._send(b"".join(waiting))

@@ -38,7 +38,7 @@ _Event = tuple[int, int]
 class _Pace(Enum):
     """What is known of a socket that isn't quick."""
 
-    NEW = auto()  # it has had no event
+    NEW = auto()  # it has had no event, or is amid a TLS handshake
     DOUBTFUL = auto()  # its last event took JOB_SECONDS, but other processes may have run meanwhile
     SLOW = auto()
 
@@ -135,12 +135,17 @@ class HubbubReactor(EPollReactor):
             now = monotonic()
             if now - before >= JOB_SECONDS:
                 self._note_slow(fd, used)
-            elif paces:
-                paces.pop(fd, None)
+            elif paces and fd in paces:
+                self._note_quick(fd, selectable)
             if now >= ends:
                 return list(rest)
             before = now
         return []
+
+    def _note_quick(self, fd: int, selectable: Any) -> None:
+        """An event took little time. It says nothing of the next ones amid a TLS handshake, whose last piece costs."""
+        if not getattr(getattr(selectable, "protocol", None), "shaking", False):
+            del self._paces[fd]
 
     def _note_slow(self, fd: int, used: float) -> None:
         """An event took long; `used`: the processor time before it, if that of the socket's last one did so too."""
