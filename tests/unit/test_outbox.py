@@ -54,10 +54,12 @@ EMPTIED = [  # all that a flush finds is what was superseded
     *[("put", [("a", 0)]), *[("answer", 0)] * 5, ("answer", 28), ("retained", 4), ("answer", 19), ("retained", 2)],
     *[("put", [("a", 0)] * 4), ("put", [("a", 0)] * 5), ("give_way", 0)],
 ]
+BETWEEN_HALVES = [("put", [("a", 0)]), ("put", [("a", 52)]), ("block", None), ("turn", None), ("answer", 3)]
 
 
 @settings(max_examples=examples(400))
 @example("latest", EMPTIED, 60, 5)
+@example("latest", BETWEEN_HALVES, 60, 5)
 @given(st.sampled_from(KEEPERS), OPS, st.sampled_from([60, 200, 10_000]), st.sampled_from([2, 5, 1_000]))
 def test_whatever_happens_the_books_are_right(full, ops, at_once, retained_at_once):
     pipe = Pipe(full)

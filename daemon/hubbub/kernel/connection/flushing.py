@@ -52,10 +52,21 @@ def hand_over(outbox: Any, unit: Any) -> None:
     else:
         outbox.frames.append(halves[0])
         write(outbox)
-        if outbox.owner is not NO_OWNER:  # it was too much for all outboxes
+        if outbox.owner is NO_OWNER:
+            return  # it was too much for all outboxes
+        if outbox.paused:
+            _put_back(outbox, halves[1])
+        else:
             outbox.frames.append(halves[1])
             write(outbox)
     outbox.sent += unit.count
+
+
+def _put_back(outbox: Any, data: bytes) -> None:
+    """Let the rest of a unit that has begun to leave wait before all others; like an answer it is never dropped."""
+    outbox.queue().appendleft(Answers(data))
+    outbox.size += len(data)
+    outbox.answers += len(data)
 
 
 def search(outbox: Any) -> None:
