@@ -11,7 +11,7 @@ enum { SENT_RING = 1 << 16, COPIES_MIN = 64, FILTERS_MAX = 10000, SCRIPT_MAX = 1
 
 struct group {
     struct link *publishers;
-    char *script;                    /* encoded publishes, end to end, written round and round */
+    char *script;                    /* encoded publishes, end to end, twice, so that a round goes on without a cut */
     size_t stride, script_size;
     uint64_t published, completed, settled;
     uint32_t *reached;               /* by how many subscribers has the n-th message been read; a ring */
@@ -124,7 +124,7 @@ static void write_script(struct group *group)
         copies = plan.topics;
     if (plan.protocol->reply && copies > IDS_MAX)
         die("%d packet identifiers are needed, and there are %d", copies, IDS_MAX);
-    group->script = malloc(room * copies);
+    group->script = malloc(2 * room * copies);
     for (int i = 0; i < copies; i++) {
         char *out = group->script + group->script_size;
         topic_of(group, i, topic);
@@ -132,6 +132,7 @@ static void write_script(struct group *group)
         group->stride = plan.websocket ? ws_frame(out, plan.protocol->opcode, plain, n) : n;
         group->script_size += group->stride;
     }
+    memcpy(group->script + group->script_size, group->script, group->script_size);
     free(plain);
 }
 

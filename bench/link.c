@@ -196,7 +196,7 @@ static void writable(struct link *link)
     size_t size, stride;
     const char *script = link->owed ? script_of(link, &size, &stride) : NULL;
     while (link->owed) {
-        size_t most = size - link->at < link->owed ? size - link->at : link->owed;
+        size_t most = 2 * size - link->at < link->owed ? 2 * size - link->at : link->owed;
         ssize_t n = written(link, script + link->at, most);
         if (!n)
             return;
