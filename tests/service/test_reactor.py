@@ -297,6 +297,27 @@ def test_a_new_connection_has_not_what_the_last_one_of_its_descriptor_had(server
         client.close()
 
 
+def test_what_has_more_is_read_on_behind_the_others(server: Server) -> None:
+    """One turn has the whole of a message that is longer than what is prompt."""
+    clients = [server.connect(), server.connect()]
+    read = listen(server, 2)
+    clients[0].sendall(b"x" * (PROMPT_BYTES + 100))
+    clients[1].sendall(b"x")
+    server.reactor.iterate(0.01)
+    assert read == [(0, PROMPT_BYTES), (1, 1), (0, 100)]
+    for client in clients:
+        client.close()
+
+
+def test_what_is_paused_meanwhile_is_not_read_on(server: Server) -> None:
+    client = server.connect()
+    read = listen(server, 1, lambda n: server.made[n].transport.pauseProducing())
+    client.sendall(b"x" * (PROMPT_BYTES + 100))
+    server.reactor.iterate(0.01)
+    assert read == [(0, PROMPT_BYTES)]
+    client.close()
+
+
 def test_not_where_other_processes_ran_meanwhile(server: Server) -> None:
     clients = [server.connect() for _ in range(EVENTS_AT_ONCE + 2)]
     assert any(comes_first_in_a_crowd(server, clients, sleep) for _ in range(10)), "other processes run here, too"

@@ -2,10 +2,12 @@
 
 A turn handles events until its time is over. A socket that had more than a little to read is late from then on, until
 it has little again: late ones take turns behind the others, as flow queueing does it (RFC 8290 section 4.2), so a
-client that asks for little doesn't wait for busy ones. What has hung up comes first, before more is queued for it, and
-has half of the time at most: the ends of a thousand links may cost as much as thousands of messages. Of the sockets
-that have little to read, those that last took little time have the first half: a thousand clients that come together,
-each with one command, don't keep those waiting that were there before, and neither do some whose commands take long.
+client that asks for little doesn't wait for busy ones. One that becomes late is read on in the same turn, if there is
+time: a message that is a little longer has one turn, not two. What has hung up comes first, before more is queued for
+it, and has half of the time at most: the ends of a thousand links may cost as much as thousands of messages. Of the
+sockets that have little to read, those that last took little time have the first half: a thousand clients that come
+together, each with one command, don't keep those waiting that were there before, and neither do those whose commands
+take long.
 
 Twisted enters a log context around each event, so that a log line can name its connection; hubbub's lines name theirs
 themselves. `hubbub run` and `twistd hubbub` use it, and `twistd --reactor=NAME hubbub` another one.
@@ -55,6 +57,7 @@ class HubbubReactor(EPollReactor):
 
     def __init__(self) -> None:
         self._late: dict[int, int] = {}  # places of the sockets that take turns, by descriptor
+        self._more: list[int] = []  # those that have become late in this turn, and may have more to read
         self._missed: set[int] = set()  # prompt ones that the last turn didn't come to
         self._paces: dict[int, _Pace] = {}  # of those whose last event didn't take less than JOB_SECONDS
         self._answer = array("i", [0])  # of an ioctl
@@ -96,6 +99,9 @@ class HubbubReactor(EPollReactor):
                 prompt = [one for one in prompt if paces.get(one[0]) in _BEHIND]
                 self._leave(self._handle(quick, ends - TURN_SECONDS / 2))
         self._leave(self._handle(prompt, ends))
+        if self._more:
+            more, self._more = self._more, []
+            late += [(fd, select.EPOLLIN) for fd in more if fd in self._reads]
         if late:
             self._leave(self._handle(late, ends))
         self._turning = False
@@ -179,14 +185,17 @@ class HubbubReactor(EPollReactor):
     def _read(self, fd: int, connection: Any) -> bool:
         """Pass on what there is to read. False: there is nothing, or an error that Twisted is to find."""
         late = self._late
+        most = LATE_BYTES if late and fd in late else PROMPT_BYTES
         try:
-            data = connection.socket.recv(LATE_BYTES if late and fd in late else PROMPT_BYTES)
+            data = connection.socket.recv(most)
         except OSError:
             return False
         if not data:
             return False
         if len(data) >= PROMPT_BYTES:
             self._put_behind(fd)
+            if most == PROMPT_BYTES:
+                self._more.append(fd)
         elif late:
             late.pop(fd, None)
         try:
