@@ -330,19 +330,24 @@ def test_not_where_other_processes_ran_meanwhile(server: Server) -> None:
         client.close()
 
 
-def test_a_slow_one_comes_behind_a_quick_one_even_if_they_are_two(server: Server) -> None:
-    slow, quick = server.connect(), server.connect()
-    read = listen(server, 2, lambda n: work(2 * JOB_SECONDS) if n == 0 else None)
-    for client in (quick, quick, slow, slow):  # twice, as another process may run meanwhile
+def assert_the_second_comes_first(server: Server, first: socket.socket, second: socket.socket, read: list) -> None:
+    """Let both have events alone, twice as another process may run meanwhile, and then one in the same turn."""
+    for client in (second, second, first, first):
         count = len(read)
         client.sendall(b"x")
         server.turn(lambda count=count: len(read) > count)  # type: ignore[misc]
-    slow.sendall(b"x")
-    quick.sendall(b"x")
+    first.sendall(b"x")
+    second.sendall(b"x")
     server.turn(lambda: len(read) > 5)
     assert [n for n, _ in read[4:]] == [1, 0]
-    for client in (slow, quick):
+    for client in (first, second):
         client.close()
+
+
+def test_a_slow_one_comes_behind_a_quick_one_even_if_they_are_two(server: Server) -> None:
+    slow, quick = server.connect(), server.connect()
+    read = listen(server, 2, lambda n: work(2 * JOB_SECONDS) if n == 0 else None)
+    assert_the_second_comes_first(server, slow, quick, read)
 
 
 def test_a_handshake_that_goes_on_is_not_quick(server: Server) -> None:
@@ -350,13 +355,4 @@ def test_a_handshake_that_goes_on_is_not_quick(server: Server) -> None:
     shaking, quick = server.connect(), server.connect()
     read = listen(server, 2)
     server.made[0].shaking = True
-    for client in (quick, quick, shaking, shaking):
-        count = len(read)
-        client.sendall(b"x")
-        server.turn(lambda count=count: len(read) > count)  # type: ignore[misc]
-    shaking.sendall(b"x")
-    quick.sendall(b"x")
-    server.turn(lambda: len(read) > 5)
-    assert [n for n, _ in read[4:]] == [1, 0]
-    for client in (shaking, quick):
-        client.close()
+    assert_the_second_comes_first(server, shaking, quick, read)

@@ -15,7 +15,7 @@ Keep = Callable[[str], bool]
 class Answers:
     """Consecutive units that are no messages: answers, gap notices, last units. They are never dropped.
 
-    data  the bytes of the only one, for a stream; empty if there are more, until they are joined
+    data  the bytes of the only one, for a stream; empty if there are more, which `join` joins
     """
 
     __slots__ = ("count", "data", "frames", "size")

@@ -247,7 +247,7 @@ class Part:
 
     __slots__ = ("batch", "count", "end", "full", "size", "start")
 
-    data = b""  # until they are joined
+    data = b""  # `join` joins its frames
 
     def __init__(self, batch: Batch, start: int, end: int) -> None:
         ends = batch.ends()

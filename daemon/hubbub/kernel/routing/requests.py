@@ -39,7 +39,7 @@ class Requests:
         self._turn = turn
 
     def new_topic(self) -> str:
-        """Return a reply topic that nobody can guess."""
+        """Return a new reply topic, which ends with 128 random bits in hexadecimal: a client can't guess it."""
         return self.replies + next(self._tokens)
 
     def request(self, message: Request, done: Done) -> None:

@@ -330,7 +330,8 @@ class Router:
 
     def _deliver(self, group: ReceiverGroup, messages: list[Message], size: int) -> None:
         encoding, counters = group.encoding, self._turn.counters
-        if group.quiet is not None and not group.others(self._sender):
+        receivers = group.receivers if group.quiet is None else group.others(self._sender)
+        if not receivers and group.quiet is not None:
             return  # all of them are the sender's own
         if encoding.mount:
             messages = encoding.visible(messages)
@@ -341,10 +342,9 @@ class Router:
             carried, frames = self.encode_each(encoding, messages)
             batch = Batch(carried, frames, encoding.stream, encoding.full)
         backlog = group.of_the_stalled(counters.stalls) if counters.stalls else None
-        receivers = group.receivers if group.quiet is None else group.others(self._sender)
-        count = len(receivers)
         if backlog is not None:
-            count += len(backlog.places)
+            receivers = group.receivers  # without those that it has taken; a quiet group has none
+        count = len(receivers) if backlog is None else len(receivers) + len(backlog.places)
         if group.log is not None:
             count += len(group.log.places)
         if frames:
