@@ -248,8 +248,11 @@ class Dialect:
         return Text(whole) if isinstance(head, Text) else whole
 
     @classmethod
-    def encode_all(cls, messages: Sequence[Message], form: Hashable) -> list[bytes | None]:
-        """Encode messages that go out together, each as `encode` does; override it where that is quicker at once."""
+    def encode_all(cls, messages: Sequence[Message], form: Hashable) -> Sequence[bytes | None]:
+        """Encode messages that go out together, each as `encode` does; override it where that is quicker at once.
+
+        It may return hubbub.frames.Frames for a stream, if each message can be carried.
+        """
         return [cls.encode(message, form) for message in messages]
 
     @classmethod

@@ -227,7 +227,28 @@ def test_any_bytes_make_events(data: bytes) -> None:
 texts = st.one_of(st.binary(max_size=4), st.sampled_from([b"\t", b"ok", b"\x7f", "ü".encode(), b"\xc3", b"\xbc"]))
 
 
-@given(st.lists(texts, max_size=4))
-def test_messages_in_company_are_encoded_as_each_alone(payloads):
-    messages = [Message("a b", payload) for payload in payloads]
-    assert Lines.encode_all(messages, b"\n") == [Lines.encode(message, b"\n") for message in messages]
+@given(st.lists(st.tuples(st.sampled_from(["a b", "a/b"]), texts), min_size=1, max_size=4))
+def test_messages_in_company_are_encoded_as_each_alone(pairs):
+    messages = [Message(topic, payload) for topic, payload in pairs]
+    assert list(Lines.encode_all(messages, b"\n")) == [Lines.encode(message, b"\n") for message in messages]
+
+
+HEADS = [b"PUB a ", b"PUB a ", b"PUB a/b ", b"PUB a", b"PUB ", b"pub a ", b"PUB! a ", b"PUBB a ", b"PING", b"PUB +/a "]
+
+
+@given(st.lists(st.tuples(st.sampled_from(HEADS), texts.map(lambda text: text.replace(b"\n", b"")))))
+def test_lines_in_company_are_read_as_each_alone(pairs):
+    whole, single = lines(max_message=40), lines(max_message=40)
+    sent = [head + payload + b"\n" for head, payload in [(b"PUB a ", b"known"), *pairs]]
+    whole.receive(sent[0], 0)
+    together = [says(event) for event in whole.receive(b"".join(sent), 0)]
+    assert together == [says(event) for line in sent for event in single.receive(line, 0)]
+
+
+def test_a_long_or_odd_line_of_many_on_one_topic_is_read_as_ever():
+    for line in (b"PUB a 123456\n", b"PUB a \xff\n", b"PUB a 1\r\n", "PUB a ü\n".encode(), b"PUB a\n"):
+        some = [b"PUB a 1\n", line, b"PUB a 2\n"]
+        whole, single = lines(max_message=5), lines(max_message=5)
+        whole.receive(b"PUB a 0\n", 0)
+        found = [says(event) for event in whole.receive(b"".join(some), 0)]
+        assert found == [says(event) for one in some for event in single.receive(one, 0)][: len(found)]

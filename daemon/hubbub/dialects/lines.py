@@ -27,6 +27,7 @@ from hubbub.events import (
     Subscribe,
     Unsubscribe,
 )
+from hubbub.frames import Frames
 from hubbub.history_request import HistoryRequest, read_history
 from hubbub.line_dialect import LineDialect
 from hubbub.message import Message, Sender
@@ -79,7 +80,9 @@ class Lines(LineDialect):
     # What comes in
 
     def read_lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
-        events: list[Event | Message] = []
+        events: list[Event | Message] = self._read_burst(lines) if len(lines) > 1 else []
+        if events:
+            return events
         topics, longest = self._topics, self._max
         for line in lines:
             if line and line[-1] == _CR:
@@ -101,6 +104,19 @@ class Lines(LineDialect):
             if type(events[-1]) is Close:
                 break
         return events
+
+    def _read_burst(self, lines: list[bytes]) -> list[Event | Message]:
+        """Read lines that all publish ASCII on one topic that came before: they are cut at once. Empty: others."""
+        first, end = lines[0], self.line_end
+        head = first[: first.find(b" ", 4) + 1]
+        topic = self._topics.get(head[4:-1]) if head.startswith(b"PUB ") and lines[-1].startswith(head) else None
+        if topic is None:
+            return []
+        together = end.join(lines)
+        if len(together) > self._max or not together.isascii() or b"\r" in together:
+            return []
+        payloads = together[len(head) :].split(end + head)
+        return [Publish(topic, payload) for payload in payloads] if len(payloads) == len(lines) else []
 
     def _command(self, line: bytes, words: list[bytes], events: list[Event | Message]) -> None:
         """Act on any command but the plainest PUB. Raises Refusal or UnicodeDecodeError."""
@@ -208,14 +224,19 @@ class Lines(LineDialect):
         return b"MSGB %b %b%b" % (quote(message.topic).encode(), b64encode(payload), form)
 
     @classmethod
-    def encode_all(cls, messages: Sequence[Message], form: Any) -> list[bytes | None]:
+    def encode_all(cls, messages: Sequence[Message], form: Any) -> Sequence[bytes | None]:
+        first = messages[0]
         if len(messages) == 1:
-            message = messages[0]
-            if is_ascii_text(message.payload):
-                return [b"".join((_HEADS[message.topic], message.payload, form))]
-        elif is_ascii_text(b"".join([message.payload for message in messages])):
-            return [b"".join((_HEADS[message.topic], message.payload, form)) for message in messages]
-        return [cls.encode(message, form) for message in messages]
+            if is_ascii_text(first.payload):
+                return [b"".join((_HEADS[first.topic], first.payload, form))]
+            return [cls.encode(first, form)]
+        payloads = [message.payload for message in messages]
+        if not is_ascii_text(b"".join(payloads)):
+            return [cls.encode(message, form) for message in messages]
+        if form and messages[-1].topic == first.topic and len({message.topic for message in messages}) == 1:
+            head = _HEADS[first.topic]
+            return Frames(b"".join((head, (form + head).join(payloads), form)), len(payloads), form)
+        return [b"".join((_HEADS[message.topic], message.payload, form)) for message in messages]
 
     def gap(self, n: int) -> bytes:
         return b"GAP %d%b" % (n, self.unit_end)

@@ -140,7 +140,7 @@ def check_encoding(trial: Trial, wishes: Sequence[Subscribe]) -> None:
 
 
 def _check_encode_all(trial: Trial, messages: Sequence[Message], form: Any) -> None:
-    units: list[Any] = trial.encode_all(messages, form)
+    units: list[Any] = list(trial.encode_all(messages, form))
     each: list[Any] = [trial.encode(message, form) for message in messages]
     if each != [trial.encode(message, form) for message in messages]:  # each gets an id when it is encoded
         units, each = [_size(unit) for unit in units], [_size(unit) for unit in each]

@@ -115,7 +115,7 @@ class Trial:
         inherited: Any = Dialect.encode_all
         return getattr(own, "__func__", own) is not inherited.__func__
 
-    def encode_all(self, messages: Sequence[Message], form: Any) -> list[bytes | None]:
+    def encode_all(self, messages: Sequence[Message], form: Any) -> Sequence[bytes | None]:
         """Return messages that go out together as units."""
         mend = "Leave it out, or return what encode returns for each of them"
         return attempt(self.name, "encode_all", mend, type(self.dialect).encode_all, messages, form)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
-from hubbub.kernel.routing.packed import Frames, Topics, ends_of
+from hubbub.frames import Frames, ends_of
+from hubbub.kernel.routing.packed import Topics
 from hubbub.limits import FLUSH_BYTES
 
 
@@ -47,7 +48,10 @@ class Batch:
         self.full = full
         self._split: _Split | None = None  # until it is split for the first time
         if stream:
-            self.data = frames[0] if len(frames) == 1 else b"".join(frames)
+            if len(frames) == 1:
+                self.data = frames[0]
+            else:
+                self.data = frames.data if type(frames) is Frames else b"".join(frames)
             self.size = len(self.data)
         else:
             self.data = b""
@@ -72,7 +76,7 @@ class Batch:
         if self.count == 1:
             self._frames, self._split = (self.data,), None
         else:
-            self._frames = Frames(self.data, self.ends())
+            self._frames = Frames(self.data, self.count, b"", self.ends())
         self.messages = Topics(self.messages)
         return True
 
@@ -235,7 +239,7 @@ class SplicedBatch(Batch):
         """Be like any other batch from now on."""
         if self._around is not None:
             self.data = self.join()
-            self._frames = Frames(self.data, self._around.ends(len(self._id)))
+            self._frames = Frames(self.data, self.count, b"", self._around.ends(len(self._id)))
             self._around = None
 
 

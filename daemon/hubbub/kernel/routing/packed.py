@@ -1,11 +1,11 @@
-"""What is left of a batch while it waits: its data and its topics, each in one piece, and where they are cut."""
+"""What is left of the messages of a batch while it waits: their topics, in one piece."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from collections.abc import Sequence
 from typing import Any
+
+from hubbub.frames import ends_of
 
 
 class Topic:
@@ -15,30 +15,6 @@ class Topic:
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
-
-
-def ends_of(pieces: Iterable[Sequence[Any]]) -> array[int]:
-    """Return where each of these pieces ends once they are joined: 4 bytes each, as long as they wait."""
-    return array("I", accumulate(map(len, pieces)))
-
-
-class Frames(Sequence[bytes]):
-    """The frames of a packed batch, cut out of its data. `ends`: where each ends."""
-
-    __slots__ = ("ends", "_data")
-
-    def __init__(self, data: bytes, ends: Sequence[int]) -> None:
-        self.ends = ends
-        self._data = data
-
-    def __len__(self) -> int:
-        return len(self.ends)
-
-    def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, slice):
-            return [self[one] for one in range(*at.indices(len(self.ends)))]
-        ends = self.ends
-        return self._data[ends[at - 1] if at else 0 : ends[at]]
 
 
 class Topics(Sequence[Topic]):
