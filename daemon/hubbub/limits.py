@@ -34,6 +34,7 @@ GREET_SECONDS = 0.3  # seconds of silence, `greet=`, after which a server that h
 HANDSHAKE_SECONDS = 10.0  # seconds until a client must have completed TLS, HTTP, and shown its dialect
 CLIENT_HELLO_BYTES = 16 * KiB  # bytes of a TLS client's hello that are searched for ALPN: real ones are below 4 KiB
 TLS_ANSWER_BYTES = 64 * KiB  # bytes that wait for a client because of its own TLS records, such as renegotiations
+SEALED_BYTES = 64 * KiB  # bytes of a longer write that TLS encrypts at once, as the socket takes it: about 0.1 ms
 TICKET_KEY_SECONDS = 6 * 3600.0  # seconds that one key encrypts session tickets: a stolen one is of no use after it
 PROXY_BYTES = 4 * KiB  # bytes of a PROXY header of version 2: addresses, and what else a proxy knows of TLS
 PROXIES = 32  # entries of X-Forwarded-For that are read, from its end: chains of proxies are under 5 long

@@ -142,6 +142,7 @@ class Pair:
     def lose(self) -> None:
         if not self.lost:
             self.lost = True
+            self.socket.unregisterProducer()
             self.tls.connectionLost(None)
             assert self.server.losses == 1
 
@@ -174,7 +175,7 @@ def play(data: bytes) -> None:
             lambda: pair.say(size),  # noqa: B023
             lambda: pair.deliver(size),  # noqa: B023
             lambda: (pair.deliver(len(pair.up)), pair.take(), pair.deliver(len(pair.up)), pair.take()),  # noqa: B023
-            lambda: pair.tell(size),  # noqa: B023
+            lambda: pair.tell(4 * size),  # noqa: B023  more than is sealed at once, too
             pair.take,
             lambda: pair.tls.registerProducer(pair.server, True),  # noqa: B023
             pair.tls.unregisterProducer,

@@ -40,7 +40,7 @@ class Socket:
         self.down += waiting[:taken]
         self.room -= taken
         self.dataBuffer, self.offset = waiting[taken:], 0
-        if not self.dataBuffer and self.producerPaused and self._producer is not None:
+        while not self.dataBuffer and self.producerPaused and self._producer is not None:
             self.producerPaused = False
             self._producer.resumeProducing()
 
@@ -64,6 +64,7 @@ class Socket:
 
     def abortConnection(self) -> None:
         self.aborted = True
+        self.unregisterProducer()
 
     def pauseProducing(self) -> None:
         self.reading = False

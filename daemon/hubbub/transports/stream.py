@@ -123,8 +123,8 @@ class Stream:
 
     def unsent(self) -> int:
         """How many bytes wait in the transport and in the kernel."""
-        raw = _below_tls(self.transport)
-        waiting = len(raw.dataBuffer) - raw.offset + raw._tempDataLen if isinstance(raw, tcp.Connection) else 0
+        raw, waiting = _below_tls(self.transport), getattr(self.transport, "unsealed", 0)
+        waiting += len(raw.dataBuffer) - raw.offset + raw._tempDataLen if isinstance(raw, tcp.Connection) else 0
         try:
             return waiting + _queued(_socket_of(raw))
         except (OSError, AttributeError):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ssl
 import sys
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
 from typing import Any
 from typing import Protocol as Interface
 
@@ -22,13 +21,14 @@ from twisted.internet.interfaces import (
     IPushProducer,
     ITransport,
 )
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from hubbub import limits
 from hubbub.errors import Refusal
 from hubbub.transports.client_hello import NO_APPLICATION_PROTOCOL, ClientHello
-from hubbub.transports.stream import is_plain, keep_unsent
+from hubbub.transports.sealing import OPEN, SHAKING, SHUT, Sealing
+from hubbub.transports.stream import is_plain
 
 _RECORD = 16_384  # bytes of plaintext in the longest record (RFC 8446 section 5.1)
 _HANDSHAKE_ERRORS = {  # what OpenSSL's words for a failed handshake mean for an operator
@@ -39,7 +39,6 @@ _HANDSHAKE_ERRORS = {  # what OpenSSL's words for a failed handshake mean for an
     "SSLV3_ALERT_BAD_CERTIFICATE": "it doesn't accept this certificate (bad certificate)",
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "it doesn't accept this certificate (certificate unknown)",
 }
-_SHAKING, _OPEN, _SHUT = range(3)  # once it is shut, what comes and what is written is dropped
 
 
 class Certificates(Interface):
@@ -57,7 +56,7 @@ class Certificates(Interface):
 
 
 @implementer(ITransport, IPushProducer, IHalfCloseableProtocol)
-class TlsTransport(Protocol):
+class TlsTransport(Sealing):
     """TLS of one connection: the protocol of its socket's transport, and the transport of another protocol.
 
     transport      that of the socket
@@ -68,12 +67,7 @@ class TlsTransport(Protocol):
     factory: TlsFactory
     transport: Any
     disconnecting, shaking = False, True
-    _state = _SHAKING
-    _peer_closed = False  # it has sent close_notify
     _hello: ClientHello | None  # None once that is whole
-    _producer: Any = None
-    _send_now: Callable[[bytes], int] | None = None
-    _tls: Any = None
     _waiting: tuple[bytes, ...] = ()  # written before the end of the handshake
 
     def __init__(self, factory: TlsFactory, protocol: Any) -> None:
@@ -96,20 +90,20 @@ class TlsTransport(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Decrypt what has come, and hand it on."""
-        if self._state == _SHUT or (self._hello is not None and not self._acceptable(data)):
+        if self._state == SHUT or (self._hello is not None and not self._acceptable(data)):
             return
         found, error, shaken = self._decrypt(data)
         out = self.factory.outgoing
         if out.pending:
             self._answer(out.read())
-        if shaken and self._state == _SHAKING:
+        if shaken and self._state == SHAKING:
             self._open()
-        if found and self._state != _SHUT:
+        if found and self._state != SHUT:
             self.protocol.dataReceived(found[0] if len(found) == 1 else b"".join(found))
-        if self._state == _SHUT:
+        if self._state == SHUT:
             return
         if error is not None:
-            if self._state == _SHAKING:
+            if self._state == SHAKING:
                 self._refuse("tls", _words(error))
             self._drop()
         elif self._peer_closed:
@@ -138,14 +132,14 @@ class TlsTransport(Protocol):
 
     def _cut_short(self) -> None:
         """Report a client that has gone within the handshake; one that has sent nothing may be a probe of the port."""
-        if self._state == _SHAKING and self._hello is None:
+        if self._state == SHAKING and self._hello is None:
             self._refuse("tls", "it closed the connection within the handshake")
 
     def _decrypt(self, data: bytes) -> tuple[list[bytes], ssl.SSLError | None, bool]:
         """Return the plaintext in `data`, what was wrong with it, and whether the handshake is complete."""
         incoming, tls = self.factory.incoming, self._tls
         found: list[bytes] = []
-        error, shaken = None, self._state == _OPEN
+        error, shaken = None, self._state == OPEN
         incoming.write(data)
         try:
             if not shaken:
@@ -180,21 +174,21 @@ class TlsTransport(Protocol):
             self._refuse("tls", "its certificate, which an earlier session had, isn't accepted any more")
             self.abortConnection()
             return
-        self._state, self.shaking = _OPEN, False
+        self._state, self.shaking = OPEN, False
         waiting, self._waiting = self._waiting, ()
         if waiting:
-            self._send(b"".join(waiting))
+            self.send(b"".join(waiting))
         completed = getattr(self.protocol, "handshakeCompleted", None)
         if completed is not None:
             completed()
         if self.disconnecting and self._producer is None:
-            self._shut()
+            self.shut()
         elif waiting and self._producer is not None and not self.transport.producerPaused:
             self._producer.resumeProducing()
 
     def _drop(self) -> None:
         """TLS can't go on: the alert that says why is the last that is sent."""
-        self._state = _SHUT
+        self._state = SHUT
         self.disconnecting = True
         self.transport.unregisterProducer()
         self.transport.loseConnection()
@@ -209,9 +203,9 @@ class TlsTransport(Protocol):
 
     def readConnectionLost(self) -> None:
         """The socket's input has ended. Without close_notify it was cut short by anybody: nothing is made of it."""
-        if not self._peer_closed or self._state == _SHUT:
+        if not self._peer_closed or self._state == SHUT:
             self._cut_short()
-            self._state = _SHUT
+            self._state = SHUT
             self.transport.unregisterProducer()
             self.transport.loseConnection()
 
@@ -220,9 +214,9 @@ class TlsTransport(Protocol):
 
     def connectionLost(self, reason: Any = None) -> None:
         self._cut_short()
-        self._state = _SHUT
+        self._state = SHUT
         protocol, self.protocol = self.protocol, None
-        self._tls = self._producer = self._send_now = None
+        self._tls = self._producer = self._rest = self._send_now = None
         protocol.connectionLost(reason)
 
     # The transport of the protocol above
@@ -231,34 +225,10 @@ class TlsTransport(Protocol):
         """Encrypt `data`, and send it, straight to the socket if nothing waits before it."""
         if not data or (self.disconnecting and self._producer is None):
             return
-        if self._state == _OPEN:
-            self._send(data)
-        elif self._state == _SHAKING:
+        if self._state == OPEN:
+            self.send(data)
+        elif self._state == SHAKING:
             self._waiting += (data,)
-            if self._producer is not None:
-                self._producer.pauseProducing()
-
-    def _send(self, data: bytes) -> None:
-        write = self._tls.write
-        try:
-            done = write(data)
-            while done < len(data):
-                done += write(memoryview(data)[done:])
-        except ssl.SSLError:
-            self.abortConnection()
-            return
-        finally:
-            sealed = self.factory.outgoing.read()  # or the next connection would send it
-        raw, send = self.transport, self._send_now
-        if send is None or raw.dataBuffer or raw._tempDataBuffer:
-            raw.write(sealed)
-            return
-        try:
-            sent = send(sealed)
-        except OSError:  # full, or lost: the reactor will find out which
-            sent = 0
-        if sent != len(sealed):
-            keep_unsent(raw, sealed, sent)
             if self._producer is not None:
                 self._producer.pauseProducing()
 
@@ -274,39 +244,11 @@ class TlsTransport(Protocol):
         if self.disconnecting:
             return
         self.disconnecting = True
-        if self._state == _OPEN:
+        if self._state == OPEN:
             if self._producer is None:
-                self._shut()
+                self.shut()
         elif not self._waiting and self._producer is None:
             self.abortConnection()
-
-    def _shut(self) -> None:
-        self._state = _SHUT
-        with suppress(ssl.SSLError):  # the client's close_notify is yet to come
-            self._tls.unwrap()
-        raw = self.transport
-        raw.write(self.factory.outgoing.read())
-        if self._peer_closed:
-            raw.loseConnection()
-        else:
-            raw.resumeProducing()
-            raw.loseWriteConnection()
-
-    def abortConnection(self) -> None:
-        """Cut the connection."""
-        self._state = _SHUT
-        self.disconnecting = True
-        self.transport.abortConnection()
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        self._producer = producer
-        self.transport.registerProducer(producer, streaming)
-
-    def unregisterProducer(self) -> None:
-        self._producer = None
-        self.transport.unregisterProducer()
-        if self.disconnecting and self._state == _OPEN:
-            self._shut()
 
     def pauseProducing(self) -> None:
         self.transport.pauseProducing()
