@@ -105,6 +105,7 @@ class _Waiting(Protocol, TimeoutMixin):
     """A trusted proxy's connection until its header is there; then the transport is another protocol's."""
 
     transport: Any
+    shaking = True  # what follows costs more
 
     def __init__(self, factory: ProxyFactory, proxy: str) -> None:
         self._factory = factory
