@@ -275,6 +275,10 @@ class Dialect:
         """Put packet identifier and DUP flag into a unit of QoS 1 or 2 (MQTT 5.0 section 3.3.1)."""
         return frame
 
+    def pieces_qos(self, frame: bytes, message: Message, id: int, again: bool) -> Sequence[bytes]:
+        """Return a long unit as `frame_qos` does, in pieces; override it to have links share `message.payload`."""
+        return (self.frame_qos(frame, message, id, again),)
+
     def encode_pubrel(self, id: int) -> bytes:
         """Encode PUBREL: the client may forget that identifier (MQTT 5.0 section 4.3.3)."""
         return b""

@@ -161,14 +161,14 @@ class MqttBase(Dialect):
     def form(self, subscription: Subscribe) -> Any:
         """Return version, QoS, retain as published, identifiers, bytes of the longest packet, and if with positions.
 
-        At QoS 0 identifiers are what alone differs (dialect.IdForm); those of one length share the remaining length.
+        Identifiers may be what alone differs (dialect.IdForm); those of one length share the remaining length.
         """
         retain_as_published, identifiers, *positions = _options(subscription)
         v5, max_packet = self._outbound.version == V5, self._outbound.max_packet
-        written = written_identifiers(identifiers) if identifiers else b""
-        if written and not subscription.qos:
-            return IdForm((v5, 0, retain_as_published, len(written), max_packet, bool(positions)), written)
-        return v5, subscription.qos, retain_as_published, written, max_packet, bool(positions)
+        if not identifiers:
+            return v5, subscription.qos, retain_as_published, b"", max_packet, bool(positions)
+        written = written_identifiers(identifiers)
+        return IdForm((v5, subscription.qos, retain_as_published, len(written), max_packet, bool(positions)), written)
 
     @classmethod
     def encode_around(cls, message: Message, shared: Any) -> tuple[bytes, bytes] | None:
@@ -185,12 +185,11 @@ class MqttBase(Dialect):
     def frame_qos(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
         if self._aliases is not None and not message.retained:
             frame = self._aliases.shorten(frame, message.topic)
-        at = 1  # where the remaining length ends, then the topic
-        while frame[at] >= 0x80:
-            at += 1
-        at += 3 + (frame[at + 1] << 8 | frame[at + 2])
-        owned = frame[:at] + id.to_bytes(2, "big") + frame[at + 2 :]
-        return bytes((frame[0] | 8,)) + owned[1:] if again else owned
+        return _owned(frame, id, again)
+
+    def pieces_qos(self, frame: bytes, message: Message, id: int, again: bool) -> Sequence[bytes]:
+        payload = message.payload
+        return _owned(frame[: len(frame) - len(payload)], id, again), payload
 
     def encode_pubrel(self, id: int) -> bytes:
         return self._outbound.ack(PUBREL, id)
@@ -206,6 +205,16 @@ class MqttBase(Dialect):
         positions = (True,) * any(one[2:] for one in options)
         echo, qos = True in {one.echo for one in wishes}, max({one.qos for one in wishes})
         return Subscribe(wishes[0].filter, echo, options=(retain_as_published, identifiers, *positions), qos=qos)
+
+
+def _owned(frame: bytes, id: int, again: bool) -> bytes:
+    """Put packet identifier and DUP flag into a PUBLISH, or into what it has before its payload."""
+    at = 1  # where the remaining length ends, then the topic
+    while frame[at] >= 0x80:
+        at += 1
+    at += 3 + (frame[at + 1] << 8 | frame[at + 2])
+    owned = frame[:at] + id.to_bytes(2, "big") + frame[at + 2 :]
+    return bytes((frame[0] | 8,)) + owned[1:] if again else owned
 
 
 def _options(subscription: Subscribe) -> Any:

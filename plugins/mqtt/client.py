@@ -270,11 +270,19 @@ class MqttClient(MqttBase):
         return super().frame_for_link(frame, message, subscription)
 
     def frame_qos(self, frame: bytes, message: Message, id: int, again: bool) -> bytes:
+        self._begun(frame, message, id, again)
+        return super().frame_qos(frame, message, id, again)
+
+    def pieces_qos(self, frame: bytes, message: Message, id: int, again: bool) -> Sequence[bytes]:
+        self._begun(frame, message, id, again)
+        return super().pieces_qos(frame, message, id, again)
+
+    def _begun(self, frame: bytes, message: Message, id: int, again: bool) -> None:
+        """A message is on its way to the server."""
         topic = topic_of(frame)
         self._inflight.sent(id, topic)
         if not again:
             self._sent(topic, message)
-        return super().frame_qos(frame, message, id, again)
 
     def _sent(self, topic: str, message: Message) -> None:
         if self._loops.per_link and self._subscriptions.match(topic):

@@ -258,6 +258,11 @@ class StompSession(Dialect):
         self._acknowledgements.sent(subscription, token, id)
         return Text(unit) if isinstance(frame, Text) else unit
 
+    def pieces_qos(self, frame: bytes, message: Message, id: int, again: bool) -> Sequence[bytes]:
+        payload = message.payload
+        head = frame[: len(frame) - len(payload) - 1]
+        return self.frame_qos(Text(head) if isinstance(frame, Text) else head, message, id, again), payload, b"\0"
+
     def encode_close(self, reason: str) -> bytes:
         return b"" if self._closed else self._error("unavailable", reason)
 

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 
 from hostile.canary import Canary
+from hostile.test_long_units import message, upgrade
 from hostile.test_turns import SOURCE, crowd, links, mqtt_connect, pour
 from hubbub_plugins.mqtt.packets import V5, V311, Connect, Publish, Subscribe, Subscription
 from running import Daemon, LineClient
-from system.clients import MiB, connect
+from system.clients import MiB, connect, reset_on_close
 from system.controlled import Controlled
 
 Properties = Callable[[int], dict[str, Any]]
@@ -279,20 +280,67 @@ def publish_to_crowd(daemon: Daemon) -> None:
         canary.check()
 
 
-def test_a_long_message_to_a_crowd_at_qos_1(daemon):
-    """Each client has a packet identifier of its own in it, and some have their turn at a time."""
-    wish = Subscribe(id=1, subscriptions=[Subscription(filter="crowd", qos=1)]).encode(V311)
-    with links(daemon, crowd(100, 300)) as many, links(daemon, 1) as (publisher,):
+def join_qos1(some: Sequence[socket.socket], properties: Properties = NONE) -> None:
+    """Log in by MQTT 5.0 and subscribe at QoS 1."""
+    wish = [Subscription(filter="long", qos=1)]
+    for at, one in enumerate(some):
+        one.sendall(Connect(version=V5, client=f"qos1-{at}").encode(V5))
+        one.sendall(Subscribe(id=1, subscriptions=wish, properties=properties(at)).encode(V5) + b"\xc0\0")
+        read(one, b"\xd0\0")
+
+
+def join_websocket(some: Sequence[socket.socket]) -> None:
+    wish = Subscribe(id=1, subscriptions=[Subscription(filter="long", qos=1)]).encode(V311)
+    for at, one in enumerate(some):
+        upgrade(one, "mqtt")
+        one.sendall(message(mqtt_connect(f"qos1-{at}"), False) + message(wish, False))
+        read(one, b"\x90\x03\0\x01\x01")
+
+
+def join_stomp_acknowledging(some: Sequence[socket.socket]) -> None:
+    subscribe = b"SUBSCRIBE\nid:%d\ndestination:long\nack:client-individual\nreceipt:1\n\n\0"
+    for at, one in enumerate(some):
+        one.sendall(b"CONNECT\naccept-version:1.2\nhost:x\n\n\0" + subscribe % at)
+        read(one, b"receipt-id:1\n\n\0")
+
+
+JOIN_QOS1: dict[str, Callable[[Sequence[socket.socket]], None]] = {
+    "MQTT": join_qos1,
+    "MQTT with identifiers": lambda some: join_qos1(some, lambda at: {"subscription_identifier": [at + 1]}),
+    "MQTT over WebSocket": join_websocket,
+    "STOMP": join_stomp_acknowledging,
+}
+
+
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("dialect", JOIN_QOS1)
+def test_a_long_message_to_a_crowd_at_qos_1(dialect, reads):
+    """Each client has a packet identifier of its own; they share the payload, and some have their turn at a time."""
+    with (
+        Daemon("--tcp", "tcp:0", "--websocket", "tcp:0") as daemon,
+        contextlib.ExitStack() as stack,
+        links(daemon, 1) as (publisher,),
+    ):
+        place = daemon.websocket[0] if "WebSocket" in dialect else daemon.tcp[0]
+        many = [stack.enter_context(connect(place, seconds=60)) for _ in range(crowd(100, 300))]
+        for one in many:
+            reset_on_close(one)
         publisher.sendall(mqtt_connect("publisher"))
         read(publisher, b"\x20\x02\0\0")
-        for at, one in enumerate(many):
-            one.sendall(mqtt_connect(f"crowd-{at}") + wish)
-            read(one, b"\x90\x03\0\x01\x01")
+        JOIN_QOS1[dialect](many)
+        before = daemon.memory()
         with Canary(daemon) as canary:
-            publisher.sendall(Publish(topic="crowd", payload=b"x" * 1_000_000 + b"y", qos=1, id=1).encode(V311))
-            for one in many:
-                read(one, b"y")
+            publisher.sendall(Publish(topic="long", payload=b"x" * 1_000_000, qos=1, id=1).encode(V311))
+            read(publisher, b"\x40\x02\0\x01")
+            for one in many if reads else ():
+                found = 0
+                while found < 1_000_000:
+                    piece = one.recv(1 << 20)
+                    assert piece
+                    found += len(piece)
+            assert daemon.memory() - before < 32 * MiB
         canary.check(LARGE)
+        assert "Traceback" not in daemon.log
 
 
 def test_one_message_to_thousands_of_groups(daemon):

@@ -111,6 +111,18 @@ class Strings(Pager):
         return str(id)
 
 
+@breaks("and frame_qos gives b'1 21.5'.\nReturn in pieces")
+class OtherPieces(Pager):
+    def pieces_qos(self, frame, message, id, again):
+        return b"%d" % id, message.payload
+
+
+@breaks("pieces_qos(b'0 21.5', ...) is None")
+class NoPieces(Pager):
+    def pieces_qos(self, frame, message, id, again):
+        return None
+
+
 @breaks("encode_pubrel(1) is None")
 class NoBytes(Pager):
     def encode_pubrel(self, id):

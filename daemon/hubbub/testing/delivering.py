@@ -84,12 +84,22 @@ def _check_frame_qos(trial: Trial, frame: bytes, message: QosPublish) -> None:
                 broken(trial.name, f"{what} is {shown(unit)}, without what the frame said", _ADD)
             if unit != _bytes(trial, what, dialect.frame_qos, frame, message, number, again):
                 broken(trial.name, f"{what} gives another unit the second time", "It depends on its arguments only")
+            _check_pieces(trial, unit, frame, message, number, again)
     if type(dialect).frame_qos is Dialect.frame_qos:
         return
     for again in (False, True):
         if len({units[number, again] for number in _IDS}) < len(_IDS):
             rule = f"frame_qos gives {shown(units[1, again])} for different numbers"
             broken(trial.name, rule, "The client repeats the number to acknowledge: it must be in the unit")
+
+
+def _check_pieces(trial: Trial, unit: bytes, *arguments: Any) -> None:
+    what, rule = f"pieces_qos({shown(arguments[0])}, ...)", "Return in pieces what frame_qos returns"
+    pieces = attempt(trial.name, what, rule, trial.dialect.pieces_qos, *arguments)
+    if not isinstance(pieces, Sequence) or not all(isinstance(one, bytes) for one in pieces):
+        broken(trial.name, f"{what} is {shown(pieces)}", rule)
+    if b"".join(pieces) != unit:
+        broken(trial.name, f"{what} is {shown(b''.join(pieces))}, and frame_qos gives {shown(unit)}", rule)
 
 
 _ADD = "It may put the number in, and whether the message was sent before; all else was encoded for everybody"

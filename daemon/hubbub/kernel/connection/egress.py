@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from hubbub import limits
-from hubbub.dialect import Dialect, IdForm
+from hubbub.dialect import Dialect, IdForm, Text
 from hubbub.errors import BadFilter, Refusal
 from hubbub.events import Subscribe, Unsubscribe
 from hubbub.kernel.commits import Commits
@@ -73,6 +73,17 @@ class Egress:
         if self._session.subscriptions:
             self._hub.router.commit()  # messages from before the client's command stand before its answer
         self.outbox.answer(unit if self.wrap is None else self.wrap(unit))
+
+    def _write_pieces(self, pieces: Sequence[bytes]) -> None:
+        """Write a long unit, whose second piece other links share."""
+        if self.wrap is not None:
+            whole = b"".join(pieces)
+            wrapped = self.wrap(Text(whole) if isinstance(pieces[0], Text) else whole)
+            frame = wrapped[: len(wrapped) - len(whole)]
+            pieces = (frame + pieces[0], *pieces[1:]) if wrapped.endswith(whole) else (wrapped,)
+        if self._session.subscriptions:
+            self._hub.router.commit()
+        self.outbox.answer(pieces[0], pieces[1:])
 
     def gap(self, n: int) -> bytes:
         """Encode the notice that `n` messages were dropped."""
@@ -325,7 +336,10 @@ class Egress:
             if not found:
                 return False
             frame = found[0]
-        self._write(dialect.frame_qos(frame, one.message, one.id, one.resent))
+        if len(frame) > limits.ANSWER_BYTES:
+            self._write_pieces(dialect.pieces_qos(frame, one.message, one.id, one.resent))
+        else:
+            self._write(dialect.frame_qos(frame, one.message, one.id, one.resent))
         self.outbox.sent += 1
         return True
 

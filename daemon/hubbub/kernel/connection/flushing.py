@@ -7,7 +7,7 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.kernel.connection.owner import NO_OWNER
-from hubbub.kernel.connection.units import Answers, Barrier, Search
+from hubbub.kernel.connection.units import Answers, Barrier, Pieces, Search
 from hubbub.kernel.routing.batch import END, Batch, SplicedBatch
 from hubbub.limits import FLUSH_BYTES
 
@@ -46,27 +46,37 @@ def write(outbox: Any) -> None:
 
 def hand_over(outbox: Any, unit: Any) -> None:
     """Write a unit with this flush; what a long one shares with those of others is written without a copy."""
-    halves = unit.halves if type(unit) is SplicedBatch else None
-    if halves is None:
+    pieces = unit.halves if type(unit) is SplicedBatch else unit.frames if type(unit) is Pieces else None
+    if pieces is None:
         outbox.frames.append(unit.data or unit.join())
     else:
-        outbox.frames.append(halves[0])
-        write(outbox)
-        if outbox.owner is NO_OWNER:
-            return  # it was too much for all outboxes
-        if outbox.paused:
-            _put_back(outbox, halves[1])
-        else:
-            outbox.frames.append(halves[1])
+        for at, piece in enumerate(pieces):
+            if at and outbox.paused:
+                _put_back(outbox, Pieces(pieces[at:]))
+                break
+            outbox.frames.append(piece)
             write(outbox)
+            if outbox.owner is NO_OWNER:
+                return  # it was too much for all outboxes
     outbox.sent += unit.count
 
 
-def _put_back(outbox: Any, data: bytes) -> None:
+def append_pieces(outbox: Any, unit: Pieces) -> None:
+    """Put a long unit behind all that waits."""
+    outbox.units.append(unit)
+    _count(outbox, unit)
+
+
+def _put_back(outbox: Any, rest: Pieces) -> None:
     """Let the rest of a unit that has begun to leave wait before all others; like an answer it is never dropped."""
-    outbox.queue().appendleft(Answers(data))
-    outbox.size += len(data)
-    outbox.answers += len(data)
+    outbox.queue().appendleft(rest)
+    _count(outbox, rest)
+
+
+def _count(outbox: Any, unit: Pieces) -> None:
+    outbox.size += unit.size
+    outbox.answers += unit.size
+    outbox.plain = False
 
 
 def search(outbox: Any) -> None:
@@ -133,7 +143,7 @@ def _take_unit(outbox: Any, unit: Any, budget: int) -> int:
         outbox.tell_lost()
         if outbox.latest is not None:
             outbox.latest.remove(unit)
-    elif type(unit) is Answers:
+    elif type(unit) is Answers or type(unit) is Pieces:
         outbox.answers -= unit.size
     outbox.count -= unit.count
     outbox.size -= unit.size

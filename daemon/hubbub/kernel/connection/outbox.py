@@ -20,7 +20,7 @@ from hubbub.kernel.connection.backlog import Backlog, Place
 from hubbub.kernel.connection.copies import CopyingReceiver
 from hubbub.kernel.connection.owner import NO_OWNER, Owner, Writer
 from hubbub.kernel.connection.slow_consumers import SlowConsumers, weigh
-from hubbub.kernel.connection.units import Answers, Barrier, Keep, Latest, Search
+from hubbub.kernel.connection.units import Answers, Barrier, Keep, Latest, Pieces, Search
 from hubbub.kernel.routing.batch import END, Batch
 from hubbub.kernel.routing.subscription import LATER, LOST, NEVER, NOW, Subscription
 from hubbub.kernel.turn import Turn
@@ -68,8 +68,7 @@ class Outbox:
         self.held = 0
         self.latest: Latest | None = None
         self.limit = limit
-        self.lost = 0
-        self.missed = 0
+        self.lost = self.missed = 0
         self.owner: Owner = owner
         self.paused = False
         self.places: dict[Backlog, Place] | None = None
@@ -178,13 +177,16 @@ class Outbox:
         self.plain = False
         self.mark()
 
-    def answer(self, data: bytes) -> None:
-        """Take an answer to the client's own command; it is never dropped."""
+    def answer(self, data: bytes, more: Sequence[bytes] = ()) -> None:
+        """Take an answer to the client's own command; never dropped. `more`: the rest of a long one."""
         if self.places is not None:
             self.evict()
         if self.missed:
             overflow.tell_missed(self)
-        self.append_answer(data)
+        if more:
+            flushing.append_pieces(self, Pieces((data, *more)))
+        else:
+            self.append_answer(data)
         self.mark()
 
     def queue(self) -> deque[Any]:

@@ -12,10 +12,10 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.kernel.connection.backlog import CONFLATED, OLDEST_GO, SEALED, Backlog
-from hubbub.kernel.connection.units import Answers, Barrier, Keep, Latest, Search, part_that
+from hubbub.kernel.connection.units import Answers, Barrier, Keep, Latest, Pieces, Search, part_that
 from hubbub.limits import QUEUE_MESSAGES
 
-_NO_MESSAGES = (Answers, Barrier, Search)
+_NO_MESSAGES = (Answers, Barrier, Pieces, Search)
 POLICIES = ("drop-oldest", "drop-newest", "latest", "disconnect")
 
 

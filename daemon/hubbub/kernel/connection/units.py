@@ -37,6 +37,23 @@ class Answers:
         self.size += size
 
 
+class Pieces:
+    """A long unit for this link alone; other links share the longest of its pieces, `frames`. It is never dropped."""
+
+    __slots__ = ("count", "frames", "size")
+
+    data = b""
+
+    def __init__(self, frames: Sequence[bytes]) -> None:
+        self.count = 0
+        self.frames = frames
+        self.size = sum(map(len, frames))
+
+    def join(self) -> bytes:
+        """Return them joined."""
+        return b"".join(self.frames)
+
+
 class Search:
     """Messages that are found or made as there is room for them.
 

@@ -229,13 +229,16 @@ def _traced(receiver: type[Outbox]) -> type[Outbox]:
                 for message, frame in zip(batch.messages, batch.frames, strict=True):
                     tap.tell_out(frame, message.topic, note)
 
-        def answer(self: Outbox, data: bytes) -> None:
+        def answer(self: Outbox, data: bytes, more: Sequence[bytes] = ()) -> None:
+            data += b"".join(more)
             receiver.answer(self, data)
             if tap := _tap_of(self):
                 tap.tell_out(data, None)
 
         _TRACED[receiver] = type(
-            f"Traced{receiver.__name__}", (receiver,), {"__slots__": (), "put": put, "answer": answer}
+            f"Traced{receiver.__name__}",
+            (receiver,),
+            {"__slots__": (), "put": put, "answer": answer},
         )
     return _TRACED[receiver]
 
