@@ -105,7 +105,11 @@ class Message:
 
 def cost(message: Message) -> int:
     """What a message counts for, in bytes or characters: everything in it that its publisher may make long."""
-    size = len(message.topic) + len(message.payload) + len(message.content_type or "") + len(message.reply_to or "")
+    size = len(message.topic) + len(message.payload)
+    if message.content_type is not None:
+        size += len(message.content_type)
+    if message.reply_to is not None:
+        size += len(message.reply_to)
     properties = message.properties
     if properties:
         for key, value in getattr(properties, "pairs", None) or properties.items():  # where names repeat

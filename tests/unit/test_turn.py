@@ -68,6 +68,16 @@ def test_answers_come_before_the_messages_of_a_crowd(world: World) -> None:
     assert world.flush() == [-2, *many[2 * SOME : 3 * SOME]]
 
 
+def test_several_answers_of_one_client_are_flushed_once(world: World) -> None:
+    for name in range(SOME + 1):
+        world.turn.flush_later(Slow(world, name))
+    for one in (1, 2):
+        answered = Slow(world, -one)
+        for _ in range(3):
+            world.turn.flush_first(answered)
+    assert world.flush()[:3] == [-1, -2, 0]
+
+
 def test_so_many_answers_that_they_are_late_too(world: World) -> None:
     for name in range(2 * SOME):
         world.turn.flush_later(Slow(world, name))

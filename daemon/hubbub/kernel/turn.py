@@ -98,8 +98,9 @@ class Turn:
 
     def flush_first(self, one: Flushable) -> None:
         """Flush `one`, which is flushed later, before the others if they are many: a client waits for an answer."""
-        if self.late or len(self.outboxes) > limits.FLUSHES_AT_ONCE:
-            self.first.append(one)
+        first = self.first
+        if (self.late or len(self.outboxes) > limits.FLUSHES_AT_ONCE) and (not first or first[-1] is not one):
+            first.append(one)
 
     def fail(self, error: Exception, session: Any = None) -> None:
         """Count and report what a plugin's dialect has raised, and for which session if it was for one."""

@@ -200,7 +200,7 @@ class Outbox:
         """Take a unit that is no message."""
         units, size = self.units, len(data)
         if units and type(units[-1]) is Answers:
-            units[-1].add((data,), size)
+            units[-1].add(data)
         else:
             units.append(Answers(data))
         self.size += size

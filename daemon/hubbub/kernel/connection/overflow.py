@@ -129,7 +129,7 @@ def first_messages(outbox: Any) -> Any:
     while not units[0].count:
         unit = units.popleft()
         if type(unit) is Answers and front and type(front[-1]) is Answers:
-            front[-1].add(unit.frames, unit.size)
+            front[-1].extend(unit)
         elif type(unit) in _NO_MESSAGES:
             front.append(unit)
         else:

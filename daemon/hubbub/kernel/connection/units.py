@@ -30,11 +30,17 @@ class Answers:
         """Return their bytes, for a stream."""
         return b"".join(self.frames)
 
-    def add(self, frames: Sequence[bytes], size: int) -> None:
-        """Take more behind them."""
+    def add(self, frame: bytes) -> None:
+        """Take one more behind them."""
         self.data = b""
-        self.frames += frames
-        self.size += size
+        self.frames.append(frame)
+        self.size += len(frame)
+
+    def extend(self, others: Answers) -> None:
+        """Take others behind them."""
+        self.data = b""
+        self.frames += others.frames
+        self.size += others.size
 
 
 class Pieces:

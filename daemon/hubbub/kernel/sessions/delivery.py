@@ -167,7 +167,9 @@ class Delivery:
             self._send(self.state.send_next(self._free_id()))
 
     def _has_expired(self, message: Message) -> bool:
-        return isinstance(message, QosPublish) and message.has_expired(self.turn.wall())
+        if not isinstance(message, QosPublish) or message.message_expiry is None:
+            return False
+        return message.has_expired(self.turn.wall())
 
     def _send(self, one: InflightMessage, frame: bytes | None = None) -> None:
         assert self.link is not None
@@ -249,9 +251,7 @@ class Delivery:
     def _waits(self) -> bool:
         """Return whether there is anything to send."""
         state = self.state
-        if state.queue or self._resend or state.paged_count or self.suppliers:
-            return True
-        return bool(self._searches.waiting)
+        return bool(state.queue or self._resend or state.paged_count or self.suppliers or self._searches.waiting)
 
     def _mark_if_more(self) -> None:
         state = self.state
