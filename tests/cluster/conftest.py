@@ -9,8 +9,11 @@ import pytest_twisted
 
 from cluster.mqtt_nodes import MqttNode
 from cluster.nodes import Nodes
+from cluster.reading import Reading
 from cluster.servers import jetstream
+from cluster.streams import Api
 from hubbub import limits
+from hubbub.service.cluster.ordered_consumer import OrderedConsumer
 from interop.nats.server import nats_server
 
 
@@ -24,6 +27,41 @@ def server(tmp_path_factory):
 async def connection(nodes, server):
     """A connection to it."""
     return await nodes.joined(server.url)
+
+
+@pytest.fixture
+def reactor():
+    from twisted.internet import reactor
+
+    return reactor
+
+
+@pytest.fixture
+def api(connection):
+    return Api(connection)
+
+
+@pytest.fixture
+def reading():
+    return Reading()
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Start what reads or publishes; it stops with the test."""
+    monkeypatch.setattr(limits, "CLUSTER_HEARTBEAT_SECONDS", 0.3)
+    monkeypatch.setattr(limits, "CLUSTER_SILENCE_SECONDS", 0.2)
+    made = []
+
+    def start(one):
+        made.append(one)
+        if isinstance(one, OrderedConsumer):
+            one.start()
+        return one
+
+    yield start
+    for one in made:
+        one.stop()
 
 
 @pytest.fixture

@@ -57,3 +57,14 @@ class Reading:
     def refused(self, number, error):
         self.errors[number] = error
         self._look()
+
+
+class Returning(Reading):
+    """Reads a stream into which `publisher` publishes; the payload of a message is its number there."""
+
+    publisher = None
+
+    def received(self, message):
+        super().received(message)
+        if message.payload.isdigit():
+            self.publisher.found(int(message.payload))

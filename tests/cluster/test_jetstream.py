@@ -6,94 +6,16 @@ import time
 
 import pytest
 
-from cluster.reading import Reading
+from cluster.streams import Losing, block, stream
 from hubbub import limits
-from hubbub.nats_protocol.headers import encode_headers
-from hubbub.service.cluster.jetstream import MESSAGE_ID, JetStream, PubAck, StreamConfig, decode
+from hubbub.service.cluster.jetstream import JetStream, StreamConfig
 from hubbub.service.cluster.jetstream_errors import STREAM_NOT_FOUND, JetStreamError, Unavailable
 from hubbub.service.cluster.ordered_consumer import OrderedConsumer
 from hubbub.service.cluster.publisher import Publisher
 from hubbub.service.cluster.stream_pages import read_on, read_page
-from hubbub.service.cluster.wire import NO_HEADERS, headers_of
+from hubbub.service.cluster.wire import headers_of
 
 NO_MORE = b"HPUB %b 27 27\r\nNATS/1.0 404 No Results\r\n\r\n\r\n"
-
-
-class Api(JetStream):
-    """What tests do with streams beside."""
-
-    async def publish(self, subject, payload, headers=NO_HEADERS):
-        return decode(await self.connection.request(subject, payload, headers), PubAck)
-
-    async def delete_stream(self, name):
-        await self.call(f"STREAM.DELETE.{name}", None, object)
-
-
-@pytest.fixture
-def api(connection):
-    return Api(connection)
-
-
-@pytest.fixture
-def reading():
-    return Reading()
-
-
-@pytest.fixture
-def started(monkeypatch):
-    """Start what reads or publishes; it stops with the test."""
-    monkeypatch.setattr(limits, "CLUSTER_HEARTBEAT_SECONDS", 0.3)
-    monkeypatch.setattr(limits, "CLUSTER_SILENCE_SECONDS", 0.2)
-    made = []
-
-    def start(one):
-        made.append(one)
-        if isinstance(one, OrderedConsumer):
-            one.start()
-        return one
-
-    yield start
-    for one in made:
-        one.stop()
-
-
-@pytest.fixture
-def reactor():
-    from twisted.internet import reactor
-
-    return reactor
-
-
-def block(id, *more):
-    return encode_headers([(MESSAGE_ID, id), *more])
-
-
-class Losing:
-    """A connection that loses the first message of a stream."""
-
-    def __init__(self, connection):
-        self._connection = connection
-        self._left = 1
-
-    def __getattr__(self, name):
-        return getattr(self._connection, name)
-
-    def listen(self, subject, take):
-        def some(subject, reply, *rest):
-            if self._left and reply.startswith(b"$JS.ACK."):
-                self._left -= 1
-            else:
-                take(subject, reply, *rest)
-
-        return self._connection.listen(subject, some)
-
-
-def cut(connection):
-    connection._joined.cut("a test")
-
-
-async def stream(api, name, **how):
-    return await api.ensure_stream(StreamConfig(name=name, subjects=(f"{name}.>",), **how))
 
 
 # Streams
@@ -103,9 +25,14 @@ async def test_a_stream_is_made_once_and_changed_later(api, name):
     made = await stream(api, name, max_bytes=1_000_000)
     await api.publish(f"{name}.a", b"1")
     again = await stream(api, name, max_bytes=1_000_000)
-    changed = await stream(api, name, max_bytes=2_000_000)
+    changed = await stream(api, name, max_bytes=2_000_000, allow_batched=True)
     assert (again.created, again.epoch) == (changed.created, changed.epoch) == (made.created, made.epoch)
-    assert (changed.config.max_bytes, changed.state.messages, changed.state.last_seq) == (2_000_000, 1, 1)
+    assert (changed.config.allow_batched, changed.config.max_bytes, changed.state.messages, changed.state.last_seq) == (
+        True,
+        2_000_000,
+        1,
+        1,
+    )
 
 
 async def test_a_stream_that_is_made_anew_has_another_epoch(api, name):
@@ -133,62 +60,6 @@ async def test_an_answer_that_is_no_json_is_an_error(api, nodes, server, name):
     await other.request("$JS.API.INFO", b"")
     with pytest.raises(JetStreamError, match="can't be read"):
         await api.publish(f"{name}.x", b"")
-
-
-# Publishing
-
-
-async def test_messages_in_flight_are_stored_in_order(api, connection, reactor, started, reading, name, monkeypatch):
-    monkeypatch.setattr(limits, "CLUSTER_INFLIGHT", 7)
-    await stream(api, name)
-    publisher = started(Publisher(connection, reactor, reading))
-    numbers = [publisher.publish(f"{name}.a".encode(), b"%d" % one, block(f"a{one}")) for one in range(50)]
-    assert (publisher.safe, publisher.waiting, publisher.waiting_bytes > 0) == (0, 50, True)
-    await reading.until(lambda: publisher.safe == 50)
-    assert (publisher.waiting, publisher.waiting_bytes) == (0, 0)
-    assert reading.stored_numbers == numbers
-    assert (await api.stream_info(name)).state.last_seq == 50
-
-
-async def test_a_lost_connection_costs_and_doubles_nothing(api, connection, reactor, started, reading, name):
-    await stream(api, name)
-    publisher = started(Publisher(connection, reactor, reading))
-    consumer = started(OrderedConsumer(api, reactor, name, [f"{name}.>"], reading))
-    for round in range(2):
-        for one in range(100):
-            publisher.publish(
-                f"{name}.a".encode(),
-                b"%d" % (100 * round + one),
-                block(f"a{round}.{one}"),
-            )
-            if one == 20:
-                cut(connection)
-        await reading.until(lambda: not publisher.waiting)
-    await reading.until(lambda: consumer.position == 200)
-    assert [int(message.payload) for message in reading.messages] == list(range(200))
-    assert [message.seq for message in reading.messages] == list(range(1, 201))
-    assert publisher.resent
-    assert (await api.stream_info(name)).state.messages == 200
-
-
-async def test_one_refused_message_holds_up_no_other(api, connection, reactor, started, reading, name):
-    await stream(api, name)
-    publisher = started(Publisher(connection, reactor, reading))
-    publisher.publish(f"{name}.a".encode(), b"", block("1"))
-    publisher.publish(f"{name}.a".encode(), b"", block("2", ("Nats-Expected-Stream", "other")))
-    publisher.publish(f"{name}.a".encode(), b"", block("3"))
-    await reading.until(lambda: not publisher.waiting)
-    assert (reading.stored_numbers, [*reading.errors], publisher.safe) == ([1, 3], [2], 3)
-
-
-async def test_a_repeated_id_is_stored_once(api, connection, reactor, started, reading, name):
-    await stream(api, name)
-    publisher = started(Publisher(connection, reactor, reading))
-    for _ in range(2):
-        publisher.publish(f"{name}.a".encode(), b"", block("1"))
-    await reading.until(lambda: not publisher.waiting)
-    assert reading.stored_numbers == [1, 2]
-    assert (await api.stream_info(name)).state.last_seq == 1
 
 
 # Reading

@@ -54,6 +54,7 @@ class StreamConfig(msgspec.Struct, omit_defaults=True, kw_only=True):
     max_msgs_per_subject  1: it keeps the last message of each subject
     duplicate_window      how long a `Nats-Msg-Id` is remembered
     allow_direct          whether each replica answers reads
+    allow_batched         whether it takes fast batches
     discard               what goes when it is full: "old" messages, or the "new" one, which is refused
     subject_delete_marker_ttl  how long it keeps the message that says that a subject's last one has gone by its time
     """
@@ -68,6 +69,7 @@ class StreamConfig(msgspec.Struct, omit_defaults=True, kw_only=True):
     max_msgs_per_subject: int = 0
     duplicate_window: int = 0
     allow_direct: bool = False
+    allow_batched: bool = False
     discard: str = ""
     allow_msg_ttl: bool = False
     subject_delete_marker_ttl: int = 0

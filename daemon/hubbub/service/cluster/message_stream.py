@@ -35,10 +35,10 @@ from hubbub.service.cluster.publisher import Publisher
 from hubbub.service.cluster.pull_consumer import PullConsumer, Take
 from hubbub.service.cluster.stream_codec import encode_block
 from hubbub.service.cluster.stream_history import StreamHistory
-from hubbub.service.cluster.stream_join import StreamNames, make_streams, read_retained
+from hubbub.service.cluster.stream_join import StreamNames, has_batches, make_streams, read_retained
 from hubbub.service.cluster.stream_reader import StreamReader
 
-_NUMBERS = 128  # bytes of a line beside its subject: the reply subject and the sizes
+_NUMBERS = 160  # bytes of a line beside its subject: the reply subject and the sizes
 _SILENT = "the cluster doesn't answer; try again"
 _PUBLISHING = "publishing"
 _REFUSED = "publishers at QoS 1 and 2, and of retained messages,"
@@ -92,7 +92,7 @@ class MessageStream:
         self._prefix = f"{node}-{secrets.token_hex(4)}-"  # of the ids of messages: no other run of a node has it
         self._reactor = reactor
         self._short_since: float | None = None  # seconds of its clock
-        self.reader.found = self.publisher.found
+        self.reader.found, self.reader.prefix = self.publisher.found, self._prefix.encode()
         self.reader.wiped_by = self._wiped
         connection.watchers.append(self)
         hub.join(self)
@@ -124,7 +124,9 @@ class MessageStream:
         pause = limits.CLUSTER_RETRY_FIRST_SECONDS
         while True:
             try:
-                info = await make_streams(self._jetstream, self.names, self._connection.config)
+                server = self._connection.info
+                batched = server is not None and has_batches(server.version)
+                info = await make_streams(self._jetstream, self.names, self._connection.config, batched)
                 self._check_end(info)
                 last = info.state.last_seq
                 await read_retained(self._jetstream, self._reactor, self.names, last, self.reader)
@@ -143,6 +145,7 @@ class MessageStream:
             self._jetstream, self._reactor, self.names.messages, subjects, self.reader, position, info.epoch
         )
         self._hub.clients.store.stream_position = self._position
+        self.publisher.batches = batched
         self.consumer.start()
 
     def _check_end(self, info: StreamInfo) -> None:
@@ -253,7 +256,7 @@ class MessageStream:
             raise Refusal("too-long", f"a message that goes through the cluster has at most {most} bytes, as NATS has")
         if len(self.reader.own) < limits.CLUSTER_OWN:
             self.reader.own[id] = message
-        self.commits.open = self.publisher.publish(subject, message.payload, block)
+        self.commits.open = self.publisher.publish(subject, message.payload, block, once != b"")
         if self.publisher.waiting_bytes > limits.CLUSTER_WAITING_BYTES:
             self.commits.refuses = _WAITS
 

@@ -1,18 +1,25 @@
-"""Publishes into a stream in order, with an acknowledgement for each message, over changes of leaders and connections.
+"""Publishes into a stream in order, and tells of each message that is stored, over changes of leaders and connections.
 
     number = publisher.publish(subject, payload, block)       a block of headers, with a Nats-Msg-Id
-    owner.stored(number)                                      as the acknowledgements come
+    publisher.found(number)                                   as the messages come back from the stream
+    owner.stored(number)                                      once a message has come back, or is acknowledged
     publisher.safe                                            all up to this number are stored
 
-Many messages are in flight at once. When one isn't acknowledged, the oldest is sent alone, again and again, until it
-is; then all behind it are sent again, in their order. The stream knows their ids for a while, so none is stored twice;
-after that it is sent again only once all that is stored has come back.
+Many messages are in flight at once, as a fast batch (ADR-50 of nats-architecture-and-design): JetStream counts them,
+and stores nothing behind one that is lost on its way, as to a leader that has gone. It acknowledges none of them by
+itself; one is stored when it has come back.
+
+When something seems to be lost, the oldest message is sent alone, again and again, until it is acknowledged. If it was
+stored before, so may be the next one, which is sent alone too. If it wasn't, nothing behind it is, and all of that is
+sent again as another batch. While nothing comes back, each message is sent alone. The stream knows the ids of messages
+for a while, so none is stored twice; after that one is sent again only once all that is stored has come back.
+
+Older servers have no batches, and acknowledge each message; there what is lost is stored behind later messages.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from itertools import islice
+from collections import deque
 from typing import Any, NamedTuple, Protocol
 
 from hubbub import limits
@@ -21,10 +28,14 @@ from hubbub.service.cluster.jetstream_errors import JetStreamError, Unavailable
 from hubbub.service.cluster.wire import Connection, Received, headers_of, new_inbox
 
 _SURE = limits.CLUSTER_DUPLICATES_SECONDS / 2  # seconds in which an id is known for sure
-
+_IDLE = 5.0  # seconds until a batch isn't continued: half of the time after which JetStream forgets it
+_FLOW = 500  # messages of a batch for one report of JetStream on its flow: the most that it takes
 
 _AGAIN = b'"duplicate": true'  # in an acknowledgement
 _STORED = b'{"stream":'  # how an acknowledgement begins; an error comes before the name of the stream
+_FLOWS = b'{"type":"ack"'  # how a report on the flow of a batch begins
+_DISABLED = b'"err_code":10205'  # in an answer: the stream is configured without batches
+_END = b".$FI"  # how the reply subject of a message in a batch ends
 
 
 class Owner(Protocol):
@@ -47,8 +58,9 @@ class Owner(Protocol):
 
 
 class _Pending(NamedTuple):
-    """A message without an acknowledgement."""
+    """A message that isn't known to be stored."""
 
+    number: int
     subject: bytes
     payload: bytes
     block: bytes
@@ -62,13 +74,15 @@ class _Pending(NamedTuple):
 class Publisher:
     """Publishes messages in order.
 
+    batches        attribute: whether what is in flight is a batch
     last           the number of the newest message; the first has 1
-    waiting_bytes  of messages without an acknowledgement
+    waiting_bytes  of messages that aren't known to be stored
     failing_since  seconds of the reactor's clock, or None
     resent         how many messages were sent again
     """
 
     def __init__(self, connection: Connection, reactor: Any, owner: Owner) -> None:
+        self.batches = False
         self.last = 0
         self.waiting_bytes = 0
         self.failing_since: float | None = None
@@ -78,11 +92,15 @@ class Publisher:
         self._owner = owner
         inbox = new_inbox()
         self._inbox = inbox.encode()
-        self._listening = connection.listen(f"{inbox}.*", self._answered)
-        self._sent: OrderedDict[int, _Pending] = OrderedDict()  # by number, in order
+        self._listening = connection.listen(f"{inbox}.>", self._answered)
+        self._batch_count = 0
+        self._begin_batch()
+        self._alone = 0  # the number of the message that was sent alone last
+        self._returning = True  # messages come back
+        self._sent: deque[_Pending] = deque()
         self._sent_bytes = 0
-        self._unsent: deque[tuple[int, _Pending]] = deque()
-        self._heard = 0.0  # seconds of the reactor's clock when an acknowledgement came, or nothing waited for one
+        self._unsent: deque[_Pending] = deque()
+        self._heard = 0.0  # seconds of the reactor's clock when a message was stored, or none was in flight
         self._pause = 0.0  # seconds until the oldest is sent again
         self._timer: Any = None
         connection.watchers.append(self)
@@ -91,12 +109,12 @@ class Publisher:
     def safe(self) -> int:
         """All messages up to that number are stored or refused."""
         if self._sent:
-            return next(iter(self._sent)) - 1
-        return self._unsent[0][0] - 1 if self._unsent else self.last
+            return self._sent[0].number - 1
+        return self._unsent[0].number - 1 if self._unsent else self.last
 
     @property
     def waiting(self) -> int:
-        """Messages without an acknowledgement."""
+        """Messages that aren't known to be stored."""
         return len(self._sent) + len(self._unsent)
 
     def stop(self) -> None:
@@ -109,31 +127,64 @@ class Publisher:
             self._timer.cancel()
             self._timer = None
 
-    def publish(self, subject: bytes, payload: bytes, block: bytes) -> int:
-        """Store a message. Returns its number."""
+    def publish(self, subject: bytes, payload: bytes, block: bytes, shared: bool = False) -> int:
+        """Store a message; `shared`: another node may have published one with its id. Returns its number."""
         self.last += 1
-        pending = _Pending(subject, payload, block)
+        pending = _Pending(self.last, subject, payload, block)
         self.waiting_bytes += pending.size
         if self.failing_since is not None or self._unsent or self._full:
-            self._unsent.append((self.last, pending))
+            self._unsent.append(pending)
+        elif not self._sent and (shared or not self._returning):  # a batch wouldn't say that it is there
+            self._send_alone(pending)
         else:
-            self._send(self.last, pending)
+            self._send(pending)
         return self.last
 
     @property
     def _full(self) -> bool:
         return len(self._sent) >= limits.CLUSTER_INFLIGHT or self._sent_bytes >= limits.CLUSTER_INFLIGHT_BYTES
 
-    def _send(self, number: int, pending: _Pending) -> None:
-        if self._timer is None:
-            self._heard = self._reactor.seconds()
-            self._timer = self._reactor.callLater(limits.CLUSTER_SILENCE_SECONDS, self._look)
-        self._sent[number] = pending
-        self._sent_bytes += pending.size
-        self._write(number, pending)
+    def _send(self, pending: _Pending) -> None:
+        if not self._sent and self._reactor.seconds() - self._heard > _IDLE:
+            self._begin_batch()
+        self._note_sent(pending)
+        self._write(pending)
 
-    def _write(self, number: int, pending: _Pending) -> None:
-        subject, payload, block = pending
+    def _send_alone(self, pending: _Pending) -> None:
+        """Send a message, and nothing more until it is acknowledged."""
+        self._note_sent(pending)
+        self.failing_since, self._pause = self._heard, limits.CLUSTER_RETRY_FIRST_SECONDS
+        self._write_alone(pending)
+
+    def _note_sent(self, pending: _Pending) -> None:
+        if not self._sent:
+            self._heard = self._reactor.seconds()
+            if self._timer is None:
+                self._arm(limits.CLUSTER_SILENCE_SECONDS)
+        self._sent.append(pending)
+        self._sent_bytes += pending.size
+
+    def _begin_batch(self) -> None:
+        """Have the messages from now on make a batch of their own."""
+        self._batch_count += 1
+        self._index = 0  # of its newest message
+        id = b"%b-%d" % (self._inbox[-12:], self._batch_count)
+        self._batch = b"%b.%b.%d.fail." % (self._inbox, id, _FLOW)  # how the reply subjects of its messages begin
+
+    def _write(self, pending: _Pending) -> None:
+        """Send a message behind the ones before it."""
+        if not self.batches:
+            self._write_alone(pending)
+            return
+        _, subject, payload, block = pending
+        self._index = index = self._index + 1
+        sizes = len(block), len(block) + len(payload)
+        where = subject, self._batch, index, index > 1
+        self._connection.write(b"HPUB %b %b%d.%d.$FI %d %d\r\n%b%b\r\n" % (*where, *sizes, block, payload))
+
+    def _write_alone(self, pending: _Pending) -> None:
+        self._alone = pending.number
+        number, subject, payload, block = pending
         sizes = (self._inbox, number, len(block), len(block) + len(payload))
         self._connection.write(b"HPUB %b %b.%d %d %d\r\n%b%b\r\n" % (subject, *sizes, block, payload))
 
@@ -150,62 +201,127 @@ class Publisher:
         if self._sent:
             self._fail(Unavailable("the connection to the cluster was lost"))
 
-    # Acknowledgements
+    # What comes back
 
-    def _answered(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
-        number = int(subject.rpartition(b".")[2])
-        pending = self._sent.get(number)
-        if pending is None:
+    def found(self, number: int) -> None:
+        """A message has come back from the stream."""
+        self._returning = True
+        if not self._sent:
             return
-        if payload.startswith(_STORED):
-            self.found(number, _AGAIN in payload)
-            return
-        try:
-            decode(Received(subject.decode(), payload, "", headers_of(block)), PubAck)
-        except Unavailable as error:
-            self._fail(error)
-        except JetStreamError as error:
-            self._settle(number, pending)
-            self._owner.refused(number, error)
-            self._recover(number)
-        else:
-            self.found(number)
+        if number == self._sent[0].number:
+            self._settle(self._sent.popleft(), False)
+        elif number > self._sent[0].number and self._settle_later(number):
+            self._fail(None)  # the ones before it aren't stored, unless another node has published them
+        if self.failing_since is None:
+            self._send_more()
+        elif not self._sent:
+            self._recover()
 
-    def found(self, number: int, again: bool = False) -> None:
-        """A message is stored: it was acknowledged, or has come back."""
-        pending = self._sent.get(number)
-        if pending is not None:
-            self._settle(number, pending)
-            self._owner.stored(number, again)
-            self._recover(number)
+    def _settle_later(self, number: int, again: bool = False) -> bool:
+        """Note that a message is stored which isn't the oldest. Returns whether that wasn't known."""
+        for pending in self._sent:
+            if pending.number == number:
+                self._sent.remove(pending)
+                self._settle(pending, again)
+                return True
+        return False
 
-    def _settle(self, number: int, pending: _Pending) -> None:
-        del self._sent[number]
+    def _settle(self, pending: _Pending, again: bool) -> None:
+        self._free(pending)
+        self._owner.stored(pending.number, again)
+
+    def _free(self, pending: _Pending) -> None:
         self._sent_bytes -= pending.size
         self.waiting_bytes -= pending.size
         self._heard = self._reactor.seconds()
 
-    def _fail(self, error: JetStreamError) -> None:
-        """Send nothing more until the oldest message is acknowledged."""
+    # Answers
+
+    def _answered(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
+        if subject.endswith(_END):
+            if subject.startswith(self._batch) and not payload.startswith(_FLOWS):
+                self._batch_ended(subject, block, payload)
+            return
+        number, error, again = int(subject.rpartition(b".")[2]), None, _AGAIN in payload
+        if not payload.startswith(_STORED):
+            try:
+                decode(Received(subject.decode(), payload, "", headers_of(block)), PubAck)
+            except JetStreamError as raised:
+                error = raised
+        if isinstance(error, Unavailable):
+            if self._sent:
+                self._fail(error)
+            return
+        if error is not None:
+            self._refuse(number, error)
+        else:
+            self._settle_later(number, again)
+        if self.failing_since is None:
+            self._send_more()
+        elif number == self._alone:
+            self._go_on(again)
+
+    def _batch_ended(self, subject: bytes, block: bytes, payload: bytes) -> None:
+        """Nothing more of the batch is stored: a message was lost or refused, or JetStream doesn't know the batch."""
+        if _DISABLED in payload:
+            self.batches = False
+        try:
+            decode(Received(subject.decode(), payload, "", headers_of(block)), PubAck)
+        except Unavailable as error:
+            self._fail(error)
+        except JetStreamError:
+            self._fail(None)
+        else:
+            self._fail(None)
+
+    def _refuse(self, number: int, error: JetStreamError) -> None:
+        for pending in self._sent:
+            if pending.number == number:
+                self._sent.remove(pending)
+                self._free(pending)
+                self._owner.refused(number, error)
+                return
+
+    # Failures
+
+    def _fail(self, error: JetStreamError | None) -> None:
+        """Send nothing more until the oldest message is acknowledged. error: why nothing can be stored for now."""
         if self.failing_since is None:
             self.failing_since = self._heard
             self._pause = limits.CLUSTER_RETRY_FIRST_SECONDS
-            self._arm(self._pause)
+            self._arm(0 if error is None else self._pause)
+        if error is not None:
             self._owner.failing(error)
 
-    def _recover(self, number: int) -> None:
-        """Go on; after a failure send again what waits behind the oldest message, once that is stored."""
-        if self.failing_since is not None:
-            if self._sent and next(iter(self._sent)) < number:
-                return
-            self.failing_since = None
-            self._arm(limits.CLUSTER_SILENCE_SECONDS)
+    def _go_on(self, again: bool) -> None:
+        """The message that was sent alone has its answer. again: it was stored before."""
+        if self._sent and (again or not self._returning):
             self._owner.failing(None)
-            for other, pending in self._sent.items():
-                self.resent += 1
-                self._write(other, pending)
+            self._try_oldest()
+        elif self._unsent and not self._returning:
+            self._owner.failing(None)
+            self._send_alone(self._unsent.popleft())
+        else:
+            self._recover()
+
+    def _recover(self) -> None:
+        """Send again what isn't stored."""
+        self.failing_since = None
+        self._arm(limits.CLUSTER_SILENCE_SECONDS)
+        self._owner.failing(None)
+        self._begin_batch()
+        for pending in self._sent:
+            self.resent += 1
+            self._write(pending)
+        self._send_more()
+
+    def _send_more(self) -> None:
         while self._unsent and not self._full:
-            self._send(*self._unsent.popleft())
+            self._send(self._unsent.popleft())
+
+    def _try_oldest(self) -> None:
+        self.resent += 1
+        self._write_alone(self._sent[0])
 
     # Time
 
@@ -219,15 +335,15 @@ class Publisher:
         self._timer = None
         if not self._sent:
             return
-        if self.failing_since is None:
-            silent = self._reactor.seconds() - self._heard
-            if silent < limits.CLUSTER_SILENCE_SECONDS:
-                self._arm(limits.CLUSTER_SILENCE_SECONDS - silent)
-                return
+        silent = self._reactor.seconds() - self._heard
+        if silent >= limits.CLUSTER_SILENCE_SECONDS:
+            self._returning = False
             self._fail(Unavailable("JetStream doesn't acknowledge what is published"))
+        elif self.failing_since is None:
+            self._arm(limits.CLUSTER_SILENCE_SECONDS - silent)
+            return
+        assert self.failing_since is not None
         if self._reactor.seconds() - self.failing_since < _SURE or self._owner.has_read_all():
-            for number, pending in islice(self._sent.items(), 1):
-                self.resent += 1
-                self._write(number, pending)
+            self._try_oldest()
         self._pause = min(2 * self._pause, limits.CLUSTER_RETRY_SECONDS)
         self._arm(self._pause)

@@ -18,6 +18,7 @@ from hubbub.service.cluster.stream_pages import read_page
 from hubbub.service.cluster.wire import headers_of
 from hubbub.service.config.cluster import ClusterConfig
 
+_BATCHES_SINCE = (2, 15, 0)  # versions of nats-server before have batches with a deadlock, or none
 _SOURCE = "Nats-Stream-Source"  # the stream and the sequence that a copy has there
 
 
@@ -46,8 +47,17 @@ class TakesRetained(Protocol):
     def retained(self, subject: str, payload: bytes, headers: bytes) -> None: ...
 
 
-async def make_streams(jetstream: JetStream, names: StreamNames, config: ClusterConfig) -> StreamInfo:
-    """Have both streams made, and return the first one as it is now. Raises JetStreamError."""
+def has_batches(version: str) -> bool:
+    """Return whether a nats-server of that version has fast batches (service.cluster.publisher)."""
+    numbers = version.partition("-")[0].split(".")
+    return all(map(str.isdigit, numbers)) and tuple(map(int, numbers)) >= _BATCHES_SINCE
+
+
+async def make_streams(jetstream: JetStream, names: StreamNames, config: ClusterConfig, batched: bool) -> StreamInfo:
+    """Have both streams made, and return the first one as it is now. Raises JetStreamError.
+
+    batched  whether the first one is to take fast batches
+    """
     messages = StreamConfig(
         name=names.messages,
         subjects=(f"{names.message}>", f"{names.retain}>", f"{names.owner}>"),
@@ -56,6 +66,7 @@ async def make_streams(jetstream: JetStream, names: StreamNames, config: Cluster
         max_bytes=config.stream_bytes,
         duplicate_window=round(limits.CLUSTER_DUPLICATES_SECONDS * NANOSECONDS),
         allow_direct=True,
+        allow_batched=batched,
         allow_msg_ttl=True,
     )
     retained = StreamConfig(

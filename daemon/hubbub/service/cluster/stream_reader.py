@@ -37,6 +37,7 @@ class StreamReader:
     wiped_by  attribute: is called with a stream that isn't the one that was read
     presence  attribute: is called with what a node says of a client's presence: topic, node, whether it is online
     found     attribute: is called with the number of each message of this node that comes back
+    prefix    attribute: what the ids of these begin with, before the number
     has_read_all  whether all that was stored before the last interruption has been read
     numbers   those of the messages
     unfit     messages that couldn't be published here, such as retained ones beyond the limit of this node
@@ -63,6 +64,7 @@ class StreamReader:
         self._trouble = trouble
         self.presence: Callable[[str, str, bool], object] = lambda topic, node, online: None
         self.found: Callable[[int], object] = lambda number: None
+        self.prefix = b""
         self.has_read_all = False
         self.wiped_by: Callable[[StreamInfo], object] = lambda info: None
 
@@ -110,6 +112,8 @@ class StreamReader:
     def _message_of(self, message: StreamMessage) -> Message | None:
         """Return a message of the stream as the hub's; None: it has expired, or no receiver here. Raises Refusal."""
         id = id_of(message.headers)
+        if id.startswith(self.prefix) and (number := id[len(self.prefix) :]).isdigit():
+            self.found(int(number))
         own = self.own.pop(id, None)
         if own is None:
             if not self._is_wanted(message.subject):
@@ -120,7 +124,6 @@ class StreamReader:
         own.path = self._node
         if isinstance(own, PresenceMessage):
             self.presence(own.topic, self._node, own.payload == b"1")
-        self.found(int(id.rpartition(b"-")[2]))
         if isinstance(own, QosPublish) and not set_expiry(own, own.expires_at(), self._hub.turn.wall()):
             return None
         return own
