@@ -16,7 +16,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from hubbub import (
@@ -41,7 +41,7 @@ from hubbub import (
 )
 from hubbub.nats_protocol.connect import Options, connect_event, encode_info, read_connect
 from hubbub.nats_protocol.headers import read_headers
-from hubbub.nats_protocol.messages import encode_around, encode_message
+from hubbub.nats_protocol.messages import encode_around, encode_message, encode_messages
 from hubbub.nats_protocol.subjects import filter_of, shared_filter, subject_of
 from hubbub.nats_protocol.wire import OK, Malformed, error_line, number
 from hubbub_plugins.nats.base import NatsBase
@@ -220,6 +220,10 @@ class Nats(NatsBase):
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes:
         return encode_message(message, form.id, form.shared)
+
+    @classmethod
+    def encode_all(cls, messages: Sequence[Message], form: Any) -> list[bytes | None]:
+        return [*encode_messages(messages, form.id, form.shared)]
 
     @classmethod
     def encode_around(cls, message: Message, shared: Any) -> tuple[bytes, bytes]:

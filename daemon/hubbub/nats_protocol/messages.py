@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hubbub import Message, limits
 from hubbub.nats_protocol.headers import write_headers
 from hubbub.nats_protocol.subjects import subject_of
@@ -29,13 +31,22 @@ _MSG, _PUB = Heads(b"MSG"), Heads(b"PUB")
 
 def encode_message(message: Message, id: bytes, headers: bool) -> bytes:
     """Encode MSG for a subscription with that id behind a space, or HMSG if the client takes `headers`."""
-    payload = message.payload
-    if message.reply_to is None and message.properties is None and message.content_type is None:
-        size = len(payload)
-        end = _SIZES[size] if size < 1_024 else b" %d\r\n" % size
-        return b"".join((_MSG[message.topic], id, end, payload, b"\r\n"))
     head, tail = encode_around(message, headers)
     return head + id + tail
+
+
+def encode_messages(messages: Sequence[Message], id: bytes, headers: bool) -> list[bytes]:
+    """Encode each as `encode_message` does; those without headers and reply subject are joined here, in one loop."""
+    frames: list[bytes] = []
+    for message in messages:
+        payload = message.payload
+        size = len(payload)
+        plain = message.reply_to is None and message.properties is None and message.content_type is None
+        if plain and size < len(_SIZES):
+            frames.append(b"".join((_MSG[message.topic], id, _SIZES[size], payload, b"\r\n")))
+        else:
+            frames.append(encode_message(message, id, headers))
+    return frames
 
 
 def encode_around(message: Message, headers: bool) -> tuple[bytes, bytes]:

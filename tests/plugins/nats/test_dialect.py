@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from hubbub import Handler, Refusal, on
+from hubbub import Handler, Refusal, Subscribe, on
 from hubbub.bounds import Bounds
 from hubbub.dialect import DialectContext
 from hubbub.kernel.authorization.permissions import Audience, Clause, Permissions, Rule
@@ -299,6 +301,31 @@ def test_lines_that_come_again_mean_the_same(world):
     assert client.say(QUIET + b"PUB a 1\r\n1\r\nPUB a 1\r\n2\r\nPUB a 1\r\n34\r\n") == b"-ERR 'Parser Error'\r\n"
     assert client.end.closed
     assert other.output().split(b"\r\n")[1::2] == [b"z", b"1", b"2"]
+
+
+OPERATIONS = [b"PUB a 1\r\nx\r\n", b"PUB a 1\r\ny\r\n", b"PUB b 1\r\nz\r\n", b"PUB a 9\r\nPUB a 1\r\n\r\n", b"PING\r\n"]
+ODD = [b"PUB a 1\r\n34\r\n", b"PUB a 1\r\n\r\r\n", b"PUB a 1\r\n", b"PUB", b"pub a 1\r\nx\r\n", b"PUB a 0\r\n\r\n"]
+
+
+@example([OPERATIONS[2], OPERATIONS[0]], b"", [])
+@example([OPERATIONS[3], OPERATIONS[0]], b"", [])
+@given(st.lists(st.sampled_from(OPERATIONS), max_size=6), st.sampled_from([b"", *ODD]), st.lists(st.sampled_from(ODD)))
+def test_operations_that_come_together_are_read_as_each_alone(some, odd, more):
+    def read(pieces):
+        dialect = Nats(DialectContext(), Peer())
+        dialect.receive(QUIET + b"PUB a 1\r\n0\r\n", 0.0)
+        events = [event for piece in pieces for event in dialect.receive(piece, 0.0)]
+        return [(type(one), getattr(one, "topic", ""), getattr(one, "payload", b"")) for one in events]
+
+    sent = OPERATIONS[:1] * 2 + some + [odd] + more
+    assert read([b"".join(sent)]) == read([bytes([byte]) for byte in b"".join(sent)])
+
+
+@given(st.lists(st.tuples(st.binary(max_size=3), st.booleans(), st.sampled_from([None, "b"]))))
+def test_messages_that_leave_together_are_encoded_as_each_alone(some):
+    messages = [Message("a/b", payload * (400 if long else 1), reply_to=reply) for payload, long, reply in some]
+    form = Nats(DialectContext(), Peer()).form(Subscribe("a/b", id="7"))
+    assert Nats.encode_all(messages, form) == [Nats.encode(message, form) for message in messages]
 
 
 def test_what_a_link_remembers_of_lines_is_bounded(world):
