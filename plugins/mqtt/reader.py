@@ -18,6 +18,7 @@ Packet = tuple[int, bytes]
 
 _QOS = {PUBLISH << 4 | qos << 1: qos for qos in range(3)}  # by the first byte, with neither DUP nor RETAIN
 _STAGES = {PUBACK << 4: "acknowledged", PUBREC << 4: "received", PUBCOMP << 4: "completed"}
+_QOS_0 = PUBLISH << 4
 _PUBREL = PUBREL << 4 | 2
 
 
@@ -68,7 +69,8 @@ class Reader:
     def _cut(self, data: bytes, found: list[Event | Message | Packet]) -> int:
         """Append what is complete in `data` to `found`, and return where the rest begins. Raises Malformed."""
         self._need = 2
-        at, end, max_size, reads = 0, len(data), self.max_size, self._max_message >= 0
+        end, max_size, reads = len(data), self.max_size, self._max_message >= 0
+        at = self._read_burst(data, found) if reads and end > 2 and data[0] == _QOS_0 else 0
         while end - at >= 2:
             size, body = data[at + 1], at + 2
             if size >= 0x80:
@@ -85,6 +87,27 @@ class Reader:
             event = self._frequent(first, packet) if reads else None
             found.append((first, packet) if event is None else event)
         return at
+
+    def _read_burst(self, data: bytes, found: list[Event | Message | Packet]) -> int:
+        """Read packets of QoS 0 that differ in the payload alone: they are cut at once. Returns their end, or 0."""
+        size, body = self._length(data, 1)
+        whole = body + size  # bytes of each
+        if not body or len(data) < 2 * whole:
+            return 0
+        count, start = len(data) // whole, body + 2 + (data[body] << 8 | data[body + 1])
+        topic = self._topics.get(data[body + 2 : start])
+        if self._v5:
+            start += 1  # behind the length of the properties
+        head, size = data[:start], whole - start
+        if topic is None or not 0 <= size <= self._max_message or (self._v5 and head[-1]):
+            return 0
+        if not data.startswith(head, (count - 1) * whole):
+            return 0
+        payloads = data[start : count * whole].split(head)
+        if {len(payload) for payload in payloads} != {size}:
+            return 0
+        found += [Publish(topic, payload) for payload in payloads]
+        return count * whole
 
     def _length(self, data: bytes, at: int) -> tuple[int, int]:
         """Return a remaining length, and where the body begins, 0 if bytes are missing. Raises Malformed."""
