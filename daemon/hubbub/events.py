@@ -344,8 +344,8 @@ class Fault(Event):
     __slots__ = ("refusal",)
 
     def __init__(self, refusal: Refusal, tag: Any = None) -> None:
-        self.refusal = refusal
-        self.tag = tag
+        refusal.__traceback__ = refusal.__context__ = None  # whose frames hold the events that this is to be one of
+        self.refusal, self.tag = refusal, tag
 
 
 class Confirm(Event):
