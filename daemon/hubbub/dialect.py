@@ -199,6 +199,10 @@ class Dialect:
         """
         return len(data)
 
+    def units(self, data: bytes) -> int:
+        """Return how many units of a stream are in `data`, about: of very many some are received at a time. 0: few."""
+        return 0
+
     def eof(self, now: float) -> list[Event | Message]:
         """The client has ended its input; bytes that are left in a reader may be a unit."""
         return []

@@ -62,7 +62,6 @@ WEB_SESSIONS = 10_000  # sessions of browsers, `POST /session`: the oldest gives
 WEB_SESSION_SECONDS = 12 * 3600.0  # seconds that one lasts: a day at work
 TICKETS = 10_000  # tickets that no client has used yet, `POST /tickets`: the oldest gives way
 TICKET_SECONDS = 30.0  # seconds that one is good: a page uses it at once
-
 MANAGED_LINKS = 1_000  # links looked at for one page of `$hubbub/links`: about 5 ms
 MANAGED_NUMBER = 2**53  # of any number in a request to the hub: what every client's JSON can say
 MANAGED_TOPICS = 5_000  # topics looked at for one page of a search: about 1 ms
@@ -99,6 +98,7 @@ COMMANDS_AT_ONCE = 16  # other events, which cost more
 PROMPT_BYTES = 512  # bytes that a socket may have to read at once and stay before those that have more
 LATE_BYTES = 32 * KiB  # bytes read at once from one that has: 6,500 of the shortest commands: then others are read
 PIECE_BYTES = 16 * KiB  # bytes of a longer unit that are decoded at once: 8,200 of the shortest commands take 10 ms
+UNITS_AT_ONCE = 512  # units of such a piece: as events they take up to 350 bytes each, until the link acts on them
 UNIT_LINES = 1_000  # lines of one datagram, or of a message of influx: 65 bytes each fill a datagram
 MATCH_CACHE = 65_536  # topics whose receivers are remembered: with the row below at most about 26 MiB
 MATCH_CACHE_PLACES = 1_000_000  # entries and receivers of all routes that are remembered: 8 MiB

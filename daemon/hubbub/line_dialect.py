@@ -121,6 +121,9 @@ class LineDialect(Dialect):
         at = data.find(self.line_end, most)
         return len(data) if at < 0 else at + len(self.line_end)
 
+    def units(self, data: bytes) -> int:
+        return 0 if self._single else data.count(self.line_end)
+
     def _read_until_too_long(self, lines: list[bytes], now: float) -> list[Event | Message]:
         events = self.read_lines(lines, now)
         if not events or type(events[-1]) is not Close:

@@ -42,6 +42,9 @@ class NatsBase(Dialect):
     def cut(self, data: bytes, most: int) -> int:
         return most  # units are pieces of a stream
 
+    def units(self, data: bytes) -> int:
+        return data.count(b"\n")
+
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
         if self._closed:
             return []

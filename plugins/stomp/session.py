@@ -75,6 +75,9 @@ class StompSession(Dialect):
     def cut(self, data: bytes, most: int) -> int:
         return most  # units are pieces of a stream
 
+    def units(self, data: bytes) -> int:
+        return data.count(b"\0")
+
     def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Event | Message]:
         events: list[Event | Message] = []
         if self._closed:

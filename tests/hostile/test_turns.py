@@ -83,10 +83,11 @@ def pings(sockets: Sequence[socket.socket], data: bytes) -> None:
                 one.send(data)
 
 
-def test_links_that_ping_and_read_nothing(daemon):
+@pytest.mark.parametrize("command", [b"PING\n", b"x\n", b"SUB\n", b"{}\n"])
+def test_links_that_send_commands_and_read_nothing(daemon, command):
     before = daemon.memory()
     with links(daemon, crowd(20, 300), buffer=4096) as many, Canary(daemon) as canary:
-        pings(many, b"PING\n" * 13_107)
+        pings(many, command * (65_535 // len(command)))
         with LineClient(daemon.tcp[0]) as one:
             for _ in range(100):
                 assert one.ask("PING") == "PONG"

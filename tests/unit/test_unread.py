@@ -106,6 +106,27 @@ def test_a_dialect_that_raises_in_a_later_piece_closes_its_link(world):
     assert link.wire.aborted
 
 
+class Counting(Lines):
+    """Notes how many lines it is given at once."""
+
+    most = 0
+
+    def read_lines(self, lines: list[bytes], now: float) -> list[Any]:
+        Counting.most = max(Counting.most, len(lines))
+        return super().read_lines(lines, now)
+
+
+@pytest.mark.parametrize("size", [4_000, limits.LATE_BYTES, 200_000])
+def test_very_short_units_are_decoded_some_at_a_time(world, size):
+    """What they become takes many times their bytes."""
+    Counting.most = 0
+    link = world.link(Counting)
+    link.receive(b"x\n" * (size // 2) + b"PING\n")
+    world.turn(1000)
+    assert link.wire.output() == b"ERR bad-command no such command; HELP lists them\n" * (size // 2) + b"PONG\n"
+    assert 0 < Counting.most <= limits.UNITS_AT_ONCE + 1
+
+
 LOGIN = b'[1,"realm1",{"roles":{"publisher":{}}}]'
 UNITS: dict[str, tuple[type[Dialect], list[bytes], bytes]] = {
     "lines": (Lines, [], b"PUB a/b some words\r\nPING\n\nPUB c\n" * 900 + b"PING"),

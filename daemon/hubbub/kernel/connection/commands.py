@@ -303,7 +303,7 @@ def on_switch_dialect(link: Any, event: SwitchDialect) -> None:
     last_received = link.timeouts.last_received
     opening = link.dialect.opened(last_received)
     link.act([one for one in opening if type(one) is not Answer] if event.greeted else opening)
-    if len(event.head) > limits.LATE_BYTES:
+    if unread.is_much(link, event.head):
         unread.receive(link, ((event.head, event.text),))
     elif event.head:
         link.act(link.dialect.receive(event.head, last_received, event.text))

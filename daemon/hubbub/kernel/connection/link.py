@@ -139,7 +139,7 @@ class Link:
         if self.shutdown.state is _OPEN:
             try:
                 self.timeouts.last_received = now = self.hub.turn.now()
-                if len(data) > limits.LATE_BYTES or self.inbound.unread:
+                if self.inbound.unread or (len(data) > limits.PROMPT_BYTES and unread.is_much(self, data)):
                     unread.receive(self, ((data, text),))
                 else:
                     self.receive_piece(self.dialect.receive(data, now, text), len(data))

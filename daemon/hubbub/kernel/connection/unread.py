@@ -11,12 +11,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from hubbub.kernel.connection.faults import own_fault
-from hubbub.limits import PIECE_BYTES
+from hubbub.limits import LATE_BYTES, PIECE_BYTES, UNITS_AT_ONCE
 
 Unit = tuple[bytes, bool | None]
 """Data, and whether it is a WebSocket text message, see Dialect.receive."""
 
 _END: Unit = (b"", None)  # of the input
+
+
+def is_much(link: Any, data: bytes) -> bool:
+    """Return whether to decode that a piece at a time."""
+    return len(data) > LATE_BYTES or link.dialect.units(data) > UNITS_AT_ONCE
 
 
 def receive(link: Any, units: Iterable[Unit]) -> None:
@@ -46,10 +51,19 @@ def decode(link: Any) -> None:
             link.shutdown.decode_end(link)
             continue
         data, text = unit
-        size = len(data) if len(data) <= PIECE_BYTES else link.dialect.cut(data, PIECE_BYTES)
-        if size < len(data):
-            inbound.unread.appendleft((data[size:], text))
-            data = data[:size]
-        link.receive_piece(link.dialect.receive(data, now, text), size)
+        if len(data) > PIECE_BYTES:
+            data = _cut(link, data, text, PIECE_BYTES)
+        count = link.dialect.units(data)
+        if count > UNITS_AT_ONCE:
+            data = _cut(link, data, text, len(data) * UNITS_AT_ONCE // count)
+        link.receive_piece(link.dialect.receive(data, now, text), len(data))
         if inbound.unread and not inbound.holding and link.must_yield():
             inbound.hold(link, ())
+
+
+def _cut(link: Any, data: bytes, text: bool | None, most: int) -> bytes:
+    """Return the beginning of a unit, about `most` bytes; the rest comes next."""
+    size = link.dialect.cut(data, most)
+    if size < len(data):
+        link.inbound.unread.appendleft((data[size:], text))
+    return data[:size]
