@@ -106,6 +106,27 @@ def test_a_dialect_that_raises_in_a_later_piece_closes_its_link(world):
     assert link.wire.aborted
 
 
+class Whole(bytes):
+    """More than bytes."""
+
+
+@pytest.mark.parametrize("units", [0, limits.UNITS_AT_ONCE + 1])
+def test_a_unit_that_is_cut_nowhere_stays_what_it_is(world, units):
+    found: list[bytes] = []
+
+    class Taking(Tiny):
+        def units(self, data: bytes) -> int:
+            return units
+
+        def receive(self, data: bytes, now: float, text: bool | None = None) -> list[Any]:
+            found.append(data)
+            return []
+
+    unit = Whole(limits.LATE_BYTES + 1)
+    world.link(Taking).receive(unit)
+    assert found[0] is unit
+
+
 class Counting(Lines):
     """Notes how many lines it is given at once."""
 

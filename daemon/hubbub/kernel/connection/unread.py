@@ -64,6 +64,7 @@ def decode(link: Any) -> None:
 def _cut(link: Any, data: bytes, text: bool | None, most: int) -> bytes:
     """Return the beginning of a unit, about `most` bytes; the rest comes next."""
     size = link.dialect.cut(data, most)
-    if size < len(data):
-        link.inbound.unread.appendleft((data[size:], text))
+    if size >= len(data):
+        return data  # which may be more than bytes, such as a request of HTTP
+    link.inbound.unread.appendleft((data[size:], text))
     return data[:size]
