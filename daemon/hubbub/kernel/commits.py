@@ -30,13 +30,14 @@ class Commits:
     refuses  why nothing more can be kept for now, or ""
     """
 
-    __slots__ = ("open", "refuses", "safe", "_waiting")
+    __slots__ = ("open", "refuses", "safe", "_of_number", "_waiting")
 
     def __init__(self) -> None:
         self.open = 0
         self.safe = 0
         self.refuses = ""
-        self._waiting: dict[Waiting, None] = {}
+        self._of_number: dict[int, list[Waiting]] = {}  # those that wait for a batch, and some that don't any more
+        self._waiting: dict[Waiting, int] = {}  # the batch that each waits for
 
     def close(self) -> int:
         """Begin the next batch. Returns the number of the one that ends here."""
@@ -44,10 +45,19 @@ class Commits:
         return self.open - 1
 
     def done(self, number: int) -> None:
-        """All batches up to `number` are safe: flush the outboxes that waited."""
-        self.safe = max(self.safe, number)
-        if self._waiting:
-            for outbox in self.take_waiting():
+        """All batches up to `number` are safe: flush the outboxes that waited for them."""
+        before = self.safe
+        if number > before:
+            self.safe = number
+            if self._of_number:
+                for one in range(before + 1, number + 1):
+                    if one in self._of_number:
+                        self._go_on(one)
+
+    def _go_on(self, number: int) -> None:
+        for outbox in self._of_number.pop(number):
+            if self._waiting.get(outbox) == number:
+                del self._waiting[outbox]
                 outbox.mark()
 
     @property
@@ -57,7 +67,7 @@ class Commits:
 
     def take_waiting(self) -> list[Waiting]:
         """Forget the outboxes that hold something back, and return them."""
-        waiting, self._waiting = self._waiting, {}
+        waiting, self._waiting, self._of_number = self._waiting, {}, {}
         return list(waiting)
 
     def check(self) -> None:
@@ -65,9 +75,11 @@ class Commits:
         if self.refuses:
             raise NotKept(self.refuses)
 
-    def wait(self, outbox: Waiting) -> None:
-        """Have `outbox` flushed after the next batch."""
-        self._waiting[outbox] = None
+    def wait(self, outbox: Waiting, number: int) -> None:
+        """Have `outbox` flushed once a batch is safe that isn't yet."""
+        if number < self._waiting.get(outbox, number + 1):
+            self._waiting[outbox] = number
+            self._of_number.setdefault(number, []).append(outbox)
 
     def forget(self, outbox: Waiting) -> None:
         """The link of `outbox` has gone."""

@@ -27,7 +27,7 @@ def flush(outbox: Any, searching: bool) -> None:
         return
     barrier = outbox.barrier_at_front()
     if barrier is not None:
-        barrier.commits.wait(outbox)
+        barrier.commits.wait(outbox, barrier.number)
     elif type(outbox.units[0]) is not Search:
         outbox.mark()
     elif not outbox.searching:

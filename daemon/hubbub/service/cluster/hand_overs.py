@@ -96,7 +96,7 @@ class HandOvers:
         one = self.pending[offer.seq] = _HandOver(offer, delivery, message, commits, commits.open)
         if receiver.state.recorded:
             self._unsafe.append(one)
-            commits.wait(self)
+            commits.wait(self, commits.open)
         else:
             self._decide_soon(one)
 
@@ -117,7 +117,7 @@ class HandOvers:
         self._marked = False
         for _ in range(min(limits.WORK_QUEUE_TURN, len(self._unsafe))):
             if self._unsafe[0].commits.safe < self._unsafe[0].batch:
-                self._unsafe[0].commits.wait(self)
+                self._unsafe[0].commits.wait(self, self._unsafe[0].batch)
                 return
             self._decide_soon(self._unsafe.popleft())
         if self._unsafe:
