@@ -47,13 +47,15 @@ _WAITS = "more waits for the cluster than the hub holds; try again"
 
 
 class _Subjects(dict[str, bytes]):
-    """Subjects in the stream, by topic. Bounded."""
+    """Subjects in the stream, by topic. Bounded. Raises Refusal (too-long)."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
 
     def __missing__(self, topic: str) -> bytes:
         subject = f"{self._prefix}{subject_of(topic)}".encode()
+        if len(subject) + _NUMBERS > MAX_LINE:
+            raise Refusal("too-long", f"a topic that goes through the cluster has at most {MAX_LINE - _NUMBERS} bytes")
         if len(topic) <= limits.MATCH_CACHE_TOPIC:
             if len(self) >= limits.MATCH_CACHE:
                 self.clear()
@@ -89,10 +91,13 @@ class MessageStream:
         self._message, self._retain = _Subjects(self.names.message), _Subjects(self.names.retain)
         self._joining: Deferred[None] | None = None
         self._patience: Any = None
-        self._prefix = f"{node}-{secrets.token_hex(4)}-"  # of the ids of messages: no other run of a node has it
+        self._most = limits.MESSAGE_BYTES  # bytes of a message with its headers that NATS takes
+        self._prefix = (
+            f"{node}-{secrets.token_hex(4)}-".encode()
+        )  # of the ids of messages: no other run of a node has it
         self._reactor = reactor
         self._short_since: float | None = None  # seconds of its clock
-        self.reader.found, self.reader.prefix = self.publisher.found, self._prefix.encode()
+        self.reader.found, self.reader.prefix = self.publisher.found, self._prefix
         self.reader.wiped_by = self._wiped
         connection.watchers.append(self)
         hub.join(self)
@@ -230,6 +235,7 @@ class MessageStream:
 
     def joined(self) -> None:
         """The consumer and the publisher watch it themselves."""
+        self._most = self._connection.max_payload
         if self.publisher.failing_since is None:
             self._be_patient(None)
 
@@ -246,16 +252,13 @@ class MessageStream:
 
     def publish(self, message: Message, once: bytes = b"") -> None:
         number = self.publisher.last + 1
-        id = f"{self._prefix}{number}".encode()
-        block = encode_block(message, id, once, self.sent(message))
+        block = encode_block(message, b"%b%d" % (self._prefix, number), once, self.sent(message))
         subject = (self._retain if message.retain else self._message)[message.topic]
-        most = self._connection.max_payload or limits.MESSAGE_BYTES
-        if len(subject) + _NUMBERS > MAX_LINE:
-            raise Refusal("too-long", f"a topic that goes through the cluster has at most {MAX_LINE - _NUMBERS} bytes")
-        if len(block) + len(message.payload) > most:
+        if len(block) + len(message.payload) > self._most:
+            most = self._most
             raise Refusal("too-long", f"a message that goes through the cluster has at most {most} bytes, as NATS has")
         if len(self.reader.own) < limits.CLUSTER_OWN:
-            self.reader.own[id] = message
+            self.reader.own[number] = message
         self.commits.open = self.publisher.publish(subject, message.payload, block, once != b"")
         if self.publisher.waiting_bytes > limits.CLUSTER_WAITING_BYTES:
             self.commits.refuses = _WAITS
@@ -267,14 +270,14 @@ class MessageStream:
 
     def stored(self, number: int, again: bool = False) -> None:
         if again and self.reader.has_read_all:  # another node has published it, under the same idempotency key
-            self.reader.own.pop(f"{self._prefix}{number}".encode(), None)
+            self.reader.own.pop(number, None)
         if self.commits.refuses is _WAITS and self.publisher.waiting_bytes < limits.CLUSTER_WAITING_BYTES:
             self.commits.refuses = ""
         self.commits.done(self.publisher.safe)
 
     def refused(self, number: int, error: JetStreamError) -> None:
         """Cut the link of the publisher: it must not take the message for stored."""
-        message = self.reader.own.pop(f"{self._prefix}{number}".encode(), None)
+        message = self.reader.own.pop(number, None)
         self.log.warn("cluster: a message isn't stored: {error}", error=str(error))  # noqa: G010
         if message is not None and message.sender is not None and message.sender.link is not None:
             message.sender.link.abort()

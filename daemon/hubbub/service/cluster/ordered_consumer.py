@@ -33,16 +33,12 @@ class StreamMessage(NamedTuple):
 
     headers  their block, which `nats_protocol.headers.read_headers` reads
     seq      its number in the stream
-    time     Unix seconds when the stream got it
-    pending  how many messages stood behind it when it was sent
     """
 
     subject: bytes
     payload: bytes
     headers: bytes
     seq: int
-    time: float
-    pending: int
 
 
 def read_ack(subject: bytes) -> tuple[int, int, int, int]:
@@ -116,7 +112,7 @@ class OrderedConsumer:
         self._listening: Listening | None = None
         self._alive = 0.0  # seconds of the reactor's clock when the last sign of life came
         self._short: tuple[float, int] | None = None  # seconds of it since when the stream has lacked messages, its end
-        self._time = 0.0  # of the last message, as StreamMessage.time; 0: none has been read
+        self._time = 0  # nanoseconds since 1970 when the stream got the last message; 0: none has been read
         self._watch: Any = None
         self._making: Deferred[None] | None = None
         self._running = False
@@ -241,7 +237,7 @@ class OrderedConsumer:
         found = await self._jetstream.next(self._stream, ">", self.position)
         if found is None or found.seq != self.position or not self._time:
             return True
-        return abs(found.time.timestamp() - self._time) < _SAME
+        return abs(found.time.timestamp() - self._time / NANOSECONDS) < _SAME
 
     def _look(self) -> None:
         """Make the consumer anew when two heart-beats have stayed away."""
@@ -278,8 +274,8 @@ class OrderedConsumer:
         self._number = number
         self.pending = pending
         if seq > self.position:  # a replica that is behind begins with its own end
-            self.position, self._time = seq, time / NANOSECONDS
-            self._reader.received(StreamMessage(subject, payload, block, seq, self._time, pending))
+            self.position, self._time = seq, time
+            self._reader.received(StreamMessage(subject, payload, block, seq))
         if self._behind and not pending and self._name:
             self._reached()
 

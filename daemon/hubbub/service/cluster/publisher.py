@@ -58,17 +58,13 @@ class Owner(Protocol):
 
 
 class _Pending(NamedTuple):
-    """A message that isn't known to be stored."""
+    """A message that isn't known to be stored. size: bytes of its headers and its payload."""
 
     number: int
     subject: bytes
     payload: bytes
     block: bytes
-
-    @property
-    def size(self) -> int:
-        """Bytes of its headers and its payload."""
-        return len(self.block) + len(self.payload)
+    size: int
 
 
 class Publisher:
@@ -129,40 +125,44 @@ class Publisher:
 
     def publish(self, subject: bytes, payload: bytes, block: bytes, shared: bool = False) -> int:
         """Store a message; `shared`: another node may have published one with its id. Returns its number."""
-        self.last += 1
-        pending = _Pending(self.last, subject, payload, block)
-        self.waiting_bytes += pending.size
-        if self.failing_since is not None or self._unsent or self._full:
+        self.last = number = self.last + 1
+        size = len(block) + len(payload)
+        self.waiting_bytes += size
+        pending = _Pending(number, subject, payload, block, size)
+        if self.failing_since is not None or self._unsent or self._is_full():
             self._unsent.append(pending)
         elif not self._sent and (shared or not self._returning):  # a batch wouldn't say that it is there
             self._send_alone(pending)
         else:
             self._send(pending)
-        return self.last
+        return number
 
-    @property
-    def _full(self) -> bool:
+    def _is_full(self) -> bool:
         return len(self._sent) >= limits.CLUSTER_INFLIGHT or self._sent_bytes >= limits.CLUSTER_INFLIGHT_BYTES
 
     def _send(self, pending: _Pending) -> None:
-        if not self._sent and self._reactor.seconds() - self._heard > _IDLE:
-            self._begin_batch()
-        self._note_sent(pending)
+        """Send a message behind the ones before it."""
+        if not self._sent:
+            self._begin()
+        self._sent.append(pending)
+        self._sent_bytes += pending.size
         self._write(pending)
 
     def _send_alone(self, pending: _Pending) -> None:
         """Send a message, and nothing more until it is acknowledged."""
-        self._note_sent(pending)
+        self._begin()
+        self._sent.append(pending)
+        self._sent_bytes += pending.size
         self.failing_since, self._pause = self._heard, limits.CLUSTER_RETRY_FIRST_SECONDS
         self._write_alone(pending)
 
-    def _note_sent(self, pending: _Pending) -> None:
-        if not self._sent:
-            self._heard = self._reactor.seconds()
-            if self._timer is None:
-                self._arm(limits.CLUSTER_SILENCE_SECONDS)
-        self._sent.append(pending)
-        self._sent_bytes += pending.size
+    def _begin(self) -> None:
+        """Nothing is in flight, and something will be."""
+        before, self._heard = self._heard, self._reactor.seconds()
+        if self._heard - before > _IDLE:
+            self._begin_batch()
+        if self._timer is None:
+            self._arm(limits.CLUSTER_SILENCE_SECONDS)
 
     def _begin_batch(self) -> None:
         """Have the messages from now on make a batch of their own."""
@@ -172,21 +172,22 @@ class Publisher:
         self._batch = b"%b.%b.%d.fail." % (self._inbox, id, _FLOW)  # how the reply subjects of its messages begin
 
     def _write(self, pending: _Pending) -> None:
-        """Send a message behind the ones before it."""
         if not self.batches:
             self._write_alone(pending)
             return
-        _, subject, payload, block = pending
+        _, subject, payload, block, size = pending
         self._index = index = self._index + 1
-        sizes = len(block), len(block) + len(payload)
-        where = subject, self._batch, index, index > 1
-        self._connection.write(b"HPUB %b %b%d.%d.$FI %d %d\r\n%b%b\r\n" % (*where, *sizes, block, payload))
+        self._connection.write(
+            b"HPUB %b %b%d.%d.$FI %d %d\r\n%b%b\r\n"
+            % (subject, self._batch, index, index > 1, len(block), size, block, payload)
+        )
 
     def _write_alone(self, pending: _Pending) -> None:
         self._alone = pending.number
-        number, subject, payload, block = pending
-        sizes = (self._inbox, number, len(block), len(block) + len(payload))
-        self._connection.write(b"HPUB %b %b.%d %d %d\r\n%b%b\r\n" % (subject, *sizes, block, payload))
+        number, subject, payload, block, size = pending
+        self._connection.write(
+            b"HPUB %b %b.%d %d %d\r\n%b%b\r\n" % (subject, self._inbox, number, len(block), size, block, payload)
+        )
 
     # The connection (wire.ConnectionWatcher)
 
@@ -206,29 +207,35 @@ class Publisher:
     def found(self, number: int) -> None:
         """A message has come back from the stream."""
         self._returning = True
-        if not self._sent:
-            return
-        if number == self._sent[0].number:
-            self._settle(self._sent.popleft(), False)
-        elif number > self._sent[0].number and self._settle_later(number):
+        sent = self._sent
+        if sent and sent[0].number == number:
+            self._free(sent.popleft())
+            self._owner.stored(number)
+        elif self._settle(number):
             self._fail(None)  # the ones before it aren't stored, unless another node has published them
         if self.failing_since is None:
-            self._send_more()
-        elif not self._sent:
+            if self._unsent:
+                self._send_more()
+        elif not sent:
             self._recover()
 
-    def _settle_later(self, number: int, again: bool = False) -> bool:
-        """Note that a message is stored which isn't the oldest. Returns whether that wasn't known."""
-        for pending in self._sent:
-            if pending.number == number:
-                self._sent.remove(pending)
-                self._settle(pending, again)
-                return True
-        return False
+    def _settle(self, number: int, again: bool = False) -> bool:
+        """Note that a message is stored. Returns whether that wasn't known."""
+        pending = self._take(number)
+        if pending is not None:
+            self._owner.stored(number, again)
+        return pending is not None
 
-    def _settle(self, pending: _Pending, again: bool) -> None:
-        self._free(pending)
-        self._owner.stored(pending.number, again)
+    def _take(self, number: int) -> _Pending | None:
+        """Take a message out of those that were sent; None: it isn't one of them."""
+        sent = self._sent
+        if not sent or number < sent[0].number:
+            return None
+        pending = next((one for one in sent if one.number == number), None)
+        if pending is not None:
+            sent.remove(pending)
+            self._free(pending)
+        return pending
 
     def _free(self, pending: _Pending) -> None:
         self._sent_bytes -= pending.size
@@ -253,9 +260,10 @@ class Publisher:
                 self._fail(error)
             return
         if error is not None:
-            self._refuse(number, error)
+            if self._take(number) is not None:
+                self._owner.refused(number, error)
         else:
-            self._settle_later(number, again)
+            self._settle(number, again)
         if self.failing_since is None:
             self._send_more()
         elif number == self._alone:
@@ -273,14 +281,6 @@ class Publisher:
             self._fail(None)
         else:
             self._fail(None)
-
-    def _refuse(self, number: int, error: JetStreamError) -> None:
-        for pending in self._sent:
-            if pending.number == number:
-                self._sent.remove(pending)
-                self._free(pending)
-                self._owner.refused(number, error)
-                return
 
     # Failures
 
@@ -316,7 +316,7 @@ class Publisher:
         self._send_more()
 
     def _send_more(self) -> None:
-        while self._unsent and not self._full:
+        while self._unsent and not self._is_full():
             self._send(self._unsent.popleft())
 
     def _try_oldest(self) -> None:

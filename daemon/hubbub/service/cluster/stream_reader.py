@@ -30,7 +30,7 @@ Trouble = Callable[[str, JetStreamError | None], object]
 class StreamReader:
     """Publishes messages of the stream here (ordered_consumer.Reader, stream_join.TakesRetained).
 
-    own       messages of this node that haven't come back, by id: their publishers are known
+    own       messages of this node that haven't come back, by number: their publishers are known
     received_count  messages that have come
     late      the sequence up to which messages come to sessions of an earlier process alone
     history   attribute: is told of each message before it is published, or None
@@ -44,7 +44,7 @@ class StreamReader:
     """
 
     def __init__(self, hub: Hub, names: StreamNames, session: Session, node: str, trouble: Trouble) -> None:
-        self.own: dict[bytes, Message] = {}
+        self.own: dict[int, Message] = {}
         self.history: StreamHistory | None = None
         self.numbers = Numbers()
         self.received_count = 0
@@ -112,9 +112,10 @@ class StreamReader:
     def _message_of(self, message: StreamMessage) -> Message | None:
         """Return a message of the stream as the hub's; None: it has expired, or no receiver here. Raises Refusal."""
         id = id_of(message.headers)
-        if id.startswith(self.prefix) and (number := id[len(self.prefix) :]).isdigit():
-            self.found(int(number))
-        own = self.own.pop(id, None)
+        own = None
+        if id.startswith(self.prefix) and (digits := id[len(self.prefix) :]).isdigit():
+            self.found(number := int(digits))
+            own = self.own.pop(number, None)
         if own is None:
             if not self._is_wanted(message.subject):
                 return None
@@ -122,10 +123,11 @@ class StreamReader:
             self._note_presence(found, message.headers)
             return found
         own.path = self._node
-        if isinstance(own, PresenceMessage):
-            self.presence(own.topic, self._node, own.payload == b"1")
-        if isinstance(own, QosPublish) and not set_expiry(own, own.expires_at(), self._hub.turn.wall()):
-            return None
+        if not isinstance(own, QosPublish):
+            if isinstance(own, PresenceMessage):
+                self.presence(own.topic, self._node, own.payload == b"1")
+        elif own.message_expiry is not None or own.expires is not None:
+            return own if set_expiry(own, own.expires_at(), self._hub.turn.wall()) else None
         return own
 
     def _is_wanted(self, subject: bytes) -> bool:
