@@ -59,8 +59,8 @@ def missing(works: list[Work], only: list[str] | None) -> dict[str, str]:
     for name in {peer for work in works for peer in work.peers if not only or peer in only}:
         try:
             PEERS[name].path()
-        except Unusable as why:
-            found[name] = str(why)
+        except Unusable as error:
+            found[name] = str(error)
     return found
 
 
@@ -71,8 +71,8 @@ def attempt(work: Work, peer: str, round_: int, seconds: float) -> dict[str, Any
         tries = [measure(work, peer, seconds)]
         while tries[-1]["disturbed"] > DISTURBED and len(tries) < TRIES:
             tries.append(measure(work, peer, seconds))
-    except (Unusable, Failed) as why:
-        return run | {"error": str(why)}
+    except (Unusable, Failed) as error:
+        return run | {"error": str(error)}
     return run | min(tries, key=lambda told: told["disturbed"])
 
 

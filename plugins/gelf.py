@@ -246,8 +246,8 @@ class Gelf(LineDialect):
             whole = self._chunks.add(self._sender["host"], data, now, longest) if data.startswith(_CHUNK) else data
             if whole is not None:
                 events.append(self._message(unpack(whole, longest)))
-        except Refusal as no:
-            events.append(Fault(no))
+        except Refusal as refusal:
+            events.append(Fault(refusal))
         return [*events, *map(Fault, self._chunks.given_up(now))]
 
     def _objects(self, lines: list[bytes]) -> list[Event | Message]:
@@ -263,8 +263,8 @@ class Gelf(LineDialect):
     def _message(self, data: bytes) -> Event | Message:
         try:
             entry = parse(data, self._sender["host"])
-        except Refusal as no:
-            return Fault(no)
+        except Refusal as refusal:
+            return Fault(refusal)
         topic = self._topic.fill({**self._sender, **entry.properties})
         payload, kind = data, None
         if self.format == "json":

@@ -135,8 +135,8 @@ def unpickle(data: bytes) -> Iterator[Metric | Refusal]:
     for one in found:
         try:
             yield _data_point(one)
-        except Refusal as no:
-            yield no
+        except Refusal as refusal:
+            yield refusal
 
 
 def _values(data: bytes) -> Any:
@@ -288,16 +288,16 @@ class Graphite(LineDialect):
     def _point(self, line: bytes) -> Event | Message:
         try:
             return self._publish(parse(line), line.removesuffix(b"\r"))
-        except Refusal as no:
-            return Fault(no)
+        except Refusal as refusal:
+            return Fault(refusal)
 
     def _pickles(self, pickles: list[bytes]) -> list[Event | Message]:
         events: list[Event | Message] = []
         for data in pickles:
             try:
                 events += [Fault(one) if isinstance(one, Refusal) else self._publish(one) for one in unpickle(data)]
-            except Refusal as no:
-                events.append(Fault(no))
+            except Refusal as refusal:
+                events.append(Fault(refusal))
         return events
 
     def _publish(self, metric: Metric, line: bytes | None = None) -> Event | Message:

@@ -138,8 +138,8 @@ class LineProtocolReader:
         lines: list[bytes] = []
         try:
             pieces, whole = self._pieces.feed(data), True
-        except TooLong as long:
-            pieces, whole = long.frames, False
+        except TooLong as error:
+            pieces, whole = error.frames, False
         for piece in pieces:
             inside = _ends_in_text(piece, bool(self._line))
             self._line += piece
@@ -226,8 +226,8 @@ class Influx(LineDialect):
     def _event(self, line: bytes) -> Event | Message:
         try:
             point = parse(line)
-        except Refusal as no:
-            return Fault(no)
+        except Refusal as refusal:
+            return Fault(refusal)
         named = {"measurement": point.measurement, "hostname": point.tags.get("host", "")}
         payload, kind = line, None
         if self.format == "json":

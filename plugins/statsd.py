@@ -292,8 +292,8 @@ class Statsd(LineDialect):
             if self.format == "raw":
                 return [Publish(self._fill(metrics[0]), line, properties=metrics[0].properties())]
             return [self._publish(metric) for metric in metrics]
-        except Refusal as no:
-            return [Fault(no)]
+        except Refusal as refusal:
+            return [Fault(refusal)]
 
     def _fill(self, metric: Metric) -> str:
         return self._topic.fill({**self._sender, "name": metric.name, "type": metric.type})

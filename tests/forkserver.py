@@ -94,8 +94,8 @@ def run(arguments: list[str]) -> object:
     """Return what the command returns or exits with."""
     try:
         return main(arguments)
-    except SystemExit as end:
-        return end.code
+    except SystemExit as error:
+        return error.code
 
 
 def end(status: object) -> None:

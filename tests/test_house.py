@@ -130,6 +130,8 @@ def faults(path: PurePosixPath, source: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, FUNCTIONS) and (lines := node.end_lineno - node.lineno + 1) >= FUNCTION_LINES:
             yield f"{path}:{node.lineno}: {node.name} has {lines} lines, the bound is {FUNCTION_LINES}"
+        if isinstance(node, FUNCTIONS):
+            yield from (f"{path}:{line}: `{name}` is called `error` elsewhere" for line, name in misnamed(node))
     found = list(imports(tree))
     for line, name, at_once in found:
         if at_once and within(name, REACTOR):
@@ -142,6 +144,17 @@ def faults(path: PurePosixPath, source: str) -> Iterator[str]:
         yield from (f"{path}:{line}: names a plugin, {name}" for line, name, _ in found if names_a_plugin(name))
         if "hubbub_plugins" in source:
             yield f"{path}: names hubbub_plugins"
+
+
+def misnamed(function: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and name of each exception that is neither `error` nor `refusal`, where these names are free."""
+    nodes = list(ast.walk(function))
+    taken = {node.id for node in nodes if isinstance(node, ast.Name)}
+    taken |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    if taken.isdisjoint(("error", "refusal")):
+        for node in nodes:
+            if isinstance(node, ast.ExceptHandler) and node.name not in (None, "error", "refusal"):
+                yield node.lineno, node.name
 
 
 def foreign(path: PurePosixPath, found: list[tuple[int, str, bool]], may_import) -> Iterator[str]:
@@ -247,6 +260,7 @@ SERVICE, PLUGIN = "daemon/hubbub/service/tap.py", "plugins/upper.py"
         ("tests/test_x.py", "\n" * LINES),
         ("tests/test_x.py", "def f():\n" + "    pass\n" * (FUNCTION_LINES - 1)),
         (PLUGIN, "async def f():\n" + "    pass\n" * (FUNCTION_LINES - 1)),
+        (PLUGIN, "def f():\n    try:\n        g()\n    except ValueError as e:\n        h(e)"),
     ],
 )
 def test_what_breaks_a_rule_is_found(path, source):
@@ -271,6 +285,8 @@ def test_what_breaks_a_rule_is_found(path, source):
         (PLUGIN, "import numpy\nfrom hubbub import Handler, on\nfrom hubbub.framing import EndReader"),
         ("plugins/mqtt/codec.py", "from hubbub_plugins.mqtt.packets import Packet"),
         (PLUGIN, "def f():\n" + "    pass\n" * (FUNCTION_LINES - 2)),
+        (PLUGIN, "def f():\n    try:\n        g()\n    except ValueError as error:\n        h(error)"),
+        (PLUGIN, "def f(error):\n    try:\n        g()\n    except ValueError as failure:\n        h(failure, error)"),
     ],
 )
 def test_what_keeps_the_rules_is_left_alone(path, source):

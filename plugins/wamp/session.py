@@ -119,8 +119,8 @@ class WampSession(Dialect):
         kwargs = message[5] if len(message) > 5 else {}
         try:
             result = self._meta.call(uri, args or [], kwargs or {})
-        except Failure as failure:
-            return [Answer(speaker.error(codes.CALL, request, failure.uri, failure.reason))]
+        except Failure as error:
+            return [Answer(speaker.error(codes.CALL, request, error.uri, error.reason))]
         except Refusal as refusal:
             return [Fault(refusal, Asked(codes.CALL, request))]
         return [*self._meta.events, Answer(speaker.say(codes.RESULT, request, {}, [result]))]

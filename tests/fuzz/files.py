@@ -84,8 +84,8 @@ def toml(data: bytes) -> None:
     with written(data) as file:
         try:
             Options().parseOptions(["--config", str(file)])
-        except SystemExit as end:
-            said = str(end)
+        except SystemExit as error:
+            said = str(error)
     assert said.startswith("hubbub: "), said
     assert "\n" not in said
 

@@ -19,8 +19,8 @@ def failures(contract: type) -> Iterator[str]:
         for name, arguments in cases(contract):
             try:
                 getattr(contract(), name)(*arguments)
-            except pytest.fail.Exception as failure:
-                yield str(failure)
+            except pytest.fail.Exception as error:
+                yield str(error)
     finally:
         settings.load_profile(profile)
 

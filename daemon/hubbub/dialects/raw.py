@@ -87,8 +87,8 @@ class Raw(Dialect):
             return self._wait(data, now)
         try:
             frames = self._reader.feed(data)
-        except TooLong as long:
-            return [*self._messages(long.frames, text), self._too_long()]
+        except TooLong as error:
+            return [*self._messages(error.frames, text), self._too_long()]
         if not self.context.stream:
             return self._messages(frames, text) + self._unit_ends(text)
         return self._messages(frames, text)

@@ -119,8 +119,8 @@ class _Waiting(Protocol, TimeoutMixin):
         self._head += data
         try:
             header = read_header(self._head)
-        except BadHeader as why:
-            self._refuse(str(why))
+        except BadHeader as error:
+            self._refuse(str(error))
             return
         if header is not None:
             self.setTimeout(None)

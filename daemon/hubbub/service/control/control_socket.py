@@ -199,12 +199,12 @@ def open_control(reactor: Any, path: Path | None, commands: Mapping[str, Command
         make_folder(control.path.parent)
     try:
         control.open()
-    except Taken as taken:
+    except Taken as error:
         if path is not None:
             raise
         control = ControlSocket(reactor, own_path(control.path, os.getpid()), commands)
         control.open()
-        _log.warn("{taken}; commands for this one: --control {own}", taken=taken, own=str(control.path))
+        _log.warn("{taken}; commands for this one: --control {own}", taken=error, own=str(control.path))
     return control
 
 

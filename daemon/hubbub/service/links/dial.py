@@ -96,10 +96,10 @@ def tls_options(remote: Remote) -> Any:
     values = remote.values
     try:
         return optionsForClientTLS(remote.host, _roots(values.get("trustRoots")), _own_certificate(values))
-    except OSError as problem:
-        raise ConfigError(f"{problem.filename}: {problem.strerror}") from None
-    except (SSL.Error, ValueError) as problem:
-        raise ConfigError(f"its certificate or key can't be used: {_words(problem)}") from None
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: {error.strerror}") from None
+    except (SSL.Error, ValueError) as error:
+        raise ConfigError(f"its certificate or key can't be used: {_words(error)}") from None
 
 
 def _roots(path: str | None) -> Any:
