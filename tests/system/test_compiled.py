@@ -21,7 +21,7 @@ CLEAN = {name: value for name, value in os.environ.items() if not name.startswit
 UNIT = (
     "alarms backlog client_rate connector_sessions datagram_outbox frames framing half_duplex hub hub_bounds "
     "hub_requests line_dialect lines link link_dialects link_end outbox permissions_links presence proof retained "
-    "shared subscription_ids topics trie udp udp_leases udp_signed"
+    "shared subscription_ids topics trie udp udp_leases udp_signed websocket_frames"
 )
 # Each transport and dialect as publisher with each as subscriber, and all of them cut anywhere.
 MATRIX = "publishing cutting subscribing"
