@@ -135,7 +135,7 @@ def test_plain_messages_are_read_as_they_are_written(sent, cuts):
     """Over any cuts of the stream; the first one behind each line comes by the other reader."""
     writer, node, found = PlainWriter(NODE, lambda message: None, {}, STORED), KnownNode(NODE), []
     writer.most = 30
-    plain = PlainReader(lambda message: found.append((message.topic, message.payload)), None)
+    plain = PlainReader(lambda run: found.extend([(one.topic, one.payload) for one in run]), None)
     plain.know(node)
     reader = Reader((b"HMSG",), 1_000)
     reader.fast = plain.read

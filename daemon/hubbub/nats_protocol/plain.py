@@ -24,7 +24,6 @@ DIGITS = 15  # of a number
 _NODE = 16  # characters of an id
 _BEGINNING = len(BEGIN) + _NODE + 2 + len(NUMBER)
 _END = b"\r\n\r\n"
-_CR, _LF = 13, 10
 
 
 class KnownNode:
@@ -40,9 +39,10 @@ class KnownNode:
 class PlainHead:
     """A line that came before. `headers`, `size`: bytes of the headers, and of these with the payload."""
 
-    __slots__ = ("headers", "size", "topic")
+    __slots__ = ("headers", "line", "size", "topic")
 
-    def __init__(self, topic: str, headers: int, size: int) -> None:
+    def __init__(self, line: bytes, topic: str, headers: int, size: int) -> None:
+        self.line = line
         self.topic = topic
         self.headers = headers
         self.size = size
@@ -51,14 +51,14 @@ class PlainHead:
 class PlainReader:
     """Publishes plain messages of other nodes.
 
-    publish  publishes a message; session: its sender
+    publish  publishes messages with one topic, one at least; session: their sender
     nodes    those that are known, by the first bytes of their headers
     count    messages; refused: those that couldn't be published
     """
 
     __slots__ = ("count", "nodes", "publish", "refused", "session", "_heads")
 
-    def __init__(self, publish: Callable[[Message], object], session: Any) -> None:
+    def __init__(self, publish: Callable[[list[Publish]], object], session: Any) -> None:
         self.count = 0
         self.nodes: dict[bytes, KnownNode] = {}
         self.publish = publish
@@ -84,37 +84,54 @@ class PlainReader:
                 return
             if len(self._heads) >= limits.TOPIC_TABLE:
                 self._heads.clear()
-            self._heads[line] = PlainHead(topic, headers, size)
+            self._heads[line] = PlainHead(line, topic, headers, size)
 
     def read(self, data: bytes, at: int) -> int:
         """Publish the plain messages that stand at `at`, one behind the other; return where they end."""
-        heads, nodes, session, end = self._heads, self.nodes, self.session, len(data)
+        heads, nodes, end = self._heads, self.nodes, len(data)
         while at < end:
             start = data.find(b"\n", at) + 1
             head = heads.get(data[at:start]) if start else None  # slices begin and end within what is there
             if head is None or start + head.size + 2 > end:
                 break
-            body, stop = start + head.headers, start + head.size
-            digits = data[start + _BEGINNING : body]
-            node = nodes.get(data[start : start + _BEGINNING])
-            if node is None or data[stop] != _CR or data[stop + 1] != _LF:
-                break
-            if digits[-4:] != _END or not digits[:-4].isdigit():
+            beginning = data[start : start + _BEGINNING]
+            node = nodes.get(beginning)
+            digits = data[start + _BEGINNING : start + head.headers]
+            if node is None or digits[-4:] != _END or not digits[:-4].isdigit():
                 break
             number = int(digits)  # which takes no notice of the end
-            at = stop + 2
-            if number <= node.last:
-                continue
-            node.last = number
-            self.count += 1
-            message = Publish(head.topic, data[body:stop])
-            message.sender = session
-            message.path = node.path
-            try:
-                self.publish(message)
-            except Refusal:
-                self.refused += 1
+            found, behind = self._cut(data, at, head, beginning, number)
+            if not found:
+                break
+            at = behind
+            new = found[max(0, node.last + 1 - number) :]
+            if new:
+                node.last = number + len(found) - 1
+                self._publish(new, node.path)
         return at
+
+    def _cut(self, data: bytes, at: int, head: PlainHead, begin: bytes, number: int) -> tuple[list[Publish], int]:
+        """Return the messages at `at` and behind that have one line, with numbers in a row, and where they end."""
+        topic, line, beginning = head.topic, len(head.line), head.line + begin
+        found: list[Publish] = []
+        while data.startswith(b"%b%d\r\n\r\n" % (beginning, number), at):
+            body, stop = at + line + head.headers, at + line + head.size
+            if data[stop : stop + 2] != b"\r\n":
+                break
+            found.append(Publish(topic, data[body:stop]))
+            number += 1
+            at = stop + 2
+        return found, at
+
+    def _publish(self, messages: list[Publish], path: str) -> None:
+        session = self.session
+        for message in messages:
+            message.sender, message.path = session, path
+        self.count += len(messages)
+        try:
+            self.publish(messages)
+        except Refusal:
+            self.refused += len(messages)
 
 
 def _beginning(node: str) -> bytes:

@@ -6,6 +6,8 @@ each node, and not before it is stored.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
 from typing import Protocol
 
 from hubbub.kernel.commits import Commits
@@ -15,6 +17,7 @@ from hubbub.kernel.routing.router import Router
 from hubbub.kernel.routing.routes import Route
 from hubbub.kernel.sessions.session import REPLIES
 from hubbub.kernel.turn import Turn
+from hubbub.limits import BATCH_BYTES
 from hubbub.message import Message
 from hubbub.publish import Publish, QosPublish
 
@@ -99,6 +102,32 @@ class ClusterRouter(Router):
         if self._find_route(message.topic).keeper is None:
             return Router.publish(self, message)
         return self.publish_to(message, _is_any)  # without a position, as it isn't in the history
+
+    def publish_run(self, messages: Sequence[Message]) -> None:
+        """Publish messages of one sender on one topic as `publish_live`, none of which is retained. Raises Refusal."""
+        self._turn.schedule_flush()
+        time, topic, sender, at = self._turn.time, messages[0].topic, messages[0].sender, 0
+        while at < len(messages):
+            route = self._find_route(topic)
+            if route.keeper is not None:
+                self.publish_live(messages[at])
+                at += 1
+                continue
+            if route is not self._open or (route.quiet and route.parts(sender, self._sender)):
+                self.commit()
+                self._open, self._sender = route, sender
+            waiting, size = self._waiting, self._waiting_bytes
+            for message in islice(messages, at, at + route.most - len(waiting)):
+                message.time = time
+                waiting.append(message)
+                at += 1
+                size += len(message.payload)
+                if size > BATCH_BYTES:
+                    break
+            self._waiting_bytes = size
+            if size > BATCH_BYTES or len(waiting) >= route.most:
+                self.commit()
+                self.searched = True
 
 
 def _is_any(session: object) -> bool:

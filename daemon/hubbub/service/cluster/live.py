@@ -62,7 +62,8 @@ class LiveMessages:
         self.subscription = Subscription(self.session, Subscribe("#", echo=False), encoding, self)
         router = hub.router
         self._publish = router.publish_live if isinstance(router, ClusterRouter) else router.publish
-        self.plain = connection.plain = PlainReader(self._publish, self.session)
+        publish_run = router.publish_run if isinstance(router, ClusterRouter) else self._publish_each
+        self.plain = connection.plain = PlainReader(publish_run, self.session)
 
     # Out
 
@@ -121,6 +122,10 @@ class LiveMessages:
                 self._publish(message)
         except Refusal:
             self.plain.refused += 1
+
+    def _publish_each(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._publish(message)
 
     def decoded(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> tuple[Publish, Sequence[str]]:
         """Return a message of others, and the groups a member of which has it. Raises Refusal."""
