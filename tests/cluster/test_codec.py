@@ -115,7 +115,7 @@ def test_a_message_that_is_in_the_stream_too_is_written_quickly_as_otherwise(top
     message.path = NODE
     block = encode_headers_of(message, NODE, number, 0.0, (), True)
     line = b"HPUB %b %d %d\r\n" % (subject_of(topic).encode(), len(block), len(block) + len(payload))
-    assert writer.encode(message) == line + block + payload + b"\r\n"
+    assert writer.encode_all([message]) == [line + block + payload + b"\r\n"]
 
 
 @pytest.mark.parametrize("more", [{"correlation": b"c"}, {"message_expiry": 5.0}, {"properties": {"a": "b"}}])
@@ -124,17 +124,20 @@ def test_a_message_of_the_stream_with_more_is_left_to_the_other_writer(more):
     writer.most = 30
     message = QosPublish("a", b"", 1, **more)
     message.path = NODE
-    assert writer.encode(message) == b"other"
     elsewhere = QosPublish("a", b"", 1)
     elsewhere.path = "f" * 16
-    assert writer.encode(elsewhere) == b"other"
+    assert writer.encode_all([message, elsewhere]) == [b"other"] * 2
 
 
-@given(st.lists(st.tuples(st.sampled_from(["a", "b/c", "d.e"]), st.binary(max_size=30))), st.lists(st.integers(0, 400)))
-def test_plain_messages_are_read_as_they_are_written(sent, cuts):
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b/c", "d.e"]), st.binary(max_size=30))),
+    st.lists(st.integers(0, 400)),
+    st.sampled_from([0, 7, 98]),
+)
+def test_plain_messages_are_read_as_they_are_written(sent, cuts, number):
     """Over any cuts of the stream; the first one behind each line comes by the other reader."""
     writer, node, found = PlainWriter(NODE, lambda message: None, {}, STORED), KnownNode(NODE), []
-    writer.most = 30
+    writer.most, writer.number = 30, number
     plain = PlainReader(lambda run: found.extend([(one.topic, one.payload) for one in run]), None)
     plain.know(node)
     reader = Reader((b"HMSG",), 1_000)
@@ -146,7 +149,7 @@ def test_plain_messages_are_read_as_they_are_written(sent, cuts):
         found.append((message.topic, message.payload))
         plain.learn(line, words[1], int(words[-2]), int(words[-1]))
 
-    stream = b"".join(writer.encode(Publish(*one)) for one in sent)
+    stream = b"".join(writer.encode_all([Publish(*one) for one in sent]))
     for head in (b"HPUB a ", b"HPUB b.c ", b"HPUB d%2Ee "):
         stream = stream.replace(head, b"HMSG" + head[4:] + b"1 ")
     places = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
@@ -155,6 +158,31 @@ def test_plain_messages_are_read_as_they_are_written(sent, cuts):
     assert found == sent
     assert reader.feed(stream, [], act) is None
     assert found == sent
+
+
+def test_a_long_message_of_a_batch_is_left_to_the_other_writer():
+    writer = PlainWriter(NODE, lambda message: b"other", {}, STORED)
+    writer.most = 2
+    frames = writer.encode_all(
+        [Publish("a", b"1"), Publish("a", b"123"), Publish("a", b"12"), Publish("a" * 5_000, b"")]
+    )
+    assert [frame == b"other" for frame in frames] == [False, True, False, True]
+
+
+def test_of_a_run_that_came_in_part_the_rest_is_published():
+    found, node = [], KnownNode(NODE)
+    plain = PlainReader(lambda run: found.extend([(one.payload, one.path) for one in run]), None)
+    plain.know(node)
+    writer = PlainWriter(NODE, lambda message: None, {}, STORED)
+    writer.most = 30
+    stream = b"".join(writer.encode_all([Publish("a", b"%d" % one) for one in range(9)])).replace(
+        b"HPUB a", b"HMSG a 1"
+    )
+    line = stream[: stream.find(b"\n") + 1]
+    plain.learn(line, b"a", *map(int, line.split()[-2:]))
+    node.last = 4
+    assert plain.read(stream, 0) == len(stream)
+    assert (found, node.last, plain.count) == ([(b"%d" % one, NODE) for one in range(4, 9)], 9, 5)
 
 
 def halves(words, rest):

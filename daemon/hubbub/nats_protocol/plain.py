@@ -173,22 +173,28 @@ class PlainWriter:
         self.number += 1
         return self.number
 
-    def encode(self, message: Message) -> bytes | None:
-        """Return a message as an operation. None: NATS doesn't take it."""
-        payload = message.payload
-        bare = message.properties is None and message.content_type is None and message.reply_to is None
-        if self.taken or not bare or message.hops:
-            return self.other(message)
-        if len(payload) > self.most or len(message.topic) > limits.MATCH_CACHE_TOPIC:
-            return self.other(message)
-        if type(message) is not Publish or message.path:
-            return self._encode_stored(message)
-        number = self.number = self.number + 1
-        digits = b"%d" % number
-        size = self._size + len(digits)
-        return b"%b %d %d\r\n%b%b\r\n\r\n%b\r\n" % (
-            self._heads[message.topic], size, size + len(payload), self._begin, digits, payload,
-        )  # fmt: skip
+    def encode_all(self, messages: Sequence[Message]) -> list[bytes | None]:
+        """Return messages as operations. None: NATS doesn't take one."""
+        frames: list[bytes | None] = []
+        prefix, topic, length, until, short = b"", "", -1, 0, False
+        for message in messages:
+            payload, number = message.payload, self.number + 1
+            bare = message.properties is None and message.content_type is None and message.reply_to is None
+            if (
+                message.topic is not topic or len(payload) != length or number >= until
+            ):  # else it begins as the last one
+                topic, length, digits = message.topic, len(payload), len(b"%d" % number)
+                short = length <= self.most and len(topic) <= limits.MATCH_CACHE_TOPIC
+                size, until = self._size + digits, 10**digits
+                prefix = b"%b %d %d\r\n%b" % (self._heads[topic], size, size + length, self._begin)
+            if not bare or not short or message.hops or self.taken:
+                frames.append(self.other(message))
+            elif type(message) is not Publish or message.path:
+                frames.append(self._encode_stored(message))
+            else:
+                self.number = number
+                frames.append(b"%b%d\r\n\r\n%b\r\n" % (prefix, number, payload))
+        return frames
 
     def _encode_stored(self, message: Message) -> bytes | None:
         if type(message) is not QosPublish or message.path != self._node:
@@ -206,4 +212,4 @@ class PlainWriter:
 
 def encode_all(messages: Sequence[Message], writer: PlainWriter) -> list[bytes | None]:
     """Encode messages for a subscription whose form is a writer (kernel.routing.subscription.Encoding)."""
-    return [writer.encode(message) for message in messages]
+    return writer.encode_all(messages)

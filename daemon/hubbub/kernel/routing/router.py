@@ -181,17 +181,17 @@ class Router:
             route = self._route(topic, route)
         if message.retain or route.keeper is not None:
             self._keep(message, route)
-        if route is not self._open or (route.quiet and route.parts(message.sender, self._sender)):
+        sender, quiet = message.sender, route.quiet
+        if route is not self._open or (quiet and sender is not self._sender and route.parts(sender, self._sender)):
             self.commit()
-            self._open = route
-            self._sender = message.sender
+            self._open, self._sender = route, sender
         waiting = self._waiting
         waiting.append(message)
         self._waiting_bytes = size = self._waiting_bytes + len(message.payload)
         if size > BATCH_BYTES or len(waiting) >= route.most:
             self.commit()
             self.searched = True
-        return route.reaches(message.sender) if route.quiet else route.sessions
+        return route.sessions - (sender in quiet) if quiet else route.sessions
 
     def _keep(self, message: Message, route: Route) -> None:
         """Keep a message as the retained one of its topic, and in the history. Raises Refusal."""
