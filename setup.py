@@ -134,7 +134,7 @@ HOT = [  # what each message passes through, in the order of its way
     "nats_protocol/messages",
     "nats_protocol/plain",
 ]
-HOT_PLUGINS = [  # of hubbub_plugins: what each packet of MQTT, frame of STOMP and message of WAMP passes through
+HOT_PLUGINS = [  # of hubbub_plugins: what each packet of MQTT, frame of STOMP, and operation of NATS and WAMP passes
     "mqtt/wire",
     "mqtt/messages",
     "mqtt/reader",
@@ -143,6 +143,7 @@ HOT_PLUGINS = [  # of hubbub_plugins: what each packet of MQTT, frame of STOMP a
     "mqtt/inbound",
     "mqtt/keep_alive",
     "mqtt/base",
+    "nats/base",
     "stomp/frames",
     "stomp/reader",
     "stomp/destinations",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import ClassVar
 
+from mypy_extensions import mypyc_attr
+
 from hubbub import Answer, Close, Dialect, DialectContext, Event, Message, Sender, limits
 from hubbub.nats_protocol.topics import Topics
 from hubbub.nats_protocol.wire import PING, PONG, Malformed, Reader
@@ -12,6 +14,7 @@ from hubbub.nats_protocol.wire import PING, PONG, Malformed, Reader
 _PINGS = 2  # unanswered pings after which the other side counts as gone, as at nats-server
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class NatsBase(Dialect):
     """Base of Nats and NatsClient."""
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from hubbub import (
@@ -61,6 +61,7 @@ class Nats(NatsBase):
     full = "disconnect"  # it has no gap notice: a client that is cut knows that it has missed something
     overlapping = "each"
     counts = True
+    encode_all = staticmethod(encode_messages)
     handshake_first = option(False, flag, "whether TLS comes before INFO, as with handshake_first of nats-server")
 
     def __init__(self, context: DialectContext, peer: Sender) -> None:
@@ -214,20 +215,16 @@ class Nats(NatsBase):
         self._inboxes.remove(str(id))
 
     def form(self, subscription: Subscribe) -> IdForm:
-        """Return the id, behind a space, and whether the client takes headers."""
-        return IdForm(self._options.headers, f" {subscription.id}".encode())
+        """Return the id, behind a space, whether the client takes headers, and whether it has a stream."""
+        return IdForm((self._options.headers, self.context.stream), f" {subscription.id}".encode())
 
     @classmethod
     def encode(cls, message: Message, form: Any) -> bytes:
-        return encode_message(message, form.id, form.shared)
-
-    @classmethod
-    def encode_all(cls, messages: Sequence[Message], form: Any) -> list[bytes | None]:
-        return [*encode_messages(messages, form.id, form.shared)]
+        return encode_message(message, form.id, form.shared[0])
 
     @classmethod
     def encode_around(cls, message: Message, shared: Any) -> tuple[bytes, bytes]:
-        return encode_around(message, shared)
+        return encode_around(message, shared[0])
 
     def encode_close(self, reason: str) -> bytes:
         if self._closed or reason != "shutdown" or not self._options.protocol:

@@ -26,9 +26,17 @@ UNIT = (
 # Each transport and dialect as publisher with each as subscriber, and all of them cut anywhere.
 MATRIX = "publishing cutting subscribing"
 MQTT = "aliases dialect refused sessions version_3_1"
+NATS = "contract dialect hostile subjects"
 STOMP = "acknowledgements contract dialect frames messages queues reader transports"
 WAMP = "arguments dialect hostile meta procedures vectors"
-PARTS = {"unit": UNIT, "matrix": MATRIX, "plugins/mqtt": MQTT, "plugins/stomp": STOMP, "plugins/wamp": WAMP}
+PARTS = {
+    "unit": UNIT,
+    "matrix": MATRIX,
+    "plugins/mqtt": MQTT,
+    "plugins/nats": NATS,
+    "plugins/stomp": STOMP,
+    "plugins/wamp": WAMP,
+}
 
 
 @pytest.fixture(scope="module")

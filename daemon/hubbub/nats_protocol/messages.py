@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from hubbub import Message, limits
+from hubbub.frames import Frames
 from hubbub.nats_protocol.headers import write_headers
 from hubbub.nats_protocol.subjects import subject_of
 
@@ -35,18 +37,45 @@ def encode_message(message: Message, id: bytes, headers: bool) -> bytes:
     return head + id + tail
 
 
-def encode_messages(messages: Sequence[Message], id: bytes, headers: bool) -> list[bytes]:
-    """Encode each as `encode_message` does; those without headers and reply subject are joined here, in one loop."""
+def encode_messages(messages: Sequence[Message], form: Any) -> Sequence[bytes]:
+    """Encode messages for subscriptions with that form, an IdForm, each as `encode_message` does.
+
+    form.shared is a tuple: whether the client takes headers, and whether its transport is a stream.
+    """
+    headers, stream = form.shared
+    if stream and len(messages) > 1 and (alike := _encode_alike(messages, form.id)) is not None:
+        return alike
     frames: list[bytes] = []
     for message in messages:
         payload = message.payload
         size = len(payload)
         plain = message.reply_to is None and message.properties is None and message.content_type is None
         if plain and size < len(_SIZES):
-            frames.append(b"".join((_MSG[message.topic], id, _SIZES[size], payload, b"\r\n")))
+            frames.append(b"".join((_MSG[message.topic], form.id, _SIZES[size], payload, b"\r\n")))
         else:
-            frames.append(encode_message(message, id, headers))
+            frames.append(encode_message(message, form.id, headers))
     return frames
+
+
+def _encode_alike(messages: Sequence[Message], id: bytes) -> Frames | None:
+    """Encode plain messages of one topic and size, which share their line, in one piece. None: they are others."""
+    topic, size = messages[0].topic, len(messages[0].payload)
+    if len(messages[-1].payload) != size:
+        return None
+    payloads = [
+        message.payload
+        for message in messages
+        if message.reply_to is None
+        and message.properties is None
+        and message.content_type is None
+        and message.topic == topic
+    ]
+    if len(payloads) < len(messages) or set(map(len, payloads)) != {size}:
+        return None
+    line = b"%b%b %d\r\n" % (_MSG[topic], id, size)
+    data = b"".join((line, (b"\r\n" + line).join(payloads), b"\r\n"))
+    whole = len(line) + size + 2
+    return Frames(data, len(payloads), b"", range(whole, len(data) + 1, whole))
 
 
 def encode_around(message: Message, headers: bool) -> tuple[bytes, bytes]:

@@ -76,22 +76,23 @@ class Reader:
                 return None
             data = bytes(rest)
             rest.clear()
+            self._need = 0
+        at = self._read_alike(data, events) if self.known else 0
+        if at == len(data):
+            return None
         try:
-            at = self._read(data, events, act)
+            at = self._read(data, at, events, act)
         except Malformed as error:
             return error
         if at < len(data):
             rest += data[at:]
         return None
 
-    def _read(self, data: bytes, events: list[Any], act: Act) -> int:
-        """Append the events of `data`, and return where the incomplete operation begins. Raises Malformed."""
-        find, append, get, at, end_of_data = data.find, events.append, self.known.get, 0, len(data)
-        self._need, fast = 0, self.fast
+    def _read(self, data: bytes, at: int, events: list[Any], act: Act) -> int:
+        """Append the events of what stands at `at`; return where the incomplete operation begins. Raises Malformed."""
+        find, append, get, end_of_data, fast = data.find, events.append, self.known.get, len(data), self.fast
         if fast is not None:
             at = fast(data, at)
-        elif self.known:
-            at = self._read_burst(data, events)
         while at < end_of_data:
             start = find(b"\n", at) + 1
             if (start or end_of_data) - at > MAX_LINE:
@@ -124,17 +125,26 @@ class Reader:
                 at = fast(data, at)
         return at
 
-    def _read_burst(self, data: bytes, events: list[Any]) -> int:
+    def _read_alike(self, data: bytes, events: list[Any]) -> int:
         """Read operations that all have the line of the first, a known one: they are cut at once. Returns their end."""
         start = data.find(b"\n") + 1
         line = data[:start]
-        topic, size = self.known.get(line, ("", 0))
+        known = self.known.get(line)
+        if known is None:
+            return 0
+        topic, size = known
         whole = start + size + 2  # bytes of each
-        end = len(data) // whole * whole
-        if not topic or end <= whole or not data.startswith(line, end - whole) or data[end - 2 : end] != b"\r\n":
+        count = len(data) // whole
+        end = count * whole
+        if data[end - 2 : end] != b"\r\n":
+            return 0
+        if count == 1:
+            events.append(Publish(topic, data[start : end - 2]))
+            return end
+        if not data.startswith(line, end - whole):
             return 0
         payloads = data[start : end - 2].split(b"\r\n" + line)
-        if {len(payload) for payload in payloads} != {size}:
+        if set(map(len, payloads)) != {size}:
             return 0
         events += [Publish(topic, payload) for payload in payloads]
         return end

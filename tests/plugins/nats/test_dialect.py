@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hubbub import Handler, Refusal, Subscribe, on
 from hubbub.bounds import Bounds
 from hubbub.dialect import DialectContext
+from hubbub.frames import Frames
 from hubbub.kernel.authorization.permissions import Audience, Clause, Permissions, Rule
 from hubbub.message import Message
 from hubbub.nats_protocol.messages import encode_message
@@ -318,14 +319,34 @@ def test_operations_that_come_together_are_read_as_each_alone(some, odd, more):
         return [(type(one), getattr(one, "topic", ""), getattr(one, "payload", b"")) for one in events]
 
     sent = OPERATIONS[:1] * 2 + some + [odd] + more
-    assert read([b"".join(sent)]) == read([bytes([byte]) for byte in b"".join(sent)])
+    assert read([b"".join(sent)]) == read(sent) == read([bytes([byte]) for byte in b"".join(sent)])
 
 
-@given(st.lists(st.tuples(st.binary(max_size=3), st.booleans(), st.sampled_from([None, "b"]))))
-def test_messages_that_leave_together_are_encoded_as_each_alone(some):
-    messages = [Message("a/b", payload * (400 if long else 1), reply_to=reply) for payload, long, reply in some]
-    form = Nats(DialectContext(), Peer()).form(Subscribe("a/b", id="7"))
-    assert Nats.encode_all(messages, form) == [Nats.encode(message, form) for message in messages]
+PAYLOADS = st.sampled_from([b"x", b"\n", b"\r\nMSG a/b 7 1\r\n", b"x" * 2_000, b""])
+
+
+@example([(b"x", "a/b", None)] * 3, "tcp")
+@example([(b"x", "a/b", None), (b"x", "a", None)] * 2, "tcp")
+@example([(b"x", "a/b", None), (b"xy", "a/b", None), (b"z", "a/b", None)], "tcp")
+@example([(b"x", "a/b", None), (b"y", "a/b", "b"), (b"z", "a/b", None)], "tcp")
+@given(
+    st.lists(st.tuples(PAYLOADS, st.sampled_from(["a/b", "a"]), st.sampled_from([None, "b"]))),
+    st.sampled_from(["tcp", "websocket"]),
+)
+def test_messages_that_leave_together_are_encoded_as_each_alone(some, transport):
+    messages = [Message(topic, payload, reply_to=reply) for payload, topic, reply in some]
+    form = Nats(DialectContext(transport), Peer()).form(Subscribe("a/b", id="7"))
+    assert list(Nats.encode_all(messages, form)) == [Nats.encode(message, form) for message in messages]
+
+
+def test_messages_of_one_topic_and_size_are_one_piece_of_a_stream():
+    messages = [Message("a/b", payload) for payload in (b"x", b"y", b"z")]
+    stream, units = (Nats(DialectContext(one), Peer()).form(Subscribe("#", id="7")) for one in ("tcp", "websocket"))
+    frames = Nats.encode_all(messages, stream)
+    assert type(frames) is Frames
+    assert frames.data == b"MSG a.b 7 1\r\nx\r\nMSG a.b 7 1\r\ny\r\nMSG a.b 7 1\r\nz\r\n"
+    assert list(frames.ends) == [16, 32, 48]
+    assert type(Nats.encode_all(messages, units)) is list
 
 
 def test_what_a_link_remembers_of_lines_is_bounded(world):
