@@ -225,14 +225,15 @@ class Lines(LineDialect):
 
     @classmethod
     def encode_all(cls, messages: Sequence[Message], form: Any) -> Sequence[bytes | None]:
-        first = messages[0]
         if len(messages) == 1:
-            if is_ascii_text(first.payload):
-                return [b"".join((_HEADS[first.topic], first.payload, form))]
-            return [cls.encode(first, form)]
+            message = messages[0]
+            if is_ascii_text(message.payload):
+                return [b"".join((_HEADS[message.topic], message.payload, form))]
+            return [cls.encode(message, form)]
         payloads = [message.payload for message in messages]
-        if not is_ascii_text(b"".join(payloads)):
+        if not payloads or not is_ascii_text(b"".join(payloads)):
             return [cls.encode(message, form) for message in messages]
+        first = messages[0]
         if form and messages[-1].topic == first.topic and len({message.topic for message in messages}) == 1:
             head = _HEADS[first.topic]
             return Frames(b"".join((head, (form + head).join(payloads), form)), len(payloads), form)
