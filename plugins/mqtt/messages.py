@@ -161,7 +161,7 @@ class _TopicNames(dict[str, bytes]):
 
 
 _TOPIC_NAMES = _TopicNames()
-_TWO_DIGITS = 0x4000  # a remaining length below it has two bytes at most (section 1.5.5)
+_TWO_DIGITS = 0x4000  # a remaining length below it has two bytes at most (section 1.5.5), the fixed header three
 
 
 def encode_publishes(messages: Sequence[Message], form: Any) -> list[bytes | None]:
@@ -170,7 +170,7 @@ def encode_publishes(messages: Sequence[Message], form: Any) -> list[bytes | Non
         shared: Any = form.shared
         form = (*shared[:3], form.id, *shared[4:])
     v5, max_qos, _, identifiers, max_packet, positions = form
-    if identifiers or positions or (max_packet is not None and max_packet < _TWO_DIGITS):
+    if identifiers or positions or (max_packet is not None and max_packet < _TWO_DIGITS + 2):
         return [encode_publish(message, form) for message in messages]
     frames: list[bytes | None] = []
     end = b"\0" if v5 else b""  # no properties

@@ -52,3 +52,13 @@ def test_remaining_lengths_of_one_two_and_three_bytes(v5, qos):
     form = (v5, qos, False, b"", None, False)
     sent = [QosPublish("a", bytes(size), qos) for size in (*range(118, 129), *range(16_374, 16_386))]
     assert encode_publishes(sent, form) == [encode_publish(message, form) for message in sent]
+
+
+@pytest.mark.parametrize("max_packet", range(16_382, 16_389))
+def test_a_packet_with_its_fixed_header_is_not_longer_than_the_client_takes(max_packet):
+    """MQTT-3.1.2-24."""
+    form = (False, 0, False, b"", max_packet, False)
+    sent = [Publish("a", bytes(size)) for size in range(16_374, 16_386)]
+    frames = encode_publishes(sent, form)
+    assert frames == [encode_publish(message, form) for message in sent]
+    assert all(frame is None or len(frame) <= max_packet for frame in frames)
