@@ -91,6 +91,20 @@ class EndReader:
         return rest
 
 
+def cut_alike(data: bytes, head: bytes, size: int, end: bytes = b"") -> list[bytes]:
+    """Return the payloads of whole units at the beginning of `data`, which have `size` bytes between `head` and `end`.
+
+    One call of C cuts them all, where a reader takes some for each. Empty: there are none, or others among them.
+    """
+    whole = len(head) + size + len(end)
+    stop = len(data) // whole * whole
+    last = stop - whole
+    if last < 0 or not data.startswith(head) or not data.startswith(head, last) or not data.endswith(end, 0, stop):
+        return []
+    payloads = data[len(head) : stop - len(end)].split(end + head)
+    return payloads if set(map(len, payloads)) == {size} else []
+
+
 class SizeReader:
     """Frames of one fixed size in bytes."""
 

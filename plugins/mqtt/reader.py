@@ -7,6 +7,7 @@ other packet, and each error in these, is left to `packets.decode`.
 from __future__ import annotations
 
 from hubbub import Ack, Event, Message, Publish, QosPublish, Release, limits
+from hubbub.framing import cut_alike
 from hubbub_plugins.mqtt.codes import PACKET_TOO_LARGE
 from hubbub_plugins.mqtt.messages import checked_topic, too_large
 from hubbub_plugins.mqtt.packets import V5
@@ -70,7 +71,7 @@ class Reader:
         """Append what is complete in `data` to `found`, and return where the rest begins. Raises Malformed."""
         self._need = 2
         end, max_size, reads = len(data), self.max_size, self._max_message >= 0
-        at = self._read_burst(data, found) if reads and end > 2 and data[0] == _QOS_0 else 0
+        at = self._read_alike(data, found) if reads and end > 2 and data[0] == _QOS_0 else 0
         while end - at >= 2:
             size, body = data[at + 1], at + 2
             if size >= 0x80:
@@ -88,26 +89,22 @@ class Reader:
             found.append((first, packet) if event is None else event)
         return at
 
-    def _read_burst(self, data: bytes, found: list[Event | Message | Packet]) -> int:
+    def _read_alike(self, data: bytes, found: list[Event | Message | Packet]) -> int:
         """Read packets of QoS 0 that differ in the payload alone: they are cut at once. Returns their end, or 0."""
         size, body = self._length(data, 1)
         whole = body + size  # bytes of each
         if not body or len(data) < 2 * whole:
             return 0
-        count, start = len(data) // whole, body + 2 + (data[body] << 8 | data[body + 1])
+        start = body + 2 + (data[body] << 8 | data[body + 1])
         topic = self._topics.get(data[body + 2 : start])
         if self._v5:
             start += 1  # behind the length of the properties
         head, size = data[:start], whole - start
         if topic is None or not 0 <= size <= self._max_message or (self._v5 and head[-1]):
             return 0
-        if not data.startswith(head, (count - 1) * whole):
-            return 0
-        payloads = data[start : count * whole].split(head)
-        if {len(payload) for payload in payloads} != {size}:
-            return 0
+        payloads = cut_alike(data, head, size)
         found += [Publish(topic, payload) for payload in payloads]
-        return count * whole
+        return len(payloads) * whole
 
     def _length(self, data: bytes, at: int) -> tuple[int, int]:
         """Return a remaining length, and where the body begins, 0 if bytes are missing. Raises Malformed."""

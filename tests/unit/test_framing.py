@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.framing import LENGTHS, EndReader, LengthReader, SizeReader, TooLong, prefixed
+from hubbub.framing import LENGTHS, EndReader, LengthReader, SizeReader, TooLong, cut_alike, prefixed
 from unit.kernel_help import cut
 
 MAX = 16
@@ -117,3 +117,22 @@ def test_a_length_says_how_much_it_can():
         prefixed(b"x" * 256, "u8")
     assert prefixed(b"ab", "u16le") == b"\2\0ab"
     assert prefixed(b"ab", "u32be") == b"\0\0\0\2ab"
+
+
+PAYLOADS = st.lists(st.text("ab", min_size=2, max_size=2).map(str.encode))
+UNITS = st.lists(st.sampled_from([b"h1\n", b"h2\n", b"g1\n", b"h1", b"h\n\n", b"hh\n"]))
+ENDS = st.sampled_from([b"", b"\n"])
+
+
+@given(PAYLOADS, ENDS, st.binary(max_size=3))
+def test_alike_units_are_cut_at_once(payloads, end, rest):
+    data = b"".join(b"head " + payload + end for payload in payloads) + rest
+    assert cut_alike(data, b"head ", 2, end) == payloads
+
+
+@given(UNITS, ENDS)
+def test_what_is_cut_at_once_is_what_stands_there(units, end):
+    data = b"".join(units)
+    found = cut_alike(data, b"h", 1, end)
+    assert data.startswith(b"".join(b"h" + payload + end for payload in found))
+    assert len(found) in (0, len(data) // (2 + len(end)))

@@ -7,6 +7,7 @@ from typing import Any
 
 from hubbub import limits
 from hubbub.errors import HubbubError
+from hubbub.framing import cut_alike
 from hubbub.publish import Publish
 
 MAX_LINE = limits.LINE_SLACK  # bytes of a line with its end; nats-server takes 4,096, and topics may be longer here
@@ -127,27 +128,14 @@ class Reader:
 
     def _read_alike(self, data: bytes, events: list[Any]) -> int:
         """Read operations that all have the line of the first, a known one: they are cut at once. Returns their end."""
-        start = data.find(b"\n") + 1
-        line = data[:start]
+        line = data[: data.find(b"\n") + 1]
         known = self.known.get(line)
         if known is None:
             return 0
         topic, size = known
-        whole = start + size + 2  # bytes of each
-        count = len(data) // whole
-        end = count * whole
-        if not count or data[end - 2 : end] != b"\r\n":  # [-2:0] raises in mypyc 2.4.1
-            return 0
-        if count == 1:
-            events.append(Publish(topic, data[start : end - 2]))
-            return end
-        if not data.startswith(line, end - whole):
-            return 0
-        payloads = data[start : end - 2].split(b"\r\n" + line)
-        if set(map(len, payloads)) != {size}:
-            return 0
+        payloads = cut_alike(data, line, size, b"\r\n")
         events += [Publish(topic, payload) for payload in payloads]
-        return end
+        return len(payloads) * (len(line) + size + 2)
 
     def _size(self, word: bytes) -> int:
         size = number(word)
