@@ -72,7 +72,7 @@ HOT = [  # what each message passes through, in the order of its way
     "transports/masks",
     "transports/frames",
     "framing",
-    "frames",
+    "joined_frames",
     "line_dialect",
     "dialects/lines_text",
     "dialects/lines",

@@ -255,7 +255,7 @@ class Dialect:
     def encode_all(cls, messages: Sequence[Message], form: Hashable) -> Sequence[bytes | None]:
         """Encode messages that go out together, each as `encode` does; override it where that is quicker at once.
 
-        It may return hubbub.frames.Frames for a stream, if each message can be carried.
+        It may return hubbub.joined_frames.JoinedFrames for a stream, if each message can be carried.
         """
         return [cls.encode(message, form) for message in messages]
 

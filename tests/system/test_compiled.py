@@ -20,12 +20,12 @@ CLEAN = {name: value for name, value in os.environ.items() if not name.startswit
 # The tests of each compiled module: bytes that were cut anywhere, floods, and everything that may happen to an outbox.
 UNIT = (
     "alarms backlog client_rate connector_sessions datagram_outbox frames framing half_duplex hub hub_bounds "
-    "hub_requests line_dialect lines link link_dialects link_end outbox permissions_links presence proof retained "
-    "shared subscription_ids topics trie udp udp_leases udp_signed websocket_frames"
+    "hub_requests joined_frames line_dialect lines link link_dialects link_end outbox permissions_links presence proof "
+    "retained shared subscription_ids topics trie udp udp_leases udp_signed"
 )
 # Each transport and dialect as publisher with each as subscriber, and all of them cut anywhere.
 MATRIX = "publishing cutting subscribing"
-MQTT = "aliases dialect refused sessions version_3_1"
+MQTT = "aliases dialect reader refused sessions version_3_1"
 NATS = "contract dialect hostile subjects"
 STOMP = "acknowledgements contract dialect frames messages queues reader transports"
 WAMP = "arguments dialect hostile meta procedures vectors"

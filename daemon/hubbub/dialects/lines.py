@@ -27,8 +27,8 @@ from hubbub.events import (
     Subscribe,
     Unsubscribe,
 )
-from hubbub.frames import Frames
 from hubbub.history_request import HistoryRequest, read_history
+from hubbub.joined_frames import JoinedFrames
 from hubbub.line_dialect import LineDialect
 from hubbub.message import Message, Sender
 from hubbub.publish import Publish, Request
@@ -80,7 +80,7 @@ class Lines(LineDialect):
     # What comes in
 
     def read_lines(self, lines: list[bytes], now: float) -> list[Event | Message]:
-        events: list[Event | Message] = self._read_burst(lines) if len(lines) > 1 else []
+        events: list[Event | Message] = self._read_alike(lines) if len(lines) > 1 else []
         if events:
             return events
         topics, longest = self._topics, self._max
@@ -105,7 +105,7 @@ class Lines(LineDialect):
                 break
         return events
 
-    def _read_burst(self, lines: list[bytes]) -> list[Event | Message]:
+    def _read_alike(self, lines: list[bytes]) -> list[Event | Message]:
         """Read lines that all publish ASCII on one topic that came before: they are cut at once. Empty: others."""
         first, end = lines[0], self.line_end
         head = first[: first.find(b" ", 4) + 1]
@@ -236,7 +236,7 @@ class Lines(LineDialect):
         first = messages[0]
         if form and messages[-1].topic == first.topic and len({message.topic for message in messages}) == 1:
             head = _HEADS[first.topic]
-            return Frames(b"".join((head, (form + head).join(payloads), form)), len(payloads), form)
+            return JoinedFrames(b"".join((head, (form + head).join(payloads), form)), len(payloads), end=form)
         return [b"".join((_HEADS[message.topic], message.payload, form)) for message in messages]
 
     def gap(self, n: int) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hubbub import Message, limits
-from hubbub.frames import Frames
+from hubbub.joined_frames import JoinedFrames
 from hubbub.nats_protocol.headers import write_headers
 from hubbub.nats_protocol.subjects import subject_of
 
@@ -57,7 +57,7 @@ def encode_messages(messages: Sequence[Message], form: Any) -> Sequence[bytes]:
     return frames
 
 
-def _encode_alike(messages: Sequence[Message], id: bytes) -> Frames | None:
+def _encode_alike(messages: Sequence[Message], id: bytes) -> JoinedFrames | None:
     """Encode plain messages of one topic and size, which share their line, in one piece. None: they are others."""
     topic, size = messages[0].topic, len(messages[0].payload)
     if len(messages[-1].payload) != size:
@@ -75,7 +75,7 @@ def _encode_alike(messages: Sequence[Message], id: bytes) -> Frames | None:
     line = b"%b%b %d\r\n" % (_MSG[topic], id, size)
     data = b"".join((line, (b"\r\n" + line).join(payloads), b"\r\n"))
     whole = len(line) + size + 2
-    return Frames(data, len(payloads), b"", range(whole, len(data) + 1, whole))
+    return JoinedFrames(data, len(payloads), ends=range(whole, len(data) + 1, whole))
 
 
 def encode_around(message: Message, headers: bool) -> tuple[bytes, bytes]:

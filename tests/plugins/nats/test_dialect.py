@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hubbub import Handler, Refusal, Subscribe, on
 from hubbub.bounds import Bounds
 from hubbub.dialect import DialectContext
-from hubbub.frames import Frames
+from hubbub.joined_frames import JoinedFrames
 from hubbub.kernel.authorization.permissions import Audience, Clause, Permissions, Rule
 from hubbub.message import Message
 from hubbub.nats_protocol.messages import encode_message
@@ -343,7 +343,7 @@ def test_messages_of_one_topic_and_size_are_one_piece_of_a_stream():
     messages = [Message("a/b", payload) for payload in (b"x", b"y", b"z")]
     stream, units = (Nats(DialectContext(one), Peer()).form(Subscribe("#", id="7")) for one in ("tcp", "websocket"))
     frames = Nats.encode_all(messages, stream)
-    assert type(frames) is Frames
+    assert type(frames) is JoinedFrames
     assert frames.data == b"MSG a.b 7 1\r\nx\r\nMSG a.b 7 1\r\ny\r\nMSG a.b 7 1\r\nz\r\n"
     assert list(frames.ends) == [16, 32, 48]
     assert type(Nats.encode_all(messages, units)) is list

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
-from hubbub.frames import Frames, ends_of
+from hubbub.joined_frames import JoinedFrames, ends_of
 from hubbub.kernel.routing.packed import Topics
 from hubbub.limits import FLUSH_BYTES
 
@@ -51,7 +51,7 @@ class Batch:
             if len(frames) == 1:
                 self.data = frames[0]
             else:
-                self.data = frames.data if type(frames) is Frames else b"".join(frames)
+                self.data = frames.data if type(frames) is JoinedFrames else b"".join(frames)
             self.size = len(self.data)
         else:
             self.data = b""
@@ -76,7 +76,7 @@ class Batch:
         if self.count == 1:
             self._frames, self._split = (self.data,), None
         else:
-            self._frames = Frames(self.data, self.count, b"", self.ends())
+            self._frames = JoinedFrames(self.data, self.count, ends=self.ends())
         self.messages = Topics(self.messages)
         return True
 
@@ -92,7 +92,7 @@ class Batch:
         split = self._split
         if split is None:
             frames = self.frames
-            split = self._split = _Split(frames.ends if isinstance(frames, Frames) else ends_of(frames))
+            split = self._split = _Split(frames.ends if isinstance(frames, JoinedFrames) else ends_of(frames))
         return split.ends
 
     def topics(self) -> dict[str, tuple[int, int]]:
@@ -239,7 +239,7 @@ class SplicedBatch(Batch):
         """Be like any other batch from now on."""
         if self._around is not None:
             self.data = self.join()
-            self._frames = Frames(self.data, self.count, b"", self._around.ends(len(self._id)))
+            self._frames = JoinedFrames(self.data, self.count, ends=self._around.ends(len(self._id)))
             self._around = None
 
 

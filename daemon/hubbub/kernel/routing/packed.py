@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hubbub.frames import ends_of
+from hubbub.joined_frames import ends_of
 
 
 class Topic:
