@@ -13,7 +13,7 @@ import pytest
 from hostile.canary import Canary
 from hostile.test_turns import SOURCE, crowd, links
 from running import Daemon, LineClient
-from system.clients import MiB
+from system.clients import MiB, drop
 
 LARGE = 0.1  # seconds that others may wait beside a megabyte
 SHARE = 0.02  # seconds that others may wait: one handshake takes under 1 ms
@@ -50,9 +50,7 @@ def test_a_long_message_to_a_crowd(daemon, reads):
                 assert publisher.ask("PING") == "PONG"
                 assert daemon.memory() - before < 32 * MiB
                 for one in many if reads else ():
-                    found = 0
-                    while found < len(f"MSG long {at}\n") + 1_000_000:
-                        found += len(one.recv(1 << 20))
+                    drop(one, len(f"MSG long {at}\n") + 1_000_000)
         canary.check(LARGE)
 
 

@@ -70,6 +70,14 @@ def received(client: socket.socket) -> bytes:
         return b""
 
 
+def drop(client: socket.socket, size: int) -> None:
+    """Read so many bytes at least; AssertionError: it ended before."""
+    while size > 0:
+        piece = client.recv(1 << 20)
+        assert piece, f"{size} bytes are missing"
+        size -= len(piece)
+
+
 def status(head: bytes) -> int:
     """The status of an HTTP response."""
     return int(head.split(b" ", 2)[1])
