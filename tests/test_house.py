@@ -131,7 +131,10 @@ def faults(path: PurePosixPath, source: str) -> Iterator[str]:
         if isinstance(node, FUNCTIONS) and (lines := node.end_lineno - node.lineno + 1) >= FUNCTION_LINES:
             yield f"{path}:{node.lineno}: {node.name} has {lines} lines, the bound is {FUNCTION_LINES}"
         if isinstance(node, FUNCTIONS):
-            yield from (f"{path}:{line}: `{name}` is called `error` elsewhere" for line, name in misnamed(node))
+            yield from (
+                f"{path}:{line}: an exception binds as `error` or `refusal`, not as `{name}`"
+                for line, name in misnamed(node)
+            )
     found = list(imports(tree))
     for line, name, at_once in found:
         if at_once and within(name, REACTOR):

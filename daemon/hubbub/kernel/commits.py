@@ -36,8 +36,8 @@ class Commits:
         self.open = 0
         self.safe = 0
         self.refuses = ""
-        self._of_number: dict[int, list[Waiting]] = {}  # those that wait for a batch, and some that don't any more
-        self._waiting: dict[Waiting, int] = {}  # the batch that each waits for
+        self._of_number: dict[int, dict[Waiting, None]] = {}  # those that wait, by the number of their batch
+        self._waiting: dict[Waiting, int] = {}  # and that number of each
 
     def close(self) -> int:
         """Begin the next batch. Returns the number of the one that ends here."""
@@ -56,9 +56,8 @@ class Commits:
 
     def _go_on(self, number: int) -> None:
         for outbox in self._of_number.pop(number):
-            if self._waiting.get(outbox) == number:
-                del self._waiting[outbox]
-                outbox.mark()
+            del self._waiting[outbox]
+            outbox.mark()
 
     @property
     def waiting(self) -> int:
@@ -78,9 +77,12 @@ class Commits:
     def wait(self, outbox: Waiting, number: int) -> None:
         """Have `outbox` flushed once a batch is safe that isn't yet."""
         if number < self._waiting.get(outbox, number + 1):
+            self.forget(outbox)
             self._waiting[outbox] = number
-            self._of_number.setdefault(number, []).append(outbox)
+            self._of_number.setdefault(number, {})[outbox] = None
 
     def forget(self, outbox: Waiting) -> None:
-        """The link of `outbox` has gone."""
-        self._waiting.pop(outbox, None)
+        """Have `outbox` wait no more."""
+        number = self._waiting.pop(outbox, 0)
+        if number:
+            del self._of_number[number][outbox]

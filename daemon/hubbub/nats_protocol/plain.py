@@ -180,9 +180,8 @@ class PlainWriter:
         for message in messages:
             payload, number = message.payload, self.number + 1
             bare = message.properties is None and message.content_type is None and message.reply_to is None
-            if (
-                message.topic is not topic or len(payload) != length or number >= until
-            ):  # else it begins as the last one
+            if message.topic is not topic or len(payload) != length or number >= until:
+                # It begins otherwise than the last one did.
                 topic, length, digits = message.topic, len(payload), len(b"%d" % number)
                 short = length <= self.most and len(topic) <= limits.MATCH_CACHE_TOPIC
                 size, until = self._size + digits, 10**digits

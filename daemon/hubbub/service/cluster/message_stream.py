@@ -92,9 +92,7 @@ class MessageStream:
         self._joining: Deferred[None] | None = None
         self._patience: Any = None
         self._most = limits.MESSAGE_BYTES  # bytes of a message with its headers that NATS takes
-        self._prefix = (
-            f"{node}-{secrets.token_hex(4)}-".encode()
-        )  # of the ids of messages: no other run of a node has it
+        self._prefix = b"%b-%b-" % (node.encode(), secrets.token_hex(4).encode())  # of ids: this run's alone
         self._reactor = reactor
         self._short_since: float | None = None  # seconds of its clock
         self.reader.found, self.reader.prefix = self.publisher.found, self._prefix

@@ -236,9 +236,7 @@ def _traced(receiver: type[Outbox]) -> type[Outbox]:
                 tap.tell_out(data, None)
 
         _TRACED[receiver] = type(
-            f"Traced{receiver.__name__}",
-            (receiver,),
-            {"__slots__": (), "put": put, "answer": answer},
+            f"Traced{receiver.__name__}", (receiver,), {"__slots__": (), "put": put, "answer": answer}
         )
     return _TRACED[receiver]
 
